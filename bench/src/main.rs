@@ -1,0 +1,3 @@
+//! The bench.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,2 @@
+//! The key core: key material never leaves it.
+#![forbid(unsafe_code)]

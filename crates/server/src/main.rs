@@ -1,0 +1,3 @@
+//! The `keyward` binary.
+#![forbid(unsafe_code)]
+fn main() {}

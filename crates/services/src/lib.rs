@@ -1,0 +1,2 @@
+//! What each API does: operations, the pipeline, audit.
+#![forbid(unsafe_code)]

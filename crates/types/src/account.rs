@@ -1,0 +1,91 @@
+//! AWS account ids: twelve decimal digits.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An AWS account id, twelve decimal digits kept as text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId([u8; 12]);
+
+/// The text is not twelve decimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an account id is twelve decimal digits")]
+pub struct AccountIdError;
+
+impl AccountId {
+    /// Parses exactly twelve ASCII digits.
+    pub fn parse(text: &str) -> Result<Self, AccountIdError> {
+        let bytes: [u8; 12] = text.as_bytes().try_into().map_err(|_| AccountIdError)?;
+        if bytes.iter().all(u8::is_ascii_digit) {
+            Ok(Self(bytes))
+        } else {
+            Err(AccountIdError)
+        }
+    }
+
+    /// The twelve digits.
+    pub fn as_str(&self) -> &str {
+        // Twelve ASCII digits by construction, so the fallback is never taken.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The id as a number below 10^12, the form that stands inside access key ids.
+    pub fn number(&self) -> u64 {
+        self.0
+            .iter()
+            .fold(0, |n, digit| n * 10 + u64::from(digit - b'0'))
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = AccountIdError;
+    fn try_from(text: String) -> Result<Self, AccountIdError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(id: AccountId) -> String {
+        id.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_twelve_digits_are_an_account() {
+        assert_eq!(
+            AccountId::parse("000000000000").unwrap().as_str(),
+            "000000000000"
+        );
+        assert_eq!(
+            AccountId::parse("111122223333").unwrap().number(),
+            111_122_223_333
+        );
+        for bad in [
+            "",
+            "11112222333",
+            "1111222233334",
+            "11112222333a",
+            "１11122223333",
+        ] {
+            assert_eq!(AccountId::parse(bad), Err(AccountIdError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Action markers: one type per action that a permit can be for.
+//!
+//! A marker is never made; it only stands in `Permit<action::Encrypt>`, so that a permit for one
+//! action does not compile where one for another is wanted.
+
+/// An action of a service, such as `kms:Encrypt`.
+pub trait Action: Send + Sync + 'static {
+    /// The service prefix, such as `kms`.
+    const SERVICE: &'static str;
+    /// The action with its prefix, such as `kms:Encrypt`.
+    const NAME: &'static str;
+}
+
+macro_rules! actions {
+    ($service:literal: $($name:ident = $text:literal,)*) => {
+        $(
+            #[doc = concat!("`", $text, "`")]
+            #[derive(Clone, Copy, Debug)]
+            pub enum $name {}
+            impl Action for $name {
+                const SERVICE: &'static str = $service;
+                const NAME: &'static str = $text;
+            }
+        )*
+    };
+}
+
+actions! {
+    "kms":
+    CancelKeyDeletion = "kms:CancelKeyDeletion",
+    CreateAlias = "kms:CreateAlias",
+    CreateKey = "kms:CreateKey",
+    Decrypt = "kms:Decrypt",
+    DeleteAlias = "kms:DeleteAlias",
+    DescribeKey = "kms:DescribeKey",
+    DisableKey = "kms:DisableKey",
+    DisableKeyRotation = "kms:DisableKeyRotation",
+    EnableKey = "kms:EnableKey",
+    EnableKeyRotation = "kms:EnableKeyRotation",
+    Encrypt = "kms:Encrypt",
+    GenerateDataKey = "kms:GenerateDataKey",
+    GenerateDataKeyWithoutPlaintext = "kms:GenerateDataKeyWithoutPlaintext",
+    GenerateRandom = "kms:GenerateRandom",
+    GetKeyLastUsage = "kms:GetKeyLastUsage",
+    GetKeyPolicy = "kms:GetKeyPolicy",
+    GetKeyRotationStatus = "kms:GetKeyRotationStatus",
+    ListAliases = "kms:ListAliases",
+    ListKeyPolicies = "kms:ListKeyPolicies",
+    ListKeyRotations = "kms:ListKeyRotations",
+    ListKeys = "kms:ListKeys",
+    ListResourceTags = "kms:ListResourceTags",
+    PutKeyPolicy = "kms:PutKeyPolicy",
+    ReEncryptFrom = "kms:ReEncryptFrom",
+    ReEncryptTo = "kms:ReEncryptTo",
+    RotateKeyOnDemand = "kms:RotateKeyOnDemand",
+    ScheduleKeyDeletion = "kms:ScheduleKeyDeletion",
+    TagResource = "kms:TagResource",
+    UntagResource = "kms:UntagResource",
+    UpdateAlias = "kms:UpdateAlias",
+    UpdateKeyDescription = "kms:UpdateKeyDescription",
+}
+
+actions! {
+    "iam":
+    CreateAccessKey = "iam:CreateAccessKey",
+    CreateUser = "iam:CreateUser",
+    DeleteAccessKey = "iam:DeleteAccessKey",
+    DeleteUser = "iam:DeleteUser",
+    DeleteUserPolicy = "iam:DeleteUserPolicy",
+    PutUserPolicy = "iam:PutUserPolicy",
+}

@@ -1,0 +1,190 @@
+//! KMS key ids and key ARNs.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id>
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{account::AccountId, partition::Partition, region::Region};
+
+/// The id of a KMS key: a UUID, or `mrk-` with 32 lower-case hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyId(Box<str>);
+
+/// The text has not the shape of a key id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the shape of a key id")]
+pub struct KeyIdError;
+
+impl KeyId {
+    /// Parses either shape. Letters of a UUID may be in either case and are kept as they are.
+    pub fn parse(text: &str) -> Result<Self, KeyIdError> {
+        if is_uuid(text) || is_multi_region(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(KeyIdError)
+        }
+    }
+
+    /// A single-Region id from 16 random bytes (RFC 9562 version 4).
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string()
+                .into(),
+        )
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the id of a multi-Region key.
+    pub fn is_multi_region(&self) -> bool {
+        self.0.starts_with("mrk-")
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = KeyIdError;
+    fn try_from(text: String) -> Result<Self, KeyIdError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> String {
+        id.0.into()
+    }
+}
+
+/// The ARN of a KMS key, with its text at hand since every answer and every decision needs it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyArn {
+    partition: Partition,
+    region: Region,
+    account: AccountId,
+    id: KeyId,
+    text: Box<str>,
+}
+
+impl KeyArn {
+    /// The ARN of a key in a Region and account.
+    pub fn new(region: Region, account: AccountId, id: KeyId) -> Self {
+        let partition = region.partition();
+        let text = format!("arn:{partition}:kms:{region}:{account}:key/{id}").into();
+        Self {
+            partition,
+            region,
+            account,
+            id,
+            text,
+        }
+    }
+
+    /// The ARN's text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The Region.
+    pub fn region(&self) -> Region {
+        self.region
+    }
+
+    /// The account that owns the key.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The key's id.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+}
+
+impl fmt::Display for KeyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for KeyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+fn is_multi_region(text: &str) -> bool {
+    text.strip_prefix("mrk-").is_some_and(|hex| {
+        hex.len() == 32
+            && hex
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_shapes_parse_and_others_do_not() {
+        for good in [
+            "1234abcd-12ab-34cd-56ef-1234567890ab",
+            "1234ABCD-12AB-34CD-56EF-1234567890AB",
+            "mrk-1234abcd12ab34cd56ef1234567890ab",
+        ] {
+            assert_eq!(KeyId::parse(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "foo",
+            "1234abcd12ab34cd56ef1234567890ab",
+            "mrk-1234",
+            "mrk-1234ABCD12AB34CD56EF1234567890AB",
+        ] {
+            assert_eq!(KeyId::parse(bad), Err(KeyIdError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_arn_takes_its_partition_from_the_region() {
+        let region = Region::parse("cn-north-1").unwrap();
+        let account = AccountId::parse("111122223333").unwrap();
+        let arn = KeyArn::new(region, account, KeyId::from_random([7; 16]));
+        assert_eq!(
+            arn.as_str(),
+            "arn:aws-cn:kms:cn-north-1:111122223333:key/07070707-0707-4707-8707-070707070707"
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! The vocabulary of Keyward: newtypes that parse, and nothing else.
+//!
+//! Nothing here does I/O, reads a clock or knows a policy. Every type that comes from outside
+//! has a `parse` that bounds its length and its characters, so that below the edge there is no
+//! `&str` that means a key, an account or a Region.
+#![forbid(unsafe_code)]
+
+pub mod account;
+pub mod action;
+pub mod alias;
+pub mod arn;
+pub mod encryption_context;
+pub mod key_id;
+pub mod key_spec;
+pub mod key_state;
+pub mod material_id;
+pub mod partition;
+pub mod principal;
+pub mod region;
+pub mod tag;
+pub mod time;
+pub mod unique_id;

@@ -1,0 +1,205 @@
+//! The identities that make requests and that policies name.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+
+use std::fmt;
+
+use crate::{account::AccountId, partition::Partition, unique_id::UniqueId};
+
+/// Who makes a request: an identity with the ARNs that policies and answers show for it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Principal {
+    partition: Partition,
+    account: AccountId,
+    kind: PrincipalKind,
+    arn: Box<str>,
+    principal_arn: Box<str>,
+}
+
+/// The kinds of identity, each with what only it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// The account's root user.
+    Root,
+    /// An IAM user.
+    User {
+        /// `AIDA…`.
+        id: UniqueId,
+        /// The user's name, without path.
+        name: String,
+    },
+    /// A session of a role.
+    RoleSession {
+        /// `AROA…`.
+        role_id: UniqueId,
+        /// The role's name, without path.
+        role_name: String,
+        /// The session's name.
+        session: String,
+    },
+    /// A session of GetFederationToken.
+    FederatedUser {
+        /// The name given to the session.
+        name: String,
+        /// The unique id of the user that made it; none if the root user did.
+        issuer: Option<UniqueId>,
+    },
+    /// An AWS service, such as `logs.us-west-2.amazonaws.com`.
+    Service {
+        /// The service principal.
+        name: String,
+    },
+}
+
+impl Principal {
+    /// The root user of an account.
+    pub fn root(partition: Partition, account: AccountId) -> Self {
+        let arn = format!("arn:{partition}:iam::{account}:root");
+        Self::new(partition, account, PrincipalKind::Root, arn.clone(), arn)
+    }
+
+    /// An IAM user; `path` begins and ends with `/`.
+    pub fn user(
+        partition: Partition,
+        account: AccountId,
+        path: &str,
+        name: &str,
+        id: UniqueId,
+    ) -> Self {
+        let arn = format!("arn:{partition}:iam::{account}:user{path}{name}");
+        let kind = PrincipalKind::User {
+            id,
+            name: name.to_owned(),
+        };
+        Self::new(partition, account, kind, arn.clone(), arn)
+    }
+
+    /// A session of the role of that path and name.
+    pub fn role_session(
+        partition: Partition,
+        account: AccountId,
+        (role_path, role_name, role_id): (&str, &str, UniqueId),
+        session: &str,
+    ) -> Self {
+        let arn = format!("arn:{partition}:sts::{account}:assumed-role/{role_name}/{session}");
+        let role_arn = format!("arn:{partition}:iam::{account}:role{role_path}{role_name}");
+        let kind = PrincipalKind::RoleSession {
+            role_id,
+            role_name: role_name.to_owned(),
+            session: session.to_owned(),
+        };
+        Self::new(partition, account, kind, arn, role_arn)
+    }
+
+    /// A federated user's session, made by a user (with its id) or by the root user.
+    pub fn federated_user(
+        partition: Partition,
+        account: AccountId,
+        name: &str,
+        issuer: Option<UniqueId>,
+    ) -> Self {
+        let arn = format!("arn:{partition}:sts::{account}:federated-user/{name}");
+        let kind = PrincipalKind::FederatedUser {
+            name: name.to_owned(),
+            issuer,
+        };
+        Self::new(partition, account, kind, arn.clone(), arn)
+    }
+
+    /// An AWS service; `account` is the account that the service's own credentials stand in.
+    pub fn service(partition: Partition, account: AccountId, name: &str) -> Self {
+        let kind = PrincipalKind::Service {
+            name: name.to_owned(),
+        };
+        Self::new(partition, account, kind, name.to_owned(), String::new())
+    }
+
+    fn new(
+        partition: Partition,
+        account: AccountId,
+        kind: PrincipalKind,
+        arn: String,
+        principal_arn: String,
+    ) -> Self {
+        Self {
+            partition,
+            account,
+            kind,
+            arn: arn.into(),
+            principal_arn: principal_arn.into(),
+        }
+    }
+
+    /// The partition the principal lives in.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The principal's account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// What kind of identity this is.
+    pub fn kind(&self) -> &PrincipalKind {
+        &self.kind
+    }
+
+    /// The ARN that GetCallerIdentity and denials show: a session's own, not its role's. The
+    /// name, for a service.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// `aws:PrincipalArn`: a session's role, otherwise the own ARN; empty for a service.
+    pub fn principal_arn(&self) -> &str {
+        &self.principal_arn
+    }
+
+    /// Whether this is the account's root user.
+    pub fn is_root(&self) -> bool {
+        matches!(self.kind, PrincipalKind::Root)
+    }
+
+    /// `aws:userid`, which is also GetCallerIdentity's `UserId`; empty for a service.
+    pub fn user_id(&self) -> String {
+        match &self.kind {
+            PrincipalKind::Root => self.account.to_string(),
+            PrincipalKind::User { id, .. } => id.to_string(),
+            PrincipalKind::RoleSession {
+                role_id, session, ..
+            } => format!("{role_id}:{session}"),
+            PrincipalKind::FederatedUser { name, .. } => format!("{}:{name}", self.account),
+            PrincipalKind::Service { .. } => String::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.arn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unique_id::UniqueIdKind;
+
+    #[test]
+    fn a_session_shows_its_own_arn_and_compares_by_its_role() {
+        let account = AccountId::parse("111122223333").unwrap();
+        let id = UniqueId::from_random(UniqueIdKind::Role, [0; 17]);
+        let session =
+            Principal::role_session(Partition::Aws, account, ("/ops/", "Admin", id), "s1");
+        assert_eq!(
+            session.arn(),
+            "arn:aws:sts::111122223333:assumed-role/Admin/s1"
+        );
+        assert_eq!(
+            session.principal_arn(),
+            "arn:aws:iam::111122223333:role/ops/Admin"
+        );
+        assert_eq!(session.user_id(), "AROAAAAAAAAAAAAAAAAAA:s1");
+    }
+}

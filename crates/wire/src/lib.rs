@@ -1,0 +1,2 @@
+//! AWS on the wire: bytes to types and back, without meaning.
+#![forbid(unsafe_code)]

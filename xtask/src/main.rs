@@ -1,0 +1,3 @@
+//! Development tasks behind `./dev`.
+#![forbid(unsafe_code)]
+fn main() {}
