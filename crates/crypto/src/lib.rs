@@ -1,1 +1,12 @@
-//! The only crate that names a cryptographic library.
+//! The only crate of Keyward that names a cryptographic library.
+//!
+//! Everything here is a thin, named use of AWS-LC: authenticated encryption with additional data
+//! that is never empty, one key derivation function, HMAC, SHA-256 and random bytes; and the
+//! types that hold secrets. Only `secret/lock.rs` has `unsafe` code: it locks pages.
+
+pub mod aead;
+pub mod derive;
+pub mod digest;
+pub mod mac;
+pub mod random;
+pub mod secret;
