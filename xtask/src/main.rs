@@ -1,3 +1,43 @@
-//! Development tasks behind `./dev`.
+//! Development tasks behind `./dev`: tests, lints, a server to play with, the demo, the bench.
 #![forbid(unsafe_code)]
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for the terminal: printing is what it does"
+)]
+
+mod bench;
+mod lint;
+mod play;
+mod run;
+mod server;
+mod test;
+mod tidy;
+
+use clap::Parser;
+
+/// Development tasks of Keyward.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Task {
+    /// All tests: the workspace's, then the AWS clients' against a real server.
+    Test(test::Test),
+    /// Formatting, clippy for each package, tidy, cargo-deny.
+    Lint(lint::Lint),
+    /// The house rules that no compiler checks.
+    Tidy,
+    /// A server to play with; prints what to export.
+    Serve(play::Serve),
+    /// The bench against its baselines, as a Markdown report.
+    Bench(bench::Bench),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Test(test) => test::run(&test),
+        Task::Lint(lint) => lint::run(&lint),
+        Task::Tidy => tidy::run(),
+        Task::Serve(serve) => play::run(&serve),
+        Task::Bench(bench) => bench::run(&bench),
+    }
+}

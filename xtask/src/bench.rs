@@ -1,0 +1,29 @@
+//! `./dev bench`: builds the bench and the server as released and runs the one against the other.
+
+use std::process::Command;
+
+use crate::run;
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// What the bench gets, for example `--million` or `--quick`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs the bench; the report goes to the standard output.
+pub fn run(bench: &Bench) -> anyhow::Result<()> {
+    let server = run::build("keyward", "keyward", true)?;
+    let program = run::build("keyward-bench", "keyward-bench", true)?;
+    let home = run::target().join("bench");
+    let mut command = Command::new(program);
+    command
+        .arg("run")
+        .arg("--keyward")
+        .arg(server)
+        .arg("--scratch")
+        .arg(home)
+        .args(&bench.arguments);
+    run::run(&mut command)
+}

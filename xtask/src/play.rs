@@ -1,0 +1,42 @@
+//! `./dev serve`: a server to play with, on a data directory that stays.
+
+use std::process::Command;
+
+use crate::run;
+use crate::server::Server;
+
+/// Arguments of `cargo xtask serve`.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:5670")]
+    listen: String,
+    /// Start from nothing: forget the keys of the last time.
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// Serves until interrupted.
+pub fn run(serve: &Serve) -> anyhow::Result<()> {
+    let program = run::build("keyward", "keyward", false)?;
+    let home = run::target().join("play");
+    if serve.fresh && home.exists() {
+        std::fs::remove_dir_all(&home)?;
+    }
+    std::fs::create_dir_all(&home)?;
+    let data_dir = home.join("data");
+    let log = home.join("server.log");
+    let server = Server::start(&program, &data_dir, &serve.listen, &log)?;
+    let exports = run::output(
+        Command::new(&program)
+            .arg("env")
+            .arg("--data-dir")
+            .arg(&data_dir),
+    )?;
+    println!("Keyward listens on {}. In another terminal:\n", server.url);
+    println!("{}\n", exports.trim_end());
+    println!("then for example: aws kms create-key");
+    println!("(the pinned AWS CLI is .venv/bin/aws once ./dev test or ./dev demo has run)");
+    println!("log: {}. Ctrl-C stops it; the data stay.", log.display());
+    server.wait()
+}

@@ -1,0 +1,32 @@
+//! `./dev test`: the workspace's tests, then the AWS clients against a real server.
+
+use std::process::Command;
+
+use crate::run;
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Test {
+    /// Run only the AWS clients' tests.
+    #[arg(long)]
+    clients_only: bool,
+    /// What pytest gets, for example `-k aliases`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pytest: Vec<String>,
+}
+
+/// Runs them; the runners print their own summaries.
+pub fn run(test: &Test) -> anyhow::Result<()> {
+    if !test.clients_only {
+        run::run(&mut run::cargo(["test", "--workspace"]))?;
+    }
+    let server = run::build("keyward", "keyward", false)?;
+    let mut pytest = Command::new(run::client("python")?);
+    pytest
+        .current_dir(run::root())
+        .args(["-m", "pytest", "clients"])
+        .args(&test.pytest)
+        .env("KEYWARD_BIN", server)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    run::run(&mut pytest)
+}

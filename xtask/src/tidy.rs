@@ -1,0 +1,205 @@
+//! The house rules that no compiler checks, over every tracked file.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::run;
+
+/// Lines a source file may have.
+const FILE_LINES: usize = 800;
+/// Lines a file that holds one operation may have.
+const OPERATION_LINES: usize = 400;
+
+/// Folders whose files hold one API operation each.
+const OPERATION_FOLDERS: [&str; 3] = [
+    "crates/services/src/kms/",
+    "crates/services/src/sts/",
+    "crates/services/src/iam/",
+];
+
+/// Folders of bytes that others wrote, kept verbatim.
+const VERBATIM: [&str; 1] = ["testdata/"];
+
+/// Checks everything and prints what is wrong.
+pub fn run() -> anyhow::Result<()> {
+    let findings = findings(&run::root())?;
+    for finding in &findings {
+        println!("tidy: {finding}");
+    }
+    if !findings.is_empty() {
+        bail!("tidy: {} findings", findings.len());
+    }
+    println!("tidy: clean");
+    Ok(())
+}
+
+/// Every breach of a rule, as a line for the reader.
+fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for path in files(root)? {
+        let Ok(text) = fs::read_to_string(root.join(&path)) else {
+            continue; // not text, or tracked and deleted just now
+        };
+        if VERBATIM.iter().any(|folder| path.starts_with(folder)) {
+            continue;
+        }
+        check_size(&path, &text, &mut found);
+        check_source(&path, &text, &mut found);
+        check_places(&path, &text, &mut found);
+    }
+    check_every_operation_is_tested(root, &mut found)?;
+    Ok(found)
+}
+
+/// What git tracks, and what it would track if added.
+fn files(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut git = std::process::Command::new("git");
+    git.current_dir(root);
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    if let Ok(list) = run::output(&mut git) {
+        return Ok(list.lines().map(str::to_owned).collect());
+    }
+    // A tree without git, as from an archive: all but what is built.
+    let mut paths = Vec::new();
+    walk(root, "", &mut paths)?;
+    Ok(paths)
+}
+
+fn walk(root: &Path, folder: &str, paths: &mut Vec<String>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(root.join(folder))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = format!("{folder}{name}");
+        let built = ["target", ".venv", ".git", "__pycache__", ".pytest_cache"];
+        if entry.file_type()?.is_dir() {
+            if !built.contains(&name.as_str()) {
+                walk(root, &format!("{path}/"), paths)?;
+            }
+        } else {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn check_size(path: &str, text: &str, found: &mut Vec<String>) {
+    let source = path.ends_with(".rs") || path.ends_with(".py");
+    let lines = text.lines().count();
+    let limit = if OPERATION_FOLDERS.iter().any(|at| path.starts_with(at)) {
+        OPERATION_LINES
+    } else {
+        FILE_LINES
+    };
+    if source && lines > limit {
+        found.push(format!("{path}: {lines} lines, over the limit of {limit}"));
+    }
+}
+
+fn check_source(path: &str, text: &str, found: &mut Vec<String>) {
+    if path.ends_with("/mod.rs") {
+        found.push(format!(
+            "{path}: modules are foo.rs and foo/, never foo/mod.rs"
+        ));
+    }
+    let fails_to_compile_on_purpose = path.contains("/tests/fail/");
+    if path.ends_with(".rs") && !fails_to_compile_on_purpose && !text.starts_with("//!") {
+        found.push(format!(
+            "{path}: does not begin with //! that says what it is"
+        ));
+    }
+    if path.ends_with(".py") && !text.starts_with("\"\"\"") {
+        found.push(format!("{path}: does not begin with a docstring"));
+    }
+    if text.contains("#[ignore") && path.ends_with(".rs") && !path.ends_with("tidy.rs") {
+        found.push(format!("{path}: a test that is ignored tests nothing"));
+    }
+}
+
+/// No path or host of the machine it was written on.
+fn check_places(path: &str, text: &str, found: &mut Vec<String>) {
+    // Written apart, or this file would find itself.
+    let homes = [
+        concat!("/ro", "ot/"),
+        concat!("/ho", "me/"),
+        concat!("/wo", "rk/"),
+        concat!("/Us", "ers/"),
+    ];
+    for (number, line) in (1..).zip(text.lines()) {
+        if let Some(home) = homes.iter().find(|home| line.contains(**home)) {
+            found.push(format!("{path}:{number}: a path of some machine ({home})"));
+        }
+    }
+    let lock = "registry+https://github.com/rust-lang/crates.io-index";
+    let foreign = |line: &&str| line.starts_with("source = ") && !line.contains(lock);
+    if path.ends_with("Cargo.lock") && text.lines().any(|line| foreign(&line)) {
+        found.push(format!("{path}: a dependency that is not from crates.io"));
+    }
+}
+
+/// Every operation of KMS that is not in `unsupported.txt` stands in a client test.
+fn check_every_operation_is_tested(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let mut tests = String::new();
+    for entry in fs::read_dir(root.join("clients"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("test_") && name.ends_with(".py") {
+            tests.push_str(&fs::read_to_string(&path)?);
+        }
+    }
+    for folder in ["crates/services/src/kms", "crates/services/src/sts"] {
+        let Ok(entries) = fs::read_dir(root.join(folder)) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            // The files of a folder that are no operations implement none.
+            if !text.contains("impl Operation for") {
+                continue;
+            }
+            if !tests.contains(&format!(".{stem}(")) && !tests.contains(&format!("\"{stem}\"")) {
+                found.push(format!("{folder}/{stem}.rs: no client test calls {stem}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_tidy() {
+        let findings = findings(&run::root()).unwrap();
+        assert!(findings.is_empty(), "{}", findings.join("\n"));
+    }
+
+    #[test]
+    fn each_rule_finds_its_breach() {
+        let mut found = Vec::new();
+        let long = format!("//! Doc.\n{}", "\n".repeat(FILE_LINES));
+        check_size("crates/types/src/long.rs", &long, &mut found);
+        check_size("crates/services/src/kms/encrypt.rs", &long, &mut found);
+        check_source("crates/types/src/x.rs", "fn main() {}", &mut found);
+        check_source("crates/types/src/x/mod.rs", "//! Doc.", &mut found);
+        check_source("clients/test_x.py", "import os", &mut found);
+        check_places("README.md", concat!("see /ro", "ot/x"), &mut found);
+        let lock = "source = \"registry+https://mirror.example/index\"";
+        check_places("Cargo.lock", lock, &mut found);
+        assert_eq!(found.len(), 7, "{found:#?}");
+    }
+
+    #[test]
+    fn what_keeps_the_rules_is_not_found() {
+        let mut found = Vec::new();
+        let text = "//! Doc.\nfn main() {}\n";
+        check_size("crates/types/src/x.rs", text, &mut found);
+        check_source("crates/types/src/x.rs", text, &mut found);
+        check_places("crates/types/src/x.rs", text, &mut found);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
