@@ -1,0 +1,340 @@
+//! Typed access to the members of a request: one call per member of AWS's model, with its
+//! constraints. What fails is collected, and told all at once in AWS's words.
+//!
+//! ```
+//! use keyward_wire::json::{Limits, Members, Object};
+//!
+//! let body = Object::parse(br#"{"KeyId":""}"#, &Limits::KMS)?;
+//! let mut m = Members::of(&body);
+//! let key_id = m.string("KeyId").length(1, 2048).required();
+//! let bytes = m.integer("NumberOfBytes").range(1, 1024).optional();
+//! assert_eq!(
+//!     m.finish().unwrap_err().to_string(),
+//!     "1 validation error detected: Value '' at 'keyId' failed to satisfy constraint: \
+//!      Member must have length greater than or equal to 1",
+//! );
+//! # let _ = (key_id, bytes);
+//! # Ok::<(), keyward_wire::json::DecodeError>(())
+//! ```
+//!
+//! `required()` of a missing member answers a placeholder, since `finish` fails then; so an
+//! operation must call [`Members::finish`] before it believes any value.
+
+use std::fmt;
+
+use super::constraint::Constraint;
+use super::constraint::Shown;
+use super::lists::StringMap;
+use super::lists::Strings;
+use super::lists::Structure;
+use super::lists::Structures;
+use super::scalars::Blob;
+use super::scalars::Boolean;
+use super::scalars::Enumeration;
+use super::scalars::Integer;
+use super::scalars::Text;
+use super::scalars::Time;
+use super::value::Object;
+use super::value::Value;
+use crate::fault::Fault;
+
+/// How members came: the protocols differ in what a value may be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// JSON has types, and a value of another type is a `SerializationException`.
+    Json,
+    /// Everything is text; numbers, booleans and times are parsed from it.
+    Query,
+}
+
+/// Members of one structure of a request.
+#[derive(Debug)]
+pub struct Members<'o> {
+    pub(super) object: &'o Object<'o>,
+    pub(super) protocol: Protocol,
+    shows_values: bool,
+    prefix: String,
+    failures: Vec<String>,
+    mismatch: Option<Mismatch>,
+}
+
+/// Why the members are not what the model asks for. Its `Display` is the message on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// A JSON member has another type than the model's.
+    #[error("{0}")]
+    Serialization(Mismatch),
+    /// A Query parameter is no text of its type.
+    #[error("{0}")]
+    MalformedInput(Mismatch),
+    /// Constraints of the model are broken, in the JSON protocol.
+    #[error("{0}")]
+    Validation(Box<str>),
+    /// Constraints of the model are broken, in the Query protocol.
+    #[error("{0}")]
+    QueryValidation(Box<str>),
+}
+
+impl Rejected {
+    /// How AWS names it.
+    pub fn fault(&self) -> Fault {
+        let code = match self {
+            Self::Serialization(_) => "SerializationException",
+            Self::MalformedInput(_) => "MalformedInput",
+            Self::Validation(_) => "ValidationException",
+            Self::QueryValidation(_) => "ValidationError",
+        };
+        Fault::new(code, 400).with_message(self.to_string())
+    }
+}
+
+/// A value of one type where the model has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub(super) found: Found,
+    pub(super) wanted: Wanted,
+}
+
+/// What stands in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Boolean(bool),
+    Number,
+    Text,
+    List,
+    Object,
+}
+
+/// What the model has there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Blob,
+    Boolean,
+    Integer,
+    List,
+    Map,
+    Structure,
+    Text,
+    Time,
+}
+
+impl Found {
+    pub(super) fn of(value: &Value<'_>) -> Self {
+        match value {
+            Value::Boolean(value) => Self::Boolean(*value),
+            Value::Number(_) => Self::Number,
+            Value::Text(_) | Value::Null => Self::Text,
+            Value::List(_) => Self::List,
+            Value::Object(_) => Self::Object,
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = match (self.found, self.wanted) {
+            (_, Wanted::List) => return f.write_str("Expected list or null"),
+            (_, Wanted::Map | Wanted::Structure) => {
+                return f.write_str("Expected structure or null");
+            }
+            (Found::Object, _) => {
+                return f.write_str("Start of structure or map found where not expected.");
+            }
+            (Found::List, _) => return f.write_str("Start of list found where not expected"),
+            (Found::Text, Wanted::Blob) => {
+                return f.write_str("Blobs must be base64 with padding.");
+            }
+            (Found::Boolean(true), _) => "TRUE_VALUE",
+            (Found::Boolean(false), _) => "FALSE_VALUE",
+            (Found::Number, _) => "NUMBER_VALUE",
+            (Found::Text, _) => "STRING_VALUE",
+        };
+        let wanted = match self.wanted {
+            Wanted::Blob => "a Blob",
+            Wanted::Boolean => "a Boolean",
+            Wanted::Integer => "an Integer",
+            Wanted::Time => "a Timestamp",
+            Wanted::List | Wanted::Map | Wanted::Structure | Wanted::Text => "a String",
+        };
+        write!(f, "{token} can not be converted to {wanted}")
+    }
+}
+
+impl<'o> Members<'o> {
+    /// The members of a JSON request.
+    pub fn of(object: &'o Object<'o>) -> Self {
+        Self::with(object, Protocol::Json, true)
+    }
+
+    pub(crate) fn with(object: &'o Object<'o>, protocol: Protocol, shows_values: bool) -> Self {
+        Self {
+            object,
+            protocol,
+            shows_values,
+            prefix: String::new(),
+            failures: Vec::new(),
+            mismatch: None,
+        }
+    }
+
+    /// Whether a member is present and not `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some()
+    }
+
+    /// A string member.
+    pub fn string(&mut self, name: &'static str) -> Text<'_, 'o> {
+        Text::new(self, name)
+    }
+
+    /// A string member that is one of a list of words, told in the order given.
+    pub fn enumeration(
+        &mut self,
+        name: &'static str,
+        words: &'static [&'static str],
+    ) -> Enumeration<'_, 'o> {
+        Enumeration::new(self, name, words)
+    }
+
+    /// A blob member: base64 in the body, bytes in the answer.
+    pub fn blob(&mut self, name: &'static str) -> Blob<'_, 'o> {
+        Blob::new(self, name)
+    }
+
+    /// An integer member. `2.0` is accepted for `2`.
+    pub fn integer(&mut self, name: &'static str) -> Integer<'_, 'o> {
+        Integer::new(self, name)
+    }
+
+    /// A boolean member.
+    pub fn boolean(&mut self, name: &'static str) -> Boolean<'_, 'o> {
+        Boolean::new(self, name)
+    }
+
+    /// A timestamp member: epoch seconds with or without fraction in JSON, ISO 8601 in Query.
+    pub fn timestamp(&mut self, name: &'static str) -> Time<'_, 'o> {
+        Time::new(self, name)
+    }
+
+    /// A map member of strings to strings.
+    pub fn string_map(&mut self, name: &'static str) -> StringMap<'_, 'o> {
+        StringMap::new(self, name)
+    }
+
+    /// A list member of strings.
+    pub fn strings(&mut self, name: &'static str) -> Strings<'_, 'o> {
+        Strings::new(self, name)
+    }
+
+    /// A list member of words out of `words`.
+    pub fn enumerations(
+        &mut self,
+        name: &'static str,
+        words: &'static [&'static str],
+    ) -> Strings<'_, 'o> {
+        Strings::new(self, name).each_one_of(words)
+    }
+
+    /// A structure member, its own members read by `read`.
+    pub fn structure<T, F>(&mut self, name: &'static str, read: F) -> Structure<'_, 'o, F>
+    where
+        F: FnOnce(&mut Members<'o>) -> T,
+    {
+        Structure::new(self, name, read)
+    }
+
+    /// A list member of structures, each read by `read`.
+    pub fn structures<T, F>(&mut self, name: &'static str, read: F) -> Structures<'_, 'o, F>
+    where
+        F: FnMut(&mut Members<'o>) -> T,
+    {
+        Structures::new(self, name, read)
+    }
+
+    /// All that failed, in the order the members were asked for. A value of the wrong type goes
+    /// before broken constraints, since AWS decodes before it validates.
+    pub fn finish(self) -> Result<(), Rejected> {
+        if let Some(mismatch) = self.mismatch {
+            return Err(match self.protocol {
+                Protocol::Json => Rejected::Serialization(mismatch),
+                Protocol::Query => Rejected::MalformedInput(mismatch),
+            });
+        }
+        let count = self.failures.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let errors = if count == 1 { "error" } else { "errors" };
+        let message = format!(
+            "{count} validation {errors} detected: {}",
+            self.failures.join("; ")
+        );
+        Err(match self.protocol {
+            Protocol::Json => Rejected::Validation(message.into()),
+            Protocol::Query => Rejected::QueryValidation(message.into()),
+        })
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&'o Value<'o>> {
+        self.object.get(name)
+    }
+
+    pub(super) fn mismatched(&mut self, value: &Value<'_>, wanted: Wanted) {
+        self.mismatch.get_or_insert(Mismatch {
+            found: Found::of(value),
+            wanted,
+        });
+    }
+
+    pub(super) fn missing(&mut self, name: &str, sensitive: bool) {
+        let shown = if sensitive {
+            Shown::Nothing
+        } else {
+            Shown::Null
+        };
+        self.failed(name, &shown, Constraint::NotNull);
+    }
+
+    pub(super) fn failed(&mut self, name: &str, shown: &Shown<'_>, constraint: impl fmt::Display) {
+        let shown = if self.shows_values {
+            shown
+        } else {
+            &Shown::Nothing
+        };
+        let (prefix, name) = (&self.prefix, LowerCamel(name));
+        self.failures.push(format!(
+            "Value{shown} at '{prefix}{name}' failed to satisfy constraint: {constraint}"
+        ));
+    }
+
+    /// Members of a structure inside this one, under `path` (which ends with a dot).
+    pub(super) fn inner(&self, object: &'o Object<'o>, path: fmt::Arguments<'_>) -> Self {
+        Self {
+            object,
+            protocol: self.protocol,
+            shows_values: self.shows_values,
+            prefix: format!("{}{path}", self.prefix),
+            failures: Vec::new(),
+            mismatch: None,
+        }
+    }
+
+    /// Takes over what failed inside.
+    pub(super) fn absorb(&mut self, inner: Self) {
+        self.failures.extend(inner.failures);
+        self.mismatch = self.mismatch.or(inner.mismatch);
+    }
+}
+
+/// A member's name in messages: the wire name with a small first letter.
+pub(super) struct LowerCamel<'n>(pub(super) &'n str);
+
+impl fmt::Display for LowerCamel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut letters = self.0.chars();
+        if let Some(first) = letters.next() {
+            write!(f, "{}{}", first.to_ascii_lowercase(), letters.as_str())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The AWS Query protocol: form parameters whose dotted names make lists and structures.
+//!
+//! `Tags.member.1.Key=a&Tags.member.1.Value=b` becomes the same tree a JSON body would, so that
+//! members are read by the same [`Members`], with the same messages.
+//!
+//! <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode;
+
+use crate::fault::Fault;
+use crate::json::Members;
+use crate::json::Object;
+use crate::json::Value;
+use crate::json::members_of_query;
+
+/// What a request may hold before it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the whole text.
+    pub bytes: usize,
+    /// Parameters.
+    pub parameters: usize,
+    /// Segments of a parameter's dotted name.
+    pub depth: usize,
+}
+
+impl Limits {
+    /// Room for every request of IAM and STS: the largest parameter is a policy of 131,072
+    /// characters (`PolicySourceArn` simulations), each of which may be escaped.
+    pub const AWS: Self = Self {
+        bytes: 1 << 20,
+        parameters: 2048,
+        depth: 10,
+    };
+}
+
+/// Why text holds no parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamsError {
+    /// Longer than [`Limits::bytes`].
+    #[error("the request is too large")]
+    TooLarge,
+    /// More parameters than [`Limits::parameters`], or a name deeper than [`Limits::depth`].
+    #[error("the request has too many parameters")]
+    TooMany,
+    /// No UTF-8 after percent-decoding.
+    #[error("a parameter is not UTF-8")]
+    NotUtf8,
+    /// A name stands twice.
+    #[error("a parameter stands twice")]
+    Duplicate,
+    /// A name stands for a value and for a structure or list, or a list's index is none.
+    #[error("parameter names contradict each other")]
+    Contradiction,
+}
+
+impl ParamsError {
+    /// How AWS names it: `MalformedQueryString`, or 413 for a request over the limit.
+    pub fn fault(self) -> Fault {
+        let text = match self {
+            Self::TooLarge => {
+                return Fault::new("RequestEntityTooLarge", 413)
+                    .with_message("The request is too large.");
+            }
+            Self::TooMany => "The request has too many parameters.",
+            Self::NotUtf8 => "A parameter of the request is not UTF-8.",
+            Self::Duplicate => "A parameter name must not occur twice.",
+            Self::Contradiction => "Parameter names of the request contradict each other.",
+        };
+        Fault::new("MalformedQueryString", 400).with_message(text)
+    }
+}
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub struct Params<'a>(Object<'a>);
+
+impl<'a> Params<'a> {
+    /// Reads a form body or a query string.
+    pub fn parse(text: &'a [u8], limits: &Limits) -> Result<Self, ParamsError> {
+        if text.len() > limits.bytes {
+            return Err(ParamsError::TooLarge);
+        }
+        let mut root = Node::default();
+        let pairs = text
+            .split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty());
+        for (at, pair) in pairs.enumerate() {
+            if at >= limits.parameters {
+                return Err(ParamsError::TooMany);
+            }
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let name = decode(halves.next().unwrap_or_default())?;
+            let value = decode(halves.next().unwrap_or_default())?;
+            root.insert(name, value, limits.depth)?;
+        }
+        match root.into_value()? {
+            Value::Object(object) => Ok(Self(object)),
+            // Only when there were no parameters, or their names were `member.N`.
+            _ => Ok(Self(Object::default())),
+        }
+    }
+
+    /// The text of a parameter without dots in its name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        match self.0.get(name)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What the request asks for.
+    pub fn action(&self) -> Option<&str> {
+        self.get("Action")
+    }
+
+    /// Typed access. Values are left out of messages, as IAM and STS do.
+    pub fn members(&self) -> Members<'_> {
+        members_of_query(&self.0)
+    }
+}
+
+/// A parameter tree on its way to values.
+#[derive(Default)]
+struct Node<'a> {
+    text: Option<Cow<'a, str>>,
+    // In order of the names, so that the same parameters always make the same tree.
+    children: BTreeMap<Cow<'a, str>, Node<'a>>,
+}
+
+impl<'a> Node<'a> {
+    fn insert(
+        &mut self,
+        name: Cow<'a, str>,
+        value: Cow<'a, str>,
+        depth: usize,
+    ) -> Result<(), ParamsError> {
+        let mut node = self;
+        let mut segments = 0;
+        match name {
+            Cow::Borrowed(name) => {
+                for segment in name.split('.') {
+                    segments += 1;
+                    node = node.children.entry(Cow::Borrowed(segment)).or_default();
+                    if segments >= depth {
+                        return Err(ParamsError::TooMany);
+                    }
+                }
+            }
+            Cow::Owned(name) => {
+                for segment in name.split('.') {
+                    segments += 1;
+                    node = node
+                        .children
+                        .entry(Cow::Owned(segment.to_owned()))
+                        .or_default();
+                    if segments >= depth {
+                        return Err(ParamsError::TooMany);
+                    }
+                }
+            }
+        }
+        match node.text.replace(value) {
+            Some(_) => Err(ParamsError::Duplicate),
+            None => Ok(()),
+        }
+    }
+
+    fn into_value(self) -> Result<Value<'a>, ParamsError> {
+        let Self { text, mut children } = self;
+        if let Some(text) = text {
+            if !children.is_empty() {
+                return Err(ParamsError::Contradiction);
+            }
+            return Ok(Value::Text(text));
+        }
+        if children.len() == 1
+            && let Some(elements) = children.remove("member")
+        {
+            return elements.into_list();
+        }
+        let mut members = Vec::with_capacity(children.len());
+        for (name, node) in children {
+            members.push((name, node.into_value()?));
+        }
+        Ok(Value::Object(Object::from_members(members)))
+    }
+
+    /// The children `1`, `2`, … in order of their numbers. Gaps are closed, as AWS does.
+    fn into_list(self) -> Result<Value<'a>, ParamsError> {
+        if self.text.is_some() {
+            return Err(ParamsError::Contradiction);
+        }
+        let mut elements = BTreeMap::new();
+        for (index, node) in self.children {
+            let number: u32 = index.parse().map_err(|_| ParamsError::Contradiction)?;
+            // One way to write a number, or `1` and `01` would be two elements.
+            if number == 0 || index.starts_with('0') || index.starts_with('+') {
+                return Err(ParamsError::Contradiction);
+            }
+            elements.insert(number, node.into_value()?);
+        }
+        Ok(Value::List(elements.into_values().collect()))
+    }
+}
+
+/// Decodes `application/x-www-form-urlencoded` text, borrowing where nothing was encoded.
+fn decode(text: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
+    if !text.contains(&b'+') {
+        return percent_decode(text)
+            .decode_utf8()
+            .map_err(|_| ParamsError::NotUtf8);
+    }
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    let bytes = percent_decode(&spaced).collect();
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| ParamsError::NotUtf8)
+}
