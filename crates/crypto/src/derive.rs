@@ -1,5 +1,5 @@
 //! Key derivation: NIST SP 800-108r1 counter mode with HMAC-SHA-256, 32-bit counter before the
-//! fixed data, one block of 256 bits.
+//! fixed data, one or two blocks of 256 bits.
 
 use zeroize::Zeroizing;
 
@@ -12,7 +12,41 @@ pub type DerivedKey = Zeroizing<[u8; 32]>;
 ///
 /// A label holds no zero byte; the zero byte after it separates it from the context.
 pub fn kbkdf(key: &[u8], label: &[u8], context: &[u8]) -> DerivedKey {
-    let counter = 1u32.to_be_bytes();
-    let bits = 256u32.to_be_bytes();
+    block(key, 1, label, context, 256)
+}
+
+/// The two blocks of a 512-bit output, as two keys: neither tells anything of the other.
+pub fn kbkdf_pair(key: &[u8], label: &[u8], context: &[u8]) -> (DerivedKey, DerivedKey) {
+    (block(key, 1, label, context, 512), block(key, 2, label, context, 512))
+}
+
+fn block(key: &[u8], counter: u32, label: &[u8], context: &[u8], bits: u32) -> DerivedKey {
+    let (counter, bits) = (counter.to_be_bytes(), bits.to_be_bytes());
     Zeroizing::new(hmac_sha256(key, &[&counter, label, &[0], context, &bits]))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::unstable::kdf::{
+        KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac,
+    };
+
+    use super::*;
+
+    /// AWS-LC's own KBKDF is the second implementation.
+    #[test]
+    fn both_lengths_agree_with_aws_lc() {
+        let algorithm = get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256).unwrap();
+        let (key, label, context) = (b"a key of some length", b"label", b"context \x00 bytes");
+        let info = [&label[..], &[0], context, &256u32.to_be_bytes()].concat();
+        let mut expect = [0; 32];
+        kbkdf_ctr_hmac(algorithm, key, &info, &mut expect).unwrap();
+        assert_eq!(*kbkdf(key, label, context), expect);
+
+        let info = [&label[..], &[0], context, &512u32.to_be_bytes()].concat();
+        let mut expect = [0; 64];
+        kbkdf_ctr_hmac(algorithm, key, &info, &mut expect).unwrap();
+        let (first, second) = kbkdf_pair(key, label, context);
+        assert_eq!([*first, *second].concat(), expect);
+    }
 }

@@ -10,3 +10,4 @@ pub mod digest;
 pub mod mac;
 pub mod random;
 pub mod secret;
+pub mod wrap;
