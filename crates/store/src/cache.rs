@@ -1,0 +1,203 @@
+//! A bounded cache of units that never shows what an acknowledged change has overtaken.
+//!
+//! A *unit* is what is read, cached and dropped as a whole: one record, or everything below one
+//! path. That nothing stands there is cached, too. A hit takes a read lock of one of many shards
+//! and clones an [`Arc`]; it does no I/O and allocates nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use quick_cache::DefaultHashBuilder;
+use quick_cache::Weighter;
+use quick_cache::sync::DefaultLifecycle;
+
+use crate::node::Invalidate;
+use crate::node::Node;
+use crate::path::Path;
+use crate::path::Prefix;
+use crate::sealed::Record;
+use crate::sealed::SealedError;
+use crate::store::MAX_RANGE;
+
+/// How a cache is made.
+pub struct CacheOptions<U> {
+    /// What it holds, for metrics and logs.
+    pub name: &'static str,
+    /// The most that all its units may weigh together.
+    pub max_weight: u64,
+    /// About how many units that is.
+    pub expected_units: usize,
+    /// What a unit weighs, in bytes, about. Its path and the cache's own cost are added to it.
+    pub weigh: fn(&U) -> u64,
+    /// The unit that a path belongs to: the path itself, or the beginning of it
+    /// ([`Path::first`]). Nothing if this cache does not hold such paths.
+    pub unit: fn(&Path) -> Option<&str>,
+}
+
+/// A bounded cache of one kind of unit.
+pub struct Cache<U> {
+    name: &'static str,
+    unit: fn(&Path) -> Option<&str>,
+    // INVARIANT: a placeholder loses to `remove` and `clear`: what it is filled with afterwards
+    // is not kept. The tests hold the library to it.
+    units: quick_cache::sync::Cache<Path, Option<Arc<U>>, Weigh<U>>,
+}
+
+impl<U: Send + Sync + 'static> Cache<U> {
+    /// An empty cache, to be handed to [`Node::start`].
+    pub fn new(options: CacheOptions<U>) -> Arc<Self> {
+        let units = quick_cache::sync::Cache::with(
+            options.expected_units,
+            options.max_weight,
+            Weigh(options.weigh),
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        );
+        Arc::new(Self {
+            name: options.name,
+            unit: options.unit,
+            units,
+        })
+    }
+
+    /// What the cache knows of a unit: nothing, that it is absent, or the unit.
+    pub fn peek(&self, unit: &str) -> Option<Option<Arc<U>>> {
+        self.units.get(unit)
+    }
+
+    /// The unit that is the record at `path`: from the cache, or else read and made by `load`.
+    /// Many who ask at once wait for one load. An error is not remembered.
+    pub async fn get<E: From<SealedError>>(
+        &self,
+        node: &Node,
+        path: &Path,
+        load: impl AsyncFnOnce(Record) -> Result<U, E>,
+    ) -> Result<Option<Arc<U>>, E> {
+        if let Some(known) = self.units.get(path) {
+            return Ok(known);
+        }
+        let sealed = node.sealed();
+        self.fill(path, async || {
+            let record = node.read(async || sealed.get(path).await).await?;
+            match record {
+                Some(record) => load(record).await.map(Some),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// The unit of everything below `unit`, in the order of the paths: from the cache, or else
+    /// read at one revision and made by `load`. It is absent if nothing stands there.
+    pub async fn get_unit<E: From<SealedError>>(
+        &self,
+        node: &Node,
+        unit: &Path,
+        load: impl AsyncFnOnce(Vec<Record>) -> Result<Option<U>, E>,
+    ) -> Result<Option<Arc<U>>, E> {
+        if let Some(known) = self.units.get(unit) {
+            return Ok(known);
+        }
+        let sealed = node.sealed();
+        let below = Prefix::below(unit);
+        self.fill(unit, async || {
+            let records = node
+                .read(async || sealed.range(&below, None, MAX_RANGE).await)
+                .await?;
+            if records.is_empty() {
+                return Ok(None);
+            }
+            if records.len() == MAX_RANGE {
+                let unit = unit.clone();
+                return Err(SealedError::UnitTooLarge { unit }.into());
+            }
+            load(records).await
+        })
+        .await
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How many units it holds.
+    pub fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// What they weigh together.
+    pub fn weight(&self) -> u64 {
+        self.units.weight()
+    }
+
+    async fn fill<E>(
+        &self,
+        unit: &Path,
+        load: impl AsyncFnOnce() -> Result<Option<U>, E>,
+    ) -> Result<Option<Arc<U>>, E> {
+        match self.units.get_value_or_guard_async(unit).await {
+            Ok(known) => Ok(known),
+            Err(place) => {
+                let made = load().await?.map(Arc::new);
+                // Refused if the unit changed since the place was taken. Whoever waited for this
+                // fill began before that change was acknowledged, and may have it.
+                let _ = place.insert(made.clone());
+                Ok(made)
+            }
+        }
+    }
+}
+
+impl<U: Send + Sync + 'static> Invalidate for Cache<U> {
+    fn changed(&self, path: &Path) {
+        if let Some(unit) = (self.unit)(path) {
+            self.units.remove(unit);
+        }
+    }
+
+    fn clear(&self) {
+        self.units.clear();
+    }
+}
+
+impl<U> fmt::Debug for Cache<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<U> fmt::Debug for CacheOptions<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheOptions")
+            .field("name", &self.name)
+            .field("max_weight", &self.max_weight)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an entry costs beside its content: the cache's own bookkeeping, about.
+const ENTRY_BYTES: u64 = 128;
+
+struct Weigh<U>(fn(&U) -> u64);
+
+impl<U> Clone for Weigh<U> {
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl<U> Weighter<Path, Option<Arc<U>>> for Weigh<U> {
+    fn weight(&self, path: &Path, unit: &Option<Arc<U>>) -> u64 {
+        let content = unit.as_ref().map_or(0, |unit| (self.0)(unit));
+        let path = u64::try_from(path.as_str().len()).unwrap_or(u64::MAX);
+        ENTRY_BYTES.saturating_add(path).saturating_add(content)
+    }
+}

@@ -1,0 +1,170 @@
+//! The engine that forgets: for tests, and the yardstick of every other.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::batch::Batch;
+use crate::batch::Operation;
+use crate::batch::Precondition;
+use crate::error::CommitError;
+use crate::error::StoreError;
+use crate::feed::Changed;
+use crate::feed::Feed;
+use crate::log::FeedOptions;
+use crate::log::Log;
+use crate::path::Path;
+use crate::path::Prefix;
+use crate::store::BoxFuture;
+use crate::store::Entry;
+use crate::store::Health;
+use crate::store::MAX_RANGE;
+use crate::store::Read;
+use crate::store::Revision;
+use crate::store::Store;
+
+/// A store in memory. Gone with the process.
+#[derive(Debug)]
+pub struct Memory {
+    map: RwLock<Map>,
+    log: Arc<Log>,
+}
+
+#[derive(Debug, Default)]
+struct Map {
+    entries: BTreeMap<Path, (Revision, Vec<u8>)>,
+    at: Revision,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new(options: FeedOptions) -> Self {
+        Self {
+            map: RwLock::default(),
+            log: Log::new(options, Revision::default()),
+        }
+    }
+
+    fn apply(&self, batch: Batch) -> Result<Revision, CommitError> {
+        let mut map = self.map.write();
+        for change in batch.changes() {
+            let stands = map.entries.get(&change.path).map(|(revision, _)| *revision);
+            if !change.precondition.holds(stands) {
+                let path = change.path.clone();
+                return Err(CommitError::Conflict { path });
+            }
+        }
+        if !batch.is_write() {
+            return Ok(map.at);
+        }
+        let revision = map.at.next();
+        map.at = revision;
+        let mut changed = Vec::with_capacity(batch.changes().len());
+        for change in batch.into_changes() {
+            let deleted = match change.operation {
+                Operation::Put(value) => {
+                    map.entries.insert(change.path.clone(), (revision, value));
+                    false
+                }
+                Operation::Delete => {
+                    map.entries.remove(&change.path);
+                    true
+                }
+                Operation::Check => continue,
+            };
+            changed.push(Changed {
+                revision,
+                path: change.path,
+                deleted,
+            });
+        }
+        // Still under the lock: the log hears of revisions in their order.
+        self.log.publish(changed, revision);
+        Ok(revision)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(FeedOptions::default())
+    }
+}
+
+impl Precondition {
+    /// Whether it holds of a path whose entry was last written at `stands`, if there is one.
+    pub(crate) fn holds(self, stands: Option<Revision>) -> bool {
+        match self {
+            Self::At(revision) => stands == Some(revision),
+            Self::Absent => stands.is_none(),
+            Self::Any => true,
+        }
+    }
+}
+
+impl Store for Memory {
+    fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
+        Box::pin(async { Ok(self.map.read().at) })
+    }
+
+    fn get<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<Read<Option<Entry>>, StoreError>> {
+        Box::pin(async move {
+            let map = self.map.read();
+            let value = map.entries.get(path).map(|(revision, value)| Entry {
+                path: path.clone(),
+                revision: *revision,
+                value: value.clone(),
+            });
+            Ok(Read { at: map.at, value })
+        })
+    }
+
+    fn range<'a>(
+        &'a self,
+        prefix: &'a Prefix,
+        after: Option<&'a Path>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Read<Vec<Entry>>, StoreError>> {
+        Box::pin(async move {
+            let map = self.map.read();
+            let from = match after {
+                Some(after) if after.as_str() >= prefix.as_str() => Bound::Excluded(after.as_str()),
+                _ => Bound::Included(prefix.as_str()),
+            };
+            let value = map
+                .entries
+                .range::<str, _>((from, Bound::Unbounded))
+                .take_while(|(path, _)| prefix.holds(path))
+                .take(limit.min(MAX_RANGE))
+                .map(|(path, (revision, value))| Entry {
+                    path: path.clone(),
+                    revision: *revision,
+                    value: value.clone(),
+                })
+                .collect();
+            Ok(Read { at: map.at, value })
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        Box::pin(async move { self.apply(batch) })
+    }
+
+    fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>> {
+        Box::pin(async move { Ok(self.log.feed(from)) })
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Health, StoreError>> {
+        Box::pin(async {
+            Ok(Health {
+                revision: self.map.read().at,
+                available_bytes: None,
+            })
+        })
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+}

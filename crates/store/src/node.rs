@@ -1,0 +1,260 @@
+//! One server's view of the store: what it has applied to its caches, and how fresh that is.
+//!
+//! INVARIANT: an acknowledged change holds. It rests on the order in which a node takes in a
+//! change at revision R: it first raises its *floor* to R, then drops the changed units from
+//! every cache, then raises what it has *applied* to R. A commit is answered when its revision is
+//! applied, and a cache fill whose read is older than the floor at the time the fill took its
+//! place is read again. The model in `tests/it/model.rs` tries every interleaving of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use keyward_types::time::Clock;
+use keyward_types::time::Monotonic;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::error::CommitError;
+use crate::error::StoreError;
+use crate::feed::Feed;
+use crate::feed::Progress;
+use crate::path::Path;
+use crate::sealed::Sealed;
+use crate::sealed::SealedBatch;
+use crate::store::Read;
+use crate::store::Revision;
+
+/// Something that remembers what the store held, and forgets what has changed.
+pub trait Invalidate: Send + Sync + fmt::Debug {
+    /// Forgets the unit of a changed path, and has every fill of it that is under way come to
+    /// nothing.
+    fn changed(&self, path: &Path);
+
+    /// Forgets everything, and has every fill that is under way come to nothing.
+    fn clear(&self);
+}
+
+/// How a node keeps up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeOptions {
+    /// How long ago the node may last have heard "complete up to here" and still be fresh. Must
+    /// be well over the engine's heartbeat interval.
+    pub staleness: Duration,
+    /// How long a commit waits for the caches after it is durable.
+    pub apply_within: Duration,
+    /// How long to wait before asking again after the feed failed.
+    pub retry_after: Duration,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            staleness: Duration::from_secs(5),
+            apply_within: Duration::from_secs(10),
+            retry_after: Duration::from_millis(100),
+        }
+    }
+}
+
+/// One server's view of the store.
+#[derive(Debug)]
+pub struct Node {
+    sealed: Sealed,
+    options: NodeOptions,
+    view: Arc<View>,
+    task: JoinHandle<()>,
+}
+
+/// What the feed's task and the requests share.
+#[derive(Debug)]
+struct View {
+    caches: Vec<Arc<dyn Invalidate>>,
+    floor: AtomicU64,
+    applied: watch::Sender<Revision>,
+    // Monotonic milliseconds at which the last complete answer was asked for.
+    heard: AtomicU64,
+}
+
+impl Node {
+    /// Begins to follow the store on behalf of these caches, which must be empty.
+    pub async fn start(
+        sealed: Sealed,
+        clock: Arc<dyn Clock>,
+        options: NodeOptions,
+        caches: Vec<Arc<dyn Invalidate>>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let asked = clock.monotonic();
+        let at = sealed.store().revision().await?;
+        let feed = sealed.store().changes(at).await?;
+        let view = Arc::new(View {
+            caches,
+            floor: AtomicU64::new(at.number()),
+            applied: watch::Sender::new(at),
+            heard: AtomicU64::new(asked.millis()),
+        });
+        let follow = follow(
+            sealed.clone(),
+            clock,
+            Arc::clone(&view),
+            options.retry_after,
+            feed,
+        );
+        Ok(Arc::new(Self {
+            sealed,
+            options,
+            view,
+            task: tokio::spawn(follow),
+        }))
+    }
+
+    /// The store that it follows.
+    pub fn sealed(&self) -> &Sealed {
+        &self.sealed
+    }
+
+    /// A batch that does nothing yet, to be committed here.
+    pub fn batch(&self) -> SealedBatch {
+        self.sealed.batch()
+    }
+
+    /// Commits a batch and answers after this node's caches have applied it: whatever begins
+    /// after the answer sees it.
+    pub async fn commit(&self, batch: SealedBatch) -> Result<Revision, CommitError> {
+        let revision = self.sealed.commit(batch).await?;
+        let mut applied = self.view.applied.subscribe();
+        let reached = applied.wait_for(|applied| *applied >= revision);
+        match tokio::time::timeout(self.options.apply_within, reached).await {
+            Ok(Ok(_)) => Ok(revision),
+            Ok(Err(_)) | Err(_) => Err(CommitError::Unapplied { revision }),
+        }
+    }
+
+    /// Whether the node has heard "complete up to here" within the staleness bound. If not, what
+    /// its caches hold may be overtaken, and it must not do cryptography with it.
+    pub fn is_fresh(&self, now: Monotonic) -> bool {
+        u128::from(self.age(now)) <= self.options.staleness.as_millis()
+    }
+
+    /// Milliseconds since it last asked for an answer that was complete.
+    pub fn age(&self, now: Monotonic) -> u64 {
+        now.millis_since(Monotonic::from_millis(
+            self.view.heard.load(Ordering::Acquire),
+        ))
+    }
+
+    /// Up to where its caches are true.
+    pub fn applied(&self) -> Revision {
+        *self.view.applied.borrow()
+    }
+
+    /// Wakes whoever waits for changes, each time the caches have taken some in: for a worker
+    /// that then reads what it looks after.
+    pub fn watch(&self) -> watch::Receiver<Revision> {
+        self.view.applied.subscribe()
+    }
+
+    /// Every change after `from`, in order and without gaps: for whoever must see each of them,
+    /// such as the relay of the audit outbox. It is a feed of its own, apart from the caches'.
+    pub async fn follow(&self, from: Revision) -> Result<Box<dyn Feed>, StoreError> {
+        self.sealed.store().changes(from).await
+    }
+
+    /// Reads until the read is no older than the floor was when it was begun. To be called when
+    /// the fill has taken its place in the cache, not before.
+    pub(crate) async fn read<T, E: From<StoreError>>(
+        &self,
+        read: impl AsyncFn() -> Result<Read<T>, E>,
+    ) -> Result<T, E> {
+        const ATTEMPTS: u32 = 20;
+        const PAUSE: Duration = Duration::from_millis(5);
+        let floor = Revision::new(self.view.floor.load(Ordering::SeqCst));
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                // A replica that lags behind the feed.
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            let answer = read().await?;
+            if answer.at >= floor {
+                return Ok(answer.value);
+            }
+        }
+        Err(StoreError::Behind { floor }.into())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl View {
+    fn take_in(&self, progress: Progress, asked: Monotonic) {
+        match progress {
+            Progress::Changes {
+                changes,
+                complete_to,
+                caught_up,
+            } => {
+                self.floor.fetch_max(complete_to.number(), Ordering::SeqCst);
+                for change in &changes {
+                    for cache in &self.caches {
+                        cache.changed(&change.path);
+                    }
+                }
+                self.rise_to(complete_to);
+                if caught_up {
+                    self.heard.store(asked.millis(), Ordering::Release);
+                }
+            }
+            Progress::Compacted { resume_at } => {
+                tracing::warn!(%resume_at, "too far behind the store: all caches are dropped");
+                self.floor.fetch_max(resume_at.number(), Ordering::SeqCst);
+                for cache in &self.caches {
+                    cache.clear();
+                }
+                self.rise_to(resume_at);
+                self.heard.store(asked.millis(), Ordering::Release);
+            }
+        }
+    }
+
+    fn rise_to(&self, revision: Revision) {
+        self.applied.send_if_modified(|applied| {
+            let higher = revision > *applied;
+            *applied = (*applied).max(revision);
+            higher
+        });
+    }
+}
+
+/// Takes in changes for as long as the node lives.
+async fn follow(
+    sealed: Sealed,
+    clock: Arc<dyn Clock>,
+    view: Arc<View>,
+    retry_after: Duration,
+    mut feed: Box<dyn Feed>,
+) {
+    loop {
+        // Before asking: an answer that was long under way does not make the node fresh.
+        let asked = clock.monotonic();
+        let failed = match feed.next().await {
+            Ok(progress) => {
+                view.take_in(progress, asked);
+                continue;
+            }
+            Err(StoreError::Closed) => return,
+            Err(error) => error,
+        };
+        tracing::warn!(error = %failed, "the store's changes cannot be followed");
+        tokio::time::sleep(retry_after).await;
+        let applied = *view.applied.borrow();
+        if let Ok(anew) = sealed.store().changes(applied).await {
+            feed = anew;
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Where a value stands: a path of at most 512 bytes, and the prefixes that `range` reads.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// The longest path, in bytes.
+pub const MAX_PATH_BYTES: usize = 512;
+
+/// The place of one value: segments of visible ASCII characters joined by `/`, ordered by bytes.
+///
+/// Paths begin `partition/account/Region` (an access key's look-up is global). What users name
+/// (aliases, tags, user names) never stands in a path as it is, only as
+/// [`crate::sealed::Sealed::name_hash`], since paths are stored in the clear. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(Arc<str>);
+
+impl Path {
+    /// Reads a path: 1 to 512 bytes, visible ASCII, no empty segment.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        check(text)?;
+        if text.is_empty() {
+            return Err(PathError::Empty);
+        }
+        if text.split('/').any(str::is_empty) {
+            return Err(PathError::EmptySegment);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The path of these segments, joined by `/`.
+    pub fn join(segments: &[&str]) -> Result<Self, PathError> {
+        if segments.iter().any(|segment| segment.contains('/')) {
+            return Err(PathError::Character);
+        }
+        Self::parse(&segments.join("/"))
+    }
+
+    /// The path `segment` below this one.
+    pub fn child(&self, segment: &str) -> Result<Self, PathError> {
+        if segment.contains('/') {
+            return Err(PathError::Character);
+        }
+        Self::parse(&format!("{}/{segment}", self.0))
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its segments from left to right.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The first `count` segments as a path of their own: how the unit of a changed path is
+    /// named. Nothing if the path has fewer, or `count` is zero.
+    pub fn first(&self, count: usize) -> Option<&str> {
+        let last = count.checked_sub(1)?;
+        let mut ends = self
+            .0
+            .match_indices('/')
+            .map(|(at, _)| at)
+            .chain(std::iter::once(self.0.len()));
+        self.0.get(..ends.nth(last)?)
+    }
+}
+
+impl Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+/// The beginning of paths that one `range` reads. Empty means every path.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Prefix(Arc<str>);
+
+impl Prefix {
+    /// Reads a prefix: at most 512 bytes of visible ASCII. It may end within a segment; end it
+    /// with `/` to stay below one path.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What stands below `path`, not `path` itself.
+    pub fn below(path: &Path) -> Self {
+        // A path of 512 bytes has nothing below it, and no path begins with this prefix.
+        Self(format!("{path}/").into())
+    }
+
+    /// Every path.
+    pub fn all() -> Self {
+        Self("".into())
+    }
+
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `path` begins with it.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.0.starts_with(&*self.0)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}*`", self.0)
+    }
+}
+
+/// Why a text is no path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PathError {
+    /// No character at all.
+    #[error("a path has at least one character")]
+    Empty,
+    /// Two slashes in a row, or one at an end.
+    #[error("a path has no empty segment")]
+    EmptySegment,
+    /// Something else than visible ASCII.
+    #[error("a path has visible ascii characters only, and `/` only between segments")]
+    Character,
+    /// Over 512 bytes.
+    #[error("a path has at most 512 bytes, this one has {bytes}")]
+    TooLong {
+        /// How many it has.
+        bytes: usize,
+    },
+}
+
+fn check(text: &str) -> Result<(), PathError> {
+    if text.len() > MAX_PATH_BYTES {
+        return Err(PathError::TooLong { bytes: text.len() });
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(PathError::Character);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_segments_of_visible_ascii() {
+        let path = Path::join(&["aws", "000000000000", "us-east-1"]).unwrap();
+        assert_eq!(path.as_str(), "aws/000000000000/us-east-1");
+        assert_eq!(path.child("key").unwrap().segments().count(), 4);
+        assert_eq!(Path::parse(""), Err(PathError::Empty));
+        assert_eq!(Path::parse("a//b"), Err(PathError::EmptySegment));
+        assert_eq!(Path::parse("/a"), Err(PathError::EmptySegment));
+        assert_eq!(Path::parse("a b"), Err(PathError::Character));
+        assert_eq!(Path::parse("ä"), Err(PathError::Character));
+        assert_eq!(Path::join(&["a/b"]), Err(PathError::Character));
+        assert_eq!(path.child("a/b"), Err(PathError::Character));
+    }
+
+    #[test]
+    fn a_path_of_512_bytes_is_the_longest() {
+        assert!(Path::parse(&"a".repeat(512)).is_ok());
+        assert_eq!(
+            Path::parse(&"a".repeat(513)),
+            Err(PathError::TooLong { bytes: 513 })
+        );
+    }
+
+    #[test]
+    fn the_first_segments_name_the_unit_of_a_path() {
+        let path = Path::parse("a/b/c").unwrap();
+        assert_eq!(path.first(0), None);
+        assert_eq!(path.first(1), Some("a"));
+        assert_eq!(path.first(3), Some("a/b/c"));
+        assert_eq!(path.first(4), None);
+    }
+
+    #[test]
+    fn a_prefix_holds_what_begins_with_it() {
+        let path = Path::parse("a/b/c").unwrap();
+        assert!(Prefix::all().holds(&path));
+        assert!(Prefix::parse("a/b").unwrap().holds(&path));
+        assert!(!Prefix::below(&path).holds(&path));
+        assert!(Prefix::below(&path).holds(&path.child("d").unwrap()));
+    }
+}

@@ -1,0 +1,115 @@
+//! The keys that seal values and hash names.
+
+use std::fmt;
+
+use keyward_crypto::mac;
+use keyward_crypto::secret::arena::ArenaSecret;
+use thiserror::Error;
+
+/// Which key sealed a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SealKeyId {
+    /// The key.
+    pub id: [u8; 16],
+    /// Its version: one more with every rotation.
+    pub version: u32,
+}
+
+impl fmt::Display for SealKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = u128::from_be_bytes(self.id);
+        write!(f, "{id:032x} version {}", self.version)
+    }
+}
+
+/// One version of a seal key.
+#[derive(Debug)]
+pub struct SealKey {
+    pub(super) id: SealKeyId,
+    key: ArenaSecret,
+}
+
+impl SealKey {
+    /// The version `id` with these 32 bytes.
+    pub fn new(id: SealKeyId, key: ArenaSecret) -> Result<Self, SealKeyError> {
+        require(&key)?;
+        Ok(Self { id, key })
+    }
+
+    pub(super) fn expose(&self) -> &[u8] {
+        self.key.expose()
+    }
+}
+
+/// What a sealed store needs to know: the key that new values are sealed under, older ones that
+/// still open what was written before, and the key of the hashes that stand for names.
+#[derive(Debug)]
+pub struct SealKeys {
+    current: SealKey,
+    older: Vec<SealKey>,
+    // Never changes over a store's life: it decides where records stand.
+    name_key: ArenaSecret,
+}
+
+impl SealKeys {
+    /// Seals under `current`, also opens what stands under `older`, and hashes names under
+    /// `name_key` (32 bytes, the same for as long as the store lives).
+    pub fn new(
+        current: SealKey,
+        older: Vec<SealKey>,
+        name_key: ArenaSecret,
+    ) -> Result<Self, SealKeyError> {
+        require(&name_key)?;
+        Ok(Self {
+            current,
+            older,
+            name_key,
+        })
+    }
+
+    /// The key that new values are sealed under.
+    pub fn current(&self) -> SealKeyId {
+        self.current.id
+    }
+
+    pub(super) fn sealing(&self) -> &SealKey {
+        &self.current
+    }
+
+    pub(super) fn find(&self, id: SealKeyId) -> Option<&SealKey> {
+        std::iter::once(&self.current)
+            .chain(&self.older)
+            .find(|key| key.id == id)
+    }
+
+    pub(super) fn name_hash(&self, kind: &str, text: &str) -> String {
+        // The kind's length keeps (kind, text) apart from every other pair.
+        let length = u32::try_from(kind.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let parts: [&[u8]; 4] = [
+            b"keyward name v1",
+            &length,
+            kind.as_bytes(),
+            text.as_bytes(),
+        ];
+        let hash = mac::hmac_sha256(self.name_key.expose(), &parts);
+        let [half, _] = hash.as_chunks::<16>().0 else {
+            return String::new();
+        };
+        format!("{:032x}", u128::from_be_bytes(*half))
+    }
+}
+
+/// A key that is not as long as it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a seal key and a name key have 32 bytes, not {bytes}")]
+pub struct SealKeyError {
+    /// How many were given.
+    pub bytes: usize,
+}
+
+fn require(key: &ArenaSecret) -> Result<(), SealKeyError> {
+    match key.expose().len() {
+        32 => Ok(()),
+        bytes => Err(SealKeyError { bytes }),
+    }
+}

@@ -1,0 +1,151 @@
+//! The layout of a sealed value, version 1.
+//!
+//! | offset | bytes | what |
+//! | ---: | ---: | --- |
+//! | 0 | 1 | format version, 1 |
+//! | 1 | 1 | purpose |
+//! | 2 | 16 | id of the seal key |
+//! | 18 | 4 | version of the seal key, big-endian |
+//! | 22 | 16 | generation |
+//! | 38 | 12 | nonce |
+//! | 50 | n | ciphertext |
+//! | 50 + n | 16 | tag |
+
+use keyward_crypto::aead;
+use keyward_crypto::aead::Aad;
+use keyward_crypto::aead::NONCE_LEN;
+use keyward_crypto::derive;
+use keyward_crypto::random;
+use keyward_crypto::secret::SecretBytes;
+
+use super::Generation;
+use super::Purpose;
+use super::SealedError;
+use super::keys::SealKey;
+use super::keys::SealKeyId;
+use super::keys::SealKeys;
+use crate::batch::MAX_VALUE_BYTES;
+use crate::path::Path;
+
+/// The format that this release writes, and the newest that it reads.
+pub const VERSION: u8 = 1;
+/// What sealing adds to a content.
+pub const OVERHEAD_BYTES: usize = HEADER_BYTES + aead::TAG_LEN;
+/// The largest content of a record.
+pub const MAX_CONTENT_BYTES: usize = MAX_VALUE_BYTES - OVERHEAD_BYTES;
+
+const HEADER_BYTES: usize = 50;
+
+/// The label of the keys that values are sealed under (SP 800-108); the context is the
+/// generation.
+const LABEL: &[u8] = b"keyward store value";
+
+pub(super) struct Opened {
+    pub(super) generation: Generation,
+    pub(super) purpose: Purpose,
+    pub(super) key: SealKeyId,
+    pub(super) content: SecretBytes,
+}
+
+/// Seals under the current key.
+pub(super) fn seal(
+    keys: &SealKeys,
+    path: &Path,
+    generation: Generation,
+    purpose: Purpose,
+    content: &[u8],
+) -> Vec<u8> {
+    // A key is derived for every generation, and rewrapping keeps it: the nonce is what keeps
+    // two seals of one generation under one key apart.
+    let nonce = random::array();
+    seal_with(keys.sealing(), path, generation, nonce, purpose, content)
+}
+
+fn seal_with(
+    key: &SealKey,
+    path: &Path,
+    generation: Generation,
+    nonce: [u8; NONCE_LEN],
+    purpose: Purpose,
+    content: &[u8],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len() + OVERHEAD_BYTES);
+    out.extend_from_slice(&[VERSION, purpose.number()]);
+    out.extend_from_slice(&key.id.id);
+    out.extend_from_slice(&key.id.version.to_be_bytes());
+    out.extend_from_slice(generation.as_bytes());
+    out.extend_from_slice(&nonce);
+    out.extend_from_slice(content);
+    let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
+    let aad = aad(path, generation, purpose, key.id);
+    let plaintext = out.get_mut(HEADER_BYTES..).unwrap_or_default();
+    let tag = aead::seal_detached(as_key(&derived), nonce, &aad, plaintext);
+    out.extend_from_slice(&tag);
+    out
+}
+
+/// Opens what stands at `path`.
+pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened, SealedError> {
+    let tampered = || SealedError::Tampered { path: path.clone() };
+    match value.first() {
+        Some(&VERSION) => {}
+        Some(&found) => {
+            return Err(SealedError::Format {
+                path: path.clone(),
+                found,
+                supported: VERSION,
+            });
+        }
+        None => return Err(tampered()),
+    }
+    let header = value
+        .split_first_chunk::<HEADER_BYTES>()
+        .ok_or_else(tampered)?;
+    let ([_version, purpose, named @ ..], sealed) = header;
+    let (id, rest) = named.split_first_chunk::<16>().ok_or_else(tampered)?;
+    let (version, rest) = rest.split_first_chunk::<4>().ok_or_else(tampered)?;
+    let (generation, nonce) = rest.split_first_chunk::<16>().ok_or_else(tampered)?;
+    let nonce: [u8; NONCE_LEN] = nonce.try_into().map_err(|_| tampered())?;
+
+    let purpose = Purpose::new(*purpose);
+    let generation = Generation::from_bytes(*generation);
+    let id = SealKeyId {
+        id: *id,
+        version: u32::from_be_bytes(*version),
+    };
+    let key = keys.find(id).ok_or_else(|| SealedError::UnknownKey {
+        path: path.clone(),
+        key: id,
+    })?;
+    let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
+    let aad = aad(path, generation, purpose, id);
+    let content = aead::open(as_key(&derived), nonce, &aad, sealed).map_err(|_| tampered())?;
+    Ok(Opened {
+        generation,
+        purpose,
+        key: id,
+        content,
+    })
+}
+
+fn aad(path: &Path, generation: Generation, purpose: Purpose, key: SealKeyId) -> Aad {
+    Aad::new(
+        aead::Purpose::StoreValue,
+        VERSION,
+        &[
+            path.as_str().as_bytes(),
+            generation.as_bytes(),
+            &[purpose.number()],
+            &key.id,
+            &key.version.to_be_bytes(),
+        ],
+    )
+}
+
+fn as_key(derived: &SecretBytes) -> &[u8; aead::KEY_LEN] {
+    // INVARIANT: the derivation answers one block, which is as long as an AES-256 key.
+    derived
+        .expose()
+        .try_into()
+        .expect("a derived key has 32 bytes")
+}

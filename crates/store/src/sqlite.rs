@@ -1,0 +1,306 @@
+//! The embedded engine: SQLite with a write-ahead log, one writer and a few readers.
+//!
+//! One thread owns the only connection that writes. It commits everything that is queued in one
+//! transaction, so that many waiting batches share one `fsync`. Readers are threads with
+//! connections of their own, on snapshots that never wait for the writer; no worker of the async
+//! runtime ever touches the disk.
+
+use std::fs::File;
+use std::fs::TryLockError;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rusqlite::ErrorCode;
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
+use rusqlite::Transaction;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+use crate::batch::Batch;
+use crate::error::CommitError;
+use crate::error::StoreError;
+use crate::feed::Feed;
+use crate::log::FeedOptions;
+use crate::log::Log;
+use crate::path::Path;
+use crate::path::Prefix;
+use crate::store::BoxFuture;
+use crate::store::Entry;
+use crate::store::Health;
+use crate::store::MAX_RANGE;
+use crate::store::Read;
+use crate::store::Revision;
+use crate::store::Store;
+
+mod readers;
+mod schema;
+mod writer;
+
+/// The schema that this release writes. Older ones are migrated, newer ones refused.
+pub const SCHEMA: i64 = schema::CURRENT;
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database file. Its write-ahead log (`-wal`), its index (`-shm`) and the file that is
+    /// locked (`.lock`) stand beside it; the folder must exist.
+    pub file: PathBuf,
+    /// How many threads read.
+    pub readers: usize,
+    /// The size in bytes beyond which writes answer [`StoreError::Full`]; none if absent.
+    pub max_bytes: Option<u64>,
+    /// How the change feed behaves.
+    pub feed: FeedOptions,
+}
+
+impl SqliteOptions {
+    /// The usual options for the store in this file.
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        Self {
+            file: file.into(),
+            readers: 2,
+            max_bytes: None,
+            feed: FeedOptions::default(),
+        }
+    }
+}
+
+/// A store in one SQLite file, owned by one process.
+#[derive(Debug)]
+pub struct Sqlite {
+    options: SqliteOptions,
+    log: Arc<Log>,
+    // Taken when the store is dropped: the threads end when their senders are gone.
+    writer: Option<mpsc::Sender<writer::Job>>,
+    readers: Option<mpsc::Sender<readers::Job>>,
+    threads: Vec<JoinHandle<()>>,
+    // Held as long as the store is open; released last.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens the store, or makes an empty one if there is no file. Blocks for as long as the
+    /// recovery of the write-ahead log takes, which is bounded, whatever the number of entries.
+    pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
+        let lock = lock(&options)?;
+        let connection = schema::open(&options)?;
+        let at = schema::revision(&connection)?;
+        let log = Log::new(options.feed, at);
+
+        let (writer, jobs) = mpsc::channel(writer::QUEUE);
+        let thread = writer::Writer::new(connection, Arc::clone(&log), at);
+        let mut threads = vec![spawn("store-writer", move || thread.run(jobs))?];
+
+        let (readers, jobs) = mpsc::channel(readers::QUEUE);
+        let jobs = readers::share(jobs);
+        for _ in 0..options.readers.max(1) {
+            let connection = schema::open_reader(&options)?;
+            let jobs = Arc::clone(&jobs);
+            threads.push(spawn("store-reader", move || {
+                readers::run(connection, &jobs);
+            })?);
+        }
+        Ok(Self {
+            options,
+            log,
+            writer: Some(writer),
+            readers: Some(readers),
+            threads,
+            _lock: lock,
+        })
+    }
+
+    /// Reads every page and index and reports the first damage. Takes time in proportion to the
+    /// store's size.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let verdict: String = self
+            .read(|snapshot| snapshot.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)))
+            .await?;
+        if verdict == "ok" {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt { detail: verdict })
+        }
+    }
+
+    /// Runs `query` on a snapshot, on a reader's thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.readers.as_ref().ok_or(StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let job: readers::Job = Box::new(move |connection| {
+            let result = connection.transaction().and_then(|snapshot| {
+                let value = query(&snapshot)?;
+                snapshot.finish()?;
+                Ok(value)
+            });
+            // Whoever asked may have gone.
+            let _ = reply.send(result.map_err(StoreError::from));
+        });
+        readers.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has the writer do something, and waits for its answer.
+    async fn write<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<T>) -> writer::Job,
+    ) -> Result<T, StoreError> {
+        let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let sent = writer.send(job(reply)).await;
+        sent.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)
+    }
+
+    fn available_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.options.file).ok()?;
+        stat.f_bavail.checked_mul(stat.f_frsize)
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.log.close();
+        self.writer = None;
+        self.readers = None;
+        for thread in self.threads.drain(..).rev() {
+            // A thread that panicked has nothing left to finish.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
+        Box::pin(async { Ok(self.log.newest()) })
+    }
+
+    fn get<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<Read<Option<Entry>>, StoreError>> {
+        let path = path.clone();
+        Box::pin(self.read(move |snapshot| {
+            let at = schema::revision_of(snapshot)?;
+            let value = snapshot
+                .prepare_cached("SELECT path, revision, value FROM entry WHERE path = ?1")?
+                .query_row([path.as_str()], entry)
+                .optional()?;
+            Ok(Read { at, value })
+        }))
+    }
+
+    fn range<'a>(
+        &'a self,
+        prefix: &'a Prefix,
+        after: Option<&'a Path>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Read<Vec<Entry>>, StoreError>> {
+        let prefix = prefix.clone();
+        let after = after.cloned();
+        let limit = i64::try_from(limit.min(MAX_RANGE)).unwrap_or(i64::MAX);
+        Box::pin(self.read(move |snapshot| {
+            let at = schema::revision_of(snapshot)?;
+            // Paths are visible ASCII: DEL comes after each of them and stands in none. The
+            // empty text comes before each of them.
+            let end = format!("{prefix}\u{7f}");
+            let after = after.as_ref().map_or("", Path::as_str);
+            let value = snapshot
+                .prepare_cached(
+                    "SELECT path, revision, value FROM entry
+                     WHERE path >= ?1 AND path > ?2 AND path < ?3 ORDER BY path LIMIT ?4",
+                )?
+                .query_map((prefix.as_str(), after, end, limit), entry)?
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Read { at, value })
+        }))
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        Box::pin(async move {
+            self.write(|reply| writer::Job::Commit(batch, reply))
+                .await?
+        })
+    }
+
+    fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>> {
+        Box::pin(async move { Ok(self.log.feed(from)) })
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Health, StoreError>> {
+        Box::pin(async {
+            self.write(writer::Job::Probe).await??;
+            Ok(Health {
+                revision: self.log.newest(),
+                available_bytes: self.available_bytes(),
+            })
+        })
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { self.write(writer::Job::Scrub).await? })
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let detail = error.to_string();
+        match error.sqlite_error() {
+            // A refused write (a limit on file sizes, a quota) leaves the transaction
+            // uncommitted, like a full disk.
+            Some(cause)
+                if cause.code == ErrorCode::DiskFull
+                    || cause.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE =>
+            {
+                Self::Full
+            }
+            Some(cause)
+                if matches!(
+                    cause.code,
+                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
+                ) =>
+            {
+                Self::Corrupt { detail }
+            }
+            _ => Self::Failed { detail },
+        }
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let path: String = row.get(0)?;
+    let path = Path::parse(&path).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    })?;
+    Ok(Entry {
+        path,
+        revision: schema::number(row, 1)?,
+        value: row.get(2)?,
+    })
+}
+
+fn lock(options: &SqliteOptions) -> Result<File, StoreError> {
+    let mut name = options.file.clone().into_os_string();
+    name.push(".lock");
+    let file = schema::create_private(PathBuf::from(name).as_path())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| failed(&error))
+}
+
+fn failed(error: &std::io::Error) -> StoreError {
+    StoreError::Failed {
+        detail: error.to_string(),
+    }
+}

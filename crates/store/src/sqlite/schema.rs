@@ -1,0 +1,158 @@
+//! The tables, how a connection is set up, and which schemas are opened.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path as FilePath;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::OpenFlags;
+use rusqlite::Row;
+use rusqlite::TransactionBehavior;
+
+use super::SqliteOptions;
+use super::failed;
+use crate::error::StoreError;
+use crate::store::Revision;
+
+/// The schema that this release writes: as many as there are steps.
+pub(super) const CURRENT: i64 = STEPS.len() as i64;
+
+/// `KWRD`: tells a store from any other SQLite file.
+const APPLICATION_ID: i32 = 0x4b57_5244;
+
+const PAGE_BYTES: u64 = 4096;
+
+/// What leads from each schema to the next; the first makes an empty file a store. Steps that
+/// were released are never edited.
+const STEPS: [&str; 1] = [
+    // Values lie in a table in the order they were first written and only their paths in an
+    // index: a batch dirties few pages however its paths are strewn.
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE entry (
+         id INTEGER PRIMARY KEY,
+         path TEXT NOT NULL UNIQUE,
+         revision INTEGER NOT NULL,
+         value BLOB NOT NULL
+     ) STRICT;
+     INSERT INTO meta (name, value) VALUES ('schema', 1), ('revision', 0), ('probe', 0);",
+];
+
+/// Opens the connection that writes, and makes or migrates the store.
+pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
+    create_private(&options.file)?;
+    let mut connection = Connection::open_with_flags(&options.file, flags())?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // Before anything is written: a file that is something else stays untouched.
+    let found = found(&connection)?;
+    if found > CURRENT {
+        return Err(StoreError::TooNew {
+            found,
+            supported: CURRENT,
+        });
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Failed {
+            detail: format!("the file system allows no write-ahead log, only `{mode}`"),
+        });
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // `PRAGMA secure_delete = ON` answers a row.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    // A log that one large transaction has swollen shrinks at the next checkpoint.
+    connection.query_row("PRAGMA journal_size_limit = 16777216", [], |_| Ok(()))?;
+    let pages = options.max_bytes.map(|bytes| (bytes / PAGE_BYTES).max(1));
+    if let Some(pages) = pages {
+        connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    }
+    if found < CURRENT {
+        migrate(&mut connection, found)?;
+        sync_folder(&options.file)?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(options: &SqliteOptions) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(&options.file, flags())?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    Ok(connection)
+}
+
+/// The newest revision in the store.
+pub(super) fn revision(connection: &Connection) -> Result<Revision, StoreError> {
+    Ok(revision_of(connection)?)
+}
+
+/// The newest revision that a snapshot shows.
+pub(super) fn revision_of(connection: &Connection) -> rusqlite::Result<Revision> {
+    connection
+        .prepare_cached("SELECT value FROM meta WHERE name = 'revision'")?
+        .query_row([], |row| number(row, 0))
+}
+
+/// A revision in that column.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Revision> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number)
+        .map(Revision::new)
+        .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+/// Opens a file that only its owner may read, making it if it is missing.
+pub(super) fn create_private(file: &FilePath) -> Result<File, StoreError> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(file)
+        .map_err(|error| failed(&error))
+}
+
+fn flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+/// The schema of the file; zero for an empty one.
+fn found(connection: &Connection) -> Result<i64, StoreError> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    if tables == 0 && id == 0 {
+        return Ok(0);
+    }
+    if id != APPLICATION_ID {
+        return Err(StoreError::Corrupt {
+            detail: "the file is another application's database".to_owned(),
+        });
+    }
+    let sql = "SELECT value FROM meta WHERE name = 'schema'";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// All steps in one transaction: a crash leaves the old schema or the new one.
+fn migrate(connection: &mut Connection, found: i64) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    let sql = "UPDATE meta SET value = ?1 WHERE name = 'schema'";
+    transaction.execute(sql, [CURRENT])?;
+    Ok(transaction.commit()?)
+}
+
+/// Makes the name of a new file as durable as its content.
+fn sync_folder(file: &FilePath) -> Result<(), StoreError> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => FilePath::new("."),
+    };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| failed(&error))
+}

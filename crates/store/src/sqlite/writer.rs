@@ -1,0 +1,255 @@
+//! The thread that writes: everything that is queued becomes one transaction.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::Transaction;
+use rusqlite::TransactionBehavior;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+use super::schema;
+use crate::batch::Batch;
+use crate::batch::Operation;
+use crate::batch::Precondition;
+use crate::error::CommitError;
+use crate::error::StoreError;
+use crate::feed::Changed;
+use crate::log::Log;
+use crate::path::Path;
+use crate::store::Revision;
+
+/// Batches that may wait before whoever commits waits, too.
+pub(super) const QUEUE: usize = 1024;
+
+/// What one transaction holds at most: bounds how long the first in it waits for the last.
+const GROUP_BATCHES: usize = 256;
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
+/// How often a scrub tries to get past readers that hold an old snapshot.
+const SCRUB_ATTEMPTS: usize = 10;
+
+/// What the thread is asked.
+pub(super) enum Job {
+    Commit(Batch, Reply<Result<Revision, CommitError>>),
+    Probe(Reply<Result<(), StoreError>>),
+    Scrub(Reply<Result<(), StoreError>>),
+}
+
+type Reply<T> = oneshot::Sender<T>;
+type Waiting = (Batch, Reply<Result<Revision, CommitError>>);
+
+pub(super) struct Writer {
+    connection: Connection,
+    log: Arc<Log>,
+    at: Revision,
+    // After a failed write of the journal nobody knows what will be found after a crash. Only
+    // opening the store anew, which reads it back, can tell: until then nothing more is written.
+    broken: Option<StoreError>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, log: Arc<Log>, at: Revision) -> Self {
+        Self {
+            connection,
+            log,
+            at,
+            broken: None,
+        }
+    }
+
+    /// Serves until nobody can ask any more.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut held = None;
+        while let Some(job) = held.take().or_else(|| jobs.blocking_recv()) {
+            // Whoever asked may have gone: answers are sent to nobody then.
+            match job {
+                Job::Commit(batch, reply) => {
+                    let mut group = vec![(batch, reply)];
+                    held = gather(&mut group, &mut jobs);
+                    self.commit(group);
+                }
+                Job::Probe(reply) => {
+                    let _ = reply.send(self.guarded(probe));
+                }
+                Job::Scrub(reply) => {
+                    let _ = reply.send(self.guarded(scrub));
+                }
+            }
+        }
+    }
+
+    /// Commits a group in one transaction and answers each of its batches.
+    fn commit(&mut self, group: Vec<Waiting>) {
+        let (batches, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let at = self.at;
+        let kept = self.guarded(|connection| apply(connection, batches, at));
+        match kept {
+            Ok(Applied { at, changed, each }) => {
+                if at > self.at {
+                    self.at = at;
+                    self.log.publish(changed, at);
+                }
+                for (reply, answer) in replies.into_iter().zip(each) {
+                    let _ = reply.send(answer);
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+
+    fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let result = work(&mut self.connection);
+        match &result {
+            Err(error @ (StoreError::Failed { .. } | StoreError::Corrupt { .. })) => {
+                tracing::error!(%error, "the store failed and takes no more writes");
+                self.broken = Some(error.clone());
+            }
+            Err(error) => tracing::warn!(%error, "the store refused a write"),
+            Ok(_) => {}
+        }
+        result
+    }
+}
+
+/// What a transaction kept.
+struct Applied {
+    at: Revision,
+    changed: Vec<Changed>,
+    each: Vec<Result<Revision, CommitError>>,
+}
+
+/// Adds what else is queued, and answers the first job that is no commit.
+fn gather(group: &mut Vec<Waiting>, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    let mut bytes = group.iter().map(|(batch, _)| batch.bytes()).sum::<usize>();
+    while group.len() < GROUP_BATCHES && bytes < GROUP_BYTES {
+        match jobs.try_recv() {
+            Ok(Job::Commit(batch, reply)) => {
+                bytes += batch.bytes();
+                group.push((batch, reply));
+            }
+            Ok(other) => return Some(other),
+            Err(_) => break,
+        }
+    }
+    None
+}
+
+/// Each batch sees what those before it in the group did; one whose precondition does not hold
+/// leaves nothing and does not disturb the others. Nothing is answered before all is durable, a
+/// conflict neither: it may rest on a batch of the same group.
+fn apply(
+    connection: &mut Connection,
+    batches: Vec<Batch>,
+    mut at: Revision,
+) -> Result<Applied, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut changed = Vec::new();
+    let mut each = Vec::with_capacity(batches.len());
+    for batch in batches {
+        if let Some(path) = conflict(&transaction, &batch)? {
+            each.push(Err(CommitError::Conflict { path }));
+            continue;
+        }
+        if batch.is_write() {
+            at = at.next();
+            write(&transaction, batch, at, &mut changed)?;
+        }
+        each.push(Ok(at));
+    }
+    if changed.is_empty() {
+        transaction.rollback()?;
+    } else {
+        transaction
+            .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'revision'")?
+            .execute([integer(at)?])?;
+        transaction.commit()?;
+    }
+    Ok(Applied { at, changed, each })
+}
+
+/// The first path of the batch whose precondition does not hold.
+fn conflict(transaction: &Transaction<'_>, batch: &Batch) -> Result<Option<Path>, StoreError> {
+    let mut select = transaction.prepare_cached("SELECT revision FROM entry WHERE path = ?1")?;
+    for change in batch.changes() {
+        if change.precondition == Precondition::Any {
+            continue;
+        }
+        let stands = select
+            .query_row([change.path.as_str()], |row| schema::number(row, 0))
+            .optional()?;
+        if !change.precondition.holds(stands) {
+            return Ok(Some(change.path.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    batch: Batch,
+    revision: Revision,
+    changed: &mut Vec<Changed>,
+) -> Result<(), StoreError> {
+    let number = integer(revision)?;
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO entry (path, revision, value) VALUES (?1, ?2, ?3)
+         ON CONFLICT (path) DO UPDATE SET revision = excluded.revision, value = excluded.value",
+    )?;
+    let mut delete = transaction.prepare_cached("DELETE FROM entry WHERE path = ?1")?;
+    for change in batch.into_changes() {
+        let path = change.path;
+        let deleted = match change.operation {
+            Operation::Put(value) => {
+                put.execute((path.as_str(), number, value))?;
+                false
+            }
+            Operation::Delete => {
+                delete.execute([path.as_str()])?;
+                true
+            }
+            Operation::Check => continue,
+        };
+        changed.push(Changed {
+            revision,
+            path,
+            deleted,
+        });
+    }
+    Ok(())
+}
+
+/// Writes one durable page, as a commit would.
+fn probe(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'probe'", [])?;
+    Ok(())
+}
+
+/// Deleted content is zeroed as it is freed (`secure_delete`). What is left of it stands in the
+/// journal and in pages not yet overwritten from there: after a checkpoint, nowhere.
+fn scrub(connection: &mut Connection) -> Result<(), StoreError> {
+    for _ in 0..SCRUB_ATTEMPTS {
+        let busy: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+    }
+    // Nothing is broken: readers were in the way all the time.
+    Err(StoreError::Busy)
+}
+
+fn integer(revision: Revision) -> Result<i64, StoreError> {
+    i64::try_from(revision.number()).map_err(|_| StoreError::Full)
+}
