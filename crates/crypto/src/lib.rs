@@ -1,9 +1,8 @@
-//! The only crate that names a cryptographic library.
+//! The only crate of Keyward that names a cryptographic library.
 //!
-//! Every secret is a type that cannot be printed, cloned, compared or serialized ([`secret`]);
-//! every encryption binds its purpose and format version ([`aead::Aad`]); key schedules are built
-//! for one call and wiped after it, so that nothing but the arena holds keys for long.
-#![deny(unsafe_code)]
+//! Everything here is a thin, named use of AWS-LC: authenticated encryption with additional data
+//! that is never empty, one key derivation function, HMAC, SHA-256 and random bytes; and the
+//! types that hold secrets. Only `secret/lock.rs` has `unsafe` code: it locks pages.
 
 pub mod aead;
 pub mod derive;

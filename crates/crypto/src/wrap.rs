@@ -1,275 +1,131 @@
-//! Keys under keys: a wrapped key names the key that wraps it, by id and version, so that root and
-//! domain keys can be rotated later.
-//!
-//! Each wrapping has a key of its own, derived (SP 800-108) from the wrapping key and 128 random
-//! bits, so that no number of wrappings wears a wrapping key out.
+//! A key under a key: AES-256-GCM, naming the wrapping key's id and version, so that wrapping
+//! keys can be rotated and each wrapped key still tells what opens it.
 
-use crate::aead::{self, Aad, KEY_LEN, NONCE_LEN, Purpose, TAG_LEN};
-use crate::derive::kbkdf;
-use crate::random;
-use crate::secret::SecretBytes;
+use std::fmt;
 
-/// The format version of the bytes.
-pub const VERSION: u8 = 1;
-/// The bytes before the ciphertext: version, purpose, key id, key version, nonce.
-const HEADER_LEN: usize = 2 + 16 + 4 + WRAP_NONCE_LEN;
-const WRAP_NONCE_LEN: usize = SALT_LEN + NONCE_LEN;
-const SALT_LEN: usize = 16;
-const LABEL: &[u8] = b"keyward key wrap v1";
-/// The longest key that can be wrapped, in bytes.
-pub const MAX_WRAPPED_LEN: usize = 8192;
+use crate::{
+    aead::{self, Aad, NONCE_BYTES, OpenError, Purpose, TAG_BYTES},
+    random,
+    secret::SecretBytes,
+};
 
-/// The name of a wrapping key: 16 random bytes for the key, and a version that grows with each
-/// rotation of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct KeyName {
-    /// The key's id.
+/// The version of the layout.
+const VERSION: u8 = 1;
+/// Bytes before the ciphertext: version, wrapping key's id and version, nonce.
+const HEADER: usize = 1 + 16 + 4 + NONCE_BYTES;
+/// The longest wrapped key in bytes.
+const MAX_BYTES: usize = 8192;
+
+/// Which key wraps: its id and version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrappingKeyName {
+    /// The id, 16 random bytes.
     pub id: [u8; 16],
-    /// Its version, counted from 1.
+    /// The version, from 1.
     pub version: u32,
 }
 
-/// A key under another key: safe to store, worthless without that other key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A wrapped key. It is no secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Wrapped {
-    purpose: Purpose,
-    by: KeyName,
-    nonce: [u8; WRAP_NONCE_LEN],
-    ciphertext: Box<[u8]>,
+    name: WrappingKeyName,
+    nonce: [u8; NONCE_BYTES],
+    sealed: Vec<u8>,
 }
 
-/// Why a wrapped key did not open.
+/// The bytes are no wrapped key of a version this build knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnwrapError {
-    /// It names another wrapping key than the one given.
-    #[error("the key is wrapped by another key")]
-    OtherKey(KeyName),
-    /// It is damaged, of another purpose, or not this subject's.
-    #[error("the wrapped key does not authenticate")]
-    Damaged,
-}
-
-/// Bytes that are no wrapped key of a version and purpose known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a wrapped key")]
-pub struct WrappedParseError;
+#[error("not a wrapped key of a known version")]
+pub struct WrappedError;
 
 impl Wrapped {
-    /// Wraps `secret` under the key `by` with bytes `kek`, for a purpose and a subject: what the
-    /// secret is the key of. Only the same purpose and subject open it.
-    pub fn wrap(
-        kek: &[u8; KEY_LEN],
-        by: KeyName,
-        purpose: Purpose,
-        subject: &[&[u8]],
-        secret: &[u8],
-    ) -> Self {
-        Self::wrap_with_nonce(kek, by, purpose, subject, secret, random::array())
+    /// Wraps a key. `subject` says what it is and whose; it must be given again to unwrap.
+    pub fn wrap(wrapping: &[u8; 32], name: WrappingKeyName, subject: &[u8], key: &[u8]) -> Self {
+        let nonce = random::array();
+        let sealed = aead::seal(wrapping, nonce, &aad(name, subject), key);
+        Self { name, nonce, sealed }
     }
 
-    fn wrap_with_nonce(
-        kek: &[u8; KEY_LEN],
-        by: KeyName,
-        purpose: Purpose,
-        subject: &[&[u8]],
-        secret: &[u8],
-        nonce: [u8; WRAP_NONCE_LEN],
-    ) -> Self {
-        // Room for the tag from the start: growing would leave a copy of the secret behind.
-        let mut ciphertext = Vec::with_capacity(secret.len() + TAG_LEN);
-        ciphertext.extend_from_slice(secret);
-        let (salt, iv) = split(&nonce);
-        let aad = aad(purpose, by, &nonce, subject);
-        with_derived(kek, salt, |key| aead::seal(key, iv, &aad, &mut ciphertext));
-        Self {
-            purpose,
-            by,
-            nonce,
-            ciphertext: ciphertext.into_boxed_slice(),
-        }
-    }
-
-    /// Opens it.
+    /// Unwraps the key.
     ///
     /// # Errors
-    /// [`UnwrapError::OtherKey`] if it names another wrapping key, else [`UnwrapError::Damaged`].
-    pub fn unwrap(
-        &self,
-        kek: &[u8; KEY_LEN],
-        by: KeyName,
-        purpose: Purpose,
-        subject: &[&[u8]],
-    ) -> Result<SecretBytes, UnwrapError> {
-        if self.by != by {
-            return Err(UnwrapError::OtherKey(self.by));
-        }
-        let (salt, iv) = split(&self.nonce);
-        let aad = aad(purpose, by, &self.nonce, subject);
-        with_derived(kek, salt, |key| aead::open(key, iv, &aad, &self.ciphertext))
-            .map_err(|_| UnwrapError::Damaged)
+    /// One error for every cause.
+    pub fn unwrap_key(&self, wrapping: &[u8; 32], subject: &[u8]) -> Result<SecretBytes, OpenError> {
+        aead::open(wrapping, self.nonce, &aad(self.name, subject), &self.sealed)
     }
 
-    /// The key that wraps it.
-    pub fn by(&self) -> KeyName {
-        self.by
+    /// Which key wraps it.
+    pub fn wrapping_key(&self) -> WrappingKeyName {
+        self.name
     }
 
-    /// The bytes: version, purpose, wrapping key's id (16) and version (4, big-endian), nonce (28),
-    /// ciphertext with its tag.
+    /// The layout's bytes: version, wrapping key's id, its version (big-endian), nonce,
+    /// ciphertext and tag.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER_LEN + self.ciphertext.len());
-        out.extend_from_slice(&[VERSION, self.purpose.number()]);
-        out.extend_from_slice(&self.by.id);
-        out.extend_from_slice(&self.by.version.to_be_bytes());
+        let mut out = Vec::with_capacity(HEADER + self.sealed.len());
+        out.push(VERSION);
+        out.extend_from_slice(&self.name.id);
+        out.extend_from_slice(&self.name.version.to_be_bytes());
         out.extend_from_slice(&self.nonce);
-        out.extend_from_slice(&self.ciphertext);
+        out.extend_from_slice(&self.sealed);
         out
     }
 
-    /// Reads the bytes of a wrapped key that is to serve `purpose`.
+    /// Reads the layout.
     ///
     /// # Errors
-    /// [`WrappedParseError`] for another version, purpose or length.
-    pub fn parse(bytes: &[u8], purpose: Purpose) -> Result<Self, WrappedParseError> {
-        let (head, rest) = bytes.split_first_chunk::<2>().ok_or(WrappedParseError)?;
-        let (id, rest) = rest.split_first_chunk::<16>().ok_or(WrappedParseError)?;
-        let (version, rest) = rest.split_first_chunk::<4>().ok_or(WrappedParseError)?;
-        let (nonce, ciphertext) = rest.split_first_chunk().ok_or(WrappedParseError)?;
-        let len = TAG_LEN..=MAX_WRAPPED_LEN + TAG_LEN;
-        if *head != [VERSION, purpose.number()] || !len.contains(&ciphertext.len()) {
-            return Err(WrappedParseError);
+    /// For another version or impossible lengths; whether it unwraps is another question.
+    pub fn parse(bytes: &[u8]) -> Result<Self, WrappedError> {
+        let (version, rest) = bytes.split_first().ok_or(WrappedError)?;
+        let (id, rest) = rest.split_first_chunk::<16>().ok_or(WrappedError)?;
+        let (key_version, rest) = rest.split_first_chunk::<4>().ok_or(WrappedError)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(WrappedError)?;
+        if *version != VERSION || sealed.len() <= TAG_BYTES || bytes.len() > MAX_BYTES {
+            return Err(WrappedError);
         }
-        Ok(Self {
-            purpose,
-            by: KeyName {
-                id: *id,
-                version: u32::from_be_bytes(*version),
-            },
-            nonce: *nonce,
-            ciphertext: ciphertext.into(),
-        })
+        let name = WrappingKeyName { id: *id, version: u32::from_be_bytes(*key_version) };
+        Ok(Self { name, nonce: *nonce, sealed: sealed.to_vec() })
     }
 }
 
-/// Calls `use_key` with the key derived for one wrapping.
-fn with_derived<T>(
-    kek: &[u8; KEY_LEN],
-    salt: &[u8],
-    use_key: impl FnOnce(&[u8; KEY_LEN]) -> T,
-) -> T {
-    let derived = kbkdf(kek, LABEL, salt);
-    use_key(
-        derived
-            .expose()
-            .first_chunk()
-            .expect("derived keys have 32 bytes"),
-    )
-}
-
-fn split(nonce: &[u8; WRAP_NONCE_LEN]) -> (&[u8], [u8; NONCE_LEN]) {
-    let (salt, iv) = nonce.split_at(SALT_LEN);
-    let mut out = [0; NONCE_LEN];
-    out.copy_from_slice(iv);
-    (salt, out)
-}
-
-fn aad(purpose: Purpose, by: KeyName, nonce: &[u8], subject: &[&[u8]]) -> Aad {
-    let mut aad = Aad::with_capacity(purpose, VERSION, 256);
-    aad.push(&by.id);
-    aad.push(&by.version.to_be_bytes());
-    aad.push(nonce);
-    for part in subject {
-        aad.push(part);
+impl fmt::Debug for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wrapped({} bytes, version {})", self.sealed.len(), self.name.version)
     }
-    aad
+}
+
+fn aad(name: WrappingKeyName, subject: &[u8]) -> Aad {
+    Aad::new(Purpose::KeyWrap, VERSION)
+        .part(&name.id)
+        .part(&name.version.to_be_bytes())
+        .part(subject)
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    const KEK: [u8; KEY_LEN] = [1; KEY_LEN];
-    const BY: KeyName = KeyName {
-        id: [2; 16],
-        version: 3,
-    };
-
-    fn wrapped() -> Wrapped {
-        let purpose = Purpose::MaterialWrap;
-        Wrapped::wrap_with_nonce(&KEK, BY, purpose, &[b"subject"], &[7; 32], [4; 28])
+    #[test]
+    fn a_wrapped_key_opens_under_its_wrapping_key_and_subject_only() {
+        let name = WrappingKeyName { id: [1; 16], version: 3 };
+        let wrapped = Wrapped::wrap(&[7; 32], name, b"material a", &[5; 32]);
+        let read = Wrapped::parse(&wrapped.to_bytes()).unwrap();
+        assert_eq!(read.wrapping_key(), name);
+        assert_eq!(read.unwrap_key(&[7; 32], b"material a").unwrap().expose(), [5; 32]);
+        assert_eq!(read.unwrap_key(&[7; 32], b"material b").unwrap_err(), OpenError);
+        assert_eq!(read.unwrap_key(&[8; 32], b"material a").unwrap_err(), OpenError);
     }
 
     #[test]
-    fn only_the_same_key_purpose_and_subject_open_it() {
-        let it = wrapped();
-        let material = Purpose::MaterialWrap;
-        let opened = it.unwrap(&KEK, BY, material, &[b"subject"]).unwrap();
-        assert_eq!(opened.expose(), [7; 32]);
-
-        let fails =
-            |kek, purpose, subject: &[&[u8]]| it.unwrap(kek, BY, purpose, subject).unwrap_err();
-        assert_eq!(
-            fails(&[0; 32], material, &[b"subject"]),
-            UnwrapError::Damaged
-        );
-        assert_eq!(
-            fails(&KEK, Purpose::StoreKeyWrap, &[b"subject"]),
-            UnwrapError::Damaged
-        );
-        assert_eq!(fails(&KEK, material, &[b"other"]), UnwrapError::Damaged);
-        assert_eq!(
-            fails(&KEK, material, &[b"sub", b"ject"]),
-            UnwrapError::Damaged
-        );
-        let newer = KeyName { version: 4, ..BY };
-        assert_eq!(
-            it.unwrap(&KEK, newer, material, &[b"subject"]).unwrap_err(),
-            UnwrapError::OtherKey(BY)
-        );
-    }
-
-    #[test]
-    fn the_bytes_are_those_of_version_1() {
-        let bytes = wrapped().to_bytes();
-        assert_eq!(
-            hex::encode(&bytes),
-            concat!(
-                "0103", // version, purpose
-                "02020202020202020202020202020202",
-                "00000003",                                                 // wrapping key
-                "04040404040404040404040404040404040404040404040404040404", // nonce
-                "GOLDEN",
-            )
-        );
-        assert_eq!(Wrapped::parse(&bytes, Purpose::MaterialWrap), Ok(wrapped()));
-    }
-
-    #[test]
-    fn other_versions_purposes_and_lengths_do_not_parse() {
-        let good = wrapped().to_bytes();
-        let parse = |bytes: &[u8]| Wrapped::parse(bytes, Purpose::MaterialWrap);
-        for len in 0..HEADER_LEN + TAG_LEN {
-            assert_eq!(parse(&good[..len]), Err(WrappedParseError), "{len}");
-        }
-        let mut newer = good.clone();
-        newer[0] = 2;
-        assert_eq!(parse(&newer), Err(WrappedParseError));
-        assert_eq!(
-            Wrapped::parse(&good, Purpose::StoreKeyWrap),
-            Err(WrappedParseError)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_flipped_bit_is_found(bit in 0..(HEADER_LEN + 48) * 8) {
-            let mut bytes = wrapped().to_bytes();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            let opened = Wrapped::parse(&bytes, Purpose::MaterialWrap)
-                .map(|it| it.unwrap(&KEK, BY, Purpose::MaterialWrap, &[b"subject"]).is_ok());
-            prop_assert!(opened != Ok(true));
+    fn any_flipped_bit_of_a_wrapped_key_is_found() {
+        let name = WrappingKeyName { id: [1; 16], version: 3 };
+        let bytes = Wrapped::wrap(&[7; 32], name, b"s", &[5; 32]).to_bytes();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let opens = Wrapped::parse(&flipped)
+                .is_ok_and(|wrapped| wrapped.unwrap_key(&[7; 32], b"s").is_ok());
+            assert!(!opens, "bit {bit}");
         }
     }
 }

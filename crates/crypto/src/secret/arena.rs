@@ -1,119 +1,212 @@
-//! The arena: one region of memory, sized at start, in which long-lived secrets rest.
-//!
-//! It is page aligned, locked into memory and excluded from core dumps where the operating system
-//! allows it; what could not be done is reported, so that the server can warn. Its size bounds how
-//! much key material is open at a time.
+//! The arena: one region of locked, undumpable memory, sized at start, in which every long-lived
+//! secret stands. Its size bounds how much opened key material there is.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use super::SecretBytes;
-use super::lock::{Region, SLOT, Span};
+use crate::secret::{SecretBytes, lock::Region};
+
+/// Bytes of a slot; a secret takes as many neighbouring slots as it needs.
+pub const SLOT_BYTES: usize = 64;
 
 /// A handle on the arena; clones share it.
 #[derive(Clone)]
-pub struct Arena(Arc<Region>);
+pub struct Arena(Arc<Inner>);
 
-/// What the operating system did for the arena.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArenaReport {
-    /// Its pages never go to swap.
-    pub locked: bool,
-    /// Its pages stand in no core dump.
-    pub dump_excluded: bool,
-    /// Why one of these is false, in words for an operator.
-    pub reason: Option<String>,
+struct Inner {
+    region: Region,
+    slots: usize,
+    used: AtomicUsize,
+    free: Mutex<Free>,
 }
 
-/// No run of free slots in the arena is long enough.
+/// Which slots are taken: one bit each, and where to look first.
+struct Free {
+    taken: Vec<u64>,
+    hint: usize,
+}
+
+/// What the operating system granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArenaReport {
+    /// The arena's size in bytes.
+    pub bytes: usize,
+    /// Whether it is locked against swap.
+    pub locked: bool,
+    /// Whether it is left out of core dumps.
+    pub dump_excluded: bool,
+    /// Why not, in words for the log.
+    pub warnings: Vec<String>,
+}
+
+/// The arena has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the arena for secrets is full")]
 pub struct ArenaFull;
 
-/// How much of an arena is in use, in bytes (whole slots).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occupancy {
-    /// Bytes in use.
-    pub used: usize,
-    /// Bytes in all.
-    pub capacity: usize,
+/// No memory could be mapped for the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for the arena of {bytes} bytes")]
+pub struct ArenaError {
+    /// The size asked for.
+    pub bytes: usize,
+}
+
+/// A secret in the arena: wiped and given back on drop.
+pub struct ArenaSecret {
+    arena: Arc<Inner>,
+    slot: usize,
+    length: usize,
 }
 
 impl Arena {
-    /// An arena of at least that many bytes.
+    /// Maps and locks an arena of at least `bytes` bytes.
     ///
     /// # Errors
-    /// [`ArenaFull`] if the operating system has no memory of that size.
-    pub fn new(capacity_bytes: usize) -> Result<(Self, ArenaReport), ArenaFull> {
-        let (region, done) = Region::map(capacity_bytes).map_err(|_| ArenaFull)?;
-        let mut reasons = Vec::new();
-        if let Err(error) = done.locked {
-            reasons.push(format!(
-                "cannot lock {capacity_bytes} bytes (see RLIMIT_MEMLOCK): {error}"
+    /// When there is no memory. That it cannot be locked is no error but stands in the report.
+    pub fn new(bytes: usize) -> Result<(Self, ArenaReport), ArenaError> {
+        let slots = bytes.div_ceil(SLOT_BYTES).max(1);
+        let bytes = slots * SLOT_BYTES;
+        let region = Region::map(bytes).map_err(|_| ArenaError { bytes })?;
+        let mut warnings = Vec::new();
+        let (locked, excluded) = (region.lock(), region.exclude());
+        if let Err(error) = locked {
+            warnings.push(format!(
+                "{bytes} bytes for secrets cannot be locked against swap ({error}): raise the limit on locked memory (ulimit -l, LimitMEMLOCK=)"
             ));
         }
-        if let Err(error) = done.dump_excluded {
-            reasons.push(format!("cannot exclude memory from dumps: {error}"));
+        if let Err(error) = excluded {
+            warnings.push(format!("secrets cannot be left out of core dumps: {error}"));
         }
         let report = ArenaReport {
-            locked: done.locked.is_ok(),
-            dump_excluded: done.dump_excluded.is_ok(),
-            reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            bytes,
+            locked: locked.is_ok(),
+            dump_excluded: excluded.is_ok(),
+            warnings,
         };
-        Ok((Self(Arc::new(region)), report))
+        let free = Free { taken: vec![0; slots.div_ceil(64)], hint: 0 };
+        let inner = Inner { region, slots, used: AtomicUsize::new(0), free: Mutex::new(free) };
+        Ok((Self(Arc::new(inner)), report))
     }
 
-    /// Moves a secret into the arena; the original is wiped.
+    /// Moves a secret into the arena.
     ///
     /// # Errors
-    /// [`ArenaFull`].
-    #[expect(clippy::needless_pass_by_value, reason = "the original shall be wiped")]
-    pub fn store(&self, secret: SecretBytes) -> Result<ArenaSecret, ArenaFull> {
-        self.init(secret.len(), |out| out.copy_from_slice(secret.expose()))
+    /// When there is no room; the secret is wiped all the same.
+    pub fn store(&self, secret: &SecretBytes) -> Result<ArenaSecret, ArenaFull> {
+        self.store_bytes(secret.expose())
     }
 
-    /// Makes a secret in place: `fill` gets `len` zero bytes of the arena to write.
+    /// Copies bytes into the arena; the caller wipes its own.
     ///
     /// # Errors
-    /// [`ArenaFull`].
-    pub fn init(&self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<ArenaSecret, ArenaFull> {
-        let mut span = self.0.claim(len).ok_or(ArenaFull)?;
-        fill(span.bytes_mut());
-        Ok(ArenaSecret(span))
+    /// When there is no room.
+    pub fn store_bytes(&self, bytes: &[u8]) -> Result<ArenaSecret, ArenaFull> {
+        let needed = bytes.len().div_ceil(SLOT_BYTES).max(1);
+        let slot = {
+            let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
+            free.take(needed, self.0.slots).ok_or(ArenaFull)?
+        };
+        self.0.used.fetch_add(needed, Ordering::Relaxed);
+        self.0.region.write(slot * SLOT_BYTES, bytes);
+        Ok(ArenaSecret { arena: Arc::clone(&self.0), slot, length: bytes.len() })
     }
 
-    /// How much of it is in use.
-    pub fn occupancy(&self) -> Occupancy {
-        Occupancy {
-            used: self.0.taken() * SLOT,
-            capacity: self.0.capacity() * SLOT,
+    /// Slots in use.
+    pub fn used_slots(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Slots in all.
+    pub fn slots(&self) -> usize {
+        self.0.slots
+    }
+
+    /// Whether more than seven eighths are in use, so that what can wait should not be kept.
+    pub fn is_nearly_full(&self) -> bool {
+        self.used_slots() * 8 > self.slots() * 7
+    }
+}
+
+impl Free {
+    fn is_taken(&self, slot: usize) -> bool {
+        self.taken.get(slot / 64).is_none_or(|word| word & 1 << (slot % 64) != 0)
+    }
+
+    fn set(&mut self, slot: usize, taken: bool) {
+        if let Some(word) = self.taken.get_mut(slot / 64) {
+            if taken {
+                *word |= 1 << (slot % 64);
+            } else {
+                *word &= !(1 << (slot % 64));
+            }
         }
+    }
+
+    /// The first run of so many free slots from the hint on, then from the start.
+    fn take(&mut self, needed: usize, slots: usize) -> Option<usize> {
+        let from_hint = self.find(self.hint, slots, needed);
+        let found = from_hint.or_else(|| self.find(0, slots, needed))?;
+        for slot in found..found + needed {
+            self.set(slot, true);
+        }
+        self.hint = found + needed;
+        Some(found)
+    }
+
+    fn find(&self, from: usize, to: usize, needed: usize) -> Option<usize> {
+        let mut run = 0;
+        let mut slot = from;
+        while slot < to {
+            // A full word of 64 taken slots is passed over at once.
+            if slot.is_multiple_of(64) && self.taken.get(slot / 64) == Some(&u64::MAX) {
+                run = 0;
+                slot += 64;
+                continue;
+            }
+            run = if self.is_taken(slot) { 0 } else { run + 1 };
+            slot += 1;
+            if run == needed {
+                return Some(slot - needed);
+            }
+        }
+        None
+    }
+}
+
+impl ArenaSecret {
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        self.arena.region.read(self.slot * SLOT_BYTES, self.length)
+    }
+
+    /// The bytes as an array, if they are so many.
+    pub fn expose_array<const N: usize>(&self) -> Option<&[u8; N]> {
+        self.expose().try_into().ok()
+    }
+}
+
+impl Drop for ArenaSecret {
+    fn drop(&mut self) {
+        let slots = self.length.div_ceil(SLOT_BYTES).max(1);
+        self.arena.region.wipe(self.slot * SLOT_BYTES, slots * SLOT_BYTES);
+        let mut free = self.arena.free.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in self.slot..self.slot + slots {
+            free.set(slot, false);
+        }
+        free.hint = free.hint.min(self.slot);
+        self.arena.used.fetch_sub(slots, Ordering::Relaxed);
     }
 }
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Arena")
-    }
-}
-
-/// A secret in the arena. Wiped, and its room given back, on drop.
-pub struct ArenaSecret(Span);
-
-impl ArenaSecret {
-    /// The bytes.
-    pub fn expose(&self) -> &[u8] {
-        self.0.bytes()
-    }
-
-    /// How many bytes.
-    pub fn len(&self) -> usize {
-        self.0.bytes().len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -126,52 +219,30 @@ impl fmt::Debug for ArenaSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random;
 
     #[test]
-    fn a_stored_secret_keeps_its_bytes_until_it_is_dropped() {
-        let (arena, _) = Arena::new(4096).unwrap();
-        let stored = arena.store(SecretBytes::from_vec(vec![9; 100])).unwrap();
-        assert_eq!(stored.expose(), [9; 100]);
-        assert_eq!(arena.occupancy().used, 128);
-        assert_eq!(format!("{stored:?} {arena:?}"), "ArenaSecret Arena");
-        drop(stored);
-        assert_eq!(
-            arena.occupancy(),
-            Occupancy {
-                used: 0,
-                capacity: 4096
-            }
-        );
+    fn a_full_arena_says_so_and_takes_again_what_is_given_back() {
+        let (arena, report) = Arena::new(4 * SLOT_BYTES).unwrap();
+        assert_eq!(report.bytes, 256);
+        let a = arena.store_bytes(&[1; 64]).unwrap();
+        let b = arena.store_bytes(&[2; 65]).unwrap();
+        let c = arena.store_bytes(&[3; 32]).unwrap();
+        assert_eq!(arena.store_bytes(&[4; 1]).unwrap_err(), ArenaFull);
+        assert_eq!((a.expose(), c.expose()), (&[1; 64][..], &[3; 32][..]));
+        drop(b);
+        let d = arena.store_bytes(&[5; 100]).unwrap();
+        assert_eq!(d.expose(), [5; 100]);
+        assert!(arena.is_nearly_full());
+        drop((a, c, d));
+        assert_eq!(arena.used_slots(), 0);
     }
 
     #[test]
-    fn a_full_arena_says_so_and_has_room_again_later() {
-        let (arena, _) = Arena::new(1).unwrap();
-        let mut held: Vec<_> = (0..64)
-            .map(|_| arena.store(random::secret(32)).unwrap())
-            .collect();
-        assert_eq!(arena.store(random::secret(32)).unwrap_err(), ArenaFull);
-        held.pop();
-        arena.store(random::secret(64)).unwrap();
-    }
-
-    #[test]
-    fn secrets_of_many_threads_never_share_bytes() {
-        let (arena, _) = Arena::new(64 * 256).unwrap();
-        std::thread::scope(|scope| {
-            for thread in 0..4u8 {
-                let arena = &arena;
-                scope.spawn(move || {
-                    for round in 0..2000u32 {
-                        let len = usize::try_from(round % 200).unwrap();
-                        let mark = thread.wrapping_mul(61) ^ round.to_le_bytes()[0];
-                        let held = arena.init(len, |out| out.fill(mark)).unwrap();
-                        assert!(held.expose().iter().all(|byte| *byte == mark));
-                    }
-                });
-            }
-        });
-        assert_eq!(arena.occupancy().used, 0);
+    fn a_secret_given_back_is_wiped() {
+        let (arena, _) = Arena::new(SLOT_BYTES).unwrap();
+        drop(arena.store_bytes(&[0xAA; 40]).unwrap());
+        let next = arena.store_bytes(&[0; 1]).unwrap();
+        assert_eq!(arena.0.region.read(0, SLOT_BYTES), [0; SLOT_BYTES]);
+        drop(next);
     }
 }

@@ -1,53 +1,35 @@
-//! What the process as a whole does for its secrets: no core dumps, no swap where allowed.
+//! What keeps a process's secrets from leaving it by the operating system's ways.
 
-use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+use rustix::{
+    mm::{MlockAllFlags, mlockall},
+    process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
 };
 
-/// What [`harden_process`] could do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HardenReport {
-    /// No core dump will be written, and other users' debuggers cannot attach.
-    pub core_dumps_off: bool,
-    /// Every page of the process stays out of swap from its first use on.
-    pub memory_locked: bool,
-    /// Why not, in words for an operator; one line for each thing that could not be done.
-    pub reasons: Vec<String>,
+/// What could not be had, in words for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hardening {
+    /// One sentence for each measure that failed.
+    pub warnings: Vec<String>,
+    /// Whether all memory is locked as it is touched.
+    pub all_locked: bool,
 }
 
-/// Turns core dumps off and, if the limit on locked memory is unlimited, locks all memory as it is
-/// first touched. With a limit, `mlockall` would make later allocations fail, so then only the
-/// arena is locked. Call it once, before the first secret is read.
-pub fn harden_process() -> HardenReport {
-    let mut reasons = Vec::new();
-    let mut done = |what: &str, result: rustix::io::Result<()>| match result {
-        Ok(()) => true,
-        Err(error) => {
-            reasons.push(format!("{what}: {error}"));
-            false
-        }
-    };
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    let no_cores = done("core size limit", setrlimit(Resource::Core, none));
-    let not_dumpable = done(
-        "dumpable attribute",
-        set_dumpable_behavior(DumpableBehavior::NotDumpable),
-    );
-    // `None` is "unlimited".
-    let memory_locked = if getrlimit(Resource::Memlock).current.is_none() {
-        let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
-        done("lock all memory", mlockall(flags))
-    } else {
-        reasons.push("the limit on locked memory (RLIMIT_MEMLOCK) is not unlimited".to_owned());
-        false
-    };
-    HardenReport {
-        core_dumps_off: no_cores && not_dumpable,
-        memory_locked,
-        reasons,
+/// Turns core dumps and debuggers of other users off, and locks all memory where the limit on
+/// locked memory is unlimited (`MCL_ONFAULT`: as pages are touched).
+pub fn harden() -> Hardening {
+    let mut hardening = Hardening::default();
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        hardening.warnings.push(format!("core dumps cannot be limited: {error}"));
     }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        hardening.warnings.push(format!("core dumps cannot be turned off: {error}"));
+    }
+    if getrlimit(Resource::Memlock).current.is_none() {
+        let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+        match mlockall(flags) {
+            Ok(()) => hardening.all_locked = true,
+            Err(error) => hardening.warnings.push(format!("memory cannot be locked: {error}")),
+        }
+    }
+    hardening
 }
