@@ -1,2 +1,26 @@
 //! AWS policy text to decision: pure, without clock or I/O.
+//!
+//! The road of a policy: [`document::Document::parse`] reads and validates the text when it is
+//! stored, [`policy::Policy::compile`] turns it into the form that is evaluated,
+//! [`evaluate::evaluate`] answers a [`request::Question`] from compiled policies alone.
+//! Anybody may ask; only [`permit::Authority`] turns an allow into a [`permit::Permit`], which
+//! the key core demands.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 #![forbid(unsafe_code)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod condition;
+pub mod decision;
+pub mod document;
+pub mod evaluate;
+pub(crate) mod json;
+pub(crate) mod pattern;
+pub mod permit;
+pub mod policy;
+pub mod principal;
+pub mod render;
+pub mod request;
+pub mod validate;
+pub(crate) mod variable;
+pub(crate) mod work;

@@ -1,0 +1,223 @@
+//! What the policies answer, why, and the text that AWS says it in.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::request::{Name, Named};
+
+/// The answer to a question. It proves nothing; a [`crate::permit::Permit`] does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Allowed, by this.
+    Allow(Evidence),
+    /// Denied, for this.
+    Deny(Denial),
+}
+
+impl Decision {
+    /// Whether the answer is an allow.
+    pub fn is_allow(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+}
+
+/// What an allow rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A statement that allows. If a key policy delegates to the account, the identity policy's
+    /// statement is named.
+    Statement(StatementRef),
+    /// A grant, by its id.
+    Grant(Text),
+    /// The caller is the root user of the account, which needs no statement where no key policy
+    /// is in play.
+    RootUser,
+}
+
+/// A statement of a policy in play.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementRef {
+    /// The part the policy plays.
+    pub layer: Layer,
+    /// What the policy is called; none for a resource's own.
+    pub policy: Option<PolicyName>,
+    /// The statement's place in the document, from 0.
+    pub index: usize,
+    /// Its Sid, if it has one.
+    pub sid: Option<Text>,
+}
+
+/// A policy's name, kept with a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyName {
+    /// The ARN of a managed policy.
+    Arn(Text),
+    /// The name of an inline policy.
+    Inline(Text),
+}
+
+impl From<Name<'_>> for PolicyName {
+    fn from(name: Name<'_>) -> Self {
+        match name {
+            Name::Arn(arn) => Self::Arn(arn.into()),
+            Name::Inline(name) => Self::Inline(name.into()),
+        }
+    }
+}
+
+/// The part a policy plays in a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Service control policies.
+    Scp,
+    /// Resource control policies.
+    Rcp,
+    /// The policy of a VPC endpoint.
+    Endpoint,
+    /// The resource's own policy: a key policy, a trust policy.
+    Resource,
+    /// Identity policies.
+    Identity,
+    /// The permissions boundary.
+    Boundary,
+    /// Session policies.
+    Session,
+}
+
+impl Layer {
+    /// As AWS's denials call it, without article.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scp => "service control policy",
+            Self::Rcp => "resource control policy",
+            Self::Endpoint => "VPC endpoint policy",
+            Self::Resource => "resource-based policy",
+            Self::Identity => "identity-based policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+        }
+    }
+
+    fn article(self) -> &'static str {
+        match self {
+            Self::Identity => "an",
+            Self::Scp
+            | Self::Rcp
+            | Self::Endpoint
+            | Self::Resource
+            | Self::Boundary
+            | Self::Session => "a",
+        }
+    }
+}
+
+/// Why the policies deny. The true reason, for the record; what the caller may hear of it is
+/// [`Denial::message`]'s to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The true reason.
+    pub reason: Reason,
+    /// Whose the resource is.
+    pub place: Place,
+}
+
+/// Why the policies deny.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A matching statement denies.
+    Explicit(StatementRef),
+    /// No policy of this part allows.
+    Missing(Layer),
+    /// The action cannot reach resources of other accounts.
+    OwnAccountOnly,
+    /// The decision would take more work than is granted to one.
+    OverBudget,
+}
+
+/// Whose the resource is, as far as the text of a denial depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The caller's own account's.
+    Own,
+    /// Another account's, whose side lets the caller in.
+    Other(Named),
+    /// Another account's, whose side does not: the caller must not learn whether it exists.
+    Hidden(Named),
+}
+
+impl Denial {
+    /// AWS's text, to the caller with that own ARN; `resource` is its ARN, or `*`.
+    pub fn message(&self, caller: &str, action: &str, resource: &str) -> String {
+        let on = match self.place {
+            Place::Own => format!("on resource: {resource}"),
+            Place::Other(named) | Place::Hidden(named) => match named {
+                Named::Directly => "on this resource".to_owned(),
+                Named::ByCiphertext => "on the resource associated with this ciphertext".to_owned(),
+            },
+        };
+        let why = match (&self.place, &self.reason) {
+            (Place::Hidden(_), _) | (_, Reason::OwnAccountOnly) => HIDDEN.to_owned(),
+            (_, Reason::Missing(layer)) => {
+                format!("because no {} allows the {action} action", layer.as_str())
+            }
+            (_, Reason::Explicit(statement)) => explicit(statement, self.place),
+            (_, Reason::OverBudget) => OVER_BUDGET.to_owned(),
+        };
+        format!("User: {caller} is not authorized to perform: {action} {on} {why}")
+    }
+}
+
+fn explicit(statement: &StatementRef, place: Place) -> String {
+    let layer = statement.layer;
+    let text = format!(
+        "with an explicit deny in {} {}",
+        layer.article(),
+        layer.as_str()
+    );
+    let own_side = match layer {
+        // The resource's side is of the caller's organization at least if it is of its account.
+        Layer::Rcp | Layer::Resource => place == Place::Own,
+        Layer::Scp | Layer::Endpoint | Layer::Identity | Layer::Boundary | Layer::Session => true,
+    };
+    match &statement.policy {
+        Some(PolicyName::Arn(arn)) if own_side => format!("{text}: {arn}"),
+        Some(PolicyName::Arn(_) | PolicyName::Inline(_)) | None => text,
+    }
+}
+
+const HIDDEN: &str = "because the resource does not exist in this Region, no resource-based \
+                      policies allow access, or a resource-based policy explicitly denies access";
+
+// AWS has no such text: it never tells of a limit here.
+const OVER_BUDGET: &str = "because evaluating the policies exceeds the limit of work";
+
+/// A short text kept in place, so that evidence costs no allocation in common cases.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text(SmallVec<[u8; 64]>);
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Made from a str only, so the fallback is never taken.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(SmallVec::from_slice(text.as_bytes()))
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,335 @@
+//! The policy document: its text read into statements, and the ways the text can be wrong.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
+
+use crate::condition::operator::Operator;
+use crate::json::Json;
+use crate::principal::PrincipalRef;
+use crate::validate;
+
+/// What a document is for; it decides which elements it may have and how long it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PolicyKind {
+    /// The policy of a KMS key.
+    Key,
+    /// A policy embedded in a user, group or role.
+    Identity,
+    /// A managed policy, to be attached to identities.
+    ManagedIdentity,
+    /// A managed policy as a permissions boundary.
+    Boundary,
+    /// A policy given with the request for a session.
+    Session,
+    /// A role's trust policy.
+    Trust,
+    /// An organization's service control policy.
+    Scp,
+    /// An organization's resource control policy.
+    Rcp,
+    /// The policy of a VPC endpoint.
+    Endpoint,
+}
+
+/// A policy that has been read and found valid for its kind.
+#[derive(Clone, Debug)]
+pub struct Document {
+    kind: PolicyKind,
+    variables: bool,
+    pub(crate) json: Json,
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// A statement as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    pub(crate) sid: Option<String>,
+    pub(crate) effect: Effect,
+    pub(crate) principals: Option<Listed<(PrincipalType, String)>>,
+    pub(crate) actions: Option<Listed<String>>,
+    pub(crate) resources: Option<Listed<String>>,
+    pub(crate) conditions: Vec<ConditionText>,
+}
+
+/// What a matching statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// An element and its `Not…` twin.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed<T> {
+    pub(crate) negated: bool,
+    pub(crate) values: Vec<T>,
+}
+
+/// The word a principal stands under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PrincipalType {
+    Aws,
+    Service,
+    Federated,
+    CanonicalUser,
+}
+
+/// A key under an operator, with the texts of its values.
+#[derive(Clone, Debug)]
+pub(crate) struct ConditionText {
+    pub(crate) operator: Operator,
+    pub(crate) key: String,
+    pub(crate) values: Vec<String>,
+}
+
+impl Document {
+    /// Reads and validates a text.
+    ///
+    /// # Errors
+    /// The failure that AWS would report first; it displays as AWS's message.
+    pub fn parse(text: &str, kind: PolicyKind) -> Result<Self, PolicyError> {
+        validate::check_text(text, kind)?;
+        let syntax = validate::syntax_error(kind);
+        let json = Json::parse(text).ok_or(syntax.clone())?;
+        let Json::Object(members) = &json else {
+            return Err(syntax.into());
+        };
+        let mut version = None;
+        let mut statements = Vec::new();
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("Version", Json::String(text)) if text == "2012-10-17" => version = Some(true),
+                ("Version", Json::String(text)) if text == "2008-10-17" => version = Some(false),
+                ("Id", Json::String(_)) if validate::admits_id(kind) => {}
+                ("Statement", value) => {
+                    for statement in one_or_many(value) {
+                        statements.push(validate::read_statement(statement, kind)?);
+                    }
+                }
+                _ => return Err(syntax.into()),
+            }
+        }
+        if statements.is_empty() {
+            return Err(syntax.into());
+        }
+        let document = Self {
+            kind,
+            variables: version == Some(true),
+            json,
+            statements,
+        };
+        validate::check(&document)?;
+        Ok(document)
+    }
+
+    /// What the document is for.
+    pub fn kind(&self) -> PolicyKind {
+        self.kind
+    }
+
+    /// Whether `${…}` is a variable: it is from version 2012-10-17 on.
+    pub(crate) fn has_variables(&self) -> bool {
+        self.variables
+    }
+
+    /// Every principal of every statement, as often as it stands there. Before a document is
+    /// stored, users and roles must be bound to their unique ids, unique ids and the roles of
+    /// sessions must exist; [`unknown_principal`](Self::unknown_principal) is the error if not.
+    pub fn principals(&self) -> impl Iterator<Item = PrincipalRef<'_>> {
+        self.statements
+            .iter()
+            .filter_map(|statement| statement.principals.as_ref())
+            .flat_map(|listed| &listed.values)
+            .filter_map(|(kind, text)| principal(*kind, text))
+    }
+
+    /// The error for a principal that does not exist. `text` is the principal as written.
+    pub fn unknown_principal(&self, principal: &PrincipalRef<'_>) -> PolicyError {
+        let (word, text) = match principal {
+            PrincipalRef::Everyone => ("AWS", "*".to_owned()),
+            PrincipalRef::Account { account, .. } => ("AWS", account.to_string()),
+            PrincipalRef::User(arn)
+            | PrincipalRef::Role(arn)
+            | PrincipalRef::Session { arn, .. }
+            | PrincipalRef::FederatedUser(arn) => ("AWS", (*arn).to_owned()),
+            PrincipalRef::Unique(id) => ("AWS", id.to_string()),
+            PrincipalRef::Service(name) => ("SERVICE", (*name).to_owned()),
+            PrincipalRef::Federated(name) => ("FEDERATED", (*name).to_owned()),
+            PrincipalRef::CanonicalUser(id) => ("CANONICALUSER", (*id).to_owned()),
+        };
+        validate::invalid_principal(self.kind, word, &text).into()
+    }
+
+    /// How many characters other than white space the text has: what IAM's quotas count.
+    pub fn size(text: &str) -> usize {
+        text.chars().filter(|c| !c.is_ascii_whitespace()).count()
+    }
+}
+
+/// A value without brackets is a list of one.
+pub(crate) fn one_or_many(value: &Json) -> &[Json] {
+    match value {
+        Json::Array(values) => values,
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
+            std::slice::from_ref(value)
+        }
+    }
+}
+
+/// The principal a text names; none if it names nothing that can be one.
+pub(crate) fn principal(kind: PrincipalType, text: &str) -> Option<PrincipalRef<'_>> {
+    match kind {
+        PrincipalType::Aws => PrincipalRef::parse_aws(text),
+        PrincipalType::Service => PrincipalRef::parse_service(text),
+        PrincipalType::Federated => Some(PrincipalRef::Federated(text)),
+        PrincipalType::CanonicalUser => Some(PrincipalRef::CanonicalUser(text)),
+    }
+}
+
+/// Why a text is no policy of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// The text breaks the language. KMS: `MalformedPolicyDocumentException`, IAM:
+    /// `MalformedPolicyDocument`.
+    #[error(transparent)]
+    Malformed(#[from] MalformedPolicy),
+    /// The text is too long. KMS: `LimitExceededException`, IAM: `LimitExceeded`.
+    #[error(transparent)]
+    TooLong(#[from] PolicyTooLong),
+    /// The text has a character outside U+0009, U+000A, U+000D and U+0020 to U+00FF. KMS:
+    /// `ValidationException` by the model's pattern, IAM: `ValidationError`.
+    #[error(
+        "The specified value for policyDocument is invalid. It must contain only printable ASCII \
+         characters."
+    )]
+    Characters,
+}
+
+/// The text is longer than its kind may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Cannot exceed quota for {quota}: {limit}")]
+pub struct PolicyTooLong {
+    /// The name of the quota.
+    pub quota: &'static str,
+    /// The most there may be.
+    pub limit: usize,
+}
+
+/// How a text breaks the policy language. Displays as AWS's message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedPolicy {
+    /// Not JSON, not an object, an unknown or duplicate element, no statement, a bad effect, an
+    /// unknown operator.
+    #[error("Syntax errors in policy.")]
+    Syntax,
+    /// The same in a trust policy.
+    #[error("This policy contains invalid Json")]
+    Json,
+    /// IAM takes no version before 2012-10-17, also none by omission.
+    #[error("Policy document must be version 2012-10-17 or greater.")]
+    Version,
+    /// What IAM's older parser refuses: an effect in the wrong case, a resource with too few
+    /// parts, a date that is none.
+    #[error("The policy failed legacy parsing")]
+    LegacyParsing,
+    /// A statement of a key policy names nobody.
+    #[error("Policy contains a statement with no principal.")]
+    NoPrincipal,
+    /// A key policy names who does not exist or cannot be a principal.
+    #[error("Policy contains a statement with one or more invalid principals.")]
+    InvalidPrincipals,
+    /// A key policy's statement does not speak of the key.
+    #[error("Policy contains a statement with one or more invalid resources.")]
+    InvalidResources,
+    /// An identity policy names a principal.
+    #[error("Policy document should not specify a principal.")]
+    Principal,
+    /// A statement without actions.
+    #[error("Policy statement must contain actions.")]
+    NoActions,
+    /// A statement without resources.
+    #[error("Policy statement must contain resources.")]
+    NoResources,
+    /// `ForAllValues` on `kms:EncryptionContext:<key>` in a statement that allows.
+    #[error(
+        "OverlyPermissiveCondition:EncryptionContext: Using the ForAllValues set operator with a \
+         single-valued condition key matches requests without the specified encryption context \
+         or with an unspecified encryption context. To fix, remove ForAllValues."
+    )]
+    OverlyPermissiveContext,
+    /// `ForAllValues` on `aws:RequestTag/<key>` in a statement that allows.
+    #[error(
+        "OverlyPermissiveCondition: Using the ForAllValues set operator with a single-valued \
+         condition key matches requests without the specified tag or with an unspecified tag. To \
+         fix, remove ForAllValues."
+    )]
+    OverlyPermissiveTag,
+    /// A Sid stands twice.
+    #[error("Statement IDs (SID) in a single policy must be unique.")]
+    DuplicateSid,
+    /// A Sid has other characters than letters and digits.
+    #[error(
+        "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular \
+         expression [0-9A-Za-z]*"
+    )]
+    Sid,
+    /// An action or condition key without `service:`.
+    #[error("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")]
+    NoVendor,
+    /// An action with two colons.
+    #[error("Actions/Condition can contain only one colon.")]
+    TwoColons,
+    /// A service prefix that cannot be one.
+    #[error("Vendor {vendor} is not valid")]
+    Vendor {
+        /// The prefix.
+        vendor: String,
+    },
+    /// A resource that is neither an ARN nor `*`.
+    #[error("Resource {resource} must be in ARN format or \"*\".")]
+    Resource {
+        /// The resource.
+        resource: String,
+    },
+    /// A resource in no partition.
+    #[error("Partition \"{partition}\" is not valid for resource \"{resource}\".")]
+    Partition {
+        /// The partition.
+        partition: String,
+        /// The resource.
+        resource: String,
+    },
+    /// A resource whose service is missing or a pattern.
+    #[error("Resource vendor must be fully qualified and cannot contain regexes.")]
+    ResourceVendor,
+    /// A trust policy with an element it must not have.
+    #[error("Has prohibited field {field}.")]
+    Prohibited {
+        /// The element.
+        field: &'static str,
+    },
+    /// A trust policy without an element it must have.
+    #[error("Missing required field {field}")]
+    Missing {
+        /// The element.
+        field: &'static str,
+    },
+    /// A trust policy names who does not exist or cannot be a principal.
+    #[error("Invalid principal in policy: \"{word}\":\"{principal}\"")]
+    InvalidPrincipal {
+        /// `AWS`, `SERVICE` or `FEDERATED`.
+        word: &'static str,
+        /// The principal.
+        principal: String,
+    },
+    /// A trust policy speaks of actions that do not assume a role.
+    #[error("AssumeRole policy may only specify STS AssumeRole actions.")]
+    NotAssumeRole,
+    /// A resource control policy allows, names somebody, or has NotAction or NotPrincipal.
+    #[error(
+        "The provided policy document does not meet the requirements of the specified policy type."
+    )]
+    PolicyType,
+    /// The new key policy does not let its author change it again (the lockout safety check).
+    #[error("The new key policy will not allow you to update the key policy in the future.")]
+    Lockout,
+}

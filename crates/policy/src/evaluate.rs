@@ -1,0 +1,381 @@
+//! The decision: which policies are in play for whom, and what they say together.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>
+
+use keyward_types::principal::{Principal, PrincipalKind};
+use smallvec::SmallVec;
+
+use crate::condition::Scope;
+use crate::decision::{Decision, Denial, Evidence, Layer, Place, Reason, StatementRef};
+use crate::document::Effect;
+use crate::policy::{Policy, Request};
+use crate::principal::{Class, is_service, is_service_linked};
+use crate::request::{Attached, Guard, Name, Question, reaches_other_accounts};
+use crate::work::{BUDGET, Work};
+
+/// Asks the policies. Pure: the same question has the same answer, and the answer proves nothing.
+pub fn evaluate(question: &Question<'_>) -> Decision {
+    let lower: SmallVec<[u8; 64]> = question
+        .action
+        .bytes()
+        .map(|byte| byte.to_ascii_lowercase())
+        .collect();
+    let action = std::str::from_utf8(&lower).unwrap_or_default();
+    let (service, action) = action.split_once(':').unwrap_or(("", action));
+    let work = Work::new(BUDGET);
+    let request = Request {
+        question,
+        service,
+        action,
+        parts: split(question.resource.arn),
+        scope: Scope {
+            context: question.context,
+            work: &work,
+        },
+    };
+    match decide(&request) {
+        Ok(evidence) => Decision::Allow(evidence),
+        Err(denial) => Decision::Deny(denial),
+    }
+}
+
+fn split(arn: &str) -> Option<[&str; 6]> {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next();
+    Some([next()?, next()?, next()?, next()?, next()?, next()?])
+}
+
+fn decide(request: &Request<'_>) -> Result<Evidence, Denial> {
+    let question = request.question;
+    let (caller, resource) = (question.caller, &question.resource);
+    let other_partition = caller.partition() != resource.partition;
+    let foreign = other_partition || caller.account() != resource.account;
+    if other_partition || foreign && !reaches_other_accounts(question.action) {
+        return Err(Denial {
+            reason: Reason::OwnAccountOnly,
+            place: Place::Hidden(resource.named),
+        });
+    }
+
+    let sides = Sides::ask(request);
+    let key_side = sides.key_side();
+    let place = if !foreign {
+        Place::Own
+    } else if key_side.is_none() || sides.rcp.denied.is_some() || sides.resource.denied.is_some() {
+        Place::Hidden(resource.named)
+    } else {
+        Place::Other(resource.named)
+    };
+    let deny = |reason| Denial { reason, place };
+
+    if request.scope.work.is_exhausted() {
+        return Err(Denial {
+            reason: Reason::OverBudget,
+            // Whether the budget suffices may hang on the other account's policy.
+            place: if foreign {
+                Place::Hidden(resource.named)
+            } else {
+                Place::Own
+            },
+        });
+    }
+    if let Some(hit) = sides.explicit() {
+        return Err(deny(Reason::Explicit(hit.statement())));
+    }
+    if let Some(layer) = sides.missing_guardrail {
+        return Err(deny(Reason::Missing(layer)));
+    }
+    sides
+        .combine(caller, key_side, foreign)
+        .map_err(|layer| deny(Reason::Missing(layer)))
+}
+
+/// What every part said.
+struct Sides<'a> {
+    scp: Part<'a>,
+    rcp: Part<'a>,
+    endpoint: Part<'a>,
+    resource: Part<'a>,
+    identity: Part<'a>,
+    boundary: Part<'a>,
+    session: Part<'a>,
+    /// A layer that must allow and does not.
+    missing_guardrail: Option<Layer>,
+    /// The strongest grant.
+    grant: Option<(Class, &'a str)>,
+    /// Whether the resource has a side of its own.
+    guarded: bool,
+    /// Whether boundary and session policies let the caller use what it was given.
+    boundary_allows: bool,
+    session_allows: bool,
+}
+
+/// What the policies of one part said.
+#[derive(Clone, Copy, Default)]
+struct Part<'a> {
+    denied: Option<Hit<'a>>,
+    /// The first statement of the strongest class.
+    allowed: Option<Hit<'a>>,
+}
+
+/// A statement that applies.
+#[derive(Clone, Copy)]
+struct Hit<'a> {
+    layer: Layer,
+    name: Option<Name<'a>>,
+    index: usize,
+    sid: Option<&'a str>,
+    class: Class,
+}
+
+impl Hit<'_> {
+    fn statement(&self) -> StatementRef {
+        StatementRef {
+            layer: self.layer,
+            policy: self.name.map(Into::into),
+            index: self.index,
+            sid: self.sid.map(Into::into),
+        }
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence::Statement(self.statement())
+    }
+}
+
+impl<'a> Part<'a> {
+    fn of(layer: Layer, policies: &'a [Attached<'a>], request: &Request<'_>) -> Self {
+        let mut part = Self::default();
+        for attached in policies {
+            part.add(layer, attached.policy, Some(attached.name), request);
+        }
+        part
+    }
+
+    fn add(
+        &mut self,
+        layer: Layer,
+        policy: &'a Policy,
+        name: Option<Name<'a>>,
+        request: &Request<'_>,
+    ) {
+        for (index, statement) in policy.statements().iter().enumerate() {
+            let found = match statement.effect {
+                Effect::Allow => &mut self.allowed,
+                Effect::Deny => &mut self.denied,
+            };
+            if found.is_some_and(|hit| hit.class == Class::Exact) {
+                continue;
+            }
+            if let Some(class) = statement.applies(request)
+                && found.is_none_or(|hit| hit.class < class)
+            {
+                let sid = statement.sid.as_deref();
+                *found = Some(Hit {
+                    layer,
+                    name,
+                    index,
+                    sid,
+                    class,
+                });
+            }
+        }
+    }
+}
+
+impl<'a> Sides<'a> {
+    fn ask(request: &Request<'a>) -> Self {
+        let question = request.question;
+        let caller = question.caller;
+        let policies = &question.policies;
+        let linked = is_service_linked(caller);
+
+        let mut missing_guardrail = None;
+        let mut scp = Part::default();
+        // Organizations do not limit service principals and service-linked roles.
+        if !linked && !is_service(caller) {
+            for level in policies.scps {
+                let part = Part::of(Layer::Scp, level, request);
+                scp.denied = scp.denied.or(part.denied);
+                if part.allowed.is_none() {
+                    missing_guardrail = Some(Layer::Scp);
+                }
+            }
+        }
+        let mut rcp = Part::default();
+        if !linked && !question.action.eq_ignore_ascii_case("kms:RetireGrant") {
+            rcp = Part::of(Layer::Rcp, policies.rcps, request);
+        }
+        let mut endpoint = Part::default();
+        if let Some(attached) = policies.endpoint {
+            endpoint.add(
+                Layer::Endpoint,
+                attached.policy,
+                Some(attached.name),
+                request,
+            );
+            if endpoint.allowed.is_none() {
+                missing_guardrail = missing_guardrail.or(Some(Layer::Endpoint));
+            }
+        }
+        let mut resource = Part::default();
+        let mut grant: Option<(Class, &str)> = None;
+        let guarded = match question.resource.guard {
+            Guard::Identity => false,
+            Guard::Policy { policy, grants } => {
+                if let Some(policy) = policy {
+                    resource.add(Layer::Resource, policy, None, request);
+                }
+                for matching in grants {
+                    if grant.is_none_or(|(class, _)| class < matching.class) {
+                        grant = Some((matching.class, matching.id));
+                    }
+                }
+                true
+            }
+        };
+        let mut boundary = Part::default();
+        if let Some(attached) = policies.boundary {
+            boundary.add(
+                Layer::Boundary,
+                attached.policy,
+                Some(attached.name),
+                request,
+            );
+        }
+        let session = Part::of(Layer::Session, policies.session.unwrap_or(&[]), request);
+        let session_allows = match policies.session {
+            Some(_) => session.allowed.is_some(),
+            // A federated user made without session policies has no permissions of its own.
+            None => !matches!(caller.kind(), PrincipalKind::FederatedUser { .. }),
+        };
+        Self {
+            scp,
+            rcp,
+            endpoint,
+            resource,
+            identity: Part::of(Layer::Identity, policies.identity, request),
+            boundary_allows: policies.boundary.is_none() || boundary.allowed.is_some(),
+            boundary,
+            session,
+            missing_guardrail,
+            grant,
+            guarded,
+            session_allows,
+        }
+    }
+
+    /// The statement that denies, in the order in which AWS's messages name the kinds.
+    fn explicit(&self) -> Option<Hit<'a>> {
+        [
+            self.scp,
+            self.rcp,
+            self.endpoint,
+            self.resource,
+            self.identity,
+            self.boundary,
+            self.session,
+        ]
+        .into_iter()
+        .find_map(|part| part.denied)
+    }
+
+    /// How strongly the resource's own side names the caller, and by what.
+    fn key_side(&self) -> Option<(Class, KeySide<'a>)> {
+        let policy = self
+            .resource
+            .allowed
+            .map(|hit| (hit.class, KeySide::Policy(hit)));
+        let grant = self.grant.map(|(class, id)| (class, KeySide::Grant(id)));
+        match (policy, grant) {
+            (Some(policy), Some(grant)) if grant.0 > policy.0 => Some(grant),
+            (Some(policy), _) => Some(policy),
+            (None, grant) => grant,
+        }
+    }
+
+    /// What the allows come to, once nothing denies and every guardrail allows.
+    fn combine(
+        &self,
+        caller: &Principal,
+        key_side: Option<(Class, KeySide<'a>)>,
+        foreign: bool,
+    ) -> Result<Evidence, Layer> {
+        let Some((class, by)) = key_side else {
+            // What has no side of its own is its account's.
+            let own = !self.guarded && !foreign;
+            let missing = if own {
+                Layer::Identity
+            } else {
+                Layer::Resource
+            };
+            return if own && !is_service(caller) {
+                self.own_side(caller, Evidence::RootUser)
+            } else {
+                Err(missing)
+            };
+        };
+        if is_service(caller) {
+            return match class {
+                Class::Exact => Ok(by.evidence()),
+                Class::Base | Class::Account => Err(Layer::Resource),
+            };
+        }
+        if foreign {
+            // A grant to a principal of another account stands for both sides.
+            return match self.grant {
+                Some((Class::Exact | Class::Base, id)) => {
+                    self.limited().map(|()| Evidence::Grant(id.into()))
+                }
+                Some((Class::Account, _)) | None => self.own_side(caller, by.evidence()),
+            };
+        }
+        match class {
+            Class::Exact => Ok(by.evidence()),
+            Class::Base => self.limited().map(|()| by.evidence()),
+            Class::Account => self.own_side(caller, by.evidence()),
+        }
+    }
+
+    /// The caller's account's side. `implied`: what an allow rests on that needs no statement.
+    fn own_side(&self, caller: &Principal, implied: Evidence) -> Result<Evidence, Layer> {
+        if caller.is_root() {
+            return Ok(implied);
+        }
+        let evidence = match (self.identity.allowed, caller.kind()) {
+            (Some(hit), _) => hit.evidence(),
+            // The root user may do all, so its federated session may do what its session
+            // policies allow.
+            (None, PrincipalKind::FederatedUser { issuer: None, .. }) => implied,
+            (None, _) => return Err(Layer::Identity),
+        };
+        self.limited().map(|()| evidence)
+    }
+
+    /// What boundary and session policies leave of it.
+    fn limited(&self) -> Result<(), Layer> {
+        if !self.boundary_allows {
+            Err(Layer::Boundary)
+        } else if !self.session_allows {
+            Err(Layer::Session)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum KeySide<'a> {
+    Policy(Hit<'a>),
+    Grant(&'a str),
+}
+
+impl KeySide<'_> {
+    fn evidence(&self) -> Evidence {
+        match self {
+            Self::Policy(hit) => hit.evidence(),
+            Self::Grant(id) => Evidence::Grant((*id).into()),
+        }
+    }
+}

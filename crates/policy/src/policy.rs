@@ -1,0 +1,270 @@
+//! The compiled policy: what is kept in memory and evaluated, without parsing.
+
+use crate::condition::{Condition, Scope};
+use crate::document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal};
+use crate::pattern::{Glob, Token};
+use crate::principal::{Bindings, Class, Grantee, Principals};
+use crate::request::Question;
+use crate::variable::{Malformed, Template};
+use crate::work::Work;
+
+/// A policy ready to be evaluated. Immutable; evaluating it neither parses nor, unless a
+/// variable is in play, allocates.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    statements: Box<[Statement]>,
+}
+
+impl Policy {
+    /// Compiles a document. A user or role that `bindings` does not know is nobody.
+    pub fn compile(document: &Document, bindings: &Bindings) -> Self {
+        let statements = document
+            .statements
+            .iter()
+            .map(|source| Statement::compile(source, document, bindings))
+            .collect();
+        Self { statements }
+    }
+
+    pub(crate) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+}
+
+/// A compiled statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    pub(crate) effect: Effect,
+    pub(crate) sid: Option<Box<str>>,
+    principals: Principals,
+    actions: Actions,
+    resources: Resources,
+    conditions: Box<[Condition]>,
+}
+
+/// What statements are held against, prepared once for all of them.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) question: &'a Question<'a>,
+    /// The action's two halves in lower case.
+    pub(crate) service: &'a str,
+    pub(crate) action: &'a str,
+    pub(crate) parts: Option<[&'a str; 6]>,
+    pub(crate) scope: Scope<'a>,
+}
+
+impl Statement {
+    fn compile(source: &Source, document: &Document, bindings: &Bindings) -> Self {
+        let variables = document.has_variables();
+        let conditions: Result<Box<[Condition]>, Malformed> = source
+            .conditions
+            .iter()
+            .map(|c| Condition::compile(c.operator, &c.key, &c.values, variables))
+            .collect();
+        let principals = match &source.principals {
+            None => Principals::Bearer,
+            Some(listed) => {
+                let entries = listed
+                    .values
+                    .iter()
+                    .filter_map(|(kind, text)| principal(*kind, text))
+                    .map(|principal| Grantee::compile(&principal, bindings))
+                    .collect();
+                if listed.negated {
+                    Principals::Not(entries)
+                } else {
+                    Principals::Named(entries)
+                }
+            }
+        };
+        Self {
+            effect: source.effect,
+            sid: source.sid.as_deref().map(Into::into),
+            principals,
+            actions: Actions::compile(source.actions.as_ref()),
+            resources: Resources::compile(source.resources.as_ref(), document),
+            // Documents are refused if a variable in them is malformed.
+            conditions: conditions.unwrap_or_default(),
+        }
+    }
+
+    /// How the statement names the caller, if it applies to the request.
+    pub(crate) fn applies(&self, request: &Request<'_>) -> Option<Class> {
+        let work = request.scope.work;
+        let denies = self.effect == Effect::Deny;
+        if !work.charge(1) || !self.actions.match_request(request) {
+            return None;
+        }
+        if !work.charge(self.principals.len()) {
+            return None;
+        }
+        let question = request.question;
+        let bounded = question.policies.boundary.is_some();
+        let class = self.principals.reach(question.caller, bounded, denies)?;
+        let holds = self.resources.match_request(request)
+            && self
+                .conditions
+                .iter()
+                .all(|condition| condition.holds(&request.scope, denies));
+        holds.then_some(class)
+    }
+}
+
+/// `Action` or `NotAction`.
+#[derive(Clone, Debug)]
+struct Actions {
+    negated: bool,
+    patterns: Box<[ActionPattern]>,
+}
+
+#[derive(Clone, Debug)]
+enum ActionPattern {
+    Any,
+    Of { service: Box<str>, name: Glob },
+}
+
+impl Actions {
+    fn compile(listed: Option<&Listed<String>>) -> Self {
+        let values = listed.map_or(&[][..], |listed| &listed.values);
+        let patterns = values.iter().map(|text| match text.split_once(':') {
+            Some((service, name)) => ActionPattern::Of {
+                service: service.to_ascii_lowercase().into(),
+                name: Glob::parse(&name.to_ascii_lowercase()),
+            },
+            None => ActionPattern::Any,
+        });
+        Self {
+            negated: listed.is_some_and(|listed| listed.negated),
+            patterns: patterns.collect(),
+        }
+    }
+
+    fn match_request(&self, request: &Request<'_>) -> bool {
+        let listed = self.patterns.iter().any(|pattern| match pattern {
+            ActionPattern::Any => true,
+            ActionPattern::Of { service, name } => {
+                **service == *request.service && name.matches(request.action, request.scope.work)
+            }
+        });
+        listed != self.negated
+    }
+}
+
+/// `Resource` or `NotResource`.
+#[derive(Clone, Debug)]
+struct Resources {
+    negated: bool,
+    patterns: Box<[ResourcePattern]>,
+}
+
+#[derive(Clone, Debug)]
+enum ResourcePattern {
+    Any,
+    Exact(Box<str>),
+    Parts(Box<[Glob; 5]>, Tail),
+    /// Not an ARN, or with a variable before the fifth colon.
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+enum Tail {
+    Fixed(Glob),
+    Template(Template),
+}
+
+impl Resources {
+    fn compile(listed: Option<&Listed<String>>, document: &Document) -> Self {
+        let Some(listed) = listed else {
+            // A trust policy speaks of the role that it is attached to.
+            let patterns = [ResourcePattern::Any].into();
+            let negated = false;
+            return Self { negated, patterns };
+        };
+        let compile = |text: &String| match document.kind() {
+            // In a key policy `*` is this key, and its own ARN the only other way to say so.
+            PolicyKind::Key if text != "*" => ResourcePattern::Exact(text.as_str().into()),
+            PolicyKind::Key
+            | PolicyKind::Identity
+            | PolicyKind::ManagedIdentity
+            | PolicyKind::Boundary
+            | PolicyKind::Session
+            | PolicyKind::Trust
+            | PolicyKind::Scp
+            | PolicyKind::Rcp
+            | PolicyKind::Endpoint => ResourcePattern::compile(text, document.has_variables()),
+        };
+        Self {
+            negated: listed.negated,
+            patterns: listed.values.iter().map(compile).collect(),
+        }
+    }
+
+    fn match_request(&self, request: &Request<'_>) -> bool {
+        let listed = self.patterns.iter().any(|pattern| pattern.matches(request));
+        listed != self.negated
+    }
+}
+
+impl ResourcePattern {
+    fn compile(text: &str, variables: bool) -> Self {
+        if text == "*" {
+            return Self::Any;
+        }
+        let Ok(template) = Template::parse(text, variables) else {
+            return Self::Nothing;
+        };
+        let Some((heads, tail)) = template.split_parts(5) else {
+            return Self::Nothing;
+        };
+        let plain = |tokens: &[Token]| tokens.iter().all(|t| matches!(t, Token::Char(_)));
+        let fixed = tail.fixed_pattern();
+        if let Some(tokens) = &fixed
+            && plain(tokens)
+            && heads.iter().all(|head| plain(head))
+            && let Some(text) = template.fixed_text()
+        {
+            return Self::Exact(text.into());
+        }
+        let heads: Vec<Glob> = heads.iter().map(|head| Glob::new(head)).collect();
+        let Ok(heads) = <[Glob; 5]>::try_from(heads) else {
+            return Self::Nothing;
+        };
+        let tail = match fixed {
+            Some(tokens) => Tail::Fixed(Glob::new(&tokens)),
+            None => Tail::Template(tail),
+        };
+        Self::Parts(Box::new(heads), tail)
+    }
+
+    fn matches(&self, request: &Request<'_>) -> bool {
+        let work: &Work = request.scope.work;
+        match self {
+            Self::Any => true,
+            Self::Exact(arn) => {
+                work.charge(1 + arn.len() / 16) && **arn == *request.question.resource.arn
+            }
+            Self::Parts(heads, tail) => {
+                let Some([arn, partition, service, region, account, last]) = &request.parts else {
+                    return false;
+                };
+                heads
+                    .iter()
+                    .zip([arn, partition, service, region, account])
+                    .all(|(glob, part)| glob.matches(part, work))
+                    && tail.matches(last, &request.scope)
+            }
+            Self::Nothing => false,
+        }
+    }
+}
+
+impl Tail {
+    fn matches(&self, text: &str, scope: &Scope<'_>) -> bool {
+        match self {
+            Self::Fixed(glob) => glob.matches(text, scope.work),
+            Self::Template(template) => template
+                .pattern(scope)
+                .is_some_and(|tokens| Glob::new(&tokens).matches(text, scope.work)),
+        }
+    }
+}

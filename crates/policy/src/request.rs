@@ -1,0 +1,322 @@
+//! What a decision is asked about: who, what, on which resource, under which policies.
+
+use std::borrow::Cow;
+
+use keyward_types::account::AccountId;
+use keyward_types::key_id::KeyArn;
+use keyward_types::partition::Partition;
+use keyward_types::principal::Principal;
+use smallvec::SmallVec;
+
+use crate::policy::Policy;
+use crate::principal::Class;
+
+/// One question to the policies.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who asks to act.
+    pub caller: &'a Principal,
+    /// The action with its prefix, such as `kms:Encrypt`.
+    pub action: &'a str,
+    /// What the action is done to.
+    pub resource: Resource<'a>,
+    /// The values of condition keys and policy variables.
+    pub context: &'a dyn Attributes,
+    /// The policies in play, but the resource's own, which stands in `resource`.
+    pub policies: Policies<'a>,
+}
+
+/// The policies in play besides the resource's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policies<'a> {
+    /// The caller's identity policies: for a user its own and its groups', for a session its
+    /// role's, for a federated user those of the user who made it.
+    pub identity: &'a [Attached<'a>],
+    /// The permissions boundary of the user or role.
+    pub boundary: Option<Attached<'a>>,
+    /// The session policies, which form one set; none if the session was made without any.
+    pub session: Option<&'a [Attached<'a>]>,
+    /// Service control policies by level (root, each organizational unit, account). Empty if the
+    /// caller's account is in no organization or is the organization's management account.
+    pub scps: &'a [&'a [Attached<'a>]],
+    /// Resource control policies over the resource. Empty for resources of a management account
+    /// and for AWS managed keys.
+    pub rcps: &'a [Attached<'a>],
+    /// The policy of the VPC endpoint that the request came through.
+    pub endpoint: Option<Attached<'a>>,
+}
+
+/// A policy with what it is called, for evidence and denials.
+#[derive(Clone, Copy, Debug)]
+pub struct Attached<'a> {
+    /// The compiled policy.
+    pub policy: &'a Policy,
+    /// Its name.
+    pub name: Name<'a>,
+}
+
+/// What a policy is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// A managed policy's ARN, which denials show to callers of the same account.
+    Arn(&'a str),
+    /// The name of an inline policy, which denials do not show.
+    Inline(&'a str),
+}
+
+/// What an action is done to.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'a> {
+    pub(crate) arn: &'a str,
+    pub(crate) shown: &'a str,
+    pub(crate) account: AccountId,
+    pub(crate) partition: Partition,
+    pub(crate) guard: Guard<'a>,
+    pub(crate) named: Named,
+}
+
+/// What guards a resource on its own side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guard<'a> {
+    /// Nothing: identity policies of the same account decide alone.
+    Identity,
+    /// A resource policy and grants. Without a policy only grants let anybody in.
+    Policy {
+        policy: Option<&'a Policy>,
+        grants: &'a [GrantMatch<'a>],
+    },
+}
+
+/// How the caller named the resource; a denial to another account tells no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By ARN, id or alias.
+    Directly,
+    /// Not at all: it was found in a ciphertext.
+    ByCiphertext,
+}
+
+/// A grant that names the caller, lists the operation and whose constraints hold.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantMatch<'a> {
+    /// The grant's id.
+    pub id: &'a str,
+    /// How its grantee reaches the caller ([`crate::principal::Grantee::reaches`]).
+    pub class: Class,
+}
+
+impl<'a> Resource<'a> {
+    /// A KMS key with its key policy.
+    pub fn key(arn: &'a KeyArn, policy: &'a Policy) -> Self {
+        Self::guarded(arn.as_str(), arn.partition(), arn.account(), Some(policy))
+    }
+
+    /// The stand-in for a key of another account that does not exist: nothing allows it, and the
+    /// answer is the one for a key that exists and allows nothing.
+    pub fn absent_key(arn: &'a str, partition: Partition, account: AccountId) -> Self {
+        Self::guarded(arn, partition, account, None)
+    }
+
+    /// A resource with a policy of its own that must let the caller in, such as a role with its
+    /// trust policy; without the policy, only grants do (`kms:RetireGrant`, for which a key
+    /// policy has no effect).
+    pub fn guarded(
+        arn: &'a str,
+        partition: Partition,
+        account: AccountId,
+        policy: Option<&'a Policy>,
+    ) -> Self {
+        let guard = Guard::Policy {
+            policy,
+            grants: &[],
+        };
+        Self {
+            arn,
+            shown: arn,
+            account,
+            partition,
+            guard,
+            named: Named::Directly,
+        }
+    }
+
+    /// A resource without a policy of its own, such as an alias or an IAM user: identity
+    /// policies of its account decide.
+    pub fn identity_only(arn: &'a str, partition: Partition, account: AccountId) -> Self {
+        let mut resource = Self::guarded(arn, partition, account, None);
+        resource.guard = Guard::Identity;
+        resource
+    }
+
+    /// No single resource, which denials show as `*`. Resource elements are held against `arn`,
+    /// which is `arn:<partition>:<service>:<region>:<account>:*`.
+    pub fn account_wide(arn: &'a str, partition: Partition, account: AccountId) -> Self {
+        let mut resource = Self::identity_only(arn, partition, account);
+        resource.shown = "*";
+        resource
+    }
+
+    /// With the grants that apply to this caller, operation and request.
+    #[must_use]
+    pub fn with_grants(mut self, matching: &'a [GrantMatch<'a>]) -> Self {
+        if let Guard::Policy { grants, .. } = &mut self.guard {
+            *grants = matching;
+        }
+        self
+    }
+
+    /// As found in a ciphertext instead of being named by the caller.
+    #[must_use]
+    pub fn found_in_ciphertext(mut self) -> Self {
+        self.named = Named::ByCiphertext;
+        self
+    }
+
+    /// The ARN that Resource elements are held against.
+    pub fn arn(&self) -> &'a str {
+        self.arn
+    }
+
+    /// The account that owns the resource.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+}
+
+/// The values of condition keys, asked for only when a statement names them.
+pub trait Attributes {
+    /// The values of a key. `key` is in lower case ([`str::to_lowercase`]) as a whole, also the
+    /// part that a user chose, such as `kms:encryptioncontext:appname`; [`is_key`] compares.
+    fn values(&self, key: &str) -> Values<'_>;
+}
+
+/// What a request has under a condition key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values<'a> {
+    /// The request does not have the key.
+    Absent,
+    /// A single-valued key.
+    One(Cow<'a, str>),
+    /// A multivalued key; an empty list counts as absent.
+    Many(List<'a>),
+    /// Single-valued keys whose names differ only by case: a statement that allows needs all of
+    /// them to match, one that denies is met by any.
+    Clash(List<'a>),
+}
+
+/// The values of one key.
+pub type List<'a> = SmallVec<[Cow<'a, str>; 2]>;
+
+impl<'a> Values<'a> {
+    /// One value.
+    pub fn one(value: impl Into<Cow<'a, str>>) -> Self {
+        Self::One(value.into())
+    }
+
+    /// The values of a multivalued key.
+    pub fn many<V: Into<Cow<'a, str>>>(values: impl IntoIterator<Item = V>) -> Self {
+        Self::Many(values.into_iter().map(Into::into).collect())
+    }
+
+    /// What is found under names that are equal but for case: nothing, one or a clash.
+    pub fn found<V: Into<Cow<'a, str>>>(values: impl IntoIterator<Item = V>) -> Self {
+        let mut found: List<'a> = values.into_iter().map(Into::into).collect();
+        match found.len() {
+            0 => Self::Absent,
+            1 => found.pop().map_or(Self::Absent, Self::One),
+            _ => Self::Clash(found),
+        }
+    }
+}
+
+impl std::fmt::Debug for dyn Attributes + '_ {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attributes")
+    }
+}
+
+/// A request without any condition keys.
+#[derive(Clone, Copy, Debug)]
+pub struct NoAttributes;
+
+impl Attributes for NoAttributes {
+    fn values(&self, _key: &str) -> Values<'_> {
+        Values::Absent
+    }
+}
+
+/// Whether `name` as a user wrote it is the key `lower`, which is in lower case. Does not
+/// allocate.
+pub fn is_key(name: &str, lower: &str) -> bool {
+    if name.is_ascii() {
+        return name.eq_ignore_ascii_case(lower);
+    }
+    // The final sigma is the one letter whose lower case depends on its neighbours, so the whole
+    // name is folded at once.
+    name.to_lowercase() == lower
+}
+
+/// The actions that may reach a resource of another account; every other is refused there even
+/// if both sides allow it.
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html>
+const CROSS_ACCOUNT: &[&str] = &[
+    "kms:CreateGrant",
+    "kms:Decapsulate",
+    "kms:Decrypt",
+    "kms:DeriveSharedSecret",
+    "kms:DescribeKey",
+    "kms:Encapsulate",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GenerateMac",
+    "kms:GetKeyRotationStatus",
+    "kms:GetPublicKey",
+    "kms:ListGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:Sign",
+    "kms:Verify",
+    "kms:VerifyMac",
+    "sts:AssumeRole",
+    "sts:SetSourceIdentity",
+    "sts:TagSession",
+];
+
+/// Whether AWS lets the action reach resources of other accounts at all.
+pub fn reaches_other_accounts(action: &str) -> bool {
+    CROSS_ACCOUNT
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(action))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_whatever_its_case() {
+        assert!(is_key("AppName", "appname"));
+        assert!(is_key("ÄPFEL", "äpfel"));
+        assert!(!is_key("AppName", "app"));
+    }
+
+    #[test]
+    fn management_of_a_key_stays_in_its_account() {
+        assert!(reaches_other_accounts("kms:Encrypt"));
+        assert!(!reaches_other_accounts("kms:PutKeyPolicy"));
+        assert!(!reaches_other_accounts("kms:GetKeyPolicy"));
+    }
+
+    #[test]
+    fn names_that_differ_by_case_clash() {
+        assert_eq!(Values::found(Vec::<&str>::new()), Values::Absent);
+        assert_eq!(Values::found(["a"]), Values::one("a"));
+        assert!(matches!(Values::found(["a", "b"]), Values::Clash(list) if list.len() == 2));
+    }
+}

@@ -1,0 +1,551 @@
+//! What a text must be to be stored as a policy of its kind, with AWS's messages if it is not.
+//!
+//! IAM checks in this order: syntax, version, its older parser, Sids, actions, resources.
+
+use std::collections::BTreeSet;
+
+use keyward_types::partition::Partition;
+
+use crate::condition::is_date;
+use crate::condition::operator::{Base, Operator, Quantifier};
+use crate::document::{
+    ConditionText, Document, Effect, Listed, MalformedPolicy, PolicyError, PolicyKind,
+    PolicyTooLong, PrincipalType, Statement, one_or_many, principal,
+};
+use crate::json::Json;
+use crate::pattern::Glob;
+use crate::principal::PrincipalRef;
+use crate::variable::Template;
+use crate::work::Work;
+
+/// The most characters of any text: what the models of KMS and IAM take in a parameter.
+pub const MAX_TEXT: usize = 131_072;
+/// The most characters other than white space of one user's inline policies together.
+pub const USER_INLINE: usize = 2048;
+/// The most characters other than white space of one group's inline policies together.
+pub const GROUP_INLINE: usize = 5120;
+/// The most characters other than white space of one role's inline policies together.
+pub const ROLE_INLINE: usize = 10_240;
+
+/// Length and characters, before anything is read.
+pub(crate) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError> {
+    let legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
+    if !text.chars().all(legal) {
+        return Err(PolicyError::Characters);
+    }
+    let (quota, limit) = match kind {
+        PolicyKind::Key => ("KeyPolicySize", 32_768),
+        PolicyKind::Identity => ("PolicySize", ROLE_INLINE),
+        PolicyKind::ManagedIdentity | PolicyKind::Boundary => ("PolicySize", 6144),
+        PolicyKind::Session => ("SessionPolicySize", 2048),
+        PolicyKind::Trust => ("ACLSizePerRole", 8192),
+        PolicyKind::Scp => ("PolicySize", 10_240),
+        PolicyKind::Rcp => ("PolicySize", 5120),
+        PolicyKind::Endpoint => ("PolicySize", 20_480),
+    };
+    let size = match kind {
+        PolicyKind::Key => text.len(),
+        PolicyKind::Session => text.chars().count(),
+        PolicyKind::Identity
+        | PolicyKind::ManagedIdentity
+        | PolicyKind::Boundary
+        | PolicyKind::Trust
+        | PolicyKind::Scp
+        | PolicyKind::Rcp
+        | PolicyKind::Endpoint => Document::size(text),
+    };
+    if size > limit || text.chars().count() > MAX_TEXT {
+        return Err(PolicyTooLong { quota, limit }.into());
+    }
+    Ok(())
+}
+
+/// What AWS says of a text whose structure is wrong.
+pub(crate) fn syntax_error(kind: PolicyKind) -> MalformedPolicy {
+    if kind == PolicyKind::Trust {
+        MalformedPolicy::Json
+    } else {
+        MalformedPolicy::Syntax
+    }
+}
+
+/// Which kinds have an `Id`.
+pub(crate) fn admits_id(kind: PolicyKind) -> bool {
+    match kind {
+        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint => true,
+        PolicyKind::Identity
+        | PolicyKind::ManagedIdentity
+        | PolicyKind::Boundary
+        | PolicyKind::Session
+        | PolicyKind::Scp
+        | PolicyKind::Rcp => false,
+    }
+}
+
+/// Which kinds have principals.
+fn admits_principals(kind: PolicyKind) -> bool {
+    match kind {
+        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint | PolicyKind::Rcp => true,
+        PolicyKind::Identity
+        | PolicyKind::ManagedIdentity
+        | PolicyKind::Boundary
+        | PolicyKind::Session
+        | PolicyKind::Scp => false,
+    }
+}
+
+/// Reads one statement's structure.
+pub(crate) fn read_statement(value: &Json, kind: PolicyKind) -> Result<Statement, PolicyError> {
+    let syntax = syntax_error(kind);
+    let Json::Object(members) = value else {
+        return Err(syntax.into());
+    };
+    let mut statement = Statement {
+        sid: None,
+        effect: Effect::Deny,
+        principals: None,
+        actions: None,
+        resources: None,
+        conditions: Vec::new(),
+    };
+    let mut effect = None;
+    for (name, value) in members {
+        match name.as_str() {
+            "Sid" => match value {
+                Json::String(sid) => statement.sid = Some(sid.clone()),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                    return Err(syntax.into());
+                }
+            },
+            "Effect" => effect = Some(read_effect(value, kind)?),
+            "Principal" | "NotPrincipal" => {
+                if !admits_principals(kind) {
+                    return Err(MalformedPolicy::Principal.into());
+                }
+                let listed = Listed {
+                    negated: name == "NotPrincipal",
+                    values: read_principals(value).ok_or_else(|| syntax.clone())?,
+                };
+                set_once(&mut statement.principals, listed, &syntax)?;
+            }
+            "Action" | "NotAction" => {
+                let listed = read_listed(value, name == "NotAction", &syntax)?;
+                set_once(&mut statement.actions, listed, &syntax)?;
+            }
+            "Resource" | "NotResource" => {
+                if kind == PolicyKind::Trust {
+                    let field = "Resource";
+                    return Err(MalformedPolicy::Prohibited { field }.into());
+                }
+                let listed = read_listed(value, name == "NotResource", &syntax)?;
+                set_once(&mut statement.resources, listed, &syntax)?;
+            }
+            "Condition" => {
+                statement.conditions = read_conditions(value).ok_or_else(|| syntax.clone())?;
+            }
+            _ => return Err(syntax.into()),
+        }
+    }
+    statement.effect = effect.ok_or(syntax)?;
+    Ok(statement)
+}
+
+fn set_once<T>(
+    place: &mut Option<Listed<T>>,
+    listed: Listed<T>,
+    syntax: &MalformedPolicy,
+) -> Result<(), PolicyError> {
+    // An element and its negation do not stand side by side.
+    match place.replace(listed) {
+        None => Ok(()),
+        Some(_) => Err(syntax.clone().into()),
+    }
+}
+
+fn read_effect(value: &Json, kind: PolicyKind) -> Result<Effect, PolicyError> {
+    let text = text(value).ok_or_else(|| syntax_error(kind))?;
+    match text {
+        "Allow" => Ok(Effect::Allow),
+        "Deny" => Ok(Effect::Deny),
+        _ if is_iam(kind)
+            && (text.eq_ignore_ascii_case("allow") || text.eq_ignore_ascii_case("deny")) =>
+        {
+            Err(MalformedPolicy::LegacyParsing.into())
+        }
+        _ => Err(syntax_error(kind).into()),
+    }
+}
+
+fn text(value: &Json) -> Option<&str> {
+    match value {
+        Json::String(text) => Some(text),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+fn read_listed(
+    value: &Json,
+    negated: bool,
+    syntax: &MalformedPolicy,
+) -> Result<Listed<String>, PolicyError> {
+    let values: Option<Vec<String>> = one_or_many(value)
+        .iter()
+        .map(|value| text(value).map(str::to_owned))
+        .collect();
+    let values = values.ok_or_else(|| syntax.clone())?;
+    Ok(Listed { negated, values })
+}
+
+fn read_principals(value: &Json) -> Option<Vec<(PrincipalType, String)>> {
+    match value {
+        Json::String(text) => (text == "*").then(|| vec![(PrincipalType::Aws, text.clone())]),
+        Json::Object(members) => {
+            let mut entries = Vec::new();
+            for (word, value) in members {
+                let kind = match word.as_str() {
+                    "AWS" => PrincipalType::Aws,
+                    "Service" => PrincipalType::Service,
+                    "Federated" => PrincipalType::Federated,
+                    "CanonicalUser" => PrincipalType::CanonicalUser,
+                    _ => return None,
+                };
+                for value in one_or_many(value) {
+                    entries.push((kind, text(value)?.to_owned()));
+                }
+            }
+            Some(entries)
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => None,
+    }
+}
+
+fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
+    let Json::Object(operators) = value else {
+        return None;
+    };
+    let mut conditions = Vec::new();
+    for (name, keys) in operators {
+        let operator = Operator::parse(name)?;
+        let Json::Object(keys) = keys else {
+            return None;
+        };
+        for (key, values) in keys {
+            conditions.push(ConditionText {
+                operator,
+                key: key.clone(),
+                values: one_or_many(values)
+                    .iter()
+                    .map(scalar)
+                    .collect::<Option<_>>()?,
+            });
+        }
+    }
+    Some(conditions)
+}
+
+/// A condition value's text: booleans and numbers count as written.
+fn scalar(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) | Json::Number(text) => Some(text.clone()),
+        Json::Bool(value) => Some(value.to_string()),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+/// Which kinds IAM's own checks are for.
+fn is_iam(kind: PolicyKind) -> bool {
+    match kind {
+        PolicyKind::Identity
+        | PolicyKind::ManagedIdentity
+        | PolicyKind::Boundary
+        | PolicyKind::Session
+        | PolicyKind::Scp
+        | PolicyKind::Rcp => true,
+        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint => false,
+    }
+}
+
+/// Everything that the structure does not show, in AWS's order.
+pub(crate) fn check(document: &Document) -> Result<(), MalformedPolicy> {
+    let kind = document.kind();
+    check_variables(document)?;
+    match kind {
+        PolicyKind::Key | PolicyKind::Endpoint => {
+            each(document, |s| check_resource_policy(s, kind))
+        }
+        PolicyKind::Trust => each(document, check_trust),
+        PolicyKind::Identity
+        | PolicyKind::ManagedIdentity
+        | PolicyKind::Boundary
+        | PolicyKind::Session
+        | PolicyKind::Scp
+        | PolicyKind::Rcp => {
+            if !document.has_variables() {
+                return Err(MalformedPolicy::Version);
+            }
+            each(document, check_legacy)?;
+            each(document, check_sid)?;
+            check_unique_sids(document)?;
+            each(document, |s| {
+                has_values(&s.actions, MalformedPolicy::NoActions)
+            })?;
+            each(document, |s| {
+                has_values(&s.resources, MalformedPolicy::NoResources)
+            })?;
+            each(document, check_resources)?;
+            each(document, check_vendors)?;
+            if kind == PolicyKind::Rcp {
+                each(document, check_rcp)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn each(
+    document: &Document,
+    check: impl Fn(&Statement) -> Result<(), MalformedPolicy>,
+) -> Result<(), MalformedPolicy> {
+    document.statements.iter().try_for_each(check)
+}
+
+fn has_values(
+    listed: &Option<Listed<String>>,
+    missing: MalformedPolicy,
+) -> Result<(), MalformedPolicy> {
+    match listed {
+        Some(listed) if !listed.values.is_empty() => Ok(()),
+        Some(_) | None => Err(missing),
+    }
+}
+
+/// A variable must be closed where variables count, lest a statement silently never match.
+fn check_variables(document: &Document) -> Result<(), MalformedPolicy> {
+    let malformed = |text: &String| Template::parse(text, document.has_variables()).is_err();
+    each(document, |statement| {
+        let resources = statement.resources.iter().flat_map(|l| &l.values);
+        let values = statement
+            .conditions
+            .iter()
+            .filter(|condition| takes_variables(condition.operator.base))
+            .flat_map(|condition| &condition.values);
+        if resources.chain(values).any(malformed) {
+            return Err(syntax_error(document.kind()));
+        }
+        Ok(())
+    })
+}
+
+fn takes_variables(base: Base) -> bool {
+    match base {
+        Base::StringEquals
+        | Base::StringEqualsIgnoreCase
+        | Base::StringLike
+        | Base::Arn
+        | Base::Bool => true,
+        Base::Numeric(_) | Base::Date(_) | Base::Binary | Base::Ip | Base::Null => false,
+    }
+}
+
+fn check_resource_policy(statement: &Statement, kind: PolicyKind) -> Result<(), MalformedPolicy> {
+    let Some(principals) = &statement.principals else {
+        return Err(MalformedPolicy::NoPrincipal);
+    };
+    if principals.values.is_empty() {
+        return Err(MalformedPolicy::NoPrincipal);
+    }
+    if principals
+        .values
+        .iter()
+        .any(|(kind, text)| principal(*kind, text).is_none())
+    {
+        return Err(MalformedPolicy::InvalidPrincipals);
+    }
+    has_values(&statement.actions, MalformedPolicy::NoActions)?;
+    has_values(&statement.resources, MalformedPolicy::NoResources)?;
+    check_vendors(statement).map_err(|_| MalformedPolicy::Syntax)?;
+    if kind == PolicyKind::Endpoint {
+        return check_resources(statement);
+    }
+    let resources = statement.resources.as_ref();
+    if resources.is_none_or(|r| r.negated || r.values.iter().all(|text| text != "*")) {
+        return Err(MalformedPolicy::InvalidResources);
+    }
+    check_overly_permissive(statement)
+}
+
+fn check_overly_permissive(statement: &Statement) -> Result<(), MalformedPolicy> {
+    for condition in &statement.conditions {
+        if statement.effect != Effect::Allow
+            || condition.operator.quantifier != Quantifier::ForAllValues
+        {
+            continue;
+        }
+        let key = condition.key.to_lowercase();
+        if key.starts_with("kms:encryptioncontext:") {
+            return Err(MalformedPolicy::OverlyPermissiveContext);
+        }
+        if key.starts_with("aws:requesttag/") {
+            return Err(MalformedPolicy::OverlyPermissiveTag);
+        }
+    }
+    Ok(())
+}
+
+fn check_trust(statement: &Statement) -> Result<(), MalformedPolicy> {
+    let Some(principals) = &statement.principals else {
+        return Err(MalformedPolicy::Missing { field: "Principal" });
+    };
+    if principals.negated {
+        let field = "NotPrincipal";
+        return Err(MalformedPolicy::Prohibited { field });
+    }
+    if principals.values.is_empty() {
+        return Err(MalformedPolicy::Missing { field: "Principal" });
+    }
+    for (kind, text) in &principals.values {
+        if principal(*kind, text).is_none() {
+            let word = match kind {
+                PrincipalType::Aws => "AWS",
+                PrincipalType::Service => "SERVICE",
+                PrincipalType::Federated => "FEDERATED",
+                PrincipalType::CanonicalUser => "CANONICALUSER",
+            };
+            return Err(invalid_principal(PolicyKind::Trust, word, text));
+        }
+    }
+    let missing = MalformedPolicy::Missing { field: "Action" };
+    has_values(&statement.actions, missing)?;
+    check_vendors(statement)?;
+    let is_sts = |action: &String| {
+        action
+            .split_once(':')
+            .is_some_and(|(vendor, _)| vendor.eq_ignore_ascii_case("sts"))
+    };
+    if statement.actions.iter().flat_map(|l| &l.values).all(is_sts) {
+        Ok(())
+    } else {
+        Err(MalformedPolicy::NotAssumeRole)
+    }
+}
+
+/// What AWS says of a principal that does not exist or cannot be one.
+pub(crate) fn invalid_principal(
+    kind: PolicyKind,
+    word: &'static str,
+    principal: &str,
+) -> MalformedPolicy {
+    if kind == PolicyKind::Trust {
+        let principal = principal.to_owned();
+        MalformedPolicy::InvalidPrincipal { word, principal }
+    } else {
+        MalformedPolicy::InvalidPrincipals
+    }
+}
+
+fn check_legacy(statement: &Statement) -> Result<(), MalformedPolicy> {
+    let too_short = |text: &String| text.contains("::") && text.matches(':').count() < 5;
+    let bad_date = |condition: &ConditionText| {
+        matches!(condition.operator.base, Base::Date(_))
+            && !condition.values.iter().all(|text| is_date(text))
+    };
+    if statement
+        .resources
+        .iter()
+        .flat_map(|l| &l.values)
+        .any(too_short)
+        || statement.conditions.iter().any(bad_date)
+    {
+        return Err(MalformedPolicy::LegacyParsing);
+    }
+    Ok(())
+}
+
+fn check_sid(statement: &Statement) -> Result<(), MalformedPolicy> {
+    match &statement.sid {
+        Some(sid) if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Err(MalformedPolicy::Sid)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_unique_sids(document: &Document) -> Result<(), MalformedPolicy> {
+    let mut seen = BTreeSet::new();
+    let sids = document.statements.iter().filter_map(|s| s.sid.as_deref());
+    for sid in sids.filter(|sid| !sid.is_empty()) {
+        if !seen.insert(sid) {
+            return Err(MalformedPolicy::DuplicateSid);
+        }
+    }
+    Ok(())
+}
+
+fn check_resources(statement: &Statement) -> Result<(), MalformedPolicy> {
+    let resources = statement.resources.iter().flat_map(|l| &l.values);
+    resources.map(String::as_str).try_for_each(check_resource)
+}
+
+fn check_resource(resource: &str) -> Result<(), MalformedPolicy> {
+    if resource == "*" {
+        return Ok(());
+    }
+    let text = || resource.to_owned();
+    let Some(("arn", rest)) = resource.split_once(':') else {
+        return Err(MalformedPolicy::Resource { resource: text() });
+    };
+    let (partition, rest) = rest.split_once(':').unwrap_or((rest, ""));
+    let glob = Glob::parse(partition);
+    let known = Partition::ALL
+        .iter()
+        .any(|known| glob.matches(known.as_str(), &Work::new(u64::MAX)));
+    if !known {
+        return Err(MalformedPolicy::Partition {
+            partition: partition.to_owned(),
+            resource: text(),
+        });
+    }
+    let vendor = rest.split(':').next().unwrap_or_default();
+    if vendor.is_empty() || vendor.contains(['*', '?', '$']) {
+        return Err(MalformedPolicy::ResourceVendor);
+    }
+    Ok(())
+}
+
+fn check_vendors(statement: &Statement) -> Result<(), MalformedPolicy> {
+    let actions = statement.actions.iter().flat_map(|l| &l.values);
+    for action in actions.filter(|action| *action != "*") {
+        let (vendor, name) = action.split_once(':').ok_or(MalformedPolicy::NoVendor)?;
+        if name.contains(':') {
+            return Err(MalformedPolicy::TwoColons);
+        }
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        if vendor.is_empty() || !vendor.bytes().all(legal) {
+            let vendor = vendor.to_owned();
+            return Err(MalformedPolicy::Vendor { vendor });
+        }
+    }
+    if statement.conditions.iter().any(|c| !c.key.contains(':')) {
+        return Err(MalformedPolicy::NoVendor);
+    }
+    Ok(())
+}
+
+fn check_rcp(statement: &Statement) -> Result<(), MalformedPolicy> {
+    let everyone = |listed: &Listed<(PrincipalType, String)>| {
+        !listed.negated
+            && !listed.values.is_empty()
+            && listed
+                .values
+                .iter()
+                .all(|(kind, text)| principal(*kind, text) == Some(PrincipalRef::Everyone))
+    };
+    let legal = statement.effect == Effect::Deny
+        && statement.principals.as_ref().is_some_and(everyone)
+        && statement.actions.as_ref().is_some_and(|l| !l.negated);
+    if legal {
+        Ok(())
+    } else {
+        Err(MalformedPolicy::PolicyType)
+    }
+}
