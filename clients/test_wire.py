@@ -1,0 +1,167 @@
+"""AWS JSON 1.1 on the raw wire: headers, bodies, error shapes, limits."""
+
+import re
+import socket
+
+import pytest
+
+from keyward import key_arn
+from wire import JSON, Wire
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(scope="module")
+def wire(server):
+    return Wire(server)
+
+
+def test_an_answer_has_its_headers(wire):
+    answer = wire.kms("ListKeys")
+    assert answer.headers["Content-Type"] == JSON
+    assert UUID.fullmatch(answer.headers["x-amzn-RequestId"])
+    assert int(answer.headers["Content-Length"]) == len(answer.body)
+    assert answer.headers["Date"]
+
+
+def test_an_operation_without_output_has_an_empty_body(wire, key):
+    answer = wire.kms("DisableKey", {"KeyId": key})
+    assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
+
+
+def test_times_are_seconds_with_a_fraction(wire, key):
+    answer = wire.kms("DescribeKey", {"KeyId": key})
+    assert re.search(rb'"CreationDate":\d{10}(\.\d{1,3})?[,}]', answer.body)
+
+
+def test_an_error_has_a_bare_type_and_a_small_message(wire):
+    answer = wire.kms("DescribeKey", {"KeyId": "foo"})
+    assert answer.status == 400
+    assert answer.json == {"__type": "NotFoundException", "message": "Invalid keyId 'foo'"}
+    assert answer.headers["Content-Type"] == JSON
+    assert UUID.fullmatch(answer.headers["x-amzn-RequestId"])
+
+
+def test_an_error_without_message_has_the_type_alone(wire):
+    answer = wire.kms("Decrypt", {"CiphertextBlob": "AAAA"})
+    assert answer.json == {"__type": "InvalidCiphertextException"}
+
+
+def test_a_denial_has_a_capital_message(server, user):
+    answer = Wire(server, user.credentials).kms("CreateKey", {})
+    assert answer.json == {
+        "__type": "AccessDeniedException",
+        "Message": f"User: {user.arn} is not authorized to perform: kms:CreateKey on resource: * "
+        "because no identity-based policy allows the kms:CreateKey action",
+    }
+
+
+@pytest.mark.parametrize("operation", ["Nothing", "listKeys", "", "TrentService.ListKeys"])
+def test_an_unknown_operation_is_named_so(wire, operation):
+    answer = wire.kms(operation)
+    assert (answer.status, answer.error[0]) == (400, "UnknownOperationException")
+
+
+def test_another_target_prefix_is_an_unknown_operation(wire):
+    answer = wire.kms("", headers={"x-amz-target": "KeyService.ListKeys"})
+    assert (answer.status, answer.error[0]) == (400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"nonsense",
+        b"[]",
+        b'{"Limit":1',
+        b'{"Limit":"many"}',
+        b'{"Marker":7}',
+        b'{"Limit":1,"Limit":2}',
+        b'{"Limit":1}{}',
+        b'{"Marker":"\xff"}',
+        b"[" * 100_000,
+        b'{"a":' * 1000 + b"1" + b"}" * 1000,
+    ],
+    ids=["word", "list", "cut", "text for number", "number for text", "twice", "two", "latin1", "deep", "nested"],
+)
+def test_a_body_that_is_no_request_is_a_serialization_error(wire, body):
+    answer = wire.kms("ListKeys", body)
+    assert (answer.status, answer.error[0]) == (400, "SerializationException")
+
+
+def test_a_blob_that_is_not_base64_is_a_serialization_error(wire, key):
+    for blob in ("***", "YQ", "YQ=", "YR==="):
+        answer = wire.kms("Encrypt", {"KeyId": key, "Plaintext": blob})
+        assert answer.error[0] == "SerializationException"
+
+
+def test_unknown_members_are_ignored_and_null_is_absent(wire):
+    answer = wire.kms("ListKeys", {"Limit": None, "Marker": None, "Colour": {"deep": [1]}})
+    assert answer.status == 200
+
+
+def test_an_empty_body_is_no_request_or_an_empty_one(wire):
+    assert wire.kms("ListKeys", b"").status in (200, 400)
+
+
+def test_names_repeated_in_the_encryption_context_are_refused(wire, key):
+    body = f'{{"KeyId":"{key}","Plaintext":"YQ==","EncryptionContext":{{"a":"1","a":"2"}}}}'
+    answer = wire.kms("Encrypt", body.encode())
+    assert (answer.status, answer.error[0]) == (400, "SerializationException")
+
+
+def test_a_body_over_the_limit_is_too_large(wire):
+    answer = wire.kms("ListKeys", b'{"Marker":"' + b"m" * 2_000_000 + b'"}')
+    assert answer.status == 413
+
+
+def test_other_methods_and_paths_are_not_served(wire):
+    host = {"host": f"127.0.0.1:{wire.server.port}"}
+    assert wire.send(host, method="GET", path="/nothing").status in (400, 403, 404)
+    assert wire.send(host, method="DELETE").status in (400, 403, 404, 405)
+
+
+def test_health_and_readiness_are_open_and_metrics_are_not_here(wire):
+    host = {"host": f"127.0.0.1:{wire.server.port}"}
+    assert wire.send(host, method="GET", path="/healthz").status == 200
+    assert wire.send(host, method="GET", path="/readyz").status == 200
+    assert wire.send(host, method="GET", path="/metrics").status != 200
+
+
+def test_a_connection_serves_many_requests(wire, key):
+    headers = wire.signed({"content-type": JSON, "x-amz-target": "TrentService.ListKeys"}, b"{}")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"POST / HTTP/1.1\r\n{lines}content-length: 2\r\n\r\n{{}}".encode()
+    with socket.create_connection(("127.0.0.1", wire.server.port), timeout=10) as stream:
+        stream.sendall(request * 20)  # pipelined
+        received = b""
+        while received.count(b"HTTP/1.1 200") < 20:
+            part = stream.recv(65536)
+            assert part, "the connection ended early"
+            received += part
+
+
+def test_a_header_section_without_end_is_cut_off(wire):
+    with socket.create_connection(("127.0.0.1", wire.server.port), timeout=30) as stream:
+        try:
+            stream.sendall(b"POST / HTTP/1.1\r\n" + b"x-filler: " + b"f" * 1_000_000)
+            answer = stream.recv(4096)
+        except ConnectionError:
+            answer = b""
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+
+
+def test_validation_comes_before_the_key_is_looked_up(wire):
+    answer = wire.kms("Encrypt", {"KeyId": "foo"})
+    assert answer.error == (
+        "ValidationException",
+        "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must not be null",
+    )
+
+
+def test_an_encryption_context_value_is_text(wire, key):
+    answer = wire.kms("Encrypt", {"KeyId": key, "Plaintext": "YQ==", "EncryptionContext": {"a": ["1"]}})
+    assert (answer.status, answer.error[0]) == (400, "SerializationException")
+
+
+def test_the_key_of_a_crypto_answer_is_the_arn(wire, key):
+    assert wire.kms("Encrypt", {"KeyId": key, "Plaintext": "YQ=="}).json["KeyId"] == key_arn(key)
