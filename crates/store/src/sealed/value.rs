@@ -13,7 +13,7 @@
 
 use keyward_crypto::aead;
 use keyward_crypto::aead::Aad;
-use keyward_crypto::aead::NONCE_LEN;
+use keyward_crypto::aead::NONCE_BYTES;
 use keyward_crypto::derive;
 use keyward_crypto::random;
 use keyward_crypto::secret::SecretBytes;
@@ -30,7 +30,7 @@ use crate::path::Path;
 /// The format that this release writes, and the newest that it reads.
 pub const VERSION: u8 = 1;
 /// What sealing adds to a content.
-pub const OVERHEAD_BYTES: usize = HEADER_BYTES + aead::TAG_LEN;
+pub const OVERHEAD_BYTES: usize = HEADER_BYTES + aead::TAG_BYTES;
 /// The largest content of a record.
 pub const MAX_CONTENT_BYTES: usize = MAX_VALUE_BYTES - OVERHEAD_BYTES;
 
@@ -65,7 +65,7 @@ fn seal_with(
     key: &SealKey,
     path: &Path,
     generation: Generation,
-    nonce: [u8; NONCE_LEN],
+    nonce: [u8; NONCE_BYTES],
     purpose: Purpose,
     content: &[u8],
 ) -> Vec<u8> {
@@ -78,9 +78,7 @@ fn seal_with(
     out.extend_from_slice(content);
     let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
     let aad = aad(path, generation, purpose, key.id);
-    let plaintext = out.get_mut(HEADER_BYTES..).unwrap_or_default();
-    let tag = aead::seal_detached(as_key(&derived), nonce, &aad, plaintext);
-    out.extend_from_slice(&tag);
+    aead::seal_in_place(&derived, nonce, &aad, &mut out, HEADER_BYTES);
     out
 }
 
@@ -105,7 +103,7 @@ pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened,
     let (id, rest) = named.split_first_chunk::<16>().ok_or_else(tampered)?;
     let (version, rest) = rest.split_first_chunk::<4>().ok_or_else(tampered)?;
     let (generation, nonce) = rest.split_first_chunk::<16>().ok_or_else(tampered)?;
-    let nonce: [u8; NONCE_LEN] = nonce.try_into().map_err(|_| tampered())?;
+    let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| tampered())?;
 
     let purpose = Purpose::new(*purpose);
     let generation = Generation::from_bytes(*generation);
@@ -119,7 +117,7 @@ pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened,
     })?;
     let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
     let aad = aad(path, generation, purpose, id);
-    let content = aead::open(as_key(&derived), nonce, &aad, sealed).map_err(|_| tampered())?;
+    let content = aead::open(&derived, nonce, &aad, sealed).map_err(|_| tampered())?;
     Ok(Opened {
         generation,
         purpose,
@@ -129,23 +127,10 @@ pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened,
 }
 
 fn aad(path: &Path, generation: Generation, purpose: Purpose, key: SealKeyId) -> Aad {
-    Aad::new(
-        aead::Purpose::StoreValue,
-        VERSION,
-        &[
-            path.as_str().as_bytes(),
-            generation.as_bytes(),
-            &[purpose.number()],
-            &key.id,
-            &key.version.to_be_bytes(),
-        ],
-    )
-}
-
-fn as_key(derived: &SecretBytes) -> &[u8; aead::KEY_LEN] {
-    // INVARIANT: the derivation answers one block, which is as long as an AES-256 key.
-    derived
-        .expose()
-        .try_into()
-        .expect("a derived key has 32 bytes")
+    Aad::new(aead::Purpose::StoreValue, VERSION)
+        .part(path.as_str().as_bytes())
+        .part(generation.as_bytes())
+        .part(&[purpose.number()])
+        .part(&key.id)
+        .part(&key.version.to_be_bytes())
 }

@@ -1,0 +1,29 @@
+//! Every engine against the suite of the trait.
+
+use std::sync::Arc;
+
+use keyward_store::conformance::Opened;
+use keyward_store::log::FeedOptions;
+use keyward_store::memory::Memory;
+use keyward_store::sqlite::Sqlite;
+use keyward_store::sqlite::SqliteOptions;
+
+keyward_store::store_conformance!(memory, super::open_memory);
+keyward_store::store_conformance!(sqlite, super::open_sqlite);
+
+fn open_memory(feed: FeedOptions) -> Opened {
+    Opened {
+        store: Arc::new(Memory::new(feed)),
+        keep: Box::new(()),
+    }
+}
+
+fn open_sqlite(feed: FeedOptions) -> Opened {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut options = SqliteOptions::new(folder.path().join("store.db"));
+    options.feed = feed;
+    Opened {
+        store: Arc::new(Sqlite::open(options).expect("a new store opens")),
+        keep: Box::new(folder),
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the store as whoever uses it sees it.
+
+mod conformance;
