@@ -1,2 +1,16 @@
-//! The key core: key material never leaves it.
+//! The key core: the hierarchy of keys, KMS keys with their states and material, the ciphertext
+//! blob. Key material in plaintext never leaves this crate and `keyward-crypto`.
+//!
+//! [`ring::Ring`] is the one public door: what uses or changes a key demands a permit for that
+//! very action on that very key.
 #![forbid(unsafe_code)]
+
+pub mod ciphertext_blob;
+pub mod deletion;
+pub mod duty;
+pub mod hierarchy;
+pub mod key;
+pub mod record;
+pub mod ring;
+pub mod root_key;
+pub mod state;

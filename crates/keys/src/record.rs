@@ -1,0 +1,207 @@
+//! What rests of a KMS key: one record with everything that decides about it.
+//!
+//! One record is one unit: a change of the policy, of a tag or of the state rewrites the whole
+//! under a precondition, so that no two changes can cross. Its size is bounded: see
+//! [`MAX_MATERIALS`].
+
+use std::collections::BTreeMap;
+
+use keyward_types::{
+    account::AccountId,
+    alias::AliasName,
+    key_id::{KeyArn, KeyId},
+    key_spec::{KeyManager, KeySpec, KeyUsage, Origin, RotationType},
+    key_state::KeyState,
+    material_id::MaterialId,
+    region::Region,
+    tag::Tag,
+    time::Timestamp,
+    unique_id::UniqueId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::hierarchy::WrappedText;
+
+/// The version of the record.
+pub const VERSION: u8 = 1;
+/// The most materials of a key: with the longest policy, tags, aliases and description the
+/// record stays below the store's 256 KiB. It is 150 years of yearly rotation, or 37 of the
+/// shortest period.
+pub const MAX_MATERIALS: usize = 150;
+
+/// A KMS key at rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRecord {
+    /// The record's version, [`VERSION`].
+    pub version: u8,
+    /// The Region.
+    pub region: Region,
+    /// The account that owns the key.
+    pub account: AccountId,
+    /// The key's id.
+    pub id: KeyId,
+    /// The description, perhaps empty.
+    pub description: String,
+    /// What kind of material.
+    pub spec: KeySpec,
+    /// What for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Who looks after it.
+    pub manager: KeyManager,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its state, with what belongs to it.
+    pub lifecycle: Lifecycle,
+    /// Its key policy.
+    pub policy: PolicyRecord,
+    /// Its tags, in the order they came.
+    pub tags: Vec<Tag>,
+    /// The names of its aliases.
+    pub aliases: Vec<AliasName>,
+    /// Every material, oldest first; the last is the current one. Empty once destroyed.
+    pub materials: Vec<MaterialRecord>,
+    /// Automatic rotation, if on.
+    pub rotation: Option<RotationSchedule>,
+    /// Rotations on demand so far.
+    pub on_demand_rotations: u32,
+}
+
+/// A key policy at rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyRecord {
+    /// The document, as it was put.
+    pub text: String,
+    /// The unique ids of the users and roles that it names, by ARN, as they were when it was
+    /// put; the policy is decided by these.
+    pub principals: BTreeMap<String, UniqueId>,
+}
+
+/// The state of a key. What belongs to a state exists exactly in that state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, tag = "state")]
+pub enum Lifecycle {
+    /// Ready for use.
+    Enabled {},
+    /// Not usable until enabled.
+    Disabled {},
+    /// Not usable; destroyed at its date.
+    PendingDeletion {
+        /// When.
+        delete_at: Timestamp,
+    },
+    /// Its material is gone for ever; what is left is swept away. It answers as if it were not
+    /// there.
+    Destroyed {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// One material, wrapped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaterialRecord {
+    /// Its id.
+    pub id: MaterialId,
+    /// The material under the domain key.
+    pub wrapped: WrappedText,
+    /// When it became current.
+    pub since: Timestamp,
+    /// What rotation brought it; none for the first.
+    pub rotation: Option<RotationType>,
+}
+
+/// Automatic rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotationSchedule {
+    /// Days from one rotation to the next, 90 to 2560.
+    pub period_days: u32,
+    /// When the next is due.
+    pub next: Timestamp,
+}
+
+/// The record is damaged or of a version that this build does not know.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyRecordError {
+    /// Not JSON of this shape.
+    #[error("a key record cannot be read")]
+    Malformed(#[from] serde_json::Error),
+    /// A version of a later release.
+    #[error("a key record has version {0}, which this release does not know")]
+    Version(u8),
+}
+
+impl KeyRecord {
+    /// Reads a record's bytes.
+    ///
+    /// # Errors
+    /// When they are no record of a known version.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeyRecordError> {
+        let record: Self = serde_json::from_slice(bytes)?;
+        if record.version != VERSION {
+            return Err(KeyRecordError::Version(record.version));
+        }
+        Ok(record)
+    }
+
+    /// Writes the record's bytes.
+    ///
+    /// # Errors
+    /// Never; the signature is the encoder's.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, KeyRecordError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// The key's ARN.
+    pub fn arn(&self) -> KeyArn {
+        KeyArn::new(self.region, self.account, self.id.clone())
+    }
+
+    /// The state on the wire; none once the key is destroyed.
+    pub fn state(&self) -> Option<KeyState> {
+        match self.lifecycle {
+            Lifecycle::Enabled {} => Some(KeyState::Enabled),
+            Lifecycle::Disabled {} => Some(KeyState::Disabled),
+            Lifecycle::PendingDeletion { .. } => Some(KeyState::PendingDeletion),
+            Lifecycle::Destroyed { .. } => None,
+        }
+    }
+
+    /// The material that encrypts.
+    pub fn current_material(&self) -> Option<&MaterialRecord> {
+        self.materials.last()
+    }
+
+    /// When a worker next owes this key something.
+    pub fn due(&self) -> Option<Due> {
+        match (&self.lifecycle, self.rotation) {
+            (Lifecycle::PendingDeletion { delete_at }, _) => Some(Due::Destruction(*delete_at)),
+            (Lifecycle::Enabled {}, Some(schedule)) => Some(Due::Rotation(schedule.next)),
+            (Lifecycle::Enabled {}, None)
+            | (Lifecycle::Disabled {} | Lifecycle::Destroyed { .. }, _) => None,
+        }
+    }
+}
+
+/// What a worker owes a key, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// New material by schedule.
+    Rotation(Timestamp),
+    /// The end of its material.
+    Destruction(Timestamp),
+}
+
+impl Due {
+    /// When.
+    pub fn at(self) -> Timestamp {
+        match self {
+            Self::Rotation(at) | Self::Destruction(at) => at,
+        }
+    }
+}

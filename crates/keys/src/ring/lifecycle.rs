@@ -1,0 +1,224 @@
+//! Changes of a key's state and of what belongs to the key: record in, new record out.
+
+use keyward_policy::permit::Permit;
+use keyward_types::{
+    action::{self, Action},
+    alias::AliasName,
+    tag::Tag,
+    time::Timestamp,
+};
+
+use crate::{
+    duty::{Destroy, Duty},
+    key::Key,
+    record::{KeyRecord, Lifecycle, PolicyRecord},
+    ring::{Ring, RingError, allowed, on_key},
+    state::StatefulOperation,
+};
+
+impl Ring {
+    /// Enables. Idempotent.
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn enable(
+        &self,
+        permit: &Permit<action::EnableKey>,
+        key: &Key,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::EnableDisable, |record| {
+            record.lifecycle = Lifecycle::Enabled {};
+        })
+    }
+
+    /// Disables. Idempotent.
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn disable(
+        &self,
+        permit: &Permit<action::DisableKey>,
+        key: &Key,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::EnableDisable, |record| {
+            record.lifecycle = Lifecycle::Disabled {};
+        })
+    }
+
+    /// Schedules deletion in so many days (7 to 30).
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn schedule_deletion(
+        &self,
+        permit: &Permit<action::ScheduleKeyDeletion>,
+        key: &Key,
+        window_days: u32,
+        now: Timestamp,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::ScheduleKeyDeletion, |record| {
+            let delete_at = now.plus_days(i64::from(window_days));
+            record.lifecycle = Lifecycle::PendingDeletion { delete_at };
+        })
+    }
+
+    /// Takes a scheduled deletion back; the key is then Disabled.
+    ///
+    /// # Errors
+    /// When the key is not pending deletion.
+    pub fn cancel_deletion(
+        &self,
+        permit: &Permit<action::CancelKeyDeletion>,
+        key: &Key,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::CancelKeyDeletion, |record| {
+            record.lifecycle = Lifecycle::Disabled {};
+        })
+    }
+
+    /// Gives the key another description.
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn describe(
+        &self,
+        permit: &Permit<action::UpdateKeyDescription>,
+        key: &Key,
+        description: &str,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::Tag, |record| {
+            description.clone_into(&mut record.description);
+        })
+    }
+
+    /// Sets tags, over those of the same keys.
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn tag(
+        &self,
+        permit: &Permit<action::TagResource>,
+        key: &Key,
+        tags: &[Tag],
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::Tag, |record| {
+            for tag in tags {
+                match record.tags.iter_mut().find(|old| old.key == tag.key) {
+                    Some(old) => old.value.clone_from(&tag.value),
+                    None => record.tags.push(tag.clone()),
+                }
+            }
+        })
+    }
+
+    /// Removes the tags of these keys; those that are not there are passed over.
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn untag(
+        &self,
+        permit: &Permit<action::UntagResource>,
+        key: &Key,
+        tag_keys: &[String],
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::Tag, |record| {
+            record.tags.retain(|tag| !tag_keys.contains(&tag.key));
+        })
+    }
+
+    /// Replaces the key policy.
+    ///
+    /// # Errors
+    /// When the key is destroyed.
+    pub fn put_policy(
+        &self,
+        permit: &Permit<action::PutKeyPolicy>,
+        key: &Key,
+        policy: PolicyRecord,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::Always, |record| record.policy = policy)
+    }
+
+    /// Adds an alias's name.
+    ///
+    /// # Errors
+    /// When the state does not allow it.
+    pub fn add_alias(
+        &self,
+        permit: &Permit<action::CreateAlias>,
+        key: &Key,
+        alias: &AliasName,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::CreateAlias, |record| push_alias(record, alias))
+    }
+
+    /// Takes an alias's name from one key and gives it to another.
+    ///
+    /// # Errors
+    /// When the new key's state does not allow it.
+    pub fn move_alias(
+        &self,
+        (from_permit, from): (&Permit<action::UpdateAlias>, &Key),
+        (to_permit, to): (&Permit<action::UpdateAlias>, &Key),
+        alias: &AliasName,
+    ) -> Result<(KeyRecord, KeyRecord), RingError> {
+        let from = change(from_permit, from, StatefulOperation::Always, |record| {
+            record.aliases.retain(|name| name != alias);
+        })?;
+        let to = change(to_permit, to, StatefulOperation::CreateAlias, |record| {
+            push_alias(record, alias);
+        })?;
+        Ok((from, to))
+    }
+
+    /// Takes an alias's name away.
+    ///
+    /// # Errors
+    /// When the key is destroyed.
+    pub fn remove_alias(
+        &self,
+        permit: &Permit<action::DeleteAlias>,
+        key: &Key,
+        alias: &AliasName,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::Always, |record| {
+            record.aliases.retain(|name| name != alias);
+        })
+    }
+
+    /// Destroys the key's material for ever. What is left names the aliases that go with it.
+    ///
+    /// # Errors
+    /// When the duty is another key's.
+    pub fn destroy(&self, duty: &Duty<Destroy>, key: &Key) -> Result<KeyRecord, RingError> {
+        if duty.key() != key.arn() {
+            return Err(RingError::WrongPermit);
+        }
+        let mut record = key.record().clone();
+        record.lifecycle = Lifecycle::Destroyed { at: duty.now() };
+        record.materials.clear();
+        record.rotation = None;
+        record.description.clear();
+        record.tags.clear();
+        Ok(record)
+    }
+}
+
+fn push_alias(record: &mut KeyRecord, alias: &AliasName) {
+    if !record.aliases.contains(alias) {
+        record.aliases.push(alias.clone());
+    }
+}
+
+fn change<A: Action>(
+    permit: &Permit<A>,
+    key: &Key,
+    operation: StatefulOperation,
+    edit: impl FnOnce(&mut KeyRecord),
+) -> Result<KeyRecord, RingError> {
+    on_key(permit, key)?;
+    allowed(key.record(), operation)?;
+    let mut record = key.record().clone();
+    edit(&mut record);
+    Ok(record)
+}

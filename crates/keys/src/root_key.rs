@@ -1,0 +1,198 @@
+//! The root key: top of the hierarchy, 256 random bits in a file of its own that only its owner
+//! can read. It wraps domain keys, account keys and store keys, and nothing else.
+//!
+//! The file is text, so that it can be printed and typed in again:
+//!
+//! ```text
+//! keyward-root-key 1
+//! id 00112233445566778899aabbccddeeff
+//! key <64 hexadecimal digits>
+//! check <64 hexadecimal digits>
+//! ```
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use keyward_crypto::{
+    aead::OpenError,
+    mac, random,
+    secret::{
+        SecretBytes,
+        arena::{Arena, ArenaFull, ArenaSecret},
+    },
+    wrap::{Wrapped, WrappingKeyName},
+};
+use zeroize::Zeroizing;
+
+/// The label under which a file's check value is made.
+const CHECK_LABEL: &[u8] = b"keyward root key check v1";
+/// The longest file that is read, in bytes.
+const MAX_FILE: u64 = 1024;
+/// The version that a root key has in what it wraps.
+const VERSION: u32 = 1;
+
+/// The opened root key.
+#[derive(Debug)]
+pub struct RootKey {
+    id: [u8; 16],
+    key: ArenaSecret,
+}
+
+/// Why there is no root key.
+#[derive(Debug, thiserror::Error)]
+pub enum RootKeyError {
+    /// The file is not there.
+    #[error("there is no root key at {}", .0.display())]
+    Missing(PathBuf),
+    /// Others than its owner can read or write the file.
+    #[error(
+        "others than its owner can read the root key {}: run `chmod 600` on it, and replace it if they may have read it",
+        .0.display()
+    )]
+    Readable(PathBuf),
+    /// The file is no root key, or was altered.
+    #[error("{} is no root key of version 1, or was altered", .0.display())]
+    Malformed(PathBuf),
+    /// The operating system refused.
+    #[error("the root key {} cannot be {doing}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The arena has no room.
+    #[error(transparent)]
+    ArenaFull(#[from] ArenaFull),
+}
+
+impl RootKey {
+    /// Makes a new root key in a new file, mode 0600, on disk before it answers.
+    ///
+    /// # Errors
+    /// When the file exists already (nothing is ever made anew) or the system refuses.
+    pub fn create(path: &Path, arena: &Arena) -> Result<Self, RootKeyError> {
+        let (id, key) = (random::array::<16>(), random::secret(32));
+        let text = render(&id, &key);
+        let failed = |doing| {
+            let path = path.to_owned();
+            move |source| RootKeyError::Io { doing, path, source }
+        };
+        // Written under another name and linked, so that a crash leaves no half a key behind.
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let draft = directory.join(format!(".root-key-{}.tmp", hex::encode(random::array::<8>())));
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::hard_link(&draft, path)?;
+            File::open(directory)?.sync_all()
+        };
+        let written = write();
+        let _ = fs::remove_file(&draft);
+        written.map_err(failed("created"))?;
+        Ok(Self { id, key: arena.store(&key)? })
+    }
+
+    /// Opens the root key in a file.
+    ///
+    /// # Errors
+    /// When it is missing, readable by others, or no root key.
+    pub fn open(path: &Path, arena: &Arena) -> Result<Self, RootKeyError> {
+        let io = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return RootKeyError::Missing(path.to_owned());
+            }
+            RootKeyError::Io { doing: "read", path: path.to_owned(), source }
+        };
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
+            return Err(RootKeyError::Readable(path.to_owned()));
+        }
+        let mut text = Zeroizing::new(String::new());
+        let malformed = || RootKeyError::Malformed(path.to_owned());
+        (&file).take(MAX_FILE).read_to_string(&mut text).map_err(|source| {
+            if source.kind() == io::ErrorKind::InvalidData { malformed() } else { io(source) }
+        })?;
+        let (id, key) = parse(&text).ok_or_else(malformed)?;
+        Ok(Self { id, key: arena.store(&key)? })
+    }
+
+    /// The key's id, which everything that it wraps names.
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// Wraps a key of the next level.
+    pub(crate) fn wrap(&self, subject: &[u8], key: &SecretBytes) -> Option<Wrapped> {
+        let name = WrappingKeyName { id: self.id, version: VERSION };
+        Some(Wrapped::wrap(self.key.expose_array()?, name, subject, key.expose()))
+    }
+
+    /// Unwraps a key of the next level.
+    pub(crate) fn unwrap_key(
+        &self,
+        subject: &[u8],
+        wrapped: &Wrapped,
+    ) -> Result<SecretBytes, OpenError> {
+        if (wrapped.wrapping_key() != WrappingKeyName { id: self.id, version: VERSION }) {
+            return Err(OpenError);
+        }
+        wrapped.unwrap_key(self.key.expose_array().ok_or(OpenError)?, subject)
+    }
+}
+
+fn check(id: &[u8; 16], key: &SecretBytes) -> [u8; 32] {
+    mac::hmac_sha256(key.expose(), &[CHECK_LABEL, id])
+}
+
+fn render(id: &[u8; 16], key: &SecretBytes) -> Zeroizing<String> {
+    let digits = Zeroizing::new(hex::encode(key.expose()));
+    Zeroizing::new(format!(
+        "keyward-root-key 1\nid {}\nkey {}\ncheck {}\n",
+        hex::encode(id),
+        digits.as_str(),
+        hex::encode(check(id, key)),
+    ))
+}
+
+fn parse(text: &str) -> Option<([u8; 16], SecretBytes)> {
+    let mut lines = text.lines();
+    if lines.next()? != "keyward-root-key 1" {
+        return None;
+    }
+    let id: [u8; 16] = hex::decode(lines.next()?.strip_prefix("id ")?).ok()?.try_into().ok()?;
+    let key = SecretBytes::from_vec(hex::decode(lines.next()?.strip_prefix("key ")?).ok()?);
+    let stated = hex::decode(lines.next()?.strip_prefix("check ")?).ok()?;
+    let whole = lines.next().is_none() && key.len() == 32 && mac::equal(&check(&id, &key), &stated);
+    whole.then_some((id, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_golden() {
+        let key = SecretBytes::from_vec(vec![7; 32]);
+        let text = render(&[1; 16], &key);
+        expect_test::expect_file!["../tests/golden/root-key-v1.txt"].assert_eq(&text);
+        assert_eq!(parse(&text).unwrap().1.expose(), [7; 32]);
+    }
+
+    #[test]
+    fn an_altered_file_is_no_root_key() {
+        let text = render(&[1; 16], &SecretBytes::from_vec(vec![7; 32]));
+        assert!(parse(&text.replace("key 07", "key 08")).is_none());
+        assert!(parse(&text.replace("id 01", "id 02")).is_none());
+        assert!(parse(&format!("{}more\n", text.as_str())).is_none());
+    }
+}
