@@ -15,7 +15,6 @@ use super::members::Wanted;
 use super::value::Value;
 
 /// Reads a list member of strings.
-#[derive(Debug)]
 #[must_use = "a member is read by `required` or `optional`"]
 pub struct Strings<'m, 'o> {
     members: &'m mut Members<'o>,
@@ -24,6 +23,14 @@ pub struct Strings<'m, 'o> {
     count: Option<(usize, usize)>,
     of_each: SmallVec<[Constraint; 3]>,
     broken: bool,
+}
+
+impl fmt::Debug for Strings<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Strings")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'m, 'o> Strings<'m, 'o> {

@@ -1,5 +1,7 @@
 //! Readers of members that hold one value.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_crypto::secret::SecretBytes;
@@ -19,7 +21,6 @@ const ASCII: &str = r"^\p{ASCII}+$";
 type Broken = SmallVec<[Constraint; 2]>;
 
 /// Reads a string member.
-#[derive(Debug)]
 #[must_use = "a member is read by `required` or `optional`"]
 pub struct Text<'m, 'o> {
     members: &'m mut Members<'o>,
@@ -27,6 +28,15 @@ pub struct Text<'m, 'o> {
     value: Option<&'o str>,
     broken: Broken,
     sensitive: bool,
+}
+
+impl fmt::Debug for Text<'_, '_> {
+    // Some texts are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'m, 'o> Text<'m, 'o> {
@@ -157,8 +167,8 @@ pub struct Blob<'m, 'o> {
     sensitive: bool,
 }
 
-impl std::fmt::Debug for Blob<'_, '_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Blob<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blob")
             .field("name", &self.name)
             .finish_non_exhaustive()
