@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Signs every case anew with botocore's own SigV4Auth and writes the suite's files.
 
-Usage: python3 resign.py [DIRECTORY]    (needs the botocore of the test requirements)
+Usage: python3 resign.py [DIRECTORY]    (needs botocore; signs the cases of the AWS Common Runtime
+only where awscrt is installed too)
 """
 
 import datetime
 import hashlib
+import io
 import os
 import sys
 
@@ -102,6 +104,49 @@ def sign(method, target, encoded, fields, body, options):
     return kept, target, sent, request.headers.get("Authorization", "")
 
 
+def common_runtime_cases():
+    """Requests as the signer of the AWS Common Runtime sends them: name and text."""
+    try:
+        from awscrt import auth, http
+    except ImportError:
+        return
+    fields = [
+        ("Host", "127.0.0.1:5670"), ("X-Amz-Target", "TrentService.Encrypt"),
+        ("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", "2"), ("User-Agent", "x"),
+        ("amz-sdk-request", "attempt=1"), ("Accept-Encoding", "identity"),
+        ("Connection", "keep-alive"), ("Expect", "100-continue"),
+    ]
+    with_hash = auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256
+    without_hash = auth.AwsSignedBodyHeaderType.NONE
+    in_query = auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS
+    in_header = auth.AwsSignatureType.HTTP_REQUEST_HEADERS
+    caller = "/?Action=GetCallerIdentity&Version=2011-06-15"
+    for name, service, method, target, sent, body, body_hash, place in [
+        ("kms-crt", "kms", "POST", "/", fields, "{}", without_hash, in_header),
+        ("kms-crt-body-hash", "kms", "POST", "/", fields, "{}", with_hash, in_header),
+        ("sts-crt-presigned", "sts", "GET", caller, fields[:1], "", without_hash, in_query),
+    ]:
+        stream = io.BytesIO(body.encode()) if body else None
+        request = http.HttpRequest(method, target, http.HttpHeaders(sent), stream)
+        config = auth.AwsSigningConfig(
+            algorithm=auth.AwsSigningAlgorithm.V4, signature_type=place, region="us-east-1",
+            credentials_provider=auth.AwsCredentialsProvider.new_static(ACCESS_KEY, SECRET_KEY),
+            service=service, date=NOW.replace(tzinfo=datetime.timezone.utc),
+            signed_body_header_type=body_hash,
+            expiration_in_seconds=60 if place == in_query else None,
+        )
+        auth.aws_sign_request(request, config).result()
+        yield name, rendered(method, request.path, list(request.headers), body)
+
+
+def write(root, name, files):
+    folder = os.path.join(root, name)
+    os.makedirs(folder, exist_ok=True)
+    for extension, text in files.items():
+        with open(os.path.join(folder, f"{name}.{extension}"), "w", newline="") as file:
+            file.write(text)
+
+
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
     for name, (method, target, encoded, fields, body, options) in CASES.items():
@@ -115,11 +160,9 @@ def main():
         }
         if authorization:
             files["authz"] = authorization
-        folder = os.path.join(root, name)
-        os.makedirs(folder, exist_ok=True)
-        for extension, text in files.items():
-            with open(os.path.join(folder, f"{name}.{extension}"), "w", newline="") as file:
-                file.write(text)
+        write(root, name, files)
+    for name, text in common_runtime_cases():
+        write(root, name, {"sreq": text})
 
 
 if __name__ == "__main__":

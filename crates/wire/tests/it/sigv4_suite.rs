@@ -42,7 +42,7 @@ fn service_of(case: &str) -> &str {
 #[test]
 fn every_case_of_the_suite_is_verified() {
     let names = cases();
-    assert_eq!(names.len(), 38);
+    assert_eq!(names.len(), 41);
     for case in names {
         let parts = Parts::parse(&read(&case, "sreq"));
         let presigned = parts.query.contains("X-Amz-Signature");
