@@ -157,9 +157,14 @@ impl Sqlite {
         answer.await.map_err(|_| StoreError::Closed)
     }
 
-    fn available_bytes(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.options.file).ok()?;
-        stat.f_bavail.checked_mul(stat.f_frsize)
+    /// What can still be written beside `used` bytes: the disk's room, or what is left to the
+    /// limit.
+    fn available_bytes(&self, used: u64) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.options.file)
+            .ok()
+            .and_then(|stat| stat.f_bavail.checked_mul(stat.f_frsize));
+        let limit = self.options.max_bytes.map(|most| most.saturating_sub(used));
+        disk.into_iter().chain(limit).min()
     }
 }
 
@@ -231,10 +236,10 @@ impl Store for Sqlite {
 
     fn probe(&self) -> BoxFuture<'_, Result<Health, StoreError>> {
         Box::pin(async {
-            self.write(writer::Job::Probe).await??;
+            let used = self.write(writer::Job::Probe).await??;
             Ok(Health {
                 revision: self.log.newest(),
-                available_bytes: self.available_bytes(),
+                available_bytes: self.available_bytes(used),
             })
         })
     }

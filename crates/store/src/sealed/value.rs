@@ -134,3 +134,63 @@ fn aad(path: &Path, generation: Generation, purpose: Purpose, key: SealKeyId) ->
         .part(&key.id)
         .part(&key.version.to_be_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use keyward_crypto::secret::arena::Arena;
+
+    use super::*;
+
+    fn keys() -> SealKeys {
+        let (arena, _) = Arena::new(4096).unwrap();
+        let store = |byte| arena.store_bytes(&[byte; 32]).unwrap();
+        let id = SealKeyId {
+            id: [0x11; 16],
+            version: 7,
+        };
+        let key = SealKey::new(id, store(0x22)).unwrap();
+        SealKeys::new(key, Vec::new(), store(0x33)).unwrap()
+    }
+
+    #[test]
+    fn version_1_is_these_bytes_forever() {
+        let keys = keys();
+        let path = Path::parse("aws/000000000000/us-east-1/key/example").unwrap();
+        let generation = Generation::from_bytes([0x44; 16]);
+        let sealed = seal_with(
+            keys.sealing(),
+            &path,
+            generation,
+            [0x55; 12],
+            Purpose::new(9),
+            b"a record",
+        );
+        assert_eq!(sealed.len(), 8 + OVERHEAD_BYTES);
+        expect!["01091111111111111111111111111111111100000007444444444444444444444444444444445555555555555555555555554c3d4247414d31d7d61732d305e430bc4e85c7a5f9e248aa"].assert_eq(&hex::encode(&sealed));
+        let opened = open(&keys, &path, &sealed).unwrap();
+        assert_eq!(opened.content.expose(), b"a record");
+        assert_eq!(opened.generation, generation);
+        assert_eq!(opened.purpose, Purpose::new(9));
+        assert_eq!(opened.key, keys.current());
+    }
+
+    #[test]
+    fn a_name_hash_is_these_digits_forever() {
+        let keys = keys();
+        expect!["6f5c7238e4d79713fe4e54234dffd35a"]
+            .assert_eq(&keys.name_hash("alias", "alias/example"));
+        assert_ne!(keys.name_hash("alias", "x"), keys.name_hash("user", "x"));
+        assert_ne!(keys.name_hash("a", "lias"), keys.name_hash("al", "ias"));
+    }
+
+    #[test]
+    fn a_content_as_long_as_may_be_becomes_a_value_as_long_as_may_be() {
+        let keys = keys();
+        let path = Path::parse("a").unwrap();
+        let content = vec![0; MAX_CONTENT_BYTES];
+        let generation = Generation::random();
+        let sealed = seal(&keys, &path, generation, Purpose::new(1), &content);
+        assert_eq!(sealed.len(), MAX_VALUE_BYTES);
+    }
+}

@@ -21,7 +21,8 @@ pub(super) const CURRENT: i64 = STEPS.len() as i64;
 /// `KWRD`: tells a store from any other SQLite file.
 const APPLICATION_ID: i32 = 0x4b57_5244;
 
-const PAGE_BYTES: u64 = 4096;
+/// SQLite's own default, which an existing file keeps.
+pub(super) const PAGE_BYTES: u64 = 4096;
 
 /// What leads from each schema to the next; the first makes an empty file a store. Steps that
 /// were released are never edited.

@@ -33,7 +33,7 @@ const SCRUB_ATTEMPTS: usize = 10;
 /// What the thread is asked.
 pub(super) enum Job {
     Commit(Batch, Reply<Result<Revision, CommitError>>),
-    Probe(Reply<Result<(), StoreError>>),
+    Probe(Reply<Result<u64, StoreError>>),
     Scrub(Reply<Result<(), StoreError>>),
 }
 
@@ -230,10 +230,12 @@ fn write(
     Ok(())
 }
 
-/// Writes one durable page, as a commit would.
-fn probe(connection: &mut Connection) -> Result<(), StoreError> {
+/// Writes one durable page, as a commit would, and answers how many bytes are in use.
+fn probe(connection: &mut Connection) -> Result<u64, StoreError> {
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'probe'", [])?;
-    Ok(())
+    let pages = |name| connection.query_row(name, [], |row| row.get::<_, u32>(0));
+    let used = pages("PRAGMA page_count")?.saturating_sub(pages("PRAGMA freelist_count")?);
+    Ok(u64::from(used).saturating_mul(schema::PAGE_BYTES))
 }
 
 /// Deleted content is zeroed as it is freed (`secure_delete`). What is left of it stands in the
