@@ -27,7 +27,7 @@ fn block(key: &[u8], counter: u32, label: &[u8], context: &[u8], bits: u32) -> D
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::unstable::kdf::{
+    use aws_lc_rs::kdf::{
         KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac,
     };
 

@@ -3,6 +3,7 @@
 //! Everything here is a thin, named use of AWS-LC: authenticated encryption with additional data
 //! that is never empty, one key derivation function, HMAC, SHA-256 and random bytes; and the
 //! types that hold secrets. Only `secret/lock.rs` has `unsafe` code: it locks pages.
+#![deny(unsafe_code)]
 
 pub mod aead;
 pub mod derive;
