@@ -161,11 +161,12 @@ impl<'a> Part<'a> {
         request: &Request<'_>,
     ) {
         for (index, statement) in policy.statements().iter().enumerate() {
-            let found = match statement.effect {
-                Effect::Allow => &mut self.allowed,
-                Effect::Deny => &mut self.denied,
+            // Any match denies; among what allows the strongest counts, and of its class the first.
+            let (found, enough) = match statement.effect {
+                Effect::Allow => (&mut self.allowed, Class::Exact),
+                Effect::Deny => (&mut self.denied, Class::Account),
             };
-            if found.is_some_and(|hit| hit.class == Class::Exact) {
+            if found.is_some_and(|hit| hit.class >= enough) {
                 continue;
             }
             if let Some(class) = statement.applies(request)
