@@ -122,7 +122,7 @@ def test_an_operation_is_served_or_listed(wire, operation):
             assert answer.error[0] == "ValidationException"
 
 
-@pytest.mark.parametrize("operation,member,value", choices())
+@pytest.mark.parametrize("operation,member,value", list(choices()))
 def test_a_value_is_served_or_listed(wire, material, operation, member, value):
     request = {**valid(operation, material), member: value}
     if member in ("KeySpec", "CustomerMasterKeySpec") and operation == "CreateKey":

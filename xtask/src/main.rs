@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a tool for the terminal: printing is what it does"
 )]
 
 mod bench;
+mod demo;
 mod lint;
 mod play;
 mod run;
@@ -28,6 +28,8 @@ enum Task {
     Tidy,
     /// A server to play with; prints what to export.
     Serve(play::Serve),
+    /// The product's main job on real data, step by step, with the AWS CLI.
+    Demo,
     /// The bench against its baselines, as a Markdown report.
     Bench(bench::Bench),
 }
@@ -38,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Task::Lint(lint) => lint::run(&lint),
         Task::Tidy => tidy::run(),
         Task::Serve(serve) => play::run(&serve),
+        Task::Demo => demo::run(),
         Task::Bench(bench) => bench::run(&bench),
     }
 }

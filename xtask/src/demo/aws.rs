@@ -1,0 +1,85 @@
+//! The AWS CLI of the virtual environment, as one caller.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+
+use anyhow::Context;
+use anyhow::bail;
+use serde_json::Value;
+
+/// One caller: the environment that a shell would have, and nothing of this machine's own.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// The program.
+    pub program: PathBuf,
+    /// Where it runs, so that file names are short.
+    pub folder: PathBuf,
+    /// Who it is, for the reader.
+    pub name: String,
+    /// `AWS_…` variables.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Aws {
+    /// Shows the command, runs it, and answers its JSON (null if it prints none).
+    pub fn call(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        self.show(arguments);
+        let output = self.output(arguments)?;
+        if !output.status.success() {
+            bail!("{}", said(&output));
+        }
+        if output.stdout.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&output.stdout).context("the AWS CLI printed no JSON")
+    }
+
+    /// Shows the command, runs it, and answers why it was refused; an error if it was not.
+    pub fn refused(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.show(arguments);
+        let output = self.output(arguments)?;
+        if output.status.success() {
+            bail!("this had to be refused and was not");
+        }
+        Ok(said(&output))
+    }
+
+    fn show(&self, arguments: &[&str]) {
+        let quoted = arguments.iter().map(|word| {
+            if word.contains(' ') {
+                format!("'{word}'")
+            } else {
+                (*word).to_owned()
+            }
+        });
+        println!(
+            "   {}$ aws {}",
+            self.name,
+            quoted.collect::<Vec<_>>().join(" ")
+        );
+    }
+
+    fn output(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.folder).args(arguments);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
+        // No profile of whoever runs this may steer it.
+        command
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_PAGER", "")
+            .env("AWS_DEFAULT_OUTPUT", "json")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.output().context("cannot start the AWS CLI")
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}

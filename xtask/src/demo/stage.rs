@@ -1,0 +1,154 @@
+//! Where the demo plays: its folder, the server, the callers, and what the reader sees.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::run;
+use crate::server::Server;
+
+use super::aws::Aws;
+use super::text;
+
+/// The folder `target/demo` and all that happens in it.
+#[derive(Debug)]
+pub struct Stage {
+    keyward: PathBuf,
+    cli: PathBuf,
+    home: PathBuf,
+    server: Option<Server>,
+    steps: Cell<usize>,
+}
+
+impl Stage {
+    /// An empty folder; what an earlier run left there is gone.
+    pub fn fresh(keyward: PathBuf, cli: PathBuf) -> anyhow::Result<Self> {
+        let home = run::target().join("demo");
+        if home.exists() {
+            fs::remove_dir_all(&home)?;
+        }
+        fs::create_dir_all(&home)?;
+        println!(
+            "Keyward's demo. Everything it makes lies in {}.",
+            home.display()
+        );
+        Ok(Self {
+            keyward,
+            cli,
+            home,
+            server: None,
+            steps: Cell::new(0),
+        })
+    }
+
+    /// Announces the next step.
+    pub fn step(&self, what: &str) {
+        self.steps.set(self.steps.get() + 1);
+        println!("\n{}. {what}", self.steps.get());
+    }
+
+    /// Says what a step has shown.
+    pub fn shows(&self, what: &str) {
+        println!("   ok: {what}");
+    }
+
+    /// Says that all is well.
+    pub fn done(&self) {
+        println!(
+            "\nAll {} steps showed what they had to show.",
+            self.steps.get()
+        );
+    }
+
+    /// A file of the demo.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.join(name)
+    }
+
+    /// Starts the server, on a free port.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let log = self.path("server.log");
+        let server = Server::start(&self.keyward, &self.data_dir(), "127.0.0.1:0", &log)?;
+        self.shows(&format!("it listens on {}", server.url));
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Kills the server with SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.server.take().context("no server runs")?.kill()?;
+        self.shows("it was killed with SIGKILL");
+        Ok(())
+    }
+
+    /// Asks the server to leave; answers whether it left with status 0.
+    pub fn drain(&mut self) -> anyhow::Result<bool> {
+        self.server.take().context("no server runs")?.drain()
+    }
+
+    /// The account's root user, by what `keyward env` prints.
+    pub fn root(&self) -> anyhow::Result<Aws> {
+        let printed = run::output(
+            Command::new(&self.keyward)
+                .arg("env")
+                .arg("--data-dir")
+                .arg(self.data_dir()),
+        )?;
+        let mut environment = Vec::new();
+        for line in printed.lines() {
+            if let Some((name, value)) = line.trim_start_matches("export ").split_once('=') {
+                let value = value.trim_matches(['\'', '"']);
+                environment.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        self.again(&self.caller("root", environment))
+    }
+
+    /// A new IAM user with an access key.
+    pub fn user(&self, root: &Aws, name: &str) -> anyhow::Result<Aws> {
+        root.call(&["iam", "create-user", "--user-name", name])?;
+        let made = root.call(&["iam", "create-access-key", "--user-name", name])?;
+        let environment = vec![
+            (
+                "AWS_ACCESS_KEY_ID".to_owned(),
+                text(&made, "/AccessKey/AccessKeyId")?,
+            ),
+            (
+                "AWS_SECRET_ACCESS_KEY".to_owned(),
+                text(&made, "/AccessKey/SecretAccessKey")?,
+            ),
+            ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
+        ];
+        self.again(&self.caller(name, environment))
+    }
+
+    /// The same caller, pointed at the server that runs now.
+    pub fn again(&self, caller: &Aws) -> anyhow::Result<Aws> {
+        let server = self.server.as_ref().context("no server runs")?;
+        let mut caller = caller.clone();
+        caller
+            .environment
+            .retain(|(name, _)| name != "AWS_ENDPOINT_URL");
+        caller
+            .environment
+            .push(("AWS_ENDPOINT_URL".to_owned(), server.url.clone()));
+        Ok(caller)
+    }
+
+    fn caller(&self, name: &str, environment: Vec<(String, String)>) -> Aws {
+        Aws {
+            program: self.cli.clone(),
+            folder: self.home.clone(),
+            name: name.to_owned(),
+            environment,
+        }
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        Path::new(&self.home).join("data")
+    }
+}
