@@ -77,6 +77,15 @@ impl DestructionGuard {
         None
     }
 
+    /// Takes over the reading that the store holds by now: an operator has accepted the clock, or
+    /// another server recorded a later one. Whatever was held is seen due anew.
+    pub fn accept(&mut self, recorded: Timestamp) {
+        if self.held.take().is_some() {
+            self.seen.clear();
+        }
+        self.recorded = self.recorded.max(recorded);
+    }
+
     /// The reading to record in the store.
     pub fn recorded(&self) -> Timestamp {
         self.recorded

@@ -26,12 +26,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::root_key::RootKey;
 
+/// The version of every record here.
+const RECORD_VERSION: u8 = 1;
+
 /// Why a key of the hierarchy does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HierarchyError {
     /// Another root key wraps it.
     #[error("it is wrapped under another root key")]
     OtherRootKey,
+    /// A version of a later release.
+    #[error("a record of wrapped keys has version {0}, which this release does not know")]
+    Version(u8),
     /// It was altered, or stands where it does not belong.
     #[error("a wrapped key was altered or moved")]
     Damaged,
@@ -133,12 +139,11 @@ impl StoreKeysRecord {
     /// # Errors
     /// [`HierarchyError::OtherRootKey`] under another root key, `Damaged` if altered.
     pub fn open(&self, root: &RootKey, arena: &Arena) -> Result<StoreKeys, HierarchyError> {
+        known(self.version)?;
         if self.root_key_id != hex::encode(root.id()) {
             return Err(HierarchyError::OtherRootKey);
         }
-        let open = |subject: &str, key: &WrappedText| -> Result<ArenaSecret, HierarchyError> {
-            Ok(arena.store(&root.unwrap_key(subject.as_bytes(), &key.0)?)?)
-        };
+        let open = |subject: &str, key: &WrappedText| open_under_root(root, subject, key, arena);
         let mut seal_keys = Vec::new();
         for StoreKeyRecord { id, version, key } in &self.seal_keys {
             let subject = format!("store seal {id} {version}");
@@ -189,8 +194,8 @@ impl AccountKeyRecord {
     /// # Errors
     /// When it was altered or moved, or the arena is full.
     pub fn open(&self, root: &RootKey, arena: &Arena) -> Result<AccountKey, HierarchyError> {
-        let subject = account_subject(self.account);
-        let key = arena.store(&root.unwrap_key(subject.as_bytes(), &self.key.0)?)?;
+        known(self.version)?;
+        let key = open_under_root(root, &account_subject(self.account), &self.key, arena)?;
         Ok(AccountKey { account: self.account, key })
     }
 }
@@ -253,6 +258,7 @@ impl DomainKeyRecord {
         account_key: Arc<AccountKey>,
         arena: &Arena,
     ) -> Result<DomainKey, HierarchyError> {
+        known(self.version)?;
         if account_key.account != self.account {
             return Err(HierarchyError::Damaged);
         }
@@ -262,7 +268,7 @@ impl DomainKeyRecord {
             version: self.key_version,
         };
         let subject = domain_subject(self.region, self.account, self.key_version);
-        let key = arena.store(&root.unwrap_key(subject.as_bytes(), &self.key.0)?)?;
+        let key = open_under_root(root, &subject, &self.key, arena)?;
         Ok(DomainKey { region: self.region, account_key, name, key })
     }
 }
@@ -308,6 +314,22 @@ fn wrap_under_root(
     key: &SecretBytes,
 ) -> Result<WrappedText, HierarchyError> {
     root.wrap(subject.as_bytes(), key).map(WrappedText).ok_or(HierarchyError::Damaged)
+}
+
+fn open_under_root(
+    root: &RootKey,
+    subject: &str,
+    wrapped: &WrappedText,
+    arena: &Arena,
+) -> Result<ArenaSecret, HierarchyError> {
+    if wrapped.0.wrapping_key().id != root.id() {
+        return Err(HierarchyError::OtherRootKey);
+    }
+    Ok(arena.store(&root.unwrap_key(subject.as_bytes(), &wrapped.0)?)?)
+}
+
+fn known(version: u8) -> Result<(), HierarchyError> {
+    if version == RECORD_VERSION { Ok(()) } else { Err(HierarchyError::Version(version)) }
 }
 
 fn account_subject(account: AccountId) -> String {

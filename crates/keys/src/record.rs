@@ -136,17 +136,25 @@ pub enum KeyRecordError {
     Version(u8),
 }
 
+/// What every version of a record has.
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u8,
+}
+
 impl KeyRecord {
     /// Reads a record's bytes.
     ///
     /// # Errors
     /// When they are no record of a known version.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyRecordError> {
-        let record: Self = serde_json::from_slice(bytes)?;
-        if record.version != VERSION {
-            return Err(KeyRecordError::Version(record.version));
-        }
-        Ok(record)
+        let read = serde_json::from_slice::<Self>(bytes);
+        // A later version may well have other fields: then it is the version that is wrong.
+        let version = match &read {
+            Ok(record) => record.version,
+            Err(_) => serde_json::from_slice::<VersionOnly>(bytes)?.version,
+        };
+        if version == VERSION { Ok(read?) } else { Err(KeyRecordError::Version(version)) }
     }
 
     /// Writes the record's bytes.

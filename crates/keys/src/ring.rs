@@ -36,7 +36,8 @@ pub const MAX_ON_DEMAND_ROTATIONS: u32 = 25;
 /// Why the ring refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// The permit is for another key: a mistake of ours, never of the caller's.
+    /// The permit is for another key, or the duty is none any more: a mistake of ours or a race
+    /// that a worker lost, never a fault of the caller's.
     #[error("a permit for another resource was presented")]
     WrongPermit,
     /// The key's state does not allow it.

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 /// The label under which a file's check value is made.
 const CHECK_LABEL: &[u8] = b"keyward root key check v1";
 /// The longest file that is read, in bytes.
-const MAX_FILE: u64 = 1024;
+const MAX_FILE_BYTES: usize = 1024;
 /// The version that a root key has in what it wraps.
 const VERSION: u32 = 1;
 
@@ -117,9 +117,10 @@ impl RootKey {
         if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
             return Err(RootKeyError::Readable(path.to_owned()));
         }
-        let mut text = Zeroizing::new(String::new());
+        // Room for the whole file from the start: growing would leave pieces of the key behind.
+        let mut text = Zeroizing::new(String::with_capacity(2 * MAX_FILE_BYTES));
         let malformed = || RootKeyError::Malformed(path.to_owned());
-        (&file).take(MAX_FILE).read_to_string(&mut text).map_err(|source| {
+        (&file).take(MAX_FILE_BYTES as u64).read_to_string(&mut text).map_err(|source| {
             if source.kind() == io::ErrorKind::InvalidData { malformed() } else { io(source) }
         })?;
         let (id, key) = parse(&text).ok_or_else(malformed)?;
@@ -156,12 +157,21 @@ fn check(id: &[u8; 16], key: &SecretBytes) -> [u8; 32] {
 
 fn render(id: &[u8; 16], key: &SecretBytes) -> Zeroizing<String> {
     let digits = Zeroizing::new(hex::encode(key.expose()));
-    Zeroizing::new(format!(
-        "keyward-root-key 1\nid {}\nkey {}\ncheck {}\n",
-        hex::encode(id),
-        digits.as_str(),
-        hex::encode(check(id, key)),
-    ))
+    let (id_digits, check_digits) = (hex::encode(id), hex::encode(check(id, key)));
+    // Room for all of it from the start: growing would leave pieces of the key behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE_BYTES));
+    for part in [
+        "keyward-root-key 1\nid ",
+        &id_digits,
+        "\nkey ",
+        &digits,
+        "\ncheck ",
+        &check_digits,
+        "\n",
+    ] {
+        text.push_str(part);
+    }
+    text
 }
 
 fn parse(text: &str) -> Option<([u8; 16], SecretBytes)> {
@@ -170,9 +180,12 @@ fn parse(text: &str) -> Option<([u8; 16], SecretBytes)> {
         return None;
     }
     let id: [u8; 16] = hex::decode(lines.next()?.strip_prefix("id ")?).ok()?.try_into().ok()?;
-    let key = SecretBytes::from_vec(hex::decode(lines.next()?.strip_prefix("key ")?).ok()?);
+    // Decoded in place: collecting into a growing vector would leave pieces of the key behind.
+    let mut key = Zeroizing::new(vec![0; 32]);
+    hex::decode_to_slice(lines.next()?.strip_prefix("key ")?, &mut key).ok()?;
+    let key = SecretBytes::from_vec(std::mem::take(&mut *key));
     let stated = hex::decode(lines.next()?.strip_prefix("check ")?).ok()?;
-    let whole = lines.next().is_none() && key.len() == 32 && mac::equal(&check(&id, &key), &stated);
+    let whole = lines.next().is_none() && mac::equal(&check(&id, &key), &stated);
     whole.then_some((id, key))
 }
 

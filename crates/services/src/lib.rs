@@ -1,2 +1,23 @@
-//! What each API does: operations, the pipeline, audit.
+//! What each API does: the operations, the pipeline through which every request passes, the gate
+//! that asks the policies, the audit trail, and the workers.
 #![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod bootstrap;
+pub mod caller;
+pub mod context;
+pub mod counts;
+pub mod directory;
+pub mod fault;
+pub mod front;
+pub mod gate;
+pub mod iam;
+pub mod kms;
+pub mod metrics;
+pub mod operation;
+pub mod pipeline;
+pub mod server;
+pub mod sts;
+pub mod unsupported;
+pub mod usage;
+pub mod workers;

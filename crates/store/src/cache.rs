@@ -67,53 +67,64 @@ impl<U: Send + Sync + 'static> Cache<U> {
 
     /// The unit that is the record at `path`: from the cache, or else read and made by `load`.
     /// Many who ask at once wait for one load. An error is not remembered.
-    pub async fn get<E: From<SealedError>>(
+    pub async fn get<E, F>(
         &self,
         node: &Node,
         path: &Path,
-        load: impl AsyncFnOnce(Record) -> Result<U, E>,
-    ) -> Result<Option<Arc<U>>, E> {
+        load: impl FnOnce(Record) -> F + Send,
+    ) -> Result<Option<Arc<U>>, E>
+    where
+        E: From<SealedError> + Send,
+        F: Future<Output = Result<U, E>> + Send,
+    {
         if let Some(known) = self.units.get(path) {
             return Ok(known);
         }
-        let sealed = node.sealed();
-        self.fill(path, async || {
-            let record = node.read(async || sealed.get(path).await).await?;
-            match record {
-                Some(record) => load(record).await.map(Some),
-                None => Ok(None),
-            }
-        })
-        .await
+        let place = match self.units.get_value_or_guard_async(path).await {
+            Ok(known) => return Ok(known),
+            Err(place) => place,
+        };
+        let record = node.read_record(path).await?;
+        let made = match record {
+            Some(record) => Some(Arc::new(load(record).await?)),
+            None => None,
+        };
+        // Refused if the unit changed since the place was taken. Whoever waited for this fill
+        // began before that change was acknowledged, and may have it.
+        let _ = place.insert(made.clone());
+        Ok(made)
     }
 
     /// The unit of everything below `unit`, in the order of the paths: from the cache, or else
     /// read at one revision and made by `load`. It is absent if nothing stands there.
-    pub async fn get_unit<E: From<SealedError>>(
+    pub async fn get_unit<E, F>(
         &self,
         node: &Node,
         unit: &Path,
-        load: impl AsyncFnOnce(Vec<Record>) -> Result<Option<U>, E>,
-    ) -> Result<Option<Arc<U>>, E> {
+        load: impl FnOnce(Vec<Record>) -> F + Send,
+    ) -> Result<Option<Arc<U>>, E>
+    where
+        E: From<SealedError> + Send,
+        F: Future<Output = Result<Option<U>, E>> + Send,
+    {
         if let Some(known) = self.units.get(unit) {
             return Ok(known);
         }
-        let sealed = node.sealed();
-        let below = Prefix::below(unit);
-        self.fill(unit, async || {
-            let records = node
-                .read(async || sealed.range(&below, None, MAX_RANGE).await)
-                .await?;
-            if records.is_empty() {
-                return Ok(None);
-            }
-            if records.len() == MAX_RANGE {
-                let unit = unit.clone();
-                return Err(SealedError::UnitTooLarge { unit }.into());
-            }
-            load(records).await
-        })
-        .await
+        let place = match self.units.get_value_or_guard_async(unit).await {
+            Ok(known) => return Ok(known),
+            Err(place) => place,
+        };
+        let records = node.read_below(&Prefix::below(unit)).await?;
+        let made = if records.is_empty() {
+            None
+        } else if records.len() == MAX_RANGE {
+            let unit = unit.clone();
+            return Err(SealedError::UnitTooLarge { unit }.into());
+        } else {
+            load(records).await?.map(Arc::new)
+        };
+        let _ = place.insert(made.clone());
+        Ok(made)
     }
 
     /// Its name.
@@ -134,23 +145,6 @@ impl<U: Send + Sync + 'static> Cache<U> {
     /// What they weigh together.
     pub fn weight(&self) -> u64 {
         self.units.weight()
-    }
-
-    async fn fill<E>(
-        &self,
-        unit: &Path,
-        load: impl AsyncFnOnce() -> Result<Option<U>, E>,
-    ) -> Result<Option<Arc<U>>, E> {
-        match self.units.get_value_or_guard_async(unit).await {
-            Ok(known) => Ok(known),
-            Err(place) => {
-                let made = load().await?.map(Arc::new);
-                // Refused if the unit changed since the place was taken. Whoever waited for this
-                // fill began before that change was acknowledged, and may have it.
-                let _ = place.insert(made.clone());
-                Ok(made)
-            }
-        }
     }
 }
 

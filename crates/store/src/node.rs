@@ -22,9 +22,12 @@ use crate::error::StoreError;
 use crate::feed::Feed;
 use crate::feed::Progress;
 use crate::path::Path;
+use crate::path::Prefix;
+use crate::sealed::Record;
 use crate::sealed::Sealed;
 use crate::sealed::SealedBatch;
-use crate::store::Read;
+use crate::sealed::SealedError;
+use crate::store::MAX_RANGE;
 use crate::store::Revision;
 
 /// Something that remembers what the store held, and forgets what has changed.
@@ -162,26 +165,46 @@ impl Node {
         self.sealed.store().changes(from).await
     }
 
-    /// Reads until the read is no older than the floor was when it was begun. To be called when
-    /// the fill has taken its place in the cache, not before.
-    pub(crate) async fn read<T, E: From<StoreError>>(
-        &self,
-        read: impl AsyncFn() -> Result<Read<T>, E>,
-    ) -> Result<T, E> {
-        const ATTEMPTS: u32 = 20;
-        const PAUSE: Duration = Duration::from_millis(5);
-        let floor = Revision::new(self.view.floor.load(Ordering::SeqCst));
+    /// Reads a record until the read is no older than the floor was when it was begun. To be
+    /// called when the fill has taken its place in the cache, not before.
+    pub(crate) async fn read_record(&self, path: &Path) -> Result<Option<Record>, SealedError> {
+        let floor = self.floor();
         for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                // A replica that lags behind the feed.
-                tokio::time::sleep(PAUSE * attempt).await;
-            }
-            let answer = read().await?;
+            pause(attempt).await;
+            let answer = self.sealed.get(path).await?;
             if answer.at >= floor {
                 return Ok(answer.value);
             }
         }
         Err(StoreError::Behind { floor }.into())
+    }
+
+    /// As [`read_record`](Self::read_record), of everything under a prefix.
+    pub(crate) async fn read_below(&self, prefix: &Prefix) -> Result<Vec<Record>, SealedError> {
+        let floor = self.floor();
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
+            let answer = self.sealed.range(prefix, None, MAX_RANGE).await?;
+            if answer.at >= floor {
+                return Ok(answer.value);
+            }
+        }
+        Err(StoreError::Behind { floor }.into())
+    }
+
+    fn floor(&self) -> Revision {
+        Revision::new(self.view.floor.load(Ordering::SeqCst))
+    }
+}
+
+/// How often a replica that lags behind the feed is asked.
+const ATTEMPTS: u32 = 20;
+
+/// Waits before every attempt but the first, longer each time.
+async fn pause(attempt: u32) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    if attempt > 0 {
+        tokio::time::sleep(PAUSE * attempt).await;
     }
 }
 

@@ -189,9 +189,14 @@ impl Ring {
     /// Destroys the key's material for ever. What is left names the aliases that go with it.
     ///
     /// # Errors
-    /// When the duty is another key's.
+    /// When the duty is another key's, or the key as it is now does not owe it: its deletion may
+    /// have been cancelled since the duty was found.
     pub fn destroy(&self, duty: &Duty<Destroy>, key: &Key) -> Result<KeyRecord, RingError> {
         if duty.key() != key.arn() {
+            return Err(RingError::WrongPermit);
+        }
+        allowed(key.record(), StatefulOperation::CancelKeyDeletion)?;
+        if key.record().due().is_none_or(|due| duty.now() < due.at()) {
             return Err(RingError::WrongPermit);
         }
         let mut record = key.record().clone();

@@ -76,12 +76,17 @@ impl Ring {
     /// now if that has passed too.
     ///
     /// # Errors
-    /// When the duty is another key's, or the key has all the materials it can have.
+    /// When the duty is another key's, the key as it is now does not owe it (another server may
+    /// have rotated it, or somebody disabled it), or it has all the materials it can have.
     pub fn rotate_due(&self, duty: &Duty<Rotate>, key: &Key) -> Result<KeyRecord, RingError> {
         if duty.key() != key.arn() {
             return Err(RingError::WrongPermit);
         }
         let now = duty.now();
+        allowed(key.record(), StatefulOperation::Rotate)?;
+        if key.record().due().is_none_or(|due| now < due.at()) {
+            return Err(RingError::WrongPermit);
+        }
         let mut record = rotated(key, RotationType::Automatic, now)?;
         if let (Some(schedule), Lifecycle::Enabled {}) = (&mut record.rotation, &record.lifecycle) {
             let days = i64::from(schedule.period_days);

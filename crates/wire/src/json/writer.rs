@@ -70,6 +70,12 @@ impl Writer<'_> {
         write_timestamp(self.out, value);
     }
 
+    /// A member that is `null`.
+    pub fn null(&mut self, name: &str) {
+        self.name(name);
+        self.out.extend_from_slice(b"null");
+    }
+
     /// An object member.
     pub fn object(&mut self, name: &str, members: impl FnOnce(&mut Writer<'_>)) {
         self.name(name);

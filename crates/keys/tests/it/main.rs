@@ -1,0 +1,13 @@
+//! What `keyward-keys` promises, through its public door.
+
+mod blob;
+mod compile_fail;
+mod duties;
+mod formats;
+mod model;
+mod permits;
+mod records;
+mod root_key;
+mod rotation;
+mod states;
+mod world;

@@ -1,0 +1,132 @@
+//! The root key's file, and what opens under it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use keyward_crypto::secret::arena::Arena;
+use keyward_keys::hierarchy::{
+    AccountKeyRecord, DomainKeyRecord, HierarchyError, StoreKeysRecord,
+};
+use keyward_keys::root_key::{RootKey, RootKeyError};
+
+use crate::world::{account, account_key, region};
+
+fn arena() -> Arena {
+    Arena::new(1 << 14).unwrap().0
+}
+
+#[test]
+fn a_new_root_key_is_its_owners_alone_and_opens_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.key");
+    let made = RootKey::create(&path, &arena()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(RootKey::open(&path, &arena()).unwrap().id(), made.id());
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["root.key"], "no draft is left behind");
+    assert_eq!(format!("{made:?}").matches("ArenaSecret").count(), 1);
+}
+
+#[test]
+fn a_root_key_is_never_made_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.key");
+    RootKey::create(&path, &arena()).unwrap();
+    let before = fs::read(&path).unwrap();
+    let again = RootKey::create(&path, &arena()).unwrap_err();
+    assert!(matches!(again, RootKeyError::Io { .. }), "{again:?}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_others_can_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.key");
+    RootKey::create(&path, &arena()).unwrap();
+    for mode in [0o640, 0o604, 0o660, 0o601, 0o777] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let error = RootKey::open(&path, &arena()).unwrap_err();
+        assert!(matches!(&error, RootKeyError::Readable(p) if p == &path), "{mode:o} {error:?}");
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    RootKey::open(&path, &arena()).unwrap();
+}
+
+#[test]
+fn any_altered_byte_of_the_file_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root.key");
+    RootKey::create(&path, &arena()).unwrap();
+    let good = fs::read(&path).unwrap();
+    for index in 0..good.len() {
+        let mut bad = good.clone();
+        bad[index] ^= 1;
+        fs::write(&path, &bad).unwrap();
+        let error = RootKey::open(&path, &arena());
+        assert!(matches!(error, Err(RootKeyError::Malformed(_))), "byte {index}: {error:?}");
+    }
+    for bad in [b"".to_vec(), good[..good.len() - 2].to_vec(), good.repeat(2), good.repeat(20)] {
+        fs::write(&path, &bad).unwrap();
+        assert!(matches!(RootKey::open(&path, &arena()), Err(RootKeyError::Malformed(_))));
+    }
+}
+
+#[test]
+fn an_absent_file_is_named_as_such() {
+    let error = RootKey::open("/nowhere/root.key".as_ref(), &arena()).unwrap_err();
+    assert_eq!(error.to_string(), "there is no root key at /nowhere/root.key");
+}
+
+#[test]
+fn another_root_key_is_told_from_damage() {
+    let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
+    let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
+    let other = RootKey::create(&folder.path().join("b"), &arena).unwrap();
+
+    let mut store = StoreKeysRecord::generate(&root).unwrap();
+    store.open(&root, &arena).unwrap();
+    assert_eq!(store.open(&other, &arena).unwrap_err(), HierarchyError::OtherRootKey);
+    // Whoever edits the record's plain word for the root key gains nothing.
+    store.root_key_id = hex::encode(other.id());
+    assert_eq!(store.open(&other, &arena).unwrap_err(), HierarchyError::OtherRootKey);
+
+    let record = AccountKeyRecord::generate(&root, account()).unwrap();
+    assert_eq!(record.open(&other, &arena).unwrap_err(), HierarchyError::OtherRootKey);
+    let record = DomainKeyRecord::generate(&root, region(), account()).unwrap();
+    let owner = account_key(&root, &arena, account());
+    let error = record.open(&other, Arc::clone(&owner), &arena).unwrap_err();
+    assert_eq!(error, HierarchyError::OtherRootKey);
+}
+
+#[test]
+fn wrapped_keys_do_not_open_in_each_others_place() {
+    let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
+    let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
+    let mut store = StoreKeysRecord::generate(&root).unwrap();
+    std::mem::swap(&mut store.audit_key, &mut store.marker_key);
+    assert_eq!(store.open(&root, &arena).unwrap_err(), HierarchyError::Damaged);
+
+    let owner = account_key(&root, &arena, account());
+    let mut domain = DomainKeyRecord::generate(&root, region(), account()).unwrap();
+    domain.region = keyward_types::region::Region::parse("us-west-2").unwrap();
+    let error = domain.open(&root, owner, &arena).unwrap_err();
+    assert_eq!(error, HierarchyError::Damaged);
+}
+
+#[test]
+fn a_record_of_a_later_version_is_named_as_such() {
+    let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
+    let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
+    let mut store = StoreKeysRecord::generate(&root).unwrap();
+    store.version = 2;
+    assert_eq!(store.open(&root, &arena).unwrap_err(), HierarchyError::Version(2));
+    let mut record = AccountKeyRecord::generate(&root, account()).unwrap();
+    record.version = 2;
+    assert_eq!(record.open(&root, &arena).unwrap_err(), HierarchyError::Version(2));
+    let mut record = DomainKeyRecord::generate(&root, region(), account()).unwrap();
+    record.version = 2;
+    let owner = account_key(&root, &arena, account());
+    assert_eq!(record.open(&root, owner, &arena).unwrap_err(), HierarchyError::Version(2));
+}

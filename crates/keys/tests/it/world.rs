@@ -1,0 +1,111 @@
+//! A small world: a root key, an account with domain keys, and permits that no policy gave.
+
+use std::sync::Arc;
+
+use keyward_crypto::secret::arena::Arena;
+use keyward_keys::ciphertext_blob::CiphertextBlob;
+use keyward_keys::hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord};
+use keyward_keys::key::Key;
+use keyward_keys::record::{KeyRecord, PolicyRecord};
+use keyward_keys::ring::{NewKey, Ring, RingError};
+use keyward_keys::root_key::RootKey;
+use keyward_policy::permit::Permit;
+use keyward_types::account::AccountId;
+use keyward_types::action::{self, Action};
+use keyward_types::encryption_context::EncryptionContext;
+use keyward_types::key_id::KeyArn;
+use keyward_types::key_spec::EncryptionAlgorithm;
+use keyward_types::region::Region;
+use keyward_types::time::Timestamp;
+
+pub const CALLER: &str = "arn:aws:iam::111122223333:user/alice";
+pub const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;
+/// 2026-01-01T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+pub struct World {
+    pub root: RootKey,
+    pub arena: Arena,
+    pub ring: Ring,
+    pub domain: Arc<DomainKey>,
+}
+
+pub fn account() -> AccountId {
+    AccountId::parse("111122223333").unwrap()
+}
+
+pub fn region() -> Region {
+    Region::parse("us-east-1").unwrap()
+}
+
+pub fn permit<A: Action>(arn: &KeyArn) -> Permit<A> {
+    Permit::assertion_for_tests(CALLER, account(), arn.as_str())
+}
+
+pub fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
+    let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    EncryptionContext::new(pairs.collect()).unwrap()
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_arena(1 << 16)
+    }
+
+    pub fn with_arena(bytes: usize) -> Self {
+        let (arena, _) = Arena::new(bytes).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = RootKey::create(&folder.path().join("root.key"), &arena).unwrap();
+        let domain = domain(&root, &arena, account(), region());
+        Self { root, ring: Ring::new(arena.clone()), arena, domain }
+    }
+
+    pub fn create(&self) -> Key {
+        self.create_in(&self.domain)
+    }
+
+    pub fn create_in(&self, domain: &Arc<DomainKey>) -> Key {
+        let (region, account) = (domain.region(), domain.account());
+        let place = format!("arn:{}:kms:{region}:{account}:*", region.partition());
+        let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account, &place);
+        let policy = PolicyRecord { text: "{}".to_owned(), principals: [].into() };
+        let new = NewKey { description: String::new(), policy, tags: Vec::new() };
+        let record = self.ring.create(&permit, domain, new, START).unwrap();
+        self.ring.open(record, Arc::clone(domain))
+    }
+
+    /// The key as it is after its record was stored and read again.
+    pub fn reopen(&self, record: KeyRecord) -> Key {
+        let read = KeyRecord::parse(&record.to_bytes().unwrap()).unwrap();
+        assert_eq!(read, record);
+        self.ring.open(read, Arc::clone(&self.domain))
+    }
+
+    pub fn encrypt(&self, key: &Key, plaintext: &[u8], context: &EncryptionContext) -> Vec<u8> {
+        let permit = permit(key.arn());
+        self.ring.encrypt(&permit, key, SYMMETRIC, plaintext, context).unwrap().0
+    }
+
+    /// Decrypts and says why not. Bytes that do not parse fail as those that do not open.
+    pub fn decrypt(
+        &self,
+        key: &Key,
+        blob: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, RingError> {
+        let blob = CiphertextBlob::parse(blob)?;
+        let (plaintext, _) =
+            self.ring.decrypt(&permit(key.arn()), key, SYMMETRIC, &blob, context)?;
+        Ok(plaintext.expose().to_vec())
+    }
+}
+
+pub fn account_key(root: &RootKey, arena: &Arena, account: AccountId) -> Arc<AccountKey> {
+    let record = AccountKeyRecord::generate(root, account).unwrap();
+    Arc::new(record.open(root, arena).unwrap())
+}
+
+pub fn domain(root: &RootKey, arena: &Arena, account: AccountId, region: Region) -> Arc<DomainKey> {
+    let record = DomainKeyRecord::generate(root, region, account).unwrap();
+    Arc::new(record.open(root, account_key(root, arena, account), arena).unwrap())
+}

@@ -1,0 +1,252 @@
+//! The listener: HTTP/1.1 and HTTP/2, with or without TLS, with limits on everything a stranger
+//! can make long, many or slow.
+
+pub mod admin;
+pub mod health;
+pub mod peers;
+pub mod proxy;
+pub mod tls;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use keyward_services::front::{Answer, Front, Peer, Received};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::{config::Network, http::peers::Peers};
+
+/// The longest body, in bytes: the longest parameter KMS has (an attestation document of
+/// 262,144 bytes) in base64, with room for the rest.
+const MAX_BODY: usize = 512 << 10;
+/// The most header bytes of a request; session tokens are the longest of them.
+const MAX_HEADER_BYTES: usize = 64 << 10;
+/// The most headers of a request.
+const MAX_HEADERS: usize = 100;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// How long a TLS handshake or a PROXY header may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How the listener behaves.
+pub struct HttpOptions {
+    /// TLS, if configured.
+    pub tls: Option<tokio_rustls::TlsAcceptor>,
+    /// Peers whose connections begin with a PROXY header.
+    pub proxies: Vec<Network>,
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections from one address.
+    pub connections_per_address: usize,
+    /// To send the headers, and between two requests.
+    pub header_timeout: Duration,
+    /// To send the body.
+    pub body_timeout: Duration,
+    /// How long a stop waits for requests under way.
+    pub drain: Duration,
+}
+
+/// Accepts connections until `stop` says so, then waits for the requests under way.
+pub async fn serve(
+    listener: TcpListener,
+    front: Arc<Front>,
+    options: HttpOptions,
+    mut stop: watch::Receiver<bool>,
+) {
+    let options = Arc::new(options);
+    let peers = Peers::new(options.connections, options.connections_per_address);
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(options.header_timeout))
+        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_concurrent_streams(MAX_STREAMS);
+    let server = Arc::new(server);
+    let graceful = Arc::new(GracefulShutdown::new());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => break,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors or the like: what is open goes on, new ones wait.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(place) = peers.admit(address.ip()) else {
+            tracing::debug!(%address, "too many connections");
+            continue;
+        };
+        let (front, options) = (Arc::clone(&front), Arc::clone(&options));
+        let (server, graceful) = (Arc::clone(&server), Arc::clone(&graceful));
+        tokio::spawn(async move {
+            if let Err(error) = connection(stream, address, front, &options, &server, &graceful).await
+            {
+                tracing::debug!(%address, %error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    // Every connection's clone goes with its task; what remains is ours.
+    let wait = async {
+        match Arc::try_unwrap(graceful) {
+            Ok(graceful) => graceful.shutdown().await,
+            Err(shared) => drain(shared).await,
+        }
+    };
+    if tokio::time::timeout(options.drain, wait).await.is_err() {
+        tracing::warn!("requests under way were cut off after the drain period");
+    }
+}
+
+/// Waits until every connection task has given back its clone.
+async fn drain(mut shared: Arc<GracefulShutdown>) {
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(graceful) => return graceful.shutdown().await,
+            Err(still) => shared = still,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    front: Arc<Front>,
+    options: &Arc<HttpOptions>,
+    server: &auto::Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+) -> Result<(), Error> {
+    stream.set_nodelay(true)?;
+    let (stream, source) = if options.proxies.iter().any(|net| net.contains(address.ip())) {
+        tokio::time::timeout(HANDSHAKE, proxy::accept(stream)).await??
+    } else {
+        (proxy::Prefixed::bare(stream), None)
+    };
+    let mut peer = Peer {
+        source_ip: source.unwrap_or(address.ip()).to_canonical(),
+        tls: None,
+    };
+    match &options.tls {
+        None => exchange(TokioIo::new(stream), peer, front, options, server, graceful).await,
+        Some(acceptor) => {
+            let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+            peer.tls = Some(tls::details(stream.get_ref().1));
+            exchange(TokioIo::new(stream), peer, front, options, server, graceful).await
+        }
+    }
+}
+
+async fn exchange<S>(
+    io: TokioIo<S>,
+    peer: Peer,
+    front: Arc<Front>,
+    options: &Arc<HttpOptions>,
+    server: &auto::Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (peer, body_timeout) = (Arc::new(peer), options.body_timeout);
+    let service = service_fn(move |request| {
+        let (front, peer) = (Arc::clone(&front), Arc::clone(&peer));
+        async move { Ok::<_, std::convert::Infallible>(answer(request, &front, &peer, body_timeout).await) }
+    });
+    let connection = server.serve_connection(io, service).into_owned();
+    graceful.watch(connection).await
+}
+
+async fn answer(
+    request: http::Request<Incoming>,
+    front: &Front,
+    peer: &Peer,
+    body_timeout: Duration,
+) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    if head.method == http::Method::GET
+        && let Some(answer) = health::answer(head.uri.path(), front)
+    {
+        return answer;
+    }
+    let body = Limited::new(body, MAX_BODY).collect();
+    let body = match tokio::time::timeout(body_timeout, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(BodyFault::TooLarge),
+        Ok(Err(_)) => Err(BodyFault::Broken),
+        Err(_) => Err(BodyFault::TooSlow),
+    };
+    let mut headers: Vec<(&str, &[u8])> = Vec::with_capacity(head.headers.len() + 1);
+    if !head.headers.contains_key(header::HOST)
+        && let Some(authority) = head.uri.authority()
+    {
+        // HTTP/2 says :authority where HTTP/1.1 says Host; the signature covers it as host.
+        headers.push(("host", authority.as_str().as_bytes()));
+    }
+    headers.extend(head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    let received = Received {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &headers,
+        peer,
+    };
+    let answer = match body {
+        Ok(body) => front.answer(&received, &body).await,
+        Err(BodyFault::TooLarge) => front.body_too_large(&received),
+        Err(BodyFault::TooSlow) => front.body_too_slow(&received),
+        Err(BodyFault::Broken) => front.body_broken(&received),
+    };
+    render(answer)
+}
+
+enum BodyFault {
+    TooLarge,
+    TooSlow,
+    Broken,
+}
+
+fn render(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.reserve(8);
+    if let Ok(id) = HeaderValue::from_str(&answer.request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    headers.insert(header::SERVER, HeaderValue::from_static("Server"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-store, must-revalidate, private"),
+    );
+    headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

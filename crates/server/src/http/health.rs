@@ -1,0 +1,29 @@
+//! `/healthz` and `/readyz`: the two paths that are no operation of any API.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use keyward_services::front::Front;
+
+/// The answer to a health question, if the path is one.
+///
+/// `/healthz` says that the process answers. `/readyz` says whether requests can succeed: the
+/// store and the audit trail take writes and the disk has room; else 503 with a reason a line.
+pub fn answer(path: &str, front: &Front) -> Option<Response<Full<Bytes>>> {
+    let (status, text) = match path {
+        "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" => {
+            let reasons = front.not_ready();
+            if reasons.is_empty() {
+                (StatusCode::OK, "ready\n".to_owned())
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+            }
+        }
+        _ => return None,
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Some(response)
+}

@@ -1,0 +1,7 @@
+//! The audit trail: the one exit through which every answer to a proven caller passes.
+
+pub mod event;
+pub mod outbox;
+pub mod refused;
+pub mod trail;
+pub mod writer;

@@ -1,0 +1,272 @@
+//! One audit event: a CloudTrail record, with what decided beside it.
+//!
+//! The members are CloudTrail's
+//! (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>);
+//! `keyward` is ours: every decision with the statement that decided and the context it was made
+//! in, the generations of the policies in play, and what changed.
+
+use keyward_store::sealed::Generation;
+use keyward_types::{
+    principal::{Principal, PrincipalKind},
+    region::Region,
+    time::Timestamp,
+};
+use keyward_wire::json::Writer;
+
+use crate::{
+    caller::Caller,
+    fault::Fault,
+    front::Peer,
+    gate::{Evaluation, Outcome},
+    operation::{Api, Operation, Output},
+};
+
+/// CloudTrail's version of the record's shape.
+const EVENT_VERSION: &str = "1.11";
+/// The longest user agent kept, in bytes.
+const MAX_USER_AGENT: usize = 512;
+
+/// What is known of a request before its operation runs.
+#[derive(Debug)]
+pub struct Circumstances<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The Region of the call.
+    pub region: Region,
+    /// When.
+    pub time: Timestamp,
+    /// From where.
+    pub peer: &'a Peer,
+    /// The client's word for itself.
+    pub user_agent: &'a str,
+    /// The `Host` header.
+    pub host: &'a str,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// The event's id.
+    pub event_id: &'a str,
+}
+
+/// One changed path with its new generation, or none if it was deleted.
+pub type Changed = (String, Option<Generation>);
+
+/// What came of the request.
+#[derive(Debug)]
+pub enum Result<'a, T> {
+    /// It succeeded.
+    Success(&'a T),
+    /// It failed.
+    Failure(&'a Fault),
+}
+
+/// Renders the event of one request as a JSON object without line feed.
+pub fn render<O: Operation>(
+    circumstances: &Circumstances<'_>,
+    operation: Option<&O>,
+    result: Result<'_, O::Output>,
+    evaluations: &[Evaluation],
+    changes: &[Changed],
+) -> Vec<u8> {
+    render_named(O::NAME, circumstances, operation, result, evaluations, changes)
+}
+
+/// As [`render`], under a name of its own: for what was asked and no operation serves.
+pub fn render_named<O: Operation>(
+    name: &str,
+    circumstances: &Circumstances<'_>,
+    operation: Option<&O>,
+    result: Result<'_, O::Output>,
+    evaluations: &[Evaluation],
+    changes: &[Changed],
+) -> Vec<u8> {
+    Writer::render(2048, |event| {
+        let Circumstances { caller, region, time, peer, user_agent, host, request_id, event_id } =
+            circumstances;
+        event.string("eventVersion", EVENT_VERSION);
+        event.object("userIdentity", |identity| user_identity(identity, caller));
+        event.string("eventTime", &time.iso8601());
+        event.string("eventSource", <O::Api as Api>::EVENT_SOURCE);
+        event.string("eventName", name);
+        event.string("awsRegion", region.as_str());
+        event.string("sourceIPAddress", &peer.source_ip.to_string());
+        event.string("userAgent", bounded(user_agent, MAX_USER_AGENT));
+        if let Result::Failure(fault) = &result {
+            event.string("errorCode", fault.audit_code());
+            if let Some(message) = fault.message() {
+                event.string("errorMessage", message);
+            }
+        }
+        match operation {
+            Some(operation) => {
+                event.object("requestParameters", |parameters| operation.describe(parameters));
+            }
+            None => event.null("requestParameters"),
+        }
+        match &result {
+            Result::Success(output) => {
+                event.object("responseElements", |elements| output.response_elements(elements));
+                event.object("additionalEventData", |data| output.additional_event_data(data));
+            }
+            Result::Failure(_) => event.null("responseElements"),
+        }
+        event.string("requestID", request_id);
+        event.string("eventID", event_id);
+        event.boolean("readOnly", O::READ_ONLY);
+        event.array("resources", |resources| {
+            for (index, evaluation) in evaluations.iter().enumerate() {
+                let arn: &str = &evaluation.resource;
+                let repeated = evaluations.iter().take(index).any(|e| *e.resource == *arn);
+                let Some(kind) = resource_type(arn).filter(|_| !repeated) else { continue };
+                resources.object(|resource| {
+                    resource.string("accountId", evaluation.resource_account.as_str());
+                    resource.string("type", kind);
+                    resource.string("ARN", arn);
+                });
+            }
+        });
+        event.string("eventType", "AwsApiCall");
+        event.boolean("managementEvent", true);
+        event.string("recipientAccountId", caller.principal().account().as_str());
+        event.string("eventCategory", "Management");
+        if let Some(tls) = &peer.tls {
+            event.object("tlsDetails", |details| {
+                details.string("tlsVersion", tls.version);
+                details.string("cipherSuite", &tls.cipher_suite);
+                details.string("clientProvidedHostHeader", bounded(host, MAX_USER_AGENT));
+            });
+        }
+        event.object("keyward", |keyward| {
+            keyward.array("decisions", |decisions| {
+                for evaluation in evaluations {
+                    decisions.object(|decision| describe_decision(decision, evaluation));
+                }
+            });
+            keyward.object("policies", |policies| caller.describe_generations(policies));
+            if !changes.is_empty() {
+                keyward.array("changes", |list| {
+                    for (path, generation) in changes {
+                        list.object(|change| {
+                            change.string("path", path);
+                            match generation {
+                                Some(generation) => {
+                                    change.string("generation", &generation.to_string());
+                                }
+                                None => change.string("generation", "deleted"),
+                            }
+                        });
+                    }
+                });
+            }
+        });
+    })
+}
+
+/// A service event: what the system itself did to a key, as AWS records it.
+pub fn render_service_event(
+    (name, source): (&str, &str),
+    (region, account, key): (Region, &str, Option<&str>),
+    (time, event_id): (Timestamp, &str),
+    details: impl FnOnce(&mut Writer<'_>),
+    changes: &[Changed],
+) -> Vec<u8> {
+    Writer::render(1024, |event| {
+        event.string("eventVersion", EVENT_VERSION);
+        event.object("userIdentity", |identity| {
+            identity.string("accountId", account);
+            identity.string("invokedBy", "AWS Internal");
+        });
+        event.string("eventTime", &time.iso8601());
+        event.string("eventSource", source);
+        event.string("eventName", name);
+        event.string("awsRegion", region.as_str());
+        event.string("sourceIPAddress", "AWS Internal");
+        event.string("userAgent", "AWS Internal");
+        event.null("requestParameters");
+        event.null("responseElements");
+        event.string("eventID", event_id);
+        event.boolean("readOnly", false);
+        event.array("resources", |resources| {
+            let Some(key) = key else { return };
+            resources.object(|resource| {
+                resource.string("accountId", account);
+                resource.string("type", "AWS::KMS::Key");
+                resource.string("ARN", key);
+            });
+        });
+        event.string("eventType", "AwsServiceEvent");
+        event.boolean("managementEvent", true);
+        event.string("recipientAccountId", account);
+        event.object("serviceEventDetails", details);
+        event.string("eventCategory", "Management");
+        event.object("keyward", |keyward| {
+            keyward.array("changes", |list| {
+                for (path, generation) in changes {
+                    list.object(|change| {
+                        change.string("path", path);
+                        let generation = generation.as_ref().map(ToString::to_string);
+                        change.string("generation", generation.as_deref().unwrap_or("deleted"));
+                    });
+                }
+            });
+        });
+    })
+}
+
+fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
+    let principal: &Principal = caller.principal();
+    let (kind, user_name) = match principal.kind() {
+        PrincipalKind::Root => ("Root", None),
+        PrincipalKind::User { name, .. } => ("IAMUser", Some(name.as_str())),
+        PrincipalKind::RoleSession { .. } => ("AssumedRole", None),
+        PrincipalKind::FederatedUser { .. } => ("FederatedUser", None),
+        PrincipalKind::Service { .. } => ("AWSService", None),
+    };
+    identity.string("type", kind);
+    identity.string("principalId", caller.user_id());
+    identity.string("arn", principal.arn());
+    identity.string("accountId", principal.account().as_str());
+    identity.string("accessKeyId", caller.access_key_id().as_str());
+    if let Some(name) = user_name {
+        identity.string("userName", name);
+    }
+}
+
+fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
+    decision.string("action", evaluation.action);
+    decision.string("resource", &evaluation.resource);
+    match &evaluation.outcome {
+        Outcome::Allowed(evidence) => {
+            decision.string("decision", "Allow");
+            decision.object("by", |by| evidence.describe(by));
+        }
+        Outcome::Denied { explicit, reason, by } => {
+            decision.string("decision", if *explicit { "ExplicitDeny" } else { "ImplicitDeny" });
+            decision.string("reason", reason);
+            if let Some(by) = by {
+                decision.object("by", |element| by.describe(element));
+            }
+        }
+    }
+    if let Some(generation) = &evaluation.policy_generation {
+        decision.string("policyGeneration", &generation.to_string());
+    }
+    if !evaluation.supplied.is_empty() {
+        decision.object("context", |context| evaluation.supplied.describe(context));
+    }
+}
+
+fn resource_type(arn: &str) -> Option<&'static str> {
+    let resource = keyward_types::arn::ArnParts::parse(arn)?;
+    match resource.resource.split_once('/')? {
+        ("key", _) => Some("AWS::KMS::Key"),
+        ("alias", _) => Some("AWS::KMS::Alias"),
+        ("user", _) => Some("AWS::IAM::User"),
+        _ => None,
+    }
+}
+
+/// The longest prefix of at most so many bytes that ends at a character's end.
+fn bounded(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}

@@ -1,0 +1,135 @@
+//! The outbox: events of changes are committed with the changes themselves, and copied from here
+//! to the trail in the store's order, once each, whatever crashes in between.
+
+use std::{sync::Arc, time::Duration};
+
+use keyward_store::{
+    batch::{MAX_BATCH_CHANGES, Precondition},
+    error::{CommitError, StoreError},
+    feed::Progress,
+    node::Node,
+    path::Path,
+    sealed::{Record, SealedError},
+    store::{MAX_RANGE, Revision},
+};
+
+use crate::{
+    audit::writer::{NotRecorded, Writer},
+    directory::{paths, purpose},
+};
+
+/// How long the relay waits after a failure.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Why the relay stopped where it was.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
+    #[error("a path of the outbox cannot be formed")]
+    Path,
+}
+
+impl From<StoreError> for RelayError {
+    fn from(error: StoreError) -> Self {
+        Self::Sealed(error.into())
+    }
+}
+
+/// Copies events to the trail for as long as it is polled. `copied_to` is the trail's own word
+/// for how far it had come.
+pub async fn relay(node: Arc<Node>, writer: Writer, copied_to: u64) {
+    let mut copied_to = Revision::new(copied_to);
+    loop {
+        match follow(&node, &writer, &mut copied_to).await {
+            Ok(()) => return,
+            Err(RelayError::Sealed(SealedError::Store(StoreError::Closed))) => return,
+            Err(error) => {
+                tracing::error!(%error, "events of changes cannot be copied to the audit trail");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Result<(), RelayError> {
+    let from = node.sealed().store().revision().await?;
+    let mut feed = node.follow(from).await?;
+    copy_all(node, writer, copied_to, from).await?;
+    loop {
+        match feed.next().await? {
+            Progress::Changes { changes, complete_to, .. } => {
+                let mut records = Vec::new();
+                for change in changes {
+                    if change.deleted || !change.path.as_str().starts_with("outbox/") {
+                        continue;
+                    }
+                    records.extend(node.sealed().get(&change.path).await?.value);
+                }
+                copy(node, writer, copied_to, records, complete_to).await?;
+            }
+            Progress::Compacted { resume_at } => {
+                copy_all(node, writer, copied_to, resume_at).await?;
+            }
+        }
+    }
+}
+
+/// Copies whatever stands in the outbox, in the store's order.
+async fn copy_all(
+    node: &Node,
+    writer: &Writer,
+    copied_to: &mut Revision,
+    complete_to: Revision,
+) -> Result<(), RelayError> {
+    let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
+    let mut records: Vec<Record> = Vec::new();
+    let mut after: Option<Path> = None;
+    loop {
+        let page = node.sealed().range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
+        let Some(last) = page.last() else { break };
+        after = Some(last.path.clone());
+        records.extend(page);
+    }
+    // What was written while the pages were read comes again by the feed.
+    records.retain(|record| record.revision <= complete_to);
+    records.sort_by_key(|record| record.revision);
+    copy(node, writer, copied_to, records, complete_to).await
+}
+
+async fn copy(
+    node: &Node,
+    writer: &Writer,
+    copied_to: &mut Revision,
+    records: Vec<Record>,
+    complete_to: Revision,
+) -> Result<(), RelayError> {
+    for batch in records.chunks(MAX_BATCH_CHANGES) {
+        let (mut lines, mut count, mut to) = (Vec::new(), 0, *copied_to);
+        for record in batch {
+            // Copied before a crash, and not yet removed.
+            if record.revision > *copied_to {
+                lines.extend_from_slice(record.bytes_of(purpose::OUTBOX)?);
+                lines.push(b'\n');
+                count += 1;
+            }
+            to = to.max(record.revision);
+        }
+        if count > 0 {
+            writer.record_changes(lines, count, to.number()).await?;
+        }
+        *copied_to = to;
+        let mut removal = node.batch();
+        for record in batch {
+            let removed = removal.delete(record.path.clone(), Precondition::Any);
+            removed.map_err(|_| RelayError::Path)?;
+        }
+        node.sealed().commit(removal).await?;
+    }
+    *copied_to = (*copied_to).max(complete_to);
+    Ok(())
+}

@@ -1,0 +1,386 @@
+//! From an engine and a root key to a server that answers; at the first start, with what a
+//! server needs to begin. Every step may be cut short by a crash: the next start goes on.
+
+use std::{
+    path::Path as FilePath,
+    sync::Arc,
+    thread::JoinHandle,
+};
+
+use keyward_crypto::{random, secret::{SecretBytes, arena::{Arena, ArenaFull, ArenaSecret}}};
+use keyward_keys::{
+    hierarchy::{AccountKeyRecord, HierarchyError, StoreKeys, StoreKeysRecord},
+    root_key::RootKey,
+};
+use keyward_policy::permit::Authority;
+use keyward_store::{
+    batch::{Batch, Precondition},
+    error::{CommitError, LimitError, StoreError},
+    path::{Path, PathError, Prefix},
+    sealed::{Sealed, SealedBatch, SealedError, keys::{SealKey, SealKeyError, SealKeyId, SealKeys}},
+    store::Store,
+};
+use keyward_types::{
+    account::AccountId, partition::Partition, region::Region, time::Clock, unique_id::AccessKeyId,
+};
+
+use crate::{
+    audit::{
+        event, outbox,
+        refused::Refusals,
+        trail::{Trail, TrailError, TrailOptions},
+        writer::Writer,
+    },
+    counts::Counts,
+    directory::{
+        Directory, DirectoryOptions, ReadError, paths, purpose,
+        records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, SecretText, V1},
+    },
+    front::Front,
+    metrics::Metrics,
+    server::{Quotas, Shared},
+    usage::Usage,
+};
+
+/// Where the store's own keys stand: the one record that is not sealed.
+const KEYRING: &str = "keyring";
+
+/// Why a server does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store holds records but not its own keys: it is damaged, or no store of Keyward.
+    #[error("the store holds records but no keys of its own: it is damaged, or not Keyward's")]
+    NoKeyring,
+    /// The store's keys cannot be read.
+    #[error("the store's own keys cannot be read")]
+    Keyring(#[source] serde_json::Error),
+    /// The store's keys do not open under this root key.
+    #[error("the root key does not open this store: it is another store's, or one was altered")]
+    Hierarchy(#[from] HierarchyError),
+    /// The store.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// A sealed record.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
+    /// A commit of the first start.
+    #[error("the first records cannot be written")]
+    Commit(#[from] CommitError),
+    /// A unit.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The trail.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// The operating system.
+    #[error("the operating system refused: {0}")]
+    Io(#[from] std::io::Error),
+    /// A record or path of ours breaks a limit: a mistake in this program.
+    #[error("a first record cannot be formed: {0}")]
+    Form(String),
+    /// The arena for secrets is too small.
+    #[error(transparent)]
+    ArenaFull(#[from] ArenaFull),
+    /// The account has another partition than the default Region.
+    #[error("the store has no account {account} in partition {partition}: it was initialised with another account id or Region")]
+    OtherAccount {
+        /// The account asked for.
+        account: AccountId,
+        /// The partition asked for.
+        partition: Partition,
+    },
+}
+
+macro_rules! form {
+    ($($error:ty),*) => {$(
+        impl From<$error> for OpenError {
+            fn from(error: $error) -> Self {
+                Self::Form(error.to_string())
+            }
+        }
+    )*};
+}
+form!(PathError, LimitError, RecordError, SealKeyError);
+
+/// How a server is opened.
+#[derive(Debug)]
+pub struct OpenOptions<'a> {
+    /// The account that the first start makes.
+    pub account: AccountId,
+    /// The default Region, whose partition the account lives in.
+    pub region: Region,
+    /// The Regions served.
+    pub regions: Vec<Region>,
+    /// The directory of the audit trail.
+    pub audit_directory: &'a FilePath,
+    /// How the trail is written.
+    pub trail: TrailOptions,
+    /// How much is kept in memory.
+    pub directory: DirectoryOptions,
+    /// Resource quotas.
+    pub quotas: Quotas,
+}
+
+/// The root user's first access key, before it is kept.
+#[derive(Debug)]
+pub struct FirstCredentials {
+    /// The id.
+    pub id: AccessKeyId,
+    /// The secret.
+    pub secret: SecretText,
+}
+
+impl FirstCredentials {
+    /// A new random access key of an account's root user.
+    pub fn generate(account: AccountId) -> Self {
+        let id = AccessKeyId::long_term(account, random::array());
+        Self { id, secret: crate::iam::access_key::new_secret() }
+    }
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// The front.
+    pub front: Front,
+    /// The audit writer's thread; it ends when the last handle on the server is gone.
+    pub writer: JoinHandle<()>,
+    /// How far the trail has copied the store's changes.
+    pub copied_to: u64,
+    /// What the account's root user may sign with.
+    pub root_access_keys: Vec<AccessKeyId>,
+}
+
+/// Whether the engine holds nothing yet, so that a root key may be made for it.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn is_empty(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.range(&Prefix::all(), None, 1).await?.value.is_empty())
+}
+
+/// Opens a server. `first` is asked for credentials if the account does not exist yet; it must
+/// have put them where their owner finds them before it answers.
+///
+/// # Errors
+/// When anything is not as it must be; nothing is ever made anew over something that exists.
+pub async fn open(
+    store: Arc<dyn Store>,
+    root: RootKey,
+    arena: Arena,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions<'_>,
+    first: impl FnOnce() -> std::io::Result<FirstCredentials>,
+) -> Result<Running, OpenError> {
+    let keys = store_keys(&*store, &root, &arena).await?;
+    let StoreKeys { seal_keys, name_key, audit_key, marker_key } = keys;
+    let mut seal_keys: Vec<SealKey> = seal_keys
+        .into_iter()
+        .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
+        .collect::<Result<_, _>>()?;
+    let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
+    let sealed = Sealed::new(store, Arc::new(SealKeys::new(current, seal_keys, name_key)?));
+    let root_access_keys = account(&sealed, &root, &*clock, &options, first).await?;
+    let trail = Trail::open(options.audit_directory, options.trail, audit_key)?;
+    let copied_to = trail.revision();
+    let (writer, thread) = Writer::start(trail)?;
+    let directory =
+        Directory::start(sealed, root, arena, Arc::clone(&clock), options.directory).await?;
+    let shared = Shared {
+        directory,
+        authority: Authority::dangerous_new(),
+        clock,
+        writer,
+        refusals: Refusals::open(options.audit_directory)?,
+        usage: Usage::default(),
+        counts: Counts::default(),
+        metrics: Metrics::default(),
+        quotas: options.quotas,
+        regions: options.regions,
+        marker_key,
+        health: crate::server::Health::default(),
+    };
+    let front = Front::new(Arc::new(shared));
+    Ok(Running { front, writer: thread, copied_to, root_access_keys })
+}
+
+/// Copies events of changes to the trail for as long as it is polled.
+pub async fn relay(front: Front, copied_to: u64) {
+    let node = Arc::clone(front.shared().directory.node());
+    let writer = front.shared().writer.clone();
+    drop(front);
+    outbox::relay(node, writer, copied_to).await;
+}
+
+/// The store's own keys, made if the store is empty.
+async fn store_keys(store: &dyn Store, root: &RootKey, arena: &Arena) -> Result<StoreKeys, OpenError> {
+    let path = Path::parse(KEYRING)?;
+    if let Some(entry) = store.get(&path).await?.value {
+        let record: StoreKeysRecord =
+            serde_json::from_slice(&entry.value).map_err(OpenError::Keyring)?;
+        return Ok(record.open(root, arena)?);
+    }
+    if !is_empty(store).await? {
+        return Err(OpenError::NoKeyring);
+    }
+    let record = StoreKeysRecord::generate(root)?;
+    let bytes = serde_json::to_vec(&record).map_err(OpenError::Keyring)?;
+    let mut batch = Batch::new();
+    batch.put(path, bytes, Precondition::Absent)?;
+    store.commit(batch).await?;
+    Ok(record.open(root, arena)?)
+}
+
+/// The account's root access keys; the account is made if there is none.
+async fn account(
+    sealed: &Sealed,
+    root: &RootKey,
+    clock: &dyn Clock,
+    options: &OpenOptions<'_>,
+    first: impl FnOnce() -> std::io::Result<FirstCredentials>,
+) -> Result<Vec<AccessKeyId>, OpenError> {
+    let (partition, account) = (options.region.partition(), options.account);
+    let path = paths::account(partition, account)?;
+    if let Some(record) = sealed.get(&path).await?.value {
+        let record: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
+        return Ok(record.root_access_keys);
+    }
+    // Only the keyring stands in a store whose account was never made.
+    if sealed.store().range(&Prefix::all(), None, 2).await?.value.len() > 1 {
+        return Err(OpenError::OtherAccount { account, partition });
+    }
+    let credentials = first()?;
+    let mut batch = sealed.batch();
+    let record = AccountRecord {
+        version: V1,
+        account,
+        partition,
+        created: clock.now(),
+        root_access_keys: vec![credentials.id.clone()],
+    };
+    batch.put(path, purpose::ACCOUNT, &records::encode(&record)?, Precondition::Absent)?;
+    let own_key = AccountKeyRecord::generate(root, account)?;
+    let path = paths::account_key(partition, account)?;
+    batch.put(path, purpose::ACCOUNT_KEY, &records::encode(&own_key)?, Precondition::Absent)?;
+    put_root_credentials(&mut batch, credentials, (partition, account), options.region, clock)?;
+    sealed.commit(batch).await?;
+    Ok(record.root_access_keys)
+}
+
+fn put_root_credentials(
+    batch: &mut SealedBatch,
+    credentials: FirstCredentials,
+    (partition, account): (Partition, AccountId),
+    region: Region,
+    clock: &dyn Clock,
+) -> Result<(), OpenError> {
+    let record = AccessKeyRecord {
+        version: V1,
+        id: credentials.id,
+        account,
+        partition,
+        owner: AccessKeyOwner::Root,
+        active: true,
+        created: clock.now(),
+        secret: credentials.secret,
+    };
+    let bytes = SecretBytes::from_vec(records::encode(&record)?);
+    batch.put(paths::access_key(&record.id)?, purpose::CREDENTIAL, bytes.expose(), Precondition::Any)?;
+    let event_id = uuid::Builder::from_random_bytes(random::array()).into_uuid().to_string();
+    let changes: Vec<event::Changed> =
+        batch.written().iter().map(|(path, g)| (path.as_str().to_owned(), *g)).collect();
+    let line = event::render_service_event(
+        ("CreateRootAccessKey", "iam.amazonaws.com"),
+        (region, account.as_str(), None),
+        (clock.now(), &event_id),
+        |details| details.string("accessKeyId", record.id.as_str()),
+        &changes,
+    );
+    batch.put(paths::outbox(&event_id)?, purpose::OUTBOX, &line, Precondition::Absent)?;
+    Ok(())
+}
+
+/// Gives the root user a new access key in place of all it has, for owners who lost theirs. The
+/// server must not be running.
+///
+/// # Errors
+/// As [`open`].
+pub async fn replace_root_credentials(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    clock: &dyn Clock,
+    (region, account): (Region, AccountId),
+    first: impl FnOnce() -> std::io::Result<FirstCredentials>,
+) -> Result<(), OpenError> {
+    let sealed = open_sealed(store, root, arena).await?;
+    let partition = region.partition();
+    let path = paths::account(partition, account)?;
+    let Some(read) = sealed.get(&path).await?.value else {
+        return Err(OpenError::OtherAccount { account, partition });
+    };
+    let record: AccountRecord = records::decode(read.bytes_of(purpose::ACCOUNT)?)?;
+    let credentials = first()?;
+    let mut batch = sealed.batch();
+    for old in record.root_access_keys.iter().filter(|old| **old != credentials.id) {
+        batch.delete(paths::access_key(old)?, Precondition::Any)?;
+    }
+    let record = AccountRecord { root_access_keys: vec![credentials.id.clone()], ..record };
+    let at = Precondition::At(read.revision);
+    batch.put(path, purpose::ACCOUNT, &records::encode(&record)?, at)?;
+    put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
+    sealed.commit(batch).await?;
+    Ok(())
+}
+
+/// Takes the wall clock's present reading for true, so that destruction that was held goes on.
+/// The server must not be running.
+///
+/// # Errors
+/// As [`open`].
+pub async fn accept_clock(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    clock: &dyn Clock,
+) -> Result<(), OpenError> {
+    let sealed = open_sealed(store, root, arena).await?;
+    let mut batch = sealed.batch();
+    let reading = clock.now().millis().to_string();
+    batch.put(paths::clock()?, purpose::CLOCK, reading.as_bytes(), Precondition::Any)?;
+    sealed.commit(batch).await?;
+    Ok(())
+}
+
+/// The key of the audit trail's MACs, for those who check it.
+///
+/// # Errors
+/// As [`open`].
+pub async fn audit_key(
+    store: &dyn Store,
+    root: &RootKey,
+    arena: &Arena,
+) -> Result<ArenaSecret, OpenError> {
+    if is_empty(store).await? {
+        return Err(OpenError::NoKeyring);
+    }
+    Ok(store_keys(store, root, arena).await?.audit_key)
+}
+
+async fn open_sealed(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+) -> Result<Sealed, OpenError> {
+    if is_empty(&*store).await? {
+        return Err(OpenError::NoKeyring);
+    }
+    let keys = store_keys(&*store, root, arena).await?;
+    let mut seal_keys: Vec<SealKey> = keys
+        .seal_keys
+        .into_iter()
+        .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
+        .collect::<Result<_, _>>()?;
+    let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
+    Ok(Sealed::new(store, Arc::new(SealKeys::new(current, seal_keys, keys.name_key)?)))
+}

@@ -1,0 +1,61 @@
+//! What an operation sees of the server and of its request.
+
+use keyward_keys::ring::Ring;
+use keyward_store::sealed::SealedBatch;
+use keyward_types::{
+    account::AccountId, partition::Partition, region::Region, time::Timestamp,
+};
+use uuid::Uuid;
+
+use crate::{caller::Caller, directory::Directory, front::Peer, server::Shared};
+
+/// One request in the server.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) shared: &'a Shared,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The Region of the call: the credential scope's.
+    pub region: Region,
+    /// When the request came.
+    pub now: Timestamp,
+    /// From where.
+    pub peer: &'a Peer,
+    /// The client's word for itself, perhaps empty.
+    pub user_agent: &'a str,
+    /// The `Referer` header, perhaps empty.
+    pub referer: &'a str,
+    /// The `Host` header.
+    pub host: &'a str,
+    /// The request's id.
+    pub request_id: Uuid,
+    /// The id of its audit event.
+    pub event_id: Uuid,
+}
+
+impl Context<'_> {
+    /// The caller's account.
+    pub fn account(&self) -> AccountId {
+        self.caller.principal().account()
+    }
+
+    /// The partition of the call.
+    pub fn partition(&self) -> Partition {
+        self.caller.principal().partition()
+    }
+
+    /// Units by what requests call them.
+    pub fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
+    /// The key core.
+    pub fn ring(&self) -> &Ring {
+        self.shared.directory.ring()
+    }
+
+    /// A batch that does nothing yet.
+    pub fn batch(&self) -> SealedBatch {
+        self.shared.directory.node().batch()
+    }
+}

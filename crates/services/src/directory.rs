@@ -1,0 +1,440 @@
+//! The directory: units by what requests call them, from the node's caches.
+
+pub mod paths;
+pub mod records;
+pub mod units;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_crypto::secret::arena::{Arena, ArenaFull};
+use keyward_keys::{
+    hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord, HierarchyError},
+    record::{KeyRecord, KeyRecordError},
+    ring::Ring,
+    root_key::RootKey,
+};
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    policy::Policy,
+    principal::Bindings,
+};
+use keyward_store::{
+    cache::{Cache, CacheOptions},
+    error::StoreError,
+    node::{Invalidate, Node, NodeOptions},
+    path::{Path, PathError},
+    sealed::{Purpose, Record, Sealed, SealedError},
+};
+use keyward_types::{
+    account::AccountId,
+    alias::AliasName,
+    key_id::KeyArn,
+    partition::Partition,
+    principal::Principal,
+    region::Region,
+    time::Clock,
+    unique_id::{AccessKeyId, UniqueId},
+};
+
+use crate::directory::{
+    records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError, UserNameRecord, UserRecord},
+    units::{AccessKeyUnit, AliasUnit, KeyUnit, UserUnit},
+};
+
+/// What kinds of record there are: numbers assigned once and for all, authenticated with every
+/// sealed value.
+pub mod purpose {
+    use super::Purpose;
+
+    /// A KMS key.
+    pub const KEY: Purpose = Purpose::new(1);
+    /// An alias.
+    pub const ALIAS: Purpose = Purpose::new(2);
+    /// An account.
+    pub const ACCOUNT: Purpose = Purpose::new(3);
+    /// A user.
+    pub const USER: Purpose = Purpose::new(4);
+    /// Where a user's name leads.
+    pub const USER_NAME: Purpose = Purpose::new(5);
+    /// An access key with its secret.
+    pub const CREDENTIAL: Purpose = Purpose::new(6);
+    /// An account's own key, wrapped.
+    pub const ACCOUNT_KEY: Purpose = Purpose::new(7);
+    /// A domain key, wrapped.
+    pub const DOMAIN_KEY: Purpose = Purpose::new(8);
+    /// An audit event on its way to the trail.
+    pub const OUTBOX: Purpose = Purpose::new(9);
+    /// The last use of a key.
+    pub const LAST_USE: Purpose = Purpose::new(10);
+    /// What a worker owes a key.
+    pub const DUE: Purpose = Purpose::new(11);
+    /// The last reading of the wall clock.
+    pub const CLOCK: Purpose = Purpose::new(12);
+}
+
+/// Why a unit cannot be read. None of it is the caller's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store, or a value that does not open.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
+    /// A key record.
+    #[error(transparent)]
+    Key(#[from] KeyRecordError),
+    /// Another record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A wrapped key.
+    #[error(transparent)]
+    Hierarchy(#[from] HierarchyError),
+    /// A stored policy that this version cannot read.
+    #[error("the policy in the record at `{path}` cannot be read")]
+    Policy {
+        /// The record.
+        path: Path,
+    },
+    /// The arena for secrets is full.
+    #[error(transparent)]
+    ArenaFull(#[from] ArenaFull),
+    /// A path cannot be formed.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A record that must be there is not.
+    #[error("the record at `{path}` is missing")]
+    Missing {
+        /// Where it should be.
+        path: Path,
+    },
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Sealed(error.into())
+    }
+}
+
+/// How much the directory keeps in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryOptions {
+    /// KMS keys.
+    pub cached_keys: usize,
+    /// Access keys and users, each.
+    pub cached_principals: usize,
+}
+
+/// Units by what requests call them.
+#[derive(Debug)]
+pub struct Directory {
+    node: Arc<Node>,
+    root: RootKey,
+    arena: Arena,
+    ring: Ring,
+    keys: Arc<Cache<KeyUnit>>,
+    aliases: Arc<Cache<AliasUnit>>,
+    access_keys: Arc<Cache<AccessKeyUnit>>,
+    users: Arc<Cache<UserUnit>>,
+    user_names: Arc<Cache<UserNameRecord>>,
+    domain_keys: Arc<Cache<DomainKey>>,
+    account_keys: Arc<Cache<Arc<AccountKey>>>,
+}
+
+/// What a unit weighs in the caches: here every unit is one, so that sizes are numbers of units.
+/// The weights that the cache itself adds are kept out by scaling.
+const UNIT: u64 = 4096;
+
+fn cache<U: Send + Sync + 'static>(
+    name: &'static str,
+    units: usize,
+    unit: fn(&Path) -> Option<&str>,
+) -> Arc<Cache<U>> {
+    Cache::new(CacheOptions {
+        name,
+        max_weight: u64::try_from(units).unwrap_or(u64::MAX).saturating_mul(UNIT),
+        expected_units: units,
+        weigh: |_| UNIT / 2,
+        unit,
+    })
+}
+
+fn at_fourth(path: &Path, word: &str) -> bool {
+    path.segments().nth(3) == Some(word)
+}
+
+impl Directory {
+    /// Starts to follow the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(
+        sealed: Sealed,
+        root: RootKey,
+        arena: Arena,
+        clock: Arc<dyn Clock>,
+        options: DirectoryOptions,
+    ) -> Result<Self, StoreError> {
+        let people = options.cached_principals;
+        let keys = cache("keys", options.cached_keys, |path| {
+            at_fourth(path, "key").then_some(path.as_str())
+        });
+        let aliases = cache("aliases", options.cached_keys, |path| {
+            at_fourth(path, "alias").then_some(path.as_str())
+        });
+        let access_keys = cache("access keys", people, |path| {
+            (path.segments().next() == Some("access-key")).then_some(path.as_str())
+        });
+        let users =
+            cache("users", people, |path| at_fourth(path, "user").then_some(path.as_str()));
+        let user_names =
+            cache("user names", people, |path| at_fourth(path, "user-name").then_some(path.as_str()));
+        let domain_keys =
+            cache("domain keys", 4096, |path| at_fourth(path, "domain-key").then_some(path.as_str()));
+        let account_keys = cache("account keys", 4096, |path| {
+            at_fourth(path, "account-key").then_some(path.as_str())
+        });
+        let caches: Vec<Arc<dyn Invalidate>> = vec![
+            Arc::clone(&keys) as _,
+            Arc::clone(&aliases) as _,
+            Arc::clone(&access_keys) as _,
+            Arc::clone(&users) as _,
+            Arc::clone(&user_names) as _,
+            Arc::clone(&domain_keys) as _,
+            Arc::clone(&account_keys) as _,
+        ];
+        let node = Node::start(sealed, clock, NodeOptions::default(), caches).await?;
+        let ring = Ring::new(arena.clone());
+        Ok(Self {
+            node,
+            root,
+            arena,
+            ring,
+            keys,
+            aliases,
+            access_keys,
+            users,
+            user_names,
+            domain_keys,
+            account_keys,
+        })
+    }
+
+    /// The node: commits, changes, freshness.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// The root key, to wrap new keys of the hierarchy.
+    pub fn root(&self) -> &RootKey {
+        &self.root
+    }
+
+    /// The arena for secrets.
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// How many KMS keys are in the cache.
+    pub fn cached_keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The hash that stands in paths for an alias's name.
+    pub fn alias_hash(&self, name: &AliasName) -> String {
+        self.node.sealed().name_hash("alias", name.as_str())
+    }
+
+    /// The hash that stands in paths for a user's name, which is unique without regard to case.
+    pub fn user_name_hash(&self, name: &str) -> String {
+        self.node.sealed().name_hash("user", &name.to_lowercase())
+    }
+
+    /// A KMS key, unless it is absent or destroyed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn key(&self, arn: &KeyArn) -> Result<Option<Arc<KeyUnit>>, ReadError> {
+        let path = paths::key(arn)?;
+        let unit = match self.keys.peek(path.as_str()) {
+            Some(known) => known,
+            None => {
+                self.keys
+                    .get(&self.node, &path, |record: Record| async move { self.load_key(&record).await })
+                    .await?
+            }
+        };
+        Ok(unit.filter(|unit| unit.record().state().is_some()))
+    }
+
+    /// The unit of a key's record that was read aside from the cache.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn load_key(&self, record: &Record) -> Result<KeyUnit, ReadError> {
+        let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?)?;
+        let unreadable = || ReadError::Policy { path: record.path.clone() };
+        let document =
+            Document::parse(&key.policy.text, PolicyKind::Key).map_err(|_| unreadable())?;
+        let bindings: Bindings = key.policy.principals.clone().into_iter().collect();
+        let policy = Policy::compile(&document, &bindings);
+        let domain = self.domain_key(key.region, key.account).await?.ok_or_else(unreadable)?;
+        let key = self.ring.open(key, domain);
+        Ok(KeyUnit::new(key, policy, record.generation, record.revision))
+    }
+
+    /// An alias.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn alias(
+        &self,
+        region: Region,
+        account: AccountId,
+        name: &AliasName,
+    ) -> Result<Option<Arc<AliasUnit>>, ReadError> {
+        let path = paths::alias(region, account, &self.alias_hash(name))?;
+        self.aliases
+            .get(&self.node, &path, |record: Record| async move {
+                let alias: AliasRecord = records::decode(record.bytes_of(purpose::ALIAS)?)?;
+                Ok::<_, ReadError>(AliasUnit { record: alias, revision: record.revision })
+            })
+            .await
+    }
+
+    /// An access key.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn access_key(
+        &self,
+        id: &AccessKeyId,
+    ) -> Result<Option<Arc<AccessKeyUnit>>, ReadError> {
+        let path = paths::access_key(id)?;
+        self.access_keys
+            .get(&self.node, &path, |record: Record| async move {
+                let bytes = record.bytes_of(purpose::CREDENTIAL)?;
+                let key: AccessKeyRecord = records::decode(bytes)?;
+                let secret = self.arena.store_bytes(key.secret.expose().as_bytes())?;
+                let written = (record.generation, record.revision);
+                Ok::<_, ReadError>(AccessKeyUnit::new(&key, secret, self.arena.clone(), written))
+            })
+            .await
+    }
+
+    /// A user, by its unique id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn user(
+        &self,
+        partition: Partition,
+        account: AccountId,
+        id: &UniqueId,
+    ) -> Result<Option<Arc<UserUnit>>, ReadError> {
+        let path = paths::user(partition, account, id)?;
+        self.users
+            .get(&self.node, &path, |record: Record| async move {
+                let user: UserRecord = records::decode(record.bytes_of(purpose::USER)?)?;
+                let mut policies = BTreeMap::new();
+                for (name, text) in &user.inline_policies {
+                    let document = Document::parse(text, PolicyKind::Identity)
+                        .map_err(|_| ReadError::Policy { path: record.path.clone() })?;
+                    let policy = Policy::compile(&document, &Bindings::default());
+                    policies.insert(name.clone(), policy);
+                }
+                let principal =
+                    Principal::user(partition, account, &user.path, &user.name, user.id.clone());
+                let written = (record.generation, record.revision);
+                Ok::<_, ReadError>(UserUnit::new(principal, user, policies, written))
+            })
+            .await
+    }
+
+    /// A user, by its name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn user_by_name(
+        &self,
+        partition: Partition,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<Arc<UserUnit>>, ReadError> {
+        let path = paths::user_name(partition, account, &self.user_name_hash(name))?;
+        let found = self
+            .user_names
+            .get(&self.node, &path, |record: Record| async move {
+                let leads: UserNameRecord =
+                    records::decode(record.bytes_of(purpose::USER_NAME)?)?;
+                Ok::<_, ReadError>(leads)
+            })
+            .await?;
+        match found {
+            Some(found) => self.user(partition, account, &found.id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// An account, read from the store: it is asked for rarely.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn account(
+        &self,
+        partition: Partition,
+        account: AccountId,
+    ) -> Result<Option<(AccountRecord, Record)>, ReadError> {
+        let path = paths::account(partition, account)?;
+        let Some(record) = self.node.sealed().get(&path).await?.value else { return Ok(None) };
+        let account: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
+        Ok(Some((account, record)))
+    }
+
+    /// The domain key of an account and Region, if it has one yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn domain_key(
+        &self,
+        region: Region,
+        account: AccountId,
+    ) -> Result<Option<Arc<DomainKey>>, ReadError> {
+        let path = paths::domain_key(region, account)?;
+        self.domain_keys
+            .get(&self.node, &path, |record: Record| async move {
+                let domain: DomainKeyRecord =
+                    records::decode(record.bytes_of(purpose::DOMAIN_KEY)?)?;
+                self.open_domain_key(&domain).await
+            })
+            .await
+    }
+
+    /// Opens a domain key that is not yet in the store.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub async fn open_domain_key(&self, domain: &DomainKeyRecord) -> Result<DomainKey, ReadError> {
+        let account = self.account_key(domain.region.partition(), domain.account).await?;
+        Ok(domain.open(&self.root, account, &self.arena)?)
+    }
+
+    async fn account_key(
+        &self,
+        partition: Partition,
+        account: AccountId,
+    ) -> Result<Arc<AccountKey>, ReadError> {
+        let path = paths::account_key(partition, account)?;
+        let found = self
+            .account_keys
+            .get(&self.node, &path, |record: Record| async move {
+                let key: AccountKeyRecord =
+                    records::decode(record.bytes_of(purpose::ACCOUNT_KEY)?)?;
+                Ok::<_, ReadError>(Arc::new(key.open(&self.root, &self.arena)?))
+            })
+            .await?;
+        found.map(|key| Arc::clone(&*key)).ok_or(ReadError::Missing { path })
+    }
+}

@@ -1,0 +1,212 @@
+//! What services keep at rest beside KMS keys: accounts, users, access keys and aliases.
+//!
+//! Records are JSON with a version, unknown members refused, sealed by the store. Their golden
+//! bytes stand in `tests/golden/records`.
+
+use std::collections::BTreeMap;
+
+use keyward_types::{
+    account::AccountId,
+    alias::AliasName,
+    key_id::KeyId,
+    partition::Partition,
+    tag::Tag,
+    time::Timestamp,
+    unique_id::{AccessKeyId, UniqueId},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A record that is no JSON of its type, or of a version this build does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("a record cannot be read")]
+pub struct RecordError(#[source] serde_json::Error);
+
+/// Writes a record's bytes.
+///
+/// # Errors
+/// Never for the records of this module; the signature is the encoder's.
+pub fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, RecordError> {
+    serde_json::to_vec(record).map_err(RecordError)
+}
+
+/// Reads a record's bytes.
+///
+/// # Errors
+/// When they are no JSON of that type.
+pub fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, RecordError> {
+    serde_json::from_slice(bytes).map_err(RecordError)
+}
+
+/// The version that every record of this module begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct V1;
+
+/// A version that this build does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("record version {0} is not known to this version of Keyward")]
+pub struct UnknownVersion(u8);
+
+impl TryFrom<u8> for V1 {
+    type Error = UnknownVersion;
+    fn try_from(version: u8) -> Result<Self, UnknownVersion> {
+        if version == 1 { Ok(Self) } else { Err(UnknownVersion(version)) }
+    }
+}
+
+impl From<V1> for u8 {
+    fn from(_: V1) -> u8 {
+        1
+    }
+}
+
+/// An account and its root user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The account.
+    pub account: AccountId,
+    /// The partition it lives in.
+    pub partition: Partition,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The access keys of its root user.
+    pub root_access_keys: Vec<AccessKeyId>,
+}
+
+/// An IAM user with all that decides for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `AIDA…`.
+    pub id: UniqueId,
+    /// The user's name.
+    pub name: String,
+    /// The user's path, `/` at both ends.
+    pub path: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its tags, in the order given.
+    pub tags: Vec<Tag>,
+    /// Its access keys, oldest first.
+    pub access_keys: Vec<AccessKeyId>,
+    /// Its inline policies by name: the text as it was put.
+    pub inline_policies: BTreeMap<String, String>,
+}
+
+/// Where a user's name leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserNameRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The user's unique id.
+    pub id: UniqueId,
+    /// The name as it is written.
+    pub name: String,
+}
+
+/// Whose an access key is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum AccessKeyOwner {
+    /// The account's root user.
+    Root,
+    /// An IAM user.
+    User(UniqueId),
+}
+
+/// An access key; its secret rests in a record of its own beside this one's bytes only in that
+/// both are sealed under the purpose of credentials.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessKeyRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The key's id.
+    pub id: AccessKeyId,
+    /// The owner's account.
+    pub account: AccountId,
+    /// The owner's partition.
+    pub partition: Partition,
+    /// Whose it is.
+    pub owner: AccessKeyOwner,
+    /// Whether it is in use (`Active`) or not (`Inactive`).
+    pub active: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The secret, wiped when the record is dropped.
+    pub secret: SecretText,
+}
+
+/// A secret's text between a sealed record and the arena: wiped on drop, never printed.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Takes the text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for SecretText {
+    fn drop(&mut self) {
+        let text = std::mem::take(&mut self.0);
+        drop(keyward_crypto::secret::SecretBytes::from_vec(text.into_bytes()));
+    }
+}
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretText")
+    }
+}
+
+impl std::fmt::Debug for AccessKeyRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKeyRecord").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// An alias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AliasRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The name, `alias/` included.
+    pub name: AliasName,
+    /// The key it leads to, of the same account and Region.
+    pub target: KeyId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last given a key.
+    pub updated: Timestamp,
+}
+
+/// The last successful use of a key; it decides nothing but `kms:TrailingDaysWithoutKeyUsage`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastUseRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The operation, such as `Decrypt`.
+    pub operation: String,
+    /// When.
+    pub at: Timestamp,
+    /// The event on the audit trail.
+    pub event_id: String,
+    /// The request.
+    pub request_id: String,
+}

@@ -1,0 +1,95 @@
+//! A fault on its way to the wire: code, HTTP status and message, of whatever service.
+
+/// What failed inside; the chain of causes goes to the log, and none of it to the caller.
+#[derive(Debug)]
+pub struct Internal(Box<dyn std::error::Error + Send + Sync>);
+
+impl Internal {
+    /// Wraps the cause.
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+
+    /// The cause and the causes below it, for the log.
+    pub fn chain(&self) -> String {
+        let mut text = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(next) = cause {
+            text.push_str(": ");
+            text.push_str(&next.to_string());
+            cause = next.source();
+        }
+        text
+    }
+}
+
+/// A fault as a renderer needs it.
+#[derive(Debug)]
+pub struct Fault {
+    code: &'static str,
+    status: u16,
+    message: Option<String>,
+    audit_code: &'static str,
+    internal: Option<Internal>,
+}
+
+impl Fault {
+    /// A fault of the caller's making (HTTP 400).
+    pub fn new(code: &'static str, message: Option<String>) -> Self {
+        Self { code, status: 400, message, audit_code: code, internal: None }
+    }
+
+    /// A failure on our side (HTTP 500): nothing but the code is said.
+    pub fn internal(code: &'static str, internal: Internal) -> Self {
+        let message = Some("The request could not be completed. Try again later.".to_owned());
+        Self { code, status: 500, message, audit_code: code, internal: Some(internal) }
+    }
+
+    /// With another HTTP status.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// With the code that the audit trail shows where it differs from the wire's.
+    #[must_use]
+    pub fn audited_as(mut self, code: &'static str) -> Self {
+        self.audit_code = code;
+        self
+    }
+
+    /// As the wire renders it.
+    pub fn to_wire(&self) -> keyward_wire::fault::Fault {
+        let fault = keyward_wire::fault::Fault::new(self.code, self.status);
+        match &self.message {
+            Some(message) => fault.with_message(message.clone()),
+            None => fault,
+        }
+    }
+
+    /// The code on the wire.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The code on the audit trail.
+    pub fn audit_code(&self) -> &'static str {
+        self.audit_code
+    }
+
+    /// The HTTP status.
+    pub fn http_status(&self) -> u16 {
+        self.status
+    }
+
+    /// The message, if AWS sends one.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// What failed inside, for the log.
+    pub fn internal_cause(&self) -> Option<&Internal> {
+        self.internal.as_ref()
+    }
+}

@@ -1,0 +1,310 @@
+//! The front: from a received request to an answer. It finds the service and the operation,
+//! proves the caller, and hands over to the pipeline.
+
+mod authenticate;
+mod dispatch;
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use keyward_crypto::{random, secret::SecretBytes};
+use keyward_wire::{json, query, sigv4::AuthError};
+use uuid::Uuid;
+
+use crate::{
+    audit::refused::Refusal,
+    context::Context,
+    fault::{Fault, Internal},
+    front::dispatch::{Protocol, Target},
+    iam, kms,
+    operation::Api as _,
+    pipeline::Row,
+    server::Shared,
+    sts,
+    unsupported,
+};
+
+/// A request as the listener received it.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path as it stands on the request line.
+    pub path: &'a str,
+    /// The query string as it stands there, perhaps empty.
+    pub query: &'a str,
+    /// The headers in order; HTTP/2's authority as `host`.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// From where.
+    pub peer: &'a Peer,
+}
+
+impl<'a> Received<'a> {
+    fn header(&self, name: &str) -> Option<&'a str> {
+        let found = self.headers.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+/// The other end of a connection, as the socket knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// TLS, if the connection has it.
+    pub tls: Option<TlsDetails>,
+}
+
+/// What the audit trail says of a connection's TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// The cipher suite by its registered name.
+    pub cipher_suite: String,
+}
+
+/// An answer for the listener to send.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body's type.
+    pub content_type: &'static str,
+    /// The request's id.
+    pub request_id: String,
+    /// The body; its memory is wiped when it has been sent.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// An answer whose body may hold secrets.
+    pub fn new(status: u16, content_type: &'static str, request_id: String, body: Vec<u8>) -> Self {
+        let body = Bytes::from_owner(Wiped(SecretBytes::from_vec(body)));
+        Self { status, content_type, request_id, body }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+struct Wiped(SecretBytes);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+/// The front of a server.
+#[derive(Clone, Debug)]
+pub struct Front {
+    shared: Arc<Shared>,
+}
+
+impl Front {
+    /// The front of what all requests share.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        for row in kms::OPERATIONS {
+            shared.metrics.register("kms", row.name);
+        }
+        for name in kms::UNSUPPORTED {
+            shared.metrics.register("kms", name);
+        }
+        for row in iam::OPERATIONS {
+            shared.metrics.register("iam", row.name);
+        }
+        for row in sts::OPERATIONS {
+            shared.metrics.register("sts", row.name);
+        }
+        Self { shared }
+    }
+
+    /// What all requests share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, received: &Received<'_>, body: &[u8]) -> Answer {
+        let ids = Ids::new();
+        let target = match dispatch::target(received, body) {
+            Ok(target) => target,
+            Err(refused) => return self.refuse(received, &ids, refused),
+        };
+        let caller = match self.authenticate(received, body, &target).await {
+            Ok(caller) => caller,
+            Err(authenticate::Refused::Auth(error, claimed)) => {
+                let protocol = target.protocol();
+                let fault = match protocol {
+                    Protocol::Json => error.json(),
+                    Protocol::Query(_) => error.query(),
+                };
+                return self.refuse_claimed(received, &ids, protocol, &fault, &claimed, target.name());
+            }
+            Err(authenticate::Refused::Internal(internal)) => {
+                let cause = internal.chain();
+                tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
+                let fault = internal_fault(target.protocol(), internal).to_wire();
+                return self.render(target.protocol(), &ids, &fault);
+            }
+        };
+        let cx = Context {
+            shared: &self.shared,
+            caller: &caller.caller,
+            region: caller.region,
+            now: self.shared.clock.now(),
+            peer: received.peer,
+            user_agent: received.header("user-agent").unwrap_or_default(),
+            referer: received.header("referer").unwrap_or_default(),
+            host: received.header("host").unwrap_or_default(),
+            request_id: ids.request,
+            event_id: ids.event,
+        };
+        match target {
+            Target::Kms { name } => self.serve_kms(&cx, name, body).await,
+            Target::Iam { params, name } => match find(iam::OPERATIONS, &name) {
+                Some(row) => (row.serve)(&cx, &params).await,
+                None => self.refuse(received, &ids, dispatch::unknown_action(&name, iam::NAMESPACE)),
+            },
+            Target::Sts { params, name } => match find(sts::OPERATIONS, &name) {
+                Some(row) => (row.serve)(&cx, &params).await,
+                None => self.refuse(received, &ids, dispatch::unknown_action(&name, sts::NAMESPACE)),
+            },
+        }
+    }
+
+    /// The answer to a body longer than any request's.
+    pub fn body_too_large(&self, received: &Received<'_>) -> Answer {
+        let fault = keyward_wire::fault::Fault::new("RequestEntityTooLargeException", 413);
+        self.refuse_claimed(received, &Ids::new(), protocol_of(received), &fault, "", "")
+    }
+
+    /// The answer to a body that did not come in time.
+    pub fn body_too_slow(&self, received: &Received<'_>) -> Answer {
+        let fault = keyward_wire::fault::Fault::new("RequestTimeoutException", 408)
+            .with_message("The body of the request did not arrive in time.");
+        self.refuse_claimed(received, &Ids::new(), protocol_of(received), &fault, "", "")
+    }
+
+    /// The answer to a body that ended early.
+    pub fn body_broken(&self, received: &Received<'_>) -> Answer {
+        let fault = keyward_wire::fault::Fault::new("SerializationException", 400);
+        self.refuse_claimed(received, &Ids::new(), protocol_of(received), &fault, "", "")
+    }
+
+    /// Why requests cannot succeed for now; nothing if they can.
+    pub fn not_ready(&self) -> Vec<String> {
+        self.shared.not_ready()
+    }
+
+    async fn serve_kms(&self, cx: &Context<'_>, name: &str, body: &[u8]) -> Answer {
+        let object = json::Object::parse(body, &json::Limits::KMS);
+        match (find(kms::OPERATIONS, name), object) {
+            (Some(row), Ok(object)) => (row.serve)(cx, &object).await,
+            (Some(row), Err(error)) => {
+                let fault = error.fault();
+                let code = if fault.status == 413 {
+                    "RequestEntityTooLargeException"
+                } else {
+                    "SerializationException"
+                };
+                let message = fault.message.map(std::borrow::Cow::into_owned);
+                let fault = Fault::new(code, message).status(fault.status);
+                unsupported::record(cx, row.name, fault).await
+            }
+            (None, _) => match kms::UNSUPPORTED.iter().find(|known| **known == name) {
+                Some(known) => unsupported::record(cx, known, unsupported::fault(known)).await,
+                None => {
+                    let fault = Fault::new("UnknownOperationException", None);
+                    unsupported::record(cx, "UnknownOperation", fault).await
+                }
+            },
+        }
+    }
+
+    fn refuse(&self, received: &Received<'_>, ids: &Ids, refused: dispatch::Refused) -> Answer {
+        self.refuse_claimed(received, ids, refused.protocol, &refused.fault, "", "")
+    }
+
+    fn refuse_claimed(
+        &self,
+        received: &Received<'_>,
+        ids: &Ids,
+        protocol: Protocol,
+        fault: &keyward_wire::fault::Fault,
+        claimed: &str,
+        operation: &str,
+    ) -> Answer {
+        self.shared.metrics.unauthenticated(&fault.code);
+        self.shared.refusals.sample(&Refusal {
+            at: self.shared.clock.now(),
+            source_ip: received.peer.source_ip,
+            code: &fault.code,
+            access_key_id: Some(claimed).filter(|claimed| !claimed.is_empty()),
+            operation: Some(operation).filter(|operation| !operation.is_empty()),
+        });
+        self.render(protocol, ids, fault)
+    }
+
+    fn render(&self, protocol: Protocol, ids: &Ids, fault: &keyward_wire::fault::Fault) -> Answer {
+        let request_id = ids.request.to_string();
+        match protocol {
+            Protocol::Json => {
+                Answer::new(fault.status, kms::Kms::CONTENT_TYPE, request_id, fault.json())
+            }
+            Protocol::Query(namespace) => {
+                let body = fault.xml(namespace, &request_id);
+                Answer::new(fault.status, iam::Iam::CONTENT_TYPE, request_id, body)
+            }
+        }
+    }
+}
+
+/// The ids of one request.
+struct Ids {
+    request: Uuid,
+    event: Uuid,
+}
+
+impl Ids {
+    fn new() -> Self {
+        let bytes: [u8; 32] = random::array();
+        let (first, second) = bytes.split_at(16);
+        let uuid = |half: &[u8]| {
+            let half: [u8; 16] = half.try_into().unwrap_or_default();
+            uuid::Builder::from_random_bytes(half).into_uuid()
+        };
+        Self { request: uuid(first), event: uuid(second) }
+    }
+}
+
+fn find<A: crate::operation::Api>(table: &'static [Row<A>], name: &str) -> Option<&'static Row<A>> {
+    let index = table.binary_search_by(|row| row.name.cmp(name)).ok()?;
+    table.get(index)
+}
+
+fn protocol_of(received: &Received<'_>) -> Protocol {
+    if received.header("x-amz-target").is_some() {
+        Protocol::Json
+    } else {
+        Protocol::Query(sts::NAMESPACE)
+    }
+}
+
+fn internal_fault(protocol: Protocol, internal: Internal) -> Fault {
+    match protocol {
+        Protocol::Json => Fault::internal("KMSInternalException", internal),
+        Protocol::Query(_) => Fault::internal("ServiceFailure", internal),
+    }
+}
+
+/// Keeps the limits of the Query protocol at hand for the dispatcher.
+const QUERY_LIMITS: query::Limits = query::Limits::AWS;
+
+/// The refusal of a caller that a store cannot vouch for.
+fn unknown_access_key() -> AuthError {
+    AuthError::UnknownAccessKey
+}

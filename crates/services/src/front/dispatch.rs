@@ -1,0 +1,125 @@
+//! Which service and operation a request is for: by `X-Amz-Target` or by a Query body's
+//! `Version` and `Action`. The credential scope is held against it later.
+
+use std::borrow::Cow;
+
+use keyward_wire::{fault::Fault, query::Params};
+
+use crate::{front::{QUERY_LIMITS, Received}, iam, sts};
+
+/// The prefix of KMS's targets.
+const TARGET_PREFIX: &str = "TrentService.";
+
+/// How an answer must be rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// AWS JSON 1.1.
+    Json,
+    /// Query, in this XML namespace.
+    Query(&'static str),
+}
+
+/// What a request is for.
+#[derive(Debug)]
+pub enum Target<'a> {
+    /// KMS.
+    Kms {
+        /// The operation asked for; it may be none.
+        name: &'a str,
+    },
+    /// IAM.
+    Iam {
+        /// The parameters.
+        params: Params<'a>,
+        /// The action asked for.
+        name: String,
+    },
+    /// STS.
+    Sts {
+        /// The parameters.
+        params: Params<'a>,
+        /// The action asked for.
+        name: String,
+    },
+}
+
+impl Target<'_> {
+    /// How its answer is rendered.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::Kms { .. } => Protocol::Json,
+            Self::Iam { .. } => Protocol::Query(iam::NAMESPACE),
+            Self::Sts { .. } => Protocol::Query(sts::NAMESPACE),
+        }
+    }
+
+    /// The service that the credential scope must name.
+    pub fn service(&self) -> &'static str {
+        match self {
+            Self::Kms { .. } => "kms",
+            Self::Iam { .. } => "iam",
+            Self::Sts { .. } => "sts",
+        }
+    }
+
+    /// The operation's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Kms { name } => name,
+            Self::Iam { name, .. } | Self::Sts { name, .. } => name,
+        }
+    }
+}
+
+/// A request that is for nothing.
+#[derive(Debug)]
+pub struct Refused {
+    /// How to say so.
+    pub protocol: Protocol,
+    /// What to say.
+    pub fault: Fault,
+}
+
+/// Finds what a request is for.
+pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>, Refused> {
+    if let Some(target) = received.header("x-amz-target") {
+        if received.method != "POST" {
+            return Err(unknown_target());
+        }
+        let name = target.strip_prefix(TARGET_PREFIX).ok_or_else(unknown_target)?;
+        return Ok(Target::Kms { name });
+    }
+    let text = match received.method {
+        "POST" => body,
+        "GET" => received.query.as_bytes(),
+        _ => return Err(unknown_target()),
+    };
+    let query = Protocol::Query(sts::NAMESPACE);
+    if text.is_empty() {
+        let fault = Fault::new("MissingAction", 400).with_message(
+            "No operation is named: KMS requests have an X-Amz-Target header, IAM and STS requests an Action parameter.",
+        );
+        return Err(Refused { protocol: query, fault });
+    }
+    let params = Params::parse(text, &QUERY_LIMITS)
+        .map_err(|error| Refused { protocol: query, fault: error.fault() })?;
+    let name = params.action().unwrap_or_default().to_owned();
+    match params.get("Version") {
+        Some(iam::VERSION) => Ok(Target::Iam { params, name }),
+        Some(sts::VERSION) => Ok(Target::Sts { params, name }),
+        Some(_) | None => Err(unknown_action(&name, sts::NAMESPACE)),
+    }
+}
+
+/// The refusal of an action that neither API has, or that this version does not serve.
+pub fn unknown_action(name: &str, namespace: &'static str) -> Refused {
+    let shown: String = name.chars().take(128).collect();
+    let message: Cow<'static, str> =
+        format!("Could not find operation {shown} for the version given.").into();
+    let fault = Fault::new("InvalidAction", 400).with_message(message);
+    Refused { protocol: Protocol::Query(namespace), fault }
+}
+
+fn unknown_target() -> Refused {
+    Refused { protocol: Protocol::Json, fault: Fault::new("UnknownOperationException", 400) }
+}

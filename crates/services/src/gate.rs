@@ -1,0 +1,285 @@
+//! The gate: where an operation asks for permits, and the only place that asks the authority.
+
+pub mod attributes;
+pub mod supply;
+
+use std::cell::RefCell;
+
+use keyward_policy::{
+    decision::{Denial, Evidence, PolicyName, Reason, StatementRef},
+    evaluate::evaluate,
+    permit::{Authority, Permit},
+    policy::Policy,
+    request::{Question, Resource},
+};
+use keyward_store::sealed::Generation;
+use keyward_types::{account::AccountId, action::Action};
+use keyward_wire::json::Writer;
+
+use crate::{
+    context::Context,
+    fault::Fault,
+    gate::{
+        attributes::{RequestAttributes, ResourceAttributes},
+        supply::{Supply, Supplied},
+    },
+    kms::resolved::ResolvedKey,
+};
+
+/// The policies denied the request.
+#[derive(Debug)]
+pub struct Denied {
+    message: String,
+}
+
+impl Denied {
+    /// The fault, under the service's own code and status. The audit trail always says
+    /// `AccessDenied`.
+    pub fn into_fault(self, code: &'static str, status: u16) -> Fault {
+        Fault::new(code, Some(self.message)).status(status).audited_as("AccessDenied")
+    }
+
+    /// AWS's sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// One decision of a request, for its audit event.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The action with its prefix.
+    pub action: &'static str,
+    /// The resource's ARN, or `*`.
+    pub resource: Box<str>,
+    /// The account that owns the resource.
+    pub resource_account: AccountId,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The condition values that the operation supplied.
+    pub supplied: Supplied,
+    /// The generation of the record that the resource's own policy stands in.
+    pub policy_generation: Option<Generation>,
+}
+
+/// What came of a decision.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Allowed.
+    Allowed(By),
+    /// Denied.
+    Denied {
+        /// By a statement that denies; otherwise for want of one that allows.
+        explicit: bool,
+        /// In our words; the caller may have been told less.
+        reason: String,
+        /// The statement that denied.
+        by: Option<By>,
+    },
+}
+
+/// What decided.
+#[derive(Debug)]
+pub enum By {
+    /// The root user of the account, where no resource policy is in play.
+    RootUser,
+    /// A grant.
+    Grant(String),
+    /// A statement.
+    Statement(StatementRef),
+}
+
+impl By {
+    fn of(evidence: &Evidence) -> Self {
+        match evidence {
+            Evidence::Statement(statement) => Self::Statement(statement.clone()),
+            Evidence::Grant(id) => Self::Grant(id.as_str().to_owned()),
+            Evidence::RootUser => Self::RootUser,
+        }
+    }
+
+    /// Writes it into an audit event.
+    pub fn describe(&self, by: &mut Writer<'_>) {
+        match self {
+            Self::RootUser => by.string("rootUser", "no policy is needed"),
+            Self::Grant(id) => by.string("grant", id),
+            Self::Statement(statement) => {
+                by.string("layer", statement.layer.as_str());
+                match &statement.policy {
+                    Some(PolicyName::Arn(name) | PolicyName::Inline(name)) => {
+                        by.string("policy", name.as_str());
+                    }
+                    None => {}
+                }
+                by.integer("statement", i64::try_from(statement.index).unwrap_or(i64::MAX));
+                if let Some(sid) = &statement.sid {
+                    by.string("sid", sid.as_str());
+                }
+            }
+        }
+    }
+}
+
+/// Where an operation asks; it exists only while `authorize` runs.
+#[derive(Debug)]
+pub struct Gate<'a> {
+    authority: &'a Authority,
+    cx: &'a Context<'a>,
+    evaluations: RefCell<Vec<Evaluation>>,
+}
+
+impl<'a> Gate<'a> {
+    /// Only the pipeline has an authority to make a gate with.
+    pub(crate) fn new(authority: &'a Authority, cx: &'a Context<'a>) -> Self {
+        Self { authority, cx, evaluations: RefCell::default() }
+    }
+
+    /// Every decision that was made, in order.
+    pub(crate) fn into_evaluations(self) -> Vec<Evaluation> {
+        self.evaluations.into_inner()
+    }
+
+    /// A permit on a KMS key.
+    ///
+    /// # Errors
+    /// When the policies deny; a key of another account that is absent denies the same way.
+    pub fn key<A: Action>(
+        &self,
+        key: &ResolvedKey,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let mut resource = match key.found_unit() {
+            Some(unit) => Resource::key(key.arn(), unit.policy()),
+            None => {
+                let arn = key.arn();
+                Resource::absent_key(arn.as_str(), arn.partition(), arn.account())
+            }
+        };
+        if key.is_found_in_ciphertext() {
+            resource = resource.found_in_ciphertext();
+        }
+        self.ask(resource, ResourceAttributes::Key(key), supply)
+    }
+
+    /// A permit on an alias; identity policies decide alone.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn alias<A: Action>(&self, arn: &str) -> Result<Permit<A>, Denied> {
+        let caller = self.cx.caller.principal();
+        let resource = Resource::identity_only(arn, caller.partition(), caller.account());
+        self.ask(resource, ResourceAttributes::None, |_| ())
+    }
+
+    /// A permit for what is done in the caller's account and Region at large (`*`).
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn account<A: Action>(&self, supply: impl FnOnce(&mut Supply)) -> Result<Permit<A>, Denied> {
+        let caller = self.cx.caller.principal();
+        let (partition, account) = (caller.partition(), caller.account());
+        let arn = format!("arn:{partition}:{}:{}:{account}:*", A::SERVICE, self.cx.region);
+        self.ask(Resource::account_wide(&arn, partition, account), ResourceAttributes::None, supply)
+    }
+
+    /// A permit on a resource of IAM; identity policies decide alone.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn iam<A: Action>(
+        &self,
+        arn: &str,
+        tags: &[keyward_types::tag::Tag],
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let caller = self.cx.caller.principal();
+        let resource = Resource::identity_only(arn, caller.partition(), caller.account());
+        self.ask(resource, ResourceAttributes::Tagged(tags), supply)
+    }
+
+    /// What the policies would say if the key had another policy: the lockout check. It proves
+    /// nothing and is not recorded as a decision.
+    pub fn would_allow<A: Action>(
+        &self,
+        key: &ResolvedKey,
+        policy: &Policy,
+        supply: impl FnOnce(&mut Supply),
+    ) -> bool {
+        let mut supplied = Supply::default();
+        supply(&mut supplied);
+        let supplied = supplied.into_supplied();
+        let resource = Resource::key(key.arn(), policy);
+        let attributes =
+            RequestAttributes::new(self.cx, ResourceAttributes::Key(key), &resource, &supplied);
+        let identity = self.cx.caller.identity_policies();
+        evaluate(&Question {
+            caller: self.cx.caller.principal(),
+            action: A::NAME,
+            resource,
+            context: &attributes,
+            policies: self.cx.caller.policies(&identity),
+        })
+        .is_allow()
+    }
+
+    fn ask<A: Action>(
+        &self,
+        resource: Resource<'_>,
+        about: ResourceAttributes<'_>,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let mut supplied = Supply::default();
+        supply(&mut supplied);
+        let supplied = supplied.into_supplied();
+        let caller = self.cx.caller;
+        let identity = caller.identity_policies();
+        let attributes = RequestAttributes::new(self.cx, about, &resource, &supplied);
+        let question = Question {
+            caller: caller.principal(),
+            action: A::NAME,
+            resource,
+            context: &attributes,
+            policies: caller.policies(&identity),
+        };
+        let answer = self.authority.permit::<A>(&question);
+        let outcome = match &answer {
+            Ok(permit) => Outcome::Allowed(By::of(permit.evidence())),
+            Err(denied) => outcome_of(&denied.denial),
+        };
+        self.evaluations.borrow_mut().push(Evaluation {
+            action: A::NAME,
+            resource: resource.arn().into(),
+            resource_account: resource.account(),
+            outcome,
+            supplied,
+            policy_generation: about.policy_generation(),
+        });
+        answer.map_err(|denied| Denied { message: denied.message() })
+    }
+}
+
+fn outcome_of(denial: &Denial) -> Outcome {
+    match &denial.reason {
+        Reason::Explicit(statement) => Outcome::Denied {
+            explicit: true,
+            reason: format!("a statement of the {} denies", statement.layer.as_str()),
+            by: Some(By::Statement(statement.clone())),
+        },
+        Reason::Missing(layer) => Outcome::Denied {
+            explicit: false,
+            reason: format!("no {} allows", layer.as_str()),
+            by: None,
+        },
+        Reason::OwnAccountOnly => Outcome::Denied {
+            explicit: false,
+            reason: "the action does not reach other accounts".to_owned(),
+            by: None,
+        },
+        Reason::OverBudget => Outcome::Denied {
+            explicit: false,
+            reason: "evaluating the policies exceeds the limit of work".to_owned(),
+            by: None,
+        },
+    }
+}
+

@@ -1,0 +1,186 @@
+//! Where the values of condition keys come from: the caller, the connection, the clock, the
+//! resource, and what the operation supplied. Asked only for keys that a statement names.
+
+use std::borrow::Cow;
+
+use keyward_policy::request::{Attributes, Resource, Values, is_key};
+use keyward_store::sealed::Generation;
+use keyward_types::{account::AccountId, principal::PrincipalKind, tag::Tag};
+
+use crate::{
+    context::Context,
+    gate::supply::{ConditionKey, Supplied, SuppliedValue},
+    kms::resolved::ResolvedKey,
+};
+
+/// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.
+const MOST_ALIASES: usize = 50;
+
+/// What the resource itself says.
+#[derive(Clone, Copy, Debug)]
+pub enum ResourceAttributes<'a> {
+    /// Nothing.
+    None,
+    /// A KMS key: the keys of AWS's group for key resources.
+    Key(&'a ResolvedKey),
+    /// Something with tags.
+    Tagged(&'a [Tag]),
+}
+
+impl ResourceAttributes<'_> {
+    /// The generation of the record that the resource's own policy stands in.
+    pub fn policy_generation(&self) -> Option<Generation> {
+        match self {
+            Self::Key(key) => key.found_unit().map(|unit| unit.generation()),
+            Self::None | Self::Tagged(_) => None,
+        }
+    }
+
+    fn tags(&self) -> &[Tag] {
+        match self {
+            Self::None => &[],
+            Self::Key(key) => {
+                key.found_unit().map(|unit| unit.record().tags.as_slice()).unwrap_or_default()
+            }
+            Self::Tagged(tags) => tags,
+        }
+    }
+}
+
+/// The condition values of one question.
+#[derive(Debug)]
+pub struct RequestAttributes<'a> {
+    cx: &'a Context<'a>,
+    about: ResourceAttributes<'a>,
+    account: AccountId,
+    supplied: &'a Supplied,
+}
+
+impl<'a> RequestAttributes<'a> {
+    /// The values for a question about `resource`.
+    pub fn new(
+        cx: &'a Context<'a>,
+        about: ResourceAttributes<'a>,
+        resource: &Resource<'_>,
+        supplied: &'a Supplied,
+    ) -> Self {
+        Self { cx, about, account: resource.account(), supplied }
+    }
+
+    fn caller_values(&self, key: &str) -> Option<Values<'_>> {
+        let caller = self.cx.caller;
+        let principal = caller.principal();
+        let values = match key {
+            "aws:principalarn" if principal.principal_arn().is_empty() => Values::Absent,
+            "aws:principalarn" => Values::one(principal.principal_arn()),
+            "aws:principalaccount" => Values::one(principal.account().to_string()),
+            "aws:principaltype" => Values::one(match principal.kind() {
+                PrincipalKind::Root => "Account",
+                PrincipalKind::User { .. } => "User",
+                PrincipalKind::RoleSession { .. } => "AssumedRole",
+                PrincipalKind::FederatedUser { .. } => "FederatedUser",
+                PrincipalKind::Service { .. } => "Service",
+            }),
+            "aws:userid" => Values::one(caller.user_id()),
+            "aws:username" => match principal.kind() {
+                PrincipalKind::User { name, .. } => Values::one(name.as_str()),
+                PrincipalKind::Root
+                | PrincipalKind::RoleSession { .. }
+                | PrincipalKind::FederatedUser { .. }
+                | PrincipalKind::Service { .. } => Values::Absent,
+            },
+            "aws:principalisawsservice" => {
+                let service = matches!(principal.kind(), PrincipalKind::Service { .. });
+                Values::one(if service { "true" } else { "false" })
+            }
+            _ => tagged(caller.tags(), key.strip_prefix("aws:principaltag/")?),
+        };
+        Some(values)
+    }
+
+    fn request_values(&self, key: &str) -> Option<Values<'_>> {
+        let cx = self.cx;
+        let values = match key {
+            "aws:currenttime" => Values::one(cx.now.iso8601()),
+            "aws:epochtime" => Values::one(cx.now.seconds().to_string()),
+            "aws:requestedregion" => Values::one(cx.region.as_str()),
+            "aws:securetransport" => {
+                Values::one(if cx.peer.tls.is_some() { "true" } else { "false" })
+            }
+            "aws:sourceip" => Values::one(cx.peer.source_ip.to_string()),
+            "aws:useragent" if !cx.user_agent.is_empty() => Values::one(cx.user_agent),
+            "aws:referer" if !cx.referer.is_empty() => Values::one(cx.referer),
+            "aws:viaawsservice" => Values::one("false"),
+            "aws:resourceaccount" => Values::one(self.account.to_string()),
+            "aws:tagkeys" if !self.supplied.request_tags.is_empty() => {
+                Values::many(self.supplied.request_tags.iter().map(|tag| tag.key.as_str()))
+            }
+            "kms:encryptioncontextkeys" => {
+                let names = self.supplied.context.pairs().iter().map(|(name, _)| name.as_str());
+                Values::many(names)
+            }
+            _ => {
+                if let Some(name) = key.strip_prefix("aws:requesttag/") {
+                    return Some(tagged(&self.supplied.request_tags, name));
+                }
+                let name = key.strip_prefix("kms:encryptioncontext:")?;
+                let pairs = self.supplied.context.pairs().iter();
+                let found = pairs.filter(|(pair, _)| is_key(pair, name));
+                Values::found(found.map(|(_, value)| value.as_str()))
+            }
+        };
+        Some(values)
+    }
+
+    fn resource_values(&self, key: &str) -> Option<Values<'_>> {
+        if let Some(name) = key.strip_prefix("aws:resourcetag/") {
+            return Some(tagged(self.about.tags(), name));
+        }
+        let ResourceAttributes::Key(resolved) = self.about else { return None };
+        match key {
+            "kms:requestalias" => {
+                return Some(resolved.alias().map_or(Values::Absent, |a| Values::one(a.as_str())));
+            }
+            "kms:calleraccount" => {
+                return Some(Values::one(self.cx.caller.principal().account().to_string()));
+            }
+            _ => {}
+        }
+        let record = resolved.found_unit()?.record();
+        Some(match key {
+            "kms:keyspec" | "kms:customermasterkeyspec" => Values::one(record.spec.as_str()),
+            "kms:keyusage" | "kms:customermasterkeyusage" => Values::one(record.usage.as_str()),
+            "kms:keyorigin" => Values::one(record.origin.as_str()),
+            "kms:multiregion" => {
+                Values::one(if record.id.is_multi_region() { "true" } else { "false" })
+            }
+            "kms:resourcealiases" if record.aliases.len() <= MOST_ALIASES => {
+                Values::many(record.aliases.iter().map(|alias| alias.as_str()))
+            }
+            _ => return None,
+        })
+    }
+
+    fn supplied_values(&self, key: &str) -> Option<Values<'_>> {
+        let found = self.supplied.values.iter().find(|(ConditionKey(name), _)| is_key(name, key));
+        found.map(|(_, value)| match value {
+            SuppliedValue::One(text) => Values::One(Cow::Borrowed(text)),
+            SuppliedValue::Word(word) => Values::One(Cow::Borrowed(word)),
+            SuppliedValue::Many(list) => Values::many(list.iter().map(String::as_str)),
+        })
+    }
+}
+
+impl Attributes for RequestAttributes<'_> {
+    fn values(&self, key: &str) -> Values<'_> {
+        self.supplied_values(key)
+            .or_else(|| self.caller_values(key))
+            .or_else(|| self.request_values(key))
+            .or_else(|| self.resource_values(key))
+            .unwrap_or(Values::Absent)
+    }
+}
+
+fn tagged<'t>(tags: &'t [Tag], name: &str) -> Values<'t> {
+    Values::found(tags.iter().filter(|tag| is_key(&tag.key, name)).map(|tag| tag.value.as_str()))
+}

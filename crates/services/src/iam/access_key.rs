@@ -1,0 +1,284 @@
+//! Access keys of users and of the root user.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html>
+
+use std::sync::Arc;
+
+use keyward_crypto::random;
+use keyward_policy::permit::Permit;
+use keyward_store::{batch::Precondition, sealed::SealedBatch, store::Revision};
+use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    directory::{
+        paths, purpose,
+        records::{
+            self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, UserRecord, V1,
+        },
+        units::UserUnit,
+    },
+    gate::{Denied, Gate},
+    iam::{Iam, fault::IamFault, names},
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// The most access keys of a user.
+const MAX_ACCESS_KEYS: usize = 2;
+
+/// Whose keys an operation is about.
+#[derive(Debug)]
+pub enum Owner {
+    /// A user.
+    User(Arc<UserUnit>),
+    /// The root user, who asks for itself.
+    Root {
+        /// The account's record.
+        record: AccountRecord,
+        /// When it was last written.
+        revision: Revision,
+    },
+}
+
+impl Owner {
+    async fn resolve(name: Option<&str>, cx: &Context<'_>) -> Result<Self, IamFault> {
+        if let Some(name) = name {
+            return Ok(Self::User(names::user(cx, name).await?));
+        }
+        if let Some(user) = cx.caller.user() {
+            let found = cx.directory().user(cx.partition(), cx.account(), &user.record().id).await?;
+            let found = found.ok_or_else(|| names::no_such_user(&user.record().name))?;
+            return Ok(Self::User(found));
+        }
+        let found = cx.directory().account(cx.partition(), cx.account()).await?;
+        let (record, read) = found.ok_or_else(|| names::no_such_user("root"))?;
+        Ok(Self::Root { record, revision: read.revision })
+    }
+
+    fn permit<A: keyward_types::action::Action>(
+        &self,
+        gate: &Gate<'_>,
+    ) -> Result<Permit<A>, Denied> {
+        match self {
+            Self::User(user) => gate.iam(user.principal().arn(), &user.record().tags, |_| ()),
+            Self::Root { record, .. } => {
+                let arn = format!("arn:{}:iam::{}:root", record.partition, record.account);
+                gate.iam(&arn, &[], |_| ())
+            }
+        }
+    }
+
+    fn keys(&self) -> &[AccessKeyId] {
+        match self {
+            Self::User(user) => &user.record().access_keys,
+            Self::Root { record, .. } => &record.root_access_keys,
+        }
+    }
+
+    /// Writes the owner's record with other keys.
+    fn put_keys(
+        &self,
+        cx: &Context<'_>,
+        batch: &mut SealedBatch,
+        keys: Vec<AccessKeyId>,
+    ) -> Result<(), IamFault> {
+        match self {
+            Self::User(user) => {
+                let record = UserRecord { access_keys: keys, ..user.record().clone() };
+                let path = paths::user(cx.partition(), cx.account(), &record.id)?;
+                let bytes = records::encode(&record)?;
+                batch.put(path, purpose::USER, &bytes, Precondition::At(user.revision()))?;
+            }
+            Self::Root { record, revision } => {
+                let record = AccountRecord { root_access_keys: keys, ..record.clone() };
+                let path = paths::account(cx.partition(), cx.account())?;
+                let bytes = records::encode(&record)?;
+                batch.put(path, purpose::ACCOUNT, &bytes, Precondition::At(*revision))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn user_name(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => Some(&user.record().name),
+            Self::Root { .. } => None,
+        }
+    }
+}
+
+/// `CreateAccessKey`
+#[derive(Debug)]
+pub struct CreateAccessKey {
+    user: Option<String>,
+}
+
+/// The output of CreateAccessKey, the only one that ever holds the secret.
+#[derive(Debug)]
+pub struct AccessKeyCreated {
+    user: Option<String>,
+    id: AccessKeyId,
+    secret: SecretText,
+    created: Timestamp,
+}
+
+impl Operation for CreateAccessKey {
+    const NAME: &'static str = "CreateAccessKey";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = AccessKeyCreated;
+    type Fault = IamFault;
+    type Resolved = Owner;
+    type Permits = Permit<action::CreateAccessKey>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let user = names::optional_name(&mut m, "UserName", 128);
+        m.finish()?;
+        Ok(Self { user })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+        Owner::resolve(self.user.as_deref(), cx).await
+    }
+
+    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        owner.permit(gate)
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        owner: &Owner,
+        cx: &Context<'_>,
+    ) -> Result<Done<AccessKeyCreated>, IamFault> {
+        if owner.keys().len() >= MAX_ACCESS_KEYS {
+            let message = format!("Cannot exceed quota for AccessKeysPerUser: {MAX_ACCESS_KEYS}");
+            return Err(IamFault::LimitExceeded { message });
+        }
+        let record = AccessKeyRecord {
+            version: V1,
+            id: AccessKeyId::long_term(cx.account(), random::array()),
+            account: cx.account(),
+            partition: cx.partition(),
+            owner: match owner {
+                Owner::User(user) => AccessKeyOwner::User(user.record().id.clone()),
+                Owner::Root { .. } => AccessKeyOwner::Root,
+            },
+            active: true,
+            created: cx.now,
+            secret: new_secret(),
+        };
+        let mut batch = cx.batch();
+        let keys = owner.keys().iter().chain([&record.id]).cloned().collect();
+        owner.put_keys(cx, &mut batch, keys)?;
+        let bytes = keyward_crypto::secret::SecretBytes::from_vec(records::encode(&record)?);
+        let path = paths::access_key(&record.id)?;
+        batch.put(path, purpose::CREDENTIAL, bytes.expose(), Precondition::Absent)?;
+        let output = AccessKeyCreated {
+            user: owner.user_name().map(str::to_owned),
+            id: record.id.clone(),
+            secret: record.secret,
+            created: record.created,
+        };
+        Ok(Done::changed(output, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        if let Some(user) = &self.user {
+            parameters.string("userName", user);
+        }
+    }
+}
+
+impl Output<Iam> for AccessKeyCreated {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("AccessKey", |key| {
+            if let Some(user) = &self.user {
+                key.text("UserName", user);
+            }
+            key.text("AccessKeyId", self.id.as_str());
+            key.text("Status", "Active");
+            key.text("SecretAccessKey", self.secret.expose());
+            key.timestamp("CreateDate", self.created);
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        elements.object("accessKey", |key| {
+            key.string("accessKeyId", self.id.as_str());
+            key.string("status", "Active");
+            if let Some(user) = &self.user {
+                key.string("userName", user);
+            }
+            key.string("createDate", &self.created.iso8601());
+        });
+    }
+}
+
+/// `DeleteAccessKey`
+#[derive(Debug)]
+pub struct DeleteAccessKey {
+    user: Option<String>,
+    id: String,
+}
+
+impl Operation for DeleteAccessKey {
+    const NAME: &'static str = "DeleteAccessKey";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Owner;
+    type Permits = Permit<action::DeleteAccessKey>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let user = names::optional_name(&mut m, "UserName", 128);
+        // Ids chosen at first start may be shorter than AWS's sixteen characters.
+        let legal = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        let id = m.string("AccessKeyId").length(4, 128).pattern("[\\w]+", legal).required();
+        let id = id.to_owned();
+        m.finish()?;
+        Ok(Self { user, id })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+        Owner::resolve(self.user.as_deref(), cx).await
+    }
+
+    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        owner.permit(gate)
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        owner: &Owner,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let Some(id) = owner.keys().iter().find(|id| id.as_str() == self.id) else {
+            let message = format!("The Access Key with id {} cannot be found.", self.id);
+            return Err(IamFault::NoSuchEntity { message });
+        };
+        let mut batch = cx.batch();
+        batch.delete(paths::access_key(id)?, Precondition::Any)?;
+        let keys = owner.keys().iter().filter(|key| *key != id).cloned().collect();
+        owner.put_keys(cx, &mut batch, keys)?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("accessKeyId", &self.id);
+        if let Some(user) = &self.user {
+            parameters.string("userName", user);
+        }
+    }
+}
+
+/// A new secret: 30 random bytes as 40 characters of the base64 alphabet.
+pub fn new_secret() -> SecretText {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    SecretText::new(STANDARD.encode(random::secret(30).expose()))
+}

@@ -1,0 +1,142 @@
+//! KMS: one file per operation, and the table of them.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html>
+
+pub mod aliases;
+pub mod cancel_key_deletion;
+pub mod condition_keys;
+pub mod create_alias;
+pub mod create_key;
+pub mod decrypt;
+pub mod delete_alias;
+pub mod describe_key;
+pub mod disable_key;
+pub mod disable_key_rotation;
+pub mod enable_key;
+pub mod enable_key_rotation;
+pub mod encrypt;
+pub mod fault;
+pub mod generate_data_key;
+pub mod generate_data_key_without_plaintext;
+pub mod generate_random;
+pub mod get_key_last_usage;
+pub mod get_key_policy;
+pub mod get_key_rotation_status;
+pub mod identifier;
+pub mod last_usage;
+pub mod list_aliases;
+pub mod list_key_policies;
+pub mod list_key_rotations;
+pub mod list_keys;
+pub mod list_resource_tags;
+pub mod lookup;
+pub mod marker;
+pub mod members;
+pub mod metadata;
+pub mod policies;
+pub mod put_key_policy;
+pub mod re_encrypt;
+pub mod recipient;
+pub mod resolved;
+pub mod rotate_key_on_demand;
+pub mod schedule_key_deletion;
+pub mod tag_resource;
+pub mod untag_resource;
+pub mod update_alias;
+pub mod update_key_description;
+
+use keyward_wire::json::{Object, Writer};
+
+use crate::{
+    fault::Fault,
+    operation::{Api, Operation, Output},
+    pipeline::{Row, row},
+};
+
+/// AWS KMS over AWS JSON 1.1.
+#[derive(Clone, Copy, Debug)]
+pub enum Kms {}
+
+impl Api for Kms {
+    type Input<'a> = Object<'a>;
+    type Renderer<'w> = Writer<'w>;
+    const SERVICE: &'static str = "kms";
+    const EVENT_SOURCE: &'static str = "kms.amazonaws.com";
+    const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
+
+    fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {
+        if output.is_empty() {
+            return Vec::new();
+        }
+        // Room for a data key with its blob, so that no copy of it is left behind by growing.
+        Writer::render(1024, |out| output.render(out))
+    }
+
+    fn render_fault(fault: &Fault, _request_id: &str) -> Vec<u8> {
+        fault.to_wire().json()
+    }
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row<Kms>] = &[
+    row::<cancel_key_deletion::CancelKeyDeletion>(),
+    row::<create_alias::CreateAlias>(),
+    row::<create_key::CreateKey>(),
+    row::<decrypt::Decrypt>(),
+    row::<delete_alias::DeleteAlias>(),
+    row::<describe_key::DescribeKey>(),
+    row::<disable_key::DisableKey>(),
+    row::<disable_key_rotation::DisableKeyRotation>(),
+    row::<enable_key::EnableKey>(),
+    row::<enable_key_rotation::EnableKeyRotation>(),
+    row::<encrypt::Encrypt>(),
+    row::<generate_data_key::GenerateDataKey>(),
+    row::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>(),
+    row::<generate_random::GenerateRandom>(),
+    row::<get_key_last_usage::GetKeyLastUsage>(),
+    row::<get_key_policy::GetKeyPolicy>(),
+    row::<get_key_rotation_status::GetKeyRotationStatus>(),
+    row::<list_aliases::ListAliases>(),
+    row::<list_key_policies::ListKeyPolicies>(),
+    row::<list_key_rotations::ListKeyRotations>(),
+    row::<list_keys::ListKeys>(),
+    row::<list_resource_tags::ListResourceTags>(),
+    row::<put_key_policy::PutKeyPolicy>(),
+    row::<re_encrypt::ReEncrypt>(),
+    row::<rotate_key_on_demand::RotateKeyOnDemand>(),
+    row::<schedule_key_deletion::ScheduleKeyDeletion>(),
+    row::<tag_resource::TagResource>(),
+    row::<untag_resource::UntagResource>(),
+    row::<update_alias::UpdateAlias>(),
+    row::<update_key_description::UpdateKeyDescription>(),
+];
+
+/// The operations of the model that this version answers with `UnsupportedOperationException`.
+pub const UNSUPPORTED: &[&str] = &[
+    "ConnectCustomKeyStore",
+    "CreateCustomKeyStore",
+    "CreateGrant",
+    "Decapsulate",
+    "DeleteCustomKeyStore",
+    "DeleteImportedKeyMaterial",
+    "DeriveSharedSecret",
+    "DescribeCustomKeyStores",
+    "DisconnectCustomKeyStore",
+    "Encapsulate",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateMac",
+    "GetParametersForImport",
+    "GetPublicKey",
+    "ImportKeyMaterial",
+    "ListGrants",
+    "ListRetirableGrants",
+    "ReplicateKey",
+    "RetireGrant",
+    "RevokeGrant",
+    "Sign",
+    "UpdateCustomKeyStore",
+    "UpdatePrimaryRegion",
+    "Verify",
+    "VerifyMac",
+];

@@ -1,0 +1,62 @@
+//! What the alias operations share: the alias's record in a batch.
+
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_types::{alias::AliasName, key_id::KeyId, time::Timestamp};
+
+use crate::{
+    context::Context,
+    directory::{
+        paths, purpose,
+        records::{self, AliasRecord, V1},
+        units::AliasUnit,
+    },
+    fault::Internal,
+    kms::{fault::KmsFault, lookup::too_large},
+};
+
+/// The record of an alias made now.
+pub fn new_alias(name: &AliasName, target: &KeyId, now: Timestamp) -> AliasRecord {
+    AliasRecord {
+        version: V1,
+        name: name.clone(),
+        target: target.clone(),
+        created: now,
+        updated: now,
+    }
+}
+
+/// Writes an alias, new or over the one that was read.
+///
+/// # Errors
+/// Never for names that were parsed.
+pub fn put_alias(
+    cx: &Context<'_>,
+    batch: &mut SealedBatch,
+    old: Option<&AliasUnit>,
+    alias: &AliasRecord,
+) -> Result<(), KmsFault> {
+    let internal = |error: &dyn std::fmt::Display| {
+        KmsFault::Internal(Internal::new(error.to_string()))
+    };
+    let hash = cx.directory().alias_hash(&alias.name);
+    let path = paths::alias(cx.region, cx.account(), &hash).map_err(|error| internal(&error))?;
+    let bytes = records::encode(alias).map_err(|error| internal(&error))?;
+    let precondition = old.map_or(Precondition::Absent, |old| Precondition::At(old.revision));
+    batch.put(path, purpose::ALIAS, &bytes, precondition).map_err(too_large)?;
+    Ok(())
+}
+
+/// Deletes the alias that was read.
+///
+/// # Errors
+/// Never for names that were parsed.
+pub fn delete_alias(
+    cx: &Context<'_>,
+    batch: &mut SealedBatch,
+    old: &AliasUnit,
+) -> Result<(), KmsFault> {
+    let hash = cx.directory().alias_hash(&old.record.name);
+    let path = paths::alias(cx.region, cx.account(), &hash)
+        .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
+    batch.delete(path, Precondition::At(old.revision)).map_err(too_large)
+}

@@ -1,0 +1,57 @@
+//! The condition keys of KMS that operations supply, each declared once.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>. Keys that the
+//! key itself, the caller or the connection supplies stand in `gate/attributes.rs`.
+
+use crate::gate::supply::ConditionKey;
+
+/// `BypassPolicyLockoutSafetyCheck` of CreateKey and PutKeyPolicy; absent when not sent.
+pub const BYPASS_LOCKOUT: ConditionKey = ConditionKey("kms:BypassPolicyLockoutSafetyCheck");
+/// The caller's account, where no key supplies it.
+pub const CALLER_ACCOUNT: ConditionKey = ConditionKey("kms:CallerAccount");
+/// The algorithm of an encryption or decryption, also when it was defaulted.
+pub const ENCRYPTION_ALGORITHM: ConditionKey = ConditionKey("kms:EncryptionAlgorithm");
+/// `Origin` of CreateKey.
+pub const KEY_ORIGIN: ConditionKey = ConditionKey("kms:KeyOrigin");
+/// `KeySpec` of CreateKey.
+pub const KEY_SPEC: ConditionKey = ConditionKey("kms:KeySpec");
+/// Its deprecated twin.
+pub const CUSTOMER_MASTER_KEY_SPEC: ConditionKey = ConditionKey("kms:CustomerMasterKeySpec");
+/// `KeyUsage` of CreateKey.
+pub const KEY_USAGE: ConditionKey = ConditionKey("kms:KeyUsage");
+/// Its deprecated twin.
+pub const CUSTOMER_MASTER_KEY_USAGE: ConditionKey = ConditionKey("kms:CustomerMasterKeyUsage");
+/// `MultiRegion` of CreateKey.
+pub const MULTI_REGION: ConditionKey = ConditionKey("kms:MultiRegion");
+/// `PolicyName` of GetKeyPolicy and PutKeyPolicy, `default` when not sent.
+pub const POLICY_NAME: ConditionKey = ConditionKey("kms:PolicyName");
+/// Whether ReEncrypt's two keys are one.
+pub const RE_ENCRYPT_ON_SAME_KEY: ConditionKey = ConditionKey("kms:ReEncryptOnSameKey");
+/// `RotationPeriodInDays` of EnableKeyRotation.
+pub const ROTATION_PERIOD: ConditionKey = ConditionKey("kms:RotationPeriodInDays");
+/// `PendingWindowInDays` of ScheduleKeyDeletion.
+pub const PENDING_WINDOW: ConditionKey =
+    ConditionKey("kms:ScheduleKeyDeletionPendingWindowInDays");
+/// Keys of tags that UntagResource removes.
+pub const TAG_KEYS: ConditionKey = ConditionKey("aws:TagKeys");
+/// Whole days since the key was last used, or made.
+pub const TRAILING_DAYS: ConditionKey = ConditionKey("kms:TrailingDaysWithoutKeyUsage");
+
+/// Every key above, for the tests that hold supply and declaration together.
+pub const ALL: &[ConditionKey] = &[
+    BYPASS_LOCKOUT,
+    CALLER_ACCOUNT,
+    ENCRYPTION_ALGORITHM,
+    KEY_ORIGIN,
+    KEY_SPEC,
+    CUSTOMER_MASTER_KEY_SPEC,
+    KEY_USAGE,
+    CUSTOMER_MASTER_KEY_USAGE,
+    MULTI_REGION,
+    POLICY_NAME,
+    RE_ENCRYPT_ON_SAME_KEY,
+    ROTATION_PERIOD,
+    PENDING_WINDOW,
+    TAG_KEYS,
+    TRAILING_DAYS,
+];

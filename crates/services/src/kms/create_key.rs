@@ -1,0 +1,320 @@
+//! `CreateKey`: a new customer managed key, Enabled at once.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
+//!
+//! This version makes symmetric encryption keys of its own material in one Region; what else AWS
+//! makes is refused by name.
+
+use keyward_keys::{
+    hierarchy::{DomainKey, DomainKeyRecord},
+    record::{KeyRecord, PolicyRecord},
+    ring::NewKey,
+};
+use keyward_policy::permit::Permit;
+use keyward_store::batch::Precondition;
+use keyward_types::{
+    action,
+    key_id::{KeyArn, KeyId},
+    tag::Tag,
+};
+use keyward_wire::json::{Members, Object, Writer};
+use std::sync::Arc;
+
+use crate::{
+    context::Context,
+    counts::Counted,
+    directory::{paths, purpose, records},
+    fault::Internal,
+    gate::{Denied, Gate, supply::Supply},
+    kms::{
+        Kms, condition_keys,
+        fault::KmsFault,
+        lookup::{put_key, too_large},
+        members, metadata,
+        policies::{CheckedPolicy, DEFAULT_POLICY_NAME, default_policy},
+        put_key_policy::LOCKED_OUT,
+        resolved::ResolvedKey,
+    },
+    operation::{Done, Operation, Output},
+};
+
+const KEY_SPECS: &[&str] = &[
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "ECC_NIST_P256",
+    "ECC_NIST_P384",
+    "ECC_NIST_P521",
+    "ECC_SECG_P256K1",
+    "ECC_NIST_EDWARDS25519",
+    "SYMMETRIC_DEFAULT",
+    "HMAC_224",
+    "HMAC_256",
+    "HMAC_384",
+    "HMAC_512",
+    "SM2",
+    "ML_DSA_44",
+    "ML_DSA_65",
+    "ML_DSA_87",
+    "ML_KEM_512",
+    "ML_KEM_768",
+    "ML_KEM_1024",
+];
+const KEY_USAGES: &[&str] = &[
+    "SIGN_VERIFY",
+    "ENCRYPT_DECRYPT",
+    "GENERATE_VERIFY_MAC",
+    "KEY_AGREEMENT",
+    "ENCAPSULATE_DECAPSULATE",
+];
+const ORIGINS: &[&str] = &["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
+const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+
+/// The input.
+#[derive(Debug)]
+pub struct CreateKey {
+    policy: Option<String>,
+    description: String,
+    key_usage: Option<&'static str>,
+    key_spec: &'static str,
+    origin: &'static str,
+    custom_key_store: bool,
+    bypass: Option<bool>,
+    tags: Vec<Tag>,
+    multi_region: bool,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct KeyCreated {
+    record: KeyRecord,
+}
+
+/// What a new key needs: the domain key, and the policy if it may be stored.
+#[derive(Debug)]
+pub struct Prepared {
+    domain: Arc<DomainKey>,
+    new_domain: Option<DomainKeyRecord>,
+    policy: Option<Result<CheckedPolicy, KmsFault>>,
+}
+
+impl CreateKey {
+    fn supply(&self, cx_account: &str, supply: &mut Supply) {
+        supply.text(condition_keys::CALLER_ACCOUNT, cx_account);
+        supply.one(condition_keys::KEY_SPEC, self.key_spec);
+        supply.one(condition_keys::CUSTOMER_MASTER_KEY_SPEC, self.key_spec);
+        let usage = self.key_usage.unwrap_or("ENCRYPT_DECRYPT");
+        supply.one(condition_keys::KEY_USAGE, usage);
+        supply.one(condition_keys::CUSTOMER_MASTER_KEY_USAGE, usage);
+        supply.one(condition_keys::KEY_ORIGIN, self.origin);
+        supply.boolean(condition_keys::MULTI_REGION, self.multi_region);
+        if let Some(bypass) = self.bypass {
+            supply.boolean(condition_keys::BYPASS_LOCKOUT, bypass);
+        }
+        supply.request_tags(&self.tags);
+    }
+
+    /// What AWS makes and this version does not.
+    fn refuse_unsupported(&self) -> Result<(), KmsFault> {
+        let refuse = |what: String| {
+            let message = Some(format!("{what} is not supported by this version of Keyward."));
+            Err(KmsFault::UnsupportedOperation { message })
+        };
+        if self.custom_key_store || matches!(self.origin, "AWS_CLOUDHSM" | "EXTERNAL_KEY_STORE") {
+            return refuse("A custom key store".to_owned());
+        }
+        if self.key_spec != SYMMETRIC {
+            return refuse(format!("KeySpec {}", self.key_spec));
+        }
+        if self.origin != "AWS_KMS" {
+            return refuse(format!("Origin {}", self.origin));
+        }
+        if self.multi_region {
+            return refuse("MultiRegion".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Operation for CreateKey {
+    const NAME: &'static str = "CreateKey";
+    const READ_ONLY: bool = false;
+    type Api = Kms;
+    type Output = KeyCreated;
+    type Fault = KmsFault;
+    type Resolved = Prepared;
+    type Permits = (Permit<action::CreateKey>, Option<Permit<action::TagResource>>, bool);
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let policy = members::policy(&mut m);
+        let description = m.string("Description").length(0, 8192).optional().unwrap_or_default();
+        let description = description.to_owned();
+        let key_usage = m.enumeration("KeyUsage", KEY_USAGES).optional();
+        let old_spec = m.enumeration("CustomerMasterKeySpec", KEY_SPECS).optional();
+        let key_spec = m.enumeration("KeySpec", KEY_SPECS).optional();
+        let origin = m.enumeration("Origin", ORIGINS).optional().unwrap_or("AWS_KMS");
+        let custom_key_store = m.string("CustomKeyStoreId").length(1, 64).optional().is_some();
+        let bypass = m.boolean("BypassPolicyLockoutSafetyCheck").optional();
+        let tags = members::tags(&mut m);
+        let multi_region = m.boolean("MultiRegion").optional().unwrap_or(false);
+        let xks_key = m.string("XksKeyId").length(1, 128).optional().is_some();
+        m.finish()?;
+        if old_spec.is_some() && key_spec.is_some() && old_spec != key_spec {
+            return Err(KmsFault::validation(
+                "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
+            ));
+        }
+        let key_spec = key_spec.or(old_spec).unwrap_or(SYMMETRIC);
+        if key_usage.is_none() && key_spec != SYMMETRIC {
+            return Err(KmsFault::validation(
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+            ));
+        }
+        if key_spec == SYMMETRIC
+            && let Some(usage) = key_usage.filter(|usage| *usage != "ENCRYPT_DECRYPT")
+        {
+            return Err(KmsFault::Validation {
+                message: format!("KeyUsage {usage} is not compatible with KeySpec {key_spec}"),
+            });
+        }
+        Ok(Self {
+            policy,
+            description,
+            key_usage,
+            key_spec,
+            origin,
+            custom_key_store: custom_key_store || xks_key,
+            bypass,
+            tags: tags.checked()?.unwrap_or_default(),
+            multi_region,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KmsFault> {
+        let (region, account) = (cx.region, cx.account());
+        let (domain, new_domain) = match cx.directory().domain_key(region, account).await? {
+            Some(domain) => (domain, None),
+            None => {
+                let record = DomainKeyRecord::generate(cx.directory().root(), region, account)
+                    .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
+                let domain = cx.directory().open_domain_key(&record).await?;
+                (Arc::new(domain), Some(record))
+            }
+        };
+        let policy = match &self.policy {
+            Some(text) => Some(cx.check_policy(text).await),
+            None => None,
+        };
+        Ok(Prepared { domain, new_domain, policy })
+    }
+
+    fn authorize(&self, prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let account = prepared.domain.account();
+        let permit = gate.account(|supply| self.supply(account.as_str(), supply))?;
+        let tagging = if self.tags.is_empty() {
+            None
+        } else {
+            Some(gate.account(|supply| self.supply(account.as_str(), supply))?)
+        };
+        let keeps_control = match &prepared.policy {
+            // The default policy is given to whoever may create a key.
+            None => true,
+            Some(_) if self.bypass == Some(true) => true,
+            Some(Ok(new)) => {
+                // The key is not there yet: any id will do, since the policy decides.
+                let id = KeyId::from_random([0; 16]);
+                let key = KeyArn::new(prepared.domain.region(), account, id);
+                gate.would_allow::<action::PutKeyPolicy>(
+                    &ResolvedKey::absent(key),
+                    &new.policy,
+                    |supply| {
+                        supply.one(condition_keys::POLICY_NAME, DEFAULT_POLICY_NAME);
+                    },
+                )
+            }
+            Some(Err(_)) => false,
+        };
+        Ok((permit, tagging, keeps_control))
+    }
+
+    async fn call(
+        &self,
+        (permit, _, keeps_control): &Self::Permits,
+        prepared: &Prepared,
+        cx: &Context<'_>,
+    ) -> Result<Done<KeyCreated>, KmsFault> {
+        self.refuse_unsupported()?;
+        let counted = Counted::Keys(cx.account(), cx.region);
+        if cx.shared.counts.get(counted).is_some_and(|count| count >= cx.shared.quotas.keys) {
+            let message = format!("Cannot exceed quota of {} KMS keys", cx.shared.quotas.keys);
+            return Err(KmsFault::LimitExceeded { message });
+        }
+        let policy = match (&prepared.policy, &self.policy) {
+            (Some(Ok(_)), _) if !keeps_control => {
+                let message = LOCKED_OUT.to_owned();
+                return Err(KmsFault::MalformedPolicyDocument { message });
+            }
+            (Some(Ok(policy)), _) => policy.record.clone(),
+            (Some(Err(_)), Some(text)) => cx.check_policy(text).await?.record,
+            (Some(Err(_)) | None, _) => PolicyRecord {
+                text: default_policy(cx.partition(), cx.account()),
+                principals: std::collections::BTreeMap::new(),
+            },
+        };
+        let new =
+            NewKey { description: self.description.clone(), policy, tags: self.tags.clone() };
+        let record = cx.ring().create(permit, &prepared.domain, new, cx.now)?;
+        let mut batch = cx.batch();
+        let internal = |error: &dyn std::fmt::Display| {
+            KmsFault::Internal(Internal::new(error.to_string()))
+        };
+        if let Some(domain) = &prepared.new_domain {
+            let path = paths::domain_key(cx.region, cx.account()).map_err(|e| internal(&e))?;
+            let bytes = records::encode(domain).map_err(|e| internal(&e))?;
+            batch
+                .put(path, purpose::DOMAIN_KEY, &bytes, Precondition::Absent)
+                .map_err(too_large)?;
+        }
+        put_key(&mut batch, None, &record)?;
+        cx.shared.counts.made(counted);
+        Ok(Done::changed(KeyCreated { record }, batch))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        if let Some(policy) = &self.policy {
+            parameters.string("policy", policy);
+        }
+        parameters.string("description", &self.description);
+        parameters.string("keyUsage", self.key_usage.unwrap_or("ENCRYPT_DECRYPT"));
+        parameters.string("customerMasterKeySpec", self.key_spec);
+        parameters.string("keySpec", self.key_spec);
+        parameters.string("origin", self.origin);
+        parameters.boolean("multiRegion", self.multi_region);
+        parameters.boolean("bypassPolicyLockoutSafetyCheck", self.bypass.unwrap_or(false));
+        members::describe_tags(parameters, &self.tags);
+    }
+}
+
+impl Output<Kms> for KeyCreated {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.object("KeyMetadata", |out| metadata::describe(&self.record, out));
+    }
+
+    fn response_elements(&self, elements: &mut Writer<'_>) {
+        elements.object("keyMetadata", |metadata| {
+            metadata.string("aWSAccountId", self.record.account.as_str());
+            metadata.string("keyId", self.record.id.as_str());
+            metadata.string("arn", self.record.arn().as_str());
+            metadata.string("creationDate", &self.record.created.iso8601());
+            metadata.boolean("enabled", true);
+            metadata.string("description", &self.record.description);
+            metadata.string("keyUsage", self.record.usage.as_str());
+            metadata.string("keyState", "Enabled");
+            metadata.string("origin", self.record.origin.as_str());
+            metadata.string("keyManager", self.record.manager.as_str());
+            metadata.string("keySpec", self.record.spec.as_str());
+            metadata.boolean("multiRegion", false);
+        });
+    }
+}

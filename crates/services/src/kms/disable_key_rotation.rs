@@ -1,0 +1,60 @@
+//! `DisableKeyRotation`: turns automatic rotation off.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKeyRotation.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::action;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate},
+    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    operation::{Changed, Done, Operation},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct DisableKeyRotation {
+    key_id: String,
+}
+
+impl Operation for DisableKeyRotation {
+    const NAME: &'static str = "DisableKeyRotation";
+    const READ_ONLY: bool = false;
+    type Api = Kms;
+    type Output = Changed;
+    type Fault = KmsFault;
+    type Resolved = ResolvedKey;
+    type Permits = Permit<action::DisableKeyRotation>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::key_id(&mut m, "KeyId");
+        m.finish()?;
+        Ok(Self { key_id })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+        cx.key_to_manage(&self.key_id).await
+    }
+
+    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.key(key, |_| ())
+    }
+
+    async fn call(
+        &self,
+        permit: &Self::Permits,
+        key: &ResolvedKey,
+        cx: &Context<'_>,
+    ) -> Result<Done<Changed>, KmsFault> {
+        let key = key.unit()?;
+        let record = cx.ring().disable_rotation(permit, key.key())?;
+        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("keyId", &self.key_id);
+    }
+}

@@ -1,0 +1,173 @@
+//! `ListAliases`: the aliases of the caller's account and Region, or of one key, page by page.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListAliases.html>
+//!
+//! AWS managed keys come with the services that use them, so no `alias/aws/…` is listed yet.
+
+use keyward_policy::permit::Permit;
+use keyward_store::path::Path;
+use keyward_types::action;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    directory::{
+        ReadError, paths, purpose,
+        records::{self, AliasRecord},
+    },
+    gate::{Denied, Gate},
+    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    operation::{Done, Operation, Output},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct ListAliases {
+    key_id: Option<String>,
+    limit: usize,
+    marker: Option<String>,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct AliasesListed {
+    aliases: Vec<(String, AliasRecord)>,
+    next: Option<String>,
+}
+
+impl Operation for ListAliases {
+    const NAME: &'static str = "ListAliases";
+    const READ_ONLY: bool = true;
+    type Api = Kms;
+    type Output = AliasesListed;
+    type Fault = KmsFault;
+    type Resolved = Option<ResolvedKey>;
+    type Permits = Permit<action::ListAliases>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::optional_key_id(&mut m, "KeyId");
+        let limit = members::limit(&mut m, 50, 100);
+        let marker = members::marker(&mut m);
+        m.finish()?;
+        Ok(Self { key_id, limit, marker })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Option<ResolvedKey>, KmsFault> {
+        match &self.key_id {
+            Some(key_id) => Ok(Some(cx.key_to_manage(key_id).await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn authorize(
+        &self,
+        _key: &Option<ResolvedKey>,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        key: &Option<ResolvedKey>,
+        cx: &Context<'_>,
+    ) -> Result<Done<AliasesListed>, KmsFault> {
+        let filter = key.as_ref().map(|key| key.arn().as_str()).unwrap_or_default();
+        let after = match &self.marker {
+            Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
+            None => None,
+        };
+        let mut aliases = match key {
+            Some(key) => self.of_key(key, after.as_deref(), cx).await?,
+            None => self.of_account(after.as_deref(), cx).await?,
+        };
+        let more = aliases.len() > self.limit;
+        aliases.truncate(self.limit);
+        let next = match aliases.last().filter(|_| more) {
+            Some((position, _)) => Some(cx.seal_marker(Self::NAME, filter, position)?),
+            None => None,
+        };
+        let aliases =
+            aliases.into_iter().map(|(_, a)| (a.name.arn(cx.region, cx.account()), a)).collect();
+        Ok(Done::unchanged(AliasesListed { aliases, next }))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        if let Some(key_id) = &self.key_id {
+            parameters.string("keyId", key_id);
+        }
+        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
+    }
+}
+
+impl ListAliases {
+    /// A key's aliases by name, one more than asked for, each with its position.
+    async fn of_key(
+        &self,
+        key: &ResolvedKey,
+        after: Option<&str>,
+        cx: &Context<'_>,
+    ) -> Result<Vec<(String, AliasRecord)>, KmsFault> {
+        // Aliases of another account's key are not this account's to list.
+        let Some(unit) = key.found_unit().filter(|key| key.arn().account() == cx.account()) else {
+            return Err(KmsFault::KeyNotFound { key: key.arn().to_string() });
+        };
+        let mut names = unit.record().aliases.clone();
+        names.sort();
+        let mut aliases = Vec::new();
+        for name in names.iter().filter(|name| after.is_none_or(|after| name.as_str() > after)) {
+            if aliases.len() > self.limit {
+                break;
+            }
+            if let Some(alias) = cx.directory().alias(cx.region, cx.account(), name).await? {
+                aliases.push((name.to_string(), alias.record.clone()));
+            }
+        }
+        Ok(aliases)
+    }
+
+    /// The account's aliases in the order of their hashes, one more than asked for.
+    async fn of_account(
+        &self,
+        after: Option<&str>,
+        cx: &Context<'_>,
+    ) -> Result<Vec<(String, AliasRecord)>, KmsFault> {
+        let prefix = paths::aliases(cx.region, cx.account()).map_err(ReadError::from)?;
+        let after = match after {
+            Some(hash) => {
+                let path = Path::parse(&format!("{}{hash}", prefix.as_str()));
+                Some(path.map_err(|_| KmsFault::InvalidMarker)?)
+            }
+            None => None,
+        };
+        let sealed = cx.directory().node().sealed();
+        let page = sealed.range(&prefix, after.as_ref(), self.limit + 1).await;
+        let mut aliases = Vec::new();
+        for record in page.map_err(ReadError::from)?.value {
+            let bytes = record.bytes_of(purpose::ALIAS).map_err(ReadError::from)?;
+            let alias: AliasRecord = records::decode(bytes).map_err(ReadError::from)?;
+            let hash = record.path.segments().last().unwrap_or_default().to_owned();
+            aliases.push((hash, alias));
+        }
+        Ok(aliases)
+    }
+}
+
+impl Output<Kms> for AliasesListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.array("Aliases", |list| {
+            for (arn, alias) in &self.aliases {
+                list.object(|entry| {
+                    entry.string("AliasName", alias.name.as_str());
+                    entry.string("AliasArn", arn);
+                    entry.string("TargetKeyId", alias.target.as_str());
+                    entry.timestamp("CreationDate", alias.created);
+                    entry.timestamp("LastUpdatedDate", alias.updated);
+                });
+            }
+        });
+        members::render_page(out, self.next.as_deref());
+    }
+}

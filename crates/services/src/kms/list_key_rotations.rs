@@ -1,0 +1,134 @@
+//! `ListKeyRotations`: the rotations of a key, or all its materials, page by page.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyRotations.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::{
+    action, key_id::KeyArn, key_spec::RotationType, material_id::MaterialId, time::Timestamp,
+};
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate},
+    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    operation::{Done, Operation, Output},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct ListKeyRotations {
+    key_id: String,
+    all_material: bool,
+    limit: usize,
+    marker: Option<String>,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct KeyRotations {
+    key: KeyArn,
+    rotations: Vec<Rotation>,
+    next: Option<String>,
+}
+
+/// One material.
+#[derive(Debug)]
+struct Rotation {
+    material_id: MaterialId,
+    current: bool,
+    rotated: Option<(Timestamp, RotationType)>,
+}
+
+impl Operation for ListKeyRotations {
+    const NAME: &'static str = "ListKeyRotations";
+    const READ_ONLY: bool = true;
+    type Api = Kms;
+    type Output = KeyRotations;
+    type Fault = KmsFault;
+    type Resolved = ResolvedKey;
+    type Permits = Permit<action::ListKeyRotations>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::key_id(&mut m, "KeyId");
+        let words = &["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"];
+        let include = m.enumeration("IncludeKeyMaterial", words).optional();
+        let all_material = include == Some("ALL_KEY_MATERIAL");
+        let limit = members::limit(&mut m, 100, 1000);
+        let marker = members::marker(&mut m);
+        m.finish()?;
+        Ok(Self { key_id, all_material, limit, marker })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+        cx.key_to_manage(&self.key_id).await
+    }
+
+    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.key(key, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        key: &ResolvedKey,
+        cx: &Context<'_>,
+    ) -> Result<Done<KeyRotations>, KmsFault> {
+        let key = key.unit()?;
+        let filter = format!("{} {}", key.arn(), self.all_material);
+        let from = match &self.marker {
+            Some(marker) => {
+                let position = cx.open_marker(Self::NAME, &filter, marker)?;
+                position.parse().map_err(|_| KmsFault::InvalidMarker)?
+            }
+            None => 0,
+        };
+        let materials = &key.record().materials;
+        let current = materials.len().saturating_sub(1);
+        let listed = materials.iter().enumerate().skip(from);
+        let listed = listed.filter(|(_, m)| self.all_material || m.rotation.is_some());
+        let mut rotations: Vec<(usize, Rotation)> = listed
+            .take(self.limit + 1)
+            .map(|(index, m)| {
+                let rotation = Rotation {
+                    material_id: m.id,
+                    current: index == current,
+                    rotated: m.rotation.map(|kind| (m.since, kind)),
+                };
+                (index, rotation)
+            })
+            .collect();
+        let next = match rotations.get(self.limit) {
+            Some((index, _)) => Some(cx.seal_marker(Self::NAME, &filter, &index.to_string())?),
+            None => None,
+        };
+        rotations.truncate(self.limit);
+        let rotations = rotations.into_iter().map(|(_, rotation)| rotation).collect();
+        Ok(Done::unchanged(KeyRotations { key: key.arn().clone(), rotations, next }))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("keyId", &self.key_id);
+    }
+}
+
+impl Output<Kms> for KeyRotations {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.array("Rotations", |list| {
+            for rotation in &self.rotations {
+                list.object(|entry| {
+                    entry.string("KeyId", self.key.as_str());
+                    entry.string("KeyMaterialId", &rotation.material_id.to_string());
+                    let state = if rotation.current { "CURRENT" } else { "NON_CURRENT" };
+                    entry.string("KeyMaterialState", state);
+                    if let Some((at, kind)) = rotation.rotated {
+                        entry.timestamp("RotationDate", at);
+                        entry.string("RotationType", kind.as_str());
+                    }
+                });
+            }
+        });
+        members::render_page(out, self.next.as_deref());
+    }
+}

@@ -1,0 +1,137 @@
+//! `ListKeys`: the keys of the caller's account and Region, in every state, page by page.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeys.html>
+
+use keyward_keys::record::KeyRecord;
+use keyward_policy::permit::Permit;
+use keyward_store::{path::Path, sealed::Record};
+use keyward_types::{action, key_id::KeyArn};
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    directory::{ReadError, paths, purpose},
+    fault::Internal,
+    gate::{Denied, Gate},
+    kms::{Kms, fault::KmsFault, members},
+    operation::{Done, Operation, Output},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct ListKeys {
+    limit: usize,
+    marker: Option<String>,
+    own: bool,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct KeysListed {
+    keys: Vec<KeyArn>,
+    next: Option<String>,
+}
+
+impl Operation for ListKeys {
+    const NAME: &'static str = "ListKeys";
+    const READ_ONLY: bool = true;
+    type Api = Kms;
+    type Output = KeysListed;
+    type Fault = KmsFault;
+    type Resolved = ();
+    type Permits = Permit<action::ListKeys>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let limit = members::limit(&mut m, 100, 1000);
+        let marker = members::marker(&mut m);
+        let owners = m
+            .enumerations("ResourceOwners", &["SELF", "OTHER_ACCOUNTS_VIA_RAM"])
+            .count(1, 2)
+            .optional();
+        m.finish()?;
+        // Nobody shares keys by Resource Access Manager here.
+        let own = owners.is_none_or(|owners| owners.contains(&"SELF"));
+        Ok(Self { limit, marker, own })
+    }
+
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        cx: &Context<'_>,
+    ) -> Result<Done<KeysListed>, KmsFault> {
+        let filter = if self.own { "SELF" } else { "OTHER" };
+        let after = match &self.marker {
+            Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
+            None => None,
+        };
+        if !self.own {
+            return Ok(Done::unchanged(KeysListed { keys: Vec::new(), next: None }));
+        }
+        let internal = |error: ReadError| KmsFault::from(error);
+        let prefix = paths::keys(cx.region, cx.account()).map_err(|e| internal(e.into()))?;
+        let mut after = match after {
+            Some(id) => {
+                let path = Path::parse(&format!("{}{id}", prefix.as_str()));
+                Some(path.map_err(|_| KmsFault::InvalidMarker)?)
+            }
+            None => None,
+        };
+        let mut keys = Vec::new();
+        // One more than asked for tells whether there is another page.
+        while keys.len() <= self.limit {
+            let wanted = self.limit + 1 - keys.len();
+            let read = cx.directory().node().sealed().range(&prefix, after.as_ref(), wanted).await;
+            let page = read.map_err(|error| internal(error.into()))?.value;
+            let Some(last) = page.last() else { break };
+            after = Some(last.path.clone());
+            for record in &page {
+                keys.extend(listed(record)?);
+            }
+        }
+        let more = keys.len() > self.limit;
+        keys.truncate(self.limit);
+        let next = match keys.last().filter(|_| more) {
+            Some(last) => Some(cx.seal_marker(Self::NAME, filter, last.id().as_str())?),
+            None => None,
+        };
+        Ok(Done::unchanged(KeysListed { keys, next }))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
+        if let Some(marker) = &self.marker {
+            parameters.string("marker", marker);
+        }
+    }
+}
+
+/// A key that is not destroyed.
+fn listed(record: &Record) -> Result<Option<KeyArn>, KmsFault> {
+    let bytes = record.bytes_of(purpose::KEY).map_err(ReadError::from)?;
+    let key = KeyRecord::parse(bytes).map_err(|error| KmsFault::Internal(Internal::new(error)))?;
+    Ok(key.state().map(|_| key.arn()))
+}
+
+impl Output<Kms> for KeysListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.array("Keys", |list| {
+            for key in &self.keys {
+                list.object(|entry| {
+                    entry.string("KeyId", key.id().as_str());
+                    entry.string("KeyArn", key.as_str());
+                });
+            }
+        });
+        members::render_page(out, self.next.as_deref());
+    }
+}

@@ -1,0 +1,187 @@
+//! From what a request says to the key it means, and from a changed key to a batch.
+
+use std::sync::Arc;
+
+use keyward_keys::{ciphertext_blob::CiphertextBlob, record::KeyRecord};
+use keyward_store::{
+    batch::Precondition,
+    error::LimitError,
+    sealed::SealedBatch,
+};
+use keyward_types::{
+    account::AccountId,
+    alias::AliasName,
+    key_id::{KeyArn, KeyId},
+    key_spec::EncryptionAlgorithm,
+};
+
+use crate::{
+    context::Context,
+    directory::{ReadError, paths, purpose, units::KeyUnit},
+    fault::Internal,
+    kms::{
+        fault::KmsFault,
+        identifier::{Forms, KeyIdentifier},
+        resolved::ResolvedKey,
+    },
+};
+
+impl From<ReadError> for KmsFault {
+    fn from(error: ReadError) -> Self {
+        Self::Internal(Internal::new(error))
+    }
+}
+
+/// Something that cannot be kept: a limit of the store, which AWS's own limits stay below.
+pub fn too_large(error: LimitError) -> KmsFault {
+    KmsFault::Internal(Internal::new(error))
+}
+
+impl Context<'_> {
+    /// The key that a request names in order to use or to describe it.
+    ///
+    /// # Errors
+    /// AWS's faults for what is not there. A key of another account that is not there is no
+    /// fault here: it has a stand-in, which the gate denies.
+    pub async fn key_to_use(
+        &self,
+        text: &str,
+        forms: Forms,
+        grant_tokens: bool,
+    ) -> Result<ResolvedKey, KmsFault> {
+        let key = match KeyIdentifier::parse(text, forms, self.region, self.account())? {
+            KeyIdentifier::Key(arn) => self.key_by_arn(arn).await?,
+            KeyIdentifier::Alias { account, name } => self.key_by_alias(account, name).await?,
+        };
+        // There are no grants yet, so no token can be one's.
+        if grant_tokens { Err(KmsFault::InvalidGrantToken) } else { Ok(key) }
+    }
+
+    /// The key that a request names in order to manage it: by id or ARN only.
+    ///
+    /// # Errors
+    /// As [`key_to_use`](Self::key_to_use).
+    pub async fn key_to_manage(&self, text: &str) -> Result<ResolvedKey, KmsFault> {
+        self.key_to_use(text, Forms::KeyOnly, false).await
+    }
+
+    /// The key of a ciphertext, held against the key that the request names, if it names one.
+    ///
+    /// # Errors
+    /// `InvalidCiphertextException` for what is no ciphertext; for what the request names, as
+    /// [`key_to_use`](Self::key_to_use). A ciphertext of a key that is not there has a stand-in.
+    pub async fn key_of_ciphertext(
+        &self,
+        blob: Option<&[u8]>,
+        named: Option<&str>,
+        algorithm: EncryptionAlgorithm,
+        grant_tokens: bool,
+    ) -> Result<ResolvedKey, KmsFault> {
+        let meant = match blob {
+            // Only a symmetric ciphertext names its key.
+            Some(bytes) if algorithm == EncryptionAlgorithm::SymmetricDefault => {
+                let blob = CiphertextBlob::parse(bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
+                Some(blob.key().clone())
+            }
+            Some(_) | None => None,
+        };
+        let named = match named {
+            Some(text) => Some(self.key_to_use(text, Forms::All, grant_tokens).await?),
+            None if grant_tokens => return Err(KmsFault::InvalidGrantToken),
+            None => None,
+        };
+        match (meant, named) {
+            (Some(meant), Some(named)) if *named.arn() == meant => Ok(named),
+            (Some(_), Some(named)) => Ok(named.not_the_ciphertexts()),
+            (None, Some(named)) => Ok(named),
+            (Some(meant), None) if meant.region() != self.region => {
+                // A key of another Region is not here, whoever owns it.
+                Ok(ResolvedKey::absent(meant).in_ciphertext())
+            }
+            (Some(meant), None) => {
+                let unit = self.directory().key(&meant).await?;
+                let key = unit.map_or_else(|| ResolvedKey::absent(meant), ResolvedKey::found);
+                Ok(key.in_ciphertext())
+            }
+            (None, None) => Err(KmsFault::InvalidCiphertext),
+        }
+    }
+
+    /// A batch that writes a changed key over the one that was read, with what is due for it.
+    ///
+    /// # Errors
+    /// When the record is larger than any can be.
+    pub fn change_key(&self, unit: &KeyUnit, record: &KeyRecord) -> Result<SealedBatch, KmsFault> {
+        let mut batch = self.batch();
+        put_key(&mut batch, Some(unit), record)?;
+        Ok(batch)
+    }
+
+    async fn key_by_arn(&self, arn: KeyArn) -> Result<ResolvedKey, KmsFault> {
+        match self.directory().key(&arn).await? {
+            Some(unit) => Ok(ResolvedKey::found(unit)),
+            None if arn.account() == self.account() => {
+                Err(KmsFault::KeyNotFound { key: arn.to_string() })
+            }
+            None => Ok(ResolvedKey::absent(arn)),
+        }
+    }
+
+    async fn key_by_alias(
+        &self,
+        account: AccountId,
+        name: AliasName,
+    ) -> Result<ResolvedKey, KmsFault> {
+        let own = account == self.account();
+        let target = self.directory().alias(self.region, account, &name).await?;
+        let unit: Option<Arc<KeyUnit>> = match &target {
+            Some(alias) => {
+                let arn = KeyArn::new(self.region, account, alias.record.target.clone());
+                self.directory().key(&arn).await?
+            }
+            None => None,
+        };
+        match unit {
+            Some(unit) => Ok(ResolvedKey::found(unit).by_alias(name)),
+            None if own => {
+                Err(KmsFault::AliasNotFound { alias: name.arn(self.region, account) })
+            }
+            None => {
+                // The stand-in of a foreign alias that leads nowhere; its id is never shown.
+                let arn = KeyArn::new(self.region, account, KeyId::from_random([0; 16]));
+                Ok(ResolvedKey::absent(arn).by_alias(name))
+            }
+        }
+    }
+}
+
+/// Writes a key, new or over the one that was read, and moves what is due for it.
+///
+/// # Errors
+/// When the record is larger than any can be.
+pub fn put_key(
+    batch: &mut SealedBatch,
+    old: Option<&KeyUnit>,
+    record: &KeyRecord,
+) -> Result<(), KmsFault> {
+    let internal = |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
+    let arn = record.arn();
+    let path = paths::key(&arn).map_err(|error| internal(&error))?;
+    let bytes = record.to_bytes().map_err(|error| internal(&error))?;
+    let precondition = old.map_or(Precondition::Absent, |unit| Precondition::At(unit.revision()));
+    batch.put(path, purpose::KEY, &bytes, precondition).map_err(too_large)?;
+    let due_of = |record: &KeyRecord| record.due().map(|due| paths::due(&arn, due.at()));
+    let (before, after) = (old.and_then(|unit| due_of(unit.record())), due_of(record));
+    let before = before.transpose().map_err(|error| internal(&error))?;
+    let after = after.transpose().map_err(|error| internal(&error))?;
+    if before == after {
+        return Ok(());
+    }
+    if let Some(before) = before {
+        batch.delete(before, Precondition::Any).map_err(too_large)?;
+    }
+    if let Some(after) = after {
+        batch.put(after, purpose::DUE, b"{}", Precondition::Any).map_err(too_large)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Page markers: sealed to account, Region, operation and filter, so that a marker is good for
+//! nothing but going on where it was given.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use keyward_crypto::{
+    aead::{self, Aad, NONCE_BYTES, Purpose},
+    random,
+};
+
+use crate::{context::Context, fault::Internal, kms::fault::KmsFault};
+
+const VERSION: u8 = 1;
+
+impl Context<'_> {
+    /// The marker that goes on after `position`.
+    ///
+    /// # Errors
+    /// Never; the key's length is checked when the server starts.
+    pub fn seal_marker(
+        &self,
+        operation: &str,
+        filter: &str,
+        position: &str,
+    ) -> Result<String, KmsFault> {
+        let nonce: [u8; NONCE_BYTES] = random::array();
+        let key = self.marker_key()?;
+        let sealed = aead::seal(key, nonce, &self.marker_aad(operation, filter), position.as_bytes());
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The position of a marker.
+    ///
+    /// # Errors
+    /// `InvalidMarkerException` unless this operation gave it for this filter, account and
+    /// Region.
+    pub fn open_marker(
+        &self,
+        operation: &str,
+        filter: &str,
+        marker: &str,
+    ) -> Result<String, KmsFault> {
+        let bytes = URL_SAFE_NO_PAD.decode(marker).map_err(|_| KmsFault::InvalidMarker)?;
+        let Some((&VERSION, rest)) = bytes.split_first() else {
+            return Err(KmsFault::InvalidMarker);
+        };
+        let (nonce, sealed) =
+            rest.split_first_chunk::<NONCE_BYTES>().ok_or(KmsFault::InvalidMarker)?;
+        let aad = self.marker_aad(operation, filter);
+        let position = aead::open(self.marker_key()?, *nonce, &aad, sealed)
+            .map_err(|_| KmsFault::InvalidMarker)?;
+        String::from_utf8(position.expose().to_vec()).map_err(|_| KmsFault::InvalidMarker)
+    }
+
+    fn marker_key(&self) -> Result<&[u8; 32], KmsFault> {
+        let key = self.shared.marker_key.expose_array();
+        key.ok_or_else(|| KmsFault::Internal(Internal::new("the marker key has not 32 bytes")))
+    }
+
+    fn marker_aad(&self, operation: &str, filter: &str) -> Aad {
+        Aad::new(Purpose::PageMarker, VERSION)
+            .part(self.partition().as_str().as_bytes())
+            .part(self.account().as_str().as_bytes())
+            .part(self.region.as_str().as_bytes())
+            .part(operation.as_bytes())
+            .part(filter.as_bytes())
+    }
+}

@@ -1,0 +1,32 @@
+//! `KeyMetadata`: what CreateKey and DescribeKey say of a key.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html>
+
+use keyward_keys::record::{KeyRecord, Lifecycle};
+use keyward_types::{key_spec::EncryptionAlgorithm, key_state::KeyState};
+use keyward_wire::json::Writer;
+
+/// Writes the members.
+pub fn describe(record: &KeyRecord, out: &mut Writer<'_>) {
+    let state = record.state().unwrap_or(KeyState::PendingDeletion);
+    out.string("AWSAccountId", record.account.as_str());
+    out.string("KeyId", record.id.as_str());
+    out.string("Arn", record.arn().as_str());
+    out.timestamp("CreationDate", record.created);
+    out.boolean("Enabled", state == KeyState::Enabled);
+    out.string("Description", &record.description);
+    out.string("KeyUsage", record.usage.as_str());
+    out.string("KeyState", state.as_str());
+    if let Lifecycle::PendingDeletion { delete_at } = record.lifecycle {
+        out.timestamp("DeletionDate", delete_at);
+    }
+    out.string("Origin", record.origin.as_str());
+    out.string("KeyManager", record.manager.as_str());
+    out.string("CustomerMasterKeySpec", record.spec.as_str());
+    out.string("KeySpec", record.spec.as_str());
+    out.strings("EncryptionAlgorithms", [EncryptionAlgorithm::SymmetricDefault.as_str()]);
+    out.boolean("MultiRegion", false);
+    if let Some(material) = record.current_material() {
+        out.string("CurrentKeyMaterialId", &material.id.to_string());
+    }
+}

@@ -1,0 +1,130 @@
+//! `PutKeyPolicy`: replaces a key's policy.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html>
+//!
+//! Unless it is bypassed, the lockout check asks the whole decision anew under the new policy:
+//! whoever puts it must be able to put the next one.
+
+use keyward_policy::permit::Permit;
+use keyward_types::action;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate, supply::Supply},
+    kms::{
+        Kms, condition_keys,
+        fault::KmsFault,
+        members,
+        policies::{CheckedPolicy, DEFAULT_POLICY_NAME},
+        resolved::ResolvedKey,
+    },
+    operation::{Changed, Done, Operation},
+};
+
+/// The text of a policy that locks its owner out.
+pub const LOCKED_OUT: &str =
+    "The new key policy will not allow you to update the key policy in the future.";
+
+/// The input.
+#[derive(Debug)]
+pub struct PutKeyPolicy {
+    key_id: String,
+    policy: String,
+    policy_name: Option<String>,
+    bypass: Option<bool>,
+}
+
+/// The key, and the policy if it may be stored.
+#[derive(Debug)]
+pub struct KeyAndPolicy {
+    key: ResolvedKey,
+    policy: Result<CheckedPolicy, KmsFault>,
+}
+
+impl PutKeyPolicy {
+    fn supply(&self, supply: &mut Supply) {
+        let name = self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
+        supply.text(condition_keys::POLICY_NAME, name);
+        if let Some(bypass) = self.bypass {
+            supply.boolean(condition_keys::BYPASS_LOCKOUT, bypass);
+        }
+    }
+}
+
+impl Operation for PutKeyPolicy {
+    const NAME: &'static str = "PutKeyPolicy";
+    const READ_ONLY: bool = false;
+    type Api = Kms;
+    type Output = Changed;
+    type Fault = KmsFault;
+    type Resolved = KeyAndPolicy;
+    type Permits = (Permit<action::PutKeyPolicy>, bool);
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::key_id(&mut m, "KeyId");
+        let policy_name = members::policy_name(&mut m);
+        let policy = members::required_policy(&mut m);
+        let bypass = m.boolean("BypassPolicyLockoutSafetyCheck").optional();
+        m.finish()?;
+        Ok(Self { key_id, policy, policy_name, bypass })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<KeyAndPolicy, KmsFault> {
+        let key = cx.key_to_manage(&self.key_id).await?;
+        // What is wrong with the policy is told only to those who may put one.
+        let policy = cx.check_policy(&self.policy).await;
+        Ok(KeyAndPolicy { key, policy })
+    }
+
+    fn authorize(&self, found: &KeyAndPolicy, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let permit = gate.key(&found.key, |supply| self.supply(supply))?;
+        let keeps_control = self.bypass == Some(true)
+            || found.policy.as_ref().is_ok_and(|new| {
+                gate.would_allow::<action::PutKeyPolicy>(&found.key, &new.policy, |supply| {
+                    self.supply(supply);
+                })
+            });
+        Ok((permit, keeps_control))
+    }
+
+    async fn call(
+        &self,
+        (permit, keeps_control): &Self::Permits,
+        found: &KeyAndPolicy,
+        cx: &Context<'_>,
+    ) -> Result<Done<Changed>, KmsFault> {
+        match self.policy_name.as_deref() {
+            None | Some(DEFAULT_POLICY_NAME) => {}
+            Some("AWS_RAM") => {
+                let text = "The AWS_RAM policy can only be managed by the RAM service.";
+                return Err(KmsFault::validation(text));
+            }
+            Some(_) => {
+                return Err(KmsFault::NotFound { message: "No such policy exists".to_owned() });
+            }
+        }
+        let key = found.key.unit()?;
+        let policy = match &found.policy {
+            Ok(policy) => policy,
+            // Told again in full: a fault cannot be copied.
+            Err(_) => match cx.check_policy(&self.policy).await {
+                Err(fault) => return Err(fault),
+                Ok(_) => return Err(KmsFault::MalformedPolicyDocument { message: LOCKED_OUT.to_owned() }),
+            },
+        };
+        if !keeps_control {
+            return Err(KmsFault::MalformedPolicyDocument { message: LOCKED_OUT.to_owned() });
+        }
+        let record = cx.ring().put_policy(permit, key.key(), policy.record.clone())?;
+        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("keyId", &self.key_id);
+        parameters.string("policyName", self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME));
+        parameters.string("policy", &self.policy);
+        parameters.boolean("bypassPolicyLockoutSafetyCheck", self.bypass.unwrap_or(false));
+    }
+}

@@ -1,0 +1,154 @@
+//! What an operation is: the trait that every API call implements, and what it answers.
+
+use std::future::Future;
+
+use keyward_store::sealed::SealedBatch;
+use keyward_types::key_id::KeyArn;
+use keyward_wire::json;
+
+use crate::{
+    context::Context,
+    fault::Fault,
+    gate::{Denied, Gate},
+};
+
+/// An API with its protocol: how a body is read and an answer is rendered.
+pub trait Api: Sized + Send + Sync + 'static {
+    /// What a body is parsed into before an operation reads it.
+    type Input<'a>: Send + Sync;
+    /// What an output writes itself to.
+    type Renderer<'w>;
+    /// The service's prefix in actions and credential scopes, such as `kms`.
+    const SERVICE: &'static str;
+    /// `eventSource` on the audit trail, such as `kms.amazonaws.com`.
+    const EVENT_SOURCE: &'static str;
+    /// The answer's `Content-Type`.
+    const CONTENT_TYPE: &'static str;
+
+    /// The body of a successful answer.
+    fn render<O: Operation<Api = Self>>(output: &O::Output, request_id: &str) -> Vec<u8>;
+
+    /// The body of a fault.
+    fn render_fault(fault: &Fault, request_id: &str) -> Vec<u8>;
+}
+
+/// One operation of an API. Its file reads in the order of the methods.
+pub trait Operation: Sized + Send + Sync + 'static {
+    /// The operation's name on the wire, such as `Encrypt`.
+    const NAME: &'static str;
+    /// Whether the audit trail calls it read-only.
+    const READ_ONLY: bool;
+    /// The API it belongs to.
+    type Api: Api;
+    /// What it answers.
+    type Output: Output<Self::Api>;
+    /// The faults of its service.
+    type Fault: From<Denied> + Into<Fault> + Send;
+    /// The units it needs, each whole.
+    type Resolved: Send + Sync;
+    /// The permits it needs.
+    type Permits: Send + Sync;
+
+    /// Reads the input and checks all that the model says of it.
+    ///
+    /// # Errors
+    /// The service's validation fault, with every failed constraint.
+    fn parse(input: &<Self::Api as Api>::Input<'_>) -> Result<Self, Self::Fault>;
+
+    /// Fetches the units.
+    fn resolve(
+        &self,
+        cx: &Context<'_>,
+    ) -> impl Future<Output = Result<Self::Resolved, Self::Fault>> + Send;
+
+    /// Asks the gate for every permit.
+    ///
+    /// # Errors
+    /// The first denial.
+    fn authorize(&self, resolved: &Self::Resolved, gate: &Gate<'_>)
+    -> Result<Self::Permits, Denied>;
+
+    /// Does the work. It may run again when a commit meets a conflict.
+    fn call(
+        &self,
+        permits: &Self::Permits,
+        resolved: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> impl Future<Output = Result<Done<Self::Output>, Self::Fault>> + Send;
+
+    /// Writes `requestParameters` of the audit event: the inputs, and never a secret.
+    fn describe(&self, parameters: &mut json::Writer<'_>);
+}
+
+/// What an operation answers.
+pub trait Output<A: Api>: Send + Sync {
+    /// Writes the answer's members.
+    fn render(&self, out: &mut A::Renderer<'_>);
+
+    /// Whether the answer has a body at all.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Writes `responseElements` of the audit event; answers whether there are any.
+    fn response_elements(&self, _elements: &mut json::Writer<'_>) {}
+
+    /// Writes `additionalEventData` of the audit event.
+    fn additional_event_data(&self, _data: &mut json::Writer<'_>) {}
+}
+
+/// An answer without members.
+#[derive(Clone, Copy, Debug)]
+pub struct Empty;
+
+impl<A: Api> Output<A> for Empty {
+    fn render(&self, _out: &mut A::Renderer<'_>) {}
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+}
+
+/// An answer without members to a change of one key, which the audit trail names.
+#[derive(Clone, Debug)]
+pub struct Changed(pub KeyArn);
+
+impl<A: Api> Output<A> for Changed {
+    fn render(&self, _out: &mut A::Renderer<'_>) {}
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        elements.string("keyId", self.0.as_str());
+    }
+}
+
+/// What a call has done: its output, and the changes that are to be committed with its event.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// The answer.
+    pub output: T,
+    /// What changes, if anything.
+    pub changes: Option<SealedBatch>,
+    /// The keys that were successfully used, for GetKeyLastUsage.
+    pub used: smallvec::SmallVec<[KeyArn; 1]>,
+}
+
+impl<T> Done<T> {
+    /// Nothing changes.
+    pub fn unchanged(output: T) -> Self {
+        Self { output, changes: None, used: smallvec::SmallVec::new() }
+    }
+
+    /// Nothing changes, and a key was used.
+    pub fn used(output: T, key: &KeyArn) -> Self {
+        Self { output, changes: None, used: smallvec::smallvec![key.clone()] }
+    }
+
+    /// These changes are to be committed.
+    pub fn changed(output: T, changes: SealedBatch) -> Self {
+        Self { output, changes: Some(changes), used: smallvec::SmallVec::new() }
+    }
+}

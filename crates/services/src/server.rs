@@ -1,0 +1,117 @@
+//! What all requests share.
+
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
+
+use keyward_crypto::secret::arena::ArenaSecret;
+use keyward_policy::permit::Authority;
+use parking_lot::Mutex;
+use keyward_types::{region::Region, time::Clock};
+
+use crate::{
+    audit::{refused::Refusals, writer::Writer},
+    counts::Counts,
+    directory::Directory,
+    metrics::Metrics,
+    usage::Usage,
+};
+
+/// Limits that an operator chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Customer managed keys in an account and Region; may overshoot by what is in flight.
+    pub keys: u64,
+    /// Aliases of a key; exact.
+    pub aliases_per_key: usize,
+    /// Users of an account; may overshoot by what is in flight.
+    pub users: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { keys: 100_000, aliases_per_key: 50, users: 5000 }
+    }
+}
+
+/// What all requests share.
+pub struct Shared {
+    pub(crate) directory: Directory,
+    pub(crate) authority: Authority,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) writer: Writer,
+    pub(crate) refusals: Refusals,
+    pub(crate) usage: Usage,
+    pub(crate) counts: Counts,
+    pub(crate) metrics: Metrics,
+    pub(crate) quotas: Quotas,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) marker_key: ArenaSecret,
+    pub(crate) health: Health,
+}
+
+/// What the workers found out about the server's health.
+#[derive(Debug, Default)]
+pub struct Health {
+    reasons: Mutex<Vec<String>>,
+}
+
+impl Shared {
+    /// Why requests cannot succeed for now; nothing if they can.
+    pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.health.reasons.lock().clone();
+        if self.writer.state().is_failing() {
+            reasons.push("the audit trail cannot be written".to_owned());
+        }
+        if !self.directory.node().is_fresh(self.clock.monotonic()) {
+            reasons.push("the store has not been heard from for too long".to_owned());
+        }
+        reasons
+    }
+
+    /// Says why requests cannot succeed, as far as a worker can tell.
+    pub fn found_unready(&self, reasons: Vec<String>) {
+        *self.health.reasons.lock() = reasons;
+    }
+
+    /// Counters in Prometheus's text format.
+    pub fn render_metrics(&self) -> String {
+        let mut out = String::with_capacity(4096);
+        self.metrics.render(&mut out);
+        let state = self.writer.state();
+        let directory = &self.directory;
+        for (name, help, kind, value) in [
+            ("audit_events_total", "Events on the audit trail.", "counter", state.events()),
+            ("audit_batches_total", "Batches of the audit trail.", "counter", state.batches()),
+            ("audit_bytes_total", "Bytes of events on the audit trail.", "counter", state.bytes()),
+            (
+                "cached_keys",
+                "KMS keys in the cache.",
+                "gauge",
+                u64::try_from(directory.cached_keys()).unwrap_or(u64::MAX),
+            ),
+            (
+                "arena_slots_used",
+                "Slots of the arena for secrets in use.",
+                "gauge",
+                u64::try_from(directory.arena().used_slots()).unwrap_or(u64::MAX),
+            ),
+            (
+                "store_revision",
+                "The revision that this node has applied.",
+                "gauge",
+                directory.node().applied().number(),
+            ),
+        ] {
+            let _ = writeln!(out, "# HELP keyward_{name} {help}\n# TYPE keyward_{name} {kind}\nkeyward_{name} {value}");
+        }
+        out
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("regions", &self.regions).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! What is due: rotation by schedule, and the destruction of keys whose date has come.
+
+use std::collections::HashSet;
+
+use keyward_keys::{
+    deletion::{DestructionGuard, Reading},
+    duty::{Destroy, Duty, Rotate},
+    record::{Due, KeyRecord},
+};
+use keyward_store::{
+    batch::Precondition,
+    error::CommitError,
+    path::{Path, Prefix},
+    sealed::{SealedBatch, SealedError},
+    store::MAX_RANGE,
+};
+use keyward_types::{
+    account::AccountId,
+    key_id::{KeyArn, KeyId},
+    partition::Partition,
+    region::Region,
+    time::Timestamp,
+};
+use keyward_wire::json::Writer;
+use parking_lot::Mutex;
+
+use crate::{
+    audit::event,
+    directory::{paths, purpose, units::KeyUnit},
+    fault::Internal,
+    kms::{fault::KmsFault, lookup::put_key},
+    server::Shared,
+};
+
+/// A part of the store: an account in a Region, or what it has in none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The partition.
+    pub partition: Partition,
+    /// The account.
+    pub account: AccountId,
+    /// The Region, or none.
+    pub region: Option<Region>,
+}
+
+/// Every part of the store that holds anything, found by leaping from one to the next.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn scopes(shared: &Shared) -> Result<Vec<Scope>, SealedError> {
+    let store = shared.directory.node().sealed().store();
+    let mut scopes = Vec::new();
+    let mut after: Option<Path> = None;
+    loop {
+        let found = store.range(&Prefix::all(), after.as_ref(), 1).await?.value;
+        let Some(entry) = found.first() else { return Ok(scopes) };
+        let mut segments = entry.path.segments();
+        let partition = segments.next().and_then(Partition::parse);
+        let account = segments.next().and_then(|text| AccountId::parse(text).ok());
+        let region = segments.next().map(|text| Region::parse(text).ok());
+        let leap = match (partition, account, region) {
+            (Some(partition), Some(account), Some(region)) => {
+                scopes.push(Scope { partition, account, region });
+                entry.path.first(3)
+            }
+            (_, _, _) => entry.path.first(1),
+        };
+        // `~` comes after every character that paths of ours begin a segment with.
+        let leap = leap.and_then(|leap| Path::parse(&format!("{leap}/~")).ok());
+        let next = leap.filter(|leap| *leap > entry.path).unwrap_or_else(|| entry.path.clone());
+        after = Some(next);
+    }
+}
+
+/// The worker's memory between its rounds.
+#[derive(Debug)]
+pub struct DueWorker {
+    guard: Mutex<DestructionGuard>,
+}
+
+impl DueWorker {
+    /// Starts from the last reading of the wall clock that the store holds, or from now if it
+    /// holds none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn new(shared: &Shared) -> Result<Self, SealedError> {
+        let now = shared.clock.now();
+        let Ok(path) = paths::clock() else {
+            return Ok(Self { guard: Mutex::new(DestructionGuard::new(now)) });
+        };
+        let recorded = shared.directory.node().sealed().get(&path).await?.value;
+        let recorded = match recorded {
+            Some(record) => {
+                let text = String::from_utf8_lossy(record.bytes_of(purpose::CLOCK)?).into_owned();
+                text.parse().map_or(now, Timestamp::from_millis)
+            }
+            None => now,
+        };
+        Ok(Self { guard: Mutex::new(DestructionGuard::new(recorded)) })
+    }
+
+    /// One round: records the clock, then does what is due.
+    pub async fn round(&self, shared: &Shared) {
+        let now = Reading { wall: shared.clock.now(), monotonic: shared.clock.monotonic() };
+        let (held, recorded) = {
+            let mut guard = self.guard.lock();
+            (guard.observe(now), guard.recorded())
+        };
+        match held {
+            Some(held) => tracing::error!(
+                recorded = %held.recorded,
+                wall = %held.wall,
+                "the clock is over a week ahead of the last reading: no key is destroyed until the server is stopped and `keyward store accept-clock` is run"
+            ),
+            None => record_clock(shared, recorded).await,
+        }
+        if let Err(error) = self.do_due(shared, now).await {
+            tracing::warn!(%error, "what is due cannot be done yet");
+        }
+    }
+
+    async fn do_due(&self, shared: &Shared, now: Reading) -> Result<(), SealedError> {
+        let mut still_due = HashSet::new();
+        for scope in scopes(shared).await? {
+            let Some(region) = scope.region else { continue };
+            let Ok(prefix) = paths::all_due(region, scope.account) else { continue };
+            let mut after: Option<Path> = None;
+            loop {
+                let store = shared.directory.node().sealed().store();
+                let page = store.range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
+                let Some(last) = page.last() else { break };
+                after = Some(last.path.clone());
+                let due = page.iter().filter_map(|entry| due_key(&entry.path, region, scope.account));
+                let mut later = false;
+                for (at, key) in due {
+                    if at > now.wall {
+                        later = true;
+                        break;
+                    }
+                    still_due.insert(key.clone());
+                    self.one(shared, &key, now).await;
+                }
+                if later {
+                    break;
+                }
+            }
+        }
+        self.guard.lock().retain(|key| still_due.contains(key));
+        Ok(())
+    }
+
+    async fn one(&self, shared: &Shared, key: &KeyArn, now: Reading) {
+        let unit = match shared.directory.key(key).await {
+            Ok(Some(unit)) => unit,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(%error, %key, "a key that is due cannot be read");
+                return;
+            }
+        };
+        let done = match unit.record().due() {
+            Some(Due::Rotation(_)) => rotate(shared, &unit, now.wall).await,
+            Some(Due::Destruction(at)) => {
+                let cleared = self.guard.lock().clear(key, at, now);
+                match cleared.and_then(|cleared| Duty::to_destroy(unit.record(), now.wall, &cleared)) {
+                    Some(duty) => destroy(shared, &unit, &duty).await,
+                    None => Ok(()),
+                }
+            }
+            None => Ok(()),
+        };
+        if let Err(cause) = done {
+            tracing::error!(cause = cause.chain(), %key, "what is due for a key cannot be done yet");
+        }
+    }
+}
+
+fn due_key(path: &Path, region: Region, account: AccountId) -> Option<(Timestamp, KeyArn)> {
+    let mut segments = path.segments().skip(4);
+    let at = Timestamp::from_millis(segments.next()?.parse().ok()?);
+    let id = KeyId::parse(segments.next()?).ok()?;
+    Some((at, KeyArn::new(region, account, id)))
+}
+
+async fn record_clock(shared: &Shared, recorded: Timestamp) {
+    let Ok(path) = paths::clock() else { return };
+    let mut batch = shared.directory.node().batch();
+    let reading = recorded.millis().to_string();
+    if batch.put(path, purpose::CLOCK, reading.as_bytes(), Precondition::Any).is_ok()
+        && let Err(error) = shared.directory.node().sealed().commit(batch).await
+    {
+        tracing::warn!(%error, "the clock's reading cannot be recorded");
+    }
+}
+
+async fn rotate(shared: &Shared, unit: &KeyUnit, now: Timestamp) -> Result<(), Internal> {
+    let Some(duty) = Duty::<Rotate>::to_rotate(unit.record(), now) else { return Ok(()) };
+    let record = shared.directory.ring().rotate_due(&duty, unit.key()).map_err(Internal::new)?;
+    let (before, after) = (unit.record().current_material(), record.current_material());
+    let (before, after) = (before.map(|m| m.id), after.map(|m| m.id));
+    commit(shared, unit, &record, |_| true, "RotateKey", |details| {
+        details.string("keyId", unit.arn().as_str());
+        details.string("rotationType", "AUTOMATIC");
+        details.string("keyOrigin", unit.record().origin.as_str());
+        details.string("previousKeyMaterialId", &before.map(|id| id.to_string()).unwrap_or_default());
+        details.string("currentKeyMaterialId", &after.map(|id| id.to_string()).unwrap_or_default());
+    })
+    .await
+}
+
+async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Result<(), Internal> {
+    let record = shared.directory.ring().destroy(duty, unit.key()).map_err(Internal::new)?;
+    let aliases: Vec<Path> = unit
+        .record()
+        .aliases
+        .iter()
+        .filter_map(|name| {
+            let hash = shared.directory.alias_hash(name);
+            paths::alias(unit.record().region, unit.record().account, &hash).ok()
+        })
+        .collect();
+    let last_use = paths::last_use(unit.arn()).ok();
+    commit(
+        shared,
+        unit,
+        &record,
+        |batch| {
+            // At most 50 aliases: all of it fits one batch, so no sweeper is needed after it.
+            for path in aliases.iter().chain(&last_use) {
+                if batch.delete(path.clone(), Precondition::Any).is_err() {
+                    return false;
+                }
+            }
+            true
+        },
+        "DeleteKey",
+        |details| details.string("keyId", unit.arn().as_str()),
+    )
+    .await?;
+    // What was overwritten must not be found in the files either.
+    shared.directory.node().sealed().store().scrub().await.map_err(Internal::new)?;
+    tracing::info!(key = %unit.arn(), "a key was destroyed");
+    Ok(())
+}
+
+async fn commit(
+    shared: &Shared,
+    unit: &KeyUnit,
+    record: &KeyRecord,
+    also: impl FnOnce(&mut SealedBatch) -> bool,
+    name: &str,
+    details: impl FnOnce(&mut Writer<'_>),
+) -> Result<(), Internal> {
+    let mut batch = shared.directory.node().batch();
+    put_key(&mut batch, Some(unit), record).map_err(|fault: KmsFault| {
+        Internal::new(format!("{fault:?}"))
+    })?;
+    also(&mut batch);
+    let event_id =
+        uuid::Builder::from_random_bytes(keyward_crypto::random::array()).into_uuid().to_string();
+    let changes: Vec<event::Changed> =
+        batch.written().iter().map(|(path, g)| (path.as_str().to_owned(), *g)).collect();
+    let line = event::render_service_event(
+        (name, "kms.amazonaws.com"),
+        (record.region, record.account.as_str(), Some(unit.arn().as_str())),
+        (shared.clock.now(), &event_id),
+        details,
+        &changes,
+    );
+    let path = paths::outbox(&event_id).map_err(Internal::new)?;
+    batch.put(path, purpose::OUTBOX, &line, Precondition::Absent).map_err(Internal::new)?;
+    match shared.directory.node().commit(batch).await {
+        // Somebody changed the key meanwhile: the next round looks at it anew.
+        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(Internal::new(error)),
+    }
+}

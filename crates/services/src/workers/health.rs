@@ -1,0 +1,20 @@
+//! Looks after the store and the disk, so that `/readyz` turns red before writes fail.
+
+use crate::server::Shared;
+
+/// Looks once.
+pub async fn look(shared: &Shared, least_free_bytes: u64) {
+    let mut reasons = Vec::new();
+    match shared.directory.node().sealed().store().probe().await {
+        Ok(health) => {
+            if let Some(free) = health.available_bytes.filter(|free| *free < least_free_bytes) {
+                reasons.push(format!("the disk is nearly full: {free} bytes are left"));
+            }
+        }
+        Err(error) => reasons.push(error.to_string()),
+    }
+    if !reasons.is_empty() {
+        tracing::error!(?reasons, "not ready");
+    }
+    shared.found_unready(reasons);
+}
