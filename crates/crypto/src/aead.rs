@@ -52,7 +52,8 @@ impl Aad {
     /// Adds a part: its length in 32 bits, big-endian, then its bytes.
     #[must_use]
     pub fn part(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.0
+            .extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         self.0.extend_from_slice(bytes);
         self
     }
@@ -129,7 +130,13 @@ pub fn open(
     let (ciphertext, tag) = sealed.split_at(length);
     let mut plaintext = vec![0; length];
     schedule(key)
-        .open_separate_gather(nonce, aead::Aad::from(aad.as_bytes()), ciphertext, tag, &mut plaintext)
+        .open_separate_gather(
+            nonce,
+            aead::Aad::from(aad.as_bytes()),
+            ciphertext,
+            tag,
+            &mut plaintext,
+        )
         .map_err(|_| OpenError)?;
     Ok(SecretBytes::from_vec(plaintext))
 }
@@ -149,7 +156,10 @@ mod tests {
         let aad = Aad::new(Purpose::StoreValue, 1).part(b"a").part(b"b");
         let sealed = seal(&key, nonce, &aad, b"plaintext");
         assert_eq!(sealed.len(), 9 + TAG_BYTES);
-        assert_eq!(open(&key, nonce, &aad, &sealed).unwrap().expose(), b"plaintext");
+        assert_eq!(
+            open(&key, nonce, &aad, &sealed).unwrap().expose(),
+            b"plaintext"
+        );
         for other in [
             Aad::new(Purpose::KeyWrap, 1).part(b"a").part(b"b"),
             Aad::new(Purpose::StoreValue, 2).part(b"a").part(b"b"),
@@ -158,7 +168,10 @@ mod tests {
         ] {
             assert_eq!(open(&key, nonce, &other, &sealed).unwrap_err(), OpenError);
         }
-        assert_eq!(open(&key, nonce, &aad, &sealed[..8]).unwrap_err(), OpenError);
+        assert_eq!(
+            open(&key, nonce, &aad, &sealed[..8]).unwrap_err(),
+            OpenError
+        );
     }
 
     #[test]

@@ -17,7 +17,10 @@ pub fn kbkdf(key: &[u8], label: &[u8], context: &[u8]) -> DerivedKey {
 
 /// The two blocks of a 512-bit output, as two keys: neither tells anything of the other.
 pub fn kbkdf_pair(key: &[u8], label: &[u8], context: &[u8]) -> (DerivedKey, DerivedKey) {
-    (block(key, 1, label, context, 512), block(key, 2, label, context, 512))
+    (
+        block(key, 1, label, context, 512),
+        block(key, 2, label, context, 512),
+    )
 }
 
 fn block(key: &[u8], counter: u32, label: &[u8], context: &[u8], bits: u32) -> DerivedKey {
@@ -27,9 +30,7 @@ fn block(key: &[u8], counter: u32, label: &[u8], context: &[u8], bits: u32) -> D
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::kdf::{
-        KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac,
-    };
+    use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
 
     use super::*;
 

@@ -43,14 +43,22 @@ impl Wrapped {
     pub fn wrap(wrapping: &[u8; 32], name: WrappingKeyName, subject: &[u8], key: &[u8]) -> Self {
         let nonce = random::array();
         let sealed = aead::seal(wrapping, nonce, &aad(name, subject), key);
-        Self { name, nonce, sealed }
+        Self {
+            name,
+            nonce,
+            sealed,
+        }
     }
 
     /// Unwraps the key.
     ///
     /// # Errors
     /// One error for every cause.
-    pub fn unwrap_key(&self, wrapping: &[u8; 32], subject: &[u8]) -> Result<SecretBytes, OpenError> {
+    pub fn unwrap_key(
+        &self,
+        wrapping: &[u8; 32],
+        subject: &[u8],
+    ) -> Result<SecretBytes, OpenError> {
         aead::open(wrapping, self.nonce, &aad(self.name, subject), &self.sealed)
     }
 
@@ -79,18 +87,32 @@ impl Wrapped {
         let (version, rest) = bytes.split_first().ok_or(WrappedError)?;
         let (id, rest) = rest.split_first_chunk::<16>().ok_or(WrappedError)?;
         let (key_version, rest) = rest.split_first_chunk::<4>().ok_or(WrappedError)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(WrappedError)?;
+        let (nonce, sealed) = rest
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or(WrappedError)?;
         if *version != VERSION || sealed.len() <= TAG_BYTES || bytes.len() > MAX_BYTES {
             return Err(WrappedError);
         }
-        let name = WrappingKeyName { id: *id, version: u32::from_be_bytes(*key_version) };
-        Ok(Self { name, nonce: *nonce, sealed: sealed.to_vec() })
+        let name = WrappingKeyName {
+            id: *id,
+            version: u32::from_be_bytes(*key_version),
+        };
+        Ok(Self {
+            name,
+            nonce: *nonce,
+            sealed: sealed.to_vec(),
+        })
     }
 }
 
 impl fmt::Debug for Wrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Wrapped({} bytes, version {})", self.sealed.len(), self.name.version)
+        write!(
+            f,
+            "Wrapped({} bytes, version {})",
+            self.sealed.len(),
+            self.name.version
+        )
     }
 }
 
@@ -107,18 +129,33 @@ mod tests {
 
     #[test]
     fn a_wrapped_key_opens_under_its_wrapping_key_and_subject_only() {
-        let name = WrappingKeyName { id: [1; 16], version: 3 };
+        let name = WrappingKeyName {
+            id: [1; 16],
+            version: 3,
+        };
         let wrapped = Wrapped::wrap(&[7; 32], name, b"material a", &[5; 32]);
         let read = Wrapped::parse(&wrapped.to_bytes()).unwrap();
         assert_eq!(read.wrapping_key(), name);
-        assert_eq!(read.unwrap_key(&[7; 32], b"material a").unwrap().expose(), [5; 32]);
-        assert_eq!(read.unwrap_key(&[7; 32], b"material b").unwrap_err(), OpenError);
-        assert_eq!(read.unwrap_key(&[8; 32], b"material a").unwrap_err(), OpenError);
+        assert_eq!(
+            read.unwrap_key(&[7; 32], b"material a").unwrap().expose(),
+            [5; 32]
+        );
+        assert_eq!(
+            read.unwrap_key(&[7; 32], b"material b").unwrap_err(),
+            OpenError
+        );
+        assert_eq!(
+            read.unwrap_key(&[8; 32], b"material a").unwrap_err(),
+            OpenError
+        );
     }
 
     #[test]
     fn any_flipped_bit_of_a_wrapped_key_is_found() {
-        let name = WrappingKeyName { id: [1; 16], version: 3 };
+        let name = WrappingKeyName {
+            id: [1; 16],
+            version: 3,
+        };
         let bytes = Wrapped::wrap(&[7; 32], name, b"s", &[5; 32]).to_bytes();
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();

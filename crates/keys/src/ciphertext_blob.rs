@@ -83,9 +83,19 @@ impl<'b> CiphertextBlob<'b> {
         if magic != &[b'K', b'W', VERSION, Purpose::UserData as u8] || !rest.ends_with(&[0, 0]) {
             return Err(BlobError);
         }
-        let arn = KeyArn::new(read_region(region)?, read_account(account)?, read_id(*kind, key_id)?);
+        let arn = KeyArn::new(
+            read_region(region)?,
+            read_account(account)?,
+            read_id(*kind, key_id)?,
+        );
         let material_id = MaterialId::from_bytes(*material_id);
-        Ok(Self { arn, material_id, header, nonce: *nonce, sealed })
+        Ok(Self {
+            arn,
+            material_id,
+            header,
+            nonce: *nonce,
+            sealed,
+        })
     }
 
     /// The key that made it.
@@ -105,10 +115,18 @@ impl<'b> CiphertextBlob<'b> {
         context: &EncryptionContext,
     ) -> Result<SecretBytes, BlobError> {
         let (key, commitment) = derive(material, self.header)?;
-        let stated = self.header.get(IDENTITY + NONCE..HEADER - 2).ok_or(BlobError)?;
+        let stated = self
+            .header
+            .get(IDENTITY + NONCE..HEADER - 2)
+            .ok_or(BlobError)?;
         // Both checks always run: how a blob fails is not to be told by the time it takes.
         let committed = mac::equal(&*commitment, stated);
-        let opened = aead::open(&key, self.nonce, &aad(self.header, &self.arn, context), self.sealed);
+        let opened = aead::open(
+            &key,
+            self.nonce,
+            &aad(self.header, &self.arn, context),
+            self.sealed,
+        );
         match opened {
             Ok(plaintext) if committed => Ok(plaintext),
             Ok(_) | Err(_) => Err(BlobError),
@@ -124,7 +142,14 @@ pub(crate) fn seal(
     plaintext: &[u8],
     context: &EncryptionContext,
 ) -> Result<Vec<u8>, BlobError> {
-    seal_with(arn, material_id, material, plaintext, context, random::array())
+    seal_with(
+        arn,
+        material_id,
+        material,
+        plaintext,
+        context,
+        random::array(),
+    )
 }
 
 fn seal_with(
@@ -181,7 +206,10 @@ fn write_identity(
     };
     let mut region = [0; 16];
     let name = arn.region().as_str().as_bytes();
-    region.get_mut(..name.len()).ok_or(BlobError)?.copy_from_slice(name);
+    region
+        .get_mut(..name.len())
+        .ok_or(BlobError)?
+        .copy_from_slice(name);
     let account = arn.account().number().to_be_bytes();
     let (kind, id) = id_bytes(arn.id())?;
     put(&[b'K', b'W', VERSION, Purpose::UserData as u8])?;
@@ -223,12 +251,17 @@ fn read_id(kind: u8, bytes: &[u8; 16]) -> Result<KeyId, BlobError> {
 }
 
 fn read_account(bytes: &[u8; 5]) -> Result<AccountId, BlobError> {
-    let number = bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = bytes
+        .iter()
+        .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     AccountId::parse(&format!("{number:012}")).map_err(|_| BlobError)
 }
 
 fn read_region(bytes: &[u8; 16]) -> Result<Region, BlobError> {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     let (name, padding) = bytes.split_at(end);
     if padding.iter().any(|byte| *byte != 0) {
         return Err(BlobError);
@@ -243,11 +276,18 @@ mod tests {
 
     fn arn(id: &str) -> KeyArn {
         let account = AccountId::parse("999999999999").unwrap();
-        KeyArn::new(Region::parse("us-isof-south-1").unwrap(), account, KeyId::parse(id).unwrap())
+        KeyArn::new(
+            Region::parse("us-isof-south-1").unwrap(),
+            account,
+            KeyId::parse(id).unwrap(),
+        )
     }
 
     fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
-        let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let pairs = pairs
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
         EncryptionContext::new(pairs).unwrap()
     }
 
@@ -266,7 +306,10 @@ mod tests {
                 assert_eq!(blob.len(), length + 152);
                 let parsed = CiphertextBlob::parse(&blob).unwrap();
                 assert_eq!((parsed.key(), parsed.material_id()), (&id, material_id));
-                assert_eq!(parsed.open(&material, &context).unwrap().expose(), plaintext);
+                assert_eq!(
+                    parsed.open(&material, &context).unwrap().expose(),
+                    plaintext
+                );
             }
         }
     }
@@ -276,7 +319,15 @@ mod tests {
         let context = context(&[("Department", "Finance")]);
         let material_id = MaterialId::from_bytes([4; 32]);
         let random = std::array::from_fn(|i| u8::try_from(i).unwrap());
-        let blob = seal_with(&arn(UUID), material_id, &[3; 32], b"hello", &context, random).unwrap();
+        let blob = seal_with(
+            &arn(UUID),
+            material_id,
+            &[3; 32],
+            b"hello",
+            &context,
+            random,
+        )
+        .unwrap();
         expect_test::expect_file!["../tests/golden/ciphertext-blob-v1.hex"]
             .assert_eq(&(hex::encode(&blob) + "\n"));
         let parsed = CiphertextBlob::parse(&blob).unwrap();
@@ -295,7 +346,8 @@ mod tests {
             assert_eq!(opened.unwrap_err(), BlobError, "bit {bit}");
         }
         for end in 0..blob.len() {
-            let opened = CiphertextBlob::parse(&blob[..end]).and_then(|b| b.open(&[3; 32], &context));
+            let opened =
+                CiphertextBlob::parse(&blob[..end]).and_then(|b| b.open(&[3; 32], &context));
             assert_eq!(opened.unwrap_err(), BlobError, "cut at {end}");
         }
     }
@@ -303,11 +355,29 @@ mod tests {
     #[test]
     fn other_material_or_context_is_the_same_fault() {
         let material_id = MaterialId::from_bytes([4; 32]);
-        let blob = seal(&arn(UUID), material_id, &[3; 32], b"hello", &context(&[("a", "b")])).unwrap();
+        let blob = seal(
+            &arn(UUID),
+            material_id,
+            &[3; 32],
+            b"hello",
+            &context(&[("a", "b")]),
+        )
+        .unwrap();
         let parsed = CiphertextBlob::parse(&blob).unwrap();
-        assert_eq!(parsed.open(&[2; 32], &context(&[("a", "b")])).unwrap_err(), BlobError);
-        for other in [&[][..], &[("a", "c")], &[("A", "b")], &[("a", "b"), ("c", "d")]] {
-            assert_eq!(parsed.open(&[3; 32], &context(other)).unwrap_err(), BlobError);
+        assert_eq!(
+            parsed.open(&[2; 32], &context(&[("a", "b")])).unwrap_err(),
+            BlobError
+        );
+        for other in [
+            &[][..],
+            &[("a", "c")],
+            &[("A", "b")],
+            &[("a", "b"), ("c", "d")],
+        ] {
+            assert_eq!(
+                parsed.open(&[3; 32], &context(other)).unwrap_err(),
+                BlobError
+            );
         }
     }
 }

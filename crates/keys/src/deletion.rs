@@ -59,14 +59,21 @@ pub struct DestructionGuard {
 impl DestructionGuard {
     /// A guard that starts from the last reading that the store holds.
     pub fn new(recorded: Timestamp) -> Self {
-        Self { held: None, recorded, seen: HashMap::new() }
+        Self {
+            held: None,
+            recorded,
+            seen: HashMap::new(),
+        }
     }
 
     /// Takes a reading. Answers what holds all destruction, if anything; otherwise the reading
     /// is the one to record.
     pub fn observe(&mut self, now: Reading) -> Option<Held> {
         if now.wall.millis_since(self.recorded) > LEAP_MILLIS {
-            let held = Held { recorded: self.recorded, wall: now.wall };
+            let held = Held {
+                recorded: self.recorded,
+                wall: now.wall,
+            };
             self.held = Some(held);
             self.seen.clear();
             return Some(held);
@@ -129,21 +136,42 @@ mod tests {
 
     fn key() -> KeyArn {
         let account = AccountId::parse("111122223333").unwrap();
-        KeyArn::new(Region::parse("us-east-1").unwrap(), account, KeyId::from_random([1; 16]))
+        KeyArn::new(
+            Region::parse("us-east-1").unwrap(),
+            account,
+            KeyId::from_random([1; 16]),
+        )
     }
 
     fn at(wall: i64, monotonic: u64) -> Reading {
-        Reading { wall: Timestamp::from_millis(wall), monotonic: Monotonic::from_millis(monotonic) }
+        Reading {
+            wall: Timestamp::from_millis(wall),
+            monotonic: Monotonic::from_millis(monotonic),
+        }
     }
 
     #[test]
     fn a_key_is_cleared_after_an_hour_of_being_seen_due() {
         let mut guard = DestructionGuard::new(Timestamp::from_millis(0));
         let due = Timestamp::from_millis(1000);
-        assert!(guard.clear(&key(), due, at(999, 0)).is_none(), "not due yet");
-        assert!(guard.clear(&key(), due, at(1000, 1)).is_none(), "first seen");
-        assert!(guard.clear(&key(), due, at(1000 + HOUR - 1, 3_600_000)).is_none());
-        assert!(guard.clear(&key(), due, at(1000 + HOUR, 3_600_001)).is_some());
+        assert!(
+            guard.clear(&key(), due, at(999, 0)).is_none(),
+            "not due yet"
+        );
+        assert!(
+            guard.clear(&key(), due, at(1000, 1)).is_none(),
+            "first seen"
+        );
+        assert!(
+            guard
+                .clear(&key(), due, at(1000 + HOUR - 1, 3_600_000))
+                .is_none()
+        );
+        assert!(
+            guard
+                .clear(&key(), due, at(1000 + HOUR, 3_600_001))
+                .is_some()
+        );
     }
 
     #[test]
@@ -151,8 +179,16 @@ mod tests {
         let mut guard = DestructionGuard::new(Timestamp::from_millis(0));
         let due = Timestamp::from_millis(0);
         assert!(guard.clear(&key(), due, at(0, 0)).is_none());
-        assert!(guard.clear(&key(), due, at(2 * HOUR, 3_600_000)).is_none(), "an hour ahead");
-        assert!(guard.clear(&key(), due, at(2 * HOUR + 60_000, 7_199_999)).is_none(), "behind");
+        assert!(
+            guard.clear(&key(), due, at(2 * HOUR, 3_600_000)).is_none(),
+            "an hour ahead"
+        );
+        assert!(
+            guard
+                .clear(&key(), due, at(2 * HOUR + 60_000, 7_199_999))
+                .is_none(),
+            "behind"
+        );
         let later = guard.clear(&key(), due, at(3 * HOUR + 60_000, 10_799_999));
         assert!(later.is_some());
     }
@@ -166,9 +202,16 @@ mod tests {
         let held = guard.observe(at(ahead, 1)).unwrap();
         assert_eq!(held.recorded.millis(), LEAP_MILLIS);
         for hour in 0..5 {
-            let now = at(ahead + hour * HOUR, 1 + 3_600_000 * u64::try_from(hour).unwrap());
+            let now = at(
+                ahead + hour * HOUR,
+                1 + 3_600_000 * u64::try_from(hour).unwrap(),
+            );
             assert!(guard.observe(now).is_some());
-            assert!(guard.clear(&key(), Timestamp::from_millis(0), now).is_none());
+            assert!(
+                guard
+                    .clear(&key(), Timestamp::from_millis(0), now)
+                    .is_none()
+            );
         }
     }
 }

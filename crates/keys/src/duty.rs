@@ -42,9 +42,11 @@ impl Duty<Rotate> {
     /// The duty to rotate a key, if its schedule says so.
     pub fn to_rotate(record: &KeyRecord, now: Timestamp) -> Option<Self> {
         match record.due() {
-            Some(Due::Rotation(at)) if at <= now => {
-                Some(Self { key: record.arn(), now, duty: PhantomData })
-            }
+            Some(Due::Rotation(at)) if at <= now => Some(Self {
+                key: record.arn(),
+                now,
+                duty: PhantomData,
+            }),
             Some(Due::Rotation(_) | Due::Destruction(_)) | None => None,
         }
     }
@@ -56,7 +58,11 @@ impl Duty<Destroy> {
     pub fn to_destroy(record: &KeyRecord, now: Timestamp, cleared: &Cleared) -> Option<Self> {
         match record.due() {
             Some(Due::Destruction(at)) if at <= now && cleared.key() == &record.arn() => {
-                Some(Self { key: record.arn(), now, duty: PhantomData })
+                Some(Self {
+                    key: record.arn(),
+                    now,
+                    duty: PhantomData,
+                })
             }
             Some(Due::Rotation(_) | Due::Destruction(_)) | None => None,
         }

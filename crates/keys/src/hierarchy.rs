@@ -61,7 +61,9 @@ impl TryFrom<String> for WrappedText {
     type Error = HierarchyError;
     fn try_from(text: String) -> Result<Self, HierarchyError> {
         let bytes = STANDARD.decode(text).map_err(|_| HierarchyError::Damaged)?;
-        Wrapped::parse(&bytes).map(Self).map_err(|_| HierarchyError::Damaged)
+        Wrapped::parse(&bytes)
+            .map(Self)
+            .map_err(|_| HierarchyError::Damaged)
     }
 }
 
@@ -127,7 +129,11 @@ impl StoreKeysRecord {
         Ok(Self {
             version: 1,
             root_key_id: hex::encode(root.id()),
-            seal_keys: vec![StoreKeyRecord { id, version: 1, key }],
+            seal_keys: vec![StoreKeyRecord {
+                id,
+                version: 1,
+                key,
+            }],
             name_key: wrap("store names")?,
             audit_key: wrap("audit trail")?,
             marker_key: wrap("page markers")?,
@@ -148,7 +154,11 @@ impl StoreKeysRecord {
         for StoreKeyRecord { id, version, key } in &self.seal_keys {
             let subject = format!("store seal {id} {version}");
             let id = hex::decode(id).ok().and_then(|id| id.try_into().ok());
-            seal_keys.push((id.ok_or(HierarchyError::Damaged)?, *version, open(&subject, key)?));
+            seal_keys.push((
+                id.ok_or(HierarchyError::Damaged)?,
+                *version,
+                open(&subject, key)?,
+            ));
         }
         Ok(StoreKeys {
             seal_keys,
@@ -186,7 +196,11 @@ impl AccountKeyRecord {
     /// As [`StoreKeysRecord::generate`].
     pub fn generate(root: &RootKey, account: AccountId) -> Result<Self, HierarchyError> {
         let key = wrap_under_root(root, &account_subject(account), &random::secret(32))?;
-        Ok(Self { version: 1, account, key })
+        Ok(Self {
+            version: 1,
+            account,
+            key,
+        })
     }
 
     /// Opens it.
@@ -196,7 +210,10 @@ impl AccountKeyRecord {
     pub fn open(&self, root: &RootKey, arena: &Arena) -> Result<AccountKey, HierarchyError> {
         known(self.version)?;
         let key = open_under_root(root, &account_subject(self.account), &self.key, arena)?;
-        Ok(AccountKey { account: self.account, key })
+        Ok(AccountKey {
+            account: self.account,
+            key,
+        })
     }
 }
 
@@ -269,7 +286,12 @@ impl DomainKeyRecord {
         };
         let subject = domain_subject(self.region, self.account, self.key_version);
         let key = open_under_root(root, &subject, &self.key, arena)?;
-        Ok(DomainKey { region: self.region, account_key, name, key })
+        Ok(DomainKey {
+            region: self.region,
+            account_key,
+            name,
+            key,
+        })
     }
 }
 
@@ -285,7 +307,12 @@ impl DomainKey {
     }
 
     pub(crate) fn wrap(&self, subject: &[u8], key: &SecretBytes) -> Option<Wrapped> {
-        Some(Wrapped::wrap(self.key.expose_array()?, self.name, subject, key.expose()))
+        Some(Wrapped::wrap(
+            self.key.expose_array()?,
+            self.name,
+            subject,
+            key.expose(),
+        ))
     }
 
     pub(crate) fn unwrap_key(
@@ -300,10 +327,17 @@ impl DomainKey {
     }
 
     pub(crate) fn material_id(&self, key_id: &str, material: &SecretBytes) -> [u8; 32] {
-        let length = u32::try_from(key_id.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let length = u32::try_from(key_id.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes();
         keyward_crypto::mac::hmac_sha256(
             self.account_key.key.expose(),
-            &[b"keyward material id v1", &length, key_id.as_bytes(), material.expose()],
+            &[
+                b"keyward material id v1",
+                &length,
+                key_id.as_bytes(),
+                material.expose(),
+            ],
         )
     }
 }
@@ -313,7 +347,9 @@ fn wrap_under_root(
     subject: &str,
     key: &SecretBytes,
 ) -> Result<WrappedText, HierarchyError> {
-    root.wrap(subject.as_bytes(), key).map(WrappedText).ok_or(HierarchyError::Damaged)
+    root.wrap(subject.as_bytes(), key)
+        .map(WrappedText)
+        .ok_or(HierarchyError::Damaged)
 }
 
 fn open_under_root(
@@ -329,7 +365,11 @@ fn open_under_root(
 }
 
 fn known(version: u8) -> Result<(), HierarchyError> {
-    if version == RECORD_VERSION { Ok(()) } else { Err(HierarchyError::Version(version)) }
+    if version == RECORD_VERSION {
+        Ok(())
+    } else {
+        Err(HierarchyError::Version(version))
+    }
 }
 
 fn account_subject(account: AccountId) -> String {

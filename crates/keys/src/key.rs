@@ -41,7 +41,13 @@ impl Key {
     /// The key of a record; its material is opened when it is first used.
     pub fn new(record: KeyRecord, domain: Arc<DomainKey>, arena: Arena) -> Self {
         let arn = record.arn();
-        Self { record, arn, domain, arena, current: OnceLock::new() }
+        Self {
+            record,
+            arn,
+            domain,
+            arena,
+            current: OnceLock::new(),
+        }
     }
 
     /// The record.
@@ -64,7 +70,10 @@ impl Key {
         &self,
         work: impl FnOnce(MaterialId, &[u8]) -> T,
     ) -> Result<T, MaterialError> {
-        let record = self.record.current_material().ok_or(MaterialError::Absent)?;
+        let record = self
+            .record
+            .current_material()
+            .ok_or(MaterialError::Absent)?;
         if let Some(open) = self.current.get() {
             return Ok(work(record.id, open.expose()));
         }
@@ -83,10 +92,18 @@ impl Key {
         id: MaterialId,
         work: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, MaterialError> {
-        if self.record.current_material().is_some_and(|current| current.id == id) {
+        if self
+            .record
+            .current_material()
+            .is_some_and(|current| current.id == id)
+        {
             return self.with_current(|_, material| work(material));
         }
-        let record = self.record.materials.iter().find(|material| material.id == id);
+        let record = self
+            .record
+            .materials
+            .iter()
+            .find(|material| material.id == id);
         let open = self.open(record.ok_or(MaterialError::Absent)?)?;
         Ok(work(open.expose()))
     }

@@ -154,7 +154,11 @@ impl KeyRecord {
             Ok(record) => record.version,
             Err(_) => serde_json::from_slice::<VersionOnly>(bytes)?.version,
         };
-        if version == VERSION { Ok(read?) } else { Err(KeyRecordError::Version(version)) }
+        if version == VERSION {
+            Ok(read?)
+        } else {
+            Err(KeyRecordError::Version(version))
+        }
     }
 
     /// Writes the record's bytes.

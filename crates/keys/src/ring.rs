@@ -9,7 +9,10 @@ mod rotation;
 
 use std::sync::Arc;
 
-use keyward_crypto::{random, secret::{SecretBytes, arena::Arena}};
+use keyward_crypto::{
+    random,
+    secret::{SecretBytes, arena::Arena},
+};
 use keyward_policy::permit::Permit;
 use keyward_types::{
     action::{self, Action},
@@ -258,15 +261,28 @@ impl Ring {
     pub fn re_encrypt(
         &self,
         permits: (&Permit<action::ReEncryptFrom>, &Permit<action::ReEncryptTo>),
-        source: (&Key, EncryptionAlgorithm, &CiphertextBlob<'_>, &EncryptionContext),
+        source: (
+            &Key,
+            EncryptionAlgorithm,
+            &CiphertextBlob<'_>,
+            &EncryptionContext,
+        ),
         destination: (&Key, EncryptionAlgorithm, &EncryptionContext),
     ) -> Result<ReEncrypted, RingError> {
-        self.check_re_encrypt(permits, (source.0, source.1), (destination.0, destination.1))?;
+        self.check_re_encrypt(
+            permits,
+            (source.0, source.1),
+            (destination.0, destination.1),
+        )?;
         let plaintext = open(source.0, source.2, source.3)?;
         let (ciphertext_blob, destination_material_id) =
             seal(destination.0, plaintext.expose(), destination.2)?;
         let source_material_id = source.2.material_id();
-        Ok(ReEncrypted { ciphertext_blob, source_material_id, destination_material_id })
+        Ok(ReEncrypted {
+            ciphertext_blob,
+            source_material_id,
+            destination_material_id,
+        })
     }
 
     /// Makes a data key of 1 to 1024 bytes.
@@ -284,7 +300,11 @@ impl Ring {
         usable(key, EncryptionAlgorithm::SymmetricDefault)?;
         let plaintext = random::secret(length);
         let (ciphertext_blob, material_id) = seal(key, plaintext.expose(), context)?;
-        Ok(GeneratedDataKey { plaintext, ciphertext_blob, material_id })
+        Ok(GeneratedDataKey {
+            plaintext,
+            ciphertext_blob,
+            material_id,
+        })
     }
 
     /// Makes a data key that nobody sees yet.
@@ -310,24 +330,36 @@ fn on_key<A: Action>(permit: &Permit<A>, key: &Key) -> Result<(), RingError> {
 }
 
 fn on_arn<A: Action>(permit: &Permit<A>, arn: &KeyArn) -> Result<(), RingError> {
-    if permit.resource() == arn.as_str() { Ok(()) } else { Err(RingError::WrongPermit) }
+    if permit.resource() == arn.as_str() {
+        Ok(())
+    } else {
+        Err(RingError::WrongPermit)
+    }
 }
 
 /// Usage comes first, then state, then algorithm, as AWS checks.
 fn usable(key: &Key, algorithm: EncryptionAlgorithm) -> Result<(), RingError> {
     allowed(key.record(), StatefulOperation::Cryptography)?;
     if algorithm != EncryptionAlgorithm::SymmetricDefault {
-        return Err(RingError::Algorithm { algorithm, spec: key.record().spec });
+        return Err(RingError::Algorithm {
+            algorithm,
+            spec: key.record().spec,
+        });
     }
     Ok(())
 }
 
 /// The state allows the operation.
 fn allowed(record: &KeyRecord, operation: StatefulOperation) -> Result<KeyState, RingError> {
-    let state = record.state().ok_or_else(|| RingError::Destroyed { key: record.arn() })?;
+    let state = record
+        .state()
+        .ok_or_else(|| RingError::Destroyed { key: record.arn() })?;
     match operation.check(state) {
         Ok(()) => Ok(state),
-        Err(fault) => Err(RingError::State { key: record.arn(), fault }),
+        Err(fault) => Err(RingError::State {
+            key: record.arn(),
+            fault,
+        }),
     }
 }
 
@@ -337,7 +369,10 @@ fn seal(
     context: &EncryptionContext,
 ) -> Result<(Vec<u8>, MaterialId), RingError> {
     let sealed = key.with_current(|id, material| {
-        (ciphertext_blob::seal(key.arn(), id, material, plaintext, context), id)
+        (
+            ciphertext_blob::seal(key.arn(), id, material, plaintext, context),
+            id,
+        )
     })?;
     Ok((sealed.0?, sealed.1))
 }

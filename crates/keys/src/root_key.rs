@@ -83,14 +83,25 @@ impl RootKey {
         let text = render(&id, &key);
         let failed = |doing| {
             let path = path.to_owned();
-            move |source| RootKeyError::Io { doing, path, source }
+            move |source| RootKeyError::Io {
+                doing,
+                path,
+                source,
+            }
         };
         // Written under another name and linked, so that a crash leaves no half a key behind.
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
-        let draft = directory.join(format!(".root-key-{}.tmp", hex::encode(random::array::<8>())));
+        let draft = directory.join(format!(
+            ".root-key-{}.tmp",
+            hex::encode(random::array::<8>())
+        ));
         let write = || {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&draft)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::hard_link(&draft, path)?;
@@ -99,7 +110,10 @@ impl RootKey {
         let written = write();
         let _ = fs::remove_file(&draft);
         written.map_err(failed("created"))?;
-        Ok(Self { id, key: arena.store(&key)? })
+        Ok(Self {
+            id,
+            key: arena.store(&key)?,
+        })
     }
 
     /// Opens the root key in a file.
@@ -111,7 +125,11 @@ impl RootKey {
             if source.kind() == io::ErrorKind::NotFound {
                 return RootKeyError::Missing(path.to_owned());
             }
-            RootKeyError::Io { doing: "read", path: path.to_owned(), source }
+            RootKeyError::Io {
+                doing: "read",
+                path: path.to_owned(),
+                source,
+            }
         };
         let file = File::open(path).map_err(io)?;
         if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
@@ -120,11 +138,21 @@ impl RootKey {
         // Room for the whole file from the start: growing would leave pieces of the key behind.
         let mut text = Zeroizing::new(String::with_capacity(2 * MAX_FILE_BYTES));
         let malformed = || RootKeyError::Malformed(path.to_owned());
-        (&file).take(MAX_FILE_BYTES as u64).read_to_string(&mut text).map_err(|source| {
-            if source.kind() == io::ErrorKind::InvalidData { malformed() } else { io(source) }
-        })?;
+        (&file)
+            .take(MAX_FILE_BYTES as u64)
+            .read_to_string(&mut text)
+            .map_err(|source| {
+                if source.kind() == io::ErrorKind::InvalidData {
+                    malformed()
+                } else {
+                    io(source)
+                }
+            })?;
         let (id, key) = parse(&text).ok_or_else(malformed)?;
-        Ok(Self { id, key: arena.store(&key)? })
+        Ok(Self {
+            id,
+            key: arena.store(&key)?,
+        })
     }
 
     /// The key's id, which everything that it wraps names.
@@ -134,8 +162,16 @@ impl RootKey {
 
     /// Wraps a key of the next level.
     pub(crate) fn wrap(&self, subject: &[u8], key: &SecretBytes) -> Option<Wrapped> {
-        let name = WrappingKeyName { id: self.id, version: VERSION };
-        Some(Wrapped::wrap(self.key.expose_array()?, name, subject, key.expose()))
+        let name = WrappingKeyName {
+            id: self.id,
+            version: VERSION,
+        };
+        Some(Wrapped::wrap(
+            self.key.expose_array()?,
+            name,
+            subject,
+            key.expose(),
+        ))
     }
 
     /// Unwraps a key of the next level.
@@ -144,7 +180,12 @@ impl RootKey {
         subject: &[u8],
         wrapped: &Wrapped,
     ) -> Result<SecretBytes, OpenError> {
-        if (wrapped.wrapping_key() != WrappingKeyName { id: self.id, version: VERSION }) {
+        if (wrapped.wrapping_key()
+            != WrappingKeyName {
+                id: self.id,
+                version: VERSION,
+            })
+        {
             return Err(OpenError);
         }
         wrapped.unwrap_key(self.key.expose_array().ok_or(OpenError)?, subject)
@@ -179,7 +220,10 @@ fn parse(text: &str) -> Option<([u8; 16], SecretBytes)> {
     if lines.next()? != "keyward-root-key 1" {
         return None;
     }
-    let id: [u8; 16] = hex::decode(lines.next()?.strip_prefix("id ")?).ok()?.try_into().ok()?;
+    let id: [u8; 16] = hex::decode(lines.next()?.strip_prefix("id ")?)
+        .ok()?
+        .try_into()
+        .ok()?;
     // Decoded in place: collecting into a growing vector would leave pieces of the key behind.
     let mut key = Zeroizing::new(vec![0; 32]);
     hex::decode_to_slice(lines.next()?.strip_prefix("key ")?, &mut key).ok()?;

@@ -68,7 +68,13 @@ impl Place {
             Some(path) => RawConfig::read(path)?,
             None => RawConfig::default(),
         };
-        let Self { data_dir, config: _, root_key, account_id, region } = self.clone();
+        let Self {
+            data_dir,
+            config: _,
+            root_key,
+            account_id,
+            region,
+        } = self.clone();
         raw.data_dir = data_dir.or(raw.data_dir);
         raw.root_key = root_key.or(raw.root_key);
         raw.account_id = account_id.or(raw.account_id);

@@ -197,7 +197,11 @@ pub struct Refused {
 }
 
 fn refuse(key: &'static str, value: impl ToString, remedy: impl Into<String>) -> Refused {
-    Refused { key, value: value.to_string(), remedy: remedy.into() }
+    Refused {
+        key,
+        value: value.to_string(),
+        remedy: remedy.into(),
+    }
 }
 
 /// Why there is no configuration.
@@ -232,8 +236,10 @@ impl RawConfig {
     /// # Errors
     /// When it cannot be read or is no TOML of this shape.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         toml::from_str(&text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
@@ -246,7 +252,11 @@ impl RawConfig {
     /// The first value that cannot be.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let data_dir = self.data_dir.ok_or_else(|| {
-            refuse("data_dir", "", "name the directory with --data-dir or in the file")
+            refuse(
+                "data_dir",
+                "",
+                "name the directory with --data-dir or in the file",
+            )
         })?;
         let region = self.region.as_deref().unwrap_or("us-east-1");
         let region = Region::parse(region)
@@ -273,7 +283,11 @@ impl RawConfig {
                 self.audit.segment_bytes.unwrap_or(64 << 20),
                 1 << 20,
             )?,
-            connections: at_least("limits.connections", self.limits.connections.unwrap_or(4096), 1)?,
+            connections: at_least(
+                "limits.connections",
+                self.limits.connections.unwrap_or(4096),
+                1,
+            )?,
             connections_per_address: at_least(
                 "limits.connections_per_address",
                 self.limits.connections_per_address.unwrap_or(1024),
@@ -302,11 +316,14 @@ impl RawConfig {
 }
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, Refused> {
-    text.parse().map_err(|_| refuse(key, text, "use an address and port, such as 127.0.0.1:5670"))
+    text.parse()
+        .map_err(|_| refuse(key, text, "use an address and port, such as 127.0.0.1:5670"))
 }
 
 fn regions(names: Option<Vec<String>>, partition: Partition) -> Result<Vec<Region>, Refused> {
-    let Some(names) = names else { return Ok(Region::of_partition(partition).collect()) };
+    let Some(names) = names else {
+        return Ok(Region::of_partition(partition).collect());
+    };
     let mut regions = Vec::new();
     for name in names {
         let region = Region::parse(&name)
@@ -316,21 +333,32 @@ fn regions(names: Option<Vec<String>>, partition: Partition) -> Result<Vec<Regio
         }
     }
     if regions.is_empty() {
-        return Err(refuse("regions", "[]", "name one Region at least, or leave the key out"));
+        return Err(refuse(
+            "regions",
+            "[]",
+            "name one Region at least, or leave the key out",
+        ));
     }
     Ok(regions)
 }
 
 fn tls(raw: RawTls) -> Result<Option<TlsFiles>, Refused> {
     match (raw.certificate, raw.private_key) {
-        (Some(certificate), Some(private_key)) => Ok(Some(TlsFiles { certificate, private_key })),
+        (Some(certificate), Some(private_key)) => Ok(Some(TlsFiles {
+            certificate,
+            private_key,
+        })),
         (None, None) => Ok(None),
-        (Some(certificate), None) => {
-            Err(refuse("tls.certificate", certificate.display(), "give tls.private_key too"))
-        }
-        (None, Some(private_key)) => {
-            Err(refuse("tls.private_key", private_key.display(), "give tls.certificate too"))
-        }
+        (Some(certificate), None) => Err(refuse(
+            "tls.certificate",
+            certificate.display(),
+            "give tls.private_key too",
+        )),
+        (None, Some(private_key)) => Err(refuse(
+            "tls.private_key",
+            private_key.display(),
+            "give tls.certificate too",
+        )),
     }
 }
 
@@ -338,7 +366,11 @@ fn durability(text: Option<&str>) -> Result<AuditDurability, Refused> {
     match text {
         None | Some("written") => Ok(AuditDurability::Written),
         Some("strict") => Ok(AuditDurability::Strict),
-        Some(other) => Err(refuse("audit.durability", other, "use `written` or `strict`")),
+        Some(other) => Err(refuse(
+            "audit.durability",
+            other,
+            "use `written` or `strict`",
+        )),
     }
 }
 
@@ -351,7 +383,11 @@ fn seconds(key: &'static str, value: Option<u64>, default: u64) -> Result<Durati
 
 fn at_least<N: PartialOrd + ToString>(key: &'static str, value: N, least: N) -> Result<N, Refused> {
     if value < least {
-        return Err(refuse(key, value, format!("use {} at least", least.to_string())));
+        return Err(refuse(
+            key,
+            value,
+            format!("use {} at least", least.to_string()),
+        ));
     }
     Ok(value)
 }
@@ -386,7 +422,9 @@ impl Network {
             a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
         };
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => same(u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                same(u128::from(a.to_bits()), u128::from(b.to_bits()), 32)
+            }
             (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
@@ -417,13 +455,34 @@ mod tests {
     fn a_refusal_names_key_value_and_remedy() {
         let base = "data_dir = \"d\"\n";
         for (text, expect) in [
-            ("listen = \"here\"", "`listen` is `here`: use an address and port, such as 127.0.0.1:5670"),
-            ("region = \"mars-1\"", "`region` is `mars-1`: use a Region of AWS, such as us-east-1"),
-            ("account_id = \"12\"", "`account_id` is `12`: use twelve decimal digits"),
-            ("regions = []", "`regions` is `[]`: name one Region at least, or leave the key out"),
-            ("[tls]\ncertificate = \"c.pem\"", "`tls.certificate` is `c.pem`: give tls.private_key too"),
-            ("[audit]\ndurability = \"maybe\"", "`audit.durability` is `maybe`: use `written` or `strict`"),
-            ("[limits]\nbody_seconds = 0", "`limits.body_seconds` is `0`: use one second at least"),
+            (
+                "listen = \"here\"",
+                "`listen` is `here`: use an address and port, such as 127.0.0.1:5670",
+            ),
+            (
+                "region = \"mars-1\"",
+                "`region` is `mars-1`: use a Region of AWS, such as us-east-1",
+            ),
+            (
+                "account_id = \"12\"",
+                "`account_id` is `12`: use twelve decimal digits",
+            ),
+            (
+                "regions = []",
+                "`regions` is `[]`: name one Region at least, or leave the key out",
+            ),
+            (
+                "[tls]\ncertificate = \"c.pem\"",
+                "`tls.certificate` is `c.pem`: give tls.private_key too",
+            ),
+            (
+                "[audit]\ndurability = \"maybe\"",
+                "`audit.durability` is `maybe`: use `written` or `strict`",
+            ),
+            (
+                "[limits]\nbody_seconds = 0",
+                "`limits.body_seconds` is `0`: use one second at least",
+            ),
             (
                 "[proxy_protocol]\nfrom = [\"10.0.0.0/33\"]",
                 "`proxy_protocol.from` is `10.0.0.0/33`: use an address or a network, such as 10.0.0.0/8",
@@ -438,7 +497,11 @@ mod tests {
     fn the_regions_of_the_default_regions_partition_are_served_by_default() {
         let raw: RawConfig = toml::from_str("data_dir = \"d\"\nregion = \"cn-north-1\"").unwrap();
         let config = raw.resolve().unwrap();
-        let names: Vec<_> = config.regions.iter().map(|region| region.as_str()).collect();
+        let names: Vec<_> = config
+            .regions
+            .iter()
+            .map(|region| region.as_str())
+            .collect();
         assert_eq!(names, ["cn-north-1", "cn-northwest-1"]);
     }
 
@@ -448,7 +511,15 @@ mod tests {
         assert!(network.contains("10.1.200.3".parse().unwrap()));
         assert!(network.contains("::ffff:10.1.200.3".parse().unwrap()));
         assert!(!network.contains("10.2.0.1".parse().unwrap()));
-        assert!(Network::parse("0.0.0.0/0").unwrap().contains("1.2.3.4".parse().unwrap()));
-        assert!(!Network::parse("::1").unwrap().contains("::2".parse().unwrap()));
+        assert!(
+            Network::parse("0.0.0.0/0")
+                .unwrap()
+                .contains("1.2.3.4".parse().unwrap())
+        );
+        assert!(
+            !Network::parse("::1")
+                .unwrap()
+                .contains("::2".parse().unwrap())
+        );
     }
 }

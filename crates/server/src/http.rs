@@ -15,7 +15,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use keyward_services::front::{Answer, Front, Peer, Received};
 use tokio::{
@@ -79,7 +82,7 @@ pub async fn serve(
         .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
         .max_concurrent_streams(MAX_STREAMS);
     let server = Arc::new(server);
-    let graceful = Arc::new(GracefulShutdown::new());
+    let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -99,9 +102,9 @@ pub async fn serve(
             continue;
         };
         let (front, options) = (Arc::clone(&front), Arc::clone(&options));
-        let (server, graceful) = (Arc::clone(&server), Arc::clone(&graceful));
+        let (server, watcher) = (Arc::clone(&server), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection(stream, address, front, &options, &server, &graceful).await
+            if let Err(error) = connection(stream, address, front, &options, &server, watcher).await
             {
                 tracing::debug!(%address, %error, "connection ended");
             }
@@ -109,26 +112,11 @@ pub async fn serve(
         });
     }
     drop(listener);
-    // Every connection's clone goes with its task; what remains is ours.
-    let wait = async {
-        match Arc::try_unwrap(graceful) {
-            Ok(graceful) => graceful.shutdown().await,
-            Err(shared) => drain(shared).await,
-        }
-    };
-    if tokio::time::timeout(options.drain, wait).await.is_err() {
+    if tokio::time::timeout(options.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("requests under way were cut off after the drain period");
-    }
-}
-
-/// Waits until every connection task has given back its clone.
-async fn drain(mut shared: Arc<GracefulShutdown>) {
-    loop {
-        match Arc::try_unwrap(shared) {
-            Ok(graceful) => return graceful.shutdown().await,
-            Err(still) => shared = still,
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -140,7 +128,7 @@ async fn connection(
     front: Arc<Front>,
     options: &Arc<HttpOptions>,
     server: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let (stream, source) = if options.proxies.iter().any(|net| net.contains(address.ip())) {
@@ -153,11 +141,11 @@ async fn connection(
         tls: None,
     };
     match &options.tls {
-        None => exchange(TokioIo::new(stream), peer, front, options, server, graceful).await,
+        None => exchange(TokioIo::new(stream), peer, front, options, server, watcher).await,
         Some(acceptor) => {
             let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
             peer.tls = Some(tls::details(stream.get_ref().1));
-            exchange(TokioIo::new(stream), peer, front, options, server, graceful).await
+            exchange(TokioIo::new(stream), peer, front, options, server, watcher).await
         }
     }
 }
@@ -168,7 +156,7 @@ async fn exchange<S>(
     front: Arc<Front>,
     options: &Arc<HttpOptions>,
     server: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -176,10 +164,12 @@ where
     let (peer, body_timeout) = (Arc::new(peer), options.body_timeout);
     let service = service_fn(move |request| {
         let (front, peer) = (Arc::clone(&front), Arc::clone(&peer));
-        async move { Ok::<_, std::convert::Infallible>(answer(request, &front, &peer, body_timeout).await) }
+        async move {
+            Ok::<_, std::convert::Infallible>(answer(request, &front, &peer, body_timeout).await)
+        }
     });
     let connection = server.serve_connection(io, service).into_owned();
-    graceful.watch(connection).await
+    watcher.watch(connection).await
 }
 
 async fn answer(
@@ -197,7 +187,9 @@ async fn answer(
     let body = Limited::new(body, MAX_BODY).collect();
     let body = match tokio::time::timeout(body_timeout, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(BodyFault::TooLarge),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(BodyFault::TooLarge)
+        }
         Ok(Err(_)) => Err(BodyFault::Broken),
         Err(_) => Err(BodyFault::TooSlow),
     };
@@ -208,7 +200,11 @@ async fn answer(
         // HTTP/2 says :authority where HTTP/1.1 says Host; the signature covers it as host.
         headers.push(("host", authority.as_str().as_bytes()));
     }
-    headers.extend(head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    headers.extend(
+        head.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes())),
+    );
     let received = Received {
         method: head.method.as_str(),
         path: head.uri.path(),
@@ -240,7 +236,10 @@ fn render(answer: Answer) -> Response<Full<Bytes>> {
     if let Ok(id) = HeaderValue::from_str(&answer.request_id) {
         headers.insert("x-amzn-requestid", id);
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(answer.content_type),
+    );
     headers.insert(header::SERVER, HeaderValue::from_static("Server"));
     headers.insert(
         header::CACHE_CONTROL,

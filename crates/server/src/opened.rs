@@ -34,16 +34,25 @@ impl DataDir {
             .create(path)
             .with_context(|| format!("the data directory {} cannot be made", path.display()))?;
         let lock_path = path.join("lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path);
         let lock = lock.with_context(|| format!("{} cannot be opened", lock_path.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
             Err(fs::TryLockError::WouldBlock) => bail!(
                 "the data directory {} is in use by another keyward process: stop it first",
                 path.display()
             ),
-            Err(fs::TryLockError::Error(error)) => Err(error)
-                .with_context(|| format!("{} cannot be locked", lock_path.display())),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("{} cannot be locked", lock_path.display()))
+            }
         }
     }
 
@@ -91,8 +100,15 @@ impl DataDir {
     }
 
     /// Keeps what `keyward env` prints.
-    pub fn write_environment(&self, endpoint: &str, region: Region, account: AccountId) -> io::Result<()> {
-        let text = format!("endpoint = \"{endpoint}\"\nregion = \"{region}\"\naccount_id = \"{account}\"\n");
+    pub fn write_environment(
+        &self,
+        endpoint: &str,
+        region: Region,
+        account: AccountId,
+    ) -> io::Result<()> {
+        let text = format!(
+            "endpoint = \"{endpoint}\"\nregion = \"{region}\"\naccount_id = \"{account}\"\n"
+        );
         write_private(&self.path, "environment.toml", text.as_bytes())
     }
 }
@@ -101,7 +117,11 @@ impl DataDir {
 fn write_private(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let draft = directory.join(format!(".{name}.tmp"));
     let _ = fs::remove_file(&draft);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&draft, directory.join(name))?;

@@ -12,7 +12,11 @@ pub fn start() {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
-    fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     if let Some(error) = refused {
         tracing::warn!(%error, "KEYWARD_LOG cannot be read: logging at `info`");
     }

@@ -1,13 +1,15 @@
 //! From an engine and a root key to a server that answers; at the first start, with what a
 //! server needs to begin. Every step may be cut short by a crash: the next start goes on.
 
-use std::{
-    path::Path as FilePath,
-    sync::Arc,
-    thread::JoinHandle,
-};
+use std::{path::Path as FilePath, sync::Arc, thread::JoinHandle};
 
-use keyward_crypto::{random, secret::{SecretBytes, arena::{Arena, ArenaFull, ArenaSecret}}};
+use keyward_crypto::{
+    random,
+    secret::{
+        SecretBytes,
+        arena::{Arena, ArenaFull, ArenaSecret},
+    },
+};
 use keyward_keys::{
     hierarchy::{AccountKeyRecord, HierarchyError, StoreKeys, StoreKeysRecord},
     root_key::RootKey,
@@ -17,7 +19,10 @@ use keyward_store::{
     batch::{Batch, Precondition},
     error::{CommitError, LimitError, StoreError},
     path::{Path, PathError, Prefix},
-    sealed::{Sealed, SealedBatch, SealedError, keys::{SealKey, SealKeyError, SealKeyId, SealKeys}},
+    sealed::{
+        Sealed, SealedBatch, SealedError,
+        keys::{SealKey, SealKeyError, SealKeyId, SealKeys},
+    },
     store::Store,
 };
 use keyward_types::{
@@ -34,7 +39,9 @@ use crate::{
     counts::Counts,
     directory::{
         Directory, DirectoryOptions, ReadError, paths, purpose,
-        records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, SecretText, V1},
+        records::{
+            self, AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, SecretText, V1,
+        },
     },
     front::Front,
     metrics::Metrics,
@@ -82,7 +89,9 @@ pub enum OpenError {
     #[error(transparent)]
     ArenaFull(#[from] ArenaFull),
     /// The account has another partition than the default Region.
-    #[error("the store has no account {account} in partition {partition}: it was initialised with another account id or Region")]
+    #[error(
+        "the store has no account {account} in partition {partition}: it was initialised with another account id or Region"
+    )]
     OtherAccount {
         /// The account asked for.
         account: AccountId,
@@ -134,7 +143,10 @@ impl FirstCredentials {
     /// A new random access key of an account's root user.
     pub fn generate(account: AccountId) -> Self {
         let id = AccessKeyId::long_term(account, random::array());
-        Self { id, secret: crate::iam::access_key::new_secret() }
+        Self {
+            id,
+            secret: crate::iam::access_key::new_secret(),
+        }
     }
 }
 
@@ -173,13 +185,21 @@ pub async fn open(
     first: impl FnOnce() -> std::io::Result<FirstCredentials>,
 ) -> Result<Running, OpenError> {
     let keys = store_keys(&*store, &root, &arena).await?;
-    let StoreKeys { seal_keys, name_key, audit_key, marker_key } = keys;
+    let StoreKeys {
+        seal_keys,
+        name_key,
+        audit_key,
+        marker_key,
+    } = keys;
     let mut seal_keys: Vec<SealKey> = seal_keys
         .into_iter()
         .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
         .collect::<Result<_, _>>()?;
     let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
-    let sealed = Sealed::new(store, Arc::new(SealKeys::new(current, seal_keys, name_key)?));
+    let sealed = Sealed::new(
+        store,
+        Arc::new(SealKeys::new(current, seal_keys, name_key)?),
+    );
     let root_access_keys = account(&sealed, &root, &*clock, &options, first).await?;
     let trail = Trail::open(options.audit_directory, options.trail, audit_key)?;
     let copied_to = trail.revision();
@@ -201,7 +221,12 @@ pub async fn open(
         health: crate::server::Health::default(),
     };
     let front = Front::new(Arc::new(shared));
-    Ok(Running { front, writer: thread, copied_to, root_access_keys })
+    Ok(Running {
+        front,
+        writer: thread,
+        copied_to,
+        root_access_keys,
+    })
 }
 
 /// Copies events of changes to the trail for as long as it is polled.
@@ -213,7 +238,11 @@ pub async fn relay(front: Front, copied_to: u64) {
 }
 
 /// The store's own keys, made if the store is empty.
-async fn store_keys(store: &dyn Store, root: &RootKey, arena: &Arena) -> Result<StoreKeys, OpenError> {
+async fn store_keys(
+    store: &dyn Store,
+    root: &RootKey,
+    arena: &Arena,
+) -> Result<StoreKeys, OpenError> {
     let path = Path::parse(KEYRING)?;
     if let Some(entry) = store.get(&path).await?.value {
         let record: StoreKeysRecord =
@@ -246,7 +275,14 @@ async fn account(
         return Ok(record.root_access_keys);
     }
     // Only the keyring stands in a store whose account was never made.
-    if sealed.store().range(&Prefix::all(), None, 2).await?.value.len() > 1 {
+    if sealed
+        .store()
+        .range(&Prefix::all(), None, 2)
+        .await?
+        .value
+        .len()
+        > 1
+    {
         return Err(OpenError::OtherAccount { account, partition });
     }
     let credentials = first()?;
@@ -258,11 +294,27 @@ async fn account(
         created: clock.now(),
         root_access_keys: vec![credentials.id.clone()],
     };
-    batch.put(path, purpose::ACCOUNT, &records::encode(&record)?, Precondition::Absent)?;
+    batch.put(
+        path,
+        purpose::ACCOUNT,
+        &records::encode(&record)?,
+        Precondition::Absent,
+    )?;
     let own_key = AccountKeyRecord::generate(root, account)?;
     let path = paths::account_key(partition, account)?;
-    batch.put(path, purpose::ACCOUNT_KEY, &records::encode(&own_key)?, Precondition::Absent)?;
-    put_root_credentials(&mut batch, credentials, (partition, account), options.region, clock)?;
+    batch.put(
+        path,
+        purpose::ACCOUNT_KEY,
+        &records::encode(&own_key)?,
+        Precondition::Absent,
+    )?;
+    put_root_credentials(
+        &mut batch,
+        credentials,
+        (partition, account),
+        options.region,
+        clock,
+    )?;
     sealed.commit(batch).await?;
     Ok(record.root_access_keys)
 }
@@ -285,10 +337,20 @@ fn put_root_credentials(
         secret: credentials.secret,
     };
     let bytes = SecretBytes::from_vec(records::encode(&record)?);
-    batch.put(paths::access_key(&record.id)?, purpose::CREDENTIAL, bytes.expose(), Precondition::Any)?;
-    let event_id = uuid::Builder::from_random_bytes(random::array()).into_uuid().to_string();
-    let changes: Vec<event::Changed> =
-        batch.written().iter().map(|(path, g)| (path.as_str().to_owned(), *g)).collect();
+    batch.put(
+        paths::access_key(&record.id)?,
+        purpose::CREDENTIAL,
+        bytes.expose(),
+        Precondition::Any,
+    )?;
+    let event_id = uuid::Builder::from_random_bytes(random::array())
+        .into_uuid()
+        .to_string();
+    let changes: Vec<event::Changed> = batch
+        .written()
+        .iter()
+        .map(|(path, g)| (path.as_str().to_owned(), *g))
+        .collect();
     let line = event::render_service_event(
         ("CreateRootAccessKey", "iam.amazonaws.com"),
         (region, account.as_str(), None),
@@ -296,7 +358,12 @@ fn put_root_credentials(
         |details| details.string("accessKeyId", record.id.as_str()),
         &changes,
     );
-    batch.put(paths::outbox(&event_id)?, purpose::OUTBOX, &line, Precondition::Absent)?;
+    batch.put(
+        paths::outbox(&event_id)?,
+        purpose::OUTBOX,
+        &line,
+        Precondition::Absent,
+    )?;
     Ok(())
 }
 
@@ -322,10 +389,17 @@ pub async fn replace_root_credentials(
     let record: AccountRecord = records::decode(read.bytes_of(purpose::ACCOUNT)?)?;
     let credentials = first()?;
     let mut batch = sealed.batch();
-    for old in record.root_access_keys.iter().filter(|old| **old != credentials.id) {
+    for old in record
+        .root_access_keys
+        .iter()
+        .filter(|old| **old != credentials.id)
+    {
         batch.delete(paths::access_key(old)?, Precondition::Any)?;
     }
-    let record = AccountRecord { root_access_keys: vec![credentials.id.clone()], ..record };
+    let record = AccountRecord {
+        root_access_keys: vec![credentials.id.clone()],
+        ..record
+    };
     let at = Precondition::At(read.revision);
     batch.put(path, purpose::ACCOUNT, &records::encode(&record)?, at)?;
     put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
@@ -347,7 +421,12 @@ pub async fn accept_clock(
     let sealed = open_sealed(store, root, arena).await?;
     let mut batch = sealed.batch();
     let reading = clock.now().millis().to_string();
-    batch.put(paths::clock()?, purpose::CLOCK, reading.as_bytes(), Precondition::Any)?;
+    batch.put(
+        paths::clock()?,
+        purpose::CLOCK,
+        reading.as_bytes(),
+        Precondition::Any,
+    )?;
     sealed.commit(batch).await?;
     Ok(())
 }
@@ -382,5 +461,8 @@ async fn open_sealed(
         .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
         .collect::<Result<_, _>>()?;
     let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
-    Ok(Sealed::new(store, Arc::new(SealKeys::new(current, seal_keys, keys.name_key)?)))
+    Ok(Sealed::new(
+        store,
+        Arc::new(SealKeys::new(current, seal_keys, keys.name_key)?),
+    ))
 }

@@ -26,7 +26,12 @@ impl Caller {
         user: Option<Arc<UserUnit>>,
     ) -> Self {
         let user_id = principal.user_id();
-        Self { principal, access_key, user, user_id }
+        Self {
+            principal,
+            access_key,
+            user,
+            user_id,
+        }
     }
 
     /// The identity.
@@ -46,7 +51,10 @@ impl Caller {
 
     /// The tags of the user.
     pub fn tags(&self) -> &[Tag] {
-        self.user.as_deref().map(|user| user.record().tags.as_slice()).unwrap_or_default()
+        self.user
+            .as_deref()
+            .map(|user| user.record().tags.as_slice())
+            .unwrap_or_default()
     }
 
     /// The user, unless the caller is the root user.
@@ -56,16 +64,24 @@ impl Caller {
 
     /// The policies that speak for the caller, for one question.
     pub(crate) fn identity_policies(&self) -> SmallVec<[Attached<'_>; 8]> {
-        let Some(user) = self.user.as_deref() else { return SmallVec::new() };
+        let Some(user) = self.user.as_deref() else {
+            return SmallVec::new();
+        };
         user.policies()
             .iter()
-            .map(|(name, policy)| Attached { policy, name: Name::Inline(name) })
+            .map(|(name, policy)| Attached {
+                policy,
+                name: Name::Inline(name),
+            })
             .collect()
     }
 
     /// The policies in play on the caller's side.
     pub(crate) fn policies<'a>(&'a self, identity: &'a [Attached<'a>]) -> Policies<'a> {
-        Policies { identity, ..Policies::default() }
+        Policies {
+            identity,
+            ..Policies::default()
+        }
     }
 
     /// Writes the generations of the records that the caller's policies stand in.

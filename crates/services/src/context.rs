@@ -2,9 +2,7 @@
 
 use keyward_keys::ring::Ring;
 use keyward_store::sealed::SealedBatch;
-use keyward_types::{
-    account::AccountId, partition::Partition, region::Region, time::Timestamp,
-};
+use keyward_types::{account::AccountId, partition::Partition, region::Region, time::Timestamp};
 use uuid::Uuid;
 
 use crate::{caller::Caller, directory::Directory, front::Peer, server::Shared};

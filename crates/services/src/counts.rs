@@ -24,12 +24,19 @@ pub struct Counts(RwLock<HashMap<Counted, u64>>);
 impl Counts {
     /// The count, or none if it was never gathered.
     pub fn get(&self, counted: Counted) -> Option<u64> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&counted).copied()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&counted)
+            .copied()
     }
 
     /// Says what was counted.
     pub fn gathered(&self, counted: Counted, count: u64) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(counted, count);
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(counted, count);
     }
 
     /// One was made here.

@@ -37,7 +37,9 @@ use keyward_types::{
 };
 
 use crate::directory::{
-    records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError, UserNameRecord, UserRecord},
+    records::{
+        AccessKeyRecord, AccountRecord, AliasRecord, RecordError, UserNameRecord, UserRecord,
+    },
     units::{AccessKeyUnit, AliasUnit, KeyUnit, UserUnit},
 };
 
@@ -149,7 +151,9 @@ fn cache<U: Send + Sync + 'static>(
 ) -> Arc<Cache<U>> {
     Cache::new(CacheOptions {
         name,
-        max_weight: u64::try_from(units).unwrap_or(u64::MAX).saturating_mul(UNIT),
+        max_weight: u64::try_from(units)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(UNIT),
         expected_units: units,
         weigh: |_| UNIT / 2,
         unit,
@@ -182,12 +186,15 @@ impl Directory {
         let access_keys = cache("access keys", people, |path| {
             (path.segments().next() == Some("access-key")).then_some(path.as_str())
         });
-        let users =
-            cache("users", people, |path| at_fourth(path, "user").then_some(path.as_str()));
-        let user_names =
-            cache("user names", people, |path| at_fourth(path, "user-name").then_some(path.as_str()));
-        let domain_keys =
-            cache("domain keys", 4096, |path| at_fourth(path, "domain-key").then_some(path.as_str()));
+        let users = cache("users", people, |path| {
+            at_fourth(path, "user").then_some(path.as_str())
+        });
+        let user_names = cache("user names", people, |path| {
+            at_fourth(path, "user-name").then_some(path.as_str())
+        });
+        let domain_keys = cache("domain keys", 4096, |path| {
+            at_fourth(path, "domain-key").then_some(path.as_str())
+        });
         let account_keys = cache("account keys", 4096, |path| {
             at_fourth(path, "account-key").then_some(path.as_str())
         });
@@ -262,7 +269,9 @@ impl Directory {
             Some(known) => known,
             None => {
                 self.keys
-                    .get(&self.node, &path, |record: Record| async move { self.load_key(&record).await })
+                    .get(&self.node, &path, |record: Record| async move {
+                        self.load_key(&record).await
+                    })
                     .await?
             }
         };
@@ -275,14 +284,24 @@ impl Directory {
     /// When it cannot be read.
     pub async fn load_key(&self, record: &Record) -> Result<KeyUnit, ReadError> {
         let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?)?;
-        let unreadable = || ReadError::Policy { path: record.path.clone() };
+        let unreadable = || ReadError::Policy {
+            path: record.path.clone(),
+        };
         let document =
             Document::parse(&key.policy.text, PolicyKind::Key).map_err(|_| unreadable())?;
         let bindings: Bindings = key.policy.principals.clone().into_iter().collect();
         let policy = Policy::compile(&document, &bindings);
-        let domain = self.domain_key(key.region, key.account).await?.ok_or_else(unreadable)?;
+        let domain = self
+            .domain_key(key.region, key.account)
+            .await?
+            .ok_or_else(unreadable)?;
         let key = self.ring.open(key, domain);
-        Ok(KeyUnit::new(key, policy, record.generation, record.revision))
+        Ok(KeyUnit::new(
+            key,
+            policy,
+            record.generation,
+            record.revision,
+        ))
     }
 
     /// An alias.
@@ -299,7 +318,10 @@ impl Directory {
         self.aliases
             .get(&self.node, &path, |record: Record| async move {
                 let alias: AliasRecord = records::decode(record.bytes_of(purpose::ALIAS)?)?;
-                Ok::<_, ReadError>(AliasUnit { record: alias, revision: record.revision })
+                Ok::<_, ReadError>(AliasUnit {
+                    record: alias,
+                    revision: record.revision,
+                })
             })
             .await
     }
@@ -319,7 +341,12 @@ impl Directory {
                 let key: AccessKeyRecord = records::decode(bytes)?;
                 let secret = self.arena.store_bytes(key.secret.expose().as_bytes())?;
                 let written = (record.generation, record.revision);
-                Ok::<_, ReadError>(AccessKeyUnit::new(&key, secret, self.arena.clone(), written))
+                Ok::<_, ReadError>(AccessKeyUnit::new(
+                    &key,
+                    secret,
+                    self.arena.clone(),
+                    written,
+                ))
             })
             .await
     }
@@ -340,8 +367,11 @@ impl Directory {
                 let user: UserRecord = records::decode(record.bytes_of(purpose::USER)?)?;
                 let mut policies = BTreeMap::new();
                 for (name, text) in &user.inline_policies {
-                    let document = Document::parse(text, PolicyKind::Identity)
-                        .map_err(|_| ReadError::Policy { path: record.path.clone() })?;
+                    let document = Document::parse(text, PolicyKind::Identity).map_err(|_| {
+                        ReadError::Policy {
+                            path: record.path.clone(),
+                        }
+                    })?;
                     let policy = Policy::compile(&document, &Bindings::default());
                     policies.insert(name.clone(), policy);
                 }
@@ -367,8 +397,7 @@ impl Directory {
         let found = self
             .user_names
             .get(&self.node, &path, |record: Record| async move {
-                let leads: UserNameRecord =
-                    records::decode(record.bytes_of(purpose::USER_NAME)?)?;
+                let leads: UserNameRecord = records::decode(record.bytes_of(purpose::USER_NAME)?)?;
                 Ok::<_, ReadError>(leads)
             })
             .await?;
@@ -388,7 +417,9 @@ impl Directory {
         account: AccountId,
     ) -> Result<Option<(AccountRecord, Record)>, ReadError> {
         let path = paths::account(partition, account)?;
-        let Some(record) = self.node.sealed().get(&path).await?.value else { return Ok(None) };
+        let Some(record) = self.node.sealed().get(&path).await?.value else {
+            return Ok(None);
+        };
         let account: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
         Ok(Some((account, record)))
     }
@@ -417,7 +448,9 @@ impl Directory {
     /// # Errors
     /// When it cannot be opened.
     pub async fn open_domain_key(&self, domain: &DomainKeyRecord) -> Result<DomainKey, ReadError> {
-        let account = self.account_key(domain.region.partition(), domain.account).await?;
+        let account = self
+            .account_key(domain.region.partition(), domain.account)
+            .await?;
         Ok(domain.open(&self.root, account, &self.arena)?)
     }
 
@@ -435,6 +468,8 @@ impl Directory {
                 Ok::<_, ReadError>(Arc::new(key.open(&self.root, &self.arena)?))
             })
             .await?;
-        found.map(|key| Arc::clone(&*key)).ok_or(ReadError::Missing { path })
+        found
+            .map(|key| Arc::clone(&*key))
+            .ok_or(ReadError::Missing { path })
     }
 }

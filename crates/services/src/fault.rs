@@ -36,13 +36,25 @@ pub struct Fault {
 impl Fault {
     /// A fault of the caller's making (HTTP 400).
     pub fn new(code: &'static str, message: Option<String>) -> Self {
-        Self { code, status: 400, message, audit_code: code, internal: None }
+        Self {
+            code,
+            status: 400,
+            message,
+            audit_code: code,
+            internal: None,
+        }
     }
 
     /// A failure on our side (HTTP 500): nothing but the code is said.
     pub fn internal(code: &'static str, internal: Internal) -> Self {
         let message = Some("The request could not be completed. Try again later.".to_owned());
-        Self { code, status: 500, message, audit_code: code, internal: Some(internal) }
+        Self {
+            code,
+            status: 500,
+            message,
+            audit_code: code,
+            internal: Some(internal),
+        }
     }
 
     /// With another HTTP status.

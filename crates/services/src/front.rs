@@ -20,8 +20,7 @@ use crate::{
     operation::Api as _,
     pipeline::Row,
     server::Shared,
-    sts,
-    unsupported,
+    sts, unsupported,
 };
 
 /// A request as the listener received it.
@@ -41,7 +40,10 @@ pub struct Received<'a> {
 
 impl<'a> Received<'a> {
     fn header(&self, name: &str) -> Option<&'a str> {
-        let found = self.headers.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 }
@@ -80,13 +82,20 @@ impl Answer {
     /// An answer whose body may hold secrets.
     pub fn new(status: u16, content_type: &'static str, request_id: String, body: Vec<u8>) -> Self {
         let body = Bytes::from_owner(Wiped(SecretBytes::from_vec(body)));
-        Self { status, content_type, request_id, body }
+        Self {
+            status,
+            content_type,
+            request_id,
+            body,
+        }
     }
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,7 +151,14 @@ impl Front {
                     Protocol::Json => error.json(),
                     Protocol::Query(_) => error.query(),
                 };
-                return self.refuse_claimed(received, &ids, protocol, &fault, &claimed, target.name());
+                return self.refuse_claimed(
+                    received,
+                    &ids,
+                    protocol,
+                    &fault,
+                    &claimed,
+                    target.name(),
+                );
             }
             Err(authenticate::Refused::Internal(internal)) => {
                 let cause = internal.chain();
@@ -167,11 +183,19 @@ impl Front {
             Target::Kms { name } => self.serve_kms(&cx, name, body).await,
             Target::Iam { params, name } => match find(iam::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
-                None => self.refuse(received, &ids, dispatch::unknown_action(&name, iam::NAMESPACE)),
+                None => self.refuse(
+                    received,
+                    &ids,
+                    dispatch::unknown_action(&name, iam::NAMESPACE),
+                ),
             },
             Target::Sts { params, name } => match find(sts::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
-                None => self.refuse(received, &ids, dispatch::unknown_action(&name, sts::NAMESPACE)),
+                None => self.refuse(
+                    received,
+                    &ids,
+                    dispatch::unknown_action(&name, sts::NAMESPACE),
+                ),
             },
         }
     }
@@ -252,9 +276,12 @@ impl Front {
     fn render(&self, protocol: Protocol, ids: &Ids, fault: &keyward_wire::fault::Fault) -> Answer {
         let request_id = ids.request.to_string();
         match protocol {
-            Protocol::Json => {
-                Answer::new(fault.status, kms::Kms::CONTENT_TYPE, request_id, fault.json())
-            }
+            Protocol::Json => Answer::new(
+                fault.status,
+                kms::Kms::CONTENT_TYPE,
+                request_id,
+                fault.json(),
+            ),
             Protocol::Query(namespace) => {
                 let body = fault.xml(namespace, &request_id);
                 Answer::new(fault.status, iam::Iam::CONTENT_TYPE, request_id, body)
@@ -277,7 +304,10 @@ impl Ids {
             let half: [u8; 16] = half.try_into().unwrap_or_default();
             uuid::Builder::from_random_bytes(half).into_uuid()
         };
-        Self { request: uuid(first), event: uuid(second) }
+        Self {
+            request: uuid(first),
+            event: uuid(second),
+        }
     }
 }
 

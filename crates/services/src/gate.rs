@@ -6,11 +6,11 @@ pub mod supply;
 use std::cell::RefCell;
 
 use keyward_policy::{
-    decision::{Denial, Evidence, PolicyName, Reason, StatementRef},
+    decision::{Denial, Evidence, Place, PolicyName, Reason, StatementRef},
     evaluate::evaluate,
     permit::{Authority, Permit},
     policy::Policy,
-    request::{Question, Resource},
+    request::{Named, Question, Resource},
 };
 use keyward_store::sealed::Generation;
 use keyward_types::{account::AccountId, action::Action};
@@ -21,7 +21,7 @@ use crate::{
     fault::Fault,
     gate::{
         attributes::{RequestAttributes, ResourceAttributes},
-        supply::{Supply, Supplied},
+        supply::{Supplied, Supply},
     },
     kms::resolved::ResolvedKey,
 };
@@ -36,7 +36,9 @@ impl Denied {
     /// The fault, under the service's own code and status. The audit trail always says
     /// `AccessDenied`.
     pub fn into_fault(self, code: &'static str, status: u16) -> Fault {
-        Fault::new(code, Some(self.message)).status(status).audited_as("AccessDenied")
+        Fault::new(code, Some(self.message))
+            .status(status)
+            .audited_as("AccessDenied")
     }
 
     /// AWS's sentence.
@@ -111,7 +113,10 @@ impl By {
                     }
                     None => {}
                 }
-                by.integer("statement", i64::try_from(statement.index).unwrap_or(i64::MAX));
+                by.integer(
+                    "statement",
+                    i64::try_from(statement.index).unwrap_or(i64::MAX),
+                );
                 if let Some(sid) = &statement.sid {
                     by.string("sid", sid.as_str());
                 }
@@ -131,7 +136,11 @@ pub struct Gate<'a> {
 impl<'a> Gate<'a> {
     /// Only the pipeline has an authority to make a gate with.
     pub(crate) fn new(authority: &'a Authority, cx: &'a Context<'a>) -> Self {
-        Self { authority, cx, evaluations: RefCell::default() }
+        Self {
+            authority,
+            cx,
+            evaluations: RefCell::default(),
+        }
     }
 
     /// Every decision that was made, in order.
@@ -175,11 +184,22 @@ impl<'a> Gate<'a> {
     ///
     /// # Errors
     /// When the policies deny.
-    pub fn account<A: Action>(&self, supply: impl FnOnce(&mut Supply)) -> Result<Permit<A>, Denied> {
+    pub fn account<A: Action>(
+        &self,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
         let caller = self.cx.caller.principal();
         let (partition, account) = (caller.partition(), caller.account());
-        let arn = format!("arn:{partition}:{}:{}:{account}:*", A::SERVICE, self.cx.region);
-        self.ask(Resource::account_wide(&arn, partition, account), ResourceAttributes::None, supply)
+        let arn = format!(
+            "arn:{partition}:{}:{}:{account}:*",
+            A::SERVICE,
+            self.cx.region
+        );
+        self.ask(
+            Resource::account_wide(&arn, partition, account),
+            ResourceAttributes::None,
+            supply,
+        )
     }
 
     /// A permit on a resource of IAM; identity policies decide alone.
@@ -254,7 +274,21 @@ impl<'a> Gate<'a> {
             supplied,
             policy_generation: about.policy_generation(),
         });
-        answer.map_err(|denied| Denied { message: denied.message() })
+        answer.map_err(|mut denied| {
+            if let ResourceAttributes::Key(key) = about
+                && key.found_unit().is_none()
+            {
+                // A stand-in answers as a key of others does: it may or may not be there.
+                denied.denial.place = Place::Hidden(if key.is_found_in_ciphertext() {
+                    Named::ByCiphertext
+                } else {
+                    Named::Directly
+                });
+            }
+            Denied {
+                message: denied.message(),
+            }
+        })
     }
 }
 
@@ -282,4 +316,3 @@ fn outcome_of(denial: &Denial) -> Outcome {
         },
     }
 }
-

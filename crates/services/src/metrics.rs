@@ -40,14 +40,19 @@ pub enum Ended {
 impl Metrics {
     /// Makes room for an operation, so that counting it never waits for another's first.
     pub fn register(&self, service: &'static str, operation: &'static str) {
-        let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self
+            .requests
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         requests.entry((service, operation)).or_default();
     }
 
     /// Counts a request.
     pub fn request(&self, service: &'static str, operation: &'static str, ended: Ended) {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(outcomes) = requests.get(&(service, operation)) else { return };
+        let Some(outcomes) = requests.get(&(service, operation)) else {
+            return;
+        };
         let counter = match ended {
             Ended::Success => &outcomes.success,
             Ended::Denied => &outcomes.denied,
@@ -60,14 +65,23 @@ impl Metrics {
     /// Counts a caller who was not authenticated; `code` is one of a few words of ours.
     pub fn unauthenticated(&self, code: &str) {
         {
-            let counts = self.unauthenticated.read().unwrap_or_else(PoisonError::into_inner);
+            let counts = self
+                .unauthenticated
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = counts.get(code) {
                 count.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         }
-        let mut counts = self.unauthenticated.write().unwrap_or_else(PoisonError::into_inner);
-        counts.entry(code.to_owned()).or_default().fetch_add(1, Ordering::Relaxed);
+        let mut counts = self
+            .unauthenticated
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        counts
+            .entry(code.to_owned())
+            .or_default()
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Writes all counters in Prometheus's text format.
@@ -91,12 +105,20 @@ impl Metrics {
                 }
             }
         }
-        out.push_str("# HELP keyward_unauthenticated_total Requests that were not authenticated.\n");
+        out.push_str(
+            "# HELP keyward_unauthenticated_total Requests that were not authenticated.\n",
+        );
         out.push_str("# TYPE keyward_unauthenticated_total counter\n");
-        let counts = self.unauthenticated.read().unwrap_or_else(PoisonError::into_inner);
+        let counts = self
+            .unauthenticated
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         for (code, count) in &*counts {
             let count = count.load(Ordering::Relaxed);
-            let _ = writeln!(out, "keyward_unauthenticated_total{{code=\"{code}\"}} {count}");
+            let _ = writeln!(
+                out,
+                "keyward_unauthenticated_total{{code=\"{code}\"}} {count}"
+            );
         }
     }
 }

@@ -65,8 +65,11 @@ pub trait Operation: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// The first denial.
-    fn authorize(&self, resolved: &Self::Resolved, gate: &Gate<'_>)
-    -> Result<Self::Permits, Denied>;
+    fn authorize(
+        &self,
+        resolved: &Self::Resolved,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied>;
 
     /// Does the work. It may run again when a commit meets a conflict.
     fn call(
@@ -139,16 +142,28 @@ pub struct Done<T> {
 impl<T> Done<T> {
     /// Nothing changes.
     pub fn unchanged(output: T) -> Self {
-        Self { output, changes: None, used: smallvec::SmallVec::new() }
+        Self {
+            output,
+            changes: None,
+            used: smallvec::SmallVec::new(),
+        }
     }
 
     /// Nothing changes, and a key was used.
     pub fn used(output: T, key: &KeyArn) -> Self {
-        Self { output, changes: None, used: smallvec::smallvec![key.clone()] }
+        Self {
+            output,
+            changes: None,
+            used: smallvec::smallvec![key.clone()],
+        }
     }
 
     /// These changes are to be committed.
     pub fn changed(output: T, changes: SealedBatch) -> Self {
-        Self { output, changes: Some(changes), used: smallvec::SmallVec::new() }
+        Self {
+            output,
+            changes: Some(changes),
+            used: smallvec::SmallVec::new(),
+        }
     }
 }

@@ -2,11 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use keyward_store::{
-    batch::Precondition,
-    error::CommitError,
-    sealed::SealedBatch,
-};
+use keyward_store::{batch::Precondition, error::CommitError, sealed::SealedBatch};
 use smallvec::SmallVec;
 
 use crate::{
@@ -46,7 +42,10 @@ impl<A: Api> std::fmt::Debug for Row<A> {
 
 /// The row of an operation.
 pub const fn row<O: Operation>() -> Row<O::Api> {
-    Row { name: O::NAME, serve: |cx, input| Box::pin(serve::<O>(cx, input)) }
+    Row {
+        name: O::NAME,
+        serve: |cx, input| Box::pin(serve::<O>(cx, input)),
+    }
 }
 
 /// What an attempt came to, before it is recorded.
@@ -79,7 +78,12 @@ async fn serve<O: Operation>(cx: &Context<'_>, input: &<O::Api as Api>::Input<'_
 async fn attempt<O: Operation>(cx: &Context<'_>, operation: &O) -> Attempt<O> {
     let resolved = match operation.resolve(cx).await {
         Ok(resolved) => resolved,
-        Err(fault) => return Attempt { done: Err(fault.into()), evaluations: Vec::new() },
+        Err(fault) => {
+            return Attempt {
+                done: Err(fault.into()),
+                evaluations: Vec::new(),
+            };
+        }
     };
     // The gate is gone before anything waits again: no decision outlives its moment.
     let (permits, evaluations) = {
@@ -88,7 +92,10 @@ async fn attempt<O: Operation>(cx: &Context<'_>, operation: &O) -> Attempt<O> {
         (permits, gate.into_evaluations())
     };
     let done = match permits {
-        Ok(permits) => operation.call(&permits, &resolved, cx).await.map_err(Into::into),
+        Ok(permits) => operation
+            .call(&permits, &resolved, cx)
+            .await
+            .map_err(Into::into),
         Err(denied) => Err(O::Fault::from(denied).into()),
     };
     Attempt { done, evaluations }
@@ -105,12 +112,26 @@ async fn record_success<O: Operation>(
     done: Done<O::Output>,
     evaluations: &[Evaluation],
 ) -> Recorded {
-    let Done { output, changes, used } = done;
+    let Done {
+        output,
+        changes,
+        used,
+    } = done;
     let recorded = match changes {
         Some(batch) => commit(cx, operation, &output, evaluations, batch).await,
         None => {
-            let line = render_event(cx, Some(operation), event::Result::Success(&output), evaluations, &[]);
-            cx.shared.writer.record(line).await.map_err(|error| Failed::Internal(Internal::new(error)))
+            let line = render_event(
+                cx,
+                Some(operation),
+                event::Result::Success(&output),
+                evaluations,
+                &[],
+            );
+            cx.shared
+                .writer
+                .record(line)
+                .await
+                .map_err(|error| Failed::Internal(Internal::new(error)))
         }
     };
     match recorded {
@@ -122,7 +143,9 @@ async fn record_success<O: Operation>(
         }
     }
     note_use::<O>(cx, &used);
-    cx.shared.metrics.request(O::Api::SERVICE, O::NAME, Ended::Success);
+    cx.shared
+        .metrics
+        .request(O::Api::SERVICE, O::NAME, Ended::Success);
     let request_id = cx.request_id.to_string();
     let body = if output.is_empty() && O::Api::SERVICE == "kms" {
         Vec::new()
@@ -152,7 +175,8 @@ async fn commit<O: Operation>(
         .collect();
     let result = event::Result::Success(output);
     let line = render_event(cx, Some(operation), result, evaluations, &changes);
-    let internal = |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
+    let internal =
+        |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
     let path = paths::outbox(&cx.event_id.to_string()).map_err(|error| internal(&error))?;
     batch
         .put(path, purpose::OUTBOX, &line, Precondition::Absent)
@@ -174,7 +198,13 @@ async fn record_fault<O: Operation>(
         let cause = cause.chain();
         tracing::error!(request_id = %cx.request_id, operation = O::NAME, cause, "request failed");
     }
-    let line = render_event(cx, operation, event::Result::Failure(&fault), evaluations, &[]);
+    let line = render_event(
+        cx,
+        operation,
+        event::Result::Failure(&fault),
+        evaluations,
+        &[],
+    );
     let fault = match cx.shared.writer.record(line).await {
         Ok(()) => fault,
         Err(error) => failure::<O>(Internal::new(error)),
@@ -224,7 +254,10 @@ fn note_use<O: Operation>(cx: &Context<'_>, used: &SmallVec<[keyward_types::key_
 }
 
 fn failure<O: Operation>(internal: Internal) -> Fault {
-    let code = if O::Api::SERVICE == "kms" { "KMSInternalException" } else { "ServiceFailure" };
+    let code = if O::Api::SERVICE == "kms" {
+        "KMSInternalException"
+    } else {
+        "ServiceFailure"
+    };
     Fault::internal(code, internal)
 }
-

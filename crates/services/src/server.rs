@@ -7,8 +7,8 @@ use std::{
 
 use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_policy::permit::Authority;
-use parking_lot::Mutex;
 use keyward_types::{region::Region, time::Clock};
+use parking_lot::Mutex;
 
 use crate::{
     audit::{refused::Refusals, writer::Writer},
@@ -31,7 +31,11 @@ pub struct Quotas {
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { keys: 100_000, aliases_per_key: 50, users: 5000 }
+        Self {
+            keys: 100_000,
+            aliases_per_key: 50,
+            users: 5000,
+        }
     }
 }
 
@@ -82,9 +86,24 @@ impl Shared {
         let state = self.writer.state();
         let directory = &self.directory;
         for (name, help, kind, value) in [
-            ("audit_events_total", "Events on the audit trail.", "counter", state.events()),
-            ("audit_batches_total", "Batches of the audit trail.", "counter", state.batches()),
-            ("audit_bytes_total", "Bytes of events on the audit trail.", "counter", state.bytes()),
+            (
+                "audit_events_total",
+                "Events on the audit trail.",
+                "counter",
+                state.events(),
+            ),
+            (
+                "audit_batches_total",
+                "Batches of the audit trail.",
+                "counter",
+                state.batches(),
+            ),
+            (
+                "audit_bytes_total",
+                "Bytes of events on the audit trail.",
+                "counter",
+                state.bytes(),
+            ),
             (
                 "cached_keys",
                 "KMS keys in the cache.",
@@ -104,7 +123,10 @@ impl Shared {
                 directory.node().applied().number(),
             ),
         ] {
-            let _ = writeln!(out, "# HELP keyward_{name} {help}\n# TYPE keyward_{name} {kind}\nkeyward_{name} {value}");
+            let _ = writeln!(
+                out,
+                "# HELP keyward_{name} {help}\n# TYPE keyward_{name} {kind}\nkeyward_{name} {value}"
+            );
         }
         out
     }
@@ -112,6 +134,8 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("regions", &self.regions).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("regions", &self.regions)
+            .finish_non_exhaustive()
     }
 }

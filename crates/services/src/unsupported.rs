@@ -72,7 +72,11 @@ pub async fn record(cx: &Context<'_>, name: &'static str, fault: Fault) -> Answe
         Ok(()) => fault,
         Err(error) => Fault::internal("KMSInternalException", Internal::new(error)),
     };
-    let ended = if fault.http_status() >= 500 { Ended::Failure } else { Ended::Fault };
+    let ended = if fault.http_status() >= 500 {
+        Ended::Failure
+    } else {
+        Ended::Fault
+    };
     cx.shared.metrics.request("kms", name, ended);
     let body = Kms::render_fault(&fault, &request_id);
     Answer::new(fault.http_status(), Kms::CONTENT_TYPE, request_id, body)

@@ -51,8 +51,13 @@ pub struct Usage {
 
 impl Default for Usage {
     fn default() -> Self {
-        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
-        Self { shards, hasher: RandomState::new() }
+        let shards = std::iter::repeat_with(Mutex::default)
+            .take(SHARDS)
+            .collect();
+        Self {
+            shards,
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -77,7 +82,11 @@ impl Usage {
     /// Everything noted, for the one who writes it.
     pub fn all(&self) -> Vec<(KeyArn, LastUse)> {
         let pairs = |shard: &Mutex<HashMap<KeyArn, LastUse>>| {
-            shard.lock().iter().map(|(key, usage)| (key.clone(), *usage)).collect::<Vec<_>>()
+            shard
+                .lock()
+                .iter()
+                .map(|(key, usage)| (key.clone(), *usage))
+                .collect::<Vec<_>>()
         };
         self.shards.iter().flat_map(pairs).collect()
     }

@@ -89,8 +89,16 @@ impl Arena {
             dump_excluded: excluded.is_ok(),
             warnings,
         };
-        let free = Free { taken: vec![0; slots.div_ceil(64)], hint: 0 };
-        let inner = Inner { region, slots, used: AtomicUsize::new(0), free: Mutex::new(free) };
+        let free = Free {
+            taken: vec![0; slots.div_ceil(64)],
+            hint: 0,
+        };
+        let inner = Inner {
+            region,
+            slots,
+            used: AtomicUsize::new(0),
+            free: Mutex::new(free),
+        };
         Ok((Self(Arc::new(inner)), report))
     }
 
@@ -114,7 +122,11 @@ impl Arena {
         };
         self.0.used.fetch_add(needed, Ordering::Relaxed);
         self.0.region.write(slot * SLOT_BYTES, bytes);
-        Ok(ArenaSecret { arena: Arc::clone(&self.0), slot, length: bytes.len() })
+        Ok(ArenaSecret {
+            arena: Arc::clone(&self.0),
+            slot,
+            length: bytes.len(),
+        })
     }
 
     /// Slots in use.
@@ -135,7 +147,9 @@ impl Arena {
 
 impl Free {
     fn is_taken(&self, slot: usize) -> bool {
-        self.taken.get(slot / 64).is_none_or(|word| word & 1 << (slot % 64) != 0)
+        self.taken
+            .get(slot / 64)
+            .is_none_or(|word| word & 1 << (slot % 64) != 0)
     }
 
     fn set(&mut self, slot: usize, taken: bool) {
@@ -194,8 +208,14 @@ impl ArenaSecret {
 impl Drop for ArenaSecret {
     fn drop(&mut self) {
         let slots = self.length.div_ceil(SLOT_BYTES).max(1);
-        self.arena.region.wipe(self.slot * SLOT_BYTES, slots * SLOT_BYTES);
-        let mut free = self.arena.free.lock().unwrap_or_else(PoisonError::into_inner);
+        self.arena
+            .region
+            .wipe(self.slot * SLOT_BYTES, slots * SLOT_BYTES);
+        let mut free = self
+            .arena
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for slot in self.slot..self.slot + slots {
             free.set(slot, false);
         }

@@ -1,7 +1,10 @@
 //! One region of memory of our own: mapped, locked against swap, left out of core dumps.
 //!
 //! The only module of Keyward with `unsafe` code.
-#![expect(unsafe_code, reason = "memory is mapped, locked and viewed as bytes here, and only here")]
+#![expect(
+    unsafe_code,
+    reason = "memory is mapped, locked and viewed as bytes here, and only here"
+)]
 
 use std::{ffi::c_void, ptr::NonNull};
 
@@ -50,7 +53,11 @@ impl Region {
 
     /// The bytes of a range that its owner alone writes to.
     pub(super) fn read(&self, offset: usize, length: usize) -> &[u8] {
-        assert!(offset.checked_add(length).is_some_and(|end| end <= self.length));
+        assert!(
+            offset
+                .checked_add(length)
+                .is_some_and(|end| end <= self.length)
+        );
         // SAFETY: in bounds (asserted), initialized (zeroed by the kernel), and not written to
         // while it is borrowed: its owner lends it out by shared reference only.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(offset), length) }
@@ -58,7 +65,11 @@ impl Region {
 
     /// Writes to a range that the caller alone owns and has lent to nobody.
     pub(super) fn write(&self, offset: usize, bytes: &[u8]) {
-        assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.length));
+        assert!(
+            offset
+                .checked_add(bytes.len())
+                .is_some_and(|end| end <= self.length)
+        );
         // SAFETY: in bounds (asserted); the caller owns the range and nobody else reads it.
         unsafe {
             std::ptr::copy_nonoverlapping(
@@ -71,7 +82,11 @@ impl Region {
 
     /// Wipes a range that the caller alone owns, in a way the compiler cannot leave out.
     pub(super) fn wipe(&self, offset: usize, length: usize) {
-        assert!(offset.checked_add(length).is_some_and(|end| end <= self.length));
+        assert!(
+            offset
+                .checked_add(length)
+                .is_some_and(|end| end <= self.length)
+        );
         // SAFETY: in bounds (asserted); the caller owns the range and nobody else reads it.
         let range =
             unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(offset), length) };

@@ -18,17 +18,29 @@ pub struct Hardening {
 /// locked memory is unlimited (`MCL_ONFAULT`: as pages are touched).
 pub fn harden() -> Hardening {
     let mut hardening = Hardening::default();
-    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
-        hardening.warnings.push(format!("core dumps cannot be limited: {error}"));
+    if let Err(error) = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    ) {
+        hardening
+            .warnings
+            .push(format!("core dumps cannot be limited: {error}"));
     }
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        hardening.warnings.push(format!("core dumps cannot be turned off: {error}"));
+        hardening
+            .warnings
+            .push(format!("core dumps cannot be turned off: {error}"));
     }
     if getrlimit(Resource::Memlock).current.is_none() {
         let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
         match mlockall(flags) {
             Ok(()) => hardening.all_locked = true,
-            Err(error) => hardening.warnings.push(format!("memory cannot be locked: {error}")),
+            Err(error) => hardening
+                .warnings
+                .push(format!("memory cannot be locked: {error}")),
         }
     }
     hardening

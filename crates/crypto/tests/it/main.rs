@@ -1,6 +1,6 @@
 //! What `keyward-crypto` promises, held against published vectors and the compiler.
 
 mod arena;
-mod secret_types;
 mod seals;
+mod secret_types;
 mod vectors;

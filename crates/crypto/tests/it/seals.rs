@@ -55,7 +55,10 @@ proptest! {
 #[test]
 fn a_wrapped_key_has_the_bytes_of_version_1() {
     // Version, wrapping key's id and version, nonce, then what AES-256-GCM makes of the key.
-    let name = WrappingKeyName { id: *b"0123456789abcdef", version: 3 };
+    let name = WrappingKeyName {
+        id: *b"0123456789abcdef",
+        version: 3,
+    };
     let key = [5; 32];
     let bytes = Wrapped::wrap(&[7; 32], name, b"subject", &key).to_bytes();
     assert_eq!(bytes.len(), 1 + 16 + 4 + 12 + 32 + 16);
@@ -66,7 +69,10 @@ fn a_wrapped_key_has_the_bytes_of_version_1() {
         b"\0\0\0\x04\0\0\0\x03\0\0\0\x07subject",
     ]
     .concat();
-    let by_parts = Aad::new(Purpose::KeyWrap, 1).part(&name.id).part(&[0, 0, 0, 3]).part(b"subject");
+    let by_parts = Aad::new(Purpose::KeyWrap, 1)
+        .part(&name.id)
+        .part(&[0, 0, 0, 3])
+        .part(b"subject");
     assert_eq!(by_parts.as_bytes(), by_hand);
     let nonce = bytes[21..33].try_into().unwrap();
     assert_eq!(aead::seal(&[7; 32], nonce, &by_parts, &key), bytes[33..]);

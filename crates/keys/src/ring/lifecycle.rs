@@ -56,10 +56,15 @@ impl Ring {
         window_days: u32,
         now: Timestamp,
     ) -> Result<KeyRecord, RingError> {
-        change(permit, key, StatefulOperation::ScheduleKeyDeletion, |record| {
-            let delete_at = now.plus_days(i64::from(window_days));
-            record.lifecycle = Lifecycle::PendingDeletion { delete_at };
-        })
+        change(
+            permit,
+            key,
+            StatefulOperation::ScheduleKeyDeletion,
+            |record| {
+                let delete_at = now.plus_days(i64::from(window_days));
+                record.lifecycle = Lifecycle::PendingDeletion { delete_at };
+            },
+        )
     }
 
     /// Takes a scheduled deletion back; the key is then Disabled.
@@ -71,9 +76,14 @@ impl Ring {
         permit: &Permit<action::CancelKeyDeletion>,
         key: &Key,
     ) -> Result<KeyRecord, RingError> {
-        change(permit, key, StatefulOperation::CancelKeyDeletion, |record| {
-            record.lifecycle = Lifecycle::Disabled {};
-        })
+        change(
+            permit,
+            key,
+            StatefulOperation::CancelKeyDeletion,
+            |record| {
+                record.lifecycle = Lifecycle::Disabled {};
+            },
+        )
     }
 
     /// Gives the key another description.
@@ -136,7 +146,9 @@ impl Ring {
         key: &Key,
         policy: PolicyRecord,
     ) -> Result<KeyRecord, RingError> {
-        change(permit, key, StatefulOperation::Always, |record| record.policy = policy)
+        change(permit, key, StatefulOperation::Always, |record| {
+            record.policy = policy
+        })
     }
 
     /// Adds an alias's name.
@@ -149,7 +161,9 @@ impl Ring {
         key: &Key,
         alias: &AliasName,
     ) -> Result<KeyRecord, RingError> {
-        change(permit, key, StatefulOperation::CreateAlias, |record| push_alias(record, alias))
+        change(permit, key, StatefulOperation::CreateAlias, |record| {
+            push_alias(record, alias)
+        })
     }
 
     /// Takes an alias's name from one key and gives it to another.

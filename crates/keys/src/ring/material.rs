@@ -21,5 +21,10 @@ pub(super) fn generate(
     let material = random::secret(32);
     let id = MaterialId::from_bytes(domain.material_id(arn.id().as_str(), &material));
     let wrapped = domain.wrap(&material_subject(arn, id), &material)?;
-    Some(MaterialRecord { id, wrapped: WrappedText(wrapped), since: now, rotation })
+    Some(MaterialRecord {
+        id,
+        wrapped: WrappedText(wrapped),
+        since: now,
+        rotation,
+    })
 }

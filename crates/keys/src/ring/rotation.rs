@@ -31,7 +31,10 @@ impl Ring {
         allowed(key.record(), StatefulOperation::Rotate)?;
         let next = now.plus_days(i64::from(period_days));
         let rotation = Some(RotationSchedule { period_days, next });
-        Ok(KeyRecord { rotation, ..key.record().clone() })
+        Ok(KeyRecord {
+            rotation,
+            ..key.record().clone()
+        })
     }
 
     /// Turns automatic rotation off.
@@ -45,7 +48,10 @@ impl Ring {
     ) -> Result<KeyRecord, RingError> {
         on_key(permit, key)?;
         allowed(key.record(), StatefulOperation::Rotate)?;
-        Ok(KeyRecord { rotation: None, ..key.record().clone() })
+        Ok(KeyRecord {
+            rotation: None,
+            ..key.record().clone()
+        })
     }
 
     /// Rotates now; the schedule of automatic rotation stays.
@@ -61,11 +67,18 @@ impl Ring {
         on_key(permit, key)?;
         allowed(key.record(), StatefulOperation::Rotate)?;
         if key.record().on_demand_rotations >= MAX_ON_DEMAND_ROTATIONS {
-            return Err(RingError::OnDemandLimit { key: key.arn().clone() });
+            return Err(RingError::OnDemandLimit {
+                key: key.arn().clone(),
+            });
         }
-        let soon = key.record().rotation.is_some_and(|s| s.next.millis_since(now) < CONFLICT_MILLIS);
+        let soon = key
+            .record()
+            .rotation
+            .is_some_and(|s| s.next.millis_since(now) < CONFLICT_MILLIS);
         if soon {
-            return Err(RingError::RotationConflict { key: key.arn().clone() });
+            return Err(RingError::RotationConflict {
+                key: key.arn().clone(),
+            });
         }
         let mut record = rotated(key, RotationType::OnDemand, now)?;
         record.on_demand_rotations += 1;
@@ -91,7 +104,11 @@ impl Ring {
         if let (Some(schedule), Lifecycle::Enabled {}) = (&mut record.rotation, &record.lifecycle) {
             let days = i64::from(schedule.period_days);
             let next = schedule.next.plus_days(days);
-            schedule.next = if next > now { next } else { now.plus_days(days) };
+            schedule.next = if next > now {
+                next
+            } else {
+                now.plus_days(days)
+            };
         }
         Ok(record)
     }
@@ -100,7 +117,9 @@ impl Ring {
 fn rotated(key: &Key, rotation: RotationType, now: Timestamp) -> Result<KeyRecord, RingError> {
     let mut record = key.record().clone();
     if record.materials.len() >= MAX_MATERIALS {
-        return Err(RingError::MaterialLimit { key: key.arn().clone() });
+        return Err(RingError::MaterialLimit {
+            key: key.arn().clone(),
+        });
     }
     let new = material::generate(key.domain(), key.arn(), now, Some(rotation));
     record.materials.push(new.ok_or(MaterialError::Damaged)?);

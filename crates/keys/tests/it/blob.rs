@@ -25,7 +25,10 @@ fn every_length_from_1_to_4096_costs_exactly_152_bytes_and_comes_back() {
     for length in 1..=4096 {
         let blob = world.encrypt(&key, &plaintext[..length], &context);
         assert_eq!(blob.len(), length + 152);
-        assert_eq!(world.decrypt(&key, &blob, &context).unwrap(), plaintext[..length]);
+        assert_eq!(
+            world.decrypt(&key, &blob, &context).unwrap(),
+            plaintext[..length]
+        );
     }
     assert_eq!(OVERHEAD, 152);
 }
@@ -39,7 +42,10 @@ fn any_flipped_bit_is_the_same_fault() {
     for bit in 0..blob.len() * 8 {
         let mut flipped = blob.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_same_fault(world.decrypt(&key, &flipped, &context), &format!("bit {bit}"));
+        assert_same_fault(
+            world.decrypt(&key, &flipped, &context),
+            &format!("bit {bit}"),
+        );
     }
 }
 
@@ -54,7 +60,10 @@ fn cut_or_lengthened_is_the_same_fault() {
     }
     for more in 1..40 {
         let longer = [blob.as_slice(), &vec![0; more]].concat();
-        assert_same_fault(world.decrypt(&key, &longer, &context(&[])), &format!("{more} more"));
+        assert_same_fault(
+            world.decrypt(&key, &longer, &context(&[])),
+            &format!("{more} more"),
+        );
     }
 }
 
@@ -74,7 +83,10 @@ fn another_context_is_the_same_fault() {
         &[("a", "1"), ("b", "2"), ("c", "")],
         &[("a", "1b"), ("", "2")],
     ] {
-        assert_same_fault(world.decrypt(&key, &blob, &context(other)), &format!("{other:?}"));
+        assert_same_fault(
+            world.decrypt(&key, &blob, &context(other)),
+            &format!("{other:?}"),
+        );
     }
 }
 
@@ -83,23 +95,35 @@ fn another_key_account_or_region_is_the_same_fault() {
     let world = World::new();
     let key = world.create();
     let blob = world.encrypt(&key, b"plaintext", &context(&[]));
-    assert_same_fault(world.decrypt(&world.create(), &blob, &context(&[])), "another key");
+    assert_same_fault(
+        world.decrypt(&world.create(), &blob, &context(&[])),
+        "another key",
+    );
 
     let other_account = AccountId::parse("444455556666").unwrap();
     let other_region = Region::parse("eu-west-1").unwrap();
-    for (account, region) in
-        [(other_account, world::region()), (world::account(), other_region)]
-    {
+    for (account, region) in [
+        (other_account, world::region()),
+        (world::account(), other_region),
+    ] {
         let domain = world::domain(&world.root, &world.arena, account, region);
         let other = world.create_in(&domain);
-        assert_same_fault(world.decrypt(&other, &blob, &context(&[])), other.arn().as_str());
+        assert_same_fault(
+            world.decrypt(&other, &blob, &context(&[])),
+            other.arn().as_str(),
+        );
         // Even a record that claims the same id there has material that does not open here.
         let mut moved = key.record().clone();
         (moved.account, moved.region) = (account, region);
         let moved = world.ring.open(moved, domain);
         let parsed = CiphertextBlob::parse(&blob).unwrap();
-        let opened =
-            world.ring.decrypt(&permit(moved.arn()), &moved, SYMMETRIC, &parsed, &context(&[]));
+        let opened = world.ring.decrypt(
+            &permit(moved.arn()),
+            &moved,
+            SYMMETRIC,
+            &parsed,
+            &context(&[]),
+        );
         assert!(opened.is_err());
     }
 }
@@ -108,7 +132,9 @@ fn another_key_account_or_region_is_the_same_fault() {
 fn two_blobs_of_one_plaintext_share_no_nonce() {
     let world = World::new();
     let key = world.create();
-    let blobs: Vec<_> = (0..100).map(|_| world.encrypt(&key, b"same", &context(&[]))).collect();
+    let blobs: Vec<_> = (0..100)
+        .map(|_| world.encrypt(&key, b"same", &context(&[])))
+        .collect();
     let mut nonces: Vec<_> = blobs.iter().map(|blob| &blob[74..90]).collect();
     nonces.sort_unstable();
     nonces.dedup();

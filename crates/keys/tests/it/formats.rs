@@ -42,14 +42,18 @@ fn what_version_1_wrote_opens_from_the_root_key_down_to_the_plaintext() {
     let record = KeyRecord::parse(bytes.trim_end().as_bytes()).unwrap();
     assert_eq!(record.materials.len(), 2);
     // The same bytes come out: a reader of version 1 changes nothing that it does not mean to.
-    assert_eq!(String::from_utf8(record.to_bytes().unwrap()).unwrap() + "\n", bytes);
+    assert_eq!(
+        String::from_utf8(record.to_bytes().unwrap()).unwrap() + "\n",
+        bytes
+    );
     let key = ring.open(record, domain);
     for name in ["blob-of-first-material.hex", "blob-of-second-material.hex"] {
         let bytes = hex::decode(read(name).trim_end()).unwrap();
         let blob = CiphertextBlob::parse(&bytes).unwrap();
         let context = context(&[("Department", "Finance")]);
-        let (plaintext, _) =
-            ring.decrypt(&permit(key.arn()), &key, SYMMETRIC, &blob, &context).unwrap();
+        let (plaintext, _) = ring
+            .decrypt(&permit(key.arn()), &key, SYMMETRIC, &blob, &context)
+            .unwrap();
         assert_eq!(plaintext.expose(), b"what version 1 wrote", "{name}");
     }
 }

@@ -29,8 +29,14 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
     let blob = world.encrypt(&key, b"plaintext", &empty);
     let blob = CiphertextBlob::parse(&blob).unwrap();
     let alias = AliasName::parse("alias/a").unwrap();
-    let policy = PolicyRecord { text: "{}".to_owned(), principals: [].into() };
-    let tag = Tag { key: "k".to_owned(), value: "v".to_owned() };
+    let policy = PolicyRecord {
+        text: "{}".to_owned(),
+        principals: [].into(),
+    };
+    let tag = Tag {
+        key: "k".to_owned(),
+        value: "v".to_owned(),
+    };
 
     fn wrong<A: Action>(other: &Key) -> Permit<A> {
         permit(other.arn())
@@ -39,10 +45,19 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
         permit(key.arn())
     }
     let (k, o) = (&key, &other);
-    refused(ring.encrypt(&wrong(o), k, SYMMETRIC, b"p", &empty), "encrypt");
-    refused(ring.decrypt(&wrong(o), k, SYMMETRIC, &blob, &empty), "decrypt");
+    refused(
+        ring.encrypt(&wrong(o), k, SYMMETRIC, b"p", &empty),
+        "encrypt",
+    );
+    refused(
+        ring.decrypt(&wrong(o), k, SYMMETRIC, &blob, &empty),
+        "decrypt",
+    );
     refused(ring.check_decrypt(&wrong(o), k, SYMMETRIC), "check_decrypt");
-    refused(ring.generate_data_key(&wrong(o), k, 32, &empty), "generate_data_key");
+    refused(
+        ring.generate_data_key(&wrong(o), k, 32, &empty),
+        "generate_data_key",
+    );
     refused(
         ring.generate_data_key_without_plaintext(&wrong(o), k, 32, &empty),
         "generate_data_key_without_plaintext",
@@ -53,26 +68,48 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
     ] {
         let permits = (&from, &to);
         refused(
-            ring.re_encrypt(permits, (k, SYMMETRIC, &blob, &empty), (k, SYMMETRIC, &empty)),
+            ring.re_encrypt(
+                permits,
+                (k, SYMMETRIC, &blob, &empty),
+                (k, SYMMETRIC, &empty),
+            ),
             what,
         );
-        refused(ring.check_re_encrypt(permits, (k, SYMMETRIC), (k, SYMMETRIC)), what);
+        refused(
+            ring.check_re_encrypt(permits, (k, SYMMETRIC), (k, SYMMETRIC)),
+            what,
+        );
     }
     refused(ring.enable(&wrong(o), k), "enable");
     refused(ring.disable(&wrong(o), k), "disable");
-    refused(ring.schedule_deletion(&wrong(o), k, 7, START), "schedule_deletion");
+    refused(
+        ring.schedule_deletion(&wrong(o), k, 7, START),
+        "schedule_deletion",
+    );
     refused(ring.cancel_deletion(&wrong(o), k), "cancel_deletion");
     refused(ring.describe(&wrong(o), k, "d"), "describe");
     refused(ring.tag(&wrong(o), k, &[tag]), "tag");
     refused(ring.untag(&wrong(o), k, &["k".to_owned()]), "untag");
     refused(ring.put_policy(&wrong(o), k, policy), "put_policy");
     refused(ring.add_alias(&wrong(o), k, &alias), "add_alias");
-    refused(ring.move_alias((&wrong(o), k), (&right(k), k), &alias), "move_alias from");
-    refused(ring.move_alias((&right(k), k), (&wrong(o), k), &alias), "move_alias to");
+    refused(
+        ring.move_alias((&wrong(o), k), (&right(k), k), &alias),
+        "move_alias from",
+    );
+    refused(
+        ring.move_alias((&right(k), k), (&wrong(o), k), &alias),
+        "move_alias to",
+    );
     refused(ring.remove_alias(&wrong(o), k, &alias), "remove_alias");
-    refused(ring.enable_rotation(&wrong(o), k, 365, START), "enable_rotation");
+    refused(
+        ring.enable_rotation(&wrong(o), k, 365, START),
+        "enable_rotation",
+    );
     refused(ring.disable_rotation(&wrong(o), k), "disable_rotation");
-    refused(ring.rotate_on_demand(&wrong(o), k, START), "rotate_on_demand");
+    refused(
+        ring.rotate_on_demand(&wrong(o), k, START),
+        "rotate_on_demand",
+    );
 }
 
 #[test]
@@ -86,8 +123,15 @@ fn a_key_is_made_only_with_a_permit_for_its_account_and_region() {
         "arn:aws-cn:kms:us-east-1:111122223333:*",
     ] {
         let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account(), place);
-        let policy = PolicyRecord { text: "{}".to_owned(), principals: [].into() };
-        let new = NewKey { description: String::new(), policy, tags: Vec::new() };
+        let policy = PolicyRecord {
+            text: "{}".to_owned(),
+            principals: [].into(),
+        };
+        let new = NewKey {
+            description: String::new(),
+            policy,
+            tags: Vec::new(),
+        };
         let domain = Arc::clone(&world.domain);
         refused(world.ring.create(&permit, &domain, new, START), place);
     }

@@ -47,7 +47,9 @@ fn the_longest_record_fits_into_a_value_of_the_store() {
     for material in &mut record.materials {
         material.rotation = Some(keyward_types::key_spec::RotationType::Automatic);
     }
-    record.lifecycle = Lifecycle::PendingDeletion { delete_at: Timestamp::from_millis(i64::MAX) };
+    record.lifecycle = Lifecycle::PendingDeletion {
+        delete_at: Timestamp::from_millis(i64::MAX),
+    };
     let length = record.to_bytes().unwrap().len();
     assert!(length + SEAL <= MAX_VALUE, "{length} bytes");
 }
@@ -64,7 +66,10 @@ fn unknown_fields_and_later_versions_are_refused() {
     let newer = text.replacen("\"version\":1", "\"version\":2", 1);
     assert!(matches!(parse(&newer), Err(KeyRecordError::Version(2))));
     let newer = extra.replacen("\"version\":1", "\"version\":2", 1);
-    assert!(matches!(parse(&newer), Err(KeyRecordError::Version(2))), "whatever it holds");
+    assert!(
+        matches!(parse(&newer), Err(KeyRecordError::Version(2))),
+        "whatever it holds"
+    );
     assert!(matches!(parse("{}"), Err(KeyRecordError::Malformed(_))));
 }
 
@@ -86,7 +91,10 @@ fn a_key_is_printed_without_its_material() {
     let key = world.create();
     world.encrypt(&key, b"p", &context(&[]));
     let text = format!("{key:?}");
-    assert!(text.contains("ArenaSecret") && text.contains("created"), "{text}");
+    assert!(
+        text.contains("ArenaSecret") && text.contains("created"),
+        "{text}"
+    );
     assert!(!text.contains("SecretBytes"), "{text}");
     assert_eq!(key.record().created, START);
 }

@@ -5,9 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use keyward_crypto::secret::arena::Arena;
-use keyward_keys::hierarchy::{
-    AccountKeyRecord, DomainKeyRecord, HierarchyError, StoreKeysRecord,
-};
+use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord, HierarchyError, StoreKeysRecord};
 use keyward_keys::root_key::{RootKey, RootKeyError};
 
 use crate::world::{account, account_key, region};
@@ -21,9 +19,15 @@ fn a_new_root_key_is_its_owners_alone_and_opens_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("root.key");
     let made = RootKey::create(&path, &arena()).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
     assert_eq!(RootKey::open(&path, &arena()).unwrap().id(), made.id());
-    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["root.key"], "no draft is left behind");
     assert_eq!(format!("{made:?}").matches("ArenaSecret").count(), 1);
 }
@@ -48,7 +52,10 @@ fn a_file_that_others_can_read_is_refused() {
     for mode in [0o640, 0o604, 0o660, 0o601, 0o777] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         let error = RootKey::open(&path, &arena()).unwrap_err();
-        assert!(matches!(&error, RootKeyError::Readable(p) if p == &path), "{mode:o} {error:?}");
+        assert!(
+            matches!(&error, RootKeyError::Readable(p) if p == &path),
+            "{mode:o} {error:?}"
+        );
     }
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     RootKey::open(&path, &arena()).unwrap();
@@ -65,18 +72,32 @@ fn any_altered_byte_of_the_file_is_found() {
         bad[index] ^= 1;
         fs::write(&path, &bad).unwrap();
         let error = RootKey::open(&path, &arena());
-        assert!(matches!(error, Err(RootKeyError::Malformed(_))), "byte {index}: {error:?}");
+        assert!(
+            matches!(error, Err(RootKeyError::Malformed(_))),
+            "byte {index}: {error:?}"
+        );
     }
-    for bad in [b"".to_vec(), good[..good.len() - 2].to_vec(), good.repeat(2), good.repeat(20)] {
+    for bad in [
+        b"".to_vec(),
+        good[..good.len() - 2].to_vec(),
+        good.repeat(2),
+        good.repeat(20),
+    ] {
         fs::write(&path, &bad).unwrap();
-        assert!(matches!(RootKey::open(&path, &arena()), Err(RootKeyError::Malformed(_))));
+        assert!(matches!(
+            RootKey::open(&path, &arena()),
+            Err(RootKeyError::Malformed(_))
+        ));
     }
 }
 
 #[test]
 fn an_absent_file_is_named_as_such() {
     let error = RootKey::open("/nowhere/root.key".as_ref(), &arena()).unwrap_err();
-    assert_eq!(error.to_string(), "there is no root key at /nowhere/root.key");
+    assert_eq!(
+        error.to_string(),
+        "there is no root key at /nowhere/root.key"
+    );
 }
 
 #[test]
@@ -87,13 +108,22 @@ fn another_root_key_is_told_from_damage() {
 
     let mut store = StoreKeysRecord::generate(&root).unwrap();
     store.open(&root, &arena).unwrap();
-    assert_eq!(store.open(&other, &arena).unwrap_err(), HierarchyError::OtherRootKey);
+    assert_eq!(
+        store.open(&other, &arena).unwrap_err(),
+        HierarchyError::OtherRootKey
+    );
     // Whoever edits the record's plain word for the root key gains nothing.
     store.root_key_id = hex::encode(other.id());
-    assert_eq!(store.open(&other, &arena).unwrap_err(), HierarchyError::OtherRootKey);
+    assert_eq!(
+        store.open(&other, &arena).unwrap_err(),
+        HierarchyError::OtherRootKey
+    );
 
     let record = AccountKeyRecord::generate(&root, account()).unwrap();
-    assert_eq!(record.open(&other, &arena).unwrap_err(), HierarchyError::OtherRootKey);
+    assert_eq!(
+        record.open(&other, &arena).unwrap_err(),
+        HierarchyError::OtherRootKey
+    );
     let record = DomainKeyRecord::generate(&root, region(), account()).unwrap();
     let owner = account_key(&root, &arena, account());
     let error = record.open(&other, Arc::clone(&owner), &arena).unwrap_err();
@@ -106,7 +136,10 @@ fn wrapped_keys_do_not_open_in_each_others_place() {
     let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
     let mut store = StoreKeysRecord::generate(&root).unwrap();
     std::mem::swap(&mut store.audit_key, &mut store.marker_key);
-    assert_eq!(store.open(&root, &arena).unwrap_err(), HierarchyError::Damaged);
+    assert_eq!(
+        store.open(&root, &arena).unwrap_err(),
+        HierarchyError::Damaged
+    );
 
     let owner = account_key(&root, &arena, account());
     let mut domain = DomainKeyRecord::generate(&root, region(), account()).unwrap();
@@ -121,12 +154,21 @@ fn a_record_of_a_later_version_is_named_as_such() {
     let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
     let mut store = StoreKeysRecord::generate(&root).unwrap();
     store.version = 2;
-    assert_eq!(store.open(&root, &arena).unwrap_err(), HierarchyError::Version(2));
+    assert_eq!(
+        store.open(&root, &arena).unwrap_err(),
+        HierarchyError::Version(2)
+    );
     let mut record = AccountKeyRecord::generate(&root, account()).unwrap();
     record.version = 2;
-    assert_eq!(record.open(&root, &arena).unwrap_err(), HierarchyError::Version(2));
+    assert_eq!(
+        record.open(&root, &arena).unwrap_err(),
+        HierarchyError::Version(2)
+    );
     let mut record = DomainKeyRecord::generate(&root, region(), account()).unwrap();
     record.version = 2;
     let owner = account_key(&root, &arena, account());
-    assert_eq!(record.open(&root, owner, &arena).unwrap_err(), HierarchyError::Version(2));
+    assert_eq!(
+        record.open(&root, owner, &arena).unwrap_err(),
+        HierarchyError::Version(2)
+    );
 }

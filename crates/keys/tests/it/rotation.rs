@@ -20,16 +20,29 @@ fn after_a_rotation_old_data_opens_and_new_data_uses_new_material() {
     let world = World::new();
     let first = world.create();
     let old = world.encrypt(&first, b"old", &context(&[]));
-    let record = world.ring.rotate_on_demand(&permit(first.arn()), &first, START).unwrap();
+    let record = world
+        .ring
+        .rotate_on_demand(&permit(first.arn()), &first, START)
+        .unwrap();
     let second = world.reopen(record);
     assert_eq!(second.arn(), first.arn());
     assert_eq!(world.decrypt(&second, &old, &context(&[])).unwrap(), b"old");
     let new = world.encrypt(&second, b"new", &context(&[]));
     let id = |blob: &[u8]| CiphertextBlob::parse(blob).unwrap().material_id();
-    let ids: Vec<_> = second.record().materials.iter().map(|material| material.id).collect();
+    let ids: Vec<_> = second
+        .record()
+        .materials
+        .iter()
+        .map(|material| material.id)
+        .collect();
     assert_eq!([id(&old), id(&new)], ids[..]);
     assert_ne!(ids[0], ids[1]);
-    let rotations: Vec<_> = second.record().materials.iter().map(|m| m.rotation).collect();
+    let rotations: Vec<_> = second
+        .record()
+        .materials
+        .iter()
+        .map(|m| m.rotation)
+        .collect();
     assert_eq!(rotations, [None, Some(RotationType::OnDemand)]);
     // A server that has not heard of the rotation yet does not know the new material.
     assert!(world.decrypt(&first, &new, &context(&[])).is_err());
@@ -39,13 +52,22 @@ fn after_a_rotation_old_data_opens_and_new_data_uses_new_material() {
 fn a_key_rotates_when_its_date_comes_and_not_before() {
     let world = World::new();
     let key = world.create();
-    let record = world.ring.enable_rotation(&permit(key.arn()), &key, 90, START).unwrap();
+    let record = world
+        .ring
+        .enable_rotation(&permit(key.arn()), &key, 90, START)
+        .unwrap();
     let key = world.reopen(record);
     assert_eq!(key.record().due(), Some(Due::Rotation(START.plus_days(90))));
     assert!(rotate_due(&world, &key, START.plus_days(90).plus_millis(-1)).is_none());
     let key = rotate_due(&world, &key, START.plus_days(90).plus_millis(5)).unwrap();
-    assert_eq!(key.record().due(), Some(Due::Rotation(START.plus_days(180))));
-    assert_eq!(key.record().materials[1].rotation, Some(RotationType::Automatic));
+    assert_eq!(
+        key.record().due(),
+        Some(Due::Rotation(START.plus_days(180)))
+    );
+    assert_eq!(
+        key.record().materials[1].rotation,
+        Some(RotationType::Automatic)
+    );
     assert_eq!(key.record().on_demand_rotations, 0);
     // A server that slept through several periods rotates once and goes on from now.
     let late = START.plus_days(1000);
@@ -58,7 +80,10 @@ fn a_key_rotates_when_its_date_comes_and_not_before() {
 fn a_disabled_key_rotates_when_it_is_enabled_again() {
     let world = World::new();
     let key = world.create();
-    let record = world.ring.enable_rotation(&permit(key.arn()), &key, 90, START).unwrap();
+    let record = world
+        .ring
+        .enable_rotation(&permit(key.arn()), &key, 90, START)
+        .unwrap();
     let key = world.reopen(record);
     let disabled = world.reopen(world.ring.disable(&permit(key.arn()), &key).unwrap());
     let late = START.plus_days(100);
@@ -72,9 +97,14 @@ fn a_key_pending_deletion_does_not_rotate_and_cancelling_restores_its_schedule()
     let world = World::new();
     let key = world.create();
     let ring = &world.ring;
-    let key = world.reopen(ring.enable_rotation(&permit(key.arn()), &key, 90, START).unwrap());
-    let doomed =
-        world.reopen(ring.schedule_deletion(&permit(key.arn()), &key, 30, START).unwrap());
+    let key = world.reopen(
+        ring.enable_rotation(&permit(key.arn()), &key, 90, START)
+            .unwrap(),
+    );
+    let doomed = world.reopen(
+        ring.schedule_deletion(&permit(key.arn()), &key, 30, START)
+            .unwrap(),
+    );
     assert!(rotate_due(&world, &doomed, START.plus_days(100)).is_none());
     let saved = world.reopen(ring.cancel_deletion(&permit(key.arn()), &doomed).unwrap());
     assert_eq!(saved.record().rotation, key.record().rotation);
@@ -85,37 +115,62 @@ fn a_key_pending_deletion_does_not_rotate_and_cancelling_restores_its_schedule()
 fn rotations_on_demand_are_25_for_life_and_leave_the_schedule_alone() {
     let world = World::new();
     let key = world.create();
-    let record = world.ring.enable_rotation(&permit(key.arn()), &key, 365, START).unwrap();
+    let record = world
+        .ring
+        .enable_rotation(&permit(key.arn()), &key, 365, START)
+        .unwrap();
     let mut key = world.reopen(record);
     let schedule = key.record().rotation;
     for _ in 0..MAX_ON_DEMAND_ROTATIONS {
-        let record = world.ring.rotate_on_demand(&permit(key.arn()), &key, START).unwrap();
+        let record = world
+            .ring
+            .rotate_on_demand(&permit(key.arn()), &key, START)
+            .unwrap();
         key = world.reopen(record);
     }
     assert_eq!(key.record().rotation, schedule);
     assert_eq!(key.record().materials.len(), 26);
-    let refused = world.ring.rotate_on_demand(&permit(key.arn()), &key, START).unwrap_err();
+    let refused = world
+        .ring
+        .rotate_on_demand(&permit(key.arn()), &key, START)
+        .unwrap_err();
     assert!(matches!(refused, RingError::OnDemandLimit { key: arn } if &arn == key.arn()));
-    assert!(rotate_due(&world, &key, START.plus_days(365)).is_some(), "the schedule goes on");
+    assert!(
+        rotate_due(&world, &key, START.plus_days(365)).is_some(),
+        "the schedule goes on"
+    );
 }
 
 #[test]
 fn within_20_minutes_of_an_automatic_rotation_there_is_none_on_demand() {
     let world = World::new();
     let key = world.create();
-    let record = world.ring.enable_rotation(&permit(key.arn()), &key, 90, START).unwrap();
+    let record = world
+        .ring
+        .enable_rotation(&permit(key.arn()), &key, 90, START)
+        .unwrap();
     let key = world.reopen(record);
     let due = START.plus_days(90);
-    let at = |millis| world.ring.rotate_on_demand(&permit(key.arn()), &key, due.plus_millis(millis));
+    let at = |millis| {
+        world
+            .ring
+            .rotate_on_demand(&permit(key.arn()), &key, due.plus_millis(millis))
+    };
     assert!(at(-20 * 60 * 1000).is_ok());
-    assert!(matches!(at(-20 * 60 * 1000 + 1), Err(RingError::RotationConflict { .. })));
+    assert!(matches!(
+        at(-20 * 60 * 1000 + 1),
+        Err(RingError::RotationConflict { .. })
+    ));
 }
 
 #[test]
 fn a_key_has_at_most_the_materials_its_record_can_hold() {
     let world = World::new();
     let key = world.create();
-    let mut record = world.ring.enable_rotation(&permit(key.arn()), &key, 90, START).unwrap();
+    let mut record = world
+        .ring
+        .enable_rotation(&permit(key.arn()), &key, 90, START)
+        .unwrap();
     let mut now = START;
     while record.materials.len() < MAX_MATERIALS {
         now = now.plus_days(90);

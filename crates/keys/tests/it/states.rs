@@ -28,7 +28,10 @@ fn the_table_is_that_of_aws() {
             write!(table, " {cell:<23}").unwrap();
         }
     }
-    let table: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    let table: String = table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect();
     expect_test::expect_file!["../golden/states.txt"].assert_eq(&table);
 }
 
@@ -41,24 +44,44 @@ fn every_function_follows_the_table() {
     let bytes = world.encrypt(&key, b"plaintext", &empty);
     let blob = CiphertextBlob::parse(&bytes).unwrap();
     let alias = AliasName::parse("alias/a").unwrap();
-    let tag = Tag { key: "k".to_owned(), value: "v".to_owned() };
+    let tag = Tag {
+        key: "k".to_owned(),
+        value: "v".to_owned(),
+    };
     let policy = key.record().policy.clone();
     let states = [
         ("Enabled", Lifecycle::Enabled {}),
         ("Disabled", Lifecycle::Disabled {}),
-        ("PendingDeletion", Lifecycle::PendingDeletion { delete_at: START.plus_days(7) }),
+        (
+            "PendingDeletion",
+            Lifecycle::PendingDeletion {
+                delete_at: START.plus_days(7),
+            },
+        ),
         ("Destroyed", Lifecycle::Destroyed { at: START }),
     ];
     let mut rows: Vec<(&str, Vec<String>)> = Vec::new();
     for (_, lifecycle) in &states {
-        let record = KeyRecord { lifecycle: lifecycle.clone(), ..key.record().clone() };
+        let record = KeyRecord {
+            lifecycle: lifecycle.clone(),
+            ..key.record().clone()
+        };
         let key = world.reopen(record);
         let (k, ring): (_, &Ring) = (&key, &world.ring);
         let p = key.arn();
         let cells = [
-            ("encrypt", outcome(ring.encrypt(&permit(p), k, SYMMETRIC, b"p", &empty))),
-            ("decrypt", outcome(ring.decrypt(&permit(p), k, SYMMETRIC, &blob, &empty))),
-            ("check_decrypt", outcome(ring.check_decrypt(&permit(p), k, SYMMETRIC))),
+            (
+                "encrypt",
+                outcome(ring.encrypt(&permit(p), k, SYMMETRIC, b"p", &empty)),
+            ),
+            (
+                "decrypt",
+                outcome(ring.decrypt(&permit(p), k, SYMMETRIC, &blob, &empty)),
+            ),
+            (
+                "check_decrypt",
+                outcome(ring.check_decrypt(&permit(p), k, SYMMETRIC)),
+            ),
             (
                 "re_encrypt",
                 outcome(ring.re_encrypt(
@@ -67,24 +90,51 @@ fn every_function_follows_the_table() {
                     (k, SYMMETRIC, &empty),
                 )),
             ),
-            ("generate_data_key", outcome(ring.generate_data_key(&permit(p), k, 32, &empty))),
+            (
+                "generate_data_key",
+                outcome(ring.generate_data_key(&permit(p), k, 32, &empty)),
+            ),
             (
                 "generate_data_key_without_plaintext",
                 outcome(ring.generate_data_key_without_plaintext(&permit(p), k, 32, &empty)),
             ),
             ("enable", outcome(ring.enable(&permit(p), k))),
             ("disable", outcome(ring.disable(&permit(p), k))),
-            ("schedule_deletion", outcome(ring.schedule_deletion(&permit(p), k, 7, START))),
-            ("cancel_deletion", outcome(ring.cancel_deletion(&permit(p), k))),
+            (
+                "schedule_deletion",
+                outcome(ring.schedule_deletion(&permit(p), k, 7, START)),
+            ),
+            (
+                "cancel_deletion",
+                outcome(ring.cancel_deletion(&permit(p), k)),
+            ),
             ("describe", outcome(ring.describe(&permit(p), k, "d"))),
-            ("tag", outcome(ring.tag(&permit(p), k, std::slice::from_ref(&tag)))),
+            (
+                "tag",
+                outcome(ring.tag(&permit(p), k, std::slice::from_ref(&tag))),
+            ),
             ("untag", outcome(ring.untag(&permit(p), k, &[]))),
-            ("put_policy", outcome(ring.put_policy(&permit(p), k, policy.clone()))),
+            (
+                "put_policy",
+                outcome(ring.put_policy(&permit(p), k, policy.clone())),
+            ),
             ("add_alias", outcome(ring.add_alias(&permit(p), k, &alias))),
-            ("remove_alias", outcome(ring.remove_alias(&permit(p), k, &alias))),
-            ("enable_rotation", outcome(ring.enable_rotation(&permit(p), k, 365, START))),
-            ("disable_rotation", outcome(ring.disable_rotation(&permit(p), k))),
-            ("rotate_on_demand", outcome(ring.rotate_on_demand(&permit(p), k, START))),
+            (
+                "remove_alias",
+                outcome(ring.remove_alias(&permit(p), k, &alias)),
+            ),
+            (
+                "enable_rotation",
+                outcome(ring.enable_rotation(&permit(p), k, 365, START)),
+            ),
+            (
+                "disable_rotation",
+                outcome(ring.disable_rotation(&permit(p), k)),
+            ),
+            (
+                "rotate_on_demand",
+                outcome(ring.rotate_on_demand(&permit(p), k, START)),
+            ),
         ];
         for (index, (name, cell)) in cells.into_iter().enumerate() {
             match rows.get_mut(index) {
@@ -117,9 +167,15 @@ fn state_is_told_before_the_algorithm() {
     let key = world.create();
     let rsa = keyward_types::key_spec::EncryptionAlgorithm::RsaesOaepSha256;
     let empty = context(&[]);
-    let wrong = world.ring.encrypt(&permit(key.arn()), &key, rsa, b"p", &empty).unwrap_err();
+    let wrong = world
+        .ring
+        .encrypt(&permit(key.arn()), &key, rsa, b"p", &empty)
+        .unwrap_err();
     assert!(matches!(wrong, RingError::Algorithm { algorithm, .. } if algorithm == rsa));
     let disabled = world.reopen(world.ring.disable(&permit(key.arn()), &key).unwrap());
-    let wrong = world.ring.encrypt(&permit(key.arn()), &disabled, rsa, b"p", &empty).unwrap_err();
+    let wrong = world
+        .ring
+        .encrypt(&permit(key.arn()), &disabled, rsa, b"p", &empty)
+        .unwrap_err();
     assert!(matches!(wrong, RingError::State { .. }), "{wrong:?}");
 }

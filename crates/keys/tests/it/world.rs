@@ -43,7 +43,9 @@ pub fn permit<A: Action>(arn: &KeyArn) -> Permit<A> {
 }
 
 pub fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
-    let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    let pairs = pairs
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
     EncryptionContext::new(pairs.collect()).unwrap()
 }
 
@@ -57,7 +59,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let root = RootKey::create(&folder.path().join("root.key"), &arena).unwrap();
         let domain = domain(&root, &arena, account(), region());
-        Self { root, ring: Ring::new(arena.clone()), arena, domain }
+        Self {
+            root,
+            ring: Ring::new(arena.clone()),
+            arena,
+            domain,
+        }
     }
 
     pub fn create(&self) -> Key {
@@ -68,8 +75,15 @@ impl World {
         let (region, account) = (domain.region(), domain.account());
         let place = format!("arn:{}:kms:{region}:{account}:*", region.partition());
         let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account, &place);
-        let policy = PolicyRecord { text: "{}".to_owned(), principals: [].into() };
-        let new = NewKey { description: String::new(), policy, tags: Vec::new() };
+        let policy = PolicyRecord {
+            text: "{}".to_owned(),
+            principals: [].into(),
+        };
+        let new = NewKey {
+            description: String::new(),
+            policy,
+            tags: Vec::new(),
+        };
         let record = self.ring.create(&permit, domain, new, START).unwrap();
         self.ring.open(record, Arc::clone(domain))
     }
@@ -83,7 +97,10 @@ impl World {
 
     pub fn encrypt(&self, key: &Key, plaintext: &[u8], context: &EncryptionContext) -> Vec<u8> {
         let permit = permit(key.arn());
-        self.ring.encrypt(&permit, key, SYMMETRIC, plaintext, context).unwrap().0
+        self.ring
+            .encrypt(&permit, key, SYMMETRIC, plaintext, context)
+            .unwrap()
+            .0
     }
 
     /// Decrypts and says why not. Bytes that do not parse fail as those that do not open.
@@ -95,7 +112,8 @@ impl World {
     ) -> Result<Vec<u8>, RingError> {
         let blob = CiphertextBlob::parse(blob)?;
         let (plaintext, _) =
-            self.ring.decrypt(&permit(key.arn()), key, SYMMETRIC, &blob, context)?;
+            self.ring
+                .decrypt(&permit(key.arn()), key, SYMMETRIC, &blob, context)?;
         Ok(plaintext.expose().to_vec())
     }
 }
@@ -107,5 +125,9 @@ pub fn account_key(root: &RootKey, arena: &Arena, account: AccountId) -> Arc<Acc
 
 pub fn domain(root: &RootKey, arena: &Arena, account: AccountId, region: Region) -> Arc<DomainKey> {
     let record = DomainKeyRecord::generate(root, region, account).unwrap();
-    Arc::new(record.open(root, account_key(root, arena, account), arena).unwrap())
+    Arc::new(
+        record
+            .open(root, account_key(root, arena, account), arena)
+            .unwrap(),
+    )
 }

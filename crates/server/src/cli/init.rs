@@ -58,9 +58,12 @@ impl Init {
             if !data_has_environment(&config.data_dir) {
                 data.write_environment(&endpoint, config.region, config.account)?;
             }
-            drop(opened.running.front);
+            drop(opened.front);
             println!("{} is initialised.", config.data_dir.display());
-            println!("Keep {} safe: nothing opens without it.", config.root_key.display());
+            println!(
+                "Keep {} safe: nothing opens without it.",
+                config.root_key.display()
+            );
             Ok(())
         })
     }
@@ -72,7 +75,10 @@ fn data_has_environment(path: &Path) -> bool {
 
 async fn new_root_credentials(config: &Config) -> anyhow::Result<()> {
     if !config.data_dir.join("store.db").exists() {
-        bail!("{} holds no store: run `keyward init` first", config.data_dir.display());
+        bail!(
+            "{} holds no store: run `keyward init` first",
+            config.data_dir.display()
+        );
     }
     let data = DataDir::lock(&config.data_dir)?;
     let (arena, _) = Arena::new(config.arena_bytes)?;
@@ -93,17 +99,11 @@ async fn new_root_credentials(config: &Config) -> anyhow::Result<()> {
     )
     .await?;
     let path = config.data_dir.join("admin-credentials");
-    println!("The root user's new access key is in {}; its old ones are gone.", path.display());
+    println!(
+        "The root user's new access key is in {}; its old ones are gone.",
+        path.display()
+    );
     Ok(())
-}
-
-/// An opened server with what must outlive it.
-#[derive(Debug)]
-pub struct Opened {
-    /// The server.
-    pub running: Running,
-    /// The clocks it reads.
-    pub clock: Arc<dyn Clock>,
 }
 
 /// Opens the server of a data directory; initialises it if it is empty.
@@ -111,13 +111,16 @@ pub async fn open(
     config: &Config,
     data: &DataDir,
     chosen: Option<FirstCredentials>,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<Running> {
     for warning in process::harden().warnings {
         tracing::warn!(warning, "the process cannot be hardened in full");
     }
     let (arena, report) = Arena::new(config.arena_bytes)?;
     for warning in report.warnings {
-        tracing::warn!(warning, "the arena for secrets is less protected than it should be");
+        tracing::warn!(
+            warning,
+            "the arena for secrets is less protected than it should be"
+        );
     }
     let store = data.store()?;
     let root = data.root_key(&*store, &config.root_key, &arena).await?;
@@ -148,11 +151,11 @@ pub async fn open(
         data.write_credentials(&credentials)?;
         Ok(credentials)
     };
-    let running = bootstrap::open(store, root, arena, Arc::clone(&clock), options, first)
+    let running = bootstrap::open(store, root, arena, clock, options, first)
         .await
         .with_context(|| format!("the store in {} cannot be used", config.data_dir.display()))?;
     report_difference(chosen_id.as_ref(), &running.root_access_keys);
-    Ok(Opened { running, clock })
+    Ok(running)
 }
 
 /// Credentials chosen at the first start are never applied later, but a difference is told.
@@ -166,7 +169,10 @@ fn report_difference(chosen: Option<&AccessKeyId>, kept: &[AccessKeyId]) {
 }
 
 /// The access key that the environment chooses for the first start.
-#[expect(clippy::disallowed_methods, reason = "configuration is where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "configuration is where the environment is read"
+)]
 pub fn chosen_credentials(allow_short: bool) -> anyhow::Result<Option<FirstCredentials>> {
     const ID: &str = "KEYWARD_BOOTSTRAP_ACCESS_KEY_ID";
     const SECRET: &str = "KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY";
@@ -202,4 +208,3 @@ pub fn chosen_credentials(allow_short: bool) -> anyhow::Result<Option<FirstCrede
     }
     Ok(Some(FirstCredentials { id, secret }))
 }
-

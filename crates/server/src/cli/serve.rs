@@ -5,7 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use keyward_services::{bootstrap, front::Front, workers};
-use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}, sync::watch};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     cli::{
@@ -54,7 +58,9 @@ impl Serve {
                 config.listen
             );
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(self.serve(config))
     }
 
@@ -68,7 +74,7 @@ impl Serve {
             None => None,
         };
         let opened = open(&config, &data, chosen).await?;
-        let front = opened.running.front;
+        let front = opened.front;
         let address = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let endpoint = format!("{scheme}://{address}");
@@ -76,7 +82,7 @@ impl Serve {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(bootstrap::relay(front.clone(), opened.running.copied_to));
+        tasks.spawn(bootstrap::relay(front.clone(), opened.copied_to));
         spawn_workers(&mut tasks, &front, &config, &stopped).await?;
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone()));
@@ -99,9 +105,12 @@ impl Serve {
         tasks.shutdown().await;
         drop(front);
         // The writer ends with the last handle on the server; its batch is then on disk.
-        let writer = opened.running.writer;
+        let writer = opened.writer;
         let ended = tokio::task::spawn_blocking(move || writer.join());
-        if tokio::time::timeout(Duration::from_secs(5), ended).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), ended)
+            .await
+            .is_err()
+        {
             tracing::warn!("the audit writer is still held by requests that were cut off");
         }
         tracing::info!("stopped");
@@ -151,9 +160,10 @@ async fn spawn_workers(
 }
 
 async fn wait_for_signal(stop: watch::Sender<bool>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::error!("signals cannot be waited for");
         return;
     };

@@ -37,7 +37,10 @@ pub async fn serve(listener: TcpListener, front: Front) {
 fn answer(path: &str, front: &Front) -> Response<Full<Bytes>> {
     let (status, text) = match path {
         "/metrics" => (StatusCode::OK, front.shared().render_metrics()),
-        _ => (StatusCode::NOT_FOUND, "only /metrics is served here\n".to_owned()),
+        _ => (
+            StatusCode::NOT_FOUND,
+            "only /metrics is served here\n".to_owned(),
+        ),
     };
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;

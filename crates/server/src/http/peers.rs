@@ -30,7 +30,11 @@ pub struct Place {
 impl Peers {
     /// At most `most` connections, and `most_per_address` from one address.
     pub fn new(most: usize, most_per_address: usize) -> Self {
-        Self { most, most_per_address, open: Arc::default() }
+        Self {
+            most,
+            most_per_address,
+            open: Arc::default(),
+        }
     }
 
     /// A place for a connection from an address, if there is one.
@@ -42,7 +46,10 @@ impl Peers {
         }
         open.all += 1;
         open.by_address.insert(address, from_address + 1);
-        Some(Place { open: Arc::clone(&self.open), address })
+        Some(Place {
+            open: Arc::clone(&self.open),
+            address,
+        })
     }
 }
 
@@ -69,7 +76,10 @@ mod tests {
         let (a, b) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let first = peers.admit(a).unwrap();
         let _second = peers.admit(a).unwrap();
-        assert!(peers.admit(a).is_none(), "two from one address are the most");
+        assert!(
+            peers.admit(a).is_none(),
+            "two from one address are the most"
+        );
         let _third = peers.admit(b).unwrap();
         assert!(peers.admit(b).is_none(), "three in all are the most");
         drop(first);

@@ -31,7 +31,11 @@ pub struct Prefixed {
 impl Prefixed {
     /// A socket of which nothing was read.
     pub fn bare(stream: TcpStream) -> Self {
-        Self { stream, rest: Vec::new(), taken: 0 }
+        Self {
+            stream,
+            rest: Vec::new(),
+            taken: 0,
+        }
     }
 }
 
@@ -51,7 +55,14 @@ pub async fn accept(mut stream: TcpStream) -> io::Result<(Prefixed, Option<IpAdd
         }
         let (taken, source) = parsed(&header)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no PROXY header"))?;
-        return Ok((Prefixed { stream, rest: bytes, taken }, source));
+        return Ok((
+            Prefixed {
+                stream,
+                rest: bytes,
+                taken,
+            },
+            source,
+        ));
     }
 }
 
@@ -96,7 +107,11 @@ impl AsyncRead for Prefixed {
 }
 
 impl AsyncWrite for Prefixed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

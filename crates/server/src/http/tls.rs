@@ -38,7 +38,11 @@ pub enum TlsError {
 pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     let pem = |what, path: &Path| {
         let path = path.to_owned();
-        move |source: rustls_pki_types::pem::Error| TlsError::Pem { path, what, source: source.into() }
+        move |source: rustls_pki_types::pem::Error| TlsError::Pem {
+            path,
+            what,
+            source: source.into(),
+        }
     };
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -81,5 +85,8 @@ pub fn details(connection: &ServerConnection) -> TlsDetails {
         .negotiated_cipher_suite()
         .and_then(|suite| suite.suite().as_str())
         .unwrap_or_default();
-    TlsDetails { version, cipher_suite: cipher_suite.replacen("TLS13_", "TLS_", 1) }
+    TlsDetails {
+        version,
+        cipher_suite: cipher_suite.replacen("TLS13_", "TLS_", 1),
+    }
 }

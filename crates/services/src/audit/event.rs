@@ -67,7 +67,14 @@ pub fn render<O: Operation>(
     evaluations: &[Evaluation],
     changes: &[Changed],
 ) -> Vec<u8> {
-    render_named(O::NAME, circumstances, operation, result, evaluations, changes)
+    render_named(
+        O::NAME,
+        circumstances,
+        operation,
+        result,
+        evaluations,
+        changes,
+    )
 }
 
 /// As [`render`], under a name of its own: for what was asked and no operation serves.
@@ -80,8 +87,16 @@ pub fn render_named<O: Operation>(
     changes: &[Changed],
 ) -> Vec<u8> {
     Writer::render(2048, |event| {
-        let Circumstances { caller, region, time, peer, user_agent, host, request_id, event_id } =
-            circumstances;
+        let Circumstances {
+            caller,
+            region,
+            time,
+            peer,
+            user_agent,
+            host,
+            request_id,
+            event_id,
+        } = circumstances;
         event.string("eventVersion", EVENT_VERSION);
         event.object("userIdentity", |identity| user_identity(identity, caller));
         event.string("eventTime", &time.iso8601());
@@ -98,14 +113,16 @@ pub fn render_named<O: Operation>(
         }
         match operation {
             Some(operation) => {
-                event.object("requestParameters", |parameters| operation.describe(parameters));
+                event.object("requestParameters", |parameters| {
+                    operation.describe(parameters)
+                });
             }
             None => event.null("requestParameters"),
         }
         match &result {
             Result::Success(output) => {
-                event.object("responseElements", |elements| output.response_elements(elements));
-                event.object("additionalEventData", |data| output.additional_event_data(data));
+                event.object_or_null("responseElements", |e| output.response_elements(e));
+                event.object_if_any("additionalEventData", |d| output.additional_event_data(d));
             }
             Result::Failure(_) => event.null("responseElements"),
         }
@@ -116,7 +133,9 @@ pub fn render_named<O: Operation>(
             for (index, evaluation) in evaluations.iter().enumerate() {
                 let arn: &str = &evaluation.resource;
                 let repeated = evaluations.iter().take(index).any(|e| *e.resource == *arn);
-                let Some(kind) = resource_type(arn).filter(|_| !repeated) else { continue };
+                let Some(kind) = resource_type(arn).filter(|_| !repeated) else {
+                    continue;
+                };
                 resources.object(|resource| {
                     resource.string("accountId", evaluation.resource_account.as_str());
                     resource.string("type", kind);
@@ -239,8 +258,19 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
             decision.string("decision", "Allow");
             decision.object("by", |by| evidence.describe(by));
         }
-        Outcome::Denied { explicit, reason, by } => {
-            decision.string("decision", if *explicit { "ExplicitDeny" } else { "ImplicitDeny" });
+        Outcome::Denied {
+            explicit,
+            reason,
+            by,
+        } => {
+            decision.string(
+                "decision",
+                if *explicit {
+                    "ExplicitDeny"
+                } else {
+                    "ImplicitDeny"
+                },
+            );
             decision.string("reason", reason);
             if let Some(by) = by {
                 decision.object("by", |element| by.describe(element));
@@ -267,6 +297,8 @@ fn resource_type(arn: &str) -> Option<&'static str> {
 
 /// The longest prefix of at most so many bytes that ends at a character's end.
 fn bounded(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
     end.and_then(|end| text.get(..end)).unwrap_or_default()
 }

@@ -62,7 +62,11 @@ async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Resul
     copy_all(node, writer, copied_to, from).await?;
     loop {
         match feed.next().await? {
-            Progress::Changes { changes, complete_to, .. } => {
+            Progress::Changes {
+                changes,
+                complete_to,
+                ..
+            } => {
                 let mut records = Vec::new();
                 for change in changes {
                     if change.deleted || !change.path.as_str().starts_with("outbox/") {
@@ -90,7 +94,11 @@ async fn copy_all(
     let mut records: Vec<Record> = Vec::new();
     let mut after: Option<Path> = None;
     loop {
-        let page = node.sealed().range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
+        let page = node
+            .sealed()
+            .range(&prefix, after.as_ref(), MAX_RANGE)
+            .await?
+            .value;
         let Some(last) = page.last() else { break };
         after = Some(last.path.clone());
         records.extend(page);

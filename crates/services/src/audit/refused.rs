@@ -58,7 +58,15 @@ impl Refusals {
         let path = directory.join("refused.jsonl");
         let file = OpenOptions::new().append(true).create(true).open(&path)?;
         let length = file.metadata()?.len();
-        Ok(Self { path, state: Mutex::new(State { file, length, second: 0, in_second: 0 }) })
+        Ok(Self {
+            path,
+            state: Mutex::new(State {
+                file,
+                length,
+                second: 0,
+                in_second: 0,
+            }),
+        })
     }
 
     /// Takes a sample, unless this second has had its share. A log that cannot be written costs
@@ -99,7 +107,10 @@ impl Refusals {
 
     fn turn_over(&self, state: &mut State) -> io::Result<()> {
         fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
-        state.file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        state.file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path)?;
         state.length = 0;
         Ok(())
     }

@@ -33,7 +33,10 @@ pub struct TrailOptions {
 
 impl Default for TrailOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, strict: false }
+        Self {
+            segment_bytes: 64 << 20,
+            strict: false,
+        }
     }
 }
 
@@ -118,7 +121,11 @@ impl Trail {
         // The chain's last link stands at the end of the segment before, so two are read.
         for number in numbers.iter().rev().take(2).rev() {
             let path = segment_path(directory, *number);
-            let start = if tail.is_none() && numbers.len() > 1 { None } else { Some(previous) };
+            let start = if tail.is_none() && numbers.len() > 1 {
+                None
+            } else {
+                Some(previous)
+            };
             let scan = scan(&path, key.expose(), start)?;
             previous = scan.previous;
             // A segment that was begun and not yet written to says nothing of the revision.
@@ -171,12 +178,29 @@ impl Trail {
         revision: u64,
         torn: bool,
     ) -> io::Result<()> {
-        let mac = batch_mac(self.key.expose(), &self.previous, count, revision, torn, lines);
-        let closing = Closing { format: FORMAT, count, revision, torn, mac: hex::encode(mac) };
+        let mac = batch_mac(
+            self.key.expose(),
+            &self.previous,
+            count,
+            revision,
+            torn,
+            lines,
+        );
+        let closing = Closing {
+            format: FORMAT,
+            count,
+            revision,
+            torn,
+            mac: hex::encode(mac),
+        };
         serde_json::to_writer(&mut *lines, &closing)?;
         lines.push(b'\n');
         let written = self.file.write_all(lines).and_then(|()| {
-            if self.options.strict { self.file.sync_data() } else { Ok(()) }
+            if self.options.strict {
+                self.file.sync_data()
+            } else {
+                Ok(())
+            }
         });
         if let Err(error) = written {
             // A partial batch must not stay: what follows would not fit its MAC.
@@ -204,7 +228,10 @@ impl Trail {
     fn next_segment(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         let path = segment_path(&self.directory, self.number + 1);
-        self.file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        self.file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)?;
         File::open(&self.directory)?.sync_all()?;
         self.number += 1;
         self.length = 0;
@@ -213,12 +240,15 @@ impl Trail {
 
     fn close_torn(&mut self, path: &Path, mut torn: Vec<u8>) -> Result<(), TrailError> {
         self.length -= torn.len() as u64;
-        self.file.set_len(self.length).map_err(io_at("mended", path))?;
+        self.file
+            .set_len(self.length)
+            .map_err(io_at("mended", path))?;
         if torn.last() != Some(&b'\n') {
             torn.push(b'\n');
         }
         let count = torn.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.append_batch(&mut torn, count, self.revision, true).map_err(io_at("mended", path))
+        self.append_batch(&mut torn, count, self.revision, true)
+            .map_err(io_at("mended", path))
     }
 }
 
@@ -227,7 +257,12 @@ impl Trail {
 /// # Errors
 /// [`TrailError::Damaged`] names the first batch that does not fit.
 pub fn verify(directory: &Path, key: &[u8]) -> Result<Verified, TrailError> {
-    let mut verified = Verified { segments: 0, batches: 0, events: 0, torn: 0 };
+    let mut verified = Verified {
+        segments: 0,
+        batches: 0,
+        events: 0,
+        torn: 0,
+    };
     let mut previous = [0; 32];
     for number in segments(directory)? {
         let scan = scan(&segment_path(directory, number), key, Some(previous))?;
@@ -281,24 +316,39 @@ fn scan(path: &Path, key: &[u8], start: Option<[u8; 32]>) -> Result<Scan, TrailE
     let mut pending = Vec::new();
     loop {
         let line_start = pending.len();
-        let read = reader.read_until(b'\n', &mut pending).map_err(io_at("read", path))?;
+        let read = reader
+            .read_until(b'\n', &mut pending)
+            .map_err(io_at("read", path))?;
         if read == 0 {
             break;
         }
         line_number += 1;
         scan.length += read as u64;
         let line = pending.get(line_start..).unwrap_or_default();
-        let Some(closing) = parse_closing(line) else { continue };
+        let Some(closing) = parse_closing(line) else {
+            continue;
+        };
         if closing.format != FORMAT {
-            return Err(TrailError::Newer { path: path.to_owned(), found: closing.format });
+            return Err(TrailError::Newer {
+                path: path.to_owned(),
+                found: closing.format,
+            });
         }
-        let damaged = || TrailError::Damaged { path: path.to_owned(), line: line_number };
+        let damaged = || TrailError::Damaged {
+            path: path.to_owned(),
+            line: line_number,
+        };
         let found: [u8; 32] = hex::decode(&closing.mac)
             .ok()
             .and_then(|mac| mac.try_into().ok())
             .ok_or_else(damaged)?;
         pending.truncate(line_start);
-        let Closing { count, revision, torn, .. } = closing;
+        let Closing {
+            count,
+            revision,
+            torn,
+            ..
+        } = closing;
         let expect = batch_mac(key, &scan.previous, count, revision, torn, &pending);
         if trusted && !mac::equal(&expect, &found) {
             return Err(damaged());
@@ -319,7 +369,11 @@ fn parse_closing(line: &[u8]) -> Option<Closing> {
     let candidate = line.len() <= MAX_CLOSING
         && line.starts_with(b"{\"keywardBatch\":")
         && line.ends_with(b"\n");
-    if candidate { serde_json::from_slice(line).ok() } else { None }
+    if candidate {
+        serde_json::from_slice(line).ok()
+    } else {
+        None
+    }
 }
 
 fn batch_mac(
@@ -331,16 +385,22 @@ fn batch_mac(
     lines: &[u8],
 ) -> [u8; 32] {
     let (count, revision) = (count.to_be_bytes(), revision.to_be_bytes());
-    mac::hmac_sha256(key, &[LABEL, previous, &count, &revision, &[u8::from(torn)], lines])
+    mac::hmac_sha256(
+        key,
+        &[LABEL, previous, &count, &revision, &[u8::from(torn)], lines],
+    )
 }
 
 fn segments(directory: &Path) -> Result<Vec<u64>, TrailError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(directory).map_err(io_at("read", directory))? {
         let name = entry.map_err(io_at("read", directory))?.file_name();
-        let number: Option<u64> = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("trail-")?.strip_suffix(".jsonl")?.parse().ok());
+        let number: Option<u64> = name.to_str().and_then(|name| {
+            name.strip_prefix("trail-")?
+                .strip_suffix(".jsonl")?
+                .parse()
+                .ok()
+        });
         numbers.extend(number);
     }
     numbers.sort_unstable();
@@ -352,7 +412,11 @@ fn segment_path(directory: &Path, number: u64) -> PathBuf {
 }
 
 fn open_segment(path: &Path) -> Result<File, TrailError> {
-    OpenOptions::new().append(true).create(true).open(path).map_err(io_at("opened", path))
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(io_at("opened", path))
 }
 
 fn sync_directory(directory: &Path) -> Result<(), TrailError> {
@@ -362,7 +426,11 @@ fn sync_directory(directory: &Path) -> Result<(), TrailError> {
 
 fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailError {
     let path = path.to_owned();
-    move |source| TrailError::Io { doing, path, source }
+    move |source| TrailError::Io {
+        doing,
+        path,
+        source,
+    }
 }
 
 /// The bytes of a whole segment, for tests and tools.

@@ -76,7 +76,9 @@ pub struct Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,7 +132,12 @@ impl Writer {
         revision: Option<u64>,
     ) -> Result<(), NotRecorded> {
         let (done, word) = oneshot::channel();
-        let item = Item { lines, count, revision, done };
+        let item = Item {
+            lines,
+            count,
+            revision,
+            done,
+        };
         self.queue.send(item).await.map_err(|_| NotRecorded)?;
         word.await.map_err(|_| NotRecorded)?
     }

@@ -36,12 +36,24 @@ pub fn access_key_last_use(id: &AccessKeyId) -> Result<Path, PathError> {
 
 /// A user, by its unique id.
 pub fn user(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
-    Path::join(&[partition.as_str(), account.as_str(), GLOBAL, "user", id.as_str()])
+    Path::join(&[
+        partition.as_str(),
+        account.as_str(),
+        GLOBAL,
+        "user",
+        id.as_str(),
+    ])
 }
 
 /// Where a user's name leads.
 pub fn user_name(partition: Partition, account: AccountId, hash: &str) -> Result<Path, PathError> {
-    Path::join(&[partition.as_str(), account.as_str(), GLOBAL, "user-name", hash])
+    Path::join(&[
+        partition.as_str(),
+        account.as_str(),
+        GLOBAL,
+        "user-name",
+        hash,
+    ])
 }
 
 /// Every user of an account.
@@ -76,13 +88,21 @@ pub fn aliases(region: Region, account: AccountId) -> Result<Prefix, PathError> 
 
 /// When a key was last used.
 pub fn last_use(arn: &KeyArn) -> Result<Path, PathError> {
-    scoped(arn.region(), arn.account(), &["last-use", arn.id().as_str()])
+    scoped(
+        arn.region(),
+        arn.account(),
+        &["last-use", arn.id().as_str()],
+    )
 }
 
 /// What a worker owes a key, in the order of time.
 pub fn due(arn: &KeyArn, at: Timestamp) -> Result<Path, PathError> {
     let at = format!("{:016}", at.millis().max(0));
-    scoped(arn.region(), arn.account(), &["due", &at, arn.id().as_str()])
+    scoped(
+        arn.region(),
+        arn.account(),
+        &["due", &at, arn.id().as_str()],
+    )
 }
 
 /// Everything due in an account and Region.
@@ -106,7 +126,11 @@ pub fn clock() -> Result<Path, PathError> {
 }
 
 fn scoped(region: Region, account: AccountId, rest: &[&str]) -> Result<Path, PathError> {
-    let mut segments = vec![region.partition().as_str(), account.as_str(), region.as_str()];
+    let mut segments = vec![
+        region.partition().as_str(),
+        account.as_str(),
+        region.as_str(),
+    ];
     segments.extend_from_slice(rest);
     Path::join(&segments)
 }

@@ -50,7 +50,11 @@ pub struct UnknownVersion(u8);
 impl TryFrom<u8> for V1 {
     type Error = UnknownVersion;
     fn try_from(version: u8) -> Result<Self, UnknownVersion> {
-        if version == 1 { Ok(Self) } else { Err(UnknownVersion(version)) }
+        if version == 1 {
+            Ok(Self)
+        } else {
+            Err(UnknownVersion(version))
+        }
     }
 }
 
@@ -163,7 +167,9 @@ impl SecretText {
 impl Drop for SecretText {
     fn drop(&mut self) {
         let text = std::mem::take(&mut self.0);
-        drop(keyward_crypto::secret::SecretBytes::from_vec(text.into_bytes()));
+        drop(keyward_crypto::secret::SecretBytes::from_vec(
+            text.into_bytes(),
+        ));
     }
 }
 
@@ -175,7 +181,9 @@ impl std::fmt::Debug for SecretText {
 
 impl std::fmt::Debug for AccessKeyRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccessKeyRecord").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("AccessKeyRecord")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,8 +9,8 @@ use keyward_keys::{key::Key, record::KeyRecord};
 use keyward_policy::policy::Policy;
 use keyward_store::{sealed::Generation, store::Revision};
 use keyward_types::{
-    account::AccountId, key_id::KeyArn, partition::Partition, principal::Principal,
-    region::Region, unique_id::AccessKeyId,
+    account::AccountId, key_id::KeyArn, partition::Partition, principal::Principal, region::Region,
+    unique_id::AccessKeyId,
 };
 use keyward_wire::sigv4::SigningKey;
 
@@ -27,8 +27,18 @@ pub struct KeyUnit {
 
 impl KeyUnit {
     /// The unit of a key.
-    pub(crate) fn new(key: Key, policy: Policy, generation: Generation, revision: Revision) -> Self {
-        Self { key, policy, generation, revision }
+    pub(crate) fn new(
+        key: Key,
+        policy: Policy,
+        generation: Generation,
+        revision: Revision,
+    ) -> Self {
+        Self {
+            key,
+            policy,
+            generation,
+            revision,
+        }
     }
 
     /// The key, for the ring.
@@ -90,7 +100,13 @@ impl UserUnit {
         (generation, revision): (Generation, Revision),
     ) -> Self {
         let policies = policies.into_iter().collect();
-        Self { principal: Arc::new(principal), record, policies, generation, revision }
+        Self {
+            principal: Arc::new(principal),
+            record,
+            policies,
+            generation,
+            revision,
+        }
     }
 
     /// The identity.
@@ -210,13 +226,20 @@ impl AccessKeyUnit {
         let index = SIGNED_SERVICES.iter().position(|known| *known == service)?;
         let place = self.signing.get(index)?;
         let cached = place.load();
-        if let Some(cached) = cached.as_deref().filter(|c| *c.date == *date && c.region == region) {
+        if let Some(cached) = cached
+            .as_deref()
+            .filter(|c| *c.date == *date && c.region == region)
+        {
             return cached.key.expose_array().map(work);
         }
         let key = SigningKey::derive(self.secret.expose(), date, region.as_str(), service);
         let key = key.into_secret();
         if let Ok(stored) = self.arena.store(&key) {
-            let cached = CachedSigningKey { date: date.into(), region, key: stored };
+            let cached = CachedSigningKey {
+                date: date.into(),
+                region,
+                key: stored,
+            };
             place.store(Some(Arc::new(cached)));
         }
         key.expose_array().map(work)

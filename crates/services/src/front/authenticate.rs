@@ -50,17 +50,20 @@ impl Front {
         };
         let claim = Claim::parse(&request, presigned).map_err(unclaimed)?;
         let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
-        let served = |name: &str| {
-            Region::parse(name).is_ok_and(|region| shared.regions.contains(&region))
-        };
-        claim.check_scope(target.service(), served).map_err(refused)?;
-        let region =
-            Region::parse(claim.credential().region()).map_err(|_| refused(unknown_access_key()))?;
+        let served =
+            |name: &str| Region::parse(name).is_ok_and(|region| shared.regions.contains(&region));
+        claim
+            .check_scope(target.service(), served)
+            .map_err(refused)?;
+        let region = Region::parse(claim.credential().region())
+            .map_err(|_| refused(unknown_access_key()))?;
         let skew = match target {
             Target::Kms { .. } => Skew::FiveMinutes,
             Target::Iam { .. } | Target::Sts { .. } => Skew::FifteenMinutes,
         };
-        claim.check_clock(shared.clock.now(), skew).map_err(refused)?;
+        claim
+            .check_clock(shared.clock.now(), skew)
+            .map_err(refused)?;
         if !shared.directory.node().is_fresh(shared.clock.monotonic()) {
             // What is known of keys and callers may be overtaken, so nobody is let in.
             let stale = Internal::new("this node has not heard from the store for too long");
@@ -74,23 +77,32 @@ impl Front {
         }
         let internal = |error| Refused::Internal(Internal::new(error));
         let access_key = shared.directory.access_key(&id).await.map_err(internal)?;
-        let access_key = access_key.filter(|key| key.is_active()).ok_or_else(unknown)?;
+        let access_key = access_key
+            .filter(|key| key.is_active())
+            .ok_or_else(unknown)?;
         if access_key.partition() != region.partition() {
             return Err(unknown());
         }
         let scope = (claim.credential().date(), region, target.service());
-        let verified = access_key
-            .with_signing_key(scope, |key| claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ()));
+        let verified = access_key.with_signing_key(scope, |key| {
+            claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
+        });
         match verified {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(refused(error)),
-            None => return Err(Refused::Internal(Internal::new("a signing key cannot be made"))),
+            None => {
+                return Err(Refused::Internal(Internal::new(
+                    "a signing key cannot be made",
+                )));
+            }
         }
         let (partition, account) = (access_key.partition(), access_key.account());
         let caller = match access_key.owner().clone() {
-            AccessKeyOwner::Root => {
-                Caller::new(Arc::new(Principal::root(partition, account)), access_key, None)
-            }
+            AccessKeyOwner::Root => Caller::new(
+                Arc::new(Principal::root(partition, account)),
+                access_key,
+                None,
+            ),
             AccessKeyOwner::User(user) => {
                 let user = shared.directory.user(partition, account, &user).await;
                 let user = user.map_err(internal)?.ok_or_else(unknown)?;

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use keyward_wire::{fault::Fault, query::Params};
 
-use crate::{front::{QUERY_LIMITS, Received}, iam, sts};
+use crate::{
+    front::{QUERY_LIMITS, Received},
+    iam, sts,
+};
 
 /// The prefix of KMS's targets.
 const TARGET_PREFIX: &str = "TrentService.";
@@ -86,7 +89,9 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
         if received.method != "POST" {
             return Err(unknown_target());
         }
-        let name = target.strip_prefix(TARGET_PREFIX).ok_or_else(unknown_target)?;
+        let name = target
+            .strip_prefix(TARGET_PREFIX)
+            .ok_or_else(unknown_target)?;
         return Ok(Target::Kms { name });
     }
     let text = match received.method {
@@ -99,10 +104,15 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
         let fault = Fault::new("MissingAction", 400).with_message(
             "No operation is named: KMS requests have an X-Amz-Target header, IAM and STS requests an Action parameter.",
         );
-        return Err(Refused { protocol: query, fault });
+        return Err(Refused {
+            protocol: query,
+            fault,
+        });
     }
-    let params = Params::parse(text, &QUERY_LIMITS)
-        .map_err(|error| Refused { protocol: query, fault: error.fault() })?;
+    let params = Params::parse(text, &QUERY_LIMITS).map_err(|error| Refused {
+        protocol: query,
+        fault: error.fault(),
+    })?;
     let name = params.action().unwrap_or_default().to_owned();
     match params.get("Version") {
         Some(iam::VERSION) => Ok(Target::Iam { params, name }),
@@ -117,9 +127,15 @@ pub fn unknown_action(name: &str, namespace: &'static str) -> Refused {
     let message: Cow<'static, str> =
         format!("Could not find operation {shown} for the version given.").into();
     let fault = Fault::new("InvalidAction", 400).with_message(message);
-    Refused { protocol: Protocol::Query(namespace), fault }
+    Refused {
+        protocol: Protocol::Query(namespace),
+        fault,
+    }
 }
 
 fn unknown_target() -> Refused {
-    Refused { protocol: Protocol::Json, fault: Fault::new("UnknownOperationException", 400) }
+    Refused {
+        protocol: Protocol::Json,
+        fault: Fault::new("UnknownOperationException", 400),
+    }
 }

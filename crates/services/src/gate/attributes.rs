@@ -39,9 +39,10 @@ impl ResourceAttributes<'_> {
     fn tags(&self) -> &[Tag] {
         match self {
             Self::None => &[],
-            Self::Key(key) => {
-                key.found_unit().map(|unit| unit.record().tags.as_slice()).unwrap_or_default()
-            }
+            Self::Key(key) => key
+                .found_unit()
+                .map(|unit| unit.record().tags.as_slice())
+                .unwrap_or_default(),
             Self::Tagged(tags) => tags,
         }
     }
@@ -64,7 +65,12 @@ impl<'a> RequestAttributes<'a> {
         resource: &Resource<'_>,
         supplied: &'a Supplied,
     ) -> Self {
-        Self { cx, about, account: resource.account(), supplied }
+        Self {
+            cx,
+            about,
+            account: resource.account(),
+            supplied,
+        }
     }
 
     fn caller_values(&self, key: &str) -> Option<Values<'_>> {
@@ -104,19 +110,29 @@ impl<'a> RequestAttributes<'a> {
             "aws:currenttime" => Values::one(cx.now.iso8601()),
             "aws:epochtime" => Values::one(cx.now.seconds().to_string()),
             "aws:requestedregion" => Values::one(cx.region.as_str()),
-            "aws:securetransport" => {
-                Values::one(if cx.peer.tls.is_some() { "true" } else { "false" })
-            }
+            "aws:securetransport" => Values::one(if cx.peer.tls.is_some() {
+                "true"
+            } else {
+                "false"
+            }),
             "aws:sourceip" => Values::one(cx.peer.source_ip.to_string()),
             "aws:useragent" if !cx.user_agent.is_empty() => Values::one(cx.user_agent),
             "aws:referer" if !cx.referer.is_empty() => Values::one(cx.referer),
             "aws:viaawsservice" => Values::one("false"),
             "aws:resourceaccount" => Values::one(self.account.to_string()),
-            "aws:tagkeys" if !self.supplied.request_tags.is_empty() => {
-                Values::many(self.supplied.request_tags.iter().map(|tag| tag.key.as_str()))
-            }
+            "aws:tagkeys" if !self.supplied.request_tags.is_empty() => Values::many(
+                self.supplied
+                    .request_tags
+                    .iter()
+                    .map(|tag| tag.key.as_str()),
+            ),
             "kms:encryptioncontextkeys" => {
-                let names = self.supplied.context.pairs().iter().map(|(name, _)| name.as_str());
+                let names = self
+                    .supplied
+                    .context
+                    .pairs()
+                    .iter()
+                    .map(|(name, _)| name.as_str());
                 Values::many(names)
             }
             _ => {
@@ -136,13 +152,21 @@ impl<'a> RequestAttributes<'a> {
         if let Some(name) = key.strip_prefix("aws:resourcetag/") {
             return Some(tagged(self.about.tags(), name));
         }
-        let ResourceAttributes::Key(resolved) = self.about else { return None };
+        let ResourceAttributes::Key(resolved) = self.about else {
+            return None;
+        };
         match key {
             "kms:requestalias" => {
-                return Some(resolved.alias().map_or(Values::Absent, |a| Values::one(a.as_str())));
+                return Some(
+                    resolved
+                        .alias()
+                        .map_or(Values::Absent, |a| Values::one(a.as_str())),
+                );
             }
             "kms:calleraccount" => {
-                return Some(Values::one(self.cx.caller.principal().account().to_string()));
+                return Some(Values::one(
+                    self.cx.caller.principal().account().to_string(),
+                ));
             }
             _ => {}
         }
@@ -151,9 +175,11 @@ impl<'a> RequestAttributes<'a> {
             "kms:keyspec" | "kms:customermasterkeyspec" => Values::one(record.spec.as_str()),
             "kms:keyusage" | "kms:customermasterkeyusage" => Values::one(record.usage.as_str()),
             "kms:keyorigin" => Values::one(record.origin.as_str()),
-            "kms:multiregion" => {
-                Values::one(if record.id.is_multi_region() { "true" } else { "false" })
-            }
+            "kms:multiregion" => Values::one(if record.id.is_multi_region() {
+                "true"
+            } else {
+                "false"
+            }),
             "kms:resourcealiases" if record.aliases.len() <= MOST_ALIASES => {
                 Values::many(record.aliases.iter().map(|alias| alias.as_str()))
             }
@@ -162,7 +188,11 @@ impl<'a> RequestAttributes<'a> {
     }
 
     fn supplied_values(&self, key: &str) -> Option<Values<'_>> {
-        let found = self.supplied.values.iter().find(|(ConditionKey(name), _)| is_key(name, key));
+        let found = self
+            .supplied
+            .values
+            .iter()
+            .find(|(ConditionKey(name), _)| is_key(name, key));
         found.map(|(_, value)| match value {
             SuppliedValue::One(text) => Values::One(Cow::Borrowed(text)),
             SuppliedValue::Word(word) => Values::One(Cow::Borrowed(word)),
@@ -182,5 +212,9 @@ impl Attributes for RequestAttributes<'_> {
 }
 
 fn tagged<'t>(tags: &'t [Tag], name: &str) -> Values<'t> {
-    Values::found(tags.iter().filter(|tag| is_key(&tag.key, name)).map(|tag| tag.value.as_str()))
+    Values::found(
+        tags.iter()
+            .filter(|tag| is_key(&tag.key, name))
+            .map(|tag| tag.value.as_str()),
+    )
 }

@@ -41,7 +41,9 @@ impl Supply {
 
     /// A text of the request.
     pub fn text(&mut self, key: ConditionKey, text: impl Into<String>) {
-        self.supplied.values.push((key, SuppliedValue::One(text.into())));
+        self.supplied
+            .values
+            .push((key, SuppliedValue::One(text.into())));
     }
 
     /// A boolean.
@@ -56,7 +58,9 @@ impl Supply {
 
     /// A list.
     pub fn many(&mut self, key: ConditionKey, values: impl IntoIterator<Item = String>) {
-        self.supplied.values.push((key, SuppliedValue::Many(values.into_iter().collect())));
+        self.supplied
+            .values
+            .push((key, SuppliedValue::Many(values.into_iter().collect())));
     }
 
     /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`.

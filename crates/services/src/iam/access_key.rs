@@ -47,13 +47,19 @@ impl Owner {
             return Ok(Self::User(names::user(cx, name).await?));
         }
         if let Some(user) = cx.caller.user() {
-            let found = cx.directory().user(cx.partition(), cx.account(), &user.record().id).await?;
+            let found = cx
+                .directory()
+                .user(cx.partition(), cx.account(), &user.record().id)
+                .await?;
             let found = found.ok_or_else(|| names::no_such_user(&user.record().name))?;
             return Ok(Self::User(found));
         }
         let found = cx.directory().account(cx.partition(), cx.account()).await?;
         let (record, read) = found.ok_or_else(|| names::no_such_user("root"))?;
-        Ok(Self::Root { record, revision: read.revision })
+        Ok(Self::Root {
+            record,
+            revision: read.revision,
+        })
     }
 
     fn permit<A: keyward_types::action::Action>(
@@ -85,13 +91,24 @@ impl Owner {
     ) -> Result<(), IamFault> {
         match self {
             Self::User(user) => {
-                let record = UserRecord { access_keys: keys, ..user.record().clone() };
+                let record = UserRecord {
+                    access_keys: keys,
+                    ..user.record().clone()
+                };
                 let path = paths::user(cx.partition(), cx.account(), &record.id)?;
                 let bytes = records::encode(&record)?;
-                batch.put(path, purpose::USER, &bytes, Precondition::At(user.revision()))?;
+                batch.put(
+                    path,
+                    purpose::USER,
+                    &bytes,
+                    Precondition::At(user.revision()),
+                )?;
             }
             Self::Root { record, revision } => {
-                let record = AccountRecord { root_access_keys: keys, ..record.clone() };
+                let record = AccountRecord {
+                    root_access_keys: keys,
+                    ..record.clone()
+                };
                 let path = paths::account(cx.partition(), cx.account())?;
                 let bytes = records::encode(&record)?;
                 batch.put(path, purpose::ACCOUNT, &bytes, Precondition::At(*revision))?;
@@ -175,7 +192,12 @@ impl Operation for CreateAccessKey {
         owner.put_keys(cx, &mut batch, keys)?;
         let bytes = keyward_crypto::secret::SecretBytes::from_vec(records::encode(&record)?);
         let path = paths::access_key(&record.id)?;
-        batch.put(path, purpose::CREDENTIAL, bytes.expose(), Precondition::Absent)?;
+        batch.put(
+            path,
+            purpose::CREDENTIAL,
+            bytes.expose(),
+            Precondition::Absent,
+        )?;
         let output = AccessKeyCreated {
             user: owner.user_name().map(str::to_owned),
             id: record.id.clone(),
@@ -237,8 +259,15 @@ impl Operation for DeleteAccessKey {
         let mut m = params.members();
         let user = names::optional_name(&mut m, "UserName", 128);
         // Ids chosen at first start may be shorter than AWS's sixteen characters.
-        let legal = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-        let id = m.string("AccessKeyId").length(4, 128).pattern("[\\w]+", legal).required();
+        let legal = |text: &str| {
+            text.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        };
+        let id = m
+            .string("AccessKeyId")
+            .length(4, 128)
+            .pattern("[\\w]+", legal)
+            .required();
         let id = id.to_owned();
         m.finish()?;
         Ok(Self { user, id })
@@ -264,7 +293,12 @@ impl Operation for DeleteAccessKey {
         };
         let mut batch = cx.batch();
         batch.delete(paths::access_key(id)?, Precondition::Any)?;
-        let keys = owner.keys().iter().filter(|key| *key != id).cloned().collect();
+        let keys = owner
+            .keys()
+            .iter()
+            .filter(|key| *key != id)
+            .cloned()
+            .collect();
         owner.put_keys(cx, &mut batch, keys)?;
         Ok(Done::changed(Empty, batch))
     }

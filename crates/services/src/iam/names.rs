@@ -16,12 +16,20 @@ fn is_name(text: &str) -> bool {
 
 /// A name that must be given.
 pub fn name(m: &mut Members<'_>, member: &'static str, most: usize) -> String {
-    m.string(member).length(1, most).pattern(NAME_PATTERN, is_name).required().to_owned()
+    m.string(member)
+        .length(1, most)
+        .pattern(NAME_PATTERN, is_name)
+        .required()
+        .to_owned()
 }
 
 /// A name that may be given.
 pub fn optional_name(m: &mut Members<'_>, member: &'static str, most: usize) -> Option<String> {
-    let name = m.string(member).length(1, most).pattern(NAME_PATTERN, is_name).optional();
+    let name = m
+        .string(member)
+        .length(1, most)
+        .pattern(NAME_PATTERN, is_name)
+        .optional();
     name.map(str::to_owned)
 }
 
@@ -33,7 +41,12 @@ pub fn path(m: &mut Members<'_>) -> String {
             && text.bytes().all(|byte| (0x21..=0x7f).contains(&byte))
     };
     let pattern = "(\\u002F)|(\\u002F[\\u0021-\\u007F]+\\u002F)";
-    m.string("Path").length(1, 512).pattern(pattern, legal).optional().unwrap_or("/").to_owned()
+    m.string("Path")
+        .length(1, 512)
+        .pattern(pattern, legal)
+        .optional()
+        .unwrap_or("/")
+        .to_owned()
 }
 
 /// Tags, at most 50, keys unique without regard to case.
@@ -51,10 +64,15 @@ pub fn tags(m: &mut Members<'_>) -> Vec<Tag> {
 /// `InvalidInput`.
 pub fn checked_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
     let lower: Vec<String> = tags.iter().map(|tag| tag.key.to_lowercase()).collect();
-    let twice = lower.iter().enumerate().any(|(i, key)| lower.iter().take(i).any(|k| k == key));
+    let twice = lower
+        .iter()
+        .enumerate()
+        .any(|(i, key)| lower.iter().take(i).any(|k| k == key));
     if twice {
         let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
-        return Err(IamFault::InvalidInput { message: message.to_owned() });
+        return Err(IamFault::InvalidInput {
+            message: message.to_owned(),
+        });
     }
     Ok(tags)
 }
@@ -64,16 +82,25 @@ pub fn checked_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
 /// # Errors
 /// `NoSuchEntity` when there is none.
 pub async fn user(cx: &Context<'_>, name: &str) -> Result<Arc<UserUnit>, IamFault> {
-    let found = cx.directory().user_by_name(cx.partition(), cx.account(), name).await?;
+    let found = cx
+        .directory()
+        .user_by_name(cx.partition(), cx.account(), name)
+        .await?;
     found.ok_or_else(|| no_such_user(name))
 }
 
 /// The fault for a user that is not there.
 pub fn no_such_user(name: &str) -> IamFault {
-    IamFault::NoSuchEntity { message: format!("The user with name {name} cannot be found.") }
+    IamFault::NoSuchEntity {
+        message: format!("The user with name {name} cannot be found."),
+    }
 }
 
 /// The ARN of a user that may not be there.
 pub fn user_arn(cx: &Context<'_>, path: &str, name: &str) -> String {
-    format!("arn:{}:iam::{}:user{path}{name}", cx.partition(), cx.account())
+    format!(
+        "arn:{}:iam::{}:user{path}{name}",
+        cx.partition(),
+        cx.account()
+    )
 }

@@ -62,20 +62,35 @@ impl Operation for CreateUser {
         let mut m = params.members();
         let path = names::path(&mut m);
         let name = names::name(&mut m, "UserName", 64);
-        let boundary = m.string("PermissionsBoundary").length(20, 2048).optional().is_some();
+        let boundary = m
+            .string("PermissionsBoundary")
+            .length(20, 2048)
+            .optional()
+            .is_some();
         let tags = names::tags(&mut m);
         m.finish()?;
         if boundary {
             let message = "Permissions boundaries are not supported by this version of Keyward.";
-            return Err(IamFault::InvalidInput { message: message.to_owned() });
+            return Err(IamFault::InvalidInput {
+                message: message.to_owned(),
+            });
         }
-        Ok(Self { name, path, tags: names::checked_tags(tags)? })
+        Ok(Self {
+            name,
+            path,
+            tags: names::checked_tags(tags)?,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<NewUser, IamFault> {
         let directory = cx.directory();
-        let found = directory.user_by_name(cx.partition(), cx.account(), &self.name).await?;
-        Ok(NewUser { arn: names::user_arn(cx, &self.path, &self.name), taken: found.is_some() })
+        let found = directory
+            .user_by_name(cx.partition(), cx.account(), &self.name)
+            .await?;
+        Ok(NewUser {
+            arn: names::user_arn(cx, &self.path, &self.name),
+            taken: found.is_some(),
+        })
     }
 
     fn authorize(&self, new: &NewUser, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -93,8 +108,16 @@ impl Operation for CreateUser {
             return Err(IamFault::EntityAlreadyExists { message });
         }
         let counted = Counted::Users(cx.account());
-        if cx.shared.counts.get(counted).is_some_and(|count| count >= cx.shared.quotas.users) {
-            let message = format!("Cannot exceed quota for UsersPerAccount: {}", cx.shared.quotas.users);
+        if cx
+            .shared
+            .counts
+            .get(counted)
+            .is_some_and(|count| count >= cx.shared.quotas.users)
+        {
+            let message = format!(
+                "Cannot exceed quota for UsersPerAccount: {}",
+                cx.shared.quotas.users
+            );
             return Err(IamFault::LimitExceeded { message });
         }
         let record = UserRecord {
@@ -107,7 +130,11 @@ impl Operation for CreateUser {
             access_keys: Vec::new(),
             inline_policies: BTreeMap::new(),
         };
-        let leads = UserNameRecord { version: V1, id: record.id.clone(), name: self.name.clone() };
+        let leads = UserNameRecord {
+            version: V1,
+            id: record.id.clone(),
+            name: self.name.clone(),
+        };
         let hash = cx.directory().user_name_hash(&self.name);
         let mut batch = cx.batch();
         let absent = Precondition::Absent;
@@ -116,7 +143,13 @@ impl Operation for CreateUser {
         let path = paths::user(cx.partition(), cx.account(), &record.id)?;
         batch.put(path, purpose::USER, &records::encode(&record)?, absent)?;
         cx.shared.counts.made(counted);
-        Ok(Done::changed(UserCreated { arn: new.arn.clone(), record }, batch))
+        Ok(Done::changed(
+            UserCreated {
+                arn: new.arn.clone(),
+                record,
+            },
+            batch,
+        ))
     }
 
     fn describe(&self, parameters: &mut json::Writer<'_>) {

@@ -48,9 +48,17 @@ impl Operation for PutUserPolicy {
         let mut m = params.members();
         let user = names::name(&mut m, "UserName", 128);
         let policy_name = names::name(&mut m, "PolicyName", 128);
-        let document = m.string("PolicyDocument").length(1, 131_072).required().to_owned();
+        let document = m
+            .string("PolicyDocument")
+            .length(1, 131_072)
+            .required()
+            .to_owned();
         m.finish()?;
-        Ok(Self { user, policy_name, document })
+        Ok(Self {
+            user,
+            policy_name,
+            document,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<Arc<UserUnit>, IamFault> {
@@ -69,8 +77,14 @@ impl Operation for PutUserPolicy {
     ) -> Result<Done<Empty>, IamFault> {
         Document::parse(&self.document, PolicyKind::Identity)?;
         let mut record: UserRecord = user.record().clone();
-        record.inline_policies.insert(self.policy_name.clone(), self.document.clone());
-        let size: usize = record.inline_policies.values().map(|text| Document::size(text)).sum();
+        record
+            .inline_policies
+            .insert(self.policy_name.clone(), self.document.clone());
+        let size: usize = record
+            .inline_policies
+            .values()
+            .map(|text| Document::size(text))
+            .sum();
         if size > MAX_INLINE {
             let message = format!(
                 "Maximum policy size of {MAX_INLINE} bytes exceeded for user {}",
@@ -128,7 +142,10 @@ impl Operation for DeleteUserPolicy {
     ) -> Result<Done<Empty>, IamFault> {
         let mut record: UserRecord = user.record().clone();
         if record.inline_policies.remove(&self.policy_name).is_none() {
-            let message = format!("The user policy with name {} cannot be found.", self.policy_name);
+            let message = format!(
+                "The user policy with name {} cannot be found.",
+                self.policy_name
+            );
             return Err(IamFault::NoSuchEntity { message });
         }
         put_user(cx, user, &record)
@@ -148,6 +165,11 @@ fn put_user(
     let mut batch = cx.batch();
     let path = paths::user(cx.partition(), cx.account(), &record.id)?;
     let bytes = records::encode(record)?;
-    batch.put(path, purpose::USER, &bytes, Precondition::At(user.revision()))?;
+    batch.put(
+        path,
+        purpose::USER,
+        &bytes,
+        Precondition::At(user.revision()),
+    )?;
     Ok(Done::changed(Empty, batch))
 }

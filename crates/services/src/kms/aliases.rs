@@ -1,7 +1,7 @@
 //! What the alias operations share: the alias's record in a batch.
 
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
-use keyward_types::{alias::AliasName, key_id::KeyId, time::Timestamp};
+use keyward_types::{alias::AliasName, arn::ArnParts, key_id::KeyId, time::Timestamp};
 
 use crate::{
     context::Context,
@@ -13,6 +13,20 @@ use crate::{
     fault::Internal,
     kms::{fault::KmsFault, lookup::too_large},
 };
+
+/// Refuses an alias as the target of an alias.
+///
+/// # Errors
+/// `ValidationException`.
+pub fn refuse_alias_as_target(target: &str) -> Result<(), KmsFault> {
+    let resource = ArnParts::parse(target).map_or(target, |arn| arn.resource);
+    if resource.starts_with("alias/") {
+        return Err(KmsFault::validation(
+            "Aliases must refer to keys. Not aliases",
+        ));
+    }
+    Ok(())
+}
 
 /// The record of an alias made now.
 pub fn new_alias(name: &AliasName, target: &KeyId, now: Timestamp) -> AliasRecord {
@@ -35,14 +49,15 @@ pub fn put_alias(
     old: Option<&AliasUnit>,
     alias: &AliasRecord,
 ) -> Result<(), KmsFault> {
-    let internal = |error: &dyn std::fmt::Display| {
-        KmsFault::Internal(Internal::new(error.to_string()))
-    };
+    let internal =
+        |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
     let hash = cx.directory().alias_hash(&alias.name);
     let path = paths::alias(cx.region, cx.account(), &hash).map_err(|error| internal(&error))?;
     let bytes = records::encode(alias).map_err(|error| internal(&error))?;
     let precondition = old.map_or(Precondition::Absent, |old| Precondition::At(old.revision));
-    batch.put(path, purpose::ALIAS, &bytes, precondition).map_err(too_large)?;
+    batch
+        .put(path, purpose::ALIAS, &bytes, precondition)
+        .map_err(too_large)?;
     Ok(())
 }
 
@@ -58,5 +73,7 @@ pub fn delete_alias(
     let hash = cx.directory().alias_hash(&old.record.name);
     let path = paths::alias(cx.region, cx.account(), &hash)
         .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
-    batch.delete(path, Precondition::At(old.revision)).map_err(too_large)
+    batch
+        .delete(path, Precondition::At(old.revision))
+        .map_err(too_large)
 }

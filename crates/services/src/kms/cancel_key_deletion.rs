@@ -57,7 +57,12 @@ impl Operation for CancelKeyDeletion {
     ) -> Result<Done<DeletionCancelled>, KmsFault> {
         let key = key.unit()?;
         let record = cx.ring().cancel_deletion(permit, key.key())?;
-        Ok(Done::changed(DeletionCancelled { key: key.arn().clone() }, cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            DeletionCancelled {
+                key: key.arn().clone(),
+            },
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

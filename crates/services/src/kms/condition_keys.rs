@@ -30,8 +30,7 @@ pub const RE_ENCRYPT_ON_SAME_KEY: ConditionKey = ConditionKey("kms:ReEncryptOnSa
 /// `RotationPeriodInDays` of EnableKeyRotation.
 pub const ROTATION_PERIOD: ConditionKey = ConditionKey("kms:RotationPeriodInDays");
 /// `PendingWindowInDays` of ScheduleKeyDeletion.
-pub const PENDING_WINDOW: ConditionKey =
-    ConditionKey("kms:ScheduleKeyDeletionPendingWindowInDays");
+pub const PENDING_WINDOW: ConditionKey = ConditionKey("kms:ScheduleKeyDeletionPendingWindowInDays");
 /// Keys of tags that UntagResource removes.
 pub const TAG_KEYS: ConditionKey = ConditionKey("aws:TagKeys");
 /// Whole days since the key was last used, or made.

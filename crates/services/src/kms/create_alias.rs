@@ -11,7 +11,7 @@ use crate::{
     gate::{Denied, Gate},
     kms::{
         Kms,
-        aliases::{new_alias, put_alias},
+        aliases::{new_alias, put_alias, refuse_alias_as_target},
         fault::KmsFault,
         members,
         resolved::ResolvedKey,
@@ -48,13 +48,25 @@ impl Operation for CreateAlias {
         let name = members::alias_name(&mut m);
         let target_key_id = members::key_id(&mut m, "TargetKeyId");
         m.finish()?;
-        Ok(Self { alias: members::checked_alias(&name)?, target_key_id })
+        refuse_alias_as_target(&target_key_id)?;
+        Ok(Self {
+            alias: members::checked_alias(&name)?,
+            target_key_id,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<NewAlias, KmsFault> {
         let key = cx.key_to_manage(&self.target_key_id).await?;
-        let exists = cx.directory().alias(cx.region, cx.account(), &self.alias).await?.is_some();
-        Ok(NewAlias { arn: self.alias.arn(cx.region, cx.account()), exists, key })
+        let exists = cx
+            .directory()
+            .alias(cx.region, cx.account(), &self.alias)
+            .await?
+            .is_some();
+        Ok(NewAlias {
+            arn: self.alias.arn(cx.region, cx.account()),
+            exists,
+            key,
+        })
     }
 
     fn authorize(&self, new: &NewAlias, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -68,17 +80,27 @@ impl Operation for CreateAlias {
         cx: &Context<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         if new.exists {
-            return Err(KmsFault::AliasExists { alias: new.arn.clone() });
+            return Err(KmsFault::AliasExists {
+                alias: new.arn.clone(),
+            });
         }
         let key = new.key.unit()?;
         let record = cx.ring().add_alias(permit, key.key(), &self.alias)?;
         let most = cx.shared.quotas.aliases_per_key;
         if record.aliases.len() > most {
-            let message = format!("Cannot exceed quota of {most} aliases for key {}", key.arn());
+            let message = format!(
+                "Cannot exceed quota of {most} aliases for key {}",
+                key.arn()
+            );
             return Err(KmsFault::LimitExceeded { message });
         }
         let mut batch = cx.change_key(key, &record)?;
-        put_alias(cx, &mut batch, None, &new_alias(&self.alias, &record.id, cx.now))?;
+        put_alias(
+            cx,
+            &mut batch,
+            None,
+            &new_alias(&self.alias, &record.id, cx.now),
+        )?;
         Ok(Done::changed(Changed(key.arn().clone()), batch))
     }
 

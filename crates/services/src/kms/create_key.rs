@@ -117,7 +117,9 @@ impl CreateKey {
     /// What AWS makes and this version does not.
     fn refuse_unsupported(&self) -> Result<(), KmsFault> {
         let refuse = |what: String| {
-            let message = Some(format!("{what} is not supported by this version of Keyward."));
+            let message = Some(format!(
+                "{what} is not supported by this version of Keyward."
+            ));
             Err(KmsFault::UnsupportedOperation { message })
         };
         if self.custom_key_store || matches!(self.origin, "AWS_CLOUDHSM" | "EXTERNAL_KEY_STORE") {
@@ -143,18 +145,33 @@ impl Operation for CreateKey {
     type Output = KeyCreated;
     type Fault = KmsFault;
     type Resolved = Prepared;
-    type Permits = (Permit<action::CreateKey>, Option<Permit<action::TagResource>>, bool);
+    type Permits = (
+        Permit<action::CreateKey>,
+        Option<Permit<action::TagResource>>,
+        bool,
+    );
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let policy = members::policy(&mut m);
-        let description = m.string("Description").length(0, 8192).optional().unwrap_or_default();
+        let description = m
+            .string("Description")
+            .length(0, 8192)
+            .optional()
+            .unwrap_or_default();
         let description = description.to_owned();
         let key_usage = m.enumeration("KeyUsage", KEY_USAGES).optional();
         let old_spec = m.enumeration("CustomerMasterKeySpec", KEY_SPECS).optional();
         let key_spec = m.enumeration("KeySpec", KEY_SPECS).optional();
-        let origin = m.enumeration("Origin", ORIGINS).optional().unwrap_or("AWS_KMS");
-        let custom_key_store = m.string("CustomKeyStoreId").length(1, 64).optional().is_some();
+        let origin = m
+            .enumeration("Origin", ORIGINS)
+            .optional()
+            .unwrap_or("AWS_KMS");
+        let custom_key_store = m
+            .string("CustomKeyStoreId")
+            .length(1, 64)
+            .optional()
+            .is_some();
         let bypass = m.boolean("BypassPolicyLockoutSafetyCheck").optional();
         let tags = members::tags(&mut m);
         let multi_region = m.boolean("MultiRegion").optional().unwrap_or(false);
@@ -206,7 +223,11 @@ impl Operation for CreateKey {
             Some(text) => Some(cx.check_policy(text).await),
             None => None,
         };
-        Ok(Prepared { domain, new_domain, policy })
+        Ok(Prepared {
+            domain,
+            new_domain,
+            policy,
+        })
     }
 
     fn authorize(&self, prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -246,7 +267,12 @@ impl Operation for CreateKey {
     ) -> Result<Done<KeyCreated>, KmsFault> {
         self.refuse_unsupported()?;
         let counted = Counted::Keys(cx.account(), cx.region);
-        if cx.shared.counts.get(counted).is_some_and(|count| count >= cx.shared.quotas.keys) {
+        if cx
+            .shared
+            .counts
+            .get(counted)
+            .is_some_and(|count| count >= cx.shared.quotas.keys)
+        {
             let message = format!("Cannot exceed quota of {} KMS keys", cx.shared.quotas.keys);
             return Err(KmsFault::LimitExceeded { message });
         }
@@ -262,13 +288,15 @@ impl Operation for CreateKey {
                 principals: std::collections::BTreeMap::new(),
             },
         };
-        let new =
-            NewKey { description: self.description.clone(), policy, tags: self.tags.clone() };
+        let new = NewKey {
+            description: self.description.clone(),
+            policy,
+            tags: self.tags.clone(),
+        };
         let record = cx.ring().create(permit, &prepared.domain, new, cx.now)?;
         let mut batch = cx.batch();
-        let internal = |error: &dyn std::fmt::Display| {
-            KmsFault::Internal(Internal::new(error.to_string()))
-        };
+        let internal =
+            |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
         if let Some(domain) = &prepared.new_domain {
             let path = paths::domain_key(cx.region, cx.account()).map_err(|e| internal(&e))?;
             let bytes = records::encode(domain).map_err(|e| internal(&e))?;
@@ -291,7 +319,10 @@ impl Operation for CreateKey {
         parameters.string("keySpec", self.key_spec);
         parameters.string("origin", self.origin);
         parameters.boolean("multiRegion", self.multi_region);
-        parameters.boolean("bypassPolicyLockoutSafetyCheck", self.bypass.unwrap_or(false));
+        parameters.boolean(
+            "bypassPolicyLockoutSafetyCheck",
+            self.bypass.unwrap_or(false),
+        );
         members::describe_tags(parameters, &self.tags);
     }
 }

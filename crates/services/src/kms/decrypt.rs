@@ -16,10 +16,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     context::Context,
     gate::{Denied, Gate},
-    kms::{
-        Kms, condition_keys, fault::KmsFault, members, recipient,
-        resolved::ResolvedKey,
-    },
+    kms::{Kms, condition_keys, fault::KmsFault, members, recipient, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -57,8 +54,11 @@ impl Operation for Decrypt {
         let dry_run = m.boolean("DryRun").optional().unwrap_or(false);
         let ignore = members::ignores_ciphertext(&mut m);
         let blob = m.blob("CiphertextBlob").length(1, 6144);
-        let ciphertext_blob =
-            if ignore && dry_run { blob.optional() } else { Some(blob.required()) };
+        let ciphertext_blob = if ignore && dry_run {
+            blob.optional()
+        } else {
+            Some(blob.required())
+        };
         let key_id = members::optional_key_id(&mut m, "KeyId");
         let context = members::encryption_context(&mut m, "EncryptionContext");
         let encryption_algorithm = members::encryption_algorithm(&mut m, "EncryptionAlgorithm");
@@ -90,7 +90,10 @@ impl Operation for Decrypt {
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.key(key, |supply| {
             supply.encryption_context(&self.encryption_context);
-            supply.one(condition_keys::ENCRYPTION_ALGORITHM, self.encryption_algorithm.as_str());
+            supply.one(
+                condition_keys::ENCRYPTION_ALGORITHM,
+                self.encryption_algorithm.as_str(),
+            );
         })
     }
 
@@ -103,7 +106,8 @@ impl Operation for Decrypt {
         key.refuse_other_key()?;
         let unit = key.unit()?;
         let Some(bytes) = &self.ciphertext_blob else {
-            cx.ring().check_decrypt(permit, unit.key(), self.encryption_algorithm)?;
+            cx.ring()
+                .check_decrypt(permit, unit.key(), self.encryption_algorithm)?;
             return Err(KmsFault::DryRunOperation);
         };
         let blob = CiphertextBlob::parse(bytes).map_err(|_| KmsFault::InvalidCiphertext)?;

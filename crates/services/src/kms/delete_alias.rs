@@ -43,17 +43,26 @@ impl Operation for DeleteAlias {
         let mut m = Members::of(body);
         let name = members::alias_name(&mut m);
         m.finish()?;
-        Ok(Self { alias: members::checked_alias(&name)? })
+        Ok(Self {
+            alias: members::checked_alias(&name)?,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<OldAlias, KmsFault> {
         let arn = self.alias.arn(cx.region, cx.account());
-        let alias = cx.directory().alias(cx.region, cx.account(), &self.alias).await?;
+        let alias = cx
+            .directory()
+            .alias(cx.region, cx.account(), &self.alias)
+            .await?;
         let alias = alias.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         let key = KeyArn::new(cx.region, cx.account(), alias.record.target.clone());
         let key = cx.directory().key(&key).await?;
         let key = key.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
-        Ok(OldAlias { arn, alias, key: ResolvedKey::found(key) })
+        Ok(OldAlias {
+            arn,
+            alias,
+            key: ResolvedKey::found(key),
+        })
     }
 
     fn authorize(&self, old: &OldAlias, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {

@@ -2,10 +2,10 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>
 
+use keyward_keys::record::KeyRecord;
 use keyward_policy::permit::Permit;
 use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
-use keyward_keys::record::KeyRecord;
 
 use crate::{
     context::Context,
@@ -41,11 +41,15 @@ impl Operation for DescribeKey {
         let key_id = members::key_id(&mut m, "KeyId");
         let grant_tokens = members::grant_tokens(&mut m);
         m.finish()?;
-        Ok(Self { key_id, grant_tokens })
+        Ok(Self {
+            key_id,
+            grant_tokens,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens).await
+        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+            .await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -59,7 +63,9 @@ impl Operation for DescribeKey {
         _cx: &Context<'_>,
     ) -> Result<Done<KeyDescribed>, KmsFault> {
         let key = key.unit()?;
-        Ok(Done::unchanged(KeyDescribed { record: key.record().clone() }))
+        Ok(Done::unchanged(KeyDescribed {
+            record: key.record().clone(),
+        }))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

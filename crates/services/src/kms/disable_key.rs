@@ -55,7 +55,10 @@ impl Operation for DisableKey {
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.key.unit()?;
         let record = cx.ring().disable(permit, key.key())?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

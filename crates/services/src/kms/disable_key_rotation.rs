@@ -51,7 +51,10 @@ impl Operation for DisableKeyRotation {
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
         let record = cx.ring().disable_rotation(permit, key.key())?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

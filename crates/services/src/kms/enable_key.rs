@@ -51,7 +51,10 @@ impl Operation for EnableKey {
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
         let record = cx.ring().enable(permit, key.key())?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

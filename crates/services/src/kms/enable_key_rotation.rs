@@ -32,10 +32,17 @@ impl Operation for EnableKeyRotation {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        let period = m.integer("RotationPeriodInDays").range(90, 2560).optional().unwrap_or(365);
+        let period = m
+            .integer("RotationPeriodInDays")
+            .range(90, 2560)
+            .optional()
+            .unwrap_or(365);
         let period_days = u32::try_from(period).unwrap_or(365);
         m.finish()?;
-        Ok(Self { key_id, period_days })
+        Ok(Self {
+            key_id,
+            period_days,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -55,8 +62,13 @@ impl Operation for EnableKeyRotation {
         cx: &Context<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
-        let record = cx.ring().enable_rotation(permit, key.key(), self.period_days, cx.now)?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        let record = cx
+            .ring()
+            .enable_rotation(permit, key.key(), self.period_days, cx.now)?;
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

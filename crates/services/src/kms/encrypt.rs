@@ -12,7 +12,9 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey},
+    kms::{
+        Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
+    },
     operation::{Done, Operation, Output},
 };
 
@@ -55,17 +57,28 @@ impl Operation for Encrypt {
         let dry_run = m.boolean("DryRun").optional().unwrap_or(false);
         m.finish()?;
         let encryption_context = members::checked_context(context)?;
-        Ok(Self { key_id, plaintext, encryption_context, encryption_algorithm, grant_tokens, dry_run })
+        Ok(Self {
+            key_id,
+            plaintext,
+            encryption_context,
+            encryption_algorithm,
+            grant_tokens,
+            dry_run,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens).await
+        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+            .await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.key(key, |supply| {
             supply.encryption_context(&self.encryption_context);
-            supply.one(condition_keys::ENCRYPTION_ALGORITHM, self.encryption_algorithm.as_str());
+            supply.one(
+                condition_keys::ENCRYPTION_ALGORITHM,
+                self.encryption_algorithm.as_str(),
+            );
         })
     }
 

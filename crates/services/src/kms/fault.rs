@@ -134,7 +134,9 @@ pub enum KmsFault {
 impl KmsFault {
     /// A rule between parameters is broken.
     pub fn validation(message: impl Into<String>) -> Self {
-        Self::Validation { message: message.into() }
+        Self::Validation {
+            message: message.into(),
+        }
     }
 }
 
@@ -160,7 +162,9 @@ impl From<RingError> for KmsFault {
                 };
                 Self::InvalidState { key, state }
             }
-            RingError::Destroyed { key } => Self::KeyNotFound { key: key.to_string() },
+            RingError::Destroyed { key } => Self::KeyNotFound {
+                key: key.to_string(),
+            },
             RingError::Algorithm { algorithm, spec } => Self::AlgorithmMismatch { algorithm, spec },
             RingError::Ciphertext(_) => Self::InvalidCiphertext,
             RingError::OnDemandLimit { key } => Self::LimitExceeded {
@@ -172,11 +176,11 @@ impl From<RingError> for KmsFault {
                 message: format!("The key {key} has as many key materials as it can have."),
             },
             RingError::RotationConflict { key } => Self::Conflict {
-                message: format!("An automatic rotation of {key} is in progress or about to begin."),
+                message: format!(
+                    "An automatic rotation of {key} is in progress or about to begin."
+                ),
             },
-            RingError::WrongPermit | RingError::Material(_) => {
-                Self::Internal(Internal::new(error))
-            }
+            RingError::WrongPermit | RingError::Material(_) => Self::Internal(Internal::new(error)),
         }
     }
 }

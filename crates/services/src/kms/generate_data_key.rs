@@ -14,7 +14,9 @@ use crate::{
     context::Context,
     gate::{Denied, Gate},
     kms::{
-        Kms, condition_keys, fault::KmsFault, identifier::Forms,
+        Kms, condition_keys,
+        fault::KmsFault,
+        identifier::Forms,
         members::{self, DataKeyLength},
         recipient,
         resolved::ResolvedKey,
@@ -61,11 +63,18 @@ impl Operation for GenerateDataKey {
         m.finish()?;
         recipient::refuse(recipient)?;
         let encryption_context = members::checked_context(context)?;
-        Ok(Self { key_id, encryption_context, length, grant_tokens, dry_run })
+        Ok(Self {
+            key_id,
+            encryption_context,
+            length,
+            grant_tokens,
+            dry_run,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens).await
+        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+            .await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -85,7 +94,8 @@ impl Operation for GenerateDataKey {
         let length = self.length.bytes()?;
         let key = key.unit()?;
         let generated =
-            cx.ring().generate_data_key(permit, key.key(), length, &self.encryption_context)?;
+            cx.ring()
+                .generate_data_key(permit, key.key(), length, &self.encryption_context)?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }

@@ -13,7 +13,9 @@ use crate::{
     context::Context,
     gate::{Denied, Gate},
     kms::{
-        Kms, condition_keys, fault::KmsFault, identifier::Forms,
+        Kms, condition_keys,
+        fault::KmsFault,
+        identifier::Forms,
         members::{self, DataKeyLength},
         resolved::ResolvedKey,
     },
@@ -56,11 +58,18 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         let dry_run = m.boolean("DryRun").optional().unwrap_or(false);
         m.finish()?;
         let encryption_context = members::checked_context(context)?;
-        Ok(Self { key_id, encryption_context, length, grant_tokens, dry_run })
+        Ok(Self {
+            key_id,
+            encryption_context,
+            length,
+            grant_tokens,
+            dry_run,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens).await
+        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+            .await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -88,8 +97,11 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }
-        let output =
-            WrappedDataKeyGenerated { ciphertext_blob, key: key.arn().clone(), material_id };
+        let output = WrappedDataKeyGenerated {
+            ciphertext_blob,
+            key: key.arn().clone(),
+            material_id,
+        };
         Ok(Done::used(output, key.arn()))
     }
 

@@ -47,7 +47,10 @@ impl Operation for GenerateRandom {
         let number_of_bytes = number_of_bytes
             .and_then(|bytes| usize::try_from(bytes).ok())
             .ok_or_else(|| KmsFault::validation("NumberOfBytes is required."))?;
-        Ok(Self { number_of_bytes, custom_key_store })
+        Ok(Self {
+            number_of_bytes,
+            custom_key_store,
+        })
     }
 
     async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
@@ -66,13 +69,20 @@ impl Operation for GenerateRandom {
     ) -> Result<Done<RandomGenerated>, KmsFault> {
         if self.custom_key_store.is_some() {
             let text = "Custom key stores are not supported by this version of Keyward.";
-            return Err(KmsFault::UnsupportedOperation { message: Some(text.to_owned()) });
+            return Err(KmsFault::UnsupportedOperation {
+                message: Some(text.to_owned()),
+            });
         }
-        Ok(Done::unchanged(RandomGenerated { plaintext: random::secret(self.number_of_bytes) }))
+        Ok(Done::unchanged(RandomGenerated {
+            plaintext: random::secret(self.number_of_bytes),
+        }))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.integer("numberOfBytes", i64::try_from(self.number_of_bytes).unwrap_or(0));
+        parameters.integer(
+            "numberOfBytes",
+            i64::try_from(self.number_of_bytes).unwrap_or(0),
+        );
     }
 }
 

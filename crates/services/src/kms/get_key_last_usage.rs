@@ -61,7 +61,11 @@ impl Operation for GetKeyLastUsage {
         let key = key.unit()?;
         let usage = cx.last_use(key.arn()).await?;
         let (key, created) = (key.arn().clone(), key.record().created);
-        Ok(Done::unchanged(LastUsage { key, created, usage }))
+        Ok(Done::unchanged(LastUsage {
+            key,
+            created,
+            usage,
+        }))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

@@ -9,7 +9,10 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME, resolved::ResolvedKey},
+    kms::{
+        Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
+        resolved::ResolvedKey,
+    },
     operation::{Done, Operation, Output},
 };
 
@@ -40,7 +43,10 @@ impl Operation for GetKeyPolicy {
         let key_id = members::key_id(&mut m, "KeyId");
         let policy_name = members::policy_name(&mut m);
         m.finish()?;
-        Ok(Self { key_id, policy_name })
+        Ok(Self {
+            key_id,
+            policy_name,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -61,8 +67,14 @@ impl Operation for GetKeyPolicy {
         cx: &Context<'_>,
     ) -> Result<Done<KeyPolicy>, KmsFault> {
         let key = key.unit()?;
-        if self.policy_name.as_deref().is_some_and(|name| name != DEFAULT_POLICY_NAME) {
-            return Err(KmsFault::NotFound { message: "No such policy exists".to_owned() });
+        if self
+            .policy_name
+            .as_deref()
+            .is_some_and(|name| name != DEFAULT_POLICY_NAME)
+        {
+            return Err(KmsFault::NotFound {
+                message: "No such policy exists".to_owned(),
+            });
         }
         let policy = cx.policy_for_display(key.record()).await?;
         Ok(Done::unchanged(KeyPolicy { policy }))
@@ -70,7 +82,10 @@ impl Operation for GetKeyPolicy {
 
     fn describe(&self, parameters: &mut Writer<'_>) {
         parameters.string("keyId", &self.key_id);
-        parameters.string("policyName", self.policy_name.as_deref().unwrap_or("default"));
+        parameters.string(
+            "policyName",
+            self.policy_name.as_deref().unwrap_or("default"),
+        );
     }
 }
 

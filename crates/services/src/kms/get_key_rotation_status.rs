@@ -61,7 +61,10 @@ impl Operation for GetKeyRotationStatus {
         // A key that waits for its end does not rotate, and says so.
         let pending = key.record().state() == Some(KeyState::PendingDeletion);
         let schedule = key.record().rotation.filter(|_| !pending);
-        Ok(Done::unchanged(RotationStatus { key: key.arn().clone(), schedule }))
+        Ok(Done::unchanged(RotationStatus {
+            key: key.arn().clone(),
+            schedule,
+        }))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

@@ -59,13 +59,16 @@ impl KeyIdentifier {
             })?;
             return Ok(Self::Alias { account, name });
         }
-        let id = KeyId::parse(text)
-            .map_err(|_| KmsFault::NotFound { message: format!("Invalid keyId '{text}'") })?;
+        let id = KeyId::parse(text).map_err(|_| KmsFault::NotFound {
+            message: format!("Invalid keyId '{text}'"),
+        })?;
         Ok(Self::Key(KeyArn::new(region, account, id)))
     }
 
     fn parse_arn(text: &str, forms: Forms, region: Region) -> Result<Self, KmsFault> {
-        let malformed = || KmsFault::InvalidArn { message: format!("Invalid arn {text}").into() };
+        let malformed = || KmsFault::InvalidArn {
+            message: format!("Invalid arn {text}").into(),
+        };
         let parts = ArnParts::parse(text).ok_or_else(malformed)?;
         let account = AccountId::parse(parts.account).map_err(|_| malformed())?;
         if parts.service != "kms" || parts.region.is_empty() {
@@ -76,16 +79,20 @@ impl KeyIdentifier {
             return Err(KmsFault::AliasNotSupported);
         }
         if parts.region != region.as_str() || parts.partition != region.partition().as_str() {
-            return Err(KmsFault::NotFound { message: format!("Invalid arn {}", parts.region) });
+            return Err(KmsFault::NotFound {
+                message: format!("Invalid arn {}", parts.region),
+            });
         }
         if alias {
-            let name = AliasName::parse(parts.resource)
-                .map_err(|_| KmsFault::AliasNotFound { alias: text.to_owned() })?;
+            let name = AliasName::parse(parts.resource).map_err(|_| KmsFault::AliasNotFound {
+                alias: text.to_owned(),
+            })?;
             return Ok(Self::Alias { account, name });
         }
         let id = parts.resource.strip_prefix("key/").ok_or_else(malformed)?;
-        let id = KeyId::parse(id)
-            .map_err(|_| KmsFault::NotFound { message: format!("Invalid keyId {id}") })?;
+        let id = KeyId::parse(id).map_err(|_| KmsFault::NotFound {
+            message: format!("Invalid keyId {id}"),
+        })?;
         Ok(Self::Key(KeyArn::new(region, account, id)))
     }
 }
@@ -124,7 +131,11 @@ mod tests {
     #[test]
     fn wrong_shapes_say_so_as_aws_does() {
         check("foo", Forms::All, "NotFoundException: Invalid keyId 'foo'");
-        check("mrk-1234", Forms::KeyOnly, "NotFoundException: Invalid keyId 'mrk-1234'");
+        check(
+            "mrk-1234",
+            Forms::KeyOnly,
+            "NotFoundException: Invalid keyId 'mrk-1234'",
+        );
         check(
             "arn:aws:kms:us-east-1:111122223333:key/foo",
             Forms::All,
@@ -140,6 +151,10 @@ mod tests {
             Forms::KeyOnly,
             "InvalidArnException: Key Aliases are not supported for this operation.",
         );
-        check("arn:aws:kms", Forms::All, "InvalidArnException: Invalid arn arn:aws:kms");
+        check(
+            "arn:aws:kms",
+            Forms::All,
+            "InvalidArnException: Invalid arn arn:aws:kms",
+        );
     }
 }

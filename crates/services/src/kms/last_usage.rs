@@ -30,7 +30,12 @@ impl KeyWithUse {
     /// As for every key that is managed.
     pub async fn resolve(key_id: &str, cx: &Context<'_>) -> Result<Self, KmsFault> {
         let key = cx.key_to_manage(key_id).await?;
-        let Some(unit) = key.found_unit() else { return Ok(Self { key, trailing_days: 0 }) };
+        let Some(unit) = key.found_unit() else {
+            return Ok(Self {
+                key,
+                trailing_days: 0,
+            });
+        };
         let last = cx.last_use(unit.arn()).await?.map(|usage| usage.at);
         let since: Timestamp = last.unwrap_or(unit.record().created);
         let trailing_days = cx.now.millis_since(since).max(0) / DAY_MILLIS;

@@ -50,7 +50,11 @@ impl Operation for ListAliases {
         let limit = members::limit(&mut m, 50, 100);
         let marker = members::marker(&mut m);
         m.finish()?;
-        Ok(Self { key_id, limit, marker })
+        Ok(Self {
+            key_id,
+            limit,
+            marker,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<Option<ResolvedKey>, KmsFault> {
@@ -74,7 +78,10 @@ impl Operation for ListAliases {
         key: &Option<ResolvedKey>,
         cx: &Context<'_>,
     ) -> Result<Done<AliasesListed>, KmsFault> {
-        let filter = key.as_ref().map(|key| key.arn().as_str()).unwrap_or_default();
+        let filter = key
+            .as_ref()
+            .map(|key| key.arn().as_str())
+            .unwrap_or_default();
         let after = match &self.marker {
             Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
             None => None,
@@ -89,8 +96,10 @@ impl Operation for ListAliases {
             Some((position, _)) => Some(cx.seal_marker(Self::NAME, filter, position)?),
             None => None,
         };
-        let aliases =
-            aliases.into_iter().map(|(_, a)| (a.name.arn(cx.region, cx.account()), a)).collect();
+        let aliases = aliases
+            .into_iter()
+            .map(|(_, a)| (a.name.arn(cx.region, cx.account()), a))
+            .collect();
         Ok(Done::unchanged(AliasesListed { aliases, next }))
     }
 
@@ -111,13 +120,21 @@ impl ListAliases {
         cx: &Context<'_>,
     ) -> Result<Vec<(String, AliasRecord)>, KmsFault> {
         // Aliases of another account's key are not this account's to list.
-        let Some(unit) = key.found_unit().filter(|key| key.arn().account() == cx.account()) else {
-            return Err(KmsFault::KeyNotFound { key: key.arn().to_string() });
+        let Some(unit) = key
+            .found_unit()
+            .filter(|key| key.arn().account() == cx.account())
+        else {
+            return Err(KmsFault::KeyNotFound {
+                key: key.arn().to_string(),
+            });
         };
         let mut names = unit.record().aliases.clone();
         names.sort();
         let mut aliases = Vec::new();
-        for name in names.iter().filter(|name| after.is_none_or(|after| name.as_str() > after)) {
+        for name in names
+            .iter()
+            .filter(|name| after.is_none_or(|after| name.as_str() > after))
+        {
             if aliases.len() > self.limit {
                 break;
             }

@@ -58,7 +58,12 @@ impl Operation for ListKeyRotations {
         let limit = members::limit(&mut m, 100, 1000);
         let marker = members::marker(&mut m);
         m.finish()?;
-        Ok(Self { key_id, all_material, limit, marker })
+        Ok(Self {
+            key_id,
+            all_material,
+            limit,
+            marker,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -104,8 +109,15 @@ impl Operation for ListKeyRotations {
             None => None,
         };
         rotations.truncate(self.limit);
-        let rotations = rotations.into_iter().map(|(_, rotation)| rotation).collect();
-        Ok(Done::unchanged(KeyRotations { key: key.arn().clone(), rotations, next }))
+        let rotations = rotations
+            .into_iter()
+            .map(|(_, rotation)| rotation)
+            .collect();
+        Ok(Done::unchanged(KeyRotations {
+            key: key.arn().clone(),
+            rotations,
+            next,
+        }))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {
@@ -120,7 +132,11 @@ impl Output<Kms> for KeyRotations {
                 list.object(|entry| {
                     entry.string("KeyId", self.key.as_str());
                     entry.string("KeyMaterialId", &rotation.material_id.to_string());
-                    let state = if rotation.current { "CURRENT" } else { "NON_CURRENT" };
+                    let state = if rotation.current {
+                        "CURRENT"
+                    } else {
+                        "NON_CURRENT"
+                    };
                     entry.string("KeyMaterialState", state);
                     if let Some((at, kind)) = rotation.rotated {
                         entry.timestamp("RotationDate", at);

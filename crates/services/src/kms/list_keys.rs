@@ -75,7 +75,10 @@ impl Operation for ListKeys {
             None => None,
         };
         if !self.own {
-            return Ok(Done::unchanged(KeysListed { keys: Vec::new(), next: None }));
+            return Ok(Done::unchanged(KeysListed {
+                keys: Vec::new(),
+                next: None,
+            }));
         }
         let internal = |error: ReadError| KmsFault::from(error);
         let prefix = paths::keys(cx.region, cx.account()).map_err(|e| internal(e.into()))?;
@@ -90,7 +93,12 @@ impl Operation for ListKeys {
         // One more than asked for tells whether there is another page.
         while keys.len() <= self.limit {
             let wanted = self.limit + 1 - keys.len();
-            let read = cx.directory().node().sealed().range(&prefix, after.as_ref(), wanted).await;
+            let read = cx
+                .directory()
+                .node()
+                .sealed()
+                .range(&prefix, after.as_ref(), wanted)
+                .await;
             let page = read.map_err(|error| internal(error.into()))?.value;
             let Some(last) = page.last() else { break };
             after = Some(last.path.clone());

@@ -43,7 +43,11 @@ impl Operation for ListResourceTags {
         let limit = members::limit(&mut m, 50, 50);
         let marker = members::marker(&mut m);
         m.finish()?;
-        Ok(Self { key_id, limit, marker })
+        Ok(Self {
+            key_id,
+            limit,
+            marker,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -69,7 +73,9 @@ impl Operation for ListResourceTags {
         // Pages go by the tags' keys, so that a tag set meanwhile shifts nothing.
         let mut tags = key.record().tags.clone();
         tags.sort();
-        let rest = tags.into_iter().filter(|tag| after.as_ref().is_none_or(|key| tag.key > *key));
+        let rest = tags
+            .into_iter()
+            .filter(|tag| after.as_ref().is_none_or(|key| tag.key > *key));
         let mut tags: Vec<Tag> = rest.take(self.limit + 1).collect();
         let more = tags.len() > self.limit;
         tags.truncate(self.limit);

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use keyward_keys::{ciphertext_blob::CiphertextBlob, record::KeyRecord};
-use keyward_store::{
-    batch::Precondition,
-    error::LimitError,
-    sealed::SealedBatch,
-};
+use keyward_store::{batch::Precondition, error::LimitError, sealed::SealedBatch};
 use keyward_types::{
     account::AccountId,
     alias::AliasName,
@@ -54,7 +50,11 @@ impl Context<'_> {
             KeyIdentifier::Alias { account, name } => self.key_by_alias(account, name).await?,
         };
         // There are no grants yet, so no token can be one's.
-        if grant_tokens { Err(KmsFault::InvalidGrantToken) } else { Ok(key) }
+        if grant_tokens {
+            Err(KmsFault::InvalidGrantToken)
+        } else {
+            Ok(key)
+        }
     }
 
     /// The key that a request names in order to manage it: by id or ARN only.
@@ -120,9 +120,9 @@ impl Context<'_> {
     async fn key_by_arn(&self, arn: KeyArn) -> Result<ResolvedKey, KmsFault> {
         match self.directory().key(&arn).await? {
             Some(unit) => Ok(ResolvedKey::found(unit)),
-            None if arn.account() == self.account() => {
-                Err(KmsFault::KeyNotFound { key: arn.to_string() })
-            }
+            None if arn.account() == self.account() => Err(KmsFault::KeyNotFound {
+                key: arn.to_string(),
+            }),
             None => Ok(ResolvedKey::absent(arn)),
         }
     }
@@ -143,9 +143,9 @@ impl Context<'_> {
         };
         match unit {
             Some(unit) => Ok(ResolvedKey::found(unit).by_alias(name)),
-            None if own => {
-                Err(KmsFault::AliasNotFound { alias: name.arn(self.region, account) })
-            }
+            None if own => Err(KmsFault::AliasNotFound {
+                alias: name.arn(self.region, account),
+            }),
             None => {
                 // The stand-in of a foreign alias that leads nowhere; its id is never shown.
                 let arn = KeyArn::new(self.region, account, KeyId::from_random([0; 16]));
@@ -164,12 +164,17 @@ pub fn put_key(
     old: Option<&KeyUnit>,
     record: &KeyRecord,
 ) -> Result<(), KmsFault> {
-    let internal = |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
+    let internal =
+        |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
     let arn = record.arn();
     let path = paths::key(&arn).map_err(|error| internal(&error))?;
     let bytes = record.to_bytes().map_err(|error| internal(&error))?;
-    let precondition = old.map_or(Precondition::Absent, |unit| Precondition::At(unit.revision()));
-    batch.put(path, purpose::KEY, &bytes, precondition).map_err(too_large)?;
+    let precondition = old.map_or(Precondition::Absent, |unit| {
+        Precondition::At(unit.revision())
+    });
+    batch
+        .put(path, purpose::KEY, &bytes, precondition)
+        .map_err(too_large)?;
     let due_of = |record: &KeyRecord| record.due().map(|due| paths::due(&arn, due.at()));
     let (before, after) = (old.and_then(|unit| due_of(unit.record())), due_of(record));
     let before = before.transpose().map_err(|error| internal(&error))?;
@@ -181,7 +186,9 @@ pub fn put_key(
         batch.delete(before, Precondition::Any).map_err(too_large)?;
     }
     if let Some(after) = after {
-        batch.put(after, purpose::DUE, b"{}", Precondition::Any).map_err(too_large)?;
+        batch
+            .put(after, purpose::DUE, b"{}", Precondition::Any)
+            .map_err(too_large)?;
     }
     Ok(())
 }

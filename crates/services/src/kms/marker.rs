@@ -24,7 +24,12 @@ impl Context<'_> {
     ) -> Result<String, KmsFault> {
         let nonce: [u8; NONCE_BYTES] = random::array();
         let key = self.marker_key()?;
-        let sealed = aead::seal(key, nonce, &self.marker_aad(operation, filter), position.as_bytes());
+        let sealed = aead::seal(
+            key,
+            nonce,
+            &self.marker_aad(operation, filter),
+            position.as_bytes(),
+        );
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&sealed);
@@ -42,12 +47,15 @@ impl Context<'_> {
         filter: &str,
         marker: &str,
     ) -> Result<String, KmsFault> {
-        let bytes = URL_SAFE_NO_PAD.decode(marker).map_err(|_| KmsFault::InvalidMarker)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(marker)
+            .map_err(|_| KmsFault::InvalidMarker)?;
         let Some((&VERSION, rest)) = bytes.split_first() else {
             return Err(KmsFault::InvalidMarker);
         };
-        let (nonce, sealed) =
-            rest.split_first_chunk::<NONCE_BYTES>().ok_or(KmsFault::InvalidMarker)?;
+        let (nonce, sealed) = rest
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or(KmsFault::InvalidMarker)?;
         let aad = self.marker_aad(operation, filter);
         let position = aead::open(self.marker_key()?, *nonce, &aad, sealed)
             .map_err(|_| KmsFault::InvalidMarker)?;

@@ -1,6 +1,5 @@
 //! Members that several KMS operations have, with AWS's constraints for them.
 
-
 use keyward_types::{
     encryption_context::{EncryptionContext, EncryptionContextError},
     key_spec::EncryptionAlgorithm,
@@ -11,8 +10,12 @@ use keyward_wire::json::{Members, Rejected};
 use crate::kms::fault::KmsFault;
 
 /// The words of `EncryptionAlgorithm`, in the order AWS tells them.
-const ENCRYPTION_ALGORITHMS: &[&str] =
-    &["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE", "SYMMETRIC_DEFAULT"];
+const ENCRYPTION_ALGORITHMS: &[&str] = &[
+    "RSAES_OAEP_SHA_1",
+    "RSAES_OAEP_SHA_256",
+    "SM2PKE",
+    "SYMMETRIC_DEFAULT",
+];
 /// The words of `KeySpec` that AWS tells for data keys, an oddity of its own.
 const DATA_KEY_SPECS_TOLD: &[&str] = &[
     "RSA_2048",
@@ -53,12 +56,20 @@ pub fn key_id(m: &mut Members<'_>, name: &'static str) -> String {
 
 /// A key identifier that may be given.
 pub fn optional_key_id(m: &mut Members<'_>, name: &'static str) -> Option<String> {
-    m.string(name).length(1, 2048).ascii().optional().map(str::to_owned)
+    m.string(name)
+        .length(1, 2048)
+        .ascii()
+        .optional()
+        .map(str::to_owned)
 }
 
 /// Up to ten grant tokens; answers whether there are any.
 pub fn grant_tokens(m: &mut Members<'_>) -> bool {
-    let tokens = m.strings("GrantTokens").count(0, 10).each_length(1, 8192).optional();
+    let tokens = m
+        .strings("GrantTokens")
+        .count(0, 10)
+        .each_length(1, 8192)
+        .optional();
     tokens.is_some_and(|tokens| !tokens.is_empty())
 }
 
@@ -98,9 +109,9 @@ impl DataKeyLength {
             (Some("AES_128"), None) => Ok(16),
             (Some(_), None) => Ok(32),
             (None, Some(bytes)) => Ok(usize::try_from(bytes).unwrap_or(0)),
-            (None, None) | (Some(_), Some(_)) => {
-                Err(KmsFault::validation("Please specify either number of bytes or key spec."))
-            }
+            (None, None) | (Some(_), Some(_)) => Err(KmsFault::validation(
+                "Please specify either number of bytes or key spec.",
+            )),
         }
     }
 
@@ -123,7 +134,10 @@ pub fn encryption_context(
 ) -> Result<EncryptionContext, EncryptionContextError> {
     let pairs = m.string_map(name).optional().unwrap_or_default();
     EncryptionContext::new(
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into_owned()))
+            .collect(),
     )
 }
 
@@ -165,14 +179,24 @@ impl TagsReader {
     pub fn checked(self) -> Result<Option<Vec<Tag>>, KmsFault> {
         let Some(tags) = self.0 else { return Ok(None) };
         if tags.iter().any(|tag| is_reserved(&tag.key)) {
-            return Err(KmsFault::Tag { message: "Tags beginning with aws: are reserved" });
+            return Err(KmsFault::Tag {
+                message: "Tags beginning with aws: are reserved",
+            });
         }
         let duplicate = |index: usize, tag: &Tag| tags.iter().take(index).any(|t| t.key == tag.key);
-        if tags.iter().enumerate().any(|(index, tag)| duplicate(index, tag)) {
-            return Err(KmsFault::Tag { message: "Duplicate tag keys" });
+        if tags
+            .iter()
+            .enumerate()
+            .any(|(index, tag)| duplicate(index, tag))
+        {
+            return Err(KmsFault::Tag {
+                message: "Duplicate tag keys",
+            });
         }
         if tags.len() > MAX_TAGS {
-            return Err(KmsFault::Tag { message: "Too many tags" });
+            return Err(KmsFault::Tag {
+                message: "Too many tags",
+            });
         }
         Ok(Some(tags))
     }
@@ -183,21 +207,29 @@ pub const MAX_TAGS: usize = 50;
 
 /// Whether a tag's key belongs to AWS.
 pub fn is_reserved(key: &str) -> bool {
-    key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+    key.get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
 }
 
 /// `Limit` of a list operation within the model's 1 to 1000, brought down to what the service
 /// really gives at most.
 pub fn limit(m: &mut Members<'_>, default: usize, most: usize) -> usize {
     let limit = m.integer("Limit").range(1, 1000).optional();
-    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(default).min(most)
+    limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(default)
+        .min(most)
 }
 
 /// `Marker` of a list operation.
 pub fn marker(m: &mut Members<'_>) -> Option<String> {
     let pattern = "[\\u0020-\\u00FF]*";
     let legal = |text: &str| text.chars().all(|c| ('\u{20}'..='\u{ff}').contains(&c));
-    m.string("Marker").length(1, 1024).pattern(pattern, legal).optional().map(str::to_owned)
+    m.string("Marker")
+        .length(1, 1024)
+        .pattern(pattern, legal)
+        .optional()
+        .map(str::to_owned)
 }
 
 /// An alias name that must be given; the `alias/` prefix is checked by [`checked_alias`].
@@ -205,7 +237,9 @@ pub fn alias_name(m: &mut Members<'_>) -> String {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '_' | '-');
     m.string("AliasName")
         .length(1, 256)
-        .pattern("^[a-zA-Z0-9:/_-]+$", |text| !text.is_empty() && text.chars().all(legal))
+        .pattern("^[a-zA-Z0-9:/_-]+$", |text| {
+            !text.is_empty() && text.chars().all(legal)
+        })
         .required()
         .to_owned()
 }
@@ -237,13 +271,19 @@ pub const POLICY_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+";
 
 /// A key policy's text, if given.
 pub fn policy(m: &mut Members<'_>) -> Option<String> {
-    let text = m.string("Policy").length(1, 131_072).pattern(POLICY_PATTERN, is_policy_text);
+    let text = m
+        .string("Policy")
+        .length(1, 131_072)
+        .pattern(POLICY_PATTERN, is_policy_text);
     text.optional().map(str::to_owned)
 }
 
 /// A key policy's text that must be given.
 pub fn required_policy(m: &mut Members<'_>) -> String {
-    let text = m.string("Policy").length(1, 131_072).pattern(POLICY_PATTERN, is_policy_text);
+    let text = m
+        .string("Policy")
+        .length(1, 131_072)
+        .pattern(POLICY_PATTERN, is_policy_text);
     text.required().to_owned()
 }
 
@@ -269,7 +309,9 @@ pub fn describe_context(
 
 /// Whether `DryRunModifiers` says `IGNORE_CIPHERTEXT`.
 pub fn ignores_ciphertext(m: &mut Members<'_>) -> bool {
-    let modifiers = m.enumerations("DryRunModifiers", &["IGNORE_CIPHERTEXT"]).optional();
+    let modifiers = m
+        .enumerations("DryRunModifiers", &["IGNORE_CIPHERTEXT"])
+        .optional();
     modifiers.is_some_and(|modifiers| !modifiers.is_empty())
 }
 
@@ -284,7 +326,9 @@ pub fn check_ignore(
     key_member: &str,
 ) -> Result<(), KmsFault> {
     if ignore && !dry_run {
-        return Err(KmsFault::validation("DryRunModifiers can only be used with DryRun."));
+        return Err(KmsFault::validation(
+            "DryRunModifiers can only be used with DryRun.",
+        ));
     }
     if ignore && !has_key {
         return Err(KmsFault::Validation {

@@ -24,7 +24,10 @@ pub fn describe(record: &KeyRecord, out: &mut Writer<'_>) {
     out.string("KeyManager", record.manager.as_str());
     out.string("CustomerMasterKeySpec", record.spec.as_str());
     out.string("KeySpec", record.spec.as_str());
-    out.strings("EncryptionAlgorithms", [EncryptionAlgorithm::SymmetricDefault.as_str()]);
+    out.strings(
+        "EncryptionAlgorithms",
+        [EncryptionAlgorithm::SymmetricDefault.as_str()],
+    );
     out.boolean("MultiRegion", false);
     if let Some(material) = record.current_material() {
         out.string("CurrentKeyMaterialId", &material.id.to_string());

@@ -73,7 +73,12 @@ impl Context<'_> {
                 | PrincipalRef::Session { .. }
                 | PrincipalRef::FederatedUser(_) => return Err(unknown()),
                 PrincipalRef::Account { account, .. } => {
-                    if self.directory().account(self.partition(), *account).await?.is_none() {
+                    if self
+                        .directory()
+                        .account(self.partition(), *account)
+                        .await?
+                        .is_none()
+                    {
                         return Err(unknown());
                     }
                 }
@@ -85,7 +90,10 @@ impl Context<'_> {
         }
         let bindings: Bindings = principals.clone().into_iter().collect();
         let policy = Policy::compile(&document, &bindings);
-        let record = PolicyRecord { text: text.to_owned(), principals };
+        let record = PolicyRecord {
+            text: text.to_owned(),
+            principals,
+        };
         Ok(CheckedPolicy { record, policy })
     }
 
@@ -103,25 +111,42 @@ impl Context<'_> {
                 today.insert(id.clone(), arn);
             }
         }
-        Ok(render::for_display(&document, &bindings, self.partition(), &|id: &UniqueId| {
-            today.get(id).cloned()
-        }))
+        Ok(render::for_display(
+            &document,
+            &bindings,
+            self.partition(),
+            &|id: &UniqueId| today.get(id).cloned(),
+        ))
     }
 
     async fn user_id_of(&self, arn: &str) -> Result<Option<UniqueId>, KmsFault> {
-        let Some(parts) = ArnParts::parse(arn) else { return Ok(None) };
-        let Ok(account) = AccountId::parse(parts.account) else { return Ok(None) };
-        let Some(name) = parts.resource.rsplit('/').next() else { return Ok(None) };
-        let user = self.directory().user_by_name(self.partition(), account, name).await?;
+        let Some(parts) = ArnParts::parse(arn) else {
+            return Ok(None);
+        };
+        let Ok(account) = AccountId::parse(parts.account) else {
+            return Ok(None);
+        };
+        let Some(name) = parts.resource.rsplit('/').next() else {
+            return Ok(None);
+        };
+        let user = self
+            .directory()
+            .user_by_name(self.partition(), account, name)
+            .await?;
         // The ARN must be the user's own: names are unique without regard to case and path.
-        Ok(user.filter(|user| user.principal().arn() == arn).map(|user| user.record().id.clone()))
+        Ok(user
+            .filter(|user| user.principal().arn() == arn)
+            .map(|user| user.record().id.clone()))
     }
 
     async fn arn_of(&self, id: &UniqueId) -> Result<Option<String>, KmsFault> {
         if id.kind() != Some(UniqueIdKind::User) {
             return Ok(None);
         }
-        let user = self.directory().user(self.partition(), self.account(), id).await?;
+        let user = self
+            .directory()
+            .user(self.partition(), self.account(), id)
+            .await?;
         Ok(user.map(|user| user.principal().arn().to_owned()))
     }
 }

@@ -68,7 +68,12 @@ impl Operation for PutKeyPolicy {
         let policy = members::required_policy(&mut m);
         let bypass = m.boolean("BypassPolicyLockoutSafetyCheck").optional();
         m.finish()?;
-        Ok(Self { key_id, policy, policy_name, bypass })
+        Ok(Self {
+            key_id,
+            policy,
+            policy_name,
+            bypass,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<KeyAndPolicy, KmsFault> {
@@ -102,7 +107,9 @@ impl Operation for PutKeyPolicy {
                 return Err(KmsFault::validation(text));
             }
             Some(_) => {
-                return Err(KmsFault::NotFound { message: "No such policy exists".to_owned() });
+                return Err(KmsFault::NotFound {
+                    message: "No such policy exists".to_owned(),
+                });
             }
         }
         let key = found.key.unit()?;
@@ -111,20 +118,37 @@ impl Operation for PutKeyPolicy {
             // Told again in full: a fault cannot be copied.
             Err(_) => match cx.check_policy(&self.policy).await {
                 Err(fault) => return Err(fault),
-                Ok(_) => return Err(KmsFault::MalformedPolicyDocument { message: LOCKED_OUT.to_owned() }),
+                Ok(_) => {
+                    return Err(KmsFault::MalformedPolicyDocument {
+                        message: LOCKED_OUT.to_owned(),
+                    });
+                }
             },
         };
         if !keeps_control {
-            return Err(KmsFault::MalformedPolicyDocument { message: LOCKED_OUT.to_owned() });
+            return Err(KmsFault::MalformedPolicyDocument {
+                message: LOCKED_OUT.to_owned(),
+            });
         }
-        let record = cx.ring().put_policy(permit, key.key(), policy.record.clone())?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        let record = cx
+            .ring()
+            .put_policy(permit, key.key(), policy.record.clone())?;
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {
         parameters.string("keyId", &self.key_id);
-        parameters.string("policyName", self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME));
+        parameters.string(
+            "policyName",
+            self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME),
+        );
         parameters.string("policy", &self.policy);
-        parameters.boolean("bypassPolicyLockoutSafetyCheck", self.bypass.unwrap_or(false));
+        parameters.boolean(
+            "bypassPolicyLockoutSafetyCheck",
+            self.bypass.unwrap_or(false),
+        );
     }
 }

@@ -13,7 +13,9 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey},
+    kms::{
+        Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
+    },
     operation::{Done, Operation, Output},
 };
 
@@ -52,7 +54,11 @@ pub struct FromTo {
 
 impl FromTo {
     fn same_key(&self) -> &'static str {
-        if self.source.arn() == self.destination.arn() { "true" } else { "false" }
+        if self.source.arn() == self.destination.arn() {
+            "true"
+        } else {
+            "false"
+        }
     }
 }
 
@@ -70,8 +76,11 @@ impl Operation for ReEncrypt {
         let dry_run = m.boolean("DryRun").optional().unwrap_or(false);
         let ignore = members::ignores_ciphertext(&mut m);
         let blob = m.blob("CiphertextBlob").length(1, 6144);
-        let ciphertext_blob =
-            if ignore && dry_run { blob.optional() } else { Some(blob.required()) };
+        let ciphertext_blob = if ignore && dry_run {
+            blob.optional()
+        } else {
+            Some(blob.required())
+        };
         let source_context = members::encryption_context(&mut m, "SourceEncryptionContext");
         let source_key_id = members::optional_key_id(&mut m, "SourceKeyId");
         let destination_key_id = members::key_id(&mut m, "DestinationKeyId");
@@ -105,20 +114,30 @@ impl Operation for ReEncrypt {
                 self.grant_tokens,
             )
             .await?;
-        let destination =
-            cx.key_to_use(&self.destination_key_id, Forms::All, self.grant_tokens).await?;
-        Ok(FromTo { source, destination })
+        let destination = cx
+            .key_to_use(&self.destination_key_id, Forms::All, self.grant_tokens)
+            .await?;
+        Ok(FromTo {
+            source,
+            destination,
+        })
     }
 
     fn authorize(&self, keys: &FromTo, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let from = gate.key(&keys.source, |supply| {
             supply.encryption_context(&self.source_context);
-            supply.one(condition_keys::ENCRYPTION_ALGORITHM, self.source_algorithm.as_str());
+            supply.one(
+                condition_keys::ENCRYPTION_ALGORITHM,
+                self.source_algorithm.as_str(),
+            );
             supply.one(condition_keys::RE_ENCRYPT_ON_SAME_KEY, keys.same_key());
         })?;
         let to = gate.key(&keys.destination, |supply| {
             supply.encryption_context(&self.destination_context);
-            supply.one(condition_keys::ENCRYPTION_ALGORITHM, self.destination_algorithm.as_str());
+            supply.one(
+                condition_keys::ENCRYPTION_ALGORITHM,
+                self.destination_algorithm.as_str(),
+            );
             supply.one(condition_keys::RE_ENCRYPT_ON_SAME_KEY, keys.same_key());
         })?;
         Ok((from, to))
@@ -143,8 +162,17 @@ impl Operation for ReEncrypt {
         let blob = CiphertextBlob::parse(bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
         let done = cx.ring().re_encrypt(
             (from, to),
-            (source.key(), self.source_algorithm, &blob, &self.source_context),
-            (destination.key(), self.destination_algorithm, &self.destination_context),
+            (
+                source.key(),
+                self.source_algorithm,
+                &blob,
+                &self.source_context,
+            ),
+            (
+                destination.key(),
+                self.destination_algorithm,
+                &self.destination_context,
+            ),
         )?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
@@ -177,7 +205,10 @@ impl Operation for ReEncrypt {
             "destinationEncryptionContext",
             &self.destination_context,
         );
-        parameters.string("destinationEncryptionAlgorithm", self.destination_algorithm.as_str());
+        parameters.string(
+            "destinationEncryptionAlgorithm",
+            self.destination_algorithm.as_str(),
+        );
     }
 }
 
@@ -187,13 +218,22 @@ impl Output<Kms> for ReEncrypted {
         out.string("SourceKeyId", self.source.as_str());
         out.string("KeyId", self.destination.as_str());
         out.string("SourceEncryptionAlgorithm", self.source_algorithm.as_str());
-        out.string("DestinationEncryptionAlgorithm", self.destination_algorithm.as_str());
+        out.string(
+            "DestinationEncryptionAlgorithm",
+            self.destination_algorithm.as_str(),
+        );
         out.string("SourceKeyMaterialId", &self.source_material_id.to_string());
-        out.string("DestinationKeyMaterialId", &self.destination_material_id.to_string());
+        out.string(
+            "DestinationKeyMaterialId",
+            &self.destination_material_id.to_string(),
+        );
     }
 
     fn additional_event_data(&self, data: &mut Writer<'_>) {
         data.string("sourceKeyMaterialId", &self.source_material_id.to_string());
-        data.string("destinationKeyMaterialId", &self.destination_material_id.to_string());
+        data.string(
+            "destinationKeyMaterialId",
+            &self.destination_material_id.to_string(),
+        );
     }
 }

@@ -10,7 +10,8 @@ use crate::kms::fault::KmsFault;
 /// Whether the request has a `Recipient`; its members are checked as AWS does.
 pub fn is_given(m: &mut Members<'_>) -> bool {
     let recipient = m.structure("Recipient", |r| {
-        r.enumeration("KeyEncryptionAlgorithm", &["RSAES_OAEP_SHA_256"]).optional();
+        r.enumeration("KeyEncryptionAlgorithm", &["RSAES_OAEP_SHA_256"])
+            .optional();
         r.blob("AttestationDocument").length(1, 262_144).optional();
     });
     recipient.optional().is_some()

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use keyward_types::{alias::AliasName, key_id::KeyArn};
 
-use crate::{
-    directory::units::KeyUnit,
-    fault::Internal,
-    kms::fault::KmsFault,
-};
+use crate::{directory::units::KeyUnit, fault::Internal, kms::fault::KmsFault};
 
 /// A key that a request named. A key of another account that does not exist has a stand-in,
 /// which nothing allows, so that it takes the same steps as one that does.
@@ -25,12 +21,24 @@ impl ResolvedKey {
     /// A key that exists.
     pub fn found(unit: Arc<KeyUnit>) -> Self {
         let arn = unit.arn().clone();
-        Self { arn, unit: Some(unit), alias: None, found_in_ciphertext: false, other: false }
+        Self {
+            arn,
+            unit: Some(unit),
+            alias: None,
+            found_in_ciphertext: false,
+            other: false,
+        }
     }
 
     /// The stand-in for one that does not.
     pub fn absent(arn: KeyArn) -> Self {
-        Self { arn, unit: None, alias: None, found_in_ciphertext: false, other: false }
+        Self {
+            arn,
+            unit: None,
+            alias: None,
+            found_in_ciphertext: false,
+            other: false,
+        }
     }
 
     /// Named by an alias.
@@ -89,6 +97,10 @@ impl ResolvedKey {
     /// # Errors
     /// `IncorrectKeyException`.
     pub fn refuse_other_key(&self) -> Result<(), KmsFault> {
-        if self.other { Err(KmsFault::IncorrectKey) } else { Ok(()) }
+        if self.other {
+            Err(KmsFault::IncorrectKey)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -59,7 +59,12 @@ impl Operation for RotateKeyOnDemand {
     ) -> Result<Done<Rotated>, KmsFault> {
         let key = key.unit()?;
         let record = cx.ring().rotate_on_demand(permit, key.key(), cx.now)?;
-        Ok(Done::changed(Rotated { key: key.arn().clone() }, cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Rotated {
+                key: key.arn().clone(),
+            },
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

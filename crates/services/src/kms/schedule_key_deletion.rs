@@ -40,17 +40,28 @@ impl Operation for ScheduleKeyDeletion {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        let window = m.integer("PendingWindowInDays").range(1, 365).optional().unwrap_or(30);
+        let window = m
+            .integer("PendingWindowInDays")
+            .range(1, 365)
+            .optional()
+            .unwrap_or(30);
         m.finish()?;
         if !(7..=30).contains(&window) {
-            let bound = if window < 7 { "greater than or equal to 7" } else { "less than or equal to 30" };
+            let bound = if window < 7 {
+                "greater than or equal to 7"
+            } else {
+                "less than or equal to 30"
+            };
             return Err(KmsFault::Validation {
                 message: format!(
                     "1 validation error detected: Value '{window}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value {bound}"
                 ),
             });
         }
-        Ok(Self { key_id, window_days: u32::try_from(window).unwrap_or(30) })
+        Ok(Self {
+            key_id,
+            window_days: u32::try_from(window).unwrap_or(30),
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<KeyWithUse, KmsFault> {
@@ -71,8 +82,9 @@ impl Operation for ScheduleKeyDeletion {
         cx: &Context<'_>,
     ) -> Result<Done<DeletionScheduled>, KmsFault> {
         let key = key.key.unit()?;
-        let record =
-            cx.ring().schedule_deletion(permit, key.key(), self.window_days, cx.now)?;
+        let record = cx
+            .ring()
+            .schedule_deletion(permit, key.key(), self.window_days, cx.now)?;
         let output = DeletionScheduled {
             key: key.arn().clone(),
             deletion_date: cx.now.plus_days(i64::from(self.window_days)),

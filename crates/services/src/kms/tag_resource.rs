@@ -35,7 +35,10 @@ impl Operation for TagResource {
         let tags = members::tags(&mut m);
         members::require_tags(&mut m);
         m.finish()?;
-        Ok(Self { key_id, tags: tags.checked()?.unwrap_or_default() })
+        Ok(Self {
+            key_id,
+            tags: tags.checked()?.unwrap_or_default(),
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -55,9 +58,14 @@ impl Operation for TagResource {
         let key = key.unit()?;
         let record = cx.ring().tag(permit, key.key(), &self.tags)?;
         if record.tags.len() > members::MAX_TAGS {
-            return Err(KmsFault::Tag { message: "Too many tags" });
+            return Err(KmsFault::Tag {
+                message: "Too many tags",
+            });
         }
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

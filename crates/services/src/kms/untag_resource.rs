@@ -43,7 +43,9 @@ impl Operation for UntagResource {
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| supply.many(condition_keys::TAG_KEYS, self.tag_keys.clone()))
+        gate.key(key, |supply| {
+            supply.many(condition_keys::TAG_KEYS, self.tag_keys.clone())
+        })
     }
 
     async fn call(
@@ -54,10 +56,15 @@ impl Operation for UntagResource {
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
         if self.tag_keys.iter().any(|key| members::is_reserved(key)) {
-            return Err(KmsFault::Tag { message: "Tags beginning with aws: are reserved" });
+            return Err(KmsFault::Tag {
+                message: "Tags beginning with aws: are reserved",
+            });
         }
         let record = cx.ring().untag(permit, key.key(), &self.tag_keys)?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

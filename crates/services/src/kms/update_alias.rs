@@ -13,7 +13,12 @@ use crate::{
     directory::{records::AliasRecord, units::AliasUnit},
     gate::{Denied, Gate},
     kms::{
-        Kms, aliases::put_alias, fault::KmsFault, lookup::put_key, members, resolved::ResolvedKey,
+        Kms,
+        aliases::{put_alias, refuse_alias_as_target},
+        fault::KmsFault,
+        lookup::put_key,
+        members,
+        resolved::ResolvedKey,
     },
     operation::{Changed, Done, Operation},
 };
@@ -41,31 +46,50 @@ impl Operation for UpdateAlias {
     type Output = Changed;
     type Fault = KmsFault;
     type Resolved = MovedAlias;
-    type Permits =
-        (Permit<action::UpdateAlias>, Permit<action::UpdateAlias>, Permit<action::UpdateAlias>);
+    type Permits = (
+        Permit<action::UpdateAlias>,
+        Permit<action::UpdateAlias>,
+        Permit<action::UpdateAlias>,
+    );
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let name = members::alias_name(&mut m);
         let target_key_id = members::key_id(&mut m, "TargetKeyId");
         m.finish()?;
-        Ok(Self { alias: members::checked_alias(&name)?, target_key_id })
+        refuse_alias_as_target(&target_key_id)?;
+        Ok(Self {
+            alias: members::checked_alias(&name)?,
+            target_key_id,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<MovedAlias, KmsFault> {
         let arn = self.alias.arn(cx.region, cx.account());
-        let alias = cx.directory().alias(cx.region, cx.account(), &self.alias).await?;
+        let alias = cx
+            .directory()
+            .alias(cx.region, cx.account(), &self.alias)
+            .await?;
         let alias = alias.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         let from = KeyArn::new(cx.region, cx.account(), alias.record.target.clone());
         let from = cx.directory().key(&from).await?;
         let from = from.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         let to = cx.key_to_manage(&self.target_key_id).await?;
-        Ok(MovedAlias { arn, alias, from: ResolvedKey::found(from), to })
+        Ok(MovedAlias {
+            arn,
+            alias,
+            from: ResolvedKey::found(from),
+            to,
+        })
     }
 
     fn authorize(&self, moved: &MovedAlias, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let alias = gate.alias(&moved.arn)?;
-        Ok((alias, gate.key(&moved.from, |_| ())?, gate.key(&moved.to, |_| ())?))
+        Ok((
+            alias,
+            gate.key(&moved.from, |_| ())?,
+            gate.key(&moved.to, |_| ())?,
+        ))
     }
 
     async fn call(

@@ -32,9 +32,16 @@ impl Operation for UpdateKeyDescription {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        let description = m.string("Description").length(0, 8192).required().to_owned();
+        let description = m
+            .string("Description")
+            .length(0, 8192)
+            .required()
+            .to_owned();
         m.finish()?;
-        Ok(Self { key_id, description })
+        Ok(Self {
+            key_id,
+            description,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -53,7 +60,10 @@ impl Operation for UpdateKeyDescription {
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
         let record = cx.ring().describe(permit, key.key(), &self.description)?;
-        Ok(Done::changed(Changed(key.arn().clone()), cx.change_key(key, &record)?))
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

@@ -26,7 +26,9 @@ impl From<Denied> for StsFault {
 
 impl From<Rejected> for StsFault {
     fn from(rejected: Rejected) -> Self {
-        Self::Validation { message: rejected.to_string() }
+        Self::Validation {
+            message: rejected.to_string(),
+        }
     }
 }
 

@@ -18,12 +18,14 @@ pub async fn count(shared: &Shared) {
 async fn count_all(shared: &Shared) -> Result<(), SealedError> {
     for scope in scopes(shared).await? {
         let (counted, prefix) = match scope.region {
-            Some(region) => {
-                (Counted::Keys(scope.account, region), paths::keys(region, scope.account))
-            }
-            None => {
-                (Counted::Users(scope.account), paths::users(scope.partition, scope.account))
-            }
+            Some(region) => (
+                Counted::Keys(scope.account, region),
+                paths::keys(region, scope.account),
+            ),
+            None => (
+                Counted::Users(scope.account),
+                paths::users(scope.partition, scope.account),
+            ),
         };
         let Ok(prefix) = prefix else { continue };
         let count = count_prefix(shared, &prefix).await?;
@@ -38,7 +40,9 @@ async fn count_prefix(shared: &Shared, prefix: &Prefix) -> Result<u64, SealedErr
     loop {
         // Nothing is opened: paths are all that counting needs.
         let page = store.range(prefix, after.as_ref(), MAX_RANGE).await?.value;
-        let Some(last) = page.last() else { return Ok(count) };
+        let Some(last) = page.last() else {
+            return Ok(count);
+        };
         after = Some(last.path.clone());
         count += page.len() as u64;
         tokio::task::yield_now().await;

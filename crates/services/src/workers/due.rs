@@ -53,21 +53,29 @@ pub async fn scopes(shared: &Shared) -> Result<Vec<Scope>, SealedError> {
     let mut after: Option<Path> = None;
     loop {
         let found = store.range(&Prefix::all(), after.as_ref(), 1).await?.value;
-        let Some(entry) = found.first() else { return Ok(scopes) };
+        let Some(entry) = found.first() else {
+            return Ok(scopes);
+        };
         let mut segments = entry.path.segments();
         let partition = segments.next().and_then(Partition::parse);
         let account = segments.next().and_then(|text| AccountId::parse(text).ok());
         let region = segments.next().map(|text| Region::parse(text).ok());
         let leap = match (partition, account, region) {
             (Some(partition), Some(account), Some(region)) => {
-                scopes.push(Scope { partition, account, region });
+                scopes.push(Scope {
+                    partition,
+                    account,
+                    region,
+                });
                 entry.path.first(3)
             }
             (_, _, _) => entry.path.first(1),
         };
         // `~` comes after every character that paths of ours begin a segment with.
         let leap = leap.and_then(|leap| Path::parse(&format!("{leap}/~")).ok());
-        let next = leap.filter(|leap| *leap > entry.path).unwrap_or_else(|| entry.path.clone());
+        let next = leap
+            .filter(|leap| *leap > entry.path)
+            .unwrap_or_else(|| entry.path.clone());
         after = Some(next);
     }
 }
@@ -87,7 +95,9 @@ impl DueWorker {
     pub async fn new(shared: &Shared) -> Result<Self, SealedError> {
         let now = shared.clock.now();
         let Ok(path) = paths::clock() else {
-            return Ok(Self { guard: Mutex::new(DestructionGuard::new(now)) });
+            return Ok(Self {
+                guard: Mutex::new(DestructionGuard::new(now)),
+            });
         };
         let recorded = shared.directory.node().sealed().get(&path).await?.value;
         let recorded = match recorded {
@@ -97,12 +107,17 @@ impl DueWorker {
             }
             None => now,
         };
-        Ok(Self { guard: Mutex::new(DestructionGuard::new(recorded)) })
+        Ok(Self {
+            guard: Mutex::new(DestructionGuard::new(recorded)),
+        })
     }
 
     /// One round: records the clock, then does what is due.
     pub async fn round(&self, shared: &Shared) {
-        let now = Reading { wall: shared.clock.now(), monotonic: shared.clock.monotonic() };
+        let now = Reading {
+            wall: shared.clock.now(),
+            monotonic: shared.clock.monotonic(),
+        };
         let (held, recorded) = {
             let mut guard = self.guard.lock();
             (guard.observe(now), guard.recorded())
@@ -124,14 +139,18 @@ impl DueWorker {
         let mut still_due = HashSet::new();
         for scope in scopes(shared).await? {
             let Some(region) = scope.region else { continue };
-            let Ok(prefix) = paths::all_due(region, scope.account) else { continue };
+            let Ok(prefix) = paths::all_due(region, scope.account) else {
+                continue;
+            };
             let mut after: Option<Path> = None;
             loop {
                 let store = shared.directory.node().sealed().store();
                 let page = store.range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
                 let Some(last) = page.last() else { break };
                 after = Some(last.path.clone());
-                let due = page.iter().filter_map(|entry| due_key(&entry.path, region, scope.account));
+                let due = page
+                    .iter()
+                    .filter_map(|entry| due_key(&entry.path, region, scope.account));
                 let mut later = false;
                 for (at, key) in due {
                     if at > now.wall {
@@ -163,7 +182,9 @@ impl DueWorker {
             Some(Due::Rotation(_)) => rotate(shared, &unit, now.wall).await,
             Some(Due::Destruction(at)) => {
                 let cleared = self.guard.lock().clear(key, at, now);
-                match cleared.and_then(|cleared| Duty::to_destroy(unit.record(), now.wall, &cleared)) {
+                match cleared
+                    .and_then(|cleared| Duty::to_destroy(unit.record(), now.wall, &cleared))
+                {
                     Some(duty) => destroy(shared, &unit, &duty).await,
                     None => Ok(()),
                 }
@@ -187,7 +208,9 @@ async fn record_clock(shared: &Shared, recorded: Timestamp) {
     let Ok(path) = paths::clock() else { return };
     let mut batch = shared.directory.node().batch();
     let reading = recorded.millis().to_string();
-    if batch.put(path, purpose::CLOCK, reading.as_bytes(), Precondition::Any).is_ok()
+    if batch
+        .put(path, purpose::CLOCK, reading.as_bytes(), Precondition::Any)
+        .is_ok()
         && let Err(error) = shared.directory.node().sealed().commit(batch).await
     {
         tracing::warn!(%error, "the clock's reading cannot be recorded");
@@ -195,22 +218,45 @@ async fn record_clock(shared: &Shared, recorded: Timestamp) {
 }
 
 async fn rotate(shared: &Shared, unit: &KeyUnit, now: Timestamp) -> Result<(), Internal> {
-    let Some(duty) = Duty::<Rotate>::to_rotate(unit.record(), now) else { return Ok(()) };
-    let record = shared.directory.ring().rotate_due(&duty, unit.key()).map_err(Internal::new)?;
+    let Some(duty) = Duty::<Rotate>::to_rotate(unit.record(), now) else {
+        return Ok(());
+    };
+    let record = shared
+        .directory
+        .ring()
+        .rotate_due(&duty, unit.key())
+        .map_err(Internal::new)?;
     let (before, after) = (unit.record().current_material(), record.current_material());
     let (before, after) = (before.map(|m| m.id), after.map(|m| m.id));
-    commit(shared, unit, &record, |_| true, "RotateKey", |details| {
-        details.string("keyId", unit.arn().as_str());
-        details.string("rotationType", "AUTOMATIC");
-        details.string("keyOrigin", unit.record().origin.as_str());
-        details.string("previousKeyMaterialId", &before.map(|id| id.to_string()).unwrap_or_default());
-        details.string("currentKeyMaterialId", &after.map(|id| id.to_string()).unwrap_or_default());
-    })
+    commit(
+        shared,
+        unit,
+        &record,
+        |_| true,
+        "RotateKey",
+        |details| {
+            details.string("keyId", unit.arn().as_str());
+            details.string("rotationType", "AUTOMATIC");
+            details.string("keyOrigin", unit.record().origin.as_str());
+            details.string(
+                "previousKeyMaterialId",
+                &before.map(|id| id.to_string()).unwrap_or_default(),
+            );
+            details.string(
+                "currentKeyMaterialId",
+                &after.map(|id| id.to_string()).unwrap_or_default(),
+            );
+        },
+    )
     .await
 }
 
 async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Result<(), Internal> {
-    let record = shared.directory.ring().destroy(duty, unit.key()).map_err(Internal::new)?;
+    let record = shared
+        .directory
+        .ring()
+        .destroy(duty, unit.key())
+        .map_err(Internal::new)?;
     let aliases: Vec<Path> = unit
         .record()
         .aliases
@@ -239,7 +285,14 @@ async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Resul
     )
     .await?;
     // What was overwritten must not be found in the files either.
-    shared.directory.node().sealed().store().scrub().await.map_err(Internal::new)?;
+    shared
+        .directory
+        .node()
+        .sealed()
+        .store()
+        .scrub()
+        .await
+        .map_err(Internal::new)?;
     tracing::info!(key = %unit.arn(), "a key was destroyed");
     Ok(())
 }
@@ -253,23 +306,32 @@ async fn commit(
     details: impl FnOnce(&mut Writer<'_>),
 ) -> Result<(), Internal> {
     let mut batch = shared.directory.node().batch();
-    put_key(&mut batch, Some(unit), record).map_err(|fault: KmsFault| {
-        Internal::new(format!("{fault:?}"))
-    })?;
+    put_key(&mut batch, Some(unit), record)
+        .map_err(|fault: KmsFault| Internal::new(format!("{fault:?}")))?;
     also(&mut batch);
-    let event_id =
-        uuid::Builder::from_random_bytes(keyward_crypto::random::array()).into_uuid().to_string();
-    let changes: Vec<event::Changed> =
-        batch.written().iter().map(|(path, g)| (path.as_str().to_owned(), *g)).collect();
+    let event_id = uuid::Builder::from_random_bytes(keyward_crypto::random::array())
+        .into_uuid()
+        .to_string();
+    let changes: Vec<event::Changed> = batch
+        .written()
+        .iter()
+        .map(|(path, g)| (path.as_str().to_owned(), *g))
+        .collect();
     let line = event::render_service_event(
         (name, "kms.amazonaws.com"),
-        (record.region, record.account.as_str(), Some(unit.arn().as_str())),
+        (
+            record.region,
+            record.account.as_str(),
+            Some(unit.arn().as_str()),
+        ),
         (shared.clock.now(), &event_id),
         details,
         &changes,
     );
     let path = paths::outbox(&event_id).map_err(Internal::new)?;
-    batch.put(path, purpose::OUTBOX, &line, Precondition::Absent).map_err(Internal::new)?;
+    batch
+        .put(path, purpose::OUTBOX, &line, Precondition::Absent)
+        .map_err(Internal::new)?;
     match shared.directory.node().commit(batch).await {
         // Somebody changed the key meanwhile: the next round looks at it anew.
         Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),

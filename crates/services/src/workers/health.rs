@@ -7,7 +7,10 @@ pub async fn look(shared: &Shared, least_free_bytes: u64) {
     let mut reasons = Vec::new();
     match shared.directory.node().sealed().store().probe().await {
         Ok(health) => {
-            if let Some(free) = health.available_bytes.filter(|free| *free < least_free_bytes) {
+            if let Some(free) = health
+                .available_bytes
+                .filter(|free| *free < least_free_bytes)
+            {
                 reasons.push(format!("the disk is nearly full: {free} bytes are left"));
             }
         }

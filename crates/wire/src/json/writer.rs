@@ -82,6 +82,25 @@ impl Writer<'_> {
         write_object(self.out, members);
     }
 
+    /// An object member, or `null` if it would have no members.
+    pub fn object_or_null(&mut self, name: &str, members: impl FnOnce(&mut Writer<'_>)) {
+        self.object(name, members);
+        if self.out.ends_with(b":{}") {
+            self.out.truncate(self.out.len() - 2);
+            self.out.extend_from_slice(b"null");
+        }
+    }
+
+    /// An object member, unless it would have no members.
+    pub fn object_if_any(&mut self, name: &str, members: impl FnOnce(&mut Writer<'_>)) {
+        let (before, was_empty) = (self.out.len(), self.empty);
+        self.object(name, members);
+        if self.out.ends_with(b":{}") {
+            self.out.truncate(before);
+            self.empty = was_empty;
+        }
+    }
+
     /// An array member.
     pub fn array(&mut self, name: &str, elements: impl FnOnce(&mut Elements<'_>)) {
         self.name(name);
