@@ -197,7 +197,7 @@ impl Segment {
                 .next()
                 .is_some_and(|c| place.is_none_or(|wanted| wanted == c))
         });
-        (work.charge(steps) && matched).then(|| chars.as_str())
+        (work.charge(steps) && matched).then_some(chars.as_str())
     }
 
     /// Whether the text ends in the segment.

@@ -1,9 +1,11 @@
 //! What `keyward-keys` promises, through its public door.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod blob;
 mod compile_fail;
 mod duties;
 mod formats;
+mod generate_v1;
 mod model;
 mod permits;
 mod records;

@@ -36,7 +36,10 @@ impl Pattern {
                 .pattern(scope)
                 .and_then(|tokens| globs(&tokens))
                 .is_some_and(|globs| all(&globs)),
-            Self::Nothing => scope.work.charge(1) && false,
+            Self::Nothing => {
+                scope.work.charge(1);
+                false
+            }
         }
     }
 }

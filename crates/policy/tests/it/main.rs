@@ -1,4 +1,11 @@
 //! Tests of the policy language and the decision, as one binary.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly"
+)]
 
 mod compile_fail;
 mod decisions;

@@ -1,1 +1,169 @@
-//! TBD
+//! The cache and the node: an acknowledged change holds, whatever was under way.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use keyward_store::batch::Precondition;
+use keyward_store::cache::Cache;
+use keyward_store::cache::CacheOptions;
+use keyward_store::log::FeedOptions;
+use keyward_store::memory::Memory;
+use keyward_store::node::Node;
+use keyward_store::node::NodeOptions;
+use keyward_store::path::Path;
+use keyward_store::sealed::Purpose;
+use keyward_store::sealed::SealedError;
+use keyward_types::time::Clock;
+use tokio::sync::oneshot;
+
+use crate::fixtures::TestClock;
+use crate::fixtures::sealed;
+
+const PURPOSE: Purpose = Purpose::new(1);
+
+fn path() -> Path {
+    Path::parse("aws/000000000000/us-east-1/key/a").unwrap()
+}
+
+async fn node(heartbeat_millis: u64) -> (Arc<Node>, Arc<Cache<String>>, Arc<TestClock>) {
+    let cache = Cache::new(CacheOptions {
+        name: "texts",
+        max_weight: 1 << 20,
+        expected_units: 64,
+        weigh: |text: &String| text.len() as u64,
+        unit: |path| Some(path.as_str()),
+    });
+    let clock = Arc::new(TestClock::default());
+    let heartbeat = std::time::Duration::from_millis(heartbeat_millis);
+    let store = Memory::new(FeedOptions {
+        heartbeat,
+        ..FeedOptions::default()
+    });
+    let node = Node::start(
+        sealed(Arc::new(store)),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        NodeOptions::default(),
+        vec![Arc::clone(&cache) as _],
+    )
+    .await
+    .unwrap();
+    (node, cache, clock)
+}
+
+async fn put(node: &Node, text: &str) {
+    let mut batch = node.batch();
+    batch
+        .put(path(), PURPOSE, text.as_bytes(), Precondition::Any)
+        .unwrap();
+    node.commit(batch).await.unwrap();
+}
+
+async fn read(node: &Node, cache: &Cache<String>) -> Option<String> {
+    let unit = cache
+        .get(node, &path(), |record| async move {
+            Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
+        })
+        .await
+        .unwrap();
+    unit.map(|text| text.to_string())
+}
+
+#[tokio::test]
+async fn absence_is_remembered_until_something_stands_there() {
+    let (node, cache, _) = node(1000).await;
+    assert_eq!(read(&node, &cache).await, None);
+    assert_eq!(cache.peek(path().as_str()), Some(None));
+    put(&node, "first").await;
+    assert_eq!(cache.peek(path().as_str()), None);
+    assert_eq!(read(&node, &cache).await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn a_unit_is_loaded_once_until_it_changes() {
+    let (node, cache, _) = node(1000).await;
+    put(&node, "first").await;
+    let loads = AtomicUsize::new(0);
+    for _ in 0..3 {
+        let unit = cache
+            .get(&node, &path(), |_| async {
+                loads.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, SealedError>("loaded".to_owned())
+            })
+            .await
+            .unwrap();
+        assert_eq!(unit.as_deref().map(String::as_str), Some("loaded"));
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_fill_under_way_when_its_unit_changes_is_not_kept() {
+    let (node, cache, _) = node(1000).await;
+    put(&node, "old").await;
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel::<()>();
+    let filling = tokio::spawn({
+        let (node, cache) = (Arc::clone(&node), Arc::clone(&cache));
+        async move {
+            let load = |record: keyward_store::sealed::Record| async move {
+                begun.send(()).unwrap();
+                may_go_on.await.unwrap();
+                Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
+            };
+            cache.get(&node, &path(), load).await.unwrap()
+        }
+    });
+    has_begun.await.unwrap();
+    // The old value is read and on its way into the cache; this change is acknowledged first.
+    put(&node, "new").await;
+    go_on.send(()).unwrap();
+    assert_eq!(
+        filling.await.unwrap().as_deref().map(String::as_str),
+        Some("old")
+    );
+    assert_eq!(read(&node, &cache).await.as_deref(), Some("new"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_read_begun_after_an_acknowledged_change_misses_it() {
+    let (node, cache, _) = node(1000).await;
+    put(&node, "0").await;
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (node, cache) = (Arc::clone(&node), Arc::clone(&cache));
+            let acknowledged = Arc::clone(&acknowledged);
+            tokio::spawn(async move {
+                loop {
+                    let least = acknowledged.load(Ordering::SeqCst);
+                    let seen: usize = read(&node, &cache).await.unwrap().parse().unwrap();
+                    assert!(
+                        seen >= least,
+                        "{seen} was read after {least} was acknowledged"
+                    );
+                    if seen == 3000 {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for number in 1..=3000_usize {
+        put(&node, &number.to_string()).await;
+        acknowledged.store(number, Ordering::SeqCst);
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_hears_nothing_goes_stale() {
+    // An hour without heartbeat: nothing comes but what the first answer said.
+    let (node, _, clock) = node(3_600_000).await;
+    assert!(node.is_fresh(clock.monotonic()));
+    clock.advance(5_001);
+    assert!(!node.is_fresh(clock.monotonic()));
+}

@@ -81,7 +81,12 @@ async fn a_file_that_may_not_grow_refuses_writes_and_loses_nothing() {
     let output = limited.output().unwrap();
     assert!(output.status.success(), "the child's own assertions hold");
     let text = String::from_utf8(output.stdout).unwrap();
-    let kept = text.lines().filter_map(acknowledgement).last().unwrap().1;
+    let kept = text
+        .lines()
+        .filter_map(acknowledgement)
+        .next_back()
+        .unwrap()
+        .1;
     assert!(kept > 5, "some fitted");
 
     let store = open(folder.path());

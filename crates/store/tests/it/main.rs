@@ -1,4 +1,9 @@
 //! Tests of the store as whoever uses it sees it.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly"
+)]
 
 mod cache;
 mod conformance;

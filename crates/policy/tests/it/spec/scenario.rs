@@ -100,7 +100,7 @@ impl Dice<'_> {
     /// A number below `sides`; smaller dice make smaller numbers.
     fn roll(&mut self, sides: usize) -> usize {
         let die = self.0.next().copied().unwrap_or(0);
-        usize::from(die) * sides >> 16
+        (usize::from(die) * sides) >> 16
     }
 
     fn chance(&mut self, percent: usize) -> bool {
