@@ -25,9 +25,9 @@ use crate::hierarchy::WrappedText;
 /// The version of the record.
 pub const VERSION: u8 = 1;
 /// The most materials of a key: with the longest policy, tags, aliases and description the
-/// record stays below the store's 256 KiB. It is 150 years of yearly rotation, or 37 of the
-/// shortest period.
-pub const MAX_MATERIALS: usize = 150;
+/// record stays below the store's 256 KiB. It is a rotation every 90 days for 29 years, or every
+/// year for 120.
+pub const MAX_MATERIALS: usize = 120;
 
 /// A KMS key at rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

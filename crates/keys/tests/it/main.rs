@@ -5,7 +5,6 @@ mod blob;
 mod compile_fail;
 mod duties;
 mod formats;
-mod generate_v1;
 mod model;
 mod permits;
 mod records;

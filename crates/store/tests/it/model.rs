@@ -1,6 +1,6 @@
 //! The rule of node and cache, tried in every interleaving.
 //!
-//! The world is one unit, three commits, three requests, one feed and a store whose reads may lag
+//! The world is one unit, three commits, two requests, one feed and a store whose reads may lag
 //! as far as they like. Each step is what the code does atomically. The rule holds if no request
 //! is shown the unit older than a commit that was acknowledged before the request began. Each way
 //! of breaking the rule must break it in some interleaving, or the model would prove nothing.
@@ -26,7 +26,7 @@ enum Rule {
 }
 
 const COMMITS: usize = 3;
-const REQUESTS: usize = 3;
+const REQUESTS: usize = 2;
 
 /// Revision n is the n-th commit; the second one changes something else.
 const CHANGES_UNIT: [bool; COMMITS + 1] = [false, true, false, true];
@@ -129,10 +129,15 @@ impl World {
     /// Every world that one step leads to, and whether the rule holds there.
     fn steps(&self, rule: Rule) -> Vec<(Self, bool)> {
         let mut next = Vec::new();
-        for number in 0..COMMITS {
+        // Those not begun are alike: only the first of them need begin.
+        let idle = |state: &Commit| *state == Commit::NotBegun;
+        let begun = self.commits.iter().position(idle).unwrap_or(COMMITS);
+        for number in 0..COMMITS.min(begun + 1) {
             next.extend(self.commit(number, rule).map(|world| (world, true)));
         }
-        for number in 0..REQUESTS {
+        let idle = |state: &Request| *state == Request::NotBegun;
+        let begun = self.requests.iter().position(idle).unwrap_or(REQUESTS);
+        for number in 0..REQUESTS.min(begun + 1) {
             self.request(number, rule, &mut next);
         }
         self.feed(rule, &mut next);
@@ -272,27 +277,29 @@ impl World {
     }
 }
 
-/// How many worlds there are, and whether the rule holds in all of them.
+/// How many worlds there are, and whether the rule holds in all of them. Ends at the first in
+/// which it does not.
 fn explore(rule: Rule) -> (usize, bool) {
     let mut seen = HashSet::new();
     let mut open = vec![World::new()];
-    let mut holds = true;
     while let Some(world) = open.pop() {
         for (world, step_holds) in world.steps(rule) {
-            holds &= step_holds;
+            if !step_holds {
+                return (seen.len(), false);
+            }
             if seen.insert(world.clone()) {
                 open.push(world);
             }
         }
     }
-    (seen.len(), holds)
+    (seen.len(), true)
 }
 
 #[test]
 fn no_interleaving_shows_what_an_acknowledged_commit_has_overtaken() {
     let (worlds, holds) = explore(Rule::AsItIs);
     assert!(holds);
-    assert!(worlds > 100_000, "{worlds} worlds are too few");
+    assert!(worlds > 10_000, "{worlds} worlds are too few");
 }
 
 #[test]
