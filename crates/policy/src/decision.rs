@@ -126,7 +126,7 @@ pub struct Denial {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A matching statement denies.
-    Explicit(StatementRef),
+    Explicit(Box<StatementRef>),
     /// No policy of this part allows.
     Missing(Layer),
     /// The action cannot reach resources of other accounts.

@@ -9,18 +9,15 @@ use smallvec::SmallVec;
 use crate::condition::Scope;
 use crate::decision::{Decision, Denial, Evidence, Layer, Place, Reason, StatementRef};
 use crate::document::Effect;
-use crate::policy::{Policy, Request};
+use crate::policy::{Policy, Request, Statement};
 use crate::principal::{Class, is_service, is_service_linked};
 use crate::request::{Attached, Guard, Name, Question, reaches_other_accounts};
 use crate::work::{BUDGET, Work};
 
 /// Asks the policies. Pure: the same question has the same answer, and the answer proves nothing.
 pub fn evaluate(question: &Question<'_>) -> Decision {
-    let lower: SmallVec<[u8; 64]> = question
-        .action
-        .bytes()
-        .map(|byte| byte.to_ascii_lowercase())
-        .collect();
+    let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(question.action.as_bytes());
+    lower.make_ascii_lowercase();
     let action = std::str::from_utf8(&lower).unwrap_or_default();
     let (service, action) = action.split_once(':').unwrap_or(("", action));
     let work = Work::new(BUDGET);
@@ -81,7 +78,7 @@ fn decide(request: &Request<'_>) -> Result<Evidence, Denial> {
         });
     }
     if let Some(hit) = sides.explicit() {
-        return Err(deny(Reason::Explicit(hit.statement())));
+        return Err(deny(Reason::Explicit(Box::new(hit.statement()))));
     }
     if let Some(layer) = sides.missing_guardrail {
         return Err(deny(Reason::Missing(layer)));
@@ -122,10 +119,10 @@ struct Part<'a> {
 /// A statement that applies.
 #[derive(Clone, Copy)]
 struct Hit<'a> {
-    layer: Layer,
-    name: Option<Name<'a>>,
+    statement: &'a Statement,
+    name: Option<&'a Name<'a>>,
     index: usize,
-    sid: Option<&'a str>,
+    layer: Layer,
     class: Class,
 }
 
@@ -133,9 +130,9 @@ impl Hit<'_> {
     fn statement(&self) -> StatementRef {
         StatementRef {
             layer: self.layer,
-            policy: self.name.map(Into::into),
+            policy: self.name.map(|name| (*name).into()),
             index: self.index,
-            sid: self.sid.map(Into::into),
+            sid: self.statement.sid.as_deref().map(Into::into),
         }
     }
 
@@ -148,7 +145,7 @@ impl<'a> Part<'a> {
     fn of(layer: Layer, policies: &'a [Attached<'a>], request: &Request<'_>) -> Self {
         let mut part = Self::default();
         for attached in policies {
-            part.add(layer, attached.policy, Some(attached.name), request);
+            part.add(layer, attached.policy, Some(&attached.name), request);
         }
         part
     }
@@ -157,7 +154,7 @@ impl<'a> Part<'a> {
         &mut self,
         layer: Layer,
         policy: &'a Policy,
-        name: Option<Name<'a>>,
+        name: Option<&'a Name<'a>>,
         request: &Request<'_>,
     ) {
         for (index, statement) in policy.statements().iter().enumerate() {
@@ -172,12 +169,11 @@ impl<'a> Part<'a> {
             if let Some(class) = statement.applies(request)
                 && found.is_none_or(|hit| hit.class < class)
             {
-                let sid = statement.sid.as_deref();
                 *found = Some(Hit {
-                    layer,
+                    statement,
                     name,
                     index,
-                    sid,
+                    layer,
                     class,
                 });
             }
@@ -209,11 +205,11 @@ impl<'a> Sides<'a> {
             rcp = Part::of(Layer::Rcp, policies.rcps, request);
         }
         let mut endpoint = Part::default();
-        if let Some(attached) = policies.endpoint {
+        if let Some(attached) = &policies.endpoint {
             endpoint.add(
                 Layer::Endpoint,
                 attached.policy,
-                Some(attached.name),
+                Some(&attached.name),
                 request,
             );
             if endpoint.allowed.is_none() {
@@ -237,11 +233,11 @@ impl<'a> Sides<'a> {
             }
         };
         let mut boundary = Part::default();
-        if let Some(attached) = policies.boundary {
+        if let Some(attached) = &policies.boundary {
             boundary.add(
                 Layer::Boundary,
                 attached.policy,
-                Some(attached.name),
+                Some(&attached.name),
                 request,
             );
         }
@@ -269,17 +265,19 @@ impl<'a> Sides<'a> {
 
     /// The statement that denies, in the order in which AWS's messages name the kinds.
     fn explicit(&self) -> Option<Hit<'a>> {
-        [
-            self.scp,
-            self.rcp,
-            self.endpoint,
-            self.resource,
-            self.identity,
-            self.boundary,
-            self.session,
-        ]
-        .into_iter()
-        .find_map(|part| part.denied)
+        let Self {
+            scp,
+            rcp,
+            endpoint,
+            resource,
+            identity,
+            boundary,
+            session,
+            ..
+        } = self;
+        [scp, rcp, endpoint, resource, identity, boundary, session]
+            .into_iter()
+            .find_map(|part| part.denied)
     }
 
     /// How strongly the resource's own side names the caller, and by what.

@@ -121,7 +121,7 @@ impl Stage {
                 "AWS_SECRET_ACCESS_KEY".to_owned(),
                 text(&made, "/AccessKey/SecretAccessKey")?,
             ),
-            ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
+            ("AWS_DEFAULT_REGION".to_owned(), "us-east-1".to_owned()),
         ];
         self.again(&self.caller(name, environment))
     }

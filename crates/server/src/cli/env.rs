@@ -46,10 +46,8 @@ impl Env {
             value("aws_secret_access_key")?
         );
         println!("unset AWS_SESSION_TOKEN AWS_PROFILE");
-        println!(
-            "export AWS_REGION={0} AWS_DEFAULT_REGION={0}",
-            environment.region
-        );
+        println!("export AWS_REGION={}", environment.region);
+        println!("export AWS_DEFAULT_REGION={}", environment.region);
         Ok(())
     }
 }
