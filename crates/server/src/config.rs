@@ -304,7 +304,7 @@ impl RawConfig {
             )?,
             arena_bytes: at_least(
                 "memory.arena_bytes",
-                self.memory.arena_bytes.unwrap_or(2 << 20),
+                self.memory.arena_bytes.unwrap_or(4 << 20),
                 64 << 10,
             )?,
             quota_keys: self.quotas.keys.unwrap_or(100_000),

@@ -106,6 +106,9 @@ async fn new_root_credentials(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Access keys and users kept in the cache, each. An access key takes up to four slots of the arena.
+const MAX_PRINCIPALS: usize = 2000;
+
 /// Opens the server of a data directory; initialises it if it is empty.
 pub async fn open(
     config: &Config,
@@ -137,7 +140,7 @@ pub async fn open(
         },
         directory: DirectoryOptions {
             cached_keys: config.cached_keys,
-            cached_principals: config.cached_keys,
+            cached_principals: MAX_PRINCIPALS,
         },
         quotas: Quotas {
             keys: config.quota_keys,

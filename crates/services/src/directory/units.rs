@@ -234,7 +234,10 @@ impl AccessKeyUnit {
         }
         let key = SigningKey::derive(self.secret.expose(), date, region.as_str(), service);
         let key = key.into_secret();
-        if let Ok(stored) = self.arena.store(&key) {
+        // Kept only while there is room for what cannot be made anew.
+        if !self.arena.is_nearly_full()
+            && let Ok(stored) = self.arena.store(&key)
+        {
             let cached = CachedSigningKey {
                 date: date.into(),
                 region,
