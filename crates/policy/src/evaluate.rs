@@ -3,6 +3,8 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>
 
+use std::cell::OnceCell;
+
 use keyward_types::principal::{Principal, PrincipalKind};
 use smallvec::SmallVec;
 
@@ -25,7 +27,7 @@ pub fn evaluate(question: &Question<'_>) -> Decision {
         question,
         service,
         action,
-        parts: split(question.resource.arn),
+        parts: OnceCell::new(),
         scope: Scope {
             context: question.context,
             work: &work,
@@ -35,12 +37,6 @@ pub fn evaluate(question: &Question<'_>) -> Decision {
         Ok(evidence) => Decision::Allow(evidence),
         Err(denial) => Decision::Deny(denial),
     }
-}
-
-fn split(arn: &str) -> Option<[&str; 6]> {
-    let mut parts = arn.splitn(6, ':');
-    let mut next = || parts.next();
-    Some([next()?, next()?, next()?, next()?, next()?, next()?])
 }
 
 fn decide(request: &Request<'_>) -> Result<Evidence, Denial> {

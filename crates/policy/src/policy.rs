@@ -1,5 +1,7 @@
 //! The compiled policy: what is kept in memory and evaluated, without parsing.
 
+use std::cell::OnceCell;
+
 use crate::condition::{Condition, Scope};
 use crate::document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal};
 use crate::pattern::{Glob, Token};
@@ -49,8 +51,19 @@ pub(crate) struct Request<'a> {
     /// The action's two halves in lower case.
     pub(crate) service: &'a str,
     pub(crate) action: &'a str,
-    pub(crate) parts: Option<[&'a str; 6]>,
+    /// The resource's ARN split at the first five colons, once a pattern needs it.
+    pub(crate) parts: OnceCell<Option<[&'a str; 6]>>,
     pub(crate) scope: Scope<'a>,
+}
+
+impl<'a> Request<'a> {
+    fn parts(&self) -> &Option<[&'a str; 6]> {
+        self.parts.get_or_init(|| {
+            let mut parts = self.question.resource.arn.splitn(6, ':');
+            let mut next = || parts.next();
+            Some([next()?, next()?, next()?, next()?, next()?, next()?])
+        })
+    }
 }
 
 impl Statement {
@@ -244,7 +257,7 @@ impl ResourcePattern {
                 work.charge(1 + arn.len() / 16) && **arn == *request.question.resource.arn
             }
             Self::Parts(heads, tail) => {
-                let Some([arn, partition, service, region, account, last]) = &request.parts else {
+                let Some([arn, partition, service, region, account, last]) = request.parts() else {
                     return false;
                 };
                 heads

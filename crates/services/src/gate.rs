@@ -297,7 +297,7 @@ fn outcome_of(denial: &Denial) -> Outcome {
         Reason::Explicit(statement) => Outcome::Denied {
             explicit: true,
             reason: format!("a statement of the {} denies", statement.layer.as_str()),
-            by: Some(By::Statement(statement.clone())),
+            by: Some(By::Statement(StatementRef::clone(statement))),
         },
         Reason::Missing(layer) => Outcome::Denied {
             explicit: false,

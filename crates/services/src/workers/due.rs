@@ -338,3 +338,6 @@ async fn commit(
         Err(error) => Err(Internal::new(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! What is due happens at its time, and destruction not before the clocks are trusted.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use keyward_crypto::secret::arena::Arena;
+use keyward_keys::{
+    hierarchy::DomainKeyRecord,
+    record::{Lifecycle, PolicyRecord, RotationSchedule},
+    ring::NewKey,
+    root_key::RootKey,
+};
+use keyward_policy::permit::Permit;
+use keyward_store::{log::FeedOptions, memory::Memory, store::Store};
+use keyward_types::{
+    action,
+    time::{Clock, DAY_MILLIS, Monotonic},
+};
+
+use super::*;
+use crate::{
+    audit::trail::TrailOptions,
+    bootstrap::{self, FirstCredentials, OpenOptions},
+    directory::{DirectoryOptions, records},
+    front::Front,
+    kms::policies::default_policy,
+    server::Quotas,
+};
+
+const HOUR: i64 = 3_600_000;
+
+/// Clocks that the tests move.
+#[derive(Debug)]
+struct Hands {
+    wall: AtomicI64,
+    monotonic: AtomicU64,
+}
+
+impl Hands {
+    fn both(&self, millis: i64) {
+        self.wall.fetch_add(millis, Ordering::SeqCst);
+        self.monotonic
+            .fetch_add(u64::try_from(millis).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        Monotonic::from_millis(self.monotonic.load(Ordering::SeqCst))
+    }
+}
+
+struct World {
+    front: Front,
+    hands: Arc<Hands>,
+    key: KeyArn,
+    _home: tempfile::TempDir,
+}
+
+/// A server whose one key has been changed as `edit` says.
+async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World {
+    let home = tempfile::tempdir().unwrap();
+    let (arena, _) = Arena::new(64 << 10).unwrap();
+    let root = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
+    let store: Arc<dyn Store> = Arc::new(Memory::new(FeedOptions::default()));
+    let hands = Arc::new(Hands {
+        wall: AtomicI64::new(1_795_000_000_000),
+        monotonic: AtomicU64::new(1),
+    });
+    let (region, account) = (
+        Region::parse("us-east-1").unwrap(),
+        AccountId::parse("111122223333").unwrap(),
+    );
+    let options = OpenOptions {
+        account,
+        region,
+        regions: vec![region],
+        audit_directory: &home.path().join("audit"),
+        trail: TrailOptions::default(),
+        directory: DirectoryOptions {
+            cached_keys: 100,
+            cached_principals: 100,
+        },
+        quotas: Quotas::default(),
+    };
+    let clock = Arc::clone(&hands) as Arc<dyn Clock>;
+    let first = || Ok(FirstCredentials::generate(account));
+    let running = bootstrap::open(store, root, arena, clock, options, first)
+        .await
+        .unwrap();
+    let front = running.front;
+    let directory = &front.shared().directory;
+    let domain = DomainKeyRecord::generate(directory.root(), region, account).unwrap();
+    let opened = directory.open_domain_key(&domain).await.unwrap();
+    let place = format!("arn:aws:kms:us-east-1:{account}:*");
+    let permit: Permit<action::CreateKey> = Permit::assertion_for_tests("root", account, &place);
+    let policy = PolicyRecord {
+        text: default_policy(region.partition(), account),
+        principals: std::collections::BTreeMap::new(),
+    };
+    let new = NewKey {
+        description: String::new(),
+        policy,
+        tags: Vec::new(),
+    };
+    let now = hands.now();
+    let mut record = directory.ring().create(&permit, &opened, new, now).unwrap();
+    edit(&mut record, now);
+    let mut batch = directory.node().batch();
+    let path = paths::domain_key(region, account).unwrap();
+    let bytes = records::encode(&domain).unwrap();
+    batch
+        .put(path, purpose::DOMAIN_KEY, &bytes, Precondition::Absent)
+        .unwrap();
+    put_key(&mut batch, None, &record).unwrap();
+    directory.node().commit(batch).await.unwrap();
+    World {
+        front,
+        hands,
+        key: record.arn(),
+        _home: home,
+    }
+}
+
+impl World {
+    async fn record(&self) -> KeyRecord {
+        let path = paths::key(&self.key).unwrap();
+        let node = self.front.shared().directory.node();
+        let read = node.sealed().get(&path).await.unwrap().value.unwrap();
+        KeyRecord::parse(read.bytes_of(purpose::KEY).unwrap()).unwrap()
+    }
+
+    async fn events(&self) -> Vec<String> {
+        let node = self.front.shared().directory.node();
+        let prefix = paths::all_outbox().unwrap();
+        let read = node.sealed().range(&prefix, None, 100).await.unwrap().value;
+        let texts = read
+            .iter()
+            .map(|r| String::from_utf8_lossy(r.bytes()).into_owned());
+        let named = texts.filter_map(|text| {
+            let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+            event.get("eventName")?.as_str().map(str::to_owned)
+        });
+        named.collect()
+    }
+}
+
+fn pending(record: &mut KeyRecord, now: Timestamp) {
+    record.lifecycle = Lifecycle::PendingDeletion {
+        delete_at: now.plus_days(7),
+    };
+}
+
+#[tokio::test]
+async fn a_key_is_destroyed_an_hour_after_it_was_seen_due() {
+    let world = world(pending).await;
+    let shared = world.front.shared();
+    let worker = DueWorker::new(shared).await.unwrap();
+    // A day at a time, as a server that runs: no leap of the clock.
+    for _ in 0..6 {
+        world.hands.both(DAY_MILLIS);
+        worker.round(shared).await;
+    }
+    assert_eq!(world.record().await.materials.len(), 1);
+    world.hands.both(DAY_MILLIS);
+    worker.round(shared).await;
+    world.hands.both(HOUR - 1);
+    worker.round(shared).await;
+    assert_eq!(
+        world.record().await.materials.len(),
+        1,
+        "seen due for less than an hour"
+    );
+    world.hands.both(1);
+    worker.round(shared).await;
+    let record = world.record().await;
+    assert!(matches!(record.lifecycle, Lifecycle::Destroyed { .. }));
+    assert_eq!(record.materials, []);
+    assert!(shared.directory.key(&world.key).await.unwrap().is_none());
+    assert!(world.events().await.contains(&"DeleteKey".to_owned()));
+}
+
+#[tokio::test]
+async fn a_clock_over_a_week_ahead_destroys_nothing() {
+    let world = world(pending).await;
+    let shared = world.front.shared();
+    let worker = DueWorker::new(shared).await.unwrap();
+    worker.round(shared).await;
+    world.hands.wall.fetch_add(8 * DAY_MILLIS, Ordering::SeqCst);
+    for _ in 0..4 {
+        worker.round(shared).await;
+        world.hands.both(HOUR);
+    }
+    assert_eq!(world.record().await.materials.len(), 1);
+    // A server started anew with the same wrong clock holds it too.
+    let anew = DueWorker::new(shared).await.unwrap();
+    for _ in 0..4 {
+        anew.round(shared).await;
+        world.hands.both(HOUR);
+    }
+    assert_eq!(world.record().await.materials.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_rotates_when_its_schedule_says_so() {
+    let world = world(|record, now| {
+        record.rotation = Some(RotationSchedule {
+            period_days: 90,
+            next: now.plus_days(90),
+        });
+    })
+    .await;
+    let shared = world.front.shared();
+    let worker = DueWorker::new(shared).await.unwrap();
+    worker.round(shared).await;
+    assert_eq!(world.record().await.materials.len(), 1);
+    let due = world.hands.now().plus_days(90);
+    world.hands.both(90 * DAY_MILLIS);
+    worker.round(shared).await;
+    worker.round(shared).await;
+    let record = world.record().await;
+    assert_eq!(
+        record.materials.len(),
+        2,
+        "once, however often the worker looks"
+    );
+    assert_eq!(record.rotation.unwrap().next, due.plus_days(90));
+    assert!(world.events().await.contains(&"RotateKey".to_owned()));
+}
