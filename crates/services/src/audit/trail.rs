@@ -8,7 +8,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -431,14 +431,4 @@ fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailErr
         path,
         source,
     }
-}
-
-/// The bytes of a whole segment, for tests and tools.
-///
-/// # Errors
-/// When the system refuses.
-pub fn read_segment(directory: &Path, number: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(segment_path(directory, number))?.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -10,7 +10,7 @@ use keyward_keys::{
     record::{KeyRecord, PolicyRecord},
     ring::NewKey,
 };
-use keyward_policy::permit::Permit;
+use keyward_policy::{document::PolicyError, permit::Permit};
 use keyward_store::batch::Precondition;
 use keyward_types::{
     action,
@@ -95,7 +95,7 @@ pub struct KeyCreated {
 pub struct Prepared {
     domain: Arc<DomainKey>,
     new_domain: Option<DomainKeyRecord>,
-    policy: Option<Result<CheckedPolicy, KmsFault>>,
+    policy: Option<Result<CheckedPolicy, PolicyError>>,
 }
 
 impl CreateKey {
@@ -220,7 +220,7 @@ impl Operation for CreateKey {
             }
         };
         let policy = match &self.policy {
-            Some(text) => Some(cx.check_policy(text).await),
+            Some(text) => Some(cx.check_policy(text).await?),
             None => None,
         };
         Ok(Prepared {
@@ -276,14 +276,14 @@ impl Operation for CreateKey {
             let message = format!("Cannot exceed quota of {} KMS keys", cx.shared.quotas.keys);
             return Err(KmsFault::LimitExceeded { message });
         }
-        let policy = match (&prepared.policy, &self.policy) {
-            (Some(Ok(_)), _) if !keeps_control => {
+        let policy = match &prepared.policy {
+            Some(Err(error)) => return Err(error.clone().into()),
+            Some(Ok(_)) if !keeps_control => {
                 let message = LOCKED_OUT.to_owned();
                 return Err(KmsFault::MalformedPolicyDocument { message });
             }
-            (Some(Ok(policy)), _) => policy.record.clone(),
-            (Some(Err(_)), Some(text)) => cx.check_policy(text).await?.record,
-            (Some(Err(_)) | None, _) => PolicyRecord {
+            Some(Ok(policy)) => policy.record.clone(),
+            None => PolicyRecord {
                 text: default_policy(cx.partition(), cx.account()),
                 principals: std::collections::BTreeMap::new(),
             },

@@ -49,43 +49,46 @@ pub fn default_policy(partition: Partition, account: AccountId) -> String {
 }
 
 impl Context<'_> {
-    /// Reads a key policy and finds everybody it names.
+    /// Reads a key policy and finds everybody it names. What is wrong with the policy is an
+    /// answer of its own, for the operation to tell those who may put one.
     ///
     /// # Errors
-    /// `MalformedPolicyDocumentException` for what is no key policy or names nobody.
-    pub async fn check_policy(&self, text: &str) -> Result<CheckedPolicy, KmsFault> {
-        let document = Document::parse(text, PolicyKind::Key)?;
+    /// When those it names cannot be looked up.
+    pub async fn check_policy(
+        &self,
+        text: &str,
+    ) -> Result<Result<CheckedPolicy, PolicyError>, KmsFault> {
+        let document = match Document::parse(text, PolicyKind::Key) {
+            Ok(document) => document,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut principals = BTreeMap::new();
         for principal in document.principals() {
-            let unknown = || KmsFault::from(document.unknown_principal(&principal));
-            match &principal {
-                PrincipalRef::User(arn) => {
-                    let id = self.user_id_of(arn).await?.ok_or_else(unknown)?;
-                    principals.insert((*arn).to_owned(), id);
-                }
-                PrincipalRef::Unique(id) => {
-                    if self.arn_of(id).await?.is_none() {
-                        return Err(unknown());
+            let known = match &principal {
+                PrincipalRef::User(arn) => match self.user_id_of(arn).await? {
+                    Some(id) => {
+                        principals.insert((*arn).to_owned(), id);
+                        true
                     }
-                }
+                    None => false,
+                },
+                PrincipalRef::Unique(id) => self.arn_of(id).await?.is_some(),
                 // There are no roles yet, nor sessions of them.
                 PrincipalRef::Role(_)
                 | PrincipalRef::Session { .. }
-                | PrincipalRef::FederatedUser(_) => return Err(unknown()),
-                PrincipalRef::Account { account, .. } => {
-                    if self
-                        .directory()
-                        .account(self.partition(), *account)
-                        .await?
-                        .is_none()
-                    {
-                        return Err(unknown());
-                    }
-                }
+                | PrincipalRef::FederatedUser(_) => false,
+                PrincipalRef::Account { account, .. } => self
+                    .directory()
+                    .account(self.partition(), *account)
+                    .await?
+                    .is_some(),
                 PrincipalRef::Everyone
                 | PrincipalRef::Service(_)
                 | PrincipalRef::Federated(_)
-                | PrincipalRef::CanonicalUser(_) => {}
+                | PrincipalRef::CanonicalUser(_) => true,
+            };
+            if !known {
+                return Ok(Err(document.unknown_principal(&principal)));
             }
         }
         let bindings: Bindings = principals.clone().into_iter().collect();
@@ -94,7 +97,7 @@ impl Context<'_> {
             text: text.to_owned(),
             principals,
         };
-        Ok(CheckedPolicy { record, policy })
+        Ok(Ok(CheckedPolicy { record, policy }))
     }
 
     /// The text of a stored policy as GetKeyPolicy shows it.

@@ -5,7 +5,7 @@
 //! Unless it is bypassed, the lockout check asks the whole decision anew under the new policy:
 //! whoever puts it must be able to put the next one.
 
-use keyward_policy::permit::Permit;
+use keyward_policy::{document::PolicyError, permit::Permit};
 use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
@@ -39,7 +39,7 @@ pub struct PutKeyPolicy {
 #[derive(Debug)]
 pub struct KeyAndPolicy {
     key: ResolvedKey,
-    policy: Result<CheckedPolicy, KmsFault>,
+    policy: Result<CheckedPolicy, PolicyError>,
 }
 
 impl PutKeyPolicy {
@@ -79,7 +79,7 @@ impl Operation for PutKeyPolicy {
     async fn resolve(&self, cx: &Context<'_>) -> Result<KeyAndPolicy, KmsFault> {
         let key = cx.key_to_manage(&self.key_id).await?;
         // What is wrong with the policy is told only to those who may put one.
-        let policy = cx.check_policy(&self.policy).await;
+        let policy = cx.check_policy(&self.policy).await?;
         Ok(KeyAndPolicy { key, policy })
     }
 
@@ -113,18 +113,7 @@ impl Operation for PutKeyPolicy {
             }
         }
         let key = found.key.unit()?;
-        let policy = match &found.policy {
-            Ok(policy) => policy,
-            // Told again in full: a fault cannot be copied.
-            Err(_) => match cx.check_policy(&self.policy).await {
-                Err(fault) => return Err(fault),
-                Ok(_) => {
-                    return Err(KmsFault::MalformedPolicyDocument {
-                        message: LOCKED_OUT.to_owned(),
-                    });
-                }
-            },
-        };
+        let policy = found.policy.as_ref().map_err(PolicyError::clone)?;
         if !keeps_control {
             return Err(KmsFault::MalformedPolicyDocument {
                 message: LOCKED_OUT.to_owned(),
