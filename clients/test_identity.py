@@ -249,3 +249,14 @@ def test_query_answers_carry_their_namespace(server):
     assert b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">' in answer.body
     assert b"<ResponseMetadata><RequestId>" in answer.body
     assert json.dumps(ACCOUNT).strip('"').encode() in answer.body
+
+
+def test_an_action_that_is_not_served_is_on_the_trail(own_server):
+    with refused("InvalidAction", "Could not find operation ListRoles for the version given."):
+        own_server.client("iam").list_roles()
+    trail = (own_server.data_dir / "audit" / "trail-00000001.jsonl").read_text()
+    events = [json.loads(line) for line in trail.splitlines() if "eventName" in line]
+    found = [event for event in events if event.get("errorCode") == "InvalidAction"]
+    assert [event["eventName"] for event in found] == ["UnknownOperation"]
+    assert found[0]["userIdentity"]["type"] == "Root"
+    assert found[0]["eventSource"] == "iam.amazonaws.com"

@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use keyward_crypto::{random, secret::SecretBytes};
-use keyward_wire::{json, query, sigv4::AuthError};
+use keyward_wire::json;
 use uuid::Uuid;
 
 use crate::{
@@ -107,6 +107,10 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
+/// What the audit trail and the metrics call an operation that nobody knows: the name asked for
+/// stands in the message.
+const UNKNOWN: &str = "UnknownOperation";
+
 /// The front of a server.
 #[derive(Clone, Debug)]
 pub struct Front {
@@ -121,6 +125,9 @@ impl Front {
         }
         for name in kms::UNSUPPORTED {
             shared.metrics.register("kms", name);
+        }
+        for service in ["kms", "iam", "sts"] {
+            shared.metrics.register(service, UNKNOWN);
         }
         for row in iam::OPERATIONS {
             shared.metrics.register("iam", row.name);
@@ -183,19 +190,17 @@ impl Front {
             Target::Kms { name } => self.serve_kms(&cx, name, body).await,
             Target::Iam { params, name } => match find(iam::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
-                None => self.refuse(
-                    received,
-                    &ids,
-                    dispatch::unknown_action(&name, iam::NAMESPACE),
-                ),
+                None => {
+                    let fault = dispatch::unknown_action_fault(&name);
+                    unsupported::record::<iam::Iam>(&cx, UNKNOWN, fault).await
+                }
             },
             Target::Sts { params, name } => match find(sts::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
-                None => self.refuse(
-                    received,
-                    &ids,
-                    dispatch::unknown_action(&name, sts::NAMESPACE),
-                ),
+                None => {
+                    let fault = dispatch::unknown_action_fault(&name);
+                    unsupported::record::<sts::Sts>(&cx, UNKNOWN, fault).await
+                }
             },
         }
     }
@@ -237,13 +242,15 @@ impl Front {
                 };
                 let message = fault.message.map(std::borrow::Cow::into_owned);
                 let fault = Fault::new(code, message).status(fault.status);
-                unsupported::record(cx, row.name, fault).await
+                unsupported::record::<kms::Kms>(cx, row.name, fault).await
             }
             (None, _) => match kms::UNSUPPORTED.iter().find(|known| **known == name) {
-                Some(known) => unsupported::record(cx, known, unsupported::fault(known)).await,
+                Some(known) => {
+                    unsupported::record::<kms::Kms>(cx, known, unsupported::fault(known)).await
+                }
                 None => {
                     let fault = Fault::new("UnknownOperationException", None);
-                    unsupported::record(cx, "UnknownOperation", fault).await
+                    unsupported::record::<kms::Kms>(cx, UNKNOWN, fault).await
                 }
             },
         }
@@ -329,12 +336,4 @@ fn internal_fault(protocol: Protocol, internal: Internal) -> Fault {
         Protocol::Json => Fault::internal("KMSInternalException", internal),
         Protocol::Query(_) => Fault::internal("ServiceFailure", internal),
     }
-}
-
-/// Keeps the limits of the Query protocol at hand for the dispatcher.
-const QUERY_LIMITS: query::Limits = query::Limits::AWS;
-
-/// The refusal of a caller that a store cannot vouch for.
-fn unknown_access_key() -> AuthError {
-    AuthError::UnknownAccessKey
 }

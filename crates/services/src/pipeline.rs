@@ -72,7 +72,7 @@ async fn serve<O: Operation>(cx: &Context<'_>, input: &<O::Api as Api>::Input<'_
         }
     }
     let internal = Internal::new("a change met conflicts too often");
-    record_fault(cx, Some(&operation), failure::<O>(internal), &[]).await
+    record_fault(cx, Some(&operation), failure::<O::Api>(internal), &[]).await
 }
 
 async fn attempt<O: Operation>(cx: &Context<'_>, operation: &O) -> Attempt<O> {
@@ -138,7 +138,7 @@ async fn record_success<O: Operation>(
         Ok(()) => {}
         Err(Failed::Conflict) => return Recorded::Conflict,
         Err(Failed::Internal(internal)) => {
-            let fault = failure::<O>(internal);
+            let fault = failure::<O::Api>(internal);
             return Recorded::Answer(record_fault(cx, Some(operation), fault, evaluations).await);
         }
     }
@@ -207,7 +207,7 @@ async fn record_fault<O: Operation>(
     );
     let fault = match cx.shared.writer.record(line).await {
         Ok(()) => fault,
-        Err(error) => failure::<O>(Internal::new(error)),
+        Err(error) => failure::<O::Api>(Internal::new(error)),
     };
     let ended = match (fault.http_status(), fault.audit_code()) {
         (500.., _) => Ended::Failure,
@@ -253,8 +253,9 @@ fn note_use<O: Operation>(cx: &Context<'_>, used: &SmallVec<[keyward_types::key_
     }
 }
 
-fn failure<O: Operation>(internal: Internal) -> Fault {
-    let code = if O::Api::SERVICE == "kms" {
+/// The fault of a request that failed on our side, as its API names it.
+pub(crate) fn failure<A: Api>(internal: Internal) -> Fault {
+    let code = if A::SERVICE == "kms" {
         "KMSInternalException"
     } else {
         "ServiceFailure"

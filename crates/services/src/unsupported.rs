@@ -1,6 +1,8 @@
 //! Requests of proven callers that no operation serves: AWS-shaped faults, recorded like others.
 
-use keyward_wire::json::{Object, Writer};
+use std::{convert::Infallible, marker::PhantomData};
+
+use keyward_wire::json::Writer;
 
 use crate::{
     audit::event::{self, Circumstances},
@@ -8,9 +10,10 @@ use crate::{
     fault::{Fault, Internal},
     front::Answer,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault},
+    kms::fault::KmsFault,
     metrics::Ended,
     operation::{Api, Done, Empty, Operation},
+    pipeline::failure,
 };
 
 /// The fault of an operation that AWS has and this version has not.
@@ -19,42 +22,45 @@ pub fn fault(operation: &str) -> Fault {
     Fault::new("UnsupportedOperationException", Some(message))
 }
 
-/// Stands for an operation that is not served, in its audit event.
+/// Stands for an operation that is not served, in its audit event. There is none of it.
 #[derive(Debug)]
-enum Nothing {}
+struct Nothing<A> {
+    never: Infallible,
+    api: PhantomData<fn() -> A>,
+}
 
-impl Operation for Nothing {
+impl<A: Api> Operation for Nothing<A> {
     const NAME: &'static str = "";
     const READ_ONLY: bool = true;
-    type Api = Kms;
+    type Api = A;
     type Output = Empty;
     type Fault = KmsFault;
     type Resolved = ();
     type Permits = ();
 
-    fn parse(_body: &Object<'_>) -> Result<Self, KmsFault> {
+    fn parse(_input: &A::Input<'_>) -> Result<Self, KmsFault> {
         Err(KmsFault::UnsupportedOperation { message: None })
     }
 
     async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
-        match *self {}
+        match self.never {}
     }
 
     fn authorize(&self, (): &(), _gate: &Gate<'_>) -> Result<(), Denied> {
-        match *self {}
+        match self.never {}
     }
 
     async fn call(&self, (): &(), (): &(), _cx: &Context<'_>) -> Result<Done<Empty>, KmsFault> {
-        match *self {}
+        match self.never {}
     }
 
     fn describe(&self, _parameters: &mut Writer<'_>) {
-        match *self {}
+        match self.never {}
     }
 }
 
 /// Records the fault under the name that was asked for, and answers it.
-pub async fn record(cx: &Context<'_>, name: &'static str, fault: Fault) -> Answer {
+pub async fn record<A: Api>(cx: &Context<'_>, name: &'static str, fault: Fault) -> Answer {
     let (request_id, event_id) = (cx.request_id.to_string(), cx.event_id.to_string());
     let circumstances = Circumstances {
         caller: cx.caller,
@@ -67,17 +73,17 @@ pub async fn record(cx: &Context<'_>, name: &'static str, fault: Fault) -> Answe
         event_id: &event_id,
     };
     let result = event::Result::Failure(&fault);
-    let line = event::render_named::<Nothing>(name, &circumstances, None, result, &[], &[]);
+    let line = event::render_named::<Nothing<A>>(name, &circumstances, None, result, &[], &[]);
     let fault = match cx.shared.writer.record(line).await {
         Ok(()) => fault,
-        Err(error) => Fault::internal("KMSInternalException", Internal::new(error)),
+        Err(error) => failure::<A>(Internal::new(error)),
     };
     let ended = if fault.http_status() >= 500 {
         Ended::Failure
     } else {
         Ended::Fault
     };
-    cx.shared.metrics.request("kms", name, ended);
-    let body = Kms::render_fault(&fault, &request_id);
-    Answer::new(fault.http_status(), Kms::CONTENT_TYPE, request_id, body)
+    cx.shared.metrics.request(A::SERVICE, name, ended);
+    let body = A::render_fault(&fault, &request_id);
+    Answer::new(fault.http_status(), A::CONTENT_TYPE, request_id, body)
 }

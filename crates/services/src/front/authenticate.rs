@@ -10,7 +10,7 @@ use crate::{
     caller::Caller,
     directory::records::AccessKeyOwner,
     fault::Internal,
-    front::{Front, Received, dispatch::Target, unknown_access_key},
+    front::{Front, Received, dispatch::Target},
 };
 
 /// Why a caller is not proven.
@@ -56,7 +56,7 @@ impl Front {
             .check_scope(target.service(), served)
             .map_err(refused)?;
         let region = Region::parse(claim.credential().region())
-            .map_err(|_| refused(unknown_access_key()))?;
+            .map_err(|_| refused(AuthError::UnknownAccessKey))?;
         let skew = match target {
             Target::Kms { .. } => Skew::FiveMinutes,
             Target::Iam { .. } | Target::Sts { .. } => Skew::FifteenMinutes,
@@ -69,7 +69,7 @@ impl Front {
             let stale = Internal::new("this node has not heard from the store for too long");
             return Err(Refused::Internal(stale));
         }
-        let unknown = || refused(unknown_access_key());
+        let unknown = || refused(AuthError::UnknownAccessKey);
         let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
         // There are no temporary credentials yet, so no session token is one's.
         if claim.session_token().is_some() || id.is_temporary() {

@@ -1,14 +1,12 @@
 //! Which service and operation a request is for: by `X-Amz-Target` or by a Query body's
 //! `Version` and `Action`. The credential scope is held against it later.
 
-use std::borrow::Cow;
-
-use keyward_wire::{fault::Fault, query::Params};
-
-use crate::{
-    front::{QUERY_LIMITS, Received},
-    iam, sts,
+use keyward_wire::{
+    fault::Fault,
+    query::{Limits, Params},
 };
+
+use crate::{front::Received, iam, sts};
 
 /// The prefix of KMS's targets.
 const TARGET_PREFIX: &str = "TrentService.";
@@ -109,7 +107,7 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
             fault,
         });
     }
-    let params = Params::parse(text, &QUERY_LIMITS).map_err(|error| Refused {
+    let params = Params::parse(text, &Limits::AWS).map_err(|error| Refused {
         protocol: query,
         fault: error.fault(),
     })?;
@@ -121,16 +119,20 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
     }
 }
 
-/// The refusal of an action that neither API has, or that this version does not serve.
-pub fn unknown_action(name: &str, namespace: &'static str) -> Refused {
-    let shown: String = name.chars().take(128).collect();
-    let message: Cow<'static, str> =
-        format!("Could not find operation {shown} for the version given.").into();
-    let fault = Fault::new("InvalidAction", 400).with_message(message);
+/// The refusal of a request whose API is not known.
+fn unknown_action(name: &str, namespace: &'static str) -> Refused {
+    let wire = unknown_action_fault(name).to_wire();
     Refused {
         protocol: Protocol::Query(namespace),
-        fault,
+        fault: wire,
     }
+}
+
+/// The fault of an action that an API does not have, or that this version does not serve.
+pub fn unknown_action_fault(name: &str) -> crate::fault::Fault {
+    let shown: String = name.chars().take(128).collect();
+    let message = format!("Could not find operation {shown} for the version given.");
+    crate::fault::Fault::new("InvalidAction", Some(message))
 }
 
 fn unknown_target() -> Refused {
