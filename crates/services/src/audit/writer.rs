@@ -125,6 +125,14 @@ impl Writer {
         self.send(lines, count, Some(revision)).await
     }
 
+    /// Writes a batch without events, to find out whether the trail can be written again.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn probe(&self) -> Result<(), NotRecorded> {
+        self.send(Vec::new(), 0, None).await
+    }
+
     async fn send(
         &self,
         lines: Vec<u8>,

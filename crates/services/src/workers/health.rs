@@ -4,6 +4,11 @@ use crate::server::Shared;
 
 /// Looks once.
 pub async fn look(shared: &Shared, least_free_bytes: u64) {
+    // While `/readyz` is red no requests may come, so that none would find out that the trail
+    // can be written again.
+    if shared.writer.state().is_failing() && shared.writer.probe().await.is_ok() {
+        tracing::info!("the audit trail can be written again");
+    }
     let mut reasons = Vec::new();
     match shared.directory.node().sealed().store().probe().await {
         Ok(health) => {
