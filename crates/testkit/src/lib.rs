@@ -1,2 +1,0 @@
-//! Fixtures for tests: a server in the process, callers, a clock.
-#![forbid(unsafe_code)]
