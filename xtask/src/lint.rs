@@ -16,6 +16,8 @@ pub struct Lint {
 /// Runs every linter, the quick ones first.
 pub fn run(lint: &Lint) -> anyhow::Result<()> {
     run::run(&mut run::cargo(["fmt", "--all", "--check"]))?;
+    let mut clients = run::cargo(["fmt", "--check", "--manifest-path"]);
+    run::run(clients.arg(run::root().join("clients/rust/Cargo.toml")))?;
     println!("fmt: clean");
     tidy::run()?;
     // One package at a time, so that each is checked with the features it asks for itself and

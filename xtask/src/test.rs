@@ -1,5 +1,6 @@
 //! `./dev test`: the workspace's tests, then the AWS clients against a real server.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::run;
@@ -10,7 +11,7 @@ pub struct Test {
     /// Run only the AWS clients' tests.
     #[arg(long)]
     clients_only: bool,
-    /// What pytest gets, for example `-k aliases`.
+    /// What pytest gets, for example `-k aliases`; the SDK for Rust is then left out.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pytest: Vec<String>,
 }
@@ -25,6 +26,9 @@ pub fn run(test: &Test) -> anyhow::Result<()> {
         run::run(&mut run::cargo(rest))?;
     }
     let server = run::build("keyward", "keyward", false)?;
+    if test.pytest.is_empty() {
+        run::run(&mut rust_clients(&server))?;
+    }
     let mut pytest = Command::new(run::client("python")?);
     pytest
         .current_dir(run::root())
@@ -33,4 +37,14 @@ pub fn run(test: &Test) -> anyhow::Result<()> {
         .env("KEYWARD_BIN", server)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     run::run(&mut pytest)
+}
+
+/// The AWS SDK for Rust: a workspace of its own, whose dependencies are built apart and once.
+fn rust_clients(server: &Path) -> Command {
+    let mut command = run::cargo(["test", "--locked", "--manifest-path"]);
+    command
+        .arg(run::root().join("clients/rust/Cargo.toml"))
+        .env("CARGO_TARGET_DIR", run::target().join("clients-rust"))
+        .env("KEYWARD_BIN", server);
+    command
 }
