@@ -1,0 +1,12 @@
+//! The program as it runs: a real process on port 0, driven over plain sockets.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly"
+)]
+
+mod memory;
+mod process;
+mod wire;

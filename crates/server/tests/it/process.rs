@@ -1,0 +1,98 @@
+//! A `keyward serve` that one test owns.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use tempfile::TempDir;
+
+use crate::wire::{Connection, Signer};
+
+/// A server process on a fresh data directory. Dropping it kills the one and removes the other.
+pub struct Server {
+    child: Child,
+    home: TempDir,
+    address: String,
+}
+
+impl Server {
+    /// Starts a server with this configuration file and waits until it listens.
+    pub fn start(config: &str) -> Self {
+        Self::start_by(&mut Command::new(program()), config)
+    }
+
+    /// As [`start`](Self::start), by a command to which the server's arguments are appended.
+    pub fn start_by(command: &mut Command, config: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("keyward.toml"), config).unwrap();
+        let mut child = command
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+            .arg(home.path().join("keyward.toml"))
+            .arg("--data-dir")
+            .arg(home.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(home.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
+        let log = || fs::read_to_string(home.path().join("log")).unwrap();
+        let address = address.unwrap_or_else(|| panic!("the server left:\n{}", log()));
+        // Read on, so that the server never stops at a full pipe.
+        thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            home,
+            address,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    pub fn connect(&self) -> Connection {
+        Connection::open(&self.address)
+    }
+
+    /// Signs as the account's root user.
+    pub fn root(&self) -> Signer {
+        let text = fs::read_to_string(self.data_dir().join("admin-credentials")).unwrap();
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim_start_matches([' ', '=']).to_owned()
+        };
+        let (id, secret) = (value("aws_access_key_id"), value("aws_secret_access_key"));
+        Signer::new(id, secret)
+    }
+
+    /// Sends the process a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-s", name, &self.pid().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program under test.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_keyward"))
+}
