@@ -1,8 +1,8 @@
 //! The only crate of Keyward that names a cryptographic library.
 //!
 //! Everything here is a thin, named use of AWS-LC: authenticated encryption with additional data
-//! that is never empty, one key derivation function, HMAC, SHA-256 and random bytes; and the
-//! types that hold secrets. Only `secret/lock.rs` has `unsafe` code: it locks pages.
+//! that is never empty, one key derivation function, HMAC, SHA-256, random bytes and the checking of
+//! other people's signatures; and the types that hold secrets. Only `secret/lock.rs` has `unsafe` code: it locks pages.
 #![deny(unsafe_code)]
 
 pub mod aead;
@@ -11,4 +11,5 @@ pub mod digest;
 pub mod mac;
 pub mod random;
 pub mod secret;
+pub mod verify;
 pub mod wrap;

@@ -5,3 +5,4 @@ mod arena;
 mod seals;
 mod secret_types;
 mod vectors;
+mod verify;
