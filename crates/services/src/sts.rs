@@ -4,6 +4,8 @@
 
 pub mod fault;
 pub mod get_caller_identity;
+pub mod names;
+pub mod oidc;
 
 use keyward_wire::{query::Params, xml};
 

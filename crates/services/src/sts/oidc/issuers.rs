@@ -1,0 +1,199 @@
+//! The issuers' keys, configured or fetched and kept for a while, and the check of a token.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use keyward_types::time::{Clock, Monotonic, Timestamp};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::sts::oidc::{
+    NoKey, TokenError, TrustedIssuer, VerifiedToken,
+    fetch::{Fetch, FetchError},
+    jwks::{KeySet, Verdict},
+    token::UnverifiedToken,
+    url::HttpsUrl,
+};
+
+/// How far the issuer's clock may differ from ours, in seconds.
+const LEEWAY: i64 = 60;
+/// How long fetched keys are believed, in milliseconds.
+const MAX_AGE: u64 = 3_600_000;
+/// How long a token with an unknown key id must wait for the keys to be fetched again.
+const REFETCH_AFTER: u64 = 60_000;
+/// How long a failure to fetch stands.
+const RETRY_AFTER: u64 = 5_000;
+/// The most issuers whose keys are kept.
+const MAX_ISSUERS: usize = 1024;
+
+/// What verifies tokens: one per server.
+pub struct Issuers {
+    fetch: Arc<dyn Fetch>,
+    configured: HashMap<String, KeySet>,
+    known: Mutex<HashMap<String, Arc<AsyncMutex<Known>>>>,
+}
+
+/// What is known of one issuer.
+#[derive(Debug, Default)]
+struct Known {
+    keys: Option<(Monotonic, Arc<KeySet>)>,
+    failed: Option<(Monotonic, TokenError)>,
+}
+
+/// What an issuer says of itself, as far as it matters.
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Issuers {
+    /// Keys of the configured issuers as given, of all others by fetching.
+    pub fn new(fetch: Arc<dyn Fetch>, configured: HashMap<String, KeySet>) -> Self {
+        Self {
+            fetch,
+            configured,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Verifies a token of an issuer that an account trusts: issuer, audience and times first,
+    /// which cost nothing, then the signature.
+    ///
+    /// # Errors
+    /// The first thing that is not right.
+    pub async fn verify(
+        &self,
+        token: &UnverifiedToken,
+        trusted: &TrustedIssuer<'_>,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedToken, TokenError> {
+        let claims = &token.claims;
+        if claims.issuer != trusted.url {
+            return Err(TokenError::UnknownIssuer(claims.issuer.clone()));
+        }
+        let listed = |audience: &&String| trusted.client_ids.contains(*audience);
+        let audience = match &claims.authorized_party {
+            Some(party) => Some(party).filter(listed),
+            None => claims.audiences.iter().find(listed),
+        };
+        let audience = audience.ok_or(TokenError::WrongAudience)?.clone();
+        check_times(token, clock.now())?;
+        match self.verdict(token, clock).await? {
+            Verdict::Holds => Ok(VerifiedToken {
+                claims: claims.clone(),
+                audience,
+            }),
+            Verdict::Fails => Err(TokenError::WrongSignature),
+            Verdict::NoKey => Err(TokenError::NoKey(NoKey::Unknown)),
+        }
+    }
+
+    async fn verdict(
+        &self,
+        token: &UnverifiedToken,
+        clock: &dyn Clock,
+    ) -> Result<Verdict, TokenError> {
+        let issuer = token.issuer();
+        if let Some(keys) = self.configured.get(issuer) {
+            return Ok(keys.verify(token));
+        }
+        let place = self.place(issuer);
+        // Held while fetching: who else asks for this issuer waits for the same answer.
+        let mut known = place.lock().await;
+        let now = clock.monotonic();
+        let within = |at: &Monotonic, millis| now.millis_since(*at) < millis;
+        if let Some((at, keys)) = known.keys.as_ref().filter(|(at, _)| within(at, MAX_AGE)) {
+            let verdict = keys.verify(token);
+            if verdict != Verdict::NoKey || within(at, REFETCH_AFTER) {
+                return Ok(verdict);
+            }
+        }
+        if let Some((_, error)) = known
+            .failed
+            .as_ref()
+            .filter(|(at, _)| within(at, RETRY_AFTER))
+        {
+            return Err(error.clone());
+        }
+        match self.fetch_keys(issuer).await {
+            Ok(keys) => {
+                let verdict = keys.verify(token);
+                known.keys = Some((now, Arc::new(keys)));
+                known.failed = None;
+                Ok(verdict)
+            }
+            Err(error) => {
+                let cause = match &error {
+                    TokenError::NoKey(cause) => cause.to_string(),
+                    TokenError::Unreachable(cause) => cause.to_string(),
+                    other => other.to_string(),
+                };
+                tracing::warn!(issuer, cause, "the keys of an issuer cannot be had");
+                // From its end: a failure may take as long as the time limit.
+                known.failed = Some((clock.monotonic(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn place(&self, issuer: &str) -> Arc<AsyncMutex<Known>> {
+        let mut known = self.known.lock();
+        if known.len() >= MAX_ISSUERS
+            && !known.contains_key(issuer)
+            && let Some(other) = known.keys().next().cloned()
+        {
+            known.remove(&other);
+        }
+        Arc::clone(known.entry(issuer.to_owned()).or_default())
+    }
+
+    async fn fetch_keys(&self, issuer: &str) -> Result<KeySet, TokenError> {
+        let base = issuer.strip_suffix('/').unwrap_or(issuer);
+        let url = format!("{base}/.well-known/openid-configuration");
+        let url = HttpsUrl::parse(&url).map_err(|_| TokenError::NoKey(NoKey::Discovery))?;
+        let document = self.fetch.fetch(&url).await.map_err(unfetched)?;
+        let discovery: Discovery =
+            serde_json::from_slice(&document).map_err(|_| TokenError::NoKey(NoKey::Discovery))?;
+        if discovery.issuer != issuer {
+            return Err(TokenError::NoKey(NoKey::Discovery));
+        }
+        let url = HttpsUrl::parse(&discovery.jwks_uri)
+            .map_err(|_| TokenError::NoKey(NoKey::Discovery))?;
+        let document = self.fetch.fetch(&url).await.map_err(unfetched)?;
+        KeySet::parse(&document).map_err(|_| TokenError::NoKey(NoKey::KeySet))
+    }
+}
+
+fn unfetched(error: FetchError) -> TokenError {
+    if error.is_passing() {
+        TokenError::Unreachable(error)
+    } else {
+        TokenError::NoKey(NoKey::Fetch(error))
+    }
+}
+
+fn check_times(token: &UnverifiedToken, now: Timestamp) -> Result<(), TokenError> {
+    let (claims, now) = (&token.claims, now.seconds());
+    if now >= claims.expires.saturating_add(LEEWAY) {
+        let expires = claims.expires;
+        return Err(TokenError::Expired { now, expires });
+    }
+    let from = claims.issued.max(claims.not_before.unwrap_or(i64::MIN));
+    if now < from.saturating_sub(LEEWAY) {
+        return Err(TokenError::NotYetValid { now, from });
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Issuers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuers")
+            .field("fetch", &self.fetch)
+            .field("configured", &self.configured.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
