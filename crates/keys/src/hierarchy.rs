@@ -90,6 +90,8 @@ pub struct StoreKeysRecord {
     pub audit_key: WrappedText,
     /// The key that seals page markers.
     pub marker_key: WrappedText,
+    /// The key that session tokens are sealed under.
+    pub session_key: WrappedText,
 }
 
 /// One seal key.
@@ -115,6 +117,8 @@ pub struct StoreKeys {
     pub audit_key: ArenaSecret,
     /// The key that seals page markers.
     pub marker_key: ArenaSecret,
+    /// The key that session tokens are sealed under.
+    pub session_key: ArenaSecret,
 }
 
 impl StoreKeysRecord {
@@ -137,6 +141,7 @@ impl StoreKeysRecord {
             name_key: wrap("store names")?,
             audit_key: wrap("audit trail")?,
             marker_key: wrap("page markers")?,
+            session_key: wrap("session tokens")?,
         })
     }
 
@@ -165,6 +170,7 @@ impl StoreKeysRecord {
             name_key: open("store names", &self.name_key)?,
             audit_key: open("audit trail", &self.audit_key)?,
             marker_key: open("page markers", &self.marker_key)?,
+            session_key: open("session tokens", &self.session_key)?,
         })
     }
 }

@@ -46,6 +46,7 @@ use crate::{
     front::Front,
     metrics::Metrics,
     server::{Quotas, Shared},
+    session::Sessions,
     usage::Usage,
 };
 
@@ -190,6 +191,7 @@ pub async fn open(
         name_key,
         audit_key,
         marker_key,
+        session_key,
     } = keys;
     let mut seal_keys: Vec<SealKey> = seal_keys
         .into_iter()
@@ -201,6 +203,11 @@ pub async fn open(
         Arc::new(SealKeys::new(current, seal_keys, name_key)?),
     );
     let root_access_keys = account(&sealed, &root, &*clock, &options, first).await?;
+    let sessions = Sessions::new(
+        session_key,
+        arena.clone(),
+        options.directory.cached_principals,
+    );
     let trail = Trail::open(options.audit_directory, options.trail, audit_key)?;
     let copied_to = trail.revision();
     let (writer, thread) = Writer::start(trail)?;
@@ -218,6 +225,7 @@ pub async fn open(
         quotas: options.quotas,
         regions: options.regions,
         marker_key,
+        sessions,
         health: crate::server::Health::default(),
     };
     let front = Front::new(Arc::new(shared));

@@ -2,36 +2,176 @@
 
 use std::sync::Arc;
 
-use keyward_policy::request::{Attached, Name, Policies};
-use keyward_types::{principal::Principal, tag::Tag, unique_id::AccessKeyId};
+use keyward_policy::{
+    policy::Policy,
+    request::{Attached, Name, Policies},
+};
+use keyward_types::{
+    account::AccountId,
+    partition::Partition,
+    principal::Principal,
+    tag::Tag,
+    unique_id::{AccessKeyId, UniqueId},
+};
 use keyward_wire::json::Writer;
 use smallvec::SmallVec;
 
-use crate::directory::units::{AccessKeyUnit, UserUnit};
+use crate::{
+    directory::{
+        Directory, ReadError,
+        identities::Home,
+        records::{AccessKeyOwner, identity::ManagedPolicyRef},
+        units::{
+            AccessKeyUnit,
+            identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+        },
+    },
+    session::{SessionUnit, Subject},
+};
+
+/// What the request was signed with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A long-term access key.
+    AccessKey(Arc<AccessKeyUnit>),
+    /// Temporary credentials.
+    Session(Arc<SessionUnit>),
+}
+
+/// Whose policies speak for the caller.
+#[derive(Clone, Debug)]
+pub enum Bearer {
+    /// The account's root user, who needs none.
+    Root,
+    /// A user: the caller itself, or the one that made a federated session.
+    User(Arc<UserUnit>),
+    /// The role of a session.
+    Role(Arc<RoleUnit>),
+}
 
 /// The authenticated caller of one request. Only `authenticate` makes one.
 #[derive(Debug)]
 pub struct Caller {
     principal: Arc<Principal>,
-    access_key: Arc<AccessKeyUnit>,
-    user: Option<Arc<UserUnit>>,
+    credential: Credential,
+    bearer: Bearer,
+    groups: Vec<Arc<GroupUnit>>,
+    /// The bearer's managed policies, then its groups'.
+    managed: Vec<Arc<ManagedPolicyUnit>>,
+    boundary: Option<Arc<ManagedPolicyUnit>>,
+    session_managed: Vec<Arc<ManagedPolicyUnit>>,
+    /// The bearer's tags overridden by the session's, if both have some.
+    merged_tags: Option<Vec<Tag>>,
     user_id: String,
 }
 
 impl Caller {
-    /// The caller whose signature with this access key was verified.
-    pub(crate) fn new(
+    /// The caller whose signature with this access key was verified; none if its owner is gone.
+    ///
+    /// # Errors
+    /// When the owner or a policy of it cannot be read.
+    pub(crate) async fn of_access_key(
+        directory: &Directory,
+        key: Arc<AccessKeyUnit>,
+    ) -> Result<Option<Self>, ReadError> {
+        let (partition, account) = (key.partition(), key.account());
+        let (principal, bearer) = match key.owner() {
+            AccessKeyOwner::Root => (Arc::new(Principal::root(partition, account)), Bearer::Root),
+            AccessKeyOwner::User(id) => match directory.user(partition, account, id).await? {
+                Some(user) => (Arc::clone(user.principal()), Bearer::User(user)),
+                None => return Ok(None),
+            },
+        };
+        Self::load(directory, principal, Credential::AccessKey(key), bearer)
+            .await
+            .map(Some)
+    }
+
+    /// The caller whose signature with these temporary credentials was verified; none if the
+    /// user or role is gone.
+    ///
+    /// # Errors
+    /// As [`of_access_key`](Self::of_access_key).
+    pub(crate) async fn of_session(
+        directory: &Directory,
+        session: Arc<SessionUnit>,
+    ) -> Result<Option<Self>, ReadError> {
+        let home = (session.partition(), session.account());
+        let Some((principal, bearer)) = subject(directory, home, session.subject()).await? else {
+            return Ok(None);
+        };
+        Self::load(directory, principal, Credential::Session(session), bearer)
+            .await
+            .map(Some)
+    }
+
+    async fn load(
+        directory: &Directory,
         principal: Arc<Principal>,
-        access_key: Arc<AccessKeyUnit>,
-        user: Option<Arc<UserUnit>>,
-    ) -> Self {
-        let user_id = principal.user_id();
-        Self {
-            principal,
-            access_key,
-            user,
-            user_id,
+        credential: Credential,
+        bearer: Bearer,
+    ) -> Result<Self, ReadError> {
+        let home = (principal.partition(), principal.account());
+        let (mut groups, mut managed, mut boundary) = (Vec::new(), Vec::new(), None);
+        let (attached, bound): (&[ManagedPolicyRef], Option<&ManagedPolicyRef>) = match &bearer {
+            Bearer::Root => (&[], None),
+            Bearer::User(user) => {
+                let record = user.record();
+                for id in &record.groups {
+                    // Who was just taken out of a group may still name it.
+                    groups.extend(directory.group(home, id).await?);
+                }
+                (&record.attached_policies, record.boundary.as_ref())
+            }
+            Bearer::Role(role) => {
+                let record = role.record();
+                (&record.attached_policies, record.boundary.as_ref())
+            }
+        };
+        for policy in attached {
+            managed.push(directory.attached_policy(home, policy).await?);
         }
+        for group in &groups {
+            for policy in &group.record().attached_policies {
+                managed.push(directory.attached_policy(home, policy).await?);
+            }
+        }
+        if let Some(bound) = bound {
+            boundary = Some(directory.attached_policy(home, bound).await?);
+        }
+        let (mut session_managed, mut merged_tags) = (Vec::new(), None);
+        if let Credential::Session(session) = &credential {
+            if let Some(policies) = session.policies() {
+                for policy in &policies.managed {
+                    // One that is gone allows nothing, and could not be told from one that never
+                    // allowed; but it may have denied, so the whole set is void without it.
+                    match directory.managed_policy(&policy.arn).await? {
+                        Some(found) if *found.id() == policy.id => session_managed.push(found),
+                        Some(_) | None => {
+                            return Err(ReadError::SessionPolicy {
+                                arn: policy.arn.clone(),
+                            });
+                        }
+                    }
+                }
+            }
+            let own = bearer_tags(&bearer);
+            if !own.is_empty() && !session.tags().is_empty() {
+                merged_tags = Some(merge(own, session.tags()));
+            }
+        }
+        let user_id = principal.user_id();
+        Ok(Self {
+            principal,
+            credential,
+            bearer,
+            groups,
+            managed,
+            boundary,
+            session_managed,
+            merged_tags,
+            user_id,
+        })
     }
 
     /// The identity.
@@ -39,9 +179,17 @@ impl Caller {
         &self.principal
     }
 
+    /// Where it lives.
+    pub fn home(&self) -> (Partition, AccountId) {
+        (self.principal.partition(), self.principal.account())
+    }
+
     /// The access key the request was signed with.
     pub fn access_key_id(&self) -> &AccessKeyId {
-        self.access_key.id()
+        match &self.credential {
+            Credential::AccessKey(key) => key.id(),
+            Credential::Session(session) => session.access_key_id(),
+        }
     }
 
     /// `aws:userid`.
@@ -49,46 +197,173 @@ impl Caller {
         &self.user_id
     }
 
-    /// The tags of the user.
+    /// The session, if the credentials are temporary.
+    pub fn session(&self) -> Option<&SessionUnit> {
+        match &self.credential {
+            Credential::AccessKey(_) => None,
+            Credential::Session(session) => Some(session),
+        }
+    }
+
+    /// Whose policies speak for the caller.
+    pub fn bearer(&self) -> &Bearer {
+        &self.bearer
+    }
+
+    /// `aws:PrincipalTag/…`: the tags of user or role, overridden by the session's.
     pub fn tags(&self) -> &[Tag] {
-        self.user
-            .as_deref()
-            .map(|user| user.record().tags.as_slice())
-            .unwrap_or_default()
+        if let Some(merged) = &self.merged_tags {
+            return merged;
+        }
+        match bearer_tags(&self.bearer) {
+            [] => self.session().map(SessionUnit::tags).unwrap_or_default(),
+            own => own,
+        }
     }
 
-    /// The user, unless the caller is the root user.
-    pub fn user(&self) -> Option<&UserUnit> {
-        self.user.as_deref()
+    /// The user, if the caller is one, by whatever credentials.
+    pub fn user(&self) -> Option<&Arc<UserUnit>> {
+        match (&self.bearer, self.session().map(SessionUnit::subject)) {
+            (Bearer::User(user), None | Some(Subject::User(_))) => Some(user),
+            (Bearer::User(_) | Bearer::Root | Bearer::Role(_), _) => None,
+        }
     }
 
-    /// The policies that speak for the caller, for one question.
-    pub(crate) fn identity_policies(&self) -> SmallVec<[Attached<'_>; 8]> {
-        let Some(user) = self.user.as_deref() else {
-            return SmallVec::new();
+    /// The unique id that grants and policies name the caller by: a user's, or its role's.
+    pub fn unique_id(&self) -> Option<&UniqueId> {
+        match &self.bearer {
+            Bearer::Root => None,
+            Bearer::User(user) => Some(&user.record().id),
+            Bearer::Role(role) => Some(&role.record().id),
+        }
+    }
+
+    /// The policies on the caller's side, for one question.
+    pub(crate) fn in_play(&self) -> InPlay<'_> {
+        let own: &[(String, Policy)] = match &self.bearer {
+            Bearer::Root => &[],
+            Bearer::User(user) => user.policies(),
+            Bearer::Role(role) => role.policies(),
         };
-        user.policies()
-            .iter()
-            .map(|(name, policy)| Attached {
-                policy,
-                name: Name::Inline(name),
-            })
-            .collect()
-    }
-
-    /// The policies in play on the caller's side.
-    pub(crate) fn policies<'a>(&'a self, identity: &'a [Attached<'a>]) -> Policies<'a> {
-        Policies {
-            identity,
-            ..Policies::default()
+        let groups = self.groups.iter().flat_map(|group| group.policies());
+        let inline = own.iter().chain(groups).map(|(name, policy)| Attached {
+            policy,
+            name: Name::Inline(name),
+        });
+        let attached = self.managed.iter().map(|policy| managed(policy));
+        let session = self.session().and_then(SessionUnit::policies);
+        InPlay {
+            identity: inline.chain(attached).collect(),
+            boundary: self.boundary.as_deref().map(managed),
+            session: session.map(|policies| {
+                let inline = policies.inline.iter().map(|policy| Attached {
+                    policy,
+                    name: Name::Inline("session"),
+                });
+                let named = self.session_managed.iter().map(|policy| managed(policy));
+                inline.chain(named).collect()
+            }),
         }
     }
 
     /// Writes the generations of the records that the caller's policies stand in.
     pub fn describe_generations(&self, policies: &mut Writer<'_>) {
-        policies.string("accessKey", &self.access_key.generation().to_string());
-        if let Some(user) = &self.user {
-            policies.string("user", &user.generation().to_string());
+        if let Credential::AccessKey(key) = &self.credential {
+            policies.string("accessKey", &key.generation().to_string());
+        }
+        match &self.bearer {
+            Bearer::Root => {}
+            Bearer::User(user) => policies.string("user", &user.generation().to_string()),
+            Bearer::Role(role) => policies.string("role", &role.generation().to_string()),
+        }
+        for group in &self.groups {
+            policies.string(group.record().id.as_str(), &group.generation().to_string());
+        }
+        let attached = self.managed.iter().chain(&self.boundary);
+        for policy in attached.chain(&self.session_managed) {
+            if let Some(generation) = policy.generation() {
+                policies.string(policy.id().as_str(), &generation.to_string());
+            }
+        }
+    }
+}
+
+/// The identity of a session and whose policies speak for it; none if user or role are gone.
+async fn subject(
+    directory: &Directory,
+    (partition, account): Home,
+    subject: &Subject,
+) -> Result<Option<(Arc<Principal>, Bearer)>, ReadError> {
+    Ok(match subject {
+        Subject::Root => Some((Arc::new(Principal::root(partition, account)), Bearer::Root)),
+        Subject::User(id) => directory
+            .user(partition, account, id)
+            .await?
+            .map(|user| (Arc::clone(user.principal()), Bearer::User(user))),
+        Subject::Role { id, session } => directory
+            .role((partition, account), id)
+            .await?
+            .map(|role| (Arc::new(role.session(session)), Bearer::Role(role))),
+        Subject::Federated { name, issuer: None } => {
+            let principal = Principal::federated_user(partition, account, name, None);
+            Some((Arc::new(principal), Bearer::Root))
+        }
+        Subject::Federated {
+            name,
+            issuer: Some(issuer),
+        } => directory
+            .user(partition, account, issuer)
+            .await?
+            .map(|user| {
+                let issuer = Some(issuer.clone());
+                let principal = Principal::federated_user(partition, account, name, issuer);
+                (Arc::new(principal), Bearer::User(user))
+            }),
+    })
+}
+
+fn bearer_tags(bearer: &Bearer) -> &[Tag] {
+    match bearer {
+        Bearer::Root => &[],
+        Bearer::User(user) => &user.record().tags,
+        Bearer::Role(role) => &role.record().tags,
+    }
+}
+
+/// The tags of `own`, each overridden by one of `session` with the same key, without regard to
+/// case.
+fn merge(own: &[Tag], session: &[Tag]) -> Vec<Tag> {
+    let overridden = |tag: &Tag| {
+        let key = tag.key.to_lowercase();
+        session.iter().any(|other| other.key.to_lowercase() == key)
+    };
+    let kept = own.iter().filter(|tag| !overridden(tag));
+    kept.chain(session).cloned().collect()
+}
+
+fn managed(policy: &ManagedPolicyUnit) -> Attached<'_> {
+    Attached {
+        policy: policy.policy(),
+        name: Name::Arn(policy.arn()),
+    }
+}
+
+/// The policies on the caller's side, for one question.
+#[derive(Debug)]
+pub(crate) struct InPlay<'a> {
+    identity: SmallVec<[Attached<'a>; 8]>,
+    boundary: Option<Attached<'a>>,
+    session: Option<SmallVec<[Attached<'a>; 4]>>,
+}
+
+impl InPlay<'_> {
+    /// As the evaluator takes them.
+    pub fn policies(&self) -> Policies<'_> {
+        Policies {
+            identity: &self.identity,
+            boundary: self.boundary,
+            session: self.session.as_deref(),
+            ..Policies::default()
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The directory: units by what requests call them, from the node's caches.
 
+pub mod aws_policies;
+pub mod identities;
 pub mod paths;
+pub mod principals;
 pub mod records;
 pub mod units;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use keyward_crypto::secret::arena::{Arena, ArenaFull};
 use keyward_keys::{
@@ -26,21 +29,14 @@ use keyward_store::{
     sealed::{Purpose, Record, Sealed, SealedError},
 };
 use keyward_types::{
-    account::AccountId,
-    alias::AliasName,
-    key_id::KeyArn,
-    partition::Partition,
-    principal::Principal,
-    region::Region,
-    time::Clock,
-    unique_id::{AccessKeyId, UniqueId},
+    account::AccountId, alias::AliasName, key_id::KeyArn, partition::Partition, region::Region,
+    time::Clock, unique_id::AccessKeyId,
 };
 
 use crate::directory::{
-    records::{
-        AccessKeyRecord, AccountRecord, AliasRecord, RecordError, UserNameRecord, UserRecord,
-    },
-    units::{AccessKeyUnit, AliasUnit, KeyUnit, UserUnit},
+    identities::Identities,
+    records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError},
+    units::{AccessKeyUnit, AliasUnit, KeyUnit},
 };
 
 /// What kinds of record there are: numbers assigned once and for all, authenticated with every
@@ -72,6 +68,25 @@ pub mod purpose {
     pub const DUE: Purpose = Purpose::new(11);
     /// The last reading of the wall clock.
     pub const CLOCK: Purpose = Purpose::new(12);
+    /// A role.
+    pub const ROLE: Purpose = Purpose::new(13);
+    /// Where a role's name leads.
+    pub const ROLE_NAME: Purpose = Purpose::new(14);
+    /// A group.
+    pub const GROUP: Purpose = Purpose::new(15);
+    /// Where a group's name leads.
+    pub const GROUP_NAME: Purpose = Purpose::new(16);
+    /// A customer managed policy.
+    pub const MANAGED_POLICY: Purpose = Purpose::new(17);
+    /// Where a managed policy's name leads.
+    pub const POLICY_NAME: Purpose = Purpose::new(18);
+    /// An OpenID Connect provider.
+    pub const OIDC_PROVIDER: Purpose = Purpose::new(19);
+    // 20 to 24 belong to grants.
+    /// Where a user or role lives, by its unique id.
+    pub const PRINCIPAL_ID: Purpose = Purpose::new(25);
+    /// That something belongs to something: a user to a group, a managed policy to an identity.
+    pub const MEMBERSHIP: Purpose = Purpose::new(26);
 }
 
 /// Why a unit cannot be read. None of it is the caller's fault.
@@ -101,6 +116,13 @@ pub enum ReadError {
     /// A path cannot be formed.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// A managed policy that a session was made with is gone; it may have denied, so the session
+    /// cannot be decided about.
+    #[error("the managed policy `{arn}` that a session was made with is gone")]
+    SessionPolicy {
+        /// Its ARN.
+        arn: String,
+    },
     /// A record that must be there is not.
     #[error("the record at `{path}` is missing")]
     Missing {
@@ -134,8 +156,7 @@ pub struct Directory {
     keys: Arc<Cache<KeyUnit>>,
     aliases: Arc<Cache<AliasUnit>>,
     access_keys: Arc<Cache<AccessKeyUnit>>,
-    users: Arc<Cache<UserUnit>>,
-    user_names: Arc<Cache<UserNameRecord>>,
+    identities: Identities,
     domain_keys: Arc<Cache<DomainKey>>,
     account_keys: Arc<Cache<Arc<AccountKey>>>,
 }
@@ -186,27 +207,21 @@ impl Directory {
         let access_keys = cache("access keys", people, |path| {
             (path.segments().next() == Some("access-key")).then_some(path.as_str())
         });
-        let users = cache("users", people, |path| {
-            at_fourth(path, "user").then_some(path.as_str())
-        });
-        let user_names = cache("user names", people, |path| {
-            at_fourth(path, "user-name").then_some(path.as_str())
-        });
+        let identities = Identities::new(people);
         let domain_keys = cache("domain keys", 4096, |path| {
             at_fourth(path, "domain-key").then_some(path.as_str())
         });
         let account_keys = cache("account keys", 4096, |path| {
             at_fourth(path, "account-key").then_some(path.as_str())
         });
-        let caches: Vec<Arc<dyn Invalidate>> = vec![
+        let mut caches: Vec<Arc<dyn Invalidate>> = vec![
             Arc::clone(&keys) as _,
             Arc::clone(&aliases) as _,
             Arc::clone(&access_keys) as _,
-            Arc::clone(&users) as _,
-            Arc::clone(&user_names) as _,
             Arc::clone(&domain_keys) as _,
             Arc::clone(&account_keys) as _,
         ];
+        caches.extend(identities.caches());
         let node = Node::start(sealed, clock, NodeOptions::default(), caches).await?;
         let ring = Ring::new(arena.clone());
         Ok(Self {
@@ -217,8 +232,7 @@ impl Directory {
             keys,
             aliases,
             access_keys,
-            users,
-            user_names,
+            identities,
             domain_keys,
             account_keys,
         })
@@ -252,11 +266,6 @@ impl Directory {
     /// The hash that stands in paths for an alias's name.
     pub fn alias_hash(&self, name: &AliasName) -> String {
         self.node.sealed().name_hash("alias", name.as_str())
-    }
-
-    /// The hash that stands in paths for a user's name, which is unique without regard to case.
-    pub fn user_name_hash(&self, name: &str) -> String {
-        self.node.sealed().name_hash("user", &name.to_lowercase())
     }
 
     /// A KMS key, unless it is absent or destroyed.
@@ -349,62 +358,6 @@ impl Directory {
                 ))
             })
             .await
-    }
-
-    /// A user, by its unique id.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn user(
-        &self,
-        partition: Partition,
-        account: AccountId,
-        id: &UniqueId,
-    ) -> Result<Option<Arc<UserUnit>>, ReadError> {
-        let path = paths::user(partition, account, id)?;
-        self.users
-            .get(&self.node, &path, |record: Record| async move {
-                let user: UserRecord = records::decode(record.bytes_of(purpose::USER)?)?;
-                let mut policies = BTreeMap::new();
-                for (name, text) in &user.inline_policies {
-                    let document = Document::parse(text, PolicyKind::Identity).map_err(|_| {
-                        ReadError::Policy {
-                            path: record.path.clone(),
-                        }
-                    })?;
-                    let policy = Policy::compile(&document, &Bindings::default());
-                    policies.insert(name.clone(), policy);
-                }
-                let principal =
-                    Principal::user(partition, account, &user.path, &user.name, user.id.clone());
-                let written = (record.generation, record.revision);
-                Ok::<_, ReadError>(UserUnit::new(principal, user, policies, written))
-            })
-            .await
-    }
-
-    /// A user, by its name.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn user_by_name(
-        &self,
-        partition: Partition,
-        account: AccountId,
-        name: &str,
-    ) -> Result<Option<Arc<UserUnit>>, ReadError> {
-        let path = paths::user_name(partition, account, &self.user_name_hash(name))?;
-        let found = self
-            .user_names
-            .get(&self.node, &path, |record: Record| async move {
-                let leads: UserNameRecord = records::decode(record.bytes_of(purpose::USER_NAME)?)?;
-                Ok::<_, ReadError>(leads)
-            })
-            .await?;
-        match found {
-            Some(found) => self.user(partition, account, &found.id).await,
-            None => Ok(None),
-        }
     }
 
     /// An account, read from the store: it is asked for rarely.

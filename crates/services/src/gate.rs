@@ -231,13 +231,13 @@ impl<'a> Gate<'a> {
         let resource = Resource::key(key.arn(), policy);
         let attributes =
             RequestAttributes::new(self.cx, ResourceAttributes::Key(key), &resource, &supplied);
-        let identity = self.cx.caller.identity_policies();
+        let in_play = self.cx.caller.in_play();
         evaluate(&Question {
             caller: self.cx.caller.principal(),
             action: A::NAME,
             resource,
             context: &attributes,
-            policies: self.cx.caller.policies(&identity),
+            policies: in_play.policies(),
         })
         .is_allow()
     }
@@ -252,14 +252,14 @@ impl<'a> Gate<'a> {
         supply(&mut supplied);
         let supplied = supplied.into_supplied();
         let caller = self.cx.caller;
-        let identity = caller.identity_policies();
+        let in_play = caller.in_play();
         let attributes = RequestAttributes::new(self.cx, about, &resource, &supplied);
         let question = Question {
             caller: caller.principal(),
             action: A::NAME,
             resource,
             context: &attributes,
-            policies: caller.policies(&identity),
+            policies: in_play.policies(),
         };
         let answer = self.authority.permit::<A>(&question);
         let outcome = match &answer {

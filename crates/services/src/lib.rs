@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod operation;
 pub mod pipeline;
 pub mod server;
+pub mod session;
 pub mod sts;
 pub mod unsupported;
 pub mod usage;

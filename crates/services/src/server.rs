@@ -15,6 +15,7 @@ use crate::{
     counts::Counts,
     directory::Directory,
     metrics::Metrics,
+    session::Sessions,
     usage::Usage,
 };
 
@@ -52,6 +53,7 @@ pub struct Shared {
     pub(crate) quotas: Quotas,
     pub(crate) regions: Vec<Region>,
     pub(crate) marker_key: ArenaSecret,
+    pub(crate) sessions: Sessions,
     pub(crate) health: Health,
 }
 

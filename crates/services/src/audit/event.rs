@@ -14,11 +14,12 @@ use keyward_types::{
 use keyward_wire::json::Writer;
 
 use crate::{
-    caller::Caller,
+    caller::{Bearer, Caller},
     fault::Fault,
     front::Peer,
     gate::{Evaluation, Outcome},
     operation::{Api, Operation, Output},
+    session::{SessionUnit, Subject},
 };
 
 /// CloudTrail's version of the record's shape.
@@ -247,6 +248,65 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
     identity.string("accessKeyId", caller.access_key_id().as_str());
     if let Some(name) = user_name {
         identity.string("userName", name);
+    }
+    if let Some(session) = caller.session() {
+        identity.object("sessionContext", |context| {
+            session_context(context, caller, session);
+        });
+    }
+}
+
+/// CloudTrail's `sessionContext`: who issued the temporary credentials, and when.
+fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionUnit) {
+    let account = session.account();
+    let issuer = match (caller.bearer(), session.subject()) {
+        (Bearer::Role(role), _) => {
+            let record = role.record();
+            Some((
+                "Role",
+                record.id.as_str(),
+                role.arn().to_owned(),
+                record.name.as_str(),
+            ))
+        }
+        (Bearer::User(user), Subject::Federated { .. }) => {
+            let record = user.record();
+            let arn = user.principal().arn().to_owned();
+            Some(("IAMUser", record.id.as_str(), arn, record.name.as_str()))
+        }
+        (Bearer::Root, Subject::Federated { .. }) => {
+            let arn = format!("arn:{}:iam::{account}:root", session.partition());
+            Some(("Root", account.as_str(), arn, ""))
+        }
+        (Bearer::User(_) | Bearer::Root, _) => None,
+    };
+    if let Some((kind, id, arn, name)) = issuer {
+        context.object("sessionIssuer", |issuer| {
+            issuer.string("type", kind);
+            issuer.string("principalId", id);
+            issuer.string("arn", &arn);
+            issuer.string("accountId", account.as_str());
+            if !name.is_empty() {
+                issuer.string("userName", name);
+            }
+        });
+    }
+    if let Some(federation) = session.federation() {
+        context.object("webIdFederationData", |data| {
+            data.string("federatedProvider", &federation.provider_arn);
+            data.object("attributes", |attributes| {
+                for (name, values) in &federation.claims {
+                    attributes.string(name, &values.join(","));
+                }
+            });
+        });
+    }
+    context.object("attributes", |attributes| {
+        attributes.string("creationDate", &session.issued().iso8601());
+        attributes.string("mfaAuthenticated", "false");
+    });
+    if let Some(source_identity) = session.source_identity() {
+        context.string("sourceIdentity", source_identity);
     }
 }
 

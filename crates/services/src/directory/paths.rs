@@ -61,6 +61,147 @@ pub fn users(partition: Partition, account: AccountId) -> Result<Prefix, PathErr
     Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/user/"))
 }
 
+/// Where a user or role lives, by its unique id alone.
+pub fn principal_id(id: &UniqueId) -> Result<Path, PathError> {
+    Path::join(&["principal-id", id.as_str()])
+}
+
+/// A role, by its unique id.
+pub fn role(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
+    global(partition, account, &["role", id.as_str()])
+}
+
+/// Where a role's name leads.
+pub fn role_name(partition: Partition, account: AccountId, hash: &str) -> Result<Path, PathError> {
+    global(partition, account, &["role-name", hash])
+}
+
+/// Every role of an account.
+pub fn roles(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/role/"))
+}
+
+/// When a role was last used.
+pub fn role_last_use(
+    partition: Partition,
+    account: AccountId,
+    id: &UniqueId,
+) -> Result<Path, PathError> {
+    global(partition, account, &["role-last-use", id.as_str()])
+}
+
+/// A group, by its unique id.
+pub fn group(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
+    global(partition, account, &["group", id.as_str()])
+}
+
+/// Where a group's name leads.
+pub fn group_name(partition: Partition, account: AccountId, hash: &str) -> Result<Path, PathError> {
+    global(partition, account, &["group-name", hash])
+}
+
+/// Every group of an account.
+pub fn groups(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/group/"))
+}
+
+/// That a user is in a group.
+pub fn group_member(
+    partition: Partition,
+    account: AccountId,
+    (group, user): (&UniqueId, &UniqueId),
+) -> Result<Path, PathError> {
+    let rest = ["group-member", group.as_str(), user.as_str()];
+    global(partition, account, &rest)
+}
+
+/// Every member of a group.
+pub fn group_members(
+    partition: Partition,
+    account: AccountId,
+    group: &UniqueId,
+) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!(
+        "{partition}/{account}/{GLOBAL}/group-member/{group}/"
+    ))
+}
+
+/// A customer managed policy, by its unique id.
+pub fn policy(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
+    global(partition, account, &["policy", id.as_str()])
+}
+
+/// Where a managed policy's name leads.
+pub fn policy_name(
+    partition: Partition,
+    account: AccountId,
+    hash: &str,
+) -> Result<Path, PathError> {
+    global(partition, account, &["policy-name", hash])
+}
+
+/// Every customer managed policy of an account.
+pub fn policies(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/policy/"))
+}
+
+/// That a managed policy is attached to a user, group or role. AWS's own policies have such
+/// entries too, in each account that uses them.
+pub fn policy_attachment(
+    partition: Partition,
+    account: AccountId,
+    (policy, to): (&UniqueId, &UniqueId),
+) -> Result<Path, PathError> {
+    let rest = ["policy-attachment", policy.as_str(), to.as_str()];
+    global(partition, account, &rest)
+}
+
+/// Everything that a managed policy is attached to.
+pub fn policy_attachments(
+    partition: Partition,
+    account: AccountId,
+    policy: &UniqueId,
+) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!(
+        "{partition}/{account}/{GLOBAL}/policy-attachment/{policy}/"
+    ))
+}
+
+/// That a managed policy is the boundary of a user or role.
+pub fn policy_boundary(
+    partition: Partition,
+    account: AccountId,
+    (policy, of): (&UniqueId, &UniqueId),
+) -> Result<Path, PathError> {
+    let rest = ["policy-boundary", policy.as_str(), of.as_str()];
+    global(partition, account, &rest)
+}
+
+/// Everything that a managed policy is the boundary of.
+pub fn policy_boundaries(
+    partition: Partition,
+    account: AccountId,
+    policy: &UniqueId,
+) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!(
+        "{partition}/{account}/{GLOBAL}/policy-boundary/{policy}/"
+    ))
+}
+
+/// An OpenID Connect provider, by the hash of its issuer.
+pub fn oidc_provider(
+    partition: Partition,
+    account: AccountId,
+    hash: &str,
+) -> Result<Path, PathError> {
+    global(partition, account, &["oidc-provider", hash])
+}
+
+/// Every OpenID Connect provider of an account.
+pub fn oidc_providers(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/oidc-provider/"))
+}
+
 /// The domain key of an account and Region.
 pub fn domain_key(region: Region, account: AccountId) -> Result<Path, PathError> {
     scoped(region, account, &["domain-key"])
@@ -123,6 +264,12 @@ pub fn all_outbox() -> Result<Prefix, PathError> {
 /// The last reading of the wall clock that a worker recorded.
 pub fn clock() -> Result<Path, PathError> {
     Path::parse("clock")
+}
+
+fn global(partition: Partition, account: AccountId, rest: &[&str]) -> Result<Path, PathError> {
+    let mut segments = vec![partition.as_str(), account.as_str(), GLOBAL];
+    segments.extend_from_slice(rest);
+    Path::join(&segments)
 }
 
 fn scoped(region: Region, account: AccountId, rest: &[&str]) -> Result<Path, PathError> {

@@ -3,6 +3,8 @@
 //! Records are JSON with a version, unknown members refused, sealed by the store. Their golden
 //! bytes stand in `tests/golden/records`.
 
+pub mod identity;
+
 use std::collections::BTreeMap;
 
 use keyward_types::{
@@ -15,6 +17,8 @@ use keyward_types::{
     unique_id::{AccessKeyId, UniqueId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use self::identity::ManagedPolicyRef;
 
 /// A record that is no JSON of its type, or of a version this build does not know.
 #[derive(Debug, thiserror::Error)]
@@ -100,18 +104,22 @@ pub struct UserRecord {
     pub access_keys: Vec<AccessKeyId>,
     /// Its inline policies by name: the text as it was put.
     pub inline_policies: BTreeMap<String, String>,
+    /// Its managed policies, in the order they were attached.
+    pub attached_policies: Vec<ManagedPolicyRef>,
+    /// Its permissions boundary.
+    pub boundary: Option<ManagedPolicyRef>,
+    /// The groups it is in, in the order it was added.
+    pub groups: Vec<UniqueId>,
 }
 
-/// Where a user's name leads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserNameRecord {
-    /// The record's version.
-    pub version: V1,
-    /// The user's unique id.
-    pub id: UniqueId,
-    /// The name as it is written.
-    pub name: String,
+impl UserRecord {
+    /// Its ARN.
+    pub fn arn(&self, partition: Partition, account: AccountId) -> String {
+        format!(
+            "arn:{partition}:iam::{account}:user{}{}",
+            self.path, self.name
+        )
+    }
 }
 
 /// Whose an access key is.

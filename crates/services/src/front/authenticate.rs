@@ -1,16 +1,15 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
-use std::sync::Arc;
-
-use keyward_types::{principal::Principal, region::Region, unique_id::AccessKeyId};
+use keyward_types::{region::Region, unique_id::AccessKeyId};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
     caller::Caller,
-    directory::records::AccessKeyOwner,
+    directory::units::signer::Signer,
     fault::Internal,
     front::{Front, Received, dispatch::Target},
+    session::TokenError,
 };
 
 /// Why a caller is not proven.
@@ -71,44 +70,49 @@ impl Front {
         }
         let unknown = || refused(AuthError::UnknownAccessKey);
         let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
-        // There are no temporary credentials yet, so no session token is one's.
-        if claim.session_token().is_some() || id.is_temporary() {
-            return Err(unknown());
-        }
-        let internal = |error| Refused::Internal(Internal::new(error));
-        let access_key = shared.directory.access_key(&id).await.map_err(internal)?;
-        let access_key = access_key
-            .filter(|key| key.is_active())
-            .ok_or_else(unknown)?;
-        if access_key.partition() != region.partition() {
-            return Err(unknown());
-        }
         let scope = (claim.credential().date(), region, target.service());
-        let verified = access_key.with_signing_key(scope, |key| {
-            claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
-        });
-        match verified {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(refused(error)),
-            None => {
-                return Err(Refused::Internal(Internal::new(
+        let verify = |signer: &Signer| {
+            let verified = signer.with_signing_key(scope, |key| {
+                claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
+            });
+            match verified {
+                Some(verified) => verified.map_err(refused),
+                None => Err(Refused::Internal(Internal::new(
                     "a signing key cannot be made",
-                )));
-            }
-        }
-        let (partition, account) = (access_key.partition(), access_key.account());
-        let caller = match access_key.owner().clone() {
-            AccessKeyOwner::Root => Caller::new(
-                Arc::new(Principal::root(partition, account)),
-                access_key,
-                None,
-            ),
-            AccessKeyOwner::User(user) => {
-                let user = shared.directory.user(partition, account, &user).await;
-                let user = user.map_err(internal)?.ok_or_else(unknown)?;
-                Caller::new(Arc::clone(user.principal()), access_key, Some(user))
+                ))),
             }
         };
+        let internal = |error| Refused::Internal(Internal::new(error));
+        let directory = &shared.directory;
+        // Temporary credentials are those with a token, and only they have one.
+        let caller = match (claim.session_token(), id.is_temporary()) {
+            (None, false) => {
+                let key = directory.access_key(&id).await.map_err(internal)?;
+                let key = key.filter(|key| key.is_active()).ok_or_else(unknown)?;
+                if key.partition() != region.partition() {
+                    return Err(unknown());
+                }
+                verify(key.signer())?;
+                Caller::of_access_key(directory, key).await
+            }
+            (Some(token), true) => {
+                let session = shared
+                    .sessions
+                    .open(&id, token, shared.clock.now())
+                    .map_err(|error| match error {
+                        TokenError::Invalid => unknown(),
+                        TokenError::Expired => refused(AuthError::ExpiredToken),
+                        TokenError::ArenaFull(_) => Refused::Internal(Internal::new(error)),
+                    })?;
+                if session.partition() != region.partition() {
+                    return Err(unknown());
+                }
+                verify(session.signer())?;
+                Caller::of_session(directory, session).await
+            }
+            (None, true) | (Some(_), false) => return Err(unknown()),
+        };
+        let caller = caller.map_err(internal)?.ok_or_else(unknown)?;
         Ok(Proven { caller, region })
     }
 }

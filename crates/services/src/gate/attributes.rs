@@ -11,6 +11,7 @@ use crate::{
     context::Context,
     gate::supply::{ConditionKey, Supplied, SuppliedValue},
     kms::resolved::ResolvedKey,
+    session::SessionUnit,
 };
 
 /// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.
@@ -99,7 +100,12 @@ impl<'a> RequestAttributes<'a> {
                 let service = matches!(principal.kind(), PrincipalKind::Service { .. });
                 Values::one(if service { "true" } else { "false" })
             }
-            _ => tagged(caller.tags(), key.strip_prefix("aws:principaltag/")?),
+            _ => {
+                if let Some(name) = key.strip_prefix("aws:principaltag/") {
+                    return Some(tagged(caller.tags(), name));
+                }
+                return session_values(caller.session()?, key);
+            }
         };
         Some(values)
     }
@@ -199,6 +205,25 @@ impl<'a> RequestAttributes<'a> {
             SuppliedValue::Many(list) => Values::many(list.iter().map(String::as_str)),
         })
     }
+}
+
+/// What only temporary credentials have.
+fn session_values<'s>(session: &'s SessionUnit, key: &str) -> Option<Values<'s>> {
+    Some(match key {
+        "aws:tokenissuetime" => Values::one(session.issued().iso8601()),
+        // There are no devices, so no session was made with one.
+        "aws:multifactorauthpresent" => Values::one("false"),
+        "aws:sourceidentity" => Values::one(session.source_identity()?),
+        "aws:federatedprovider" => Values::one(session.federation()?.provider_arn.as_str()),
+        _ => {
+            let claims = &session.federation()?.claims;
+            let (_, values) = claims.iter().find(|(name, _)| is_key(name, key))?;
+            match values.as_slice() {
+                [one] => Values::one(one.as_str()),
+                many => Values::many(many.iter().map(String::as_str)),
+            }
+        }
+    })
 }
 
 impl Attributes for RequestAttributes<'_> {

@@ -17,7 +17,7 @@ use crate::{
         records::{
             self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, UserRecord, V1,
         },
-        units::UserUnit,
+        units::identity::UserUnit,
     },
     gate::{Denied, Gate},
     iam::{Iam, fault::IamFault, names},

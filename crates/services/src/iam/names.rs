@@ -2,10 +2,20 @@
 
 use std::sync::Arc;
 
-use keyward_types::tag::Tag;
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_types::{tag::Tag, unique_id::UniqueId};
 use keyward_wire::json::Members;
 
-use crate::{context::Context, directory::units::UserUnit, iam::fault::IamFault};
+use crate::{
+    context::Context,
+    directory::{
+        identities::Home,
+        paths, purpose,
+        records::{self, V1, identity::PrincipalIdRecord},
+        units::identity::UserUnit,
+    },
+    iam::fault::IamFault,
+};
 
 const NAME_PATTERN: &str = "[\\w+=,.@-]+";
 
@@ -87,6 +97,26 @@ pub async fn user(cx: &Context<'_>, name: &str) -> Result<Arc<UserUnit>, IamFaul
         .user_by_name(cx.partition(), cx.account(), name)
         .await?;
     found.ok_or_else(|| no_such_user(name))
+}
+
+/// Notes where the bearer of a unique id lives.
+///
+/// # Errors
+/// Never for what is parsed.
+pub fn put_principal_id(
+    batch: &mut SealedBatch,
+    (partition, account): Home,
+    id: &UniqueId,
+) -> Result<(), IamFault> {
+    let lives = PrincipalIdRecord {
+        version: V1,
+        partition,
+        account,
+    };
+    let path = paths::principal_id(id)?;
+    let bytes = records::encode(&lives)?;
+    batch.put(path, purpose::PRINCIPAL_ID, &bytes, Precondition::Absent)?;
+    Ok(())
 }
 
 /// The fault for a user that is not there.

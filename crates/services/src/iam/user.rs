@@ -18,9 +18,10 @@ use crate::{
     context::Context,
     counts::Counted,
     directory::{
+        identities::Named,
         paths, purpose,
-        records::{self, UserNameRecord, UserRecord, V1},
-        units::UserUnit,
+        records::{self, UserRecord, V1, identity::NameRecord},
+        units::identity::UserUnit,
     },
     gate::{Denied, Gate},
     iam::{Iam, fault::IamFault, names},
@@ -129,17 +130,21 @@ impl Operation for CreateUser {
             tags: self.tags.clone(),
             access_keys: Vec::new(),
             inline_policies: BTreeMap::new(),
+            attached_policies: Vec::new(),
+            boundary: None,
+            groups: Vec::new(),
         };
-        let leads = UserNameRecord {
+        let leads = NameRecord {
             version: V1,
             id: record.id.clone(),
             name: self.name.clone(),
         };
-        let hash = cx.directory().user_name_hash(&self.name);
+        let home = cx.caller.home();
         let mut batch = cx.batch();
         let absent = Precondition::Absent;
-        let path = paths::user_name(cx.partition(), cx.account(), &hash)?;
+        let path = cx.directory().name_path(Named::User, home, &self.name)?;
         batch.put(path, purpose::USER_NAME, &records::encode(&leads)?, absent)?;
+        names::put_principal_id(&mut batch, home, &record.id)?;
         let path = paths::user(cx.partition(), cx.account(), &record.id)?;
         batch.put(path, purpose::USER, &records::encode(&record)?, absent)?;
         cx.shared.counts.made(counted);
@@ -234,9 +239,10 @@ impl Operation for DeleteUser {
         let mut batch = cx.batch();
         let path = paths::user(cx.partition(), cx.account(), &record.id)?;
         batch.delete(path, Precondition::At(user.revision()))?;
-        let hash = cx.directory().user_name_hash(&record.name);
-        let path = paths::user_name(cx.partition(), cx.account(), &hash)?;
+        let home = cx.caller.home();
+        let path = cx.directory().name_path(Named::User, home, &record.name)?;
         batch.delete(path, Precondition::Any)?;
+        batch.delete(paths::principal_id(&record.id)?, Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }
 

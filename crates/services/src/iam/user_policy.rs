@@ -17,7 +17,7 @@ use crate::{
     directory::{
         paths, purpose,
         records::{self, UserRecord},
-        units::UserUnit,
+        units::identity::UserUnit,
     },
     gate::{Denied, Gate},
     iam::{Iam, fault::IamFault, names},

@@ -6,15 +6,10 @@ use keyward_keys::record::{KeyRecord, PolicyRecord};
 use keyward_policy::{
     document::{Document, PolicyError, PolicyKind},
     policy::Policy,
-    principal::{Bindings, PrincipalRef},
+    principal::Bindings,
     render,
 };
-use keyward_types::{
-    account::AccountId,
-    arn::ArnParts,
-    partition::Partition,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::{account::AccountId, partition::Partition, unique_id::UniqueId};
 
 use crate::{context::Context, fault::Internal, kms::fault::KmsFault};
 
@@ -62,35 +57,15 @@ impl Context<'_> {
             Ok(document) => document,
             Err(error) => return Ok(Err(error)),
         };
-        let mut principals = BTreeMap::new();
-        for principal in document.principals() {
-            let known = match &principal {
-                PrincipalRef::User(arn) => match self.user_id_of(arn).await? {
-                    Some(id) => {
-                        principals.insert((*arn).to_owned(), id);
-                        true
-                    }
-                    None => false,
-                },
-                PrincipalRef::Unique(id) => self.arn_of(id).await?.is_some(),
-                // There are no roles yet, nor sessions of them.
-                PrincipalRef::Role(_)
-                | PrincipalRef::Session { .. }
-                | PrincipalRef::FederatedUser(_) => false,
-                PrincipalRef::Account { account, .. } => self
-                    .directory()
-                    .account(self.partition(), *account)
-                    .await?
-                    .is_some(),
-                PrincipalRef::Everyone
-                | PrincipalRef::Service(_)
-                | PrincipalRef::Federated(_)
-                | PrincipalRef::CanonicalUser(_) => true,
-            };
-            if !known {
-                return Ok(Err(document.unknown_principal(&principal)));
-            }
-        }
+        let partition = self.partition();
+        let principals = match self
+            .directory()
+            .bind_principals(partition, &document)
+            .await?
+        {
+            Ok(principals) => principals,
+            Err(error) => return Ok(Err(error)),
+        };
         let bindings: Bindings = principals.clone().into_iter().collect();
         let policy = Policy::compile(&document, &bindings);
         let record = PolicyRecord {
@@ -110,7 +85,7 @@ impl Context<'_> {
         let bindings: Bindings = key.policy.principals.clone().into_iter().collect();
         let mut today = BTreeMap::new();
         for id in key.policy.principals.values() {
-            if let Some(arn) = self.arn_of(id).await? {
+            if let Some(arn) = self.directory().arn_of_id(id).await? {
                 today.insert(id.clone(), arn);
             }
         }
@@ -120,36 +95,5 @@ impl Context<'_> {
             self.partition(),
             &|id: &UniqueId| today.get(id).cloned(),
         ))
-    }
-
-    async fn user_id_of(&self, arn: &str) -> Result<Option<UniqueId>, KmsFault> {
-        let Some(parts) = ArnParts::parse(arn) else {
-            return Ok(None);
-        };
-        let Ok(account) = AccountId::parse(parts.account) else {
-            return Ok(None);
-        };
-        let Some(name) = parts.resource.rsplit('/').next() else {
-            return Ok(None);
-        };
-        let user = self
-            .directory()
-            .user_by_name(self.partition(), account, name)
-            .await?;
-        // The ARN must be the user's own: names are unique without regard to case and path.
-        Ok(user
-            .filter(|user| user.principal().arn() == arn)
-            .map(|user| user.record().id.clone()))
-    }
-
-    async fn arn_of(&self, id: &UniqueId) -> Result<Option<String>, KmsFault> {
-        if id.kind() != Some(UniqueIdKind::User) {
-            return Ok(None);
-        }
-        let user = self
-            .directory()
-            .user(self.partition(), self.account(), id)
-            .await?;
-        Ok(user.map(|user| user.principal().arn().to_owned()))
     }
 }

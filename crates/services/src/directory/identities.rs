@@ -1,0 +1,442 @@
+//! IAM's units by id, name or ARN.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    policy::Policy,
+    principal::Bindings,
+};
+use keyward_store::{
+    cache::Cache,
+    node::Invalidate,
+    path::Path,
+    sealed::{Purpose, Record},
+};
+use keyward_types::{
+    account::AccountId, arn::ArnParts, partition::Partition, principal::Principal,
+    unique_id::UniqueId,
+};
+
+use crate::directory::{
+    Directory, ReadError, at_fourth, aws_policies, cache, paths, purpose,
+    records::{
+        self, UserRecord,
+        identity::{
+            GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, NameRecord, OidcProviderRecord,
+            PrincipalIdRecord, RoleRecord,
+        },
+    },
+    units::identity::{
+        GroupUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit, bindings,
+    },
+};
+
+/// A kind of thing with a name that is unique in its account without regard to case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Users.
+    User,
+    /// Roles.
+    Role,
+    /// Groups.
+    Group,
+    /// Customer managed policies.
+    Policy,
+}
+
+impl Named {
+    /// What the name hash is made for.
+    fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Role => "role",
+            Self::Group => "group",
+            Self::Policy => "policy",
+        }
+    }
+
+    /// The purpose of its name records.
+    pub fn purpose(self) -> Purpose {
+        match self {
+            Self::User => purpose::USER_NAME,
+            Self::Role => purpose::ROLE_NAME,
+            Self::Group => purpose::GROUP_NAME,
+            Self::Policy => purpose::POLICY_NAME,
+        }
+    }
+}
+
+/// The caches of IAM's units.
+#[derive(Debug)]
+pub(super) struct Identities {
+    users: Arc<Cache<UserUnit>>,
+    roles: Arc<Cache<RoleUnit>>,
+    groups: Arc<Cache<GroupUnit>>,
+    policies: Arc<Cache<ManagedPolicyUnit>>,
+    providers: Arc<Cache<OidcProviderUnit>>,
+    names: Arc<Cache<NameRecord>>,
+    ids: Arc<Cache<PrincipalIdRecord>>,
+}
+
+impl Identities {
+    /// Empty caches for so many units each.
+    pub fn new(units: usize) -> Self {
+        Self {
+            users: cache("users", units, |path| at(path, "user")),
+            roles: cache("roles", units, |path| at(path, "role")),
+            groups: cache("groups", units, |path| at(path, "group")),
+            policies: cache("managed policies", units, |path| at(path, "policy")),
+            providers: cache("identity providers", units, |path| {
+                at(path, "oidc-provider")
+            }),
+            names: cache("names", units, |path| {
+                let named = ["user-name", "role-name", "group-name", "policy-name"];
+                let is_name = named.iter().any(|word| at_fourth(path, word));
+                is_name.then_some(path.as_str())
+            }),
+            ids: cache("principal ids", units, |path| {
+                (path.segments().next() == Some("principal-id")).then_some(path.as_str())
+            }),
+        }
+    }
+
+    /// Every cache, for the node.
+    pub fn caches(&self) -> [Arc<dyn Invalidate>; 7] {
+        [
+            Arc::clone(&self.users) as _,
+            Arc::clone(&self.roles) as _,
+            Arc::clone(&self.groups) as _,
+            Arc::clone(&self.policies) as _,
+            Arc::clone(&self.providers) as _,
+            Arc::clone(&self.names) as _,
+            Arc::clone(&self.ids) as _,
+        ]
+    }
+}
+
+fn at<'p>(path: &'p Path, word: &str) -> Option<&'p str> {
+    at_fourth(path, word).then_some(path.as_str())
+}
+
+/// Where somebody lives.
+pub type Home = (Partition, AccountId);
+
+impl Directory {
+    /// The hash that stands in paths for a name.
+    pub fn name_hash(&self, kind: Named, name: &str) -> String {
+        self.node()
+            .sealed()
+            .name_hash(kind.word(), &name.to_lowercase())
+    }
+
+    /// The path of a name's record.
+    ///
+    /// # Errors
+    /// Never for what is parsed.
+    pub fn name_path(
+        &self,
+        kind: Named,
+        (partition, account): Home,
+        name: &str,
+    ) -> Result<Path, ReadError> {
+        let hash = self.name_hash(kind, name);
+        Ok(match kind {
+            Named::User => paths::user_name(partition, account, &hash)?,
+            Named::Role => paths::role_name(partition, account, &hash)?,
+            Named::Group => paths::group_name(partition, account, &hash)?,
+            Named::Policy => paths::policy_name(partition, account, &hash)?,
+        })
+    }
+
+    /// The unique id that a name leads to.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn id_of_name(
+        &self,
+        kind: Named,
+        home: Home,
+        name: &str,
+    ) -> Result<Option<UniqueId>, ReadError> {
+        let path = self.name_path(kind, home, name)?;
+        let purpose = kind.purpose();
+        let found = self
+            .identities
+            .names
+            .get(self.node(), &path, |record: Record| async move {
+                let leads: NameRecord = records::decode(record.bytes_of(purpose)?)?;
+                Ok::<_, ReadError>(leads)
+            })
+            .await?;
+        Ok(found.map(|found| found.id.clone()))
+    }
+
+    /// A user, by its unique id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn user(
+        &self,
+        partition: Partition,
+        account: AccountId,
+        id: &UniqueId,
+    ) -> Result<Option<Arc<UserUnit>>, ReadError> {
+        let path = paths::user(partition, account, id)?;
+        self.identities
+            .users
+            .get(self.node(), &path, |record: Record| async move {
+                let user: UserRecord = records::decode(record.bytes_of(purpose::USER)?)?;
+                let policies = compile_inline(&record, &user.inline_policies)?;
+                let principal =
+                    Principal::user(partition, account, &user.path, &user.name, user.id.clone());
+                let written = (record.generation, record.revision);
+                Ok::<_, ReadError>(UserUnit::new(principal, user, policies, written))
+            })
+            .await
+    }
+
+    /// A user, by its name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn user_by_name(
+        &self,
+        partition: Partition,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Option<Arc<UserUnit>>, ReadError> {
+        match self
+            .id_of_name(Named::User, (partition, account), name)
+            .await?
+        {
+            Some(id) => self.user(partition, account, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A role, by its unique id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn role(
+        &self,
+        (partition, account): Home,
+        id: &UniqueId,
+    ) -> Result<Option<Arc<RoleUnit>>, ReadError> {
+        let path = paths::role(partition, account, id)?;
+        self.identities
+            .roles
+            .get(self.node(), &path, |record: Record| async move {
+                let role: RoleRecord = records::decode(record.bytes_of(purpose::ROLE)?)?;
+                let policies = compile_inline(&record, &role.inline_policies)?;
+                let trust = Document::parse(&role.trust.text, PolicyKind::Trust)
+                    .map_err(|_| unreadable(&record))?;
+                let trust = Policy::compile(&trust, &bindings(&role.trust.principals));
+                let written = (record.generation, record.revision);
+                let home = (partition, account);
+                Ok::<_, ReadError>(RoleUnit::new(home, role, trust, policies, written))
+            })
+            .await
+    }
+
+    /// A role, by its name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn role_by_name(
+        &self,
+        home: Home,
+        name: &str,
+    ) -> Result<Option<Arc<RoleUnit>>, ReadError> {
+        match self.id_of_name(Named::Role, home, name).await? {
+            Some(id) => self.role(home, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A group, by its unique id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn group(
+        &self,
+        (partition, account): Home,
+        id: &UniqueId,
+    ) -> Result<Option<Arc<GroupUnit>>, ReadError> {
+        let path = paths::group(partition, account, id)?;
+        self.identities
+            .groups
+            .get(self.node(), &path, |record: Record| async move {
+                let group: GroupRecord = records::decode(record.bytes_of(purpose::GROUP)?)?;
+                let policies = compile_inline(&record, &group.inline_policies)?;
+                let written = (record.generation, record.revision);
+                Ok::<_, ReadError>(GroupUnit::new(group, policies, written))
+            })
+            .await
+    }
+
+    /// A group, by its name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn group_by_name(
+        &self,
+        home: Home,
+        name: &str,
+    ) -> Result<Option<Arc<GroupUnit>>, ReadError> {
+        match self.id_of_name(Named::Group, home, name).await? {
+            Some(id) => self.group(home, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A managed policy by its ARN: one of AWS's own, or a customer's. A customer's is found only
+    /// in the account of its ARN.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn managed_policy(
+        &self,
+        arn: &str,
+    ) -> Result<Option<Arc<ManagedPolicyUnit>>, ReadError> {
+        if let Some(aws) = aws_policies::find(arn) {
+            return Ok(Some(aws));
+        }
+        let Some((home, name)) = policy_name_of(arn) else {
+            return Ok(None);
+        };
+        let Some(id) = self.id_of_name(Named::Policy, home, name).await? else {
+            return Ok(None);
+        };
+        let found = self.customer_policy(home, &id).await?;
+        // Names are unique without regard to case and path, ARNs are exact.
+        Ok(found.filter(|policy| policy.arn() == arn))
+    }
+
+    /// A customer managed policy, by its unique id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn customer_policy(
+        &self,
+        (partition, account): Home,
+        id: &UniqueId,
+    ) -> Result<Option<Arc<ManagedPolicyUnit>>, ReadError> {
+        let path = paths::policy(partition, account, id)?;
+        self.identities
+            .policies
+            .get(self.node(), &path, |record: Record| async move {
+                let policy: ManagedPolicyRecord =
+                    records::decode(record.bytes_of(purpose::MANAGED_POLICY)?)?;
+                let text = policy.default_text().ok_or_else(|| unreadable(&record))?;
+                let document = Document::parse(text, PolicyKind::ManagedIdentity)
+                    .map_err(|_| unreadable(&record))?;
+                let compiled = Policy::compile(&document, &Bindings::default());
+                let written = (record.generation, record.revision);
+                let arn = policy.arn(partition, account);
+                Ok::<_, ReadError>(ManagedPolicyUnit::customer(arn, compiled, policy, written))
+            })
+            .await
+    }
+
+    /// A managed policy that is attached or a boundary. What is attached cannot be deleted, so it
+    /// is there; that it is not is an error, since it may have denied.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not there.
+    pub async fn attached_policy(
+        &self,
+        home: Home,
+        attached: &ManagedPolicyRef,
+    ) -> Result<Arc<ManagedPolicyUnit>, ReadError> {
+        if let Some(aws) = aws_policies::find(&attached.arn) {
+            return Ok(aws);
+        }
+        let found = self.customer_policy(home, &attached.id).await?;
+        match found {
+            Some(policy) => Ok(policy),
+            None => Err(ReadError::Missing {
+                path: paths::policy(home.0, home.1, &attached.id)?,
+            }),
+        }
+    }
+
+    /// An OpenID Connect provider, by its issuer without `https://`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn oidc_provider(
+        &self,
+        (partition, account): Home,
+        host_and_path: &str,
+    ) -> Result<Option<Arc<OidcProviderUnit>>, ReadError> {
+        let hash = self.oidc_provider_hash(host_and_path);
+        let path = paths::oidc_provider(partition, account, &hash)?;
+        self.identities
+            .providers
+            .get(self.node(), &path, |record: Record| async move {
+                let provider: OidcProviderRecord =
+                    records::decode(record.bytes_of(purpose::OIDC_PROVIDER)?)?;
+                let written = (record.generation, record.revision);
+                Ok::<_, ReadError>(OidcProviderUnit::new(provider, written))
+            })
+            .await
+    }
+
+    /// The hash that stands in paths for an issuer.
+    pub fn oidc_provider_hash(&self, host_and_path: &str) -> String {
+        self.node()
+            .sealed()
+            .name_hash("oidc provider", host_and_path)
+    }
+
+    /// Where the user or role of a unique id lives.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn home_of(&self, id: &UniqueId) -> Result<Option<Home>, ReadError> {
+        let path = paths::principal_id(id)?;
+        let found = self
+            .identities
+            .ids
+            .get(self.node(), &path, |record: Record| async move {
+                let bytes = record.bytes_of(purpose::PRINCIPAL_ID)?;
+                let lives: PrincipalIdRecord = records::decode(bytes)?;
+                Ok::<_, ReadError>(lives)
+            })
+            .await?;
+        Ok(found.map(|lives| (lives.partition, lives.account)))
+    }
+}
+
+/// The home and name in the ARN of a customer managed policy.
+fn policy_name_of(arn: &str) -> Option<(Home, &str)> {
+    let parts = ArnParts::parse(arn)?;
+    let partition = Partition::parse(parts.partition)?;
+    let account = AccountId::parse(parts.account).ok()?;
+    let name = parts.resource.strip_prefix("policy/")?.rsplit('/').next()?;
+    let whole = parts.service == "iam" && parts.region.is_empty() && !name.is_empty();
+    whole.then_some(((partition, account), name))
+}
+
+fn compile_inline(
+    record: &Record,
+    texts: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Policy>, ReadError> {
+    let compile = |(name, text): (&String, &String)| {
+        let document =
+            Document::parse(text, PolicyKind::Identity).map_err(|_| unreadable(record))?;
+        Ok((
+            name.clone(),
+            Policy::compile(&document, &Bindings::default()),
+        ))
+    };
+    texts.iter().map(compile).collect()
+}
+
+fn unreadable(record: &Record) -> ReadError {
+    ReadError::Policy {
+        path: record.path.clone(),
+    }
+}

@@ -1,0 +1,281 @@
+//! The units of IAM: identities with their compiled policies, and what is attached to them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_policy::{policy::Policy, principal::Bindings};
+use keyward_store::{sealed::Generation, store::Revision};
+use keyward_types::{
+    account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
+};
+
+use crate::directory::records::{
+    UserRecord,
+    identity::{
+        GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, OidcProviderRecord, RoleRecord,
+    },
+};
+
+/// When and as what a record was last written.
+pub type Written = (Generation, Revision);
+
+macro_rules! written {
+    ($($unit:ty),*) => {$(
+        impl $unit {
+            /// The generation of the record.
+            pub fn generation(&self) -> Generation {
+                self.written.0
+            }
+
+            /// The revision at which the record was last written.
+            pub fn revision(&self) -> Revision {
+                self.written.1
+            }
+        }
+    )*};
+}
+written!(UserUnit, RoleUnit, GroupUnit, OidcProviderUnit);
+
+/// A user with its compiled policies.
+#[derive(Debug)]
+pub struct UserUnit {
+    principal: Arc<Principal>,
+    record: UserRecord,
+    policies: Vec<(String, Policy)>,
+    written: Written,
+}
+
+impl UserUnit {
+    /// The unit of a user whose policies were compiled.
+    pub(crate) fn new(
+        principal: Principal,
+        record: UserRecord,
+        policies: BTreeMap<String, Policy>,
+        written: Written,
+    ) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            record,
+            policies: policies.into_iter().collect(),
+            written,
+        }
+    }
+
+    /// The identity.
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// The record.
+    pub fn record(&self) -> &UserRecord {
+        &self.record
+    }
+
+    /// Inline policies by name.
+    pub fn policies(&self) -> &[(String, Policy)] {
+        &self.policies
+    }
+}
+
+/// A role with its compiled policies.
+#[derive(Debug)]
+pub struct RoleUnit {
+    arn: String,
+    account: AccountId,
+    partition: Partition,
+    record: RoleRecord,
+    trust: Policy,
+    policies: Vec<(String, Policy)>,
+    written: Written,
+}
+
+impl RoleUnit {
+    /// The unit of a role whose policies were compiled.
+    pub(crate) fn new(
+        (partition, account): (Partition, AccountId),
+        record: RoleRecord,
+        trust: Policy,
+        policies: BTreeMap<String, Policy>,
+        written: Written,
+    ) -> Self {
+        Self {
+            arn: record.arn(partition, account),
+            account,
+            partition,
+            record,
+            trust,
+            policies: policies.into_iter().collect(),
+            written,
+        }
+    }
+
+    /// The role's ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// Its account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Its partition.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The record.
+    pub fn record(&self) -> &RoleRecord {
+        &self.record
+    }
+
+    /// Who may assume it.
+    pub fn trust(&self) -> &Policy {
+        &self.trust
+    }
+
+    /// Inline policies by name.
+    pub fn policies(&self) -> &[(String, Policy)] {
+        &self.policies
+    }
+
+    /// A session of it, as an identity.
+    pub fn session(&self, name: &str) -> Principal {
+        let record = &self.record;
+        let role = (
+            record.path.as_str(),
+            record.name.as_str(),
+            record.id.clone(),
+        );
+        Principal::role_session(self.partition, self.account, role, name)
+    }
+}
+
+/// A group with its compiled policies.
+#[derive(Debug)]
+pub struct GroupUnit {
+    record: GroupRecord,
+    policies: Vec<(String, Policy)>,
+    written: Written,
+}
+
+impl GroupUnit {
+    /// The unit of a group whose policies were compiled.
+    pub(crate) fn new(
+        record: GroupRecord,
+        policies: BTreeMap<String, Policy>,
+        written: Written,
+    ) -> Self {
+        Self {
+            record,
+            policies: policies.into_iter().collect(),
+            written,
+        }
+    }
+
+    /// The record.
+    pub fn record(&self) -> &GroupRecord {
+        &self.record
+    }
+
+    /// Inline policies by name.
+    pub fn policies(&self) -> &[(String, Policy)] {
+        &self.policies
+    }
+}
+
+/// A managed policy, the version that decides compiled: a customer's, or one of AWS's own.
+#[derive(Debug)]
+pub struct ManagedPolicyUnit {
+    arn: String,
+    id: UniqueId,
+    policy: Policy,
+    record: Option<(ManagedPolicyRecord, Written)>,
+}
+
+impl ManagedPolicyUnit {
+    /// A customer's policy.
+    pub(crate) fn customer(
+        arn: String,
+        policy: Policy,
+        record: ManagedPolicyRecord,
+        written: Written,
+    ) -> Self {
+        Self {
+            arn,
+            id: record.id.clone(),
+            policy,
+            record: Some((record, written)),
+        }
+    }
+
+    /// One of AWS's own, which every account has and nobody changes.
+    pub(crate) fn aws(arn: String, id: UniqueId, policy: Policy) -> Self {
+        Self {
+            arn,
+            id,
+            policy,
+            record: None,
+        }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// Its unique id.
+    pub fn id(&self) -> &UniqueId {
+        &self.id
+    }
+
+    /// As it is named where it is attached.
+    pub fn reference(&self) -> ManagedPolicyRef {
+        ManagedPolicyRef {
+            arn: self.arn.clone(),
+            id: self.id.clone(),
+        }
+    }
+
+    /// The version that decides.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// A customer's record; none for one of AWS's own.
+    pub fn record(&self) -> Option<&ManagedPolicyRecord> {
+        self.record.as_ref().map(|(record, _)| record)
+    }
+
+    /// The generation of a customer's record.
+    pub fn generation(&self) -> Option<Generation> {
+        self.record.as_ref().map(|(_, written)| written.0)
+    }
+
+    /// The revision at which a customer's record was last written.
+    pub fn revision(&self) -> Option<Revision> {
+        self.record.as_ref().map(|(_, written)| written.1)
+    }
+}
+
+/// An identity provider.
+#[derive(Debug)]
+pub struct OidcProviderUnit {
+    record: OidcProviderRecord,
+    written: Written,
+}
+
+impl OidcProviderUnit {
+    pub(crate) fn new(record: OidcProviderRecord, written: Written) -> Self {
+        Self { record, written }
+    }
+
+    /// The record.
+    pub fn record(&self) -> &OidcProviderRecord {
+        &self.record
+    }
+}
+
+/// The principals that a stored policy named, as they were bound when it was put.
+pub(crate) fn bindings(principals: &BTreeMap<String, UniqueId>) -> Bindings {
+    principals.clone().into_iter().collect()
+}

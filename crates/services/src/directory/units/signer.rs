@@ -1,0 +1,69 @@
+//! A secret that signatures are verified with, and the signing keys made from it, which die with
+//! it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use keyward_crypto::secret::arena::{Arena, ArenaSecret};
+use keyward_types::region::Region;
+use keyward_wire::sigv4::SigningKey;
+
+/// The services that requests are signed for; each has a signing key of its own.
+const SIGNED_SERVICES: [&str; 3] = ["kms", "sts", "iam"];
+
+/// The secret of an access key or a session.
+#[derive(Debug)]
+pub struct Signer {
+    secret: ArenaSecret,
+    arena: Arena,
+    signing: [ArcSwapOption<CachedSigningKey>; SIGNED_SERVICES.len()],
+}
+
+#[derive(Debug)]
+struct CachedSigningKey {
+    date: Box<str>,
+    region: Region,
+    key: ArenaSecret,
+}
+
+impl Signer {
+    /// A signer whose secret stands in the arena.
+    pub(crate) fn new(secret: ArenaSecret, arena: Arena) -> Self {
+        Self {
+            secret,
+            arena,
+            signing: [const { ArcSwapOption::const_empty() }; SIGNED_SERVICES.len()],
+        }
+    }
+
+    /// Lends the signing key of a credential scope, made once for each day, Region and service.
+    pub(crate) fn with_signing_key<T>(
+        &self,
+        (date, region, service): (&str, Region, &str),
+        work: impl FnOnce(&[u8; 32]) -> T,
+    ) -> Option<T> {
+        let index = SIGNED_SERVICES.iter().position(|known| *known == service)?;
+        let place = self.signing.get(index)?;
+        let cached = place.load();
+        if let Some(cached) = cached
+            .as_deref()
+            .filter(|c| *c.date == *date && c.region == region)
+        {
+            return cached.key.expose_array().map(work);
+        }
+        let key = SigningKey::derive(self.secret.expose(), date, region.as_str(), service);
+        let key = key.into_secret();
+        // Kept only while there is room for what cannot be made anew.
+        if !self.arena.is_nearly_full()
+            && let Ok(stored) = self.arena.store(&key)
+        {
+            let cached = CachedSigningKey {
+                date: date.into(),
+                region,
+                key: stored,
+            };
+            place.store(Some(Arc::new(cached)));
+        }
+        key.expose_array().map(work)
+    }
+}
