@@ -3,5 +3,6 @@
 pub mod event;
 pub mod outbox;
 pub mod refused;
+pub mod service_event;
 pub mod trail;
 pub mod writer;

@@ -96,6 +96,11 @@ pub trait Output<A: Api>: Send + Sync {
     /// Writes `responseElements` of the audit event; answers whether there are any.
     fn response_elements(&self, _elements: &mut json::Writer<'_>) {}
 
+    /// The key that the call made, which the audit event names among its resources.
+    fn made(&self) -> Option<KeyArn> {
+        None
+    }
+
     /// Writes `additionalEventData` of the audit event.
     fn additional_event_data(&self, _data: &mut json::Writer<'_>) {}
 }

@@ -171,6 +171,8 @@ async fn commit<O: Operation>(
     let changes: Vec<event::Changed> = batch
         .written()
         .iter()
+        // Events are no changes of their own.
+        .filter(|(path, _)| !path.as_str().starts_with("outbox/"))
         .map(|(path, generation)| (path.as_str().to_owned(), *generation))
         .collect();
     let result = event::Result::Success(output);

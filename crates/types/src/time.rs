@@ -64,6 +64,22 @@ impl Timestamp {
         format!("{y:04}{mo:02}{d:02}T{h:02}{mi:02}{s:02}Z")
     }
 
+    /// `Aug 10, 2022, 10:38:27 PM`: UTC to the second, as CloudTrail writes the dates inside of
+    /// what a call answered.
+    pub fn in_words(self) -> String {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let (y, mo, d, h, mi, s) = self.civil();
+        let month = MONTHS
+            .get(usize::from(mo).saturating_sub(1))
+            .copied()
+            .unwrap_or_default();
+        let half = if h < 12 { "AM" } else { "PM" };
+        let hour = (h + 11) % 12 + 1;
+        format!("{month} {d}, {y}, {hour}:{mi:02}:{s:02} {half}")
+    }
+
     fn civil(self) -> (i32, u8, u8, u8, u8, u8) {
         let instant = ::time::OffsetDateTime::from_unix_timestamp(self.seconds())
             .unwrap_or(::time::OffsetDateTime::UNIX_EPOCH);
@@ -124,5 +140,15 @@ mod tests {
         assert_eq!(at.iso8601(), "2025-11-06T12:07:58Z");
         assert_eq!(at.iso8601_basic(), "20251106T120758Z");
         assert_eq!(at.plus_days(-1).iso8601(), "2025-11-05T12:07:58Z");
+    }
+
+    #[test]
+    fn words_tell_the_hour_of_each_half_of_the_day() {
+        let noon = Timestamp::from_seconds(1_660_132_800);
+        let words = |hours: i64| noon.plus_millis(hours * 3_600_000).in_words();
+        assert_eq!(words(0), "Aug 10, 2022, 12:00:00 PM");
+        assert_eq!(words(-12), "Aug 10, 2022, 12:00:00 AM");
+        assert_eq!(words(-1), "Aug 10, 2022, 11:00:00 AM");
+        assert_eq!(words(10), "Aug 10, 2022, 10:00:00 PM");
     }
 }

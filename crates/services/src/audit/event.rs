@@ -114,7 +114,7 @@ pub fn render_named<O: Operation>(
         }
         match operation {
             Some(operation) => {
-                event.object("requestParameters", |parameters| {
+                event.object_or_null("requestParameters", |parameters| {
                     operation.describe(parameters)
                 });
             }
@@ -141,6 +141,15 @@ pub fn render_named<O: Operation>(
                     resource.string("accountId", evaluation.resource_account.as_str());
                     resource.string("type", kind);
                     resource.string("ARN", arn);
+                });
+            }
+            if let Result::Success(output) = &result
+                && let Some(key) = output.made()
+            {
+                resources.object(|resource| {
+                    resource.string("accountId", key.account().as_str());
+                    resource.string("type", "AWS::KMS::Key");
+                    resource.string("ARN", key.as_str());
                 });
             }
         });

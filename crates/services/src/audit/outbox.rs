@@ -109,6 +109,22 @@ async fn copy_all(
     copy(node, writer, copied_to, records, complete_to).await
 }
 
+/// The records in batches, each as long as can be removed at once, and none ending between two
+/// records of one revision: a revision that was copied is not copied again.
+fn batches<T>(records: &[T], revision: impl Fn(&T) -> Revision) -> impl Iterator<Item = &[T]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let mut length = rest.len().min(MAX_BATCH_CHANGES);
+        let at = |index: usize| rest.get(index).map(&revision);
+        while length > 1 && length < rest.len() && at(length) == at(length - 1) {
+            length -= 1;
+        }
+        let (batch, later) = rest.split_at(length);
+        rest = later;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 async fn copy(
     node: &Node,
     writer: &Writer,
@@ -116,7 +132,7 @@ async fn copy(
     records: Vec<Record>,
     complete_to: Revision,
 ) -> Result<(), RelayError> {
-    for batch in records.chunks(MAX_BATCH_CHANGES) {
+    for batch in batches(&records, |record| record.revision) {
         let (mut lines, mut count, mut to) = (Vec::new(), 0, *copied_to);
         for record in batch {
             // Copied before a crash, and not yet removed.
@@ -140,4 +156,25 @@ async fn copy(
     }
     *copied_to = (*copied_to).max(complete_to);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(revisions: &[u64]) -> Vec<usize> {
+        let batches = batches(revisions, |revision| Revision::new(*revision));
+        batches.map(<[u64]>::len).collect()
+    }
+
+    #[test]
+    fn no_batch_ends_between_two_events_of_one_revision() {
+        let one_each: Vec<u64> = (1..=250).collect();
+        assert_eq!(lengths(&one_each), [100, 100, 50]);
+        // The hundredth and its neighbour stand under one revision.
+        let mut pairs = one_each;
+        pairs[99] = 101;
+        assert_eq!(lengths(&pairs), [99, 100, 51]);
+        assert_eq!(lengths(&[]), [] as [usize; 0]);
+    }
 }

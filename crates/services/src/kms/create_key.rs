@@ -337,7 +337,7 @@ impl Output<Kms> for KeyCreated {
             metadata.string("aWSAccountId", self.record.account.as_str());
             metadata.string("keyId", self.record.id.as_str());
             metadata.string("arn", self.record.arn().as_str());
-            metadata.string("creationDate", &self.record.created.iso8601());
+            metadata.string("creationDate", &self.record.created.in_words());
             metadata.boolean("enabled", true);
             metadata.string("description", &self.record.description);
             metadata.string("keyUsage", self.record.usage.as_str());
@@ -347,5 +347,9 @@ impl Output<Kms> for KeyCreated {
             metadata.string("keySpec", self.record.spec.as_str());
             metadata.boolean("multiRegion", false);
         });
+    }
+
+    fn made(&self) -> Option<KeyArn> {
+        Some(self.record.arn())
     }
 }

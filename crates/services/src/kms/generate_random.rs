@@ -78,12 +78,8 @@ impl Operation for GenerateRandom {
         }))
     }
 
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.integer(
-            "numberOfBytes",
-            i64::try_from(self.number_of_bytes).unwrap_or(0),
-        );
-    }
+    // AWS records no parameters of this one.
+    fn describe(&self, _parameters: &mut Writer<'_>) {}
 }
 
 impl Output<Kms> for RandomGenerated {

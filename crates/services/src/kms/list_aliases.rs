@@ -107,7 +107,7 @@ impl Operation for ListAliases {
         if let Some(key_id) = &self.key_id {
             parameters.string("keyId", key_id);
         }
-        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

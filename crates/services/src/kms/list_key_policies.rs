@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub struct ListKeyPolicies {
     key_id: String,
+    limit: usize,
+    marker: Option<String>,
 }
 
 /// The output.
@@ -35,10 +37,14 @@ impl Operation for ListKeyPolicies {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        members::limit(&mut m, 100, 1000);
-        members::marker(&mut m);
+        let limit = members::limit(&mut m, 100, 1000);
+        let marker = members::marker(&mut m);
         m.finish()?;
-        Ok(Self { key_id })
+        Ok(Self {
+            key_id,
+            limit,
+            marker,
+        })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -60,6 +66,7 @@ impl Operation for ListKeyPolicies {
 
     fn describe(&self, parameters: &mut Writer<'_>) {
         parameters.string("keyId", &self.key_id);
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

@@ -122,6 +122,13 @@ impl Operation for ListKeyRotations {
 
     fn describe(&self, parameters: &mut Writer<'_>) {
         parameters.string("keyId", &self.key_id);
+        let include = if self.all_material {
+            "ALL_KEY_MATERIAL"
+        } else {
+            "ROTATIONS_ONLY"
+        };
+        parameters.string("includeKeyMaterial", include);
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

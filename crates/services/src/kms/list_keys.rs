@@ -116,10 +116,7 @@ impl Operation for ListKeys {
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
-        if let Some(marker) = &self.marker {
-            parameters.string("marker", marker);
-        }
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

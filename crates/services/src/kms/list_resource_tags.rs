@@ -88,6 +88,7 @@ impl Operation for ListResourceTags {
 
     fn describe(&self, parameters: &mut Writer<'_>) {
         parameters.string("keyId", &self.key_id);
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

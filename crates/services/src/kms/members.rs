@@ -345,6 +345,18 @@ pub fn require_tags(m: &mut Members<'_>) {
     }
 }
 
+/// Writes the members that ask for a page into `requestParameters` of an audit event.
+pub fn describe_page(
+    parameters: &mut keyward_wire::json::Writer<'_>,
+    limit: usize,
+    marker: Option<&str>,
+) {
+    parameters.integer("limit", i64::try_from(limit).unwrap_or(0));
+    if let Some(marker) = marker {
+        parameters.string("marker", marker);
+    }
+}
+
 /// Writes tags into an audit event.
 pub fn describe_tags(parameters: &mut keyward_wire::json::Writer<'_>, tags: &[Tag]) {
     parameters.array("tags", |list| {

@@ -2,13 +2,15 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html>
 //!
-//! AWS rotates a little later; here the new material is current when the answer leaves.
+//! AWS rotates a little later; here the new material is current when the answer leaves. The
+//! `RotateKey` service event that follows at AWS stands in the same batch.
 
 use keyward_policy::permit::Permit;
-use keyward_types::{action, key_id::KeyArn};
+use keyward_types::{action, key_id::KeyArn, key_spec::RotationType};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
+    audit::service_event,
     context::Context,
     gate::{Denied, Gate},
     kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
@@ -59,12 +61,12 @@ impl Operation for RotateKeyOnDemand {
     ) -> Result<Done<Rotated>, KmsFault> {
         let key = key.unit()?;
         let record = cx.ring().rotate_on_demand(permit, key.key(), cx.now)?;
-        Ok(Done::changed(
-            Rotated {
-                key: key.arn().clone(),
-            },
-            cx.change_key(key, &record)?,
-        ))
+        let mut batch = cx.change_key(key, &record)?;
+        let kind = RotationType::OnDemand;
+        service_event::put_rotation(&mut batch, (key.record(), &record), kind, cx.now)
+            .map_err(KmsFault::Internal)?;
+        let key = key.arn().clone();
+        Ok(Done::changed(Rotated { key }, batch))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {

@@ -110,6 +110,6 @@ impl Output<Kms> for DeletionScheduled {
     fn response_elements(&self, elements: &mut Writer<'_>) {
         elements.string("keyId", self.key.as_str());
         elements.string("keyState", "PendingDeletion");
-        elements.string("deletionDate", &self.deletion_date.iso8601());
+        elements.string("deletionDate", &self.deletion_date.in_words());
     }
 }

@@ -17,6 +17,7 @@ use keyward_store::{
 use keyward_types::{
     account::AccountId,
     key_id::{KeyArn, KeyId},
+    key_spec::RotationType,
     partition::Partition,
     region::Region,
     time::Timestamp,
@@ -25,7 +26,7 @@ use keyward_wire::json::Writer;
 use parking_lot::Mutex;
 
 use crate::{
-    audit::event,
+    audit::service_event,
     directory::{paths, purpose, units::KeyUnit},
     fault::Internal,
     kms::{fault::KmsFault, lookup::put_key},
@@ -226,28 +227,10 @@ async fn rotate(shared: &Shared, unit: &KeyUnit, now: Timestamp) -> Result<(), I
         .ring()
         .rotate_due(&duty, unit.key())
         .map_err(Internal::new)?;
-    let (before, after) = (unit.record().current_material(), record.current_material());
-    let (before, after) = (before.map(|m| m.id), after.map(|m| m.id));
-    commit(
-        shared,
-        unit,
-        &record,
-        |_| true,
-        "RotateKey",
-        |details| {
-            details.string("keyId", unit.arn().as_str());
-            details.string("rotationType", "AUTOMATIC");
-            details.string("keyOrigin", unit.record().origin.as_str());
-            details.string(
-                "previousKeyMaterialId",
-                &before.map(|id| id.to_string()).unwrap_or_default(),
-            );
-            details.string(
-                "currentKeyMaterialId",
-                &after.map(|id| id.to_string()).unwrap_or_default(),
-            );
-        },
-    )
+    commit(shared, unit, &record, |batch| {
+        let kind = RotationType::Automatic;
+        service_event::put_rotation(batch, (unit.record(), &record), kind, shared.clock.now())
+    })
     .await
 }
 
@@ -267,22 +250,16 @@ async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Resul
         })
         .collect();
     let last_use = paths::last_use(unit.arn()).ok();
-    commit(
-        shared,
-        unit,
-        &record,
-        |batch| {
-            // At most 50 aliases: all of it fits one batch, so no sweeper is needed after it.
-            for path in aliases.iter().chain(&last_use) {
-                if batch.delete(path.clone(), Precondition::Any).is_err() {
-                    return false;
-                }
-            }
-            true
-        },
-        "DeleteKey",
-        |details| details.string("keyId", unit.arn().as_str()),
-    )
+    commit(shared, unit, &record, |batch| {
+        // At most 50 aliases: all of it fits one batch, so no sweeper is needed after it.
+        for path in aliases.iter().chain(&last_use) {
+            batch
+                .delete(path.clone(), Precondition::Any)
+                .map_err(Internal::new)?;
+        }
+        let details = |details: &mut Writer<'_>| details.string("keyId", unit.arn().as_str());
+        service_event::put(batch, "DeleteKey", &record, shared.clock.now(), details)
+    })
     .await?;
     // What was overwritten must not be found in the files either.
     shared
@@ -297,41 +274,17 @@ async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Resul
     Ok(())
 }
 
+/// Commits a changed key with what else belongs to the change, its event last.
 async fn commit(
     shared: &Shared,
     unit: &KeyUnit,
     record: &KeyRecord,
-    also: impl FnOnce(&mut SealedBatch) -> bool,
-    name: &str,
-    details: impl FnOnce(&mut Writer<'_>),
+    also: impl FnOnce(&mut SealedBatch) -> Result<(), Internal>,
 ) -> Result<(), Internal> {
     let mut batch = shared.directory.node().batch();
     put_key(&mut batch, Some(unit), record)
         .map_err(|fault: KmsFault| Internal::new(format!("{fault:?}")))?;
-    also(&mut batch);
-    let event_id = uuid::Builder::from_random_bytes(keyward_crypto::random::array())
-        .into_uuid()
-        .to_string();
-    let changes: Vec<event::Changed> = batch
-        .written()
-        .iter()
-        .map(|(path, g)| (path.as_str().to_owned(), *g))
-        .collect();
-    let line = event::render_service_event(
-        (name, "kms.amazonaws.com"),
-        (
-            record.region,
-            record.account.as_str(),
-            Some(unit.arn().as_str()),
-        ),
-        (shared.clock.now(), &event_id),
-        details,
-        &changes,
-    );
-    let path = paths::outbox(&event_id).map_err(Internal::new)?;
-    batch
-        .put(path, purpose::OUTBOX, &line, Precondition::Absent)
-        .map_err(Internal::new)?;
+    also(&mut batch)?;
     match shared.directory.node().commit(batch).await {
         // Somebody changed the key meanwhile: the next round looks at it anew.
         Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),

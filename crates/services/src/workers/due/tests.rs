@@ -136,18 +136,39 @@ impl World {
         KeyRecord::parse(read.bytes_of(purpose::KEY).unwrap()).unwrap()
     }
 
-    async fn events(&self) -> Vec<String> {
+    /// The event of that name on its way to the trail, masked where it differs from run to run.
+    async fn event(&self, name: &str) -> String {
         let node = self.front.shared().directory.node();
         let prefix = paths::all_outbox().unwrap();
         let read = node.sealed().range(&prefix, None, 100).await.unwrap().value;
-        let texts = read
-            .iter()
-            .map(|r| String::from_utf8_lossy(r.bytes()).into_owned());
-        let named = texts.filter_map(|text| {
-            let event: serde_json::Value = serde_json::from_str(&text).unwrap();
-            event.get("eventName")?.as_str().map(str::to_owned)
+        let events = read.iter().map(|record| {
+            let event = serde_json::from_slice::<serde_json::Value>(record.bytes());
+            event.unwrap()
         });
-        named.collect()
+        let mut named = events.filter(|event| event["eventName"] == name);
+        let (Some(event), None) = (named.next(), named.next()) else {
+            panic!("not exactly one {name}");
+        };
+        let text = format!("{event:#}\n").replace(self.key.id().as_str(), "<key>");
+        let mut masked = String::new();
+        let mut seen = Vec::new();
+        for piece in text.split_inclusive('"') {
+            let word = piece.trim_end_matches('"');
+            let hidden = word.rsplit('/').next().unwrap_or(word);
+            let random =
+                hidden.len() >= 32 && hidden.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
+            if random && !seen.contains(&hidden) {
+                seen.push(hidden);
+            }
+            match seen.iter().position(|known| random && *known == hidden) {
+                Some(number) => {
+                    let mask = format!("<{} digits {}>", hidden.len(), number + 1);
+                    masked.push_str(&piece.replace(hidden, &mask));
+                }
+                None => masked.push_str(piece),
+            }
+        }
+        masked
     }
 }
 
@@ -183,7 +204,8 @@ async fn a_key_is_destroyed_an_hour_after_it_was_seen_due() {
     assert!(matches!(record.lifecycle, Lifecycle::Destroyed { .. }));
     assert_eq!(record.materials, []);
     assert!(shared.directory.key(&world.key).await.unwrap().is_none());
-    assert!(world.events().await.contains(&"DeleteKey".to_owned()));
+    expect_test::expect_file!["../../../tests/golden/events/DeleteKey.json"]
+        .assert_eq(&world.event("DeleteKey").await);
 }
 
 #[tokio::test]
@@ -231,5 +253,6 @@ async fn a_key_rotates_when_its_schedule_says_so() {
         "once, however often the worker looks"
     );
     assert_eq!(record.rotation.unwrap().next, due.plus_days(90));
-    assert!(world.events().await.contains(&"RotateKey".to_owned()));
+    expect_test::expect_file!["../../../tests/golden/events/RotateKey.json"]
+        .assert_eq(&world.event("RotateKey").await);
 }
