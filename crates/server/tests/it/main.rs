@@ -9,4 +9,5 @@
 
 mod memory;
 mod process;
+mod revocation;
 mod wire;

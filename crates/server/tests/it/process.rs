@@ -58,6 +58,11 @@ impl Server {
         self.child.id()
     }
 
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
     }

@@ -103,6 +103,12 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The code of an error in JSON; nothing if there is none.
+    pub fn code(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap();
+        body["__type"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// What stands in an XML element of that name.
     pub fn element(&self, name: &str) -> String {
         let text = self.text();
