@@ -7,6 +7,7 @@
 
 mod bench;
 mod demo;
+mod keep_store;
 mod lint;
 mod play;
 mod run;
@@ -30,6 +31,8 @@ enum Task {
     Serve(play::Serve),
     /// The product's main job on real data, step by step, with the AWS CLI.
     Demo,
+    /// The small store of this version that later versions must open, in `testdata/stores`.
+    KeepStore(keep_store::KeepStore),
     /// The bench against its baselines, as a Markdown report.
     Bench(bench::Bench),
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Serve(serve) => play::run(&serve),
         Task::Demo => demo::run(),
+        Task::KeepStore(keep) => keep_store::run(&keep),
         Task::Bench(bench) => bench::run(&bench),
     }
 }
