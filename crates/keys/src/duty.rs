@@ -18,6 +18,10 @@ pub enum Rotate {}
 #[derive(Debug)]
 pub enum Destroy {}
 
+/// Making a service's own key of an account and Region, on the first use of that service there.
+#[derive(Debug)]
+pub enum MakeManaged {}
+
 /// Proof that an act on a key is due.
 #[derive(Debug)]
 pub struct Duty<D> {
@@ -48,6 +52,18 @@ impl Duty<Rotate> {
                 duty: PhantomData,
             }),
             Some(Due::Rotation(_) | Due::Destruction(_)) | None => None,
+        }
+    }
+}
+
+impl Duty<MakeManaged> {
+    /// The duty to make the key of that ARN, which nobody has yet: a caller's request reached a
+    /// service that has no key for the caller's account and Region.
+    pub fn to_make_managed(key: KeyArn, now: Timestamp) -> Self {
+        Self {
+            key,
+            now,
+            duty: PhantomData,
         }
     }
 }

@@ -15,26 +15,32 @@ use keyward_crypto::{
 };
 use keyward_policy::permit::Permit;
 use keyward_types::{
+    account::AccountId,
     action::{self, Action},
     encryption_context::EncryptionContext,
     key_id::{KeyArn, KeyId},
     key_spec::{EncryptionAlgorithm, KeyManager, KeySpec, KeyUsage, Origin},
     key_state::KeyState,
     material_id::MaterialId,
+    region::Region,
     tag::Tag,
     time::Timestamp,
 };
 
 use crate::{
     ciphertext_blob::{self, BlobError, CiphertextBlob},
+    duty::{Duty, MakeManaged},
     hierarchy::DomainKey,
     key::{Key, MaterialError},
-    record::{KeyRecord, Lifecycle, PolicyRecord, VERSION},
+    record::{KeyRecord, Lifecycle, MaterialRecord, PolicyRecord, RotationSchedule, VERSION},
     state::{StateFault, StatefulOperation},
 };
 
 /// The most rotations on demand of a key, for life.
 pub const MAX_ON_DEMAND_ROTATIONS: u32 = 25;
+
+/// How often a service's own key rotates.
+const MANAGED_ROTATION_DAYS: u32 = 365;
 
 /// Why the ring refuses.
 #[derive(Debug, thiserror::Error)]
@@ -170,25 +176,33 @@ impl Ring {
         let id = KeyId::from_random(random::array());
         let arn = KeyArn::new(region, account, id.clone());
         let first = material::generate(domain, &arn, now, None).ok_or(MaterialError::Damaged)?;
-        Ok(KeyRecord {
-            version: VERSION,
-            region,
-            account,
-            id,
-            description: new.description,
-            spec: KeySpec::SymmetricDefault,
-            usage: KeyUsage::EncryptDecrypt,
-            origin: Origin::AwsKms,
-            manager: KeyManager::Customer,
-            created: now,
-            lifecycle: Lifecycle::Enabled {},
-            policy: new.policy,
-            tags: new.tags,
-            aliases: Vec::new(),
-            materials: vec![first],
-            rotation: None,
-            on_demand_rotations: 0,
-        })
+        Ok(new_record((region, account, id), new, first, now))
+    }
+
+    /// Makes a service's own key, Enabled at once, which rotates every year and which nobody
+    /// changes: its policy lets nobody.
+    ///
+    /// # Errors
+    /// [`RingError::WrongPermit`] unless the duty is for that account and Region.
+    pub fn create_managed(
+        &self,
+        duty: &Duty<MakeManaged>,
+        domain: &DomainKey,
+        new: NewKey,
+    ) -> Result<KeyRecord, RingError> {
+        let (arn, now) = (duty.key(), duty.now());
+        let (region, account) = (domain.region(), domain.account());
+        if (arn.region(), arn.account()) != (region, account) {
+            return Err(RingError::WrongPermit);
+        }
+        let first = material::generate(domain, arn, now, None).ok_or(MaterialError::Damaged)?;
+        let mut record = new_record((region, account, arn.id().clone()), new, first, now);
+        record.manager = KeyManager::Aws;
+        record.rotation = Some(RotationSchedule {
+            period_days: MANAGED_ROTATION_DAYS,
+            next: now.plus_days(i64::from(MANAGED_ROTATION_DAYS)),
+        });
+        Ok(record)
     }
 
     /// Encrypts up to 4096 bytes.
@@ -321,6 +335,34 @@ impl Ring {
         on_key(permit, key)?;
         usable(key, EncryptionAlgorithm::SymmetricDefault)?;
         seal(key, random::secret(length).expose(), context)
+    }
+}
+
+/// A new key with its first material.
+fn new_record(
+    (region, account, id): (Region, AccountId, KeyId),
+    new: NewKey,
+    first: MaterialRecord,
+    now: Timestamp,
+) -> KeyRecord {
+    KeyRecord {
+        version: VERSION,
+        region,
+        account,
+        id,
+        description: new.description,
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
+        origin: Origin::AwsKms,
+        manager: KeyManager::Customer,
+        created: now,
+        lifecycle: Lifecycle::Enabled {},
+        policy: new.policy,
+        tags: new.tags,
+        aliases: Vec::new(),
+        materials: vec![first],
+        rotation: None,
+        on_demand_rotations: 0,
     }
 }
 

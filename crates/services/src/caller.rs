@@ -10,6 +10,7 @@ use keyward_types::{
     account::AccountId,
     partition::Partition,
     principal::Principal,
+    region::Region,
     tag::Tag,
     unique_id::{AccessKeyId, UniqueId},
 };
@@ -26,7 +27,8 @@ use crate::{
             identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
         },
     },
-    session::{SessionUnit, Subject},
+    session::{Forwarded, SessionUnit, Subject},
+    via_service::Service,
 };
 
 /// What the request was signed with.
@@ -47,6 +49,8 @@ pub enum Bearer {
     User(Arc<UserUnit>),
     /// The role of a session.
     Role(Arc<RoleUnit>),
+    /// A service by itself, which has none.
+    Service(&'static Service),
 }
 
 /// The authenticated caller of one request. Only `authenticate` makes one.
@@ -73,12 +77,21 @@ impl Caller {
     pub(crate) async fn of_access_key(
         directory: &Directory,
         key: Arc<AccessKeyUnit>,
+        region: Region,
     ) -> Result<Option<Self>, ReadError> {
         let (partition, account) = (key.partition(), key.account());
         let (principal, bearer) = match key.owner() {
             AccessKeyOwner::Root => (Arc::new(Principal::root(partition, account)), Bearer::Root),
             AccessKeyOwner::User(id) => match directory.user(partition, account, id).await? {
                 Some(user) => (Arc::clone(user.principal()), Bearer::User(user)),
+                None => return Ok(None),
+            },
+            AccessKeyOwner::Service(name) => match Service::find(name) {
+                Some(service) => {
+                    let name = service.regional_name(region);
+                    let principal = Principal::service(partition, account, &name);
+                    (Arc::new(principal), Bearer::Service(service))
+                }
                 None => return Ok(None),
             },
         };
@@ -114,7 +127,7 @@ impl Caller {
         let home = (principal.partition(), principal.account());
         let (mut groups, mut managed, mut boundary) = (Vec::new(), Vec::new(), None);
         let (attached, bound): (&[ManagedPolicyRef], Option<&ManagedPolicyRef>) = match &bearer {
-            Bearer::Root => (&[], None),
+            Bearer::Root | Bearer::Service(_) => (&[], None),
             Bearer::User(user) => {
                 let record = user.record();
                 for id in &record.groups {
@@ -142,7 +155,7 @@ impl Caller {
         let (mut session_managed, mut merged_tags) = (Vec::new(), None);
         if let Credential::Session(session) = &credential {
             if let Some(policies) = session.policies() {
-                for policy in &policies.managed {
+                for policy in &policies.record.managed {
                     // One that is gone allows nothing, and could not be told from one that never
                     // allowed; but it may have denied, so the whole set is void without it.
                     match directory.managed_policy(&policy.arn).await? {
@@ -205,6 +218,21 @@ impl Caller {
         }
     }
 
+    /// The service that acts for the caller, and the one key it may use.
+    pub fn forwarded(&self) -> Option<&Forwarded> {
+        self.session().and_then(SessionUnit::forwarded)
+    }
+
+    /// The service whose call this is: by itself, or for the caller.
+    pub fn service(&self) -> Option<&'static Service> {
+        match &self.bearer {
+            Bearer::Service(service) => Some(service),
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) => {
+                Service::find(&self.forwarded()?.service)
+            }
+        }
+    }
+
     /// Whose policies speak for the caller.
     pub fn bearer(&self) -> &Bearer {
         &self.bearer
@@ -225,14 +253,14 @@ impl Caller {
     pub fn user(&self) -> Option<&Arc<UserUnit>> {
         match (&self.bearer, self.session().map(SessionUnit::subject)) {
             (Bearer::User(user), None | Some(Subject::User(_))) => Some(user),
-            (Bearer::User(_) | Bearer::Root | Bearer::Role(_), _) => None,
+            (Bearer::User(_) | Bearer::Root | Bearer::Role(_) | Bearer::Service(_), _) => None,
         }
     }
 
     /// The unique id that grants and policies name the caller by: a user's, or its role's.
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match &self.bearer {
-            Bearer::Root => None,
+            Bearer::Root | Bearer::Service(_) => None,
             Bearer::User(user) => Some(&user.record().id),
             Bearer::Role(role) => Some(&role.record().id),
         }
@@ -241,7 +269,7 @@ impl Caller {
     /// The policies on the caller's side, for one question.
     pub(crate) fn in_play(&self) -> InPlay<'_> {
         let own: &[(String, Policy)] = match &self.bearer {
-            Bearer::Root => &[],
+            Bearer::Root | Bearer::Service(_) => &[],
             Bearer::User(user) => user.policies(),
             Bearer::Role(role) => role.policies(),
         };
@@ -272,7 +300,7 @@ impl Caller {
             policies.string("accessKey", &key.generation().to_string());
         }
         match &self.bearer {
-            Bearer::Root => {}
+            Bearer::Root | Bearer::Service(_) => {}
             Bearer::User(user) => policies.string("user", &user.generation().to_string()),
             Bearer::Role(role) => policies.string("role", &role.generation().to_string()),
         }
@@ -324,7 +352,7 @@ async fn subject(
 
 fn bearer_tags(bearer: &Bearer) -> &[Tag] {
     match bearer {
-        Bearer::Root => &[],
+        Bearer::Root | Bearer::Service(_) => &[],
         Bearer::User(user) => &user.record().tags,
         Bearer::Role(role) => &role.record().tags,
     }

@@ -5,7 +5,12 @@ use keyward_store::sealed::SealedBatch;
 use keyward_types::{account::AccountId, partition::Partition, region::Region, time::Timestamp};
 use uuid::Uuid;
 
-use crate::{caller::Caller, directory::Directory, front::Peer, server::Shared};
+use crate::{
+    caller::Caller,
+    directory::Directory,
+    front::{Peer, authenticate::Source},
+    server::Shared,
+};
 
 /// One request in the server.
 #[derive(Debug)]
@@ -13,6 +18,8 @@ pub struct Context<'a> {
     pub(crate) shared: &'a Shared,
     /// Who asks.
     pub caller: &'a Caller,
+    /// For whose resource, if a service calls by itself.
+    pub source: &'a Source,
     /// The Region of the call: the credential scope's.
     pub region: Region,
     /// When the request came.

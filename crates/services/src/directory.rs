@@ -87,6 +87,8 @@ pub mod purpose {
     pub const PRINCIPAL_ID: Purpose = Purpose::new(25);
     /// That something belongs to something: a user to a group, a managed policy to an identity.
     pub const MEMBERSHIP: Purpose = Purpose::new(26);
+    /// A service that was given credentials.
+    pub const SERVICE: Purpose = Purpose::new(27);
 }
 
 /// Why a unit cannot be read. None of it is the caller's fault.

@@ -1,7 +1,7 @@
 //! The front: from a received request to an answer. It finds the service and the operation,
 //! proves the caller, and hands over to the pipeline.
 
-mod authenticate;
+pub mod authenticate;
 mod dispatch;
 
 use std::{fmt, net::IpAddr, sync::Arc};
@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     fault::{Fault, Internal},
     front::dispatch::{Protocol, Target},
-    iam, kms,
+    iam, keyward, kms,
     operation::Api as _,
     pipeline::Row,
     server::Shared,
@@ -126,7 +126,10 @@ impl Front {
         for name in kms::UNSUPPORTED {
             shared.metrics.register("kms", name);
         }
-        for service in ["kms", "iam", "sts"] {
+        for row in keyward::OPERATIONS {
+            shared.metrics.register("keyward", row.name);
+        }
+        for service in ["kms", "iam", "sts", "keyward"] {
             shared.metrics.register(service, UNKNOWN);
         }
         for row in iam::OPERATIONS {
@@ -177,6 +180,7 @@ impl Front {
         let cx = Context {
             shared: &self.shared,
             caller: &caller.caller,
+            source: &caller.source,
             region: caller.region,
             now: self.shared.clock.now(),
             peer: received.peer,
@@ -188,6 +192,7 @@ impl Front {
         };
         match target {
             Target::Kms { name } => self.serve_kms(&cx, name, body).await,
+            Target::Keyward { name } => serve_own(&cx, name, body).await,
             Target::Iam { params, name } => match find(iam::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
                 None => {
@@ -234,14 +239,7 @@ impl Front {
         match (find(kms::OPERATIONS, name), object) {
             (Some(row), Ok(object)) => (row.serve)(cx, &object).await,
             (Some(row), Err(error)) => {
-                let fault = error.fault();
-                let code = if fault.status == 413 {
-                    "RequestEntityTooLargeException"
-                } else {
-                    "SerializationException"
-                };
-                let message = fault.message.map(std::borrow::Cow::into_owned);
-                let fault = Fault::new(code, message).status(fault.status);
+                let fault = serialization_fault(&error);
                 unsupported::record::<kms::Kms>(cx, row.name, fault).await
             }
             (None, _) => match kms::UNSUPPORTED.iter().find(|known| **known == name) {
@@ -295,6 +293,32 @@ impl Front {
             }
         }
     }
+}
+
+async fn serve_own(cx: &Context<'_>, name: &str, body: &[u8]) -> Answer {
+    let Some(row) = find(keyward::OPERATIONS, name) else {
+        let fault = Fault::new("UnknownOperationException", None);
+        return unsupported::record::<keyward::Keyward>(cx, UNKNOWN, fault).await;
+    };
+    match json::Object::parse(body, &json::Limits::KMS) {
+        Ok(object) => (row.serve)(cx, &object).await,
+        Err(error) => {
+            let fault = serialization_fault(&error);
+            unsupported::record::<keyward::Keyward>(cx, row.name, fault).await
+        }
+    }
+}
+
+/// The fault of a body that is no JSON object.
+fn serialization_fault(error: &json::DecodeError) -> Fault {
+    let fault = error.fault();
+    let code = if fault.status == 413 {
+        "RequestEntityTooLargeException"
+    } else {
+        "SerializationException"
+    };
+    let message = fault.message.map(std::borrow::Cow::into_owned);
+    Fault::new(code, message).status(fault.status)
 }
 
 /// The ids of one request.

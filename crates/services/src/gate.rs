@@ -6,7 +6,7 @@ pub mod supply;
 use std::cell::RefCell;
 
 use keyward_policy::{
-    decision::{Denial, Evidence, Place, PolicyName, Reason, StatementRef},
+    decision::{Denial, Evidence, Layer, Place, PolicyName, Reason, StatementRef},
     evaluate::evaluate,
     permit::{Authority, Permit},
     policy::Policy,
@@ -24,6 +24,7 @@ use crate::{
         supply::{Supplied, Supply},
     },
     kms::resolved::ResolvedKey,
+    via_service::FORWARDABLE,
 };
 
 /// The policies denied the request.
@@ -261,6 +262,9 @@ impl<'a> Gate<'a> {
             context: &attributes,
             policies: in_play.policies(),
         };
+        if let Some(denied) = self.beyond_session::<A>(&resource, about) {
+            return Err(denied);
+        }
         let answer = self.authority.permit::<A>(&question);
         let outcome = match &answer {
             Ok(permit) => Outcome::Allowed(By::of(permit.evidence())),
@@ -289,6 +293,50 @@ impl<'a> Gate<'a> {
                 message: denied.message(),
             }
         })
+    }
+}
+
+impl Gate<'_> {
+    /// A forward access session is good for its one key, and for what does not govern it.
+    fn beyond_session<A: Action>(
+        &self,
+        resource: &Resource<'_>,
+        about: ResourceAttributes<'_>,
+    ) -> Option<Denied> {
+        let caller = self.cx.caller;
+        let forwarded = caller.forwarded()?;
+        if resource.arn() == forwarded.key && FORWARDABLE.contains(&A::NAME) {
+            return None;
+        }
+        let own = resource.account() == caller.principal().account();
+        let denial = Denial {
+            reason: Reason::Missing(Layer::Session),
+            place: if own {
+                Place::Own
+            } else {
+                Place::Hidden(Named::Directly)
+            },
+        };
+        let shown = match about {
+            ResourceAttributes::Key(_) | ResourceAttributes::Tagged(_) => resource.arn(),
+            ResourceAttributes::None => "*",
+        };
+        self.evaluations.borrow_mut().push(Evaluation {
+            action: A::NAME,
+            resource: resource.arn().into(),
+            resource_account: resource.account(),
+            outcome: outcome_of(&denial),
+            supplied: Supplied::default(),
+            policy_generation: about.policy_generation(),
+        });
+        Some(Denied {
+            message: denial.message(caller.principal().arn(), A::NAME, shown),
+        })
+    }
+
+    /// Whether a service makes the call for the caller: `kms:GrantIsForAWSResource`.
+    pub fn is_forwarded(&self) -> bool {
+        self.cx.caller.forwarded().is_some()
     }
 }
 

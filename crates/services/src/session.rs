@@ -93,6 +93,18 @@ pub struct Federation {
     pub claims: BTreeMap<String, Vec<String>>,
 }
 
+/// A forward access session: a service calls KMS as the caller whose request it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forwarded {
+    /// The service, by name.
+    pub service: String,
+    /// The ARN of the one key that it is good for.
+    pub key: String,
+    /// When the credentials of the caller's own request were issued, if they were temporary.
+    pub token_issued: Option<Timestamp>,
+}
+
 /// All there is to a session.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +135,8 @@ pub struct SessionRecord {
     pub source_identity: Option<String>,
     /// What an identity provider vouched for.
     pub federation: Option<Federation>,
+    /// Present if a service acts with it for its subject.
+    pub forwarded: Option<Forwarded>,
 }
 
 impl fmt::Debug for SessionRecord {
@@ -147,16 +161,17 @@ pub struct SessionUnit {
     transitive_tag_keys: Vec<String>,
     source_identity: Option<String>,
     federation: Option<Federation>,
+    forwarded: Option<Forwarded>,
     signer: Signer,
 }
 
 /// Session policies, the inline one compiled.
 #[derive(Debug)]
 pub struct CompiledPolicies {
-    /// The text given with the request.
+    /// As they stand in the session's record.
+    pub record: SessionPolicies,
+    /// The text given with the request, compiled.
     pub inline: Option<Policy>,
-    /// The managed policies named by it.
-    pub managed: Vec<ManagedPolicyRef>,
 }
 
 impl SessionUnit {
@@ -213,6 +228,19 @@ impl SessionUnit {
     /// What an identity provider vouched for.
     pub fn federation(&self) -> Option<&Federation> {
         self.federation.as_ref()
+    }
+
+    /// Present if a service acts with it for its subject.
+    pub fn forwarded(&self) -> Option<&Forwarded> {
+        self.forwarded.as_ref()
+    }
+
+    /// `aws:TokenIssueTime`: when the caller's own credentials were issued, if temporary.
+    pub fn token_issued(&self) -> Option<Timestamp> {
+        match &self.forwarded {
+            Some(forwarded) => forwarded.token_issued,
+            None => Some(self.issued),
+        }
     }
 
     pub(crate) fn signer(&self) -> &Signer {
@@ -346,22 +374,23 @@ impl Sessions {
             transitive_tag_keys: record.transitive_tag_keys,
             source_identity: record.source_identity,
             federation: record.federation,
+            forwarded: record.forwarded,
             signer: Signer::new(secret, self.arena.clone()),
         })
     }
 }
 
 fn compile(policies: SessionPolicies) -> Option<CompiledPolicies> {
-    let inline = match policies.inline {
+    let inline = match &policies.inline {
         Some(text) => {
-            let document = Document::parse(&text, PolicyKind::Session).ok()?;
+            let document = Document::parse(text, PolicyKind::Session).ok()?;
             Some(Policy::compile(&document, &Bindings::default()))
         }
         None => None,
     };
     Some(CompiledPolicies {
+        record: policies,
         inline,
-        managed: policies.managed,
     })
 }
 
@@ -395,6 +424,7 @@ mod tests {
             transitive_tag_keys: Vec::new(),
             source_identity: None,
             federation: None,
+            forwarded: None,
         }
     }
 

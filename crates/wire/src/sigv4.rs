@@ -134,7 +134,8 @@ impl<'r> Request<'r> {
             .map(|(_, value)| *value)
     }
 
-    fn value(&self, name: &str) -> Option<&'r [u8]> {
+    /// The first value of a field. The name is compared without case.
+    pub fn value(&self, name: &str) -> Option<&'r [u8]> {
         self.values(name).next()
     }
 }
@@ -296,7 +297,8 @@ impl<'r> Claim<'r> {
         self.time.check(now, skew)
     }
 
-    fn signs(&self, name: &str) -> bool {
+    /// Whether a field is among the signed ones.
+    pub fn signs(&self, name: &str) -> bool {
         self.signed_headers
             .split(';')
             .any(|signed| signed.eq_ignore_ascii_case(name))

@@ -104,8 +104,17 @@ pub fn render_named<O: Operation>(
         event.string("eventSource", <O::Api as Api>::EVENT_SOURCE);
         event.string("eventName", name);
         event.string("awsRegion", region.as_str());
-        event.string("sourceIPAddress", &peer.source_ip.to_string());
-        event.string("userAgent", bounded(user_agent, MAX_USER_AGENT));
+        match caller.service() {
+            // Behind a service the caller's own address is not known.
+            Some(service) => {
+                event.string("sourceIPAddress", &service.global_name());
+                event.string("userAgent", &service.global_name());
+            }
+            None => {
+                event.string("sourceIPAddress", &peer.source_ip.to_string());
+                event.string("userAgent", bounded(user_agent, MAX_USER_AGENT));
+            }
+        }
         if let Result::Failure(fault) = &result {
             event.string("errorCode", fault.audit_code());
             if let Some(message) = fault.message() {
@@ -251,6 +260,10 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
         PrincipalKind::Service { .. } => ("AWSService", None),
     };
     identity.string("type", kind);
+    if let Bearer::Service(service) = caller.bearer() {
+        identity.string("invokedBy", &service.global_name());
+        return;
+    }
     identity.string("principalId", caller.user_id());
     identity.string("arn", principal.arn());
     identity.string("accountId", principal.account().as_str());
@@ -259,9 +272,14 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
         identity.string("userName", name);
     }
     if let Some(session) = caller.session() {
-        identity.object("sessionContext", |context| {
-            session_context(context, caller, session);
-        });
+        if session.token_issued().is_some() {
+            identity.object("sessionContext", |context| {
+                session_context(context, caller, session);
+            });
+        }
+        if let Some(service) = caller.service() {
+            identity.string("invokedBy", &service.global_name());
+        }
     }
 }
 
@@ -287,7 +305,7 @@ fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionU
             let arn = format!("arn:{}:iam::{account}:root", session.partition());
             Some(("Root", account.as_str(), arn, ""))
         }
-        (Bearer::User(_) | Bearer::Root, _) => None,
+        (Bearer::User(_) | Bearer::Root | Bearer::Service(_), _) => None,
     };
     if let Some((kind, id, arn, name)) = issuer {
         context.object("sessionIssuer", |issuer| {
@@ -311,7 +329,8 @@ fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionU
         });
     }
     context.object("attributes", |attributes| {
-        attributes.string("creationDate", &session.issued().iso8601());
+        let issued = session.token_issued().unwrap_or_else(|| session.issued());
+        attributes.string("creationDate", &issued.iso8601());
         attributes.string("mfaAuthenticated", "false");
     });
     if let Some(source_identity) = session.source_identity() {

@@ -197,6 +197,16 @@ pub fn oidc_provider(
     global(partition, account, &["oidc-provider", hash])
 }
 
+/// A service that was given credentials, in the account that they stand in.
+pub fn service(partition: Partition, account: AccountId, name: &str) -> Result<Path, PathError> {
+    global(partition, account, &["service", name])
+}
+
+/// Every service that was given credentials in an account.
+pub fn services(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/service/"))
+}
+
 /// Every OpenID Connect provider of an account.
 pub fn oidc_providers(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
     Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/oidc-provider/"))

@@ -130,6 +130,20 @@ pub enum AccessKeyOwner {
     Root,
     /// An IAM user.
     User(UniqueId),
+    /// A service that acts for callers, by the name that requests to it are signed for.
+    Service(String),
+}
+
+/// A service that was given credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRecord {
+    /// The record's version.
+    pub version: V1,
+    /// Its name.
+    pub name: String,
+    /// Its access keys.
+    pub access_keys: Vec<AccessKeyId>,
 }
 
 /// An access key; its secret rests in a record of its own beside this one's bytes only in that

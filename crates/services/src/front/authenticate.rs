@@ -1,14 +1,15 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
-use keyward_types::{region::Region, unique_id::AccessKeyId};
+use keyward_types::{arn::MAX_ARN_LENGTH, region::Region, unique_id::AccessKeyId};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
-    caller::Caller,
+    caller::{Bearer, Caller},
     directory::units::signer::Signer,
     fault::Internal,
     front::{Front, Received, dispatch::Target},
+    server::Shared,
     session::TokenError,
 };
 
@@ -28,6 +29,19 @@ pub struct Proven {
     pub caller: Caller,
     /// The Region.
     pub region: Region,
+    /// For whose resource, if a service calls by itself.
+    pub source: Source,
+}
+
+/// What a request must be signed for.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'e> {
+    /// The service in the credential scope.
+    pub service: &'e str,
+    /// How far its clock may be off.
+    pub skew: Skew,
+    /// Whether a presigned query is as good as a header.
+    pub presigned: Presigned,
 }
 
 impl Front {
@@ -37,82 +51,134 @@ impl Front {
         body: &[u8],
         target: &Target<'_>,
     ) -> Result<Proven, Refused> {
-        let shared = &self.shared;
-        let unclaimed = |error| Refused::Auth(error, String::new());
         let query = Some(received.query).filter(|query| !query.is_empty());
         let headers = received.headers.iter().copied();
         let request = Request::new(received.method, received.path, query, None, headers, body)
-            .map_err(unclaimed)?;
-        let presigned = match target {
-            Target::Sts { name, .. } if name == "GetCallerIdentity" => Presigned::Accepted,
-            Target::Kms { .. } | Target::Iam { .. } | Target::Sts { .. } => Presigned::Refused,
+            .map_err(|error| Refused::Auth(error, String::new()))?;
+        let expected = Expected {
+            service: target.service(),
+            skew: match target {
+                Target::Kms { .. } | Target::Keyward { .. } => Skew::FiveMinutes,
+                Target::Iam { .. } | Target::Sts { .. } => Skew::FifteenMinutes,
+            },
+            presigned: match target {
+                Target::Sts { name, .. } if name == "GetCallerIdentity" => Presigned::Accepted,
+                Target::Kms { .. }
+                | Target::Keyward { .. }
+                | Target::Iam { .. }
+                | Target::Sts { .. } => Presigned::Refused,
+            },
         };
-        let claim = Claim::parse(&request, presigned).map_err(unclaimed)?;
-        let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
-        let served =
-            |name: &str| Region::parse(name).is_ok_and(|region| shared.regions.contains(&region));
-        claim
-            .check_scope(target.service(), served)
-            .map_err(refused)?;
-        let region = Region::parse(claim.credential().region())
-            .map_err(|_| refused(AuthError::UnknownAccessKey))?;
-        let skew = match target {
-            Target::Kms { .. } => Skew::FiveMinutes,
-            Target::Iam { .. } | Target::Sts { .. } => Skew::FifteenMinutes,
-        };
-        claim
-            .check_clock(shared.clock.now(), skew)
-            .map_err(refused)?;
-        if !shared.directory.node().is_fresh(shared.clock.monotonic()) {
-            // What is known of keys and callers may be overtaken, so nobody is let in.
-            let stale = Internal::new("this node has not heard from the store for too long");
-            return Err(Refused::Internal(stale));
+        prove(&self.shared, &request, expected).await
+    }
+}
+
+/// Proves whose request it is.
+///
+/// # Errors
+/// When it is nobody's.
+pub async fn prove(
+    shared: &Shared,
+    request: &Request<'_>,
+    expected: Expected<'_>,
+) -> Result<Proven, Refused> {
+    let claim = Claim::parse(request, expected.presigned)
+        .map_err(|error| Refused::Auth(error, String::new()))?;
+    let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
+    let served =
+        |name: &str| Region::parse(name).is_ok_and(|region| shared.regions.contains(&region));
+    claim
+        .check_scope(expected.service, served)
+        .map_err(refused)?;
+    let region = Region::parse(claim.credential().region())
+        .map_err(|_| refused(AuthError::UnknownAccessKey))?;
+    claim
+        .check_clock(shared.clock.now(), expected.skew)
+        .map_err(refused)?;
+    if !shared.directory.node().is_fresh(shared.clock.monotonic()) {
+        // What is known of keys and callers may be overtaken, so nobody is let in.
+        let stale = Internal::new("this node has not heard from the store for too long");
+        return Err(Refused::Internal(stale));
+    }
+    let unknown = || refused(AuthError::UnknownAccessKey);
+    let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
+    let scope = (claim.credential().date(), region, expected.service);
+    let verify = |signer: &Signer| {
+        let verified = signer.with_signing_key(scope, |key| {
+            claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
+        });
+        match verified {
+            Some(verified) => verified.map_err(refused),
+            None => Err(Refused::Internal(Internal::new(
+                "a signing key cannot be made",
+            ))),
         }
-        let unknown = || refused(AuthError::UnknownAccessKey);
-        let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
-        let scope = (claim.credential().date(), region, target.service());
-        let verify = |signer: &Signer| {
-            let verified = signer.with_signing_key(scope, |key| {
-                claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
-            });
-            match verified {
-                Some(verified) => verified.map_err(refused),
-                None => Err(Refused::Internal(Internal::new(
-                    "a signing key cannot be made",
-                ))),
+    };
+    let internal = |error| Refused::Internal(Internal::new(error));
+    let directory = &shared.directory;
+    // Temporary credentials are those with a token, and only they have one.
+    let caller = match (claim.session_token(), id.is_temporary()) {
+        (None, false) => {
+            let key = directory.access_key(&id).await.map_err(internal)?;
+            let key = key.filter(|key| key.is_active()).ok_or_else(unknown)?;
+            if key.partition() != region.partition() {
+                return Err(unknown());
             }
+            verify(key.signer())?;
+            Caller::of_access_key(directory, key, region).await
+        }
+        (Some(token), true) => {
+            let session = shared
+                .sessions
+                .open(&id, token, shared.clock.now())
+                .map_err(|error| match error {
+                    TokenError::Invalid => unknown(),
+                    TokenError::Expired => refused(AuthError::ExpiredToken),
+                    TokenError::ArenaFull(_) => Refused::Internal(Internal::new(error)),
+                })?;
+            if session.partition() != region.partition() {
+                return Err(unknown());
+            }
+            // What a service does for a caller, it does with a key.
+            if session.forwarded().is_some() && expected.service != "kms" {
+                return Err(unknown());
+            }
+            verify(session.signer())?;
+            Caller::of_session(directory, session).await
+        }
+        (None, true) | (Some(_), false) => return Err(unknown()),
+    };
+    let caller = caller.map_err(internal)?.ok_or_else(unknown)?;
+    let source = match caller.bearer() {
+        Bearer::Service(_) => Source::of(request, &claim),
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Source::default(),
+    };
+    Ok(Proven {
+        caller,
+        region,
+        source,
+    })
+}
+
+/// For whose resource a service calls by itself. Only a service can say so, and only signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// `aws:SourceArn`
+    pub arn: Option<String>,
+    /// `aws:SourceAccount`
+    pub account: Option<String>,
+}
+
+impl Source {
+    fn of(request: &Request<'_>, claim: &Claim<'_>) -> Self {
+        let signed = |name: &str| {
+            let value = request.value(name).filter(|_| claim.signs(name))?;
+            let text = std::str::from_utf8(value).ok()?;
+            (!text.is_empty() && text.len() <= MAX_ARN_LENGTH).then(|| text.to_owned())
         };
-        let internal = |error| Refused::Internal(Internal::new(error));
-        let directory = &shared.directory;
-        // Temporary credentials are those with a token, and only they have one.
-        let caller = match (claim.session_token(), id.is_temporary()) {
-            (None, false) => {
-                let key = directory.access_key(&id).await.map_err(internal)?;
-                let key = key.filter(|key| key.is_active()).ok_or_else(unknown)?;
-                if key.partition() != region.partition() {
-                    return Err(unknown());
-                }
-                verify(key.signer())?;
-                Caller::of_access_key(directory, key).await
-            }
-            (Some(token), true) => {
-                let session = shared
-                    .sessions
-                    .open(&id, token, shared.clock.now())
-                    .map_err(|error| match error {
-                        TokenError::Invalid => unknown(),
-                        TokenError::Expired => refused(AuthError::ExpiredToken),
-                        TokenError::ArenaFull(_) => Refused::Internal(Internal::new(error)),
-                    })?;
-                if session.partition() != region.partition() {
-                    return Err(unknown());
-                }
-                verify(session.signer())?;
-                Caller::of_session(directory, session).await
-            }
-            (None, true) | (Some(_), false) => return Err(unknown()),
-        };
-        let caller = caller.map_err(internal)?.ok_or_else(unknown)?;
-        Ok(Proven { caller, region })
+        Self {
+            arn: signed("x-amz-source-arn"),
+            account: signed("x-amz-source-account"),
+        }
     }
 }

@@ -11,6 +11,9 @@ use crate::{front::Received, iam, sts};
 /// The prefix of KMS's targets.
 const TARGET_PREFIX: &str = "TrentService.";
 
+/// The prefix of the targets of Keyward's own service.
+const OWN_TARGET_PREFIX: &str = "Keyward_20261101.";
+
 /// How an answer must be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -25,6 +28,11 @@ pub enum Protocol {
 pub enum Target<'a> {
     /// KMS.
     Kms {
+        /// The operation asked for; it may be none.
+        name: &'a str,
+    },
+    /// Keyward's own service.
+    Keyward {
         /// The operation asked for; it may be none.
         name: &'a str,
     },
@@ -48,7 +56,7 @@ impl Target<'_> {
     /// How its answer is rendered.
     pub fn protocol(&self) -> Protocol {
         match self {
-            Self::Kms { .. } => Protocol::Json,
+            Self::Kms { .. } | Self::Keyward { .. } => Protocol::Json,
             Self::Iam { .. } => Protocol::Query(iam::NAMESPACE),
             Self::Sts { .. } => Protocol::Query(sts::NAMESPACE),
         }
@@ -58,6 +66,7 @@ impl Target<'_> {
     pub fn service(&self) -> &'static str {
         match self {
             Self::Kms { .. } => "kms",
+            Self::Keyward { .. } => "keyward",
             Self::Iam { .. } => "iam",
             Self::Sts { .. } => "sts",
         }
@@ -66,7 +75,7 @@ impl Target<'_> {
     /// The operation's name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Kms { name } => name,
+            Self::Kms { name } | Self::Keyward { name } => name,
             Self::Iam { name, .. } | Self::Sts { name, .. } => name,
         }
     }
@@ -86,6 +95,9 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
     if let Some(target) = received.header("x-amz-target") {
         if received.method != "POST" {
             return Err(unknown_target());
+        }
+        if let Some(name) = target.strip_prefix(OWN_TARGET_PREFIX) {
+            return Ok(Target::Keyward { name });
         }
         let name = target
             .strip_prefix(TARGET_PREFIX)

@@ -8,10 +8,12 @@ use keyward_store::sealed::Generation;
 use keyward_types::{account::AccountId, principal::PrincipalKind, tag::Tag};
 
 use crate::{
+    caller::Bearer,
     context::Context,
     gate::supply::{ConditionKey, Supplied, SuppliedValue},
     kms::resolved::ResolvedKey,
     session::SessionUnit,
+    via_service::Service,
 };
 
 /// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.
@@ -96,6 +98,16 @@ impl<'a> RequestAttributes<'a> {
                 | PrincipalKind::FederatedUser { .. }
                 | PrincipalKind::Service { .. } => Values::Absent,
             },
+            "aws:principalservicename" => match self.own_service() {
+                Some(service) => Values::one(service.global_name()),
+                None => Values::Absent,
+            },
+            "aws:principalservicenameslist" => match self.own_service() {
+                Some(service) => {
+                    Values::many([service.global_name(), service.regional_name(self.cx.region)])
+                }
+                None => Values::Absent,
+            },
             "aws:principalisawsservice" => {
                 let service = matches!(principal.kind(), PrincipalKind::Service { .. });
                 Values::one(if service { "true" } else { "false" })
@@ -110,6 +122,20 @@ impl<'a> RequestAttributes<'a> {
         Some(values)
     }
 
+    /// The service that calls by itself.
+    fn own_service(&self) -> Option<&'static Service> {
+        match self.cx.caller.bearer() {
+            Bearer::Service(service) => Some(service),
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) => None,
+        }
+    }
+
+    /// The service that calls for somebody.
+    fn via_service(&self) -> Option<&'static Service> {
+        let caller = self.cx.caller;
+        caller.forwarded().and_then(|_| caller.service())
+    }
+
     fn request_values(&self, key: &str) -> Option<Values<'_>> {
         let cx = self.cx;
         let values = match key {
@@ -121,10 +147,34 @@ impl<'a> RequestAttributes<'a> {
             } else {
                 "false"
             }),
+            // Behind a service the caller's own address is not known.
+            "aws:sourceip" if cx.caller.service().is_some() => Values::Absent,
             "aws:sourceip" => Values::one(cx.peer.source_ip.to_string()),
+            "aws:sourcearn" => cx.source.arn.as_deref().map_or(Values::Absent, Values::one),
+            "aws:sourceaccount" => {
+                let account = cx.source.account.as_deref();
+                account.map_or(Values::Absent, Values::one)
+            }
             "aws:useragent" if !cx.user_agent.is_empty() => Values::one(cx.user_agent),
             "aws:referer" if !cx.referer.is_empty() => Values::one(cx.referer),
-            "aws:viaawsservice" => Values::one("false"),
+            "aws:viaawsservice" => {
+                let via = cx.caller.forwarded().is_some();
+                Values::one(if via { "true" } else { "false" })
+            }
+            "kms:viaservice" => match self.via_service() {
+                Some(service) => Values::one(service.regional_name(cx.region)),
+                None => Values::Absent,
+            },
+            "aws:calledvia" => match self.via_service().filter(|service| service.called_via) {
+                Some(service) => Values::many([service.global_name()]),
+                None => Values::Absent,
+            },
+            "aws:calledviafirst" | "aws:calledvialast" => {
+                match self.via_service().filter(|service| service.called_via) {
+                    Some(service) => Values::one(service.global_name()),
+                    None => Values::Absent,
+                }
+            }
             "aws:resourceaccount" => Values::one(self.account.to_string()),
             "aws:tagkeys" if !self.supplied.request_tags.is_empty() => Values::many(
                 self.supplied
@@ -210,9 +260,12 @@ impl<'a> RequestAttributes<'a> {
 /// What only temporary credentials have.
 fn session_values<'s>(session: &'s SessionUnit, key: &str) -> Option<Values<'s>> {
     Some(match key {
-        "aws:tokenissuetime" => Values::one(session.issued().iso8601()),
+        "aws:tokenissuetime" => Values::one(session.token_issued()?.iso8601()),
         // There are no devices, so no session was made with one.
-        "aws:multifactorauthpresent" => Values::one("false"),
+        "aws:multifactorauthpresent" => {
+            session.token_issued()?;
+            Values::one("false")
+        }
         "aws:sourceidentity" => Values::one(session.source_identity()?),
         "aws:federatedprovider" => Values::one(session.federation()?.provider_arn.as_str()),
         _ => {

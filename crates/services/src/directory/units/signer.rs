@@ -8,7 +8,7 @@ use keyward_crypto::secret::arena::{Arena, ArenaSecret};
 use keyward_types::region::Region;
 use keyward_wire::sigv4::SigningKey;
 
-/// The services that requests are signed for; each has a signing key of its own.
+/// The services whose signing keys are kept; requests to others are rare.
 const SIGNED_SERVICES: [&str; 3] = ["kms", "sts", "iam"];
 
 /// The secret of an access key or a session.
@@ -42,11 +42,12 @@ impl Signer {
         (date, region, service): (&str, Region, &str),
         work: impl FnOnce(&[u8; 32]) -> T,
     ) -> Option<T> {
-        let index = SIGNED_SERVICES.iter().position(|known| *known == service)?;
-        let place = self.signing.get(index)?;
-        let cached = place.load();
+        let index = SIGNED_SERVICES.iter().position(|known| *known == service);
+        let place = index.and_then(|index| self.signing.get(index));
+        let cached = place.map(|place| place.load());
         if let Some(cached) = cached
-            .as_deref()
+            .as_ref()
+            .and_then(|cached| cached.as_deref())
             .filter(|c| *c.date == *date && c.region == region)
         {
             return cached.key.expose_array().map(work);
@@ -54,7 +55,8 @@ impl Signer {
         let key = SigningKey::derive(self.secret.expose(), date, region.as_str(), service);
         let key = key.into_secret();
         // Kept only while there is room for what cannot be made anew.
-        if !self.arena.is_nearly_full()
+        if let Some(place) = place
+            && !self.arena.is_nearly_full()
             && let Ok(stored) = self.arena.store(&key)
         {
             let cached = CachedSigningKey {

@@ -1,0 +1,37 @@
+//! Keyward's own service: what AWS has no operation for. JSON 1.1 like KMS, signed for `keyward`.
+
+pub mod create_forward_access_session;
+pub mod fault;
+
+use keyward_wire::json::{Object, Writer};
+
+use crate::{
+    fault::Fault,
+    operation::{Api, Operation, Output},
+    pipeline::{Row, row},
+};
+
+/// The service `keyward` over AWS JSON 1.1.
+#[derive(Clone, Copy, Debug)]
+pub enum Keyward {}
+
+impl Api for Keyward {
+    type Input<'a> = Object<'a>;
+    type Renderer<'w> = Writer<'w>;
+    const SERVICE: &'static str = "keyward";
+    const EVENT_SOURCE: &'static str = "keyward";
+    const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
+
+    fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {
+        Writer::render(2048, |out| output.render(out))
+    }
+
+    fn render_fault(fault: &Fault, _request_id: &str) -> Vec<u8> {
+        fault.to_wire().json()
+    }
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row<Keyward>] = &[row::<
+    create_forward_access_session::CreateForwardAccessSession,
+>()];

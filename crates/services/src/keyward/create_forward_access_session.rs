@@ -1,0 +1,386 @@
+//! `CreateForwardAccessSession`: a service that was given a request which a user signed for it
+//! gets credentials to use one key as that user, for a short time.
+//!
+//! The service presents the request as it came. Its signature proves the user, who cannot be made
+//! up; the credentials are good for KMS, the one key and what does not govern it, and carry the
+//! service's name into `kms:ViaService`. Naming the service's own alias (`alias/aws/…`) makes the
+//! AWS managed key of the user's account and Region if there is none yet.
+
+use keyward_crypto::random;
+use keyward_keys::{
+    duty::Duty,
+    hierarchy::DomainKeyRecord,
+    record::{KeyRecord, PolicyRecord},
+    ring::NewKey,
+};
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_types::{
+    account::AccountId,
+    alias::AliasName,
+    key_id::{KeyArn, KeyId},
+    region::Region,
+    time::Timestamp,
+    unique_id::AccessKeyId,
+};
+use keyward_wire::{
+    json::{Members, Object, Writer},
+    sigv4::{Presigned, Request, Skew},
+};
+
+use crate::{
+    caller::{Bearer, Caller},
+    context::Context,
+    directory::{
+        paths, purpose,
+        records::{self, SecretText, V1},
+    },
+    fault::Internal,
+    front::authenticate::{Expected, Proven, Refused, prove},
+    gate::{Denied, Gate},
+    iam::access_key::new_secret,
+    keyward::{Keyward, fault::KeywardFault},
+    kms::{
+        aliases::new_alias,
+        fault::KmsFault,
+        identifier::{Forms, KeyIdentifier},
+        lookup::{put_key, too_large},
+        members,
+    },
+    operation::{Done, Operation, Output},
+    session::{Forwarded, SessionPolicies, SessionRecord, SessionUnit, Subject},
+    via_service::Service,
+};
+
+/// How long the credentials are good, in milliseconds: 15 minutes.
+const LIFETIME_MILLIS: i64 = 15 * 60 * 1000;
+/// The most header fields of the presented request.
+const MAX_HEADERS: usize = 128;
+
+/// The input: the request as the service received it, and the key.
+pub struct CreateForwardAccessSession {
+    method: String,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    key_id: String,
+}
+
+impl std::fmt::Debug for CreateForwardAccessSession {
+    // Header fields hold credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateForwardAccessSession")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The user that the request proves, and the key as it is called from there.
+#[derive(Debug)]
+pub struct Prepared {
+    caller: Caller,
+    region: Region,
+    key: KeyArn,
+    new: Option<Box<NewManagedKey>>,
+}
+
+/// A managed key that is to be made.
+#[derive(Debug)]
+struct NewManagedKey {
+    alias: AliasName,
+    record: KeyRecord,
+    domain: Option<DomainKeyRecord>,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct ForwardAccess {
+    access_key_id: AccessKeyId,
+    secret: SecretText,
+    token: String,
+    expires: Timestamp,
+    arn: String,
+    key: KeyArn,
+}
+
+impl Operation for CreateForwardAccessSession {
+    const NAME: &'static str = "CreateForwardAccessSession";
+    const READ_ONLY: bool = false;
+    type Api = Keyward;
+    type Output = ForwardAccess;
+    type Fault = KeywardFault;
+    type Resolved = Prepared;
+    type Permits = ();
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let method = m.string("Method").length(1, 16).required().to_owned();
+        let path = m.string("Path").length(1, 8192).required().to_owned();
+        let query = m.string("Query").length(0, 8192).optional();
+        let query = query.unwrap_or_default().to_owned();
+        let headers = m.structures("Headers", |header| {
+            let name = header.string("Name").length(1, 256).required().to_owned();
+            let value = header.string("Value").length(0, 20_480).required();
+            (name, value.to_owned())
+        });
+        let headers = headers.count(1, MAX_HEADERS).required();
+        let body = m.blob("Body").length(0, 65_536).optional();
+        let body = body.unwrap_or_default();
+        let key_id = members::key_id(&mut m, "KeyId");
+        m.finish()?;
+        Ok(Self {
+            method,
+            path,
+            query,
+            headers,
+            body,
+            key_id,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
+        let service = own_service(cx)?;
+        let Proven { caller, region, .. } = self.prove(cx, service).await?;
+        let (_, account) = caller.home();
+        let directory = cx.directory();
+        let identifier = KeyIdentifier::parse(&self.key_id, Forms::All, region, account)?;
+        let (key, new) = match identifier {
+            // Whether a key named by ARN is there, KMS will say, to whom it may.
+            KeyIdentifier::Key(key) => (key, None),
+            KeyIdentifier::Alias {
+                account: owner,
+                name,
+            } => match directory.alias(region, owner, &name).await? {
+                Some(alias) => (
+                    KeyArn::new(region, owner, alias.record.target.clone()),
+                    None,
+                ),
+                None if owner == account && service.alias().as_ref() == Some(&name) => {
+                    let new = new_managed_key(cx, service, (region, account), name).await?;
+                    (new.record.arn(), Some(Box::new(new)))
+                }
+                None => {
+                    let alias = name.arn(region, owner);
+                    return Err(KmsFault::AliasNotFound { alias }.into());
+                }
+            },
+        };
+        Ok(Prepared {
+            caller,
+            region,
+            key,
+            new,
+        })
+    }
+
+    fn authorize(&self, _prepared: &Prepared, _gate: &Gate<'_>) -> Result<(), Denied> {
+        // Being a service is the permission; `resolve` has refused everybody else.
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        (): &(),
+        prepared: &Prepared,
+        cx: &Context<'_>,
+    ) -> Result<Done<ForwardAccess>, KeywardFault> {
+        let service = own_service(cx)?;
+        let session = session_of(service, prepared, cx.now);
+        let token = cx.shared.sessions.seal(&session).map_err(Internal::new)?;
+        let output = ForwardAccess {
+            access_key_id: session.access_key_id,
+            secret: session.secret,
+            token,
+            expires: session.expires,
+            arn: prepared.caller.principal().arn().to_owned(),
+            key: prepared.key.clone(),
+        };
+        match &prepared.new {
+            None => Ok(Done::unchanged(output)),
+            Some(new) => {
+                let (_, account) = prepared.caller.home();
+                let batch = put_managed_key(cx, new, (prepared.region, account))?;
+                Ok(Done::changed(output, batch))
+            }
+        }
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("method", &self.method);
+        parameters.string("path", &self.path);
+        parameters.string("keyId", &self.key_id);
+    }
+}
+
+impl CreateForwardAccessSession {
+    /// Proves whose request was presented.
+    async fn prove(&self, cx: &Context<'_>, service: &Service) -> Result<Proven, KeywardFault> {
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let query = Some(self.query.as_str()).filter(|query| !query.is_empty());
+        let request = Request::new(&self.method, &self.path, query, None, headers, &self.body)
+            .map_err(KeywardFault::from)?;
+        let expected = Expected {
+            service: service.name,
+            skew: Skew::FiveMinutes,
+            presigned: Presigned::Refused,
+        };
+        let proven =
+            prove(cx.shared, &request, expected)
+                .await
+                .map_err(|refused| match refused {
+                    Refused::Auth(error, _) => KeywardFault::from(error),
+                    Refused::Internal(internal) => internal.into(),
+                })?;
+        match proven.caller.bearer() {
+            // A service has no caller's rights to hand on.
+            Bearer::Service(_) => {
+                Err(KmsFault::validation("The presented request was signed by a service.").into())
+            }
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Ok(proven),
+        }
+    }
+}
+
+/// The service that calls.
+fn own_service(cx: &Context<'_>) -> Result<&'static Service, KeywardFault> {
+    match cx.caller.bearer() {
+        Bearer::Service(service) => Ok(service),
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Err(KeywardFault::NotAService {
+            caller: cx.caller.principal().arn().to_owned(),
+            operation: CreateForwardAccessSession::NAME,
+        }),
+    }
+}
+
+/// The session in which the service acts for the caller.
+fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> SessionRecord {
+    let caller = &prepared.caller;
+    let (partition, account) = caller.home();
+    let own = caller.session();
+    let expires = now.plus_millis(LIFETIME_MILLIS);
+    let subject = match (own.map(SessionUnit::subject), caller.bearer()) {
+        (Some(subject), _) => subject.clone(),
+        (None, Bearer::User(user)) => Subject::User(user.record().id.clone()),
+        // Roles have sessions only, and services were refused.
+        (None, Bearer::Root | Bearer::Role(_) | Bearer::Service(_)) => Subject::Root,
+    };
+    let policies: Option<SessionPolicies> = own
+        .and_then(SessionUnit::policies)
+        .map(|policies| policies.record.clone());
+    SessionRecord {
+        version: V1,
+        access_key_id: AccessKeyId::temporary(account, random::array()),
+        secret: new_secret(),
+        account,
+        partition,
+        subject,
+        issued: now,
+        expires: own.map_or(expires, |own| own.expires().min(expires)),
+        policies,
+        tags: own.map(|own| own.tags().to_vec()).unwrap_or_default(),
+        transitive_tag_keys: Vec::new(),
+        source_identity: own
+            .and_then(SessionUnit::source_identity)
+            .map(str::to_owned),
+        federation: own.and_then(SessionUnit::federation).cloned(),
+        forwarded: Some(Forwarded {
+            service: service.name.to_owned(),
+            key: prepared.key.to_string(),
+            token_issued: own.and_then(SessionUnit::token_issued),
+        }),
+    }
+}
+
+/// The AWS managed key of a service in an account and Region, with what it needs.
+async fn new_managed_key(
+    cx: &Context<'_>,
+    service: &Service,
+    (region, account): (Region, AccountId),
+    alias: AliasName,
+) -> Result<NewManagedKey, KeywardFault> {
+    let directory = cx.directory();
+    let found = directory.domain_key(region, account).await?;
+    let (domain, new_domain) = match found {
+        Some(domain) => (domain, None),
+        None => {
+            let record = DomainKeyRecord::generate(directory.root(), region, account)
+                .map_err(Internal::new)?;
+            let domain = directory.open_domain_key(&record).await?;
+            (std::sync::Arc::new(domain), Some(record))
+        }
+    };
+    let arn = KeyArn::new(region, account, KeyId::from_random(random::array()));
+    let text = service.managed_key_policy(region.partition(), account.as_str(), region);
+    let new = NewKey {
+        description: format!(
+            "Default key that protects my {} data when no other key is defined",
+            service.title
+        ),
+        policy: PolicyRecord {
+            text,
+            principals: std::collections::BTreeMap::new(),
+        },
+        tags: Vec::new(),
+    };
+    let duty = Duty::to_make_managed(arn, cx.now);
+    let mut record = cx
+        .ring()
+        .create_managed(&duty, &domain, new)
+        .map_err(KmsFault::from)?;
+    record.aliases.push(alias.clone());
+    Ok(NewManagedKey {
+        alias,
+        record,
+        domain: new_domain,
+    })
+}
+
+fn put_managed_key(
+    cx: &Context<'_>,
+    new: &NewManagedKey,
+    (region, account): (Region, AccountId),
+) -> Result<SealedBatch, KeywardFault> {
+    let internal =
+        |error: &dyn std::fmt::Display| KeywardFault::from(Internal::new(error.to_string()));
+    let mut batch = cx.batch();
+    let absent = Precondition::Absent;
+    if let Some(domain) = &new.domain {
+        let path = paths::domain_key(region, account).map_err(|error| internal(&error))?;
+        let bytes = records::encode(domain).map_err(|error| internal(&error))?;
+        batch
+            .put(path, purpose::DOMAIN_KEY, &bytes, absent)
+            .map_err(too_large)?;
+    }
+    put_key(&mut batch, None, &new.record)?;
+    let hash = cx.directory().alias_hash(&new.alias);
+    let path = paths::alias(region, account, &hash).map_err(|error| internal(&error))?;
+    let alias = new_alias(&new.alias, &new.record.id, cx.now);
+    let bytes = records::encode(&alias).map_err(|error| internal(&error))?;
+    // Absent: of two first uses at the same time one makes the key, the other finds it.
+    batch
+        .put(path, purpose::ALIAS, &bytes, absent)
+        .map_err(too_large)?;
+    Ok(batch)
+}
+
+impl Output<Keyward> for ForwardAccess {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.object("Credentials", |credentials| {
+            credentials.string("AccessKeyId", self.access_key_id.as_str());
+            credentials.string("SecretAccessKey", self.secret.expose());
+            credentials.string("SessionToken", &self.token);
+            credentials.timestamp("Expiration", self.expires);
+        });
+        out.string("CallerArn", &self.arn);
+        out.string("KeyId", self.key.as_str());
+    }
+
+    fn response_elements(&self, elements: &mut Writer<'_>) {
+        elements.string("accessKeyId", self.access_key_id.as_str());
+        elements.string("callerArn", &self.arn);
+        elements.string("keyId", self.key.as_str());
+    }
+}

@@ -1,0 +1,144 @@
+//! The services that act for a caller: who they are, and what they are called in policies.
+//!
+//! A service has credentials of its own. With them it signs as the service principal, and turns a
+//! request that a user signed for it into a forward access session, with which it calls KMS as
+//! that user. `kms:ViaService`, `aws:CalledVia`, `kms:GrantIsForAWSResource` and `aws:SourceArn`
+//! come from there and nowhere else, never from what an ordinary request claims.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
+
+use keyward_types::{alias::AliasName, partition::Partition, region::Region};
+
+/// A service that may act for a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The name that requests to it are signed for, and that its principal begins with.
+    pub name: &'static str,
+    /// The alias of its AWS managed key, after `alias/aws/`; none if it has none.
+    pub managed_key: Option<&'static str>,
+    /// What it is called in the policy of that key.
+    pub title: &'static str,
+    /// Whether it stands in `aws:CalledVia`, which few services support.
+    pub called_via: bool,
+}
+
+const fn service(
+    name: &'static str,
+    managed_key: Option<&'static str>,
+    title: &'static str,
+) -> Service {
+    Service {
+        name,
+        managed_key,
+        title,
+        called_via: false,
+    }
+}
+
+/// The services that can be given credentials, in the alphabet's order.
+pub const SERVICES: &[Service] = &[
+    Service {
+        called_via: true,
+        ..service("athena", None, "Athena")
+    },
+    service("backup", Some("backup"), "AWS Backup"),
+    Service {
+        called_via: true,
+        ..service("cloudformation", None, "CloudFormation")
+    },
+    service("cloudtrail", None, "CloudTrail"),
+    Service {
+        called_via: true,
+        ..service("dynamodb", Some("dynamodb"), "DynamoDB")
+    },
+    service("ec2", Some("ebs"), "EBS"),
+    service("eks", None, "EKS"),
+    service("elasticfilesystem", Some("elasticfilesystem"), "EFS"),
+    service("lambda", Some("lambda"), "AWS Lambda"),
+    service("rds", Some("rds"), "RDS"),
+    service("s3", Some("s3"), "S3"),
+    service(
+        "secretsmanager",
+        Some("secretsmanager"),
+        "AWS Secrets Manager",
+    ),
+    service("sns", Some("sns"), "SNS"),
+    service("sqs", Some("sqs"), "SQS"),
+    service("ssm", Some("ssm"), "AWS Systems Manager"),
+];
+
+impl Service {
+    /// The service of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        SERVICES.iter().find(|service| service.name == name)
+    }
+
+    /// Its principal in a Region, which is also `kms:ViaService`: AWS writes the same suffix in
+    /// every partition.
+    pub fn regional_name(&self, region: Region) -> String {
+        format!("{}.{region}.amazonaws.com", self.name)
+    }
+
+    /// Its principal without a Region, which is also how CloudTrail and `aws:CalledVia` name it.
+    pub fn global_name(&self) -> String {
+        format!("{}.amazonaws.com", self.name)
+    }
+
+    /// The alias of its AWS managed key.
+    pub fn alias(&self) -> Option<AliasName> {
+        AliasName::parse(&format!("alias/aws/{}", self.managed_key?)).ok()
+    }
+
+    /// The policy of its AWS managed key in an account and Region.
+    pub fn managed_key_policy(
+        &self,
+        partition: Partition,
+        account: &str,
+        region: Region,
+    ) -> String {
+        let (title, id) = (self.title, self.managed_key.unwrap_or(self.name));
+        let via = self.regional_name(region);
+        format!(
+            r#"{{"Version":"2012-10-17","Id":"auto-{id}-2","Statement":[{{"Sid":"Allow access through {title} for all principals in the account that are authorized to use {title}","Effect":"Allow","Principal":{{"AWS":"*"}},"Action":["kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*","Condition":{{"StringEquals":{{"kms:CallerAccount":"{account}","kms:ViaService":"{via}"}}}}}},{{"Sid":"Allow direct access to key metadata to the account","Effect":"Allow","Principal":{{"AWS":"arn:{partition}:iam::{account}:root"}},"Action":["kms:Describe*","kms:Get*","kms:List*","kms:RevokeGrant"],"Resource":"*"}}]}}"#
+        )
+    }
+}
+
+/// What a forward access session may do with its key: nothing that governs it.
+pub const FORWARDABLE: &[&str] = &[
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ListGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RevokeGrant",
+];
+
+#[cfg(test)]
+mod tests {
+    use keyward_policy::document::{Document, PolicyKind};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_of_every_managed_key_is_valid() {
+        let region = Region::parse("us-west-2").unwrap();
+        for service in SERVICES {
+            let policy = service.managed_key_policy(Partition::Aws, "111122223333", region);
+            assert!(
+                Document::parse(&policy, PolicyKind::Key).is_ok(),
+                "{policy}"
+            );
+            assert_eq!(service.alias().is_some(), service.managed_key.is_some());
+            assert_eq!(Service::find(service.name), Some(service));
+        }
+        assert_eq!(
+            SERVICES.iter().find(|s| s.name == "ec2").unwrap().alias(),
+            AliasName::parse("alias/aws/ebs").ok()
+        );
+    }
+}
