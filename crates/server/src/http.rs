@@ -3,8 +3,10 @@
 
 pub mod admin;
 pub mod health;
+pub mod idle;
 pub mod peers;
 pub mod proxy;
+pub mod taken;
 pub mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -27,7 +29,10 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{config::Network, http::peers::Peers};
+use crate::{
+    config::Network,
+    http::{idle::Activity, peers::Peers, taken::Taken},
+};
 
 /// The longest body, in bytes: the longest parameter KMS has (an attestation document of
 /// 262,144 bytes) in base64, with room for the rest.
@@ -53,7 +58,7 @@ pub struct HttpOptions {
     pub connections_per_address: usize,
     /// To send the headers, and between two requests.
     pub header_timeout: Duration,
-    /// To send the body.
+    /// To send the body, and how long at most the client may not read its answer.
     pub body_timeout: Duration,
     /// How long a stop waits for requests under way.
     pub drain: Duration,
@@ -141,17 +146,17 @@ async fn connection(
         tls: None,
     };
     match &options.tls {
-        None => exchange(TokioIo::new(stream), peer, front, options, server, watcher).await,
+        None => exchange(stream, peer, front, options, server, watcher).await,
         Some(acceptor) => {
             let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
             peer.tls = Some(tls::details(stream.get_ref().1));
-            exchange(TokioIo::new(stream), peer, front, options, server, watcher).await
+            exchange(stream, peer, front, options, server, watcher).await
         }
     }
 }
 
 async fn exchange<S>(
-    io: TokioIo<S>,
+    stream: S,
     peer: Peer,
     front: Arc<Front>,
     options: &Arc<HttpOptions>,
@@ -162,14 +167,23 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (peer, body_timeout) = (Arc::new(peer), options.body_timeout);
+    let activity = Activity::default();
+    let requests = activity.clone();
     let service = service_fn(move |request| {
         let (front, peer) = (Arc::clone(&front), Arc::clone(&peer));
+        let under_way = requests.begin();
         async move {
-            Ok::<_, std::convert::Infallible>(answer(request, &front, &peer, body_timeout).await)
+            let answer = answer(request, &front, &peer, body_timeout).await;
+            drop(under_way);
+            Ok::<_, std::convert::Infallible>(answer)
         }
     });
+    let io = TokioIo::new(Taken::new(stream, body_timeout));
     let connection = server.serve_connection(io, service).into_owned();
-    watcher.watch(connection).await
+    tokio::select! {
+        ended = watcher.watch(connection) => ended,
+        () = activity.idle(options.header_timeout) => Ok(()),
+    }
 }
 
 async fn answer(

@@ -7,6 +7,8 @@
     reason = "a test may fail loudly"
 )]
 
+mod durability;
+mod limits;
 mod memory;
 mod process;
 mod revocation;

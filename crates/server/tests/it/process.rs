@@ -29,29 +29,26 @@ impl Server {
     pub fn start_by(command: &mut Command, config: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("keyward.toml"), config).unwrap();
-        let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-            .arg(home.path().join("keyward.toml"))
-            .arg("--data-dir")
-            .arg(home.path().join("data"))
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(home.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
-        let log = || fs::read_to_string(home.path().join("log")).unwrap();
-        let address = address.unwrap_or_else(|| panic!("the server left:\n{}", log()));
-        // Read on, so that the server never stops at a full pipe.
-        thread::spawn(move || lines.for_each(drop));
+        let (child, address) = launch(command, home.path());
         Self {
             child,
             home,
             address,
         }
+    }
+
+    /// Kills the process and starts another on the same data directory.
+    pub fn restart(&mut self, command: &mut Command) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.address) = launch(command, self.home.path());
+    }
+
+    /// Waits until the process has ended by itself; its files are there until the answer is
+    /// dropped.
+    pub fn ended(mut self) -> Self {
+        assert!(self.child.wait().unwrap().success());
+        self
     }
 
     pub fn pid(&self) -> u32 {
@@ -95,6 +92,29 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts a process that keeps everything in `home` and waits until it listens.
+fn launch(command: &mut Command, home: &Path) -> (Child, String) {
+    let mut child = command
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(home.join("keyward.toml"))
+        .arg("--data-dir")
+        .arg(home.join("data"))
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(home.join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
+    let log = || fs::read_to_string(home.join("log")).unwrap();
+    let address = address.unwrap_or_else(|| panic!("the server left:\n{}", log()));
+    // Read on, so that the server never stops at a full pipe.
+    thread::spawn(move || lines.for_each(drop));
+    (child, address)
 }
 
 /// The program under test.

@@ -1,7 +1,7 @@
 //! Signed requests as bytes, and the sockets that carry them.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::TcpStream,
     time::{Duration, SystemTime},
 };
@@ -143,14 +143,19 @@ impl Connection {
 
     /// The next answer; none if the server closes the connection first.
     pub fn answer(&mut self) -> Option<Answer> {
+        self.try_answer().unwrap()
+    }
+
+    /// As [`answer`](Self::answer), where the connection may break.
+    pub fn try_answer(&mut self) -> io::Result<Option<Answer>> {
         loop {
             if let Some((answer, length)) = parse(&self.received) {
                 self.received.drain(..length);
-                return Some(answer);
+                return Ok(Some(answer));
             }
             let mut part = [0; 16 << 10];
-            match self.stream.read(&mut part).unwrap() {
-                0 => return None,
+            match self.stream.read(&mut part)? {
+                0 => return Ok(None),
                 count => self.received.extend_from_slice(&part[..count]),
             }
         }
