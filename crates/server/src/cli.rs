@@ -4,6 +4,7 @@ mod audit;
 mod env;
 mod init;
 mod serve;
+mod service;
 mod store;
 
 use std::path::PathBuf;
@@ -34,6 +35,9 @@ enum Command {
     /// Look after the store while the server is stopped
     #[command(subcommand)]
     Store(store::Store),
+    /// Give credentials to services that act for callers, while the server is stopped
+    #[command(subcommand)]
+    Service(service::Service),
     /// Check the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -96,6 +100,7 @@ impl Cli {
             Command::Init(init) => init.run(),
             Command::Env(env) => env.run(),
             Command::Store(store) => store.run(),
+            Command::Service(service) => service.run(),
             Command::Audit(audit) => audit.run(),
         }
     }

@@ -91,12 +91,23 @@ impl DataDir {
 
     /// Keeps the root user's credentials where the AWS tools read them, for the owner only.
     pub fn write_credentials(&self, credentials: &FirstCredentials) -> io::Result<()> {
+        self.write_profile(&self.path.join("admin-credentials"), credentials)
+    }
+
+    /// Keeps credentials in a file in the format that the AWS tools read, for the owner only.
+    pub fn write_profile(&self, file: &Path, credentials: &FirstCredentials) -> io::Result<()> {
         let text = format!(
             "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
             credentials.id,
             credentials.secret.expose()
         );
-        write_private(&self.path, "admin-credentials", text.as_bytes())
+        let directory = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
+        write_private(directory, name, text.as_bytes())
     }
 
     /// Keeps what `keyward env` prints.

@@ -1,6 +1,8 @@
 //! From an engine and a root key to a server that answers; at the first start, with what a
 //! server needs to begin. Every step may be cut short by a crash: the next start goes on.
 
+pub mod services;
+
 use std::{path::Path as FilePath, sync::Arc, thread::JoinHandle};
 
 use keyward_crypto::{

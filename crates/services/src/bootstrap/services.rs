@@ -1,0 +1,176 @@
+//! Credentials of the services that act for callers: given and taken away while the server is
+//! stopped.
+
+use std::sync::Arc;
+
+use keyward_crypto::{
+    random,
+    secret::{SecretBytes, arena::Arena},
+};
+use keyward_keys::root_key::RootKey;
+use keyward_store::{
+    batch::Precondition,
+    sealed::{Sealed, SealedBatch},
+    store::{MAX_RANGE, Store},
+};
+use keyward_types::{account::AccountId, region::Region, time::Clock};
+
+use super::{FirstCredentials, OpenError, open_sealed};
+use crate::{
+    audit::event,
+    directory::{
+        paths, purpose,
+        records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
+    },
+    via_service::Service,
+};
+
+/// Where a service's credentials stand: the account of the store's first start.
+pub type Place = (Region, AccountId);
+
+/// The services that have credentials.
+///
+/// # Errors
+/// As [`super::open`].
+pub async fn list(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    (region, account): Place,
+) -> Result<Vec<ServiceRecord>, OpenError> {
+    let sealed = open_sealed(store, root, arena).await?;
+    let prefix = paths::services(region.partition(), account)?;
+    let found = sealed.range(&prefix, None, MAX_RANGE).await?.value;
+    let mut services = Vec::new();
+    for record in &found {
+        services.push(records::decode(record.bytes_of(purpose::SERVICE)?)?);
+    }
+    Ok(services)
+}
+
+/// Gives a service credentials, in place of all it has. `keep` must have put them where the
+/// service finds them before it answers.
+///
+/// # Errors
+/// As [`super::open`].
+pub async fn create(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    clock: &dyn Clock,
+    (service, place): (&Service, Place),
+    keep: impl FnOnce(&FirstCredentials) -> std::io::Result<()>,
+) -> Result<(), OpenError> {
+    let sealed = open_sealed(store, root, arena).await?;
+    let (partition, account) = (place.0.partition(), place.1);
+    let credentials = FirstCredentials::generate(account);
+    keep(&credentials)?;
+    let mut batch = sealed.batch();
+    let precondition = take_away(&sealed, &mut batch, (service, place)).await?;
+    let record = ServiceRecord {
+        version: V1,
+        name: service.name.to_owned(),
+        access_keys: vec![credentials.id.clone()],
+    };
+    let path = paths::service(partition, account, service.name)?;
+    let bytes = records::encode(&record)?;
+    batch.put(
+        path,
+        purpose::SERVICE,
+        &bytes,
+        precondition.unwrap_or(Precondition::Absent),
+    )?;
+    let key = AccessKeyRecord {
+        version: V1,
+        id: credentials.id,
+        account,
+        partition,
+        owner: AccessKeyOwner::Service(service.name.to_owned()),
+        active: true,
+        created: clock.now(),
+        secret: credentials.secret,
+    };
+    let bytes = SecretBytes::from_vec(records::encode(&key)?);
+    batch.put(
+        paths::access_key(&key.id)?,
+        purpose::CREDENTIAL,
+        bytes.expose(),
+        Precondition::Absent,
+    )?;
+    commit(
+        &sealed,
+        batch,
+        clock,
+        ("CreateServiceCredentials", service, place),
+    )
+    .await
+}
+
+/// Takes a service's credentials away; answers whether it had any. What it was granted stays,
+/// but it cannot use it.
+///
+/// # Errors
+/// As [`super::open`].
+pub async fn delete(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    clock: &dyn Clock,
+    (service, place): (&Service, Place),
+) -> Result<bool, OpenError> {
+    let sealed = open_sealed(store, root, arena).await?;
+    let mut batch = sealed.batch();
+    let Some(at) = take_away(&sealed, &mut batch, (service, place)).await? else {
+        return Ok(false);
+    };
+    let path = paths::service(place.0.partition(), place.1, service.name)?;
+    batch.delete(path, at)?;
+    let what = ("DeleteServiceCredentials", service, place);
+    commit(&sealed, batch, clock, what).await?;
+    Ok(true)
+}
+
+/// Deletes the access keys of a service; answers the precondition of its record, if it has one.
+async fn take_away(
+    sealed: &Sealed,
+    batch: &mut SealedBatch,
+    (service, (region, account)): (&Service, Place),
+) -> Result<Option<Precondition>, OpenError> {
+    let path = paths::service(region.partition(), account, service.name)?;
+    let Some(read) = sealed.get(&path).await?.value else {
+        return Ok(None);
+    };
+    let record: ServiceRecord = records::decode(read.bytes_of(purpose::SERVICE)?)?;
+    for key in &record.access_keys {
+        batch.delete(paths::access_key(key)?, Precondition::Any)?;
+    }
+    Ok(Some(Precondition::At(read.revision)))
+}
+
+/// Commits the changes with their event.
+async fn commit(
+    sealed: &Sealed,
+    mut batch: SealedBatch,
+    clock: &dyn Clock,
+    (name, service, (region, account)): (&str, &Service, Place),
+) -> Result<(), OpenError> {
+    let event_id = uuid::Builder::from_random_bytes(random::array())
+        .into_uuid()
+        .to_string();
+    let changes: Vec<event::Changed> = batch
+        .written()
+        .iter()
+        .map(|(path, generation)| (path.as_str().to_owned(), *generation))
+        .collect();
+    let line = event::render_service_event(
+        (name, "keyward"),
+        (region, account.as_str(), None),
+        (clock.now(), &event_id),
+        |details| details.string("service", &service.global_name()),
+        &changes,
+    );
+    let path = paths::outbox(&event_id)?;
+    batch.put(path, purpose::OUTBOX, &line, Precondition::Absent)?;
+    sealed.commit(batch).await?;
+    Ok(())
+}
