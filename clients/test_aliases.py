@@ -113,6 +113,18 @@ def test_a_key_has_at_most_50_aliases(kms, key, alias):
         kms.update_alias(AliasName=f"{alias}/51", TargetKeyId=key)
 
 
+def test_an_alias_can_be_moved_onto_its_own_key_even_when_that_is_full(kms, key, alias):
+    for number in range(50):
+        kms.create_alias(AliasName=f"{alias}/{number}", TargetKeyId=key)
+    before = kms.list_aliases(KeyId=key, Limit=100)["Aliases"]
+    kms.update_alias(AliasName=f"{alias}/7", TargetKeyId=key)
+    after = kms.list_aliases(KeyId=key, Limit=100)["Aliases"]
+    assert [entry["AliasName"] for entry in after] == [entry["AliasName"] for entry in before]
+    changed = [old["AliasName"] for old, new in zip(before, after) if old != new]
+    assert changed == [f"{alias}/7"], "its date alone"
+    assert kms.describe_key(KeyId=f"{alias}/7")["KeyMetadata"]["KeyId"] == key
+
+
 def test_list_aliases_pages_through_all_or_one_keys_aliases(empty_region):
     kms = empty_region
     keys = [kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2)]

@@ -7,7 +7,7 @@ use keyward_types::tag::Tag;
 use keyward_types::time::Timestamp;
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 
-use crate::world::{START, World, context};
+use crate::world::{START, World, context, permit};
 
 /// The store's limit of a value.
 const MAX_VALUE: usize = 256 * 1024;
@@ -97,4 +97,32 @@ fn a_key_is_printed_without_its_material() {
     );
     assert!(!text.contains("SecretBytes"), "{text}");
     assert_eq!(key.record().created, START);
+}
+
+#[test]
+fn an_alias_moved_onto_its_own_key_stays_where_it_is() {
+    let world = World::new();
+    let (first, second) = ("alias/first", "alias/second");
+    let alias = |name: &str| AliasName::parse(name).unwrap();
+    let mut record = world.create().record().clone();
+    record.aliases = vec![alias(first), alias(second)];
+    let key = world.reopen(record.clone());
+    let mine = (&permit(key.arn()), &key);
+    let (_, after) = world.ring.move_alias(mine, mine, &alias(first)).unwrap();
+    assert_eq!(after, record);
+}
+
+#[test]
+fn a_moved_alias_leaves_the_one_key_for_the_other() {
+    let world = World::new();
+    let alias = AliasName::parse("alias/a").unwrap();
+    let mut record = world.create().record().clone();
+    record.aliases = vec![alias.clone()];
+    let (from, to) = (world.reopen(record), world.create());
+    let (of_from, of_to) = (permit(from.arn()), permit(to.arn()));
+    let moved = world
+        .ring
+        .move_alias((&of_from, &from), (&of_to, &to), &alias);
+    let (from, to) = moved.unwrap();
+    assert_eq!((from.aliases, to.aliases), (vec![], vec![alias]));
 }

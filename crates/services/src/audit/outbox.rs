@@ -160,7 +160,104 @@ async fn copy(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use keyward_crypto::secret::arena::Arena;
+    use keyward_store::{
+        log::FeedOptions,
+        memory::Memory,
+        node::NodeOptions,
+        sealed::{
+            Sealed,
+            keys::{SealKey, SealKeyId, SealKeys},
+        },
+    };
+    use keyward_types::time::{Clock, Monotonic, Timestamp};
+
     use super::*;
+    use crate::audit::trail::{Trail, TrailOptions};
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(0)
+        }
+
+        fn monotonic(&self) -> Monotonic {
+            Monotonic::from_millis(0)
+        }
+    }
+
+    /// A node on an engine that remembers one change.
+    async fn forgetful_node(arena: &Arena) -> Arc<Node> {
+        let store = Memory::new(FeedOptions {
+            retained: 1,
+            ..FeedOptions::default()
+        });
+        let secret = || arena.store_bytes(&[7; 32]).unwrap();
+        let id = SealKeyId {
+            id: [1; 16],
+            version: 1,
+        };
+        let current = SealKey::new(id, secret()).unwrap();
+        let keys = SealKeys::new(current, Vec::new(), secret()).unwrap();
+        let sealed = Sealed::new(Arc::new(store), Arc::new(keys));
+        Node::start(sealed, Arc::new(Still), NodeOptions::default(), Vec::new())
+            .await
+            .unwrap()
+    }
+
+    /// Commits the events of that many changes, before anybody else has a turn.
+    async fn commit_events(node: &Node, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            // In the store's order, which is not that of the paths.
+            let path = paths::outbox(&format!("{:04}", 9999 - number)).unwrap();
+            let mut batch = node.batch();
+            let event = format!("event {number}");
+            batch
+                .put(
+                    path,
+                    purpose::OUTBOX,
+                    event.as_bytes(),
+                    Precondition::Absent,
+                )
+                .unwrap();
+            node.sealed().commit(batch).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn events_whose_changes_are_forgotten_are_copied_once_and_in_order() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(64 << 10).unwrap();
+        let node = forgetful_node(&arena).await;
+        let key = arena.store_bytes(&[9; 32]).unwrap();
+        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let (writer, _) = Writer::start(trail).unwrap();
+        let relay = tokio::spawn(relay(Arc::clone(&node), writer, 0));
+        // Three times the relay falls behind what the engine remembers.
+        for round in 0..3 {
+            commit_events(&node, round * 250..(round + 1) * 250).await;
+            let everything = paths::all_outbox().unwrap();
+            while !node
+                .sealed()
+                .range(&everything, None, 1)
+                .await
+                .unwrap()
+                .value
+                .is_empty()
+            {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        relay.abort();
+        let text = fs::read_to_string(home.path().join("trail-00000001.jsonl")).unwrap();
+        let events: Vec<&str> = text.lines().filter(|l| l.starts_with("event")).collect();
+        let expected: Vec<String> = (0..750).map(|number| format!("event {number}")).collect();
+        assert_eq!(events, expected);
+    }
 
     fn lengths(revisions: &[u64]) -> Vec<usize> {
         let batches = batches(revisions, |revision| Revision::new(*revision));

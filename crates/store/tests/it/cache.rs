@@ -27,6 +27,14 @@ fn path() -> Path {
 }
 
 async fn node(heartbeat_millis: u64) -> (Arc<Node>, Arc<Cache<String>>, Arc<TestClock>) {
+    node_that_remembers(FeedOptions::default().retained, heartbeat_millis).await
+}
+
+/// On an engine that remembers so many changes.
+async fn node_that_remembers(
+    retained: usize,
+    heartbeat_millis: u64,
+) -> (Arc<Node>, Arc<Cache<String>>, Arc<TestClock>) {
     let cache = Cache::new(CacheOptions {
         name: "texts",
         max_weight: 1 << 20,
@@ -38,7 +46,7 @@ async fn node(heartbeat_millis: u64) -> (Arc<Node>, Arc<Cache<String>>, Arc<Test
     let heartbeat = std::time::Duration::from_millis(heartbeat_millis);
     let store = Memory::new(FeedOptions {
         heartbeat,
-        ..FeedOptions::default()
+        retained,
     });
     let node = Node::start(
         sealed(Arc::new(store)),
@@ -52,9 +60,14 @@ async fn node(heartbeat_millis: u64) -> (Arc<Node>, Arc<Cache<String>>, Arc<Test
 }
 
 async fn put(node: &Node, text: &str) {
+    put_at(node, &path(), text).await;
+}
+
+async fn put_at(node: &Node, path: &Path, text: &str) {
     let mut batch = node.batch();
+    let value = text.as_bytes();
     batch
-        .put(path(), PURPOSE, text.as_bytes(), Precondition::Any)
+        .put(path.clone(), PURPOSE, value, Precondition::Any)
         .unwrap();
     node.commit(batch).await.unwrap();
 }
@@ -166,4 +179,67 @@ async fn a_node_that_hears_nothing_goes_stale() {
     assert!(node.is_fresh(clock.monotonic()));
     clock.advance(5_001);
     assert!(!node.is_fresh(clock.monotonic()));
+}
+
+#[tokio::test]
+async fn a_node_too_far_behind_forgets_everything_and_goes_on() {
+    let (node, cache, clock) = node_that_remembers(1, 1000).await;
+    put(&node, "old").await;
+    assert_eq!(read(&node, &cache).await.as_deref(), Some("old"));
+    let absent = Path::parse("aws/000000000000/us-east-1/key/b").unwrap();
+    let load = |_| async { Ok::<_, SealedError>(String::new()) };
+    assert_eq!(cache.get(&node, &absent, load).await.unwrap(), None);
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel::<()>();
+    let other = Path::parse("aws/000000000000/us-east-1/key/c").unwrap();
+    put_at(&node, &other, "other").await;
+    let filling = tokio::spawn({
+        let (node, cache, other) = (Arc::clone(&node), Arc::clone(&cache), other.clone());
+        async move {
+            let load = |_| async move {
+                begun.send(()).unwrap();
+                may_go_on.await.unwrap();
+                Ok::<_, SealedError>("as it was".to_owned())
+            };
+            cache.get(&node, &other, load).await.unwrap()
+        }
+    });
+    has_begun.await.unwrap();
+    clock.advance(5_001);
+    assert!(!node.is_fresh(clock.monotonic()));
+
+    // Another server writes more than the engine remembers, before this node looks again.
+    let mut last = None;
+    for number in 0..5 {
+        let mut batch = node.batch();
+        let text = format!("new {number}");
+        let value = text.as_bytes();
+        batch
+            .put(path(), PURPOSE, value, Precondition::Any)
+            .unwrap();
+        last = Some(node.sealed().commit(batch).await.unwrap());
+    }
+    assert!(
+        Some(node.applied()) < last,
+        "the node has not heard of it yet"
+    );
+    let mut applied = node.watch();
+    applied
+        .wait_for(|applied| Some(*applied) >= last)
+        .await
+        .unwrap();
+    // Units that did not change are gone with those that did, for nobody can tell which did.
+    assert_eq!(cache.peek(path().as_str()), None);
+    assert_eq!(cache.peek(absent.as_str()), None);
+    go_on.send(()).unwrap();
+    filling.await.unwrap();
+    assert_eq!(
+        cache.peek(other.as_str()),
+        None,
+        "nor is what was being read kept"
+    );
+    assert_eq!(read(&node, &cache).await.as_deref(), Some("new 4"));
+    put(&node, "newest").await;
+    assert_eq!(read(&node, &cache).await.as_deref(), Some("newest"));
+    assert!(node.is_fresh(clock.monotonic()));
 }
