@@ -10,6 +10,7 @@ pub mod action;
 pub mod alias;
 pub mod arn;
 pub mod encryption_context;
+pub mod grant;
 pub mod key_id;
 pub mod key_spec;
 pub mod key_state;
