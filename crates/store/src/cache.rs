@@ -114,7 +114,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
             Ok(known) => return Ok(known),
             Err(place) => place,
         };
-        let records = node.read_below(&Prefix::below(unit)).await?;
+        let records = node.read_below(&Prefix::below(unit), MAX_RANGE).await?;
         let made = if records.is_empty() {
             None
         } else if records.len() == MAX_RANGE {
@@ -122,6 +122,34 @@ impl<U: Send + Sync + 'static> Cache<U> {
             return Err(SealedError::UnitTooLarge { unit }.into());
         } else {
             load(records).await?.map(Arc::new)
+        };
+        let _ = place.insert(made.clone());
+        Ok(made)
+    }
+
+    /// The first record below `unit`, whatever else stands there: for units of which any one
+    /// record will do. A change of any record below it drops the unit like every other.
+    pub async fn get_first<E, F>(
+        &self,
+        node: &Node,
+        unit: &Path,
+        load: impl FnOnce(Record) -> F + Send,
+    ) -> Result<Option<Arc<U>>, E>
+    where
+        E: From<SealedError> + Send,
+        F: Future<Output = Result<U, E>> + Send,
+    {
+        if let Some(known) = self.units.get(unit) {
+            return Ok(known);
+        }
+        let place = match self.units.get_value_or_guard_async(unit).await {
+            Ok(known) => return Ok(known),
+            Err(place) => place,
+        };
+        let records = node.read_below(&Prefix::below(unit), 1).await?;
+        let made = match records.into_iter().next() {
+            Some(record) => Some(Arc::new(load(record).await?)),
+            None => None,
         };
         let _ = place.insert(made.clone());
         Ok(made)

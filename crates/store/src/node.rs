@@ -27,7 +27,6 @@ use crate::sealed::Record;
 use crate::sealed::Sealed;
 use crate::sealed::SealedBatch;
 use crate::sealed::SealedError;
-use crate::store::MAX_RANGE;
 use crate::store::Revision;
 
 /// Something that remembers what the store held, and forgets what has changed.
@@ -179,12 +178,16 @@ impl Node {
         Err(StoreError::Behind { floor }.into())
     }
 
-    /// As [`read_record`](Self::read_record), of everything under a prefix.
-    pub(crate) async fn read_below(&self, prefix: &Prefix) -> Result<Vec<Record>, SealedError> {
+    /// As [`read_record`](Self::read_record), of the first `limit` records under a prefix.
+    pub(crate) async fn read_below(
+        &self,
+        prefix: &Prefix,
+        limit: usize,
+    ) -> Result<Vec<Record>, SealedError> {
         let floor = self.floor();
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let answer = self.sealed.range(prefix, None, MAX_RANGE).await?;
+            let answer = self.sealed.range(prefix, None, limit).await?;
             if answer.at >= floor {
                 return Ok(answer.value);
             }
