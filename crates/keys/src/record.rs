@@ -67,6 +67,17 @@ pub struct KeyRecord {
     pub rotation: Option<RotationSchedule>,
     /// Rotations on demand so far.
     pub on_demand_rotations: u32,
+    /// Whether there has been a grant: keys without one are never asked for any.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_grants: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A key policy at rest.

@@ -363,6 +363,7 @@ fn new_record(
         materials: vec![first],
         rotation: None,
         on_demand_rotations: 0,
+        has_grants: false,
     }
 }
 

@@ -30,10 +30,13 @@ pub enum StatefulOperation {
     CancelKeyDeletion,
     /// `CreateAlias`, and the destination of `UpdateAlias`
     CreateAlias,
+    /// `CreateGrant`
+    CreateGrant,
     /// Encryption and decryption of every kind
     Cryptography,
     /// What every state allows: `DescribeKey`, `DeleteAlias`, `GetKeyPolicy`, `PutKeyPolicy`,
-    /// `GetKeyRotationStatus`, `ListKeyRotations`, `GetKeyLastUsage` and the lists
+    /// `GetKeyRotationStatus`, `ListKeyRotations`, `GetKeyLastUsage`, `RetireGrant`, `RevokeGrant`
+    /// and the lists
     Always,
     /// `DisableKey` and `EnableKey`
     EnableDisable,
@@ -47,9 +50,10 @@ pub enum StatefulOperation {
 
 impl StatefulOperation {
     /// Every row.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CancelKeyDeletion,
         Self::CreateAlias,
+        Self::CreateGrant,
         Self::Cryptography,
         Self::Always,
         Self::EnableDisable,
@@ -91,11 +95,20 @@ impl StatefulOperation {
             (Self::EnableDisable, S::Creating) => Some(F::Creating),
             (Self::EnableDisable, S::Updating) => Some(F::Updating),
 
-            (Self::Cryptography | Self::Rotate, S::Enabled | S::Updating) => None,
-            (Self::Cryptography | Self::Rotate, S::Disabled) => Some(F::Disabled),
-            (Self::Cryptography | Self::Rotate, S::PendingImport) => Some(F::PendingImport),
+            (Self::CreateGrant, S::Unavailable) => None,
+            (Self::CreateGrant | Self::Cryptography | Self::Rotate, S::Enabled | S::Updating) => {
+                None
+            }
+            (Self::CreateGrant | Self::Cryptography | Self::Rotate, S::Disabled) => {
+                Some(F::Disabled)
+            }
+            (Self::CreateGrant | Self::Cryptography | Self::Rotate, S::PendingImport) => {
+                Some(F::PendingImport)
+            }
             (Self::Cryptography | Self::Rotate, S::Unavailable) => Some(F::Unavailable),
-            (Self::Cryptography | Self::Rotate, S::Creating) => Some(F::Creating),
+            (Self::CreateGrant | Self::Cryptography | Self::Rotate, S::Creating) => {
+                Some(F::Creating)
+            }
         };
         fault.map_or(Ok(()), Err)
     }

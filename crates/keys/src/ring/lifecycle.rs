@@ -200,6 +200,20 @@ impl Ring {
         })
     }
 
+    /// Notes that there is a grant on the key. Idempotent.
+    ///
+    /// # Errors
+    /// When the state does not allow one to be made.
+    pub fn add_grant(
+        &self,
+        permit: &Permit<action::CreateGrant>,
+        key: &Key,
+    ) -> Result<KeyRecord, RingError> {
+        change(permit, key, StatefulOperation::CreateGrant, |record| {
+            record.has_grants = true;
+        })
+    }
+
     /// Destroys the key's material for ever. What is left names the aliases that go with it.
     ///
     /// # Errors
