@@ -29,6 +29,8 @@ pub enum Purpose {
     RootCheck = 6,
     /// A data file that a client encrypts locally under a data key.
     ClientData = 7,
+    /// A grant token.
+    GrantToken = 8,
 }
 
 /// Additional data: purpose, format version, and parts with their lengths. It is injective and

@@ -104,6 +104,8 @@ pub struct RawLimits {
 pub struct RawMemory {
     /// KMS keys kept in the cache.
     pub cached_keys: Option<usize>,
+    /// Units of grants kept in the cache.
+    pub cached_grants: Option<usize>,
     /// Bytes of the locked arena for secrets.
     pub arena_bytes: Option<usize>,
 }
@@ -118,6 +120,8 @@ pub struct RawQuotas {
     pub aliases_per_key: Option<usize>,
     /// Users of an account.
     pub users: Option<u64>,
+    /// Grants on a key.
+    pub grants_per_key: Option<u64>,
 }
 
 /// How sure an answer may be that its event is kept.
@@ -168,6 +172,8 @@ pub struct Config {
     pub free_disk_bytes: u64,
     /// KMS keys kept in the cache.
     pub cached_keys: usize,
+    /// Units of grants kept in the cache.
+    pub cached_grants: usize,
     /// Bytes of the arena.
     pub arena_bytes: usize,
     /// Customer managed keys in an account and Region.
@@ -176,6 +182,8 @@ pub struct Config {
     pub quota_aliases_per_key: usize,
     /// Users of an account.
     pub quota_users: u64,
+    /// Grants on a key.
+    pub quota_grants_per_key: u64,
 }
 
 /// The files of TLS.
@@ -302,6 +310,11 @@ impl RawConfig {
                 self.memory.cached_keys.unwrap_or(10_000),
                 16,
             )?,
+            cached_grants: at_least(
+                "memory.cached_grants",
+                self.memory.cached_grants.unwrap_or(50_000),
+                16,
+            )?,
             arena_bytes: at_least(
                 "memory.arena_bytes",
                 self.memory.arena_bytes.unwrap_or(4 << 20),
@@ -310,6 +323,7 @@ impl RawConfig {
             quota_keys: self.quotas.keys.unwrap_or(100_000),
             quota_aliases_per_key: self.quotas.aliases_per_key.unwrap_or(50),
             quota_users: self.quotas.users.unwrap_or(5000),
+            quota_grants_per_key: self.quotas.grants_per_key.unwrap_or(50_000),
             data_dir,
         })
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use keyward_types::{account::AccountId, region::Region};
+use keyward_types::{account::AccountId, key_id::KeyArn, region::Region};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,12 +19,15 @@ pub enum Counted {
 
 /// The counts as they were last gathered, with what was made here since.
 #[derive(Debug, Default)]
-pub struct Counts(RwLock<HashMap<Counted, u64>>);
+pub struct Counts {
+    all: RwLock<HashMap<Counted, u64>>,
+    grants: RwLock<HashMap<KeyArn, u64>>,
+}
 
 impl Counts {
     /// The count, or none if it was never gathered.
     pub fn get(&self, counted: Counted) -> Option<u64> {
-        self.0
+        self.all
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&counted)
@@ -33,7 +36,7 @@ impl Counts {
 
     /// Says what was counted.
     pub fn gathered(&self, counted: Counted, count: u64) {
-        self.0
+        self.all
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(counted, count);
@@ -41,9 +44,44 @@ impl Counts {
 
     /// One was made here.
     pub fn made(&self, counted: Counted) {
-        let mut counts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.all.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&counted) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// How many grants a key has, or none if they were not counted lately.
+    pub fn grants(&self, key: &KeyArn) -> Option<u64> {
+        let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+        grants.get(key).copied()
+    }
+
+    /// Says how many grants a key was found to have.
+    pub fn grants_gathered(&self, key: &KeyArn, count: u64) {
+        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        grants.insert(key.clone(), count);
+    }
+
+    /// A grant was made here.
+    pub fn grant_made(&self, key: &KeyArn) {
+        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = grants.get_mut(key) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// A grant was ended here.
+    pub fn grant_ended(&self, key: &KeyArn) {
+        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = grants.get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Has the grants of every key be counted anew when it is next given one: what other servers
+    /// made and ended is not noted here.
+    pub fn forget_grants(&self) {
+        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        grants.clear();
     }
 }

@@ -33,10 +33,13 @@ use keyward_types::{
     time::Clock, unique_id::AccessKeyId,
 };
 
-use crate::directory::{
-    identities::Identities,
-    records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError},
-    units::{AccessKeyUnit, AliasUnit, KeyUnit},
+use crate::{
+    directory::{
+        identities::Identities,
+        records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError},
+        units::{AccessKeyUnit, AliasUnit, KeyUnit},
+    },
+    grants::lookup::GrantCaches,
 };
 
 /// What kinds of record there are: numbers assigned once and for all, authenticated with every
@@ -82,7 +85,16 @@ pub mod purpose {
     pub const POLICY_NAME: Purpose = Purpose::new(18);
     /// An OpenID Connect provider.
     pub const OIDC_PROVIDER: Purpose = Purpose::new(19);
-    // 20 to 24 belong to grants.
+    /// A grant.
+    pub const GRANT: Purpose = Purpose::new(20);
+    /// That a grant allows an operation.
+    pub const GRANT_INDEX: Purpose = Purpose::new(21);
+    /// A shape that constraints of a grantee's grants have.
+    pub const GRANT_SHAPE: Purpose = Purpose::new(22);
+    /// Where a grant's name leads.
+    pub const GRANT_NAME: Purpose = Purpose::new(23);
+    /// That a principal is a grant's grantee, or may retire it.
+    pub const GRANT_LIST: Purpose = Purpose::new(24);
     /// Where a user or role lives, by its unique id.
     pub const PRINCIPAL_ID: Purpose = Purpose::new(25);
     /// That something belongs to something: a user to a group, a managed policy to an identity.
@@ -146,6 +158,8 @@ pub struct DirectoryOptions {
     pub cached_keys: usize,
     /// Access keys and users, each.
     pub cached_principals: usize,
+    /// Units of grants, each about one grantee's right to one operation.
+    pub cached_grants: usize,
 }
 
 /// Units by what requests call them.
@@ -161,6 +175,7 @@ pub struct Directory {
     identities: Identities,
     domain_keys: Arc<Cache<DomainKey>>,
     account_keys: Arc<Cache<Arc<AccountKey>>>,
+    grants: GrantCaches,
 }
 
 /// What a unit weighs in the caches: here every unit is one, so that sizes are numbers of units.
@@ -216,6 +231,7 @@ impl Directory {
         let account_keys = cache("account keys", 4096, |path| {
             at_fourth(path, "account-key").then_some(path.as_str())
         });
+        let grants = GrantCaches::new(options.cached_grants);
         let mut caches: Vec<Arc<dyn Invalidate>> = vec![
             Arc::clone(&keys) as _,
             Arc::clone(&aliases) as _,
@@ -224,6 +240,7 @@ impl Directory {
             Arc::clone(&account_keys) as _,
         ];
         caches.extend(identities.caches());
+        caches.extend(grants.all());
         let node = Node::start(sealed, clock, NodeOptions::default(), caches).await?;
         let ring = Ring::new(arena.clone());
         Ok(Self {
@@ -237,6 +254,7 @@ impl Directory {
             identities,
             domain_keys,
             account_keys,
+            grants,
         })
     }
 
@@ -258,6 +276,11 @@ impl Directory {
     /// The arena for secrets.
     pub fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    /// What is remembered of grants.
+    pub(crate) fn grants(&self) -> &GrantCaches {
+        &self.grants
     }
 
     /// How many KMS keys are in the cache.

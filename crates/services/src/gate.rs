@@ -10,7 +10,7 @@ use keyward_policy::{
     evaluate::evaluate,
     permit::{Authority, Permit},
     policy::Policy,
-    request::{Named, Question, Resource},
+    request::{GrantMatch, Named, Question, Resource},
 };
 use keyward_store::sealed::Generation;
 use keyward_types::{account::AccountId, action::Action};
@@ -23,6 +23,7 @@ use crate::{
         attributes::{RequestAttributes, ResourceAttributes},
         supply::{Supplied, Supply},
     },
+    grants::lookup::FoundGrant,
     kms::resolved::ResolvedKey,
     via_service::FORWARDABLE,
 };
@@ -168,6 +169,24 @@ impl<'a> Gate<'a> {
         if key.is_found_in_ciphertext() {
             resource = resource.found_in_ciphertext();
         }
+        let grant = key.grant().map(matching);
+        resource = resource.with_grants(grant.as_slice());
+        self.ask(resource, ResourceAttributes::Key(key), supply)
+    }
+
+    /// A permit on a KMS key that its key policy has no say in: a grant alone lets the caller in.
+    ///
+    /// # Errors
+    /// When the policies deny, or nothing lets the caller in.
+    pub fn key_by_grant<A: Action>(
+        &self,
+        key: &ResolvedKey,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let arn = key.arn();
+        let grant = key.grant().map(matching);
+        let resource = Resource::guarded(arn.as_str(), arn.partition(), arn.account(), None)
+            .with_grants(grant.as_slice());
         self.ask(resource, ResourceAttributes::Key(key), supply)
     }
 
@@ -337,6 +356,13 @@ impl Gate<'_> {
     /// Whether a service makes the call for the caller: `kms:GrantIsForAWSResource`.
     pub fn is_forwarded(&self) -> bool {
         self.cx.caller.forwarded().is_some()
+    }
+}
+
+fn matching(grant: &FoundGrant) -> GrantMatch<'_> {
+    GrantMatch {
+        id: grant.id.as_str(),
+        class: grant.class,
     }
 }
 

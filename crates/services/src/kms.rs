@@ -6,6 +6,7 @@ pub mod aliases;
 pub mod cancel_key_deletion;
 pub mod condition_keys;
 pub mod create_alias;
+pub mod create_grant;
 pub mod create_key;
 pub mod decrypt;
 pub mod delete_alias;
@@ -22,13 +23,16 @@ pub mod generate_random;
 pub mod get_key_last_usage;
 pub mod get_key_policy;
 pub mod get_key_rotation_status;
+pub mod grant_members;
 pub mod identifier;
 pub mod last_usage;
 pub mod list_aliases;
+pub mod list_grants;
 pub mod list_key_policies;
 pub mod list_key_rotations;
 pub mod list_keys;
 pub mod list_resource_tags;
+pub mod list_retirable_grants;
 pub mod lookup;
 pub mod marker;
 pub mod members;
@@ -38,6 +42,8 @@ pub mod put_key_policy;
 pub mod re_encrypt;
 pub mod recipient;
 pub mod resolved;
+pub mod retire_grant;
+pub mod revoke_grant;
 pub mod rotate_key_on_demand;
 pub mod schedule_key_deletion;
 pub mod tag_resource;
@@ -81,6 +87,7 @@ impl Api for Kms {
 pub const OPERATIONS: &[Row<Kms>] = &[
     row::<cancel_key_deletion::CancelKeyDeletion>(),
     row::<create_alias::CreateAlias>(),
+    row::<create_grant::CreateGrant>(),
     row::<create_key::CreateKey>(),
     row::<decrypt::Decrypt>(),
     row::<delete_alias::DeleteAlias>(),
@@ -97,12 +104,16 @@ pub const OPERATIONS: &[Row<Kms>] = &[
     row::<get_key_policy::GetKeyPolicy>(),
     row::<get_key_rotation_status::GetKeyRotationStatus>(),
     row::<list_aliases::ListAliases>(),
+    row::<list_grants::ListGrants>(),
     row::<list_key_policies::ListKeyPolicies>(),
     row::<list_key_rotations::ListKeyRotations>(),
     row::<list_keys::ListKeys>(),
     row::<list_resource_tags::ListResourceTags>(),
+    row::<list_retirable_grants::ListRetirableGrants>(),
     row::<put_key_policy::PutKeyPolicy>(),
     row::<re_encrypt::ReEncrypt>(),
+    row::<retire_grant::RetireGrant>(),
+    row::<revoke_grant::RevokeGrant>(),
     row::<rotate_key_on_demand::RotateKeyOnDemand>(),
     row::<schedule_key_deletion::ScheduleKeyDeletion>(),
     row::<tag_resource::TagResource>(),
@@ -115,7 +126,6 @@ pub const OPERATIONS: &[Row<Kms>] = &[
 pub const UNSUPPORTED: &[&str] = &[
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
-    "CreateGrant",
     "Decapsulate",
     "DeleteCustomKeyStore",
     "DeleteImportedKeyMaterial",
@@ -129,11 +139,7 @@ pub const UNSUPPORTED: &[&str] = &[
     "GetParametersForImport",
     "GetPublicKey",
     "ImportKeyMaterial",
-    "ListGrants",
-    "ListRetirableGrants",
     "ReplicateKey",
-    "RetireGrant",
-    "RevokeGrant",
     "Sign",
     "UpdateCustomKeyStore",
     "UpdatePrimaryRegion",

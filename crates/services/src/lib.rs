@@ -11,6 +11,7 @@ pub mod directory;
 pub mod fault;
 pub mod front;
 pub mod gate;
+pub mod grants;
 pub mod iam;
 pub mod keyward;
 pub mod kms;

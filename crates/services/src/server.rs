@@ -28,6 +28,8 @@ pub struct Quotas {
     pub aliases_per_key: usize,
     /// Users of an account; may overshoot by what is in flight.
     pub users: u64,
+    /// Grants on a key; may overshoot by what is in flight.
+    pub grants_per_key: u64,
 }
 
 impl Default for Quotas {
@@ -36,6 +38,7 @@ impl Default for Quotas {
             keys: 100_000,
             aliases_per_key: 50,
             users: 5000,
+            grants_per_key: 50_000,
         }
     }
 }

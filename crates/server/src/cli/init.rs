@@ -141,11 +141,13 @@ pub async fn open(
         directory: DirectoryOptions {
             cached_keys: config.cached_keys,
             cached_principals: MAX_PRINCIPALS,
+            cached_grants: config.cached_grants,
         },
         quotas: Quotas {
             keys: config.quota_keys,
             aliases_per_key: config.quota_aliases_per_key,
             users: config.quota_users,
+            grants_per_key: config.quota_grants_per_key,
         },
     };
     let chosen_id = chosen.as_ref().map(|chosen| chosen.id.clone());

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_services::{bootstrap, front::Front, workers};
+use keyward_services::{bootstrap, front::Front, grants, workers};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -132,6 +132,7 @@ async fn spawn_workers(
 ) -> anyhow::Result<()> {
     const LAST_USE: Duration = Duration::from_secs(10);
     const DUE: Duration = Duration::from_secs(30);
+    const SWEEP: Duration = Duration::from_secs(60);
     const HEALTH: Duration = Duration::from_secs(5);
     const COUNTING: Duration = Duration::from_secs(300);
     let shared = Arc::clone(front.shared());
@@ -144,6 +145,11 @@ async fn spawn_workers(
     tasks.spawn(workers::every(DUE, stopped.clone(), move || {
         let (shared, due) = (Arc::clone(&shared), Arc::clone(&due));
         async move { due.round(&shared).await }
+    }));
+    let shared = Arc::clone(front.shared());
+    tasks.spawn(workers::every(SWEEP, stopped.clone(), move || {
+        let shared = Arc::clone(&shared);
+        async move { grants::sweep::sweep(&shared).await }
     }));
     let shared = Arc::clone(front.shared());
     let least = config.free_disk_bytes;

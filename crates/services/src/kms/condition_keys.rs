@@ -11,6 +11,18 @@ pub const BYPASS_LOCKOUT: ConditionKey = ConditionKey("kms:BypassPolicyLockoutSa
 pub const CALLER_ACCOUNT: ConditionKey = ConditionKey("kms:CallerAccount");
 /// The algorithm of an encryption or decryption, also when it was defaulted.
 pub const ENCRYPTION_ALGORITHM: ConditionKey = ConditionKey("kms:EncryptionAlgorithm");
+/// `SourceArn` of a new grant's constraint.
+pub const GRANT_CONSTRAINT_SOURCE_ARN: ConditionKey = ConditionKey("kms:GrantConstraintSourceArn");
+/// Which constraint on the encryption context a grant has; absent without one.
+pub const GRANT_CONSTRAINT_TYPE: ConditionKey = ConditionKey("kms:GrantConstraintType");
+/// Whether an integrated service calls for its user.
+pub const GRANT_IS_FOR_AWS_RESOURCE: ConditionKey = ConditionKey("kms:GrantIsForAWSResource");
+/// `Operations` of CreateGrant.
+pub const GRANT_OPERATIONS: ConditionKey = ConditionKey("kms:GrantOperations");
+/// `GranteePrincipal` of CreateGrant.
+pub const GRANTEE_PRINCIPAL: ConditionKey = ConditionKey("kms:GranteePrincipal");
+/// `GranteeServicePrincipal` of CreateGrant.
+pub const GRANTEE_SERVICE_PRINCIPAL: ConditionKey = ConditionKey("kms:GranteeServicePrincipal");
 /// `Origin` of CreateKey.
 pub const KEY_ORIGIN: ConditionKey = ConditionKey("kms:KeyOrigin");
 /// `KeySpec` of CreateKey.
@@ -27,6 +39,10 @@ pub const MULTI_REGION: ConditionKey = ConditionKey("kms:MultiRegion");
 pub const POLICY_NAME: ConditionKey = ConditionKey("kms:PolicyName");
 /// Whether ReEncrypt's two keys are one.
 pub const RE_ENCRYPT_ON_SAME_KEY: ConditionKey = ConditionKey("kms:ReEncryptOnSameKey");
+/// `RetiringPrincipal` of CreateGrant.
+pub const RETIRING_PRINCIPAL: ConditionKey = ConditionKey("kms:RetiringPrincipal");
+/// `RetiringServicePrincipal` of CreateGrant.
+pub const RETIRING_SERVICE_PRINCIPAL: ConditionKey = ConditionKey("kms:RetiringServicePrincipal");
 /// `RotationPeriodInDays` of EnableKeyRotation.
 pub const ROTATION_PERIOD: ConditionKey = ConditionKey("kms:RotationPeriodInDays");
 /// `PendingWindowInDays` of ScheduleKeyDeletion.
@@ -41,6 +57,12 @@ pub const ALL: &[ConditionKey] = &[
     BYPASS_LOCKOUT,
     CALLER_ACCOUNT,
     ENCRYPTION_ALGORITHM,
+    GRANT_CONSTRAINT_SOURCE_ARN,
+    GRANT_CONSTRAINT_TYPE,
+    GRANT_IS_FOR_AWS_RESOURCE,
+    GRANT_OPERATIONS,
+    GRANTEE_PRINCIPAL,
+    GRANTEE_SERVICE_PRINCIPAL,
     KEY_ORIGIN,
     KEY_SPEC,
     CUSTOMER_MASTER_KEY_SPEC,
@@ -49,6 +71,8 @@ pub const ALL: &[ConditionKey] = &[
     MULTI_REGION,
     POLICY_NAME,
     RE_ENCRYPT_ON_SAME_KEY,
+    RETIRING_PRINCIPAL,
+    RETIRING_SERVICE_PRINCIPAL,
     ROTATION_PERIOD,
     PENDING_WINDOW,
     TAG_KEYS,

@@ -8,14 +8,15 @@ use keyward_crypto::secret::SecretBytes;
 use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_policy::permit::Permit;
 use keyward_types::{
-    action, encryption_context::EncryptionContext, key_id::KeyArn, key_spec::EncryptionAlgorithm,
-    material_id::MaterialId,
+    action, encryption_context::EncryptionContext, grant::GrantOperation, key_id::KeyArn,
+    key_spec::EncryptionAlgorithm, material_id::MaterialId,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     context::Context,
     gate::{Denied, Gate},
+    grants::terms::Act,
     kms::{Kms, condition_keys, fault::KmsFault, members, recipient, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
@@ -27,7 +28,7 @@ pub struct Decrypt {
     key_id: Option<String>,
     encryption_context: EncryptionContext,
     encryption_algorithm: EncryptionAlgorithm,
-    grant_tokens: bool,
+    grant_tokens: Vec<String>,
     dry_run: bool,
 }
 
@@ -82,7 +83,8 @@ impl Operation for Decrypt {
             self.ciphertext_blob.as_deref(),
             self.key_id.as_deref(),
             self.encryption_algorithm,
-            self.grant_tokens,
+            &self.grant_tokens,
+            Act::Use(GrantOperation::Decrypt, &self.encryption_context),
         )
         .await
     }

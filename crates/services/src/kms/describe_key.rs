@@ -4,12 +4,13 @@
 
 use keyward_keys::record::KeyRecord;
 use keyward_policy::permit::Permit;
-use keyward_types::action;
+use keyward_types::{action, encryption_context::EncryptionContext, grant::GrantOperation};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     context::Context,
     gate::{Denied, Gate},
+    grants::terms::Act,
     kms::{Kms, fault::KmsFault, identifier::Forms, members, metadata, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
@@ -18,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct DescribeKey {
     key_id: String,
-    grant_tokens: bool,
+    grant_tokens: Vec<String>,
 }
 
 /// The output.
@@ -48,7 +49,9 @@ impl Operation for DescribeKey {
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+        let none = EncryptionContext::default();
+        let act = Act::Use(GrantOperation::DescribeKey, &none);
+        cx.key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
             .await
     }
 

@@ -5,13 +5,15 @@
 use keyward_crypto::secret::SecretBytes;
 use keyward_policy::permit::Permit;
 use keyward_types::{
-    action, encryption_context::EncryptionContext, key_id::KeyArn, key_spec::EncryptionAlgorithm,
+    action, encryption_context::EncryptionContext, grant::GrantOperation, key_id::KeyArn,
+    key_spec::EncryptionAlgorithm,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     context::Context,
     gate::{Denied, Gate},
+    grants::terms::Act,
     kms::{
         Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
     },
@@ -25,7 +27,7 @@ pub struct Encrypt {
     plaintext: SecretBytes,
     encryption_context: EncryptionContext,
     encryption_algorithm: EncryptionAlgorithm,
-    grant_tokens: bool,
+    grant_tokens: Vec<String>,
     dry_run: bool,
 }
 
@@ -68,7 +70,8 @@ impl Operation for Encrypt {
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+        let act = Act::Use(GrantOperation::Encrypt, &self.encryption_context);
+        cx.key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
             .await
     }
 

@@ -7,7 +7,10 @@
 use std::borrow::Cow;
 
 use keyward_keys::{ring::RingError, state::StateFault};
-use keyward_types::key_spec::{EncryptionAlgorithm, KeySpec, KeyUsage};
+use keyward_types::{
+    grant::GrantId,
+    key_spec::{EncryptionAlgorithm, KeySpec, KeyUsage},
+};
 
 use crate::{
     fault::{Fault, Internal},
@@ -54,7 +57,9 @@ pub enum KmsFault {
     },
     /// The dry run would have succeeded.
     DryRunOperation,
-    /// A grant token that no grant has.
+    /// What is no grant's id.
+    InvalidGrantId,
+    /// A grant token that this server did not give.
     InvalidGrantToken,
     /// The request's key is not the ciphertext's.
     IncorrectKey,
@@ -132,6 +137,20 @@ pub enum KmsFault {
 }
 
 impl KmsFault {
+    /// No grant of that id on the key.
+    pub fn grant_not_found(id: &GrantId) -> Self {
+        Self::NotFound {
+            message: format!("Grant ID {id} not found"),
+        }
+    }
+
+    /// An ARN that names nobody.
+    pub fn unknown_principal(arn: &str) -> Self {
+        Self::InvalidArn {
+            message: format!("ARN does not refer to a valid principal: {arn}").into(),
+        }
+    }
+
     /// A rule between parameters is broken.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::Validation {
@@ -224,6 +243,10 @@ impl From<KmsFault> for Fault {
                 Some(
                     "The request would have succeeded, but the DryRun option is set.".to_owned(),
                 ),
+            ),
+            F::InvalidGrantId => (
+                "InvalidGrantIdException",
+                Some("The grant ID is not valid.".to_owned()),
             ),
             F::InvalidGrantToken => (
                 "InvalidGrantTokenException",

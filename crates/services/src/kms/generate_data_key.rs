@@ -5,14 +5,15 @@
 use keyward_crypto::secret::SecretBytes;
 use keyward_policy::permit::Permit;
 use keyward_types::{
-    action, encryption_context::EncryptionContext, key_id::KeyArn, key_spec::EncryptionAlgorithm,
-    material_id::MaterialId,
+    action, encryption_context::EncryptionContext, grant::GrantOperation, key_id::KeyArn,
+    key_spec::EncryptionAlgorithm, material_id::MaterialId,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     context::Context,
     gate::{Denied, Gate},
+    grants::terms::Act,
     kms::{
         Kms, condition_keys,
         fault::KmsFault,
@@ -30,7 +31,7 @@ pub struct GenerateDataKey {
     key_id: String,
     encryption_context: EncryptionContext,
     length: DataKeyLength,
-    grant_tokens: bool,
+    grant_tokens: Vec<String>,
     dry_run: bool,
 }
 
@@ -73,7 +74,8 @@ impl Operation for GenerateDataKey {
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_use(&self.key_id, Forms::All, self.grant_tokens)
+        let act = Act::Use(GrantOperation::GenerateDataKey, &self.encryption_context);
+        cx.key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
             .await
     }
 

@@ -15,6 +15,7 @@ use crate::{
     context::Context,
     directory::{ReadError, paths, purpose, units::KeyUnit},
     fault::Internal,
+    grants::terms::{Act, Asked},
     kms::{
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
@@ -43,26 +44,20 @@ impl Context<'_> {
         &self,
         text: &str,
         forms: Forms,
-        grant_tokens: bool,
+        grant_tokens: &[String],
+        act: Act<'_>,
     ) -> Result<ResolvedKey, KmsFault> {
-        let key = match KeyIdentifier::parse(text, forms, self.region, self.account())? {
-            KeyIdentifier::Key(arn) => self.key_by_arn(arn).await?,
-            KeyIdentifier::Alias { account, name } => self.key_by_alias(account, name).await?,
-        };
-        // There are no grants yet, so no token can be one's.
-        if grant_tokens {
-            Err(KmsFault::InvalidGrantToken)
-        } else {
-            Ok(key)
-        }
+        let key = self.named_key(text, forms).await?;
+        self.check_grant_tokens(grant_tokens)?;
+        self.granted(key, act).await
     }
 
     /// The key that a request names in order to manage it: by id or ARN only.
     ///
     /// # Errors
-    /// As [`key_to_use`](Self::key_to_use).
+    /// As [`key_to_use`](Self::key_to_use). No grant lets anybody manage a key.
     pub async fn key_to_manage(&self, text: &str) -> Result<ResolvedKey, KmsFault> {
-        self.key_to_use(text, Forms::KeyOnly, false).await
+        self.named_key(text, Forms::KeyOnly).await
     }
 
     /// The key of a ciphertext, held against the key that the request names, if it names one.
@@ -75,7 +70,8 @@ impl Context<'_> {
         blob: Option<&[u8]>,
         named: Option<&str>,
         algorithm: EncryptionAlgorithm,
-        grant_tokens: bool,
+        grant_tokens: &[String],
+        act: Act<'_>,
     ) -> Result<ResolvedKey, KmsFault> {
         let meant = match blob {
             // Only a symmetric ciphertext names its key.
@@ -86,25 +82,50 @@ impl Context<'_> {
             Some(_) | None => None,
         };
         let named = match named {
-            Some(text) => Some(self.key_to_use(text, Forms::All, grant_tokens).await?),
-            None if grant_tokens => return Err(KmsFault::InvalidGrantToken),
+            Some(text) => Some(self.named_key(text, Forms::All).await?),
             None => None,
         };
-        match (meant, named) {
-            (Some(meant), Some(named)) if *named.arn() == meant => Ok(named),
-            (Some(_), Some(named)) => Ok(named.not_the_ciphertexts()),
-            (None, Some(named)) => Ok(named),
+        self.check_grant_tokens(grant_tokens)?;
+        let key = match (meant, named) {
+            (Some(meant), Some(named)) if *named.arn() == meant => named,
+            (Some(_), Some(named)) => named.not_the_ciphertexts(),
+            (None, Some(named)) => named,
             (Some(meant), None) if meant.region() != self.region => {
                 // A key of another Region is not here, whoever owns it.
-                Ok(ResolvedKey::absent(meant).in_ciphertext())
+                ResolvedKey::absent(meant).in_ciphertext()
             }
             (Some(meant), None) => {
                 let unit = self.directory().key(&meant).await?;
                 let key = unit.map_or_else(|| ResolvedKey::absent(meant), ResolvedKey::found);
-                Ok(key.in_ciphertext())
+                key.in_ciphertext()
             }
-            (None, None) => Err(KmsFault::InvalidCiphertext),
+            (None, None) => return Err(KmsFault::InvalidCiphertext),
+        };
+        self.granted(key, act).await
+    }
+
+    /// The key with the grant by which the caller may do that with it.
+    async fn granted(&self, key: ResolvedKey, act: Act<'_>) -> Result<ResolvedKey, KmsFault> {
+        let own = key.arn().account() == self.account();
+        let has_grants = key.found_unit().is_some_and(|key| key.record().has_grants);
+        // On a key of another account grants are looked for in any case: that there are none, or
+        // that there is no such key, takes the same steps.
+        if own && !has_grants {
+            return Ok(key);
         }
+        let asked = Asked {
+            act,
+            // Only calls of services have one, and no service calls yet.
+            source_arn: None,
+        };
+        let caller = self.caller.principal();
+        let found = self
+            .directory()
+            .grant_for(key.arn(), caller, &asked)
+            .await?;
+        // A tombstone's grants are as absent as their key, though they may not be swept away yet.
+        let found = found.filter(|_| key.found_unit().is_some());
+        Ok(key.granted(found))
     }
 
     /// A batch that writes a changed key over the one that was read, with what is due for it.
@@ -115,6 +136,13 @@ impl Context<'_> {
         let mut batch = self.batch();
         put_key(&mut batch, Some(unit), record)?;
         Ok(batch)
+    }
+
+    async fn named_key(&self, text: &str, forms: Forms) -> Result<ResolvedKey, KmsFault> {
+        match KeyIdentifier::parse(text, forms, self.region, self.account())? {
+            KeyIdentifier::Key(arn) => self.key_by_arn(arn).await,
+            KeyIdentifier::Alias { account, name } => self.key_by_alias(account, name).await,
+        }
     }
 
     async fn key_by_arn(&self, arn: KeyArn) -> Result<ResolvedKey, KmsFault> {

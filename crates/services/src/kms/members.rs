@@ -63,14 +63,15 @@ pub fn optional_key_id(m: &mut Members<'_>, name: &'static str) -> Option<String
         .map(str::to_owned)
 }
 
-/// Up to ten grant tokens; answers whether there are any.
-pub fn grant_tokens(m: &mut Members<'_>) -> bool {
+/// Up to ten grant tokens.
+pub fn grant_tokens(m: &mut Members<'_>) -> Vec<String> {
     let tokens = m
         .strings("GrantTokens")
         .count(0, 10)
         .each_length(1, 8192)
         .optional();
-    tokens.is_some_and(|tokens| !tokens.is_empty())
+    let tokens = tokens.unwrap_or_default().into_iter();
+    tokens.map(str::to_owned).collect()
 }
 
 /// An encryption algorithm, `SYMMETRIC_DEFAULT` if none is given.

@@ -5,14 +5,15 @@
 use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_policy::permit::Permit;
 use keyward_types::{
-    action, encryption_context::EncryptionContext, key_id::KeyArn, key_spec::EncryptionAlgorithm,
-    material_id::MaterialId,
+    action, encryption_context::EncryptionContext, grant::GrantOperation, key_id::KeyArn,
+    key_spec::EncryptionAlgorithm, material_id::MaterialId,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     context::Context,
     gate::{Denied, Gate},
+    grants::terms::Act,
     kms::{
         Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
     },
@@ -29,7 +30,7 @@ pub struct ReEncrypt {
     destination_key_id: String,
     destination_context: EncryptionContext,
     destination_algorithm: EncryptionAlgorithm,
-    grant_tokens: bool,
+    grant_tokens: Vec<String>,
     dry_run: bool,
 }
 
@@ -111,11 +112,17 @@ impl Operation for ReEncrypt {
                 self.ciphertext_blob.as_deref(),
                 self.source_key_id.as_deref(),
                 self.source_algorithm,
-                self.grant_tokens,
+                &self.grant_tokens,
+                Act::Use(GrantOperation::ReEncryptFrom, &self.source_context),
             )
             .await?;
         let destination = cx
-            .key_to_use(&self.destination_key_id, Forms::All, self.grant_tokens)
+            .key_to_use(
+                &self.destination_key_id,
+                Forms::All,
+                &self.grant_tokens,
+                Act::Use(GrantOperation::ReEncryptTo, &self.destination_context),
+            )
             .await?;
         Ok(FromTo {
             source,

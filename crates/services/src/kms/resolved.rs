@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use keyward_types::{alias::AliasName, key_id::KeyArn};
 
-use crate::{directory::units::KeyUnit, fault::Internal, kms::fault::KmsFault};
+use crate::{
+    directory::units::KeyUnit, fault::Internal, grants::lookup::FoundGrant, kms::fault::KmsFault,
+};
 
 /// A key that a request named. A key of another account that does not exist has a stand-in,
 /// which nothing allows, so that it takes the same steps as one that does.
@@ -15,6 +17,7 @@ pub struct ResolvedKey {
     alias: Option<AliasName>,
     found_in_ciphertext: bool,
     other: bool,
+    grant: Option<FoundGrant>,
 }
 
 impl ResolvedKey {
@@ -27,6 +30,7 @@ impl ResolvedKey {
             alias: None,
             found_in_ciphertext: false,
             other: false,
+            grant: None,
         }
     }
 
@@ -38,6 +42,7 @@ impl ResolvedKey {
             alias: None,
             found_in_ciphertext: false,
             other: false,
+            grant: None,
         }
     }
 
@@ -60,6 +65,18 @@ impl ResolvedKey {
     pub fn not_the_ciphertexts(mut self) -> Self {
         self.other = true;
         self
+    }
+
+    /// With the grant by which the caller may do what it asks, if there is one.
+    #[must_use]
+    pub fn granted(mut self, grant: Option<FoundGrant>) -> Self {
+        self.grant = grant;
+        self
+    }
+
+    /// The grant by which the caller may do what it asks.
+    pub fn grant(&self) -> Option<&FoundGrant> {
+        self.grant.as_ref()
     }
 
     /// The ARN.

@@ -10,6 +10,7 @@ use crate::{counts::Counted, directory::paths, server::Shared, workers::due::sco
 
 /// Counts everything once.
 pub async fn count(shared: &Shared) {
+    shared.counts.forget_grants();
     if let Err(error) = count_all(shared).await {
         tracing::warn!(%error, "keys and users cannot be counted");
     }
@@ -34,7 +35,11 @@ async fn count_all(shared: &Shared) -> Result<(), SealedError> {
     Ok(())
 }
 
-async fn count_prefix(shared: &Shared, prefix: &Prefix) -> Result<u64, SealedError> {
+/// How many records stand under a prefix.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn count_prefix(shared: &Shared, prefix: &Prefix) -> Result<u64, SealedError> {
     let store = shared.directory.node().sealed().store();
     let (mut count, mut after): (u64, Option<Path>) = (0, None);
     loop {

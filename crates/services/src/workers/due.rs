@@ -29,6 +29,7 @@ use crate::{
     audit::service_event,
     directory::{paths, purpose, units::KeyUnit},
     fault::Internal,
+    grants::index::Places,
     kms::{fault::KmsFault, lookup::put_key},
     server::Shared,
 };
@@ -250,11 +251,20 @@ async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Resul
         })
         .collect();
     let last_use = paths::last_use(unit.arn()).ok();
+    let sealed = shared.directory.node().sealed();
+    let left = Places::new(sealed, unit.arn())
+        .left()
+        .map_err(Internal::new)?;
     commit(shared, unit, &record, |batch| {
-        // At most 50 aliases: all of it fits one batch, so no sweeper is needed after it.
+        // At most 50 aliases: all of it fits one batch. Grants are left to the sweeper.
         for path in aliases.iter().chain(&last_use) {
             batch
                 .delete(path.clone(), Precondition::Any)
+                .map_err(Internal::new)?;
+        }
+        if unit.record().has_grants {
+            batch
+                .put(left, purpose::DUE, b"{}", Precondition::Any)
                 .map_err(Internal::new)?;
         }
         let details = |details: &mut Writer<'_>| details.string("keyId", unit.arn().as_str());

@@ -86,6 +86,7 @@ async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World {
         directory: DirectoryOptions {
             cached_keys: 100,
             cached_principals: 100,
+            cached_grants: 100,
         },
         quotas: Quotas::default(),
     };

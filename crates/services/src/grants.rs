@@ -1,0 +1,14 @@
+//! Grants: delegations on one KMS key, each with a grantee, operations and constraints.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
+//!
+//! A grant is found by index, never by scan, however many stand on a key; see
+//! `docs/decisions/0005-grants-are-found-by-index.md` for how.
+
+pub mod index;
+pub mod lookup;
+pub mod party;
+pub mod record;
+pub mod sweep;
+pub mod terms;
+pub mod token;

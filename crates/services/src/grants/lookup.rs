@@ -1,0 +1,285 @@
+//! The grants that let a caller do something with a key, found by index.
+//!
+//! A request needs two kinds of unit: which shapes the constraints of a grantee's grants have, and
+//! for each shape the first entry of the one bucket that the request falls into. Both are cached,
+//! absence too, so that a key with many grants costs what one with a single grant does.
+
+use std::sync::Arc;
+
+use keyward_policy::principal::Class;
+use keyward_store::{
+    cache::{Cache, CacheOptions},
+    node::{Invalidate, Node},
+    path::{Path, Prefix},
+    sealed::{Generation, Record},
+    store::{MAX_RANGE, Revision},
+};
+use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
+
+use crate::{
+    directory::{Directory, ReadError, purpose, records},
+    grants::{
+        index::{self, Places},
+        party::standings,
+        record::{GrantRecord, GrantShapeRecord},
+        terms::{Act, Asked, Shape},
+    },
+};
+
+/// A grant by which the caller may do what it asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundGrant {
+    /// Its id.
+    pub id: GrantId,
+    /// How strongly it names the caller.
+    pub class: Class,
+    /// The revision at which it was written, where it must still stand when its use is committed.
+    pub revision: Option<Revision>,
+}
+
+/// A grant with where it stands in the store's history.
+#[derive(Clone, Debug)]
+pub struct StoredGrant {
+    /// The record.
+    pub record: GrantRecord,
+    /// The revision at which it was written.
+    pub revision: Revision,
+    /// The generation of that write.
+    pub generation: Generation,
+}
+
+/// The shapes that constraints of one grantee's grants on one key have.
+#[derive(Debug)]
+pub struct Shapes(Vec<KnownShape>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct KnownShape {
+    /// The shape.
+    pub shape: Shape,
+    /// Where it stands.
+    pub path: Path,
+    /// The revision at which it was last written.
+    pub revision: Revision,
+}
+
+impl KnownShape {
+    /// What stands for it in paths.
+    pub fn segment(&self) -> &str {
+        self.path.segments().last().unwrap_or_default()
+    }
+}
+
+impl Shapes {
+    /// The shapes.
+    pub fn iter(&self) -> impl Iterator<Item = &KnownShape> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The caches of what a look-up needs.
+#[derive(Debug)]
+pub struct GrantCaches {
+    shapes: Arc<Cache<Shapes>>,
+    entries: Arc<Cache<GrantId>>,
+}
+
+/// About what one unit takes in memory, in bytes, its path and the cache's own cost included.
+const UNIT_BYTES: u64 = 640;
+
+impl GrantCaches {
+    /// Empty caches for so many units of each kind.
+    pub fn new(units: usize) -> Self {
+        let max_weight = u64::try_from(units)
+            .unwrap_or(u64::MAX)
+            .saturating_mul(UNIT_BYTES);
+        Self {
+            shapes: Cache::new(CacheOptions {
+                name: "grant shapes",
+                max_weight,
+                expected_units: units,
+                weigh: |shapes| UNIT_BYTES / 2 * u64::try_from(shapes.len()).unwrap_or(1).max(1),
+                unit: index::shape_unit,
+            }),
+            entries: Cache::new(CacheOptions {
+                name: "grants",
+                max_weight,
+                expected_units: units,
+                weigh: |_| UNIT_BYTES / 4,
+                unit: index::entry_unit,
+            }),
+        }
+    }
+
+    /// Them, for the node.
+    pub fn all(&self) -> [Arc<dyn Invalidate>; 2] {
+        [
+            Arc::clone(&self.shapes) as _,
+            Arc::clone(&self.entries) as _,
+        ]
+    }
+
+    async fn shapes(&self, node: &Node, unit: &str) -> Result<Option<Arc<Shapes>>, ReadError> {
+        if let Some(known) = self.shapes.peek(unit) {
+            return Ok(known);
+        }
+        self.shapes
+            .get_unit(node, &Path::parse(unit)?, |found: Vec<Record>| async move {
+                let read = found.iter().map(|record| {
+                    let bytes = record.bytes_of(purpose::GRANT_SHAPE)?;
+                    let known: GrantShapeRecord = records::decode(bytes)?;
+                    Ok::<_, ReadError>(KnownShape {
+                        shape: known.shape,
+                        path: record.path.clone(),
+                        revision: record.revision,
+                    })
+                });
+                Ok(Some(Shapes(read.collect::<Result<_, _>>()?)))
+            })
+            .await
+    }
+
+    async fn entry(&self, node: &Node, unit: &str) -> Result<Option<Arc<GrantId>>, ReadError> {
+        if let Some(known) = self.entries.peek(unit) {
+            return Ok(known);
+        }
+        self.entries
+            .get_first(node, &Path::parse(unit)?, |record: Record| async move {
+                record.bytes_of(purpose::GRANT_INDEX)?;
+                grant_of_entry(&record.path)
+            })
+            .await
+    }
+}
+
+/// The grant that an entry is of.
+fn grant_of_entry(path: &Path) -> Result<GrantId, ReadError> {
+    let id = path.segments().last().unwrap_or_default();
+    GrantId::parse(id).map_err(|_| ReadError::Missing { path: path.clone() })
+}
+
+impl Directory {
+    /// The strongest grant on the key by which the caller may do that, if any.
+    ///
+    /// # Errors
+    /// When it cannot be looked up.
+    pub async fn grant_for(
+        &self,
+        key: &KeyArn,
+        caller: &Principal,
+        asked: &Asked<'_>,
+    ) -> Result<Option<FoundGrant>, ReadError> {
+        let sealed = self.node().sealed();
+        let places = Places::new(sealed, key);
+        for standing in standings(sealed, caller) {
+            let unit = places.shapes(&standing.segment);
+            let Some(shapes) = self.grants().shapes(self.node(), &unit).await? else {
+                continue;
+            };
+            for known in shapes.iter() {
+                let Some(bucket) = known.shape.bucket(asked) else {
+                    continue;
+                };
+                let operation = asked.act.operation();
+                let shape = known.segment();
+                let unit = places.entries(&standing.segment, shape, &bucket, operation);
+                let found = match asked.act {
+                    Act::Use(..) => {
+                        let entry = self.grants().entry(self.node(), &unit).await?;
+                        entry.map(|id| ((*id).clone(), None))
+                    }
+                    Act::Child(_) => self.parent(key, &unit, asked).await?,
+                };
+                if let Some((id, revision)) = found {
+                    // Who is named more strongly needs nothing that one named less does not.
+                    return Ok(Some(FoundGrant {
+                        id,
+                        class: standing.class,
+                        revision,
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A grant among these entries that lets its grantee make that child. Grants whose constraint
+    /// is the same may differ in their operations, so here any one will not do, and all are read
+    /// until one is found.
+    async fn parent(
+        &self,
+        key: &KeyArn,
+        unit: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Option<(GrantId, Option<Revision>)>, ReadError> {
+        let prefix = Prefix::below(&Path::parse(unit)?);
+        let store = self.node().sealed().store();
+        let mut after: Option<Path> = None;
+        loop {
+            let page = store.range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
+            let Some(last) = page.last() else {
+                return Ok(None);
+            };
+            after = Some(last.path.clone());
+            for entry in &page {
+                let id = grant_of_entry(&entry.path)?;
+                let Some(grant) = self.grant(key, &id).await? else {
+                    continue;
+                };
+                if grant.record.terms.allow(asked) {
+                    return Ok(Some((id, Some(grant.revision))));
+                }
+            }
+        }
+    }
+
+    /// A grant, read from the store.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn grant(
+        &self,
+        key: &KeyArn,
+        id: &GrantId,
+    ) -> Result<Option<StoredGrant>, ReadError> {
+        let sealed = self.node().sealed();
+        let path = Places::new(sealed, key).grant(id)?;
+        let read = sealed.get(&path).await?.value;
+        read.map(|record| stored(&record)).transpose()
+    }
+
+    /// The shapes of a grantee's grants on a key.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn grant_shapes(
+        &self,
+        key: &KeyArn,
+        grantee: &str,
+    ) -> Result<Option<Arc<Shapes>>, ReadError> {
+        let unit = Places::new(self.node().sealed(), key).shapes(grantee);
+        self.grants().shapes(self.node(), &unit).await
+    }
+}
+
+/// The grant of a record that was read.
+///
+/// # Errors
+/// When it is none.
+pub fn stored(record: &Record) -> Result<StoredGrant, ReadError> {
+    Ok(StoredGrant {
+        record: records::decode(record.bytes_of(purpose::GRANT)?)?,
+        revision: record.revision,
+        generation: record.generation,
+    })
+}

@@ -1,0 +1,245 @@
+//! `ListGrants`: the grants on a key, page by page, perhaps of one grantee or the one of an id.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html>
+
+use keyward_policy::permit::Permit;
+use keyward_store::path::Path;
+use keyward_types::{action, grant::GrantId};
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    directory::ReadError,
+    gate::{Denied, Gate},
+    grants::{
+        index::Places,
+        lookup::{StoredGrant, stored},
+    },
+    kms::{
+        Kms, condition_keys,
+        fault::KmsFault,
+        grant_members::{self, GrantEntry},
+        members,
+        resolved::ResolvedKey,
+    },
+    operation::{Done, Operation, Output},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct ListGrants {
+    key_id: String,
+    limit: usize,
+    marker: Option<String>,
+    grant_id: Option<GrantId>,
+    grantee: Option<String>,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct GrantsListed {
+    grants: Vec<GrantEntry>,
+    next: Option<String>,
+}
+
+/// The key, and what stands in paths for the grantee that is asked for; that there is no such
+/// principal is for those to know who may list.
+#[derive(Debug)]
+pub struct Wanted {
+    key: ResolvedKey,
+    grantee: Option<Option<String>>,
+}
+
+impl Operation for ListGrants {
+    const NAME: &'static str = "ListGrants";
+    const READ_ONLY: bool = true;
+    type Api = Kms;
+    type Output = GrantsListed;
+    type Fault = KmsFault;
+    type Resolved = Wanted;
+    type Permits = Permit<action::ListGrants>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::key_id(&mut m, "KeyId");
+        let limit = members::limit(&mut m, 50, 100);
+        let marker = members::marker(&mut m);
+        let grant_id = grant_members::id(&mut m);
+        let grantee = grant_members::principal(&mut m, "GranteePrincipal");
+        let service = grant_members::service(&mut m, "GranteeServicePrincipal");
+        m.finish()?;
+        if service.is_some() {
+            return Err(KmsFault::validation(
+                "GranteeServicePrincipal can only be used by AWS services.",
+            ));
+        }
+        let grant_id = grant_id.as_deref().map(grant_members::checked_id);
+        Ok(Self {
+            key_id,
+            limit,
+            marker,
+            grant_id: grant_id.transpose()?,
+            grantee,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Wanted, KmsFault> {
+        let key = cx.key_to_manage(&self.key_id).await?;
+        let grantee = match &self.grantee {
+            Some(text) => Some(cx.party_segment(text).await?),
+            None => None,
+        };
+        Ok(Wanted { key, grantee })
+    }
+
+    fn authorize(&self, wanted: &Wanted, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.key(&wanted.key, |supply| {
+            supply.boolean(condition_keys::GRANT_IS_FOR_AWS_RESOURCE, false);
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        wanted: &Wanted,
+        cx: &Context<'_>,
+    ) -> Result<Done<GrantsListed>, KmsFault> {
+        let key = wanted.key.unit()?.arn();
+        let grantee = match (&wanted.grantee, &self.grantee) {
+            (Some(None), Some(text)) => return Err(KmsFault::unknown_principal(text)),
+            (Some(Some(segment)), _) => Some(segment.as_str()),
+            (_, _) => None,
+        };
+        let id = self.grant_id.as_ref().map_or("", |id| id.as_str());
+        let filter = format!("{key} {} {id}", grantee.unwrap_or_default());
+        let after = match &self.marker {
+            Some(marker) => {
+                let position = cx.open_marker(Self::NAME, &filter, marker)?;
+                let id = GrantId::parse(&position).map_err(|_| KmsFault::InvalidMarker)?;
+                Some(id)
+            }
+            None => None,
+        };
+        let mut found = match (&self.grant_id, grantee) {
+            (Some(id), _) => self.one(id, wanted, grantee, cx).await?,
+            (None, Some(grantee)) => self.of_grantee(wanted, grantee, after, cx).await?,
+            (None, None) => self.of_key(wanted, after, cx).await?,
+        };
+        let more = found.len() > self.limit;
+        found.truncate(self.limit);
+        let next = match found.last().filter(|_| more) {
+            Some(last) => Some(cx.seal_marker(Self::NAME, &filter, last.record.id.as_str())?),
+            None => None,
+        };
+        let mut grants = Vec::with_capacity(found.len());
+        for grant in found {
+            grants.push(cx.grant_entry(grant.record).await?);
+        }
+        Ok(Done::unchanged(GrantsListed { grants, next }))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("keyId", &self.key_id);
+        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
+        if let Some(marker) = &self.marker {
+            parameters.string("marker", marker);
+        }
+        if let Some(id) = &self.grant_id {
+            parameters.string("grantId", id.as_str());
+        }
+        if let Some(grantee) = &self.grantee {
+            parameters.string("granteePrincipal", grantee);
+        }
+    }
+}
+
+impl ListGrants {
+    /// The grant of that id, if it is the grantee's.
+    async fn one(
+        &self,
+        id: &GrantId,
+        wanted: &Wanted,
+        grantee: Option<&str>,
+        cx: &Context<'_>,
+    ) -> Result<Vec<StoredGrant>, KmsFault> {
+        let sealed = cx.directory().node().sealed();
+        let grant = cx.directory().grant(wanted.key.arn(), id).await?;
+        let is_theirs = |grant: &StoredGrant| {
+            grantee.is_none_or(|grantee| grant.record.grantee.segment(sealed) == grantee)
+        };
+        Ok(grant.into_iter().filter(is_theirs).collect())
+    }
+
+    /// The grants of the key, one more than asked for.
+    async fn of_key(
+        &self,
+        wanted: &Wanted,
+        after: Option<GrantId>,
+        cx: &Context<'_>,
+    ) -> Result<Vec<StoredGrant>, KmsFault> {
+        let sealed = cx.directory().node().sealed();
+        let places = Places::new(sealed, wanted.key.arn());
+        let prefix = places.grants().map_err(ReadError::from)?;
+        let after = after.map(|id| places.grant(&id)).transpose();
+        let after = after.map_err(ReadError::from)?;
+        let page = sealed.range(&prefix, after.as_ref(), self.limit + 1).await;
+        let page = page.map_err(ReadError::from)?.value;
+        let grants: Result<_, ReadError> = page.iter().map(stored).collect();
+        Ok(grants?)
+    }
+
+    /// The grants of one grantee, one more than asked for.
+    async fn of_grantee(
+        &self,
+        wanted: &Wanted,
+        grantee: &str,
+        after: Option<GrantId>,
+        cx: &Context<'_>,
+    ) -> Result<Vec<StoredGrant>, KmsFault> {
+        let key = wanted.key.arn();
+        let sealed = cx.directory().node().sealed();
+        let prefix = Places::new(sealed, key).grants_of(grantee);
+        let prefix = prefix.map_err(ReadError::from)?;
+        let mut after = match after {
+            Some(id) => {
+                let path = Path::parse(&format!("{}{id}", prefix.as_str()));
+                Some(path.map_err(ReadError::from)?)
+            }
+            None => None,
+        };
+        let mut grants = Vec::new();
+        // A grant that ended since its entry was read is passed over.
+        while grants.len() <= self.limit {
+            let most = self.limit + 1 - grants.len();
+            let page = sealed.store().range(&prefix, after.as_ref(), most).await;
+            let page = page.map_err(ReadError::from)?.value;
+            let Some(last) = page.last() else { break };
+            after = Some(last.path.clone());
+            for entry in &page {
+                let id = entry.path.segments().last().unwrap_or_default();
+                if let Ok(id) = GrantId::parse(id) {
+                    grants.extend(cx.directory().grant(key, &id).await?);
+                }
+            }
+        }
+        Ok(grants)
+    }
+}
+
+impl Output<Kms> for GrantsListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.array("Grants", |list| {
+            for grant in &self.grants {
+                list.object(|entry| grant.render(entry));
+            }
+        });
+        members::render_page(out, self.next.as_deref());
+    }
+}
+
+impl GrantsListed {
+    /// A page of grants.
+    pub fn new(grants: Vec<GrantEntry>, next: Option<String>) -> Self {
+        Self { grants, next }
+    }
+}

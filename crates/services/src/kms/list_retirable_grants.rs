@@ -1,0 +1,158 @@
+//! `ListRetirableGrants`: the grants of a Region, on keys of any account, that a principal of the
+//! caller's account may retire because they name it so.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListRetirableGrants.html>
+
+use keyward_policy::permit::Permit;
+use keyward_store::path::Path;
+use keyward_types::{
+    account::AccountId,
+    action,
+    grant::GrantId,
+    key_id::{KeyArn, KeyId},
+};
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    directory::ReadError,
+    gate::{Denied, Gate},
+    grants::{index, record::GrantRecord},
+    kms::{Kms, fault::KmsFault, grant_members, list_grants::GrantsListed, members},
+    operation::{Done, Operation},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct ListRetirableGrants {
+    limit: usize,
+    marker: Option<String>,
+    retiring: String,
+}
+
+impl Operation for ListRetirableGrants {
+    const NAME: &'static str = "ListRetirableGrants";
+    const READ_ONLY: bool = true;
+    type Api = Kms;
+    type Output = GrantsListed;
+    type Fault = KmsFault;
+    /// What stands in paths for the principal, if there is one in the caller's account.
+    type Resolved = Option<String>;
+    type Permits = Permit<action::ListRetirableGrants>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let limit = members::limit(&mut m, 50, 100);
+        let marker = members::marker(&mut m);
+        let retiring = grant_members::principal(&mut m, "RetiringPrincipal");
+        let service = grant_members::service(&mut m, "RetiringServicePrincipal");
+        m.finish()?;
+        if service.is_some() && retiring.is_none() {
+            return Err(KmsFault::validation(
+                "RetiringServicePrincipal can only be used by AWS services.",
+            ));
+        }
+        match (retiring, service) {
+            (Some(retiring), None) => Ok(Self {
+                limit,
+                marker,
+                retiring,
+            }),
+            (_, _) => Err(KmsFault::validation(
+                "Specify either RetiringPrincipal or RetiringServicePrincipal.",
+            )),
+        }
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Option<String>, KmsFault> {
+        // Nothing tells whether another account has such a principal.
+        let foreign = keyward_types::arn::ArnParts::parse(&self.retiring)
+            .is_some_and(|parts| parts.account != cx.account().as_str());
+        if foreign {
+            return Ok(None);
+        }
+        Ok(cx.party_segment(&self.retiring).await?)
+    }
+
+    fn authorize(
+        &self,
+        _retiring: &Option<String>,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        retiring: &Option<String>,
+        cx: &Context<'_>,
+    ) -> Result<Done<GrantsListed>, KmsFault> {
+        let Some(retiring) = retiring else {
+            return Err(KmsFault::unknown_principal(&self.retiring));
+        };
+        let prefix = index::retirable_by(cx.region, cx.account(), retiring);
+        let prefix = prefix.map_err(ReadError::from)?;
+        let mut after = match &self.marker {
+            Some(marker) => {
+                let position = cx.open_marker(Self::NAME, retiring, marker)?;
+                let path = Path::parse(&format!("{}{position}", prefix.as_str()));
+                Some(path.map_err(|_| KmsFault::InvalidMarker)?)
+            }
+            None => None,
+        };
+        let mut found: Vec<(String, GrantRecord)> = Vec::new();
+        // One more than asked for tells whether there is another page.
+        while found.len() <= self.limit {
+            let most = self.limit + 1 - found.len();
+            let store = cx.directory().node().sealed().store();
+            let page = store.range(&prefix, after.as_ref(), most).await;
+            let page = page.map_err(ReadError::from)?.value;
+            let Some(last) = page.last() else { break };
+            after = Some(last.path.clone());
+            for entry in &page {
+                let position = entry.path.as_str().strip_prefix(prefix.as_str());
+                let position = position.unwrap_or_default();
+                if let Some(grant) = grant_at(position, cx).await? {
+                    found.push((position.to_owned(), grant));
+                }
+            }
+        }
+        let more = found.len() > self.limit;
+        found.truncate(self.limit);
+        let next = match found.last().filter(|_| more) {
+            Some((position, _)) => Some(cx.seal_marker(Self::NAME, retiring, position)?),
+            None => None,
+        };
+        let mut grants = Vec::with_capacity(found.len());
+        for (_, grant) in found {
+            grants.push(cx.grant_entry(grant).await?);
+        }
+        Ok(Done::unchanged(GrantsListed::new(grants, next)))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
+        if let Some(marker) = &self.marker {
+            parameters.string("marker", marker);
+        }
+        parameters.string("retiringPrincipal", &self.retiring);
+    }
+}
+
+/// The grant at `account/key/grant`, unless it or its key is gone.
+async fn grant_at(position: &str, cx: &Context<'_>) -> Result<Option<GrantRecord>, ReadError> {
+    let mut parts = position.split('/');
+    let account = parts.next().and_then(|text| AccountId::parse(text).ok());
+    let key = parts.next().and_then(|text| KeyId::parse(text).ok());
+    let grant = parts.next().and_then(|text| GrantId::parse(text).ok());
+    let (Some(account), Some(key), Some(grant)) = (account, key, grant) else {
+        return Ok(None);
+    };
+    let key = KeyArn::new(cx.region, account, key);
+    if cx.directory().key(&key).await?.is_none() {
+        return Ok(None);
+    }
+    let found = cx.directory().grant(&key, &grant).await?;
+    Ok(found.map(|found| found.record))
+}
