@@ -7,7 +7,7 @@ many worlds on one server.
 
 import types
 
-from conftest import DELEGATION, policy
+from conftest import DELEGATION, ROOT_ARN, policy
 
 CONTEXT = {"tenant": "blue"}
 ALLOW = policy({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"})
@@ -81,6 +81,13 @@ def two_keys(world):
     }
 
 
+def granted(w):
+    """A new key with a grant to the account: the names of both."""
+    key = w.key()
+    made = w.root.kms.create_grant(KeyId=key, GranteePrincipal=ROOT_ARN, Operations=["Encrypt"])
+    return {"KeyId": key, "GrantId": made["GrantId"]}
+
+
 def deleted_policy(w):
     name = w.user("7")
     w.root.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=ALLOW)
@@ -104,6 +111,10 @@ CALLS = {
     "kms": {
         "CancelKeyDeletion": lambda w: w.kms.cancel_key_deletion(KeyId=w.pending(w.key())),
         "CreateAlias": lambda w: w.kms.create_alias(AliasName=w.alias("1"), TargetKeyId=w.key()),
+        "CreateGrant": lambda w: w.kms.create_grant(
+            KeyId=w.key(), GranteePrincipal=ROOT_ARN, RetiringPrincipal=ROOT_ARN, Name="golden",
+            Operations=["Encrypt", "RetireGrant"], Constraints={"EncryptionContextSubset": CONTEXT},
+        ),
         "CreateKey": lambda w: w.kms.create_key(
             Description="golden", Policy=policy(DELEGATION), Tags=[{"TagKey": "team", "TagValue": "red"}]
         ),
@@ -134,16 +145,20 @@ CALLS = {
         "GetKeyPolicy": lambda w: w.kms.get_key_policy(KeyId=w.key(), PolicyName="default"),
         "GetKeyRotationStatus": lambda w: w.kms.get_key_rotation_status(KeyId=w.key()),
         "ListAliases": lambda w: w.kms.list_aliases(KeyId=w.key(), Limit=5),
+        "ListGrants": lambda w: w.kms.list_grants(**granted(w), GranteePrincipal=ROOT_ARN, Limit=5),
         "ListKeyPolicies": lambda w: w.kms.list_key_policies(KeyId=w.key(), Limit=5),
         "ListKeyRotations": lambda w: w.kms.list_key_rotations(
             KeyId=w.key(), IncludeKeyMaterial="ALL_KEY_MATERIAL", Limit=5
         ),
         "ListKeys": lambda w: w.kms.list_keys(Limit=5),
         "ListResourceTags": lambda w: w.kms.list_resource_tags(KeyId=w.tagged(w.key()), Limit=5),
+        "ListRetirableGrants": lambda w: w.kms.list_retirable_grants(RetiringPrincipal=ROOT_ARN, Limit=5),
         "PutKeyPolicy": lambda w: w.kms.put_key_policy(
             KeyId=w.key(), Policy=policy(DELEGATION), BypassPolicyLockoutSafetyCheck=True
         ),
         "ReEncrypt": lambda w: w.kms.re_encrypt(**two_keys(w)),
+        "RetireGrant": lambda w: w.kms.retire_grant(**granted(w)),
+        "RevokeGrant": lambda w: w.kms.revoke_grant(**granted(w)),
         "RotateKeyOnDemand": lambda w: w.kms.rotate_key_on_demand(KeyId=w.key()),
         "ScheduleKeyDeletion": lambda w: w.kms.schedule_key_deletion(KeyId=w.key(), PendingWindowInDays=7),
         "TagResource": lambda w: w.kms.tag_resource(

@@ -940,6 +940,8 @@ def test_lists_check_their_members(kms, key, user):
         kms.list_grants(KeyId=key, GranteePrincipal=nobody)
     with refused("ValidationException", "GranteeServicePrincipal can only be used by AWS services."):
         kms.list_grants(KeyId=key, GranteeServicePrincipal="s3.amazonaws.com")
+    with refused("ValidationException", "Specify either GranteePrincipal or GranteeServicePrincipal."):
+        kms.list_grants(KeyId=key, GranteePrincipal=user.arn, GranteeServicePrincipal="s3.amazonaws.com")
     with refused("ValidationException", "RetiringServicePrincipal can only be used by AWS services."):
         kms.list_retirable_grants(RetiringServicePrincipal="s3.amazonaws.com")
     both = {"RetiringPrincipal": user.arn, "RetiringServicePrincipal": "s3.amazonaws.com"}

@@ -7,7 +7,7 @@ import boto3
 import botocore.session
 import pytest
 
-from conftest import DELEGATION, policy
+from conftest import DELEGATION, ROOT_ARN, policy
 from keyward import ROOT
 from wire import Wire
 
@@ -49,6 +49,7 @@ def valid(operation, material):
 
     key, blob = material["key"], base64.b64encode(material["blob"]).decode()
     return {
+        "CreateGrant": {"KeyId": key, "GranteePrincipal": ROOT_ARN, "Operations": ["Decrypt"]},
         "CreateKey": {},
         "Decrypt": {"CiphertextBlob": blob},
         "Encrypt": {"KeyId": key, "Plaintext": "eA=="},
@@ -59,6 +60,8 @@ def valid(operation, material):
         "ListKeys": {},
         "PutKeyPolicy": {"KeyId": key, "Policy": policy(DELEGATION)},
         "ReEncrypt": {"CiphertextBlob": blob, "DestinationKeyId": key},
+        "RetireGrant": {"KeyId": key, "GrantId": "0" * 64},
+        "RevokeGrant": {"KeyId": key, "GrantId": "0" * 64},
     }[operation]
 
 
@@ -146,6 +149,7 @@ def test_a_listed_member_is_refused(wire, material, line):
 def test_answers_have_no_member_that_the_model_lacks(server, material):
     wire = Wire(server)
     for operation, request in [
+        ("CreateGrant", valid("CreateGrant", material)),
         ("CreateKey", {}),
         ("DescribeKey", {"KeyId": material["key"]}),
         ("Encrypt", valid("Encrypt", material)),
@@ -155,6 +159,8 @@ def test_answers_have_no_member_that_the_model_lacks(server, material):
         ("GetKeyRotationStatus", {"KeyId": material["key"]}),
         ("GetKeyLastUsage", {"KeyId": material["key"]}),
         ("ListAliases", {}),
+        ("ListGrants", {"KeyId": material["key"]}),
+        ("ListRetirableGrants", {"RetiringPrincipal": ROOT_ARN}),
         ("ListKeys", {}),
         ("ListKeyRotations", {"KeyId": material["key"], "IncludeKeyMaterial": "ALL_KEY_MATERIAL"}),
     ]:
@@ -169,6 +175,9 @@ def check(value, shape, path):
         for name, member in value.items():
             assert name in shape.members, f"{path}.{name}"
             check(member, shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "map":
+        for name, member in value.items():
+            check(member, shape.value, f"{path}.{name}")
     elif shape.type_name == "list":
         for member in value:
             check(member, shape.member, f"{path}[]")

@@ -14,6 +14,7 @@ mod client;
 mod clock;
 mod compare;
 mod durable;
+mod grants;
 mod limit;
 mod load;
 mod million;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::compare;
 use crate::compare::Plan;
 use crate::durable;
+use crate::grants;
 use crate::million;
 use crate::process::Pinning;
 
@@ -28,6 +29,9 @@ pub struct Run {
     /// How many keys that is.
     #[arg(long, default_value_t = 1_000_000)]
     keys: u64,
+    /// Instead: keys with that many grants.
+    #[arg(long, num_args = 0..=1, default_missing_value = "50000")]
+    grants: Option<u64>,
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
@@ -70,6 +74,9 @@ pub fn run(run: &Run) -> anyhow::Result<()> {
     };
     if run.million {
         return million::run(&plan, &run.keyward, &run.scratch, run.keys);
+    }
+    if let Some(count) = run.grants {
+        return grants::run(&plan, &run.keyward, &run.scratch, count);
     }
     println!(
         "\n(a) bare hyper, fixed body; (b) the limit: hyper, signature, derive, seal, record;"

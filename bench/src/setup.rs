@@ -110,6 +110,19 @@ impl World {
         })
     }
 
+    /// A new IAM user whom no policy allows anything.
+    pub fn create_grantee(&self, name: &str) -> anyhow::Result<Signer> {
+        let of = format!("Version=2010-05-08&UserName={name}");
+        self.iam(&format!("Action=CreateUser&{of}"))?;
+        let made = self.iam(&format!("Action=CreateAccessKey&{of}"))?;
+        Ok(Signer {
+            access_key_id: tagged(&made, "AccessKeyId")?,
+            secret: tagged(&made, "SecretAccessKey")?,
+            region: REGION.to_owned(),
+            host: self.server.host.clone(),
+        })
+    }
+
     fn iam(&self, body: &str) -> anyhow::Result<String> {
         let mut client = Client::connect(&self.server.host)?;
         let request = self.root.query("iam", body.as_bytes(), clock::now());

@@ -7,7 +7,7 @@ use crate::run;
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
-    /// What the bench gets, for example `--million` or `--quick`.
+    /// What the bench gets, for example `--million`, `--grants` or `--quick`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

@@ -61,6 +61,8 @@ pub enum Party {
     Service {
         /// Its name, such as `ec2.amazonaws.com`.
         name: String,
+        /// Whether it was named where principals are, as services do it, and is shown there.
+        as_principal: bool,
     },
 }
 
@@ -94,7 +96,7 @@ impl Party {
             Self::User { id, .. } | Self::Role { id, .. } => id.to_string(),
             Self::Session { role, session, .. } => session_segment(sealed, role, session),
             Self::FederatedUser { account, name } => federated_segment(sealed, *account, name),
-            Self::Service { name } => name.clone(),
+            Self::Service { name, .. } => name.clone(),
         }
     }
 
@@ -103,7 +105,7 @@ impl Party {
         let account = caller.account();
         let when = |holds: bool, class| holds.then_some(class);
         match (self, caller.kind()) {
-            (Self::Service { name: wanted }, PrincipalKind::Service { name }) => {
+            (Self::Service { name: wanted, .. }, PrincipalKind::Service { name }) => {
                 when(service_names(name).any(|n| n == *wanted), Class::Exact)
             }
             (_, PrincipalKind::Service { .. }) => None,
@@ -206,12 +208,18 @@ fn service_names(name: &str) -> impl Iterator<Item = Cow<'_, str>> {
 
 impl Context<'_> {
     /// The party that an ARN names today. None if there is none such, or the ARN is none of a
-    /// principal: an ordinary caller cannot name services.
+    /// principal. A service can name itself, and nobody else a service.
     ///
     /// # Errors
     /// When it cannot be looked up.
-    pub async fn party(&self, arn: &str) -> Result<Option<Party>, ReadError> {
-        let (Some(named), Some(parts)) = (PrincipalRef::parse_aws(arn), ArnParts::parse(arn))
+    pub async fn party(&self, text: &str) -> Result<Option<Party>, ReadError> {
+        if self.is_own_service(text) {
+            return Ok(Some(Party::Service {
+                name: text.to_owned(),
+                as_principal: true,
+            }));
+        }
+        let (Some(named), Some(parts)) = (PrincipalRef::parse_aws(text), ArnParts::parse(text))
         else {
             return Ok(None);
         };
@@ -223,14 +231,23 @@ impl Context<'_> {
         }
         let name = parts.resource.rsplit('/').next().unwrap_or_default();
         let directory = self.directory();
-        let found = match named {
-            PrincipalRef::User(_) => {
-                let user = directory.user_by_name(partition, account, name).await?;
-                // Names are unique without regard to case and path, ARNs are exact.
-                let user = user.filter(|user| user.principal().arn() == arn);
-                user.map(|user| Party::User {
+        Ok(match named {
+            PrincipalRef::User(arn) => {
+                let id = directory.id_of_arn(partition, arn).await?;
+                id.map(|id| Party::User { account, id })
+            }
+            PrincipalRef::Role(arn) => {
+                let id = directory.id_of_arn(partition, arn).await?;
+                id.map(|id| Party::Role { account, id })
+            }
+            PrincipalRef::Session { role, .. } => {
+                let found = directory.role_by_name((partition, account), role).await?;
+                // Names are unique without regard to case, ARNs are exact.
+                let found = found.filter(|found| found.record().name == role);
+                found.map(|found| Party::Session {
                     account,
-                    id: user.record().id.clone(),
+                    role: found.record().id.clone(),
+                    session: name.to_owned(),
                 })
             }
             PrincipalRef::Account { .. } | PrincipalRef::FederatedUser(_) => {
@@ -243,15 +260,19 @@ impl Context<'_> {
                     _ => Party::Account { account },
                 })
             }
-            // There are no roles yet, nor sessions of them.
-            PrincipalRef::Role(_) | PrincipalRef::Session { .. } => None,
             PrincipalRef::Everyone
             | PrincipalRef::Unique(_)
             | PrincipalRef::Service(_)
             | PrincipalRef::Federated(_)
             | PrincipalRef::CanonicalUser(_) => None,
-        };
-        Ok(found)
+        })
+    }
+
+    /// Whether the text is a name of the service whose call this is.
+    pub fn is_own_service(&self, text: &str) -> bool {
+        self.caller.service().is_some_and(|service| {
+            text == service.regional_name(self.region) || text == service.global_name()
+        })
     }
 
     /// What stands in paths for the party that a filter names: by its ARN or, as listings show one
@@ -277,16 +298,25 @@ impl Context<'_> {
         let partition = self.partition();
         Ok(match party {
             Party::Account { account } => format!("arn:{partition}:iam::{account}:root"),
-            Party::User { account, id } => {
-                let user = self.directory().user(partition, *account, id).await?;
-                user.map_or_else(|| id.to_string(), |user| user.principal().arn().to_owned())
+            Party::User { id, .. } | Party::Role { id, .. } => {
+                let arn = self.directory().arn_of_id(id).await?;
+                arn.unwrap_or_else(|| id.to_string())
             }
-            Party::Role { id, .. } => id.to_string(),
-            Party::Session { role, session, .. } => format!("{role}:{session}"),
+            Party::Session {
+                account,
+                role,
+                session,
+            } => {
+                let found = self.directory().role((partition, *account), role).await?;
+                found.map_or_else(
+                    || format!("{role}:{session}"),
+                    |found| found.session(session).arn().to_owned(),
+                )
+            }
             Party::FederatedUser { account, name } => {
                 format!("arn:{partition}:sts::{account}:federated-user/{name}")
             }
-            Party::Service { name } => name.clone(),
+            Party::Service { name, .. } => name.clone(),
         })
     }
 }
@@ -348,6 +378,7 @@ mod tests {
             (
                 Party::Service {
                     name: "logs.amazonaws.com".into(),
+                    as_principal: false,
                 },
                 "logs.amazonaws.com".to_owned(),
             ),

@@ -2,9 +2,9 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html>
 //!
-//! Who may make a grant only by virtue of a grant makes one that goes no further than that. No
-//! service calls for others yet, so `kms:GrantIsForAWSResource` is always `false`, and a
-//! grantee is named as a service only by `GranteeServicePrincipal`.
+//! Who may make a grant only by virtue of a grant makes one that goes no further than that. A
+//! service that calls for its user may name itself where principals are named; everybody else
+//! names services by `GranteeServicePrincipal`.
 
 use std::sync::Arc;
 
@@ -193,7 +193,10 @@ impl Operation for CreateGrant {
             if let Some(arn) = &constraint.source_arn {
                 supply.text(condition_keys::GRANT_CONSTRAINT_SOURCE_ARN, arn);
             }
-            supply.boolean(condition_keys::GRANT_IS_FOR_AWS_RESOURCE, false);
+            supply.boolean(
+                condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
+                gate.is_forwarded(),
+            );
             let operations = self.terms.operations.iter();
             supply.many(
                 condition_keys::GRANT_OPERATIONS,
@@ -431,7 +434,10 @@ fn put_grant(
 async fn party(named: &Named, cx: &Context<'_>) -> Result<Result<Party, String>, KmsFault> {
     match named {
         Named::Principal(arn) => Ok(cx.party(arn).await?.ok_or_else(|| arn.clone())),
-        Named::Service(name) => Ok(Ok(Party::Service { name: name.clone() })),
+        Named::Service(name) => Ok(Ok(Party::Service {
+            name: name.clone(),
+            as_principal: false,
+        })),
     }
 }
 

@@ -296,8 +296,14 @@ impl Context<'_> {
     async fn shown(&self, party: &Party) -> Result<Shown, ReadError> {
         let text = self.shown_party(party).await?;
         Ok(match party {
-            Party::Service { .. } => Shown::Service(text),
-            Party::Account { .. }
+            Party::Service {
+                as_principal: false,
+                ..
+            } => Shown::Service(text),
+            Party::Service {
+                as_principal: true, ..
+            }
+            | Party::Account { .. }
             | Party::User { .. }
             | Party::Role { .. }
             | Party::Session { .. }

@@ -33,6 +33,7 @@ pub struct ListGrants {
     marker: Option<String>,
     grant_id: Option<GrantId>,
     grantee: Option<String>,
+    service: Option<String>,
 }
 
 /// The output.
@@ -68,9 +69,9 @@ impl Operation for ListGrants {
         let grantee = grant_members::principal(&mut m, "GranteePrincipal");
         let service = grant_members::service(&mut m, "GranteeServicePrincipal");
         m.finish()?;
-        if service.is_some() {
+        if service.is_some() && grantee.is_some() {
             return Err(KmsFault::validation(
-                "GranteeServicePrincipal can only be used by AWS services.",
+                "Specify either GranteePrincipal or GranteeServicePrincipal.",
             ));
         }
         let grant_id = grant_id.as_deref().map(grant_members::checked_id);
@@ -80,21 +81,31 @@ impl Operation for ListGrants {
             marker,
             grant_id: grant_id.transpose()?,
             grantee,
+            service,
         })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<Wanted, KmsFault> {
         let key = cx.key_to_manage(&self.key_id).await?;
-        let grantee = match &self.grantee {
-            Some(text) => Some(cx.party_segment(text).await?),
-            None => None,
+        let grantee = match (&self.grantee, &self.service) {
+            (Some(text), _) => Some(cx.party_segment(text).await?),
+            (None, Some(service)) if cx.is_own_service(service) => Some(Some(service.clone())),
+            (None, Some(_)) => {
+                return Err(KmsFault::validation(
+                    "GranteeServicePrincipal can only be used by AWS services.",
+                ));
+            }
+            (None, None) => None,
         };
         Ok(Wanted { key, grantee })
     }
 
     fn authorize(&self, wanted: &Wanted, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.key(&wanted.key, |supply| {
-            supply.boolean(condition_keys::GRANT_IS_FOR_AWS_RESOURCE, false);
+            supply.boolean(
+                condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
+                gate.is_forwarded(),
+            );
         })
     }
 
@@ -140,15 +151,15 @@ impl Operation for ListGrants {
 
     fn describe(&self, parameters: &mut Writer<'_>) {
         parameters.string("keyId", &self.key_id);
-        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
-        if let Some(marker) = &self.marker {
-            parameters.string("marker", marker);
-        }
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
         if let Some(id) = &self.grant_id {
             parameters.string("grantId", id.as_str());
         }
         if let Some(grantee) = &self.grantee {
             parameters.string("granteePrincipal", grantee);
+        }
+        if let Some(service) = &self.service {
+            parameters.string("granteeServicePrincipal", service);
         }
     }
 }

@@ -132,10 +132,7 @@ impl Operation for ListRetirableGrants {
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.integer("limit", i64::try_from(self.limit).unwrap_or(0));
-        if let Some(marker) = &self.marker {
-            parameters.string("marker", marker);
-        }
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
         parameters.string("retiringPrincipal", &self.retiring);
     }
 }

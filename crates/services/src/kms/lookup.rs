@@ -115,8 +115,7 @@ impl Context<'_> {
         }
         let asked = Asked {
             act,
-            // Only calls of services have one, and no service calls yet.
-            source_arn: None,
+            source_arn: self.source.arn.as_deref(),
         };
         let caller = self.caller.principal();
         let found = self

@@ -59,7 +59,10 @@ impl Operation for RevokeGrant {
 
     fn authorize(&self, found: &GrantOfKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.key(&found.key, |supply| {
-            supply.boolean(condition_keys::GRANT_IS_FOR_AWS_RESOURCE, false);
+            supply.boolean(
+                condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
+                gate.is_forwarded(),
+            );
         })
     }
 
