@@ -48,17 +48,17 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, grants: u64) -> anyhow::
         world.create_key()?,
     ];
     let [none, one, spread, same] = &keys;
-    make(&world, one, 1, |_| grant(arn, json!({})))?;
+    make(&world, one, 1, |_| grant(one, arn, json!({})))?;
     // Federated users need not exist to be named.
     let others = |n| format!("arn:aws:sts::000000000000:federated-user/g{n}");
     let to_others = |n| match n {
-        0 => grant(arn, json!({})),
-        n => grant(&others(n), json!({})),
+        0 => grant(spread, arn, json!({})),
+        n => grant(spread, &others(n), json!({})),
     };
     let spread_rate = make(&world, spread, grants, to_others)?;
     let to_one = |n: u64| {
         let tenant = json!({"EncryptionContextEquals": {"tenant": n.to_string()}});
-        grant(arn, tenant)
+        grant(same, arn, tenant)
     };
     let same_rate = make(&world, same, grants, to_one)?;
 
@@ -131,8 +131,9 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, grants: u64) -> anyhow::
     Ok(())
 }
 
-fn grant(grantee: &str, constraints: Value) -> Value {
+fn grant(key: &str, grantee: &str, constraints: Value) -> Value {
     json!({
+        "KeyId": key,
         "GranteePrincipal": grantee,
         "Operations": ["GenerateDataKey", "Decrypt"],
         "Constraints": constraints,
@@ -155,13 +156,8 @@ fn make(
                 scope.spawn(move || {
                     let mut client = Client::connect(&world.server.host)?;
                     for n in (maker..count).step_by(MAKERS) {
-                        let mut body = body(n);
-                        body["KeyId"] = Value::from(key);
-                        let request = world.root.kms(
-                            "CreateGrant",
-                            body.to_string().as_bytes(),
-                            clock::now(),
-                        );
+                        let body = body(n).to_string();
+                        let request = world.root.kms("CreateGrant", body.as_bytes(), clock::now());
                         client.json(&request)?;
                     }
                     anyhow::Ok(())

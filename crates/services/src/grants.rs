@@ -12,3 +12,4 @@ pub mod record;
 pub mod sweep;
 pub mod terms;
 pub mod token;
+pub mod write;

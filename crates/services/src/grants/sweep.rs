@@ -1,22 +1,18 @@
-//! The end of grants: of one that is retired or revoked, and of all that a destroyed key had.
+//! The end of all grants that a destroyed key had.
 
 use keyward_store::{
     batch::{MAX_BATCH_CHANGES, Precondition},
     error::{CommitError, LimitError},
-    path::{Path, Prefix},
-    sealed::SealedBatch,
+    path::Prefix,
 };
 use keyward_types::key_id::{KeyArn, KeyId};
 
 use crate::{
-    context::Context,
     directory::ReadError,
     grants::{
         index::{self, Places},
-        lookup::{StoredGrant, stored},
-        record::GrantRecord,
+        lookup::stored,
     },
-    kms::{fault::KmsFault, lookup::too_large},
     server::Shared,
     workers::due::scopes,
 };
@@ -24,34 +20,6 @@ use crate::{
 /// How many grants one batch of the sweeper removes, each with what stands below the account of
 /// its retiring principal.
 const AT_ONCE: usize = MAX_BATCH_CHANGES / 2;
-
-impl Context<'_> {
-    /// A batch that ends a grant, unless it was ended since it was read.
-    ///
-    /// # Errors
-    /// Never for what is stored.
-    pub fn end_grant(&self, key: &KeyArn, grant: &StoredGrant) -> Result<SealedBatch, KmsFault> {
-        let places = Places::new(self.directory().node().sealed(), key);
-        let mut batch = self.batch();
-        let path = places.grant(&grant.record.id).map_err(ReadError::from)?;
-        let precondition = Precondition::At(grant.revision);
-        batch.delete(path, precondition).map_err(too_large)?;
-        for path in leading_to(&places, &grant.record)? {
-            batch.delete(path, Precondition::Any).map_err(too_large)?;
-        }
-        self.shared.counts.grant_ended(key);
-        Ok(batch)
-    }
-}
-
-/// Every path that leads to a grant; shapes stay, for others of the grantee may have them.
-fn leading_to(places: &Places<'_>, grant: &GrantRecord) -> Result<Vec<Path>, ReadError> {
-    let mut paths = places.entries_of(grant)?;
-    paths.push(places.grantee_of(grant)?);
-    paths.extend(places.retirable_of(grant)?);
-    paths.extend(places.name_of(grant)?);
-    Ok(paths)
-}
 
 /// Removes what is left of the grants of destroyed keys. It can stop anywhere and go on later.
 pub async fn sweep(shared: &Shared) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_policy::{decision::Evidence, permit::Permit};
-use keyward_store::{batch::Precondition, path::Path, sealed::SealedBatch};
+use keyward_store::batch::Precondition;
 use keyward_types::{
     action,
     grant::{GrantId, GrantOperation},
@@ -31,8 +31,9 @@ use crate::{
         index::Places,
         lookup::Shapes,
         party::Party,
-        record::{GrantNameRecord, GrantRecord, GrantShapeRecord},
+        record::{GrantNameRecord, GrantRecord},
         terms::{Act, ContextConstraint, Terms},
+        write::put_grant,
     },
     kms::{
         Kms, condition_keys,
@@ -45,10 +46,6 @@ use crate::{
     },
     operation::{Done, Operation, Output},
 };
-
-/// The most shapes that constraints of one grantee's grants on one key may have: a request looks
-/// into each.
-const MAX_SHAPES: usize = 100;
 
 /// The input.
 #[derive(Debug)]
@@ -239,9 +236,10 @@ impl Operation for CreateGrant {
             }
             return Ok(Done::unchanged(created(cx, unit.arn(), id)?));
         }
-        check_quota(cx, unit.arn()).await?;
+        cx.check_grants_of(unit.arn()).await?;
         let mut batch = cx.batch();
-        self.put_shapes(new, grant, &mut batch, cx).await?;
+        cx.put_shapes(&mut batch, grant, new.shapes.as_deref())
+            .await?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }
@@ -341,93 +339,6 @@ impl CreateGrant {
         }
         Ok(())
     }
-
-    /// Writes the shapes of the grant's constraint. Those that nobody has any more give way when
-    /// there are too many.
-    async fn put_shapes(
-        &self,
-        new: &NewGrant,
-        grant: &GrantRecord,
-        batch: &mut SealedBatch,
-        cx: &Context<'_>,
-    ) -> Result<(), KmsFault> {
-        let sealed = cx.directory().node().sealed();
-        let places = Places::new(sealed, new.key.arn());
-        let wanted = places.shapes_of(grant).map_err(ReadError::from)?;
-        let known = new.shapes.as_deref();
-        let is_known = |path: &Path| known.is_some_and(|k| k.iter().any(|s| s.path == *path));
-        let added = wanted.iter().filter(|(path, _)| !is_known(path)).count();
-        let mut over = (known.map_or(0, Shapes::len) + added).saturating_sub(MAX_SHAPES);
-        if added > 0 && over > 0 {
-            let grantee = grant.grantee.segment(sealed);
-            for shape in known.iter().flat_map(|known| known.iter()) {
-                let needed = wanted.iter().any(|(path, _)| *path == shape.path);
-                if over == 0 || needed {
-                    continue;
-                }
-                let entries = places.entries_of_shape(&grantee, shape.segment());
-                let entries = entries.map_err(ReadError::from)?;
-                let read = sealed.store().range(&entries, None, 1).await;
-                if read.map_err(ReadError::from)?.value.is_empty() {
-                    // A grant made meanwhile writes its shape again, and then this does not hold.
-                    let precondition = Precondition::At(shape.revision);
-                    batch
-                        .delete(shape.path.clone(), precondition)
-                        .map_err(too_large)?;
-                    over -= 1;
-                }
-            }
-            if over > 0 {
-                return Err(KmsFault::LimitExceeded {
-                    message: format!(
-                        "Cannot exceed quota of {MAX_SHAPES} kinds of grant constraint for one grantee and key {}",
-                        new.key.arn()
-                    ),
-                });
-            }
-        }
-        for (path, shape) in wanted {
-            let version = V1;
-            let record = GrantShapeRecord { version, shape };
-            let bytes = records::encode(&record).map_err(ReadError::from)?;
-            // Written each time, so that nobody who found it unused removes it now.
-            batch
-                .put(path, purpose::GRANT_SHAPE, &bytes, Precondition::Any)
-                .map_err(too_large)?;
-        }
-        Ok(())
-    }
-}
-
-/// Writes a grant with all that leads to it, but for its shapes: at most 26 changes.
-fn put_grant(
-    batch: &mut SealedBatch,
-    places: &Places<'_>,
-    grant: &GrantRecord,
-) -> Result<(), KmsFault> {
-    let mut put = |path: Path, purpose, bytes: &[u8]| {
-        let put = batch.put(path, purpose, bytes, Precondition::Absent);
-        put.map(|_| ()).map_err(too_large)
-    };
-    let path = |path: Result<Path, _>| path.map_err(|error| KmsFault::from(ReadError::from(error)));
-    let bytes = records::encode(grant).map_err(ReadError::from)?;
-    put(path(places.grant(&grant.id))?, purpose::GRANT, &bytes)?;
-    for entry in places.entries_of(grant).map_err(ReadError::from)? {
-        put(entry, purpose::GRANT_INDEX, b"{}")?;
-    }
-    put(path(places.grantee_of(grant))?, purpose::GRANT_LIST, b"{}")?;
-    if let Some(retirable) = places.retirable_of(grant).map_err(ReadError::from)? {
-        put(retirable, purpose::GRANT_LIST, b"{}")?;
-    }
-    if let Some(name) = places.name_of(grant).map_err(ReadError::from)? {
-        let leads = GrantNameRecord {
-            version: V1,
-            id: grant.id.clone(),
-        };
-        let bytes = records::encode(&leads).map_err(ReadError::from)?;
-        put(name, purpose::GRANT_NAME, &bytes)?;
-    }
-    Ok(())
 }
 
 /// The party, or the ARN that names none.
@@ -451,28 +362,6 @@ fn created(cx: &Context<'_>, key: &KeyArn, id: &GrantId) -> Result<GrantCreated,
         token: cx.seal_grant_token(key, id)?,
         id: id.clone(),
         key: key.clone(),
-    })
-}
-
-/// Refuses a grant over the quota, which may overshoot by what is in flight.
-async fn check_quota(cx: &Context<'_>, key: &KeyArn) -> Result<(), KmsFault> {
-    let most = cx.shared.quotas.grants_per_key;
-    let count = match cx.shared.counts.grants(key) {
-        Some(count) => count,
-        None => {
-            let places = Places::new(cx.directory().node().sealed(), key);
-            let prefix = places.grantees().map_err(ReadError::from)?;
-            let count = crate::workers::counting::count_prefix(cx.shared, &prefix).await;
-            let count = count.map_err(ReadError::from)?;
-            cx.shared.counts.grants_gathered(key, count);
-            count
-        }
-    };
-    if count < most {
-        return Ok(());
-    }
-    Err(KmsFault::LimitExceeded {
-        message: format!("Cannot exceed quota of {most} grants for key {key}"),
     })
 }
 
