@@ -92,8 +92,11 @@ fn ask<T>(
     look: impl FnOnce(&Question<'_>) -> T,
 ) -> T {
     let context = CaseContext::new(case, assembled);
-    let of_grants = GrantContext::new(&context);
-    let matching = assembled.matching_grants(case, &of_grants.usage());
+    let matching = if assembled.grants.is_empty() {
+        Vec::new()
+    } else {
+        assembled.matching_grants(case, &GrantContext::new(&context).usage())
+    };
     let attached = names.attach(assembled);
     let levels: Vec<_> = attached.scps.iter().map(Vec::as_slice).collect();
     let question = Question {

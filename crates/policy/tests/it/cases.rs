@@ -151,3 +151,36 @@ fn malformed_cases_have_their_answers() {
         assert_ne!(answer["decision"], "Allow", "{answer}");
     }
 }
+
+/// Lines cut short, with a byte lost, doubled or changed: each has an answer, and what is no case
+/// any more has no decision.
+#[test]
+fn damaged_lines_are_answered() {
+    let mut decider = Decider::new();
+    for name in ["grants.jsonl", "sessions.jsonl", "organizations.jsonl"] {
+        let text = fs::read_to_string(folder().join(name)).unwrap();
+        for (seed, case) in text.lines().enumerate() {
+            let mut dice = dice(seed as u64).into_iter().map(usize::from);
+            for _ in 0..40 {
+                let mut bytes = case.as_bytes().to_vec();
+                let place = dice.next().unwrap() % bytes.len();
+                match dice.next().unwrap() % 4 {
+                    0 => bytes.truncate(place),
+                    1 => drop(bytes.remove(place)),
+                    2 => bytes.insert(place, bytes[place]),
+                    _ => bytes[place] = (dice.next().unwrap() & 0xff) as u8,
+                }
+                let mut out = String::new();
+                let answer = decider.answer(&bytes);
+                answer.write(&mut out);
+                assert!(
+                    answer.decision.is_some() || !answer.errors.is_empty(),
+                    "{out}"
+                );
+                let whole = serde_json::from_slice::<Value>(&bytes).is_ok();
+                assert!(whole || answer.decision.is_none(), "{out}");
+                serde_json::from_str::<Value>(&out).unwrap();
+            }
+        }
+    }
+}
