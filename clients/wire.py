@@ -82,6 +82,13 @@ class Wire:
         signed.update(after)
         return self.send({name: value for name, value in signed.items() if value is not None}, sent)
 
+    def organizations(self, operation, members):
+        """One request of Organizations."""
+        body = json.dumps(members).encode()
+        target = f"AWSOrganizationsV20161128.{operation}"
+        headers = {"content-type": JSON, "x-amz-target": target}
+        return self.send(self.signed(headers, body, service="organizations"), body)
+
     def query(self, service, parameters, method="POST", **bent):
         """One request of the AWS Query protocol."""
         body = urllib.parse.urlencode(parameters).encode()

@@ -13,10 +13,11 @@ const FILE_LINES: usize = 800;
 const OPERATION_LINES: usize = 400;
 
 /// Folders whose files hold one API operation each.
-const OPERATION_FOLDERS: [&str; 3] = [
+const OPERATION_FOLDERS: [&str; 4] = [
     "crates/services/src/kms/",
     "crates/services/src/sts/",
     "crates/services/src/iam/",
+    "crates/services/src/organizations/",
 ];
 
 /// Folders of bytes that others wrote, kept verbatim.

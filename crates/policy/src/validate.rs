@@ -83,7 +83,7 @@ pub(crate) fn admits_id(kind: PolicyKind) -> bool {
 }
 
 /// Which kinds have principals.
-pub(crate) fn admits_principals(kind: PolicyKind) -> bool {
+fn admits_principals(kind: PolicyKind) -> bool {
     match kind {
         PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint | PolicyKind::Rcp => true,
         PolicyKind::Identity
@@ -176,7 +176,7 @@ fn read_effect(value: &Json, kind: PolicyKind) -> Result<Effect, PolicyError> {
     }
 }
 
-pub(crate) fn text(value: &Json) -> Option<&str> {
+fn text(value: &Json) -> Option<&str> {
     match value {
         Json::String(text) => Some(text),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
@@ -196,7 +196,7 @@ fn read_listed(
     Ok(Listed { negated, values })
 }
 
-pub(crate) fn read_principals(value: &Json) -> Option<Vec<(PrincipalType, String)>> {
+fn read_principals(value: &Json) -> Option<Vec<(PrincipalType, String)>> {
     match value {
         Json::String(text) => (text == "*").then(|| vec![(PrincipalType::Aws, text.clone())]),
         Json::Object(members) => {
@@ -232,7 +232,6 @@ fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
         for (key, values) in keys {
             conditions.push(ConditionText {
                 operator,
-                name: name.clone(),
                 key: key.clone(),
                 values: one_or_many(values)
                     .iter()
@@ -245,7 +244,7 @@ fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
 }
 
 /// A condition value's text: booleans and numbers count as written.
-pub(crate) fn scalar(value: &Json) -> Option<String> {
+fn scalar(value: &Json) -> Option<String> {
     match value {
         Json::String(text) | Json::Number(text) => Some(text.clone()),
         Json::Bool(value) => Some(value.to_string()),
@@ -337,16 +336,14 @@ fn check_variables(document: &Document) -> Result<(), MalformedPolicy> {
     })
 }
 
-pub(crate) fn takes_variables(base: Base) -> bool {
+fn takes_variables(base: Base) -> bool {
     match base {
         Base::StringEquals
         | Base::StringEqualsIgnoreCase
         | Base::StringLike
         | Base::Arn
         | Base::Bool => true,
-        Base::Numeric(_) | Base::Date(_) | Base::Binary | Base::Ip | Base::Null | Base::Unknown => {
-            false
-        }
+        Base::Numeric(_) | Base::Date(_) | Base::Binary | Base::Ip | Base::Null => false,
     }
 }
 

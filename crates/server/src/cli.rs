@@ -1,14 +1,14 @@
 //! The command line.
 
+mod account;
 mod audit;
 mod env;
 mod init;
-mod policy;
 mod serve;
 mod service;
 mod store;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -27,10 +27,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve KMS, IAM and STS; the first start initialises the data directory
+    /// Serve KMS, IAM, STS and Organizations; the first start initialises the data directory
     Serve(serve::Serve),
     /// Initialise a data directory without serving, or give its root user new credentials
     Init(init::Init),
+    /// Add accounts, or list them, while the server is stopped
+    #[command(subcommand)]
+    Account(account::Account),
     /// Print shell exports that point AWS clients at this server
     Env(env::Env),
     /// Look after the store while the server is stopped
@@ -42,8 +45,6 @@ enum Command {
     /// Check the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
-    #[command(subcommand)]
-    Policy(policy::Policy),
 }
 
 /// Where a server's data and settings are.
@@ -97,16 +98,15 @@ impl Place {
 
 impl Cli {
     /// Runs the command.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Policy(policy) => return policy.run(),
-            Command::Serve(serve) => serve.run()?,
-            Command::Init(init) => init.run()?,
-            Command::Env(env) => env.run()?,
-            Command::Store(store) => store.run()?,
-            Command::Service(service) => service.run()?,
-            Command::Audit(audit) => audit.run()?,
+            Command::Serve(serve) => serve.run(),
+            Command::Init(init) => init.run(),
+            Command::Account(account) => account.run(),
+            Command::Env(env) => env.run(),
+            Command::Store(store) => store.run(),
+            Command::Service(service) => service.run(),
+            Command::Audit(audit) => audit.run(),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }

@@ -96,18 +96,14 @@ impl DataDir {
 
     /// Keeps credentials in a file in the format that the AWS tools read, for the owner only.
     pub fn write_profile(&self, file: &Path, credentials: &FirstCredentials) -> io::Result<()> {
-        let text = format!(
-            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-            credentials.id,
-            credentials.secret.expose()
-        );
+        let text = credentials.profile("default");
         let directory = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),
         };
         let name = file.file_name().and_then(|name| name.to_str());
         let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-        write_private(directory, name, text.as_bytes())
+        write_private(directory, name, text.expose().as_bytes())
     }
 
     /// Keeps what `keyward env` prints.
@@ -122,6 +118,20 @@ impl DataDir {
         );
         write_private(&self.path, "environment.toml", text.as_bytes())
     }
+}
+
+/// Writes a file that does not exist yet, mode 0600, on disk before it answers.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let directory = path.parent().filter(|parent| *parent != Path::new(""));
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Writes a file whole or not at all, mode 0600, on disk before it answers.

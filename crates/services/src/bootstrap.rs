@@ -40,16 +40,21 @@ use crate::{
     },
     counts::Counts,
     directory::{
-        Directory, DirectoryOptions, ReadError, paths, purpose,
+        Directory, DirectoryOptions, ReadError,
+        organizations::email_hash,
+        paths, purpose,
         records::{
             self, AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, SecretText, V1,
+            organization::EmailRecord,
         },
     },
     front::Front,
     metrics::Metrics,
+    organizations::create_account::{is_account_name, is_email},
     server::{Quotas, Shared},
     session::Sessions,
     usage::Usage,
+    workers::due::scopes_of,
 };
 
 /// Where the store's own keys stand: the one record that is not sealed.
@@ -91,6 +96,18 @@ pub enum OpenError {
     /// The arena for secrets is too small.
     #[error(transparent)]
     ArenaFull(#[from] ArenaFull),
+    /// The account is there already.
+    #[error("there is an account {0} already")]
+    AccountExists(AccountId),
+    /// A name that no account can have.
+    #[error("an account's name has 1 to 50 visible ASCII characters and spaces")]
+    AccountName,
+    /// No e-mail address.
+    #[error("an e-mail address has 6 to 64 characters, one `@`, and a dot behind it")]
+    Email,
+    /// The e-mail address is another account's.
+    #[error("the e-mail address is that of account {0}")]
+    EmailTaken(AccountId),
     /// The account has another partition than the default Region.
     #[error(
         "the store has no account {account} in partition {partition}: it was initialised with another account id or Region"
@@ -151,6 +168,28 @@ impl FirstCredentials {
             secret: crate::iam::access_key::new_secret(),
         }
     }
+
+    /// As a profile of AWS's shared credentials file.
+    pub fn profile(&self, name: &str) -> SecretText {
+        SecretText::new(format!(
+            "[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            self.id,
+            self.secret.expose()
+        ))
+    }
+}
+
+/// An account that is to be made.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// Its id.
+    pub account: AccountId,
+    /// A Region of the partition it is to live in.
+    pub region: Region,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its e-mail address.
+    pub email: Option<String>,
 }
 
 /// A server that answers.
@@ -303,21 +342,10 @@ async fn account(
         partition,
         created: clock.now(),
         root_access_keys: vec![credentials.id.clone()],
+        name: None,
+        email: None,
     };
-    batch.put(
-        path,
-        purpose::ACCOUNT,
-        &records::encode(&record)?,
-        Precondition::Absent,
-    )?;
-    let own_key = AccountKeyRecord::generate(root, account)?;
-    let path = paths::account_key(partition, account)?;
-    batch.put(
-        path,
-        purpose::ACCOUNT_KEY,
-        &records::encode(&own_key)?,
-        Precondition::Absent,
-    )?;
+    put_account(&mut batch, root, &record)?;
     put_root_credentials(
         &mut batch,
         credentials,
@@ -327,6 +355,26 @@ async fn account(
     )?;
     sealed.commit(batch).await?;
     Ok(record.root_access_keys)
+}
+
+/// Writes a new account with its own key.
+///
+/// # Errors
+/// Never for what is parsed, but when no key can be made.
+pub(crate) fn put_account(
+    batch: &mut SealedBatch,
+    root: &RootKey,
+    record: &AccountRecord,
+) -> Result<(), OpenError> {
+    let (partition, account) = (record.partition, record.account);
+    let bytes = records::encode(record)?;
+    let path = paths::account(partition, account)?;
+    batch.put(path, purpose::ACCOUNT, &bytes, Precondition::Absent)?;
+    let own_key = AccountKeyRecord::generate(root, account)?;
+    let bytes = records::encode(&own_key)?;
+    let path = paths::account_key(partition, account)?;
+    batch.put(path, purpose::ACCOUNT_KEY, &bytes, Precondition::Absent)?;
+    Ok(())
 }
 
 fn put_root_credentials(
@@ -415,6 +463,91 @@ pub async fn replace_root_credentials(
     put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
     sealed.commit(batch).await?;
     Ok(())
+}
+
+/// Makes an account and an access key of its root user. The server must not be running. `first`
+/// must have put the credentials where their owner finds them before it answers.
+///
+/// # Errors
+/// As [`open`], and when id or e-mail address are another account's.
+pub async fn create_account(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    clock: &dyn Clock,
+    new: NewAccount,
+    first: impl FnOnce() -> std::io::Result<FirstCredentials>,
+) -> Result<(), OpenError> {
+    let NewAccount {
+        account,
+        region,
+        name,
+        email,
+    } = new;
+    let named = |name: &String| name.len() <= 50 && is_account_name(name);
+    if !name.as_ref().is_none_or(named) {
+        return Err(OpenError::AccountName);
+    }
+    let addressed = |email: &String| (6..=64).contains(&email.len()) && is_email(email);
+    if !email.as_ref().is_none_or(addressed) {
+        return Err(OpenError::Email);
+    }
+    let sealed = open_sealed(store, root, arena).await?;
+    let partition = region.partition();
+    let path = paths::account(partition, account)?;
+    if sealed.get(&path).await?.value.is_some() {
+        return Err(OpenError::AccountExists(account));
+    }
+    let mut batch = sealed.batch();
+    if let Some(email) = &email {
+        let path = paths::account_email(partition, &email_hash(&sealed, email))?;
+        if let Some(record) = sealed.get(&path).await?.value {
+            let bytes = record.bytes_of(purpose::ACCOUNT_EMAIL)?;
+            let taken: EmailRecord = records::decode(bytes)?;
+            return Err(OpenError::EmailTaken(taken.account));
+        }
+        let record = EmailRecord {
+            version: V1,
+            account,
+        };
+        let bytes = records::encode(&record)?;
+        batch.put(path, purpose::ACCOUNT_EMAIL, &bytes, Precondition::Absent)?;
+    }
+    let credentials = first()?;
+    let record = AccountRecord {
+        version: V1,
+        account,
+        partition,
+        created: clock.now(),
+        root_access_keys: vec![credentials.id.clone()],
+        name,
+        email,
+    };
+    put_account(&mut batch, root, &record)?;
+    put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
+    sealed.commit(batch).await?;
+    Ok(())
+}
+
+/// Every account of a store, by id. The server must not be running.
+///
+/// # Errors
+/// As [`open`].
+pub async fn accounts(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+) -> Result<Vec<AccountRecord>, OpenError> {
+    let scopes = scopes_of(&*store).await?;
+    let sealed = open_sealed(store, root, arena).await?;
+    let mut accounts = Vec::new();
+    for scope in scopes.iter().filter(|scope| scope.region.is_none()) {
+        let path = paths::account(scope.partition, scope.account)?;
+        if let Some(record) = sealed.get(&path).await?.value {
+            accounts.push(records::decode(record.bytes_of(purpose::ACCOUNT)?)?);
+        }
+    }
+    Ok(accounts)
 }
 
 /// Takes the wall clock's present reading for true, so that destruction that was held goes on.

@@ -25,6 +25,7 @@ use crate::{
         units::{
             AccessKeyUnit,
             identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+            organization::{ControlPolicy, Membership},
         },
     },
     session::{Forwarded, SessionUnit, Subject},
@@ -66,6 +67,7 @@ pub struct Caller {
     session_managed: Vec<Arc<ManagedPolicyUnit>>,
     /// The bearer's tags overridden by the session's, if both have some.
     merged_tags: Option<Vec<Tag>>,
+    membership: Option<Membership>,
     user_id: String,
 }
 
@@ -173,6 +175,7 @@ impl Caller {
                 merged_tags = Some(merge(own, session.tags()));
             }
         }
+        let membership = directory.membership(home).await?;
         let user_id = principal.user_id();
         Ok(Self {
             principal,
@@ -183,6 +186,7 @@ impl Caller {
             boundary,
             session_managed,
             merged_tags,
+            membership,
             user_id,
         })
     }
@@ -195,6 +199,11 @@ impl Caller {
     /// Where it lives.
     pub fn home(&self) -> (Partition, AccountId) {
         (self.principal.partition(), self.principal.account())
+    }
+
+    /// Its account's place in an organization.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
     /// The access key the request was signed with.
@@ -291,6 +300,12 @@ impl Caller {
                 let named = self.session_managed.iter().map(|policy| managed(policy));
                 inline.chain(named).collect()
             }),
+            scps: self
+                .membership
+                .iter()
+                .flat_map(Membership::scps)
+                .map(|level| level.iter().map(|policy| control(policy)).collect())
+                .collect(),
         }
     }
 
@@ -312,6 +327,9 @@ impl Caller {
             if let Some(generation) = policy.generation() {
                 policies.string(policy.id().as_str(), &generation.to_string());
             }
+        }
+        if let Some(membership) = &self.membership {
+            membership.describe_generations(policies);
         }
     }
 }
@@ -376,22 +394,44 @@ fn managed(policy: &ManagedPolicyUnit) -> Attached<'_> {
     }
 }
 
+/// An organization's policy, as the evaluator takes it.
+pub(crate) fn control(policy: &ControlPolicy) -> Attached<'_> {
+    Attached {
+        policy: policy.policy(),
+        name: Name::Arn(policy.arn()),
+    }
+}
+
 /// The policies on the caller's side, for one question.
 #[derive(Debug)]
 pub(crate) struct InPlay<'a> {
     identity: SmallVec<[Attached<'a>; 8]>,
     boundary: Option<Attached<'a>>,
     session: Option<SmallVec<[Attached<'a>; 4]>>,
+    /// By level.
+    scps: Vec<SmallVec<[Attached<'a>; 2]>>,
 }
 
 impl InPlay<'_> {
-    /// As the evaluator takes them.
-    pub fn policies(&self) -> Policies<'_> {
+    /// The service control policies by level, as the evaluator takes them.
+    pub fn levels(&self) -> Vec<&[Attached<'_>]> {
+        self.scps.iter().map(SmallVec::as_slice).collect()
+    }
+
+    /// As the evaluator takes them, with what stands around both sides: service control policies
+    /// by level, and the resource control policies.
+    pub fn policies<'p>(
+        &'p self,
+        scps: &'p [&'p [Attached<'p>]],
+        rcps: &'p [Attached<'p>],
+    ) -> Policies<'p> {
         Policies {
             identity: &self.identity,
             boundary: self.boundary,
             session: self.session.as_deref(),
-            ..Policies::default()
+            scps,
+            rcps,
+            endpoint: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod aws_policies;
 pub mod identities;
+pub mod organizations;
 pub mod paths;
 pub mod principals;
 pub mod records;
@@ -36,6 +37,7 @@ use keyward_types::{
 use crate::{
     directory::{
         identities::Identities,
+        organizations::Organizations,
         records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError},
         units::{AccessKeyUnit, AliasUnit, KeyUnit},
     },
@@ -101,6 +103,20 @@ pub mod purpose {
     pub const MEMBERSHIP: Purpose = Purpose::new(26);
     /// A service that was given credentials.
     pub const SERVICE: Purpose = Purpose::new(27);
+    /// That an account is in an organization.
+    pub const ORGANIZATION_MEMBERSHIP: Purpose = Purpose::new(30);
+    /// An organization: the head of its unit.
+    pub const ORGANIZATION: Purpose = Purpose::new(31);
+    /// An organizational unit.
+    pub const ORGANIZATIONAL_UNIT: Purpose = Purpose::new(32);
+    /// An account in its organization.
+    pub const ORGANIZATION_ACCOUNT: Purpose = Purpose::new(33);
+    /// A service or resource control policy.
+    pub const CONTROL_POLICY: Purpose = Purpose::new(34);
+    /// Whose an e-mail address is.
+    pub const ACCOUNT_EMAIL: Purpose = Purpose::new(35);
+    /// A request to create an account.
+    pub const CREATE_ACCOUNT: Purpose = Purpose::new(36);
 }
 
 /// Why a unit cannot be read. None of it is the caller's fault.
@@ -173,6 +189,7 @@ pub struct Directory {
     aliases: Arc<Cache<AliasUnit>>,
     access_keys: Arc<Cache<AccessKeyUnit>>,
     identities: Identities,
+    organizations: Organizations,
     domain_keys: Arc<Cache<DomainKey>>,
     account_keys: Arc<Cache<Arc<AccountKey>>>,
     grants: GrantCaches,
@@ -225,6 +242,7 @@ impl Directory {
             (path.segments().next() == Some("access-key")).then_some(path.as_str())
         });
         let identities = Identities::new(people);
+        let organizations = Organizations::new(people);
         let domain_keys = cache("domain keys", 4096, |path| {
             at_fourth(path, "domain-key").then_some(path.as_str())
         });
@@ -241,6 +259,7 @@ impl Directory {
         ];
         caches.extend(identities.caches());
         caches.extend(grants.all());
+        caches.extend(organizations.caches());
         let node = Node::start(sealed, clock, NodeOptions::default(), caches).await?;
         let ring = Ring::new(arena.clone());
         Ok(Self {
@@ -252,6 +271,7 @@ impl Directory {
             aliases,
             access_keys,
             identities,
+            organizations,
             domain_keys,
             account_keys,
             grants,

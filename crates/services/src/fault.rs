@@ -29,6 +29,7 @@ pub struct Fault {
     code: &'static str,
     status: u16,
     message: Option<String>,
+    reason: Option<&'static str>,
     audit_code: &'static str,
     internal: Option<Internal>,
 }
@@ -40,6 +41,7 @@ impl Fault {
             code,
             status: 400,
             message,
+            reason: None,
             audit_code: code,
             internal: None,
         }
@@ -52,9 +54,17 @@ impl Fault {
             code,
             status: 500,
             message,
+            reason: None,
             audit_code: code,
             internal: Some(internal),
         }
+    }
+
+    /// With AWS's word for why, beside the message.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
     }
 
     /// With another HTTP status.
@@ -98,6 +108,11 @@ impl Fault {
     /// The message, if AWS sends one.
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
+    }
+
+    /// AWS's word for why, where a service has one beside the message.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
     }
 
     /// What failed inside, for the log.

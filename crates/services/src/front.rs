@@ -17,7 +17,8 @@ use crate::{
     fault::{Fault, Internal},
     front::dispatch::{Protocol, Target},
     iam, keyward, kms,
-    operation::Api as _,
+    operation::Api,
+    organizations,
     pipeline::Row,
     server::Shared,
     sts, unsupported,
@@ -126,10 +127,16 @@ impl Front {
         for name in kms::UNSUPPORTED {
             shared.metrics.register("kms", name);
         }
+        for row in organizations::OPERATIONS {
+            shared.metrics.register("organizations", row.name);
+        }
+        for name in organizations::UNSUPPORTED {
+            shared.metrics.register("organizations", name);
+        }
         for row in keyward::OPERATIONS {
             shared.metrics.register("keyward", row.name);
         }
-        for service in ["kms", "iam", "sts", "keyward"] {
+        for service in ["kms", "organizations", "iam", "sts", "keyward"] {
             shared.metrics.register(service, UNKNOWN);
         }
         for row in iam::OPERATIONS {
@@ -173,7 +180,7 @@ impl Front {
             Err(authenticate::Refused::Internal(internal)) => {
                 let cause = internal.chain();
                 tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
-                let fault = internal_fault(target.protocol(), internal).to_wire();
+                let fault = internal_fault(&target, internal).to_wire();
                 return self.render(target.protocol(), &ids, &fault);
             }
         };
@@ -191,8 +198,17 @@ impl Front {
             event_id: ids.event,
         };
         match target {
-            Target::Kms { name } => self.serve_kms(&cx, name, body).await,
-            Target::Keyward { name } => serve_own(&cx, name, body).await,
+            Target::Keyward { name } => {
+                serve_json(&cx, name, body, (keyward::OPERATIONS, &[])).await
+            }
+            Target::Kms { name } => {
+                let operations = (kms::OPERATIONS, kms::UNSUPPORTED);
+                serve_json(&cx, name, body, operations).await
+            }
+            Target::Organizations { name } => {
+                let operations = (organizations::OPERATIONS, organizations::UNSUPPORTED);
+                serve_json(&cx, name, body, operations).await
+            }
             Target::Iam { params, name } => match find(iam::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
                 None => {
@@ -232,26 +248,6 @@ impl Front {
     /// Why requests cannot succeed for now; nothing if they can.
     pub fn not_ready(&self) -> Vec<String> {
         self.shared.not_ready()
-    }
-
-    async fn serve_kms(&self, cx: &Context<'_>, name: &str, body: &[u8]) -> Answer {
-        let object = json::Object::parse(body, &json::Limits::KMS);
-        match (find(kms::OPERATIONS, name), object) {
-            (Some(row), Ok(object)) => (row.serve)(cx, &object).await,
-            (Some(row), Err(error)) => {
-                let fault = serialization_fault(&error);
-                unsupported::record::<kms::Kms>(cx, row.name, fault).await
-            }
-            (None, _) => match kms::UNSUPPORTED.iter().find(|known| **known == name) {
-                Some(known) => {
-                    unsupported::record::<kms::Kms>(cx, known, unsupported::fault(known)).await
-                }
-                None => {
-                    let fault = Fault::new("UnknownOperationException", None);
-                    unsupported::record::<kms::Kms>(cx, UNKNOWN, fault).await
-                }
-            },
-        }
     }
 
     fn refuse(&self, received: &Received<'_>, ids: &Ids, refused: dispatch::Refused) -> Answer {
@@ -295,30 +291,38 @@ impl Front {
     }
 }
 
-async fn serve_own(cx: &Context<'_>, name: &str, body: &[u8]) -> Answer {
-    let Some(row) = find(keyward::OPERATIONS, name) else {
-        let fault = Fault::new("UnknownOperationException", None);
-        return unsupported::record::<keyward::Keyward>(cx, UNKNOWN, fault).await;
-    };
-    match json::Object::parse(body, &json::Limits::KMS) {
-        Ok(object) => (row.serve)(cx, &object).await,
-        Err(error) => {
-            let fault = serialization_fault(&error);
-            unsupported::record::<keyward::Keyward>(cx, row.name, fault).await
+/// Serves a request of an API that speaks AWS JSON.
+async fn serve_json<A>(
+    cx: &Context<'_>,
+    name: &str,
+    body: &[u8],
+    (operations, unsupported): (&'static [Row<A>], &'static [&'static str]),
+) -> Answer
+where
+    A: for<'a> Api<Input<'a> = json::Object<'a>>,
+{
+    let object = json::Object::parse(body, &json::Limits::KMS);
+    match (find(operations, name), object) {
+        (Some(row), Ok(object)) => (row.serve)(cx, &object).await,
+        (Some(row), Err(error)) => {
+            let fault = error.fault();
+            let code = if fault.status == 413 {
+                "RequestEntityTooLargeException"
+            } else {
+                "SerializationException"
+            };
+            let message = fault.message.map(std::borrow::Cow::into_owned);
+            let fault = Fault::new(code, message).status(fault.status);
+            unsupported::record::<A>(cx, row.name, fault).await
         }
+        (None, _) => match unsupported.iter().find(|known| **known == name) {
+            Some(known) => unsupported::record::<A>(cx, known, unsupported::fault(known)).await,
+            None => {
+                let fault = Fault::new("UnknownOperationException", None);
+                unsupported::record::<A>(cx, UNKNOWN, fault).await
+            }
+        },
     }
-}
-
-/// The fault of a body that is no JSON object.
-fn serialization_fault(error: &json::DecodeError) -> Fault {
-    let fault = error.fault();
-    let code = if fault.status == 413 {
-        "RequestEntityTooLargeException"
-    } else {
-        "SerializationException"
-    };
-    let message = fault.message.map(std::borrow::Cow::into_owned);
-    Fault::new(code, message).status(fault.status)
 }
 
 /// The ids of one request.
@@ -355,9 +359,13 @@ fn protocol_of(received: &Received<'_>) -> Protocol {
     }
 }
 
-fn internal_fault(protocol: Protocol, internal: Internal) -> Fault {
-    match protocol {
-        Protocol::Json => Fault::internal("KMSInternalException", internal),
-        Protocol::Query(_) => Fault::internal("ServiceFailure", internal),
-    }
+fn internal_fault(target: &Target<'_>, internal: Internal) -> Fault {
+    let code = match target {
+        Target::Kms { .. } => kms::Kms::INTERNAL,
+        Target::Organizations { .. } => organizations::Organizations::INTERNAL,
+        Target::Keyward { .. } => keyward::Keyward::INTERNAL,
+        Target::Iam { .. } => iam::Iam::INTERNAL,
+        Target::Sts { .. } => sts::Sts::INTERNAL,
+    };
+    Fault::internal(code, internal)
 }

@@ -3,21 +3,24 @@
 pub mod attributes;
 pub mod supply;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 use keyward_policy::{
     decision::{Denial, Evidence, Layer, Place, PolicyName, Reason, StatementRef},
     evaluate::evaluate,
     permit::{Authority, Permit},
     policy::Policy,
-    request::{GrantMatch, Named, Question, Resource},
+    request::{Attached, GrantMatch, Named, Question, Resource},
 };
 use keyward_store::sealed::Generation;
 use keyward_types::{account::AccountId, action::Action};
 use keyward_wire::json::Writer;
+use smallvec::SmallVec;
 
 use crate::{
+    caller::control,
     context::Context,
+    directory::units::organization::{ControlPolicy, Membership},
     fault::Fault,
     gate::{
         attributes::{RequestAttributes, ResourceAttributes},
@@ -64,6 +67,9 @@ pub struct Evaluation {
     pub supplied: Supplied,
     /// The generation of the record that the resource's own policy stands in.
     pub policy_generation: Option<Generation>,
+    /// The place of the resource's account in its organization, if resource control policies
+    /// stand over the resource.
+    pub limited_by: Option<Membership>,
 }
 
 /// What came of a decision.
@@ -249,15 +255,17 @@ impl<'a> Gate<'a> {
         supply(&mut supplied);
         let supplied = supplied.into_supplied();
         let resource = Resource::key(key.arn(), policy);
-        let attributes =
-            RequestAttributes::new(self.cx, ResourceAttributes::Key(key), &resource, &supplied);
+        let about = ResourceAttributes::Key(key);
+        let attributes = RequestAttributes::new(self.cx, about, &resource, &supplied);
+        let owner = about.owner(self.cx, resource.account());
+        let rcps = controls(about.rcps(owner, A::SERVICE));
         let in_play = self.cx.caller.in_play();
         evaluate(&Question {
             caller: self.cx.caller.principal(),
             action: A::NAME,
             resource,
             context: &attributes,
-            policies: in_play.policies(),
+            policies: in_play.policies(&in_play.levels(), &rcps),
         })
         .is_allow()
     }
@@ -274,12 +282,15 @@ impl<'a> Gate<'a> {
         let caller = self.cx.caller;
         let in_play = caller.in_play();
         let attributes = RequestAttributes::new(self.cx, about, &resource, &supplied);
+        let owner = about.owner(self.cx, resource.account());
+        let scps = in_play.levels();
+        let rcps = controls(about.rcps(owner, A::SERVICE));
         let question = Question {
             caller: caller.principal(),
             action: A::NAME,
             resource,
             context: &attributes,
-            policies: in_play.policies(),
+            policies: in_play.policies(&scps, &rcps),
         };
         if let Some(denied) = self.beyond_session::<A>(&resource, about) {
             return Err(denied);
@@ -296,6 +307,7 @@ impl<'a> Gate<'a> {
             outcome,
             supplied,
             policy_generation: about.policy_generation(),
+            limited_by: owner.filter(|_| !rcps.is_empty()).cloned(),
         });
         answer.map_err(|mut denied| {
             if let ResourceAttributes::Key(key) = about
@@ -347,6 +359,7 @@ impl Gate<'_> {
             outcome: outcome_of(&denial),
             supplied: Supplied::default(),
             policy_generation: about.policy_generation(),
+            limited_by: None,
         });
         Some(Denied {
             message: denial.message(caller.principal().arn(), A::NAME, shown),
@@ -364,6 +377,10 @@ fn matching(grant: &FoundGrant) -> GrantMatch<'_> {
         id: grant.id.as_str(),
         class: grant.class,
     }
+}
+
+fn controls(policies: &[Arc<ControlPolicy>]) -> SmallVec<[Attached<'_>; 4]> {
+    policies.iter().map(|policy| control(policy)).collect()
 }
 
 fn outcome_of(denial: &Denial) -> Outcome {

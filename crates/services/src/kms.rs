@@ -68,6 +68,8 @@ impl Api for Kms {
     type Renderer<'w> = Writer<'w>;
     const SERVICE: &'static str = "kms";
     const EVENT_SOURCE: &'static str = "kms.amazonaws.com";
+    const INTERNAL: &'static str = "KMSInternalException";
+    const BARE: bool = true;
     const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
 
     fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {

@@ -17,6 +17,7 @@ pub mod keyward;
 pub mod kms;
 pub mod metrics;
 pub mod operation;
+pub mod organizations;
 pub mod pipeline;
 pub mod server;
 pub mod session;

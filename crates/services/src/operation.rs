@@ -22,6 +22,10 @@ pub trait Api: Sized + Send + Sync + 'static {
     const SERVICE: &'static str;
     /// `eventSource` on the audit trail, such as `kms.amazonaws.com`.
     const EVENT_SOURCE: &'static str;
+    /// The code of a failure on our side.
+    const INTERNAL: &'static str = "ServiceFailure";
+    /// Whether an answer without members has no body at all.
+    const BARE: bool = false;
     /// The answer's `Content-Type`.
     const CONTENT_TYPE: &'static str;
 

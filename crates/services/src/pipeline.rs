@@ -147,7 +147,7 @@ async fn record_success<O: Operation>(
         .metrics
         .request(O::Api::SERVICE, O::NAME, Ended::Success);
     let request_id = cx.request_id.to_string();
-    let body = if output.is_empty() && O::Api::SERVICE == "kms" {
+    let body = if output.is_empty() && O::Api::BARE {
         Vec::new()
     } else {
         O::Api::render::<O>(&output, &request_id)
@@ -257,10 +257,5 @@ fn note_use<O: Operation>(cx: &Context<'_>, used: &SmallVec<[keyward_types::key_
 
 /// The fault of a request that failed on our side, as its API names it.
 pub(crate) fn failure<A: Api>(internal: Internal) -> Fault {
-    let code = if A::SERVICE == "kms" {
-        "KMSInternalException"
-    } else {
-        "ServiceFailure"
-    };
-    Fault::internal(code, internal)
+    Fault::internal(A::INTERNAL, internal)
 }

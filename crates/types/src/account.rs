@@ -25,6 +25,17 @@ impl AccountId {
         }
     }
 
+    /// A random id.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        // 128 bits over twelve digits: no digit is noticeably likelier than another.
+        let mut rest = u128::from_be_bytes(bytes);
+        Self([(); 12].map(|()| {
+            let digit = u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            b'0' + digit
+        }))
+    }
+
     /// The twelve digits.
     pub fn as_str(&self) -> &str {
         // Twelve ASCII digits by construction, so the fallback is never taken.
@@ -67,6 +78,13 @@ impl From<AccountId> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_random_account_is_twelve_digits() {
+        let account = AccountId::from_random([255; 16]);
+        assert_eq!(account.as_str(), "554112867134");
+        assert_eq!(AccountId::parse(account.as_str()), Ok(account));
+    }
 
     #[test]
     fn only_twelve_digits_are_an_account() {

@@ -74,3 +74,44 @@ actions! {
     DeleteUserPolicy = "iam:DeleteUserPolicy",
     PutUserPolicy = "iam:PutUserPolicy",
 }
+
+/// The actions of AWS Organizations, some of which have names of other services'.
+pub mod organizations {
+    use super::Action;
+
+    actions! {
+        "organizations":
+        AttachPolicy = "organizations:AttachPolicy",
+        CreateAccount = "organizations:CreateAccount",
+        CreateOrganization = "organizations:CreateOrganization",
+        CreateOrganizationalUnit = "organizations:CreateOrganizationalUnit",
+        CreatePolicy = "organizations:CreatePolicy",
+        DeleteOrganization = "organizations:DeleteOrganization",
+        DeleteOrganizationalUnit = "organizations:DeleteOrganizationalUnit",
+        DeletePolicy = "organizations:DeletePolicy",
+        DescribeAccount = "organizations:DescribeAccount",
+        DescribeCreateAccountStatus = "organizations:DescribeCreateAccountStatus",
+        DescribeOrganization = "organizations:DescribeOrganization",
+        DescribeOrganizationalUnit = "organizations:DescribeOrganizationalUnit",
+        DescribePolicy = "organizations:DescribePolicy",
+        DetachPolicy = "organizations:DetachPolicy",
+        DisablePolicyType = "organizations:DisablePolicyType",
+        EnablePolicyType = "organizations:EnablePolicyType",
+        ListAccounts = "organizations:ListAccounts",
+        ListAccountsForParent = "organizations:ListAccountsForParent",
+        ListChildren = "organizations:ListChildren",
+        ListCreateAccountStatus = "organizations:ListCreateAccountStatus",
+        ListOrganizationalUnitsForParent = "organizations:ListOrganizationalUnitsForParent",
+        ListParents = "organizations:ListParents",
+        ListPolicies = "organizations:ListPolicies",
+        ListPoliciesForTarget = "organizations:ListPoliciesForTarget",
+        ListRoots = "organizations:ListRoots",
+        ListTagsForResource = "organizations:ListTagsForResource",
+        ListTargetsForPolicy = "organizations:ListTargetsForPolicy",
+        MoveAccount = "organizations:MoveAccount",
+        TagResource = "organizations:TagResource",
+        UntagResource = "organizations:UntagResource",
+        UpdateOrganizationalUnit = "organizations:UpdateOrganizationalUnit",
+        UpdatePolicy = "organizations:UpdatePolicy",
+    }
+}

@@ -3,7 +3,6 @@
 mod aliases;
 mod cryptography;
 mod errors;
-mod grants;
 mod identity;
 mod key_policies;
 mod keys;

@@ -1,9 +1,8 @@
 //! The engine against a slow evaluator written clause by clause from AWS's documentation, on
 //! random policies and requests.
 
-pub mod case;
 mod reference;
-pub mod scenario;
+mod scenario;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use clap::Args;
 use keyward_services::{bootstrap, front::Front, grants, workers};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     telemetry,
 };
 
-/// Serve KMS, IAM and STS; the first start initialises the data directory
+/// Serve KMS, IAM, STS and Organizations; the first start initialises the data directory
 ///
 /// The first start makes the root key, the account and an access key of its root user, which it
 /// keeps in DIR/admin-credentials. KEYWARD_BOOTSTRAP_ACCESS_KEY_ID with
@@ -87,10 +87,11 @@ impl Serve {
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone()));
         }
+        // Whoever read the line below may stop the server at once, and it must drain.
+        tokio::spawn(wait_for_signal(Signals::new()?, stop));
         // Scripts wait for this line; the address is the bound one, also for port 0.
         println!("listening on {endpoint}");
         tracing::info!(endpoint, data_dir = %config.data_dir.display(), "serving");
-        tokio::spawn(wait_for_signal(stop));
         let options = HttpOptions {
             tls,
             proxies: config.proxies.clone(),
@@ -165,17 +166,27 @@ async fn spawn_workers(
     Ok(())
 }
 
-async fn wait_for_signal(stop: watch::Sender<bool>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be waited for");
-        return;
-    };
+/// What stops the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Signals that come from now on are seen.
+    fn new() -> anyhow::Result<Self> {
+        let of = |kind| signal(kind).context("signals cannot be waited for");
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+        })
+    }
+}
+
+async fn wait_for_signal(mut signals: Signals, stop: watch::Sender<bool>) {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
     }
     tracing::info!("stopping: requests under way are finished");
     let _ = stop.send(true);

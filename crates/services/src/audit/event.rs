@@ -368,6 +368,11 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
     if let Some(generation) = &evaluation.policy_generation {
         decision.string("policyGeneration", &generation.to_string());
     }
+    if let Some(membership) = &evaluation.limited_by {
+        decision.object("resourceControlPolicies", |policies| {
+            membership.describe_resource_generations(policies);
+        });
+    }
     if !evaluation.supplied.is_empty() {
         decision.object("context", |context| evaluation.supplied.describe(context));
     }

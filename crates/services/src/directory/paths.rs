@@ -5,6 +5,7 @@ use keyward_store::path::{Path, PathError, Prefix};
 use keyward_types::{
     account::AccountId,
     key_id::KeyArn,
+    organization::CreateAccountRequestId,
     partition::Partition,
     region::Region,
     time::Timestamp,
@@ -210,6 +211,37 @@ pub fn services(partition: Partition, account: AccountId) -> Result<Prefix, Path
 /// Every OpenID Connect provider of an account.
 pub fn oidc_providers(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
     Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/oidc-provider/"))
+}
+
+/// That an account is in an organization.
+pub fn membership(partition: Partition, account: AccountId) -> Result<Path, PathError> {
+    global(partition, account, &["organization-membership"])
+}
+
+/// An organization, in its management account: everything below is one unit.
+pub fn organization(partition: Partition, management: AccountId) -> Result<Path, PathError> {
+    global(partition, management, &["organization"])
+}
+
+/// Who has an e-mail address, by its hash alone: it is unique among all accounts.
+pub fn account_email(partition: Partition, hash: &str) -> Result<Path, PathError> {
+    Path::join(&["account-email", partition.as_str(), hash])
+}
+
+/// A request to create an account.
+pub fn create_account(
+    partition: Partition,
+    management: AccountId,
+    id: &CreateAccountRequestId,
+) -> Result<Path, PathError> {
+    global(partition, management, &["create-account", id.as_str()])
+}
+
+/// Every request of an organization to create an account.
+pub fn create_accounts(partition: Partition, management: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!(
+        "{partition}/{management}/{GLOBAL}/create-account/"
+    ))
 }
 
 /// The domain key of an account and Region.

@@ -4,6 +4,7 @@
 //! bytes stand in `tests/golden/records`.
 
 pub mod identity;
+pub mod organization;
 
 use std::collections::BTreeMap;
 
@@ -82,6 +83,12 @@ pub struct AccountRecord {
     pub created: Timestamp,
     /// The access keys of its root user.
     pub root_access_keys: Vec<AccessKeyId>,
+    /// Its name, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address, if it was given one; no two accounts have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
 }
 
 /// An IAM user with all that decides for it.

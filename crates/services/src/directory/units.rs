@@ -2,6 +2,7 @@
 //! secrets in the arena.
 
 pub mod identity;
+pub mod organization;
 pub mod signer;
 
 use keyward_crypto::secret::arena::{Arena, ArenaSecret};

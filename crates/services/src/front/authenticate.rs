@@ -58,12 +58,15 @@ impl Front {
         let expected = Expected {
             service: target.service(),
             skew: match target {
-                Target::Kms { .. } | Target::Keyward { .. } => Skew::FiveMinutes,
+                Target::Kms { .. } | Target::Organizations { .. } | Target::Keyward { .. } => {
+                    Skew::FiveMinutes
+                }
                 Target::Iam { .. } | Target::Sts { .. } => Skew::FifteenMinutes,
             },
             presigned: match target {
                 Target::Sts { name, .. } if name == "GetCallerIdentity" => Presigned::Accepted,
                 Target::Kms { .. }
+                | Target::Organizations { .. }
                 | Target::Keyward { .. }
                 | Target::Iam { .. }
                 | Target::Sts { .. } => Presigned::Refused,

@@ -6,7 +6,7 @@ use keyward_wire::{
     query::{Limits, Params},
 };
 
-use crate::{front::Received, iam, sts};
+use crate::{front::Received, iam, organizations, sts};
 
 /// The prefix of KMS's targets.
 const TARGET_PREFIX: &str = "TrentService.";
@@ -36,6 +36,11 @@ pub enum Target<'a> {
         /// The operation asked for; it may be none.
         name: &'a str,
     },
+    /// Organizations.
+    Organizations {
+        /// The operation asked for; it may be none.
+        name: &'a str,
+    },
     /// IAM.
     Iam {
         /// The parameters.
@@ -56,7 +61,7 @@ impl Target<'_> {
     /// How its answer is rendered.
     pub fn protocol(&self) -> Protocol {
         match self {
-            Self::Kms { .. } | Self::Keyward { .. } => Protocol::Json,
+            Self::Kms { .. } | Self::Organizations { .. } | Self::Keyward { .. } => Protocol::Json,
             Self::Iam { .. } => Protocol::Query(iam::NAMESPACE),
             Self::Sts { .. } => Protocol::Query(sts::NAMESPACE),
         }
@@ -67,6 +72,7 @@ impl Target<'_> {
         match self {
             Self::Kms { .. } => "kms",
             Self::Keyward { .. } => "keyward",
+            Self::Organizations { .. } => "organizations",
             Self::Iam { .. } => "iam",
             Self::Sts { .. } => "sts",
         }
@@ -75,7 +81,7 @@ impl Target<'_> {
     /// The operation's name.
     pub fn name(&self) -> &str {
         match self {
-            Self::Kms { name } | Self::Keyward { name } => name,
+            Self::Kms { name } | Self::Organizations { name } | Self::Keyward { name } => name,
             Self::Iam { name, .. } | Self::Sts { name, .. } => name,
         }
     }
@@ -99,6 +105,9 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
         if let Some(name) = target.strip_prefix(OWN_TARGET_PREFIX) {
             return Ok(Target::Keyward { name });
         }
+        if let Some(name) = target.strip_prefix(organizations::TARGET_PREFIX) {
+            return Ok(Target::Organizations { name });
+        }
         let name = target
             .strip_prefix(TARGET_PREFIX)
             .ok_or_else(unknown_target)?;
@@ -112,7 +121,7 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
     let query = Protocol::Query(sts::NAMESPACE);
     if text.is_empty() {
         let fault = Fault::new("MissingAction", 400).with_message(
-            "No operation is named: KMS requests have an X-Amz-Target header, IAM and STS requests an Action parameter.",
+            "No operation is named: KMS and Organizations requests have an X-Amz-Target header, IAM and STS requests an Action parameter.",
         );
         return Err(Refused {
             protocol: query,

@@ -1,15 +1,16 @@
 //! Where the values of condition keys come from: the caller, the connection, the clock, the
 //! resource, and what the operation supplied. Asked only for keys that a statement names.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use keyward_policy::request::{Attributes, Resource, Values, is_key};
 use keyward_store::sealed::Generation;
-use keyward_types::{account::AccountId, principal::PrincipalKind, tag::Tag};
+use keyward_types::{account::AccountId, key_spec::KeyManager, principal::PrincipalKind, tag::Tag};
 
 use crate::{
-    caller::Bearer,
+    caller::{Bearer, Caller},
     context::Context,
+    directory::units::organization::{ControlPolicy, Membership},
     gate::supply::{ConditionKey, Supplied, SuppliedValue},
     kms::resolved::ResolvedKey,
     session::SessionUnit,
@@ -30,12 +31,41 @@ pub enum ResourceAttributes<'a> {
     Tagged(&'a [Tag]),
 }
 
-impl ResourceAttributes<'_> {
+impl<'a> ResourceAttributes<'a> {
     /// The generation of the record that the resource's own policy stands in.
     pub fn policy_generation(&self) -> Option<Generation> {
         match self {
             Self::Key(key) => key.found_unit().map(|unit| unit.generation()),
             Self::None | Self::Tagged(_) => None,
+        }
+    }
+
+    /// The resource control policies over the resource: none over AWS managed keys, and none for
+    /// services that have none.
+    pub fn rcps(self, owner: Option<&'a Membership>, service: &str) -> &'a [Arc<ControlPolicy>] {
+        let limited = matches!(service, "kms" | "sts") && !self.is_aws_managed();
+        let owner = owner.filter(|_| limited);
+        owner.map(Membership::rcps).unwrap_or_default()
+    }
+
+    /// The place of the resource's account in an organization: the caller's, or what was found
+    /// when the resource was.
+    pub fn owner(self, cx: &'a Context<'a>, account: AccountId) -> Option<&'a Membership> {
+        if account == cx.account() {
+            return cx.caller.membership();
+        }
+        match self {
+            Self::Key(key) => key.owner(),
+            Self::None | Self::Tagged(_) => None,
+        }
+    }
+
+    fn is_aws_managed(self) -> bool {
+        match self {
+            Self::Key(key) => key
+                .found_unit()
+                .is_some_and(|unit| unit.record().manager == KeyManager::Aws),
+            Self::None | Self::Tagged(_) => false,
         }
     }
 
@@ -57,6 +87,8 @@ pub struct RequestAttributes<'a> {
     cx: &'a Context<'a>,
     about: ResourceAttributes<'a>,
     account: AccountId,
+    /// The place of the resource's account in an organization.
+    owner: Option<&'a Membership>,
     supplied: &'a Supplied,
 }
 
@@ -72,6 +104,7 @@ impl<'a> RequestAttributes<'a> {
             cx,
             about,
             account: resource.account(),
+            owner: about.owner(cx, resource.account()),
             supplied,
         }
     }
@@ -90,6 +123,8 @@ impl<'a> RequestAttributes<'a> {
                 PrincipalKind::FederatedUser { .. } => "FederatedUser",
                 PrincipalKind::Service { .. } => "Service",
             }),
+            "aws:principalorgid" => org_id(organization_of(caller)),
+            "aws:principalorgpaths" => org_paths(organization_of(caller)),
             "aws:userid" => Values::one(caller.user_id()),
             "aws:username" => match principal.kind() {
                 PrincipalKind::User { name, .. } => Values::one(name.as_str()),
@@ -176,6 +211,8 @@ impl<'a> RequestAttributes<'a> {
                 }
             }
             "aws:resourceaccount" => Values::one(self.account.to_string()),
+            "aws:resourceorgid" => org_id(self.owner),
+            "aws:resourceorgpaths" => org_paths(self.owner),
             "aws:tagkeys" if !self.supplied.request_tags.is_empty() => Values::many(
                 self.supplied
                     .request_tags
@@ -287,6 +324,24 @@ impl Attributes for RequestAttributes<'_> {
             .or_else(|| self.resource_values(key))
             .unwrap_or(Values::Absent)
     }
+}
+
+/// A service is in no organization, whatever account its credentials are kept in.
+fn organization_of(caller: &Caller) -> Option<&Membership> {
+    match caller.bearer() {
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) => caller.membership(),
+        Bearer::Service(_) => None,
+    }
+}
+
+fn org_id(membership: Option<&Membership>) -> Values<'_> {
+    membership.map_or(Values::Absent, |found| Values::one(found.id().as_str()))
+}
+
+fn org_paths(membership: Option<&Membership>) -> Values<'_> {
+    membership.map_or(Values::Absent, |found| {
+        Values::many([found.member().path()])
+    })
 }
 
 fn tagged<'t>(tags: &'t [Tag], name: &str) -> Values<'t> {

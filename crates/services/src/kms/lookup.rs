@@ -92,12 +92,13 @@ impl Context<'_> {
             (None, Some(named)) => named,
             (Some(meant), None) if meant.region() != self.region => {
                 // A key of another Region is not here, whoever owns it.
-                ResolvedKey::absent(meant).in_ciphertext()
+                let key = self.owned(ResolvedKey::absent(meant)).await?;
+                key.in_ciphertext()
             }
             (Some(meant), None) => {
                 let unit = self.directory().key(&meant).await?;
                 let key = unit.map_or_else(|| ResolvedKey::absent(meant), ResolvedKey::found);
-                key.in_ciphertext()
+                self.owned(key).await?.in_ciphertext()
             }
             (None, None) => return Err(KmsFault::InvalidCiphertext),
         };
@@ -146,12 +147,23 @@ impl Context<'_> {
 
     async fn key_by_arn(&self, arn: KeyArn) -> Result<ResolvedKey, KmsFault> {
         match self.directory().key(&arn).await? {
-            Some(unit) => Ok(ResolvedKey::found(unit)),
+            Some(unit) => self.owned(ResolvedKey::found(unit)).await,
             None if arn.account() == self.account() => Err(KmsFault::KeyNotFound {
                 key: arn.to_string(),
             }),
-            None => Ok(ResolvedKey::absent(arn)),
+            None => self.owned(ResolvedKey::absent(arn)).await,
         }
+    }
+
+    /// The key with the place of its account in an organization, which the caller has at hand
+    /// for keys of its own account. A stand-in takes the same steps.
+    async fn owned(&self, key: ResolvedKey) -> Result<ResolvedKey, KmsFault> {
+        let owner = key.arn().account();
+        if owner == self.account() {
+            return Ok(key);
+        }
+        let home = (key.arn().partition(), owner);
+        Ok(key.owned_in(self.directory().membership(home).await?))
     }
 
     async fn key_by_alias(
@@ -169,14 +181,14 @@ impl Context<'_> {
             None => None,
         };
         match unit {
-            Some(unit) => Ok(ResolvedKey::found(unit).by_alias(name)),
+            Some(unit) => Ok(self.owned(ResolvedKey::found(unit)).await?.by_alias(name)),
             None if own => Err(KmsFault::AliasNotFound {
                 alias: name.arn(self.region, account),
             }),
             None => {
                 // The stand-in of a foreign alias that leads nowhere; its id is never shown.
                 let arn = KeyArn::new(self.region, account, KeyId::from_random([0; 16]));
-                Ok(ResolvedKey::absent(arn).by_alias(name))
+                Ok(self.owned(ResolvedKey::absent(arn)).await?.by_alias(name))
             }
         }
     }

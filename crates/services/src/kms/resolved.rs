@@ -5,7 +5,10 @@ use std::sync::Arc;
 use keyward_types::{alias::AliasName, key_id::KeyArn};
 
 use crate::{
-    directory::units::KeyUnit, fault::Internal, grants::lookup::FoundGrant, kms::fault::KmsFault,
+    directory::units::{KeyUnit, organization::Membership},
+    fault::Internal,
+    grants::lookup::FoundGrant,
+    kms::fault::KmsFault,
 };
 
 /// A key that a request named. A key of another account that does not exist has a stand-in,
@@ -14,6 +17,7 @@ use crate::{
 pub struct ResolvedKey {
     arn: KeyArn,
     unit: Option<Arc<KeyUnit>>,
+    owner: Option<Membership>,
     alias: Option<AliasName>,
     found_in_ciphertext: bool,
     other: bool,
@@ -27,6 +31,7 @@ impl ResolvedKey {
         Self {
             arn,
             unit: Some(unit),
+            owner: None,
             alias: None,
             found_in_ciphertext: false,
             other: false,
@@ -39,11 +44,20 @@ impl ResolvedKey {
         Self {
             arn,
             unit: None,
+            owner: None,
             alias: None,
             found_in_ciphertext: false,
             other: false,
             grant: None,
         }
+    }
+
+    /// With the place of its account in an organization, which is asked for keys of other
+    /// accounts.
+    #[must_use]
+    pub fn owned_in(mut self, owner: Option<Membership>) -> Self {
+        self.owner = owner;
+        self
     }
 
     /// Named by an alias.
@@ -87,6 +101,11 @@ impl ResolvedKey {
     /// The unit, if the key exists.
     pub fn found_unit(&self) -> Option<&Arc<KeyUnit>> {
         self.unit.as_ref()
+    }
+
+    /// The place of another account's key in an organization.
+    pub fn owner(&self) -> Option<&Membership> {
+        self.owner.as_ref()
     }
 
     /// The alias by which the request named it.

@@ -9,10 +9,10 @@ use keyward_keys::{
 };
 use keyward_store::{
     batch::Precondition,
-    error::CommitError,
+    error::{CommitError, StoreError},
     path::{Path, Prefix},
     sealed::{SealedBatch, SealedError},
-    store::MAX_RANGE,
+    store::{MAX_RANGE, Store},
 };
 use keyward_types::{
     account::AccountId,
@@ -50,7 +50,14 @@ pub struct Scope {
 /// # Errors
 /// When the store cannot be read.
 pub async fn scopes(shared: &Shared) -> Result<Vec<Scope>, SealedError> {
-    let store = shared.directory.node().sealed().store();
+    Ok(scopes_of(&**shared.directory.node().sealed().store()).await?)
+}
+
+/// As [`scopes`], of a store.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn scopes_of(store: &dyn Store) -> Result<Vec<Scope>, StoreError> {
     let mut scopes = Vec::new();
     let mut after: Option<Path> = None;
     loop {

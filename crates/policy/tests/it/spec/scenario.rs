@@ -18,7 +18,7 @@ pub const FAR: &str = "AROAFARFARFARFARFARFA";
 pub const LINKED: &str = "AROALINKEDLINKEDLINKE";
 pub const GONE: &str = "AIDAGONEGONEGONEGONEG";
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Scenario {
     pub caller: Caller,
     pub action: &'static str,

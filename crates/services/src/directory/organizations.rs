@@ -1,0 +1,233 @@
+//! Organizations, and which one an account is in.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    policy::Policy,
+    principal::Bindings,
+};
+use keyward_store::{cache::Cache, node::Invalidate, path::Path, sealed::Record};
+use keyward_types::{organization::ControlPolicyType, partition::Partition};
+
+use crate::directory::{
+    Directory, ReadError, at_fourth, cache,
+    identities::Home,
+    paths, purpose,
+    records::{
+        self,
+        organization::{
+            ControlPolicyRecord, EmailRecord, MemberRecord, MembershipRecord, OrganizationRecord,
+            OrganizationalUnitRecord,
+        },
+    },
+    units::organization::{ControlPolicy, Membership, OrganizationUnit, Parts},
+};
+
+/// The most accounts, organizational units and policies of an organization, together with its
+/// head: they are one unit, which one `range` reads.
+pub const MAX_RECORDS: usize = 900;
+
+/// The caches of organizations.
+#[derive(Debug)]
+pub(super) struct Organizations {
+    memberships: Arc<Cache<MembershipRecord>>,
+    organizations: Arc<Cache<OrganizationUnit>>,
+}
+
+impl Organizations {
+    /// Empty caches for so many accounts.
+    pub fn new(accounts: usize) -> Self {
+        Self {
+            memberships: cache("memberships", accounts, |path| {
+                at_fourth(path, "organization-membership").then_some(path.as_str())
+            }),
+            organizations: cache("organizations", accounts, |path| {
+                if at_fourth(path, "organization") {
+                    path.first(4)
+                } else {
+                    None
+                }
+            }),
+        }
+    }
+
+    /// Every cache, for the node.
+    pub fn caches(&self) -> [Arc<dyn Invalidate>; 2] {
+        [
+            Arc::clone(&self.memberships) as _,
+            Arc::clone(&self.organizations) as _,
+        ]
+    }
+}
+
+impl Directory {
+    /// An account's place in its organization; none if it is in none. It costs one look-up in a
+    /// cache to know that.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn membership(
+        &self,
+        (partition, account): Home,
+    ) -> Result<Option<Membership>, ReadError> {
+        let path = paths::membership(partition, account)?;
+        let found = self
+            .organizations
+            .memberships
+            .get(self.node(), &path, |record: Record| async move {
+                let bytes = record.bytes_of(purpose::ORGANIZATION_MEMBERSHIP)?;
+                let membership: MembershipRecord = records::decode(bytes)?;
+                Ok::<_, ReadError>(membership)
+            })
+            .await?;
+        let Some(membership) = found else {
+            return Ok(None);
+        };
+        let organization = self
+            .organization((partition, membership.management))
+            .await?;
+        // It may have been deleted between the two reads, and another one made.
+        let Some(organization) =
+            organization.filter(|found| found.record().id == membership.organization)
+        else {
+            return Ok(None);
+        };
+        // An account whose policies cannot be found may be denied anything.
+        match Membership::new(organization, account) {
+            Some(membership) => Ok(Some(membership)),
+            None => Err(ReadError::Missing { path }),
+        }
+    }
+
+    /// The organization that an account manages.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn organization(
+        &self,
+        (partition, management): Home,
+    ) -> Result<Option<Arc<OrganizationUnit>>, ReadError> {
+        let unit = paths::organization(partition, management)?;
+        self.organizations
+            .organizations
+            .get_unit(self.node(), &unit, |records: Vec<Record>| async {
+                let records = records;
+                load(partition, &unit, &records).map(Some)
+            })
+            .await
+    }
+
+    /// The hash that stands in paths for an e-mail address.
+    pub fn email_hash(&self, email: &str) -> String {
+        email_hash(self.node().sealed(), email)
+    }
+
+    /// Whose an e-mail address is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn account_of_email(
+        &self,
+        partition: Partition,
+        email: &str,
+    ) -> Result<Option<EmailRecord>, ReadError> {
+        let path = paths::account_email(partition, &self.email_hash(email))?;
+        match self.node().sealed().get(&path).await?.value {
+            Some(record) => {
+                let bytes = record.bytes_of(purpose::ACCOUNT_EMAIL)?;
+                Ok(Some(records::decode(bytes)?))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// The hash that stands in paths for an e-mail address: addresses are the same whatever their
+/// case.
+pub(crate) fn email_hash(sealed: &keyward_store::sealed::Sealed, email: &str) -> String {
+    sealed.name_hash("account email", &email.to_lowercase())
+}
+
+/// The path of a record of an organization's unit.
+///
+/// # Errors
+/// Never for what is parsed.
+pub fn part(home: Home, kind: &str, id: &str) -> Result<Path, ReadError> {
+    let unit = paths::organization(home.0, home.1)?;
+    Ok(unit.child(kind)?.child(id)?)
+}
+
+/// The path of an organization's head.
+///
+/// # Errors
+/// Never for what is parsed.
+pub fn head(home: Home) -> Result<Path, ReadError> {
+    Ok(paths::organization(home.0, home.1)?.child("head")?)
+}
+
+fn load(
+    partition: Partition,
+    unit: &Path,
+    records: &[Record],
+) -> Result<OrganizationUnit, ReadError> {
+    let unreadable = |record: &Record| ReadError::Policy {
+        path: record.path.clone(),
+    };
+    let mut head = None;
+    let (mut units, mut accounts, mut texts) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for record in records {
+        match record.path.segments().nth(4) {
+            Some("head") => {
+                let written = (record.generation, record.revision);
+                let bytes = record.bytes_of(purpose::ORGANIZATION)?;
+                head = Some((records::decode::<OrganizationRecord>(bytes)?, written));
+            }
+            Some("unit") => {
+                let bytes = record.bytes_of(purpose::ORGANIZATIONAL_UNIT)?;
+                let unit: OrganizationalUnitRecord = records::decode(bytes)?;
+                units.insert(unit.id.clone(), unit);
+            }
+            Some("account") => {
+                let bytes = record.bytes_of(purpose::ORGANIZATION_ACCOUNT)?;
+                accounts.push(records::decode::<MemberRecord>(bytes)?);
+            }
+            Some("policy") => {
+                let bytes = record.bytes_of(purpose::CONTROL_POLICY)?;
+                texts.push((record, records::decode::<ControlPolicyRecord>(bytes)?));
+            }
+            Some(_) | None => return Err(unreadable(record)),
+        }
+    }
+    let missing = || ReadError::Missing { path: unit.clone() };
+    let head = head.ok_or_else(missing)?;
+    let mut policies = Vec::with_capacity(texts.len());
+    for (record, text) in texts {
+        let kind = match text.kind {
+            ControlPolicyType::Service => PolicyKind::Scp,
+            ControlPolicyType::Resource => PolicyKind::Rcp,
+        };
+        let document = Document::parse(&text.text, kind).map_err(|_| unreadable(record))?;
+        let policy = Policy::compile(&document, &Bindings::default());
+        let arn = policy_arn(partition, &head.0, &text);
+        policies.push(ControlPolicy::new(arn, text, policy, record.generation));
+    }
+    let parts = Parts {
+        partition,
+        head,
+        units,
+        accounts,
+        policies,
+    };
+    OrganizationUnit::new(parts).ok_or_else(missing)
+}
+
+/// The ARN of an organization's own policy.
+pub fn policy_arn(
+    partition: Partition,
+    organization: &OrganizationRecord,
+    policy: &ControlPolicyRecord,
+) -> String {
+    let thing = format!("{}/{}", policy.kind.in_arn(), policy.id);
+    organization.arn_of(partition, "policy", &thing)
+}

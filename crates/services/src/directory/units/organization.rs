@@ -1,0 +1,442 @@
+//! An organization as one unit: its tree, its accounts with the policies over them, compiled.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    policy::Policy,
+    principal::Bindings,
+};
+use keyward_store::{sealed::Generation, store::Revision};
+use keyward_types::{
+    account::AccountId,
+    organization::{
+        ControlPolicyId, ControlPolicyType, OrganizationId, OrganizationalUnitId, Parent, Target,
+    },
+    partition::Partition,
+};
+use keyward_wire::json::Writer;
+
+use crate::directory::{
+    records::{
+        V1,
+        organization::{
+            ControlPolicyRecord, MemberRecord, OrganizationRecord, OrganizationalUnitRecord,
+        },
+    },
+    units::identity::Written,
+};
+
+/// The most organizational units below each other.
+pub const MAX_DEPTH: usize = 5;
+
+/// A service or resource control policy, compiled.
+#[derive(Debug)]
+pub struct ControlPolicy {
+    arn: String,
+    record: ControlPolicyRecord,
+    policy: Policy,
+    generation: Option<Generation>,
+}
+
+impl ControlPolicy {
+    /// A policy of an organization.
+    pub(crate) fn new(
+        arn: String,
+        record: ControlPolicyRecord,
+        policy: Policy,
+        generation: Generation,
+    ) -> Self {
+        Self {
+            arn,
+            record,
+            policy,
+            generation: Some(generation),
+        }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// Its record; one of AWS's own has one, too.
+    pub fn record(&self) -> &ControlPolicyRecord {
+        &self.record
+    }
+
+    /// What it says.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Whether it is one of AWS's own, which nobody changes.
+    pub fn is_aws_managed(&self) -> bool {
+        self.generation.is_none()
+    }
+}
+
+/// The policy of a type that AWS attaches to everything: it allows all.
+#[derive(Debug)]
+struct FullAccess {
+    name: &'static str,
+    description: &'static str,
+    kind: ControlPolicyType,
+    text: &'static str,
+}
+
+const FULL_ACCESS: [FullAccess; 2] = [
+    FullAccess {
+        name: "FullAWSAccess",
+        description: "Allows access to every operation",
+        kind: ControlPolicyType::Service,
+        text: "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\n      \"Effect\": \"Allow\",\n      \"Action\": \"*\",\n      \"Resource\": \"*\"\n    }\n  ]\n}",
+    },
+    FullAccess {
+        name: "RCPFullAWSAccess",
+        description: "Allows access to every resource",
+        kind: ControlPolicyType::Resource,
+        text: "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\n      \"Effect\": \"Allow\",\n      \"Principal\": \"*\",\n      \"Action\": \"*\",\n      \"Resource\": \"*\"\n    }\n  ]\n}",
+    },
+];
+
+type Own = BTreeMap<(Partition, ControlPolicyType), Arc<ControlPolicy>>;
+
+static AWS_OWN: LazyLock<Own> = LazyLock::new(|| {
+    let each = Partition::ALL
+        .iter()
+        .flat_map(|partition| FULL_ACCESS.iter().map(move |full| (partition, full)));
+    each.filter_map(|(partition, full)| {
+        let id = ControlPolicyId::parse(&format!("p-{}", full.name)).ok()?;
+        // AWS's own resource control policy allows, which no customer's may.
+        let document = Document::parse(FULL_ACCESS.first()?.text, PolicyKind::Scp).ok()?;
+        let policy = ControlPolicy {
+            arn: format!(
+                "arn:{partition}:organizations::aws:policy/{}/{id}",
+                full.kind.in_arn()
+            ),
+            record: ControlPolicyRecord {
+                version: V1,
+                id,
+                kind: full.kind,
+                name: full.name.to_owned(),
+                description: full.description.to_owned(),
+                text: full.text.to_owned(),
+                tags: Vec::new(),
+            },
+            policy: Policy::compile(&document, &Bindings::default()),
+            generation: None,
+        };
+        Some(((*partition, full.kind), Arc::new(policy)))
+    })
+    .collect()
+});
+
+/// The policy of a type that AWS attaches to everything.
+pub fn full_access(partition: Partition, kind: ControlPolicyType) -> Option<Arc<ControlPolicy>> {
+    AWS_OWN.get(&(partition, kind)).cloned()
+}
+
+/// An account in its organization, with the policies over it.
+#[derive(Debug)]
+pub struct Member {
+    record: MemberRecord,
+    /// `o-…/r-…/ou-…/`
+    path: String,
+    /// By level: root, each organizational unit, account.
+    scps: Vec<Vec<Arc<ControlPolicy>>>,
+    rcps: Vec<Arc<ControlPolicy>>,
+}
+
+impl Member {
+    /// Its record.
+    pub fn record(&self) -> &MemberRecord {
+        &self.record
+    }
+
+    /// Where it stands: `o-…/r-…/ou-…/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// What an organization's unit is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub partition: Partition,
+    pub head: (OrganizationRecord, Written),
+    pub units: BTreeMap<OrganizationalUnitId, OrganizationalUnitRecord>,
+    pub accounts: Vec<MemberRecord>,
+    pub policies: Vec<ControlPolicy>,
+}
+
+/// An organization, whole.
+#[derive(Debug)]
+pub struct OrganizationUnit {
+    partition: Partition,
+    record: OrganizationRecord,
+    written: Written,
+    units: BTreeMap<OrganizationalUnitId, OrganizationalUnitRecord>,
+    accounts: BTreeMap<AccountId, Arc<Member>>,
+    policies: BTreeMap<ControlPolicyId, Arc<ControlPolicy>>,
+}
+
+impl OrganizationUnit {
+    /// Puts the parts together; none if something names what is not there.
+    pub(crate) fn new(parts: Parts) -> Option<Self> {
+        let Parts {
+            partition,
+            head: (record, written),
+            units,
+            accounts,
+            policies,
+        } = parts;
+        let mut organization = Self {
+            partition,
+            record,
+            written,
+            units,
+            accounts: BTreeMap::new(),
+            policies: policies
+                .into_iter()
+                .map(|policy| (policy.record.id.clone(), Arc::new(policy)))
+                .collect(),
+        };
+        let members: Option<BTreeMap<AccountId, Arc<Member>>> = accounts
+            .into_iter()
+            .map(|record| Some((record.account, Arc::new(organization.member_of(record)?))))
+            .collect();
+        organization.accounts = members?;
+        Some(organization)
+    }
+
+    fn member_of(&self, record: MemberRecord) -> Option<Member> {
+        let line = self.line(&record.parent)?;
+        let path = self.path_of(&line);
+        let targets = line.into_iter().map(Target::from);
+        let targets: Vec<Target> = targets.chain([Target::Account(record.account)]).collect();
+        let of = |kind| {
+            let each = targets
+                .iter()
+                .map(move |target| self.attached(kind, target));
+            each.collect::<Option<Vec<_>>>()
+        };
+        let scps = match self.record.service_control {
+            Some(_) => of(ControlPolicyType::Service)?,
+            None => Vec::new(),
+        };
+        let rcps = match self.record.resource_control {
+            Some(_) => of(ControlPolicyType::Resource)?,
+            None => Vec::new(),
+        };
+        let limiting = |policy: &Arc<ControlPolicy>| !policy.is_aws_managed();
+        Some(Member {
+            record,
+            path,
+            scps,
+            rcps: rcps.into_iter().flatten().filter(limiting).collect(),
+        })
+    }
+
+    /// From the root down to `parent`, that one included; none if one of them is not there.
+    pub fn line(&self, parent: &Parent) -> Option<Vec<Parent>> {
+        let mut line = vec![parent.clone()];
+        while let Some(Parent::Unit(unit)) = line.last() {
+            if line.len() > MAX_DEPTH + 1 {
+                return None;
+            }
+            line.push(self.units.get(unit)?.parent.clone());
+        }
+        line.reverse();
+        let whole = matches!(line.first(), Some(Parent::Root(root)) if *root == self.record.root);
+        whole.then_some(line)
+    }
+
+    /// `o-…/r-…/ou-…/`
+    pub fn path_of(&self, line: &[Parent]) -> String {
+        let mut path = format!("{}/", self.record.id);
+        for parent in line {
+            path.push_str(parent.as_str());
+            path.push('/');
+        }
+        path
+    }
+
+    /// The policies of a type on a target; none if the type is not enabled, or one is not there.
+    pub fn attached(
+        &self,
+        kind: ControlPolicyType,
+        target: &Target,
+    ) -> Option<Vec<Arc<ControlPolicy>>> {
+        match self.record.attachments(kind)?.get(target) {
+            Some(ids) => ids.iter().map(|id| self.policy(id)).collect(),
+            None => full_access(self.partition, kind).map(|full| vec![full]),
+        }
+    }
+
+    /// A policy of the organization, or one of AWS's own.
+    pub fn policy(&self, id: &ControlPolicyId) -> Option<Arc<ControlPolicy>> {
+        let own = self.policies.get(id).cloned();
+        own.or_else(|| {
+            let known = ControlPolicyType::ALL.into_iter();
+            let mut known = known.filter_map(|kind| full_access(self.partition, kind));
+            known.find(|policy| policy.record.id == *id)
+        })
+    }
+
+    /// Everything that policies are attached to: the root, the organizational units, the
+    /// accounts.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        let root = [Target::Root(self.record.root.clone())];
+        let units = self.units.keys().cloned().map(Target::Unit);
+        let accounts = self.accounts.keys().copied().map(Target::Account);
+        root.into_iter().chain(units).chain(accounts)
+    }
+
+    /// Whether there is such a root, organizational unit or account.
+    pub fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Root(root) => *root == self.record.root,
+            Target::Unit(unit) => self.units.contains_key(unit),
+            Target::Account(account) => self.accounts.contains_key(account),
+        }
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The organization itself.
+    pub fn record(&self) -> &OrganizationRecord {
+        &self.record
+    }
+
+    /// When the unit was last changed.
+    pub fn revision(&self) -> Revision {
+        self.written.1
+    }
+
+    /// The organizational units, by id.
+    pub fn units(&self) -> &BTreeMap<OrganizationalUnitId, OrganizationalUnitRecord> {
+        &self.units
+    }
+
+    /// The accounts, by id.
+    pub fn accounts(&self) -> &BTreeMap<AccountId, Arc<Member>> {
+        &self.accounts
+    }
+
+    /// The organization's own policies, by id.
+    pub fn policies(&self) -> &BTreeMap<ControlPolicyId, Arc<ControlPolicy>> {
+        &self.policies
+    }
+}
+
+/// An account's place in its organization.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    organization: Arc<OrganizationUnit>,
+    member: Arc<Member>,
+}
+
+impl Membership {
+    /// The place of an account; none if it is not in the organization.
+    pub(crate) fn new(organization: Arc<OrganizationUnit>, account: AccountId) -> Option<Self> {
+        let member = Arc::clone(organization.accounts.get(&account)?);
+        Some(Self {
+            organization,
+            member,
+        })
+    }
+
+    /// The organization.
+    pub fn organization(&self) -> &Arc<OrganizationUnit> {
+        &self.organization
+    }
+
+    /// The account in it.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// `aws:PrincipalOrgID`, `aws:ResourceOrgID`.
+    pub fn id(&self) -> &OrganizationId {
+        &self.organization.record.id
+    }
+
+    /// Whether the account is the one that manages the organization, which no policy limits.
+    pub fn is_management(&self) -> bool {
+        self.member.record.account == self.organization.record.management
+    }
+
+    /// The service control policies over the account's principals, by level.
+    pub fn scps(&self) -> &[Vec<Arc<ControlPolicy>>] {
+        if self.is_management() {
+            &[]
+        } else {
+            &self.member.scps
+        }
+    }
+
+    /// The resource control policies over the account's resources, but AWS's own, which allows
+    /// all.
+    pub fn rcps(&self) -> &[Arc<ControlPolicy>] {
+        if self.is_management() {
+            &[]
+        } else {
+            &self.member.rcps
+        }
+    }
+
+    /// Writes the generations of the records that the service control policies stand in.
+    pub fn describe_generations(&self, policies: &mut Writer<'_>) {
+        policies.string("organization", &self.organization.written.0.to_string());
+        describe(self.scps().iter().flatten(), policies);
+    }
+
+    /// Writes the generations of the records that the resource control policies stand in.
+    pub fn describe_resource_generations(&self, policies: &mut Writer<'_>) {
+        policies.string("organization", &self.organization.written.0.to_string());
+        describe(self.rcps().iter(), policies);
+    }
+}
+
+fn describe<'p>(found: impl Iterator<Item = &'p Arc<ControlPolicy>>, policies: &mut Writer<'_>) {
+    let mut said: Vec<&str> = Vec::new();
+    for policy in found {
+        let id = policy.record.id.as_str();
+        if let Some(generation) = policy.generation
+            && !said.contains(&id)
+        {
+            policies.string(id, &generation.to_string());
+            said.push(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_own_policies_stand_in_every_partition() {
+        for partition in Partition::ALL {
+            for (kind, name) in [
+                (ControlPolicyType::Service, "p-FullAWSAccess"),
+                (ControlPolicyType::Resource, "p-RCPFullAWSAccess"),
+            ] {
+                let policy = full_access(partition, kind).unwrap();
+                assert_eq!(policy.record.id.as_str(), name);
+                let arn = format!(
+                    "arn:{partition}:organizations::aws:policy/{}/{name}",
+                    kind.in_arn()
+                );
+                assert_eq!(policy.arn(), arn);
+            }
+        }
+    }
+}

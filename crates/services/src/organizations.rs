@@ -1,0 +1,144 @@
+//! AWS Organizations: one file per noun, and the table of operations.
+//!
+//! The management account asks nearly all of it; other members may describe the organization.
+//!
+//! <https://docs.aws.amazon.com/organizations/latest/APIReference/Welcome.html>
+
+pub mod account;
+pub mod attachment;
+pub mod change;
+pub mod create_account;
+pub mod create_account_status;
+pub mod fault;
+pub mod list_policies;
+pub mod managed;
+pub mod members;
+pub mod organization;
+pub mod page;
+pub mod policy;
+pub mod policy_type;
+pub mod render;
+pub mod standing;
+pub mod tags;
+pub mod tree;
+pub mod unit;
+
+use keyward_wire::json::{Object, Writer};
+
+use crate::{
+    fault::Fault,
+    gate::supply::ConditionKey,
+    operation::{Api, Operation, Output},
+    organizations::managed::Managed,
+    pipeline::{Row, row},
+};
+
+/// Organizations over AWS JSON 1.1.
+#[derive(Clone, Copy, Debug)]
+pub enum Organizations {}
+
+/// The prefix of its targets.
+pub const TARGET_PREFIX: &str = "AWSOrganizationsV20161128.";
+
+/// The type of the policy that a request is about.
+pub const POLICY_TYPE: ConditionKey = ConditionKey("organizations:PolicyType");
+
+impl Api for Organizations {
+    type Input<'a> = Object<'a>;
+    type Renderer<'w> = Writer<'w>;
+    const SERVICE: &'static str = "organizations";
+    const EVENT_SOURCE: &'static str = "organizations.amazonaws.com";
+    const INTERNAL: &'static str = "ServiceException";
+    const BARE: bool = true;
+    const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
+
+    fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {
+        if output.is_empty() {
+            return Vec::new();
+        }
+        Writer::render(1024, |out| output.render(out))
+    }
+
+    fn render_fault(fault: &Fault, _request_id: &str) -> Vec<u8> {
+        Writer::render(128, |body| {
+            body.string("__type", fault.code());
+            if let Some(message) = fault.message() {
+                body.string("Message", message);
+            }
+            if let Some(reason) = fault.reason() {
+                body.string("Reason", reason);
+            }
+        })
+    }
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row<Organizations>] = &[
+    row::<Managed<attachment::AttachPolicy>>(),
+    row::<create_account::CreateAccount>(),
+    row::<organization::CreateOrganization>(),
+    row::<Managed<unit::CreateOrganizationalUnit>>(),
+    row::<Managed<policy::CreatePolicy>>(),
+    row::<organization::DeleteOrganization>(),
+    row::<Managed<unit::DeleteOrganizationalUnit>>(),
+    row::<Managed<policy::DeletePolicy>>(),
+    row::<Managed<account::DescribeAccount>>(),
+    row::<create_account_status::DescribeCreateAccountStatus>(),
+    row::<organization::DescribeOrganization>(),
+    row::<Managed<unit::DescribeOrganizationalUnit>>(),
+    row::<Managed<policy::DescribePolicy>>(),
+    row::<Managed<attachment::DetachPolicy>>(),
+    row::<Managed<policy_type::DisablePolicyType>>(),
+    row::<Managed<policy_type::EnablePolicyType>>(),
+    row::<Managed<account::ListAccounts>>(),
+    row::<Managed<tree::ListAccountsForParent>>(),
+    row::<Managed<tree::ListChildren>>(),
+    row::<create_account_status::ListCreateAccountStatus>(),
+    row::<Managed<tree::ListOrganizationalUnitsForParent>>(),
+    row::<Managed<tree::ListParents>>(),
+    row::<Managed<list_policies::ListPolicies>>(),
+    row::<Managed<attachment::ListPoliciesForTarget>>(),
+    row::<Managed<tree::ListRoots>>(),
+    row::<Managed<tags::ListTagsForResource>>(),
+    row::<Managed<attachment::ListTargetsForPolicy>>(),
+    row::<Managed<account::MoveAccount>>(),
+    row::<Managed<tags::TagResource>>(),
+    row::<Managed<tags::UntagResource>>(),
+    row::<Managed<unit::UpdateOrganizationalUnit>>(),
+    row::<Managed<policy::UpdatePolicy>>(),
+];
+
+/// The operations of the model that this version answers with `UnsupportedOperationException`.
+pub const UNSUPPORTED: &[&str] = &[
+    "AcceptHandshake",
+    "CancelHandshake",
+    "CloseAccount",
+    "CreateGovCloudAccount",
+    "DeclineHandshake",
+    "DeleteResourcePolicy",
+    "DeregisterDelegatedAdministrator",
+    "DescribeEffectivePolicy",
+    "DescribeHandshake",
+    "DescribeResourcePolicy",
+    "DescribeResponsibilityTransfer",
+    "DisableAWSServiceAccess",
+    "EnableAWSServiceAccess",
+    "EnableAllFeatures",
+    "InviteAccountToOrganization",
+    "InviteOrganizationToTransferResponsibility",
+    "LeaveOrganization",
+    "ListAWSServiceAccessForOrganization",
+    "ListAccountsWithInvalidEffectivePolicy",
+    "ListDelegatedAdministrators",
+    "ListDelegatedServicesForAccount",
+    "ListEffectivePolicyValidationErrors",
+    "ListHandshakesForAccount",
+    "ListHandshakesForOrganization",
+    "ListInboundResponsibilityTransfers",
+    "ListOutboundResponsibilityTransfers",
+    "PutResourcePolicy",
+    "RegisterDelegatedAdministrator",
+    "RemoveAccountFromOrganization",
+    "TerminateResponsibilityTransfer",
+    "UpdateResponsibilityTransfer",
+];
