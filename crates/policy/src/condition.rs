@@ -57,6 +57,8 @@ enum Listed {
     Ip(Box<[ip::Block]>),
     Arn(Box<[arn::Pattern]>),
     Null(null::Wanted),
+    /// Nobody can say: safe is that a denial holds and an allow does not.
+    Unknown,
 }
 
 impl Condition {
@@ -84,6 +86,7 @@ impl Condition {
                 arn::Pattern::compile(value, variables)
             })?),
             Base::Null => Listed::Null(null::Wanted::new(values)),
+            Base::Unknown => Listed::Unknown,
         };
         Ok(Self {
             key: key.to_lowercase().into(),
@@ -94,9 +97,23 @@ impl Condition {
         })
     }
 
+    /// A condition that cannot be read.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            key: Box::default(),
+            quantifier: Quantifier::None,
+            if_exists: false,
+            negated: false,
+            values: Listed::Unknown,
+        }
+    }
+
     /// Whether the condition holds, in a statement that denies or one that allows.
     pub(crate) fn holds(&self, scope: &Scope<'_>, denies: bool) -> bool {
         scope.work.charge(8);
+        if let Listed::Unknown = &self.values {
+            return denies;
+        }
         let values = scope.context.values(&self.key);
         if let Listed::Null(wanted) = &self.values {
             return wanted.holds(&values);
@@ -162,7 +179,7 @@ impl Condition {
                 Some(parts) => list.iter().any(|pattern| pattern.matches(&parts, scope)),
                 None => false,
             },
-            Listed::Null(_) => false,
+            Listed::Null(_) | Listed::Unknown => false,
         }
     }
 }

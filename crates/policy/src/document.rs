@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
+mod stored;
+
 use crate::condition::operator::Operator;
 use crate::json::Json;
 use crate::principal::PrincipalRef;
@@ -37,6 +39,7 @@ pub struct Document {
     variables: bool,
     pub(crate) json: Json,
     pub(crate) statements: Vec<Statement>,
+    faults: Vec<String>,
 }
 
 /// A statement as written.
@@ -77,6 +80,8 @@ pub(crate) enum PrincipalType {
 #[derive(Clone, Debug)]
 pub(crate) struct ConditionText {
     pub(crate) operator: Operator,
+    /// The operator's name as written.
+    pub(crate) name: String,
     pub(crate) key: String,
     pub(crate) values: Vec<String>,
 }
@@ -116,9 +121,31 @@ impl Document {
             variables: version == Some(true),
             json,
             statements,
+            faults: Vec::new(),
         };
         validate::check(&document)?;
         Ok(document)
+    }
+
+    /// Reads a text that is taken for stored already: the language is checked, but not what AWS
+    /// checks in a new policy of the kind (its length, version and Sids, which resources it may
+    /// name, the over-permissive conditions). What evaluation cannot make sense of counts on the
+    /// safe side and is noted in [`faults`](Self::faults).
+    ///
+    /// # Errors
+    /// The text is no policy: not JSON, an unknown or duplicate element, a bad effect, a
+    /// malformed variable, a principal where none may be or none where one must be. Displays as
+    /// what is wrong and where.
+    pub fn parse_stored(text: &str, kind: PolicyKind) -> Result<Self, NoPolicy> {
+        stored::read(text, kind).map_err(NoPolicy)
+    }
+
+    /// What of a stored text evaluation cannot make sense of, statement by statement: an unknown
+    /// operator (a statement that allows never applies, one that denies as if the condition
+    /// held), a principal that can be none (it names nobody), in policies of IAM a statement
+    /// without actions or resources (it never applies).
+    pub fn faults(&self) -> &[String] {
+        &self.faults
     }
 
     /// What the document is for.
@@ -184,6 +211,11 @@ pub(crate) fn principal(kind: PrincipalType, text: &str) -> Option<PrincipalRef<
         PrincipalType::CanonicalUser => Some(PrincipalRef::CanonicalUser(text)),
     }
 }
+
+/// A text cannot be read as a policy at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoPolicy(String);
 
 /// Why a text is no policy of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

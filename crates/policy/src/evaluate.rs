@@ -11,19 +11,38 @@ use smallvec::SmallVec;
 use crate::condition::Scope;
 use crate::decision::{Decision, Denial, Evidence, Layer, Place, Reason, StatementRef};
 use crate::document::Effect;
-use crate::policy::{Policy, Request, Statement};
+use crate::policy::{Policy, Request, Statement, Unrecorded};
 use crate::principal::{Class, is_service, is_service_linked};
 use crate::request::{Attached, Guard, Name, Question, reaches_other_accounts};
 use crate::work::{BUDGET, Work};
 
 /// Asks the policies. Pure: the same question has the same answer, and the answer proves nothing.
 pub fn evaluate(question: &Question<'_>) -> Decision {
+    evaluate_blocked(question).0
+}
+
+/// Asks the policies, and for a denial also which kind of policy turned an allow into it: the
+/// one that the denial names, if without explicit denials and without what service control,
+/// endpoint, boundary and session policies fail to allow the call would have been allowed.
+pub fn evaluate_blocked(question: &Question<'_>) -> (Decision, Option<Layer>) {
+    with_request(question, BUDGET, |request| match decide(request) {
+        Ok(evidence) => (Decision::Allow(evidence), None),
+        Err((denial, blocked_by)) => (Decision::Deny(denial), blocked_by),
+    })
+}
+
+/// Prepares the question for the statements to be held against it.
+pub(crate) fn with_request<T>(
+    question: &Question<'_>,
+    budget: u64,
+    ask: impl FnOnce(&Request<'_>) -> T,
+) -> T {
     let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(question.action.as_bytes());
     lower.make_ascii_lowercase();
     let action = std::str::from_utf8(&lower).unwrap_or_default();
     let (service, action) = action.split_once(':').unwrap_or(("", action));
-    let work = Work::new(BUDGET);
-    let request = Request {
+    let work = Work::new(budget);
+    ask(&Request {
         question,
         service,
         action,
@@ -32,23 +51,32 @@ pub fn evaluate(question: &Question<'_>) -> Decision {
             context: question.context,
             work: &work,
         },
-    };
-    match decide(&request) {
-        Ok(evidence) => Decision::Allow(evidence),
-        Err(denial) => Decision::Deny(denial),
-    }
+    })
 }
 
-fn decide(request: &Request<'_>) -> Result<Evidence, Denial> {
+/// Whether service control policies limit the caller: not service principals and sessions of
+/// service-linked roles.
+pub(crate) fn is_limited_by_scps(caller: &Principal) -> bool {
+    !is_service_linked(caller) && !is_service(caller)
+}
+
+/// Whether resource control policies limit the call: not sessions of service-linked roles, and
+/// not RetireGrant.
+pub(crate) fn is_limited_by_rcps(question: &Question<'_>) -> bool {
+    !is_service_linked(question.caller) && !question.action.eq_ignore_ascii_case("kms:RetireGrant")
+}
+
+fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
     let question = request.question;
     let (caller, resource) = (question.caller, &question.resource);
     let other_partition = caller.partition() != resource.partition;
     let foreign = other_partition || caller.account() != resource.account;
     if other_partition || foreign && !reaches_other_accounts(question.action) {
-        return Err(Denial {
+        let denial = Denial {
             reason: Reason::OwnAccountOnly,
             place: Place::Hidden(resource.named),
-        });
+        };
+        return Err((denial, None));
     }
 
     let sides = Sides::ask(request);
@@ -60,10 +88,15 @@ fn decide(request: &Request<'_>) -> Result<Evidence, Denial> {
     } else {
         Place::Other(resource.named)
     };
-    let deny = |reason| Denial { reason, place };
+    // Without what blocks it, would the call be allowed?
+    let blocked = |layer| {
+        let combined = sides.unblocked().combine(caller, key_side, foreign);
+        combined.is_ok().then_some(layer)
+    };
+    let deny = |reason, layer| Err((Denial { reason, place }, blocked(layer)));
 
     if request.scope.work.is_exhausted() {
-        return Err(Denial {
+        let denial = Denial {
             reason: Reason::OverBudget,
             // Whether the budget suffices may hang on the other account's policy.
             place: if foreign {
@@ -71,20 +104,23 @@ fn decide(request: &Request<'_>) -> Result<Evidence, Denial> {
             } else {
                 Place::Own
             },
-        });
+        };
+        return Err((denial, None));
     }
     if let Some(hit) = sides.explicit() {
-        return Err(deny(Reason::Explicit(Box::new(hit.statement()))));
+        return deny(Reason::Explicit(Box::new(hit.statement())), hit.layer);
     }
     if let Some(layer) = sides.missing_guardrail {
-        return Err(deny(Reason::Missing(layer)));
+        return deny(Reason::Missing(layer), layer);
     }
-    sides
-        .combine(caller, key_side, foreign)
-        .map_err(|layer| deny(Reason::Missing(layer)))
+    match sides.combine(caller, key_side, foreign) {
+        Ok(evidence) => Ok(evidence),
+        Err(layer) => deny(Reason::Missing(layer), layer),
+    }
 }
 
 /// What every part said.
+#[derive(Clone, Copy)]
 struct Sides<'a> {
     scp: Part<'a>,
     rcp: Part<'a>,
@@ -102,6 +138,8 @@ struct Sides<'a> {
     /// Whether boundary and session policies let the caller use what it was given.
     boundary_allows: bool,
     session_allows: bool,
+    /// Whether the session was made with session policies.
+    has_session_policies: bool,
 }
 
 /// What the policies of one part said.
@@ -162,7 +200,7 @@ impl<'a> Part<'a> {
             if found.is_some_and(|hit| hit.class >= enough) {
                 continue;
             }
-            if let Some(class) = statement.applies(request)
+            if let Some(class) = statement.applies(request, &mut Unrecorded)
                 && found.is_none_or(|hit| hit.class < class)
             {
                 *found = Some(Hit {
@@ -182,12 +220,10 @@ impl<'a> Sides<'a> {
         let question = request.question;
         let caller = question.caller;
         let policies = &question.policies;
-        let linked = is_service_linked(caller);
 
         let mut missing_guardrail = None;
         let mut scp = Part::default();
-        // Organizations do not limit service principals and service-linked roles.
-        if !linked && !is_service(caller) {
+        if is_limited_by_scps(caller) {
             for level in policies.scps {
                 let part = Part::of(Layer::Scp, level, request);
                 scp.denied = scp.denied.or(part.denied);
@@ -197,7 +233,7 @@ impl<'a> Sides<'a> {
             }
         }
         let mut rcp = Part::default();
-        if !linked && !question.action.eq_ignore_ascii_case("kms:RetireGrant") {
+        if is_limited_by_rcps(question) {
             rcp = Part::of(Layer::Rcp, policies.rcps, request);
         }
         let mut endpoint = Part::default();
@@ -256,7 +292,16 @@ impl<'a> Sides<'a> {
             grant,
             guarded,
             session_allows,
+            has_session_policies: policies.session.is_some(),
         }
+    }
+
+    /// As if boundary and session policies allowed all. A federated user's session without
+    /// session policies has no permissions of its own whatever they say.
+    fn unblocked(mut self) -> Self {
+        self.boundary_allows = true;
+        self.session_allows |= self.has_session_policies;
+        self
     }
 
     /// The statement that denies, in the order in which AWS's messages name the kinds.

@@ -1,6 +1,10 @@
 //! JSON as policies need it: order and the text of numbers kept, duplicate names refused, depth
 //! and size bounded (RFC 8259).
 
+pub(crate) mod raw;
+
+use std::fmt::Write as _;
+
 /// How deep values may stand inside each other. The deepest place of a policy, a list of values
 /// under a condition key, is the sixth level.
 const MAX_DEPTH: usize = 16;
@@ -25,6 +29,67 @@ impl Json {
         let value = reader.value(MAX_DEPTH)?;
         reader.space();
         reader.rest.is_empty().then_some(value)
+    }
+}
+
+/// Writes a text as a JSON string.
+pub(crate) fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    let mut plain = 0;
+    for (at, c) in text.char_indices() {
+        let escape = match c {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\u{0}'..='\u{1f}' => "",
+            _ => continue,
+        };
+        out.push_str(text.get(plain..at).unwrap_or_default());
+        if escape.is_empty() {
+            // Writing to a String does not fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push_str(escape);
+        }
+        plain = at + c.len_utf8();
+    }
+    out.push_str(text.get(plain..).unwrap_or_default());
+    out.push('"');
+}
+
+impl Json {
+    /// Writes the value without white space.
+    pub(crate) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Number(text) => out.push_str(text),
+            Self::String(text) => write_string(text, out),
+            Self::Array(values) => {
+                out.push('[');
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    value.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    write_string(name, out);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
     }
 }
 
@@ -248,6 +313,14 @@ mod tests {
         ] {
             assert_eq!(Json::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let text = r#"{"a":[1.50,true,null,"\"\\\n\r\t\u0001é😀"],"":{}}"#;
+        let mut out = String::new();
+        Json::parse(text).unwrap().write(&mut out);
+        assert_eq!(out, text);
     }
 
     #[test]

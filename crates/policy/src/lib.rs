@@ -10,10 +10,13 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod case;
 pub mod condition;
 pub mod decision;
 pub mod document;
 pub mod evaluate;
+pub mod explain;
+pub mod grant;
 pub(crate) mod json;
 pub(crate) mod pattern;
 pub mod permit;

@@ -1,9 +1,11 @@
 //! The compiled policy: what is kept in memory and evaluated, without parsing.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use crate::condition::{Condition, Scope};
 use crate::document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal};
+use crate::json::raw;
 use crate::pattern::{Glob, Token};
 use crate::principal::{Bindings, Class, Grantee, Principals};
 use crate::request::Question;
@@ -15,6 +17,18 @@ use crate::work::Work;
 #[derive(Clone, Debug)]
 pub struct Policy {
     statements: Box<[Statement]>,
+    source: Option<Arc<Written>>,
+}
+
+/// What a policy was compiled from, kept for explanations.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The statements as written, in the order of the compiled ones.
+    pub(crate) statements: Vec<Source>,
+    /// The line on which each begins, from 1.
+    pub(crate) lines: Vec<u32>,
+    /// Whether `${…}` is a variable.
+    pub(crate) variables: bool,
 }
 
 impl Policy {
@@ -25,9 +39,55 @@ impl Policy {
             .iter()
             .map(|source| Statement::compile(source, document, bindings))
             .collect();
-        Self { statements }
+        let source = None;
+        Self { statements, source }
     }
 
+    /// Compiles a document and keeps what it was written as, so that explanations can show it;
+    /// `text` is what the document was read from. For policies that are explained, not for those
+    /// kept in memory to be evaluated: it needs several times as much.
+    pub fn compile_with_source(document: &Document, bindings: &Bindings, text: &str) -> Self {
+        let mut policy = Self::compile(document, bindings);
+        policy.source = Some(Arc::new(Written {
+            statements: document.statements.clone(),
+            lines: raw::statement_lines(text),
+            variables: document.has_variables(),
+        }));
+        policy
+    }
+
+    pub(crate) fn source(&self) -> Option<&Written> {
+        self.source.as_deref()
+    }
+
+    /// This policy and those statements after its own.
+    pub(crate) fn followed_by(&self, more: &Self) -> Self {
+        let both = self.statements.iter().chain(&more.statements);
+        let statements = both.cloned().collect();
+        let source = None;
+        Self { statements, source }
+    }
+
+    /// This policy without one statement. The others keep their order, not their places.
+    pub(crate) fn without(&self, index: usize) -> Self {
+        let kept = self.statements.iter().enumerate();
+        let kept = kept.filter(|(place, _)| *place != index);
+        let statements = kept.map(|(_, statement)| statement.clone()).collect();
+        let source = None;
+        Self { statements, source }
+    }
+
+    /// This policy with one more condition on one statement.
+    pub(crate) fn with_condition(&self, index: usize, condition: Condition) -> Self {
+        let mut policy = self.clone();
+        if let Some(statement) = policy.statements.get_mut(index) {
+            let conditions = std::mem::take(&mut statement.conditions);
+            statement.conditions = conditions.into_iter().chain([condition]).collect();
+        }
+        policy
+    }
+
+    /// The compiled statements.
     pub(crate) fn statements(&self) -> &[Statement] {
         &self.statements
     }
@@ -42,6 +102,31 @@ pub(crate) struct Statement {
     actions: Actions,
     resources: Resources,
     conditions: Box<[Condition]>,
+}
+
+/// An element of a statement that the request does not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    Action,
+    Principal,
+    Resource,
+    /// The condition at that place.
+    Condition(usize),
+}
+
+/// Hears which elements of a statement fail.
+pub(crate) trait Recorder {
+    /// Notes a failed element; answers whether the others are to be looked at too.
+    fn failed(&mut self, element: Element) -> bool;
+}
+
+/// Nobody hears, and the first failure settles the matter.
+pub(crate) struct Unrecorded;
+
+impl Recorder for Unrecorded {
+    fn failed(&mut self, _: Element) -> bool {
+        false
+    }
 }
 
 /// What statements are held against, prepared once for all of them.
@@ -69,11 +154,11 @@ impl<'a> Request<'a> {
 impl Statement {
     fn compile(source: &Source, document: &Document, bindings: &Bindings) -> Self {
         let variables = document.has_variables();
-        let conditions: Result<Box<[Condition]>, Malformed> = source
-            .conditions
-            .iter()
-            .map(|c| Condition::compile(c.operator, &c.key, &c.values, variables))
-            .collect();
+        let conditions = source.conditions.iter().map(|c| {
+            // Documents are refused if a variable in them is malformed.
+            Condition::compile(c.operator, &c.key, &c.values, variables)
+                .unwrap_or_else(|Malformed| Condition::unknown())
+        });
         let principals = match &source.principals {
             None => Principals::Bearer,
             Some(listed) => {
@@ -96,30 +181,52 @@ impl Statement {
             principals,
             actions: Actions::compile(source.actions.as_ref()),
             resources: Resources::compile(source.resources.as_ref(), document),
-            // Documents are refused if a variable in them is malformed.
-            conditions: conditions.unwrap_or_default(),
+            conditions: conditions.collect(),
         }
     }
 
     /// How the statement names the caller, if it applies to the request.
-    pub(crate) fn applies(&self, request: &Request<'_>) -> Option<Class> {
+    pub(crate) fn applies(
+        &self,
+        request: &Request<'_>,
+        recorder: &mut impl Recorder,
+    ) -> Option<Class> {
         let work = request.scope.work;
         let denies = self.effect == Effect::Deny;
-        if !work.charge(1) || !self.actions.match_request(request) {
+        if !work.charge(1) {
             return None;
+        }
+        let mut whole = true;
+        if !self.actions.match_request(request) {
+            whole = false;
+            if !recorder.failed(Element::Action) {
+                return None;
+            }
         }
         if !work.charge(self.principals.len()) {
             return None;
         }
         let question = request.question;
         let bounded = question.policies.boundary.is_some();
-        let class = self.principals.reach(question.caller, bounded, denies)?;
-        let holds = self.resources.match_request(request)
-            && self
-                .conditions
-                .iter()
-                .all(|condition| condition.holds(&request.scope, denies));
-        holds.then_some(class)
+        let class = self.principals.reach(question.caller, bounded, denies);
+        if class.is_none() && !recorder.failed(Element::Principal) {
+            return None;
+        }
+        if !self.resources.match_request(request) {
+            whole = false;
+            if !recorder.failed(Element::Resource) {
+                return None;
+            }
+        }
+        for (index, condition) in self.conditions.iter().enumerate() {
+            if !condition.holds(&request.scope, denies) {
+                whole = false;
+                if !recorder.failed(Element::Condition(index)) {
+                    return None;
+                }
+            }
+        }
+        class.filter(|_| whole)
     }
 }
 
@@ -133,7 +240,12 @@ struct Actions {
 #[derive(Clone, Debug)]
 enum ActionPattern {
     Any,
-    Of { service: Box<str>, name: Glob },
+    Of {
+        service: Box<str>,
+        name: Glob,
+    },
+    /// No service: of no action.
+    Nothing,
 }
 
 impl Actions {
@@ -144,7 +256,8 @@ impl Actions {
                 service: service.to_ascii_lowercase().into(),
                 name: Glob::parse(&name.to_ascii_lowercase()),
             },
-            None => ActionPattern::Any,
+            None if text == "*" => ActionPattern::Any,
+            None => ActionPattern::Nothing,
         });
         Self {
             negated: listed.is_some_and(|listed| listed.negated),
@@ -155,6 +268,7 @@ impl Actions {
     fn match_request(&self, request: &Request<'_>) -> bool {
         let listed = self.patterns.iter().any(|pattern| match pattern {
             ActionPattern::Any => true,
+            ActionPattern::Nothing => false,
             ActionPattern::Of { service, name } => {
                 **service == *request.service && name.matches(request.action, request.scope.work)
             }
@@ -188,8 +302,19 @@ enum Tail {
 impl Resources {
     fn compile(listed: Option<&Listed<String>>, document: &Document) -> Self {
         let Some(listed) = listed else {
-            // A trust policy speaks of the role that it is attached to.
-            let patterns = [ResourcePattern::Any].into();
+            // A trust policy speaks of the role that it is attached to. A stored statement of
+            // another kind without resources has no effect.
+            let patterns = match document.kind() {
+                PolicyKind::Trust => [ResourcePattern::Any].into(),
+                PolicyKind::Key
+                | PolicyKind::Identity
+                | PolicyKind::ManagedIdentity
+                | PolicyKind::Boundary
+                | PolicyKind::Session
+                | PolicyKind::Scp
+                | PolicyKind::Rcp
+                | PolicyKind::Endpoint => Box::default(),
+            };
             let negated = false;
             return Self { negated, patterns };
         };

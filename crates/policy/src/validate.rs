@@ -83,7 +83,7 @@ pub(crate) fn admits_id(kind: PolicyKind) -> bool {
 }
 
 /// Which kinds have principals.
-fn admits_principals(kind: PolicyKind) -> bool {
+pub(crate) fn admits_principals(kind: PolicyKind) -> bool {
     match kind {
         PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint | PolicyKind::Rcp => true,
         PolicyKind::Identity
@@ -176,7 +176,7 @@ fn read_effect(value: &Json, kind: PolicyKind) -> Result<Effect, PolicyError> {
     }
 }
 
-fn text(value: &Json) -> Option<&str> {
+pub(crate) fn text(value: &Json) -> Option<&str> {
     match value {
         Json::String(text) => Some(text),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
@@ -196,7 +196,7 @@ fn read_listed(
     Ok(Listed { negated, values })
 }
 
-fn read_principals(value: &Json) -> Option<Vec<(PrincipalType, String)>> {
+pub(crate) fn read_principals(value: &Json) -> Option<Vec<(PrincipalType, String)>> {
     match value {
         Json::String(text) => (text == "*").then(|| vec![(PrincipalType::Aws, text.clone())]),
         Json::Object(members) => {
@@ -232,6 +232,7 @@ fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
         for (key, values) in keys {
             conditions.push(ConditionText {
                 operator,
+                name: name.clone(),
                 key: key.clone(),
                 values: one_or_many(values)
                     .iter()
@@ -244,7 +245,7 @@ fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
 }
 
 /// A condition value's text: booleans and numbers count as written.
-fn scalar(value: &Json) -> Option<String> {
+pub(crate) fn scalar(value: &Json) -> Option<String> {
     match value {
         Json::String(text) | Json::Number(text) => Some(text.clone()),
         Json::Bool(value) => Some(value.to_string()),
@@ -336,14 +337,16 @@ fn check_variables(document: &Document) -> Result<(), MalformedPolicy> {
     })
 }
 
-fn takes_variables(base: Base) -> bool {
+pub(crate) fn takes_variables(base: Base) -> bool {
     match base {
         Base::StringEquals
         | Base::StringEqualsIgnoreCase
         | Base::StringLike
         | Base::Arn
         | Base::Bool => true,
-        Base::Numeric(_) | Base::Date(_) | Base::Binary | Base::Ip | Base::Null => false,
+        Base::Numeric(_) | Base::Date(_) | Base::Binary | Base::Ip | Base::Null | Base::Unknown => {
+            false
+        }
     }
 }
 

@@ -4,11 +4,12 @@ mod account;
 mod audit;
 mod env;
 mod init;
+mod policy;
 mod serve;
 mod service;
 mod store;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -45,6 +46,8 @@ enum Command {
     /// Check the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(subcommand)]
+    Policy(policy::Policy),
 }
 
 /// Where a server's data and settings are.
@@ -98,15 +101,17 @@ impl Place {
 
 impl Cli {
     /// Runs the command.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Serve(serve) => serve.run(),
-            Command::Init(init) => init.run(),
-            Command::Account(account) => account.run(),
-            Command::Env(env) => env.run(),
-            Command::Store(store) => store.run(),
-            Command::Service(service) => service.run(),
-            Command::Audit(audit) => audit.run(),
+            Command::Policy(policy) => return policy.run(),
+            Command::Serve(serve) => serve.run()?,
+            Command::Init(init) => init.run()?,
+            Command::Account(account) => account.run()?,
+            Command::Env(env) => env.run()?,
+            Command::Store(store) => store.run()?,
+            Command::Service(service) => service.run()?,
+            Command::Audit(audit) => audit.run()?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -35,15 +35,16 @@ impl UniqueIdKind {
     }
 }
 
-/// A unique id: four letters for the kind and 17 of `A–Z2–7`. It is never used again, so a
-/// principal made anew under an old name does not inherit what names the old one.
+/// A unique id: four letters for the kind and more after them; those that Keyward mints have 17 of
+/// `A–Z2–7`. It is never used again, so a principal made anew under an old name does not inherit
+/// what names the old one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UniqueId(Box<str>);
 
 /// The text has not the shape of a unique id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a unique id is 21 characters of A-Z and 2-7")]
+#[error("a unique id is 16 to 128 characters of A-Z and 0-9, the first A")]
 pub struct UniqueIdError;
 
 impl UniqueId {
@@ -54,11 +55,19 @@ impl UniqueId {
         Self(text.into())
     }
 
-    /// Parses the 21 characters of any kind.
+    /// An id for an identity that has none, where policies are tried out of any server. No text
+    /// parses to it, so no policy can name it.
+    pub fn stand_in(kind: UniqueIdKind, number: u64) -> Self {
+        Self(format!("{}-{number:016x}", kind.prefix()).into())
+    }
+
+    /// Parses an id of any kind, in the lengths that IAM's model gives.
     pub fn parse(text: &str) -> Result<Self, UniqueIdError> {
-        let legal = text.len() == 21
+        let legal = (16..=128).contains(&text.len())
             && text.starts_with('A')
-            && text.bytes().all(|b| ALPHABET.contains(&b));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         if legal {
             Ok(Self(text.into()))
         } else {
@@ -226,5 +235,26 @@ mod tests {
             Some(UniqueIdKind::User)
         );
         assert_eq!(UniqueId::parse("AIDA"), Err(UniqueIdError));
+    }
+
+    #[test]
+    fn ids_of_other_makers_are_read_too() {
+        assert!(UniqueId::parse("AROA1234567890EXAMPLE").is_ok());
+        assert!(UniqueId::parse("AIDAEXAMPLE12345").is_ok());
+        for bad in [
+            "AIDAEXAMPLE1234",
+            "AIDAEXAMPLEexample1",
+            "arn:aws:iam::1:role/x",
+        ] {
+            assert_eq!(UniqueId::parse(bad), Err(UniqueIdError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_text_parses_to_a_stand_in() {
+        let id = UniqueId::stand_in(UniqueIdKind::Role, 7);
+        assert_eq!(id.as_str(), "AROA-0000000000000007");
+        assert_eq!(id.kind(), Some(UniqueIdKind::Role));
+        assert_eq!(UniqueId::parse(id.as_str()), Err(UniqueIdError));
     }
 }

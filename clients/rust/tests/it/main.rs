@@ -3,6 +3,7 @@
 mod aliases;
 mod cryptography;
 mod errors;
+mod grants;
 mod identity;
 mod key_policies;
 mod keys;

@@ -34,6 +34,8 @@ pub(crate) enum Base {
     Ip,
     Arn,
     Null,
+    /// A name that is no operator's, met in a document that is stored all the same.
+    Unknown,
 }
 
 /// How a request's value stands to a listed one.
@@ -111,6 +113,15 @@ const OPERATORS: &[(&str, Base, bool)] = &[
 ];
 
 impl Operator {
+    /// What stands for a name that is no operator's: it holds in a statement that denies and not
+    /// in one that allows.
+    pub(crate) const UNKNOWN: Self = Self {
+        quantifier: Quantifier::None,
+        base: Base::Unknown,
+        negated: false,
+        if_exists: false,
+    };
+
     /// Reads a name, whatever its case. `Null` takes neither a set operator nor `IfExists`.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (quantifier, name) = match strip_prefix(name, "ForAllValues:") {

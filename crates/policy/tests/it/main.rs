@@ -7,8 +7,10 @@
     reason = "a test may fail loudly"
 )]
 
+mod cases;
 mod compile_fail;
 mod decisions;
+mod explain;
 mod malformed;
 mod render;
 mod spec;

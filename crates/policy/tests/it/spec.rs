@@ -1,8 +1,9 @@
 //! The engine against a slow evaluator written clause by clause from AWS's documentation, on
 //! random policies and requests.
 
+pub mod case;
 mod reference;
-mod scenario;
+pub mod scenario;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -13,8 +13,8 @@ use crate::{
     wire::{Answer, Connection},
 };
 
-/// Every limit on time at its least.
-const IMPATIENT: &str = "[limits]\nheader_seconds = 1\nbody_seconds = 1\n";
+/// Limits that a test can wait for.
+const IMPATIENT: &str = "[limits]\nheader_seconds = 3\nbody_seconds = 2\n";
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: keyward.test\r\n\r\n";
 
 #[test]

@@ -18,7 +18,7 @@ pub const FAR: &str = "AROAFARFARFARFARFARFA";
 pub const LINKED: &str = "AROALINKEDLINKEDLINKE";
 pub const GONE: &str = "AIDAGONEGONEGONEGONEG";
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scenario {
     pub caller: Caller,
     pub action: &'static str,

@@ -1,0 +1,120 @@
+//! Policies under test: one case, one decision, without a server.
+//!
+//! A case is a line of JSON that says who asks for what on which resource under which policies
+//! (`docs/policy-cases.md` describes every member). [`Decider::answer`] decides it with the very
+//! evaluator of the pipeline, [`explain`] says how the decision came about. Unlike in a
+//! server, ARNs count as text here: a principal entry that is the ARN of the caller's user or
+//! role names it; an `AIDA…` or `AROA…` only if the case gives the caller that id.
+
+mod answer;
+mod context;
+mod grants;
+mod policies;
+mod principal;
+mod read;
+
+pub(crate) use answer::kind_name;
+pub use answer::{Answer, By, Expected};
+
+use crate::decision::{Decision, Evidence, Layer, PolicyName, Reason, StatementRef};
+use crate::evaluate::evaluate_blocked;
+use crate::explain::{Explanation, Inquiry};
+use crate::request::{Policies, Question};
+use context::CaseContext;
+use policies::{Assembled, Cache, GrantContext, Names};
+use read::{Case, Malformed};
+
+/// The most bytes of a case: several times what the largest policies that AWS's limits admit
+/// come to.
+pub const MAX_CASE: usize = 1 << 20;
+
+/// Decides cases. Keeps the policies it compiled, within bounds, so that those that repeat are
+/// compiled once.
+#[derive(Debug, Default)]
+pub struct Decider {
+    cache: Cache,
+    names: Names,
+}
+
+impl Decider {
+    /// One without any policies yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decides one case. What is wrong with it stands in the answer's errors; an answer without
+    /// a decision is to a case that cannot be decided.
+    pub fn answer(&mut self, line: &[u8]) -> Answer {
+        match self.decide(line) {
+            Ok(answer) => answer,
+            Err(malformed) => Answer::malformed(malformed),
+        }
+    }
+
+    fn decide(&mut self, line: &[u8]) -> Result<Answer, Malformed> {
+        let case = Case::read(line)?;
+        self.cache.make_room();
+        let assembled = Assembled::compile(&case, &mut self.cache)?;
+        self.names.cover(&case);
+        let (decision, blocked_by) = ask(&case, &assembled, &self.names, evaluate_blocked);
+        let mut answer = Answer::of(&decision, blocked_by, &case);
+        answer.errors = assembled.faults;
+        Ok(answer)
+    }
+}
+
+/// Explains one case, in the words of [`crate::explain`].
+///
+/// # Errors
+/// What is wrong with the case, if it cannot be decided.
+pub fn explain(line: &[u8]) -> Result<Explanation, Vec<String>> {
+    let explained = Case::read(line).and_then(|case| {
+        let assembled = Assembled::compile(&case, &mut Cache::keeping_sources())?;
+        let mut names = Names::default();
+        names.cover(&case);
+        let of_grants = GrantContext::new(&CaseContext::new(&case, &assembled));
+        Ok(ask(&case, &assembled, &names, |question| {
+            crate::explain::explain(&Inquiry {
+                question,
+                grants: &assembled.grants,
+                usage: of_grants.usage(),
+            })
+        }))
+    });
+    explained.map_err(|malformed| malformed.errors)
+}
+
+/// Puts the case as a question.
+fn ask<T>(
+    case: &Case<'_>,
+    assembled: &Assembled,
+    names: &Names,
+    look: impl FnOnce(&Question<'_>) -> T,
+) -> T {
+    let context = CaseContext::new(case, assembled);
+    let matching = if assembled.grants.is_empty() {
+        Vec::new()
+    } else {
+        assembled.matching_grants(case, &GrantContext::new(&context).usage())
+    };
+    let attached = names.attach(assembled);
+    let levels: Vec<_> = attached.scps.iter().map(Vec::as_slice).collect();
+    let question = Question {
+        caller: &assembled.caller,
+        action: &case.action,
+        resource: case
+            .resource
+            .resource(assembled.own())
+            .with_grants(&matching),
+        context: &context,
+        policies: Policies {
+            identity: &attached.identity,
+            boundary: attached.boundary,
+            session: attached.session.as_deref(),
+            scps: &levels,
+            rcps: &attached.rcps,
+            endpoint: None,
+        },
+    };
+    look(&question)
+}

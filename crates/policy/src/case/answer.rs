@@ -1,0 +1,196 @@
+//! What is answered to a case.
+
+use std::fmt;
+
+use super::read::{Case, Malformed};
+use super::{Decision, Evidence, Layer, PolicyName, Reason, StatementRef};
+use crate::json::write_string;
+
+/// The answer to one case; [`Answer::write`] makes the line of JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The case's id, if it has one.
+    pub id: Option<String>,
+    /// What is decided; none if the case cannot be.
+    pub decision: Option<Expected>,
+    /// The kind of policy that turned an allow into a denial.
+    pub blocked_by: Option<&'static str>,
+    /// What the decision rests on.
+    pub by: Option<By>,
+    /// What is wrong with the case or its policies. With a decision: what is wrong was left to
+    /// the safe side.
+    pub errors: Vec<String>,
+    /// What the case expects.
+    pub expected: Option<Expected>,
+}
+
+/// A decision as cases write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Allowed.
+    Allow,
+    /// Denied, as nothing allows.
+    ImplicitDeny,
+    /// Denied by a statement.
+    ExplicitDeny,
+}
+
+impl Expected {
+    /// The word in cases and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::ImplicitDeny => "ImplicitDeny",
+            Self::ExplicitDeny => "ExplicitDeny",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Allow, Self::ImplicitDeny, Self::ExplicitDeny]
+            .into_iter()
+            .find(|one| one.as_str() == text)
+    }
+
+    /// What a decision comes to.
+    pub fn of(decision: &Decision) -> Self {
+        match decision {
+            Decision::Allow(_) => Self::Allow,
+            Decision::Deny(denial) => match denial.reason {
+                Reason::Explicit(_) => Self::ExplicitDeny,
+                Reason::Missing(_) | Reason::OwnAccountOnly | Reason::OverBudget => {
+                    Self::ImplicitDeny
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a decision rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The policy's or grant's place in the case, such as `identityPolicies[0]`.
+    pub policy: String,
+    /// The statement's place in the policy, from 0; none for a grant.
+    pub statement: Option<usize>,
+    /// The statement's Sid.
+    pub sid: Option<String>,
+}
+
+impl By {
+    fn statement(statement: &StatementRef) -> Self {
+        let policy = match &statement.policy {
+            Some(PolicyName::Inline(name) | PolicyName::Arn(name)) => name.as_str(),
+            None => "keyPolicy",
+        };
+        Self {
+            policy: policy.to_owned(),
+            statement: Some(statement.index),
+            sid: statement.sid.as_ref().map(|sid| sid.as_str().to_owned()),
+        }
+    }
+}
+
+/// What cases and answers call a kind of policy.
+pub(crate) fn kind_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Scp => "scp",
+        Layer::Rcp => "rcp",
+        Layer::Endpoint => "endpointPolicy",
+        Layer::Resource => "keyPolicy",
+        Layer::Identity => "identityPolicy",
+        Layer::Boundary => "boundary",
+        Layer::Session => "sessionPolicy",
+    }
+}
+
+impl Answer {
+    pub(super) fn of(decision: &Decision, blocked_by: Option<Layer>, case: &Case<'_>) -> Self {
+        let by = match decision {
+            Decision::Allow(Evidence::Statement(statement)) => Some(By::statement(statement)),
+            Decision::Allow(Evidence::Grant(id)) => Some(By {
+                policy: id.as_str().to_owned(),
+                statement: None,
+                sid: None,
+            }),
+            Decision::Allow(Evidence::RootUser) => None,
+            Decision::Deny(denial) => match &denial.reason {
+                Reason::Explicit(statement) => Some(By::statement(statement)),
+                Reason::Missing(_) | Reason::OwnAccountOnly | Reason::OverBudget => None,
+            },
+        };
+        Self {
+            id: case.id.as_deref().map(str::to_owned),
+            decision: Some(Expected::of(decision)),
+            blocked_by: blocked_by.map(kind_name),
+            by,
+            errors: Vec::new(),
+            expected: case.expect,
+        }
+    }
+
+    pub(super) fn malformed(malformed: Malformed) -> Self {
+        Self {
+            id: malformed.id,
+            errors: malformed.errors,
+            expected: malformed.expect,
+            ..Self::default()
+        }
+    }
+
+    /// The answer to a line that is longer than [`super::MAX_CASE`] bytes.
+    pub fn too_long() -> Self {
+        Self {
+            errors: vec![format!("the line is longer than {} bytes", super::MAX_CASE)],
+            ..Self::default()
+        }
+    }
+
+    /// Writes the answer as one object, without the end of the line.
+    pub fn write(&self, out: &mut String) {
+        out.push_str("{\"id\":");
+        match &self.id {
+            Some(id) => write_string(id, out),
+            None => out.push_str("null"),
+        }
+        out.push_str(",\"decision\":");
+        match self.decision {
+            Some(decision) => write_string(decision.as_str(), out),
+            None => out.push_str("null"),
+        }
+        if let Some(kind) = self.blocked_by {
+            out.push_str(",\"blockedBy\":");
+            write_string(kind, out);
+        }
+        if let Some(by) = &self.by {
+            out.push_str(",\"by\":{\"policy\":");
+            write_string(&by.policy, out);
+            if let Some(statement) = by.statement {
+                out.push_str(",\"statement\":");
+                out.push_str(&statement.to_string());
+            }
+            if let Some(sid) = &by.sid {
+                out.push_str(",\"sid\":");
+                write_string(sid, out);
+            }
+            out.push('}');
+        }
+        if !self.errors.is_empty() {
+            out.push_str(",\"errors\":[");
+            for (index, error) in self.errors.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(error, out);
+            }
+            out.push(']');
+        }
+        out.push('}');
+    }
+}

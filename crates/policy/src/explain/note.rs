@@ -1,0 +1,103 @@
+//! What people trip over, said where it happens.
+
+use keyward_types::principal::{Principal, PrincipalKind};
+
+use super::Found;
+use crate::condition::operator::{Base, Operator, Quantifier};
+
+/// On a condition; `met` says whether it holds.
+pub(super) fn condition(
+    operator: Operator,
+    variables: bool,
+    listed: &[String],
+    found: &Found,
+    met: bool,
+) -> Option<&'static str> {
+    let wild = |text: &String| text.contains(['*', '?']);
+    let note = match (found, operator.base, operator.quantifier) {
+        (_, Base::Unknown, _) => {
+            "there is no such operator: an allow with it never applies, a deny always does"
+        }
+        (Found::Many(_), base, Quantifier::None) if base != Base::Null => {
+            "a list needs ForAnyValue: or ForAllValues: before the operator"
+        }
+        (Found::Absent, Base::Null, _) => return None,
+        (Found::Absent, _, Quantifier::ForAllValues) if met => {
+            "ForAllValues is met by an absent key"
+        }
+        (Found::Absent, _, _) if met && operator.if_exists => "IfExists is met by an absent key",
+        (Found::Absent, _, _) if met && operator.negated => {
+            "a negated operator is met by an absent key"
+        }
+        (_, _, _) if !variables && listed.iter().any(|text| text.contains("${")) => {
+            "before version 2012-10-17 ${…} is plain text"
+        }
+        (Found::One(_), Base::StringEquals, _)
+            if !met && !operator.negated && listed.iter().any(wild) =>
+        {
+            "* and ? are plain characters here; StringLike takes them as wildcards"
+        }
+        (Found::One(value), Base::StringEquals | Base::StringLike, _)
+            if !met && listed.iter().any(|text| text.eq_ignore_ascii_case(value)) =>
+        {
+            "they differ by case"
+        }
+        _ => return None,
+    };
+    Some(note)
+}
+
+/// On resources that do not match.
+pub(super) fn resource(variables: bool, listed: &[String], met: &str) -> Option<&'static str> {
+    let any = |what: &str| listed.iter().any(|text| text.contains(what));
+    if met == "*" {
+        Some("no single key is asked about, so only \"*\" or arn:…:ACCOUNT:* matches")
+    } else if any(":alias/") && met.contains(":key/") {
+        Some("an alias ARN never stands for its key; kms:ResourceAliases in a condition does")
+    } else if any("${") && variables {
+        Some("a variable without a value matches nothing")
+    } else if any("${") {
+        Some("before version 2012-10-17 ${…} is plain text")
+    } else {
+        None
+    }
+}
+
+/// On principals: those that do not name the caller, or do not except it.
+pub(super) fn principal(
+    listed: &[String],
+    negated: bool,
+    bounded: bool,
+    caller: &Principal,
+) -> Option<&'static str> {
+    let session = matches!(
+        caller.kind(),
+        PrincipalKind::RoleSession { .. } | PrincipalKind::FederatedUser { .. }
+    );
+    let is_id = |text: &String| text.starts_with("AIDA") || text.starts_with("AROA");
+    let is_wild = |text: &String| text.len() > 1 && text.contains(['*', '?']);
+    let name = |arn: &str| arn.rsplit('/').next().map(str::to_owned);
+    let namesake =
+        |text: &String| text.contains(":role/") && name(text) == name(caller.principal_arn());
+    match (negated, session) {
+        (true, _) if bounded => {
+            Some("NotPrincipal with Deny always hits who has a permissions boundary")
+        }
+        (true, true) => Some(
+            "a session is excepted only if its own ARN, its role or user, and its account are all \
+             listed",
+        ),
+        (true, false) => Some("a user is excepted only if its ARN and its account are listed"),
+        (false, _) if listed.iter().any(is_wild) => {
+            Some("wildcards do not count in a principal's ARN")
+        }
+        (false, _) if listed.iter().any(is_id) => Some(
+            "a unique id names only its bearer: a user or role made anew under an old name has \
+             another",
+        ),
+        (false, true) if listed.iter().any(namesake) => {
+            Some("a role's ARN holds its path, which must be the same")
+        }
+        (false, _) => None,
+    }
+}

@@ -1,0 +1,526 @@
+//! An explanation as text for somebody who has to do something about it.
+
+use std::fmt::Write as _;
+
+use super::change::{At, Change, Target};
+use super::{
+    Explanation, Finding, Found, GrantReport, LayerReport, Mismatch, PolicyReport, StatementReport,
+    Verdict,
+};
+use crate::decision::{Decision, Evidence, Layer, Reason};
+use crate::grant::Unmet;
+use crate::principal::Class;
+
+/// The most values of a list that are shown.
+const MOST_SHOWN: usize = 6;
+
+/// The explanation, its lines ended.
+pub fn render(explanation: &Explanation) -> String {
+    let mut text = Text {
+        it: explanation,
+        out: String::new(),
+    };
+    // Writing to a String does not fail.
+    let _ = text.verdict();
+    let _ = text.policies();
+    let _ = text.suggestions();
+    text.out
+}
+
+struct Text<'e> {
+    it: &'e Explanation,
+    out: String,
+}
+
+impl Text<'_> {
+    fn verdict(&mut self) -> std::fmt::Result {
+        let it = self.it;
+        let word = match &it.decision {
+            Decision::Allow(_) => "ALLOWED",
+            Decision::Deny(denial) => match denial.reason {
+                Reason::Explicit(_) => "DENIED EXPLICITLY",
+                Reason::Missing(_) | Reason::OwnAccountOnly | Reason::OverBudget => "DENIED",
+            },
+        };
+        writeln!(self.out, "{word}: {} on {}", it.action, it.resource)?;
+        writeln!(self.out, "  for {}", it.caller)?;
+        let why = match &it.decision {
+            Decision::Allow(evidence) => self.allowed(evidence),
+            Decision::Deny(denial) => self.denied(&denial.reason),
+        };
+        writeln!(self.out, "\nWhy: {why}")?;
+        if let Decision::Deny(denial) = &it.decision
+            && let Reason::Missing(layer) = denial.reason
+        {
+            for place in self.close(layer) {
+                writeln!(
+                    self.out,
+                    "Close to allowing it: {place}; only its conditions fail."
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The statements that would allow but for conditions.
+    fn close(&self, layer: Layer) -> Vec<String> {
+        let layers = self.it.layers.iter().filter(|r| r.layer == layer);
+        let mut close = Vec::new();
+        for policy in layers.flat_map(|report| &report.policies) {
+            for statement in &policy.statements {
+                let mut failed = statement.failed.iter();
+                let only = failed.all(|finding| matches!(finding, Finding::Condition { .. }));
+                if !statement.denies && statement.applies.is_none() && only {
+                    close.push(place(layer, policy, statement));
+                }
+            }
+        }
+        close
+    }
+
+    fn allowed(&self, evidence: &Evidence) -> String {
+        match evidence {
+            Evidence::Statement(statement) => match self.place_of(statement.layer, false) {
+                Some(place) => format!("{place} allows it."),
+                None => "a statement allows it.".to_owned(),
+            },
+            Evidence::Grant(id) => format!("{id} allows it."),
+            Evidence::RootUser => {
+                "the root user of the account may do anything that needs no key policy.".to_owned()
+            }
+        }
+    }
+
+    fn denied(&self, reason: &Reason) -> String {
+        let action = &self.it.action;
+        let setting = self.it.setting;
+        match reason {
+            Reason::Explicit(statement) => {
+                let kind = kind(statement.layer);
+                let place = self
+                    .place_of(statement.layer, true)
+                    .unwrap_or_else(|| format!("a {kind}"));
+                let otherwise = match self.it.blocked_by {
+                    Some(_) => "Without denies the call would be allowed.",
+                    None => "Without it the call would still not be allowed.",
+                };
+                format!(
+                    "{place} denies it, and one deny anywhere outweighs every allow. {otherwise}"
+                )
+            }
+            Reason::OwnAccountOnly if setting.other_partition => {
+                "the resource is of another partition, and partitions share nothing, whatever \
+                 policies say."
+                    .to_owned()
+            }
+            Reason::OwnAccountOnly => format!(
+                "the resource is of another account, and {action} never reaches resources of \
+                 other accounts, whatever policies say."
+            ),
+            Reason::OverBudget => "the policies take more work than is granted to one decision; \
+                                   shorter patterns and fewer statements would not."
+                .to_owned(),
+            Reason::Missing(Layer::Resource) if setting.retires => {
+                "a grant is retired by its retiring principal, by its grantee if it lists \
+                 RetireGrant, or by the account that made it, and no grant here gives the caller \
+                 that standing. Key policies have no effect on kms:RetireGrant."
+                    .to_owned()
+            }
+            Reason::Missing(Layer::Resource) if !setting.guarded => format!(
+                "the resource is of another account and has no policy that could let the caller \
+                 in to {action}."
+            ),
+            Reason::Missing(Layer::Resource) if setting.service => {
+                "no statement of the key policy that applies names the service, and no grant does. \
+                 A statement for the account does not reach it: a service is none of its \
+                 principals."
+                    .to_owned()
+            }
+            Reason::Missing(Layer::Resource) if setting.foreign => {
+                "the key is of another account, whose side must let the caller in: no statement \
+                 of the key policy that applies names the caller or its account, and no grant \
+                 does."
+                    .to_owned()
+            }
+            Reason::Missing(Layer::Resource) => self.not_reached(),
+            Reason::Missing(Layer::Identity) => self.left_to_iam(),
+            Reason::Missing(Layer::Boundary) => format!(
+                "what the caller was given is limited by its permissions boundary, which does \
+                 not allow {action}. A boundary gives nothing, but all else must lie within it."
+            ),
+            Reason::Missing(Layer::Session) => self.outside_session(),
+            Reason::Missing(Layer::Scp) => match self.silent_level() {
+                Some((level, 1)) => format!(
+                    "no service control policy of level {level} allows {action}, and every level \
+                     must."
+                ),
+                Some((level, more)) => format!(
+                    "no service control policy allows {action} on {more} levels, the first of \
+                     them {level}, and every level must."
+                ),
+                None => format!("no service control policy allows {action}."),
+            },
+            Reason::Missing(layer) => format!("no {} allows {action}.", kind(*layer)),
+        }
+    }
+
+    /// Nothing in the key policy reaches a caller of the same account.
+    fn not_reached(&self) -> String {
+        let mut why = "the key policy does not let the caller in: no statement of it that applies \
+                       names the caller or its account, and no grant does."
+            .to_owned();
+        if let Some(place) = self.place_of(Layer::Identity, false) {
+            let _ = write!(
+                why,
+                " {place} allows it, but on a KMS key identity policies count only where the key \
+                 policy names the account."
+            );
+        }
+        why
+    }
+
+    fn left_to_iam(&self) -> String {
+        let setting = self.it.setting;
+        let own_side = self.place_of(Layer::Resource, false);
+        match (own_side, setting.foreign) {
+            (Some(place), true) => format!(
+                "the key's account lets the caller in ({place}), but across accounts the \
+                 caller's own account must allow it too, and no identity policy of the caller \
+                 does."
+            ),
+            (Some(place), false) => format!(
+                "{place} names the caller's account, which leaves the decision to identity \
+                 policies, and no identity policy of the caller allows it."
+            ),
+            (None, true) => "the key's account lets the caller in, but across accounts the \
+                             caller's own account must allow it too, and no identity policy of \
+                             the caller does."
+                .to_owned(),
+            (None, false) if setting.service => {
+                "a service has no identity policies, and nothing else decides on this.".to_owned()
+            }
+            (None, false) if setting.guarded => {
+                "a grant names the account, which leaves the decision to identity policies, and \
+                 no identity policy of the caller allows it."
+                    .to_owned()
+            }
+            (None, false) => "identity policies alone decide on this, and none of the caller's \
+                              allows it."
+                .to_owned(),
+        }
+    }
+
+    fn outside_session(&self) -> String {
+        let sessions = self.it.layers.iter().filter(|r| r.layer == Layer::Session);
+        if sessions
+            .clone()
+            .any(|report| report.verdict != Verdict::Absent)
+        {
+            "the session was made with session policies, and none of them allows it. They give \
+             nothing, but what the session may do must lie within them."
+                .to_owned()
+        } else {
+            "a federated user's session that was made without session policies has no \
+             permissions of its own, unless the key policy or a grant names the session itself."
+                .to_owned()
+        }
+    }
+
+    fn silent_level(&self) -> Option<(usize, usize)> {
+        let levels = self.it.layers.iter().filter(|r| r.layer == Layer::Scp);
+        let mut silent = levels.filter(|report| !matches!(report.verdict, Verdict::Allows(_)));
+        let first = silent.next()?.level?;
+        Some((first, 1 + silent.count()))
+    }
+
+    /// The statement of that kind that decides.
+    fn place_of(&self, layer: Layer, denies: bool) -> Option<String> {
+        let layers = self.it.layers.iter().filter(|r| r.layer == layer);
+        let mut best: Option<(Class, String)> = None;
+        for policy in layers.flat_map(|report| &report.policies) {
+            for statement in policy.statements.iter().filter(|s| s.denies == denies) {
+                let Some(class) = statement.applies else {
+                    continue;
+                };
+                let better = best
+                    .as_ref()
+                    .is_none_or(|(other, _)| *other < class && !denies);
+                if better {
+                    best = Some((class, place(layer, policy, statement)));
+                }
+            }
+        }
+        best.map(|(_, place)| place)
+    }
+
+    fn policies(&mut self) -> std::fmt::Result {
+        writeln!(self.out, "\nEvery policy in play:")?;
+        for report in &self.it.layers {
+            // What must not allow is not missed where it is absent.
+            let optional = matches!(
+                report.layer,
+                Layer::Scp | Layer::Rcp | Layer::Endpoint | Layer::Boundary | Layer::Session
+            );
+            if report.verdict == Verdict::Absent && optional {
+                continue;
+            }
+            if report.layer == Layer::Resource && !self.it.setting.guarded {
+                continue;
+            }
+            self.layer(report)?;
+        }
+        for grant in &self.it.grants {
+            self.grant(grant)?;
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, report: &LayerReport) -> std::fmt::Result {
+        let name = match report.layer {
+            Layer::Scp => "service control policies",
+            Layer::Rcp => "resource control policies",
+            Layer::Endpoint => "VPC endpoint policy",
+            Layer::Resource => "key policy",
+            Layer::Identity => "identity policies",
+            Layer::Boundary => "permissions boundary",
+            Layer::Session => "session policies",
+        };
+        write!(self.out, "  {name}")?;
+        if let Some(level) = report.level {
+            write!(self.out, ", level {level}")?;
+        }
+        let several = matches!(
+            report.layer,
+            Layer::Scp | Layer::Rcp | Layer::Identity | Layer::Session
+        );
+        let verdict = match (report.verdict, report.layer) {
+            (Verdict::Absent, Layer::Resource) if self.it.setting.retires => {
+                "has no effect on kms:RetireGrant"
+            }
+            (Verdict::Absent, _) => "none",
+            (Verdict::NotInPlay, Layer::Scp) => "do not limit services and service-linked roles",
+            (Verdict::NotInPlay, _) => "do not limit this call",
+            (Verdict::Denies, _) if several => "deny",
+            (Verdict::Denies, _) => "denies",
+            (Verdict::Allows(Class::Account), Layer::Resource) => {
+                "allows the account: its identity policies decide"
+            }
+            (Verdict::Allows(Class::Base), Layer::Resource) => {
+                "allows the caller's role or user: boundary and session policies limit"
+            }
+            (Verdict::Allows(_), _) if several => "allow",
+            (Verdict::Allows(_), _) => "allows",
+            (Verdict::Silent, Layer::Rcp) => "do not deny",
+            (Verdict::Silent, _) if several => "do not allow",
+            (Verdict::Silent, _) => "does not allow",
+        };
+        writeln!(self.out, ": {verdict}")?;
+        for policy in &report.policies {
+            for statement in &policy.statements {
+                self.statement(report.layer, policy, statement)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(
+        &mut self,
+        layer: Layer,
+        policy: &PolicyReport,
+        statement: &StatementReport,
+    ) -> std::fmt::Result {
+        let place = place(layer, policy, statement);
+        let effect = if statement.denies { "Deny" } else { "Allow" };
+        if statement.applies.is_some() {
+            writeln!(self.out, "    {place}: {effect}, applies")?;
+        } else {
+            writeln!(self.out, "    {place}: {effect}, does not apply")?;
+        }
+        for finding in statement.failed.iter().chain(&statement.met) {
+            writeln!(self.out, "      {}", found(finding))?;
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, grant: &GrantReport) -> std::fmt::Result {
+        write!(self.out, "  {} to {}: ", grant.id, grant.grantee)?;
+        match &grant.outcome {
+            Ok(Class::Account) => {
+                writeln!(self.out, "allows the account: its identity policies decide")
+            }
+            Ok(_) => writeln!(self.out, "allows"),
+            Err(unmet) => {
+                writeln!(self.out, "does not allow")?;
+                for what in unmet {
+                    writeln!(self.out, "      {}", self.unmet(what))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn unmet(&self, what: &Unmet) -> String {
+        match what {
+            Unmet::Grantee => "the caller is not the grantee".to_owned(),
+            Unmet::Operation => format!("it does not list the operation of {}", self.it.action),
+            Unmet::Equals => {
+                "the encryption context is not exactly that of its EncryptionContextEquals"
+                    .to_owned()
+            }
+            Unmet::Subset(name, value) => {
+                format!("the encryption context lacks {name}={value} of EncryptionContextSubset")
+            }
+            Unmet::SourceArn => "the service does not act for its SourceArn".to_owned(),
+            Unmet::Standing => "the caller has no standing to retire it".to_owned(),
+            Unmet::Widens => "the new grant would allow more than this one".to_owned(),
+        }
+    }
+
+    fn suggestions(&mut self) -> std::fmt::Result {
+        if self.it.decision.is_allow() {
+            return Ok(());
+        }
+        if self.it.suggestions.is_empty() {
+            return writeln!(self.out, "\nNo change of policies would allow it.");
+        }
+        writeln!(self.out, "\nWhat would allow it:")?;
+        for (index, suggestion) in self.it.suggestions.iter().enumerate() {
+            let mut lead = if index == 0 { "  - " } else { "  - or " };
+            for change in &suggestion.changes {
+                writeln!(self.out, "{lead}{}", self.change(change))?;
+                if let Change::AddStatement(_, statement) = change {
+                    writeln!(self.out, "      {}", statement.to_json())?;
+                }
+                lead = "    and ";
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&self, change: &Change) -> String {
+        match change {
+            Change::AddStatement(target, _) => format!("add to {}:", self.target(target)),
+            Change::ExceptCaller(at, arn) => format!(
+                "except the caller from {} by the condition \"StringNotEquals\": \
+                 {{\"aws:PrincipalArn\": {arn:?}}}",
+                at_place(at)
+            ),
+            Change::RemoveStatement(at) => format!("remove {}", at_place(at)),
+            Change::SupplyPair { name, value } => {
+                format!("make the call with {name}={value} in its encryption context")
+            }
+            Change::CreateGrant { grantee, operation } => {
+                format!("create a grant of {operation} on the key to {grantee}")
+            }
+        }
+    }
+
+    fn target(&self, target: &Target) -> String {
+        let named = |name: &Option<String>| match name {
+            // Where there is only one, its kind says all.
+            Some(name) if !["boundary", "sessionPolicy"].contains(&name.as_str()) => {
+                format!(" ({name})")
+            }
+            Some(_) | None => String::new(),
+        };
+        match (target.layer, target.policy) {
+            (Layer::Resource, _) => "the key policy".to_owned(),
+            (Layer::Identity, _) => "an identity policy of the caller's user or role".to_owned(),
+            (Layer::Boundary, _) => format!("the permissions boundary{}", named(&target.name)),
+            (Layer::Session, None) => "a session policy, given when the session is made".to_owned(),
+            (Layer::Session, Some(_)) => format!("the session policy{}", named(&target.name)),
+            (Layer::Scp, _) => format!(
+                "a service control policy of level {}{}",
+                target.level.unwrap_or(0),
+                named(&target.name)
+            ),
+            (layer, _) => format!("the {}", kind(layer)),
+        }
+    }
+}
+
+/// What a kind of policy is called, without article.
+fn kind(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Resource => "key policy",
+        Layer::Identity => "identity policy",
+        Layer::Scp | Layer::Rcp | Layer::Endpoint | Layer::Boundary | Layer::Session => {
+            layer.as_str()
+        }
+    }
+}
+
+fn place(layer: Layer, policy: &PolicyReport, statement: &StatementReport) -> String {
+    let name = policy.name.as_deref().unwrap_or_else(|| kind(layer));
+    let mut place = format!("{name} Statement[{}]", statement.index);
+    if let Some(sid) = &statement.sid {
+        let _ = write!(place, " {sid:?}");
+    }
+    if let Some(line) = statement.line {
+        let _ = write!(place, " (line {line})");
+    }
+    place
+}
+
+fn at_place(at: &At) -> String {
+    let name = at.target.name.as_deref();
+    let name = name.unwrap_or_else(|| kind(at.target.layer));
+    match &at.sid {
+        Some(sid) => format!("{name} Statement[{}] {sid:?}", at.index),
+        None => format!("{name} Statement[{}]", at.index),
+    }
+}
+
+fn found(finding: &Finding) -> String {
+    match finding {
+        Finding::Action(it) => element("Action", it, "the call is"),
+        Finding::Principal(it) => element("Principal", it, "the caller is"),
+        Finding::Resource(it) => element("Resource", it, "the resource is"),
+        Finding::Condition {
+            operator,
+            key,
+            listed,
+            found,
+            note,
+        } => {
+            let values = list(listed);
+            let met = match found {
+                Found::Absent => "the request has none".to_owned(),
+                Found::One(value) => format!("the request has {value:?}"),
+                Found::Many(values) => format!("the request has the list {}", list(values)),
+                Found::Clash(values) => format!(
+                    "the request has {} under names that differ only by case",
+                    list(values)
+                ),
+            };
+            let note = noted(*note);
+            format!("Condition {operator} {key}: {values}; {met}{note}")
+        }
+    }
+}
+
+fn element(name: &str, it: &Mismatch, met: &str) -> String {
+    let not = if it.negated { "Not" } else { "" };
+    let note = noted(it.note);
+    format!("{not}{name}: {}; {met} {}{note}", list(&it.listed), it.met)
+}
+
+fn noted(note: Option<&str>) -> String {
+    note.map_or_else(String::new, |note| format!(" ({note})"))
+}
+
+fn list(values: &[String]) -> String {
+    let shown = values
+        .iter()
+        .take(MOST_SHOWN)
+        .map(|value| format!("{value:?}"));
+    let mut out = shown.collect::<Vec<_>>().join(", ");
+    if values.len() > MOST_SHOWN {
+        let _ = write!(out, " and {} more", values.len() - MOST_SHOWN);
+    }
+    match values {
+        [] => "nothing".to_owned(),
+        [_] => out,
+        _ => format!("[{out}]"),
+    }
+}

@@ -1,0 +1,464 @@
+//! The policies of an inquiry in a form that changes can be tried out on.
+
+use std::borrow::Cow;
+
+use keyward_types::principal::{Principal, PrincipalKind};
+
+use super::change::{At, Change, NewStatement, Target};
+use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, trace};
+use crate::condition::Condition;
+use crate::condition::operator::Operator;
+use crate::decision::{Decision, Layer};
+use crate::document::{Document, PolicyKind};
+use crate::evaluate::{evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request};
+use crate::grant::{Constraints, Grant, Party, Usage};
+use crate::policy::Policy;
+use crate::principal::{Bindings, is_service};
+use crate::request::{
+    Attached, Attributes, GrantMatch, Guard, Name, Policies, Question, Resource, Values, is_key,
+};
+
+/// Enough for every statement of the largest policies to be reported in full.
+const LOOK: u64 = 1 << 30;
+
+/// A policy under its name.
+#[derive(Clone)]
+struct Held<'a> {
+    policy: Cow<'a, Policy>,
+    name: Name<'a>,
+}
+
+impl<'a> Held<'a> {
+    fn of(attached: &Attached<'a>) -> Self {
+        Self {
+            policy: Cow::Borrowed(attached.policy),
+            name: attached.name,
+        }
+    }
+
+    fn attached(&self) -> Attached<'_> {
+        Attached {
+            policy: &self.policy,
+            name: self.name,
+        }
+    }
+}
+
+/// What a new policy is called.
+const NEW: Name<'static> = Name::Inline("new policy");
+
+/// An inquiry and the changes made to it.
+#[derive(Clone)]
+pub(super) struct World<'a> {
+    inquiry: &'a Inquiry<'a>,
+    own: Option<Cow<'a, Policy>>,
+    identity: Vec<Held<'a>>,
+    boundary: Option<Held<'a>>,
+    session: Option<Vec<Held<'a>>>,
+    scps: Vec<Vec<Held<'a>>>,
+    rcps: Vec<Held<'a>>,
+    endpoint: Option<Held<'a>>,
+    grants: Vec<Grant>,
+    /// The encryption context, with what was supplied.
+    pairs: Vec<(String, String)>,
+    /// What was supplied.
+    supplied: Vec<(String, String)>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn of(inquiry: &'a Inquiry<'a>) -> Self {
+        let question = inquiry.question;
+        let policies = &question.policies;
+        let all = |list: &'a [Attached<'a>]| list.iter().map(Held::of).collect::<Vec<_>>();
+        Self {
+            inquiry,
+            own: match question.resource.guard {
+                Guard::Identity => None,
+                Guard::Policy { policy, .. } => policy.map(Cow::Borrowed),
+            },
+            identity: all(policies.identity),
+            boundary: policies.boundary.as_ref().map(Held::of),
+            session: policies.session.map(all),
+            scps: policies.scps.iter().map(|level| all(level)).collect(),
+            rcps: all(policies.rcps),
+            endpoint: policies.endpoint.as_ref().map(Held::of),
+            grants: inquiry.grants.to_vec(),
+            pairs: inquiry.usage.pairs.to_vec(),
+            supplied: Vec::new(),
+        }
+    }
+
+    pub(super) fn caller(&self) -> &'a Principal {
+        self.inquiry.question.caller
+    }
+
+    pub(super) fn question(&self) -> &'a Question<'a> {
+        self.inquiry.question
+    }
+
+    pub(super) fn session_policies(&self) -> usize {
+        self.session.as_ref().map_or(0, Vec::len)
+    }
+
+    pub(super) fn has_pair(&self, name: &str) -> bool {
+        self.pairs
+            .iter()
+            .any(|(known, _)| is_key(known, &name.to_lowercase()))
+    }
+
+    pub(super) fn setting(&self) -> Setting {
+        let question = self.inquiry.question;
+        let (caller, resource) = (question.caller, &question.resource);
+        Setting {
+            foreign: caller.account() != resource.account,
+            other_partition: caller.partition() != resource.partition,
+            guarded: matches!(resource.guard, Guard::Policy { .. }),
+            retires: question.action.eq_ignore_ascii_case("kms:RetireGrant"),
+            service: is_service(caller),
+        }
+    }
+
+    /// The kind of the resource's own policy.
+    pub(super) fn own_kind(&self) -> PolicyKind {
+        match self.inquiry.question.resource.arn.split(':').nth(2) {
+            Some("kms") => PolicyKind::Key,
+            Some("iam") => PolicyKind::Trust,
+            Some(_) | None => PolicyKind::Endpoint,
+        }
+    }
+
+    fn usage(&self) -> Usage<'_> {
+        Usage {
+            pairs: &self.pairs,
+            ..self.inquiry.usage
+        }
+    }
+
+    fn ask<T>(&self, look: impl FnOnce(&Question<'_>) -> T) -> T {
+        let original = self.inquiry.question;
+        let identity: Vec<Attached<'_>> = self.identity.iter().map(Held::attached).collect();
+        let session = self.session.as_ref();
+        let session: Option<Vec<Attached<'_>>> =
+            session.map(|held| held.iter().map(Held::attached).collect());
+        let rcps: Vec<Attached<'_>> = self.rcps.iter().map(Held::attached).collect();
+        let scps: Vec<Vec<Attached<'_>>> = self
+            .scps
+            .iter()
+            .map(|level| level.iter().map(Held::attached).collect())
+            .collect();
+        let scps: Vec<&[Attached<'_>]> = scps.iter().map(Vec::as_slice).collect();
+        let usage = self.usage();
+        let matching: Vec<GrantMatch<'_>> = self
+            .grants
+            .iter()
+            .filter_map(|grant| {
+                let class = grant.check(original.caller, original.action, &usage).ok()?;
+                let id = grant.id.as_str();
+                Some(GrantMatch { id, class })
+            })
+            .collect();
+        let context = Supplied {
+            base: original.context,
+            pairs: &self.supplied,
+        };
+        let mut resource = Resource {
+            ..original.resource
+        };
+        if let Guard::Policy { policy, grants } = &mut resource.guard {
+            *policy = self.own.as_deref();
+            *grants = &matching;
+        }
+        look(&Question {
+            caller: original.caller,
+            action: original.action,
+            resource,
+            context: &context,
+            policies: Policies {
+                identity: &identity,
+                boundary: self.boundary.as_ref().map(Held::attached),
+                session: session.as_deref(),
+                scps: &scps,
+                rcps: &rcps,
+                endpoint: self.endpoint.as_ref().map(Held::attached),
+            },
+        })
+    }
+
+    pub(super) fn decide(&self) -> Decision {
+        self.ask(|question| evaluate_blocked(question).0)
+    }
+
+    /// The value of a single-valued condition key.
+    pub(super) fn value(&self, key: &str) -> Option<String> {
+        self.ask(|question| match question.context.values(key) {
+            Values::One(value) => Some(value.into_owned()),
+            Values::Absent | Values::Many(_) | Values::Clash(_) => None,
+        })
+    }
+
+    /// The whole explanation but for suggestions.
+    pub(super) fn look(&self) -> Explanation {
+        let usage = self.usage();
+        let (decision, blocked_by) = self.ask(evaluate_blocked);
+        let original = self.inquiry.question;
+        Explanation {
+            decision,
+            blocked_by,
+            caller: original.caller.arn().to_owned(),
+            action: original.action.to_owned(),
+            resource: original.resource.shown.to_owned(),
+            setting: self.setting(),
+            layers: self.layers(),
+            grants: self
+                .grants
+                .iter()
+                .map(|grant| GrantReport {
+                    id: grant.id.clone(),
+                    grantee: grant.grantee.text.clone(),
+                    outcome: grant.check(original.caller, original.action, &usage),
+                })
+                .collect(),
+            suggestions: Vec::new(),
+        }
+    }
+
+    pub(super) fn grants(&self) -> Vec<(&Grant, Result<(), Vec<crate::grant::Unmet>>)> {
+        let original = self.inquiry.question;
+        let usage = self.usage();
+        let grants = self.grants.iter();
+        grants
+            .map(|grant| {
+                let outcome = grant.check(original.caller, original.action, &usage);
+                (grant, outcome.map(|_| ()))
+            })
+            .collect()
+    }
+
+    /// Every policy held against the request.
+    pub(super) fn layers(&self) -> Vec<LayerReport> {
+        self.ask(|question| {
+            with_request(question, LOOK, |request| {
+                let policies = &question.policies;
+                let mut layers = Vec::new();
+                let limited = is_limited_by_scps(question.caller);
+                for (level, list) in policies.scps.iter().enumerate() {
+                    let mut report =
+                        trace::layer(Layer::Scp, Some(level), limited, each(list), request);
+                    // A level without policies allows nothing, and so denies.
+                    if limited && list.is_empty() {
+                        report.verdict = super::Verdict::Silent;
+                    }
+                    layers.push(report);
+                }
+                let limited = is_limited_by_rcps(question);
+                layers.push(trace::layer(
+                    Layer::Rcp,
+                    None,
+                    limited,
+                    each(policies.rcps),
+                    request,
+                ));
+                let endpoint = policies.endpoint.as_slice();
+                layers.push(trace::layer(
+                    Layer::Endpoint,
+                    None,
+                    true,
+                    each(endpoint),
+                    request,
+                ));
+                let own = self.own.as_deref().into_iter().map(|policy| (policy, None));
+                layers.push(trace::layer(Layer::Resource, None, true, own, request));
+                let boundary = policies.boundary.as_slice();
+                for (layer, list) in [
+                    (Layer::Identity, policies.identity),
+                    (Layer::Boundary, boundary),
+                    (Layer::Session, policies.session.unwrap_or_default()),
+                ] {
+                    layers.push(trace::layer(layer, None, true, each(list), request));
+                }
+                layers
+            })
+        })
+    }
+
+    /// The conditions of a statement as written: operator, key and values.
+    pub(super) fn conditions_at(&self, at: &At) -> Option<Vec<(Operator, String, Vec<String>)>> {
+        let place = at.target.policy.unwrap_or(0);
+        let held = match at.target.layer {
+            Layer::Resource => return conditions(self.own.as_deref()?, at.index),
+            Layer::Scp => self.scps.get(at.target.level?)?.get(place)?,
+            Layer::Rcp => self.rcps.get(place)?,
+            Layer::Endpoint => self.endpoint.as_ref()?,
+            Layer::Identity => self.identity.get(place)?,
+            Layer::Boundary => self.boundary.as_ref()?,
+            Layer::Session => self.session.as_ref()?.get(place)?,
+        };
+        conditions(&held.policy, at.index)
+    }
+
+    /// Makes a change. False if it cannot be made.
+    pub(super) fn apply(&mut self, change: &Change) -> bool {
+        match change {
+            Change::AddStatement(target, statement) => self.add(target, statement),
+            Change::ExceptCaller(at, arn) => {
+                let values = [arn.clone()];
+                let operator = Operator::parse("StringNotEquals");
+                let condition = operator
+                    .and_then(|op| Condition::compile(op, "aws:PrincipalArn", &values, false).ok());
+                condition.is_some_and(|condition| {
+                    self.edit(at, |policy| policy.with_condition(at.index, condition))
+                })
+            }
+            Change::RemoveStatement(at) => self.edit(at, |policy| policy.without(at.index)),
+            Change::SupplyPair { name, value } => {
+                let pair = (name.clone(), value.clone());
+                self.pairs.push(pair.clone());
+                self.supplied.push(pair);
+                true
+            }
+            Change::CreateGrant { grantee, operation } => {
+                let party = Party::parse(grantee, &bindings(self.caller()));
+                party.is_some_and(|grantee| {
+                    self.grants.push(Grant {
+                        id: "new grant".to_owned(),
+                        grantee,
+                        operations: vec![operation.clone()],
+                        constraints: Constraints::default(),
+                        retiring: None,
+                        issuer: None,
+                    });
+                    true
+                })
+            }
+        }
+    }
+
+    fn add(&mut self, target: &Target, statement: &NewStatement) -> bool {
+        let kind = match target.layer {
+            Layer::Resource => self.own_kind(),
+            Layer::Endpoint => PolicyKind::Endpoint,
+            Layer::Scp => PolicyKind::Scp,
+            Layer::Rcp => PolicyKind::Rcp,
+            Layer::Identity => PolicyKind::Identity,
+            Layer::Boundary => PolicyKind::Boundary,
+            Layer::Session => PolicyKind::Session,
+        };
+        let json = statement.to_json();
+        let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{json}]}}");
+        let Ok(document) = Document::parse_stored(&text, kind) else {
+            return false;
+        };
+        let bindings = bindings(self.caller());
+        let new = Policy::compile_with_source(&document, &bindings, &text);
+        if target.policy.is_some() {
+            let at = At {
+                target: target.clone(),
+                index: 0,
+                sid: None,
+            };
+            return self.edit(&at, |policy| policy.followed_by(&new));
+        }
+        let held = Held {
+            policy: Cow::Owned(new),
+            name: NEW,
+        };
+        match target.layer {
+            Layer::Resource => self.own = Some(held.policy),
+            Layer::Identity => self.identity.push(held),
+            Layer::Boundary => self.boundary = Some(held),
+            Layer::Session => self.session.get_or_insert_default().push(held),
+            Layer::Scp => {
+                let level = target.level.and_then(|level| self.scps.get_mut(level));
+                match level {
+                    Some(level) => level.push(held),
+                    None => return false,
+                }
+            }
+            Layer::Rcp => self.rcps.push(held),
+            Layer::Endpoint => self.endpoint = Some(held),
+        }
+        true
+    }
+
+    fn edit(&mut self, at: &At, edit: impl FnOnce(&Policy) -> Policy) -> bool {
+        let place = at.target.policy.unwrap_or(0);
+        let held = match at.target.layer {
+            Layer::Resource => {
+                let edited = self.own.as_deref().map(edit);
+                self.own = edited.map(Cow::Owned);
+                return self.own.is_some();
+            }
+            Layer::Scp => {
+                let level = at.target.level.and_then(|level| self.scps.get_mut(level));
+                level.and_then(|level| level.get_mut(place))
+            }
+            Layer::Rcp => self.rcps.get_mut(place),
+            Layer::Endpoint => self.endpoint.as_mut(),
+            Layer::Identity => self.identity.get_mut(place),
+            Layer::Boundary => self.boundary.as_mut(),
+            Layer::Session => self.session.as_mut().and_then(|list| list.get_mut(place)),
+        };
+        let Some(held) = held else {
+            return false;
+        };
+        held.policy = Cow::Owned(edit(&held.policy));
+        true
+    }
+}
+
+fn conditions(policy: &Policy, index: usize) -> Option<Vec<(Operator, String, Vec<String>)>> {
+    let written = policy.source()?.statements.get(index)?;
+    let conditions = written.conditions.iter();
+    let owned = conditions.map(|c| (c.operator, c.key.clone(), c.values.clone()));
+    Some(owned.collect())
+}
+
+fn each<'p>(list: &'p [Attached<'p>]) -> impl Iterator<Item = (&'p Policy, Option<Name<'p>>)> {
+    list.iter()
+        .map(|attached| (attached.policy, Some(attached.name)))
+}
+
+/// The caller's user or role with its unique id, by which new statements name it.
+fn bindings(caller: &Principal) -> Bindings {
+    let mut bindings = Bindings::new();
+    match caller.kind() {
+        PrincipalKind::User { id, .. } => bindings.bind(caller.arn(), id.clone()),
+        PrincipalKind::RoleSession { role_id, .. } => {
+            bindings.bind(caller.principal_arn(), role_id.clone());
+        }
+        PrincipalKind::Root
+        | PrincipalKind::FederatedUser { .. }
+        | PrincipalKind::Service { .. } => {}
+    }
+    bindings
+}
+
+/// A request's condition values with more pairs in its encryption context.
+struct Supplied<'a> {
+    base: &'a dyn Attributes,
+    pairs: &'a [(String, String)],
+}
+
+impl Attributes for Supplied<'_> {
+    fn values(&self, key: &str) -> Values<'_> {
+        if self.pairs.is_empty() {
+            return self.base.values(key);
+        }
+        if key == "kms:encryptioncontextkeys" {
+            let mut names = match self.base.values(key) {
+                Values::Many(names) | Values::Clash(names) => names,
+                Values::One(name) => [name].into_iter().collect(),
+                Values::Absent => Default::default(),
+            };
+            let more = self.pairs.iter();
+            names.extend(more.map(|(name, _)| Cow::Borrowed(name.as_str())));
+            return Values::Many(names);
+        }
+        let name = key.strip_prefix("kms:encryptioncontext:");
+        let mut pairs = self.pairs.iter();
+        match name.and_then(|name| pairs.find(|(pair, _)| is_key(pair, name))) {
+            Some((_, value)) => Values::one(value.as_str()),
+            None => self.base.values(key),
+        }
+    }
+}

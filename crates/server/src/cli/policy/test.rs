@@ -1,0 +1,216 @@
+//! `keyward policy test`
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, ValueEnum};
+use keyward_policy::{
+    case::{Answer, Decider, explain},
+    explain::{json, text},
+};
+
+use crate::cli::policy::lines::{Chunk, cases, each_chunk};
+
+/// Decide the cases of files and tell those that do not come out as they expect
+///
+/// Each is told with how its decision came about: every policy in play, what of each statement
+/// failed and on which value, and, for a denial, the least changes that would allow the call.
+///
+/// Exits 0 if all cases come out as they expect, 1 if one does not or cannot be decided, 2 if a
+/// file cannot be read. A case without `expect` is decided, but cannot fail.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Files of cases, a line of JSON each; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How to tell: as text, or as a line of JSON a case
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// The exit code for what the command was given wrongly.
+const USAGE: u8 = 2;
+
+impl Test {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let mut run = Run {
+            decider: Decider::new(),
+            output: self.output,
+            out: io::stdout().lock(),
+            agreed: 0,
+            differed: 0,
+            open: 0,
+        };
+        for path in &self.files {
+            if let Err(error) = run.file(path) {
+                match error {
+                    Stop::Read(error) => {
+                        eprintln!("keyward: {}: {error}", path.display());
+                        return Ok(ExitCode::from(USAGE));
+                    }
+                    Stop::Write(error) => return Err(error.into()),
+                }
+            }
+        }
+        run.finish()
+    }
+}
+
+struct Run<W> {
+    decider: Decider,
+    output: Output,
+    out: W,
+    agreed: u64,
+    differed: u64,
+    /// Cases that expect nothing.
+    open: u64,
+}
+
+/// Where a case stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a Path,
+    line: usize,
+}
+
+enum Stop {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+impl<W: Write> Run<W> {
+    fn file(&mut self, path: &Path) -> Result<(), Stop> {
+        let input: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin().lock())
+        } else {
+            Box::new(File::open(path).map_err(Stop::Read)?)
+        };
+        let mut lines_before = 0;
+        let mut written = Ok(());
+        let read = each_chunk(input, |chunk| {
+            written = self.chunk(path, &mut lines_before, chunk);
+            written.is_ok()
+        });
+        read.map_err(Stop::Read)?;
+        written.map_err(Stop::Write)
+    }
+
+    fn chunk(&mut self, path: &Path, lines_before: &mut usize, chunk: Chunk) -> io::Result<()> {
+        match chunk {
+            Chunk::TooLong => {
+                *lines_before += 1;
+                let line = *lines_before;
+                self.judge(Place { path, line }, &Answer::too_long(), b"")?;
+            }
+            Chunk::Lines(lines) => {
+                for (index, case) in cases(&lines) {
+                    let answer = self.decider.answer(case);
+                    let line = *lines_before + index + 1;
+                    self.judge(Place { path, line }, &answer, case)?;
+                }
+                *lines_before += lines.iter().filter(|byte| **byte == b'\n').count();
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, place: Place<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
+        let differs = match (answer.decision, answer.expected) {
+            (Some(decision), Some(expected)) => decision != expected,
+            (Some(_), None) => {
+                self.open += 1;
+                false
+            }
+            (None, _) => true,
+        };
+        if differs {
+            self.differed += 1;
+        } else if answer.expected.is_some() {
+            self.agreed += 1;
+        }
+        match self.output {
+            Output::Text => self.tell(place, answer, differs, case),
+            Output::Json if differs || !answer.errors.is_empty() => {
+                self.tell_json(place, answer, case)
+            }
+            Output::Json => Ok(()),
+        }
+    }
+
+    fn tell(
+        &mut self,
+        place: Place<'_>,
+        answer: &Answer,
+        differs: bool,
+        case: &[u8],
+    ) -> io::Result<()> {
+        let id = answer.id.as_deref().unwrap_or("case without id");
+        let place = format!("{}:{}: {id}", place.path.display(), place.line);
+        match (answer.decision, answer.expected) {
+            (None, _) => writeln!(self.out, "{place}: cannot be decided")?,
+            (Some(decision), Some(expected)) if differs => {
+                writeln!(self.out, "{place}: {decision}, expected {expected}")?;
+            }
+            (Some(_), _) => {}
+        }
+        for error in &answer.errors {
+            writeln!(self.out, "{place}: {error}")?;
+        }
+        if differs && let Ok(explanation) = explain(case) {
+            for line in text::render(&explanation).lines() {
+                let indent = if line.is_empty() { "" } else { "    " };
+                writeln!(self.out, "{indent}{line}")?;
+            }
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
+    fn tell_json(&mut self, place: Place<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
+        let file = json::string(&place.path.display().to_string());
+        let expected = answer.expected.map_or_else(
+            || "null".to_owned(),
+            |expected| json::string(expected.as_str()),
+        );
+        let mut line = String::new();
+        answer.write(&mut line);
+        let explanation = explain(case).map_or_else(|_| "null".to_owned(), |it| json::render(&it));
+        writeln!(
+            self.out,
+            "{{\"file\":{file},\"line\":{},\"expect\":{expected},\"answer\":{line},\
+             \"explanation\":{explanation}}}",
+            place.line
+        )
+    }
+
+    fn finish(mut self) -> anyhow::Result<ExitCode> {
+        let Self {
+            agreed,
+            differed,
+            open,
+            ..
+        } = self;
+        if self.output == Output::Text {
+            write!(self.out, "{agreed} as expected, {differed} not")?;
+            if open > 0 {
+                write!(self.out, ", {open} without expectation")?;
+            }
+            writeln!(self.out)?;
+        }
+        Ok(if differed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
