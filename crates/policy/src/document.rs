@@ -186,6 +186,33 @@ impl Document {
         validate::invalid_principal(self.kind, word, &text).into()
     }
 
+    /// The condition keys that the document asks for, in conditions and variables, each as it is
+    /// written first.
+    pub fn context_keys(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut add = |key: &str| {
+            if !found.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+                found.push(key.to_owned());
+            }
+        };
+        for statement in &self.statements {
+            for condition in &statement.conditions {
+                add(&condition.key);
+            }
+            let values = statement.conditions.iter().flat_map(|c| &c.values);
+            let resources = statement.resources.iter().flat_map(|l| &l.values);
+            for text in resources.chain(values).filter(|_| self.variables) {
+                for variable in text.split("${").skip(1) {
+                    let name = variable.split(['}', ',']).next().unwrap_or_default().trim();
+                    if name.contains(':') {
+                        add(name);
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// How many characters other than white space the text has: what IAM's quotas count.
     pub fn size(text: &str) -> usize {
         text.chars().filter(|c| !c.is_ascii_whitespace()).count()

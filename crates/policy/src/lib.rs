@@ -21,6 +21,7 @@ pub(crate) mod json;
 pub(crate) mod pattern;
 pub mod permit;
 pub mod policy;
+pub mod position;
 pub mod principal;
 pub mod render;
 pub mod request;

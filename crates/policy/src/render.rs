@@ -1,5 +1,5 @@
-//! The text that GetKeyPolicy answers: principals turned back into today's ARNs, laid out as AWS
-//! lays it out.
+//! The texts that stored policies are shown as: principals turned back into today's ARNs, laid out
+//! as KMS lays key policies out, or without white space as IAM does trust policies.
 
 use keyward_types::partition::Partition;
 use keyward_types::unique_id::UniqueId;
@@ -17,6 +17,37 @@ pub fn for_display(
     partition: Partition,
     arn_of: &dyn Fn(&UniqueId) -> Option<String>,
 ) -> String {
+    let mut out = String::new();
+    write(&today(document, bindings, partition, arn_of), 0, &mut out);
+    out
+}
+
+/// As [`for_display`], without white space outside texts.
+pub fn compact(
+    document: &Document,
+    bindings: &Bindings,
+    partition: Partition,
+    arn_of: &dyn Fn(&UniqueId) -> Option<String>,
+) -> String {
+    let mut out = String::new();
+    write_compact(&today(document, bindings, partition, arn_of), &mut out);
+    out
+}
+
+/// The document as it was written, without white space outside texts.
+pub fn without_space(document: &Document) -> String {
+    let mut out = String::new();
+    write_compact(&document.json, &mut out);
+    out
+}
+
+/// The document with principals as they are called today.
+fn today(
+    document: &Document,
+    bindings: &Bindings,
+    partition: Partition,
+    arn_of: &dyn Fn(&UniqueId) -> Option<String>,
+) -> Json {
     let shown = |text: &str| match PrincipalRef::parse_aws(text) {
         Some(PrincipalRef::Account {
             partition: None,
@@ -47,9 +78,7 @@ pub fn for_display(
             }
         }
     }
-    let mut out = String::new();
-    write(&json, 0, &mut out);
-    out
+    json
 }
 
 fn for_each_aws_principal(statements: &mut Json, shown: &dyn Fn(&str) -> String) {
@@ -118,6 +147,34 @@ fn write(value: &Json, depth: usize, out: &mut String) {
                 out.push(' ');
             } else {
                 new_line(depth, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_compact(value: &Json, out: &mut String) {
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => write(value, 0, out),
+        Json::Array(values) => {
+            out.push('[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_compact(value, out);
+            }
+            out.push(']');
+        }
+        Json::Object(members) => {
+            out.push('{');
+            for (index, (name, value)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(name, out);
+                out.push(':');
+                write_compact(value, out);
             }
             out.push('}');
         }

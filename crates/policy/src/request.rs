@@ -156,6 +156,13 @@ impl<'a> Resource<'a> {
         resource
     }
 
+    /// Under another text in denials, such as `policy path /`.
+    #[must_use]
+    pub fn shown_as(mut self, shown: &'a str) -> Self {
+        self.shown = shown;
+        self
+    }
+
     /// With the grants that apply to this caller, operation and request.
     #[must_use]
     pub fn with_grants(mut self, matching: &'a [GrantMatch<'a>]) -> Self {

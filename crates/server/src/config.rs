@@ -122,6 +122,14 @@ pub struct RawQuotas {
     pub users: Option<u64>,
     /// Grants on a key.
     pub grants_per_key: Option<u64>,
+    /// Roles of an account.
+    pub roles: Option<u64>,
+    /// Groups of an account.
+    pub groups: Option<u64>,
+    /// Customer managed policies of an account.
+    pub policies: Option<u64>,
+    /// Managed policies attached to a user, group or role.
+    pub policies_per_identity: Option<usize>,
 }
 
 /// How sure an answer may be that its event is kept.
@@ -184,6 +192,14 @@ pub struct Config {
     pub quota_users: u64,
     /// Grants on a key.
     pub quota_grants_per_key: u64,
+    /// Roles of an account.
+    pub quota_roles: u64,
+    /// Groups of an account.
+    pub quota_groups: u64,
+    /// Customer managed policies of an account.
+    pub quota_policies: u64,
+    /// Managed policies attached to a user, group or role.
+    pub quota_policies_per_identity: usize,
 }
 
 /// The files of TLS.
@@ -324,6 +340,10 @@ impl RawConfig {
             quota_aliases_per_key: self.quotas.aliases_per_key.unwrap_or(50),
             quota_users: self.quotas.users.unwrap_or(5000),
             quota_grants_per_key: self.quotas.grants_per_key.unwrap_or(50_000),
+            quota_roles: self.quotas.roles.unwrap_or(1000),
+            quota_groups: self.quotas.groups.unwrap_or(300),
+            quota_policies: self.quotas.policies.unwrap_or(1500),
+            quota_policies_per_identity: self.quotas.policies_per_identity.unwrap_or(10),
             data_dir,
         })
     }

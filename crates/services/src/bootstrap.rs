@@ -261,6 +261,8 @@ pub async fn open(
         writer,
         refusals: Refusals::open(options.audit_directory)?,
         usage: Usage::default(),
+        access_key_usage: Usage::default(),
+        role_usage: Usage::default(),
         counts: Counts::default(),
         metrics: Metrics::default(),
         quotas: options.quotas,

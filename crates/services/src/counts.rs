@@ -15,6 +15,12 @@ pub enum Counted {
     Keys(AccountId, Region),
     /// Users of an account.
     Users(AccountId),
+    /// Roles of an account.
+    Roles(AccountId),
+    /// Groups of an account.
+    Groups(AccountId),
+    /// Customer managed policies of an account.
+    Policies(AccountId),
 }
 
 /// The counts as they were last gathered, with what was made here since.

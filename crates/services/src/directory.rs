@@ -3,6 +3,7 @@
 pub mod aws_policies;
 pub mod identities;
 pub mod organizations;
+pub mod listing;
 pub mod paths;
 pub mod principals;
 pub mod records;
@@ -67,7 +68,7 @@ pub mod purpose {
     pub const DOMAIN_KEY: Purpose = Purpose::new(8);
     /// An audit event on its way to the trail.
     pub const OUTBOX: Purpose = Purpose::new(9);
-    /// The last use of a key.
+    /// The last use of a key, an access key or a role.
     pub const LAST_USE: Purpose = Purpose::new(10);
     /// What a worker owes a key.
     pub const DUE: Purpose = Purpose::new(11);
@@ -117,6 +118,8 @@ pub mod purpose {
     pub const ACCOUNT_EMAIL: Purpose = Purpose::new(35);
     /// A request to create an account.
     pub const CREATE_ACCOUNT: Purpose = Purpose::new(36);
+    /// What an account is called besides its number.
+    pub const ACCOUNT_ALIAS: Purpose = Purpose::new(28);
 }
 
 /// Why a unit cannot be read. None of it is the caller's fault.

@@ -238,9 +238,39 @@ impl<'a> Gate<'a> {
         tags: &[keyward_types::tag::Tag],
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
+        self.iam_shown(arn, arn, tags, supply)
+    }
+
+    /// As [`iam`](Self::iam), the resource shown in denials as AWS does where it has no ARN yet.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn iam_shown<A: Action>(
+        &self,
+        arn: &str,
+        shown: &str,
+        tags: &[keyward_types::tag::Tag],
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
         let caller = self.cx.caller.principal();
         let resource = Resource::identity_only(arn, caller.partition(), caller.account());
-        self.ask(resource, ResourceAttributes::Tagged(tags), supply)
+        let about = ResourceAttributes::Tagged(tags);
+        self.ask(resource.shown_as(shown), about, supply)
+    }
+
+    /// A permit for what IAM does in the account at large (`*`), which has no Region.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn iam_account<A: Action>(
+        &self,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let caller = self.cx.caller.principal();
+        let (partition, account) = (caller.partition(), caller.account());
+        let arn = format!("arn:{partition}:iam::{account}:*");
+        let resource = Resource::account_wide(&arn, partition, account);
+        self.ask(resource, ResourceAttributes::None, supply)
     }
 
     /// What the policies would say if the key had another policy: the lockout check. It proves

@@ -3,11 +3,27 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
 
 pub mod access_key;
+pub mod account;
+pub mod attachment;
+pub mod boundary;
+pub mod condition_keys;
+pub mod deletion_aids;
+pub mod entity;
 pub mod fault;
+pub mod group;
+pub mod inline_policy;
+pub mod managed_policy;
 pub mod names;
+pub mod naming;
+pub mod nouns;
+pub mod page;
+pub mod role;
+pub mod shape;
+pub mod stored;
+pub mod tags;
 pub mod user;
-pub mod user_policy;
 
+use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
@@ -46,10 +62,89 @@ impl Api for Iam {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row<Iam>] = &[
+    row::<group::membership::AddUserToGroup>(),
+    row::<attachment::Attach<action::AttachGroupPolicy>>(),
+    row::<attachment::Attach<action::AttachRolePolicy>>(),
+    row::<attachment::Attach<action::AttachUserPolicy>>(),
     row::<access_key::CreateAccessKey>(),
+    row::<account::alias::CreateAccountAlias>(),
+    row::<group::CreateGroup>(),
+    row::<managed_policy::CreatePolicy>(),
+    row::<managed_policy::version::CreatePolicyVersion>(),
+    row::<role::CreateRole>(),
+    row::<role::service_linked::CreateServiceLinkedRole>(),
     row::<user::CreateUser>(),
     row::<access_key::DeleteAccessKey>(),
+    row::<account::alias::DeleteAccountAlias>(),
+    row::<group::DeleteGroup>(),
+    row::<inline_policy::Delete<action::DeleteGroupPolicy>>(),
+    row::<deletion_aids::LoginProfile<action::DeleteLoginProfile>>(),
+    row::<managed_policy::DeletePolicy>(),
+    row::<managed_policy::version::DeletePolicyVersion>(),
+    row::<role::DeleteRole>(),
+    row::<boundary::Delete<action::DeleteRolePermissionsBoundary>>(),
+    row::<inline_policy::Delete<action::DeleteRolePolicy>>(),
+    row::<role::service_linked::DeleteServiceLinkedRole>(),
     row::<user::DeleteUser>(),
-    row::<user_policy::DeleteUserPolicy>(),
-    row::<user_policy::PutUserPolicy>(),
+    row::<boundary::Delete<action::DeleteUserPermissionsBoundary>>(),
+    row::<inline_policy::Delete<action::DeleteUserPolicy>>(),
+    row::<attachment::Detach<action::DetachGroupPolicy>>(),
+    row::<attachment::Detach<action::DetachRolePolicy>>(),
+    row::<attachment::Detach<action::DetachUserPolicy>>(),
+    row::<access_key::list::GetAccessKeyLastUsed>(),
+    row::<account::authorization_details::GetAccountAuthorizationDetails>(),
+    row::<account::GetAccountSummary>(),
+    row::<group::GetGroup>(),
+    row::<inline_policy::Get<action::GetGroupPolicy>>(),
+    row::<deletion_aids::LoginProfile<action::GetLoginProfile>>(),
+    row::<managed_policy::GetPolicy>(),
+    row::<managed_policy::version::GetPolicyVersion>(),
+    row::<role::GetRole>(),
+    row::<inline_policy::Get<action::GetRolePolicy>>(),
+    row::<role::service_linked::GetServiceLinkedRoleDeletionStatus>(),
+    row::<user::GetUser>(),
+    row::<inline_policy::Get<action::GetUserPolicy>>(),
+    row::<access_key::list::ListAccessKeys>(),
+    row::<account::alias::ListAccountAliases>(),
+    row::<attachment::ListAttached<action::ListAttachedGroupPolicies>>(),
+    row::<attachment::ListAttached<action::ListAttachedRolePolicies>>(),
+    row::<attachment::ListAttached<action::ListAttachedUserPolicies>>(),
+    row::<managed_policy::entities::ListEntitiesForPolicy>(),
+    row::<inline_policy::List<action::ListGroupPolicies>>(),
+    row::<group::ListGroups>(),
+    row::<group::membership::ListGroupsForUser>(),
+    row::<deletion_aids::ListInstanceProfilesForRole>(),
+    row::<deletion_aids::OfUser<action::ListMFADevices>>(),
+    row::<managed_policy::list::ListPolicies>(),
+    row::<tags::ListTags<action::ListPolicyTags>>(),
+    row::<managed_policy::version::ListPolicyVersions>(),
+    row::<inline_policy::List<action::ListRolePolicies>>(),
+    row::<tags::ListTags<action::ListRoleTags>>(),
+    row::<role::list::ListRoles>(),
+    row::<deletion_aids::OfUser<action::ListSSHPublicKeys>>(),
+    row::<deletion_aids::OfUser<action::ListServiceSpecificCredentials>>(),
+    row::<deletion_aids::OfUser<action::ListSigningCertificates>>(),
+    row::<inline_policy::List<action::ListUserPolicies>>(),
+    row::<tags::ListTags<action::ListUserTags>>(),
+    row::<user::ListUsers>(),
+    row::<deletion_aids::ListVirtualMfaDevices>(),
+    row::<inline_policy::Put<action::PutGroupPolicy>>(),
+    row::<boundary::Put<action::PutRolePermissionsBoundary>>(),
+    row::<inline_policy::Put<action::PutRolePolicy>>(),
+    row::<boundary::Put<action::PutUserPermissionsBoundary>>(),
+    row::<inline_policy::Put<action::PutUserPolicy>>(),
+    row::<group::membership::RemoveUserFromGroup>(),
+    row::<managed_policy::version::SetDefaultPolicyVersion>(),
+    row::<tags::AddTags<action::TagPolicy>>(),
+    row::<tags::AddTags<action::TagRole>>(),
+    row::<tags::AddTags<action::TagUser>>(),
+    row::<tags::RemoveTags<action::UntagPolicy>>(),
+    row::<tags::RemoveTags<action::UntagRole>>(),
+    row::<tags::RemoveTags<action::UntagUser>>(),
+    row::<access_key::UpdateAccessKey>(),
+    row::<role::update::UpdateAssumeRolePolicy>(),
+    row::<group::update::UpdateGroup>(),
+    row::<role::update::UpdateRole>(),
+    row::<role::update::UpdateRoleDescription>(),
+    row::<user::update::UpdateUser>(),
 ];

@@ -34,7 +34,6 @@ pub mod list_keys;
 pub mod list_resource_tags;
 pub mod list_retirable_grants;
 pub mod lookup;
-pub mod marker;
 pub mod members;
 pub mod metadata;
 pub mod policies;

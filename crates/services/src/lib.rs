@@ -15,6 +15,7 @@ pub mod grants;
 pub mod iam;
 pub mod keyward;
 pub mod kms;
+pub mod marker;
 pub mod metrics;
 pub mod operation;
 pub mod organizations;

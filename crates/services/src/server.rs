@@ -7,16 +7,21 @@ use std::{
 
 use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_policy::permit::Authority;
-use keyward_types::{region::Region, time::Clock};
+use keyward_types::{
+    key_id::KeyArn,
+    region::Region,
+    time::Clock,
+    unique_id::{AccessKeyId, UniqueId},
+};
 use parking_lot::Mutex;
 
 use crate::{
     audit::{refused::Refusals, writer::Writer},
     counts::Counts,
-    directory::Directory,
+    directory::{Directory, identities::Home},
     metrics::Metrics,
     session::Sessions,
-    usage::Usage,
+    usage::{CredentialUse, LastUse, Usage},
 };
 
 /// Limits that an operator chooses.
@@ -28,6 +33,14 @@ pub struct Quotas {
     pub aliases_per_key: usize,
     /// Users of an account; may overshoot by what is in flight.
     pub users: u64,
+    /// Roles of an account, likewise.
+    pub roles: u64,
+    /// Groups of an account, likewise.
+    pub groups: u64,
+    /// Customer managed policies of an account, likewise.
+    pub policies: u64,
+    /// Managed policies attached to a user, group or role; exact.
+    pub policies_per_identity: usize,
     /// Grants on a key; may overshoot by what is in flight.
     pub grants_per_key: u64,
 }
@@ -38,6 +51,10 @@ impl Default for Quotas {
             keys: 100_000,
             aliases_per_key: 50,
             users: 5000,
+            roles: 1000,
+            groups: 300,
+            policies: 1500,
+            policies_per_identity: 10,
             grants_per_key: 50_000,
         }
     }
@@ -50,7 +67,9 @@ pub struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) writer: Writer,
     pub(crate) refusals: Refusals,
-    pub(crate) usage: Usage,
+    pub(crate) usage: Usage<KeyArn, LastUse>,
+    pub(crate) access_key_usage: Usage<AccessKeyId, CredentialUse>,
+    pub(crate) role_usage: Usage<UniqueId, (Home, CredentialUse)>,
     pub(crate) counts: Counts,
     pub(crate) metrics: Metrics,
     pub(crate) quotas: Quotas,

@@ -1,17 +1,18 @@
-//! When each key was last used: gathered in memory by the hot path, written in the background.
+//! When keys, access keys and roles were last used: gathered in memory by the hot path, written
+//! in the background.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html>
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
 };
 
-use keyward_types::{key_id::KeyArn, time::Timestamp};
+use keyward_types::{region::Region, time::Timestamp};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::directory::records::{LastUseRecord, V1};
+use crate::directory::records::{LastUseRecord, V1, identity::CredentialUseRecord};
 
 /// So many requests may note something down at the same time without waiting for each other.
 const SHARDS: usize = 32;
@@ -42,14 +43,37 @@ impl LastUse {
     }
 }
 
-/// What was noted down and not yet written.
+/// One use of an access key or of a role's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialUse {
+    /// When.
+    pub at: Timestamp,
+    /// The service that was asked, such as `kms`.
+    pub service: &'static str,
+    /// The Region of the request.
+    pub region: Region,
+}
+
+impl CredentialUse {
+    /// The record of this use.
+    pub fn to_record(self) -> CredentialUseRecord {
+        CredentialUseRecord {
+            version: V1,
+            at: self.at,
+            service: self.service.to_owned(),
+            region: self.region,
+        }
+    }
+}
+
+/// What was noted down and not yet written: the last use `U` of each `K`.
 #[derive(Debug)]
-pub struct Usage {
-    shards: Vec<Mutex<HashMap<KeyArn, LastUse>>>,
+pub struct Usage<K, U> {
+    shards: Vec<Mutex<HashMap<K, U>>>,
     hasher: RandomState,
 }
 
-impl Default for Usage {
+impl<K, U> Default for Usage<K, U> {
     fn default() -> Self {
         let shards = std::iter::repeat_with(Mutex::default)
             .take(SHARDS)
@@ -61,9 +85,9 @@ impl Default for Usage {
     }
 }
 
-impl Usage {
+impl<K: Clone + Eq + Hash, U: Copy + PartialEq> Usage<K, U> {
     /// Notes a use down. A later one replaces an earlier one.
-    pub fn note(&self, key: &KeyArn, usage: LastUse) {
+    pub fn note(&self, key: &K, usage: U) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.lock();
         match shard.get_mut(key) {
@@ -75,13 +99,13 @@ impl Usage {
     }
 
     /// The last use that was noted and is not yet known to be written.
-    pub fn noted(&self, key: &KeyArn) -> Option<LastUse> {
+    pub fn noted(&self, key: &K) -> Option<U> {
         self.shard(key)?.lock().get(key).copied()
     }
 
     /// Everything noted, for the one who writes it.
-    pub fn all(&self) -> Vec<(KeyArn, LastUse)> {
-        let pairs = |shard: &Mutex<HashMap<KeyArn, LastUse>>| {
+    pub fn all(&self) -> Vec<(K, U)> {
+        let pairs = |shard: &Mutex<HashMap<K, U>>| {
             shard
                 .lock()
                 .iter()
@@ -92,7 +116,7 @@ impl Usage {
     }
 
     /// Forgets a use that is now written, unless a later one was noted meanwhile.
-    pub fn written(&self, key: &KeyArn, usage: &LastUse) {
+    pub fn written(&self, key: &K, usage: &U) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.lock();
         if shard.get(key) == Some(usage) {
@@ -100,7 +124,7 @@ impl Usage {
         }
     }
 
-    fn shard(&self, key: &KeyArn) -> Option<&Mutex<HashMap<KeyArn, LastUse>>> {
+    fn shard(&self, key: &K) -> Option<&Mutex<HashMap<K, U>>> {
         let index = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         self.shards.get(index)
     }
@@ -108,7 +132,10 @@ impl Usage {
 
 #[cfg(test)]
 mod tests {
-    use keyward_types::{account::AccountId, key_id::KeyId, region::Region};
+    use keyward_types::{
+        account::AccountId,
+        key_id::{KeyArn, KeyId},
+    };
 
     use super::*;
 

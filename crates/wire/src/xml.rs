@@ -6,6 +6,13 @@ use std::fmt;
 
 use keyward_types::time::Timestamp;
 
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// An element under construction: what it holds is appended as it is named.
 pub struct Writer<'w> {
     out: &'w mut Vec<u8>,
@@ -72,6 +79,15 @@ impl Writer<'_> {
     pub fn text(&mut self, name: &str, value: &str) {
         self.open(name);
         escape(self.out, value);
+        self.close(name);
+    }
+
+    /// An element with text percent-encoded as RFC 3986 has it: how IAM writes policies.
+    pub fn url_encoded(&mut self, name: &str, value: &str) {
+        self.open(name);
+        for part in percent_encoding::utf8_percent_encode(value, RESERVED) {
+            self.out.extend_from_slice(part.as_bytes());
+        }
         self.close(name);
     }
 
@@ -183,6 +199,7 @@ mod tests {
                 user.timestamp("CreateDate", Timestamp::from_seconds(0));
                 user.integer("Limit", -7);
                 user.boolean("Attached", false);
+                user.url_encoded("Document", "{\"a-b._~\": [é]}");
                 user.texts("Names", ["x", "y"]);
                 user.list("Tags", [("k", "v")], |tag, (key, value)| {
                     tag.text("Key", key);
@@ -196,6 +213,7 @@ mod tests {
              <UserName>a&lt;b&amp;&quot;c&apos;&gt;&#xD;\u{fffd}\u{fffd}é</UserName>\
              <CreateDate>1970-01-01T00:00:00Z</CreateDate><Limit>-7</Limit>\
              <Attached>false</Attached>\
+             <Document>%7B%22a-b._~%22%3A%20%5B%C3%A9%5D%7D</Document>\
              <Names><member>x</member><member>y</member></Names>\
              <Tags><member><Key>k</Key><Value>v</Value></member></Tags>\
              </User></GetUserResult>\

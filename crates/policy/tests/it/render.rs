@@ -88,3 +88,35 @@ fn what_is_shown_can_be_stored_again() {
     );
     assert_eq!(show(&shown), shown);
 }
+
+#[test]
+fn the_compact_text_has_no_white_space_outside_strings() {
+    let text = "{ \"Version\": \"2012-10-17\", \"Statement\": { \"Effect\": \"Allow\", \
+                \"Principal\": {\"AWS\": [\"111122223333\"]}, \"Action\": \"sts:AssumeRole\" } }";
+    let document = Document::parse(text, PolicyKind::Trust).unwrap();
+    let shown =
+        keyward_policy::render::compact(&document, &Bindings::default(), Partition::Aws, &|_| None);
+    assert_eq!(
+        shown,
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\
+         [\"arn:aws:iam::111122223333:root\"]},\"Action\":\"sts:AssumeRole\"}]}"
+    );
+}
+
+#[test]
+fn a_document_tells_the_condition_keys_it_asks_for() {
+    let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*",
+        "Resource":"arn:aws:kms:*:*:key/${aws:PrincipalTag/team, 'x'}",
+        "Condition":{"StringEquals":{"kms:ViaService":"${AWS:username}${*}"},
+                     "Bool":{"aws:SecureTransport":"true"},"Null":{"kms:viaservice":"true"}}}]}"#;
+    let document = Document::parse(text, PolicyKind::ManagedIdentity).unwrap();
+    assert_eq!(
+        document.context_keys(),
+        [
+            "kms:ViaService",
+            "aws:SecureTransport",
+            "aws:PrincipalTag/team",
+            "AWS:username"
+        ]
+    );
+}

@@ -148,6 +148,10 @@ pub async fn open(
             aliases_per_key: config.quota_aliases_per_key,
             users: config.quota_users,
             grants_per_key: config.quota_grants_per_key,
+            roles: config.quota_roles,
+            groups: config.quota_groups,
+            policies: config.quota_policies,
+            policies_per_identity: config.quota_policies_per_identity,
         },
     };
     let chosen_id = chosen.as_ref().map(|chosen| chosen.id.clone());

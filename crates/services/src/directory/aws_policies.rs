@@ -24,7 +24,7 @@ pub struct AwsPolicy {
     pub name: &'static str,
     /// Its path, `/` at both ends.
     pub path: &'static str,
-    /// AWS's unique id of it.
+    /// Its unique id: AWS's, or one of Keyward's own where AWS's is not public.
     pub id: &'static str,
     /// What AWS says it is for.
     pub description: &'static str,
@@ -41,6 +41,20 @@ impl AwsPolicy {
 
 /// The table, in the alphabet's order.
 pub const AWS_POLICIES: &[AwsPolicy] = &[
+    AwsPolicy {
+        name: "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy",
+        path: "/aws-service-role/",
+        id: "ANPAKEYWARDCUSTOMKEYS",
+        description: "Enables access to AWS services and resources required for AWS KMS custom key stores",
+        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["cloudhsm:Describe*","ec2:CreateNetworkInterface","ec2:AuthorizeSecurityGroupIngress","ec2:CreateSecurityGroup","ec2:DescribeSecurityGroups","ec2:RevokeSecurityGroupEgress","ec2:DeleteSecurityGroup","ec2:DescribeVpcs","ec2:DescribeNetworkAcls","ec2:DescribeNetworkInterfaces"],"Resource":"*"}]}"#,
+    },
+    AwsPolicy {
+        name: "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy",
+        path: "/aws-service-role/",
+        id: "ANPAKEYWARDMULTIREGIO",
+        description: "Enables access to AWS services and resources required for AWS KMS Multi-Region Keys",
+        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kms:SynchronizeMultiRegionKey"],"Resource":"*"}]}"#,
+    },
     AwsPolicy {
         name: "AWSKeyManagementServicePowerUser",
         path: "/",

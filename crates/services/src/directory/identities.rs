@@ -271,7 +271,8 @@ impl Directory {
                 let group: GroupRecord = records::decode(record.bytes_of(purpose::GROUP)?)?;
                 let policies = compile_inline(&record, &group.inline_policies)?;
                 let written = (record.generation, record.revision);
-                Ok::<_, ReadError>(GroupUnit::new(group, policies, written))
+                let home = (partition, account);
+                Ok::<_, ReadError>(GroupUnit::new(home, group, policies, written))
             })
             .await
     }

@@ -189,6 +189,16 @@ pub fn policy_boundaries(
     ))
 }
 
+/// Which account of a partition an alias names, by the alias's hash.
+pub fn account_alias(partition: Partition, hash: &str) -> Result<Path, PathError> {
+    Path::join(&["account-alias", partition.as_str(), hash])
+}
+
+/// What an account is called besides its number.
+pub fn alias_of_account(partition: Partition, account: AccountId) -> Result<Path, PathError> {
+    global(partition, account, &["account-alias"])
+}
+
 /// An OpenID Connect provider, by the hash of its issuer.
 pub fn oidc_provider(
     partition: Partition,

@@ -11,6 +11,7 @@ use crate::{
     front::{Front, Received, dispatch::Target},
     server::Shared,
     session::TokenError,
+    usage::CredentialUse,
 };
 
 /// Why a caller is not proven.
@@ -72,7 +73,30 @@ impl Front {
                 | Target::Sts { .. } => Presigned::Refused,
             },
         };
-        prove(&self.shared, &request, expected).await
+        let proven = prove(&self.shared, &request, expected).await?;
+        note_use(&self.shared, &proven, target.service());
+        Ok(proven)
+    }
+}
+
+/// Notes down with what credentials a service was asked.
+fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
+    let caller = &proven.caller;
+    let used = CredentialUse {
+        at: shared.clock.now(),
+        service,
+        region: proven.region,
+    };
+    match (caller.session(), caller.bearer()) {
+        (None, Bearer::Root | Bearer::User(_)) => {
+            shared.access_key_usage.note(caller.access_key_id(), used);
+        }
+        (Some(_), Bearer::Role(role)) => {
+            let noted = (caller.home(), used);
+            shared.role_usage.note(&role.record().id, noted);
+        }
+        (None, Bearer::Role(_) | Bearer::Service(_))
+        | (Some(_), Bearer::Root | Bearer::User(_) | Bearer::Service(_)) => {}
     }
 }
 

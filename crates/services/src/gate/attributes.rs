@@ -245,6 +245,12 @@ impl<'a> RequestAttributes<'a> {
         if let Some(name) = key.strip_prefix("aws:resourcetag/") {
             return Some(tagged(self.about.tags(), name));
         }
+        if let Some(name) = key.strip_prefix("iam:resourcetag/") {
+            return match self.about {
+                ResourceAttributes::Tagged(tags) => Some(tagged(tags, name)),
+                ResourceAttributes::None | ResourceAttributes::Key(_) => None,
+            };
+        }
         let ResourceAttributes::Key(resolved) = self.about else {
             return None;
         };

@@ -1,26 +1,30 @@
-//! Access keys of users and of the root user.
+//! Access keys of users and of the root user: made, switched, deleted.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html>
 
-use std::sync::Arc;
+pub mod list;
 
 use keyward_crypto::random;
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch, store::Revision};
 use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{json, json::Members, query::Params, xml};
 
 use crate::{
     context::Context,
     directory::{
         paths, purpose,
-        records::{
-            self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, UserRecord, V1,
-        },
+        records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1},
         units::identity::UserUnit,
     },
     gate::{Denied, Gate},
-    iam::{Iam, fault::IamFault, names},
+    iam::{
+        Iam,
+        entity::{Asked, Entity, Record},
+        fault::IamFault,
+        names,
+        user::named_or_caller,
+    },
     operation::{Done, Empty, Operation, Output},
 };
 
@@ -31,7 +35,7 @@ const MAX_ACCESS_KEYS: usize = 2;
 #[derive(Debug)]
 pub enum Owner {
     /// A user.
-    User(Arc<UserUnit>),
+    User(Asked<UserUnit>),
     /// The root user, who asks for itself.
     Root {
         /// The account's record.
@@ -43,19 +47,11 @@ pub enum Owner {
 
 impl Owner {
     async fn resolve(name: Option<&str>, cx: &Context<'_>) -> Result<Self, IamFault> {
-        if let Some(name) = name {
-            return Ok(Self::User(names::user(cx, name).await?));
-        }
-        if let Some(user) = cx.caller.user() {
-            let found = cx
-                .directory()
-                .user(cx.partition(), cx.account(), &user.record().id)
-                .await?;
-            let found = found.ok_or_else(|| names::no_such_user(&user.record().name))?;
-            return Ok(Self::User(found));
+        if name.is_some() || !cx.caller.principal().is_root() {
+            return named_or_caller(cx, name).await.map(Self::User);
         }
         let found = cx.directory().account(cx.partition(), cx.account()).await?;
-        let (record, read) = found.ok_or_else(|| names::no_such_user("root"))?;
+        let (record, read) = found.ok_or_else(|| UserUnit::missing("root"))?;
         Ok(Self::Root {
             record,
             revision: read.revision,
@@ -67,7 +63,7 @@ impl Owner {
         gate: &Gate<'_>,
     ) -> Result<Permit<A>, Denied> {
         match self {
-            Self::User(user) => gate.iam(user.principal().arn(), &user.record().tags, |_| ()),
+            Self::User(user) => user.permit(gate, |_| ()),
             Self::Root { record, .. } => {
                 let arn = format!("arn:{}:iam::{}:root", record.partition, record.account);
                 gate.iam(&arn, &[], |_| ())
@@ -75,11 +71,17 @@ impl Owner {
         }
     }
 
-    fn keys(&self) -> &[AccessKeyId] {
-        match self {
-            Self::User(user) => &user.record().access_keys,
+    fn keys(&self) -> Result<&[AccessKeyId], IamFault> {
+        Ok(match self {
+            Self::User(user) => &user.get()?.record().access_keys,
             Self::Root { record, .. } => &record.root_access_keys,
-        }
+        })
+    }
+
+    /// The key of that id, which must be the owner's.
+    fn key(&self, id: &str) -> Result<&AccessKeyId, IamFault> {
+        let found = self.keys()?.iter().find(|known| known.as_str() == id);
+        found.ok_or_else(|| no_such_key(id))
     }
 
     /// Writes the owner's record with other keys.
@@ -91,18 +93,10 @@ impl Owner {
     ) -> Result<(), IamFault> {
         match self {
             Self::User(user) => {
-                let record = UserRecord {
-                    access_keys: keys,
-                    ..user.record().clone()
-                };
-                let path = paths::user(cx.partition(), cx.account(), &record.id)?;
-                let bytes = records::encode(&record)?;
-                batch.put(
-                    path,
-                    purpose::USER,
-                    &bytes,
-                    Precondition::At(user.revision()),
-                )?;
+                let user = user.get()?;
+                let mut record = user.edit(cx)?;
+                record.access_keys = keys;
+                record.put(cx, batch, Some(user.revision()))
             }
             Self::Root { record, revision } => {
                 let record = AccountRecord {
@@ -112,17 +106,35 @@ impl Owner {
                 let path = paths::account(cx.partition(), cx.account())?;
                 let bytes = records::encode(&record)?;
                 batch.put(path, purpose::ACCOUNT, &bytes, Precondition::At(*revision))?;
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn user_name(&self) -> Option<&str> {
         match self {
-            Self::User(user) => Some(&user.record().name),
+            Self::User(user) => user.found().map(|user| user.record().name.as_str()),
             Self::Root { .. } => None,
         }
     }
+}
+
+/// The fault for a key that is not there.
+pub fn no_such_key(id: &str) -> IamFault {
+    IamFault::missing(format!("The Access Key with id {id} cannot be found."))
+}
+
+/// `AccessKeyId`. Ids chosen at first start may be shorter than AWS's sixteen characters.
+pub fn key_id(m: &mut Members<'_>) -> String {
+    let legal = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    };
+    m.string("AccessKeyId")
+        .length(4, 128)
+        .pattern("[\\w]+", legal)
+        .required()
+        .to_owned()
 }
 
 /// `CreateAccessKey`
@@ -170,9 +182,8 @@ impl Operation for CreateAccessKey {
         owner: &Owner,
         cx: &Context<'_>,
     ) -> Result<Done<AccessKeyCreated>, IamFault> {
-        if owner.keys().len() >= MAX_ACCESS_KEYS {
-            let message = format!("Cannot exceed quota for AccessKeysPerUser: {MAX_ACCESS_KEYS}");
-            return Err(IamFault::LimitExceeded { message });
+        if owner.keys()?.len() >= MAX_ACCESS_KEYS {
+            return Err(IamFault::quota("AccessKeysPerUser", MAX_ACCESS_KEYS));
         }
         let record = AccessKeyRecord {
             version: V1,
@@ -180,7 +191,7 @@ impl Operation for CreateAccessKey {
             account: cx.account(),
             partition: cx.partition(),
             owner: match owner {
-                Owner::User(user) => AccessKeyOwner::User(user.record().id.clone()),
+                Owner::User(user) => AccessKeyOwner::User(user.get()?.record().id.clone()),
                 Owner::Root { .. } => AccessKeyOwner::Root,
             },
             active: true,
@@ -188,16 +199,9 @@ impl Operation for CreateAccessKey {
             secret: new_secret(),
         };
         let mut batch = cx.batch();
-        let keys = owner.keys().iter().chain([&record.id]).cloned().collect();
+        let keys = owner.keys()?.iter().chain([&record.id]).cloned().collect();
         owner.put_keys(cx, &mut batch, keys)?;
-        let bytes = keyward_crypto::secret::SecretBytes::from_vec(records::encode(&record)?);
-        let path = paths::access_key(&record.id)?;
-        batch.put(
-            path,
-            purpose::CREDENTIAL,
-            bytes.expose(),
-            Precondition::Absent,
-        )?;
+        put_key(&mut batch, &record, Precondition::Absent)?;
         let output = AccessKeyCreated {
             user: owner.user_name().map(str::to_owned),
             id: record.id.clone(),
@@ -258,17 +262,7 @@ impl Operation for DeleteAccessKey {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let user = names::optional_name(&mut m, "UserName", 128);
-        // Ids chosen at first start may be shorter than AWS's sixteen characters.
-        let legal = |text: &str| {
-            text.chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-        };
-        let id = m
-            .string("AccessKeyId")
-            .length(4, 128)
-            .pattern("[\\w]+", legal)
-            .required();
-        let id = id.to_owned();
+        let id = key_id(&mut m);
         m.finish()?;
         Ok(Self { user, id })
     }
@@ -287,18 +281,12 @@ impl Operation for DeleteAccessKey {
         owner: &Owner,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let Some(id) = owner.keys().iter().find(|id| id.as_str() == self.id) else {
-            let message = format!("The Access Key with id {} cannot be found.", self.id);
-            return Err(IamFault::NoSuchEntity { message });
-        };
+        let id = owner.key(&self.id)?;
         let mut batch = cx.batch();
         batch.delete(paths::access_key(id)?, Precondition::Any)?;
-        let keys = owner
-            .keys()
-            .iter()
-            .filter(|key| *key != id)
-            .cloned()
-            .collect();
+        batch.delete(paths::access_key_last_use(id)?, Precondition::Any)?;
+        let left = owner.keys()?.iter().filter(|key| *key != id);
+        let keys = left.cloned().collect();
         owner.put_keys(cx, &mut batch, keys)?;
         Ok(Done::changed(Empty, batch))
     }
@@ -309,6 +297,88 @@ impl Operation for DeleteAccessKey {
             parameters.string("userName", user);
         }
     }
+}
+
+/// `UpdateAccessKey`
+#[derive(Debug)]
+pub struct UpdateAccessKey {
+    user: Option<String>,
+    id: String,
+    status: &'static str,
+}
+
+impl Operation for UpdateAccessKey {
+    const NAME: &'static str = "UpdateAccessKey";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Owner;
+    type Permits = Permit<action::UpdateAccessKey>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let user = names::optional_name(&mut m, "UserName", 128);
+        let id = key_id(&mut m);
+        let states = &["Active", "Inactive", "Expired"];
+        let status = m.enumeration("Status", states).required();
+        m.finish()?;
+        if status == "Expired" {
+            return Err(IamFault::invalid("Status Expired cannot be set."));
+        }
+        Ok(Self { user, id, status })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+        Owner::resolve(self.user.as_deref(), cx).await
+    }
+
+    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        owner.permit(gate)
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        owner: &Owner,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let id = owner.key(&self.id)?;
+        let found = cx
+            .directory()
+            .rare(&paths::access_key(id)?, purpose::CREDENTIAL)
+            .await?;
+        let (mut record, revision): (AccessKeyRecord, _) =
+            found.ok_or_else(|| no_such_key(&self.id))?;
+        let active = self.status == "Active";
+        if record.active == active {
+            return Ok(Done::unchanged(Empty));
+        }
+        record.active = active;
+        let mut batch = cx.batch();
+        put_key(&mut batch, &record, Precondition::At(revision))?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("accessKeyId", &self.id);
+        parameters.string("status", self.status);
+        if let Some(user) = &self.user {
+            parameters.string("userName", user);
+        }
+    }
+}
+
+/// Writes a key's record, which holds the secret.
+fn put_key(
+    batch: &mut SealedBatch,
+    record: &AccessKeyRecord,
+    precondition: Precondition,
+) -> Result<(), IamFault> {
+    let bytes = keyward_crypto::secret::SecretBytes::from_vec(records::encode(record)?);
+    let path = paths::access_key(&record.id)?;
+    batch.put(path, purpose::CREDENTIAL, bytes.expose(), precondition)?;
+    Ok(())
 }
 
 /// A new secret: 30 random bytes as 40 characters of the base64 alphabet.

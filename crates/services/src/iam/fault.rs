@@ -3,13 +3,14 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html>
 
 use keyward_policy::document::PolicyError;
-use keyward_store::error::LimitError;
+use keyward_store::{error::LimitError, sealed::SealedError};
 use keyward_wire::json::Rejected;
 
 use crate::{
     directory::{ReadError, records::RecordError},
     fault::{Fault, Internal},
     gate::Denied,
+    marker::MarkerError,
 };
 
 /// A fault as IAM names it.
@@ -17,10 +18,15 @@ use crate::{
 pub enum IamFault {
     /// A policy does not allow the request, or a policy denies it.
     AccessDenied(Denied),
+    /// It is not the caller's to change.
+    Protected {
+        /// AWS's text.
+        message: String,
+    },
     /// Something hangs on what was to be deleted.
     DeleteConflict {
         /// AWS's text.
-        message: &'static str,
+        message: String,
     },
     /// The name is taken.
     EntityAlreadyExists {
@@ -46,6 +52,16 @@ pub enum IamFault {
     },
     /// It is not there.
     NoSuchEntity {
+        /// AWS's text.
+        message: String,
+    },
+    /// The policy cannot be attached to that.
+    PolicyNotAttachable {
+        /// AWS's text.
+        message: String,
+    },
+    /// Only the service that it is linked to may change it.
+    UnmodifiableEntity {
         /// AWS's text.
         message: String,
     },
@@ -91,6 +107,23 @@ impl From<keyward_store::path::PathError> for IamFault {
     }
 }
 
+impl From<MarkerError> for IamFault {
+    fn from(error: MarkerError) -> Self {
+        match error {
+            MarkerError::Invalid => Self::Validation {
+                message: "Invalid Marker.".to_owned(),
+            },
+            MarkerError::Internal(internal) => Self::Internal(internal),
+        }
+    }
+}
+
+impl From<SealedError> for IamFault {
+    fn from(error: SealedError) -> Self {
+        Self::Internal(Internal::new(error))
+    }
+}
+
 impl From<Rejected> for IamFault {
     fn from(rejected: Rejected) -> Self {
         let message = rejected.to_string();
@@ -114,13 +147,51 @@ impl From<PolicyError> for IamFault {
     }
 }
 
+impl IamFault {
+    /// A quota of AWS's is used up.
+    pub fn quota(name: &str, most: impl std::fmt::Display) -> Self {
+        Self::LimitExceeded {
+            message: format!("Cannot exceed quota for {name}: {most}"),
+        }
+    }
+
+    /// Something is not there.
+    pub fn missing(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::NoSuchEntity { message }
+    }
+
+    /// Nothing may be left of what hangs on an entity that is to be deleted: each with what must
+    /// be done first, in the order in which AWS asks for it.
+    ///
+    /// # Errors
+    /// `DeleteConflict` for the first that is left.
+    pub fn check_nothing_left(left: &[(bool, &str)]) -> Result<(), Self> {
+        match left.iter().find(|(is_left, _)| *is_left) {
+            Some((_, first)) => Err(Self::DeleteConflict {
+                message: format!("Cannot delete entity, must {first} first."),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A parameter makes no sense.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::InvalidInput { message }
+    }
+}
+
 impl From<IamFault> for Fault {
     fn from(fault: IamFault) -> Self {
         use IamFault as F;
         let (code, status, message) = match fault {
             F::AccessDenied(denied) => return denied.into_fault("AccessDenied", 403),
             F::Internal(internal) => return Self::internal("ServiceFailure", internal),
-            F::DeleteConflict { message } => ("DeleteConflict", 409, message.to_owned()),
+            F::Protected { message } => ("AccessDenied", 403, message),
+            F::PolicyNotAttachable { message } => ("PolicyNotAttachable", 400, message),
+            F::UnmodifiableEntity { message } => ("UnmodifiableEntity", 400, message),
+            F::DeleteConflict { message } => ("DeleteConflict", 409, message),
             F::EntityAlreadyExists { message } => ("EntityAlreadyExists", 409, message),
             F::InvalidInput { message } => ("InvalidInput", 400, message),
             F::LimitExceeded { message } => ("LimitExceeded", 409, message),

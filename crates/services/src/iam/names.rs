@@ -1,23 +1,18 @@
 //! Members that several IAM operations have, with AWS's constraints for them.
 
-use std::sync::Arc;
-
-use keyward_store::{batch::Precondition, sealed::SealedBatch};
-use keyward_types::{tag::Tag, unique_id::UniqueId};
+use keyward_types::tag::Tag;
 use keyward_wire::json::Members;
 
-use crate::{
-    context::Context,
-    directory::{
-        identities::Home,
-        paths, purpose,
-        records::{self, V1, identity::PrincipalIdRecord},
-        units::identity::UserUnit,
-    },
-    iam::fault::IamFault,
-};
+use crate::iam::fault::IamFault;
 
 const NAME_PATTERN: &str = "[\\w+=,.@-]+";
+const PATH_PATTERN: &str = "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)";
+const TEXT_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+";
+const DESCRIPTION_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*";
+const TAG_KEY_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+";
+const TAG_VALUE_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*";
+/// The most tags of anything.
+pub const MAX_TAGS: usize = 50;
 
 fn is_name(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
@@ -43,32 +38,142 @@ pub fn optional_name(m: &mut Members<'_>, member: &'static str, most: usize) -> 
     name.map(str::to_owned)
 }
 
+/// An ARN that must be given.
+pub fn arn(m: &mut Members<'_>, member: &'static str) -> String {
+    m.string(member).length(20, 2048).required().to_owned()
+}
+
+/// An ARN that may be given.
+pub fn optional_arn(m: &mut Members<'_>, member: &'static str) -> Option<String> {
+    let arn = m.string(member).length(20, 2048).optional();
+    arn.map(str::to_owned)
+}
+
 /// A path, `/` if none is given.
 pub fn path(m: &mut Members<'_>) -> String {
+    optional_path(m, "Path").unwrap_or_else(|| "/".to_owned())
+}
+
+/// A path that may be given.
+pub fn optional_path(m: &mut Members<'_>, member: &'static str) -> Option<String> {
     let legal = |text: &str| {
         text.starts_with('/')
             && text.ends_with('/')
-            && text.bytes().all(|byte| (0x21..=0x7f).contains(&byte))
+            && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
     };
-    let pattern = "(\\u002F)|(\\u002F[\\u0021-\\u007F]+\\u002F)";
-    m.string("Path")
+    let path = m
+        .string(member)
         .length(1, 512)
-        .pattern(pattern, legal)
+        .pattern(PATH_PATTERN, legal)
+        .optional();
+    path.map(str::to_owned)
+}
+
+/// What the paths of a list begin with, `/` if nothing is said.
+pub fn path_prefix(m: &mut Members<'_>) -> String {
+    let legal = |text: &str| {
+        text.starts_with('/') && text.bytes().all(|byte| (0x21..=0x7f).contains(&byte))
+    };
+    m.string("PathPrefix")
+        .length(1, 512)
+        .pattern("\\u002F[\\u0021-\\u007F]*", legal)
         .optional()
         .unwrap_or("/")
         .to_owned()
 }
 
-/// Tags, at most 50, keys unique without regard to case.
-pub fn tags(m: &mut Members<'_>) -> Vec<Tag> {
-    let tags = m.structures("Tags", |tag| Tag {
-        key: tag.string("Key").length(1, 128).required().to_owned(),
-        value: tag.string("Value").length(0, 256).required().to_owned(),
-    });
-    tags.count(0, 50).optional().unwrap_or_default()
+/// A policy document that must be given; it is read later, when its kind is known.
+pub fn document(m: &mut Members<'_>, member: &'static str) -> String {
+    m.string(member)
+        .length(1, 131_072)
+        .pattern(TEXT_PATTERN, is_policy_text)
+        .required()
+        .to_owned()
 }
 
-/// The tags, if no two keys differ only by case.
+/// Policy documents that may be given.
+pub fn documents(m: &mut Members<'_>, member: &'static str) -> Option<Vec<String>> {
+    let texts = m
+        .strings(member)
+        .each_length(1, 131_072)
+        .each_pattern(TEXT_PATTERN, is_policy_text)
+        .optional();
+    texts.map(|texts| texts.into_iter().map(str::to_owned).collect())
+}
+
+/// A policy document that may be given.
+pub fn optional_document(m: &mut Members<'_>, member: &'static str) -> Option<String> {
+    let text = m
+        .string(member)
+        .length(1, 131_072)
+        .pattern(TEXT_PATTERN, is_policy_text)
+        .optional();
+    text.map(str::to_owned)
+}
+
+fn is_policy_text(text: &str) -> bool {
+    let legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
+    text.chars().all(legal)
+}
+
+/// A role's description.
+pub fn description(m: &mut Members<'_>) -> Option<String> {
+    let legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{a1}'..='\u{ff}');
+    let text = m
+        .string("Description")
+        .length(0, 1000)
+        .pattern(DESCRIPTION_PATTERN, |text| text.chars().all(legal))
+        .optional();
+    text.map(str::to_owned)
+}
+
+fn is_tag_text(text: &str) -> bool {
+    let separator = |c: char| c.is_whitespace() && !c.is_control();
+    let legal = |c: char| c.is_alphanumeric() || separator(c) || "_.:/=+-@".contains(c);
+    text.chars().all(legal)
+}
+
+/// Tags that may be given.
+pub fn tags(m: &mut Members<'_>) -> Vec<Tag> {
+    let tags = m.structures("Tags", read_tag).count(0, MAX_TAGS);
+    tags.optional().unwrap_or_default()
+}
+
+/// Tags that must be given.
+pub fn required_tags(m: &mut Members<'_>) -> Vec<Tag> {
+    m.structures("Tags", read_tag).count(0, MAX_TAGS).required()
+}
+
+fn read_tag(tag: &mut Members<'_>) -> Tag {
+    let key = tag
+        .string("Key")
+        .length(1, 128)
+        .pattern(TAG_KEY_PATTERN, is_tag_text)
+        .required()
+        .to_owned();
+    let value = tag
+        .string("Value")
+        .length(0, 256)
+        .pattern(TAG_VALUE_PATTERN, is_tag_text)
+        .required()
+        .to_owned();
+    Tag { key, value }
+}
+
+/// Keys of tags that must be given.
+pub fn tag_keys(m: &mut Members<'_>) -> Vec<String> {
+    let keys = m
+        .strings("TagKeys")
+        .count(0, MAX_TAGS)
+        .each_length(1, 128)
+        .each_pattern(TAG_KEY_PATTERN, |text| {
+            !text.is_empty() && is_tag_text(text)
+        })
+        .required();
+    keys.into_iter().map(str::to_owned).collect()
+}
+
+/// The tags, if no two keys differ only by case and none is AWS's own.
 ///
 /// # Errors
 /// `InvalidInput`.
@@ -79,58 +184,14 @@ pub fn checked_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
         .enumerate()
         .any(|(i, key)| lower.iter().take(i).any(|k| k == key));
     if twice {
-        let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
-        return Err(IamFault::InvalidInput {
-            message: message.to_owned(),
-        });
+        return Err(IamFault::invalid(
+            "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+        ));
+    }
+    if lower.iter().any(|key| key.starts_with("aws:")) {
+        return Err(IamFault::invalid(
+            "System tags cannot be added/updated by requester.",
+        ));
     }
     Ok(tags)
-}
-
-/// A user by name.
-///
-/// # Errors
-/// `NoSuchEntity` when there is none.
-pub async fn user(cx: &Context<'_>, name: &str) -> Result<Arc<UserUnit>, IamFault> {
-    let found = cx
-        .directory()
-        .user_by_name(cx.partition(), cx.account(), name)
-        .await?;
-    found.ok_or_else(|| no_such_user(name))
-}
-
-/// Notes where the bearer of a unique id lives.
-///
-/// # Errors
-/// Never for what is parsed.
-pub fn put_principal_id(
-    batch: &mut SealedBatch,
-    (partition, account): Home,
-    id: &UniqueId,
-) -> Result<(), IamFault> {
-    let lives = PrincipalIdRecord {
-        version: V1,
-        partition,
-        account,
-    };
-    let path = paths::principal_id(id)?;
-    let bytes = records::encode(&lives)?;
-    batch.put(path, purpose::PRINCIPAL_ID, &bytes, Precondition::Absent)?;
-    Ok(())
-}
-
-/// The fault for a user that is not there.
-pub fn no_such_user(name: &str) -> IamFault {
-    IamFault::NoSuchEntity {
-        message: format!("The user with name {name} cannot be found."),
-    }
-}
-
-/// The ARN of a user that may not be there.
-pub fn user_arn(cx: &Context<'_>, path: &str, name: &str) -> String {
-    format!(
-        "arn:{}:iam::{}:user{path}{name}",
-        cx.partition(),
-        cx.account()
-    )
 }

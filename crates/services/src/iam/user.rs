@@ -1,6 +1,8 @@
-//! IAM users.
+//! IAM users: made, shown, listed, deleted.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>
+
+pub mod update;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,11 +22,20 @@ use crate::{
     directory::{
         identities::Named,
         paths, purpose,
-        records::{self, UserRecord, V1, identity::NameRecord},
-        units::identity::UserUnit,
+        records::{UserRecord, V1},
+        units::identity::{ManagedPolicyUnit, UserUnit},
     },
     gate::{Denied, Gate},
-    iam::{Iam, fault::IamFault, names},
+    iam::{
+        Iam,
+        attachment::attachable,
+        boundary, condition_keys,
+        entity::{Asked, Entity, Record, Subject},
+        fault::IamFault,
+        names, naming,
+        page::{Page, Paging},
+        shape,
+    },
     operation::{Done, Empty, Operation, Output},
 };
 
@@ -33,19 +44,21 @@ use crate::{
 pub struct CreateUser {
     name: String,
     path: String,
+    boundary: Option<String>,
     tags: Vec<Tag>,
 }
 
-/// The ARN that the new user will have, and whether the name is taken.
+/// The ARN that the new user will have, whether the name is taken, and its boundary.
 #[derive(Debug)]
 pub struct NewUser {
     arn: String,
     taken: bool,
+    boundary: Option<Arc<ManagedPolicyUnit>>,
 }
 
-/// The output of CreateUser.
+/// A user with its ARN.
 #[derive(Debug)]
-pub struct UserCreated {
+pub struct ShownUser {
     arn: String,
     record: UserRecord,
 }
@@ -54,7 +67,7 @@ impl Operation for CreateUser {
     const NAME: &'static str = "CreateUser";
     const READ_ONLY: bool = false;
     type Api = Iam;
-    type Output = UserCreated;
+    type Output = ShownUser;
     type Fault = IamFault;
     type Resolved = NewUser;
     type Permits = Permit<action::CreateUser>;
@@ -63,39 +76,41 @@ impl Operation for CreateUser {
         let mut m = params.members();
         let path = names::path(&mut m);
         let name = names::name(&mut m, "UserName", 64);
-        let boundary = m
-            .string("PermissionsBoundary")
-            .length(20, 2048)
-            .optional()
-            .is_some();
+        let boundary = names::optional_arn(&mut m, "PermissionsBoundary");
         let tags = names::tags(&mut m);
         m.finish()?;
-        if boundary {
-            let message = "Permissions boundaries are not supported by this version of Keyward.";
-            return Err(IamFault::InvalidInput {
-                message: message.to_owned(),
-            });
-        }
+        let tags = names::checked_tags(tags)?;
         Ok(Self {
             name,
             path,
-            tags: names::checked_tags(tags)?,
+            boundary,
+            tags,
         })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<NewUser, IamFault> {
-        let directory = cx.directory();
-        let found = directory
-            .user_by_name(cx.partition(), cx.account(), &self.name)
-            .await?;
+        let (partition, account) = cx.caller.home();
+        let boundary = match &self.boundary {
+            Some(arn) => ManagedPolicyUnit::find(cx, arn).await?,
+            None => None,
+        };
         Ok(NewUser {
-            arn: names::user_arn(cx, &self.path, &self.name),
-            taken: found.is_some(),
+            arn: format!(
+                "arn:{partition}:iam::{account}:user{}{}",
+                self.path, self.name
+            ),
+            taken: UserUnit::find(cx, &self.name).await?.is_some(),
+            boundary,
         })
     }
 
     fn authorize(&self, new: &NewUser, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |supply| supply.request_tags(&self.tags))
+        gate.iam(&new.arn, &[], |supply| {
+            supply.request_tags(&self.tags);
+            if let Some(boundary) = &self.boundary {
+                supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);
+            }
+        })
     }
 
     async fn call(
@@ -103,24 +118,17 @@ impl Operation for CreateUser {
         _permit: &Self::Permits,
         new: &NewUser,
         cx: &Context<'_>,
-    ) -> Result<Done<UserCreated>, IamFault> {
+    ) -> Result<Done<ShownUser>, IamFault> {
         if new.taken {
             let message = format!("User with name {} already exists.", self.name);
             return Err(IamFault::EntityAlreadyExists { message });
         }
-        let counted = Counted::Users(cx.account());
-        if cx
-            .shared
-            .counts
-            .get(counted)
-            .is_some_and(|count| count >= cx.shared.quotas.users)
-        {
-            let message = format!(
-                "Cannot exceed quota for UsersPerAccount: {}",
-                cx.shared.quotas.users
-            );
-            return Err(IamFault::LimitExceeded { message });
-        }
+        let boundary = match &self.boundary {
+            Some(arn) => Some(attachable(&new.boundary, arn)?),
+            None => None,
+        };
+        let counted = (Counted::Users(cx.account()), cx.shared.quotas.users);
+        naming::count(cx, counted, "UsersPerAccount")?;
         let record = UserRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::User, random::array()),
@@ -131,53 +139,33 @@ impl Operation for CreateUser {
             access_keys: Vec::new(),
             inline_policies: BTreeMap::new(),
             attached_policies: Vec::new(),
-            boundary: None,
+            boundary: boundary.map(|policy| policy.reference()),
             groups: Vec::new(),
         };
-        let leads = NameRecord {
-            version: V1,
-            id: record.id.clone(),
-            name: self.name.clone(),
-        };
-        let home = cx.caller.home();
         let mut batch = cx.batch();
-        let absent = Precondition::Absent;
-        let path = cx.directory().name_path(Named::User, home, &self.name)?;
-        batch.put(path, purpose::USER_NAME, &records::encode(&leads)?, absent)?;
-        names::put_principal_id(&mut batch, home, &record.id)?;
-        let path = paths::user(cx.partition(), cx.account(), &record.id)?;
-        batch.put(path, purpose::USER, &records::encode(&record)?, absent)?;
-        cx.shared.counts.made(counted);
-        Ok(Done::changed(
-            UserCreated {
-                arn: new.arn.clone(),
-                record,
-            },
-            batch,
-        ))
+        naming::take(cx, &mut batch, (Named::User, &self.name, &record.id))?;
+        naming::put_principal_id(cx, &mut batch, &record.id)?;
+        if let Some(policy) = boundary {
+            boundary::bind(cx, &mut batch, (policy, &record.id))?;
+        }
+        record.put(cx, &mut batch, None)?;
+        let arn = new.arn.clone();
+        Ok(Done::changed(ShownUser { arn, record }, batch))
     }
 
     fn describe(&self, parameters: &mut json::Writer<'_>) {
         parameters.string("userName", &self.name);
         parameters.string("path", &self.path);
+        if let Some(boundary) = &self.boundary {
+            parameters.string("permissionsBoundary", boundary);
+        }
+        shape::describe_tags(parameters, &self.tags);
     }
 }
 
-impl Output<Iam> for UserCreated {
+impl Output<Iam> for ShownUser {
     fn render(&self, out: &mut xml::Writer<'_>) {
-        out.element("User", |user| {
-            user.text("Path", &self.record.path);
-            user.text("UserName", &self.record.name);
-            user.text("UserId", self.record.id.as_str());
-            user.text("Arn", &self.arn);
-            user.timestamp("CreateDate", self.record.created);
-            if !self.record.tags.is_empty() {
-                user.list("Tags", &self.record.tags, |member, tag| {
-                    member.text("Key", &tag.key);
-                    member.text("Value", &tag.value);
-                });
-            }
-        });
+        out.element("User", |user| shape::user(user, (&self.arn, &self.record)));
     }
 
     fn response_elements(&self, elements: &mut json::Writer<'_>) {
@@ -191,11 +179,136 @@ impl Output<Iam> for UserCreated {
     }
 }
 
+/// The user that an operation names, or the caller if it names none.
+///
+/// # Errors
+/// `NoSuchEntity` if the caller is no user and names none.
+pub async fn named_or_caller(
+    cx: &Context<'_>,
+    name: Option<&str>,
+) -> Result<Asked<UserUnit>, IamFault> {
+    match (name, cx.caller.user()) {
+        (Some(name), _) => Asked::find(cx, name).await,
+        (None, Some(user)) => {
+            let record = user.record();
+            let (partition, account) = cx.caller.home();
+            let found = cx.directory().user(partition, account, &record.id).await?;
+            match found {
+                Some(found) => Ok(Asked::of(&record.name, found)),
+                None => Err(UserUnit::missing(&record.name)),
+            }
+        }
+        (None, None) => Err(IamFault::Validation {
+            message: "Must specify userName when calling with non-User credentials".to_owned(),
+        }),
+    }
+}
+
+/// `GetUser`
+#[derive(Debug)]
+pub struct GetUser {
+    name: Option<String>,
+}
+
+/// The user to be shown: the root user shows itself.
+#[derive(Debug)]
+pub enum Shown {
+    /// A user.
+    User(Asked<UserUnit>),
+    /// The root user, with its account's record.
+    Root(crate::directory::records::AccountRecord),
+}
+
+/// The output of GetUser.
+#[derive(Debug)]
+pub enum UserFound {
+    /// A user.
+    User(ShownUser),
+    /// The root user.
+    Root(crate::directory::records::AccountRecord),
+}
+
+fn root_arn(record: &crate::directory::records::AccountRecord) -> String {
+    format!("arn:{}:iam::{}:root", record.partition, record.account)
+}
+
+impl Operation for GetUser {
+    const NAME: &'static str = "GetUser";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = UserFound;
+    type Fault = IamFault;
+    type Resolved = Shown;
+    type Permits = Permit<action::GetUser>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let name = names::optional_name(&mut m, "UserName", 128);
+        m.finish()?;
+        Ok(Self { name })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Shown, IamFault> {
+        if self.name.is_none() && cx.caller.principal().is_root() {
+            let (partition, account) = cx.caller.home();
+            let found = cx.directory().account(partition, account).await?;
+            let (record, _) = found.ok_or_else(|| UserUnit::missing("root"))?;
+            return Ok(Shown::Root(record));
+        }
+        named_or_caller(cx, self.name.as_deref())
+            .await
+            .map(Shown::User)
+    }
+
+    fn authorize(&self, shown: &Shown, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        match shown {
+            Shown::User(user) => user.permit(gate, |_| ()),
+            Shown::Root(record) => gate.iam(&root_arn(record), &[], |_| ()),
+        }
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        shown: &Shown,
+        _cx: &Context<'_>,
+    ) -> Result<Done<UserFound>, IamFault> {
+        Ok(Done::unchanged(match shown {
+            Shown::User(user) => {
+                let user = user.get()?;
+                UserFound::User(ShownUser {
+                    arn: user.arn().to_owned(),
+                    record: user.record().clone(),
+                })
+            }
+            Shown::Root(record) => UserFound::Root(record.clone()),
+        }))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        if let Some(name) = &self.name {
+            parameters.string("userName", name);
+        }
+    }
+}
+
+impl Output<Iam> for UserFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        match self {
+            Self::User(user) => user.render(out),
+            // AWS shows no path and no name for the root user.
+            Self::Root(record) => out.element("User", |user| {
+                user.text("UserId", record.account.as_str());
+                user.text("Arn", &root_arn(record));
+                user.timestamp("CreateDate", record.created);
+            }),
+        }
+    }
+}
+
 /// `DeleteUser`
 #[derive(Debug)]
-pub struct DeleteUser {
-    name: String,
-}
+pub struct DeleteUser(Subject<action::DeleteUser>);
 
 impl Operation for DeleteUser {
     const NAME: &'static str = "DeleteUser";
@@ -203,50 +316,126 @@ impl Operation for DeleteUser {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Arc<UserUnit>;
+    type Resolved = Asked<UserUnit>;
     type Permits = Permit<action::DeleteUser>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let name = names::name(&mut m, "UserName", 128);
-        m.finish()?;
-        Ok(Self { name })
+        Subject::parse_alone(params).map(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Arc<UserUnit>, IamFault> {
-        names::user(cx, &self.name).await
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<UserUnit>, IamFault> {
+        self.0.find(cx).await
     }
 
-    fn authorize(&self, user: &Arc<UserUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(user.principal().arn(), &user.record().tags, |_| ())
+    fn authorize(&self, user: &Asked<UserUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        user.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        user: &Arc<UserUnit>,
+        user: &Asked<UserUnit>,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
+        let user = user.get()?;
         let record = user.record();
-        if !record.inline_policies.is_empty() {
-            let message = "Cannot delete entity, must delete policies first.";
-            return Err(IamFault::DeleteConflict { message });
-        }
-        if !record.access_keys.is_empty() {
-            let message = "Cannot delete entity, must delete access keys first.";
-            return Err(IamFault::DeleteConflict { message });
-        }
+        let left = [
+            (!record.attached_policies.is_empty(), "detach all policies"),
+            (!record.inline_policies.is_empty(), "delete policies"),
+            (!record.access_keys.is_empty(), "delete access keys"),
+            (!record.groups.is_empty(), "remove users from group"),
+        ];
+        IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
-        let path = paths::user(cx.partition(), cx.account(), &record.id)?;
-        batch.delete(path, Precondition::At(user.revision()))?;
-        let home = cx.caller.home();
-        let path = cx.directory().name_path(Named::User, home, &record.name)?;
-        batch.delete(path, Precondition::Any)?;
+        if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
+            boundary::release(cx, &mut batch, (&policy, &record.id))?;
+        }
+        batch.delete(record.place(cx)?, Precondition::At(user.revision()))?;
+        naming::free(cx, &mut batch, (Named::User, &record.name))?;
         batch.delete(paths::principal_id(&record.id)?, Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }
 
     fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("userName", &self.name);
+        self.0.describe(parameters);
+    }
+}
+
+/// `ListUsers`
+#[derive(Debug)]
+pub struct ListUsers {
+    path_prefix: String,
+    paging: Paging,
+}
+
+/// A page of users.
+#[derive(Debug)]
+pub struct Users(pub Page<(String, UserRecord)>);
+
+impl Operation for ListUsers {
+    const NAME: &'static str = "ListUsers";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Users;
+    type Fault = IamFault;
+    /// What the list is of, as a resource.
+    type Resolved = String;
+    type Permits = Permit<action::ListUsers>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path_prefix = names::path_prefix(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self {
+            path_prefix,
+            paging,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        Ok(format!(
+            "arn:{partition}:iam::{account}:user{}",
+            self.path_prefix
+        ))
+    }
+
+    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(arn, &[], |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _arn: &String,
+        cx: &Context<'_>,
+    ) -> Result<Done<Users>, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let prefix = paths::users(partition, account)?;
+        let users: Vec<UserRecord> = cx.directory().every(&prefix, purpose::USER).await?;
+        let within = users
+            .into_iter()
+            .filter(|user| user.path.starts_with(&self.path_prefix));
+        let shown = within
+            .map(|user| (user.arn(partition, account), user))
+            .collect();
+        let filter = (Self::NAME, self.path_prefix.as_str());
+        let page = self
+            .paging
+            .cut(cx, filter, shown, |(_, user)| user.name.clone())?;
+        Ok(Done::unchanged(Users(page)))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("pathPrefix", &self.path_prefix);
+    }
+}
+
+impl Output<Iam> for Users {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render(out, "Users", |out, (arn, user)| {
+            shape::user_in_list(out, (arn, user))
+        });
     }
 }

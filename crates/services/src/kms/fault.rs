@@ -15,6 +15,7 @@ use keyward_types::{
 use crate::{
     fault::{Fault, Internal},
     gate::Denied,
+    marker::MarkerError,
 };
 
 /// A fault as KMS names it; the variants drop AWS's `Exception`.
@@ -162,6 +163,15 @@ impl KmsFault {
 impl From<Denied> for KmsFault {
     fn from(denied: Denied) -> Self {
         Self::AccessDenied(denied)
+    }
+}
+
+impl From<MarkerError> for KmsFault {
+    fn from(error: MarkerError) -> Self {
+        match error {
+            MarkerError::Invalid => Self::InvalidMarker,
+            MarkerError::Internal(internal) => Self::Internal(internal),
+        }
     }
 }
 

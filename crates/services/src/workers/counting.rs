@@ -1,4 +1,4 @@
-//! Counts keys and users for the quotas, a page at a time.
+//! Counts keys and IAM's nouns for the quotas, a page at a time.
 
 use keyward_store::{
     path::{Path, Prefix},
@@ -18,19 +18,24 @@ pub async fn count(shared: &Shared) {
 
 async fn count_all(shared: &Shared) -> Result<(), SealedError> {
     for scope in scopes(shared).await? {
-        let (counted, prefix) = match scope.region {
-            Some(region) => (
-                Counted::Keys(scope.account, region),
-                paths::keys(region, scope.account),
-            ),
-            None => (
-                Counted::Users(scope.account),
-                paths::users(scope.partition, scope.account),
-            ),
+        let (partition, account) = (scope.partition, scope.account);
+        let counted = match scope.region {
+            Some(region) => vec![(Counted::Keys(account, region), paths::keys(region, account))],
+            None => vec![
+                (Counted::Users(account), paths::users(partition, account)),
+                (Counted::Roles(account), paths::roles(partition, account)),
+                (Counted::Groups(account), paths::groups(partition, account)),
+                (
+                    Counted::Policies(account),
+                    paths::policies(partition, account),
+                ),
+            ],
         };
-        let Ok(prefix) = prefix else { continue };
-        let count = count_prefix(shared, &prefix).await?;
-        shared.counts.gathered(counted, count);
+        for (counted, prefix) in counted {
+            let Ok(prefix) = prefix else { continue };
+            let count = count_prefix(shared, &prefix).await?;
+            shared.counts.gathered(counted, count);
+        }
     }
     Ok(())
 }

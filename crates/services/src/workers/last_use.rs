@@ -1,33 +1,77 @@
-//! Writes down when keys were last used, in batches. What it writes decides nothing.
+//! Writes down when keys, access keys and roles were last used, in batches. What it writes decides
+//! nothing.
+
+use std::hash::Hash;
 
 use keyward_store::{
     batch::{MAX_BATCH_CHANGES, Precondition},
+    path::{Path, PathError},
     sealed::SealedBatch,
 };
+use serde::Serialize;
 
 use crate::{
     directory::{paths, purpose, records},
     fault::Internal,
     server::Shared,
+    usage::Usage,
 };
 
 /// Writes everything that was noted.
 pub async fn write(shared: &Shared) {
-    let noted = shared.usage.all();
-    for chunk in noted.chunks(MAX_BATCH_CHANGES) {
+    write_all(shared, &shared.usage, |key, usage| {
+        (paths::last_use(key), usage.to_record())
+    })
+    .await;
+    forget_deleted(shared).await;
+    write_all(shared, &shared.access_key_usage, |id, usage| {
+        (paths::access_key_last_use(id), usage.to_record())
+    })
+    .await;
+    write_all(shared, &shared.role_usage, |id, (home, usage)| {
+        let path = paths::role_last_use(home.0, home.1, id);
+        (path, usage.to_record())
+    })
+    .await;
+}
+
+/// Drops the notes of access keys and roles that are gone, lest records of them be left behind.
+async fn forget_deleted(shared: &Shared) {
+    for (id, usage) in shared.access_key_usage.all() {
+        if let Ok(None) = shared.directory.access_key(&id).await {
+            shared.access_key_usage.written(&id, &usage);
+        }
+    }
+    for (id, usage) in shared.role_usage.all() {
+        if let Ok(None) = shared.directory.role(usage.0, &id).await {
+            shared.role_usage.written(&id, &usage);
+        }
+    }
+}
+
+async fn write_all<K, U, R>(
+    shared: &Shared,
+    noted: &Usage<K, U>,
+    record: impl Fn(&K, &U) -> (Result<Path, PathError>, R),
+) where
+    K: Clone + Eq + Hash + std::fmt::Debug,
+    U: Copy + PartialEq,
+    R: Serialize,
+{
+    for chunk in noted.all().chunks(MAX_BATCH_CHANGES) {
         let mut batch: SealedBatch = shared.directory.node().batch();
         for (key, usage) in chunk {
-            let put = || -> Result<(), Internal> {
-                let path = paths::last_use(key).map_err(Internal::new)?;
-                let bytes = records::encode(&usage.to_record()).map_err(Internal::new)?;
+            let mut put = || -> Result<(), Internal> {
+                let (path, record) = record(key, usage);
+                let bytes = records::encode(&record).map_err(Internal::new)?;
+                let path = path.map_err(Internal::new)?;
                 batch
                     .put(path, purpose::LAST_USE, &bytes, Precondition::Any)
                     .map_err(Internal::new)?;
                 Ok(())
             };
-            let mut put = put;
             if let Err(error) = put() {
-                tracing::error!(cause = error.chain(), %key, "a last use cannot be formed");
+                tracing::error!(cause = error.chain(), ?key, "a last use cannot be formed");
             }
         }
         if let Err(error) = shared.directory.node().sealed().commit(batch).await {
@@ -35,7 +79,7 @@ pub async fn write(shared: &Shared) {
             return;
         }
         for (key, usage) in chunk {
-            shared.usage.written(key, usage);
+            noted.written(key, usage);
         }
     }
 }

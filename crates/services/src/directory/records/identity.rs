@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use keyward_keys::record::PolicyRecord;
 use keyward_types::{
-    account::AccountId, partition::Partition, tag::Tag, time::Timestamp, unique_id::UniqueId,
+    account::AccountId, partition::Partition, region::Region, tag::Tag, time::Timestamp,
+    unique_id::UniqueId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,40 @@ pub struct OidcProviderRecord {
     pub created: Timestamp,
     /// Its tags, in the order given.
     pub tags: Vec<Tag>,
+}
+
+/// That something belongs to something; its path says what to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MembershipRecord {
+    /// The record's version.
+    pub version: V1,
+}
+
+/// The last use of an access key or of a role; it decides nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialUseRecord {
+    /// The record's version.
+    pub version: V1,
+    /// When.
+    pub at: Timestamp,
+    /// The service that was asked, such as `kms`.
+    pub service: String,
+    /// The Region of the request.
+    pub region: Region,
+}
+
+/// What an account is called besides its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountAliasRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The account.
+    pub account: AccountId,
+    /// The name, unique in its partition.
+    pub alias: String,
 }
 
 impl RoleRecord {

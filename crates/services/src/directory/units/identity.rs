@@ -153,6 +153,7 @@ impl RoleUnit {
 /// A group with its compiled policies.
 #[derive(Debug)]
 pub struct GroupUnit {
+    arn: String,
     record: GroupRecord,
     policies: Vec<(String, Policy)>,
     written: Written,
@@ -161,15 +162,22 @@ pub struct GroupUnit {
 impl GroupUnit {
     /// The unit of a group whose policies were compiled.
     pub(crate) fn new(
+        (partition, account): (Partition, AccountId),
         record: GroupRecord,
         policies: BTreeMap<String, Policy>,
         written: Written,
     ) -> Self {
         Self {
+            arn: record.arn(partition, account),
             record,
             policies: policies.into_iter().collect(),
             written,
         }
+    }
+
+    /// The group's ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
     }
 
     /// The record.

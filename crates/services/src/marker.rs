@@ -7,9 +7,18 @@ use keyward_crypto::{
     random,
 };
 
-use crate::{context::Context, fault::Internal, kms::fault::KmsFault};
+use crate::{context::Context, fault::Internal};
 
 const VERSION: u8 = 1;
+
+/// Why a marker cannot be made or read.
+#[derive(Debug)]
+pub enum MarkerError {
+    /// This operation gave no such marker for this filter, account and Region.
+    Invalid,
+    /// The failure is on our side.
+    Internal(Internal),
+}
 
 impl Context<'_> {
     /// The marker that goes on after `position`.
@@ -21,7 +30,7 @@ impl Context<'_> {
         operation: &str,
         filter: &str,
         position: &str,
-    ) -> Result<String, KmsFault> {
+    ) -> Result<String, MarkerError> {
         let nonce: [u8; NONCE_BYTES] = random::array();
         let key = self.marker_key()?;
         let sealed = aead::seal(
@@ -39,32 +48,32 @@ impl Context<'_> {
     /// The position of a marker.
     ///
     /// # Errors
-    /// `InvalidMarkerException` unless this operation gave it for this filter, account and
+    /// [`MarkerError::Invalid`] unless this operation gave it for this filter, account and
     /// Region.
     pub fn open_marker(
         &self,
         operation: &str,
         filter: &str,
         marker: &str,
-    ) -> Result<String, KmsFault> {
+    ) -> Result<String, MarkerError> {
         let bytes = URL_SAFE_NO_PAD
             .decode(marker)
-            .map_err(|_| KmsFault::InvalidMarker)?;
+            .map_err(|_| MarkerError::Invalid)?;
         let Some((&VERSION, rest)) = bytes.split_first() else {
-            return Err(KmsFault::InvalidMarker);
+            return Err(MarkerError::Invalid);
         };
         let (nonce, sealed) = rest
             .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(KmsFault::InvalidMarker)?;
+            .ok_or(MarkerError::Invalid)?;
         let aad = self.marker_aad(operation, filter);
         let position = aead::open(self.marker_key()?, *nonce, &aad, sealed)
-            .map_err(|_| KmsFault::InvalidMarker)?;
-        String::from_utf8(position.expose().to_vec()).map_err(|_| KmsFault::InvalidMarker)
+            .map_err(|_| MarkerError::Invalid)?;
+        String::from_utf8(position.expose().to_vec()).map_err(|_| MarkerError::Invalid)
     }
 
-    fn marker_key(&self) -> Result<&[u8; 32], KmsFault> {
+    fn marker_key(&self) -> Result<&[u8; 32], MarkerError> {
         let key = self.shared.marker_key.expose_array();
-        key.ok_or_else(|| KmsFault::Internal(Internal::new("the marker key has not 32 bytes")))
+        key.ok_or_else(|| MarkerError::Internal(Internal::new("the marker key has not 32 bytes")))
     }
 
     fn marker_aad(&self, operation: &str, filter: &str) -> Aad {

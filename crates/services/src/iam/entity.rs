@@ -1,0 +1,237 @@
+//! What users, groups, roles and managed policies have in common: they are found by a name, have an
+//! ARN and tags, and rest in a record of their own.
+
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+
+use keyward_policy::permit::Permit;
+use keyward_store::{
+    batch::Precondition,
+    sealed::{Purpose, SealedBatch},
+    store::Revision,
+};
+use keyward_types::{action::Action, tag::Tag, unique_id::UniqueId};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    directory::{ReadError, identities::Named, records},
+    gate::{Denied, Gate, supply::Supply},
+    iam::fault::IamFault,
+};
+
+/// A noun of IAM.
+pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The record it rests in.
+    type Record: Record;
+    /// The noun in messages and ARNs, such as `user`.
+    const NOUN: &'static str;
+    /// The member that names it, such as `UserName`.
+    const MEMBER: &'static str;
+    /// The same on the audit trail, such as `userName`.
+    const PARAMETER: &'static str;
+
+    /// Reads the member that names it.
+    fn read_name(m: &mut Members<'_>) -> String;
+
+    /// Finds it in the caller's account.
+    fn find(
+        cx: &Context<'_>,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Arc<Self>>, ReadError>> + Send;
+
+    /// Its ARN.
+    fn arn(&self) -> &str;
+
+    /// Its tags.
+    fn tags(&self) -> &[Tag] {
+        &[]
+    }
+
+    /// The ARN of its permissions boundary.
+    fn boundary(&self) -> Option<&str> {
+        None
+    }
+
+    /// The record, to be changed by a caller of that account.
+    ///
+    /// # Errors
+    /// When no caller may change it.
+    fn edit(&self, cx: &Context<'_>) -> Result<Self::Record, IamFault>;
+
+    /// The fault for one that is not there.
+    fn missing(name: &str) -> IamFault;
+
+    /// Its ARN if it were there, and how denials show that.
+    fn stand_in(cx: &Context<'_>, name: &str) -> (String, String) {
+        let (partition, account) = cx.caller.home();
+        let noun = Self::NOUN;
+        let arn = format!("arn:{partition}:iam::{account}:{noun}/{name}");
+        (arn, format!("{noun} {name}"))
+    }
+}
+
+/// The record of an [`Entity`].
+pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
+    /// Its purpose.
+    const PURPOSE: Purpose;
+    /// What its names are hashed as.
+    const NAMED: Named;
+
+    /// Its unique id.
+    fn id(&self) -> &UniqueId;
+
+    /// Where it stands.
+    ///
+    /// # Errors
+    /// Never for what is parsed.
+    fn place(&self, cx: &Context<'_>) -> Result<keyward_store::path::Path, IamFault>;
+
+    /// Writes it over what was read at that revision; makes it if there is none.
+    ///
+    /// # Errors
+    /// When the batch is full.
+    fn put(
+        &self,
+        cx: &Context<'_>,
+        batch: &mut SealedBatch,
+        read: Option<Revision>,
+    ) -> Result<(), IamFault> {
+        let precondition = read.map_or(Precondition::Absent, Precondition::At);
+        let bytes = records::encode(self)?;
+        batch.put(self.place(cx)?, Self::PURPOSE, &bytes, precondition)?;
+        Ok(())
+    }
+}
+
+/// When an entity's record was last written: what a change of it stands on.
+pub trait Written {
+    /// The revision.
+    fn written(&self) -> Option<Revision>;
+}
+
+/// What an action of IAM is done to.
+pub trait Target: Action {
+    /// The noun.
+    type Entity: Entity + Written;
+}
+
+/// The name of an entity that an operation is about, as it was asked for.
+pub struct Subject<A> {
+    /// The name, or for managed policies the ARN.
+    pub name: String,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A> fmt::Debug for Subject<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subject").field(&self.name).finish()
+    }
+}
+
+impl<A: Target> Subject<A> {
+    /// Reads the member that names it.
+    pub fn read(m: &mut Members<'_>) -> Self {
+        Self::named(A::Entity::read_name(m))
+    }
+
+    /// One of that name.
+    pub fn named(name: String) -> Self {
+        let action = PhantomData;
+        Self { name, action }
+    }
+
+    /// Reads an input that has no other member.
+    ///
+    /// # Errors
+    /// `ValidationError`.
+    pub fn parse_alone(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let subject = Self::read(&mut m);
+        m.finish()?;
+        Ok(subject)
+    }
+
+    /// Looks for it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn find(&self, cx: &Context<'_>) -> Result<Asked<A::Entity>, IamFault> {
+        Asked::find(cx, &self.name).await
+    }
+
+    /// Writes the name on the audit trail.
+    pub fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string(A::Entity::PARAMETER, &self.name);
+    }
+}
+
+/// An entity that was asked for and may not be there; who may not ask does not learn which.
+#[derive(Debug)]
+pub struct Asked<E> {
+    name: String,
+    found: Option<Arc<E>>,
+    arn: String,
+    shown: String,
+}
+
+impl<E: Entity> Asked<E> {
+    /// Looks for it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn find(cx: &Context<'_>, name: &str) -> Result<Self, IamFault> {
+        Ok(match E::find(cx, name).await? {
+            Some(found) => Self::of(name, found),
+            None => {
+                let (arn, shown) = E::stand_in(cx, name);
+                let (name, found) = (name.to_owned(), None);
+                Self {
+                    name,
+                    found,
+                    arn,
+                    shown,
+                }
+            }
+        })
+    }
+
+    /// One that is there.
+    pub fn of(name: &str, found: Arc<E>) -> Self {
+        Self {
+            name: name.to_owned(),
+            arn: found.arn().to_owned(),
+            shown: found.arn().to_owned(),
+            found: Some(found),
+        }
+    }
+
+    /// Asks for a permit on it.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn permit<A: Action>(
+        &self,
+        gate: &Gate<'_>,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let tags = self.found.as_ref().map(|found| found.tags());
+        gate.iam_shown(&self.arn, &self.shown, tags.unwrap_or_default(), supply)
+    }
+
+    /// The entity.
+    ///
+    /// # Errors
+    /// `NoSuchEntity`.
+    pub fn get(&self) -> Result<&Arc<E>, IamFault> {
+        self.found.as_ref().ok_or_else(|| E::missing(&self.name))
+    }
+
+    /// The entity, if it is there.
+    pub fn found(&self) -> Option<&Arc<E>> {
+        self.found.as_ref()
+    }
+}

@@ -1,0 +1,360 @@
+//! IAM groups: made, shown, listed, deleted.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateGroup.html>
+
+pub mod membership;
+pub mod update;
+
+use std::collections::BTreeMap;
+
+use keyward_crypto::random;
+use keyward_policy::permit::Permit;
+use keyward_store::batch::Precondition;
+use keyward_types::{
+    action,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    counts::Counted,
+    directory::{
+        identities::Named,
+        paths, purpose,
+        records::{UserRecord, V1, identity::GroupRecord},
+        units::identity::GroupUnit,
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        entity::{Asked, Entity, Record, Subject},
+        fault::IamFault,
+        names, naming,
+        page::{Page, Paging},
+        shape,
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// `CreateGroup`
+#[derive(Debug)]
+pub struct CreateGroup {
+    name: String,
+    path: String,
+}
+
+/// The ARN that the new group will have, and whether the name is taken.
+#[derive(Debug)]
+pub struct NewGroup {
+    arn: String,
+    taken: bool,
+}
+
+/// A group with its ARN.
+#[derive(Debug)]
+pub struct ShownGroup {
+    arn: String,
+    record: GroupRecord,
+}
+
+impl Operation for CreateGroup {
+    const NAME: &'static str = "CreateGroup";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = ShownGroup;
+    type Fault = IamFault;
+    type Resolved = NewGroup;
+    type Permits = Permit<action::CreateGroup>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path = names::path(&mut m);
+        let name = names::name(&mut m, "GroupName", 128);
+        m.finish()?;
+        Ok(Self { name, path })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewGroup, IamFault> {
+        let (partition, account) = cx.caller.home();
+        Ok(NewGroup {
+            arn: format!(
+                "arn:{partition}:iam::{account}:group{}{}",
+                self.path, self.name
+            ),
+            taken: GroupUnit::find(cx, &self.name).await?.is_some(),
+        })
+    }
+
+    fn authorize(&self, new: &NewGroup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(&new.arn, &[], |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &NewGroup,
+        cx: &Context<'_>,
+    ) -> Result<Done<ShownGroup>, IamFault> {
+        if new.taken {
+            let message = format!("Group with name {} already exists.", self.name);
+            return Err(IamFault::EntityAlreadyExists { message });
+        }
+        let counted = (Counted::Groups(cx.account()), cx.shared.quotas.groups);
+        naming::count(cx, counted, "GroupsPerAccount")?;
+        let record = GroupRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::Group, random::array()),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            created: cx.now,
+            inline_policies: BTreeMap::new(),
+            attached_policies: Vec::new(),
+            members: 0,
+        };
+        let mut batch = cx.batch();
+        naming::take(cx, &mut batch, (Named::Group, &self.name, &record.id))?;
+        record.put(cx, &mut batch, None)?;
+        let arn = new.arn.clone();
+        Ok(Done::changed(ShownGroup { arn, record }, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("groupName", &self.name);
+        parameters.string("path", &self.path);
+    }
+}
+
+impl Output<Iam> for ShownGroup {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("Group", |group| {
+            shape::group(group, (&self.arn, &self.record))
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        elements.object("group", |group| {
+            group.string("path", &self.record.path);
+            group.string("groupName", &self.record.name);
+            group.string("groupId", self.record.id.as_str());
+            group.string("arn", &self.arn);
+            group.string("createDate", &self.record.created.iso8601());
+        });
+    }
+}
+
+/// `GetGroup`
+#[derive(Debug)]
+pub struct GetGroup {
+    of: Subject<action::GetGroup>,
+    paging: Paging,
+}
+
+/// A group with a page of its members.
+#[derive(Debug)]
+pub struct GroupFound {
+    group: ShownGroup,
+    users: Page<(String, UserRecord)>,
+}
+
+impl Operation for GetGroup {
+    const NAME: &'static str = "GetGroup";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = GroupFound;
+    type Fault = IamFault;
+    type Resolved = Asked<GroupUnit>;
+    type Permits = Permit<action::GetGroup>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { of, paging })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<GroupUnit>, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(
+        &self,
+        group: &Asked<GroupUnit>,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied> {
+        group.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        group: &Asked<GroupUnit>,
+        cx: &Context<'_>,
+    ) -> Result<Done<GroupFound>, IamFault> {
+        let group = group.get()?;
+        let (partition, account) = cx.caller.home();
+        let prefix = paths::group_members(partition, account, &group.record().id)?;
+        let mut users = Vec::new();
+        for id in cx.directory().members(&prefix).await? {
+            if let Some(user) = cx.directory().user(partition, account, &id).await? {
+                users.push((user.arn().to_owned(), user.record().clone()));
+            }
+        }
+        let filter = (Self::NAME, self.of.name.as_str());
+        let users = self
+            .paging
+            .cut(cx, filter, users, |(_, user)| user.name.clone())?;
+        let group = ShownGroup {
+            arn: group.arn().to_owned(),
+            record: group.record().clone(),
+        };
+        Ok(Done::unchanged(GroupFound { group, users }))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+    }
+}
+
+impl Output<Iam> for GroupFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.group.render(out);
+        self.users.render(out, "Users", |out, (arn, user)| {
+            shape::user_in_list(out, (arn, user))
+        });
+    }
+}
+
+/// `DeleteGroup`
+#[derive(Debug)]
+pub struct DeleteGroup(Subject<action::DeleteGroup>);
+
+impl Operation for DeleteGroup {
+    const NAME: &'static str = "DeleteGroup";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<GroupUnit>;
+    type Permits = Permit<action::DeleteGroup>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<GroupUnit>, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(
+        &self,
+        group: &Asked<GroupUnit>,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied> {
+        group.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        group: &Asked<GroupUnit>,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let group = group.get()?;
+        let record = group.record();
+        let left = [
+            (!record.attached_policies.is_empty(), "detach all policies"),
+            (!record.inline_policies.is_empty(), "delete policies"),
+            (record.members > 0, "remove users from group"),
+        ];
+        IamFault::check_nothing_left(&left)?;
+        let mut batch = cx.batch();
+        batch.delete(record.place(cx)?, Precondition::At(group.revision()))?;
+        naming::free(cx, &mut batch, (Named::Group, &record.name))?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}
+
+/// `ListGroups`
+#[derive(Debug)]
+pub struct ListGroups {
+    path_prefix: String,
+    paging: Paging,
+}
+
+/// A page of groups.
+#[derive(Debug)]
+pub struct Groups(pub Page<(String, GroupRecord)>);
+
+impl Operation for ListGroups {
+    const NAME: &'static str = "ListGroups";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Groups;
+    type Fault = IamFault;
+    /// What the list is of, as a resource.
+    type Resolved = String;
+    type Permits = Permit<action::ListGroups>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path_prefix = names::path_prefix(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self {
+            path_prefix,
+            paging,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        Ok(format!(
+            "arn:{partition}:iam::{account}:group{}",
+            self.path_prefix
+        ))
+    }
+
+    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(arn, &[], |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _arn: &String,
+        cx: &Context<'_>,
+    ) -> Result<Done<Groups>, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let prefix = paths::groups(partition, account)?;
+        let groups: Vec<GroupRecord> = cx.directory().every(&prefix, purpose::GROUP).await?;
+        let within = groups
+            .into_iter()
+            .filter(|group| group.path.starts_with(&self.path_prefix));
+        let shown = within
+            .map(|group| (group.arn(partition, account), group))
+            .collect();
+        let filter = (Self::NAME, self.path_prefix.as_str());
+        let page = self
+            .paging
+            .cut(cx, filter, shown, |(_, group)| group.name.clone())?;
+        Ok(Done::unchanged(Groups(page)))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("pathPrefix", &self.path_prefix);
+    }
+}
+
+impl Output<Iam> for Groups {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render(out, "Groups", |out, (arn, group)| {
+            shape::group(out, (arn, group))
+        });
+    }
+}

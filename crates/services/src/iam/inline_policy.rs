@@ -1,0 +1,310 @@
+//! Policies embedded in users, groups and roles.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html>
+
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    permit::Permit,
+};
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        attachment::{Holds, supply_boundary},
+        entity::{Asked, Entity, Record, Subject, Target, Written},
+        fault::IamFault,
+        names,
+        nouns::Holder,
+        page::{Page, Paging},
+        stored,
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+fn missing<A: Target>(policy: &str) -> IamFault {
+    let noun = A::Entity::NOUN;
+    IamFault::missing(format!(
+        "The {noun} policy with name {policy} cannot be found."
+    ))
+}
+
+/// `PutUserPolicy`, `PutGroupPolicy`, `PutRolePolicy`
+#[derive(Debug)]
+pub struct Put<A> {
+    into: Subject<A>,
+    policy_name: String,
+    document: String,
+}
+
+impl<A> Operation for Put<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Holder,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let into = Subject::read(&mut m);
+        let policy_name = names::name(&mut m, "PolicyName", 128);
+        let document = names::document(&mut m, "PolicyDocument");
+        m.finish()?;
+        Ok(Self {
+            into,
+            policy_name,
+            document,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.into.find(cx).await
+    }
+
+    fn authorize(&self, into: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        into.permit(gate, |supply| supply_boundary(into, supply))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        into: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        type Of<A> = <<A as Target>::Entity as Entity>::Record;
+        let into = into.get()?;
+        let mut record = into.edit(cx)?;
+        let document = Document::parse(&self.document, PolicyKind::Identity)?;
+        record.inline_mut().remove(&self.policy_name);
+        let others: usize = record.inline().values().map(String::len).sum();
+        let text = stored::text(&document, &self.document, others)?;
+        record.inline_mut().insert(self.policy_name.clone(), text);
+        let most = Of::<A>::MAX_INLINE;
+        let size: usize = record
+            .inline()
+            .values()
+            .map(|text| Document::size(text))
+            .sum();
+        if size > most {
+            let (noun, name) = (A::Entity::NOUN, &self.into.name);
+            let message = format!("Maximum policy size of {most} bytes exceeded for {noun} {name}");
+            return Err(IamFault::LimitExceeded { message });
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, into.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.into.describe(parameters);
+        parameters.string("policyName", &self.policy_name);
+        parameters.string("policyDocument", &self.document);
+    }
+}
+
+/// `DeleteUserPolicy`, `DeleteGroupPolicy`, `DeleteRolePolicy`
+#[derive(Debug)]
+pub struct Delete<A> {
+    from: Subject<A>,
+    policy_name: String,
+}
+
+impl<A> Operation for Delete<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Holder,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let from = Subject::read(&mut m);
+        let policy_name = names::name(&mut m, "PolicyName", 128);
+        m.finish()?;
+        Ok(Self { from, policy_name })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.from.find(cx).await
+    }
+
+    fn authorize(&self, from: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        from.permit(gate, |supply| supply_boundary(from, supply))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        from: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let from = from.get()?;
+        let mut record = from.edit(cx)?;
+        if record.inline_mut().remove(&self.policy_name).is_none() {
+            return Err(missing::<A>(&self.policy_name));
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, from.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.from.describe(parameters);
+        parameters.string("policyName", &self.policy_name);
+    }
+}
+
+/// `GetUserPolicy`, `GetGroupPolicy`, `GetRolePolicy`
+#[derive(Debug)]
+pub struct Get<A> {
+    of: Subject<A>,
+    policy_name: String,
+}
+
+/// An embedded policy.
+#[derive(Debug)]
+pub struct Embedded {
+    member: &'static str,
+    of: String,
+    name: String,
+    document: String,
+}
+
+impl<A> Operation for Get<A>
+where
+    A: Target,
+    A::Entity: Holds,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Embedded;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let policy_name = names::name(&mut m, "PolicyName", 128);
+        m.finish()?;
+        Ok(Self { of, policy_name })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        of.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        of: &Self::Resolved,
+        _cx: &Context<'_>,
+    ) -> Result<Done<Embedded>, IamFault> {
+        let found = of.get()?.held().inline().get(&self.policy_name);
+        let document = found.ok_or_else(|| missing::<A>(&self.policy_name))?;
+        Ok(Done::unchanged(Embedded {
+            member: A::Entity::MEMBER,
+            of: self.of.name.clone(),
+            name: self.policy_name.clone(),
+            document: document.clone(),
+        }))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        parameters.string("policyName", &self.policy_name);
+    }
+}
+
+impl Output<Iam> for Embedded {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.text(self.member, &self.of);
+        out.text("PolicyName", &self.name);
+        out.url_encoded("PolicyDocument", &self.document);
+    }
+}
+
+/// `ListUserPolicies`, `ListGroupPolicies`, `ListRolePolicies`
+#[derive(Debug)]
+pub struct List<A> {
+    of: Subject<A>,
+    paging: Paging,
+}
+
+/// A page of the names of embedded policies.
+#[derive(Debug)]
+pub struct PolicyNames(Page<String>);
+
+impl<A> Operation for List<A>
+where
+    A: Target,
+    A::Entity: Holds,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = PolicyNames;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { of, paging })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        of.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        of: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<PolicyNames>, IamFault> {
+        let names = of.get()?.held().inline().keys().cloned().collect();
+        // Names of embedded policies do count case, so it is kept to tell two apart.
+        let page = self
+            .paging
+            .cut(cx, (Self::NAME, &self.of.name), names, String::clone)?;
+        Ok(Done::unchanged(PolicyNames(page)))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+    }
+}
+
+impl Output<Iam> for PolicyNames {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render_end(out);
+        out.texts("PolicyNames", &self.0.items);
+    }
+}

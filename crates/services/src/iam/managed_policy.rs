@@ -1,0 +1,403 @@
+//! Managed policies: made, shown, listed, deleted. Customers' have a record; AWS's own stand in a
+//! table and are the same in every account.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>
+
+pub mod entities;
+pub mod list;
+pub mod version;
+
+use std::sync::Arc;
+
+use keyward_crypto::random;
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    permit::Permit,
+};
+use keyward_store::batch::Precondition;
+use keyward_types::{
+    action,
+    tag::Tag,
+    time::Timestamp,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{json, json::Members, query::Params, xml};
+
+use crate::{
+    context::Context,
+    counts::Counted,
+    directory::{
+        aws_policies,
+        identities::Named,
+        paths,
+        records::{
+            V1,
+            identity::{ManagedPolicyRecord, PolicyVersionRecord},
+        },
+        units::identity::ManagedPolicyUnit,
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        entity::{Asked, Entity, Record, Subject},
+        fault::IamFault,
+        names, naming, shape, stored,
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// When AWS made its own policies: the answers must have a time.
+const AWS_CREATED: Timestamp = Timestamp::from_seconds(1_423_180_800);
+
+/// A managed policy as answers show it, whoever's it is.
+#[derive(Debug)]
+pub struct ShownPolicy {
+    /// Its ARN.
+    pub arn: String,
+    /// Its record; for AWS's own, one made up of the table and the account's uses of it.
+    pub record: ManagedPolicyRecord,
+}
+
+/// A managed policy with the numbers of its uses in the caller's account.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn show(cx: &Context<'_>, policy: &ManagedPolicyUnit) -> Result<ShownPolicy, IamFault> {
+    let arn = policy.arn().to_owned();
+    if let Some(record) = policy.record() {
+        let record = record.clone();
+        return Ok(ShownPolicy { arn, record });
+    }
+    let (partition, account) = cx.caller.home();
+    let attachments = paths::policy_attachments(partition, account, policy.id())?;
+    let boundaries = paths::policy_boundaries(partition, account, policy.id())?;
+    let number = |members: Vec<UniqueId>| u32::try_from(members.len()).unwrap_or(u32::MAX);
+    let row = aws_policies::row(&arn).ok_or_else(|| ManagedPolicyUnit::missing(&arn))?;
+    let record = ManagedPolicyRecord {
+        version: V1,
+        id: policy.id().clone(),
+        name: row.name.to_owned(),
+        path: row.path.to_owned(),
+        description: Some(row.description.to_owned()),
+        created: AWS_CREATED,
+        updated: AWS_CREATED,
+        tags: Vec::new(),
+        versions: vec![PolicyVersionRecord {
+            number: 1,
+            text: row.text.to_owned(),
+            created: AWS_CREATED,
+        }],
+        default_version: 1,
+        last_version: 1,
+        attachments: number(cx.directory().members(&attachments).await?),
+        boundaries: number(cx.directory().members(&boundaries).await?),
+    };
+    Ok(ShownPolicy { arn, record })
+}
+
+impl ShownPolicy {
+    /// Writes the members of `Policy` that lists have.
+    pub fn render_in_list(&self, out: &mut xml::Writer<'_>) {
+        let record = &self.record;
+        out.text("PolicyName", &record.name);
+        out.text("PolicyId", record.id.as_str());
+        out.text("Arn", &self.arn);
+        out.text("Path", &record.path);
+        out.text(
+            "DefaultVersionId",
+            &shape::version_id(record.default_version),
+        );
+        out.integer("AttachmentCount", i64::from(record.attachments));
+        out.integer(
+            "PermissionsBoundaryUsageCount",
+            i64::from(record.boundaries),
+        );
+        out.boolean("IsAttachable", true);
+        out.timestamp("CreateDate", record.created);
+        out.timestamp("UpdateDate", record.updated);
+    }
+}
+
+/// A managed policy alone.
+#[derive(Debug)]
+pub struct PolicyFound {
+    policy: ShownPolicy,
+    created: bool,
+}
+
+impl Output<Iam> for PolicyFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("Policy", |out| {
+            self.policy.render_in_list(out);
+            // CreatePolicy does not say it again.
+            if let Some(description) = self
+                .policy
+                .record
+                .description
+                .as_ref()
+                .filter(|_| !self.created)
+            {
+                out.text("Description", description);
+            }
+            shape::tags(out, &self.policy.record.tags);
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        if self.created {
+            let record = &self.policy.record;
+            elements.object("policy", |policy| {
+                policy.string("policyName", &record.name);
+                policy.string("policyId", record.id.as_str());
+                policy.string("arn", &self.policy.arn);
+                policy.string("path", &record.path);
+                policy.string("createDate", &record.created.iso8601());
+            });
+        }
+    }
+}
+
+/// `CreatePolicy`
+#[derive(Debug)]
+pub struct CreatePolicy {
+    name: String,
+    path: String,
+    document: String,
+    description: Option<String>,
+    tags: Vec<Tag>,
+}
+
+/// The ARN that the new policy will have, and whether the name is taken.
+#[derive(Debug)]
+pub struct NewPolicy {
+    arn: String,
+    taken: bool,
+}
+
+/// A path of managed policies, which is narrower than others.
+pub fn policy_path(m: &mut Members<'_>, member: &'static str) -> Option<String> {
+    let legal = |text: &str| {
+        let name = |part: &str| {
+            let letter = |c: char| c.is_ascii_alphanumeric() || ".,+@=_-".contains(c);
+            !part.is_empty() && part.chars().all(letter)
+        };
+        let inner = text
+            .strip_prefix('/')
+            .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+        text == "/" || text.ends_with('/') && inner.is_some_and(|inner| inner.split('/').all(name))
+    };
+    let path = m
+        .string(member)
+        .length(1, 512)
+        .pattern("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/", legal)
+        .optional();
+    path.map(str::to_owned)
+}
+
+impl Operation for CreatePolicy {
+    const NAME: &'static str = "CreatePolicy";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = PolicyFound;
+    type Fault = IamFault;
+    type Resolved = NewPolicy;
+    type Permits = Permit<action::CreatePolicy>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let name = names::name(&mut m, "PolicyName", 128);
+        let path = policy_path(&mut m, "Path").unwrap_or_else(|| "/".to_owned());
+        let document = names::document(&mut m, "PolicyDocument");
+        let description = m
+            .string("Description")
+            .length(0, 1000)
+            .optional()
+            .map(str::to_owned);
+        let tags = names::tags(&mut m);
+        m.finish()?;
+        Ok(Self {
+            name,
+            path,
+            document,
+            description,
+            tags: names::checked_tags(tags)?,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewPolicy, IamFault> {
+        let home = cx.caller.home();
+        let taken = cx
+            .directory()
+            .id_of_name(Named::Policy, home, &self.name)
+            .await?;
+        Ok(NewPolicy {
+            arn: format!(
+                "arn:{}:iam::{}:policy{}{}",
+                home.0, home.1, self.path, self.name
+            ),
+            taken: taken.is_some(),
+        })
+    }
+
+    fn authorize(&self, new: &NewPolicy, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let shown = format!("policy {}", self.name);
+        gate.iam_shown(&new.arn, &shown, &[], |supply| {
+            supply.request_tags(&self.tags)
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &NewPolicy,
+        cx: &Context<'_>,
+    ) -> Result<Done<PolicyFound>, IamFault> {
+        let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
+        let text = stored::text(&document, &self.document, 0)?;
+        if new.taken {
+            let message = format!(
+                "A policy called {} already exists. Duplicate names are not allowed.",
+                self.name
+            );
+            return Err(IamFault::EntityAlreadyExists { message });
+        }
+        let counted = (Counted::Policies(cx.account()), cx.shared.quotas.policies);
+        naming::count(cx, counted, "PoliciesPerAccount")?;
+        let record = ManagedPolicyRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::ManagedPolicy, random::array()),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            description: self.description.clone(),
+            created: cx.now,
+            updated: cx.now,
+            tags: self.tags.clone(),
+            versions: vec![PolicyVersionRecord {
+                number: 1,
+                text,
+                created: cx.now,
+            }],
+            default_version: 1,
+            last_version: 1,
+            attachments: 0,
+            boundaries: 0,
+        };
+        let mut batch = cx.batch();
+        naming::take(cx, &mut batch, (Named::Policy, &self.name, &record.id))?;
+        record.put(cx, &mut batch, None)?;
+        let arn = new.arn.clone();
+        let policy = ShownPolicy { arn, record };
+        let created = true;
+        Ok(Done::changed(PolicyFound { policy, created }, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("policyName", &self.name);
+        parameters.string("path", &self.path);
+        parameters.string("policyDocument", &self.document);
+        if let Some(description) = &self.description {
+            parameters.string("description", description);
+        }
+        shape::describe_tags(parameters, &self.tags);
+    }
+}
+
+/// `GetPolicy`
+#[derive(Debug)]
+pub struct GetPolicy(Subject<action::GetPolicy>);
+
+impl Operation for GetPolicy {
+    const NAME: &'static str = "GetPolicy";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = PolicyFound;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::GetPolicy>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<PolicyFound>, IamFault> {
+        let policy: &Arc<ManagedPolicyUnit> = policy.get()?;
+        let policy = show(cx, policy).await?;
+        let created = false;
+        Ok(Done::unchanged(PolicyFound { policy, created }))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}
+
+/// `DeletePolicy`
+#[derive(Debug)]
+pub struct DeletePolicy(Subject<action::DeletePolicy>);
+
+impl Operation for DeletePolicy {
+    const NAME: &'static str = "DeletePolicy";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::DeletePolicy>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let policy = policy.get()?;
+        let record = policy.edit(cx)?;
+        if record.attachments > 0 || record.boundaries > 0 {
+            let message = "Cannot delete a policy attached to entities.".to_owned();
+            return Err(IamFault::DeleteConflict { message });
+        }
+        if record.versions.len() > 1 {
+            let message = "This policy has more than one version. Before you delete a policy, you \
+                           must delete the policy's versions. The default version is deleted with \
+                           the policy."
+                .to_owned();
+            return Err(IamFault::DeleteConflict { message });
+        }
+        let mut batch = cx.batch();
+        let read = policy
+            .revision()
+            .map_or(Precondition::Any, Precondition::At);
+        batch.delete(record.place(cx)?, read)?;
+        naming::free(cx, &mut batch, (Named::Policy, &record.name))?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}

@@ -1,0 +1,174 @@
+//! The managed policies that an account has: its own, and AWS's.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::action;
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    directory::{
+        aws_policies::{self, AWS_POLICIES},
+        paths, purpose,
+        records::identity::ManagedPolicyRecord,
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        fault::IamFault,
+        managed_policy::{ShownPolicy, policy_path, show},
+        page::{Page, Paging},
+    },
+    operation::{Done, Operation, Output},
+};
+
+/// `ListPolicies`
+#[derive(Debug)]
+pub struct ListPolicies {
+    scope: &'static str,
+    only_attached: bool,
+    path_prefix: String,
+    usage: Option<&'static str>,
+    paging: Paging,
+}
+
+/// A page of managed policies.
+#[derive(Debug)]
+pub struct Policies(Page<ShownPolicy>);
+
+impl ListPolicies {
+    fn wants(&self, policy: &ShownPolicy) -> bool {
+        let record = &policy.record;
+        let used = match self.usage {
+            Some("PermissionsPolicy") => record.attachments > 0,
+            Some(_) => record.boundaries > 0,
+            None => record.attachments > 0 || record.boundaries > 0,
+        };
+        let filtered = self.only_attached || self.usage.is_some();
+        record.path.starts_with(&self.path_prefix) && (used || !filtered)
+    }
+}
+
+impl Operation for ListPolicies {
+    const NAME: &'static str = "ListPolicies";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Policies;
+    type Fault = IamFault;
+    /// What the list is of, as a resource.
+    type Resolved = String;
+    type Permits = Permit<action::ListPolicies>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let scope = m.enumeration("Scope", &["All", "AWS", "Local"]).optional();
+        let only_attached = m.boolean("OnlyAttached").optional().unwrap_or(false);
+        let path_prefix = policy_path(&mut m, "PathPrefix").unwrap_or_else(|| "/".to_owned());
+        let filters = &["PermissionsPolicy", "PermissionsBoundary"];
+        let usage = m.enumeration("PolicyUsageFilter", filters).optional();
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        let scope = scope.unwrap_or("All");
+        Ok(Self {
+            scope,
+            only_attached,
+            path_prefix,
+            usage,
+            paging,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        Ok(format!(
+            "arn:{partition}:iam::{account}:policy{}",
+            self.path_prefix
+        ))
+    }
+
+    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let shown = format!("policy path {}", self.path_prefix);
+        gate.iam_shown(arn, &shown, &[], |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _arn: &String,
+        cx: &Context<'_>,
+    ) -> Result<Done<Policies>, IamFault> {
+        let mut found = Vec::new();
+        if self.scope != "AWS" {
+            found.extend(local(cx).await?);
+        }
+        if self.scope != "Local" {
+            found.extend(aws(cx).await?);
+        }
+        found.retain(|policy| self.wants(policy));
+        let Self {
+            scope,
+            only_attached,
+            path_prefix,
+            usage,
+            ..
+        } = self;
+        let filter = format!("{scope} {only_attached} {usage:?} {path_prefix}");
+        // A customer's policy may have the name of one of AWS's.
+        let page = self
+            .paging
+            .cut(cx, (Self::NAME, &filter), found, |policy| {
+                let own = policy.record.id.as_str();
+                format!("{} {own}", policy.record.name)
+            })?;
+        Ok(Done::unchanged(Policies(page)))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("scope", self.scope);
+        parameters.boolean("onlyAttached", self.only_attached);
+        parameters.string("pathPrefix", &self.path_prefix);
+        if let Some(usage) = self.usage {
+            parameters.string("policyUsageFilter", usage);
+        }
+    }
+}
+
+/// The account's own policies.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn local(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
+    let (partition, account) = cx.caller.home();
+    let prefix = paths::policies(partition, account)?;
+    let records: Vec<ManagedPolicyRecord> = cx
+        .directory()
+        .every(&prefix, purpose::MANAGED_POLICY)
+        .await?;
+    let shown = records.into_iter().map(|record| ShownPolicy {
+        arn: record.arn(partition, account),
+        record,
+    });
+    Ok(shown.collect())
+}
+
+/// AWS's own policies.
+///
+/// # Errors
+/// When their uses cannot be read.
+pub async fn aws(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
+    let mut found = Vec::new();
+    for row in AWS_POLICIES {
+        if let Some(policy) = aws_policies::find(&row.arn(cx.partition())) {
+            found.push(show(cx, &policy).await?);
+        }
+    }
+    Ok(found)
+}
+
+impl Output<Iam> for Policies {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0
+            .render(out, "Policies", |out, policy| policy.render_in_list(out));
+    }
+}

@@ -1,0 +1,402 @@
+//! The versions of managed policies. The one that is the default decides; numbers are never used
+//! again.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html>
+
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    permit::Permit,
+};
+use keyward_types::action;
+use keyward_wire::{json, json::Members, query::Params, xml};
+
+use crate::{
+    context::Context,
+    directory::{records::identity::PolicyVersionRecord, units::identity::ManagedPolicyUnit},
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        entity::{Asked, Entity, Record, Subject, Written},
+        fault::IamFault,
+        managed_policy::show,
+        names,
+        page::{Page, Paging},
+        shape, stored,
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// The most versions of a policy.
+const MAX_VERSIONS: usize = 5;
+
+fn version_id(m: &mut Members<'_>) -> String {
+    let legal = |text: &str| {
+        let rest = text.strip_prefix('v').unwrap_or_default();
+        let (number, tail) = rest.split_once('.').unwrap_or((rest, ""));
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let tail = tail
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        digits && tail && !number.is_empty() && !number.starts_with('0')
+    };
+    m.string("VersionId")
+        .pattern("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?", legal)
+        .required()
+        .to_owned()
+}
+
+/// A version of a policy, with its document or without.
+#[derive(Debug)]
+pub struct VersionShown {
+    version: PolicyVersionRecord,
+    default: u32,
+    with_document: bool,
+}
+
+impl Output<Iam> for VersionShown {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("PolicyVersion", |out| {
+            shape::version(out, (&self.version, self.default, self.with_document));
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        if !self.with_document {
+            elements.object("policyVersion", |version| {
+                version.string("versionId", &shape::version_id(self.version.number));
+                version.boolean("isDefaultVersion", self.version.number == self.default);
+                version.string("createDate", &self.version.created.iso8601());
+            });
+        }
+    }
+}
+
+/// `CreatePolicyVersion`
+#[derive(Debug)]
+pub struct CreatePolicyVersion {
+    of: Subject<action::CreatePolicyVersion>,
+    document: String,
+    set_as_default: bool,
+}
+
+impl Operation for CreatePolicyVersion {
+    const NAME: &'static str = "CreatePolicyVersion";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = VersionShown;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::CreatePolicyVersion>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let document = names::document(&mut m, "PolicyDocument");
+        let set_as_default = m.boolean("SetAsDefault").optional().unwrap_or(false);
+        m.finish()?;
+        Ok(Self {
+            of,
+            document,
+            set_as_default,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<VersionShown>, IamFault> {
+        let policy = policy.get()?;
+        let mut record = policy.edit(cx)?;
+        let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
+        if record.versions.len() >= MAX_VERSIONS {
+            let message = format!(
+                "A managed policy can have up to {MAX_VERSIONS} versions. Before you create a new \
+                 version, you must delete an existing version."
+            );
+            return Err(IamFault::LimitExceeded { message });
+        }
+        record.last_version = record.last_version.saturating_add(1);
+        record.updated = cx.now;
+        let version = PolicyVersionRecord {
+            number: record.last_version,
+            text: stored::text(&document, &self.document, 0)?,
+            created: cx.now,
+        };
+        record.versions.push(version.clone());
+        if self.set_as_default {
+            record.default_version = version.number;
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, policy.written())?;
+        let (default, with_document) = (record.default_version, false);
+        let shown = VersionShown {
+            version,
+            default,
+            with_document,
+        };
+        Ok(Done::changed(shown, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        parameters.string("policyDocument", &self.document);
+        parameters.boolean("setAsDefault", self.set_as_default);
+    }
+}
+
+/// `GetPolicyVersion`
+#[derive(Debug)]
+pub struct GetPolicyVersion {
+    of: Subject<action::GetPolicyVersion>,
+    version: String,
+}
+
+impl Operation for GetPolicyVersion {
+    const NAME: &'static str = "GetPolicyVersion";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = VersionShown;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::GetPolicyVersion>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let version = version_id(&mut m);
+        m.finish()?;
+        Ok(Self { of, version })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<VersionShown>, IamFault> {
+        let shown = show(cx, policy.get()?).await?;
+        let number = shape::version_number(&self.version);
+        let mut versions = shown.record.versions.into_iter();
+        let version = versions.find(|version| Some(version.number) == number);
+        let Some(version) = version else {
+            return Err(shape::no_such_version(&self.of.name, &self.version));
+        };
+        let (default, with_document) = (shown.record.default_version, true);
+        Ok(Done::unchanged(VersionShown {
+            version,
+            default,
+            with_document,
+        }))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        parameters.string("versionId", &self.version);
+    }
+}
+
+/// `DeletePolicyVersion`
+#[derive(Debug)]
+pub struct DeletePolicyVersion {
+    of: Subject<action::DeletePolicyVersion>,
+    version: String,
+}
+
+impl Operation for DeletePolicyVersion {
+    const NAME: &'static str = "DeletePolicyVersion";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::DeletePolicyVersion>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let version = version_id(&mut m);
+        m.finish()?;
+        Ok(Self { of, version })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let policy = policy.get()?;
+        let mut record = policy.edit(cx)?;
+        let number = shape::version_number(&self.version);
+        let before = record.versions.len();
+        record
+            .versions
+            .retain(|version| Some(version.number) != number);
+        if record.versions.len() == before {
+            return Err(shape::no_such_version(&self.of.name, &self.version));
+        }
+        if Some(record.default_version) == number {
+            let message = "Cannot delete the default version of a policy.".to_owned();
+            return Err(IamFault::DeleteConflict { message });
+        }
+        record.updated = cx.now;
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, policy.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        parameters.string("versionId", &self.version);
+    }
+}
+
+/// `ListPolicyVersions`
+#[derive(Debug)]
+pub struct ListPolicyVersions {
+    of: Subject<action::ListPolicyVersions>,
+    paging: Paging,
+}
+
+/// A page of versions, newest first.
+#[derive(Debug)]
+pub struct Versions {
+    page: Page<PolicyVersionRecord>,
+    default: u32,
+}
+
+impl Operation for ListPolicyVersions {
+    const NAME: &'static str = "ListPolicyVersions";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Versions;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::ListPolicyVersions>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { of, paging })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Versions>, IamFault> {
+        let record = show(cx, policy.get()?).await?.record;
+        let (filter, default) = ((Self::NAME, self.of.name.as_str()), record.default_version);
+        let newest_first =
+            |version: &PolicyVersionRecord| format!("{:010}", u32::MAX - version.number);
+        let page = self.paging.cut(cx, filter, record.versions, newest_first)?;
+        Ok(Done::unchanged(Versions { page, default }))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+    }
+}
+
+impl Output<Iam> for Versions {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.page.render(out, "Versions", |out, version| {
+            shape::version(out, (version, self.default, false));
+        });
+    }
+}
+
+/// `SetDefaultPolicyVersion`
+#[derive(Debug)]
+pub struct SetDefaultPolicyVersion {
+    of: Subject<action::SetDefaultPolicyVersion>,
+    version: String,
+}
+
+impl Operation for SetDefaultPolicyVersion {
+    const NAME: &'static str = "SetDefaultPolicyVersion";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<ManagedPolicyUnit>;
+    type Permits = Permit<action::SetDefaultPolicyVersion>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let version = version_id(&mut m);
+        m.finish()?;
+        Ok(Self { of, version })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        policy.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        policy: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let policy = policy.get()?;
+        let mut record = policy.edit(cx)?;
+        let number = shape::version_number(&self.version);
+        let known = record.versions.iter().map(|version| version.number);
+        let Some(number) = known.into_iter().find(|known| Some(*known) == number) else {
+            return Err(shape::no_such_version(&self.of.name, &self.version));
+        };
+        record.default_version = number;
+        record.updated = cx.now;
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, policy.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        parameters.string("versionId", &self.version);
+    }
+}

@@ -1,0 +1,342 @@
+//! IAM's nouns, and which of its actions is done to which.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_store::{path::Path, sealed::Purpose, store::Revision};
+use keyward_types::{action, arn::ArnParts, tag::Tag, unique_id::UniqueId};
+use keyward_wire::json::Members;
+
+use crate::{
+    context::Context,
+    directory::{
+        ReadError,
+        identities::Named,
+        paths, purpose,
+        records::{
+            UserRecord,
+            identity::{GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, RoleRecord},
+        },
+        units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+    },
+    iam::{
+        entity::{Entity, Record, Target, Written},
+        fault::IamFault,
+        names,
+    },
+};
+
+impl Entity for UserUnit {
+    type Record = UserRecord;
+    const NOUN: &'static str = "user";
+    const MEMBER: &'static str = "UserName";
+    const PARAMETER: &'static str = "userName";
+
+    fn read_name(m: &mut Members<'_>) -> String {
+        names::name(m, Self::MEMBER, 128)
+    }
+
+    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+        cx.directory()
+            .user_by_name(cx.partition(), cx.account(), name)
+            .await
+    }
+
+    fn arn(&self) -> &str {
+        self.principal().arn()
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.record().tags
+    }
+
+    fn boundary(&self) -> Option<&str> {
+        self.record()
+            .boundary
+            .as_ref()
+            .map(|policy| policy.arn.as_str())
+    }
+
+    fn edit(&self, _cx: &Context<'_>) -> Result<UserRecord, IamFault> {
+        Ok(self.record().clone())
+    }
+
+    fn missing(name: &str) -> IamFault {
+        IamFault::missing(format!("The user with name {name} cannot be found."))
+    }
+}
+
+impl Entity for GroupUnit {
+    type Record = GroupRecord;
+    const NOUN: &'static str = "group";
+    const MEMBER: &'static str = "GroupName";
+    const PARAMETER: &'static str = "groupName";
+
+    fn read_name(m: &mut Members<'_>) -> String {
+        names::name(m, Self::MEMBER, 128)
+    }
+
+    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+        cx.directory().group_by_name(cx.caller.home(), name).await
+    }
+
+    fn arn(&self) -> &str {
+        Self::arn(self)
+    }
+
+    fn edit(&self, _cx: &Context<'_>) -> Result<GroupRecord, IamFault> {
+        Ok(self.record().clone())
+    }
+
+    fn missing(name: &str) -> IamFault {
+        IamFault::missing(format!("The group with name {name} cannot be found."))
+    }
+}
+
+impl Entity for RoleUnit {
+    type Record = RoleRecord;
+    const NOUN: &'static str = "role";
+    const MEMBER: &'static str = "RoleName";
+    const PARAMETER: &'static str = "roleName";
+
+    fn read_name(m: &mut Members<'_>) -> String {
+        names::name(m, Self::MEMBER, 64)
+    }
+
+    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+        cx.directory().role_by_name(cx.caller.home(), name).await
+    }
+
+    fn arn(&self) -> &str {
+        Self::arn(self)
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.record().tags
+    }
+
+    fn boundary(&self) -> Option<&str> {
+        self.record()
+            .boundary
+            .as_ref()
+            .map(|policy| policy.arn.as_str())
+    }
+
+    fn edit(&self, _cx: &Context<'_>) -> Result<RoleRecord, IamFault> {
+        let record = self.record();
+        if record.linked_service.is_some() {
+            let message = format!(
+                "Cannot perform the operation on the protected role '{}' - this role is only \
+                 modifiable by AWS",
+                record.name
+            );
+            return Err(IamFault::UnmodifiableEntity { message });
+        }
+        Ok(record.clone())
+    }
+
+    fn missing(name: &str) -> IamFault {
+        IamFault::missing(format!("The role with name {name} cannot be found."))
+    }
+}
+
+impl Entity for ManagedPolicyUnit {
+    type Record = ManagedPolicyRecord;
+    const NOUN: &'static str = "policy";
+    const MEMBER: &'static str = "PolicyArn";
+    const PARAMETER: &'static str = "policyArn";
+
+    fn read_name(m: &mut Members<'_>) -> String {
+        names::arn(m, Self::MEMBER)
+    }
+
+    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+        let own = ArnParts::parse(name).is_some_and(|parts| {
+            parts.partition == cx.partition().as_str()
+                && (parts.account == cx.account().as_str() || parts.account == "aws")
+        });
+        if own {
+            cx.directory().managed_policy(name).await
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn arn(&self) -> &str {
+        Self::arn(self)
+    }
+
+    fn tags(&self) -> &[Tag] {
+        self.record()
+            .map(|record| record.tags.as_slice())
+            .unwrap_or_default()
+    }
+
+    fn edit(&self, cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
+        self.record().cloned().ok_or_else(|| IamFault::Protected {
+            message: format!(
+                "User: {} is not authorized to change policy {}, which is AWS's own.",
+                cx.caller.principal().arn(),
+                self.arn()
+            ),
+        })
+    }
+
+    fn missing(name: &str) -> IamFault {
+        if is_policy_arn(name) {
+            IamFault::missing(format!("Policy {name} was not found."))
+        } else {
+            IamFault::invalid(format!("ARN {name} is not valid."))
+        }
+    }
+
+    fn stand_in(_cx: &Context<'_>, name: &str) -> (String, String) {
+        (name.to_owned(), format!("policy {name}"))
+    }
+}
+
+/// Whether a text has the shape of a managed policy's ARN.
+pub fn is_policy_arn(text: &str) -> bool {
+    ArnParts::parse(text).is_some_and(|parts| {
+        parts.service == "iam" && parts.region.is_empty() && parts.resource.starts_with("policy/")
+    })
+}
+
+macro_rules! records {
+    ($($record:ty: $purpose:expr, $named:expr, $place:path;)*) => {$(
+        impl Record for $record {
+            const PURPOSE: Purpose = $purpose;
+            const NAMED: Named = $named;
+
+            fn id(&self) -> &UniqueId {
+                &self.id
+            }
+
+            fn place(&self, cx: &Context<'_>) -> Result<Path, IamFault> {
+                Ok($place(cx.partition(), cx.account(), &self.id)?)
+            }
+        }
+    )*};
+}
+records! {
+    UserRecord: purpose::USER, Named::User, paths::user;
+    GroupRecord: purpose::GROUP, Named::Group, paths::group;
+    RoleRecord: purpose::ROLE, Named::Role, paths::role;
+    ManagedPolicyRecord: purpose::MANAGED_POLICY, Named::Policy, paths::policy;
+}
+
+impl Written for UserUnit {
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
+    }
+}
+
+impl Written for GroupUnit {
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
+    }
+}
+
+impl Written for RoleUnit {
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
+    }
+}
+
+impl Written for ManagedPolicyUnit {
+    fn written(&self) -> Option<Revision> {
+        self.revision()
+    }
+}
+
+/// A record with tags.
+pub trait Tagged: Record {
+    /// The tags.
+    fn tags_mut(&mut self) -> &mut Vec<Tag>;
+}
+
+/// A record with a permissions boundary.
+pub trait Bounded: Record {
+    /// The boundary.
+    fn boundary_mut(&mut self) -> &mut Option<ManagedPolicyRef>;
+}
+
+/// A record with policies, embedded and attached.
+pub trait Holder: Record {
+    /// The most characters of its embedded policies, white space not counted.
+    const MAX_INLINE: usize;
+    /// AWS's name for the quota of attached policies.
+    const QUOTA: &'static str;
+
+    /// Embedded policies by name.
+    fn inline(&self) -> &BTreeMap<String, String>;
+    /// Embedded policies by name.
+    fn inline_mut(&mut self) -> &mut BTreeMap<String, String>;
+    /// Attached policies.
+    fn attached(&self) -> &[ManagedPolicyRef];
+    /// Attached policies.
+    fn attached_mut(&mut self) -> &mut Vec<ManagedPolicyRef>;
+}
+
+macro_rules! facets {
+    (tags: $($tagged:ty),*; boundary: $($bounded:ty),*; policies: $($holder:ty = $most:expr, $quota:literal);* $(;)?) => {
+        $(impl Tagged for $tagged {
+            fn tags_mut(&mut self) -> &mut Vec<Tag> {
+                &mut self.tags
+            }
+        })*
+        $(impl Bounded for $bounded {
+            fn boundary_mut(&mut self) -> &mut Option<ManagedPolicyRef> {
+                &mut self.boundary
+            }
+        })*
+        $(impl Holder for $holder {
+            const MAX_INLINE: usize = $most;
+            const QUOTA: &'static str = $quota;
+
+            fn inline(&self) -> &BTreeMap<String, String> {
+                &self.inline_policies
+            }
+            fn inline_mut(&mut self) -> &mut BTreeMap<String, String> {
+                &mut self.inline_policies
+            }
+            fn attached(&self) -> &[ManagedPolicyRef] {
+                &self.attached_policies
+            }
+            fn attached_mut(&mut self) -> &mut Vec<ManagedPolicyRef> {
+                &mut self.attached_policies
+            }
+        })*
+    };
+}
+facets! {
+    tags: UserRecord, RoleRecord, ManagedPolicyRecord;
+    boundary: UserRecord, RoleRecord;
+    policies:
+        UserRecord = keyward_policy::validate::USER_INLINE, "PoliciesPerUser";
+        GroupRecord = keyward_policy::validate::GROUP_INLINE, "PoliciesPerGroup";
+        RoleRecord = keyward_policy::validate::ROLE_INLINE, "PoliciesPerRole";
+}
+
+macro_rules! targets {
+    ($($unit:ty: $($action:ident)*;)*) => {$($(
+        impl Target for action::$action {
+            type Entity = $unit;
+        }
+    )*)*};
+}
+targets! {
+    UserUnit: AttachUserPolicy DeleteLoginProfile DeleteUser DeleteUserPermissionsBoundary
+        DeleteUserPolicy DetachUserPolicy GetLoginProfile GetUser GetUserPolicy
+        ListAttachedUserPolicies ListGroupsForUser ListUserPolicies ListUserTags
+        PutUserPermissionsBoundary PutUserPolicy TagUser UntagUser UpdateUser;
+    GroupUnit: AddUserToGroup AttachGroupPolicy DeleteGroup DeleteGroupPolicy DetachGroupPolicy
+        GetGroup GetGroupPolicy ListAttachedGroupPolicies ListGroupPolicies PutGroupPolicy
+        RemoveUserFromGroup UpdateGroup;
+    RoleUnit: AttachRolePolicy DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy
+        DeleteServiceLinkedRole DetachRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies
+        ListInstanceProfilesForRole ListRolePolicies ListRoleTags PutRolePermissionsBoundary
+        PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription;
+    ManagedPolicyUnit: CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy
+        GetPolicyVersion ListEntitiesForPolicy ListPolicyTags ListPolicyVersions
+        SetDefaultPolicyVersion TagPolicy UntagPolicy;
+}

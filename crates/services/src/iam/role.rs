@@ -1,0 +1,386 @@
+//! IAM roles: made, shown, listed, deleted.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
+
+pub mod list;
+pub mod service_linked;
+pub mod update;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_crypto::random;
+use keyward_policy::permit::Permit;
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_types::{
+    action,
+    tag::Tag,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    counts::Counted,
+    directory::{
+        identities::Named,
+        paths, purpose,
+        records::{
+            V1,
+            identity::{CredentialUseRecord, RoleRecord},
+        },
+        units::identity::{ManagedPolicyUnit, RoleUnit},
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        attachment::attachable,
+        boundary, condition_keys,
+        entity::{Asked, Entity, Record, Subject},
+        fault::IamFault,
+        names, naming,
+        shape::{self, ShownRole},
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// How long a session may be if nothing is said, in seconds.
+pub const DEFAULT_SESSION_SECONDS: u32 = 3600;
+
+/// `MaxSessionDuration`
+pub fn max_session(m: &mut keyward_wire::json::Members<'_>) -> Option<u32> {
+    let seconds = m
+        .integer("MaxSessionDuration")
+        .range(3600, 43_200)
+        .optional();
+    seconds.and_then(|seconds| u32::try_from(seconds).ok())
+}
+
+/// `CreateRole`
+#[derive(Debug)]
+pub struct CreateRole {
+    name: String,
+    path: String,
+    trust: String,
+    description: Option<String>,
+    max_session: Option<u32>,
+    boundary: Option<String>,
+    tags: Vec<Tag>,
+}
+
+/// The ARN that the new role will have, whether the name is taken, and its boundary.
+#[derive(Debug)]
+pub struct NewRole {
+    arn: String,
+    taken: bool,
+    boundary: Option<Arc<ManagedPolicyUnit>>,
+}
+
+/// A role that was made.
+#[derive(Debug)]
+pub struct RoleCreated(pub ShownRole);
+
+impl Operation for CreateRole {
+    const NAME: &'static str = "CreateRole";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = RoleCreated;
+    type Fault = IamFault;
+    type Resolved = NewRole;
+    type Permits = Permit<action::CreateRole>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path = names::path(&mut m);
+        let name = names::name(&mut m, "RoleName", 64);
+        let trust = names::document(&mut m, "AssumeRolePolicyDocument");
+        let description = names::description(&mut m);
+        let max_session = max_session(&mut m);
+        let boundary = names::optional_arn(&mut m, "PermissionsBoundary");
+        let tags = names::tags(&mut m);
+        m.finish()?;
+        Ok(Self {
+            name,
+            path,
+            trust,
+            description,
+            max_session,
+            boundary,
+            tags: names::checked_tags(tags)?,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewRole, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let boundary = match &self.boundary {
+            Some(arn) => ManagedPolicyUnit::find(cx, arn).await?,
+            None => None,
+        };
+        Ok(NewRole {
+            arn: format!(
+                "arn:{partition}:iam::{account}:role{}{}",
+                self.path, self.name
+            ),
+            taken: RoleUnit::find(cx, &self.name).await?.is_some(),
+            boundary,
+        })
+    }
+
+    fn authorize(&self, new: &NewRole, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(&new.arn, &[], |supply| {
+            supply.request_tags(&self.tags);
+            if let Some(boundary) = &self.boundary {
+                supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);
+            }
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &NewRole,
+        cx: &Context<'_>,
+    ) -> Result<Done<RoleCreated>, IamFault> {
+        // What only services may make stands under a path of its own.
+        if self.path.starts_with(service_linked::PATH) {
+            return Err(IamFault::Protected {
+                message: "Cannot perform the operation on a service-linked role's path.".to_owned(),
+            });
+        }
+        let trust = cx.check_trust(&self.trust).await?;
+        if new.taken {
+            let message = format!("Role with name {} already exists.", self.name);
+            return Err(IamFault::EntityAlreadyExists { message });
+        }
+        let boundary = match &self.boundary {
+            Some(arn) => Some(attachable(&new.boundary, arn)?),
+            None => None,
+        };
+        let record = RoleRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::Role, random::array()),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            description: self.description.clone(),
+            created: cx.now,
+            max_session_seconds: self.max_session.unwrap_or(DEFAULT_SESSION_SECONDS),
+            trust,
+            tags: self.tags.clone(),
+            inline_policies: BTreeMap::new(),
+            attached_policies: Vec::new(),
+            boundary: boundary.map(|policy| policy.reference()),
+            linked_service: None,
+        };
+        let mut batch = cx.batch();
+        if let Some(policy) = boundary {
+            boundary::bind(cx, &mut batch, (policy, &record.id))?;
+        }
+        make(cx, &mut batch, &record)?;
+        let shown = show(cx, (&new.arn, &record), None).await?;
+        Ok(Done::changed(RoleCreated(shown), batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("roleName", &self.name);
+        parameters.string("path", &self.path);
+        parameters.string("assumeRolePolicyDocument", &self.trust);
+        if let Some(description) = &self.description {
+            parameters.string("description", description);
+        }
+        if let Some(boundary) = &self.boundary {
+            parameters.string("permissionsBoundary", boundary);
+        }
+        shape::describe_tags(parameters, &self.tags);
+    }
+}
+
+/// Writes a new role.
+///
+/// # Errors
+/// `LimitExceeded`.
+pub fn make(
+    cx: &Context<'_>,
+    batch: &mut SealedBatch,
+    record: &RoleRecord,
+) -> Result<(), IamFault> {
+    let counted = (Counted::Roles(cx.account()), cx.shared.quotas.roles);
+    naming::count(cx, counted, "RolesPerAccount")?;
+    naming::take(cx, batch, (Named::Role, &record.name, &record.id))?;
+    naming::put_principal_id(cx, batch, &record.id)?;
+    record.put(cx, batch, None)
+}
+
+/// Deletes a role and all that leads to it.
+///
+/// # Errors
+/// When its boundary cannot be read.
+pub async fn unmake(
+    cx: &Context<'_>,
+    batch: &mut SealedBatch,
+    role: &RoleUnit,
+) -> Result<(), IamFault> {
+    let record = role.record();
+    if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
+        boundary::release(cx, batch, (&policy, &record.id))?;
+    }
+    batch.delete(record.place(cx)?, Precondition::At(role.revision()))?;
+    naming::free(cx, batch, (Named::Role, &record.name))?;
+    batch.delete(paths::principal_id(&record.id)?, Precondition::Any)?;
+    let used = paths::role_last_use(cx.partition(), cx.account(), &record.id)?;
+    batch.delete(used, Precondition::Any)?;
+    Ok(())
+}
+
+/// A role as answers show it.
+///
+/// # Errors
+/// When its trust policy cannot be read.
+pub async fn show(
+    cx: &Context<'_>,
+    (arn, record): (&str, &RoleRecord),
+    last_used: Option<CredentialUseRecord>,
+) -> Result<ShownRole, IamFault> {
+    Ok(ShownRole {
+        arn: arn.to_owned(),
+        record: record.clone(),
+        trust: cx.show_trust(&record.trust).await?,
+        last_used,
+    })
+}
+
+/// When a role was last used.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn last_use(
+    cx: &Context<'_>,
+    id: &UniqueId,
+) -> Result<Option<CredentialUseRecord>, IamFault> {
+    if let Some((_, noted)) = cx.shared.role_usage.noted(id) {
+        return Ok(Some(noted.to_record()));
+    }
+    let path = paths::role_last_use(cx.partition(), cx.account(), id)?;
+    let found = cx.directory().rare(&path, purpose::LAST_USE).await?;
+    Ok(found.map(|(used, _)| used))
+}
+
+impl Output<Iam> for RoleCreated {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        // A new role has never been used, and AWS does not say so.
+        out.element("Role", |out| {
+            shape::role_in_list(out, &self.0);
+            shape::boundary(out, self.0.record.boundary.as_ref());
+            shape::tags(out, &self.0.record.tags);
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        let record = &self.0.record;
+        elements.object("role", |role| {
+            role.string("path", &record.path);
+            role.string("roleName", &record.name);
+            role.string("roleId", record.id.as_str());
+            role.string("arn", &self.0.arn);
+            role.string("createDate", &record.created.iso8601());
+        });
+    }
+}
+
+/// `GetRole`
+#[derive(Debug)]
+pub struct GetRole(Subject<action::GetRole>);
+
+/// A role that was found.
+#[derive(Debug)]
+pub struct RoleFound(pub ShownRole);
+
+impl Operation for GetRole {
+    const NAME: &'static str = "GetRole";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = RoleFound;
+    type Fault = IamFault;
+    type Resolved = Asked<RoleUnit>;
+    type Permits = Permit<action::GetRole>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        role.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        role: &Asked<RoleUnit>,
+        cx: &Context<'_>,
+    ) -> Result<Done<RoleFound>, IamFault> {
+        let role = role.get()?;
+        let used = last_use(cx, &role.record().id).await?;
+        let shown = show(cx, (role.arn(), role.record()), used).await?;
+        Ok(Done::unchanged(RoleFound(shown)))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}
+
+impl Output<Iam> for RoleFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("Role", |out| shape::role(out, &self.0));
+    }
+}
+
+/// `DeleteRole`
+#[derive(Debug)]
+pub struct DeleteRole(Subject<action::DeleteRole>);
+
+impl Operation for DeleteRole {
+    const NAME: &'static str = "DeleteRole";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<RoleUnit>;
+    type Permits = Permit<action::DeleteRole>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        role.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        role: &Asked<RoleUnit>,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let role = role.get()?;
+        let record = role.edit(cx)?;
+        let left = [
+            (!record.attached_policies.is_empty(), "detach all policies"),
+            (!record.inline_policies.is_empty(), "delete policies"),
+        ];
+        IamFault::check_nothing_left(&left)?;
+        let mut batch = cx.batch();
+        unmake(cx, &mut batch, role).await?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}

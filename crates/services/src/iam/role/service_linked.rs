@@ -1,0 +1,370 @@
+//! Roles that are linked to a service: its own to assume, made and deleted by operations of their
+//! own, changed by nobody.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html>
+
+use std::collections::BTreeMap;
+
+use keyward_crypto::random;
+use keyward_policy::permit::Permit;
+use keyward_types::{
+    action,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{json, query::Params, xml};
+use uuid::Uuid;
+
+use crate::{
+    context::Context,
+    directory::{
+        aws_policies, paths,
+        records::{V1, identity::RoleRecord},
+        units::identity::RoleUnit,
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam, attachment, condition_keys,
+        entity::{Asked, Entity, Subject},
+        fault::IamFault,
+        names,
+        role::{DEFAULT_SESSION_SECONDS, RoleCreated, make, show, unmake},
+    },
+    operation::{Done, Operation, Output},
+};
+
+/// Where such roles and their policies stand.
+pub const PATH: &str = "/aws-service-role/";
+
+/// A service that may have a role linked to it.
+#[derive(Debug)]
+struct Linked {
+    service: &'static str,
+    role: &'static str,
+    policy: &'static str,
+    description: &'static str,
+}
+
+/// Those that act on keys, in the alphabet's order.
+const LINKED: &[Linked] = &[
+    Linked {
+        service: "cks.kms.amazonaws.com",
+        role: "AWSServiceRoleForKeyManagementServiceCustomKeyStores",
+        policy: "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy",
+        description: "Enables access to AWS services and resources required for AWS KMS custom \
+                      key stores",
+    },
+    Linked {
+        service: "mrk.kms.amazonaws.com",
+        role: "AWSServiceRoleForKeyManagementServiceMultiRegionKeys",
+        policy: "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy",
+        description: "Enables access to AWS services and resources required for AWS KMS \
+                      Multi-Region Keys",
+    },
+];
+
+fn linked(service: &str) -> Option<&'static Linked> {
+    LINKED.iter().find(|linked| linked.service == service)
+}
+
+/// `CreateServiceLinkedRole`
+#[derive(Debug)]
+pub struct CreateServiceLinkedRole {
+    service: String,
+    description: Option<String>,
+    suffix: Option<String>,
+}
+
+/// The ARN that the new role will have, and whether there is one already.
+#[derive(Debug)]
+pub struct NewRole {
+    arn: String,
+    taken: bool,
+}
+
+impl Operation for CreateServiceLinkedRole {
+    const NAME: &'static str = "CreateServiceLinkedRole";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = RoleCreated;
+    type Fault = IamFault;
+    type Resolved = NewRole;
+    type Permits = Permit<action::CreateServiceLinkedRole>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let service = names::name(&mut m, "AWSServiceName", 128);
+        let description = names::description(&mut m);
+        let suffix = names::optional_name(&mut m, "CustomSuffix", 64);
+        m.finish()?;
+        Ok(Self {
+            service,
+            description,
+            suffix,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewRole, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let (name, taken) = match linked(&self.service) {
+            Some(linked) => (
+                linked.role,
+                RoleUnit::find(cx, linked.role).await?.is_some(),
+            ),
+            None => ("*", false),
+        };
+        let arn = format!(
+            "arn:{partition}:iam::{account}:role{PATH}{}/{name}",
+            self.service
+        );
+        Ok(NewRole { arn, taken })
+    }
+
+    fn authorize(&self, new: &NewRole, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(&new.arn, &[], |supply| {
+            supply.text(condition_keys::AWS_SERVICE_NAME, &*self.service);
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &NewRole,
+        cx: &Context<'_>,
+    ) -> Result<Done<RoleCreated>, IamFault> {
+        let service = &self.service;
+        let linked = linked(service).ok_or_else(|| {
+            IamFault::invalid(format!(
+                "Service role for {service} is not supported by this version of Keyward."
+            ))
+        })?;
+        if self.suffix.is_some() {
+            let message = format!("Custom suffix is not allowed for {service}");
+            return Err(IamFault::invalid(message));
+        }
+        if new.taken {
+            let message = format!(
+                "Service role name {} has been taken in this account, please try a different suffix.",
+                linked.role
+            );
+            return Err(IamFault::invalid(message));
+        }
+        let trust = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{service}"}},"Action":"sts:AssumeRole"}}]}}"#
+        );
+        let policy_arn = format!(
+            "arn:{}:iam::aws:policy{PATH}{}",
+            cx.partition(),
+            linked.policy
+        );
+        let policy = aws_policies::find(&policy_arn).ok_or_else(|| {
+            IamFault::missing(format!(
+                "Policy {policy_arn} does not exist or is not attachable."
+            ))
+        })?;
+        let record = RoleRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::Role, random::array()),
+            name: linked.role.to_owned(),
+            path: format!("{PATH}{service}/"),
+            description: Some(match &self.description {
+                Some(text) => text.clone(),
+                None => linked.description.to_owned(),
+            }),
+            created: cx.now,
+            max_session_seconds: DEFAULT_SESSION_SECONDS,
+            trust: cx.check_trust(&trust).await?,
+            tags: Vec::new(),
+            inline_policies: BTreeMap::new(),
+            attached_policies: vec![policy.reference()],
+            boundary: None,
+            linked_service: Some(service.clone()),
+        };
+        let mut batch = cx.batch();
+        attachment::put_entry(cx, &mut batch, (policy.id(), &record.id))?;
+        make(cx, &mut batch, &record)?;
+        let shown = show(cx, (&new.arn, &record), None).await?;
+        Ok(Done::changed(RoleCreated(shown), batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("aWSServiceName", &self.service);
+        if let Some(suffix) = &self.suffix {
+            parameters.string("customSuffix", suffix);
+        }
+    }
+}
+
+/// `DeleteServiceLinkedRole`
+#[derive(Debug)]
+pub struct DeleteServiceLinkedRole(Subject<action::DeleteServiceLinkedRole>);
+
+/// What can be asked for by GetServiceLinkedRoleDeletionStatus.
+#[derive(Debug)]
+pub struct DeletionTask(String);
+
+impl Operation for DeleteServiceLinkedRole {
+    const NAME: &'static str = "DeleteServiceLinkedRole";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = DeletionTask;
+    type Fault = IamFault;
+    type Resolved = Asked<RoleUnit>;
+    type Permits = Permit<action::DeleteServiceLinkedRole>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        role.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        role: &Asked<RoleUnit>,
+        cx: &Context<'_>,
+    ) -> Result<Done<DeletionTask>, IamFault> {
+        let role = role.get()?;
+        let record = role.record();
+        let Some(service) = &record.linked_service else {
+            let message = format!(
+                "The role with name {} is not a service-linked role.",
+                record.name
+            );
+            return Err(IamFault::invalid(message));
+        };
+        let mut batch = cx.batch();
+        for policy in &record.attached_policies {
+            let pair = (&policy.id, &record.id);
+            let entry = paths::policy_attachment(cx.partition(), cx.account(), pair)?;
+            batch.delete(entry, keyward_store::batch::Precondition::Any)?;
+        }
+        unmake(cx, &mut batch, role).await?;
+        let task = cx.deletion_task(service, &record.name, random::array());
+        Ok(Done::changed(DeletionTask(task), batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}
+
+impl Output<Iam> for DeletionTask {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.text("DeletionTaskId", &self.0);
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        elements.string("deletionTaskId", &self.0);
+    }
+}
+
+impl Context<'_> {
+    /// The id of a deletion that was done in this account. It is remembered nowhere: half of its
+    /// number is a keyed hash of the rest.
+    fn deletion_task(&self, service: &str, role: &str, nonce: [u8; 8]) -> String {
+        let account = self.account();
+        let nonce = nonce.map(|byte| format!("{byte:02x}")).concat();
+        let text = format!("{account} {service} {role} {nonce}");
+        let hash = self
+            .directory()
+            .node()
+            .sealed()
+            .name_hash("deletion task", &text);
+        let number: String = nonce.chars().chain(hash.chars().take(16)).collect();
+        let id = Uuid::parse_str(&number).unwrap_or_default();
+        format!("task{PATH}{service}/{role}/{id}")
+    }
+}
+
+/// `GetServiceLinkedRoleDeletionStatus`
+#[derive(Debug)]
+pub struct GetServiceLinkedRoleDeletionStatus {
+    task: String,
+}
+
+/// A deletion is done when it is answered.
+#[derive(Debug)]
+pub struct Succeeded;
+
+impl GetServiceLinkedRoleDeletionStatus {
+    /// Service, role and nonce of the task's id.
+    fn parts(&self) -> Option<(&str, &str, [u8; 8])> {
+        let rest = self.task.strip_prefix("task")?.strip_prefix(PATH)?;
+        let mut parts = rest.split('/');
+        let (service, role, id) = (parts.next()?, parts.next()?, parts.next()?);
+        let id = Uuid::parse_str(id).ok()?;
+        let (nonce, _) = id.as_bytes().split_first_chunk::<8>()?;
+        parts.next().is_none().then_some((service, role, *nonce))
+    }
+}
+
+impl Operation for GetServiceLinkedRoleDeletionStatus {
+    const NAME: &'static str = "GetServiceLinkedRoleDeletionStatus";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Succeeded;
+    type Fault = IamFault;
+    /// The role's ARN.
+    type Resolved = String;
+    type Permits = Permit<action::GetServiceLinkedRoleDeletionStatus>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let task = m
+            .string("DeletionTaskId")
+            .length(1, 1000)
+            .required()
+            .to_owned();
+        m.finish()?;
+        Ok(Self { task })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let (service, role) = match self.parts() {
+            Some((service, role, _)) => (service, role),
+            None => ("*", "*"),
+        };
+        Ok(format!(
+            "arn:{partition}:iam::{account}:role{PATH}{service}/{role}"
+        ))
+    }
+
+    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(arn, &[], |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _arn: &String,
+        cx: &Context<'_>,
+    ) -> Result<Done<Succeeded>, IamFault> {
+        let parts = self.parts();
+        let given = parts
+            .filter(|(service, role, nonce)| cx.deletion_task(service, role, *nonce) == self.task);
+        match given {
+            Some(_) => Ok(Done::unchanged(Succeeded)),
+            None => {
+                let message = format!("Deletion task {} cannot be found.", self.task);
+                Err(IamFault::missing(message))
+            }
+        }
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("deletionTaskId", &self.task);
+    }
+}
+
+impl Output<Iam> for Succeeded {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.text("Status", "SUCCEEDED");
+    }
+}

@@ -1,0 +1,222 @@
+//! Tags of users, roles and managed policies.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::tag::Tag;
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate},
+    iam::{
+        Iam, condition_keys,
+        entity::{Asked, Entity, Record, Subject, Target, Written},
+        fault::IamFault,
+        names::{self, MAX_TAGS},
+        nouns::Tagged,
+        page::{Page, Paging},
+        shape,
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// `TagUser`, `TagRole`, `TagPolicy`
+#[derive(Debug)]
+pub struct AddTags<A> {
+    of: Subject<A>,
+    tags: Vec<Tag>,
+}
+
+impl<A> Operation for AddTags<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Tagged,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let tags = names::required_tags(&mut m);
+        m.finish()?;
+        let tags = names::checked_tags(tags)?;
+        Ok(Self { of, tags })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        of.permit(gate, |supply| supply.request_tags(&self.tags))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        of: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let of = of.get()?;
+        let mut record = of.edit(cx)?;
+        let tags = record.tags_mut();
+        for tag in &self.tags {
+            let key = tag.key.to_lowercase();
+            match tags
+                .iter_mut()
+                .find(|known| known.key.to_lowercase() == key)
+            {
+                Some(known) => *known = tag.clone(),
+                None => tags.push(tag.clone()),
+            }
+        }
+        if tags.len() > MAX_TAGS {
+            let message = format!(
+                "The number of tags has reached the maximum limit of {MAX_TAGS} for this resource."
+            );
+            return Err(IamFault::LimitExceeded { message });
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, of.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        shape::describe_tags(parameters, &self.tags);
+    }
+}
+
+/// `UntagUser`, `UntagRole`, `UntagPolicy`
+#[derive(Debug)]
+pub struct RemoveTags<A> {
+    of: Subject<A>,
+    keys: Vec<String>,
+}
+
+impl<A> Operation for RemoveTags<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Tagged,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let keys = names::tag_keys(&mut m);
+        m.finish()?;
+        Ok(Self { of, keys })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        of.permit(gate, |supply| {
+            if !self.keys.is_empty() {
+                supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+            }
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        of: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let of = of.get()?;
+        let mut record = of.edit(cx)?;
+        let gone: Vec<String> = self.keys.iter().map(|key| key.to_lowercase()).collect();
+        record
+            .tags_mut()
+            .retain(|tag| !gone.contains(&tag.key.to_lowercase()));
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, of.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+        parameters.strings("tagKeys", &self.keys);
+    }
+}
+
+/// `ListUserTags`, `ListRoleTags`, `ListPolicyTags`
+#[derive(Debug)]
+pub struct ListTags<A> {
+    of: Subject<A>,
+    paging: Paging,
+}
+
+/// A page of tags.
+#[derive(Debug)]
+pub struct Tags(Page<Tag>);
+
+impl<A: Target> Operation for ListTags<A> {
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Tags;
+    type Fault = IamFault;
+    type Resolved = Asked<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { of, paging })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.of.find(cx).await
+    }
+
+    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        of.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        of: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Tags>, IamFault> {
+        let mut tags = of.get()?.tags().to_vec();
+        tags.sort_by(|a, b| a.key.cmp(&b.key));
+        // A key may be longer than a marker can be, so the marker holds its place in the order.
+        let numbered = tags.into_iter().enumerate().collect();
+        let filter = (Self::NAME, self.of.name.as_str());
+        let page = self
+            .paging
+            .cut(cx, filter, numbered, |(at, _)| format!("{at:02}"))?;
+        Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.of.describe(parameters);
+    }
+}
+
+impl Output<Iam> for Tags {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render(out, "Tags", shape::tag);
+    }
+}
