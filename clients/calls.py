@@ -7,10 +7,10 @@ many worlds on one server.
 
 import types
 
+import calls_iam
 from conftest import DELEGATION, ROOT_ARN, policy
 
 CONTEXT = {"tenant": "blue"}
-ALLOW = policy({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"})
 
 
 class World:
@@ -88,18 +88,6 @@ def granted(w):
     return {"KeyId": key, "GrantId": made["GrantId"]}
 
 
-def deleted_policy(w):
-    name = w.user("7")
-    w.root.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=ALLOW)
-    return w.iam.delete_user_policy(UserName=name, PolicyName="p")
-
-
-def deleted_access_key(w):
-    name = w.user("4")
-    made = w.root.iam.create_access_key(UserName=name)["AccessKey"]
-    return w.iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
-
-
 def disabled(w):
     key = w.key()
     w.root.kms.disable_key(KeyId=key)
@@ -171,16 +159,8 @@ CALLS = {
         "UpdateKeyDescription": lambda w: w.kms.update_key_description(KeyId=w.key(), Description="new"),
     },
     "iam": {
-        "CreateAccessKey": lambda w: w.iam.create_access_key(UserName=w.user("1")),
-        "CreateUser": lambda w: w.iam.create_user(UserName=w.name("2"), Path="/team/"),
+        **calls_iam.CALLS,
         "CreateUser-denied": lambda w: as_user(w, "iam", "3").create_user(UserName="other"),
-        "DeleteAccessKey": deleted_access_key,
-        "DeleteUser": lambda w: w.iam.delete_user(UserName=w.user("5")),
-        "DeleteUser-not-found": lambda w: w.iam.delete_user(UserName="nobody"),
-        "DeleteUserPolicy": deleted_policy,
-        "PutUserPolicy": lambda w: w.iam.put_user_policy(
-            UserName=w.user("6"), PolicyName="p", PolicyDocument=ALLOW
-        ),
     },
     "sts": {"GetCallerIdentity": lambda w: w.sts.get_caller_identity()},
 }

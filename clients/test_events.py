@@ -109,8 +109,8 @@ def served(server, service):
 
 @pytest.mark.parametrize("service", CALLS)
 def test_every_operation_that_is_served_has_a_golden_event(server, service):
-    names = served(server, service)
-    assert names and names <= set(CALLS[service]), names - set(CALLS[service])
+    names, called = served(server, service), {name.split("-")[0] for name in CALLS[service]}
+    assert names and names <= called, names - called
 
 
 def test_there_is_no_golden_event_without_its_call():

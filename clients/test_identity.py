@@ -252,8 +252,8 @@ def test_query_answers_carry_their_namespace(server):
 
 
 def test_an_action_that_is_not_served_is_on_the_trail(own_server):
-    with refused("InvalidAction", "Could not find operation ListRoles for the version given."):
-        own_server.client("iam").list_roles()
+    with refused("InvalidAction", "Could not find operation ListSAMLProviders for the version given."):
+        own_server.client("iam").list_saml_providers()
     trail = (own_server.data_dir / "audit" / "trail-00000001.jsonl").read_text()
     events = [json.loads(line) for line in trail.splitlines() if "eventName" in line]
     found = [event for event in events if event.get("errorCode") == "InvalidAction"]

@@ -15,7 +15,7 @@ MODEL = botocore.session.get_session().get_service_model("kms")
 UNSUPPORTED = [
     line.strip()
     for line in (ROOT / "unsupported.txt").read_text().splitlines()
-    if line.strip() and not line.startswith(("#", "organizations:"))
+    if line.strip() and not line.startswith(("#", "iam:", "organizations:"))
 ]
 USAGES = {
     "RSA": "SIGN_VERIFY",

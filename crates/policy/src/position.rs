@@ -102,7 +102,8 @@ mod tests {
 
     fn found(text: &str) -> Vec<&str> {
         let spans = statements(text);
-        spans.iter().map(|(from, to)| &text[*from..=*to]).collect()
+        let text = |(from, to): &(usize, usize)| text.get(*from..=*to).unwrap();
+        spans.iter().map(text).collect()
     }
 
     #[test]

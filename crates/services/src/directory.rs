@@ -2,8 +2,8 @@
 
 pub mod aws_policies;
 pub mod identities;
-pub mod organizations;
 pub mod listing;
+pub mod organizations;
 pub mod paths;
 pub mod principals;
 pub mod records;

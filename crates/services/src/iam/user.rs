@@ -223,7 +223,7 @@ pub enum Shown {
 #[derive(Debug)]
 pub enum UserFound {
     /// A user.
-    User(ShownUser),
+    User(Box<ShownUser>),
     /// The root user.
     Root(crate::directory::records::AccountRecord),
 }
@@ -276,10 +276,10 @@ impl Operation for GetUser {
         Ok(Done::unchanged(match shown {
             Shown::User(user) => {
                 let user = user.get()?;
-                UserFound::User(ShownUser {
+                UserFound::User(Box::new(ShownUser {
                     arn: user.arn().to_owned(),
                     record: user.record().clone(),
-                })
+                }))
             }
             Shown::Root(record) => UserFound::Root(record.clone()),
         }))

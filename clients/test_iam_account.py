@@ -1,0 +1,121 @@
+"""The account: its alias, its numbers, everything at once, and what tools ask for before they
+delete."""
+
+import pytest
+
+from conftest import policy
+from errors import refused
+from iam_kit import ALLOW_ALL, TRUST, loaded, make_policy, new_name, not_allowed
+
+
+def test_an_account_has_one_alias(own_server):
+    iam = own_server.client("iam")
+    assert iam.list_account_aliases()["AccountAliases"] == []
+    iam.create_account_alias(AccountAlias="first-one")
+    iam.create_account_alias(AccountAlias="first-one")
+    assert iam.list_account_aliases()["AccountAliases"] == ["first-one"]
+    iam.create_account_alias(AccountAlias="second")
+    assert iam.list_account_aliases()["AccountAliases"] == ["second"]
+    with refused("NoSuchEntity", "The account alias first-one cannot be found.", 404):
+        iam.delete_account_alias(AccountAlias="first-one")
+    iam.create_account_alias(AccountAlias="first-one")
+    iam.delete_account_alias(AccountAlias="first-one")
+    assert iam.list_account_aliases()["AccountAliases"] == []
+    for bad in ("ab", "-ab", "a--b", "Ab1", "x" * 64):
+        with refused("ValidationError"):
+            iam.create_account_alias(AccountAlias=bad)
+
+
+def test_the_summary_counts(iam, user):
+    before = iam.get_account_summary()["SummaryMap"]
+    assert (before["UsersQuota"], before["VersionsPerPolicyQuota"], before["AccountMFAEnabled"]) == (5000, 5, 0)
+    iam.create_user(UserName=new_name())
+    iam.create_group(GroupName=new_name())
+    iam.create_role(RoleName=new_name(), AssumeRolePolicyDocument=TRUST)
+    make_policy(iam)
+    after = iam.get_account_summary()["SummaryMap"]
+    for noun in ("Users", "Groups", "Roles", "Policies"):
+        assert after[noun] == before[noun] + 1, noun
+
+
+def everything(iam, **filters):
+    found = {"UserDetailList": [], "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
+    pages = 0
+    for page in iam.get_paginator("get_account_authorization_details").paginate(
+        PaginationConfig={"PageSize": 3}, **filters
+    ):
+        assert sum(len(page[member]) for member in found) <= 3
+        pages += 1
+        for member, items in found.items():
+            items += page[member]
+    assert pages > 1
+    return found
+
+
+def test_everything_that_decides_is_told_at_once(own_server):
+    iam = own_server.client("iam")
+    arn = make_policy(iam, name="mine", Description="d")
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=policy({"Effect": "Deny", "Action": "*", "Resource": "*"}))
+    tags = [{"Key": "k", "Value": "v"}]
+    iam.create_user(UserName="u", Tags=tags, PermissionsBoundary=arn)
+    iam.create_group(GroupName="g")
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST, Tags=tags)
+    iam.add_user_to_group(GroupName="g", UserName="u")
+    for word in ("user", "group", "role"):
+        name = {f"{word.title()}Name": word[0]}
+        getattr(iam, f"put_{word}_policy")(**name, PolicyName="p", PolicyDocument=ALLOW_ALL)
+        getattr(iam, f"attach_{word}_policy")(**name, PolicyArn=arn)
+    found = everything(iam)
+    (user,), (group,), (role,) = found["UserDetailList"], found["GroupDetailList"], found["RoleDetailList"]
+    attached = [{"PolicyName": "mine", "PolicyArn": arn}]
+    for detail, word in ((user, "User"), (group, "Group"), (role, "Role")):
+        assert detail["AttachedManagedPolicies"] == attached
+        (embedded,) = detail[f"{word}PolicyList"]
+        assert (embedded["PolicyName"], loaded(embedded["PolicyDocument"])) == ("p", loaded(ALLOW_ALL))
+    assert (user["GroupList"], user["Tags"]) == (["g"], tags)
+    assert user["PermissionsBoundary"]["PermissionsBoundaryArn"] == arn
+    assert (role["InstanceProfileList"], role["RoleLastUsed"], role["Tags"]) == ([], {}, tags)
+    (mine,) = [one for one in found["Policies"] if one["PolicyName"] == "mine"]
+    assert (mine["AttachmentCount"], mine["PermissionsBoundaryUsageCount"], mine["Description"]) == (3, 1, "d")
+    versions = {version["VersionId"]: version for version in mine["PolicyVersionList"]}
+    assert versions["v1"]["IsDefaultVersion"] and loaded(versions["v1"]["Document"]) == loaded(ALLOW_ALL)
+    assert "AdministratorAccess" in [one["PolicyName"] for one in found["Policies"]]
+    found = iam.get_account_authorization_details(Filter=["Role", "LocalManagedPolicy"])
+    assert (found["UserDetailList"], len(found["RoleDetailList"]), len(found["Policies"])) == ([], 1, 1)
+
+
+def test_the_overview_is_a_right_of_its_own(server, user):
+    theirs = server.client("iam", credentials=user.credentials)
+    for call, action in [
+        (theirs.get_account_summary, "iam:GetAccountSummary"),
+        (theirs.get_account_authorization_details, "iam:GetAccountAuthorizationDetails"),
+        (theirs.list_account_aliases, "iam:ListAccountAliases"),
+        (theirs.list_virtual_mfa_devices, "iam:ListVirtualMFADevices"),
+    ]:
+        with refused("AccessDenied", not_allowed(user.arn, action, "*"), 403):
+            call()
+
+
+@pytest.mark.parametrize(
+    "operation,member",
+    [
+        ("list_signing_certificates", "Certificates"),
+        ("list_ssh_public_keys", "SSHPublicKeys"),
+        ("list_service_specific_credentials", "ServiceSpecificCredentials"),
+        ("list_mfa_devices", "MFADevices"),
+    ],
+)
+def test_what_a_user_never_has_is_an_empty_list(iam, user, operation, member):
+    found = getattr(iam, operation)(UserName=user.name)
+    assert (found[member], found["IsTruncated"]) == ([], False)
+    with refused("NoSuchEntity", "The user with name nobody cannot be found.", 404):
+        getattr(iam, operation)(UserName="nobody")
+
+
+def test_no_user_has_a_password_and_there_are_no_devices(iam, user):
+    text = f"Login Profile for User {user.name} cannot be found."
+    with refused("NoSuchEntity", text, 404):
+        iam.get_login_profile(UserName=user.name)
+    with refused("NoSuchEntity", text, 404):
+        iam.delete_login_profile(UserName=user.name)
+    assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == []

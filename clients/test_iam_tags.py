@@ -1,0 +1,111 @@
+"""Tags of users, roles and managed policies: keys do not count case, and tags decide."""
+
+import pytest
+
+from errors import refused
+from iam_kit import Kind, make_policy, new_name
+
+DUPLICATE = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+
+
+class Tagged:
+    """Something with tags: the three operations, whatever it is."""
+
+    def __init__(self, iam, noun):
+        self.iam, self.noun = iam, noun
+        if noun == "policy":
+            self.named = {"PolicyArn": make_policy(iam)}
+        else:
+            kind = Kind(iam, noun.title())
+            self.named = {kind.member: kind.make()}
+
+    def tag(self, **tags):
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        getattr(self.iam, f"tag_{self.noun}")(**self.named, Tags=listed)
+
+    def untag(self, *keys):
+        getattr(self.iam, f"untag_{self.noun}")(**self.named, TagKeys=list(keys))
+
+    def tags(self, **page):
+        return getattr(self.iam, f"list_{self.noun}_tags")(**self.named, **page)
+
+
+@pytest.fixture(params=["user", "role", "policy"])
+def tagged(request, iam):
+    return Tagged(iam, request.param)
+
+
+def test_tags_are_put_replaced_listed_and_removed(tagged):
+    tagged.tag(b="1", A="2", c="")
+    tagged.tag(B="3")
+    expect = [{"Key": "A", "Value": "2"}, {"Key": "B", "Value": "3"}, {"Key": "c", "Value": ""}]
+    assert tagged.tags()["Tags"] == expect
+    page = tagged.tags(MaxItems=2)
+    assert page["IsTruncated"]
+    assert page["Tags"] + tagged.tags(Marker=page["Marker"])["Tags"] == expect
+    tagged.untag("a", "C", "never-there")
+    assert tagged.tags()["Tags"] == [{"Key": "B", "Value": "3"}]
+
+
+def test_the_rules_of_tags(tagged):
+    with refused("InvalidInput", DUPLICATE):
+        tagged.tag(a="1", A="2")
+    with refused("InvalidInput"):
+        tagged.tag(**{"aws:mine": "1"})
+    for bad in ("", "x" * 129, "a*b"):
+        with refused("ValidationError"):
+            tagged.tag(**{bad: "v"})
+    with refused("ValidationError"):
+        tagged.tag(k="v" * 257)
+    for start in (0, 25):
+        tagged.tag(**{f"k{number}": "é 1" for number in range(start, start + 25)})
+    text = "The number of tags has reached the maximum limit of 50 for this resource."
+    with refused("LimitExceeded", text, 409):
+        tagged.tag(more="v")
+    tagged.tag(K0="again")
+
+
+def test_which_tags_may_be_put_and_removed_can_be_limited(server, iam, user):
+    theirs = server.client("iam", credentials=user.credentials)
+    name = new_name("user")
+    user.allow(
+        "iam:TagUser",
+        "iam:CreateUser",
+        Condition={"StringEquals": {"aws:RequestTag/team": "red"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}},
+    )
+    red, blue = [{"Key": "team", "Value": "red"}], [{"Key": "team", "Value": "blue"}]
+    with refused("AccessDenied", None, 403):
+        theirs.create_user(UserName=name)
+    with refused("AccessDenied", None, 403):
+        theirs.create_user(UserName=name, Tags=red + [{"Key": "more", "Value": "x"}])
+    theirs.create_user(UserName=name, Tags=red)
+    with refused("AccessDenied", None, 403):
+        theirs.tag_user(UserName=name, Tags=blue)
+    theirs.tag_user(UserName=name, Tags=red)
+    user.allow("iam:UntagUser", Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": ["team"]}})
+    with refused("AccessDenied", None, 403):
+        theirs.untag_user(UserName=name, TagKeys=["other"])
+    theirs.untag_user(UserName=name, TagKeys=["team"])
+
+
+@pytest.mark.parametrize("key", ["aws:ResourceTag/Team", "iam:ResourceTag/team"])
+def test_tags_of_the_resource_decide(server, iam, user, key):
+    theirs = server.client("iam", credentials=user.credentials)
+    name = new_name("user")
+    iam.create_user(UserName=name)
+    user.allow("iam:GetUser", Condition={"StringEquals": {key: "red"}})
+    with refused("AccessDenied", None, 403):
+        theirs.get_user(UserName=name)
+    iam.tag_user(UserName=name, Tags=[{"Key": "TEAM", "Value": "red"}])
+    theirs.get_user(UserName=name)
+
+
+def test_a_users_tags_are_its_own_to_be_judged_by(iam, user, key):
+    user.allow("kms:DescribeKey", Condition={"StringEquals": {"aws:PrincipalTag/team": "red"}})
+    with refused("AccessDeniedException"):
+        user.kms.describe_key(KeyId=key)
+    iam.tag_user(UserName=user.name, Tags=[{"Key": "team", "Value": "red"}])
+    user.kms.describe_key(KeyId=key)
+    iam.untag_user(UserName=user.name, TagKeys=["team"])
+    with refused("AccessDeniedException"):
+        user.kms.describe_key(KeyId=key)
