@@ -114,5 +114,6 @@ def test_every_operation_that_is_served_has_a_golden_event(server, service):
 
 
 def test_there_is_no_golden_event_without_its_call():
-    files = {path.relative_to(GOLDEN).with_suffix("").as_posix() for path in GOLDEN.rglob("*.json")}
+    found = [path for service in CALLS for path in (GOLDEN / service).glob("*.json")]
+    files = {path.relative_to(GOLDEN).with_suffix("").as_posix() for path in found}
     assert files == {f"{service}/{name}" for service, name in ROWS} | {"kms/RotateKey"}
