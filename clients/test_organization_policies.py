@@ -296,6 +296,29 @@ def test_members_may_describe_the_organization_and_nothing_else(world):
         org.create_organization()
 
 
+# --- the role of a new account ---
+
+
+def test_a_new_account_has_a_role_that_trusts_the_management_account(world):
+    iam, account = world.m.iam, world.m.id
+    role = iam.get_role(RoleName="OrganizationAccountAccessRole")["Role"]
+    assert role["Arn"] == f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
+    assert role["MaxSessionDuration"] == 3600
+    assert role["AssumeRolePolicyDocument"] == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+    attached = iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
+    assert attached == [{"PolicyName": "AdministratorAccess", "PolicyArn": administrator}]
+    entities = iam.list_entities_for_policy(PolicyArn=administrator)["PolicyRoles"]
+    assert [entity["RoleName"] for entity in entities] == [role["RoleName"]]
+    iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=administrator)
+    iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=administrator)
+
+
 # --- resource control policies ---
 
 PERIMETER = {

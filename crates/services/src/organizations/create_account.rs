@@ -27,7 +27,7 @@ use crate::{
         paths, purpose,
         records::{
             self, AccountRecord, V1,
-            identity::{NameRecord, PrincipalIdRecord, RoleRecord},
+            identity::{self, NameRecord, PrincipalIdRecord, RoleRecord},
             organization::{CreateAccountRecord, EmailRecord, MemberRecord, MembershipRecord},
         },
         units::organization::OrganizationUnit,
@@ -271,7 +271,8 @@ impl CreateAccount {
         let bytes = records::encode(&lives)?;
         batch.put(path, purpose::PRINCIPAL_ID, &bytes, absent)?;
         let path = paths::policy_attachment(partition, account, (&policy.id, &role.id))?;
-        batch.put(path, purpose::MEMBERSHIP, b"{}", absent)?;
+        let entry = records::encode(&identity::MembershipRecord { version: V1 })?;
+        batch.put(path, purpose::MEMBERSHIP, &entry, absent)?;
         let path = paths::role(partition, account, &role.id)?;
         batch.put(path, purpose::ROLE, &records::encode(&role)?, absent)?;
         Ok(())
