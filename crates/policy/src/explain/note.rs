@@ -47,6 +47,15 @@ pub(super) fn condition(
     Some(note)
 }
 
+/// On actions that do not match.
+pub(super) fn action(listed: &[String], met: &str) -> Option<&'static str> {
+    let names = |wanted: &str| listed.iter().any(|text| text.eq_ignore_ascii_case(wanted));
+    let halves = ["kms:ReEncryptFrom", "kms:ReEncryptTo"];
+    let half = halves.iter().any(|half| half.eq_ignore_ascii_case(met));
+    (half && names("kms:ReEncrypt"))
+        .then_some("there is no action kms:ReEncrypt; kms:ReEncrypt* is both halves of it")
+}
+
 /// On resources that do not match.
 pub(super) fn resource(variables: bool, listed: &[String], met: &str) -> Option<&'static str> {
     let any = |what: &str| listed.iter().any(|text| text.contains(what));

@@ -12,6 +12,8 @@ use crate::grant::{GRANT_OPERATIONS, Unmet};
 
 /// The most changes in a suggestion: each kind of policy may deny and then fail to allow.
 const MOST_CHANGES: usize = 24;
+/// The most changes in any suggestion but the first.
+const MOST_OF_ALTERNATIVE: usize = 3;
 /// The most suggestions.
 const MOST: usize = 4;
 
@@ -64,6 +66,12 @@ pub(super) fn suggest(world: &World<'_>) -> Vec<Suggestion> {
         changes.any(|change| !matches!(change, Change::SupplyPair { .. }))
     };
     suggestions.sort_by_key(|suggestion| (edits(suggestion), suggestion.changes.len()));
+    // Long alternatives to something long help nobody.
+    let mut place = 0;
+    suggestions.retain(|suggestion| {
+        place += 1;
+        place == 1 || suggestion.changes.len() <= MOST_OF_ALTERNATIVE
+    });
     suggestions.truncate(MOST);
     suggestions
 }

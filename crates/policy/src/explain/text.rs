@@ -49,17 +49,40 @@ impl Text<'_> {
             Decision::Deny(denial) => self.denied(&denial.reason),
         };
         writeln!(self.out, "\nWhy: {why}")?;
-        if let Decision::Deny(denial) = &it.decision
-            && let Reason::Missing(layer) = denial.reason
-        {
-            for place in self.close(layer) {
+        let Decision::Deny(denial) = &it.decision else {
+            return Ok(());
+        };
+        match &denial.reason {
+            Reason::Missing(layer) => {
+                for place in self.close(*layer) {
+                    writeln!(
+                        self.out,
+                        "Close to allowing it: {place}; only its conditions fail."
+                    )?;
+                }
+            }
+            Reason::Explicit(statement) if self.is_conditional(statement.layer) => {
                 writeln!(
                     self.out,
-                    "Close to allowing it: {place}; only its conditions fail."
+                    "It applies because its conditions hold; a call that misses one is not denied \
+                     by it."
                 )?;
             }
+            Reason::Explicit(_) | Reason::OwnAccountOnly | Reason::OverBudget => {}
         }
         Ok(())
+    }
+
+    /// Whether the first statement of that kind that denies has conditions.
+    fn is_conditional(&self, layer: Layer) -> bool {
+        let layers = self.it.layers.iter().filter(|r| r.layer == layer);
+        let mut statements = layers
+            .flat_map(|report| &report.policies)
+            .flat_map(|policy| &policy.statements);
+        let condition = |finding: &Finding| matches!(finding, Finding::Condition { .. });
+        statements
+            .find(|statement| statement.denies && statement.applies.is_some())
+            .is_some_and(|statement| statement.met.iter().any(condition))
     }
 
     /// The statements that would allow but for conditions.

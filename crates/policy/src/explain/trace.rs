@@ -112,7 +112,9 @@ fn finding(
     match element {
         Element::Action => {
             let listed = written.and_then(|written| written.actions.as_ref());
-            Finding::Action(mismatch(listed, String::clone, question.action))
+            let mut it = mismatch(listed, String::clone, question.action);
+            it.note = note::action(&it.listed, question.action);
+            Finding::Action(it)
         }
         Element::Principal => {
             let listed = written.and_then(|written| written.principals.as_ref());
