@@ -93,6 +93,12 @@ impl Json {
     }
 }
 
+/// How many bytes stand before the first quote or backslash.
+fn plain_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'))
+}
+
 struct Reader<'a> {
     rest: &'a str,
 }
@@ -179,7 +185,7 @@ impl Reader<'_> {
         }
         let mut out = String::new();
         loop {
-            let plain = self.rest.find(['"', '\\'])?;
+            let plain = plain_length(self.rest)?;
             let (text, rest) = self.rest.split_at_checked(plain)?;
             if text.bytes().any(|byte| byte < 0x20) {
                 return None;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Json, MAX_DEPTH, Reader};
+use super::{Json, MAX_DEPTH, Reader, plain_length};
 
 /// An object's members as texts, in their order.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
@@ -100,7 +100,7 @@ pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
 
 fn name<'a>(reader: &mut Reader<'a>) -> Option<Cow<'a, str>> {
     let inner = reader.rest.strip_prefix('"')?;
-    let end = inner.find(['"', '\\'])?;
+    let end = plain_length(inner)?;
     let (text, rest) = inner.split_at_checked(end)?;
     match rest.strip_prefix('"') {
         Some(rest) if text.bytes().all(|byte| byte >= 0x20) => {
@@ -154,10 +154,12 @@ fn value_length(bytes: &[u8], most: usize) -> Option<usize> {
 fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        match *bytes.get(at)? {
+        let rest = bytes.get(at..)?;
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += plain;
+        match rest.get(plain)? {
             b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
 }
