@@ -24,7 +24,7 @@ def fill(server):
     """Gives a fresh server something of everything, and answers what that is."""
     kms, iam = server.client("kms"), server.client("iam")
     users = {}
-    for name in ("alice", "bob"):
+    for name in ("alice", "bob", "carol"):
         made = iam.create_user(UserName=name, Path="/kept/")["User"]
         access_key = iam.create_access_key(UserName=name)["AccessKey"]
         users[name] = {
@@ -35,6 +35,13 @@ def fill(server):
         }
     allow = policy({"Effect": "Allow", "Action": "kms:ListKeys", "Resource": "*"})
     iam.put_user_policy(UserName="alice", PolicyName="lists", PolicyDocument=allow)
+    managed = iam.create_policy(PolicyName="lists", PolicyDocument=allow)["Policy"]["Arn"]
+    iam.create_group(GroupName="readers")
+    iam.attach_group_policy(GroupName="readers", PolicyArn=managed)
+    iam.add_user_to_group(GroupName="readers", UserName="carol")
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": users["alice"]["arn"]}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName="app", Path="/kept/", AssumeRolePolicyDocument=trust)["Role"]
+    iam.put_role_policy(RoleName="app", PolicyName="lists", PolicyDocument=allow)
     for_alice = {**DELEGATION, "Sid": "alice", "Principal": {"AWS": users["alice"]["arn"]}, "Action": "kms:Decrypt"}
 
     keys, blobs = {}, []
@@ -62,9 +69,17 @@ def fill(server):
     kms.rotate_key_on_demand(KeyId=app)
     encrypt("alias/app", b"after the rotation", tenant="blue")
     kms.enable_key_rotation(KeyId=app, RotationPeriodInDays=2560)
+    grant = kms.create_grant(KeyId=app, GranteePrincipal=users["bob"]["arn"], Operations=["DescribeKey"])
     kms.disable_key(KeyId=key("disabled"))
     kms.schedule_key_deletion(KeyId=key("doomed"), PendingWindowInDays=30)
-    return {"users": users, "keys": keys, "blobs": blobs, "states": states(kms, keys)}
+    return {
+        "users": users,
+        "roles": {"app": {"arn": role["Arn"], "id": role["RoleId"]}},
+        "grants": [grant["GrantId"]],
+        "keys": keys,
+        "blobs": blobs,
+        "states": states(kms, keys),
+    }
 
 
 def states(kms, keys):

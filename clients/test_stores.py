@@ -64,7 +64,7 @@ def test_users_are_who_they_were_and_may_what_they_might(opened):
     for name, user in expected["users"].items():
         found = server.client("sts", credentials=credentials[name]).get_caller_identity()
         assert (found["Arn"], found["UserId"]) == (user["arn"], user["id"])
-    alice, bob = (server.client("kms", credentials=credentials[name]) for name in ("alice", "bob"))
+    alice, bob, carol = (server.client("kms", credentials=credentials[name]) for name in ("alice", "bob", "carol"))
     blob = expected["blobs"][0]
     call = {"CiphertextBlob": base64.b64decode(blob["blob"]), "EncryptionContext": blob["context"]}
     # By the key policy, which names her by her unique id; by her own policy; and he by neither.
@@ -74,6 +74,22 @@ def test_users_are_who_they_were_and_may_what_they_might(opened):
         bob.decrypt(**call)
     with refused("AccessDeniedException"):
         bob.list_keys()
+    # By the managed policy of her group, and by his grant.
+    assert carol.list_keys()["Keys"]
+    assert bob.describe_key(KeyId=expected["keys"]["app"])["KeyMetadata"]["Description"] == "app"
+
+
+def test_roles_and_grants_are_as_they_were(opened):
+    server, expected = opened
+    kms, iam = server.client("kms"), server.client("iam")
+    for name, role in expected["roles"].items():
+        found = iam.get_role(RoleName=name)["Role"]
+        assert (found["Arn"], found["RoleId"]) == (role["arn"], role["id"])
+        assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["lists"]
+    grants = kms.list_grants(KeyId=expected["keys"]["app"])["Grants"]
+    assert [grant["GrantId"] for grant in grants] == expected["grants"]
+    kms.revoke_grant(KeyId=expected["keys"]["app"], GrantId=grants[0]["GrantId"])
+    assert kms.list_grants(KeyId=expected["keys"]["app"])["Grants"] == []
 
 
 def test_the_store_goes_on(opened):

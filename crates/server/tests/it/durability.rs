@@ -6,6 +6,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -119,7 +120,7 @@ impl World {
 
     fn verify_trail(self) {
         let data_dir = self.server.data_dir();
-        self.server.signal("TERM");
+        self.server.signal(Signal::TERM);
         let home = self.server.ended();
         let mut verify = Command::new(program());
         verify.args(["audit", "verify", "--data-dir"]).arg(data_dir);

@@ -4,6 +4,7 @@
 mod image;
 mod keys;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::{
@@ -20,7 +21,7 @@ async fn keys_stand_in_the_arena_and_nowhere_else() {
     let server = Server::start("");
     let seen = work(&server);
     // Nothing moves while its files and its memory are read.
-    server.signal("STOP");
+    server.signal(Signal::STOP);
     let mut secrets = keys_at_rest(&server.data_dir()).await;
     assert!(secrets.len() > 15, "{secrets:?}");
     for caller in seen.callers {

@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::wire::{Connection, Signer};
@@ -79,11 +80,9 @@ impl Server {
         Signer::new(id, secret)
     }
 
-    /// Sends the process a signal, such as `STOP`.
-    pub fn signal(&self, name: &str) {
-        let mut kill = Command::new("kill");
-        let sent = kill.args(["-s", name, &self.pid().to_string()]).status();
-        assert!(sent.unwrap().success());
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 }
 

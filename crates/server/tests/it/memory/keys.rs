@@ -63,6 +63,7 @@ pub async fn keys_at_rest(data_dir: &FilePath) -> Vec<Secret> {
     found.push(Secret::new("audit key", keys.audit_key.expose()));
     found.push(Secret::new("name key", keys.name_key.expose()));
     found.push(Secret::new("marker key", keys.marker_key.expose()));
+    found.push(Secret::new("session key", keys.session_key.expose()));
     let mut seal_keys = Vec::new();
     for (id, version, key) in keys.seal_keys {
         found.push(Secret::new(format!("seal key {version}"), key.expose()));
