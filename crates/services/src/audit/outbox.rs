@@ -20,6 +20,9 @@ use crate::{
 
 /// How long the relay waits after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long what was copied may rest in the outbox before it is removed, unless a full batch of
+/// it comes together first: a removal of its own for each event would cost as much as the change.
+const REMOVE_AFTER: Duration = Duration::from_millis(200);
 
 /// Why the relay stopped where it was.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +62,19 @@ pub async fn relay(node: Arc<Node>, writer: Writer, copied_to: u64) {
 async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Result<(), RelayError> {
     let from = node.sealed().store().revision().await?;
     let mut feed = node.follow(from).await?;
-    copy_all(node, writer, copied_to, from).await?;
+    // What the trail has and the outbox still has, too; after a crash it is found there again.
+    let mut copied = Vec::new();
+    copy_all(node, writer, copied_to, &mut copied, from).await?;
     loop {
-        match feed.next().await? {
+        let progress = if copied.is_empty() {
+            feed.next().await?
+        } else if let Ok(progress) = tokio::time::timeout(REMOVE_AFTER, feed.next()).await {
+            progress?
+        } else {
+            remove(node, &mut copied).await?;
+            continue;
+        };
+        match progress {
             Progress::Changes {
                 changes,
                 complete_to,
@@ -74,10 +87,10 @@ async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Resul
                     }
                     records.extend(node.sealed().get(&change.path).await?.value);
                 }
-                copy(node, writer, copied_to, records, complete_to).await?;
+                copy(node, writer, copied_to, &mut copied, records, complete_to).await?;
             }
             Progress::Compacted { resume_at } => {
-                copy_all(node, writer, copied_to, resume_at).await?;
+                copy_all(node, writer, copied_to, &mut copied, resume_at).await?;
             }
         }
     }
@@ -88,8 +101,11 @@ async fn copy_all(
     node: &Node,
     writer: &Writer,
     copied_to: &mut Revision,
+    copied: &mut Vec<Path>,
     complete_to: Revision,
 ) -> Result<(), RelayError> {
+    // All of it is found again.
+    copied.clear();
     let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
     let mut records: Vec<Record> = Vec::new();
     let mut after: Option<Path> = None;
@@ -106,7 +122,7 @@ async fn copy_all(
     // What was written while the pages were read comes again by the feed.
     records.retain(|record| record.revision <= complete_to);
     records.sort_by_key(|record| record.revision);
-    copy(node, writer, copied_to, records, complete_to).await
+    copy(node, writer, copied_to, copied, records, complete_to).await
 }
 
 /// The records in batches, each as long as can be removed at once, and none ending between two
@@ -129,6 +145,7 @@ async fn copy(
     node: &Node,
     writer: &Writer,
     copied_to: &mut Revision,
+    copied: &mut Vec<Path>,
     records: Vec<Record>,
     complete_to: Revision,
 ) -> Result<(), RelayError> {
@@ -147,14 +164,26 @@ async fn copy(
             writer.record_changes(lines, count, to.number()).await?;
         }
         *copied_to = to;
+        copied.extend(batch.iter().map(|record| record.path.clone()));
+        if copied.len() >= MAX_BATCH_CHANGES {
+            remove(node, copied).await?;
+        }
+    }
+    *copied_to = (*copied_to).max(complete_to);
+    Ok(())
+}
+
+/// Removes from the outbox what the trail has.
+async fn remove(node: &Node, copied: &mut Vec<Path>) -> Result<(), RelayError> {
+    while !copied.is_empty() {
+        let rest = copied.split_off(copied.len().min(MAX_BATCH_CHANGES));
         let mut removal = node.batch();
-        for record in batch {
-            let removed = removal.delete(record.path.clone(), Precondition::Any);
+        for path in std::mem::replace(copied, rest) {
+            let removed = removal.delete(path, Precondition::Any);
             removed.map_err(|_| RelayError::Path)?;
         }
         node.sealed().commit(removal).await?;
     }
-    *copied_to = (*copied_to).max(complete_to);
     Ok(())
 }
 
