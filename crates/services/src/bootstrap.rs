@@ -171,11 +171,20 @@ impl FirstCredentials {
 
     /// As a profile of AWS's shared credentials file.
     pub fn profile(&self, name: &str) -> SecretText {
-        SecretText::new(format!(
-            "[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-            self.id,
-            self.secret.expose()
-        ))
+        // Room enough for any: growing would leave a copy of the secret behind.
+        let mut text = String::with_capacity(1024);
+        for part in [
+            "[",
+            name,
+            "]\naws_access_key_id = ",
+            self.id.as_str(),
+            "\naws_secret_access_key = ",
+            self.secret.expose(),
+            "\n",
+        ] {
+            text.push_str(part);
+        }
+        SecretText::new(text)
     }
 }
 

@@ -56,7 +56,8 @@ fn envelope(
     request_id: &str,
     result: impl FnOnce(&mut Writer<'_>),
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
+    // Room for credentials with their token: growing would leave a copy of the secret behind.
+    let mut out = Vec::with_capacity(8192);
     let mut writer = Writer { out: &mut out };
     writer.root(&format!("{operation}Response"), namespace, |response| {
         result(response);

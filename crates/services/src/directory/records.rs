@@ -31,7 +31,10 @@ pub struct RecordError(#[source] serde_json::Error);
 /// # Errors
 /// Never for the records of this module; the signature is the encoder's.
 pub fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, RecordError> {
-    serde_json::to_vec(record).map_err(RecordError)
+    // Room for a credential with its secret, so that growing leaves no copy of it behind.
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut bytes, record).map_err(RecordError)?;
+    Ok(bytes)
 }
 
 /// Reads a record's bytes.
