@@ -26,6 +26,10 @@ mod sign;
 
 use clap::Parser;
 
+/// Keyward's, so that the baselines are held to the same means.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The bench of Keyward.
 #[derive(Debug, Parser)]
 enum Role {

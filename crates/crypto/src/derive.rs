@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::mac::hmac_sha256;
+use crate::mac::Keyed;
 
 /// A derived 256-bit key, wiped when it goes out of use.
 pub type DerivedKey = Zeroizing<[u8; 32]>;
@@ -12,20 +12,21 @@ pub type DerivedKey = Zeroizing<[u8; 32]>;
 ///
 /// A label holds no zero byte; the zero byte after it separates it from the context.
 pub fn kbkdf(key: &[u8], label: &[u8], context: &[u8]) -> DerivedKey {
-    block(key, 1, label, context, 256)
+    block(&Keyed::new(key), 1, label, context, 256)
 }
 
 /// The two blocks of a 512-bit output, as two keys: neither tells anything of the other.
 pub fn kbkdf_pair(key: &[u8], label: &[u8], context: &[u8]) -> (DerivedKey, DerivedKey) {
+    let key = Keyed::new(key);
     (
-        block(key, 1, label, context, 512),
-        block(key, 2, label, context, 512),
+        block(&key, 1, label, context, 512),
+        block(&key, 2, label, context, 512),
     )
 }
 
-fn block(key: &[u8], counter: u32, label: &[u8], context: &[u8], bits: u32) -> DerivedKey {
+fn block(key: &Keyed, counter: u32, label: &[u8], context: &[u8], bits: u32) -> DerivedKey {
     let (counter, bits) = (counter.to_be_bytes(), bits.to_be_bytes());
-    Zeroizing::new(hmac_sha256(key, &[&counter, label, &[0], context, &bits]))
+    Zeroizing::new(key.mac(&[&counter, label, &[0], context, &bits]))
 }
 
 #[cfg(test)]

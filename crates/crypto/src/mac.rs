@@ -1,18 +1,41 @@
 //! HMAC-SHA-256 (RFC 2104) and comparison in constant time.
 
+use std::fmt;
+
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq as _;
 
-/// The MAC of the parts one after another. Boundaries between parts are not covered: callers
-/// fix them, or cover lengths.
-pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-    for part in parts {
-        context.update(part);
+/// A key for several MACs, for as long as a call lasts: it is prepared once.
+pub struct Keyed(hmac::Key);
+
+impl Keyed {
+    /// Prepares a key.
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
-    let mut out = [0; 32];
-    out.copy_from_slice(context.sign().as_ref());
-    out
+
+    /// The MAC of the parts one after another. Boundaries between parts are not covered: callers
+    /// fix them, or cover lengths.
+    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        out
+    }
+}
+
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyed")
+    }
+}
+
+/// One MAC under a key: [`Keyed::mac`].
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    Keyed::new(key).mac(parts)
 }
 
 /// Whether two values are the same, in a time that tells nothing but their lengths.

@@ -148,7 +148,7 @@ pub(crate) fn seal(
         material,
         plaintext,
         context,
-        random::array(),
+        random::public(),
     )
 }
 
@@ -222,39 +222,49 @@ fn write_identity(
 }
 
 fn id_bytes(id: &KeyId) -> Result<(u8, [u8; 16]), BlobError> {
-    let (kind, digits) = match id.as_str().strip_prefix("mrk-") {
-        Some(digits) => (1, digits.to_owned()),
-        None => (0, id.as_str().replace('-', "")),
+    let (kind, text) = match id.as_str().strip_prefix("mrk-") {
+        Some(digits) => (1, digits),
+        None => (0, id.as_str()),
     };
+    let mut digits = [0; 32];
+    let mut places = digits.iter_mut();
+    for digit in text.bytes().filter(|byte| *byte != b'-') {
+        *places.next().ok_or(BlobError)? = digit;
+    }
     let mut bytes = [0; 16];
     hex::decode_to_slice(digits, &mut bytes).map_err(|_| BlobError)?;
     Ok((kind, bytes))
 }
 
 fn read_id(kind: u8, bytes: &[u8; 16]) -> Result<KeyId, BlobError> {
-    let digits = hex::encode(bytes);
+    let mut digits = [0; 32];
+    hex::encode_to_slice(bytes, &mut digits).map_err(|_| BlobError)?;
+    let mut text = [b'-'; 36];
     let text = match kind {
         0 => {
-            let mut text = String::with_capacity(36);
-            for (index, digit) in digits.chars().enumerate() {
-                if matches!(index, 8 | 12 | 16 | 20) {
-                    text.push('-');
-                }
-                text.push(digit);
+            let places = (0_usize..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
+            for (place, digit) in places.zip(digits) {
+                *text.get_mut(place).ok_or(BlobError)? = digit;
             }
             text
         }
-        1 => format!("mrk-{digits}"),
+        1 => {
+            let (prefix, rest) = text.split_at_mut(4);
+            prefix.copy_from_slice(b"mrk-");
+            rest.copy_from_slice(&digits);
+            text
+        }
         _ => return Err(BlobError),
     };
-    KeyId::parse(&text).map_err(|_| BlobError)
+    let text = std::str::from_utf8(&text).map_err(|_| BlobError)?;
+    KeyId::parse(text).map_err(|_| BlobError)
 }
 
 fn read_account(bytes: &[u8; 5]) -> Result<AccountId, BlobError> {
     let number = bytes
         .iter()
         .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-    AccountId::parse(&format!("{number:012}")).map_err(|_| BlobError)
+    AccountId::from_number(number).map_err(|_| BlobError)
 }
 
 fn read_region(bytes: &[u8; 16]) -> Result<Region, BlobError> {

@@ -7,6 +7,7 @@ pub mod idle;
 pub mod peers;
 pub mod proxy;
 pub mod taken;
+mod timer;
 pub mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -31,7 +32,12 @@ use tokio::{
 
 use crate::{
     config::Network,
-    http::{idle::Activity, peers::Peers, taken::Taken},
+    http::{
+        idle::Activity,
+        peers::Peers,
+        taken::Taken,
+        timer::{Kept, TooSlow},
+    },
 };
 
 /// The longest body, in bytes: the longest parameter KMS has (an attestation document of
@@ -76,7 +82,6 @@ pub async fn serve(
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
-        .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS);
@@ -141,10 +146,7 @@ async fn connection(
     } else {
         (proxy::Prefixed::bare(stream), None)
     };
-    let mut peer = Peer {
-        source_ip: source.unwrap_or(address.ip()).to_canonical(),
-        tls: None,
-    };
+    let mut peer = Peer::new(source.unwrap_or(address.ip()).to_canonical(), None);
     match &options.tls {
         None => exchange(stream, peer, front, options, server, watcher).await,
         Some(acceptor) => {
@@ -166,19 +168,22 @@ async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (peer, body_timeout) = (Arc::new(peer), options.body_timeout);
+    let (peer, time) = (Arc::new(peer), options.body_timeout);
+    let body_timer = Kept::default();
     let activity = Activity::default();
     let requests = activity.clone();
     let service = service_fn(move |request| {
-        let (front, peer) = (Arc::clone(&front), Arc::clone(&peer));
+        let (front, peer, timer) = (Arc::clone(&front), Arc::clone(&peer), body_timer.clone());
         let under_way = requests.begin();
         async move {
-            let answer = answer(request, &front, &peer, body_timeout).await;
+            let answer = answer(request, &front, &peer, (&timer, time)).await;
             drop(under_way);
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
-    let io = TokioIo::new(Taken::new(stream, body_timeout));
+    let io = TokioIo::new(Taken::new(stream, time));
+    let mut server = server.clone();
+    server.http1().timer(Kept::default());
     let connection = server.serve_connection(io, service).into_owned();
     tokio::select! {
         ended = watcher.watch(connection) => ended,
@@ -190,7 +195,7 @@ async fn answer(
     request: http::Request<Incoming>,
     front: &Front,
     peer: &Peer,
-    body_timeout: Duration,
+    (timer, body_timeout): (&Kept, Duration),
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     if head.method == http::Method::GET
@@ -199,13 +204,13 @@ async fn answer(
         return answer;
     }
     let body = Limited::new(body, MAX_BODY).collect();
-    let body = match tokio::time::timeout(body_timeout, body).await {
+    let body = match timer.within(body_timeout, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err(BodyFault::TooLarge)
         }
         Ok(Err(_)) => Err(BodyFault::Broken),
-        Err(_) => Err(BodyFault::TooSlow),
+        Err(TooSlow) => Err(BodyFault::TooSlow),
     };
     let mut headers: Vec<(&str, &[u8])> = Vec::with_capacity(head.headers.len() + 1);
     if !head.headers.contains_key(header::HOST)

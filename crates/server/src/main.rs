@@ -17,6 +17,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Secrets are wiped before their memory is given back, whichever allocator it goes to.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match cli.run() {

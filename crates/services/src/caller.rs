@@ -312,20 +312,20 @@ impl Caller {
     /// Writes the generations of the records that the caller's policies stand in.
     pub fn describe_generations(&self, policies: &mut Writer<'_>) {
         if let Credential::AccessKey(key) = &self.credential {
-            policies.string("accessKey", &key.generation().to_string());
+            policies.hexadecimal("accessKey", key.generation().as_bytes());
         }
         match &self.bearer {
             Bearer::Root | Bearer::Service(_) => {}
-            Bearer::User(user) => policies.string("user", &user.generation().to_string()),
-            Bearer::Role(role) => policies.string("role", &role.generation().to_string()),
+            Bearer::User(user) => policies.hexadecimal("user", user.generation().as_bytes()),
+            Bearer::Role(role) => policies.hexadecimal("role", role.generation().as_bytes()),
         }
         for group in &self.groups {
-            policies.string(group.record().id.as_str(), &group.generation().to_string());
+            policies.hexadecimal(group.record().id.as_str(), group.generation().as_bytes());
         }
         let attached = self.managed.iter().chain(&self.boundary);
         for policy in attached.chain(&self.session_managed) {
             if let Some(generation) = policy.generation() {
-                policies.string(policy.id().as_str(), &generation.to_string());
+                policies.hexadecimal(policy.id().as_str(), generation.as_bytes());
             }
         }
         if let Some(membership) = &self.membership {

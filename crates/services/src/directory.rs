@@ -321,10 +321,10 @@ impl Directory {
     /// # Errors
     /// When it cannot be read.
     pub async fn key(&self, arn: &KeyArn) -> Result<Option<Arc<KeyUnit>>, ReadError> {
-        let path = paths::key(arn)?;
-        let unit = match self.keys.peek(path.as_str()) {
+        let unit = match self.keys.peek(paths::key_text(arn).as_str()) {
             Some(known) => known,
             None => {
+                let path = paths::key(arn)?;
                 self.keys
                     .get(&self.node, &path, |record: Record| async move {
                         self.load_key(&record).await
@@ -333,6 +333,14 @@ impl Directory {
             }
         };
         Ok(unit.filter(|unit| unit.record().state().is_some()))
+    }
+
+    /// A KMS key of that id if the cache holds it. Whatever text stands for the id: what is none
+    /// is not found.
+    pub fn cached_key(&self, region: Region, account: AccountId, id: &str) -> Option<Arc<KeyUnit>> {
+        let text = paths::key_id_text(region, account, id);
+        let unit = self.keys.peek(text.as_str()).flatten();
+        unit.filter(|unit| unit.record().state().is_some())
     }
 
     /// The unit of a key's record that was read aside from the cache.
@@ -391,6 +399,9 @@ impl Directory {
         &self,
         id: &AccessKeyId,
     ) -> Result<Option<Arc<AccessKeyUnit>>, ReadError> {
+        if let Some(known) = self.access_keys.peek(paths::access_key_text(id).as_str()) {
+            return Ok(known);
+        }
         let path = paths::access_key(id)?;
         self.access_keys
             .get(&self.node, &path, |record: Record| async move {

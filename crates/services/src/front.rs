@@ -44,7 +44,7 @@ impl<'a> Received<'a> {
         let found = self
             .headers
             .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name));
+            .find(|(field, _)| field.len() == name.len() && field.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 }
@@ -56,6 +56,23 @@ pub struct Peer {
     pub source_ip: IpAddr,
     /// TLS, if the connection has it.
     pub tls: Option<TlsDetails>,
+    address: Box<str>,
+}
+
+impl Peer {
+    /// The other end at an address.
+    pub fn new(source_ip: IpAddr, tls: Option<TlsDetails>) -> Self {
+        Self {
+            source_ip,
+            tls,
+            address: source_ip.to_string().into(),
+        }
+    }
+
+    /// The client's address as text, which every event has.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
 }
 
 /// What the audit trail says of a connection's TLS.
@@ -121,30 +138,21 @@ pub struct Front {
 impl Front {
     /// The front of what all requests share.
     pub fn new(shared: Arc<Shared>) -> Self {
-        for row in kms::OPERATIONS {
-            shared.metrics.register("kms", row.name);
-        }
-        for name in kms::UNSUPPORTED {
-            shared.metrics.register("kms", name);
-        }
-        for row in organizations::OPERATIONS {
-            shared.metrics.register("organizations", row.name);
-        }
-        for name in organizations::UNSUPPORTED {
-            shared.metrics.register("organizations", name);
-        }
-        for row in keyward::OPERATIONS {
-            shared.metrics.register("keyward", row.name);
-        }
-        for service in ["kms", "organizations", "iam", "sts", "keyward"] {
-            shared.metrics.register(service, UNKNOWN);
-        }
-        for row in iam::OPERATIONS {
-            shared.metrics.register("iam", row.name);
-        }
-        for row in sts::OPERATIONS {
-            shared.metrics.register("sts", row.name);
-        }
+        let kms = kms::OPERATIONS.iter().map(|row| row.name);
+        let kms = kms.chain(kms::UNSUPPORTED.iter().copied());
+        let organizations = organizations::OPERATIONS.iter().map(|row| row.name);
+        let organizations = organizations.chain(organizations::UNSUPPORTED.iter().copied());
+        let iam = iam::OPERATIONS.iter().map(|row| row.name);
+        let sts = sts::OPERATIONS.iter().map(|row| row.name);
+        let own = keyward::OPERATIONS.iter().map(|row| row.name);
+        let unknown = ["kms", "organizations", "iam", "sts", "keyward"];
+        let named = (kms.map(|name| ("kms", name)))
+            .chain(organizations.map(|name| ("organizations", name)))
+            .chain(iam.map(|name| ("iam", name)))
+            .chain(sts.map(|name| ("sts", name)))
+            .chain(own.map(|name| ("keyward", name)))
+            .chain(unknown.map(|service| (service, UNKNOWN)));
+        shared.metrics.register(named);
         Self { shared }
     }
 
@@ -333,7 +341,7 @@ struct Ids {
 
 impl Ids {
     fn new() -> Self {
-        let bytes: [u8; 32] = random::array();
+        let bytes: [u8; 32] = random::public();
         let (first, second) = bytes.split_at(16);
         let uuid = |half: &[u8]| {
             let half: [u8; 16] = half.try_into().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     sync::{
-        PoisonError, RwLock,
+        OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -12,7 +12,8 @@ use std::{
 /// Counters of requests and refusals.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: RwLock<BTreeMap<(&'static str, &'static str), Outcomes>>,
+    // Set once, so that no request takes a lock to count itself.
+    requests: OnceLock<BTreeMap<(&'static str, &'static str), Outcomes>>,
     unauthenticated: RwLock<BTreeMap<String, AtomicU64>>,
 }
 
@@ -38,18 +39,17 @@ pub enum Ended {
 }
 
 impl Metrics {
-    /// Makes room for an operation, so that counting it never waits for another's first.
-    pub fn register(&self, service: &'static str, operation: &'static str) {
-        let mut requests = self
-            .requests
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        requests.entry((service, operation)).or_default();
+    /// Makes room for the operations of the services, once and for all.
+    pub fn register(&self, operations: impl IntoIterator<Item = (&'static str, &'static str)>) {
+        let rooms = operations.into_iter().map(|of| (of, Outcomes::default()));
+        self.requests.get_or_init(|| rooms.collect());
     }
 
     /// Counts a request.
     pub fn request(&self, service: &'static str, operation: &'static str, ended: Ended) {
-        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(requests) = self.requests.get() else {
+            return;
+        };
         let Some(outcomes) = requests.get(&(service, operation)) else {
             return;
         };
@@ -88,8 +88,7 @@ impl Metrics {
     pub fn render(&self, out: &mut String) {
         out.push_str("# HELP keyward_requests_total Requests of authenticated callers.\n");
         out.push_str("# TYPE keyward_requests_total counter\n");
-        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
-        for ((service, operation), outcomes) in &*requests {
+        for ((service, operation), outcomes) in self.requests.get().into_iter().flatten() {
             for (outcome, counter) in [
                 ("success", &outcomes.success),
                 ("denied", &outcomes.denied),

@@ -146,7 +146,7 @@ async fn record_success<O: Operation>(
     cx.shared
         .metrics
         .request(O::Api::SERVICE, O::NAME, Ended::Success);
-    let request_id = cx.request_id.to_string();
+    let request_id = cx.request_id_text();
     let body = if output.is_empty() && O::Api::BARE {
         Vec::new()
     } else {
@@ -217,7 +217,7 @@ async fn record_fault<O: Operation>(
         (_, _) => Ended::Fault,
     };
     cx.shared.metrics.request(O::Api::SERVICE, O::NAME, ended);
-    let request_id = cx.request_id.to_string();
+    let request_id = cx.request_id_text();
     let body = O::Api::render_fault(&fault, &request_id);
     Answer::new(fault.http_status(), O::Api::CONTENT_TYPE, request_id, body)
 }

@@ -36,6 +36,20 @@ impl AccountId {
         }))
     }
 
+    /// The account of that number, if it is below 10^12.
+    pub fn from_number(number: u64) -> Result<Self, AccountIdError> {
+        let (mut digits, mut rest) = ([b'0'; 12], number);
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+        if rest == 0 {
+            Ok(Self(digits))
+        } else {
+            Err(AccountIdError)
+        }
+    }
+
     /// The twelve digits.
     pub fn as_str(&self) -> &str {
         // Twelve ASCII digits by construction, so the fallback is never taken.
@@ -95,6 +109,13 @@ mod tests {
         assert_eq!(
             AccountId::parse("111122223333").unwrap().number(),
             111_122_223_333
+        );
+        for number in [0, 7, 111_122_223_333, 999_999_999_999] {
+            assert_eq!(AccountId::from_number(number).unwrap().number(), number);
+        }
+        assert_eq!(
+            AccountId::from_number(1_000_000_000_000),
+            Err(AccountIdError)
         );
         for bad in [
             "",

@@ -2,7 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id>
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +79,12 @@ impl From<KeyId> for String {
 }
 
 /// The ARN of a KMS key, with its text at hand since every answer and every decision needs it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyArn {
+/// Clones share one allocation, since a request hands it from step to step.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyArn(Arc<Parts>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Parts {
     partition: Partition,
     region: Region,
     account: AccountId,
@@ -88,51 +96,68 @@ impl KeyArn {
     /// The ARN of a key in a Region and account.
     pub fn new(region: Region, account: AccountId, id: KeyId) -> Self {
         let partition = region.partition();
-        let text = format!("arn:{partition}:kms:{region}:{account}:key/{id}").into();
-        Self {
+        let text = [
+            "arn:",
+            partition.as_str(),
+            ":kms:",
+            region.as_str(),
+            ":",
+            account.as_str(),
+            ":key/",
+            id.as_str(),
+        ]
+        .concat();
+        Self(Arc::new(Parts {
             partition,
             region,
             account,
             id,
-            text,
-        }
+            text: text.into(),
+        }))
     }
 
     /// The ARN's text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The partition.
     pub fn partition(&self) -> Partition {
-        self.partition
+        self.0.partition
     }
 
     /// The Region.
     pub fn region(&self) -> Region {
-        self.region
+        self.0.region
     }
 
     /// The account that owns the key.
     pub fn account(&self) -> AccountId {
-        self.account
+        self.0.account
     }
 
     /// The key's id.
     pub fn id(&self) -> &KeyId {
-        &self.id
+        &self.0.id
+    }
+}
+
+impl Hash for KeyArn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Ids are random, so they alone tell keys apart.
+        self.0.id.hash(state);
     }
 }
 
 impl fmt::Display for KeyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 
 impl fmt::Debug for KeyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 

@@ -54,14 +54,19 @@ impl Timestamp {
 
     /// `2026-01-01T00:00:00Z`: ISO 8601 in UTC to the second.
     pub fn iso8601(self) -> String {
-        let (y, mo, d, h, mi, s) = self.civil();
-        format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
+        let [y1, y2, y3, y4, mo1, mo2, d1, d2, h1, h2, mi1, mi2, s1, s2] = self.digits();
+        text(&[
+            y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1,
+            s2, b'Z',
+        ])
     }
 
     /// `20260101T000000Z`: the basic form of SigV4.
     pub fn iso8601_basic(self) -> String {
-        let (y, mo, d, h, mi, s) = self.civil();
-        format!("{y:04}{mo:02}{d:02}T{h:02}{mi:02}{s:02}Z")
+        let [y1, y2, y3, y4, mo1, mo2, d1, d2, h1, h2, mi1, mi2, s1, s2] = self.digits();
+        text(&[
+            y1, y2, y3, y4, mo1, mo2, d1, d2, b'T', h1, h2, mi1, mi2, s1, s2, b'Z',
+        ])
     }
 
     /// `Aug 10, 2022, 10:38:27 PM`: UTC to the second, as CloudTrail writes the dates inside of
@@ -93,6 +98,39 @@ impl Timestamp {
             time.second(),
         )
     }
+
+    /// The decimal digits of year, month, day, hour, minute and second.
+    fn digits(self) -> [u8; 14] {
+        let (year, month, day, hour, minute, second) = self.civil();
+        // INVARIANT: `time` is built for years up to 9999; none before 0 is ever shown.
+        let year = u16::try_from(year).unwrap_or(0);
+        let digit = |n: u16| b'0' + u8::try_from(n % 10).unwrap_or(0);
+        let two = |n: u8| [b'0' + n / 10, b'0' + n % 10];
+        let ([mo1, mo2], [d1, d2]) = (two(month), two(day));
+        let ([h1, h2], [mi1, mi2]) = (two(hour), two(minute));
+        let [s1, s2] = two(second);
+        [
+            digit(year / 1000),
+            digit(year / 100),
+            digit(year / 10),
+            digit(year),
+            mo1,
+            mo2,
+            d1,
+            d2,
+            h1,
+            h2,
+            mi1,
+            mi2,
+            s1,
+            s2,
+        ]
+    }
+}
+
+fn text(ascii: &[u8]) -> String {
+    // Digits and punctuation only, so the fallback is never taken.
+    std::str::from_utf8(ascii).unwrap_or_default().to_owned()
 }
 
 impl fmt::Display for Timestamp {
@@ -140,6 +178,8 @@ mod tests {
         assert_eq!(at.iso8601(), "2025-11-06T12:07:58Z");
         assert_eq!(at.iso8601_basic(), "20251106T120758Z");
         assert_eq!(at.plus_days(-1).iso8601(), "2025-11-05T12:07:58Z");
+        let epoch = Timestamp::default();
+        assert_eq!(epoch.to_string(), "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub struct Request<'r> {
     authority: Option<&'r str>,
     // A vector, since a claim borrows the request for as long as the request's own parts.
     headers: Vec<(&'r str, &'r [u8])>,
+    // The first value of each field of SINGLE, and the first of them that stands twice.
+    single: [Option<&'r [u8]>; SINGLE.len()],
+    repeated: Option<usize>,
     body: &'r [u8],
 }
 
@@ -106,12 +109,25 @@ impl<'r> Request<'r> {
         let query = query.unwrap_or_default();
         let mut bytes = 0_usize;
         let mut fields = Vec::with_capacity(24);
+        let (mut single, mut repeated) = ([None; SINGLE.len()], None);
         for (name, value) in headers {
             bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
             if fields.len() >= MAX_HEADERS || bytes > MAX_HEADER_BYTES {
                 return Err(AuthError::TooLarge);
             }
             fields.push((name, value));
+            let known = SINGLE
+                .iter()
+                .zip(&mut single)
+                .enumerate()
+                .find(|(_, ((known, _), _))| is_name(name, known));
+            if let Some((at, (_, first))) = known {
+                if first.is_some() {
+                    repeated = Some(repeated.map_or(at, |other: usize| other.min(at)));
+                } else {
+                    *first = Some(value);
+                }
+            }
         }
         if query.len() > MAX_QUERY_BYTES {
             return Err(AuthError::TooLarge);
@@ -122,6 +138,8 @@ impl<'r> Request<'r> {
             query,
             authority,
             headers: fields,
+            single,
+            repeated,
             body,
         })
     }
@@ -130,13 +148,16 @@ impl<'r> Request<'r> {
     fn values<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'n, 'r> {
         self.headers
             .iter()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .filter(move |(field, _)| is_name(field, name))
             .map(|(_, value)| *value)
     }
 
     /// The first value of a field. The name is compared without case.
     pub fn value(&self, name: &str) -> Option<&'r [u8]> {
-        self.values(name).next()
+        match SINGLE.iter().position(|(known, _)| *known == name) {
+            Some(at) => self.single.get(at).copied().flatten(),
+            None => self.values(name).next(),
+        }
     }
 }
 
@@ -153,7 +174,7 @@ pub enum Presigned {
 pub struct Claim<'r> {
     request: &'r Request<'r>,
     credential: Credential<'r>,
-    signed_headers: Cow<'r, str>,
+    signed_headers: SignedHeaders<'r>,
     // None if it is no 64 lower-case hexadecimal digits, which is a wrong signature like another.
     signature: Option<[u8; 32]>,
     time: RequestTime,
@@ -176,10 +197,9 @@ impl<'r> Claim<'r> {
     /// No credentials at all, or malformed ones; a field that must be signed is not, or stands
     /// twice.
     pub fn parse(request: &'r Request<'r>, presigned: Presigned) -> Result<Self, AuthError> {
-        for (name, shown) in SINGLE {
-            if request.values(name).nth(1).is_some() {
-                return Err(AuthError::Repeated(shown));
-            }
+        let repeated = request.repeated.and_then(|at| SINGLE.get(at));
+        if let Some((_, shown)) = repeated {
+            return Err(AuthError::Repeated(shown));
         }
         let claim = match request.value("authorization") {
             Some(authorization) => Self::from_header(request, authorization)?,
@@ -193,7 +213,12 @@ impl<'r> Claim<'r> {
     fn from_header(request: &'r Request<'r>, value: &'r [u8]) -> Result<Self, AuthError> {
         let lossy = || -> Box<str> { String::from_utf8_lossy(value).into() };
         let text = std::str::from_utf8(value).unwrap_or_default().trim();
-        let mut words = text.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        // Byte by byte: what stands between is ASCII, and so splits text into text.
+        let mut words = text
+            .as_bytes()
+            .split(|byte| matches!(byte, b' ' | b'\t' | b','))
+            .filter(|word| !word.is_empty())
+            .map(|word| std::str::from_utf8(word).unwrap_or_default());
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         if words.next() == Some(ALGORITHM) {
             for word in words {
@@ -242,7 +267,7 @@ impl<'r> Claim<'r> {
         Ok(Self {
             request,
             credential: Credential::parse(Cow::Borrowed(credential))?,
-            signed_headers: Cow::Borrowed(signed_headers),
+            signed_headers: SignedHeaders::new(Cow::Borrowed(signed_headers)),
             signature: signature::parse(signature),
             time,
             session_token,
@@ -300,13 +325,13 @@ impl<'r> Claim<'r> {
     /// Whether a field is among the signed ones.
     pub fn signs(&self, name: &str) -> bool {
         self.signed_headers
-            .split(';')
-            .any(|signed| signed.eq_ignore_ascii_case(name))
+            .names()
+            .any(|signed| is_name(signed, name))
     }
 
     fn check_signed_headers(&self) -> Result<(), AuthError> {
         let mut seen: SmallVec<[&str; 16]> = SmallVec::new();
-        for name in self.signed_headers.split(';') {
+        for name in self.signed_headers.names() {
             if seen.len() >= MAX_SIGNED_HEADERS {
                 return Err(AuthError::TooLarge);
             }
@@ -314,7 +339,7 @@ impl<'r> Claim<'r> {
             if name != ":authority" && !is_field_name(name) {
                 return Err(Incomplete::SignedHeaders.into());
             }
-            if seen.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            if seen.iter().any(|other| is_name(other, name)) {
                 return Err(AuthError::Repeated("SignedHeaders"));
             }
             seen.push(name);
@@ -338,10 +363,49 @@ impl<'r> Claim<'r> {
     }
 }
 
+/// Whether two names are the same without case; the lengths tell nearly all apart.
+#[inline]
+fn is_name(name: &str, other: &str) -> bool {
+    name.len() == other.len() && name.eq_ignore_ascii_case(other)
+}
+
+/// `SignedHeaders` with its names taken apart.
+struct SignedHeaders<'r> {
+    text: Cow<'r, str>,
+    ends: SmallVec<[u32; 16]>,
+}
+
+impl<'r> SignedHeaders<'r> {
+    fn new(text: Cow<'r, str>) -> Self {
+        let bytes = text.bytes().chain(std::iter::once(b';')).enumerate();
+        let ends = bytes
+            .filter(|(_, byte)| *byte == b';')
+            .map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX))
+            .collect();
+        Self { text, ends }
+    }
+
+    /// As they stand there, joined by semicolons.
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| {
+            let end = *end as usize;
+            let name = self.text.get(from..end).unwrap_or_default();
+            from = end + 1;
+            name
+        })
+    }
+}
+
 /// A token of RFC 9110, section 5.6.2.
 fn is_field_name(name: &str) -> bool {
     !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        && name.bytes().all(|byte| {
+            matches!(byte, b'a'..=b'z' | b'-' | b'A'..=b'Z' | b'0'..=b'9')
+                || b"!#$%&'*+.^_`|~".contains(&byte)
+        })
 }

@@ -111,7 +111,7 @@ pub fn render_named<O: Operation>(
                 event.string("userAgent", &service.global_name());
             }
             None => {
-                event.string("sourceIPAddress", &peer.source_ip.to_string());
+                event.string("sourceIPAddress", peer.address());
                 event.string("userAgent", bounded(user_agent, MAX_USER_AGENT));
             }
         }
@@ -187,7 +187,7 @@ pub fn render_named<O: Operation>(
                             change.string("path", path);
                             match generation {
                                 Some(generation) => {
-                                    change.string("generation", &generation.to_string());
+                                    change.hexadecimal("generation", generation.as_bytes());
                                 }
                                 None => change.string("generation", "deleted"),
                             }
@@ -366,7 +366,7 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
         }
     }
     if let Some(generation) = &evaluation.policy_generation {
-        decision.string("policyGeneration", &generation.to_string());
+        decision.hexadecimal("policyGeneration", generation.as_bytes());
     }
     if let Some(membership) = &evaluation.limited_by {
         decision.object("resourceControlPolicies", |policies| {

@@ -1,13 +1,16 @@
 //! The one batching writer of the trail: requests hand it their event and wait for its word.
 //!
-//! A thread of its own writes, so that a slow disk holds up those who wait for it and nobody
-//! else. It takes all that is queued as one batch: the more requests wait, the fewer writes.
+//! A task beside the requests gathers their events, and a thread of its own writes them, so that
+//! a slow disk holds up those who wait for it and nobody else. The task lets every request that
+//! can go on do so before it closes a batch: the more requests there are, the fewer writes and
+//! the fewer changes between threads.
 
 use std::{
     fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc as hand_over,
     },
     thread,
 };
@@ -17,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::audit::trail::Trail;
 
 /// The most events in one batch.
-const MAX_BATCH_EVENTS: u64 = 1024;
+const MAX_BATCH_EVENTS: usize = 1024;
 /// The most bytes of events in one batch.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 /// How many events may wait for the writer before requests wait for a place.
@@ -67,6 +70,20 @@ struct Item {
     done: oneshot::Sender<Result<(), NotRecorded>>,
 }
 
+/// What the thread writes at once; the buffer comes back with its word.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u8>,
+    count: u64,
+    revision: Option<u64>,
+}
+
+/// The thread's word on a batch.
+struct Written {
+    lines: Vec<u8>,
+    word: Result<(), NotRecorded>,
+}
+
 /// The handle by which events reach the writer.
 #[derive(Clone)]
 pub struct Writer {
@@ -83,18 +100,27 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the writer's thread on an open trail. It ends when the last handle is dropped;
-    /// the join handle then tells that everything is on disk.
+    /// Starts the writer on an open trail: its thread, and its task on the runtime at hand. They
+    /// end when the last handle is dropped; the join handle then tells that everything is on disk.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(trail: Trail) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (queue, items) = mpsc::channel(QUEUE);
+        let (batches, given) = hand_over::sync_channel(1);
+        let (word, words) = mpsc::channel(1);
         let state = Arc::new(WriterState::default());
         let shared = Arc::clone(&state);
         let thread = thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write_all(trail, items, &shared))?;
+            .spawn(move || write_all(trail, &given, &word, &shared))?;
+        let gatherer = Gatherer {
+            batches,
+            words,
+            batch: Batch::default(),
+            waiting: Vec::new(),
+        };
+        tokio::spawn(gatherer.run(items));
         Ok((Self { queue, state }, thread))
     }
 
@@ -151,20 +177,76 @@ impl Writer {
     }
 }
 
-fn write_all(mut trail: Trail, mut items: mpsc::Receiver<Item>, state: &WriterState) {
-    let mut lines = Vec::with_capacity(MAX_BATCH_BYTES / 4);
-    let mut waiting = Vec::new();
-    while let Some(first) = items.blocking_recv() {
-        let (mut count, mut revision) = (0, trail.revision());
-        let mut next = Some(first);
-        while let Some(item) = next {
-            lines.extend_from_slice(&item.lines);
-            count += item.count;
-            revision = item.revision.unwrap_or(revision).max(revision);
-            waiting.push(item.done);
-            let full = count >= MAX_BATCH_EVENTS || lines.len() >= MAX_BATCH_BYTES;
-            next = if full { None } else { items.try_recv().ok() };
+/// The task that makes batches of events.
+struct Gatherer {
+    batches: hand_over::SyncSender<Batch>,
+    words: mpsc::Receiver<Written>,
+    batch: Batch,
+    waiting: Vec<oneshot::Sender<Result<(), NotRecorded>>>,
+}
+
+impl Gatherer {
+    async fn run(mut self, mut items: mpsc::Receiver<Item>) {
+        let mut taken = Vec::new();
+        while items.recv_many(&mut taken, MAX_BATCH_EVENTS).await > 0 {
+            // Whatever is ready runs first, and may hand in an event for the same write.
+            tokio::task::yield_now().await;
+            while taken.len() < MAX_BATCH_EVENTS
+                && let Ok(item) = items.try_recv()
+            {
+                taken.push(item);
+            }
+            for item in taken.drain(..) {
+                self.batch.lines.extend_from_slice(&item.lines);
+                self.batch.count += item.count;
+                self.batch.revision = self.batch.revision.max(item.revision);
+                self.waiting.push(item.done);
+                if self.batch.lines.len() >= MAX_BATCH_BYTES {
+                    self.write().await;
+                }
+            }
+            if !self.waiting.is_empty() {
+                self.write().await;
+            }
         }
+    }
+
+    /// Has the thread write the batch, and passes its word on.
+    async fn write(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        // The thread has answered the batch before, so there is room and this does not wait.
+        let written = match self.batches.send(batch) {
+            Ok(()) => self.words.recv().await,
+            Err(_) => None,
+        };
+        // Without the thread nothing is recorded any more.
+        let word = match written {
+            Some(Written { lines, word }) => {
+                self.batch.lines = lines;
+                word
+            }
+            None => Err(NotRecorded),
+        };
+        for done in self.waiting.drain(..) {
+            // Whoever no longer waits has lost its connection; the event stands all the same.
+            let _ = done.send(word);
+        }
+    }
+}
+
+fn write_all(
+    mut trail: Trail,
+    batches: &hand_over::Receiver<Batch>,
+    words: &mpsc::Sender<Written>,
+    state: &WriterState,
+) {
+    while let Ok(batch) = batches.recv() {
+        let Batch {
+            mut lines,
+            count,
+            revision,
+        } = batch;
+        let revision = trail.revision().max(revision.unwrap_or(0));
         let bytes = lines.len() as u64;
         let written = trail.append(&mut lines, count, revision);
         state.failing.store(written.is_err(), Ordering::Release);
@@ -175,14 +257,45 @@ fn write_all(mut trail: Trail, mut items: mpsc::Receiver<Item>, state: &WriterSt
             state.batches.fetch_add(1, Ordering::Relaxed);
             state.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
-        let word = written.map_err(|_| NotRecorded);
-        for done in waiting.drain(..) {
-            // Whoever no longer waits has lost its connection; the event stands all the same.
-            let _ = done.send(word);
-        }
         lines.clear();
+        let word = written.map_err(|_| NotRecorded);
+        if words.blocking_send(Written { lines, word }).is_err() {
+            break;
+        }
     }
     if let Err(error) = trail.sync() {
         tracing::error!(%error, "the audit trail cannot be synced");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_crypto::secret::arena::Arena;
+
+    use super::*;
+    use crate::audit::trail::{TrailOptions, verify};
+
+    #[tokio::test]
+    async fn events_that_come_together_are_written_together() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(4096).unwrap();
+        let key = arena.store_bytes(&[7; 32]).unwrap();
+        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let (writer, thread) = Writer::start(trail).unwrap();
+        let record = |number: u32| {
+            let writer = writer.clone();
+            let line = format!(r#"{{"number":{number}}}"#).into_bytes();
+            tokio::spawn(async move { writer.record(line).await })
+        };
+        let events: Vec<_> = (0..100).map(record).collect();
+        for event in events {
+            assert_eq!(event.await.unwrap(), Ok(()));
+        }
+        assert_eq!(writer.state().events(), 100);
+        assert!(writer.state().batches() < 10, "{:?}", writer.state());
+        drop(writer);
+        let ended = tokio::task::spawn_blocking(|| thread.join()).await;
+        ended.unwrap().unwrap();
+        assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 100);
     }
 }

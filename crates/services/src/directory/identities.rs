@@ -182,6 +182,10 @@ impl Directory {
         account: AccountId,
         id: &UniqueId,
     ) -> Result<Option<Arc<UserUnit>>, ReadError> {
+        let text = paths::user_text(partition, account, id);
+        if let Some(known) = self.identities.users.peek(text.as_str()) {
+            return Ok(known);
+        }
         let path = paths::user(partition, account, id)?;
         self.identities
             .users
@@ -224,6 +228,10 @@ impl Directory {
         (partition, account): Home,
         id: &UniqueId,
     ) -> Result<Option<Arc<RoleUnit>>, ReadError> {
+        let text = paths::role_text(partition, account, id);
+        if let Some(known) = self.identities.roles.peek(text.as_str()) {
+            return Ok(known);
+        }
         let path = paths::role(partition, account, id)?;
         self.identities
             .roles

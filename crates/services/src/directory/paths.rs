@@ -11,9 +11,68 @@ use keyward_types::{
     time::Timestamp,
     unique_id::{AccessKeyId, UniqueId},
 };
+use smallvec::SmallVec;
 
 /// The place of what belongs to an account in no Region.
 const GLOBAL: &str = "global";
+
+/// A path's text on the stack: what the caches are asked by, which hold nearly every unit that a
+/// request needs.
+#[derive(Debug)]
+pub struct Spelled(SmallVec<[u8; 128]>);
+
+impl Spelled {
+    fn new(segments: &[&str]) -> Self {
+        let mut text = SmallVec::new();
+        for (at, segment) in segments.iter().enumerate() {
+            if at > 0 {
+                text.push(b'/');
+            }
+            text.extend_from_slice(segment.as_bytes());
+        }
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Made from text only, so the fallback is never taken; and no unit stands there.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// [`access_key`] as text.
+pub fn access_key_text(id: &AccessKeyId) -> Spelled {
+    Spelled::new(&["access-key", id.as_str()])
+}
+
+/// [`user`] as text.
+pub fn user_text(partition: Partition, account: AccountId, id: &UniqueId) -> Spelled {
+    let (partition, account) = (partition.as_str(), account.as_str());
+    Spelled::new(&[partition, account, GLOBAL, "user", id.as_str()])
+}
+
+/// [`role`] as text.
+pub fn role_text(partition: Partition, account: AccountId, id: &UniqueId) -> Spelled {
+    let (partition, account) = (partition.as_str(), account.as_str());
+    Spelled::new(&[partition, account, GLOBAL, "role", id.as_str()])
+}
+
+/// [`key`] as text.
+pub fn key_text(arn: &KeyArn) -> Spelled {
+    key_id_text(arn.region(), arn.account(), arn.id().as_str())
+}
+
+/// [`key`] as text, by the parts of the ARN.
+pub fn key_id_text(region: Region, account: AccountId, id: &str) -> Spelled {
+    let partition = region.partition();
+    Spelled::new(&[
+        partition.as_str(),
+        account.as_str(),
+        region.as_str(),
+        "key",
+        id,
+    ])
+}
 
 /// The account's own record.
 pub fn account(partition: Partition, account: AccountId) -> Result<Path, PathError> {
@@ -332,4 +391,36 @@ fn scoped(region: Region, account: AccountId, rest: &[&str]) -> Result<Path, Pat
     ];
     segments.extend_from_slice(rest);
     Path::join(&segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_caches_are_asked_by_is_the_path() {
+        let region = Region::parse("us-gov-west-1").unwrap();
+        let account = AccountId::parse("111122223333").unwrap();
+        let partition = region.partition();
+        let arn = KeyArn::new(
+            region,
+            account,
+            keyward_types::key_id::KeyId::from_random([7; 16]),
+        );
+        assert_eq!(key_text(&arn).as_str(), key(&arn).unwrap().as_str());
+        let user_id = UniqueId::from_random(keyward_types::unique_id::UniqueIdKind::User, [9; 17]);
+        assert_eq!(
+            user_text(partition, account, &user_id).as_str(),
+            user(partition, account, &user_id).unwrap().as_str()
+        );
+        assert_eq!(
+            role_text(partition, account, &user_id).as_str(),
+            role(partition, account, &user_id).unwrap().as_str()
+        );
+        let id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap();
+        assert_eq!(
+            access_key_text(&id).as_str(),
+            access_key(&id).unwrap().as_str()
+        );
+    }
 }

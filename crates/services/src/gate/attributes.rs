@@ -184,7 +184,7 @@ impl<'a> RequestAttributes<'a> {
             }),
             // Behind a service the caller's own address is not known.
             "aws:sourceip" if cx.caller.service().is_some() => Values::Absent,
-            "aws:sourceip" => Values::one(cx.peer.source_ip.to_string()),
+            "aws:sourceip" => Values::one(cx.peer.address()),
             "aws:sourcearn" => cx.source.arn.as_deref().map_or(Values::Absent, Values::one),
             "aws:sourceaccount" => {
                 let account = cx.source.account.as_deref();

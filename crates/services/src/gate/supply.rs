@@ -96,10 +96,10 @@ impl Supplied {
             }
         }
         for (name, value) in self.context.pairs() {
-            context.string(&format!("kms:EncryptionContext:{name}"), value);
+            context.prefixed_string(("kms:EncryptionContext:", name), value);
         }
         for tag in &self.request_tags {
-            context.string(&format!("aws:RequestTag/{}", tag.key), &tag.value);
+            context.prefixed_string(("aws:RequestTag/", &tag.key), &tag.value);
         }
     }
 }

@@ -126,6 +126,6 @@ impl Output<Kms> for Encrypted {
     }
 
     fn additional_event_data(&self, data: &mut Writer<'_>) {
-        data.string("keyMaterialId", &self.material_id.to_string());
+        data.hexadecimal("keyMaterialId", self.material_id.as_bytes());
     }
 }

@@ -122,10 +122,10 @@ impl Output<Kms> for DataKeyGenerated {
         out.blob("CiphertextBlob", &self.ciphertext_blob);
         out.blob("Plaintext", self.plaintext.expose());
         out.string("KeyId", self.key.as_str());
-        out.string("KeyMaterialId", &self.material_id.to_string());
+        out.hexadecimal("KeyMaterialId", self.material_id.as_bytes());
     }
 
     fn additional_event_data(&self, data: &mut Writer<'_>) {
-        data.string("keyMaterialId", &self.material_id.to_string());
+        data.hexadecimal("keyMaterialId", self.material_id.as_bytes());
     }
 }

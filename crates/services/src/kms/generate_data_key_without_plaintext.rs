@@ -121,10 +121,10 @@ impl Output<Kms> for WrappedDataKeyGenerated {
     fn render(&self, out: &mut Writer<'_>) {
         out.blob("CiphertextBlob", &self.ciphertext_blob);
         out.string("KeyId", self.key.as_str());
-        out.string("KeyMaterialId", &self.material_id.to_string());
+        out.hexadecimal("KeyMaterialId", self.material_id.as_bytes());
     }
 
     fn additional_event_data(&self, data: &mut Writer<'_>) {
-        data.string("keyMaterialId", &self.material_id.to_string());
+        data.hexadecimal("keyMaterialId", self.material_id.as_bytes());
     }
 }

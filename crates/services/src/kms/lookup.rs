@@ -139,6 +139,11 @@ impl Context<'_> {
     }
 
     async fn named_key(&self, text: &str, forms: Forms) -> Result<ResolvedKey, KmsFault> {
+        // The usual case, before anything is built: a key of the caller's own, named by its id.
+        let (region, account) = (self.region, self.account());
+        if let Some(unit) = self.directory().cached_key(region, account, text) {
+            return Ok(ResolvedKey::found(unit));
+        }
         match KeyIdentifier::parse(text, forms, self.region, self.account())? {
             KeyIdentifier::Key(arn) => self.key_by_arn(arn).await,
             KeyIdentifier::Alias { account, name } => self.key_by_alias(account, name).await,

@@ -41,8 +41,25 @@ impl Writer<'_> {
     }
 
     /// A string member.
+    #[inline]
     pub fn string(&mut self, name: &str, value: &str) {
         self.name(name);
+        write_string(self.out, value);
+    }
+
+    /// A string member of bytes as lower-case hexadecimal digits.
+    pub fn hexadecimal(&mut self, name: &str, value: &[u8]) {
+        self.name(name);
+        write_hexadecimal(self.out, value);
+    }
+
+    /// A string member whose name is `prefix` and `name` together.
+    pub fn prefixed_string(&mut self, (prefix, name): (&str, &str), value: &str) {
+        separate(self.out, &mut self.empty);
+        self.out.push(b'"');
+        write_escaped(self.out, prefix);
+        write_escaped(self.out, name);
+        self.out.extend_from_slice(b"\":");
         write_string(self.out, value);
     }
 
@@ -116,10 +133,18 @@ impl Writer<'_> {
         });
     }
 
+    // Inlined, since nearly all names are literals: what is known of them is then known here.
+    #[inline]
     fn name(&mut self, name: &str) {
         separate(self.out, &mut self.empty);
-        write_string(self.out, name);
-        self.out.push(b':');
+        self.out.reserve(name.len() + 4);
+        self.out.push(b'"');
+        if any_needs_escape(name.as_bytes()) {
+            write_escaped(self.out, name);
+        } else {
+            self.out.extend_from_slice(name.as_bytes());
+        }
+        self.out.extend_from_slice(b"\":");
     }
 }
 
@@ -149,6 +174,7 @@ impl Elements<'_> {
     }
 }
 
+#[inline]
 fn separate(out: &mut Vec<u8>, empty: &mut bool) {
     if !std::mem::replace(empty, false) {
         out.push(b',');
@@ -201,10 +227,16 @@ fn write_timestamp(out: &mut Vec<u8>, value: Timestamp) {
     out.extend(digits.iter().take(kept));
 }
 
+/// More bytes than the members after a secret blob take in any answer.
+const AFTER_BLOB: usize = 512;
+
 fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
     let start = out.len();
-    out.resize(start + value.len().div_ceil(3) * 4, b'=');
+    let length = value.len().div_ceil(3) * 4;
+    // Room for the members after it, too: growing then would leave a copy of a secret behind.
+    out.reserve(length + AFTER_BLOB);
+    out.resize(start + length, b'=');
     if let Some(room) = out.get_mut(start..) {
         let written = STANDARD.encode_slice(value, room).unwrap_or_default();
         out.truncate(start + written);
@@ -212,35 +244,118 @@ fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
 }
 
-fn write_string(out: &mut Vec<u8>, value: &str) {
+fn write_hexadecimal(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
-    let bytes = value.as_bytes();
-    if bytes.iter().all(|byte| !needs_escape(*byte)) {
-        out.extend_from_slice(bytes);
-    } else {
-        for &byte in bytes {
-            match byte {
-                b'"' => out.extend_from_slice(b"\\\""),
-                b'\\' => out.extend_from_slice(b"\\\\"),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                0x00..0x20 => {
-                    let low = byte & 15;
-                    let low = if low < 10 {
-                        b'0' + low
-                    } else {
-                        b'a' + low - 10
-                    };
-                    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), low]);
-                }
-                _ => out.push(byte),
-            }
-        }
+    let start = out.len();
+    out.resize(start + value.len() * 2, b'0');
+    if let Some(room) = out.get_mut(start..) {
+        // The room is as long as the digits, so this cannot fail.
+        let _ = hex::encode_to_slice(value, room);
     }
     out.push(b'"');
 }
 
+fn write_string(out: &mut Vec<u8>, value: &str) {
+    out.reserve(value.len() + 2);
+    out.push(b'"');
+    write_escaped(out, value);
+    out.push(b'"');
+}
+
+fn write_escaped(out: &mut Vec<u8>, value: &str) {
+    let bytes = value.as_bytes();
+    if !any_needs_escape(bytes) {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    for &byte in bytes {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x00..0x20 => {
+                let low = byte & 15;
+                let low = if low < 10 {
+                    b'0' + low
+                } else {
+                    b'a' + low - 10
+                };
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), low]);
+            }
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// Whether any byte needs an escape. Eight bytes at a time, since nearly all text needs none.
+#[inline]
+fn any_needs_escape(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Sets the high bit of a byte below `limit` (at most 0x80), perhaps also of one above a byte
+    // that is; so the answer for the whole is exact, though not the place.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let any = |word: u64| below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = words
+        .iter()
+        .fold(0, |found, word| found | any(u64::from_ne_bytes(*word)));
+    // The rest is looked at with what stands before it, if there are eight bytes at all.
+    match bytes.last_chunk::<8>() {
+        Some(last) if !rest.is_empty() => found | any(u64::from_ne_bytes(*last)) != 0,
+        Some(_) => found != 0,
+        None => rest.iter().any(|byte| needs_escape(*byte)),
+    }
+}
+
 fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_needs_an_escape_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for byte in 0..=255 {
+                for place in 0..length {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[place] = byte;
+                    assert_eq!(
+                        any_needs_escape(&bytes),
+                        needs_escape(byte),
+                        "{byte} {place}"
+                    );
+                }
+            }
+        }
+        assert!(!any_needs_escape(
+            "ä\u{7f}\u{80}ÿ€𝄞 the rest of a text".as_bytes()
+        ));
+    }
+
+    #[test]
+    fn what_follows_a_secret_leaves_no_copy_of_it_behind() {
+        Writer::render(16, |out| {
+            out.string("KeyId", "before");
+            out.blob("Plaintext", &[7; 4096]);
+            let place = out.out.as_ptr();
+            out.string("EncryptionAlgorithm", &"a".repeat(400));
+            assert_eq!(out.out.as_ptr(), place, "the answer was moved");
+        });
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_in_lower_case() {
+        let written = Writer::render(64, |out| {
+            out.hexadecimal("id", &[0x00, 0x9f, 0xab]);
+            out.prefixed_string(("a:", "\"b"), "c");
+        });
+        assert_eq!(written, br#"{"id":"009fab","a:\"b":"c"}"#);
+    }
 }

@@ -1,8 +1,7 @@
-//! The canonical request: fed to the hash piece by piece, so that it is never in memory whole.
+//! The canonical request.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#create-canonical-request>
 
-use keyward_crypto::digest::Sha256;
 use percent_encoding::AsciiSet;
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::percent_decode_str;
@@ -20,50 +19,32 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// The same for a path, which keeps its slashes.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
-/// Where canonical text goes.
-pub(super) trait Sink {
-    /// Appends.
-    fn put(&mut self, bytes: &[u8]);
-}
-
-impl Sink for Sha256 {
-    fn put(&mut self, bytes: &[u8]) {
-        self.update(bytes);
-    }
-}
-
-impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
-
 /// Writes the canonical request. `body_hash` is in hexadecimal.
-pub(super) fn write(claim: &Claim<'_>, body_hash: &[u8], sink: &mut impl Sink) {
+pub(super) fn write(claim: &Claim<'_>, body_hash: &[u8], out: &mut Vec<u8>) {
     let request = claim.request;
-    sink.put(request.method.as_bytes());
-    sink.put(b"\n");
-    write_path(request.path, sink);
-    sink.put(b"\n");
-    write_query(claim, sink);
-    sink.put(b"\n");
-    for name in claim.signed_headers.split(';') {
-        sink.put(name.as_bytes());
-        sink.put(b":");
-        write_values(claim, name, sink);
-        sink.put(b"\n");
+    out.extend_from_slice(request.method.as_bytes());
+    out.extend_from_slice(b"\n");
+    write_path(request.path, out);
+    out.extend_from_slice(b"\n");
+    write_query(claim, out);
+    out.extend_from_slice(b"\n");
+    for name in claim.signed_headers.names() {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b":");
+        write_values(claim, name, out);
+        out.extend_from_slice(b"\n");
     }
-    sink.put(b"\n");
-    sink.put(claim.signed_headers.as_bytes());
-    sink.put(b"\n");
-    sink.put(body_hash);
+    out.extend_from_slice(b"\n");
+    out.extend_from_slice(claim.signed_headers.text().as_bytes());
+    out.extend_from_slice(b"\n");
+    out.extend_from_slice(body_hash);
 }
 
 /// The path with dot segments and repeated slashes removed, each byte encoded once more: what
 /// was encoded on the request line is so twice, as every service but S3 has it.
-fn write_path(path: &str, sink: &mut impl Sink) {
+fn write_path(path: &str, out: &mut Vec<u8>) {
     if path.is_empty() || path == "/" {
-        sink.put(b"/");
+        out.extend_from_slice(b"/");
         return;
     }
     let mut kept: SmallVec<[&str; 8]> = SmallVec::new();
@@ -77,18 +58,18 @@ fn write_path(path: &str, sink: &mut impl Sink) {
         }
     }
     for segment in &kept {
-        sink.put(b"/");
+        out.extend_from_slice(b"/");
         for piece in percent_encode(segment.as_bytes(), RESERVED_IN_PATH) {
-            sink.put(piece.as_bytes());
+            out.extend_from_slice(piece.as_bytes());
         }
     }
     if kept.is_empty() || path.ends_with('/') {
-        sink.put(b"/");
+        out.extend_from_slice(b"/");
     }
 }
 
 /// The parameters, encoded anew and sorted by name and value; the signature itself is left out.
-fn write_query(claim: &Claim<'_>, sink: &mut impl Sink) {
+fn write_query(claim: &Claim<'_>, out: &mut Vec<u8>) {
     let query = claim.request.query;
     if query.is_empty() {
         return;
@@ -103,11 +84,11 @@ fn write_query(claim: &Claim<'_>, sink: &mut impl Sink) {
     pairs.sort_unstable();
     for (at, (name, value)) in pairs.iter().enumerate() {
         if at > 0 {
-            sink.put(b"&");
+            out.extend_from_slice(b"&");
         }
-        sink.put(name.as_bytes());
-        sink.put(b"=");
-        sink.put(value.as_bytes());
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"=");
+        out.extend_from_slice(value.as_bytes());
     }
 }
 
@@ -120,7 +101,7 @@ fn encoded(component: &str) -> String {
 
 /// The values of a field, joined with commas in the order they came; the authority of HTTP/2
 /// stands for the host.
-fn write_values(claim: &Claim<'_>, name: &str, sink: &mut impl Sink) {
+fn write_values(claim: &Claim<'_>, name: &str, out: &mut Vec<u8>) {
     let request = claim.request;
     let is_authority = name == ":authority";
     if is_authority || name.eq_ignore_ascii_case("host") {
@@ -131,25 +112,29 @@ fn write_values(claim: &Claim<'_>, name: &str, sink: &mut impl Sink) {
         } else {
             host.or(authority)
         };
-        write_value(value.unwrap_or_default(), sink);
+        write_value(value.unwrap_or_default(), out);
         return;
     }
     for (at, value) in request.values(name).enumerate() {
         if at > 0 {
-            sink.put(b",");
+            out.extend_from_slice(b",");
         }
-        write_value(value, sink);
+        write_value(value, out);
     }
 }
 
 /// A value without blanks at its ends, and with one blank for each run of blanks inside.
-fn write_value(value: &[u8], sink: &mut impl Sink) {
+fn write_value(value: &[u8], out: &mut Vec<u8>) {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    if !value.iter().fold(false, |any, byte| any | is_blank(byte)) {
+        out.extend_from_slice(value);
+        return;
+    }
     let words = value.split(is_blank).filter(|word| !word.is_empty());
     for (at, word) in words.enumerate() {
         if at > 0 {
-            sink.put(b" ");
+            out.extend_from_slice(b" ");
         }
-        sink.put(word);
+        out.extend_from_slice(word);
     }
 }

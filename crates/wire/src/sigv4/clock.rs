@@ -136,12 +136,12 @@ impl RequestTime {
         let now = Timestamp::from_seconds(now.seconds());
         let earliest = now.plus_millis(-window * 1000);
         let latest = now.plus_millis(window * 1000);
-        let (claimed, now) = (self.basic, Basic::of(now));
+        let claimed = self.basic;
         if self.instant < earliest {
             return Err(AuthError::Expired {
                 claimed,
                 bound: Basic::of(earliest),
-                now,
+                now: Basic::of(now),
                 minutes,
             });
         }
@@ -149,7 +149,7 @@ impl RequestTime {
             return Err(AuthError::NotYetCurrent {
                 claimed,
                 bound: Basic::of(latest),
-                now,
+                now: Basic::of(now),
                 minutes,
             });
         }

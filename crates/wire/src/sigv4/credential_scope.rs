@@ -11,23 +11,38 @@ use super::error::Incomplete;
 
 /// `AKIDEXAMPLE/20150830/us-east-1/service/aws4_request`: five elements, nothing more is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential<'r>(Cow<'r, str>);
+pub struct Credential<'r> {
+    text: Cow<'r, str>,
+    /// Where the first four elements end.
+    ends: [usize; 4],
+}
 
 impl<'r> Credential<'r> {
     pub(super) fn parse(value: Cow<'r, str>) -> Result<Self, Incomplete> {
-        let mut elements = value.split('/');
-        let are_five = elements
-            .by_ref()
-            .take(5)
-            .filter(|element| !element.is_empty())
-            .count()
-            == 5;
-        if !are_five || elements.next().is_some() {
-            return Err(Incomplete::Credential {
-                value: value.into(),
-            });
+        let mut slashes = value
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'/')
+            .map(|(at, _)| at);
+        let ends = [
+            slashes.next(),
+            slashes.next(),
+            slashes.next(),
+            slashes.next(),
+        ];
+        let more = slashes.next().is_some();
+        if let ([Some(a), Some(b), Some(c), Some(d)], false) = (ends, more) {
+            let has_five = a > 0 && b > a + 1 && c > b + 1 && d > c + 1 && value.len() > d + 1;
+            if has_five {
+                return Ok(Self {
+                    text: value,
+                    ends: [a, b, c, d],
+                });
+            }
         }
-        Ok(Self(value))
+        Err(Incomplete::Credential {
+            value: value.into(),
+        })
     }
 
     /// The access key's id.
@@ -52,7 +67,8 @@ impl<'r> Credential<'r> {
 
     /// The scope without the access key's id: `20150830/us-east-1/service/aws4_request`.
     pub(super) fn scope(&self) -> &str {
-        self.0.split_once('/').map_or("", |(_, scope)| scope)
+        let [end, ..] = self.ends;
+        self.text.get(end + 1..).unwrap_or_default()
     }
 
     fn terminator(&self) -> &str {
@@ -60,7 +76,12 @@ impl<'r> Credential<'r> {
     }
 
     fn element(&self, at: usize) -> &str {
-        self.0.split('/').nth(at).unwrap_or_default()
+        let from = match at.checked_sub(1) {
+            Some(before) => self.ends.get(before).map_or(0, |end| end + 1),
+            None => 0,
+        };
+        let to = self.ends.get(at).copied().unwrap_or(self.text.len());
+        self.text.get(from..to).unwrap_or_default()
     }
 
     pub(super) fn check(

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::ALGORITHM;
 use super::Claim;
 use super::Request;
+use super::SignedHeaders;
 use super::clock::RequestTime;
 use super::credential_scope::Credential;
 use super::error::AuthError;
@@ -80,7 +81,7 @@ pub(super) fn claim<'r>(request: &'r Request<'r>) -> Result<Claim<'r>, AuthError
     Ok(Claim {
         request,
         credential: Credential::parse(credential)?,
-        signed_headers,
+        signed_headers: SignedHeaders::new(signed_headers),
         signature: signature::parse(&signature),
         time: RequestTime::parse(date.as_bytes())?,
         session_token: token,

@@ -29,6 +29,8 @@ pub struct Found {
 
 /// How much of a secret is searched for: half of an AES-256 key is what a register holds.
 const PIECE: usize = 16;
+/// Pages without content are passed over: the allocator has many that were never touched.
+const PAGE: usize = 4096;
 
 impl Image {
     /// Reads the memory of a process; none if the system does not let us.
@@ -80,7 +82,15 @@ impl Image {
         }
         let (mut in_arena, mut elsewhere) = (Vec::new(), Vec::new());
         for mapping in &self.mappings {
-            for (offset, window) in mapping.bytes.windows(PIECE).enumerate() {
+            let pages = mapping.bytes.chunks(PAGE).enumerate();
+            let touched = pages.filter(|(_, page)| *page != &[0; PAGE][..page.len()]);
+            let windows = touched.flat_map(|(page, _)| {
+                let start = page * PAGE;
+                let end = mapping.bytes.len().min(start + PAGE + PIECE - 1);
+                let windows = mapping.bytes[start..end].windows(PIECE).enumerate();
+                windows.map(move |(offset, window)| (start + offset, window))
+            });
+            for (offset, window) in windows {
                 if !first[pair(window[0], window[1])] {
                     continue;
                 }
