@@ -139,6 +139,81 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, operations: usize) -> an
     Ok(())
 }
 
+/// GenerateDataKey with keys whose policies have 1, 20 and 200 statements. All but the first deny
+/// the action to everybody under a condition that does not hold, so each must be looked at.
+pub fn policies(plan: &Plan, keyward: &Path, scratch: &Path) -> anyhow::Result<()> {
+    const CONNECTIONS: usize = 32;
+    let world = World::start(keyward, &scratch.join("policies"), None, &plan.pinning)?;
+    let user = world.create_user("bench")?;
+    let mut keys = Vec::new();
+    for statements in [1, 20, 200] {
+        let parameters = serde_json::json!({"Policy": key_policy(statements)});
+        keys.push((statements, world.create_key_of(&parameters)?));
+    }
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); keys.len()];
+    for repetition in 0..=plan.repetitions {
+        for ((_, key), samples) in keys.iter().zip(&mut samples) {
+            let body = serde_json::json!({
+                "KeyId": key,
+                "KeySpec": "AES_256",
+                "EncryptionContext": {"tenant": "blue"},
+            });
+            let request = user.kms("GenerateDataKey", body.to_string().as_bytes(), clock::now());
+            let file = scratch.join("requests");
+            requests::write(&file, [request])?;
+            let sample = load(plan, &world.server, &file, CONNECTIONS, None)?;
+            if repetition > 0 {
+                samples.push(sample);
+            }
+        }
+    }
+    println!("\n## Statements in the key policy\n");
+    println!("GenerateDataKey at {CONNECTIONS} connections.\n");
+    println!("| statements | req/s | p50 µs | p99 µs | server CPU µs | of 1 statement's rate |");
+    println!("|---|---|---|---|---|---|");
+    let medians: Vec<Sample> = samples.iter().map(|s| Sample::median(s)).collect();
+    let first = medians
+        .first()
+        .map(|sample| sample.rate)
+        .unwrap_or_default();
+    for ((statements, _), s) in keys.iter().zip(&medians) {
+        println!(
+            "| {statements} | {:.0} | {:.0} | {:.0} | {:.1} | {:.2} |",
+            s.rate,
+            s.p50,
+            s.p99,
+            s.cpu,
+            s.rate / first,
+        );
+    }
+    Ok(())
+}
+
+/// The default key policy and denials under conditions, so many statements in all.
+fn key_policy(statements: usize) -> String {
+    let root = serde_json::json!({
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    });
+    let denial = |number: usize| {
+        serde_json::json!({
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "kms:GenerateDataKey",
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {"kms:EncryptionContext:tenant": format!("t{number:03}")},
+            },
+        })
+    };
+    let all: Vec<_> = std::iter::once(root)
+        .chain((1..statements).map(denial))
+        .collect();
+    serde_json::json!({"Version": "2012-10-17", "Statement": all}).to_string()
+}
+
 struct Measured<'o> {
     name: &'o str,
     body: &'o [u8],

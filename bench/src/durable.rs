@@ -1,4 +1,7 @@
-//! Durable CreateKey beside the engine's own rate for the same rows.
+//! Durable CreateKey beside the engine's own rate for the same rows: a key's record and the event
+//! in the outbox, under paths of the same form and in the sizes that the server really wrote. What
+//! the server does afterwards (copying the event to the trail and removing it from the outbox) is
+//! the server's cost, not the engine's.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,9 +15,13 @@ use keyward_crypto::random;
 use keyward_store::batch::Batch;
 use keyward_store::batch::Precondition;
 use keyward_store::path::Path as Place;
+use keyward_store::path::Prefix;
+use keyward_store::sealed::value::OVERHEAD_BYTES;
 use keyward_store::sqlite::Sqlite;
 use keyward_store::sqlite::SqliteOptions;
 use keyward_store::store::Store;
+use keyward_types::key_id::KeyId;
+use serde_json::json;
 
 use crate::clock;
 use crate::compare;
@@ -36,10 +43,57 @@ pub struct Engine {
     /// For how long.
     #[arg(long)]
     seconds: f64,
-    /// Bytes of each value that one batch writes.
-    #[arg(long, value_delimiter = ',')]
-    values: Vec<usize>,
+    #[command(flatten)]
+    rows: Rows,
 }
+
+/// The values that CreateKey writes in its one batch.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Rows {
+    /// Bytes of a key's record, sealed.
+    #[arg(long)]
+    key_bytes: usize,
+    /// Bytes of the event in the outbox, sealed.
+    #[arg(long)]
+    event_bytes: usize,
+}
+
+impl Rows {
+    /// What the last CreateKey of this world wrote: the record as it stands in a copy of the
+    /// store, the event as the trail has it, which is what stood in the outbox.
+    fn of(world: &World, scratch: &Path) -> anyhow::Result<Self> {
+        let copy = scratch.join("copy");
+        std::fs::create_dir_all(&copy)?;
+        for name in ["store.db", "store.db-wal"] {
+            std::fs::copy(world.data_dir.join(name), copy.join(name))
+                .with_context(|| format!("cannot copy {name}"))?;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let key_bytes = runtime.block_on(async {
+            let store = Sqlite::open(SqliteOptions::new(copy.join("store.db")))?;
+            let keys = Prefix::parse(KEYS)?;
+            let found = store.range(&keys, None, 1).await?.value;
+            let key = found.first().context("the store has no key")?;
+            anyhow::Ok(key.value.len())
+        })?;
+        let event = world
+            .trail()?
+            .lines()
+            .filter(|line| line.contains(r#""eventName":"CreateKey""#))
+            .map(str::len)
+            .next_back()
+            .context("the trail has no CreateKey")?;
+        Ok(Self {
+            key_bytes,
+            event_bytes: event + OVERHEAD_BYTES,
+        })
+    }
+}
+
+/// Where keys of the bench's account and Region stand.
+const KEYS: &str = "aws/000000000000/us-east-1/key/";
 
 /// Commits batches, and prints how many in a second.
 pub fn engine(engine: &Engine) -> anyhow::Result<()> {
@@ -52,11 +106,11 @@ pub fn engine(engine: &Engine) -> anyhow::Result<()> {
         let span = Duration::from_secs_f64(engine.seconds);
         let mut tasks = Vec::new();
         for _ in 0..engine.writers {
-            let (store, values) = (Arc::clone(&store), engine.values.clone());
+            let (store, rows) = (Arc::clone(&store), engine.rows);
             tasks.push(tokio::spawn(async move {
                 let mut commits = 0_u64;
                 while start.elapsed() < span {
-                    store.commit(batch(&values)?).await?;
+                    store.commit(batch(rows)?).await?;
                     commits += 1;
                 }
                 anyhow::Ok(commits)
@@ -72,23 +126,36 @@ pub fn engine(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Values under new paths of the length that keys have.
-fn batch(values: &[usize]) -> anyhow::Result<Batch> {
+/// A key's record and its event, under new paths.
+fn batch(rows: Rows) -> anyhow::Result<Batch> {
     let mut batch = Batch::new();
-    let id = hex::encode(random::array::<16>());
-    for (index, bytes) in values.iter().enumerate() {
-        let path = Place::parse(&format!("aws/000000000000/us-east-1/bench/{id}/{index}"))?;
-        batch.put(path, vec![b'v'; *bytes], Precondition::Absent)?;
-    }
+    let (key, event) = (
+        KeyId::from_random(random::array()),
+        KeyId::from_random(random::array()),
+    );
+    let mut put = |path: &str, bytes: usize| {
+        batch.put(Place::parse(path)?, vec![b'v'; bytes], Precondition::Absent)?;
+        anyhow::Ok(())
+    };
+    put(&format!("{KEYS}{key}"), rows.key_bytes)?;
+    put(&format!("outbox/{event}"), rows.event_bytes)?;
     Ok(batch)
 }
 
-/// Measures both in turns and prints the table. `values` are the sizes of what CreateKey writes.
-pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, values: &str) -> anyhow::Result<()> {
+/// Measures both in turns and prints the table.
+pub fn run(plan: &Plan, keyward: &Path, scratch: &Path) -> anyhow::Result<()> {
     let world = World::start(keyward, &scratch.join("durable"), None, &plan.pinning)?;
     let user = world.create_user("bench")?;
+    world.kms(&user, "CreateKey", &json!({}))?;
+    // Until the event is in the trail.
+    std::thread::sleep(Duration::from_secs(1));
+    let rows = Rows::of(&world, scratch)?;
     println!("\n## CreateKey, durable\n");
-    println!("The engine alone commits batches of values of {values} bytes.\n");
+    println!(
+        "The engine alone commits batches as CreateKey does: a record of {} bytes and an event of \
+         {} bytes.\n",
+        rows.key_bytes, rows.event_bytes,
+    );
     println!("| conn. | CreateKey/s | p50 µs | p99 µs | engine batches/s | ratio |");
     println!("|---|---|---|---|---|---|");
     for connections in [1, 32] {
@@ -103,7 +170,7 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, values: &str) -> anyhow:
                 connections,
                 None,
             )?);
-            rates.push(engine_alone(plan, scratch, connections, values)?);
+            rates.push(engine_alone(plan, scratch, connections, rows)?);
         }
         rates.sort_unstable_by(f64::total_cmp);
         let engine = rates.get(rates.len() / 2).copied().unwrap_or_default();
@@ -114,7 +181,7 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, values: &str) -> anyhow:
     Ok(())
 }
 
-fn engine_alone(plan: &Plan, dir: &Path, writers: usize, values: &str) -> anyhow::Result<f64> {
+fn engine_alone(plan: &Plan, dir: &Path, writers: usize, rows: Rows) -> anyhow::Result<f64> {
     let home = dir.join("engine");
     if home.exists() {
         std::fs::remove_dir_all(&home)?;
@@ -125,7 +192,9 @@ fn engine_alone(plan: &Plan, dir: &Path, writers: usize, values: &str) -> anyhow
         .arg("engine")
         .arg("--file")
         .arg(home.join("store.sqlite"));
-    command.args(["--writers", &writers.to_string(), "--values", values]);
+    command.args(["--writers", &writers.to_string()]);
+    command.args(["--key-bytes", &rows.key_bytes.to_string()]);
+    command.args(["--event-bytes", &rows.event_bytes.to_string()]);
     command.args(["--seconds", &plan.seconds.to_string()]);
     let output = command.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the engine failed");

@@ -41,9 +41,6 @@ pub struct Run {
     /// Connections at once.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 32, 256])]
     connections: Vec<usize>,
-    /// Bytes of the values that CreateKey writes in its batch, for the engine alone.
-    #[arg(long, default_value = "1400,2200")]
-    values: String,
 }
 
 /// Measures, and prints the report.
@@ -89,7 +86,8 @@ pub fn run(run: &Run) -> anyhow::Result<()> {
         if run.quick { 1 } else { 3 },
     )?;
     if !run.quick {
-        durable::run(&plan, &run.keyward, &run.scratch, &run.values)?;
+        compare::policies(&plan, &run.keyward, &run.scratch)?;
+        durable::run(&plan, &run.keyward, &run.scratch)?;
     }
     Ok(())
 }

@@ -78,7 +78,12 @@ impl World {
 
     /// A new key with the default policy; answers its id.
     pub fn create_key(&self) -> anyhow::Result<String> {
-        let made = self.kms(&self.root, "CreateKey", &json!({}))?;
+        self.create_key_of(&json!({}))
+    }
+
+    /// A new key of these parameters; answers its id.
+    pub fn create_key_of(&self, parameters: &Value) -> anyhow::Result<String> {
+        let made = self.kms(&self.root, "CreateKey", parameters)?;
         let id = made.pointer("/KeyMetadata/KeyId").and_then(Value::as_str);
         Ok(id.context("CreateKey answered no KeyId")?.to_owned())
     }
@@ -145,6 +150,21 @@ impl World {
             }
             marker = page.get("NextMarker").cloned().unwrap_or_default();
         }
+    }
+
+    /// The audit trail so far.
+    pub fn trail(&self) -> anyhow::Result<String> {
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(self.data_dir.join("audit"))? {
+            paths.push(entry?.path());
+        }
+        paths.sort_unstable();
+        let is_segment = |path: &&PathBuf| path.to_string_lossy().contains("/trail-");
+        let mut text = String::new();
+        for path in paths.iter().filter(is_segment) {
+            text.push_str(&std::fs::read_to_string(path)?);
+        }
+        Ok(text)
     }
 
     /// Bytes of the audit trail so far.

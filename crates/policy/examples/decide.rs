@@ -1,4 +1,6 @@
-//! How long one decision takes: the default key policy and one inline identity policy.
+//! How long one decision takes: one inline identity policy, and a key policy that is the default
+//! one, alone or with 19 or 199 statements more that all must be looked at: denials of the action
+//! to everybody under a condition on the encryption context.
 //!
 //! `cargo run --release -p keyward-policy --example decide`
 
@@ -9,7 +11,7 @@ use keyward_policy::evaluate::evaluate;
 use keyward_policy::permit::Authority;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::Bindings;
-use keyward_policy::request::{Attached, Name, NoAttributes, Policies, Question, Resource};
+use keyward_policy::request::{Attached, Attributes, Name, Policies, Question, Resource, Values};
 use keyward_types::account::AccountId;
 use keyward_types::action;
 use keyward_types::key_id::{KeyArn, KeyId};
@@ -18,26 +20,49 @@ use keyward_types::principal::Principal;
 use keyward_types::region::Region;
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 
-const KEY: &str = r#"{ "Version": "2012-10-17", "Id": "key-default-1", "Statement": [
-  { "Sid": "Enable IAM User Permissions", "Effect": "Allow",
-    "Principal": { "AWS": "arn:aws:iam::111122223333:root" }, "Action": "kms:*", "Resource": "*" } ] }"#;
+const DEFAULT: &str = r#"{ "Sid": "Enable IAM User Permissions", "Effect": "Allow",
+    "Principal": { "AWS": "arn:aws:iam::111122223333:root" }, "Action": "kms:*", "Resource": "*" }"#;
 
 const IDENTITY: &str = r#"{ "Version": "2012-10-17", "Statement": [
   { "Sid": "Use", "Effect": "Allow", "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey"],
     "Resource": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" } ] }"#;
 
-const ROUNDS: u32 = 3_000_000;
+const ROUNDS: u32 = 300_000;
+
+/// A key policy of so many statements.
+fn key_policy(statements: usize) -> String {
+    let mut text = format!(r#"{{ "Version": "2012-10-17", "Statement": [ {DEFAULT}"#);
+    for number in 1..statements {
+        text.push_str(&format!(
+            r#", {{ "Effect": "Deny", "Principal": "*", "Action": "kms:GenerateDataKey",
+                "Resource": "*", "Condition": {{ "StringEquals": {{
+                "kms:EncryptionContext:tenant": "t{number:03}" }} }} }}"#
+        ));
+    }
+    text + " ] }"
+}
+
+/// A request with an encryption context of one pair.
+struct Tenant;
+
+impl Attributes for Tenant {
+    fn values(&self, key: &str) -> Values<'_> {
+        match key {
+            "kms:encryptioncontext:tenant" => Values::one("blue"),
+            _ => Values::Absent,
+        }
+    }
+}
 
 #[expect(clippy::disallowed_methods, reason = "an example that measures time")]
 #[expect(clippy::print_stdout, reason = "an example's result is what it prints")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let compile = |text, kind| -> Result<Policy, PolicyError> {
+    let compile = |text: &str, kind| -> Result<Policy, PolicyError> {
         Ok(Policy::compile(
             &Document::parse(text, kind)?,
             &Bindings::new(),
         ))
     };
-    let key = compile(KEY, PolicyKind::Key)?;
     let identity = compile(IDENTITY, PolicyKind::Identity)?;
     let account = AccountId::parse("111122223333")?;
     let id = KeyId::parse("1234abcd-12ab-34cd-56ef-1234567890ab")?;
@@ -49,30 +74,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         policy: &identity,
         name,
     }];
-    let question = Question {
-        caller: &caller,
-        action: "kms:GenerateDataKey",
-        resource: Resource::key(&arn, &key),
-        context: &NoAttributes,
-        policies: Policies {
-            identity: &attached,
-            ..Policies::default()
-        },
-    };
     let authority = Authority::dangerous_new();
-    let start = std::time::Instant::now();
-    for _ in 0..ROUNDS {
-        black_box(evaluate(black_box(&question)));
+    println!("| statements in the key policy | evaluate | with a permit |");
+    println!("|---|---|---|");
+    for statements in [1, 20, 200] {
+        let key = compile(&key_policy(statements), PolicyKind::Key)?;
+        let question = Question {
+            caller: &caller,
+            action: "kms:GenerateDataKey",
+            resource: Resource::key(&arn, &key),
+            context: &Tenant,
+            policies: Policies {
+                identity: &attached,
+                ..Policies::default()
+            },
+        };
+        let start = std::time::Instant::now();
+        for _ in 0..ROUNDS {
+            black_box(evaluate(black_box(&question)));
+        }
+        let evaluated = start.elapsed() / ROUNDS;
+        let start = std::time::Instant::now();
+        for _ in 0..ROUNDS {
+            let permit = authority.permit::<action::GenerateDataKey>(black_box(&question));
+            assert!(black_box(permit).is_ok());
+        }
+        let permitted = start.elapsed() / ROUNDS;
+        println!("| {statements} | {evaluated:?} | {permitted:?} |");
     }
-    println!("evaluate: {:?} a decision", start.elapsed() / ROUNDS);
-    let start = std::time::Instant::now();
-    for _ in 0..ROUNDS {
-        black_box(
-            authority
-                .permit::<action::GenerateDataKey>(black_box(&question))
-                .is_ok(),
-        );
-    }
-    println!("permit: {:?} a decision", start.elapsed() / ROUNDS);
     Ok(())
 }
