@@ -32,6 +32,11 @@ def managed(w, suffix, versions=1):
     return {"PolicyArn": arn}
 
 
+def source(w, suffix):
+    """The ARN of a user, for what asks about its policies."""
+    return w.root.iam.get_user(**user(w, suffix))["User"]["Arn"]
+
+
 def access_key(w, suffix):
     named = user(w, suffix)
     made = w.root.iam.create_access_key(**named)["AccessKey"]
@@ -201,6 +206,10 @@ CALLS = {
     "GetAccessKeyLastUsed": lambda w: w.iam.get_access_key_last_used(AccessKeyId=access_key(w, "used")["AccessKeyId"]),
     "GetAccountAuthorizationDetails": lambda w: w.iam.get_account_authorization_details(Filter=["Group"]),
     "GetAccountSummary": lambda w: w.iam.get_account_summary(),
+    "GetContextKeysForCustomPolicy": lambda w: w.iam.get_context_keys_for_custom_policy(PolicyInputList=[ALLOW]),
+    "GetContextKeysForPrincipalPolicy": lambda w: w.iam.get_context_keys_for_principal_policy(
+        PolicySourceArn=source(w, "asked")
+    ),
     "GetGroup": lambda w: w.iam.get_group(**group(w, "shown")),
     "GetPolicy": lambda w: w.iam.get_policy(**managed(w, "shown")),
     "GetPolicyVersion": lambda w: w.iam.get_policy_version(**managed(w, "text"), VersionId="v1"),
@@ -218,6 +227,12 @@ CALLS = {
     "ListUsers": lambda w: w.iam.list_users(MaxItems=1),
     "RemoveUserFromGroup": lambda w: w.iam.remove_user_from_group(**member(w, "out")),
     "SetDefaultPolicyVersion": lambda w: w.iam.set_default_policy_version(**managed(w, "default", 2), VersionId="v2"),
+    "SimulateCustomPolicy": lambda w: w.iam.simulate_custom_policy(
+        PolicyInputList=[ALLOW], ActionNames=["kms:Decrypt", "kms:Encrypt"], ResourceArns=["*"]
+    ),
+    "SimulatePrincipalPolicy": lambda w: w.iam.simulate_principal_policy(
+        PolicySourceArn=source(w, "tried"), ActionNames=["kms:Decrypt"]
+    ),
     "UpdateAccessKey": lambda w: w.iam.update_access_key(**access_key(w, "off"), Status="Inactive"),
     "UpdateAssumeRolePolicy": lambda w: w.iam.update_assume_role_policy(**role(w, "trust"), PolicyDocument=TRUST),
     "UpdateGroup": lambda w: w.iam.update_group(**group(w, "old"), NewGroupName=w.name("new")),

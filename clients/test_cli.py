@@ -81,3 +81,32 @@ def test_users_by_the_cli(aws):
     aws("iam", "delete-access-key", "--user-name", "cli-user", "--access-key-id", made["AccessKeyId"])
     aws("iam", "delete-user-policy", "--user-name", "cli-user", "--policy-name", "p")
     aws("iam", "delete-user", "--user-name", "cli-user")
+
+
+def test_a_role_and_a_policy_by_the_cli(aws):
+    """In the order in which Terraform makes and unmakes them."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}],
+    }
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
+    name = ("--role-name", "cli-role")
+    made = aws("iam", "create-role", *name, "--assume-role-policy-document", json.dumps(trust), "--tags", "Key=a,Value=b")
+    assert made["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Action"] == "sts:AssumeRole"
+    arn = aws("iam", "create-policy", "--policy-name", "cli-policy", "--policy-document", json.dumps(document))["Policy"]["Arn"]
+    aws("iam", "attach-role-policy", *name, "--policy-arn", arn)
+    found = aws("iam", "get-policy-version", "--policy-arn", arn, "--version-id", "v1")
+    assert found["PolicyVersion"]["Document"] == document
+    assert aws("iam", "get-role", *name)["Role"]["Tags"] == [{"Key": "a", "Value": "b"}]
+    found = aws(
+        "iam", "simulate-principal-policy", "--policy-source-arn", made["Role"]["Arn"], "--action-names", "kms:Encrypt", "s3:GetObject"
+    )
+    assert [result["EvalDecision"] for result in found["EvaluationResults"]] == ["allowed", "implicitDeny"]
+    aws("iam", "delete-policy", "--policy-arn", arn, fails="(DeleteConflict)")
+    aws("iam", "delete-role", *name, fails="(DeleteConflict)")
+    assert aws("iam", "list-role-policies", *name)["PolicyNames"] == []
+    assert aws("iam", "list-instance-profiles-for-role", *name)["InstanceProfiles"] == []
+    aws("iam", "detach-role-policy", *name, "--policy-arn", arn)
+    aws("iam", "delete-role", *name)
+    assert len(aws("iam", "list-policy-versions", "--policy-arn", arn)["Versions"]) == 1
+    aws("iam", "delete-policy", "--policy-arn", arn)

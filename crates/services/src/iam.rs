@@ -19,6 +19,7 @@ pub mod nouns;
 pub mod page;
 pub mod role;
 pub mod shape;
+pub mod simulation;
 pub mod stored;
 pub mod tags;
 pub mod user;
@@ -58,6 +59,13 @@ impl Api for Iam {
     fn render_fault(fault: &Fault, request_id: &str) -> Vec<u8> {
         fault.to_wire().xml(NAMESPACE, request_id)
     }
+
+    fn contended() -> Fault {
+        let message = "The request was rejected because multiple requests to change this object \
+                       were submitted simultaneously. Wait a few minutes and submit your request \
+                       again.";
+        Fault::new("ConcurrentModification", Some(message.to_owned())).status(409)
+    }
 }
 
 /// The operations served, in the alphabet's order.
@@ -94,6 +102,8 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<access_key::list::GetAccessKeyLastUsed>(),
     row::<account::authorization_details::GetAccountAuthorizationDetails>(),
     row::<account::GetAccountSummary>(),
+    row::<simulation::context_keys::GetContextKeysForCustomPolicy>(),
+    row::<simulation::context_keys::GetContextKeysForPrincipalPolicy>(),
     row::<group::GetGroup>(),
     row::<inline_policy::Get<action::GetGroupPolicy>>(),
     row::<deletion_aids::LoginProfile<action::GetLoginProfile>>(),
@@ -135,6 +145,8 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<inline_policy::Put<action::PutUserPolicy>>(),
     row::<group::membership::RemoveUserFromGroup>(),
     row::<managed_policy::version::SetDefaultPolicyVersion>(),
+    row::<simulation::SimulateCustomPolicy>(),
+    row::<simulation::SimulatePrincipalPolicy>(),
     row::<tags::AddTags<action::TagPolicy>>(),
     row::<tags::AddTags<action::TagRole>>(),
     row::<tags::AddTags<action::TagUser>>(),

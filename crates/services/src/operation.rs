@@ -8,8 +8,9 @@ use keyward_wire::json;
 
 use crate::{
     context::Context,
-    fault::Fault,
+    fault::{Fault, Internal},
     gate::{Denied, Gate},
+    pipeline::failure,
 };
 
 /// An API with its protocol: how a body is read and an answer is rendered.
@@ -34,6 +35,11 @@ pub trait Api: Sized + Send + Sync + 'static {
 
     /// The body of a fault.
     fn render_fault(fault: &Fault, request_id: &str) -> Vec<u8>;
+
+    /// The fault of a change that others were faster than, again and again.
+    fn contended() -> Fault {
+        failure::<Self>(Internal::new("a change met conflicts too often"))
+    }
 }
 
 /// One operation of an API. Its file reads in the order of the methods.

@@ -71,8 +71,7 @@ async fn serve<O: Operation>(cx: &Context<'_>, input: &<O::Api as Api>::Input<'_
             Recorded::Conflict => {}
         }
     }
-    let internal = Internal::new("a change met conflicts too often");
-    record_fault(cx, Some(&operation), failure::<O::Api>(internal), &[]).await
+    record_fault(cx, Some(&operation), O::Api::contended(), &[]).await
 }
 
 async fn attempt<O: Operation>(cx: &Context<'_>, operation: &O) -> Attempt<O> {

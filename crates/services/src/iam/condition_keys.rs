@@ -17,3 +17,43 @@ pub const TAG_KEYS: ConditionKey = ConditionKey("aws:TagKeys");
 
 /// Every key above, for the tests that hold supply and declaration together.
 pub const ALL: &[ConditionKey] = &[AWS_SERVICE_NAME, PERMISSIONS_BOUNDARY, POLICY_ARN, TAG_KEYS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCES: &[(&str, &str)] = &[
+        ("AWS_SERVICE_NAME", include_str!("role/service_linked.rs")),
+        ("PERMISSIONS_BOUNDARY", include_str!("user.rs")),
+        ("PERMISSIONS_BOUNDARY", include_str!("role.rs")),
+        ("PERMISSIONS_BOUNDARY", include_str!("boundary.rs")),
+        ("PERMISSIONS_BOUNDARY", include_str!("attachment.rs")),
+        ("POLICY_ARN", include_str!("attachment.rs")),
+        ("TAG_KEYS", include_str!("tags.rs")),
+    ];
+
+    #[test]
+    fn every_key_that_is_declared_is_supplied_where_aws_supplies_it() {
+        let declared = include_str!("condition_keys.rs");
+        let names: Vec<&str> = declared
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const "))
+            .filter_map(|line| line.split_once(": ConditionKey "))
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names.len(), ALL.len());
+        for name in names {
+            assert!(SOURCES.iter().any(|(known, _)| *known == name), "{name}");
+        }
+        for (name, text) in SOURCES {
+            assert!(text.contains(&format!("condition_keys::{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_operation_supplies_a_key_that_is_not_declared() {
+        for (_, text) in SOURCES {
+            assert!(!text.contains(concat!("Condition", "Key(\"")));
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Where a simulation's policies come from: texts given with the request, and those of a user,
+//! group or role.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_policy::{
+    document::{Document, PolicyError, PolicyKind},
+    permit::Permit,
+    policy::Policy,
+    principal::Bindings,
+    request::{Attached, Name},
+};
+use keyward_types::{action::Action, arn::ArnParts, principal::Principal, tag::Tag};
+
+use crate::{
+    context::Context,
+    directory::{
+        aws_policies,
+        records::identity::ManagedPolicyRef,
+        units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+    },
+    gate::{Denied, Gate},
+    iam::{
+        entity::{Asked, Entity},
+        fault::IamFault,
+        shape,
+        simulation::request::Excluded,
+    },
+};
+
+/// The session that stands for a simulated role.
+const SESSION: &str = "simulated";
+
+/// A policy with its text.
+#[derive(Debug)]
+pub struct Source {
+    /// What it is called in answers.
+    pub id: String,
+    /// What an exclusion calls it.
+    excluded_as: Excluded,
+    text: String,
+    document: Document,
+    policy: Policy,
+}
+
+impl Source {
+    /// A policy that is called `id`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is malformed.
+    pub fn of(id: String, text: &str, kind: PolicyKind) -> Result<Self, IamFault> {
+        let document = Document::parse(text, kind).map_err(invalid)?;
+        let policy = Policy::compile(&document, &Bindings::default());
+        Ok(Self {
+            id,
+            excluded_as: Excluded::Nothing,
+            text: text.to_owned(),
+            document,
+            policy,
+        })
+    }
+
+    /// As the evaluator takes it.
+    pub fn attached(&self) -> Attached<'_> {
+        Attached {
+            policy: &self.policy,
+            name: Name::Inline(&self.id),
+        }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What is wrong with a policy that is only tried out.
+pub fn invalid(error: PolicyError) -> IamFault {
+    IamFault::invalid(error.to_string())
+}
+
+/// The policies of a simulation, and who is simulated.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Identity policies.
+    pub identity: Vec<Source>,
+    /// The permissions boundary.
+    pub boundary: Option<Source>,
+    /// Service control policies by level.
+    pub organization: Vec<Vec<Source>>,
+    /// The user, or a session of the role; none for a group or for policies alone.
+    pub principal: Option<Principal>,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    inputs: usize,
+}
+
+impl Sources {
+    /// Adds a policy of the request.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is malformed.
+    pub fn add_input(&mut self, text: &str) -> Result<(), IamFault> {
+        self.inputs += 1;
+        let id = format!("PolicyInputList.{}", self.inputs);
+        self.identity
+            .push(Source::of(id, text, PolicyKind::Identity)?);
+        Ok(())
+    }
+
+    /// Leaves out what is excluded.
+    pub fn exclude(&mut self, excluded: &[Excluded]) {
+        self.identity
+            .retain(|source| !excluded.contains(&source.excluded_as));
+        self.boundary
+            .take_if(|source| excluded.contains(&source.excluded_as));
+    }
+
+    /// Every policy.
+    pub fn all(&self) -> impl Iterator<Item = &Source> {
+        let organization = self.organization.iter().flatten();
+        self.identity
+            .iter()
+            .chain(&self.boundary)
+            .chain(organization)
+    }
+
+    /// The condition keys that the policies ask for, sorted.
+    pub fn context_keys(&self) -> Vec<String> {
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        for key in self.all().flat_map(|source| source.document.context_keys()) {
+            found.entry(key.to_lowercase()).or_insert(key);
+        }
+        found.into_values().collect()
+    }
+
+    fn add_inline(
+        &mut self,
+        (noun, name): (&'static str, &str),
+        policies: &BTreeMap<String, String>,
+    ) -> Result<(), IamFault> {
+        for (policy, text) in policies {
+            let id = format!("{noun}_{name}_{policy}");
+            let mut source = Source::of(id, text, PolicyKind::Identity)?;
+            source.excluded_as = Excluded::Inline {
+                policy: policy.clone(),
+                noun: noun.to_owned(),
+                name: name.to_owned(),
+            };
+            self.identity.push(source);
+        }
+        Ok(())
+    }
+
+    async fn add_attached(
+        &mut self,
+        cx: &Context<'_>,
+        policies: &[ManagedPolicyRef],
+    ) -> Result<(), IamFault> {
+        for policy in policies {
+            let source = managed(cx, policy, false).await?;
+            self.identity.push(source);
+        }
+        Ok(())
+    }
+}
+
+async fn managed(
+    cx: &Context<'_>,
+    policy: &ManagedPolicyRef,
+    boundary: bool,
+) -> Result<Source, IamFault> {
+    let unit = cx
+        .directory()
+        .attached_policy(cx.caller.home(), policy)
+        .await?;
+    let text = default_text(&unit).ok_or_else(|| ManagedPolicyUnit::missing(&policy.arn))?;
+    let id = shape::name_of(&policy.arn).to_owned();
+    let mut source = Source::of(id, text, PolicyKind::ManagedIdentity)?;
+    let arn = policy.arn.clone();
+    source.excluded_as = if boundary {
+        Excluded::Boundary { arn }
+    } else {
+        Excluded::Managed { arn }
+    };
+    Ok(source)
+}
+
+fn default_text(policy: &ManagedPolicyUnit) -> Option<&str> {
+    match policy.record() {
+        Some(record) => record.default_text(),
+        None => aws_policies::row(policy.arn()).map(|row| row.text),
+    }
+}
+
+/// Whose policies a simulation is of.
+#[derive(Debug)]
+pub enum Found {
+    /// A user's, with its groups'.
+    User(Asked<UserUnit>),
+    /// A group's.
+    Group(Asked<GroupUnit>),
+    /// A role's.
+    Role(Asked<RoleUnit>),
+}
+
+impl Found {
+    /// Finds the user, group or role with that ARN.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is no such ARN of the caller's account.
+    pub async fn find(cx: &Context<'_>, arn: &str) -> Result<Self, IamFault> {
+        let unparsed = || IamFault::invalid("Invalid ARN:  Could not be parsed!");
+        let parts = ArnParts::parse(arn).ok_or_else(unparsed)?;
+        let (partition, account) = cx.caller.home();
+        let own = parts.partition == partition.as_str() && parts.account == account.as_str();
+        let (noun, rest) = parts.resource.split_once('/').ok_or_else(unparsed)?;
+        if parts.service != "iam" || rest.is_empty() {
+            return Err(unparsed());
+        }
+        if !own {
+            return Err(IamFault::invalid(format!("ARN {arn} is not valid.")));
+        }
+        let name = shape::name_of(rest);
+        match noun {
+            "user" => exact(cx, name, arn).await.map(Self::User),
+            "group" => exact(cx, name, arn).await.map(Self::Group),
+            "role" => exact(cx, name, arn).await.map(Self::Role),
+            _ => Err(unparsed()),
+        }
+    }
+
+    /// Asks for a permit on it.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn permit<A: Action>(&self, gate: &Gate<'_>) -> Result<Permit<A>, Denied> {
+        match self {
+            Self::User(user) => user.permit(gate, |_| ()),
+            Self::Group(group) => group.permit(gate, |_| ()),
+            Self::Role(role) => role.permit(gate, |_| ()),
+        }
+    }
+
+    /// Its policies.
+    ///
+    /// # Errors
+    /// `NoSuchEntity` if it is not there.
+    pub async fn sources(&self, cx: &Context<'_>) -> Result<Sources, IamFault> {
+        let mut sources = Sources::default();
+        match self {
+            Self::User(user) => {
+                let user = user.get()?;
+                let record = user.record();
+                sources.principal = Some(Principal::clone(user.principal()));
+                sources.tags.clone_from(&record.tags);
+                sources.add_inline(("user", &record.name), &record.inline_policies)?;
+                sources.add_attached(cx, &record.attached_policies).await?;
+                for id in &record.groups {
+                    if let Some(group) = cx.directory().group(cx.caller.home(), id).await? {
+                        add_group(cx, &mut sources, &group).await?;
+                    }
+                }
+                if let Some(boundary) = &record.boundary {
+                    sources.boundary = Some(managed(cx, boundary, true).await?);
+                }
+            }
+            Self::Group(group) => add_group(cx, &mut sources, group.get()?).await?,
+            Self::Role(role) => {
+                let role = role.get()?;
+                let record = role.record();
+                sources.principal = Some(role.session(SESSION));
+                sources.tags.clone_from(&record.tags);
+                sources.add_inline(("role", &record.name), &record.inline_policies)?;
+                sources.add_attached(cx, &record.attached_policies).await?;
+                if let Some(boundary) = &record.boundary {
+                    sources.boundary = Some(managed(cx, boundary, true).await?);
+                }
+            }
+        }
+        Ok(sources)
+    }
+}
+
+async fn add_group(
+    cx: &Context<'_>,
+    sources: &mut Sources,
+    group: &Arc<GroupUnit>,
+) -> Result<(), IamFault> {
+    let record = group.record();
+    sources.add_inline(("group", &record.name), &record.inline_policies)?;
+    sources.add_attached(cx, &record.attached_policies).await
+}
+
+/// What has that very name and ARN.
+async fn exact<E: Entity>(cx: &Context<'_>, name: &str, arn: &str) -> Result<Asked<E>, IamFault> {
+    let asked: Asked<E> = Asked::find(cx, name).await?;
+    match asked.found().filter(|found| found.arn() != arn) {
+        Some(_) => Err(E::missing(name)),
+        None => Ok(asked),
+    }
+}
