@@ -34,6 +34,8 @@ pub struct Asked<'a> {
     pub resource_policy: Option<&'a Policy>,
     /// The condition keys.
     pub context: &'a dyn Attributes,
+    /// Service control policies over the caller by level, if none were given with the request.
+    pub organization: &'a [&'a [Attached<'a>]],
 }
 
 /// What came of it.
@@ -65,12 +67,17 @@ impl Asked<'_> {
             .iter()
             .map(|level| level.iter().map(Source::attached).collect())
             .collect();
-        let scps: Vec<&[Attached<'_>]> = levels.iter().map(Vec::as_slice).collect();
+        let given: Vec<&[Attached<'_>]> = levels.iter().map(Vec::as_slice).collect();
+        let scps = if given.is_empty() {
+            self.organization
+        } else {
+            &given
+        };
         let boundary = sources.boundary.as_ref().map(Source::attached);
         let policies = Policies {
             identity: &identity,
             boundary,
-            scps: &scps,
+            scps,
             ..Policies::default()
         };
         let decision = self.decide(policies);

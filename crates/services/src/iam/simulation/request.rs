@@ -255,6 +255,13 @@ impl Simulated {
             .cut(cx, (operation, &filter), pairs, |(at, _, _)| {
                 format!("{at:06}")
             })?;
+        // Whose policies are tried out is of the caller's account, so the same limits hold.
+        let in_play = cx.caller.in_play();
+        let limits = if sources.is_of_principal {
+            in_play.levels()
+        } else {
+            Vec::new()
+        };
         let missing = sources.context_keys();
         let missing = missing
             .into_iter()
@@ -270,6 +277,7 @@ impl Simulated {
                 owner,
                 resource_policy: policy.as_ref(),
                 context: &context,
+                organization: &limits,
             }
             .outcome(&sources, &missing, !self.resources.is_empty());
             items.push(outcome);

@@ -92,6 +92,8 @@ pub struct Sources {
     pub principal: Option<Principal>,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// Whether they are a user's, group's or role's, and not given alone.
+    pub is_of_principal: bool,
     inputs: usize,
 }
 
@@ -247,7 +249,10 @@ impl Found {
     /// # Errors
     /// `NoSuchEntity` if it is not there.
     pub async fn sources(&self, cx: &Context<'_>) -> Result<Sources, IamFault> {
-        let mut sources = Sources::default();
+        let mut sources = Sources {
+            is_of_principal: true,
+            ..Sources::default()
+        };
         match self {
             Self::User(user) => {
                 let user = user.get()?;
