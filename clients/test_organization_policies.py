@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from conftest import policy
+from efs import Forwarder, presented
 from errors import refused
-from keyward import ACCOUNT, Server, clean_environment, eventually
+from keyward import ACCOUNT, REGION, Server, clean_environment, eventually
 from test_accounts import HIDDEN, allow, credentials_in, keyward, statement, user_of
 
 AWS = pathlib.Path(sys.executable).with_name("aws")
 FULL = "p-FullAWSAccess"
 OUTSIDER = "888877776666"
-OWN = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 def root_credentials(server, account):
@@ -59,6 +59,8 @@ class World:
         self.org.move_account(AccountId=accounts[0], SourceParentId=self.root, DestinationParentId=self.inner)
         self.org.enable_policy_type(RootId=self.root, PolicyType="RESOURCE_CONTROL_POLICY")
         assert server.drain() == 0
+        keyward("service", "create", "elasticfilesystem", "--data-dir", server.data_dir)
+        self.efs = credentials_in(server.data_dir / "credentials-elasticfilesystem")
         credentials = [root_credentials(server, account) for account in accounts]
         server.start()
         self.outsider = credentials_in(server.data_dir / f"credentials-{OUTSIDER}")
@@ -403,6 +405,42 @@ def test_resources_of_services_that_have_none_are_not_limited(world):
         with refused("AccessDeniedException"):
             world.m.root_kms.create_key()
     world.m.iam.delete_user(UserName="beyond")
+
+
+# --- services that act for callers ---
+
+ALIAS = "alias/aws/elasticfilesystem"
+
+
+def forwarded(world, user, key):
+    """A client by which EFS acts for a new user of member `m`, whom its account allows all."""
+    world.m.iam.create_user(UserName=user)
+    made = world.m.iam.create_access_key(UserName=user)["AccessKey"]
+    allow(world.server, world.m.root, user, "*")
+    efs = Forwarder(world.server, "elasticfilesystem", world.efs, REGION)
+    credentials = made["AccessKeyId"], made["SecretAccessKey"]
+    status, answer = efs.forward(*presented(REGION, credentials), key)
+    assert status == 200, answer
+    return efs.client_of(answer), answer["KeyId"]
+
+
+def test_resource_control_policies_do_not_limit_aws_managed_keys(world):
+    session, key = forwarded(world, "managed", ALIAS)
+    with world.attached(world.m.id, PERIMETER, kind="RESOURCE_CONTROL_POLICY"):
+        assert session.generate_data_key(KeyId=ALIAS, KeySpec="AES_256")["KeyId"] == key
+        with refused("AccessDeniedException"):
+            world.m.root_kms.create_key()
+
+
+def test_service_control_policies_limit_a_caller_that_a_service_acts_for(world):
+    session, key = forwarded(world, "acted-for", ALIAS)
+    session.generate_data_key(KeyId=ALIAS, KeySpec="AES_256")
+    deny = {"Effect": "Deny", "Action": "kms:GenerateDataKey", "Resource": "*"}
+    with world.attached(world.prod, deny) as arn:
+        why = f"with an explicit deny in a service control policy: {arn}"
+        who = f"arn:aws:iam::{world.m.id}:user/acted-for"
+        with denied(who, "kms:GenerateDataKey", f"resource: {key}", why):
+            session.generate_data_key(KeyId=ALIAS, KeySpec="AES_256")
 
 
 # --- condition keys ---

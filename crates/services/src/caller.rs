@@ -301,11 +301,23 @@ impl Caller {
                 inline.chain(named).collect()
             }),
             scps: self
-                .membership
+                .limits()
                 .iter()
-                .flat_map(Membership::scps)
                 .map(|level| level.iter().map(|policy| control(policy)).collect())
                 .collect(),
+        }
+    }
+
+    /// The service control policies over the caller, by level: over principals of its account,
+    /// which a service is not.
+    fn limits(&self) -> &[Vec<Arc<ControlPolicy>>] {
+        match &self.bearer {
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) => self
+                .membership
+                .as_ref()
+                .map(Membership::scps)
+                .unwrap_or_default(),
+            Bearer::Service(_) => &[],
         }
     }
 

@@ -420,7 +420,165 @@ fn describe<'p>(found: impl Iterator<Item = &'p Arc<ControlPolicy>>, policies: &
 
 #[cfg(test)]
 mod tests {
+    use keyward_types::{organization::RootId, time::Timestamp};
+
     use super::*;
+    use crate::directory::records::organization::Attachments;
+
+    const MANAGEMENT: &str = "000000000000";
+    const MEMBER: &str = "111122223333";
+
+    fn account(id: &str, parent: &Parent) -> MemberRecord {
+        MemberRecord {
+            version: V1,
+            account: AccountId::parse(id).unwrap(),
+            name: id.to_owned(),
+            email: None,
+            parent: parent.clone(),
+            created_here: true,
+            joined: Timestamp::from_millis(0),
+            tags: Vec::new(),
+        }
+    }
+
+    fn policy(id: &str, kind: ControlPolicyType) -> ControlPolicy {
+        let text =
+            r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
+        let record = ControlPolicyRecord {
+            version: V1,
+            id: ControlPolicyId::parse(id).unwrap(),
+            kind,
+            name: id.to_owned(),
+            description: String::new(),
+            text: text.to_owned(),
+            tags: Vec::new(),
+        };
+        let document = Document::parse(text, PolicyKind::Scp).unwrap();
+        let compiled = Policy::compile(&document, &Bindings::default());
+        ControlPolicy::new(
+            id.to_owned(),
+            record,
+            compiled,
+            Generation::from_bytes([1; 16]),
+        )
+    }
+
+    /// root ─ outer ─ inner ─ member, with these policies attached.
+    fn parts(scps: &[(&str, &[&str])], rcps: Option<&[(&str, &[&str])]>) -> Parts {
+        let attachments = |given: &[(&str, &[&str])]| -> Attachments {
+            let ids = |ids: &[&str]| {
+                ids.iter()
+                    .map(|id| ControlPolicyId::parse(id).unwrap())
+                    .collect()
+            };
+            let each = given.iter();
+            each.map(|(target, attached)| (Target::parse(target).unwrap(), ids(attached)))
+                .collect()
+        };
+        let (root, outer) = (
+            Parent::parse("r-root").unwrap(),
+            Parent::parse("ou-root-outer000").unwrap(),
+        );
+        let inner = Parent::parse("ou-root-inner000").unwrap();
+        let unit = |id: &Parent, parent: &Parent| {
+            let id = OrganizationalUnitId::parse(id.as_str()).unwrap();
+            let record = OrganizationalUnitRecord {
+                version: V1,
+                id: id.clone(),
+                name: id.to_string(),
+                parent: parent.clone(),
+                tags: Vec::new(),
+            };
+            (id, record)
+        };
+        let head = OrganizationRecord {
+            version: V1,
+            id: OrganizationId::parse("o-0123456789").unwrap(),
+            management: AccountId::parse(MANAGEMENT).unwrap(),
+            created: Timestamp::from_millis(0),
+            root: RootId::parse("r-root").unwrap(),
+            root_tags: Vec::new(),
+            service_control: Some(attachments(scps)),
+            resource_control: rcps.map(attachments),
+        };
+        Parts {
+            partition: Partition::Aws,
+            head: (head, (Generation::from_bytes([2; 16]), Revision::new(1))),
+            units: [unit(&outer, &root), unit(&inner, &outer)].into(),
+            accounts: vec![account(MANAGEMENT, &root), account(MEMBER, &inner)],
+            policies: vec![
+                policy("p-denies000", ControlPolicyType::Service),
+                policy("p-keeps0000", ControlPolicyType::Resource),
+            ],
+        }
+    }
+
+    fn membership(parts: Parts, id: &str) -> Option<Membership> {
+        let organization = Arc::new(OrganizationUnit::new(parts)?);
+        Membership::new(organization, AccountId::parse(id).unwrap())
+    }
+
+    fn ids<'p>(policies: impl IntoIterator<Item = &'p Arc<ControlPolicy>>) -> Vec<&'p str> {
+        let policies = policies.into_iter();
+        policies.map(|policy| policy.record().id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_member_is_limited_by_every_level_above_it_and_by_its_own() {
+        let scps: &[(&str, &[&str])] = &[
+            ("ou-root-outer000", &["p-denies000"]),
+            (MEMBER, &["p-FullAWSAccess", "p-denies000"]),
+        ];
+        let found = membership(parts(scps, None), MEMBER).unwrap();
+        let levels: Vec<Vec<&str>> = found.scps().iter().map(ids).collect();
+        assert_eq!(
+            levels,
+            [
+                vec!["p-FullAWSAccess"],
+                vec!["p-denies000"],
+                vec!["p-FullAWSAccess"],
+                vec!["p-FullAWSAccess", "p-denies000"],
+            ]
+        );
+        assert!(found.rcps().is_empty());
+        assert_eq!(
+            found.member().path(),
+            "o-0123456789/r-root/ou-root-outer000/ou-root-inner000/"
+        );
+    }
+
+    #[test]
+    fn what_guards_resources_is_what_is_attached_above_them_but_for_aws_own() {
+        let rcps: &[(&str, &[&str])] = &[("r-root", &["p-RCPFullAWSAccess", "p-keeps0000"])];
+        let found = membership(parts(&[], Some(rcps)), MEMBER).unwrap();
+        assert_eq!(ids(found.rcps()), ["p-keeps0000"]);
+    }
+
+    #[test]
+    fn nothing_limits_the_management_account() {
+        let everywhere: &[(&str, &[&str])] =
+            &[("r-root", &["p-denies000"]), (MANAGEMENT, &["p-denies000"])];
+        let rcps: &[(&str, &[&str])] = &[("r-root", &["p-keeps0000"])];
+        let found = membership(parts(everywhere, Some(rcps)), MANAGEMENT).unwrap();
+        assert!(found.is_management());
+        assert!(found.scps().is_empty() && found.rcps().is_empty());
+    }
+
+    #[test]
+    fn an_organization_that_names_what_is_not_there_is_none() {
+        let gone: &[(&str, &[&str])] = &[("r-root", &["p-0000000000"])];
+        assert!(OrganizationUnit::new(parts(gone, None)).is_none());
+        let mut lost = parts(&[], None);
+        lost.units
+            .remove(&OrganizationalUnitId::parse("ou-root-outer000").unwrap());
+        assert!(OrganizationUnit::new(lost).is_none());
+        let mut ring = parts(&[], None);
+        let inner = Parent::parse("ou-root-inner000").unwrap();
+        for unit in ring.units.values_mut() {
+            unit.parent = inner.clone();
+        }
+        assert!(OrganizationUnit::new(ring).is_none());
+    }
 
     #[test]
     fn aws_own_policies_stand_in_every_partition() {
