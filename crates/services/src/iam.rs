@@ -136,7 +136,7 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<deletion_aids::OfUser<action::ListSigningCertificates>>(),
     row::<inline_policy::List<action::ListUserPolicies>>(),
     row::<tags::ListTags<action::ListUserTags>>(),
-    row::<user::ListUsers>(),
+    row::<user::list::ListUsers>(),
     row::<deletion_aids::ListVirtualMfaDevices>(),
     row::<inline_policy::Put<action::PutGroupPolicy>>(),
     row::<boundary::Put<action::PutRolePermissionsBoundary>>(),

@@ -21,7 +21,7 @@ use keyward_types::{
     time::Timestamp,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, json::Members, query::Params, xml};
+use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     context::Context,
@@ -174,26 +174,6 @@ pub struct NewPolicy {
     taken: bool,
 }
 
-/// A path of managed policies, which is narrower than others.
-pub fn policy_path(m: &mut Members<'_>, member: &'static str) -> Option<String> {
-    let legal = |text: &str| {
-        let name = |part: &str| {
-            let letter = |c: char| c.is_ascii_alphanumeric() || ".,+@=_-".contains(c);
-            !part.is_empty() && part.chars().all(letter)
-        };
-        let inner = text
-            .strip_prefix('/')
-            .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-        text == "/" || text.ends_with('/') && inner.is_some_and(|inner| inner.split('/').all(name))
-    };
-    let path = m
-        .string(member)
-        .length(1, 512)
-        .pattern("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/", legal)
-        .optional();
-    path.map(str::to_owned)
-}
-
 impl Operation for CreatePolicy {
     const NAME: &'static str = "CreatePolicy";
     const READ_ONLY: bool = false;
@@ -206,7 +186,7 @@ impl Operation for CreatePolicy {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let name = names::name(&mut m, "PolicyName", 128);
-        let path = policy_path(&mut m, "Path").unwrap_or_else(|| "/".to_owned());
+        let path = names::policy_path(&mut m, "Path").unwrap_or_else(|| "/".to_owned());
         let document = names::document(&mut m, "PolicyDocument");
         let description = m
             .string("Description")

@@ -195,3 +195,40 @@ pub fn checked_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
     }
     Ok(tags)
 }
+
+/// A path of managed policies, which is narrower than others.
+pub fn policy_path(m: &mut Members<'_>, member: &'static str) -> Option<String> {
+    let legal = |text: &str| {
+        let name = |part: &str| {
+            let letter = |c: char| c.is_ascii_alphanumeric() || ".,+@=_-".contains(c);
+            !part.is_empty() && part.chars().all(letter)
+        };
+        let inner = text
+            .strip_prefix('/')
+            .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+        text == "/" || text.ends_with('/') && inner.is_some_and(|inner| inner.split('/').all(name))
+    };
+    let path = m
+        .string(member)
+        .length(1, 512)
+        .pattern("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/", legal)
+        .optional();
+    path.map(str::to_owned)
+}
+
+/// `VersionId` of a managed policy.
+pub fn version_id(m: &mut Members<'_>) -> String {
+    let legal = |text: &str| {
+        let rest = text.strip_prefix('v').unwrap_or_default();
+        let (number, tail) = rest.split_once('.').unwrap_or((rest, ""));
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let tail = tail
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        digits && tail && !number.is_empty() && !number.starts_with('0')
+    };
+    m.string("VersionId")
+        .pattern("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?", legal)
+        .required()
+        .to_owned()
+}

@@ -6,6 +6,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
 
 pub mod context_keys;
+pub mod excluded;
 pub mod outcome;
 pub mod request;
 pub mod source;
@@ -22,8 +23,9 @@ use crate::{
         fault::IamFault,
         names,
         simulation::{
+            excluded::Excluded,
             outcome::Outcomes,
-            request::{Excluded, Simulated},
+            request::Simulated,
             source::{Found, Source, Sources},
         },
     },

@@ -1,7 +1,8 @@
-//! IAM users: made, shown, listed, deleted.
+//! IAM users: made, shown, deleted.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>
 
+pub mod list;
 pub mod update;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,7 +22,7 @@ use crate::{
     counts::Counted,
     directory::{
         identities::Named,
-        paths, purpose,
+        paths,
         records::{UserRecord, V1},
         units::identity::{ManagedPolicyUnit, UserUnit},
     },
@@ -32,9 +33,7 @@ use crate::{
         boundary, condition_keys,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
-        names, naming,
-        page::{Page, Paging},
-        shape,
+        names, naming, shape,
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -358,84 +357,5 @@ impl Operation for DeleteUser {
 
     fn describe(&self, parameters: &mut json::Writer<'_>) {
         self.0.describe(parameters);
-    }
-}
-
-/// `ListUsers`
-#[derive(Debug)]
-pub struct ListUsers {
-    path_prefix: String,
-    paging: Paging,
-}
-
-/// A page of users.
-#[derive(Debug)]
-pub struct Users(pub Page<(String, UserRecord)>);
-
-impl Operation for ListUsers {
-    const NAME: &'static str = "ListUsers";
-    const READ_ONLY: bool = true;
-    type Api = Iam;
-    type Output = Users;
-    type Fault = IamFault;
-    /// What the list is of, as a resource.
-    type Resolved = String;
-    type Permits = Permit<action::ListUsers>;
-
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path_prefix = names::path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
-            path_prefix,
-            paging,
-        })
-    }
-
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        Ok(format!(
-            "arn:{partition}:iam::{account}:user{}",
-            self.path_prefix
-        ))
-    }
-
-    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        _arn: &String,
-        cx: &Context<'_>,
-    ) -> Result<Done<Users>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::users(partition, account)?;
-        let users: Vec<UserRecord> = cx.directory().every(&prefix, purpose::USER).await?;
-        let within = users
-            .into_iter()
-            .filter(|user| user.path.starts_with(&self.path_prefix));
-        let shown = within
-            .map(|user| (user.arn(partition, account), user))
-            .collect();
-        let filter = (Self::NAME, self.path_prefix.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, shown, |(_, user)| user.name.clone())?;
-        Ok(Done::unchanged(Users(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("pathPrefix", &self.path_prefix);
-    }
-}
-
-impl Output<Iam> for Users {
-    fn render(&self, out: &mut xml::Writer<'_>) {
-        self.0.render(out, "Users", |out, (arn, user)| {
-            shape::user_in_list(out, (arn, user))
-        });
     }
 }

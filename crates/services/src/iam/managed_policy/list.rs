@@ -17,7 +17,8 @@ use crate::{
     iam::{
         Iam,
         fault::IamFault,
-        managed_policy::{ShownPolicy, policy_path, show},
+        managed_policy::{ShownPolicy, show},
+        names,
         page::{Page, Paging},
     },
     operation::{Done, Operation, Output},
@@ -64,7 +65,8 @@ impl Operation for ListPolicies {
         let mut m = params.members();
         let scope = m.enumeration("Scope", &["All", "AWS", "Local"]).optional();
         let only_attached = m.boolean("OnlyAttached").optional().unwrap_or(false);
-        let path_prefix = policy_path(&mut m, "PathPrefix").unwrap_or_else(|| "/".to_owned());
+        let path_prefix =
+            names::policy_path(&mut m, "PathPrefix").unwrap_or_else(|| "/".to_owned());
         let filters = &["PermissionsPolicy", "PermissionsBoundary"];
         let usage = m.enumeration("PolicyUsageFilter", filters).optional();
         let paging = Paging::read(&mut m);

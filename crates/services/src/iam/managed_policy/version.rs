@@ -8,7 +8,7 @@ use keyward_policy::{
     permit::Permit,
 };
 use keyward_types::action;
-use keyward_wire::{json, json::Members, query::Params, xml};
+use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     context::Context,
@@ -28,22 +28,6 @@ use crate::{
 
 /// The most versions of a policy.
 const MAX_VERSIONS: usize = 5;
-
-fn version_id(m: &mut Members<'_>) -> String {
-    let legal = |text: &str| {
-        let rest = text.strip_prefix('v').unwrap_or_default();
-        let (number, tail) = rest.split_once('.').unwrap_or((rest, ""));
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let tail = tail
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        digits && tail && !number.is_empty() && !number.starts_with('0')
-    };
-    m.string("VersionId")
-        .pattern("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?", legal)
-        .required()
-        .to_owned()
-}
 
 /// A version of a policy, with its document or without.
 #[derive(Debug)]
@@ -173,7 +157,7 @@ impl Operation for GetPolicyVersion {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let of = Subject::read(&mut m);
-        let version = version_id(&mut m);
+        let version = names::version_id(&mut m);
         m.finish()?;
         Ok(Self { of, version })
     }
@@ -232,7 +216,7 @@ impl Operation for DeletePolicyVersion {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let of = Subject::read(&mut m);
-        let version = version_id(&mut m);
+        let version = names::version_id(&mut m);
         m.finish()?;
         Ok(Self { of, version })
     }
@@ -362,7 +346,7 @@ impl Operation for SetDefaultPolicyVersion {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let of = Subject::read(&mut m);
-        let version = version_id(&mut m);
+        let version = names::version_id(&mut m);
         m.finish()?;
         Ok(Self { of, version })
     }

@@ -24,7 +24,7 @@ use crate::{
         entity::{Asked, Entity},
         fault::IamFault,
         shape,
-        simulation::request::Excluded,
+        simulation::excluded::Excluded,
     },
 };
 
