@@ -8,6 +8,7 @@ many worlds on one server.
 import types
 
 import calls_iam
+import calls_sts
 from conftest import DELEGATION, ROOT_ARN, policy
 
 CONTEXT = {"tenant": "blue"}
@@ -160,8 +161,9 @@ CALLS = {
     },
     "iam": {
         **calls_iam.CALLS,
+        **calls_sts.PROVIDERS,
         "CreateUser-denied": lambda w: as_user(w, "iam", "3").create_user(UserName="other"),
     },
-    "sts": {"GetCallerIdentity": lambda w: w.sts.get_caller_identity()},
+    "sts": calls_sts.CALLS,
 }
 ROWS = [(service, name) for service, calls in CALLS.items() for name in calls]

@@ -12,7 +12,7 @@ use crate::condition::Scope;
 use crate::decision::{Decision, Denial, Evidence, Layer, Place, Reason, StatementRef};
 use crate::document::Effect;
 use crate::policy::{Policy, Request, Statement, Unrecorded};
-use crate::principal::{Class, is_service, is_service_linked};
+use crate::principal::{Class, is_outsider, is_service_linked};
 use crate::request::{Attached, Guard, Name, Question, reaches_other_accounts};
 use crate::work::{BUDGET, Work};
 
@@ -57,7 +57,7 @@ pub(crate) fn with_request<T>(
 /// Whether service control policies limit the caller: not service principals and sessions of
 /// service-linked roles.
 pub(crate) fn is_limited_by_scps(caller: &Principal) -> bool {
-    !is_service_linked(caller) && !is_service(caller)
+    !is_service_linked(caller) && !is_outsider(caller)
 }
 
 /// Whether resource control policies limit the call: not sessions of service-linked roles, and
@@ -350,13 +350,13 @@ impl<'a> Sides<'a> {
             } else {
                 Layer::Resource
             };
-            return if own && !is_service(caller) {
+            return if own && !is_outsider(caller) {
                 self.own_side(caller, Evidence::RootUser)
             } else {
                 Err(missing)
             };
         };
-        if is_service(caller) {
+        if is_outsider(caller) {
             return match class {
                 Class::Exact => Ok(by.evidence()),
                 Class::Base | Class::Account => Err(Layer::Resource),

@@ -55,7 +55,7 @@ pub enum PrincipalRef<'a> {
     Unique(UniqueId),
     /// An AWS service.
     Service(&'a str),
-    /// An identity provider; meant for trust policies, nobody in others.
+    /// An identity provider: whoever it vouches for. Only trust policies are ever asked about them.
     Federated(&'a str),
     /// An S3 canonical user; nobody.
     CanonicalUser(&'a str),
@@ -186,6 +186,7 @@ enum Matcher {
     Id(UniqueId),
     OwnArn(Box<str>),
     Service(Box<str>),
+    Provider(Box<str>),
     Nobody,
 }
 
@@ -202,7 +203,8 @@ impl Grantee {
             }
             PrincipalRef::Unique(id) => Matcher::Id(id.clone()),
             PrincipalRef::Service(name) => Matcher::Service((*name).into()),
-            PrincipalRef::Federated(_) | PrincipalRef::CanonicalUser(_) => Matcher::Nobody,
+            PrincipalRef::Federated(provider) => Matcher::Provider((*provider).into()),
+            PrincipalRef::CanonicalUser(_) => Matcher::Nobody,
         })
     }
 
@@ -213,9 +215,9 @@ impl Grantee {
             Matcher::Account(partition, account) => {
                 let same = caller.account() == *account
                     && partition.is_none_or(|partition| partition == caller.partition());
-                // A service's credentials stand in an account, but it is not one of its
-                // principals.
-                (same && !is_service(caller)).then_some(Class::Account)
+                // A service's credentials and an identity provider stand in an account, but the
+                // service and those the provider vouches for are not among its principals.
+                (same && !is_outsider(caller)).then_some(Class::Account)
             }
             Matcher::Id(wanted) => match caller.kind() {
                 PrincipalKind::User { id, .. } => (id == wanted).then_some(Class::Exact),
@@ -225,7 +227,9 @@ impl Grantee {
                 PrincipalKind::FederatedUser { issuer, .. } => {
                     (issuer.as_ref() == Some(wanted)).then_some(Class::Base)
                 }
-                PrincipalKind::Root | PrincipalKind::Service { .. } => None,
+                PrincipalKind::Root
+                | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Service { .. } => None,
             },
             Matcher::OwnArn(arn) => match caller.kind() {
                 PrincipalKind::RoleSession { .. } | PrincipalKind::FederatedUser { .. } => {
@@ -233,6 +237,17 @@ impl Grantee {
                 }
                 PrincipalKind::Root
                 | PrincipalKind::User { .. }
+                | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Service { .. } => None,
+            },
+            Matcher::Provider(wanted) => match caller.kind() {
+                PrincipalKind::WebIdentity { provider, .. } => {
+                    (**provider == **wanted).then_some(Class::Exact)
+                }
+                PrincipalKind::Root
+                | PrincipalKind::User { .. }
+                | PrincipalKind::RoleSession { .. }
+                | PrincipalKind::FederatedUser { .. }
                 | PrincipalKind::Service { .. } => None,
             },
             Matcher::Service(wanted) => match caller.kind() {
@@ -242,7 +257,8 @@ impl Grantee {
                 PrincipalKind::Root
                 | PrincipalKind::User { .. }
                 | PrincipalKind::RoleSession { .. }
-                | PrincipalKind::FederatedUser { .. } => None,
+                | PrincipalKind::FederatedUser { .. }
+                | PrincipalKind::WebIdentity { .. } => None,
             },
             Matcher::Nobody => None,
         }
@@ -276,6 +292,15 @@ fn is_named_service(name: &str, wanted: &str) -> bool {
 /// Whether the caller is an AWS service by itself.
 pub(crate) fn is_service(caller: &Principal) -> bool {
     matches!(caller.kind(), PrincipalKind::Service { .. })
+}
+
+/// Whether the caller is none of its account's principals: a service, or somebody whom an identity
+/// provider vouches for.
+pub(crate) fn is_outsider(caller: &Principal) -> bool {
+    matches!(
+        caller.kind(),
+        PrincipalKind::Service { .. } | PrincipalKind::WebIdentity { .. }
+    )
 }
 
 /// Whether the caller is a session of a service-linked role, which organizations do not limit.
@@ -336,6 +361,6 @@ fn is_excepted(entries: &[Grantee], caller: &Principal) -> bool {
                 && (issuer.is_none() || listed(Class::Base))
                 && listed(Class::Account)
         }
-        PrincipalKind::Service { .. } => listed(Class::Exact),
+        PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => listed(Class::Exact),
     }
 }

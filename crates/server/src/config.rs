@@ -5,11 +5,13 @@
 //! holds it against this file.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use keyward_services::sts::oidc::url::HttpsUrl;
 use keyward_types::{account::AccountId, partition::Partition, region::Region};
 use serde::Deserialize;
 
@@ -49,6 +51,9 @@ pub struct RawConfig {
     /// Resource quotas.
     #[serde(default)]
     pub quotas: RawQuotas,
+    /// Issuers of web identities.
+    #[serde(default)]
+    pub oidc: RawOidc,
 }
 
 /// `[tls]`
@@ -132,6 +137,22 @@ pub struct RawQuotas {
     pub policies_per_identity: Option<usize>,
 }
 
+/// `[oidc]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOidc {
+    /// PEM file of authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Key sets by issuer, which are then not fetched.
+    #[serde(default)]
+    pub jwks_files: BTreeMap<String, PathBuf>,
+    /// Addresses that are not public and may be fetched from.
+    #[serde(default)]
+    pub private_addresses: Vec<String>,
+    /// Seconds to fetch a document.
+    pub timeout_seconds: Option<u64>,
+}
+
 /// How sure an answer may be that its event is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditDurability {
@@ -200,6 +221,21 @@ pub struct Config {
     pub quota_policies: u64,
     /// Managed policies attached to a user, group or role.
     pub quota_policies_per_identity: usize,
+    /// Issuers of web identities.
+    pub oidc: OidcOptions,
+}
+
+/// How issuers of web identities are asked for their keys.
+#[derive(Clone, Debug)]
+pub struct OidcOptions {
+    /// PEM file of authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Key sets by issuer.
+    pub jwks_files: BTreeMap<String, PathBuf>,
+    /// Addresses that are not public and may be fetched from.
+    pub private_addresses: Vec<Network>,
+    /// To fetch a document.
+    pub timeout: Duration,
 }
 
 /// The files of TLS.
@@ -300,7 +336,7 @@ impl RawConfig {
             regions: regions(self.regions, region.partition())?,
             root_key,
             tls: tls(self.tls)?,
-            proxies: networks(&self.proxy_protocol.from)?,
+            proxies: networks("proxy_protocol.from", &self.proxy_protocol.from)?,
             audit_durability: durability(self.audit.durability.as_deref())?,
             audit_segment_bytes: at_least(
                 "audit.segment_bytes",
@@ -344,6 +380,7 @@ impl RawConfig {
             quota_groups: self.quotas.groups.unwrap_or(300),
             quota_policies: self.quotas.policies.unwrap_or(1500),
             quota_policies_per_identity: self.quotas.policies_per_identity.unwrap_or(10),
+            oidc: oidc(self.oidc)?,
             data_dir,
         })
     }
@@ -394,6 +431,21 @@ fn tls(raw: RawTls) -> Result<Option<TlsFiles>, Refused> {
             "give tls.certificate too",
         )),
     }
+}
+
+fn oidc(raw: RawOidc) -> Result<OidcOptions, Refused> {
+    for issuer in raw.jwks_files.keys() {
+        if HttpsUrl::parse(issuer).is_err() {
+            let remedy = "name issuers as tokens do, such as https://issuer.example";
+            return Err(refuse("oidc.jwks_files", issuer, remedy));
+        }
+    }
+    Ok(OidcOptions {
+        ca_file: raw.ca_file,
+        jwks_files: raw.jwks_files,
+        private_addresses: networks("oidc.private_addresses", &raw.private_addresses)?,
+        timeout: seconds("oidc.timeout_seconds", raw.timeout_seconds, 5)?,
+    })
 }
 
 fn durability(text: Option<&str>) -> Result<AuditDurability, Refused> {
@@ -465,10 +517,10 @@ impl Network {
     }
 }
 
-fn networks(texts: &[String]) -> Result<Vec<Network>, Refused> {
+fn networks(key: &'static str, texts: &[String]) -> Result<Vec<Network>, Refused> {
     let parse = |text: &String| {
         let remedy = "use an address or a network, such as 10.0.0.0/8";
-        Network::parse(text).ok_or_else(|| refuse("proxy_protocol.from", text, remedy))
+        Network::parse(text).ok_or_else(|| refuse(key, text, remedy))
     };
     texts.iter().map(parse).collect()
 }
@@ -520,6 +572,14 @@ mod tests {
             (
                 "[proxy_protocol]\nfrom = [\"10.0.0.0/33\"]",
                 "`proxy_protocol.from` is `10.0.0.0/33`: use an address or a network, such as 10.0.0.0/8",
+            ),
+            (
+                "[oidc]\nprivate_addresses = [\"localhost\"]",
+                "`oidc.private_addresses` is `localhost`: use an address or a network, such as 10.0.0.0/8",
+            ),
+            (
+                "[oidc.jwks_files]\n\"issuer.example\" = \"k.json\"",
+                "`oidc.jwks_files` is `issuer.example`: name issuers as tokens do, such as https://issuer.example",
             ),
         ] {
             assert_eq!(refusal(&format!("{base}{text}")), expect);

@@ -10,6 +10,7 @@ mod cli;
 mod clock;
 mod config;
 mod http;
+mod issuers;
 mod opened;
 mod telemetry;
 

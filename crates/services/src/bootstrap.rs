@@ -53,6 +53,7 @@ use crate::{
     organizations::create_account::{is_account_name, is_email},
     server::{Quotas, Shared},
     session::Sessions,
+    sts::oidc::issuers::Issuers,
     usage::Usage,
     workers::due::scopes_of,
 };
@@ -148,6 +149,8 @@ pub struct OpenOptions<'a> {
     pub directory: DirectoryOptions,
     /// Resource quotas.
     pub quotas: Quotas,
+    /// What verifies web identities.
+    pub issuers: Issuers,
 }
 
 /// The root user's first access key, before it is kept.
@@ -278,6 +281,7 @@ pub async fn open(
         regions: options.regions,
         marker_key,
         sessions,
+        issuers: options.issuers,
         health: crate::server::Health::default(),
     };
     let front = Front::new(Arc::new(shared));

@@ -1,11 +1,12 @@
 //! Who makes this request: a proven identity with the policies that speak for it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_policy::{
     policy::Policy,
     request::{Attached, Name, Policies},
 };
+use keyward_store::sealed::Generation;
 use keyward_types::{
     account::AccountId,
     partition::Partition,
@@ -24,11 +25,12 @@ use crate::{
         records::{AccessKeyOwner, identity::ManagedPolicyRef},
         units::{
             AccessKeyUnit,
-            identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+            identity::{GroupUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit},
             organization::{ControlPolicy, Membership},
         },
     },
-    session::{Forwarded, SessionUnit, Subject},
+    session::{Federation, Forwarded, SessionUnit, Subject},
+    sts::oidc::VerifiedToken,
     via_service::Service,
 };
 
@@ -39,6 +41,43 @@ pub enum Credential {
     AccessKey(Arc<AccessKeyUnit>),
     /// Temporary credentials.
     Session(Arc<SessionUnit>),
+    /// Nothing: an identity provider's token stands in the request instead.
+    WebIdentity(Arc<WebIdentity>),
+}
+
+/// A verified token, and the account's provider that it was verified for.
+#[derive(Debug)]
+pub struct WebIdentity {
+    /// The provider, and what it vouches for under its condition keys.
+    pub federation: Federation,
+    /// The token.
+    pub token: VerifiedToken,
+    /// The generation of the provider's record.
+    pub generation: Generation,
+}
+
+impl WebIdentity {
+    /// What a token says that was verified for a provider of that account.
+    pub(crate) fn new(home: Home, provider: &OidcProviderUnit, token: VerifiedToken) -> Self {
+        let host_and_path = &provider.record().host_and_path;
+        let mut claims = BTreeMap::new();
+        let mut claim = |name: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                claims.insert(format!("{host_and_path}:{name}"), values);
+            }
+        };
+        claim("aud", vec![token.audience().to_owned()]);
+        claim("sub", vec![token.subject().to_owned()]);
+        claim("amr", token.authentication_methods().to_vec());
+        Self {
+            federation: Federation {
+                provider_arn: provider.record().arn(home.0, home.1),
+                claims,
+            },
+            token,
+            generation: provider.generation(),
+        }
+    }
 }
 
 /// Whose policies speak for the caller.
@@ -52,6 +91,8 @@ pub enum Bearer {
     Role(Arc<RoleUnit>),
     /// A service by itself, which has none.
     Service(&'static Service),
+    /// Nobody's: the caller has no identity here yet.
+    Nobody,
 }
 
 /// The authenticated caller of one request. Only `authenticate` makes one.
@@ -120,6 +161,33 @@ impl Caller {
             .map(Some)
     }
 
+    /// Whom a provider of that account vouches for, by a token that was verified.
+    ///
+    /// # Errors
+    /// When the account's place in an organization cannot be read.
+    pub(crate) async fn of_web_identity(
+        directory: &Directory,
+        (partition, account): Home,
+        identity: WebIdentity,
+    ) -> Result<Self, ReadError> {
+        let token = &identity.token;
+        let provider = identity.federation.provider_arn.as_str();
+        let named = (provider, token.audience(), token.subject());
+        let principal = Arc::new(Principal::web_identity(partition, account, named));
+        Ok(Self {
+            user_id: principal.user_id(),
+            principal,
+            credential: Credential::WebIdentity(Arc::new(identity)),
+            bearer: Bearer::Nobody,
+            groups: Vec::new(),
+            managed: Vec::new(),
+            boundary: None,
+            session_managed: Vec::new(),
+            merged_tags: None,
+            membership: directory.membership((partition, account)).await?,
+        })
+    }
+
     async fn load(
         directory: &Directory,
         principal: Arc<Principal>,
@@ -129,7 +197,7 @@ impl Caller {
         let home = (principal.partition(), principal.account());
         let (mut groups, mut managed, mut boundary) = (Vec::new(), Vec::new(), None);
         let (attached, bound): (&[ManagedPolicyRef], Option<&ManagedPolicyRef>) = match &bearer {
-            Bearer::Root | Bearer::Service(_) => (&[], None),
+            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => (&[], None),
             Bearer::User(user) => {
                 let record = user.record();
                 for id in &record.groups {
@@ -206,11 +274,12 @@ impl Caller {
         self.membership.as_ref()
     }
 
-    /// The access key the request was signed with.
-    pub fn access_key_id(&self) -> &AccessKeyId {
+    /// The access key the request was signed with, if it was signed.
+    pub fn access_key_id(&self) -> Option<&AccessKeyId> {
         match &self.credential {
-            Credential::AccessKey(key) => key.id(),
-            Credential::Session(session) => session.access_key_id(),
+            Credential::AccessKey(key) => Some(key.id()),
+            Credential::Session(session) => Some(session.access_key_id()),
+            Credential::WebIdentity(_) => None,
         }
     }
 
@@ -222,7 +291,7 @@ impl Caller {
     /// The session, if the credentials are temporary.
     pub fn session(&self) -> Option<&SessionUnit> {
         match &self.credential {
-            Credential::AccessKey(_) => None,
+            Credential::AccessKey(_) | Credential::WebIdentity(_) => None,
             Credential::Session(session) => Some(session),
         }
     }
@@ -236,9 +305,17 @@ impl Caller {
     pub fn service(&self) -> Option<&'static Service> {
         match &self.bearer {
             Bearer::Service(service) => Some(service),
-            Bearer::Root | Bearer::User(_) | Bearer::Role(_) => {
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => {
                 Service::find(&self.forwarded()?.service)
             }
+        }
+    }
+
+    /// What the caller's identity provider vouched for, if that is all that is known of it.
+    pub fn web_identity(&self) -> Option<&WebIdentity> {
+        match &self.credential {
+            Credential::WebIdentity(identity) => Some(identity),
+            Credential::AccessKey(_) | Credential::Session(_) => None,
         }
     }
 
@@ -262,14 +339,21 @@ impl Caller {
     pub fn user(&self) -> Option<&Arc<UserUnit>> {
         match (&self.bearer, self.session().map(SessionUnit::subject)) {
             (Bearer::User(user), None | Some(Subject::User(_))) => Some(user),
-            (Bearer::User(_) | Bearer::Root | Bearer::Role(_) | Bearer::Service(_), _) => None,
+            (
+                Bearer::User(_)
+                | Bearer::Root
+                | Bearer::Role(_)
+                | Bearer::Service(_)
+                | Bearer::Nobody,
+                _,
+            ) => None,
         }
     }
 
     /// The unique id that grants and policies name the caller by: a user's, or its role's.
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match &self.bearer {
-            Bearer::Root | Bearer::Service(_) => None,
+            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => None,
             Bearer::User(user) => Some(&user.record().id),
             Bearer::Role(role) => Some(&role.record().id),
         }
@@ -278,7 +362,7 @@ impl Caller {
     /// The policies on the caller's side, for one question.
     pub(crate) fn in_play(&self) -> InPlay<'_> {
         let own: &[(String, Policy)] = match &self.bearer {
-            Bearer::Root | Bearer::Service(_) => &[],
+            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => &[],
             Bearer::User(user) => user.policies(),
             Bearer::Role(role) => role.policies(),
         };
@@ -309,7 +393,7 @@ impl Caller {
     }
 
     /// The service control policies over the caller, by level: over principals of its account,
-    /// which a service is not.
+    /// which a service is not, nor who has no identity here.
     fn limits(&self) -> &[Vec<Arc<ControlPolicy>>] {
         match &self.bearer {
             Bearer::Root | Bearer::User(_) | Bearer::Role(_) => self
@@ -317,17 +401,23 @@ impl Caller {
                 .as_ref()
                 .map(Membership::scps)
                 .unwrap_or_default(),
-            Bearer::Service(_) => &[],
+            Bearer::Service(_) | Bearer::Nobody => &[],
         }
     }
 
     /// Writes the generations of the records that the caller's policies stand in.
     pub fn describe_generations(&self, policies: &mut Writer<'_>) {
-        if let Credential::AccessKey(key) = &self.credential {
-            policies.hexadecimal("accessKey", key.generation().as_bytes());
+        match &self.credential {
+            Credential::AccessKey(key) => {
+                policies.hexadecimal("accessKey", key.generation().as_bytes());
+            }
+            Credential::WebIdentity(identity) => {
+                policies.hexadecimal("identityProvider", identity.generation.as_bytes());
+            }
+            Credential::Session(_) => {}
         }
         match &self.bearer {
-            Bearer::Root | Bearer::Service(_) => {}
+            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => {}
             Bearer::User(user) => policies.hexadecimal("user", user.generation().as_bytes()),
             Bearer::Role(role) => policies.hexadecimal("role", role.generation().as_bytes()),
         }
@@ -382,7 +472,7 @@ async fn subject(
 
 fn bearer_tags(bearer: &Bearer) -> &[Tag] {
     match bearer {
-        Bearer::Root | Bearer::Service(_) => &[],
+        Bearer::Root | Bearer::Service(_) | Bearer::Nobody => &[],
         Bearer::User(user) => &user.record().tags,
         Bearer::Role(role) => &role.record().tags,
     }

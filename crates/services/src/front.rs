@@ -3,6 +3,8 @@
 
 pub mod authenticate;
 mod dispatch;
+mod restrictions;
+mod web_identity;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -17,11 +19,12 @@ use crate::{
     fault::{Fault, Internal},
     front::dispatch::{Protocol, Target},
     iam, keyward, kms,
-    operation::Api,
+    operation::{Api, Operation as _},
     organizations,
     pipeline::Row,
     server::Shared,
-    sts, unsupported,
+    sts::{self, assume_role_with_web_identity::AssumeRoleWithWebIdentity},
+    unsupported,
 };
 
 /// A request as the listener received it.
@@ -168,29 +171,19 @@ impl Front {
             Ok(target) => target,
             Err(refused) => return self.refuse(received, &ids, refused),
         };
-        let caller = match self.authenticate(received, body, &target).await {
-            Ok(caller) => caller,
-            Err(authenticate::Refused::Auth(error, claimed)) => {
-                let protocol = target.protocol();
-                let fault = match protocol {
-                    Protocol::Json => error.json(),
-                    Protocol::Query(_) => error.query(),
-                };
-                return self.refuse_claimed(
-                    received,
-                    &ids,
-                    protocol,
-                    &fault,
-                    &claimed,
-                    target.name(),
-                );
-            }
-            Err(authenticate::Refused::Internal(internal)) => {
-                let cause = internal.chain();
-                tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
-                let fault = internal_fault(&target, internal).to_wire();
-                return self.render(target.protocol(), &ids, &fault);
-            }
+        let proven = match &target {
+            Target::Sts { params, name } if name == AssumeRoleWithWebIdentity::NAME => self
+                .authenticate_web_identity(params)
+                .await
+                .map_err(|fault| self.refuse_token(received, &ids, &target, fault)),
+            _ => self
+                .authenticate(received, body, &target)
+                .await
+                .map_err(|refused| self.refuse_caller(received, &ids, &target, refused)),
+        };
+        let caller = match proven {
+            Ok(proven) => proven,
+            Err(answer) => return answer,
         };
         let cx = Context {
             shared: &self.shared,
@@ -205,6 +198,9 @@ impl Front {
             request_id: ids.request,
             event_id: ids.event,
         };
+        if let Some(fault) = restrictions::restricted(cx.caller, &target) {
+            return refuse_restricted(&cx, &target, fault).await;
+        }
         match target {
             Target::Keyward { name } => {
                 serve_json(&cx, name, body, (keyward::OPERATIONS, &[])).await
@@ -260,6 +256,48 @@ impl Front {
 
     fn refuse(&self, received: &Received<'_>, ids: &Ids, refused: dispatch::Refused) -> Answer {
         self.refuse_claimed(received, ids, refused.protocol, &refused.fault, "", "")
+    }
+
+    /// The answer to a caller who is not proven.
+    fn refuse_caller(
+        &self,
+        received: &Received<'_>,
+        ids: &Ids,
+        target: &Target<'_>,
+        refused: authenticate::Refused,
+    ) -> Answer {
+        let protocol = target.protocol();
+        match refused {
+            authenticate::Refused::Auth(error, claimed) => {
+                let fault = match protocol {
+                    Protocol::Json => error.json(),
+                    Protocol::Query(_) => error.query(),
+                };
+                self.refuse_claimed(received, ids, protocol, &fault, &claimed, target.name())
+            }
+            authenticate::Refused::Internal(internal) => {
+                let cause = internal.chain();
+                tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
+                self.render(protocol, ids, &internal_fault(target, internal).to_wire())
+            }
+        }
+    }
+
+    /// The answer to a token that is not believed, or to the rest of its request.
+    fn refuse_token(
+        &self,
+        received: &Received<'_>,
+        ids: &Ids,
+        target: &Target<'_>,
+        fault: Fault,
+    ) -> Answer {
+        if let Some(internal) = fault.internal_cause() {
+            let cause = internal.chain();
+            tracing::error!(request_id = %ids.request, cause, "a token cannot be verified");
+            return self.render(target.protocol(), ids, &fault.to_wire());
+        }
+        let fault = fault.to_wire();
+        self.refuse_claimed(received, ids, target.protocol(), &fault, "", target.name())
     }
 
     fn refuse_claimed(
@@ -357,6 +395,24 @@ impl Ids {
 fn find<A: crate::operation::Api>(table: &'static [Row<A>], name: &str) -> Option<&'static Row<A>> {
     let index = table.binary_search_by(|row| row.name.cmp(name)).ok()?;
     table.get(index)
+}
+
+/// Refuses what the caller's temporary credentials may not call, on the trail too.
+async fn refuse_restricted(cx: &Context<'_>, target: &Target<'_>, fault: Fault) -> Answer {
+    match target {
+        // Nothing restricts them there.
+        Target::Kms { .. } | Target::Keyward { .. } | Target::Organizations { .. } => {
+            unsupported::record::<kms::Kms>(cx, UNKNOWN, fault).await
+        }
+        Target::Iam { name, .. } => {
+            let name = find(iam::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
+            unsupported::record::<iam::Iam>(cx, name, fault).await
+        }
+        Target::Sts { name, .. } => {
+            let name = find(sts::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
+            unsupported::record::<sts::Sts>(cx, name, fault).await
+        }
+    }
 }
 
 fn protocol_of(received: &Received<'_>) -> Protocol {

@@ -28,6 +28,7 @@ use crate::{
     },
     grants::lookup::FoundGrant,
     kms::resolved::ResolvedKey,
+    sts::role::ResolvedRole,
     via_service::FORWARDABLE,
 };
 
@@ -273,6 +274,34 @@ impl<'a> Gate<'a> {
         self.ask(resource, ResourceAttributes::None, supply)
     }
 
+    /// A permit on a role, whose trust policy must let the caller in. A role that is absent denies
+    /// the same way.
+    ///
+    /// # Errors
+    /// When the policies deny; AWS gives no reason here.
+    pub fn role<A: Action>(
+        &self,
+        role: &ResolvedRole,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let (arn, (partition, account)) = (role.arn().as_str(), role.arn().home());
+        let trust = role.unit().map(|unit| unit.trust());
+        let about = ResourceAttributes::Role(role);
+        let resource = Resource::guarded(arn, partition, account, trust);
+        self.ask(resource, about, supply).map_err(|_| {
+            let caller = self.cx.caller;
+            let message = match caller.web_identity() {
+                Some(_) => format!("Not authorized to perform {}", A::NAME),
+                None => format!(
+                    "User: {} is not authorized to perform: {} on resource: {arn}",
+                    caller.principal().arn(),
+                    A::NAME
+                ),
+            };
+            Denied { message }
+        })
+    }
+
     /// What the policies would say if the key had another policy: the lockout check. It proves
     /// nothing and is not recorded as a decision.
     pub fn would_allow<A: Action>(
@@ -379,7 +408,9 @@ impl Gate<'_> {
             },
         };
         let shown = match about {
-            ResourceAttributes::Key(_) | ResourceAttributes::Tagged(_) => resource.arn(),
+            ResourceAttributes::Key(_)
+            | ResourceAttributes::Role(_)
+            | ResourceAttributes::Tagged(_) => resource.arn(),
             ResourceAttributes::None => "*",
         };
         self.evaluations.borrow_mut().push(Evaluation {

@@ -16,6 +16,7 @@ pub mod managed_policy;
 pub mod names;
 pub mod naming;
 pub mod nouns;
+pub mod oidc_provider;
 pub mod page;
 pub mod role;
 pub mod shape;
@@ -70,6 +71,7 @@ impl Api for Iam {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row<Iam>] = &[
+    row::<oidc_provider::client_ids::AddClientIDToOpenIDConnectProvider>(),
     row::<group::membership::AddUserToGroup>(),
     row::<attachment::Attach<action::AttachGroupPolicy>>(),
     row::<attachment::Attach<action::AttachRolePolicy>>(),
@@ -77,6 +79,7 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<access_key::CreateAccessKey>(),
     row::<account::alias::CreateAccountAlias>(),
     row::<group::CreateGroup>(),
+    row::<oidc_provider::create::CreateOpenIDConnectProvider>(),
     row::<managed_policy::CreatePolicy>(),
     row::<managed_policy::version::CreatePolicyVersion>(),
     row::<role::CreateRole>(),
@@ -87,6 +90,7 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<group::DeleteGroup>(),
     row::<inline_policy::Delete<action::DeleteGroupPolicy>>(),
     row::<deletion_aids::LoginProfile<action::DeleteLoginProfile>>(),
+    row::<oidc_provider::delete::DeleteOpenIDConnectProvider>(),
     row::<managed_policy::DeletePolicy>(),
     row::<managed_policy::version::DeletePolicyVersion>(),
     row::<role::DeleteRole>(),
@@ -107,6 +111,7 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<group::GetGroup>(),
     row::<inline_policy::Get<action::GetGroupPolicy>>(),
     row::<deletion_aids::LoginProfile<action::GetLoginProfile>>(),
+    row::<oidc_provider::get::GetOpenIDConnectProvider>(),
     row::<managed_policy::GetPolicy>(),
     row::<managed_policy::version::GetPolicyVersion>(),
     row::<role::GetRole>(),
@@ -125,6 +130,8 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<group::membership::ListGroupsForUser>(),
     row::<deletion_aids::ListInstanceProfilesForRole>(),
     row::<deletion_aids::OfUser<action::ListMFADevices>>(),
+    row::<oidc_provider::tags::ListOpenIDConnectProviderTags>(),
+    row::<oidc_provider::list::ListOpenIDConnectProviders>(),
     row::<managed_policy::list::ListPolicies>(),
     row::<tags::ListTags<action::ListPolicyTags>>(),
     row::<managed_policy::version::ListPolicyVersions>(),
@@ -143,19 +150,23 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<inline_policy::Put<action::PutRolePolicy>>(),
     row::<boundary::Put<action::PutUserPermissionsBoundary>>(),
     row::<inline_policy::Put<action::PutUserPolicy>>(),
+    row::<oidc_provider::client_ids::RemoveClientIDFromOpenIDConnectProvider>(),
     row::<group::membership::RemoveUserFromGroup>(),
     row::<managed_policy::version::SetDefaultPolicyVersion>(),
     row::<simulation::SimulateCustomPolicy>(),
     row::<simulation::SimulatePrincipalPolicy>(),
+    row::<oidc_provider::tags::TagOpenIDConnectProvider>(),
     row::<tags::AddTags<action::TagPolicy>>(),
     row::<tags::AddTags<action::TagRole>>(),
     row::<tags::AddTags<action::TagUser>>(),
+    row::<oidc_provider::tags::UntagOpenIDConnectProvider>(),
     row::<tags::RemoveTags<action::UntagPolicy>>(),
     row::<tags::RemoveTags<action::UntagRole>>(),
     row::<tags::RemoveTags<action::UntagUser>>(),
     row::<access_key::UpdateAccessKey>(),
     row::<role::update::UpdateAssumeRolePolicy>(),
     row::<group::update::UpdateGroup>(),
+    row::<oidc_provider::thumbprints::UpdateOpenIDConnectProviderThumbprint>(),
     row::<role::update::UpdateRole>(),
     row::<role::update::UpdateRoleDescription>(),
     row::<user::update::UpdateUser>(),

@@ -21,6 +21,7 @@ use crate::{
     directory::{Directory, identities::Home},
     metrics::Metrics,
     session::Sessions,
+    sts::oidc::issuers::Issuers,
     usage::{CredentialUse, LastUse, Usage},
 };
 
@@ -76,6 +77,7 @@ pub struct Shared {
     pub(crate) regions: Vec<Region>,
     pub(crate) marker_key: ArenaSecret,
     pub(crate) sessions: Sessions,
+    pub(crate) issuers: Issuers,
     pub(crate) health: Health,
 }
 

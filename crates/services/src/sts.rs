@@ -2,10 +2,21 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html>
 
+pub mod assume_role;
+pub mod assume_role_with_web_identity;
+pub mod condition_keys;
+pub mod credentials;
 pub mod fault;
+pub mod get_access_key_info;
 pub mod get_caller_identity;
+pub mod get_federation_token;
+pub mod get_session_token;
+pub mod mfa;
 pub mod names;
 pub mod oidc;
+pub mod role;
+pub mod session_policies;
+pub mod session_tags;
 
 use keyward_wire::{query::Params, xml};
 
@@ -44,4 +55,14 @@ impl Api for Sts {
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Sts>] = &[row::<get_caller_identity::GetCallerIdentity>()];
+pub const OPERATIONS: &[Row<Sts>] = &[
+    row::<assume_role::AssumeRole>(),
+    row::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
+    row::<get_access_key_info::GetAccessKeyInfo>(),
+    row::<get_caller_identity::GetCallerIdentity>(),
+    row::<get_federation_token::GetFederationToken>(),
+    row::<get_session_token::GetSessionToken>(),
+];
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,7 @@ actions! {
 
 actions! {
     "iam":
+    AddClientIDToOpenIDConnectProvider = "iam:AddClientIDToOpenIDConnectProvider",
     AddUserToGroup = "iam:AddUserToGroup",
     AttachGroupPolicy = "iam:AttachGroupPolicy",
     AttachRolePolicy = "iam:AttachRolePolicy",
@@ -76,6 +77,7 @@ actions! {
     CreateAccessKey = "iam:CreateAccessKey",
     CreateAccountAlias = "iam:CreateAccountAlias",
     CreateGroup = "iam:CreateGroup",
+    CreateOpenIDConnectProvider = "iam:CreateOpenIDConnectProvider",
     CreatePolicy = "iam:CreatePolicy",
     CreatePolicyVersion = "iam:CreatePolicyVersion",
     CreateRole = "iam:CreateRole",
@@ -86,6 +88,7 @@ actions! {
     DeleteGroup = "iam:DeleteGroup",
     DeleteGroupPolicy = "iam:DeleteGroupPolicy",
     DeleteLoginProfile = "iam:DeleteLoginProfile",
+    DeleteOpenIDConnectProvider = "iam:DeleteOpenIDConnectProvider",
     DeletePolicy = "iam:DeletePolicy",
     DeletePolicyVersion = "iam:DeletePolicyVersion",
     DeleteRole = "iam:DeleteRole",
@@ -106,6 +109,7 @@ actions! {
     GetGroup = "iam:GetGroup",
     GetGroupPolicy = "iam:GetGroupPolicy",
     GetLoginProfile = "iam:GetLoginProfile",
+    GetOpenIDConnectProvider = "iam:GetOpenIDConnectProvider",
     GetPolicy = "iam:GetPolicy",
     GetPolicyVersion = "iam:GetPolicyVersion",
     GetRole = "iam:GetRole",
@@ -124,6 +128,8 @@ actions! {
     ListGroupsForUser = "iam:ListGroupsForUser",
     ListInstanceProfilesForRole = "iam:ListInstanceProfilesForRole",
     ListMFADevices = "iam:ListMFADevices",
+    ListOpenIDConnectProviderTags = "iam:ListOpenIDConnectProviderTags",
+    ListOpenIDConnectProviders = "iam:ListOpenIDConnectProviders",
     ListPolicies = "iam:ListPolicies",
     ListPolicyTags = "iam:ListPolicyTags",
     ListPolicyVersions = "iam:ListPolicyVersions",
@@ -142,22 +148,36 @@ actions! {
     PutRolePolicy = "iam:PutRolePolicy",
     PutUserPermissionsBoundary = "iam:PutUserPermissionsBoundary",
     PutUserPolicy = "iam:PutUserPolicy",
+    RemoveClientIDFromOpenIDConnectProvider = "iam:RemoveClientIDFromOpenIDConnectProvider",
     RemoveUserFromGroup = "iam:RemoveUserFromGroup",
     SetDefaultPolicyVersion = "iam:SetDefaultPolicyVersion",
     SimulateCustomPolicy = "iam:SimulateCustomPolicy",
     SimulatePrincipalPolicy = "iam:SimulatePrincipalPolicy",
+    TagOpenIDConnectProvider = "iam:TagOpenIDConnectProvider",
     TagPolicy = "iam:TagPolicy",
     TagRole = "iam:TagRole",
     TagUser = "iam:TagUser",
+    UntagOpenIDConnectProvider = "iam:UntagOpenIDConnectProvider",
     UntagPolicy = "iam:UntagPolicy",
     UntagRole = "iam:UntagRole",
     UntagUser = "iam:UntagUser",
     UpdateAccessKey = "iam:UpdateAccessKey",
     UpdateAssumeRolePolicy = "iam:UpdateAssumeRolePolicy",
     UpdateGroup = "iam:UpdateGroup",
+    UpdateOpenIDConnectProviderThumbprint = "iam:UpdateOpenIDConnectProviderThumbprint",
     UpdateRole = "iam:UpdateRole",
     UpdateRoleDescription = "iam:UpdateRoleDescription",
     UpdateUser = "iam:UpdateUser",
+}
+
+actions! {
+    "sts":
+    AssumeRole = "sts:AssumeRole",
+    AssumeRoleWithWebIdentity = "sts:AssumeRoleWithWebIdentity",
+    GetAccessKeyInfo = "sts:GetAccessKeyInfo",
+    GetFederationToken = "sts:GetFederationToken",
+    SetSourceIdentity = "sts:SetSourceIdentity",
+    TagSession = "sts:TagSession",
 }
 
 /// The actions of AWS Organizations, some of which have names of other services'.

@@ -44,6 +44,13 @@ pub enum PrincipalKind {
         /// The unique id of the user that made it; none if the root user did.
         issuer: Option<UniqueId>,
     },
+    /// Somebody whom an identity provider vouches for, and who has no session yet.
+    WebIdentity {
+        /// The ARN of the account's provider.
+        provider: String,
+        /// Whom the provider vouches for.
+        subject: String,
+    },
     /// An AWS service, such as `logs.us-west-2.amazonaws.com`.
     Service {
         /// The service principal.
@@ -106,6 +113,21 @@ impl Principal {
         Self::new(partition, account, kind, arn.clone(), arn)
     }
 
+    /// Somebody whom an identity provider of that account vouches for. `arn` is how the trail names
+    /// them, since AWS has no ARN for them: provider, audience and subject.
+    pub fn web_identity(
+        partition: Partition,
+        account: AccountId,
+        (provider, audience, subject): (&str, &str, &str),
+    ) -> Self {
+        let kind = PrincipalKind::WebIdentity {
+            provider: provider.to_owned(),
+            subject: subject.to_owned(),
+        };
+        let name = format!("{provider}:{audience}:{subject}");
+        Self::new(partition, account, kind, name, String::new())
+    }
+
     /// An AWS service; `account` is the account that the service's own credentials stand in.
     pub fn service(partition: Partition, account: AccountId, name: &str) -> Self {
         let kind = PrincipalKind::Service {
@@ -146,12 +168,13 @@ impl Principal {
     }
 
     /// The ARN that GetCallerIdentity and denials show: a session's own, not its role's. The
-    /// name, for a service.
+    /// name, for a service or a web identity.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// `aws:PrincipalArn`: a session's role, otherwise the own ARN; empty for a service.
+    /// `aws:PrincipalArn`: a session's role, otherwise the own ARN; empty for a service or a web
+    /// identity.
     pub fn principal_arn(&self) -> &str {
         &self.principal_arn
     }
@@ -161,7 +184,8 @@ impl Principal {
         matches!(self.kind, PrincipalKind::Root)
     }
 
-    /// `aws:userid`, which is also GetCallerIdentity's `UserId`; empty for a service.
+    /// `aws:userid`, which is also GetCallerIdentity's `UserId`; empty for a service or a web
+    /// identity.
     pub fn user_id(&self) -> String {
         match &self.kind {
             PrincipalKind::Root => self.account.to_string(),
@@ -170,7 +194,7 @@ impl Principal {
                 role_id, session, ..
             } => format!("{role_id}:{session}"),
             PrincipalKind::FederatedUser { name, .. } => format!("{}:{name}", self.account),
-            PrincipalKind::Service { .. } => String::new(),
+            PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => String::new(),
         }
     }
 }

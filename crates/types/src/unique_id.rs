@@ -151,6 +151,27 @@ impl AccessKeyId {
         Self(mint("ASIA", account, random).into())
     }
 
+    /// The account that an id of AWS's present form carries (20 characters, `AKIA…` or `ASIA…`).
+    pub fn account(&self) -> Option<AccountId> {
+        let rest = self
+            .0
+            .strip_prefix("AKIA")
+            .or_else(|| self.0.strip_prefix("ASIA"))?;
+        let mut digits = Vec::with_capacity(16);
+        for byte in rest.bytes() {
+            let value = ALPHABET.iter().position(|letter| *letter == byte)?;
+            digits.push(u64::try_from(value).ok()?);
+        }
+        let (eight, others) = digits.split_at_checked(8)?;
+        let (ninth, 8) = (others.first()?, others.len()) else {
+            return None;
+        };
+        let half = eight.iter().fold(0, |half, digit| half << 5 | digit);
+        // Ids older than that form begin with another bit.
+        let half = half.checked_sub(1 << 39)?;
+        AccountId::parse(&format!("{:012}", half * 2 + (ninth >> 4))).ok()
+    }
+
     /// Whether the id is one of temporary credentials, which need a session token.
     pub fn is_temporary(&self) -> bool {
         self.0.starts_with("ASIA")
@@ -224,6 +245,44 @@ mod tests {
         assert_eq!(id.as_str().len(), 20);
         assert!(id.as_str().starts_with("ASIAY34FZKBO"), "{id}");
         assert!(id.is_temporary());
+    }
+
+    #[test]
+    fn the_account_of_an_access_key_id_is_read_back() {
+        // AWS's own example.
+        let id = AccessKeyId::parse("ASIAY34FZKBOKMUTVV7A").unwrap();
+        assert_eq!(id.account().unwrap().as_str(), "609629065308");
+        for account in [
+            "000000000000",
+            "000000000001",
+            "111122223333",
+            "999999999999",
+        ] {
+            let account = AccountId::parse(account).unwrap();
+            for random in [[0; 7], [0xff; 7]] {
+                assert_eq!(
+                    AccessKeyId::long_term(account, random).account(),
+                    Some(account)
+                );
+                assert_eq!(
+                    AccessKeyId::temporary(account, random).account(),
+                    Some(account)
+                );
+            }
+        }
+        for other in [
+            "AKIA",
+            "AKIAIOSFODNN7EXAMPLE",
+            "test",
+            "AKIAY34FZKBOKMUTVV7",
+            "AIDAY34FZKBOKMUTVV7A",
+        ] {
+            assert_eq!(
+                AccessKeyId::parse(other).unwrap().account(),
+                None,
+                "{other}"
+            );
+        }
     }
 
     #[test]

@@ -119,7 +119,8 @@ impl<'a> CaseContext<'a> {
             PrincipalKind::Root
             | PrincipalKind::User { .. }
             | PrincipalKind::RoleSession { .. }
-            | PrincipalKind::FederatedUser { .. } => None,
+            | PrincipalKind::FederatedUser { .. }
+            | PrincipalKind::WebIdentity { .. } => None,
         };
         match (key, service) {
             ("aws:principalisawsservice", _) => {
@@ -136,6 +137,7 @@ impl<'a> CaseContext<'a> {
                 PrincipalKind::User { .. } => "User",
                 PrincipalKind::RoleSession { .. } => "AssumedRole",
                 PrincipalKind::FederatedUser { .. } => "FederatedUser",
+                PrincipalKind::WebIdentity { .. } => "Anonymous",
                 PrincipalKind::Service { .. } => "Service",
             })),
             ("aws:userid", None) => {
@@ -144,6 +146,7 @@ impl<'a> CaseContext<'a> {
                     PrincipalKind::Root
                     | PrincipalKind::FederatedUser { .. }
                     | PrincipalKind::Service { .. } => true,
+                    PrincipalKind::WebIdentity { .. } => false,
                 };
                 known.then(|| Values::one(caller.user_id()))
             }
@@ -152,6 +155,7 @@ impl<'a> CaseContext<'a> {
                 PrincipalKind::Root
                 | PrincipalKind::RoleSession { .. }
                 | PrincipalKind::FederatedUser { .. }
+                | PrincipalKind::WebIdentity { .. }
                 | PrincipalKind::Service { .. } => None,
             },
             _ => None,

@@ -80,6 +80,8 @@ pub enum NewPrincipal {
     Aws(String),
     /// The name of a service.
     Service(String),
+    /// The ARN of an identity provider.
+    Federated(String),
 }
 
 impl NewStatement {
@@ -89,6 +91,7 @@ impl NewStatement {
         match &self.principal {
             Some(NewPrincipal::Aws(arn)) => member(&mut out, "Principal", "AWS", arn),
             Some(NewPrincipal::Service(name)) => member(&mut out, "Principal", "Service", name),
+            Some(NewPrincipal::Federated(arn)) => member(&mut out, "Principal", "Federated", arn),
             None => {}
         }
         out.push_str(",\"Action\":");

@@ -257,6 +257,7 @@ fn principal(world: &World<'_>) -> NewPrincipal {
     let caller = world.caller();
     match caller.kind() {
         PrincipalKind::Service { name } => NewPrincipal::Service(name.clone()),
+        PrincipalKind::WebIdentity { provider, .. } => NewPrincipal::Federated(provider.clone()),
         PrincipalKind::RoleSession { .. } => NewPrincipal::Aws(caller.principal_arn().to_owned()),
         PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::FederatedUser { .. } => {
             NewPrincipal::Aws(caller.arn().to_owned())
@@ -277,7 +278,7 @@ fn grant(world: &World<'_>) -> Option<Change> {
             grantee,
             operation: (*operation).to_owned(),
         }),
-        NewPrincipal::Service(_) => None,
+        NewPrincipal::Service(_) | NewPrincipal::Federated(_) => None,
     }
 }
 

@@ -428,6 +428,7 @@ fn bindings(caller: &Principal) -> Bindings {
         }
         PrincipalKind::Root
         | PrincipalKind::FederatedUser { .. }
+        | PrincipalKind::WebIdentity { .. }
         | PrincipalKind::Service { .. } => {}
     }
     bindings

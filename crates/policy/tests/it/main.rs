@@ -14,3 +14,4 @@ mod explain;
 mod malformed;
 mod render;
 mod spec;
+mod trust;

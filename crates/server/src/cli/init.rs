@@ -17,6 +17,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config::{AuditDurability, Config},
+    issuers,
     opened::DataDir,
     telemetry,
 };
@@ -153,6 +154,7 @@ pub async fn open(
             policies: config.quota_policies,
             policies_per_identity: config.quota_policies_per_identity,
         },
+        issuers: issuers::issuers(&config.oidc)?,
     };
     let chosen_id = chosen.as_ref().map(|chosen| chosen.id.clone());
     let first = || {

@@ -14,7 +14,7 @@ use keyward_types::{
 use keyward_wire::json::Writer;
 
 use crate::{
-    caller::{Bearer, Caller},
+    caller::{Bearer, Caller, WebIdentity},
     fault::Fault,
     front::Peer,
     gate::{Evaluation, Outcome},
@@ -251,12 +251,23 @@ pub fn render_service_event(
 }
 
 fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
+    if let Some(WebIdentity {
+        federation, token, ..
+    }) = caller.web_identity()
+    {
+        identity.string("type", "WebIdentityUser");
+        identity.string("principalId", caller.principal().arn());
+        identity.string("userName", token.subject());
+        identity.string("identityProvider", &federation.provider_arn);
+        return;
+    }
     let principal: &Principal = caller.principal();
     let (kind, user_name) = match principal.kind() {
         PrincipalKind::Root => ("Root", None),
         PrincipalKind::User { name, .. } => ("IAMUser", Some(name.as_str())),
         PrincipalKind::RoleSession { .. } => ("AssumedRole", None),
         PrincipalKind::FederatedUser { .. } => ("FederatedUser", None),
+        PrincipalKind::WebIdentity { .. } => ("WebIdentityUser", None),
         PrincipalKind::Service { .. } => ("AWSService", None),
     };
     identity.string("type", kind);
@@ -267,7 +278,9 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
     identity.string("principalId", caller.user_id());
     identity.string("arn", principal.arn());
     identity.string("accountId", principal.account().as_str());
-    identity.string("accessKeyId", caller.access_key_id().as_str());
+    if let Some(id) = caller.access_key_id() {
+        identity.string("accessKeyId", id.as_str());
+    }
     if let Some(name) = user_name {
         identity.string("userName", name);
     }
@@ -305,7 +318,7 @@ fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionU
             let arn = format!("arn:{}:iam::{account}:root", session.partition());
             Some(("Root", account.as_str(), arn, ""))
         }
-        (Bearer::User(_) | Bearer::Root | Bearer::Service(_), _) => None,
+        (Bearer::User(_) | Bearer::Root | Bearer::Service(_) | Bearer::Nobody, _) => None,
     };
     if let Some((kind, id, arn, name)) = issuer {
         context.object("sessionIssuer", |issuer| {
@@ -384,6 +397,7 @@ fn resource_type(arn: &str) -> Option<&'static str> {
         ("key", _) => Some("AWS::KMS::Key"),
         ("alias", _) => Some("AWS::KMS::Alias"),
         ("user", _) => Some("AWS::IAM::User"),
+        ("role", _) => Some("AWS::IAM::Role"),
         _ => None,
     }
 }

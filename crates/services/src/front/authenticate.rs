@@ -89,15 +89,27 @@ fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
     };
     match (caller.session(), caller.bearer()) {
         (None, Bearer::Root | Bearer::User(_)) => {
-            shared.access_key_usage.note(caller.access_key_id(), used);
+            if let Some(id) = caller.access_key_id() {
+                shared.access_key_usage.note(id, used);
+            }
         }
         (Some(_), Bearer::Role(role)) => {
             let noted = (caller.home(), used);
             shared.role_usage.note(&role.record().id, noted);
         }
         (None, Bearer::Role(_) | Bearer::Service(_))
-        | (Some(_), Bearer::Root | Bearer::User(_) | Bearer::Service(_)) => {}
+        | (Some(_), Bearer::Root | Bearer::User(_) | Bearer::Service(_))
+        | (_, Bearer::Nobody) => {}
     }
+}
+
+/// Whether what is known of keys and callers is not overtaken; otherwise nobody is let in.
+pub fn check_fresh(shared: &Shared) -> Result<(), Internal> {
+    if shared.directory.node().is_fresh(shared.clock.monotonic()) {
+        return Ok(());
+    }
+    let stale = "this node has not heard from the store for too long";
+    Err(Internal::new(stale))
 }
 
 /// Proves whose request it is.
@@ -122,11 +134,7 @@ pub async fn prove(
     claim
         .check_clock(shared.clock.now(), expected.skew)
         .map_err(refused)?;
-    if !shared.directory.node().is_fresh(shared.clock.monotonic()) {
-        // What is known of keys and callers may be overtaken, so nobody is let in.
-        let stale = Internal::new("this node has not heard from the store for too long");
-        return Err(Refused::Internal(stale));
-    }
+    check_fresh(shared).map_err(Refused::Internal)?;
     let unknown = || refused(AuthError::UnknownAccessKey);
     let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
     let scope = (claim.credential().date(), region, expected.service);
@@ -178,7 +186,7 @@ pub async fn prove(
     let caller = caller.map_err(internal)?.ok_or_else(unknown)?;
     let source = match caller.bearer() {
         Bearer::Service(_) => Source::of(request, &claim),
-        Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Source::default(),
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => Source::default(),
     };
     Ok(Proven {
         caller,

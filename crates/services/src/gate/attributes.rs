@@ -13,7 +13,8 @@ use crate::{
     directory::units::organization::{ControlPolicy, Membership},
     gate::supply::{ConditionKey, Supplied, SuppliedValue},
     kms::resolved::ResolvedKey,
-    session::SessionUnit,
+    session::{Federation, SessionUnit},
+    sts::role::ResolvedRole,
     via_service::Service,
 };
 
@@ -27,6 +28,8 @@ pub enum ResourceAttributes<'a> {
     None,
     /// A KMS key: the keys of AWS's group for key resources.
     Key(&'a ResolvedKey),
+    /// A role, which may not be there.
+    Role(&'a ResolvedRole),
     /// Something with tags.
     Tagged(&'a [Tag]),
 }
@@ -36,6 +39,7 @@ impl<'a> ResourceAttributes<'a> {
     pub fn policy_generation(&self) -> Option<Generation> {
         match self {
             Self::Key(key) => key.found_unit().map(|unit| unit.generation()),
+            Self::Role(role) => role.unit().map(|unit| unit.generation()),
             Self::None | Self::Tagged(_) => None,
         }
     }
@@ -56,6 +60,7 @@ impl<'a> ResourceAttributes<'a> {
         }
         match self {
             Self::Key(key) => key.owner(),
+            Self::Role(role) => role.owner(),
             Self::None | Self::Tagged(_) => None,
         }
     }
@@ -65,7 +70,7 @@ impl<'a> ResourceAttributes<'a> {
             Self::Key(key) => key
                 .found_unit()
                 .is_some_and(|unit| unit.record().manager == KeyManager::Aws),
-            Self::None | Self::Tagged(_) => false,
+            Self::None | Self::Role(_) | Self::Tagged(_) => false,
         }
     }
 
@@ -74,6 +79,10 @@ impl<'a> ResourceAttributes<'a> {
             Self::None => &[],
             Self::Key(key) => key
                 .found_unit()
+                .map(|unit| unit.record().tags.as_slice())
+                .unwrap_or_default(),
+            Self::Role(role) => role
+                .unit()
                 .map(|unit| unit.record().tags.as_slice())
                 .unwrap_or_default(),
             Self::Tagged(tags) => tags,
@@ -115,12 +124,17 @@ impl<'a> RequestAttributes<'a> {
         let values = match key {
             "aws:principalarn" if principal.principal_arn().is_empty() => Values::Absent,
             "aws:principalarn" => Values::one(principal.principal_arn()),
+            // Its account is the role's: the caller has none.
+            "aws:principalaccount" | "aws:userid" if caller.web_identity().is_some() => {
+                Values::Absent
+            }
             "aws:principalaccount" => Values::one(principal.account().to_string()),
             "aws:principaltype" => Values::one(match principal.kind() {
                 PrincipalKind::Root => "Account",
                 PrincipalKind::User { .. } => "User",
                 PrincipalKind::RoleSession { .. } => "AssumedRole",
                 PrincipalKind::FederatedUser { .. } => "FederatedUser",
+                PrincipalKind::WebIdentity { .. } => "Anonymous",
                 PrincipalKind::Service { .. } => "Service",
             }),
             "aws:principalorgid" => org_id(organization_of(caller)),
@@ -131,6 +145,7 @@ impl<'a> RequestAttributes<'a> {
                 PrincipalKind::Root
                 | PrincipalKind::RoleSession { .. }
                 | PrincipalKind::FederatedUser { .. }
+                | PrincipalKind::WebIdentity { .. }
                 | PrincipalKind::Service { .. } => Values::Absent,
             },
             "aws:principalservicename" => match self.own_service() {
@@ -151,6 +166,9 @@ impl<'a> RequestAttributes<'a> {
                 if let Some(name) = key.strip_prefix("aws:principaltag/") {
                     return Some(tagged(caller.tags(), name));
                 }
+                if let Some(identity) = caller.web_identity() {
+                    return claimed(&identity.federation, key);
+                }
                 return session_values(caller.session()?, key);
             }
         };
@@ -161,7 +179,7 @@ impl<'a> RequestAttributes<'a> {
     fn own_service(&self) -> Option<&'static Service> {
         match self.cx.caller.bearer() {
             Bearer::Service(service) => Some(service),
-            Bearer::Root | Bearer::User(_) | Bearer::Role(_) => None,
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => None,
         }
     }
 
@@ -247,7 +265,9 @@ impl<'a> RequestAttributes<'a> {
         }
         if let Some(name) = key.strip_prefix("iam:resourcetag/") {
             return match self.about {
-                ResourceAttributes::Tagged(tags) => Some(tagged(tags, name)),
+                ResourceAttributes::Tagged(_) | ResourceAttributes::Role(_) => {
+                    Some(tagged(self.about.tags(), name))
+                }
                 ResourceAttributes::None | ResourceAttributes::Key(_) => None,
             };
         }
@@ -311,14 +331,17 @@ fn session_values<'s>(session: &'s SessionUnit, key: &str) -> Option<Values<'s>>
         }
         "aws:sourceidentity" => Values::one(session.source_identity()?),
         "aws:federatedprovider" => Values::one(session.federation()?.provider_arn.as_str()),
-        _ => {
-            let claims = &session.federation()?.claims;
-            let (_, values) = claims.iter().find(|(name, _)| is_key(name, key))?;
-            match values.as_slice() {
-                [one] => Values::one(one.as_str()),
-                many => Values::many(many.iter().map(String::as_str)),
-            }
-        }
+        _ => return claimed(session.federation()?, key),
+    })
+}
+
+/// What an identity provider vouched for, under the provider's own keys.
+fn claimed<'s>(federation: &'s Federation, key: &str) -> Option<Values<'s>> {
+    let mut claims = federation.claims.iter();
+    let (_, values) = claims.find(|(name, _)| is_key(name, key))?;
+    Some(match values.as_slice() {
+        [one] => Values::one(one.as_str()),
+        many => Values::many(many.iter().map(String::as_str)),
     })
 }
 
@@ -332,11 +355,12 @@ impl Attributes for RequestAttributes<'_> {
     }
 }
 
-/// A service is in no organization, whatever account its credentials are kept in.
+/// A service is in no organization, whatever account its credentials are kept in, nor is who has no
+/// identity here.
 fn organization_of(caller: &Caller) -> Option<&Membership> {
     match caller.bearer() {
         Bearer::Root | Bearer::User(_) | Bearer::Role(_) => caller.membership(),
-        Bearer::Service(_) => None,
+        Bearer::Service(_) | Bearer::Nobody => None,
     }
 }
 

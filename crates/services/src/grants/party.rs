@@ -108,7 +108,7 @@ impl Party {
             (Self::Service { name: wanted, .. }, PrincipalKind::Service { name }) => {
                 when(service_names(name).any(|n| n == *wanted), Class::Exact)
             }
-            (_, PrincipalKind::Service { .. }) => None,
+            (_, PrincipalKind::Service { .. } | PrincipalKind::WebIdentity { .. }) => None,
             (Self::Account { account: wanted }, _) => when(*wanted == account, Class::Account),
             (Self::User { id: wanted, .. }, PrincipalKind::User { id, .. }) => {
                 when(id == wanted, Class::Exact)
@@ -181,6 +181,8 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
             }
             return found;
         }
+        // No grant names who has no identity here.
+        PrincipalKind::WebIdentity { .. } => return found,
     }
     add(account.to_string().into(), Class::Account);
     found

@@ -24,7 +24,7 @@ use keyward_types::{
 };
 use keyward_wire::{
     json::{Members, Object, Writer},
-    sigv4::{Presigned, Request, Skew},
+    sigv4::{AuthError, Presigned, Request, Skew},
 };
 
 use crate::{
@@ -239,6 +239,8 @@ impl CreateForwardAccessSession {
             Bearer::Service(_) => {
                 Err(KmsFault::validation("The presented request was signed by a service.").into())
             }
+            // Who has no identity here signed nothing.
+            Bearer::Nobody => Err(KeywardFault::from(AuthError::MissingAuthenticationToken)),
             Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Ok(proven),
         }
     }
@@ -248,10 +250,12 @@ impl CreateForwardAccessSession {
 fn own_service(cx: &Context<'_>) -> Result<&'static Service, KeywardFault> {
     match cx.caller.bearer() {
         Bearer::Service(service) => Ok(service),
-        Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Err(KeywardFault::NotAService {
-            caller: cx.caller.principal().arn().to_owned(),
-            operation: CreateForwardAccessSession::NAME,
-        }),
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => {
+            Err(KeywardFault::NotAService {
+                caller: cx.caller.principal().arn().to_owned(),
+                operation: CreateForwardAccessSession::NAME,
+            })
+        }
     }
 }
 
@@ -264,8 +268,10 @@ fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> Session
     let subject = match (own.map(SessionUnit::subject), caller.bearer()) {
         (Some(subject), _) => subject.clone(),
         (None, Bearer::User(user)) => Subject::User(user.record().id.clone()),
-        // Roles have sessions only, and services were refused.
-        (None, Bearer::Root | Bearer::Role(_) | Bearer::Service(_)) => Subject::Root,
+        // Roles have sessions only; services and who has no identity were refused.
+        (None, Bearer::Root | Bearer::Role(_) | Bearer::Service(_) | Bearer::Nobody) => {
+            Subject::Root
+        }
     };
     let policies: Option<SessionPolicies> = own
         .and_then(SessionUnit::policies)

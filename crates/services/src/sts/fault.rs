@@ -1,26 +1,83 @@
-//! The faults of STS.
+//! The faults of STS: AWS's own list, each with its code, HTTP status and message.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
 
+use keyward_policy::document::PolicyError;
 use keyward_wire::json::Rejected;
 
-use crate::{fault::Fault, gate::Denied};
+use crate::{
+    directory::{ReadError, records::RecordError},
+    fault::{Fault, Internal},
+    gate::Denied,
+    sts::oidc::TokenError,
+};
 
 /// A fault as STS names it.
 #[derive(Debug)]
 pub enum StsFault {
     /// A policy does not allow the request, or a policy denies it.
     AccessDenied(Denied),
-    /// A parameter fails the model's constraints.
+    /// No policy could allow the request.
+    NeverAllowed {
+        /// AWS's text.
+        message: String,
+    },
+    /// Something failed on our side.
+    Internal(Internal),
+    /// A parameter makes no sense.
+    InvalidParameterValue {
+        /// AWS's text.
+        message: String,
+    },
+    /// A session policy is malformed.
+    MalformedPolicyDocument {
+        /// AWS's text.
+        message: String,
+    },
+    /// Session policies and tags take more room than a token has.
+    PackedPolicyTooLarge {
+        /// AWS's text.
+        message: String,
+    },
+    /// An identity provider's token is not believed.
+    Token(TokenError),
+    /// A parameter fails the model's constraints, or does not fit the role.
     Validation {
         /// AWS's text.
         message: String,
     },
 }
 
+impl StsFault {
+    /// The refusal of a parameter that this version does not serve.
+    pub fn unserved(member: &str) -> Self {
+        Self::InvalidParameterValue {
+            message: format!("{member} is not supported by this version of Keyward."),
+        }
+    }
+}
+
 impl From<Denied> for StsFault {
     fn from(denied: Denied) -> Self {
         Self::AccessDenied(denied)
+    }
+}
+
+impl From<TokenError> for StsFault {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<ReadError> for StsFault {
+    fn from(error: ReadError) -> Self {
+        Self::Internal(Internal::new(error))
+    }
+}
+
+impl From<RecordError> for StsFault {
+    fn from(error: RecordError) -> Self {
+        Self::Internal(Internal::new(error))
     }
 }
 
@@ -32,11 +89,45 @@ impl From<Rejected> for StsFault {
     }
 }
 
+impl From<PolicyError> for StsFault {
+    fn from(error: PolicyError) -> Self {
+        let message = error.to_string();
+        match error {
+            PolicyError::Malformed(_) => Self::MalformedPolicyDocument { message },
+            PolicyError::TooLong(_) => Self::PackedPolicyTooLarge { message },
+            PolicyError::Characters => Self::Validation { message },
+        }
+    }
+}
+
 impl From<StsFault> for Fault {
     fn from(fault: StsFault) -> Self {
-        match fault {
-            StsFault::AccessDenied(denied) => denied.into_fault("AccessDenied", 403),
-            StsFault::Validation { message } => Self::new("ValidationError", Some(message)),
-        }
+        use StsFault as F;
+        let (code, status, message) = match fault {
+            F::AccessDenied(denied) => return denied.into_fault("AccessDenied", 403),
+            F::NeverAllowed { message } => ("AccessDenied", 403, message),
+            F::Internal(internal) => return Self::internal("ServiceFailure", internal),
+            F::InvalidParameterValue { message } => ("InvalidParameterValue", 400, message),
+            F::MalformedPolicyDocument { message } => ("MalformedPolicyDocument", 400, message),
+            F::PackedPolicyTooLarge { message } => ("PackedPolicyTooLarge", 400, message),
+            F::Token(error) => {
+                let (code, status) = match &error {
+                    TokenError::Expired { .. } => ("ExpiredTokenException", 400),
+                    TokenError::Unreachable(_) => ("IDPCommunicationError", 400),
+                    TokenError::InvalidClaim(_) | TokenError::NotYetValid { .. } => {
+                        ("IDPRejectedClaim", 403)
+                    }
+                    TokenError::Malformed
+                    | TokenError::MissingClaim(_)
+                    | TokenError::UnknownIssuer(_)
+                    | TokenError::WrongAudience
+                    | TokenError::WrongSignature
+                    | TokenError::NoKey(_) => ("InvalidIdentityToken", 400),
+                };
+                (code, status, error.to_string())
+            }
+            F::Validation { message } => ("ValidationError", 400, message),
+        };
+        Self::new(code, Some(message)).status(status)
     }
 }

@@ -51,16 +51,6 @@ impl VerifiedToken {
         &self.audience
     }
 
-    /// Every audience that the token names.
-    pub fn audiences(&self) -> &[String] {
-        &self.claims.audiences
-    }
-
-    /// Whether the token names an authorized party.
-    pub fn has_authorized_party(&self) -> bool {
-        self.claims.authorized_party.is_some()
-    }
-
     /// How the subject was authenticated.
     pub fn authentication_methods(&self) -> &[String] {
         &self.claims.authentication_methods

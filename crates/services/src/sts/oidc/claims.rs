@@ -15,9 +15,10 @@ use crate::sts::{names, oidc::TokenError};
 /// The longest subject and the longest audience: OpenID Connect's and AWS's bound.
 const MAX_TEXT: usize = 255;
 /// The most audiences of one token.
-const MAX_AUDIENCES: usize = 50;
-/// The most authentication methods of one token.
-const MAX_METHODS: usize = 16;
+const MAX_AUDIENCES: usize = 8;
+/// The most authentication methods of one token, and the longest.
+const MAX_METHODS: usize = 8;
+const MAX_METHOD: usize = 64;
 /// The last second that a date may name: the end of the year 9999.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
@@ -76,14 +77,14 @@ impl Claims {
     pub fn parse(json: &[u8]) -> Result<Self, TokenError> {
         let raw: Raw = serde_json::from_slice(json).map_err(|_| TokenError::Malformed)?;
         let bounded = |claim, text: Option<String>| match text {
-            Some(text) if (1..=MAX_TEXT).contains(&text.len()) => Ok(text),
+            Some(text) if is_text(&text, MAX_TEXT) => Ok(text),
             Some(_) => Err(TokenError::InvalidClaim(claim)),
             None => Err(TokenError::MissingClaim(claim)),
         };
         let issuer = bounded("iss", raw.iss)?;
         let subject = bounded("sub", raw.sub)?;
         let audiences = raw.aud.ok_or(TokenError::MissingClaim("aud"))?.0;
-        if audiences.is_empty() || !within(&audiences, MAX_AUDIENCES) {
+        if audiences.is_empty() || !are_texts(&audiences, MAX_AUDIENCES, MAX_TEXT) {
             return Err(TokenError::InvalidClaim("aud"));
         }
         let authorized_party = match raw.azp {
@@ -91,7 +92,7 @@ impl Claims {
             None => None,
         };
         let authentication_methods = raw.amr.map(|amr| amr.0).unwrap_or_default();
-        if !within(&authentication_methods, MAX_METHODS) {
+        if !are_texts(&authentication_methods, MAX_METHODS, MAX_METHOD) {
             return Err(TokenError::InvalidClaim("amr"));
         }
         let (tags, transitive_tag_keys) = match raw.tags {
@@ -126,8 +127,12 @@ impl Claims {
     }
 }
 
-fn within(list: &[String], most: usize) -> bool {
-    list.len() <= most && list.iter().all(|text| (1..=MAX_TEXT).contains(&text.len()))
+fn is_text(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && !text.contains(char::is_control)
+}
+
+fn are_texts(list: &[String], count: usize, most: usize) -> bool {
+    list.len() <= count && list.iter().all(|text| is_text(text, most))
 }
 
 fn session_tags(raw: RawTags) -> Option<(Vec<Tag>, Vec<String>)> {

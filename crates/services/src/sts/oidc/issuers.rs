@@ -30,14 +30,28 @@ const MAX_ISSUERS: usize = 1024;
 pub struct Issuers {
     fetch: Arc<dyn Fetch>,
     configured: HashMap<String, KeySet>,
-    known: Mutex<HashMap<String, Arc<AsyncMutex<Known>>>>,
+    known: Mutex<HashMap<String, Arc<Known>>>,
 }
 
 /// What is known of one issuer.
 #[derive(Debug, Default)]
 struct Known {
-    keys: Option<(Monotonic, Arc<KeySet>)>,
-    failed: Option<(Monotonic, TokenError)>,
+    /// Its keys and when they were fetched.
+    keys: Mutex<Option<(Monotonic, Arc<KeySet>)>>,
+    /// Held while fetching: who needs the answer waits for it, and who can be answered by the keys
+    /// at hand does not. When the last fetch failed, and how.
+    fetching: AsyncMutex<Option<(Monotonic, TokenError)>>,
+}
+
+impl Known {
+    /// What the keys at hand say, if they say enough for now.
+    fn verdict(&self, token: &UnverifiedToken, now: Monotonic) -> Option<Verdict> {
+        let keys = self.keys.lock().clone();
+        let (at, keys) = keys.filter(|(at, _)| now.millis_since(*at) < MAX_AGE)?;
+        let verdict = keys.verify(token);
+        let enough = verdict != Verdict::NoKey || now.millis_since(at) < REFETCH_AFTER;
+        enough.then_some(verdict)
+    }
 }
 
 /// What an issuer says of itself, as far as it matters.
@@ -55,6 +69,12 @@ impl Issuers {
             configured,
             known: Mutex::default(),
         }
+    }
+
+    /// Knows no issuer and asks none.
+    #[cfg(test)]
+    pub(crate) fn offline() -> Self {
+        Self::new(Arc::new(tests::Web::default()), HashMap::new())
     }
 
     /// Verifies a token of an issuer that an account trusts: issuer, audience and times first,
@@ -98,29 +118,25 @@ impl Issuers {
         if let Some(keys) = self.configured.get(issuer) {
             return Ok(keys.verify(token));
         }
-        let place = self.place(issuer);
-        // Held while fetching: who else asks for this issuer waits for the same answer.
-        let mut known = place.lock().await;
-        let now = clock.monotonic();
-        let within = |at: &Monotonic, millis| now.millis_since(*at) < millis;
-        if let Some((at, keys)) = known.keys.as_ref().filter(|(at, _)| within(at, MAX_AGE)) {
-            let verdict = keys.verify(token);
-            if verdict != Verdict::NoKey || within(at, REFETCH_AFTER) {
-                return Ok(verdict);
-            }
+        let known = self.known(issuer);
+        if let Some(verdict) = known.verdict(token, clock.monotonic()) {
+            return Ok(verdict);
         }
-        if let Some((_, error)) = known
-            .failed
-            .as_ref()
-            .filter(|(at, _)| within(at, RETRY_AFTER))
+        let mut failed = known.fetching.lock().await;
+        let now = clock.monotonic();
+        if let Some(verdict) = known.verdict(token, now) {
+            return Ok(verdict);
+        }
+        if let Some((at, error)) = &*failed
+            && now.millis_since(*at) < RETRY_AFTER
         {
             return Err(error.clone());
         }
         match self.fetch_keys(issuer).await {
             Ok(keys) => {
                 let verdict = keys.verify(token);
-                known.keys = Some((now, Arc::new(keys)));
-                known.failed = None;
+                *known.keys.lock() = Some((now, Arc::new(keys)));
+                *failed = None;
                 Ok(verdict)
             }
             Err(error) => {
@@ -131,13 +147,13 @@ impl Issuers {
                 };
                 tracing::warn!(issuer, cause, "the keys of an issuer cannot be had");
                 // From its end: a failure may take as long as the time limit.
-                known.failed = Some((clock.monotonic(), error.clone()));
+                *failed = Some((clock.monotonic(), error.clone()));
                 Err(error)
             }
         }
     }
 
-    fn place(&self, issuer: &str) -> Arc<AsyncMutex<Known>> {
+    fn known(&self, issuer: &str) -> Arc<Known> {
         let mut known = self.known.lock();
         if known.len() >= MAX_ISSUERS
             && !known.contains_key(issuer)
@@ -196,4 +212,4 @@ impl fmt::Debug for Issuers {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

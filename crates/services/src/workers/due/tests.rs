@@ -27,6 +27,7 @@ use crate::{
     front::Front,
     kms::policies::default_policy,
     server::Quotas,
+    sts::oidc::issuers::Issuers,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -89,6 +90,7 @@ async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World {
             cached_grants: 100,
         },
         quotas: Quotas::default(),
+        issuers: Issuers::offline(),
     };
     let clock = Arc::clone(&hands) as Arc<dyn Clock>;
     let first = || Ok(FirstCredentials::generate(account));

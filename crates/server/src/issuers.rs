@@ -1,0 +1,205 @@
+//! Issuers of web identities: their documents over `https`, from addresses that may be reached,
+//! and key sets from files instead.
+//!
+//! The address is looked up once and judged, and the connection goes to that very address: a name
+//! that changes its mind between the two gains nothing.
+
+pub mod address;
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use keyward_services::sts::oidc::{
+    fetch::{Fetch, FetchError, Fetching, MAX_DOCUMENT_BYTES},
+    issuers::Issuers,
+    jwks::KeySet,
+    url::HttpsUrl,
+};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio::{net::TcpStream, task::JoinSet};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::config::{Network, OidcOptions};
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 4;
+/// Header bytes of an answer.
+const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// What verifies web identities, as configured.
+///
+/// # Errors
+/// When a file that the configuration names cannot be read.
+pub fn issuers(options: &OidcOptions) -> anyhow::Result<Issuers> {
+    let mut configured = HashMap::new();
+    for (issuer, path) in &options.jwks_files {
+        configured.insert(issuer.clone(), key_set(path)?);
+    }
+    let fetch = HttpsFetch {
+        tls: TlsConnector::from(Arc::new(tls(options.ca_file.as_deref())?)),
+        private: options.private_addresses.clone(),
+        timeout: options.timeout,
+    };
+    Ok(Issuers::new(Arc::new(fetch), configured))
+}
+
+fn key_set(path: &Path) -> anyhow::Result<KeySet> {
+    let shown = path.display();
+    let document = fs::read(path).with_context(|| format!("{shown} cannot be read"))?;
+    let keys = KeySet::parse(&document).with_context(|| format!("{shown} is no key set"))?;
+    if keys.is_empty() {
+        bail!("{shown} has no key that can verify a token: RS256 to RS512 and ES256 to ES512 can");
+    }
+    Ok(keys)
+}
+
+/// Trusts what the system trusts, and the authorities of a file besides.
+fn tls(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::warn!(%error, "certificates of the system cannot be read");
+    }
+    roots.add_parsable_certificates(system.certs);
+    if let Some(path) = ca_file {
+        let shown = || format!("`oidc.ca_file` is `{}`", path.display());
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .with_context(|| format!("{}: it holds no certificate in PEM form", shown()))?;
+        if certificates.is_empty() {
+            bail!("{}: it holds no certificate in PEM form", shown());
+        }
+        for certificate in certificates {
+            roots.add(certificate).with_context(shown)?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Fetches over `https`.
+struct HttpsFetch {
+    tls: TlsConnector,
+    private: Vec<Network>,
+    timeout: Duration,
+}
+
+impl Fetch for HttpsFetch {
+    fn fetch<'a>(&'a self, url: &'a HttpsUrl) -> Fetching<'a> {
+        Box::pin(async move {
+            tokio::time::timeout(self.timeout, self.exchange(url))
+                .await
+                .unwrap_or(Err(FetchError::TimedOut))
+        })
+    }
+}
+
+impl HttpsFetch {
+    async fn exchange(&self, url: &HttpsUrl) -> Result<Vec<u8>, FetchError> {
+        let stream = self.connect(url).await?;
+        let mut client = hyper::client::conn::http1::Builder::new();
+        client.max_buf_size(MAX_HEADER_BYTES);
+        let (mut sender, connection) = client
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| FetchError::Connection)?;
+        // Ends with this function, whatever the other side does.
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        let request = Request::get(url.target())
+            .header(header::HOST, url.authority())
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, "keyward")
+            .header(header::CONNECTION, "close")
+            .body(Empty::<Bytes>::new())
+            .map_err(|_| FetchError::Connection)?;
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|_| FetchError::Connection)?;
+        match answer.status() {
+            StatusCode::OK => {}
+            status if status.is_redirection() => return Err(FetchError::Redirect),
+            status => return Err(FetchError::Status(status.as_u16())),
+        }
+        let body = Limited::new(answer.into_body(), MAX_DOCUMENT_BYTES);
+        let body = body.collect().await.map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                FetchError::TooLarge
+            } else {
+                FetchError::Connection
+            }
+        })?;
+        Ok(body.to_bytes().to_vec())
+    }
+
+    async fn connect(&self, url: &HttpsUrl) -> Result<TlsStream<TcpStream>, FetchError> {
+        let name = ServerName::try_from(url.host().to_owned()).map_err(|_| FetchError::Name)?;
+        let stream = self.connect_tcp(url).await?;
+        self.tls.connect(name, stream).await.map_err(|error| {
+            let tls = error
+                .get_ref()
+                .is_some_and(|cause| cause.is::<rustls::Error>());
+            if tls {
+                FetchError::Tls
+            } else {
+                FetchError::Connection
+            }
+        })
+    }
+
+    async fn connect_tcp(&self, url: &HttpsUrl) -> Result<TcpStream, FetchError> {
+        let found = resolve(url).await.map_err(|_| FetchError::Name)?;
+        if found.is_empty() {
+            return Err(FetchError::Name);
+        }
+        let mut failure = FetchError::PrivateAddress;
+        let reachable = found
+            .into_iter()
+            .filter(|address| self.may_reach(address.ip()));
+        for address in reachable.take(MAX_ADDRESSES) {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(_) => failure = FetchError::Connection,
+            }
+        }
+        Err(failure)
+    }
+
+    fn may_reach(&self, address: IpAddr) -> bool {
+        address::is_public(address) || self.private.iter().any(|net| net.contains(address))
+    }
+}
+
+async fn resolve(url: &HttpsUrl) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = url.host().parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, url.port())]);
+    }
+    Ok(tokio::net::lookup_host((url.host(), url.port()))
+        .await?
+        .collect())
+}
+
+impl std::fmt::Debug for HttpsFetch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpsFetch")
+            .field("private", &self.private)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

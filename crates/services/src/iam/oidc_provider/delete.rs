@@ -1,0 +1,70 @@
+//! `DeleteOpenIDConnectProvider`: roles that trust it keep their trust policies and let nobody in
+//! by it any more; sessions that were made go on.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteOpenIDConnectProvider.html>
+
+use keyward_policy::permit::Permit;
+use keyward_store::batch::Precondition;
+use keyward_types::action;
+use keyward_wire::{json, query::Params};
+
+use crate::{
+    context::Context,
+    directory::paths,
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        fault::IamFault,
+        oidc_provider::{Asked, ProviderArn},
+    },
+    operation::{Done, Empty, Operation},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct DeleteOpenIDConnectProvider(ProviderArn);
+
+impl Operation for DeleteOpenIDConnectProvider {
+    const NAME: &'static str = "DeleteOpenIDConnectProvider";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked;
+    type Permits = Permit<action::DeleteOpenIDConnectProvider>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let arn = ProviderArn::read(&mut m);
+        m.finish()?;
+        Ok(Self(arn))
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        asked.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        asked: &Asked,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let unit = asked.get()?;
+        let hash = cx
+            .directory()
+            .oidc_provider_hash(&unit.record().host_and_path);
+        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
+        let mut batch = cx.batch();
+        batch.delete(path, Precondition::At(unit.revision()))?;
+        Ok(Done::changed(Empty, batch))
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        self.0.describe(parameters);
+    }
+}

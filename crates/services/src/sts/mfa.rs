@@ -1,0 +1,52 @@
+//! Codes of multi-factor devices. There are no such devices, so no code is right.
+
+use keyward_wire::json::{Members, Writer};
+
+use crate::sts::fault::StsFault;
+
+/// `SerialNumber` and `TokenCode`, if they were sent.
+#[derive(Debug)]
+pub struct Code {
+    serial_number: Option<String>,
+    sent: bool,
+}
+
+impl Code {
+    /// Reads both.
+    pub fn read(m: &mut Members<'_>) -> Self {
+        let serial = |c: char| c.is_ascii_alphanumeric() || "_+=/:,.@-".contains(c);
+        let serial_number = m
+            .string("SerialNumber")
+            .length(9, 256)
+            .pattern("[\\w+=/:,.@-]*", |text| text.chars().all(serial))
+            .optional()
+            .map(str::to_owned);
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let code = m.string("TokenCode").length(6, 6).pattern("[\\d]*", digits);
+        Self {
+            sent: code.optional().is_some() || serial_number.is_some(),
+            serial_number,
+        }
+    }
+
+    /// Refuses whatever was sent.
+    ///
+    /// # Errors
+    /// `AccessDenied` if anything was.
+    pub fn refuse(&self) -> Result<(), StsFault> {
+        if !self.sent {
+            return Ok(());
+        }
+        let message = "MultiFactorAuthentication failed with invalid MFA one time pass code. ";
+        Err(StsFault::NeverAllowed {
+            message: message.to_owned(),
+        })
+    }
+
+    /// Writes `requestParameters`, without the code.
+    pub fn describe(&self, parameters: &mut Writer<'_>) {
+        if let Some(serial_number) = &self.serial_number {
+            parameters.string("serialNumber", serial_number);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Session policies of a request, and how much room they take in a token.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session>
+
+use keyward_policy::document::{Document, PolicyError, PolicyKind};
+use keyward_types::arn::ArnParts;
+use keyward_wire::json::{Members, Writer};
+
+use crate::{
+    context::Context,
+    directory::identities::Home,
+    session::SessionPolicies,
+    sts::{fault::StsFault, session_tags::SessionTags},
+};
+
+/// The longest inline policy, in characters.
+const MAX_INLINE: usize = 2048;
+/// The most managed policies.
+const MAX_MANAGED: usize = 10;
+/// The room for policies and tags in a token, in bytes of their JSON.
+const ROOM: usize = 7680;
+
+/// The session policies that a request asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestedPolicies {
+    inline: Option<String>,
+    arns: Vec<String>,
+}
+
+impl RequestedPolicies {
+    /// Reads `Policy` and `PolicyArns`.
+    pub fn read(m: &mut Members<'_>) -> Self {
+        let arns = m.structures("PolicyArns", |policy| {
+            policy.string("arn").length(20, 2048).required().to_owned()
+        });
+        let arns = arns.count(0, MAX_MANAGED).optional().unwrap_or_default();
+        let pattern = "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+";
+        let legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
+        let inline = m
+            .string("Policy")
+            .length(1, 128 << 10)
+            .pattern(pattern, |text| text.chars().all(legal))
+            .optional()
+            .map(str::to_owned);
+        Self { inline, arns }
+    }
+
+    /// The policies, if the inline one can be read.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`, or `PackedPolicyTooLarge` for one that is too long.
+    pub fn checked(self) -> Result<Self, StsFault> {
+        if let Some(text) = &self.inline {
+            match Document::parse(text, PolicyKind::Session) {
+                Ok(_) => {}
+                Err(PolicyError::TooLong(_)) => {
+                    return Err(too_large(text.chars().count(), MAX_INLINE));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self)
+    }
+
+    /// The policies of a session in that account; none if none were asked for.
+    ///
+    /// # Errors
+    /// `ValidationError` for a managed policy that the account does not have.
+    pub async fn resolve(
+        &self,
+        (partition, account): Home,
+        cx: &Context<'_>,
+    ) -> Result<Option<SessionPolicies>, StsFault> {
+        if self.inline.is_none() && self.arns.is_empty() {
+            return Ok(None);
+        }
+        let mut managed = Vec::new();
+        for arn in &self.arns {
+            let home = ArnParts::parse(arn).is_some_and(|parts| {
+                parts.partition == partition.as_str()
+                    && (parts.account == account.as_str() || parts.account == "aws")
+            });
+            let found = match home {
+                true => cx.directory().managed_policy(arn).await?,
+                false => None,
+            };
+            let Some(policy) = found else {
+                let message = format!("{arn} is invalid");
+                return Err(StsFault::Validation { message });
+            };
+            let reference = policy.reference();
+            if !managed.contains(&reference) {
+                managed.push(reference);
+            }
+        }
+        Ok(Some(SessionPolicies {
+            inline: self.inline.clone(),
+            managed,
+        }))
+    }
+
+    /// Writes `requestParameters`.
+    pub fn describe(&self, parameters: &mut Writer<'_>) {
+        if let Some(text) = &self.inline {
+            parameters.string("policy", text);
+        }
+        if !self.arns.is_empty() {
+            parameters.array("policyArns", |policies| {
+                for arn in &self.arns {
+                    policies.object(|policy| policy.string("arn", arn));
+                }
+            });
+        }
+    }
+}
+
+/// `PackedPolicySize`: how much of its room a session's policies and tags take, in percent; none
+/// if there are neither.
+///
+/// # Errors
+/// `PackedPolicyTooLarge` when it is more than all.
+pub fn packed_size(
+    policies: Option<&SessionPolicies>,
+    tags: &SessionTags,
+) -> Result<Option<i64>, StsFault> {
+    if policies.is_none() && tags.is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_vec(&(policies, &tags.tags, &tags.transitive_keys));
+    let bytes = json.map_err(|error| StsFault::Internal(crate::fault::Internal::new(error)))?;
+    if bytes.len() > ROOM {
+        return Err(too_large(bytes.len(), ROOM));
+    }
+    let percent = (bytes.len() * 100).div_ceil(ROOM);
+    Ok(Some(i64::try_from(percent).unwrap_or(100)))
+}
+
+fn too_large(size: usize, room: usize) -> StsFault {
+    let percent = size.saturating_mul(100).div_ceil(room);
+    let message =
+        format!("Packed policy consumes {percent}% of allotted space, please use smaller policy.");
+    StsFault::PackedPolicyTooLarge { message }
+}

@@ -1,0 +1,431 @@
+//! A server in memory with clocks that the tests move, two accounts, and their people.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use keyward_crypto::{digest::sha256, mac::hmac_sha256, random, secret::arena::Arena};
+use keyward_keys::{record::PolicyRecord, root_key::RootKey};
+use keyward_policy::document::{Document, PolicyKind};
+use keyward_store::{
+    batch::Precondition,
+    log::FeedOptions,
+    memory::Memory,
+    path::Path,
+    sealed::{Purpose, SealedBatch},
+    store::Store,
+};
+use keyward_types::{
+    account::AccountId,
+    partition::Partition,
+    region::Region,
+    time::{Clock, Monotonic, Timestamp},
+    unique_id::{AccessKeyId, UniqueId, UniqueIdKind},
+};
+use serde::Serialize;
+
+use crate::{
+    audit::trail::TrailOptions,
+    bootstrap::{self, FirstCredentials, OpenOptions},
+    directory::{
+        Directory, DirectoryOptions,
+        identities::Named,
+        paths, purpose,
+        records::{
+            self, AccessKeyOwner, AccessKeyRecord, SecretText, UserRecord, V1,
+            identity::{NameRecord, RoleRecord},
+        },
+    },
+    front::{Front, Peer, Received},
+    server::Quotas,
+    sts::oidc::issuers::Issuers,
+};
+
+/// The first account, and one that is a stranger to it.
+pub const OWN: &str = "111122223333";
+pub const OTHER: &str = "444455556666";
+
+/// When the world begins, in seconds, unless a test says otherwise.
+const START: i64 = 1_795_000_000;
+const SECRET: &str = "a secret of some length, for all";
+
+/// Both clocks, moved together: when the world began, in seconds, and milliseconds since then.
+#[derive(Debug)]
+pub struct Hands(i64, AtomicI64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.0).plus_millis(self.1.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        Monotonic::from_millis(self.1.load(Ordering::SeqCst).try_into().unwrap())
+    }
+}
+
+/// What a request is signed with.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: String,
+    pub secret: String,
+    pub token: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Answer {
+    /// The text of the first element of that name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let (_, rest) = self.body.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0)
+    }
+
+    /// Code and message of an error.
+    pub fn error(&self) -> (u16, &str, String) {
+        let message = self
+            .text("Message")
+            .unwrap_or_default()
+            .replace("&apos;", "'");
+        (self.status, self.text("Code").unwrap_or("none"), message)
+    }
+
+    /// The credentials of a success.
+    #[track_caller]
+    pub fn key(&self) -> Key {
+        assert_eq!(self.status, 200, "{}", self.body);
+        let text = |name| self.text(name).unwrap().to_owned();
+        Key {
+            id: text("AccessKeyId"),
+            secret: text("SecretAccessKey"),
+            token: Some(text("SessionToken")),
+        }
+    }
+}
+
+pub struct World {
+    pub front: Front,
+    pub hands: Arc<Hands>,
+    pub root: Key,
+    audit: std::path::PathBuf,
+    _home: tempfile::TempDir,
+}
+
+pub fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::at(START, Issuers::offline()).await
+    }
+
+    /// A world that begins at that second.
+    pub async fn at(start: i64, issuers: Issuers) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(256 << 10).unwrap();
+        let root_key = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
+        let store: Arc<dyn Store> = Arc::new(Memory::new(FeedOptions::default()));
+        let hands = Arc::new(Hands(start, AtomicI64::new(0)));
+        let region = Region::parse("us-east-1").unwrap();
+        let audit = home.path().join("audit");
+        let options = OpenOptions {
+            account: account(OWN),
+            region,
+            regions: vec![region],
+            audit_directory: &audit,
+            trail: TrailOptions::default(),
+            directory: DirectoryOptions {
+                cached_keys: 100,
+                cached_grants: 100,
+                cached_principals: 100,
+            },
+            quotas: Quotas::default(),
+            issuers,
+        };
+        let id = AccessKeyId::long_term(account(OWN), [1; 7]);
+        let root = Key {
+            id: id.to_string(),
+            secret: SECRET.to_owned(),
+            token: None,
+        };
+        let first = || {
+            Ok(FirstCredentials {
+                id,
+                secret: SecretText::new(SECRET.to_owned()),
+            })
+        };
+        let clock = Arc::clone(&hands) as Arc<dyn Clock>;
+        let running = bootstrap::open(store, root_key, arena, clock, options, first)
+            .await
+            .unwrap();
+        Self {
+            front: running.front,
+            hands,
+            root,
+            audit,
+            _home: home,
+        }
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.front.shared().directory
+    }
+
+    /// Moves the clocks, and waits until the store was heard from since.
+    pub async fn advance(&self, seconds: i64) {
+        self.hands.1.fetch_add(seconds * 1000, Ordering::SeqCst);
+        while !self.directory().node().is_fresh(self.hands.monotonic()) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
+    /// A request of STS.
+    pub async fn sts(&self, key: &Key, action: &str, parameters: &[(&str, &str)]) -> Answer {
+        self.query(Some(key), "sts", "2011-06-15", action, parameters)
+            .await
+    }
+
+    /// A request of STS that nobody signed.
+    pub async fn unsigned(&self, action: &str, parameters: &[(&str, &str)]) -> Answer {
+        self.query(None, "sts", "2011-06-15", action, parameters)
+            .await
+    }
+
+    /// A request of IAM.
+    pub async fn iam(&self, key: &Key, action: &str, parameters: &[(&str, &str)]) -> Answer {
+        self.query(Some(key), "iam", "2010-05-08", action, parameters)
+            .await
+    }
+
+    async fn query(
+        &self,
+        key: Option<&Key>,
+        service: &str,
+        version: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Answer {
+        let mut body = format!("Version={version}&Action={action}");
+        for (name, value) in parameters {
+            let coded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            body.push_str(&format!("&{name}={coded}"));
+        }
+        let mut fields = vec![("host".to_owned(), "keyward.test".to_owned())];
+        if let Some(key) = key {
+            self.sign(key, service, body.as_bytes(), &mut fields);
+        }
+        let headers: Vec<(&str, &[u8])> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), None);
+        let received = Received {
+            method: "POST",
+            path: "/",
+            query: "",
+            headers: &headers,
+            peer: &peer,
+        };
+        let answer = self.front.answer(&received, body.as_bytes()).await;
+        Answer {
+            status: answer.status,
+            body: String::from_utf8(answer.body.to_vec()).unwrap(),
+        }
+    }
+
+    fn sign(&self, key: &Key, service: &str, body: &[u8], fields: &mut Vec<(String, String)>) {
+        let stamp = self.hands.now().iso8601_basic();
+        let date = stamp.split('T').next().unwrap();
+        fields.push(("x-amz-date".to_owned(), stamp.clone()));
+        if let Some(token) = &key.token {
+            fields.push(("x-amz-security-token".to_owned(), token.clone()));
+        }
+        let lines: String = fields.iter().map(|(n, v)| format!("{n}:{v}\n")).collect();
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names.join(";");
+        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(body)));
+        let scope = format!("{date}/us-east-1/{service}/aws4_request");
+        let hash = hex::encode(sha256(canonical.as_bytes()));
+        let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hash}");
+        let mut signing = format!("AWS4{}", key.secret).into_bytes();
+        for part in [date, "us-east-1", service, "aws4_request"] {
+            signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
+        }
+        let signature = hex::encode(hmac_sha256(&signing, &[text.as_bytes()]));
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
+            key.id
+        );
+        fields.push(("authorization".to_owned(), authorization));
+    }
+
+    /// The root user of the other account.
+    pub async fn other_root(&self) -> Key {
+        let mut batch = self.directory().node().batch();
+        let key = self.put_key(&mut batch, OTHER, AccessKeyOwner::Root);
+        self.directory().node().commit(batch).await.unwrap();
+        key
+    }
+
+    /// A new user with an inline policy of one statement, or with none.
+    pub async fn user(&self, of: &str, name: &str, statement: Option<&str>) -> Key {
+        let home = (Partition::Aws, account(of));
+        let id = UniqueId::from_random(UniqueIdKind::User, random::array());
+        let policies = statement.map(|statement| ("p".to_owned(), policy(statement)));
+        let record = UserRecord {
+            version: V1,
+            id: id.clone(),
+            name: name.to_owned(),
+            path: "/".to_owned(),
+            created: self.hands.now(),
+            tags: Vec::new(),
+            access_keys: Vec::new(),
+            inline_policies: policies.into_iter().collect(),
+            attached_policies: Vec::new(),
+            boundary: None,
+            groups: Vec::new(),
+        };
+        let mut batch = self.directory().node().batch();
+        self.put_name(&mut batch, Named::User, of, name, &id);
+        let path = paths::user(home.0, home.1, &id).unwrap();
+        put(
+            &mut batch,
+            path,
+            purpose::USER,
+            &record,
+            Precondition::Absent,
+        );
+        let key = self.put_key(&mut batch, of, AccessKeyOwner::User(id));
+        self.directory().node().commit(batch).await.unwrap();
+        key
+    }
+
+    /// A new role whose trust policy is this statement.
+    pub async fn role(
+        &self,
+        of: &str,
+        name: &str,
+        trust: &str,
+        edit: impl FnOnce(&mut RoleRecord),
+    ) -> UniqueId {
+        let home = (Partition::Aws, account(of));
+        let text = policy(trust);
+        let document = Document::parse(&text, PolicyKind::Trust).unwrap();
+        let bound = self.directory().bind_principals(home.0, &document).await;
+        let mut record = RoleRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::Role, random::array()),
+            name: name.to_owned(),
+            path: "/".to_owned(),
+            description: None,
+            created: self.hands.now(),
+            max_session_seconds: 3600,
+            trust: PolicyRecord {
+                text,
+                principals: bound.unwrap().unwrap(),
+            },
+            tags: Vec::new(),
+            inline_policies: BTreeMap::new(),
+            attached_policies: Vec::new(),
+            boundary: None,
+            linked_service: None,
+        };
+        edit(&mut record);
+        let mut batch = self.directory().node().batch();
+        self.put_name(&mut batch, Named::Role, of, name, &record.id);
+        let path = paths::role(home.0, home.1, &record.id).unwrap();
+        put(
+            &mut batch,
+            path,
+            purpose::ROLE,
+            &record,
+            Precondition::Absent,
+        );
+        self.directory().node().commit(batch).await.unwrap();
+        record.id
+    }
+
+    /// Deletes a role.
+    pub async fn delete_role(&self, name: &str, id: &UniqueId) {
+        let home = (Partition::Aws, account(OWN));
+        let mut batch = self.directory().node().batch();
+        let path = paths::role(home.0, home.1, id).unwrap();
+        batch.delete(path, Precondition::Any).unwrap();
+        let path = self.directory().name_path(Named::Role, home, name).unwrap();
+        batch.delete(path, Precondition::Any).unwrap();
+        self.directory().node().commit(batch).await.unwrap();
+    }
+
+    fn put_name(&self, batch: &mut SealedBatch, kind: Named, of: &str, name: &str, id: &UniqueId) {
+        let home = (Partition::Aws, account(of));
+        let path = self.directory().name_path(kind, home, name).unwrap();
+        let leads = NameRecord {
+            version: V1,
+            id: id.clone(),
+            name: name.to_owned(),
+        };
+        put(batch, path, kind.purpose(), &leads, Precondition::Absent);
+    }
+
+    fn put_key(&self, batch: &mut SealedBatch, of: &str, owner: AccessKeyOwner) -> Key {
+        let id = AccessKeyId::long_term(account(of), random::array());
+        let record = AccessKeyRecord {
+            version: V1,
+            id: id.clone(),
+            account: account(of),
+            partition: Partition::Aws,
+            owner,
+            active: true,
+            created: self.hands.now(),
+            secret: SecretText::new(SECRET.to_owned()),
+        };
+        let path = paths::access_key(&id).unwrap();
+        put(
+            batch,
+            path,
+            purpose::CREDENTIAL,
+            &record,
+            Precondition::Absent,
+        );
+        Key {
+            id: id.to_string(),
+            secret: SECRET.to_owned(),
+            token: None,
+        }
+    }
+
+    /// Every file of the audit trail.
+    pub fn trail(&self) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(&self.audit).unwrap() {
+            text.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        }
+        text
+    }
+}
+
+/// A policy of these statements.
+pub fn policy(statements: &str) -> String {
+    format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)
+}
+
+fn put(
+    batch: &mut SealedBatch,
+    path: Path,
+    of: Purpose,
+    record: &impl Serialize,
+    when: Precondition,
+) {
+    let bytes = records::encode(record).unwrap();
+    batch.put(path, of, &bytes, when).unwrap();
+}
