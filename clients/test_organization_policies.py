@@ -321,6 +321,49 @@ def test_a_new_account_has_a_role_that_trusts_the_management_account(world):
     iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=administrator)
 
 
+def test_the_management_account_assumes_the_role_and_is_limited_in_it(world):
+    role = f"arn:aws:iam::{world.m.id}:role/OrganizationAccountAccessRole"
+    iam = world.server.client("iam")
+    iam.create_user(UserName="administrator")
+    made = iam.create_access_key(UserName="administrator")["AccessKey"]
+    credentials = made["AccessKeyId"], made["SecretAccessKey"]
+    sts = world.server.client("sts", credentials=credentials)
+    # The trust policy names the account, so the account's own policies must allow it as well.
+    with refused("AccessDenied", status=403):
+        sts.assume_role(RoleArn=role, RoleSessionName="work")
+    document = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role})
+    iam.put_user_policy(UserName="administrator", PolicyName="p", PolicyDocument=document)
+    given = sts.assume_role(RoleArn=role, RoleSessionName="work")["Credentials"]
+    session = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    who = f"arn:aws:sts::{world.m.id}:assumed-role/OrganizationAccountAccessRole/work"
+    assert world.server.client("sts", credentials=session).get_caller_identity()["Arn"] == who
+    kms = world.server.client("kms", credentials=session)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    assert key.split(":")[4] == world.m.id
+    # In the member account it is a principal of the member account.
+    with world.attached(world.prod, DENY) as arn:
+        why = f"with an explicit deny in a service control policy: {arn}"
+        with denied(who, "kms:DisableKey", f"resource: {key}", why):
+            kms.disable_key(KeyId=key)
+    kms.disable_key(KeyId=key)
+
+
+def test_a_resource_control_policy_guards_the_roles_of_its_account(world):
+    role = f"arn:aws:iam::{world.m.id}:role/OrganizationAccountAccessRole"
+    iam = world.server.client("iam")
+    iam.create_user(UserName="guarded")
+    made = iam.create_access_key(UserName="guarded")["AccessKey"]
+    document = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role})
+    iam.put_user_policy(UserName="guarded", PolicyName="p", PolicyDocument=document)
+    sts = world.server.client("sts", credentials=(made["AccessKeyId"], made["SecretAccessKey"]))
+    sts.assume_role(RoleArn=role, RoleSessionName="work")
+    deny = {**PERIMETER, "Action": "sts:AssumeRole"}
+    with world.attached(world.inner, deny, kind="RESOURCE_CONTROL_POLICY"):
+        with refused("AccessDenied", status=403):
+            sts.assume_role(RoleArn=role, RoleSessionName="work")
+    sts.assume_role(RoleArn=role, RoleSessionName="work")
+
+
 # --- resource control policies ---
 
 PERIMETER = {
