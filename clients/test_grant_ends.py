@@ -257,6 +257,28 @@ def test_the_quota_holds(tmp_path):
         server.kill()
 
 
+def test_one_grantee_has_a_hundred_kinds_of_constraint(kms, key, arn, user):
+    def named(name):
+        return grant(kms, key, user, "Encrypt", Constraints={"EncryptionContextSubset": {name: "1"}})
+
+    made = [named(f"n{n}") for n in range(100)]
+    with refused(
+        "LimitExceededException",
+        f"Cannot exceed quota of 100 kinds of grant constraint for one grantee and key {arn}",
+    ):
+        named("more")
+    # Another value is no other kind, and a kind that nobody has any more gives way.
+    grant(kms, key, user, "Encrypt", Constraints={"EncryptionContextSubset": {"n1": "2"}})
+    kms.revoke_grant(KeyId=key, GrantId=made[7])
+    named("more")
+    for name in ("more", "n0", "n99"):
+        user.kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={name: "1"})
+    with refused("AccessDeniedException"):
+        user.kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"n7": "1"})
+    with refused("LimitExceededException"):
+        named("n7")
+
+
 def test_the_trail_shows_the_grant_and_never_a_token(own_server):
     kms, user = own_server.client("kms"), User(own_server, own_server.client("iam"))
     key = kms.create_key()["KeyMetadata"]["KeyId"]

@@ -79,6 +79,57 @@ fn no_decrypt_begun_after_delete_access_key_succeeds() {
     });
 }
 
+#[test]
+fn no_decrypt_begun_after_a_grant_ended_succeeds() {
+    check("AccessDeniedException", |lane| {
+        let mut admin = Connection::open(&lane.address);
+        let user = format!("arn:aws:iam::000000000000:user/{}", lane.user);
+        let grant = |round: u64| {
+            // The two constraints that the blob's empty context meets.
+            let constraint = match round % 3 {
+                0 => json!({}),
+                1 => json!({"EncryptionContextEquals": {}}),
+                _ => json!({"EncryptionContextSubset": {}}),
+            };
+            let body = json!({
+                "KeyId": lane.key,
+                "GranteePrincipal": user,
+                "Operations": ["Decrypt", "DescribeKey"],
+                "Constraints": constraint,
+            });
+            lane.root.kms("CreateGrant", &body)
+        };
+        let mut made = admin.send(&grant(0)).json();
+        // From here on the grant alone allows.
+        let policy = [("UserName", &*lane.user), ("PolicyName", "p")];
+        assert_eq!(
+            admin
+                .send(&lane.root.iam("DeleteUserPolicy", &policy))
+                .status,
+            200
+        );
+        for round in 0..ROUNDS {
+            let end = if round % 2 == 0 {
+                let body = json!({"KeyId": lane.key, "GrantId": made["GrantId"]});
+                lane.root.kms("RevokeGrant", &body)
+            } else {
+                let body = json!({"GrantToken": made["GrantToken"]});
+                lane.root.kms("RetireGrant", &body)
+            };
+            let mut next = None;
+            lane.round(
+                |admin| admin.send(&end),
+                |admin| {
+                    let answer = admin.send(&grant(round + 1));
+                    next = Some(answer.json());
+                    answer
+                },
+            );
+            made = next.unwrap();
+        }
+    });
+}
+
 /// Where a round stands; the number counts on, so that every stretch has one of its own.
 const ALLOWED: u64 = 0;
 const REVOKED: u64 = 2;

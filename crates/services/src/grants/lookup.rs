@@ -283,3 +283,6 @@ pub fn stored(record: &Record) -> Result<StoredGrant, ReadError> {
         generation: record.generation,
     })
 }
+
+#[cfg(test)]
+mod tests;

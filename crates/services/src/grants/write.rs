@@ -162,7 +162,10 @@ pub fn put_grant(
 }
 
 /// Every path that leads to a grant; shapes stay, for others of the grantee may have them.
-fn leading_to(places: &Places<'_>, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
+///
+/// # Errors
+/// Never for what is stored.
+pub fn leading_to(places: &Places<'_>, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
     let mut paths = places.entries_of(grant)?;
     paths.push(places.grantee_of(grant)?);
     paths.extend(places.retirable_of(grant)?);

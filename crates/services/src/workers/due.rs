@@ -310,4 +310,4 @@ async fn commit(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

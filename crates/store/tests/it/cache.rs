@@ -111,6 +111,54 @@ async fn a_unit_is_loaded_once_until_it_changes() {
 }
 
 #[tokio::test]
+async fn the_first_record_stands_for_its_unit_until_any_of_it_changes() {
+    let unit = Path::parse("aws/000000000000/us-east-1/entries/a").unwrap();
+    let cache: Arc<Cache<String>> = Cache::new(CacheOptions {
+        name: "firsts",
+        max_weight: 1 << 20,
+        expected_units: 64,
+        weigh: |text: &String| text.len() as u64,
+        unit: |path| path.first(5),
+    });
+    let node = Node::start(
+        sealed(Arc::new(Memory::new(FeedOptions::default()))),
+        Arc::new(TestClock::default()),
+        NodeOptions::default(),
+        vec![Arc::clone(&cache) as _],
+    )
+    .await
+    .unwrap();
+    let first = async || {
+        let load = |record: keyward_store::sealed::Record| async move {
+            Ok::<_, SealedError>(record.path.segments().last().unwrap().to_owned())
+        };
+        let found = cache.get_first(&node, &unit, load).await.unwrap();
+        found.map(|name| name.to_string())
+    };
+    let change = async |name: &str, put: bool| {
+        let (mut batch, path) = (node.batch(), unit.child(name).unwrap());
+        if put {
+            batch.put(path, PURPOSE, b"", Precondition::Any).unwrap();
+        } else {
+            batch.delete(path, Precondition::Any).unwrap();
+        }
+        node.commit(batch).await.unwrap();
+    };
+    assert_eq!(first().await, None);
+    // More than one `range` reads: any one will do.
+    for number in (0..1200).rev() {
+        change(&format!("{number:04}"), true).await;
+    }
+    assert_eq!(first().await.as_deref(), Some("0000"));
+    assert_eq!(cache.len(), 1);
+    change("0900", false).await;
+    assert_eq!(cache.peek(unit.as_str()), None);
+    assert_eq!(first().await.as_deref(), Some("0000"));
+    change("0000", false).await;
+    assert_eq!(first().await.as_deref(), Some("0001"));
+}
+
+#[tokio::test]
 async fn a_fill_under_way_when_its_unit_changes_is_not_kept() {
     let (node, cache, _) = node(1000).await;
     put(&node, "old").await;

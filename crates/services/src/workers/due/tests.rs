@@ -16,6 +16,8 @@ use keyward_policy::permit::Permit;
 use keyward_store::{log::FeedOptions, memory::Memory, store::Store};
 use keyward_types::{
     action,
+    encryption_context::EncryptionContext,
+    grant::{GrantId, GrantOperation, GrantOperations},
     time::{Clock, DAY_MILLIS, Monotonic},
 };
 
@@ -25,6 +27,13 @@ use crate::{
     bootstrap::{self, FirstCredentials, OpenOptions},
     directory::{DirectoryOptions, records},
     front::Front,
+    grants::{
+        party::Party,
+        record::GrantRecord,
+        sweep::sweep,
+        terms::{Constraint, ContextConstraint, Terms},
+        write::put_grant,
+    },
     kms::policies::default_policy,
     server::Quotas,
     sts::oidc::issuers::Issuers,
@@ -57,15 +66,15 @@ impl Clock for Hands {
     }
 }
 
-struct World {
-    front: Front,
+pub(crate) struct World {
+    pub(crate) front: Front,
     hands: Arc<Hands>,
-    key: KeyArn,
+    pub(crate) key: KeyArn,
     _home: tempfile::TempDir,
 }
 
 /// A server whose one key has been changed as `edit` says.
-async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World {
+pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World {
     let home = tempfile::tempdir().unwrap();
     let (arena, _) = Arena::new(64 << 10).unwrap();
     let root = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
@@ -209,6 +218,79 @@ async fn a_key_is_destroyed_an_hour_after_it_was_seen_due() {
     assert!(shared.directory.key(&world.key).await.unwrap().is_none());
     expect_test::expect_file!["../../../tests/golden/events/DeleteKey.json"]
         .assert_eq(&world.event("DeleteKey").await);
+}
+
+#[tokio::test]
+async fn the_grants_of_a_destroyed_key_are_swept_away() {
+    let world = world(|record, now| {
+        record.has_grants = true;
+        pending(record, now);
+    })
+    .await;
+    let shared = world.front.shared();
+    let sealed = shared.directory.node().sealed();
+    let places = Places::new(sealed, &world.key);
+    let (other, retiring) = (
+        AccountId::parse("444455556666").unwrap(),
+        AccountId::parse("777788889999").unwrap(),
+    );
+    for number in 0..120_u8 {
+        let pairs = vec![("n".to_owned(), number.to_string())];
+        let context = EncryptionContext::new(pairs).unwrap();
+        let grant = GrantRecord {
+            version: records::V1,
+            id: GrantId::from_random([number; 32]),
+            region: world.key.region(),
+            account: world.key.account(),
+            key: world.key.id().clone(),
+            name: Some(format!("g{number}")),
+            created: world.hands.now(),
+            issuing_account: other,
+            grantee: Party::Account { account: other },
+            retiring: Some(Party::Account { account: retiring }),
+            terms: Terms {
+                operations: GrantOperations::new([GrantOperation::Decrypt]),
+                constraint: Constraint {
+                    context: ContextConstraint::Subset(context),
+                    source_arn: None,
+                },
+            },
+        };
+        let mut batch = shared.directory.node().batch();
+        put_grant(&mut batch, &places, &grant).unwrap();
+        shared.directory.node().commit(batch).await.unwrap();
+    }
+    let below = |prefix: &Prefix| {
+        let prefix = prefix.clone();
+        async move {
+            sealed
+                .store()
+                .range(&prefix, None, 1000)
+                .await
+                .unwrap()
+                .value
+                .len()
+        }
+    };
+    let mine = Prefix::parse("aws/111122223333/us-east-1/grant").unwrap();
+    let theirs = Prefix::parse("aws/777788889999/us-east-1/retirable/").unwrap();
+    assert_eq!((below(&mine).await, below(&theirs).await), (480, 120));
+
+    let worker = DueWorker::new(shared).await.unwrap();
+    for _ in 0..8 {
+        world.hands.both(DAY_MILLIS);
+        worker.round(shared).await;
+    }
+    assert!(shared.directory.key(&world.key).await.unwrap().is_none());
+    // The tombstone is there, and with it what tells the sweeper.
+    assert_eq!((below(&mine).await, below(&theirs).await), (481, 120));
+    sweep(shared).await;
+    assert_eq!((below(&mine).await, below(&theirs).await), (0, 0));
+    sweep(shared).await;
+    assert!(matches!(
+        world.record().await.lifecycle,
+        Lifecycle::Destroyed { .. }
+    ));
 }
 
 #[tokio::test]
