@@ -257,6 +257,37 @@ def test_the_quota_holds(tmp_path):
         server.kill()
 
 
+def test_as_many_grants_as_the_quota_says_are_made_at_once(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("[quotas]\ngrants_per_key = 60\n")
+    server = Server(tmp_path / "data", "--config", config)
+    try:
+        kms = server.client("kms")
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        wrong = []
+
+        def attempt():
+            client = server.client("kms")
+            try:
+                for _ in range(10):
+                    grant(client, key, ROOT_ARN, "Encrypt")
+            except ClientError as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=attempt) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # Those that met conflicts and were tried again count once.
+        assert not wrong
+        assert len(listed(kms, key)) == 60
+        with refused("LimitExceededException"):
+            grant(kms, key, ROOT_ARN, "Encrypt")
+    finally:
+        server.kill()
+
+
 def test_one_grantee_has_a_hundred_kinds_of_constraint(kms, key, arn, user):
     def named(name):
         return grant(kms, key, user, "Encrypt", Constraints={"EncryptionContextSubset": {name: "1"}})

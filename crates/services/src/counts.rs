@@ -27,7 +27,17 @@ pub enum Counted {
 #[derive(Debug, Default)]
 pub struct Counts {
     all: RwLock<HashMap<Counted, u64>>,
-    grants: RwLock<HashMap<KeyArn, u64>>,
+    grants: RwLock<HashMap<KeyArn, GrantCount>>,
+}
+
+/// How many grants a key has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantCount {
+    /// How many.
+    pub count: u64,
+    /// Whether they were counted, and none was made or ended here since. What meets a conflict is
+    /// noted again when it is tried again, so what is noted may be too much.
+    pub counted: bool,
 }
 
 impl Counts {
@@ -57,7 +67,7 @@ impl Counts {
     }
 
     /// How many grants a key has, or none if they were not counted lately.
-    pub fn grants(&self, key: &KeyArn) -> Option<u64> {
+    pub fn grants(&self, key: &KeyArn) -> Option<GrantCount> {
         let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
         grants.get(key).copied()
     }
@@ -65,22 +75,25 @@ impl Counts {
     /// Says how many grants a key was found to have.
     pub fn grants_gathered(&self, key: &KeyArn, count: u64) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
-        grants.insert(key.clone(), count);
+        let counted = true;
+        grants.insert(key.clone(), GrantCount { count, counted });
     }
 
     /// A grant was made here.
     pub fn grant_made(&self, key: &KeyArn) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = grants.get_mut(key) {
-            *count = count.saturating_add(1);
+        if let Some(grants) = grants.get_mut(key) {
+            grants.count = grants.count.saturating_add(1);
+            grants.counted = false;
         }
     }
 
     /// A grant was ended here.
     pub fn grant_ended(&self, key: &KeyArn) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = grants.get_mut(key) {
-            *count = count.saturating_sub(1);
+        if let Some(grants) = grants.get_mut(key) {
+            grants.count = grants.count.saturating_sub(1);
+            grants.counted = false;
         }
     }
 

@@ -13,6 +13,8 @@
 //! | `retirable/{retiring}/{account}/{key}/{grant}` | that this principal may retire it |
 //! | `grants-left/{key}` | a destroyed key had grants, to be swept away |
 
+use std::borrow::Cow;
+
 use keyward_store::{
     path::{Path, PathError, Prefix},
     sealed::Sealed,
@@ -78,7 +80,7 @@ impl<'a> Places<'a> {
 
     /// The unit of a grantee's shapes.
     pub fn shapes(&self, grantee: &str) -> String {
-        format!("{}/{grantee}", self.text("grant-shape"))
+        self.unit("grant-shape", &[grantee])
     }
 
     /// The unit of the entries by which one may allow an operation, for those whose constraints
@@ -90,9 +92,11 @@ impl<'a> Places<'a> {
         bucket: &Bucket,
         operation: GrantOperation,
     ) -> String {
-        let base = self.text("grant-entry");
         let bucket = self.bucket_segment(bucket);
-        format!("{base}/{grantee}/{shape}/{bucket}/{operation}")
+        self.unit(
+            "grant-entry",
+            &[grantee, shape, &bucket, operation.as_str()],
+        )
     }
 
     /// Everything that a grantee has under one shape.
@@ -195,11 +199,11 @@ impl<'a> Places<'a> {
         self.hash("grant shape", &shape.text())
     }
 
-    fn bucket_segment(&self, bucket: &Bucket) -> String {
+    fn bucket_segment(&self, bucket: &Bucket) -> Cow<'static, str> {
         if bucket.text().is_empty() {
-            return NONE.to_owned();
+            return NONE.into();
         }
-        self.hash("grant bucket", bucket.text())
+        self.hash("grant bucket", bucket.text()).into()
     }
 
     /// Hashes differ from key to key, so that they do not tell which keys have equal contexts.
@@ -209,9 +213,29 @@ impl<'a> Places<'a> {
     }
 
     fn text(&self, word: &str) -> String {
+        self.unit(word, &[])
+    }
+
+    /// The path `word/key` with `rest` below it. Every request makes some, so it is put together
+    /// without formatting.
+    fn unit(&self, word: &str, rest: &[&str]) -> String {
         let key = self.key;
-        let (partition, account, region) = (key.partition(), key.account(), key.region());
-        format!("{partition}/{account}/{region}/{word}/{}", key.id())
+        let (account, region) = (key.account(), key.region());
+        let first = [
+            key.partition().as_str(),
+            account.as_str(),
+            region.as_str(),
+            word,
+            key.id().as_str(),
+        ];
+        let mut text = String::with_capacity(256);
+        for segment in first.iter().chain(rest) {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(segment);
+        }
+        text
     }
 
     fn below(&self, word: &str) -> Result<Prefix, PathError> {

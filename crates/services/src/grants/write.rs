@@ -34,8 +34,9 @@ impl Context<'_> {
     pub async fn check_grants_of(&self, key: &KeyArn) -> Result<(), KmsFault> {
         let most = self.shared.quotas.grants_per_key;
         let count = match self.shared.counts.grants(key) {
-            Some(count) => count,
-            None => {
+            // Nobody is refused for what was only noted.
+            Some(known) if known.count < most || known.counted => known.count,
+            Some(_) | None => {
                 let places = Places::new(self.directory().node().sealed(), key);
                 let prefix = places.grantees().map_err(ReadError::from)?;
                 let count = count_prefix(self.shared, &prefix).await;
