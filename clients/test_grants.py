@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from conftest import DELEGATION, ROOT_ARN, User, policy
 from errors import at_most, refused
-from grants import NO_GRANT, denied, grant, ids, listed, make
+from grants import NO_GRANT, denied, grant, ids, listed, make, retirable
 from keyward import ACCOUNT, REGION, clean_environment, key_arn
 
 AWS = pathlib.Path(sys.executable).with_name("aws")
@@ -227,6 +227,40 @@ def test_a_grantee_made_anew_under_the_old_name_is_a_stranger(server, kms, iam, 
     # The old one's grants are found by its id, the new one has none.
     assert ids(listed(kms, key, GranteePrincipal=user.id)) == [found["GrantId"]]
     assert listed(kms, key, GranteePrincipal=user.arn) == []
+
+
+def test_roles_sessions_and_federated_users_are_bound_and_shown(kms, iam, key):
+    name = f"r-{key[:8]}"
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": ROOT_ARN}, "Action": "sts:AssumeRole"})
+
+    def role():
+        return iam.create_role(RoleName=name, Path="/ops/", AssumeRolePolicyDocument=trust)["Role"]
+
+    made = role()
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/s"
+    federated = f"arn:aws:sts::{ACCOUNT}:federated-user/bob"
+    for grantee in (made["Arn"], session, federated):
+        grant(kms, key, grantee, "Encrypt", RetiringPrincipal=made["Arn"])
+
+    def grantees(**more):
+        return {one["GranteePrincipal"] for one in listed(kms, key, **more)}
+
+    assert grantees() == {made["Arn"], session, federated}
+    for grantee in (made["Arn"], session, federated):
+        assert grantees(GranteePrincipal=grantee) == {grantee}
+    assert len(retirable(kms, made["Arn"])) == 3
+    iam.delete_role(RoleName=name)
+    bound = {made["RoleId"], f"{made['RoleId']}:s", federated}
+    assert grantees() == bound
+    # A role made anew under the old name, and its sessions, are others.
+    again = role()
+    assert again["Arn"] == made["Arn"]
+    assert grantees() == bound
+    for grantee in (made["Arn"], session):
+        assert listed(kms, key, GranteePrincipal=grantee) == []
+    assert retirable(kms, made["Arn"]) == []
+    assert grantees(GranteePrincipal=made["RoleId"]) == {made["RoleId"]}
+    assert len(retirable(kms, made["RoleId"])) == 3
 
 
 @pytest.mark.parametrize(
