@@ -1,6 +1,9 @@
 //! Chains of roles: what passes along, and what no link can change.
 
-use super::world::{Answer, Key, OWN, World};
+use super::{
+    answer::{Answer, Key},
+    world::{OWN, World},
+};
 
 const ALLOW: &str = r#"{"Effect":"Allow","Action":"sts:*","Resource":"*"}"#;
 const TRUST: &str = r#"{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:*"}"#;

@@ -2,7 +2,10 @@
 
 use keyward_types::{tag::Tag, time::Clock as _};
 
-use super::world::{Answer, Key, OTHER, OWN, World};
+use super::{
+    answer::{Answer, Key},
+    world::{OTHER, OWN, World},
+};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";
 

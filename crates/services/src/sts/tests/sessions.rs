@@ -1,6 +1,9 @@
 //! What temporary credentials may do, and when they end.
 
-use super::world::{Answer, Key, OWN, World, policy};
+use super::{
+    answer::{Answer, Key},
+    world::{OWN, World, policy},
+};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";
 const TRUST: &str = r#"{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:*"}"#;

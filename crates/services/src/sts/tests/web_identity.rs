@@ -1,7 +1,10 @@
 //! Roles for whom an identity provider vouches. The tokens are those of the issuer's own tests:
 //! issued at second 1000, over at 4600.
 
-use super::world::{Answer, Key, OWN, World};
+use super::{
+    answer::{Answer, Key},
+    world::{OWN, World},
+};
 use crate::sts::oidc::{
     fetch::FetchError,
     issuers::tests::{

@@ -43,7 +43,10 @@ use crate::{
     },
     front::{Front, Peer, Received},
     server::Quotas,
-    sts::oidc::issuers::Issuers,
+    sts::{
+        oidc::issuers::Issuers,
+        tests::answer::{Answer, Key},
+    },
 };
 
 /// The first account, and one that is a stranger to it.
@@ -65,50 +68,6 @@ impl Clock for Hands {
 
     fn monotonic(&self) -> Monotonic {
         Monotonic::from_millis(self.1.load(Ordering::SeqCst).try_into().unwrap())
-    }
-}
-
-/// What a request is signed with.
-#[derive(Clone, Debug)]
-pub struct Key {
-    pub id: String,
-    pub secret: String,
-    pub token: Option<String>,
-}
-
-/// What came back.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
-}
-
-impl Answer {
-    /// The text of the first element of that name.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        let (_, rest) = self.body.split_once(&format!("<{name}>"))?;
-        Some(rest.split_once(&format!("</{name}>"))?.0)
-    }
-
-    /// Code and message of an error.
-    pub fn error(&self) -> (u16, &str, String) {
-        let message = self
-            .text("Message")
-            .unwrap_or_default()
-            .replace("&apos;", "'");
-        (self.status, self.text("Code").unwrap_or("none"), message)
-    }
-
-    /// The credentials of a success.
-    #[track_caller]
-    pub fn key(&self) -> Key {
-        assert_eq!(self.status, 200, "{}", self.body);
-        let text = |name| self.text(name).unwrap().to_owned();
-        Key {
-            id: text("AccessKeyId"),
-            secret: text("SecretAccessKey"),
-            token: Some(text("SessionToken")),
-        }
     }
 }
 
