@@ -10,17 +10,22 @@ from keyward import ACCOUNT, Server, key_arn, user_arn
 from oidc import Issuer, SigningKey
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The server that most tests share; each makes its own keys, users and aliases on it. It knows
-    the keys of one issuer of web identities."""
-    folder = tmp_path_factory.mktemp("server")
+def configured_server(folder, data):
+    """A server that knows the keys of one issuer of web identities."""
     issuer = Issuer("https://issuer.keyward.test/realm", SigningKey(folder, "key-1"))
     (folder / "jwks.json").write_text(json.dumps(issuer.jwks()))
     config = folder / "keyward.toml"
     config.write_text(f'[oidc.jwks_files]\n"{issuer.url}" = "{folder / "jwks.json"}"\n')
-    server = Server(folder / "data", "--config", config)
+    server = Server(data, "--config", config)
     server.issuer = issuer
+    return server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The server that most tests share; each makes its own keys, users and aliases on it."""
+    folder = tmp_path_factory.mktemp("server")
+    server = configured_server(folder, folder / "data")
     yield server
     server.kill()
 

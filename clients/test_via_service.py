@@ -175,7 +175,14 @@ def test_a_service_principal_calls_for_a_resource(kms, efs):
             "Principal": {"Service": "elasticfilesystem.amazonaws.com"},
             "Action": "kms:GenerateDataKey*",
             "Resource": "*",
-            "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnEquals": {"aws:SourceArn": source}},
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": ACCOUNT,
+                    "aws:PrincipalServiceName": "elasticfilesystem.amazonaws.com",
+                },
+                "ForAnyValue:StringEquals": {"aws:PrincipalServiceNamesList": VIA},
+                "ArnEquals": {"aws:SourceArn": source},
+            },
         },
     )
     assert efs.own_client("kms", source).generate_data_key(KeyId=arn, KeySpec="AES_256")["KeyId"] == arn

@@ -2,7 +2,7 @@
 
 mod account;
 mod audit;
-mod env;
+pub mod env;
 mod init;
 mod policy;
 mod serve;

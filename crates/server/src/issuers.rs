@@ -66,7 +66,7 @@ fn key_set(path: &Path) -> anyhow::Result<KeySet> {
 }
 
 /// Trusts what the system trusts, and the authorities of a file besides.
-fn tls(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
+pub fn tls(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {

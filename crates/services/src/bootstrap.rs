@@ -281,6 +281,7 @@ pub async fn open(
         regions: options.regions,
         marker_key,
         sessions,
+        audit_directory: options.audit_directory.to_owned(),
         issuers: options.issuers,
         health: crate::server::Health::default(),
     };

@@ -1,6 +1,7 @@
 //! The gate: where an operation asks for permits, and the only place that asks the authority.
 
 pub mod attributes;
+pub mod declared;
 pub mod supply;
 
 use std::{cell::RefCell, sync::Arc};

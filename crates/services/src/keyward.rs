@@ -1,7 +1,11 @@
 //! Keyward's own service: what AWS has no operation for. JSON 1.1 like KMS, signed for `keyward`.
 
+pub mod case;
 pub mod create_forward_access_session;
+pub mod explain_decision;
+pub mod explain_recorded_decision;
 pub mod fault;
+pub mod who_can;
 
 use keyward_wire::json::{Object, Writer};
 
@@ -32,6 +36,9 @@ impl Api for Keyward {
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Keyward>] = &[row::<
-    create_forward_access_session::CreateForwardAccessSession,
->()];
+pub const OPERATIONS: &[Row<Keyward>] = &[
+    row::<create_forward_access_session::CreateForwardAccessSession>(),
+    row::<explain_decision::ExplainDecision>(),
+    row::<explain_recorded_decision::ExplainRecordedDecision>(),
+    row::<who_can::WhoCan>(),
+];

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Write as _},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -77,6 +78,7 @@ pub struct Shared {
     pub(crate) regions: Vec<Region>,
     pub(crate) marker_key: ArenaSecret,
     pub(crate) sessions: Sessions,
+    pub(crate) audit_directory: PathBuf,
     pub(crate) issuers: Issuers,
     pub(crate) health: Health,
 }

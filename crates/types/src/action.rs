@@ -68,6 +68,13 @@ actions! {
 }
 
 actions! {
+    "keyward":
+    ExplainDecision = "keyward:ExplainDecision",
+    ExplainRecordedDecision = "keyward:ExplainRecordedDecision",
+    WhoCan = "keyward:WhoCan",
+}
+
+actions! {
     "iam":
     AddClientIDToOpenIDConnectProvider = "iam:AddClientIDToOpenIDConnectProvider",
     AddUserToGroup = "iam:AddUserToGroup",

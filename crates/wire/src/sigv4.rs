@@ -16,6 +16,7 @@ mod clock;
 mod credential_scope;
 mod error;
 mod presigned;
+mod sign;
 mod signature;
 
 use std::borrow::Cow;
@@ -29,6 +30,7 @@ pub use credential_scope::ScopeError;
 pub use error::AuthError;
 pub use error::Incomplete;
 pub use error::Missing;
+pub use sign::Signer;
 pub use signature::SigningKey;
 pub use signature::SigningKeyRef;
 pub use signature::Verified;

@@ -1,14 +1,20 @@
 //! `keyward policy`
 
 mod decide;
+mod explain;
+mod keys;
 mod lines;
 mod test;
+mod who_can;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// Try out policies without a server, with the evaluator that the server decides with
+/// Explain decisions of a running server, and try out policies without one
+///
+/// `explain` and `who-can` ask a running server. `test` and `decide` need none: they decide cases
+/// with the evaluator that the server decides with.
 ///
 /// Cases are lines of JSON; docs/policy-cases.md describes their members. Only `principal`,
 /// `action` and `resource` are required:
@@ -20,6 +26,9 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(verbatim_doc_comment)]
 pub enum Policy {
+    Explain(explain::Explain),
+    WhoCan(who_can::WhoCan),
+    Keys(keys::Keys),
     Test(test::Test),
     Decide(decide::Decide),
 }
@@ -27,6 +36,12 @@ pub enum Policy {
 impl Policy {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Explain(explain) => explain.run(),
+            Self::WhoCan(who_can) => who_can.run().map(|()| ExitCode::SUCCESS),
+            Self::Keys(keys) => {
+                keys.run();
+                Ok(ExitCode::SUCCESS)
+            }
             Self::Test(test) => test.run(),
             Self::Decide(decide) => decide.run(),
         }

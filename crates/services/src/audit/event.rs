@@ -180,6 +180,9 @@ pub fn render_named<O: Operation>(
                 }
             });
             keyward.object("policies", |policies| caller.describe_generations(policies));
+            if let Some(session) = caller.session() {
+                keyward.object_if_any("session", |given| session_policies(given, session));
+            }
             if !changes.is_empty() {
                 keyward.array("changes", |list| {
                     for (path, generation) in changes {
@@ -348,6 +351,26 @@ fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionU
     });
     if let Some(source_identity) = session.source_identity() {
         context.string("sourceIdentity", source_identity);
+    }
+}
+
+/// What decides for a session and rests nowhere else: its tags and policies.
+fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
+    if !session.tags().is_empty() {
+        given.object("tags", |tags| {
+            for tag in session.tags() {
+                tags.string(&tag.key, &tag.value);
+            }
+        });
+    }
+    if let Some(policies) = session.policies() {
+        given.object("policies", |set| {
+            if let Some(inline) = &policies.record.inline {
+                set.string("inline", inline);
+            }
+            let arns = policies.record.managed.iter();
+            set.strings("managed", arns.map(|policy| policy.arn.as_str()));
+        });
     }
 }
 

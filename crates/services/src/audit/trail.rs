@@ -275,6 +275,16 @@ pub fn verify(directory: &Path, key: &[u8]) -> Result<Verified, TrailError> {
     Ok(verified)
 }
 
+/// The segments of a trail, the oldest first.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn segment_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let numbers = segments(directory).map_err(io::Error::other)?;
+    let paths = numbers.into_iter().map(|n| segment_path(directory, n));
+    Ok(paths.collect())
+}
+
 /// What [`verify`] found to be whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {

@@ -1,6 +1,7 @@
 //! The faults of Keyward's own service: KMS's where it works on keys, and AWS's for a request that
 //! proves nobody.
 
+use keyward_store::path::PathError;
 use keyward_wire::{json::Rejected, sigv4::AuthError};
 
 use crate::{
@@ -21,6 +22,28 @@ pub enum KeywardFault {
         caller: String,
         /// The operation.
         operation: &'static str,
+    },
+    /// A principal that is not of the caller's account, or not there.
+    NoSuchPrincipal {
+        /// As it was named.
+        principal: String,
+        /// The caller's account.
+        account: String,
+    },
+    /// A key of another account.
+    OtherAccount {
+        /// The caller's account.
+        account: String,
+    },
+    /// No event of that request in the caller's account.
+    NoSuchRequest {
+        /// The id asked for.
+        request_id: String,
+    },
+    /// No policy was asked about the request.
+    NothingDecided {
+        /// The request.
+        request_id: String,
     },
     /// As KMS says it.
     Kms(KmsFault),
@@ -56,6 +79,12 @@ impl From<ReadError> for KeywardFault {
     }
 }
 
+impl From<PathError> for KeywardFault {
+    fn from(error: PathError) -> Self {
+        Internal::new(error).into()
+    }
+}
+
 impl From<Internal> for KeywardFault {
     fn from(internal: Internal) -> Self {
         Self::Kms(KmsFault::Internal(internal))
@@ -74,6 +103,29 @@ impl From<KeywardFault> for Fault {
                     std::borrow::Cow::Owned(_) => "InvalidSignatureException",
                 };
                 Self::new(code, message).status(wire.status)
+            }
+            KeywardFault::NoSuchPrincipal { principal, account } => {
+                let message = format!(
+                    "{principal} is no user, role, session or federated user of {account}, and no service. Name it by its ARN; what is known of other accounts stays there."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::OtherAccount { account } => {
+                let message =
+                    format!("Only keys of your own account ({account}) can be asked about.");
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NoSuchRequest { request_id } => {
+                let message = format!(
+                    "The audit trail of your account has no request {request_id}. The id stands in the answer's x-amzn-RequestId; who failed to authenticate is not on the trail."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NothingDecided { request_id } => {
+                let message = format!(
+                    "No policy was asked about request {request_id}: it ended before, or needs none."
+                );
+                Self::new("ValidationException", Some(message))
             }
             KeywardFault::NotAService { caller, operation } => {
                 let message = format!(

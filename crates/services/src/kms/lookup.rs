@@ -138,7 +138,11 @@ impl Context<'_> {
         Ok(batch)
     }
 
-    async fn named_key(&self, text: &str, forms: Forms) -> Result<ResolvedKey, KmsFault> {
+    pub(crate) async fn named_key(
+        &self,
+        text: &str,
+        forms: Forms,
+    ) -> Result<ResolvedKey, KmsFault> {
         // The usual case, before anything is built: a key of the caller's own, named by its id.
         let (region, account) = (self.region, self.account());
         if let Some(unit) = self.directory().cached_key(region, account, text) {

@@ -80,11 +80,23 @@ impl Context<'_> {
     /// # Errors
     /// When the record cannot be read.
     pub async fn policy_for_display(&self, key: &KeyRecord) -> Result<String, KmsFault> {
-        let document = Document::parse(&key.policy.text, PolicyKind::Key)
+        self.stored_for_display(&key.policy, PolicyKind::Key).await
+    }
+
+    /// The text of a stored policy with principals, those turned into their ARNs of today.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub async fn stored_for_display(
+        &self,
+        policy: &PolicyRecord,
+        kind: PolicyKind,
+    ) -> Result<String, KmsFault> {
+        let document = Document::parse(&policy.text, kind)
             .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
-        let bindings: Bindings = key.policy.principals.clone().into_iter().collect();
+        let bindings: Bindings = policy.principals.clone().into_iter().collect();
         let mut today = BTreeMap::new();
-        for id in key.policy.principals.values() {
+        for id in policy.principals.values() {
             if let Some(arn) = self.directory().arn_of_id(id).await? {
                 today.insert(id.clone(), arn);
             }

@@ -1,0 +1,214 @@
+"""Every condition key, supplied by the operations that AWS documents for it: with the value that
+the request has, a statement applies; with another it does not."""
+
+import pathlib
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import User, policy
+from keyward import ACCOUNT, REGION, binary
+
+HERE = pathlib.Path(__file__).parent
+SOURCE = f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/fs-1"
+SERVICE = "elasticfilesystem.amazonaws.com"
+
+
+def encrypt(w):
+    return w.kms.encrypt(KeyId=w.key, Plaintext=b"x", EncryptionContext={"dept": "hr"})
+
+
+def grant(w, **more):
+    more = more or {"GranteePrincipal": w.user.arn, "RetiringPrincipal": w.user.arn}
+    return w.kms.create_grant(KeyId=w.key, Operations=["Decrypt"], **more)
+
+
+def service_grant(w):
+    return grant(
+        w,
+        GranteeServicePrincipal=SERVICE,
+        RetiringServicePrincipal=SERVICE,
+        Constraints={"SourceArn": SOURCE},
+    )
+
+
+def constrained(w):
+    return grant(
+        w, GranteePrincipal=w.user.arn, Constraints={"EncryptionContextSubset": {"dept": "hr"}}
+    )
+
+
+def tag(w):
+    return w.kms.tag_resource(KeyId=w.key, Tags=[{"TagKey": "team", "TagValue": "red"}])
+
+
+def by_alias(w):
+    return w.kms.encrypt(KeyId=w.alias, Plaintext=b"x")
+
+
+def re_encrypt(w):
+    blob = w.root.encrypt(KeyId=w.key, Plaintext=b"x")["CiphertextBlob"]
+    return w.kms.re_encrypt(CiphertextBlob=blob, DestinationKeyId=w.key)
+
+
+def put_policy(w):
+    return w.kms.put_key_policy(KeyId=w.key, Policy=w.policy, BypassPolicyLockoutSafetyCheck=True)
+
+
+# Key, call, operator, a value that the request has, one that it has not. A function makes the
+# value from the world.
+ROWS = [
+    ("aws:CurrentTime", encrypt, "DateGreaterThan", "2020-01-01T00:00:00Z", "2120-01-01T00:00:00Z"),
+    ("aws:EpochTime", encrypt, "NumericGreaterThan", "1577836800", "4733510400"),
+    ("aws:PrincipalAccount", encrypt, "StringEquals", ACCOUNT, "999999999999"),
+    ("aws:PrincipalArn", encrypt, "ArnEquals", lambda w: w.user.arn, "arn:aws:iam::*:user/nobody"),
+    ("aws:PrincipalIsAWSService", encrypt, "Bool", "false", "true"),
+    ("aws:PrincipalTag/<key>", encrypt, "StringEquals", "red", "blue"),
+    ("aws:PrincipalType", encrypt, "StringEquals", "User", "AssumedRole"),
+    ("aws:RequestTag/<key>", tag, "StringEquals", "red", "blue"),
+    ("aws:RequestedRegion", encrypt, "StringEquals", REGION, "eu-west-1"),
+    ("aws:ResourceAccount", encrypt, "StringEquals", ACCOUNT, "999999999999"),
+    ("aws:ResourceTag/<key>", encrypt, "StringEquals", "red", "blue"),
+    ("aws:SecureTransport", encrypt, "Bool", "false", "true"),
+    ("aws:SourceIp", encrypt, "IpAddress", "127.0.0.0/8", "10.0.0.0/8"),
+    ("aws:TagKeys", tag, "ForAllValues:StringEquals", "team", "owner"),
+    ("aws:UserAgent", encrypt, "StringLike", "*Botocore*", "*curl*"),
+    ("aws:ViaAWSService", encrypt, "Bool", "false", "true"),
+    ("aws:referer", encrypt, "StringEquals", "https://example.com/", "https://example.org/"),
+    ("aws:userid", encrypt, "StringEquals", lambda w: w.user.id, "AIDAAAAAAAAAAAAAAAAAA"),
+    ("aws:username", encrypt, "StringEquals", lambda w: w.user.name, "nobody"),
+    ("kms:BypassPolicyLockoutSafetyCheck", put_policy, "Bool", "true", "false"),
+    ("kms:CallerAccount", encrypt, "StringEquals", ACCOUNT, "999999999999"),
+    ("kms:CustomerMasterKeySpec", encrypt, "StringEquals", "SYMMETRIC_DEFAULT", "RSA_2048"),
+    ("kms:CustomerMasterKeyUsage", encrypt, "StringEquals", "ENCRYPT_DECRYPT", "SIGN_VERIFY"),
+    ("kms:EncryptionAlgorithm", encrypt, "StringEquals", "SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_256"),
+    ("kms:EncryptionContext:<key>", encrypt, "StringEquals", "hr", "it"),
+    ("kms:EncryptionContextKeys", encrypt, "ForAnyValue:StringEquals", "dept", "tenant"),
+    ("kms:GrantConstraintSourceArn", service_grant, "ArnEquals", SOURCE, SOURCE + "2"),
+    ("kms:GrantConstraintType", constrained, "StringEquals", "EncryptionContextSubset", "EncryptionContextEquals"),
+    ("kms:GrantIsForAWSResource", grant, "Bool", "false", "true"),
+    ("kms:GrantOperations", grant, "ForAllValues:StringEquals", "Decrypt", "Encrypt"),
+    ("kms:GranteePrincipal", grant, "StringEquals", lambda w: w.user.arn, "arn:aws:iam::999999999999:root"),
+    ("kms:GranteeServicePrincipal", service_grant, "StringEquals", SERVICE, "rds.amazonaws.com"),
+    ("kms:KeyOrigin", encrypt, "StringEquals", "AWS_KMS", "EXTERNAL"),
+    ("kms:KeySpec", encrypt, "StringEquals", "SYMMETRIC_DEFAULT", "RSA_2048"),
+    ("kms:KeyUsage", encrypt, "StringEquals", "ENCRYPT_DECRYPT", "SIGN_VERIFY"),
+    ("kms:MultiRegion", encrypt, "Bool", "false", "true"),
+    ("kms:PolicyName", lambda w: w.kms.get_key_policy(KeyId=w.key), "StringEquals", "default", "AWS_RAM"),
+    ("kms:ReEncryptOnSameKey", re_encrypt, "Bool", "true", "false"),
+    ("kms:RequestAlias", by_alias, "StringEquals", lambda w: w.alias, "alias/other"),
+    ("kms:ResourceAliases", encrypt, "ForAnyValue:StringEquals", lambda w: w.alias, "alias/other"),
+    ("kms:RetiringPrincipal", grant, "StringEquals", lambda w: w.user.arn, "arn:aws:iam::999999999999:root"),
+    ("kms:RetiringServicePrincipal", service_grant, "StringEquals", SERVICE, "rds.amazonaws.com"),
+    (
+        "kms:RotationPeriodInDays",
+        lambda w: w.kms.enable_key_rotation(KeyId=w.key),
+        "NumericEquals",
+        "365",
+        "90",
+    ),
+    (
+        "kms:ScheduleKeyDeletionPendingWindowInDays",
+        lambda w: w.kms.schedule_key_deletion(KeyId=w.key),
+        "NumericEquals",
+        "30",
+        "7",
+    ),
+    ("kms:TrailingDaysWithoutKeyUsage", lambda w: w.kms.disable_key(KeyId=w.key), "NumericEquals", "0", "5"),
+]
+
+# Keys that need more of a world than a user and a key: the file whose tests hold them.
+ELSEWHERE = {
+    "aws:CalledVia": "test_via_service.py",
+    "aws:CalledViaFirst": "test_via_service.py",
+    "aws:CalledViaLast": "test_via_service.py",
+    "aws:PrincipalServiceName": "test_via_service.py",
+    "aws:PrincipalServiceNamesList": "test_via_service.py",
+    "aws:SourceAccount": "test_via_service.py",
+    "aws:SourceArn": "test_via_service.py",
+    "kms:ViaService": "test_via_service.py",
+    "aws:PrincipalOrgID": "test_organization_policies.py",
+    "aws:PrincipalOrgPaths": "test_organization_policies.py",
+    "aws:ResourceOrgID": "test_organization_policies.py",
+    "aws:ResourceOrgPaths": "test_organization_policies.py",
+    "aws:FederatedProvider": "test_sts.py",
+    "aws:MultiFactorAuthPresent": "test_sts.py",
+    "aws:SourceIdentity": "test_sts.py",
+    "aws:TokenIssueTime": "test_sts.py",
+    "sts:ExternalId": "test_sts.py",
+    "sts:RoleSessionName": "test_sts.py",
+    "sts:SourceIdentity": "test_sts.py",
+    "sts:TransitiveTagKeys": "test_sts.py",
+    "<provider>:aud": "test_sts.py",
+    "<provider>:sub": "test_sts.py",
+    "iam:AWSServiceName": "test_iam_roles.py",
+    "iam:PermissionsBoundary": "test_iam_users.py",
+    "iam:PolicyARN": "test_iam_policies.py",
+    "iam:ResourceTag/<key>": "test_iam_tags.py",
+}
+
+CHOSEN = {"aws:PrincipalTag/<key>": "team", "aws:RequestTag/<key>": "team", "aws:ResourceTag/<key>": "team"}
+
+
+class World:
+    """A user with a tag and nothing that allows it anything, and a tagged key with an alias."""
+
+    def __init__(self, server, row):
+        self.root = server.client("kms")
+        iam = server.client("iam")
+        self.user = User(server, iam)
+        iam.tag_user(UserName=self.user.name, Tags=[{"Key": "team", "Value": "red"}])
+        self.kms = self.user.kms
+        self.kms.meta.events.register("before-sign.kms.*", refer)
+        self.alias = f"alias/{self.user.name}"
+        name, self.call, self.operator, *self.values = row
+        self.name = name.replace("<key>", CHOSEN.get(name, "dept"))
+        made = self.root.create_key(Tags=[{"TagKey": "team", "TagValue": "red"}])
+        self.key = made["KeyMetadata"]["KeyId"]
+        self.root.create_alias(AliasName=self.alias, TargetKeyId=self.key)
+
+    def allow_if(self, value):
+        value = value(self) if callable(value) else value
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": self.user.arn},
+            "Action": "kms:*",
+            "Resource": "*",
+            "Condition": {self.operator: {self.name: value}},
+        }
+        root = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+        self.policy = policy(root, statement)
+        self.root.put_key_policy(KeyId=self.key, Policy=self.policy)
+
+
+def refer(request, **_):
+    request.headers["Referer"] = "https://example.com/"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_a_statement_applies_by_the_value_that_the_request_has(server, row):
+    world = World(server, row)
+    has, has_not = world.values
+    world.allow_if(has_not)
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        world.call(world)
+    world.allow_if(has)
+    world.call(world)
+
+
+def test_every_declared_key_is_held_by_a_test():
+    listed = subprocess.run([binary(), "policy", "keys"], capture_output=True, text=True, check=True).stdout
+    declared = {line.split()[0] for line in listed.splitlines()}
+    assert declared == {row[0] for row in ROWS} | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("key,file", ELSEWHERE.items())
+def test_the_test_of_a_key_names_it(key, file):
+    plain = key.replace("<key>", "").replace("<provider>", "")
+    assert plain in (HERE / file).read_text()

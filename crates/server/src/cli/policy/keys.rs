@@ -1,0 +1,37 @@
+//! `keyward policy keys`
+
+use clap::Args;
+use keyward_services::gate::declared::{CONDITION_KEYS, Kind, Supplier};
+
+/// List the condition keys that the server supplies, each with its type and where it comes from
+///
+/// `<…>` stands for what a user chose. A key of several values needs ForAllValues or
+/// ForAnyValue. Keys of AWS that are not here are absent from every request.
+#[derive(Debug, Args)]
+pub struct Keys {}
+
+impl Keys {
+    pub fn run(self) {
+        for key in CONDITION_KEYS {
+            let kind = match key.kind {
+                Kind::String => "string",
+                Kind::Bool => "bool",
+                Kind::Numeric => "numeric",
+                Kind::Date => "date",
+                Kind::Arn => "ARN",
+                Kind::Ip => "IP address",
+                Kind::Strings => "strings",
+            };
+            let from = match key.from {
+                Supplier::Caller => "the caller",
+                Supplier::Session => "temporary credentials",
+                Supplier::Network => "the connection",
+                Supplier::Resource => "the resource",
+                Supplier::Request => "the request",
+                Supplier::Service => "services",
+                Supplier::Operation => "the operation",
+            };
+            println!("{:<44} {kind:<11} {from}", key.name);
+        }
+    }
+}

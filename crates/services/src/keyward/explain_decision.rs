@@ -1,0 +1,346 @@
+//! `ExplainDecision`: may this principal do that with this key today, and how does that come
+//! about: every policy in play, the statement that decides, what failed of the others, and the
+//! least that would turn a denial into an allow.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_policy::{
+    case,
+    decision::Decision,
+    document::PolicyKind,
+    explain::{self, Explanation, Finding, Found},
+    permit::Permit,
+};
+use keyward_types::action;
+use keyward_wire::json::{Members, Object, Writer};
+use serde_json::Value;
+
+use crate::{
+    context::Context,
+    directory::units::{KeyUnit, identity::RoleUnit},
+    fault::Internal,
+    gate::{Denied, Gate},
+    keyward::{
+        Keyward,
+        case::{Subject, Target, Written, shown_home},
+        fault::KeywardFault,
+    },
+    kms::{fault::KmsFault, identifier::Forms, members},
+    operation::{Done, Operation, Output},
+};
+
+/// The most condition values that a question gives.
+const MOST_CONTEXT: usize = 100;
+
+/// The input.
+#[derive(Debug)]
+pub struct ExplainDecision {
+    principal: String,
+    issuer: Option<String>,
+    action: String,
+    about: About,
+    context: BTreeMap<String, Value>,
+}
+
+/// What is asked about.
+#[derive(Debug)]
+enum About {
+    Key(String),
+    Resource(String),
+}
+
+/// Who and what the question is about, as they are today.
+#[derive(Debug)]
+pub struct Prepared {
+    written: Written,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct Explained {
+    explanation: Explanation,
+    written: Written,
+    notes: Vec<String>,
+}
+
+impl Operation for ExplainDecision {
+    const NAME: &'static str = "ExplainDecision";
+    const READ_ONLY: bool = true;
+    type Api = Keyward;
+    type Output = Explained;
+    type Fault = KeywardFault;
+    type Resolved = Prepared;
+    type Permits = Permit<action::ExplainDecision>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let principal = m.string("Principal").length(1, 2048).required().to_owned();
+        let issuer = m.string("Issuer").length(1, 2048).optional();
+        let issuer = issuer.map(str::to_owned);
+        let action = action_name(&mut m);
+        let key = members::optional_key_id(&mut m, "KeyId");
+        let resource = m.string("Resource").length(1, 2048).optional();
+        let resource = resource.map(str::to_owned);
+        let context = given_context(&mut m);
+        m.finish()?;
+        let about = match (key, resource) {
+            (Some(key), None) => About::Key(key),
+            (None, Some(resource)) => About::Resource(resource),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "Give KeyId or Resource, and not both.";
+                return Err(KmsFault::validation(message).into());
+            }
+        };
+        Ok(Self {
+            principal,
+            issuer,
+            action,
+            about,
+            context,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
+        let subject = cx
+            .subject_or_fault(&self.principal, self.issuer.as_deref())
+            .await?;
+        let target = match &self.about {
+            About::Key(key) => {
+                let unit = cx.own_key(key).await?;
+                cx.target_key(&unit).await?
+            }
+            About::Resource(resource) => cx.target_of(resource, &self.action).await?,
+        };
+        let written = cx
+            .write_case(&subject, &self.action, &target, &self.context)
+            .await?;
+        Ok(Prepared { written })
+    }
+
+    fn authorize(&self, _prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        prepared: &Prepared,
+        _cx: &Context<'_>,
+    ) -> Result<Done<Explained>, KeywardFault> {
+        let written = Written {
+            line: prepared.written.line.clone(),
+            titles: prepared.written.titles.clone(),
+        };
+        Ok(Done::unchanged(Explained::of(written, Vec::new())?))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("principal", &self.principal);
+        parameters.string("action", &self.action);
+        match &self.about {
+            About::Key(key) => parameters.string("keyId", key),
+            About::Resource(resource) => parameters.string("resource", resource),
+        }
+    }
+}
+
+/// An action with its service's prefix.
+pub(super) fn action_name(m: &mut Members<'_>) -> String {
+    let legal = |text: &str| {
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        text.split_once(':')
+            .is_some_and(|(service, name)| plain(service) && plain(name))
+    };
+    let action = m.string("Action").length(3, 128);
+    action
+        .pattern("[a-zA-Z0-9-]+:[a-zA-Z0-9]+", legal)
+        .required()
+        .to_owned()
+}
+
+/// Condition values: names with one value, or with several of a multivalued key.
+pub(super) fn given_context(m: &mut Members<'_>) -> BTreeMap<String, Value> {
+    let given = m.structures("Context", |one| {
+        let name = one.string("Name").length(1, 512).required().to_owned();
+        let values = one.strings("Values").count(1, MOST_CONTEXT).required();
+        let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
+        (name, values)
+    });
+    let given = given.count(0, MOST_CONTEXT).optional().unwrap_or_default();
+    let value = |mut values: Vec<String>| match (values.pop(), values.is_empty()) {
+        (Some(one), true) => Value::from(one),
+        (Some(last), false) => {
+            values.push(last);
+            Value::from(values)
+        }
+        (None, _) => Value::Null,
+    };
+    given
+        .into_iter()
+        .map(|(name, values)| (name, value(values)))
+        .collect()
+}
+
+impl Context<'_> {
+    /// Somebody of the caller's own account, or the fault that says what can be asked about.
+    pub(super) async fn subject_or_fault(
+        &self,
+        text: &str,
+        issuer: Option<&str>,
+    ) -> Result<Subject, KeywardFault> {
+        let found = self.subject(text, issuer).await?;
+        found.ok_or_else(|| KeywardFault::NoSuchPrincipal {
+            principal: text.to_owned(),
+            account: shown_home(self.caller.home()),
+        })
+    }
+
+    /// A key of the caller's own account.
+    pub(super) async fn own_key(&self, text: &str) -> Result<Arc<KeyUnit>, KeywardFault> {
+        let found = self.named_key(text, Forms::All).await?;
+        match found.found_unit() {
+            Some(unit) if unit.arn().account() == self.account() => Ok(Arc::clone(unit)),
+            Some(_) | None => Err(KeywardFault::OtherAccount {
+                account: shown_home(self.caller.home()),
+            }),
+        }
+    }
+
+    /// What is no key: `*`, an alias, a role, another resource of the caller's account.
+    pub(super) async fn target_of(
+        &self,
+        resource: &str,
+        action: &str,
+    ) -> Result<Target, KeywardFault> {
+        let assumes = action.to_ascii_lowercase().starts_with("sts:assumerole");
+        if !assumes {
+            return Ok(Target::without_policy(resource));
+        }
+        let home = self.caller.home();
+        let role: Option<Arc<RoleUnit>> = match self.directory().id_of_arn(home.0, resource).await?
+        {
+            Some(id) => self.directory().role(home, &id).await?,
+            None => None,
+        };
+        match role {
+            Some(role) => {
+                let trust = &role.record().trust;
+                let shown = self.stored_for_display(trust, PolicyKind::Trust).await?;
+                Target::role(&role, &shown)
+            }
+            None => Err(KeywardFault::NoSuchPrincipal {
+                principal: resource.to_owned(),
+                account: shown_home(home),
+            }),
+        }
+    }
+}
+
+impl Explained {
+    /// Explains a case.
+    pub(super) fn of(written: Written, notes: Vec<String>) -> Result<Self, KeywardFault> {
+        let explanation = case::explain(&written.line).map_err(|errors| {
+            // The case was written here from what is stored, so it can be read.
+            KeywardFault::from(Internal::new(errors.join("; ")))
+        })?;
+        Ok(Self {
+            explanation,
+            written,
+            notes,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = explain::text::render(&self.explanation);
+        if !self.written.titles.is_empty() {
+            text.push_str("\nThe policies:\n");
+            for (place, title) in &self.written.titles {
+                text.push_str(&format!("  {place}: {title}\n"));
+            }
+        }
+        let unknown = unknown_keys(&self.explanation);
+        if !unknown.is_empty() {
+            text.push_str(
+                "\nNot known to this question, and taken for absent; a request may have them:\n",
+            );
+            for key in &unknown {
+                text.push_str(&format!("  {key}\n"));
+            }
+        }
+        if !self.notes.is_empty() {
+            text.push_str("\nTo know:\n");
+            for note in &self.notes {
+                text.push_str(&format!("  - {note}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// The condition keys that statements name and the question says nothing of.
+pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
+    // What follows from principal and resource is known to be absent when it is.
+    const KNOWN: &[&str] = &[
+        "aws:principal",
+        "aws:resource",
+        "aws:username",
+        "aws:userid",
+        "kms:key",
+        "kms:multiregion",
+        "kms:resourcealiases",
+        "kms:customermasterkey",
+        "kms:calleraccount",
+    ];
+    let policies = explanation.layers.iter().flat_map(|layer| &layer.policies);
+    let statements = policies.flat_map(|policy| &policy.statements);
+    let findings = statements.flat_map(|statement| statement.failed.iter().chain(&statement.met));
+    let mut unknown: Vec<String> = findings
+        .filter_map(|finding| match finding {
+            Finding::Condition {
+                key,
+                found: Found::Absent,
+                ..
+            } => Some(key.clone()),
+            Finding::Condition { .. }
+            | Finding::Action(_)
+            | Finding::Principal(_)
+            | Finding::Resource(_) => None,
+        })
+        .filter(|key| {
+            let key = key.to_lowercase();
+            !KNOWN.iter().any(|known| key.starts_with(known))
+        })
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
+}
+
+/// The word for a decision.
+pub(super) fn word(decision: &Decision) -> &'static str {
+    case::Expected::of(decision).as_str()
+}
+
+impl Output<Keyward> for Explained {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("Decision", word(&self.explanation.decision));
+        out.string("Text", &self.text());
+        out.string("Explanation", &explain::json::render(&self.explanation));
+        out.array("Policies", |policies| {
+            for (place, title) in &self.written.titles {
+                policies.object(|policy| {
+                    policy.string("Place", place);
+                    policy.string("Title", title);
+                });
+            }
+        });
+        out.strings("Unknown", unknown_keys(&self.explanation));
+        out.strings("Notes", &self.notes);
+        out.string("Case", &String::from_utf8_lossy(&self.written.line));
+    }
+}

@@ -1,0 +1,441 @@
+//! `ExplainRecordedDecision`: the decision of a request that is on the audit trail, from the
+//! context kept in its event, by the policies of today; and where these differ from those that
+//! decided then.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+    path::PathBuf,
+};
+
+use keyward_policy::permit::Permit;
+use keyward_types::{
+    account::AccountId,
+    action,
+    arn::ArnParts,
+    key_id::{KeyArn, KeyId},
+    principal::Principal,
+    region::Region,
+    unique_id::UniqueId,
+};
+use keyward_wire::json::{Members, Object, Writer};
+use serde_json::Value;
+
+use crate::{
+    audit::trail,
+    context::Context,
+    fault::Internal,
+    gate::{Denied, Gate},
+    keyward::{
+        Keyward,
+        case::{Subject, Target, Titled, Written, shown_home},
+        explain_decision::Explained,
+        fault::KeywardFault,
+    },
+    operation::{Done, Operation, Output},
+    via_service::Service,
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct ExplainRecordedDecision {
+    request_id: String,
+}
+
+/// The case of today, and what to know of the recorded one.
+#[derive(Debug)]
+pub struct Prepared {
+    written: Written,
+    notes: Vec<String>,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct RecordedExplained(Explained);
+
+impl Operation for ExplainRecordedDecision {
+    const NAME: &'static str = "ExplainRecordedDecision";
+    const READ_ONLY: bool = true;
+    type Api = Keyward;
+    type Output = RecordedExplained;
+    type Fault = KeywardFault;
+    type Resolved = Prepared;
+    type Permits = Permit<action::ExplainRecordedDecision>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let legal = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        };
+        let request_id = m.string("RequestId").length(36, 36);
+        let request_id = request_id.pattern("[0-9a-fA-F-]+", legal).required();
+        let request_id = request_id.to_ascii_lowercase();
+        m.finish()?;
+        Ok(Self { request_id })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
+        let event = self.event(cx).await?;
+        let decisions = event
+            .pointer("/keyward/decisions")
+            .and_then(Value::as_array);
+        let decisions = decisions.map(Vec::as_slice).unwrap_or_default();
+        // Of several questions it is the denied one that people ask about.
+        let denied = decisions
+            .iter()
+            .find(|decision| text(decision, "/decision") != Some("Allow"));
+        let Some(decision) = denied.or(decisions.last()) else {
+            return Err(KeywardFault::NothingDecided {
+                request_id: self.request_id.clone(),
+            });
+        };
+        let mut notes = vec![recorded(&event, decision)];
+        let mut given = given(&event, decision);
+        let subject = cx.recorded_subject(&event, &mut given, &mut notes).await?;
+        let action = text(decision, "/action").unwrap_or_default().to_owned();
+        let resource = text(decision, "/resource").unwrap_or_default();
+        let target = cx
+            .recorded_target(resource, &action, decision, &mut notes)
+            .await?;
+        let written = cx.write_case(&subject, &action, &target, &given).await?;
+        Ok(Prepared { written, notes })
+    }
+
+    fn authorize(&self, _prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        prepared: &Prepared,
+        _cx: &Context<'_>,
+    ) -> Result<Done<RecordedExplained>, KeywardFault> {
+        let written = Written {
+            line: prepared.written.line.clone(),
+            titles: prepared.written.titles.clone(),
+        };
+        let explained = Explained::of(written, prepared.notes.clone())?;
+        Ok(Done::unchanged(RecordedExplained(explained)))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        parameters.string("requestId", &self.request_id);
+    }
+}
+
+impl ExplainRecordedDecision {
+    /// The event of the request, if it is of the caller's account.
+    async fn event(&self, cx: &Context<'_>) -> Result<Value, KeywardFault> {
+        let (directory, request_id) = (cx.shared.audit_directory.clone(), self.request_id.clone());
+        let account = cx.account().to_string();
+        let found = tokio::task::spawn_blocking(move || find(directory, &request_id, &account));
+        let found = found
+            .await
+            .map_err(|error| Internal::new(error.to_string()))?;
+        let found = found.map_err(|error| Internal::new(error.to_string()))?;
+        found.ok_or_else(|| KeywardFault::NoSuchRequest {
+            request_id: self.request_id.clone(),
+        })
+    }
+}
+
+/// Looks through the segments of the trail, the newest first.
+fn find(directory: PathBuf, request_id: &str, account: &str) -> io::Result<Option<Value>> {
+    let wanted = format!("\"requestID\":\"{request_id}\"");
+    for segment in trail::segment_paths(&directory)?.iter().rev() {
+        let mut reader = BufReader::with_capacity(1 << 18, File::open(segment)?);
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if reader.read_line(&mut line)? == 0 {
+                break;
+            }
+            if !line.contains(&wanted) {
+                continue;
+            }
+            let Ok(event) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
+            let own = text(&event, "/recipientAccountId") == Some(account);
+            if own && text(&event, "/requestID") == Some(request_id) {
+                return Ok(Some(event));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// What happened then, in a sentence.
+fn recorded(event: &Value, decision: &Value) -> String {
+    let name = text(event, "/eventName").unwrap_or_default();
+    let time = text(event, "/eventTime").unwrap_or_default();
+    let word = text(decision, "/decision").unwrap_or_default();
+    let why = match text(decision, "/reason") {
+        Some(reason) => format!(": {reason}"),
+        None => String::new(),
+    };
+    format!("The request was {name} at {time}; the decision then was {word}{why}.")
+}
+
+/// The condition values that the event kept.
+fn given(event: &Value, decision: &Value) -> BTreeMap<String, Value> {
+    let mut given = BTreeMap::new();
+    if let Some(context) = decision.pointer("/context").and_then(Value::as_object) {
+        given.extend(
+            context
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+    }
+    for (key, pointer) in [
+        ("aws:CurrentTime", "/eventTime"),
+        ("aws:RequestedRegion", "/awsRegion"),
+        ("aws:UserAgent", "/userAgent"),
+        ("aws:SourceIp", "/sourceIPAddress"),
+        (
+            "aws:SourceIdentity",
+            "/userIdentity/sessionContext/sourceIdentity",
+        ),
+        (
+            "aws:TokenIssueTime",
+            "/userIdentity/sessionContext/attributes/creationDate",
+        ),
+        (
+            "aws:MultiFactorAuthPresent",
+            "/userIdentity/sessionContext/attributes/mfaAuthenticated",
+        ),
+    ] {
+        if let Some(value) = text(event, pointer) {
+            given.insert(key.to_owned(), Value::from(value));
+        }
+    }
+    let tls = event.pointer("/tlsDetails").is_some();
+    given.insert(
+        "aws:SecureTransport".to_owned(),
+        Value::from(tls.to_string()),
+    );
+    if let Some(service) = text(event, "/userIdentity/invokedBy") {
+        // Behind a service the address and agent on the trail are the service's name.
+        given.remove("aws:SourceIp");
+        given.remove("aws:UserAgent");
+        let name = service.split('.').next().unwrap_or_default();
+        let region = text(event, "/awsRegion").and_then(|name| Region::parse(name).ok());
+        let forwarded = text(event, "/userIdentity/type") != Some("AWSService");
+        if let (Some(service), Some(region), true) = (Service::find(name), region, forwarded) {
+            let via = service.regional_name(region);
+            given.insert("kms:ViaService".to_owned(), Value::from(via));
+            given.insert("aws:ViaAWSService".to_owned(), Value::from("true"));
+            if service.called_via {
+                let name = service.global_name();
+                given.insert("aws:CalledVia".to_owned(), Value::from(vec![name]));
+            }
+        }
+    }
+    given
+}
+
+impl Context<'_> {
+    /// The caller of a recorded request, as it is today.
+    async fn recorded_subject(
+        &self,
+        event: &Value,
+        given: &mut BTreeMap<String, Value>,
+        notes: &mut Vec<String>,
+    ) -> Result<Subject, KeywardFault> {
+        let (partition, account) = self.caller.home();
+        let arn = text(event, "/userIdentity/arn").unwrap_or_default();
+        let id = text(event, "/userIdentity/principalId").unwrap_or_default();
+        let gone = || KeywardFault::NoSuchPrincipal {
+            principal: format!("{arn} ({id})"),
+            account: shown_home(self.caller.home()),
+        };
+        let kind = text(event, "/userIdentity/type").unwrap_or_default();
+        let mut subject = match kind {
+            "Root" => {
+                self.of_principal(Principal::root(partition, account))
+                    .await?
+            }
+            "IAMUser" => {
+                let id = UniqueId::parse(id).map_err(|_| gone())?;
+                let user = self.directory().user(partition, account, &id).await?;
+                self.of_user(&*user.ok_or_else(gone)?).await?
+            }
+            "AssumedRole" => {
+                let (role, session) = id.split_once(':').ok_or_else(gone)?;
+                let role = UniqueId::parse(role).map_err(|_| gone())?;
+                let role = self.directory().role((partition, account), &role).await?;
+                self.of_role(&*role.ok_or_else(gone)?, session).await?
+            }
+            "FederatedUser" => {
+                let issuer = text(event, "/userIdentity/sessionContext/sessionIssuer/arn");
+                let issuer = issuer.filter(|arn| !arn.ends_with(":root"));
+                self.subject(arn, issuer).await?.ok_or_else(gone)?
+            }
+            "AWSService" => {
+                let name = text(event, "/userIdentity/invokedBy").unwrap_or_default();
+                let name = name.split('.').next().unwrap_or_default();
+                let region = text(event, "/awsRegion").unwrap_or_default();
+                let name = format!("{name}.{region}.amazonaws.com");
+                self.subject(&name, None).await?.ok_or_else(gone)?
+            }
+            _ => return Err(gone()),
+        };
+        self.add_session(event, &mut subject, given).await?;
+        self.compare(event, &subject, notes).await?;
+        Ok(subject)
+    }
+
+    /// What the event kept of a session: its policies and tags.
+    async fn add_session(
+        &self,
+        event: &Value,
+        subject: &mut Subject,
+        given: &mut BTreeMap<String, Value>,
+    ) -> Result<(), KeywardFault> {
+        let Some(session) = event.pointer("/keyward/session") else {
+            return Ok(());
+        };
+        if let Some(tags) = session.pointer("/tags").and_then(Value::as_object) {
+            for (key, value) in tags {
+                given.insert(format!("aws:PrincipalTag/{key}"), value.clone());
+            }
+        }
+        let Some(policies) = session.pointer("/policies") else {
+            return Ok(());
+        };
+        let mut titled = Vec::new();
+        if let Some(inline) = text(policies, "/inline") {
+            titled.push(Titled::new("the session policy".to_owned(), inline)?);
+        }
+        let managed = policies.pointer("/managed").and_then(Value::as_array);
+        for arn in managed.into_iter().flatten().filter_map(Value::as_str) {
+            let Some(unit) = self.directory().managed_policy(arn).await? else {
+                continue;
+            };
+            let home = self.caller.home();
+            let reference = unit.reference();
+            titled.push(self.managed(home, &reference, "session policy").await?);
+        }
+        subject.session = Some(titled);
+        Ok(())
+    }
+
+    /// Says where the records that decided then have been written since.
+    async fn compare(
+        &self,
+        event: &Value,
+        subject: &Subject,
+        notes: &mut Vec<String>,
+    ) -> Result<(), KeywardFault> {
+        let Some(then) = event
+            .pointer("/keyward/policies")
+            .and_then(Value::as_object)
+        else {
+            return Ok(());
+        };
+        let (partition, account) = self.caller.home();
+        let directory = self.directory();
+        let id = subject
+            .principal_id()
+            .and_then(|id| UniqueId::parse(id).ok());
+        for (name, generation) in then {
+            let now = match (name.as_str(), &id) {
+                ("user", Some(id)) => directory
+                    .user(partition, account, id)
+                    .await?
+                    .map(|user| user.generation()),
+                ("role", Some(id)) => directory
+                    .role((partition, account), id)
+                    .await?
+                    .map(|role| role.generation()),
+                ("accessKey", _) => continue,
+                (id, _) => {
+                    let Ok(id) = UniqueId::parse(id) else {
+                        continue;
+                    };
+                    let group = directory.group((partition, account), &id).await?;
+                    let policy = directory.customer_policy((partition, account), &id).await?;
+                    let of_policy = policy.and_then(|policy| policy.generation());
+                    group.map(|group| group.generation()).or(of_policy)
+                }
+            };
+            let now = now.map(|generation| generation.to_string());
+            if now.as_deref() != generation.as_str() {
+                let what = match name.as_str() {
+                    "user" => "the user and its inline policies",
+                    "role" => "the role and its inline policies",
+                    id => id,
+                };
+                let state = if now.is_some() {
+                    "been written"
+                } else {
+                    "been deleted"
+                };
+                notes.push(format!("Since then {what} has {state}."));
+            }
+        }
+        Ok(())
+    }
+
+    /// The resource of a recorded decision, as it is today.
+    async fn recorded_target(
+        &self,
+        resource: &str,
+        action: &str,
+        decision: &Value,
+        notes: &mut Vec<String>,
+    ) -> Result<Target, KeywardFault> {
+        let Some(arn) = key_arn(resource) else {
+            return self.target_of(resource, action).await;
+        };
+        if arn.account() != self.account() {
+            notes.push(
+                "The key is of another account: what its key policy and grants say is not known \
+                 here."
+                    .to_owned(),
+            );
+            return Ok(Target::without_policy(resource));
+        }
+        match self.directory().key(&arn).await? {
+            Some(unit) => {
+                let now = unit.generation().to_string();
+                if text(decision, "/policyGeneration").is_some_and(|then| then != now) {
+                    notes.push(
+                        "Since then the key (its policy, state, tags or aliases) has been \
+                         written."
+                            .to_owned(),
+                    );
+                }
+                self.target_key(&unit).await
+            }
+            None => {
+                notes.push("The key is gone.".to_owned());
+                Ok(Target::without_policy(resource))
+            }
+        }
+    }
+}
+
+/// The ARN of a key.
+fn key_arn(text: &str) -> Option<KeyArn> {
+    let parts = ArnParts::parse(text)?;
+    let id = KeyId::parse(parts.resource.strip_prefix("key/")?).ok()?;
+    let (region, account) = (
+        Region::parse(parts.region).ok()?,
+        AccountId::parse(parts.account).ok()?,
+    );
+    (parts.service == "kms").then(|| KeyArn::new(region, account, id))
+}
+
+impl Output<Keyward> for RecordedExplained {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.0.render(out);
+    }
+}

@@ -1,0 +1,118 @@
+//! The client's side: the header fields that sign a request. For Keyward's own command line and
+//! tools; requests have no query, and every field given is signed.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+use std::fmt;
+
+use keyward_crypto::digest;
+use keyward_crypto::mac;
+use keyward_types::time::Timestamp;
+
+use super::ALGORITHM;
+use super::SigningKey;
+use super::TERMINATOR;
+
+/// An access key, and what requests are signed for.
+#[derive(Clone, Copy)]
+pub struct Signer<'s> {
+    /// The access key's id.
+    pub access_key_id: &'s str,
+    /// The secret access key.
+    pub secret: &'s str,
+    /// The token of temporary credentials.
+    pub session_token: Option<&'s str>,
+    /// The Region of the scope.
+    pub region: &'s str,
+    /// The service of the scope.
+    pub service: &'s str,
+}
+
+impl fmt::Debug for Signer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Signer<'_> {
+    /// Signs a `POST /` with these fields, their names in lower case, `host` among them. Answers
+    /// them with those that signing adds.
+    pub fn sign(
+        &self,
+        fields: &[(&str, &str)],
+        body: &[u8],
+        now: Timestamp,
+    ) -> Vec<(String, String)> {
+        let stamp = now.iso8601_basic();
+        let date = stamp.get(..8).unwrap_or_default();
+        let mut all: Vec<(String, String)> = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        all.push(("x-amz-date".to_owned(), stamp.clone()));
+        if let Some(token) = self.session_token {
+            all.push(("x-amz-security-token".to_owned(), token.to_owned()));
+        }
+        all.sort_unstable();
+        let mut canonical = String::from("POST\n/\n\n");
+        for (name, value) in &all {
+            canonical.push_str(&format!("{name}:{value}\n"));
+        }
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        let signed = names.join(";");
+        let hash = hex::encode(digest::sha256(body));
+        canonical.push_str(&format!("\n{signed}\n{hash}"));
+        let (region, service) = (self.region, self.service);
+        let scope = format!("{date}/{region}/{service}/{TERMINATOR}");
+        let canonical = hex::encode(digest::sha256(canonical.as_bytes()));
+        let text = format!("{ALGORITHM}\n{stamp}\n{scope}\n{canonical}");
+        let key = SigningKey::derive(self.secret.as_bytes(), date, region, service).into_secret();
+        let signature = hex::encode(mac::hmac_sha256(key.expose(), &[text.as_bytes()]));
+        let id = self.access_key_id;
+        all.push((
+            "authorization".to_owned(),
+            format!(
+                "{ALGORITHM} Credential={id}/{scope}, SignedHeaders={signed}, Signature={signature}"
+            ),
+        ));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sigv4::Claim;
+    use crate::sigv4::Presigned;
+    use crate::sigv4::Request;
+
+    #[test]
+    fn the_servers_side_accepts_what_is_signed_here() {
+        let signer = Signer {
+            access_key_id: "AKIAEXAMPLE",
+            secret: "secret",
+            session_token: Some("token"),
+            region: "us-east-1",
+            service: "keyward",
+        };
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let fields = [
+            ("host", "127.0.0.1:1"),
+            ("x-amz-target", "Keyward_20261101.X"),
+        ];
+        let signed = signer.sign(&fields, b"{}", now);
+        let headers = signed
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let request = Request::new("POST", "/", None, None, headers, b"{}").unwrap();
+        let claim = Claim::parse(&request, Presigned::Refused).unwrap();
+        assert_eq!(claim.session_token(), Some("token"));
+        let date = claim.credential().date();
+        let key = SigningKey::derive(b"secret", date, "us-east-1", "keyward");
+        assert!(claim.verify(key.borrow()).is_ok());
+        let other = SigningKey::derive(b"other", date, "us-east-1", "keyward");
+        assert!(claim.verify(other.borrow()).is_err());
+    }
+}
