@@ -290,10 +290,10 @@ def scp_limited(server):
     return member(server, "scp", "no decryption", "SERVICE_CONTROL_POLICY", deny)
 
 
-@caller("a user of everything in a member account; a resource control policy denies kms:Encrypt")
+@caller("a user of everything in a member account; a resource control policy denies kms:GenerateDataKey")
 def rcp_limited(server):
-    deny = {"Sid": "NoEncrypt", "Effect": "Deny", "Principal": "*", "Action": "kms:Encrypt", "Resource": "*"}
-    return member(server, "rcp", "no encryption", "RESOURCE_CONTROL_POLICY", deny)
+    deny = {"Sid": "NoDataKey", "Effect": "Deny", "Principal": "*", "Action": "kms:GenerateDataKey", "Resource": "*"}
+    return member(server, "rcp", "no data keys", "RESOURCE_CONTROL_POLICY", deny)
 
 
 @caller("a service by itself, which the key policy names")
@@ -306,6 +306,16 @@ def service_principal(server):
         "Resource": "*",
     }
     return world(server, "service", server.services["elasticfilesystem"], statement)
+
+
+class Late:
+    """A client that is only looked up when the call is made, after the call's key."""
+
+    def __init__(self, current):
+        self.current = current
+
+    def __getattr__(self, name):
+        return lambda **parameters: getattr(self.current(), name)(**parameters)
 
 
 class ForwardedWorld(World):
@@ -323,7 +333,8 @@ class ForwardedWorld(World):
         status, answer = self.efs.forward(*presented(REGION, self.signer), found)
         assert status == 200, answer
         given = credentials_of(answer)
-        self.kms = self.server.client("kms", credentials=given)
+        self.session = self.server.client("kms", credentials=given)
+        self.kms = Late(lambda: self.session)
         if self.iam is self.root.iam:
             self.iam = self.server.client("iam", credentials=given)
             self.sts = self.server.client("sts", credentials=given)

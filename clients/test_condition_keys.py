@@ -3,12 +3,14 @@ the request has, a statement applies; with another it does not."""
 
 import pathlib
 import subprocess
+import uuid
 
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import User, policy
+from conftest import DELEGATION, User, policy
 from keyward import ACCOUNT, REGION, binary
+from oidc import trust
 
 HERE = pathlib.Path(__file__).parent
 SOURCE = f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/fs-1"
@@ -132,21 +134,29 @@ ELSEWHERE = {
     "aws:PrincipalOrgPaths": "test_organization_policies.py",
     "aws:ResourceOrgID": "test_organization_policies.py",
     "aws:ResourceOrgPaths": "test_organization_policies.py",
-    "aws:FederatedProvider": "test_sts.py",
-    "aws:MultiFactorAuthPresent": "test_sts.py",
-    "aws:SourceIdentity": "test_sts.py",
-    "aws:TokenIssueTime": "test_sts.py",
-    "sts:ExternalId": "test_sts.py",
-    "sts:RoleSessionName": "test_sts.py",
-    "sts:SourceIdentity": "test_sts.py",
-    "sts:TransitiveTagKeys": "test_sts.py",
-    "<provider>:aud": "test_sts.py",
-    "<provider>:sub": "test_sts.py",
+    "<provider>:aud": "test_web_identity.py",
+    "<provider>:sub": "test_web_identity.py",
     "iam:AWSServiceName": "test_iam_roles.py",
     "iam:PermissionsBoundary": "test_iam_users.py",
     "iam:PolicyARN": "test_iam_policies.py",
     "iam:ResourceTag/<key>": "test_iam_tags.py",
 }
+
+# Keys of AssumeRole, in the trust policy: a value that the request has, one that it has not.
+TRUST_ROWS = [
+    ("sts:ExternalId", "StringEquals", "customer-1", "customer-2"),
+    ("sts:RoleSessionName", "StringEquals", "night", "day"),
+    ("sts:SourceIdentity", "StringEquals", "ada", "bob"),
+    ("sts:TransitiveTagKeys", "ForAllValues:StringEquals", "team", "owner"),
+]
+
+# Keys of temporary credentials, in the key policy.
+SESSION_ROWS = [
+    ("aws:FederatedProvider", "StringEquals", lambda server: server.issuer.provider_arn, "arn:aws:iam::*:oidc-provider/x"),
+    ("aws:MultiFactorAuthPresent", "Bool", "false", "true"),
+    ("aws:SourceIdentity", "StringEquals", "ada", "bob"),
+    ("aws:TokenIssueTime", "DateGreaterThan", "2020-01-01T00:00:00Z", "2120-01-01T00:00:00Z"),
+]
 
 CHOSEN = {"aws:PrincipalTag/<key>": "team", "aws:RequestTag/<key>": "team", "aws:ResourceTag/<key>": "team"}
 
@@ -202,10 +212,84 @@ def test_a_statement_applies_by_the_value_that_the_request_has(server, row):
     world.call(world)
 
 
+def assume(server, role, issuer=None):
+    """Credentials of a session of the role, by a user who may or by a web identity."""
+    if issuer:
+        answer = server.client("sts").assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName="night", WebIdentityToken=issuer.token()
+        )
+    else:
+        user = User(server, server.client("iam"))
+        user.allow("sts:*")
+        answer = server.client("sts", credentials=user.credentials).assume_role(
+            RoleArn=role, RoleSessionName="night", ExternalId="customer-1", SourceIdentity="ada",
+            Tags=[{"Key": "team", "Value": "red"}], TransitiveTagKeys=["team"],
+        )
+    given = answer["Credentials"]
+    return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+
+
+def role_trusting(server, *statements):
+    name = f"r-{uuid.uuid4().hex[:12]}"
+    made = server.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy(*statements))
+    return name, made["Role"]["Arn"]
+
+
+ACCOUNT_MAY = {
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+    "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+}
+
+
+@pytest.mark.parametrize("row", TRUST_ROWS, ids=[row[0] for row in TRUST_ROWS])
+def test_a_trust_policy_applies_by_the_value_that_assume_role_has(server, row):
+    name, operator, has, has_not = row
+    role, arn = role_trusting(server, {**ACCOUNT_MAY, "Condition": {operator: {name: has_not}}})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        assume(server, arn)
+    server.client("iam").update_assume_role_policy(
+        RoleName=role, PolicyDocument=policy({**ACCOUNT_MAY, "Condition": {operator: {name: has}}})
+    )
+    assume(server, arn)
+
+
+@pytest.mark.parametrize("row", SESSION_ROWS, ids=[row[0] for row in SESSION_ROWS])
+def test_a_key_policy_applies_by_what_the_session_has(server, row):
+    name, operator, has, has_not = row
+    has = has(server) if callable(has) else has
+    issuer = server.issuer if name == "aws:FederatedProvider" else None
+    if issuer:
+        iam = server.client("iam")
+        try:
+            iam.create_open_id_connect_provider(Url=issuer.url, ClientIDList=[issuer.audience])
+        except iam.exceptions.EntityAlreadyExistsException:
+            pass
+    _, arn = role_trusting(server, trust(issuer) if issuer else ACCOUNT_MAY)
+    kms = server.client("kms", credentials=assume(server, arn, issuer))
+    root = server.client("kms")
+    key = root.create_key()["KeyMetadata"]["KeyId"]
+    for value, allowed in [(has_not, False), (has, True)]:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": arn},
+            "Action": "kms:Encrypt",
+            "Resource": "*",
+            "Condition": {operator: {name: value}},
+        }
+        root.put_key_policy(KeyId=key, Policy=policy(DELEGATION, statement))
+        if allowed:
+            kms.encrypt(KeyId=key, Plaintext=b"x")
+        else:
+            with pytest.raises(ClientError, match="AccessDeniedException"):
+                kms.encrypt(KeyId=key, Plaintext=b"x")
+
+
 def test_every_declared_key_is_held_by_a_test():
     listed = subprocess.run([binary(), "policy", "keys"], capture_output=True, text=True, check=True).stdout
     declared = {line.split()[0] for line in listed.splitlines()}
-    assert declared == {row[0] for row in ROWS} | ELSEWHERE.keys()
+    rows = [*ROWS, *TRUST_ROWS, *SESSION_ROWS]
+    assert declared == {row[0] for row in rows} | ELSEWHERE.keys()
 
 
 @pytest.mark.parametrize("key,file", ELSEWHERE.items())

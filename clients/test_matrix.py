@@ -68,6 +68,8 @@ def told(event, code):
 def held(found, golden):
     found = re.sub(r"\bA[A-Z]{3}[A-Z2-7]{17}\b", "<unique id>", found)
     found = re.sub(r"\b[0-9a-f]{64}\b", "<grant id>", found)
+    found = re.sub(r"/o-[a-z0-9]{10,}/", "/<organization>/", found)
+    found = re.sub(r"/p-[a-z0-9]{8,}\b", "/<policy>", found)
     if os.environ.get("UPDATE_EXPECT"):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(found)
