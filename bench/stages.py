@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Where a request's CPU goes, stage by stage, from samples of the running server.
 
     RUSTFLAGS="-C force-frame-pointers=yes" cargo build --release -p keyward -p keyward-bench \

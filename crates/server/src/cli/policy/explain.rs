@@ -90,21 +90,24 @@ impl Explain {
         if let Some(id) = &self.request_id {
             return Ok(("ExplainRecordedDecision", json!({ "RequestId": id })));
         }
-        let mut input = json!({
-            "Principal": self.principal,
-            "Action": self.action,
-            "Context": context(&self.context)?,
-        });
-        let about = match (&self.key, &self.resource) {
-            (Some(key), _) => ("KeyId", key),
-            (None, Some(resource)) => ("Resource", resource),
-            (None, None) => bail!("say what it is about: --key KEY, or --resource ARN"),
-        };
-        input[about.0] = json!(about.1);
-        if let Some(issuer) = &self.issuer {
-            input["Issuer"] = json!(issuer);
+        if self.key.is_none() && self.resource.is_none() {
+            bail!("say what it is about: --key KEY, or --resource ARN");
         }
-        Ok(("ExplainDecision", input))
+        let mut input = serde_json::Map::new();
+        input.insert("Principal".to_owned(), json!(self.principal));
+        input.insert("Action".to_owned(), json!(self.action));
+        input.insert("Context".to_owned(), context(&self.context)?);
+        let optional = [
+            ("KeyId", &self.key),
+            ("Resource", &self.resource),
+            ("Issuer", &self.issuer),
+        ];
+        for (member, value) in optional {
+            if let Some(value) = value {
+                input.insert(member.to_owned(), json!(value));
+            }
+        }
+        Ok(("ExplainDecision", Value::Object(input)))
     }
 }
 
