@@ -2,44 +2,24 @@
 //! and grant that speaks for or against it. The evaluator decides it as it decides cases without
 //! a server; it is the pipeline's own.
 
+mod grants;
+mod subject;
+
 use std::collections::BTreeMap;
 
 use keyward_keys::record::KeyRecord;
-use keyward_policy::principal::PrincipalRef;
-use keyward_store::{
-    path::{Path, Prefix},
-    store::MAX_RANGE,
-};
 use keyward_types::{
     account::AccountId, key_id::KeyArn, partition::Partition, principal::Principal,
-    unique_id::UniqueIdKind,
 };
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
     context::Context,
-    directory::{
-        aws_policies,
-        identities::Home,
-        records::identity::ManagedPolicyRef,
-        units::{
-            KeyUnit,
-            identity::{RoleUnit, UserUnit},
-        },
-    },
+    directory::units::{KeyUnit, identity::RoleUnit},
     fault::Internal,
-    grants::{
-        index::Places, lookup::stored, party::standings, record::GrantRecord,
-        terms::ContextConstraint,
-    },
     keyward::fault::KeywardFault,
 };
-
-/// The most grants of one grantee that are looked at.
-const MOST_GRANTS: usize = 1000;
-/// The session that stands for any session of a role.
-const ANY_SESSION: &str = "any-session";
 
 /// A policy with what it is called.
 #[derive(Clone, Debug)]
@@ -138,220 +118,6 @@ impl Titled {
 }
 
 impl Context<'_> {
-    /// Somebody of the caller's own account, by ARN or unique id, or a service by its name; none
-    /// if there is nobody like that here.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(super) async fn subject(
-        &self,
-        text: &str,
-        issuer: Option<&str>,
-    ) -> Result<Option<Subject>, KeywardFault> {
-        let home = self.caller.home();
-        let directory = self.directory();
-        let named = PrincipalRef::parse_aws(text).or_else(|| PrincipalRef::parse_service(text));
-        let own = |account: AccountId| account == home.1;
-        match named {
-            Some(PrincipalRef::Account { account, .. }) if own(account) => {
-                let principal = Principal::root(home.0, home.1);
-                self.of_principal(principal).await.map(Some)
-            }
-            Some(PrincipalRef::User(arn)) => match directory.id_of_arn(home.0, arn).await? {
-                Some(id) => match directory.user(home.0, home.1, &id).await? {
-                    Some(user) => self.of_user(&user).await.map(Some),
-                    None => Ok(None),
-                },
-                None => Ok(None),
-            },
-            Some(PrincipalRef::Role(arn)) => match directory.id_of_arn(home.0, arn).await? {
-                Some(id) => match directory.role(home, &id).await? {
-                    Some(role) => self.of_role(&role, ANY_SESSION).await.map(Some),
-                    None => Ok(None),
-                },
-                None => Ok(None),
-            },
-            Some(PrincipalRef::Session { arn, account, role }) if own(account) => {
-                let session = arn.rsplit('/').next().unwrap_or_default();
-                match directory.role_by_name(home, role).await? {
-                    Some(role) => self.of_role(&role, session).await.map(Some),
-                    None => Ok(None),
-                }
-            }
-            Some(PrincipalRef::Unique(id)) if directory.home_of(&id).await? == Some(home) => {
-                match id.kind() {
-                    Some(UniqueIdKind::User) => match directory.user(home.0, home.1, &id).await? {
-                        Some(user) => self.of_user(&user).await.map(Some),
-                        None => Ok(None),
-                    },
-                    Some(UniqueIdKind::Role) => match directory.role(home, &id).await? {
-                        Some(role) => self.of_role(&role, ANY_SESSION).await.map(Some),
-                        None => Ok(None),
-                    },
-                    Some(UniqueIdKind::Group | UniqueIdKind::ManagedPolicy) | None => Ok(None),
-                }
-            }
-            Some(PrincipalRef::FederatedUser(arn)) => self.federated(arn, issuer).await,
-            Some(PrincipalRef::Service(name)) => {
-                let principal = Principal::service(home.0, home.1, name);
-                Ok(Some(plain(principal)))
-            }
-            Some(
-                PrincipalRef::Everyone
-                | PrincipalRef::Account { .. }
-                | PrincipalRef::Session { .. }
-                | PrincipalRef::Unique(_)
-                | PrincipalRef::Federated(_)
-                | PrincipalRef::CanonicalUser(_),
-            )
-            | None => Ok(None),
-        }
-    }
-
-    /// A federated user's session, made by `issuer`: a user, or root if none is named.
-    async fn federated(
-        &self,
-        arn: &str,
-        issuer: Option<&str>,
-    ) -> Result<Option<Subject>, KeywardFault> {
-        let home = self.caller.home();
-        let own = format!("arn:{}:sts::{}:federated-user/", home.0, home.1);
-        let Some(name) = arn.strip_prefix(&own) else {
-            return Ok(None);
-        };
-        let maker = match issuer {
-            None => None,
-            Some(issuer) => match self.directory().id_of_arn(home.0, issuer).await? {
-                Some(id) => self.directory().user(home.0, home.1, &id).await?,
-                None => return Ok(None),
-            },
-        };
-        let mut subject = match &maker {
-            Some(user) => self.of_user(user).await?,
-            None => {
-                let principal = Principal::root(home.0, home.1);
-                self.of_principal(principal).await?
-            }
-        };
-        let id = maker.as_ref().map(|user| user.record().id.clone());
-        subject.principal = Principal::federated_user(home.0, home.1, name, id);
-        let root = format!("arn:{}:iam::{}:root", home.0, home.1);
-        subject.issuer = Some(issuer.map_or(root, str::to_owned));
-        Ok(Some(subject))
-    }
-
-    /// The root user, or whoever has no policies.
-    pub(super) async fn of_principal(&self, principal: Principal) -> Result<Subject, KeywardFault> {
-        let mut subject = plain(principal);
-        self.add_organization(&mut subject).await?;
-        Ok(subject)
-    }
-
-    /// A user.
-    pub(super) async fn of_user(&self, user: &UserUnit) -> Result<Subject, KeywardFault> {
-        let record = user.record();
-        let home = self.caller.home();
-        let mut subject = plain(user.principal().as_ref().clone());
-        subject.principal_id = Some(record.id.to_string());
-        subject.tags = tags(&record.tags);
-        let owner = format!("the user \"{}\"", record.name);
-        subject.add_inline(&owner, &record.inline_policies)?;
-        self.add_attached(&mut subject, home, &owner, &record.attached_policies)
-            .await?;
-        for id in &record.groups {
-            let Some(group) = self.directory().group(home, id).await? else {
-                continue;
-            };
-            let group = group.record();
-            let owner = format!("the group \"{}\"", group.name);
-            subject.add_inline(&owner, &group.inline_policies)?;
-            self.add_attached(&mut subject, home, &owner, &group.attached_policies)
-                .await?;
-        }
-        if let Some(boundary) = &record.boundary {
-            subject.boundary = Some(self.managed(home, boundary, "permissions boundary").await?);
-        }
-        self.add_organization(&mut subject).await?;
-        Ok(subject)
-    }
-
-    /// A session of a role.
-    pub(super) async fn of_role(
-        &self,
-        role: &RoleUnit,
-        session: &str,
-    ) -> Result<Subject, KeywardFault> {
-        let record = role.record();
-        let home = self.caller.home();
-        let mut subject = plain(role.session(session));
-        subject.principal_id = Some(record.id.to_string());
-        subject.role_arn = Some(role.arn().to_owned());
-        subject.tags = tags(&record.tags);
-        let owner = format!("the role \"{}\"", record.name);
-        subject.add_inline(&owner, &record.inline_policies)?;
-        self.add_attached(&mut subject, home, &owner, &record.attached_policies)
-            .await?;
-        if let Some(boundary) = &record.boundary {
-            subject.boundary = Some(self.managed(home, boundary, "permissions boundary").await?);
-        }
-        self.add_organization(&mut subject).await?;
-        Ok(subject)
-    }
-
-    async fn add_attached(
-        &self,
-        subject: &mut Subject,
-        home: Home,
-        owner: &str,
-        attached: &[ManagedPolicyRef],
-    ) -> Result<(), KeywardFault> {
-        for policy in attached {
-            let what = format!("attached to {owner}:");
-            subject
-                .identity
-                .push(self.managed(home, policy, &what).await?);
-        }
-        Ok(())
-    }
-
-    /// A managed policy, the version that decides.
-    pub(super) async fn managed(
-        &self,
-        home: Home,
-        policy: &ManagedPolicyRef,
-        what: &str,
-    ) -> Result<Titled, KeywardFault> {
-        let title = format!("{what} {}", policy.arn);
-        if let Some(row) = aws_policies::row(&policy.arn) {
-            return Titled::new(title, row.text);
-        }
-        let unit = self.directory().attached_policy(home, policy).await?;
-        let text = unit.record().and_then(|record| record.default_text());
-        let text = text.ok_or_else(|| Internal::new("a managed policy has no default version"))?;
-        Titled::new(title, text)
-    }
-
-    async fn add_organization(&self, subject: &mut Subject) -> Result<(), KeywardFault> {
-        let home = (subject.principal.partition(), subject.principal.account());
-        let Some(membership) = self.directory().membership(home).await? else {
-            return Ok(());
-        };
-        for level in membership.scps() {
-            let titled = level.iter().map(|policy| {
-                Titled::new(
-                    format!("service control policy {}", policy.arn()),
-                    &policy.record().text,
-                )
-            });
-            subject.scps.push(titled.collect::<Result<_, _>>()?);
-        }
-        subject.org = Some((
-            membership.id().to_string(),
-            vec![membership.member().path().to_owned()],
-        ));
-        Ok(())
-    }
-
     /// A key of this account and Region.
     pub(super) async fn target_key(&self, unit: &KeyUnit) -> Result<Target, KeywardFault> {
         let record = unit.record();
@@ -384,87 +150,6 @@ impl Context<'_> {
             }
         }
         Ok(target)
-    }
-
-    /// The grants on a key that name the subject, as today's ARNs.
-    async fn grants_of(
-        &self,
-        key: &KeyArn,
-        principal: &Principal,
-    ) -> Result<Vec<GrantRecord>, KeywardFault> {
-        let sealed = self.directory().node().sealed();
-        let places = Places::new(sealed, key);
-        let mut found = Vec::new();
-        for standing in standings(sealed, principal) {
-            let prefix = places.grants_of(&standing.segment)?;
-            for id in self.last_segments(&prefix, MOST_GRANTS).await? {
-                let Ok(id) = keyward_types::grant::GrantId::parse(&id) else {
-                    continue;
-                };
-                found.extend(
-                    self.directory()
-                        .grant(key, &id)
-                        .await?
-                        .map(|grant| grant.record),
-                );
-            }
-        }
-        Ok(found)
-    }
-
-    /// The last segments of what stands below a prefix, so many at most.
-    async fn last_segments(
-        &self,
-        prefix: &Prefix,
-        most: usize,
-    ) -> Result<Vec<String>, KeywardFault> {
-        let store = self.directory().node().sealed().store();
-        let (mut found, mut after): (Vec<String>, Option<Path>) = (Vec::new(), None);
-        loop {
-            let page = store.range(prefix, after.as_ref(), MAX_RANGE).await;
-            let page = page
-                .map_err(|error| Internal::new(error.to_string()))?
-                .value;
-            let Some(last) = page.last() else {
-                return Ok(found);
-            };
-            after = Some(last.path.clone());
-            for entry in &page {
-                found.extend(entry.path.segments().last().map(str::to_owned));
-            }
-            if found.len() >= most {
-                found.truncate(most);
-                return Ok(found);
-            }
-        }
-    }
-
-    /// Every grant on a key, so many at most.
-    pub(super) async fn grants_on(
-        &self,
-        key: &KeyArn,
-        most: usize,
-    ) -> Result<Vec<GrantRecord>, KeywardFault> {
-        let sealed = self.directory().node().sealed();
-        let prefix = Places::new(sealed, key).grants()?;
-        let (mut found, mut after): (Vec<GrantRecord>, Option<Path>) = (Vec::new(), None);
-        loop {
-            let page = sealed.range(&prefix, after.as_ref(), MAX_RANGE).await;
-            let page = page
-                .map_err(|error| Internal::new(error.to_string()))?
-                .value;
-            let Some(last) = page.last() else {
-                return Ok(found);
-            };
-            after = Some(last.path.clone());
-            for record in &page {
-                found.push(stored(record)?.record);
-            }
-            if found.len() >= most {
-                found.truncate(most);
-                return Ok(found);
-            }
-        }
     }
 
     /// Writes the case: the subject, the action, the target, with more condition values.
@@ -542,33 +227,6 @@ impl Context<'_> {
             titles: titles(subject, target),
         })
     }
-
-    async fn grant_case(&self, record: &GrantRecord) -> Result<GrantCase, KeywardFault> {
-        let mut case = GrantCase {
-            grantee: self.shown_party(&record.grantee).await?,
-            operations: record
-                .terms
-                .operations
-                .iter()
-                .map(|op| op.as_str())
-                .collect(),
-            encryption_context_equals: None,
-            encryption_context_subset: None,
-            source_arn: record.terms.constraint.source_arn.clone(),
-            retiring_principal: None,
-            issuing_account: record.issuing_account.to_string(),
-        };
-        let pairs = record.terms.constraint.pairs().iter().cloned().collect();
-        match &record.terms.constraint.context {
-            ContextConstraint::None => {}
-            ContextConstraint::Equals(_) => case.encryption_context_equals = Some(pairs),
-            ContextConstraint::Subset(_) => case.encryption_context_subset = Some(pairs),
-        }
-        if let Some(retiring) = &record.retiring {
-            case.retiring_principal = Some(self.shown_party(retiring).await?);
-        }
-        Ok(case)
-    }
 }
 
 impl Target {
@@ -600,45 +258,6 @@ impl Target {
     fn give(&mut self, key: &str, value: Value) {
         self.context.insert(key.to_owned(), value);
     }
-}
-
-impl Subject {
-    /// The unique id of the user, or of the role.
-    pub fn principal_id(&self) -> Option<&str> {
-        self.principal_id.as_deref()
-    }
-
-    fn add_inline(
-        &mut self,
-        owner: &str,
-        policies: &BTreeMap<String, String>,
-    ) -> Result<(), KeywardFault> {
-        for (name, text) in policies {
-            let title = format!("inline policy \"{name}\" of {owner}");
-            self.identity.push(Titled::new(title, text)?);
-        }
-        Ok(())
-    }
-}
-
-fn plain(principal: Principal) -> Subject {
-    Subject {
-        principal,
-        principal_id: None,
-        role_arn: None,
-        issuer: None,
-        tags: Vec::new(),
-        identity: Vec::new(),
-        boundary: None,
-        session: None,
-        scps: Vec::new(),
-        org: None,
-    }
-}
-
-fn tags(tags: &[keyward_types::tag::Tag]) -> Vec<(String, String)> {
-    let pairs = tags.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
-    pairs.collect()
 }
 
 /// What a key itself says.
