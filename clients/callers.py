@@ -3,7 +3,9 @@
 import configparser
 import subprocess
 
-from calls import SERVICES, World
+from botocore.exceptions import ClientError
+
+from calls import CONTEXT, SERVICES, World
 from conftest import ROOT_ARN, configured_server, policy
 from efs import Forwarder, initialised_with_service, presented
 from keyward import ACCOUNT, REGION, binary, clean_environment, user_arn
@@ -259,17 +261,27 @@ def organization(server):
     return client
 
 
-def member(server, word, title, kind, *statements):
-    """A user of everything in a new member account that one control policy stands over."""
+def member(server, word, title, kind, statement, level="account"):
+    """A user of everything in a new member account that one control policy stands over: attached
+    to the account, to the unit that it stands in, or to the root, and there for it alone."""
     client = organization(server)
     made = client.create_account(Email=f"{word}@example.com", AccountName=word)["CreateAccountStatus"]
     request = made["Id"]
     status = client.describe_create_account_status(CreateAccountRequestId=request)["CreateAccountStatus"]
     account = status["AccountId"]
+    target, root = account, client.list_roots()["Roots"][0]["Id"]
+    if level == "unit":
+        unit = client.create_organizational_unit(ParentId=root, Name=f"unit-{word}")
+        target = unit["OrganizationalUnit"]["Id"]
+        client.move_account(AccountId=account, SourceParentId=root, DestinationParentId=target)
+    if level == "root":
+        target = root
+        key = "aws:PrincipalAccount" if kind == "SERVICE_CONTROL_POLICY" else "aws:ResourceAccount"
+        statement = {**statement, "Condition": {"StringEquals": {key: account}}}
     policy_id = client.create_policy(
-        Content=policy(*statements), Description=title, Name=f"m-{word}", Type=kind
+        Content=policy(statement), Description=title, Name=f"m-{word}", Type=kind
     )["Policy"]["PolicySummary"]["Id"]
-    client.attach_policy(PolicyId=policy_id, TargetId=account)
+    client.attach_policy(PolicyId=policy_id, TargetId=target)
     # The management account's user assumes the role that the new account was born with.
     role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
     admin = Account(server).session(role, f"admin-{word}")
@@ -284,16 +296,44 @@ def member(server, word, title, kind, *statements):
     return found
 
 
+NO_DECRYPT = {"Sid": "NoDecrypt", "Effect": "Deny", "Action": ["kms:Decrypt", "iam:Delete*"], "Resource": "*"}
+NO_DATA_KEY = {
+    "Sid": "NoDataKey",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "kms:GenerateDataKey",
+    "Resource": "*",
+}
+
+
 @caller("a user of everything in a member account; a service control policy denies kms:Decrypt and iam:Delete*")
 def scp_limited(server):
-    deny = {"Sid": "NoDecrypt", "Effect": "Deny", "Action": ["kms:Decrypt", "iam:Delete*"], "Resource": "*"}
-    return member(server, "scp", "no decryption", "SERVICE_CONTROL_POLICY", deny)
+    return member(server, "scp", "no decryption", "SERVICE_CONTROL_POLICY", NO_DECRYPT)
+
+
+@caller("as scp-limited, but the service control policy is attached to the account's organizational unit")
+def scp_at_unit(server):
+    return member(server, "scp-unit", "no decryption", "SERVICE_CONTROL_POLICY", NO_DECRYPT, "unit")
+
+
+@caller("as scp-limited, but the service control policy is attached to the organization's root")
+def scp_at_root(server):
+    return member(server, "scp-root", "no decryption", "SERVICE_CONTROL_POLICY", NO_DECRYPT, "root")
 
 
 @caller("a user of everything in a member account; a resource control policy denies kms:GenerateDataKey")
 def rcp_limited(server):
-    deny = {"Sid": "NoDataKey", "Effect": "Deny", "Principal": "*", "Action": "kms:GenerateDataKey", "Resource": "*"}
-    return member(server, "rcp", "no data keys", "RESOURCE_CONTROL_POLICY", deny)
+    return member(server, "rcp", "no data keys", "RESOURCE_CONTROL_POLICY", NO_DATA_KEY)
+
+
+@caller("as rcp-limited, but the resource control policy is attached to the account's organizational unit")
+def rcp_at_unit(server):
+    return member(server, "rcp-unit", "no data keys", "RESOURCE_CONTROL_POLICY", NO_DATA_KEY, "unit")
+
+
+@caller("as rcp-limited, but the resource control policy is attached to the organization's root")
+def rcp_at_root(server):
+    return member(server, "rcp-root", "no data keys", "RESOURCE_CONTROL_POLICY", NO_DATA_KEY, "root")
 
 
 @caller("a service by itself, which the key policy names")
@@ -345,6 +385,52 @@ class ForwardedWorld(World):
 def through_a_service(server):
     credentials = Account(server).user("m-through", ALL)
     return ForwardedWorld(server, "through", credentials, policy(DELEGATION, Id="matrix"))
+
+
+class Unprepared:
+    """A client for what a call needs beforehand, which an AWS managed key refuses; the call is made
+    nevertheless."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def __getattr__(self, name):
+        def call(**parameters):
+            try:
+                return getattr(self.client, name)(**parameters)
+            except ClientError:
+                return {"GrantId": "0" * 64, "GrantToken": "none"}
+
+        return call
+
+
+class ManagedKeyWorld(World):
+    """Every key is the one AWS managed key of a service."""
+
+    ALIAS = "alias/aws/elasticfilesystem"
+
+    def __init__(self, server, word, user):
+        super().__init__(server, word, user)
+        self.root.kms = Unprepared(self.root.kms)
+        efs = Forwarder(server, "elasticfilesystem", server.services["elasticfilesystem"], REGION)
+        status, answer = efs.forward(*presented(REGION, user), self.ALIAS)
+        assert status == 200, answer
+        self.arn, self.through = answer["KeyId"], efs.client_of(answer)
+
+    def key(self):
+        return self.arn
+
+    def encrypted(self, key):
+        made = self.through.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext=CONTEXT)
+        return made["CiphertextBlob"]
+
+    def named(self, key, alias):
+        return self.ALIAS
+
+
+@caller("a user of everything, directly; the key is an AWS managed one, which only its service may use")
+def managed_key(server):
+    return ManagedKeyWorld(server, "managed", Account(server).user("m-managed", ALL))
 
 
 def server_of_many(tmp):

@@ -37,7 +37,7 @@ pub struct Explain {
     resource: Option<String>,
     /// A condition value of the request, such as kms:EncryptionContext:dept=hr; several of one
     /// name make a multivalued key
-    #[arg(long = "context", value_name = "KEY=VALUE")]
+    #[arg(long = "context", value_name = "KEY=VALUE", num_args = 1..)]
     context: Vec<String>,
     /// A recorded request instead: the id in its answer's x-amzn-RequestId
     #[arg(long, value_name = "ID", conflicts_with_all = ["principal", "action", "key", "resource", "context"])]
