@@ -9,11 +9,15 @@ import threading
 import time
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# The service models, read once: a session reads megabytes of them for its first client.
+MODELS = botocore.session.get_session().get_component("data_loader")
 
 # What the server prints when it is ready, before the address.
 READY = "listening on "
@@ -89,7 +93,9 @@ class Server:
         """A boto3 client as everybody has it, but for two things: it neither checks parameters
         itself nor tries again, so that the tests see what the server says."""
         key, secret, *token = credentials or self.root_credentials()
-        return boto3.session.Session().client(
+        session = botocore.session.get_session()
+        session.register_component("data_loader", MODELS)
+        return boto3.session.Session(botocore_session=session).client(
             service,
             endpoint_url=self.url,
             region_name=region,

@@ -114,28 +114,29 @@ def test_grants_end_in_every_state_and_are_made_in_one(kms, key, arn, user, stat
 @pytest.mark.parametrize("end", ["revoke_grant", "retire_grant", "retire_grant by token"])
 def test_no_use_begun_after_a_grant_ended_succeeds(server, kms, key, arn, user, end):
     blob = kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"a": "1"})["CiphertextBlob"]
+    clients = [server.client("kms", credentials=user.credentials) for _ in range(3)]
     for round_number in range(12):
         constraints = [{}, {"EncryptionContextEquals": {"a": "1"}}, {"EncryptionContextSubset": {"a": "1"}}]
         made = make(
             kms, key, user, "Decrypt", RetiringPrincipal=ROOT_ARN, Constraints=constraints[round_number % 3]
         )
-        ended, finish, wrong, right = threading.Event(), threading.Event(), [], []
+        begun, ended, finish, wrong = threading.Event(), threading.Event(), threading.Event(), []
 
-        def reader():
-            client = server.client("kms", credentials=user.credentials)
+        def reader(client):
             while not finish.is_set():
                 late = ended.is_set()
                 try:
                     client.decrypt(CiphertextBlob=blob, EncryptionContext={"a": "1"}, GrantTokens=[made["GrantToken"]])
-                    (wrong if late else right).append(round_number)
+                    begun.set()
+                    if late:
+                        wrong.append(round_number)
                 except ClientError as error:
                     assert error.response["Error"]["Code"] == "AccessDeniedException"
 
-        readers = [threading.Thread(target=reader) for _ in range(3)]
+        readers = [threading.Thread(target=reader, args=[client]) for client in clients]
         for thread in readers:
             thread.start()
-        while not right:
-            pass
+        assert begun.wait(60)
         if end == "revoke_grant":
             kms.revoke_grant(KeyId=key, GrantId=made["GrantId"])
         elif end == "retire_grant":
