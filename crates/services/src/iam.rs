@@ -18,6 +18,7 @@ pub mod naming;
 pub mod nouns;
 pub mod oidc_provider;
 pub mod page;
+pub mod rename;
 pub mod role;
 pub mod shape;
 pub mod simulation;
@@ -165,9 +166,9 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<tags::RemoveTags<action::UntagUser>>(),
     row::<access_key::UpdateAccessKey>(),
     row::<role::update::UpdateAssumeRolePolicy>(),
-    row::<group::update::UpdateGroup>(),
+    row::<rename::Update<action::UpdateGroup>>(),
     row::<oidc_provider::thumbprints::UpdateOpenIDConnectProviderThumbprint>(),
     row::<role::update::UpdateRole>(),
     row::<role::update::UpdateRoleDescription>(),
-    row::<user::update::UpdateUser>(),
+    row::<rename::Update<action::UpdateUser>>(),
 ];

@@ -3,7 +3,6 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateGroup.html>
 
 pub mod membership;
-pub mod update;
 
 use std::collections::BTreeMap;
 

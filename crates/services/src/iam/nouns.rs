@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_store::{path::Path, sealed::Purpose, store::Revision};
-use keyward_types::{action, arn::ArnParts, tag::Tag, unique_id::UniqueId};
+use keyward_types::{
+    account::AccountId, action, arn::ArnParts, partition::Partition, tag::Tag, unique_id::UniqueId,
+};
 use keyward_wire::json::Members;
 
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
         entity::{Entity, Record, Target, Written},
         fault::IamFault,
         names,
+        rename::Renamed,
     },
 };
 
@@ -315,6 +318,33 @@ facets! {
         UserRecord = keyward_policy::validate::USER_INLINE, "PoliciesPerUser";
         GroupRecord = keyward_policy::validate::GROUP_INLINE, "PoliciesPerGroup";
         RoleRecord = keyward_policy::validate::ROLE_INLINE, "PoliciesPerRole";
+}
+
+macro_rules! renamed {
+    ($($record:ty = $noun:literal, $new_name:expr, $longest:literal;)*) => {$(
+        impl Renamed for $record {
+            const NOUN: &'static str = $noun;
+            const NEW_NAME: (&'static str, &'static str) = $new_name;
+            const LONGEST: usize = $longest;
+
+            fn name(&self) -> &str {
+                &self.name
+            }
+            fn name_mut(&mut self) -> &mut String {
+                &mut self.name
+            }
+            fn path_mut(&mut self) -> &mut String {
+                &mut self.path
+            }
+            fn arn(&self, partition: Partition, account: AccountId) -> String {
+                <$record>::arn(self, partition, account)
+            }
+        }
+    )*};
+}
+renamed! {
+    UserRecord = "User", ("NewUserName", "newUserName"), 64;
+    GroupRecord = "Group", ("NewGroupName", "newGroupName"), 128;
 }
 
 macro_rules! targets {

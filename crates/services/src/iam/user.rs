@@ -3,7 +3,6 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>
 
 pub mod list;
-pub mod update;
 
 use std::{collections::BTreeMap, sync::Arc};
 
