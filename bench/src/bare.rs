@@ -5,8 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
+use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::header;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -35,14 +38,26 @@ pub fn serve(bare: &Bare) -> anyhow::Result<()> {
     })
 }
 
-/// An answer with the headers that Keyward sends.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// An answer with the headers that Keyward sends: the same bytes go to the client.
 pub fn answer(body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     let headers = response.headers_mut();
-    let json = http::HeaderValue::from_static("application/x-amz-json-1.1");
-    headers.insert(http::header::CONTENT_TYPE, json);
-    let id = http::HeaderValue::from_static("1234abcd-12ab-34cd-56ef-1234567890ab");
-    headers.insert("x-amzn-requestid", id);
+    headers.reserve(8);
+    for (name, value) in [
+        (REQUEST_ID, "1234abcd-12ab-34cd-56ef-1234567890ab"),
+        (header::CONTENT_TYPE, "application/x-amz-json-1.1"),
+        (header::SERVER, "Server"),
+        (
+            header::CACHE_CONTROL,
+            "no-cache, no-store, must-revalidate, private",
+        ),
+        (header::EXPIRES, "0"),
+        (header::PRAGMA, "no-cache"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 
