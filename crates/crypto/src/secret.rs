@@ -7,7 +7,7 @@ pub mod process;
 
 use std::fmt;
 
-use zeroize::Zeroize as _;
+use zeroize::zeroize_bytes;
 
 /// Secret bytes on the heap, wiped on drop.
 pub struct SecretBytes(Vec<u8>);
@@ -41,7 +41,9 @@ impl SecretBytes {
 
 impl Drop for SecretBytes {
     fn drop(&mut self) {
-        self.0.zeroize();
+        // What lies behind the bytes may have held some of them before.
+        self.0.resize(self.0.capacity(), 0);
+        zeroize_bytes(&mut self.0);
     }
 }
 

@@ -12,9 +12,9 @@ pub mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -32,12 +32,7 @@ use tokio::{
 
 use crate::{
     config::Network,
-    http::{
-        idle::Activity,
-        peers::Peers,
-        taken::Taken,
-        timer::{Kept, TooSlow},
-    },
+    http::{idle::Activity, peers::Peers, taken::Taken, timer::Kept},
 };
 
 /// The longest body, in bytes: the longest parameter KMS has (an attestation document of
@@ -203,15 +198,8 @@ async fn answer(
     {
         return answer;
     }
-    let body = Limited::new(body, MAX_BODY).collect();
-    let body = match timer.within(body_timeout, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(BodyFault::TooLarge)
-        }
-        Ok(Err(_)) => Err(BodyFault::Broken),
-        Err(TooSlow) => Err(BodyFault::TooSlow),
-    };
+    let body = timer.within(body_timeout, whole(body)).await;
+    let body = body.unwrap_or(Err(BodyFault::TooSlow));
     let mut headers: Vec<(&str, &[u8])> = Vec::with_capacity(head.headers.len() + 1);
     if !head.headers.contains_key(header::HOST)
         && let Some(authority) = head.uri.authority()
@@ -240,11 +228,46 @@ async fn answer(
     render(answer)
 }
 
+/// The body, put together only if it came in pieces.
+async fn whole(body: Incoming) -> Result<Bytes, BodyFault> {
+    let mut body = Limited::new(body, MAX_BODY);
+    let mut first = Bytes::new();
+    let mut pieces = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                BodyFault::TooLarge
+            } else {
+                BodyFault::Broken
+            }
+        })?;
+        // Trailers say nothing here.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if pieces.is_empty() {
+            pieces.extend_from_slice(&first);
+        }
+        pieces.extend_from_slice(&data);
+    }
+    Ok(if pieces.is_empty() {
+        first
+    } else {
+        pieces.freeze()
+    })
+}
+
 enum BodyFault {
     TooLarge,
     TooSlow,
     Broken,
 }
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 fn render(answer: Answer) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(answer.body));
@@ -252,8 +275,8 @@ fn render(answer: Answer) -> Response<Full<Bytes>> {
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.reserve(8);
-    if let Ok(id) = HeaderValue::from_str(&answer.request_id) {
-        headers.insert("x-amzn-requestid", id);
+    if let Ok(id) = HeaderValue::try_from(answer.request_id) {
+        headers.insert(REQUEST_ID, id);
     }
     headers.insert(
         header::CONTENT_TYPE,

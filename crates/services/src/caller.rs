@@ -1,6 +1,6 @@
 //! Who makes this request: a proven identity with the policies that speak for it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use keyward_policy::{
     policy::Policy,
@@ -109,7 +109,6 @@ pub struct Caller {
     /// The bearer's tags overridden by the session's, if both have some.
     merged_tags: Option<Vec<Tag>>,
     membership: Option<Membership>,
-    user_id: String,
 }
 
 impl Caller {
@@ -175,7 +174,6 @@ impl Caller {
         let named = (provider, token.audience(), token.subject());
         let principal = Arc::new(Principal::web_identity(partition, account, named));
         Ok(Self {
-            user_id: principal.user_id(),
             principal,
             credential: Credential::WebIdentity(Arc::new(identity)),
             bearer: Bearer::Nobody,
@@ -244,7 +242,6 @@ impl Caller {
             }
         }
         let membership = directory.membership(home).await?;
-        let user_id = principal.user_id();
         Ok(Self {
             principal,
             credential,
@@ -255,7 +252,6 @@ impl Caller {
             session_managed,
             merged_tags,
             membership,
-            user_id,
         })
     }
 
@@ -284,8 +280,8 @@ impl Caller {
     }
 
     /// `aws:userid`.
-    pub fn user_id(&self) -> &str {
-        &self.user_id
+    pub fn user_id(&self) -> Cow<'_, str> {
+        self.principal.user_id()
     }
 
     /// The session, if the credentials are temporary.
@@ -422,12 +418,12 @@ impl Caller {
             Bearer::Role(role) => policies.hexadecimal("role", role.generation().as_bytes()),
         }
         for group in &self.groups {
-            policies.hexadecimal(group.record().id.as_str(), group.generation().as_bytes());
+            policies.named_hexadecimal(group.record().id.as_str(), group.generation().as_bytes());
         }
         let attached = self.managed.iter().chain(&self.boundary);
         for policy in attached.chain(&self.session_managed) {
             if let Some(generation) = policy.generation() {
-                policies.hexadecimal(policy.id().as_str(), generation.as_bytes());
+                policies.named_hexadecimal(policy.id().as_str(), generation.as_bytes());
             }
         }
         if let Some(membership) = &self.membership {

@@ -190,7 +190,7 @@ impl Front {
             caller: &caller.caller,
             source: &caller.source,
             region: caller.region,
-            now: self.shared.clock.now(),
+            now: caller.at,
             peer: received.peer,
             user_agent: received.header("user-agent").unwrap_or_default(),
             referer: received.header("referer").unwrap_or_default(),

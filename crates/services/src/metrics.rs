@@ -9,11 +9,13 @@ use std::{
     },
 };
 
+use hashbrown::HashMap;
+
 /// Counters of requests and refusals.
 #[derive(Debug, Default)]
 pub struct Metrics {
     // Set once, so that no request takes a lock to count itself.
-    requests: OnceLock<BTreeMap<(&'static str, &'static str), Outcomes>>,
+    requests: OnceLock<HashMap<(&'static str, &'static str), Outcomes>>,
     unauthenticated: RwLock<BTreeMap<String, AtomicU64>>,
 }
 
@@ -88,7 +90,8 @@ impl Metrics {
     pub fn render(&self, out: &mut String) {
         out.push_str("# HELP keyward_requests_total Requests of authenticated callers.\n");
         out.push_str("# TYPE keyward_requests_total counter\n");
-        for ((service, operation), outcomes) in self.requests.get().into_iter().flatten() {
+        let requests: BTreeMap<_, _> = self.requests.get().into_iter().flatten().collect();
+        for ((service, operation), outcomes) in requests {
             for (outcome, counter) in [
                 ("success", &outcomes.success),
                 ("denied", &outcomes.denied),

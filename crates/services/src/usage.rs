@@ -3,11 +3,9 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html>
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hash, RandomState},
-};
+use std::hash::{BuildHasher as _, Hash};
 
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 use keyward_types::{region::Region, time::Timestamp};
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -69,8 +67,8 @@ impl CredentialUse {
 /// What was noted down and not yet written: the last use `U` of each `K`.
 #[derive(Debug)]
 pub struct Usage<K, U> {
-    shards: Vec<Mutex<HashMap<K, U>>>,
-    hasher: RandomState,
+    shards: Vec<Mutex<HashTable<(K, U)>>>,
+    hasher: DefaultHashBuilder,
 }
 
 impl<K, U> Default for Usage<K, U> {
@@ -80,7 +78,7 @@ impl<K, U> Default for Usage<K, U> {
             .collect();
         Self {
             shards,
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
         }
     }
 }
@@ -88,44 +86,52 @@ impl<K, U> Default for Usage<K, U> {
 impl<K: Clone + Eq + Hash, U: Copy + PartialEq> Usage<K, U> {
     /// Notes a use down. A later one replaces an earlier one.
     pub fn note(&self, key: &K, usage: U) {
-        let Some(shard) = self.shard(key) else { return };
-        let mut shard = shard.lock();
-        match shard.get_mut(key) {
-            Some(noted) => *noted = usage,
-            None => {
-                shard.insert(key.clone(), usage);
+        let hash = self.hasher.hash_one(key);
+        let Some(shard) = self.shard(hash) else {
+            return;
+        };
+        let hash_of = |(key, _): &(K, U)| self.hasher.hash_one(key);
+        match shard.lock().entry(hash, |(known, _)| known == key, hash_of) {
+            Entry::Occupied(mut noted) => noted.get_mut().1 = usage,
+            Entry::Vacant(place) => {
+                place.insert((key.clone(), usage));
             }
         }
     }
 
     /// The last use that was noted and is not yet known to be written.
     pub fn noted(&self, key: &K) -> Option<U> {
-        self.shard(key)?.lock().get(key).copied()
+        let hash = self.hasher.hash_one(key);
+        let shard = self.shard(hash)?.lock();
+        let found = shard.find(hash, |(known, _)| known == key);
+        found.map(|(_, usage)| *usage)
     }
 
     /// Everything noted, for the one who writes it.
     pub fn all(&self) -> Vec<(K, U)> {
-        let pairs = |shard: &Mutex<HashMap<K, U>>| {
-            shard
-                .lock()
-                .iter()
-                .map(|(key, usage)| (key.clone(), *usage))
-                .collect::<Vec<_>>()
+        let pairs = |shard: &Mutex<HashTable<(K, U)>>| {
+            let shard = shard.lock();
+            shard.iter().cloned().collect::<Vec<_>>()
         };
         self.shards.iter().flat_map(pairs).collect()
     }
 
     /// Forgets a use that is now written, unless a later one was noted meanwhile.
     pub fn written(&self, key: &K, usage: &U) {
-        let Some(shard) = self.shard(key) else { return };
+        let hash = self.hasher.hash_one(key);
+        let Some(shard) = self.shard(hash) else {
+            return;
+        };
         let mut shard = shard.lock();
-        if shard.get(key) == Some(usage) {
-            shard.remove(key);
+        let same = |(known, noted): &(K, U)| known == key && noted == usage;
+        if let Ok(found) = shard.find_entry(hash, same) {
+            found.remove();
         }
     }
 
-    fn shard(&self, key: &K) -> Option<&Mutex<HashMap<K, U>>> {
-        let index = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
+    fn shard(&self, hash: u64) -> Option<&Mutex<HashTable<(K, U)>>> {
+        // Bits that the table itself, which goes by the lowest and the highest, does not look at.
+        let index = usize::try_from((hash >> 40) % SHARDS as u64).unwrap_or(0);
         self.shards.get(index)
     }
 }

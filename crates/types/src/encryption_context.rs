@@ -2,15 +2,32 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html>
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// The most bytes the canonical form may take (8 KiB).
 pub const MAX_CONTEXT_BYTES: usize = 8192;
 
-/// Name and value pairs, sorted by the names' UTF-8 bytes. Absent and empty are the same.
+/// Name and value pairs, sorted by the names' UTF-8 bytes. Absent and empty are the same. A clone
+/// shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EncryptionContext(Vec<(String, String)>);
+#[serde(try_from = "Vec<(String, String)>", into = "Vec<(String, String)>")]
+pub struct EncryptionContext(Arc<[(String, String)]>);
+
+impl TryFrom<Vec<(String, String)>> for EncryptionContext {
+    type Error = EncryptionContextError;
+
+    fn try_from(pairs: Vec<(String, String)>) -> Result<Self, EncryptionContextError> {
+        Self::new(pairs)
+    }
+}
+
+impl From<EncryptionContext> for Vec<(String, String)> {
+    fn from(context: EncryptionContext) -> Self {
+        context.0.to_vec()
+    }
+}
 
 /// Why pairs are no encryption context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +50,7 @@ impl EncryptionContext {
         {
             return Err(EncryptionContextError::Duplicate);
         }
-        let context = Self(pairs);
+        let context = Self(pairs.into());
         if context.canonical_len() > MAX_CONTEXT_BYTES {
             return Err(EncryptionContextError::TooLong);
         }
@@ -64,7 +81,7 @@ impl EncryptionContext {
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
         let length = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
         out.extend_from_slice(&length(self.0.len()));
-        for (name, value) in &self.0 {
+        for (name, value) in &*self.0 {
             out.extend_from_slice(&length(name.len()));
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(&length(value.len()));

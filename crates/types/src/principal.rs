@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{account::AccountId, partition::Partition, unique_id::UniqueId};
 
@@ -186,15 +186,15 @@ impl Principal {
 
     /// `aws:userid`, which is also GetCallerIdentity's `UserId`; empty for a service or a web
     /// identity.
-    pub fn user_id(&self) -> String {
+    pub fn user_id(&self) -> Cow<'_, str> {
         match &self.kind {
-            PrincipalKind::Root => self.account.to_string(),
-            PrincipalKind::User { id, .. } => id.to_string(),
+            PrincipalKind::Root => self.account.as_str().into(),
+            PrincipalKind::User { id, .. } => id.as_str().into(),
             PrincipalKind::RoleSession {
                 role_id, session, ..
-            } => format!("{role_id}:{session}"),
-            PrincipalKind::FederatedUser { name, .. } => format!("{}:{name}", self.account),
-            PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => String::new(),
+            } => format!("{role_id}:{session}").into(),
+            PrincipalKind::FederatedUser { name, .. } => format!("{}:{name}", self.account).into(),
+            PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => "".into(),
         }
     }
 }

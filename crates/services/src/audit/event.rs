@@ -278,7 +278,7 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
         identity.string("invokedBy", &service.global_name());
         return;
     }
-    identity.string("principalId", caller.user_id());
+    identity.string("principalId", &caller.user_id());
     identity.string("arn", principal.arn());
     identity.string("accountId", principal.account().as_str());
     if let Some(id) = caller.access_key_id() {
@@ -339,7 +339,7 @@ fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionU
             data.string("federatedProvider", &federation.provider_arn);
             data.object("attributes", |attributes| {
                 for (name, values) in &federation.claims {
-                    attributes.string(name, &values.join(","));
+                    attributes.named_string(name, &values.join(","));
                 }
             });
         });
@@ -359,7 +359,7 @@ fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
     if !session.tags().is_empty() {
         given.object("tags", |tags| {
             for tag in session.tags() {
-                tags.string(&tag.key, &tag.value);
+                tags.named_string(&tag.key, &tag.value);
             }
         });
     }
@@ -415,8 +415,9 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
 }
 
 fn resource_type(arn: &str) -> Option<&'static str> {
-    let resource = keyward_types::arn::ArnParts::parse(arn)?;
-    match resource.resource.split_once('/')? {
+    // No resource of these kinds has a colon in its name.
+    let (_, resource) = arn.rsplit_once(':')?;
+    match resource.split_once('/')? {
         ("key", _) => Some("AWS::KMS::Key"),
         ("alias", _) => Some("AWS::KMS::Alias"),
         ("user", _) => Some("AWS::IAM::User"),

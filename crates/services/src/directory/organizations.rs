@@ -71,16 +71,21 @@ impl Directory {
         &self,
         (partition, account): Home,
     ) -> Result<Option<Membership>, ReadError> {
-        let path = paths::membership(partition, account)?;
-        let found = self
-            .organizations
-            .memberships
-            .get(self.node(), &path, |record: Record| async move {
-                let bytes = record.bytes_of(purpose::ORGANIZATION_MEMBERSHIP)?;
-                let membership: MembershipRecord = records::decode(bytes)?;
-                Ok::<_, ReadError>(membership)
-            })
-            .await?;
+        let known = &self.organizations.memberships;
+        let text = paths::membership_text(partition, account);
+        let found = match known.peek(text.as_str()) {
+            Some(found) => found,
+            None => {
+                let path = paths::membership(partition, account)?;
+                known
+                    .get(self.node(), &path, |record: Record| async move {
+                        let bytes = record.bytes_of(purpose::ORGANIZATION_MEMBERSHIP)?;
+                        let membership: MembershipRecord = records::decode(bytes)?;
+                        Ok::<_, ReadError>(membership)
+                    })
+                    .await?
+            }
+        };
         let Some(membership) = found else {
             return Ok(None);
         };
@@ -96,7 +101,9 @@ impl Directory {
         // An account whose policies cannot be found may be denied anything.
         match Membership::new(organization, account) {
             Some(membership) => Ok(Some(membership)),
-            None => Err(ReadError::Missing { path }),
+            None => Err(ReadError::Missing {
+                path: paths::membership(partition, account)?,
+            }),
         }
     }
 

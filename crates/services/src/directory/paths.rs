@@ -282,6 +282,12 @@ pub fn oidc_providers(partition: Partition, account: AccountId) -> Result<Prefix
     Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/oidc-provider/"))
 }
 
+/// [`membership`] as text.
+pub fn membership_text(partition: Partition, account: AccountId) -> Spelled {
+    let (partition, account) = (partition.as_str(), account.as_str());
+    Spelled::new(&[partition, account, GLOBAL, "organization-membership"])
+}
+
 /// That an account is in an organization.
 pub fn membership(partition: Partition, account: AccountId) -> Result<Path, PathError> {
     global(partition, account, &["organization-membership"])

@@ -1,7 +1,7 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
-use keyward_types::{arn::MAX_ARN_LENGTH, region::Region, unique_id::AccessKeyId};
+use keyward_types::{arn::MAX_ARN_LENGTH, region::Region, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
@@ -30,6 +30,8 @@ pub struct Proven {
     pub caller: Caller,
     /// The Region.
     pub region: Region,
+    /// When it was proven.
+    pub at: Timestamp,
     /// For whose resource, if a service calls by itself.
     pub source: Source,
 }
@@ -83,7 +85,7 @@ impl Front {
 fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
     let caller = &proven.caller;
     let used = CredentialUse {
-        at: shared.clock.now(),
+        at: proven.at,
         service,
         region: proven.region,
     };
@@ -131,9 +133,8 @@ pub async fn prove(
         .map_err(refused)?;
     let region = Region::parse(claim.credential().region())
         .map_err(|_| refused(AuthError::UnknownAccessKey))?;
-    claim
-        .check_clock(shared.clock.now(), expected.skew)
-        .map_err(refused)?;
+    let at = shared.clock.now();
+    claim.check_clock(at, expected.skew).map_err(refused)?;
     check_fresh(shared).map_err(Refused::Internal)?;
     let unknown = || refused(AuthError::UnknownAccessKey);
     let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
@@ -165,7 +166,7 @@ pub async fn prove(
         (Some(token), true) => {
             let session = shared
                 .sessions
-                .open(&id, token, shared.clock.now())
+                .open(&id, token, at)
                 .map_err(|error| match error {
                     TokenError::Invalid => unknown(),
                     TokenError::Expired => refused(AuthError::ExpiredToken),
@@ -191,6 +192,7 @@ pub async fn prove(
     Ok(Proven {
         caller,
         region,
+        at,
         source,
     })
 }

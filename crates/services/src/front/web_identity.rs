@@ -61,6 +61,7 @@ impl Front {
         Ok(Proven {
             caller: caller.map_err(StsFault::from)?,
             region,
+            at: shared.clock.now(),
             source: Source::default(),
         })
     }

@@ -247,16 +247,18 @@ impl<'a> RequestAttributes<'a> {
                 Values::many(names)
             }
             _ => {
-                if let Some(name) = key.strip_prefix("aws:requesttag/") {
-                    return Some(tagged(&self.supplied.request_tags, name));
-                }
-                let name = key.strip_prefix("kms:encryptioncontext:")?;
-                let pairs = self.supplied.context.pairs().iter();
-                let found = pairs.filter(|(pair, _)| is_key(pair, name));
-                Values::found(found.map(|(_, value)| value.as_str()))
+                let name = key.strip_prefix("aws:requesttag/")?;
+                tagged(&self.supplied.request_tags, name)
             }
         };
         Some(values)
+    }
+
+    /// `kms:EncryptionContext:…`.
+    fn context_value(&self, name: &str) -> Values<'_> {
+        let pairs = self.supplied.context.pairs().iter();
+        let found = pairs.filter(|(pair, _)| is_key(pair, name));
+        Values::found(found.map(|(_, value)| value.as_str()))
     }
 
     fn resource_values(&self, key: &str) -> Option<Values<'_>> {
@@ -347,6 +349,10 @@ fn claimed<'s>(federation: &'s Federation, key: &str) -> Option<Values<'s>> {
 
 impl Attributes for RequestAttributes<'_> {
     fn values(&self, key: &str) -> Values<'_> {
+        // First, since key policies may have many statements about it.
+        if let Some(name) = key.strip_prefix("kms:encryptioncontext:") {
+            return self.context_value(name);
+        }
         self.supplied_values(key)
             .or_else(|| self.caller_values(key))
             .or_else(|| self.request_values(key))

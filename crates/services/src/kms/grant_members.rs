@@ -213,7 +213,7 @@ pub fn render_constraint(out: &mut Writer<'_>, constraint: &Constraint, names: &
         if let Some(context) = context {
             out.object(name, |pairs| {
                 for (name, value) in context.pairs() {
-                    pairs.string(name, value);
+                    pairs.named_string(name, value);
                 }
             });
         }

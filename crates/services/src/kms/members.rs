@@ -296,13 +296,13 @@ fn is_policy_text(text: &str) -> bool {
 /// Writes a context into an audit event, unless it is empty.
 pub fn describe_context(
     parameters: &mut keyward_wire::json::Writer<'_>,
-    name: &str,
+    name: &'static str,
     context: &EncryptionContext,
 ) {
     if !context.is_empty() {
         parameters.object(name, |pairs| {
             for (name, value) in context.pairs() {
-                pairs.string(name, value);
+                pairs.named_string(name, value);
             }
         });
     }

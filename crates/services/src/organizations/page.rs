@@ -95,7 +95,12 @@ impl Page {
 
 impl<T> Paged<T> {
     /// Writes the page under `name`, and the token of the next.
-    pub fn render(&self, out: &mut Writer<'_>, name: &str, each: impl Fn(&T, &mut Writer<'_>)) {
+    pub fn render(
+        &self,
+        out: &mut Writer<'_>,
+        name: &'static str,
+        each: impl Fn(&T, &mut Writer<'_>),
+    ) {
         out.array(name, |list| {
             for item in &self.items {
                 list.object(|entry| each(item, entry));

@@ -51,7 +51,7 @@ impl Operation for GetCallerIdentity {
         cx: &Context<'_>,
     ) -> Result<Done<CallerIdentity>, StsFault> {
         Ok(Done::unchanged(CallerIdentity {
-            user_id: cx.caller.user_id().to_owned(),
+            user_id: cx.caller.user_id().into_owned(),
             account: cx.account().to_string(),
             arn: cx.caller.principal().arn().to_owned(),
         }))

@@ -143,7 +143,7 @@ impl Operation for GetFederationToken {
         };
         Ok(Done::unchanged(FederationToken {
             credentials: Credentials::make(new, cx)?,
-            user_id: resolved.principal.user_id(),
+            user_id: resolved.principal.user_id().into_owned(),
             arn: resolved.principal.arn().to_owned(),
             packed_size,
         }))

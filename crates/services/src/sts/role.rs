@@ -235,7 +235,7 @@ impl AssumedRoleUser {
     pub fn of(role: &RoleUnit, session: &str) -> Self {
         let principal = role.session(session);
         Self {
-            id: principal.user_id(),
+            id: principal.user_id().into_owned(),
             arn: principal.arn().to_owned(),
         }
     }

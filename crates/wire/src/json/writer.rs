@@ -41,19 +41,18 @@ impl Writer<'_> {
     }
 
     /// A string member.
-    #[inline]
-    pub fn string(&mut self, name: &str, value: &str) {
+    pub fn string(&mut self, name: &'static str, value: &str) {
         self.name(name);
         write_string(self.out, value);
     }
 
     /// A string member of bytes as lower-case hexadecimal digits.
-    pub fn hexadecimal(&mut self, name: &str, value: &[u8]) {
+    pub fn hexadecimal(&mut self, name: &'static str, value: &[u8]) {
         self.name(name);
         write_hexadecimal(self.out, value);
     }
 
-    /// A string member whose name is `prefix` and `name` together.
+    /// A string member whose name is `prefix` and `name` together; the name may be anybody's.
     pub fn prefixed_string(&mut self, (prefix, name): (&str, &str), value: &str) {
         separate(self.out, &mut self.empty);
         self.out.push(b'"');
@@ -63,44 +62,57 @@ impl Writer<'_> {
         write_string(self.out, value);
     }
 
+    /// A string member whose name may be anybody's.
+    pub fn named_string(&mut self, name: &str, value: &str) {
+        self.prefixed_string(("", name), value);
+    }
+
+    /// A string member of bytes as lower-case hexadecimal digits; the name may be anybody's.
+    pub fn named_hexadecimal(&mut self, name: &str, value: &[u8]) {
+        separate(self.out, &mut self.empty);
+        write_string(self.out, name);
+        self.out.push(b':');
+        write_hexadecimal(self.out, value);
+    }
+
     /// A blob member: base64 with padding.
-    pub fn blob(&mut self, name: &str, value: &[u8]) {
+    pub fn blob(&mut self, name: &'static str, value: &[u8]) {
         self.name(name);
         write_base64(self.out, value);
     }
 
     /// An integer member.
-    pub fn integer(&mut self, name: &str, value: i64) {
+    pub fn integer(&mut self, name: &'static str, value: i64) {
         self.name(name);
         write_integer(self.out, value);
     }
 
     /// A boolean member.
-    pub fn boolean(&mut self, name: &str, value: bool) {
+    pub fn boolean(&mut self, name: &'static str, value: bool) {
         self.name(name);
         write_boolean(self.out, value);
     }
 
     /// A timestamp member: epoch seconds with a fraction of up to three digits.
-    pub fn timestamp(&mut self, name: &str, value: Timestamp) {
+    pub fn timestamp(&mut self, name: &'static str, value: Timestamp) {
         self.name(name);
         write_timestamp(self.out, value);
     }
 
     /// A member that is `null`.
-    pub fn null(&mut self, name: &str) {
+    pub fn null(&mut self, name: &'static str) {
         self.name(name);
         self.out.extend_from_slice(b"null");
     }
 
     /// An object member.
-    pub fn object(&mut self, name: &str, members: impl FnOnce(&mut Writer<'_>)) {
+    pub fn object(&mut self, name: &'static str, members: impl FnOnce(&mut Writer<'_>)) {
         self.name(name);
         write_object(self.out, members);
     }
 
     /// An object member, or `null` if it would have no members.
-    pub fn object_or_null(&mut self, name: &str, members: impl FnOnce(&mut Writer<'_>)) {
+    pub fn object_or_null(&mut self, name: &'static str, members: impl FnOnce(&mut Writer<'_>)) {
         self.object(name, members);
         if self.out.ends_with(b":{}") {
             self.out.truncate(self.out.len() - 2);
@@ -109,7 +121,7 @@ impl Writer<'_> {
     }
 
     /// An object member, unless it would have no members.
-    pub fn object_if_any(&mut self, name: &str, members: impl FnOnce(&mut Writer<'_>)) {
+    pub fn object_if_any(&mut self, name: &'static str, members: impl FnOnce(&mut Writer<'_>)) {
         let (before, was_empty) = (self.out.len(), self.empty);
         self.object(name, members);
         if self.out.ends_with(b":{}") {
@@ -119,13 +131,17 @@ impl Writer<'_> {
     }
 
     /// An array member.
-    pub fn array(&mut self, name: &str, elements: impl FnOnce(&mut Elements<'_>)) {
+    pub fn array(&mut self, name: &'static str, elements: impl FnOnce(&mut Elements<'_>)) {
         self.name(name);
         write_array(self.out, elements);
     }
 
     /// An array member of strings.
-    pub fn strings<S: AsRef<str>>(&mut self, name: &str, values: impl IntoIterator<Item = S>) {
+    pub fn strings<S: AsRef<str>>(
+        &mut self,
+        name: &'static str,
+        values: impl IntoIterator<Item = S>,
+    ) {
         self.array(name, |array| {
             for value in values {
                 array.string(value.as_ref());
@@ -133,17 +149,14 @@ impl Writer<'_> {
         });
     }
 
-    // Inlined, since nearly all names are literals: what is known of them is then known here.
+    /// A name of ours, which needs no escape: it is known when the program is built.
     #[inline]
-    fn name(&mut self, name: &str) {
-        separate(self.out, &mut self.empty);
+    fn name(&mut self, name: &'static str) {
+        debug_assert!(!any_needs_escape(name.as_bytes()), "{name:?}");
         self.out.reserve(name.len() + 4);
+        separate(self.out, &mut self.empty);
         self.out.push(b'"');
-        if any_needs_escape(name.as_bytes()) {
-            write_escaped(self.out, name);
-        } else {
-            self.out.extend_from_slice(name.as_bytes());
-        }
+        self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
 }
@@ -245,12 +258,11 @@ fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn write_hexadecimal(out: &mut Vec<u8>, value: &[u8]) {
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    out.reserve(value.len() * 2 + 2);
     out.push(b'"');
-    let start = out.len();
-    out.resize(start + value.len() * 2, b'0');
-    if let Some(room) = out.get_mut(start..) {
-        // The room is as long as the digits, so this cannot fail.
-        let _ = hex::encode_to_slice(value, room);
+    for byte in value {
+        out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     out.push(b'"');
 }

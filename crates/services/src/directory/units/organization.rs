@@ -412,7 +412,7 @@ fn describe<'p>(found: impl Iterator<Item = &'p Arc<ControlPolicy>>, policies: &
         if let Some(generation) = policy.generation
             && !said.contains(&id)
         {
-            policies.string(id, &generation.to_string());
+            policies.named_hexadecimal(id, generation.as_bytes());
             said.push(id);
         }
     }
