@@ -4,7 +4,7 @@
 
 use keyward_types::account::AccountId;
 use keyward_types::partition::Partition;
-use keyward_types::principal::{Principal, PrincipalKind};
+use keyward_types::principal::Principal;
 
 use crate::principal::{Bindings, Class, Grantee, PrincipalRef};
 
@@ -88,7 +88,7 @@ pub struct Constraints {
     pub equals: Option<Vec<(String, String)>>,
     /// The encryption context must hold these pairs.
     pub subset: Option<Vec<(String, String)>>,
-    /// A service must act for this resource.
+    /// The caller, a service, must act for this resource.
     pub source_arn: Option<String>,
 }
 
@@ -116,7 +116,7 @@ pub enum Unmet {
     Equals,
     /// The encryption context lacks this pair.
     Subset(String, String),
-    /// The service acts for another resource, or does not say for which.
+    /// The caller acts for another resource, or for none.
     SourceArn,
     /// RetireGrant: the caller is neither the retiring principal, nor a grantee that may retire,
     /// nor of the account that made the grant.
@@ -160,7 +160,7 @@ impl Grant {
         if !lists(operation) {
             unmet.push(Unmet::Operation);
         }
-        self.check_constraints(caller, operation, usage, &mut unmet);
+        self.check_constraints(operation, usage, &mut unmet);
         if operation.eq_ignore_ascii_case("CreateGrant") && self.is_widened(usage) {
             unmet.push(Unmet::Widens);
         }
@@ -170,13 +170,7 @@ impl Grant {
         }
     }
 
-    fn check_constraints(
-        &self,
-        caller: &Principal,
-        operation: &str,
-        usage: &Usage<'_>,
-        unmet: &mut Vec<Unmet>,
-    ) {
+    fn check_constraints(&self, operation: &str, usage: &Usage<'_>, unmet: &mut Vec<Unmet>) {
         let Constraints {
             equals,
             subset,
@@ -195,8 +189,8 @@ impl Grant {
                 }
             }
         }
-        let by_service = matches!(caller.kind(), PrincipalKind::Service { .. });
-        if by_service && source_arn.is_some() && source_arn.as_deref() != usage.source_arn {
+        // Who does not act for a resource, as nobody but a service can, does not act for this one.
+        if source_arn.is_some() && source_arn.as_deref() != usage.source_arn {
             unmet.push(Unmet::SourceArn);
         }
     }

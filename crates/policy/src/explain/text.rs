@@ -393,7 +393,7 @@ impl Text<'_> {
             Unmet::Subset(name, value) => {
                 format!("the encryption context lacks {name}={value} of EncryptionContextSubset")
             }
-            Unmet::SourceArn => "the service does not act for its SourceArn".to_owned(),
+            Unmet::SourceArn => "the call is not made for its SourceArn".to_owned(),
             Unmet::Standing => "the caller has no standing to retire it".to_owned(),
             Unmet::Widens => "the new grant would allow more than this one".to_owned(),
         }

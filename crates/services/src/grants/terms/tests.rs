@@ -1,5 +1,15 @@
 //! What constraints hold for, that the index says the same, and that no child widens its parent.
 
+use keyward_policy::{
+    grant::{Constraints, Grant, Party, Usage},
+    principal::Bindings,
+};
+use keyward_types::{
+    account::AccountId,
+    partition::Partition,
+    principal::{Principal, PrincipalKind},
+    unique_id::{UniqueId, UniqueIdKind},
+};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
@@ -117,6 +127,47 @@ fn any_source() -> impl Strategy<Value = Option<String>> {
     ]))
 }
 
+fn service() -> Principal {
+    let account = AccountId::parse("111122223333").unwrap();
+    Principal::service(Partition::Aws, account, "logs.us-east-1.amazonaws.com")
+}
+
+fn user() -> Principal {
+    let account = AccountId::parse("111122223333").unwrap();
+    let id = UniqueId::stand_in(UniqueIdKind::User, 1);
+    Principal::user(Partition::Aws, account, "/", "alice", id)
+}
+
+/// The same grant to that caller, as the policy crate has it.
+fn explained(terms: &Terms, to: &Principal) -> Grant {
+    let id = match to.kind() {
+        PrincipalKind::User { id, .. } => Some((to.arn().to_owned(), id.clone())),
+        _ => None,
+    };
+    let bindings: Bindings = id.into_iter().collect();
+    let pairs = |context: &EncryptionContext| context.pairs().to_vec();
+    let (equals, subset) = match &terms.constraint.context {
+        ContextConstraint::None => (None, None),
+        ContextConstraint::Equals(context) => (Some(pairs(context)), None),
+        ContextConstraint::Subset(context) => (None, Some(pairs(context))),
+    };
+    let operations = terms.operations.iter();
+    Grant {
+        id: "g".to_owned(),
+        grantee: Party::parse(to.arn(), &bindings).unwrap(),
+        operations: operations
+            .map(|listed| listed.as_str().to_owned())
+            .collect(),
+        constraints: Constraints {
+            equals,
+            subset,
+            source_arn: terms.constraint.source_arn.clone(),
+        },
+        retiring: None,
+        issuer: None,
+    }
+}
+
 fn any_terms() -> impl Strategy<Value = Terms> {
     let operations = vec(
         select(vec![
@@ -166,6 +217,36 @@ proptest! {
             let found = grant.constraint.shape(operation).bucket(&asked);
             let hit = found == Some(grant.constraint.bucket(operation));
             prop_assert_eq!(hit, grant.constraint.holds(&asked));
+        }
+    }
+
+    /// What explanations and cases say of a grant is what the server does with it.
+    #[test]
+    fn the_policy_crate_reads_constraints_alike(
+        grant in any_terms(),
+        context in any_context(),
+        source in any_source(),
+        by_service in any::<bool>(),
+    ) {
+        let (caller, source) = match by_service {
+            true => (service(), source),
+            // Only calls of services have a source.
+            false => (user(), None),
+        };
+        let explained = explained(&grant, &caller);
+        for operation in [Op::Decrypt, Op::Encrypt, Op::DescribeKey] {
+            let asked = Asked {
+                act: Act::Use(operation, &context),
+                source_arn: source.as_deref(),
+            };
+            let usage = Usage {
+                pairs: context.pairs(),
+                source_arn: source.as_deref(),
+                ..Usage::default()
+            };
+            let action = format!("kms:{}", operation.as_str());
+            let allowed = explained.check(&caller, &action, &usage).is_ok();
+            prop_assert_eq!(allowed, grant.allow(&asked));
         }
     }
 
