@@ -101,8 +101,11 @@ pub struct Usage<'a> {
     pub source_arn: Option<&'a str>,
     /// `kms:GrantOperations`, if the call is CreateGrant and they are known.
     pub new_operations: Option<&'a [String]>,
-    /// `kms:GrantConstraintType`, if the call is CreateGrant and it is known.
+    /// `kms:GrantConstraintType`, if the call is CreateGrant and the new grant has such a
+    /// constraint.
     pub new_constraint: Option<&'a str>,
+    /// `kms:GrantConstraintSourceArn`, if the call is CreateGrant and the new grant has one.
+    pub new_source_arn: Option<&'a str>,
 }
 
 /// Why a grant does not let the caller do what it asks.
@@ -202,10 +205,10 @@ impl Grant {
             .is_some_and(|new| new.iter().any(|one| !self.operations.contains(one)));
         // Who holds for exactly these pairs may not pass on what holds for these and others.
         let looser = self.constraints.equals.is_some()
-            && usage
-                .new_constraint
-                .is_some_and(|kind| kind != "EncryptionContextEquals");
-        more || looser
+            && usage.new_constraint != Some("EncryptionContextEquals");
+        let wanted = self.constraints.source_arn.as_deref();
+        let elsewhere = wanted.is_some() && usage.new_source_arn != wanted;
+        more || looser || elsewhere
     }
 }
 
@@ -258,7 +261,7 @@ mod tests {
         assert_eq!(check(&usage), Err(vec![Unmet::Widens]));
         usage.pairs = &[];
         usage.new_constraint = None;
-        assert_eq!(check(&usage), Err(vec![Unmet::Equals]));
+        assert_eq!(check(&usage), Err(vec![Unmet::Equals, Unmet::Widens]));
     }
 
     #[test]

@@ -261,6 +261,7 @@ pub(super) struct GrantContext<'a> {
     source_arn: Option<&'a str>,
     new_operations: Option<&'a [String]>,
     new_constraint: Option<&'a str>,
+    new_source_arn: Option<&'a str>,
 }
 
 impl<'a> GrantContext<'a> {
@@ -270,6 +271,7 @@ impl<'a> GrantContext<'a> {
             source_arn: context.one("aws:sourcearn"),
             new_operations: context.many("kms:grantoperations"),
             new_constraint: context.one("kms:grantconstrainttype"),
+            new_source_arn: context.one("kms:grantconstraintsourcearn"),
         }
     }
 
@@ -279,6 +281,7 @@ impl<'a> GrantContext<'a> {
             source_arn: self.source_arn,
             new_operations: self.new_operations,
             new_constraint: self.new_constraint,
+            new_source_arn: self.new_source_arn,
         }
     }
 }

@@ -224,6 +224,7 @@ proptest! {
     #[test]
     fn the_policy_crate_reads_constraints_alike(
         grant in any_terms(),
+        child in any_terms(),
         context in any_context(),
         source in any_source(),
         by_service in any::<bool>(),
@@ -248,6 +249,29 @@ proptest! {
             let allowed = explained.check(&caller, &action, &usage).is_ok();
             prop_assert_eq!(allowed, grant.allow(&asked));
         }
+        // And of what may be made by virtue of it.
+        let operations: Vec<String> = child
+            .operations
+            .iter()
+            .map(|operation| operation.as_str().to_owned())
+            .collect();
+        let usage = Usage {
+            pairs: child.constraint.pairs(),
+            source_arn: source.as_deref(),
+            new_operations: Some(&operations),
+            new_constraint: match child.constraint.context {
+                ContextConstraint::None => None,
+                ContextConstraint::Equals(_) => Some("EncryptionContextEquals"),
+                ContextConstraint::Subset(_) => Some("EncryptionContextSubset"),
+            },
+            new_source_arn: child.constraint.source_arn.as_deref(),
+        };
+        let asked = Asked {
+            act: Act::Child(&child),
+            source_arn: source.as_deref(),
+        };
+        let allowed = explained.check(&caller, "kms:CreateGrant", &usage).is_ok();
+        prop_assert_eq!(allowed, grant.allow(&asked));
     }
 
     /// However long the chain of children, the last allows nothing that its first ancestor, or
