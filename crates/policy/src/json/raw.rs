@@ -164,8 +164,8 @@ fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The line, from 1, on which each statement of a policy begins.
-pub(crate) fn statement_lines(text: &str) -> Vec<u32> {
+/// The statements of a policy, each as it stands in the text.
+pub(crate) fn statements(text: &str) -> Vec<&str> {
     let Ok(members) = members(text) else {
         return Vec::new();
     };
@@ -173,19 +173,37 @@ pub(crate) fn statement_lines(text: &str) -> Vec<u32> {
     let Some((_, value)) = statement else {
         return Vec::new();
     };
-    let statements = items(value).unwrap_or_else(|| vec![value]);
+    items(value).unwrap_or_else(|| vec![value])
+}
+
+/// Where a part of a text begins in it.
+pub(crate) fn offset(text: &str, part: &str) -> Option<usize> {
+    (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)
+}
+
+/// The line, from 1, on which each statement of a policy begins.
+pub(crate) fn statement_lines(text: &str) -> Vec<u32> {
     let line_of = |part: &str| {
-        // A part of the text: the distance of their ends is what stands before it.
-        let before = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-        let newlines = text.get(..before)?.matches('\n').count();
+        let newlines = text.get(..offset(text, part)?)?.matches('\n').count();
         u32::try_from(newlines + 1).ok()
     };
-    statements.into_iter().filter_map(line_of).collect()
+    statements(text).into_iter().filter_map(line_of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_are_found_alone_and_in_a_list() {
+        let one = r#"{"Id":"Statement","Statement":{"Sid":"{\"}","Effect":"Allow"},"Version":"x"}"#;
+        assert_eq!(statements(one), [r#"{"Sid":"{\"}","Effect":"Allow"}"#]);
+        let two = r#"{"Statement":[{"Condition":{"a":{"b":["c"]}}} , {"Sid":"]"}],"Version":"{"}"#;
+        let expect = [r#"{"Condition":{"a":{"b":["c"]}}}"#, r#"{"Sid":"]"}"#];
+        assert_eq!(statements(two), expect);
+        let second = statements(two)[1];
+        assert_eq!(offset(two, second), two.find(second));
+    }
 
     #[test]
     fn members_keep_their_text() {
