@@ -415,9 +415,8 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
 }
 
 fn resource_type(arn: &str) -> Option<&'static str> {
-    // No resource of these kinds has a colon in its name.
-    let (_, resource) = arn.rsplit_once(':')?;
-    match resource.split_once('/')? {
+    // What stands after the fifth colon may have more of them, in the path of a user.
+    match arn.splitn(6, ':').nth(5)?.split_once('/')? {
         ("key", _) => Some("AWS::KMS::Key"),
         ("alias", _) => Some("AWS::KMS::Alias"),
         ("user", _) => Some("AWS::IAM::User"),
@@ -432,4 +431,21 @@ fn bounded(text: &str, bytes: usize) -> &str {
         .rev()
         .find(|end| text.is_char_boundary(*end));
     end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_of_a_resource_is_that_of_its_arn() {
+        let of =
+            |resource: &str| resource_type(&format!("arn:aws:x:us-east-1:111122223333:{resource}"));
+        assert_eq!(of("key/1"), Some("AWS::KMS::Key"));
+        assert_eq!(of("alias/a/b"), Some("AWS::KMS::Alias"));
+        assert_eq!(of("user/a:b/c"), Some("AWS::IAM::User"));
+        assert_eq!(of("role/user/c"), Some("AWS::IAM::Role"));
+        assert_eq!(of("*"), None);
+        assert_eq!(resource_type("*"), None);
+    }
 }
