@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from keyward import ACCOUNT, Server, binary, clean_environment, eventually
+from test_events import trail
 
 
 def keyward(*arguments, **environment):
@@ -50,6 +51,16 @@ def test_everything_is_there_after_a_crash(own_server):
 def test_sigterm_drains_and_leaves_with_0(own_server):
     own_server.client("kms").create_key()
     assert own_server.drain() == 0
+
+
+def test_what_was_changed_before_sigterm_is_on_the_trail_when_the_server_has_left(own_server):
+    kms = own_server.client("kms")
+    made = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(20)]
+    assert own_server.drain() == 0
+    recorded = [
+        event["resources"][0]["ARN"] for event in trail(own_server) if event["eventName"] == "CreateKey"
+    ]
+    assert recorded == made
 
 
 def test_a_second_process_on_the_directory_is_refused(own_server):

@@ -3,7 +3,7 @@
 
 pub mod services;
 
-use std::{path::Path as FilePath, sync::Arc, thread::JoinHandle};
+use std::{path::Path as FilePath, sync::Arc, thread::JoinHandle, time::Duration};
 
 use keyward_crypto::{
     random,
@@ -300,6 +300,18 @@ pub async fn relay(front: Front, copied_to: u64) {
     let writer = front.shared().writer.clone();
     drop(front);
     outbox::relay(node, writer, copied_to).await;
+}
+
+/// Waits until the events of all changes stand in the trail, for a while; says so if they do not.
+/// What is left over is copied at the next start.
+pub async fn relayed(front: &Front) {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let node = front.shared().directory.node();
+    match outbox::emptied(node, PATIENCE).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("events of changes are still to be copied to the audit trail"),
+        Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
+    }
 }
 
 /// The store's own keys, made if the store is empty.

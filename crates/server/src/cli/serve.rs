@@ -103,6 +103,7 @@ impl Serve {
         };
         http::serve(listener, Arc::new(front.clone()), options, stopped).await;
         workers::last_use::write(front.shared()).await;
+        bootstrap::relayed(&front).await;
         tasks.shutdown().await;
         drop(front);
         // The writer ends with the last handle on the server; its batch is then on disk.

@@ -20,9 +20,11 @@ use crate::{
 
 /// How long the relay waits after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long events gather before they are copied: read and written together, each costs a fraction.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long what was copied may rest in the outbox before it is removed, unless a full batch of
 /// it comes together first: a removal of its own for each event would cost as much as the change.
-const REMOVE_AFTER: Duration = Duration::from_millis(200);
+const REMOVE_AFTER: Duration = Duration::from_millis(50);
 
 /// Why the relay stopped where it was.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +82,13 @@ async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Resul
                 complete_to,
                 ..
             } => {
-                let mut records = Vec::new();
-                for change in changes {
-                    if change.deleted || !change.path.as_str().starts_with("outbox/") {
-                        continue;
-                    }
-                    records.extend(node.sealed().get(&change.path).await?.value);
+                let is_event = |path: &Path| path.as_str().starts_with("outbox/");
+                if !changes.iter().any(|c| !c.deleted && is_event(&c.path)) {
+                    *copied_to = (*copied_to).max(complete_to);
+                    continue;
                 }
+                tokio::time::sleep(GATHER).await;
+                let records = waiting(node, *copied_to, complete_to).await?;
                 copy(node, writer, copied_to, &mut copied, records, complete_to).await?;
             }
             Progress::Compacted { resume_at } => {
@@ -104,8 +106,18 @@ async fn copy_all(
     copied: &mut Vec<Path>,
     complete_to: Revision,
 ) -> Result<(), RelayError> {
-    // All of it is found again.
+    // All of it is found again, also what only has to be removed.
     copied.clear();
+    let records = waiting(node, Revision::new(0), complete_to).await?;
+    copy(node, writer, copied_to, copied, records, complete_to).await
+}
+
+/// What stands in the outbox from after one revision up to another, in the store's order.
+async fn waiting(
+    node: &Node,
+    after_revision: Revision,
+    up_to: Revision,
+) -> Result<Vec<Record>, RelayError> {
     let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
     let mut records: Vec<Record> = Vec::new();
     let mut after: Option<Path> = None;
@@ -120,9 +132,36 @@ async fn copy_all(
         records.extend(page);
     }
     // What was written while the pages were read comes again by the feed.
-    records.retain(|record| record.revision <= complete_to);
+    records.retain(|record| after_revision < record.revision && record.revision <= up_to);
     records.sort_by_key(|record| record.revision);
-    copy(node, writer, copied_to, copied, records, complete_to).await
+    Ok(records)
+}
+
+/// Waits until the outbox is empty, all of it copied and removed, or until patience ends.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn emptied(node: &Node, patience: Duration) -> Result<bool, StoreError> {
+    let Ok(prefix) = paths::all_outbox() else {
+        return Ok(false);
+    };
+    let empty = async {
+        while !node
+            .sealed()
+            .store()
+            .range(&prefix, None, 1)
+            .await?
+            .value
+            .is_empty()
+        {
+            tokio::time::sleep(GATHER).await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(patience, empty).await {
+        Ok(empty) => empty.map(|()| true),
+        Err(_) => Ok(false),
+    }
 }
 
 /// The records in batches, each as long as can be removed at once, and none ending between two
