@@ -129,6 +129,8 @@ ELSEWHERE = {
     "aws:PrincipalServiceNamesList": "test_via_service.py",
     "aws:SourceAccount": "test_via_service.py",
     "aws:SourceArn": "test_via_service.py",
+    "aws:SourceOrgID": "test_organization_policies.py",
+    "aws:SourceOrgPaths": "test_organization_policies.py",
     "kms:ViaService": "test_via_service.py",
     "aws:PrincipalOrgID": "test_organization_policies.py",
     "aws:PrincipalOrgPaths": "test_organization_policies.py",

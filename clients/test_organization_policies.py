@@ -593,3 +593,33 @@ def test_an_organization_by_the_cli(own_server):
     accounts = aws("list-accounts")["Accounts"]
     assert {account["Id"] for account in accounts} == {ACCOUNT, done["AccountId"]}
     assert aws("describe-organization")["Organization"]["Id"] == made["Id"]
+
+
+def test_a_service_is_let_in_by_the_organization_of_whose_resource_it_acts_for(world):
+    path = f"{world.id}/{world.root}/{world.prod}/{world.inner}/"
+    service = Forwarder(world.server, "elasticfilesystem", world.efs, REGION)
+
+    def key_for(condition):
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "elasticfilesystem.amazonaws.com"},
+            "Action": "kms:GenerateDataKey",
+            "Resource": "*",
+            "Condition": condition,
+        }
+        own = statement(f"arn:aws:iam::{ACCOUNT}:root", "kms:*")
+        return world.kms.create_key(Policy=policy(own, allowed))["KeyMetadata"]["Arn"]
+
+    def use(key, account):
+        source = account and f"arn:aws:elasticfilesystem:{REGION}:{account}:file-system/fs-1"
+        return service.own_client("kms", source).generate_data_key(KeyId=key, KeySpec="AES_256")
+
+    of_organization = key_for({"StringEquals": {"aws:SourceOrgID": world.id}})
+    of_unit = key_for({"ForAnyValue:StringLike": {"aws:SourceOrgPaths": f"{path}*"}})
+    for account in (world.m.id, world.n.id, ACCOUNT):
+        use(of_organization, account)
+    use(of_unit, world.m.id)
+    beyond = [(of_organization, OUTSIDER), (of_organization, "999999999999"), (of_organization, None)]
+    for key, account in [*beyond, (of_unit, world.n.id), (of_unit, OUTSIDER), (of_unit, None)]:
+        with refused("AccessDeniedException"):
+            use(key, account)

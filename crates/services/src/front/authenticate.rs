@@ -1,12 +1,15 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
-use keyward_types::{arn::MAX_ARN_LENGTH, region::Region, time::Timestamp, unique_id::AccessKeyId};
+use keyward_types::{
+    account::AccountId, arn::MAX_ARN_LENGTH, region::Region, time::Timestamp,
+    unique_id::AccessKeyId,
+};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
     caller::{Bearer, Caller},
-    directory::units::signer::Signer,
+    directory::units::{organization::Membership, signer::Signer},
     fault::Internal,
     front::{Front, Received, dispatch::Target},
     server::Shared,
@@ -186,7 +189,14 @@ pub async fn prove(
     };
     let caller = caller.map_err(internal)?.ok_or_else(unknown)?;
     let source = match caller.bearer() {
-        Bearer::Service(_) => Source::of(request, &claim),
+        Bearer::Service(_) => {
+            let mut source = Source::of(request, &claim);
+            if let Some(account) = source.account_id() {
+                let home = (region.partition(), account);
+                source.organization = directory.membership(home).await.map_err(internal)?;
+            }
+            source
+        }
         Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => Source::default(),
     };
     Ok(Proven {
@@ -198,12 +208,14 @@ pub async fn prove(
 }
 
 /// For whose resource a service calls by itself. Only a service can say so, and only signed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Source {
     /// `aws:SourceArn`
     pub arn: Option<String>,
     /// `aws:SourceAccount`
     pub account: Option<String>,
+    /// `aws:SourceOrgID` and `aws:SourceOrgPaths`: the account's place in its organization.
+    pub organization: Option<Membership>,
 }
 
 impl Source {
@@ -216,6 +228,11 @@ impl Source {
         Self {
             arn: signed("x-amz-source-arn"),
             account: signed("x-amz-source-account"),
+            organization: None,
         }
+    }
+
+    fn account_id(&self) -> Option<AccountId> {
+        AccountId::parse(self.account.as_deref()?).ok()
     }
 }

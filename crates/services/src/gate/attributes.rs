@@ -208,6 +208,8 @@ impl<'a> RequestAttributes<'a> {
                 let account = cx.source.account.as_deref();
                 account.map_or(Values::Absent, Values::one)
             }
+            "aws:sourceorgid" => org_id(cx.source.organization.as_ref()),
+            "aws:sourceorgpaths" => org_paths(cx.source.organization.as_ref()),
             "aws:useragent" if !cx.user_agent.is_empty() => Values::one(cx.user_agent),
             "aws:referer" if !cx.referer.is_empty() => Values::one(cx.referer),
             "aws:viaawsservice" => {

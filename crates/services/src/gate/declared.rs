@@ -89,6 +89,8 @@ pub const CONDITION_KEYS: &[Declared] = &[
     key("aws:SourceArn", Arn, Service),
     key("aws:SourceIdentity", String, Session),
     key("aws:SourceIp", Ip, Network),
+    key("aws:SourceOrgID", String, Service),
+    key("aws:SourceOrgPaths", Strings, Service),
     key("aws:TagKeys", Strings, Operation),
     key("aws:TokenIssueTime", Date, Session),
     key("aws:UserAgent", String, Request),
