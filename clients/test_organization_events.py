@@ -1,6 +1,7 @@
 """One golden audit event for every operation of Organizations, as `test_events.py` has them for
 the other services; on a server of its own, since an organization shows in every event."""
 
+import itertools
 import re
 
 import pytest
@@ -26,44 +27,44 @@ MASKS = [
 
 
 class World:
-    """An organization, and makers of what the calls need."""
+    """An organization. `org` makes the one call that a row is about, `maker` what the call needs."""
 
     def __init__(self, server):
         self.server = server
-        self.org = server.client("organizations")
-        self.id = self.org.create_organization()["Organization"]["Id"]
-        self.root = self.org.list_roots()["Roots"][0]["Id"]
-        self.made = iter(range(1000))
+        self.org = self.maker = server.client("organizations")
+        self.id = self.maker.create_organization()["Organization"]["Id"]
+        self.root = self.maker.list_roots()["Roots"][0]["Id"]
+        self.made = itertools.count()
 
     def unit(self):
-        made = self.org.create_organizational_unit(ParentId=self.root, Name=f"unit {next(self.made)}")
+        made = self.maker.create_organizational_unit(ParentId=self.root, Name=f"unit {next(self.made)}")
         return made["OrganizationalUnit"]["Id"]
 
     def request(self):
         email = f"a{next(self.made)}@example.com"
-        return self.org.create_account(Email=email, AccountName="An account")["CreateAccountStatus"]["Id"]
+        return self.maker.create_account(Email=email, AccountName="An account")["CreateAccountStatus"]["Id"]
 
     def account(self):
-        done = self.org.describe_create_account_status(CreateAccountRequestId=self.request())
+        done = self.maker.describe_create_account_status(CreateAccountRequestId=self.request())
         return done["CreateAccountStatus"]["AccountId"]
 
     def policy(self):
-        made = self.org.create_policy(
+        made = self.maker.create_policy(
             Name=f"policy {next(self.made)}", Description="d", Type="SERVICE_CONTROL_POLICY", Content=policy(DENY)
         )
         return made["Policy"]["PolicySummary"]["Id"]
 
     def attached(self):
         names = {"PolicyId": self.policy(), "TargetId": self.unit()}
-        self.org.attach_policy(**names)
+        self.maker.attach_policy(**names)
         return names
 
     def resource_control(self, enabled):
         """Whether resource control policies are enabled, as it is to be before the call."""
-        change = self.org.enable_policy_type if enabled else self.org.disable_policy_type
+        change = self.maker.enable_policy_type if enabled else self.maker.disable_policy_type
         try:
             change(RootId=self.root, PolicyType="RESOURCE_CONTROL_POLICY")
-        except (self.org.exceptions.PolicyTypeAlreadyEnabledException, self.org.exceptions.PolicyTypeNotEnabledException):
+        except (self.maker.exceptions.PolicyTypeAlreadyEnabledException, self.maker.exceptions.PolicyTypeNotEnabledException):
             pass
         return {"RootId": self.root, "PolicyType": "RESOURCE_CONTROL_POLICY"}
 
@@ -77,7 +78,7 @@ class World:
 
 def tagged(w):
     unit = w.unit()
-    w.org.tag_resource(ResourceId=unit, Tags=TAGS)
+    w.maker.tag_resource(ResourceId=unit, Tags=TAGS)
     return unit
 
 
