@@ -28,6 +28,13 @@ pub fn run(lint: &Lint) -> anyhow::Result<()> {
         run::run(&mut clippy)?;
         println!("clippy: {package} is clean");
     }
+    // A workspace of its own, which nothing else would miss; libFuzzer itself is not needed.
+    let mut fuzz = run::cargo(["check", "--quiet", "--bins", "--manifest-path"]);
+    fuzz.arg(run::root().join("fuzz/Cargo.toml"))
+        .env("CARGO_TARGET_DIR", run::root().join("target"))
+        .env("CUSTOM_LIBFUZZER_PATH", "/dev/null");
+    run::run(&mut fuzz)?;
+    println!("fuzz: the targets compile");
     if lint.skip_deny {
         println!("deny: left out, as asked");
     } else {
