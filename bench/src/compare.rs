@@ -54,6 +54,15 @@ impl Sample {
     }
 }
 
+/// The median of the ratios of a figure, round by round: what disturbs a machine for longer than a
+/// round disturbs both alike.
+pub fn paired(of: &[Sample], to: &[Sample], figure: fn(&Sample) -> f64) -> f64 {
+    let pairs = of.iter().zip(to);
+    let mut ratios: Vec<f64> = pairs.map(|(of, to)| figure(of) / figure(to)).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or_default()
+}
+
 /// How to measure.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -171,19 +180,16 @@ pub fn policies(plan: &Plan, keyward: &Path, scratch: &Path) -> anyhow::Result<(
     println!("GenerateDataKey at {CONNECTIONS} connections.\n");
     println!("| statements | req/s | p50 µs | p99 µs | server CPU µs | of 1 statement's rate |");
     println!("|---|---|---|---|---|---|");
-    let medians: Vec<Sample> = samples.iter().map(|s| Sample::median(s)).collect();
-    let first = medians
-        .first()
-        .map(|sample| sample.rate)
-        .unwrap_or_default();
-    for ((statements, _), s) in keys.iter().zip(&medians) {
+    let first = samples.first().cloned().unwrap_or_default();
+    for ((statements, _), samples) in keys.iter().zip(&samples) {
+        let s = Sample::median(samples);
         println!(
             "| {statements} | {:.0} | {:.0} | {:.0} | {:.1} | {:.2} |",
             s.rate,
             s.p50,
             s.p99,
             s.cpu,
-            s.rate / first,
+            paired(samples, &first, |sample| sample.rate),
         );
     }
     Ok(())
@@ -267,6 +273,14 @@ impl Measured<'_> {
                     }
                 }
             }
+            let [a, b, c] = &samples;
+            let rate: fn(&Sample) -> f64 = |sample| sample.rate;
+            ratios.push(format!(
+                "{connections} conn.: c/a {:.2}, c/b {:.2} (CPU per request b/c {:.2})",
+                paired(c, a, rate),
+                paired(c, b, rate),
+                paired(b, c, |sample| sample.cpu),
+            ));
             let medians = samples.map(|samples| Sample::median(&samples));
             for ((name, _), s) in servers.iter().zip(&medians) {
                 println!(
@@ -278,13 +292,6 @@ impl Measured<'_> {
                     s.load * 100.0,
                 );
             }
-            let [a, b, c] = medians;
-            ratios.push(format!(
-                "{connections} conn.: c/a {:.2}, c/b {:.2} (CPU per request b/c {:.2})",
-                c.rate / a.rate,
-                c.rate / b.rate,
-                b.cpu / c.cpu,
-            ));
         }
         println!();
         for ratio in ratios {

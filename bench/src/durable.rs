@@ -172,10 +172,14 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path) -> anyhow::Result<()> {
             )?);
             rates.push(engine_alone(plan, scratch, connections, rows)?);
         }
-        rates.sort_unstable_by(f64::total_cmp);
-        let engine = rates.get(rates.len() / 2).copied().unwrap_or_default();
+        let of_engine = |rate: &f64| Sample {
+            rate: *rate,
+            ..Sample::default()
+        };
+        let engines: Vec<Sample> = rates.iter().map(of_engine).collect();
+        let ratio = compare::paired(&samples, &engines, |sample| sample.rate);
+        let engine = Sample::median(&engines).rate;
         let Sample { rate, p50, p99, .. } = Sample::median(&samples);
-        let ratio = rate / engine;
         println!("| {connections} | {rate:.0} | {p50:.0} | {p99:.0} | {engine:.0} | {ratio:.2} |");
     }
     Ok(())

@@ -113,16 +113,15 @@ pub fn run(plan: &Plan, keyward: &Path, scratch: &Path, grants: u64) -> anyhow::
         "| grants on the key | allowed by | req/s | of the first | p50 µs | p99 µs | CPU µs |"
     );
     println!("|---|---|---|---|---|---|---|");
-    let mut first = None;
+    let first = rows.first().map_or(&[][..], |row| row.samples.as_slice());
     for row in &rows {
         let s = Sample::median(&row.samples);
-        let first = *first.get_or_insert(s.rate);
         println!(
             "| {} | {} | {:.0} | {:.2} | {:.0} | {:.0} | {:.1} |",
             row.key,
             row.right,
             s.rate,
-            s.rate / first,
+            compare::paired(&row.samples, first, |sample| sample.rate),
             s.p50,
             s.p99,
             s.cpu

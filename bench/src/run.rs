@@ -33,10 +33,10 @@ pub struct Run {
     #[arg(long, num_args = 0..=1, default_missing_value = "50000")]
     grants: Option<u64>,
     /// Seconds of each measurement.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Measurements of each kind, after one that warms up; their median counts.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 9)]
     repetitions: usize,
     /// Connections at once.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 32, 256])]
@@ -53,7 +53,7 @@ pub fn run(run: &Run) -> anyhow::Result<()> {
     println!("# Bench\n");
     println!(
         "Servers on CPU {}, load generator on CPU {}; medians of {} measurements of {} s each, \
-         in turns, after one that warms up.",
+         in turns, after one that warms up; ratios are the medians of the ratios of each turn.",
         pinning.servers,
         pinning.load,
         if run.quick { 1 } else { run.repetitions },
