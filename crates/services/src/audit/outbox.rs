@@ -20,11 +20,9 @@ use crate::{
 
 /// How long the relay waits after a failure.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long events gather before they are copied: read and written together, each costs a fraction.
-const GATHER: Duration = Duration::from_millis(10);
-/// How long what was copied may rest in the outbox before it is removed, unless a full batch of
-/// it comes together first: a removal of its own for each event would cost as much as the change.
-const REMOVE_AFTER: Duration = Duration::from_millis(50);
+/// How long events gather before they are copied and removed: one by one, each would cost as much
+/// as the change that it is about.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Why the relay stopped where it was.
 #[derive(Debug, thiserror::Error)]
@@ -64,52 +62,41 @@ pub async fn relay(node: Arc<Node>, writer: Writer, copied_to: u64) {
 async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Result<(), RelayError> {
     let from = node.sealed().store().revision().await?;
     let mut feed = node.follow(from).await?;
-    // What the trail has and the outbox still has, too; after a crash it is found there again.
-    let mut copied = Vec::new();
-    copy_all(node, writer, copied_to, &mut copied, from).await?;
+    copy_all(node, writer, copied_to, from).await?;
     loop {
-        let progress = if copied.is_empty() {
-            feed.next().await?
-        } else if let Ok(progress) = tokio::time::timeout(REMOVE_AFTER, feed.next()).await {
-            progress?
-        } else {
-            remove(node, &mut copied).await?;
-            continue;
-        };
-        match progress {
+        match feed.next().await? {
             Progress::Changes {
                 changes,
                 complete_to,
                 ..
             } => {
                 let is_event = |path: &Path| path.as_str().starts_with("outbox/");
-                if !changes.iter().any(|c| !c.deleted && is_event(&c.path)) {
-                    *copied_to = (*copied_to).max(complete_to);
-                    continue;
+                if changes.iter().any(|c| !c.deleted && is_event(&c.path)) {
+                    tokio::time::sleep(GATHER).await;
+                    let records = waiting(node, *copied_to, complete_to).await?;
+                    copy(node, writer, copied_to, records).await?;
                 }
-                tokio::time::sleep(GATHER).await;
-                let records = waiting(node, *copied_to, complete_to).await?;
-                copy(node, writer, copied_to, &mut copied, records, complete_to).await?;
+                *copied_to = (*copied_to).max(complete_to);
             }
             Progress::Compacted { resume_at } => {
-                copy_all(node, writer, copied_to, &mut copied, resume_at).await?;
+                copy_all(node, writer, copied_to, resume_at).await?;
             }
         }
     }
 }
 
-/// Copies whatever stands in the outbox, in the store's order.
+/// Copies whatever stands in the outbox, in the store's order; also what was copied before a crash
+/// and only has to be removed.
 async fn copy_all(
     node: &Node,
     writer: &Writer,
     copied_to: &mut Revision,
-    copied: &mut Vec<Path>,
     complete_to: Revision,
 ) -> Result<(), RelayError> {
-    // All of it is found again, also what only has to be removed.
-    copied.clear();
     let records = waiting(node, Revision::new(0), complete_to).await?;
-    copy(node, writer, copied_to, copied, records, complete_to).await
+    copy(node, writer, copied_to, records).await?;
+    *copied_to = (*copied_to).max(complete_to);
+    Ok(())
 }
 
 /// What stands in the outbox from after one revision up to another, in the store's order.
@@ -180,16 +167,16 @@ fn batches<T>(records: &[T], revision: impl Fn(&T) -> Revision) -> impl Iterator
     })
 }
 
+/// Copies events to the trail, and removes from the outbox what the trail has.
 async fn copy(
     node: &Node,
     writer: &Writer,
     copied_to: &mut Revision,
-    copied: &mut Vec<Path>,
     records: Vec<Record>,
-    complete_to: Revision,
 ) -> Result<(), RelayError> {
     for batch in batches(&records, |record| record.revision) {
         let (mut lines, mut count, mut to) = (Vec::new(), 0, *copied_to);
+        let mut removal = node.batch();
         for record in batch {
             // Copied before a crash, and not yet removed.
             if record.revision > *copied_to {
@@ -198,29 +185,13 @@ async fn copy(
                 count += 1;
             }
             to = to.max(record.revision);
+            let removed = removal.delete(record.path.clone(), Precondition::Any);
+            removed.map_err(|_| RelayError::Path)?;
         }
         if count > 0 {
             writer.record_changes(lines, count, to.number()).await?;
         }
         *copied_to = to;
-        copied.extend(batch.iter().map(|record| record.path.clone()));
-        if copied.len() >= MAX_BATCH_CHANGES {
-            remove(node, copied).await?;
-        }
-    }
-    *copied_to = (*copied_to).max(complete_to);
-    Ok(())
-}
-
-/// Removes from the outbox what the trail has.
-async fn remove(node: &Node, copied: &mut Vec<Path>) -> Result<(), RelayError> {
-    while !copied.is_empty() {
-        let rest = copied.split_off(copied.len().min(MAX_BATCH_CHANGES));
-        let mut removal = node.batch();
-        for path in std::mem::replace(copied, rest) {
-            let removed = removal.delete(path, Precondition::Any);
-            removed.map_err(|_| RelayError::Path)?;
-        }
         node.sealed().commit(removal).await?;
     }
     Ok(())
