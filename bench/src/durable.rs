@@ -138,7 +138,8 @@ fn batch(rows: Rows) -> anyhow::Result<Batch> {
         anyhow::Ok(())
     };
     put(&format!("{KEYS}{key}"), rows.key_bytes)?;
-    put(&format!("outbox/{event}"), rows.event_bytes)?;
+    let millis = clock::now().millis();
+    put(&format!("outbox/{millis:013}-{event}"), rows.event_bytes)?;
     Ok(batch)
 }
 

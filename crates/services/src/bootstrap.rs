@@ -445,7 +445,7 @@ fn put_root_credentials(
         &changes,
     );
     batch.put(
-        paths::outbox(&event_id)?,
+        paths::outbox(clock.now(), &event_id)?,
         purpose::OUTBOX,
         &line,
         Precondition::Absent,

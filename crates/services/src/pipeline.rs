@@ -178,7 +178,7 @@ async fn commit<O: Operation>(
     let line = render_event(cx, Some(operation), result, evaluations, &changes);
     let internal =
         |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
-    let path = paths::outbox(&cx.event_id.to_string()).map_err(|error| internal(&error))?;
+    let path = paths::outbox(cx.now, &cx.event_id.to_string()).map_err(|error| internal(&error))?;
     batch
         .put(path, purpose::OUTBOX, &line, Precondition::Absent)
         .map_err(|error| internal(&error))?;

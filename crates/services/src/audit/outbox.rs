@@ -252,7 +252,8 @@ mod tests {
     async fn commit_events(node: &Node, numbers: std::ops::Range<u32>) {
         for number in numbers {
             // In the store's order, which is not that of the paths.
-            let path = paths::outbox(&format!("{:04}", 9999 - number)).unwrap();
+            let path =
+                paths::outbox(Timestamp::default(), &format!("{:04}", 9999 - number)).unwrap();
             let mut batch = node.batch();
             let event = format!("event {number}");
             batch

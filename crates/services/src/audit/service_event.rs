@@ -37,7 +37,7 @@ pub fn put(
         details,
         &changes,
     );
-    let path = paths::outbox(&event_id).map_err(Internal::new)?;
+    let path = paths::outbox(now, &event_id).map_err(Internal::new)?;
     batch
         .put(path, purpose::OUTBOX, &line, Precondition::Absent)
         .map_err(Internal::new)?;

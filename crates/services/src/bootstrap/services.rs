@@ -169,7 +169,7 @@ async fn commit(
         |details| details.string("service", &service.global_name()),
         &changes,
     );
-    let path = paths::outbox(&event_id)?;
+    let path = paths::outbox(clock.now(), &event_id)?;
     batch.put(path, purpose::OUTBOX, &line, Precondition::Absent)?;
     sealed.commit(batch).await?;
     Ok(())

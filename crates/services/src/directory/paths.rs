@@ -368,9 +368,11 @@ pub fn all_due(region: Region, account: AccountId) -> Result<Prefix, PathError> 
     Prefix::parse(&format!("{}/{account}/{region}/due/", region.partition()))
 }
 
-/// The event of a change, on its way to the trail.
-pub fn outbox(event_id: &str) -> Result<Path, PathError> {
-    Path::join(&["outbox", event_id])
+/// The event of a change, on its way to the trail. By its time first, so that those which are
+/// written and removed together stand together.
+pub fn outbox(at: Timestamp, event_id: &str) -> Result<Path, PathError> {
+    let place = format!("{:013}-{event_id}", at.millis().max(0));
+    Path::join(&["outbox", &place])
 }
 
 /// Every event on its way to the trail.
