@@ -2,13 +2,14 @@
 service principals, and AWS managed keys."""
 
 import json
+import subprocess
 
 import pytest
 
 from conftest import User, policy
 from efs import Forwarder, presented, server_with_service
 from errors import refused
-from keyward import ACCOUNT, alias_arn, key_arn
+from keyward import ACCOUNT, alias_arn, binary, clean_environment, key_arn
 
 REGION = "us-west-2"
 VIA = f"elasticfilesystem.{REGION}.amazonaws.com"
@@ -190,6 +191,39 @@ def test_a_service_principal_calls_for_a_resource(kms, efs):
         with refused("AccessDeniedException", None) as caught:
             efs.own_client("kms", other).generate_data_key(KeyId=arn, KeySpec="AES_256")
         assert f"User: {VIA} is not authorized to perform: kms:GenerateDataKey" in str(caught.value)
+
+
+def test_a_recorded_call_of_a_service_is_explained_with_the_resource_it_acted_for(server, kms, efs):
+    source = f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/fs-1"
+    arn = key_for(
+        kms,
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "elasticfilesystem.amazonaws.com"},
+            "Action": "kms:GenerateDataKey",
+            "Resource": "*",
+            "Condition": {"ArnEquals": {"aws:SourceArn": source}, "StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        },
+    )
+
+    def explained(answer):
+        place = ("--data-dir", server.data_dir, "--endpoint-url", server.url)
+        request = answer["ResponseMetadata"]["RequestId"]
+        done = subprocess.run(
+            [binary(), "policy", "explain", *place, "--request-id", request],
+            capture_output=True,
+            text=True,
+            env=clean_environment(),
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    status, told = explained(efs.own_client("kms", source).generate_data_key(KeyId=arn, KeySpec="AES_256"))
+    assert (status, told.splitlines()[0]) == (0, f"ALLOWED: kms:GenerateDataKey on {arn}")
+    with refused("AccessDeniedException") as caught:
+        efs.own_client("kms", source + "2").generate_data_key(KeyId=arn, KeySpec="AES_256")
+    status, told = explained(caught.value.response)
+    assert status == 3
+    assert source + "2" in told
 
 
 def test_a_service_cannot_make_up_a_caller(server, kms, efs, alice):

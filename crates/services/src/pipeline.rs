@@ -231,6 +231,7 @@ fn render_event<O: Operation>(
     let (mut request_id, mut event_id) = ([0; 36], [0; 36]);
     let circumstances = Circumstances {
         caller: cx.caller,
+        source: cx.source,
         region: cx.region,
         time: cx.now,
         peer: cx.peer,

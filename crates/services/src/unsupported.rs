@@ -64,6 +64,7 @@ pub async fn record<A: Api>(cx: &Context<'_>, name: &'static str, fault: Fault) 
     let (request_id, event_id) = (cx.request_id.to_string(), cx.event_id.to_string());
     let circumstances = Circumstances {
         caller: cx.caller,
+        source: cx.source,
         region: cx.region,
         time: cx.now,
         peer: cx.peer,

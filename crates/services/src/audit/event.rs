@@ -16,7 +16,7 @@ use keyward_wire::json::Writer;
 use crate::{
     caller::{Bearer, Caller, WebIdentity},
     fault::Fault,
-    front::Peer,
+    front::{Peer, authenticate::Source},
     gate::{Evaluation, Outcome},
     operation::{Api, Operation, Output},
     session::{SessionUnit, Subject},
@@ -32,6 +32,8 @@ const MAX_USER_AGENT: usize = 512;
 pub struct Circumstances<'a> {
     /// Who asks.
     pub caller: &'a Caller,
+    /// For whose resource, if a service calls by itself.
+    pub source: &'a Source,
     /// The Region of the call.
     pub region: Region,
     /// When.
@@ -90,6 +92,7 @@ pub fn render_named<O: Operation>(
     Writer::render(2048, |event| {
         let Circumstances {
             caller,
+            source,
             region,
             time,
             peer,
@@ -176,7 +179,7 @@ pub fn render_named<O: Operation>(
         event.object("keyward", |keyward| {
             keyward.array("decisions", |decisions| {
                 for evaluation in evaluations {
-                    decisions.object(|decision| describe_decision(decision, evaluation));
+                    decisions.object(|decision| describe_decision(decision, evaluation, source));
                 }
             });
             keyward.object("policies", |policies| caller.describe_generations(policies));
@@ -374,7 +377,7 @@ fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
     }
 }
 
-fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
+fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation, source: &Source) {
     decision.string("action", evaluation.action);
     decision.string("resource", &evaluation.resource);
     match &evaluation.outcome {
@@ -409,9 +412,10 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation) {
             membership.describe_resource_generations(policies);
         });
     }
-    if !evaluation.supplied.is_empty() {
-        decision.object("context", |context| evaluation.supplied.describe(context));
-    }
+    decision.object_if_any("context", |context| {
+        evaluation.supplied.describe(context);
+        source.describe(context);
+    });
 }
 
 fn resource_type(arn: &str) -> Option<&'static str> {

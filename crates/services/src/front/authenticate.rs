@@ -5,6 +5,7 @@ use keyward_types::{
     account::AccountId, arn::MAX_ARN_LENGTH, region::Region, time::Timestamp,
     unique_id::AccessKeyId,
 };
+use keyward_wire::json::Writer;
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
@@ -229,6 +230,20 @@ impl Source {
             arn: signed("x-amz-source-arn"),
             account: signed("x-amz-source-account"),
             organization: None,
+        }
+    }
+
+    /// Writes the condition values that come from here into an audit event.
+    pub fn describe(&self, context: &mut Writer<'_>) {
+        if let Some(arn) = &self.arn {
+            context.string("aws:SourceArn", arn);
+        }
+        if let Some(account) = &self.account {
+            context.string("aws:SourceAccount", account);
+        }
+        if let Some(membership) = &self.organization {
+            context.string("aws:SourceOrgID", membership.id().as_str());
+            context.strings("aws:SourceOrgPaths", [membership.member().path()]);
         }
     }
 
