@@ -1,7 +1,9 @@
 """AWS JSON 1.1 on the raw wire: headers, bodies, error shapes, limits."""
 
+import json
 import re
 import socket
+import time
 
 import pytest
 
@@ -112,6 +114,40 @@ def test_names_repeated_in_the_encryption_context_are_refused(wire, key):
 def test_a_body_over_the_limit_is_too_large(wire):
     answer = wire.kms("ListKeys", b'{"Marker":"' + b"m" * 2_000_000 + b'"}')
     assert answer.status == 413
+
+
+def chunked(wire, operation, body, pieces):
+    """A signed KMS request whose body comes in chunks, each sent on its own; answers what came."""
+    headers = wire.signed({"content-type": JSON, "x-amz-target": f"TrentService.{operation}"}, body)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", wire.server.port), timeout=20) as stream:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.sendall(f"POST / HTTP/1.1\r\n{lines}transfer-encoding: chunked\r\nconnection: close\r\n\r\n".encode())
+        received = b""
+        try:
+            for at in range(0, len(body), pieces):
+                piece = body[at : at + pieces]
+                stream.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                time.sleep(0.01)
+            stream.sendall(b"0\r\n\r\n")
+        except ConnectionError:
+            pass  # answered and closed before the end
+        while part := stream.recv(65536):
+            received += part
+        return received
+
+
+def test_a_body_that_comes_in_pieces_is_the_body(wire, key):
+    body = json.dumps({"KeyId": key, "Plaintext": "eA==", "EncryptionContext": {"a": "b" * 300}}).encode()
+    for pieces in (1000, 150, 7):
+        answer = chunked(wire, "Encrypt", body, pieces)
+        assert answer.startswith(b"HTTP/1.1 200") and b"CiphertextBlob" in answer, answer[:300]
+
+
+def test_pieces_over_the_limit_are_too_large_without_any_length(wire):
+    body = b'{"Marker":"' + b"m" * 2_000_000 + b'"}'
+    answer = chunked(wire, "ListKeys", body, 100_000)
+    assert answer.startswith(b"HTTP/1.1 413"), answer[:300]
 
 
 def test_other_methods_and_paths_are_not_served(wire):
