@@ -34,6 +34,7 @@ use crate::store::Read;
 use crate::store::Revision;
 use crate::store::Store;
 
+mod range;
 mod readers;
 mod schema;
 mod writer;
@@ -208,17 +209,7 @@ impl Store for Sqlite {
         let limit = i64::try_from(limit.min(MAX_RANGE)).unwrap_or(i64::MAX);
         Box::pin(self.read(move |snapshot| {
             let at = schema::revision_of(snapshot)?;
-            // Paths are visible ASCII: DEL comes after each of them and stands in none. The
-            // empty text comes before each of them.
-            let end = format!("{prefix}\u{7f}");
-            let after = after.as_ref().map_or("", Path::as_str);
-            let value = snapshot
-                .prepare_cached(
-                    "SELECT path, revision, value FROM entry
-                     WHERE path >= ?1 AND path > ?2 AND path < ?3 ORDER BY path LIMIT ?4",
-                )?
-                .query_map((prefix.as_str(), after, end, limit), entry)?
-                .collect::<Result<Vec<_>, _>>()?;
+            let value = range::read(snapshot, &prefix, after.as_ref(), limit)?;
             Ok(Read { at, value })
         }))
     }
