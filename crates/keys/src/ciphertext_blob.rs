@@ -134,27 +134,35 @@ impl<'b> CiphertextBlob<'b> {
     }
 }
 
+/// What blobs of one material begin with, the same for all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity([u8; IDENTITY]);
+
+impl Identity {
+    /// The beginning of the blobs that a key's material makes.
+    ///
+    /// # Errors
+    /// When the key's id is none that a blob can name.
+    pub(crate) fn new(arn: &KeyArn, material_id: MaterialId) -> Result<Self, BlobError> {
+        let mut identity = [0; IDENTITY];
+        write_identity(&mut identity, arn, material_id)?;
+        Ok(Self(identity))
+    }
+}
+
 /// Encrypts under a key's material.
 pub(crate) fn seal(
-    arn: &KeyArn,
-    material_id: MaterialId,
+    (arn, identity): (&KeyArn, &Identity),
     material: &[u8],
     plaintext: &[u8],
     context: &EncryptionContext,
 ) -> Result<Vec<u8>, BlobError> {
-    seal_with(
-        arn,
-        material_id,
-        material,
-        plaintext,
-        context,
-        random::public(),
-    )
+    let key = (arn, identity);
+    seal_with(key, material, plaintext, context, random::public())
 }
 
 fn seal_with(
-    arn: &KeyArn,
-    material_id: MaterialId,
+    (arn, identity): (&KeyArn, &Identity),
     material: &[u8],
     plaintext: &[u8],
     context: &EncryptionContext,
@@ -163,7 +171,9 @@ fn seal_with(
     let (nonce, gcm_nonce) = random.split_first_chunk::<NONCE>().ok_or(BlobError)?;
     let gcm_nonce: [u8; NONCE_BYTES] = gcm_nonce.try_into().map_err(|_| BlobError)?;
     let mut header = [0; HEADER];
-    write_identity(&mut header, arn, material_id, nonce)?;
+    let (first, rest) = header.split_at_mut(IDENTITY);
+    first.copy_from_slice(&identity.0);
+    *rest.first_chunk_mut().ok_or(BlobError)? = *nonce;
     let (key, commitment) = derive(material, &header)?;
     header
         .get_mut(IDENTITY + NONCE..HEADER - 2)
@@ -192,14 +202,13 @@ fn aad(header: &[u8; HEADER], arn: &KeyArn, context: &EncryptionContext) -> Aad 
 }
 
 fn write_identity(
-    header: &mut [u8; HEADER],
+    identity: &mut [u8; IDENTITY],
     arn: &KeyArn,
     material_id: MaterialId,
-    nonce: &[u8; NONCE],
 ) -> Result<(), BlobError> {
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
-        let place = header.get_mut(at..at + bytes.len()).ok_or(BlobError)?;
+        let place = identity.get_mut(at..at + bytes.len()).ok_or(BlobError)?;
         place.copy_from_slice(bytes);
         at += bytes.len();
         Ok(())
@@ -217,8 +226,7 @@ fn write_identity(
     put(&region)?;
     put(&[kind])?;
     put(&id)?;
-    put(material_id.as_bytes())?;
-    put(nonce)
+    put(material_id.as_bytes())
 }
 
 fn id_bytes(id: &KeyId) -> Result<(u8, [u8; 16]), BlobError> {
@@ -293,6 +301,17 @@ mod tests {
         )
     }
 
+    fn seal(
+        arn: &KeyArn,
+        material_id: MaterialId,
+        material: &[u8],
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, BlobError> {
+        let identity = Identity::new(arn, material_id)?;
+        super::seal((arn, &identity), material, plaintext, context)
+    }
+
     fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
         let pairs = pairs
             .iter()
@@ -329,15 +348,9 @@ mod tests {
         let context = context(&[("Department", "Finance")]);
         let material_id = MaterialId::from_bytes([4; 32]);
         let random = std::array::from_fn(|i| u8::try_from(i).unwrap());
-        let blob = seal_with(
-            &arn(UUID),
-            material_id,
-            &[3; 32],
-            b"hello",
-            &context,
-            random,
-        )
-        .unwrap();
+        let arn = arn(UUID);
+        let identity = Identity::new(&arn, material_id).unwrap();
+        let blob = seal_with((&arn, &identity), &[3; 32], b"hello", &context, random).unwrap();
         expect_test::expect_file!["../tests/golden/ciphertext-blob-v1.hex"]
             .assert_eq(&(hex::encode(&blob) + "\n"));
         let parsed = CiphertextBlob::parse(&blob).unwrap();

@@ -9,6 +9,7 @@ use keyward_crypto::secret::{
 use keyward_types::{key_id::KeyArn, material_id::MaterialId};
 
 use crate::{
+    ciphertext_blob::Identity,
     hierarchy::DomainKey,
     record::{KeyRecord, MaterialRecord},
 };
@@ -21,6 +22,8 @@ pub struct Key {
     domain: Arc<DomainKey>,
     arena: Arena,
     current: OnceLock<ArenaSecret>,
+    /// Of the current material; none if there is no material.
+    identity: Option<Identity>,
 }
 
 /// Why material does not open.
@@ -41,12 +44,15 @@ impl Key {
     /// The key of a record; its material is opened when it is first used.
     pub fn new(record: KeyRecord, domain: Arc<DomainKey>, arena: Arena) -> Self {
         let arn = record.arn();
+        let current = record.current_material();
+        let identity = current.and_then(|material| Identity::new(&arn, material.id).ok());
         Self {
             record,
             arn,
             domain,
             arena,
             current: OnceLock::new(),
+            identity,
         }
     }
 
@@ -63,6 +69,11 @@ impl Key {
     /// The domain key that wraps its material.
     pub fn domain(&self) -> &Arc<DomainKey> {
         &self.domain
+    }
+
+    /// What the blobs begin with that the current material makes.
+    pub(crate) fn identity(&self) -> Result<&Identity, MaterialError> {
+        self.identity.as_ref().ok_or(MaterialError::Absent)
     }
 
     /// Lends the current material.

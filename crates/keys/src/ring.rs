@@ -411,11 +411,10 @@ fn seal(
     plaintext: &[u8],
     context: &EncryptionContext,
 ) -> Result<(Vec<u8>, MaterialId), RingError> {
+    let made_by = (key.arn(), key.identity()?);
     let sealed = key.with_current(|id, material| {
-        (
-            ciphertext_blob::seal(key.arn(), id, material, plaintext, context),
-            id,
-        )
+        let blob = ciphertext_blob::seal(made_by, material, plaintext, context);
+        (blob, id)
     })?;
     Ok((sealed.0?, sealed.1))
 }

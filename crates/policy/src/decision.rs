@@ -1,8 +1,6 @@
 //! What the policies answer, why, and the text that AWS says it in.
 
-use std::fmt;
-
-use smallvec::SmallVec;
+use std::{fmt, sync::Arc};
 
 use crate::request::{Name, Named};
 
@@ -192,21 +190,20 @@ const HIDDEN: &str = "because the resource does not exist in this Region, no res
 // AWS has no such text: it never tells of a limit here.
 const OVER_BUDGET: &str = "because evaluating the policies exceeds the limit of work";
 
-/// A short text kept in place, so that evidence costs no allocation in common cases.
+/// A text that evidence shares with the compiled policy, so that a decision does not copy it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Text(SmallVec<[u8; 64]>);
+pub struct Text(Arc<str>);
 
 impl Text {
     /// The text.
     pub fn as_str(&self) -> &str {
-        // Made from a str only, so the fallback is never taken.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(SmallVec::from_slice(text.as_bytes()))
+        Self(text.into())
     }
 }
 

@@ -166,7 +166,7 @@ impl Hit<'_> {
             layer: self.layer,
             policy: self.name.map(|name| (*name).into()),
             index: self.index,
-            sid: self.statement.sid.as_deref().map(Into::into),
+            sid: self.statement.sid.clone(),
         }
     }
 

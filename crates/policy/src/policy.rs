@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::condition::{Condition, Scope};
+use crate::decision::Text;
 use crate::document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal};
 use crate::json::raw;
 use crate::pattern::{Glob, Token};
@@ -97,7 +98,7 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     pub(crate) effect: Effect,
-    pub(crate) sid: Option<Box<str>>,
+    pub(crate) sid: Option<Text>,
     principals: Principals,
     actions: Actions,
     resources: Resources,

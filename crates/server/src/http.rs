@@ -24,11 +24,13 @@ use hyper_util::{
     },
 };
 use keyward_services::front::{Answer, Front, Peer, Received};
+use smallvec::SmallVec;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+use uuid::fmt::Hyphenated;
 
 use crate::{
     config::Network,
@@ -42,6 +44,8 @@ const MAX_BODY: usize = 512 << 10;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 100;
+/// More headers than clients of AWS usually send.
+const USUAL_HEADERS: usize = 16;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 /// How long a TLS handshake or a PROXY header may take.
@@ -200,7 +204,7 @@ async fn answer(
     }
     let body = timer.within(body_timeout, whole(body)).await;
     let body = body.unwrap_or(Err(BodyFault::TooSlow));
-    let mut headers: Vec<(&str, &[u8])> = Vec::with_capacity(head.headers.len() + 1);
+    let mut headers: SmallVec<[(&str, &[u8]); USUAL_HEADERS]> = SmallVec::new();
     if !head.headers.contains_key(header::HOST)
         && let Some(authority) = head.uri.authority()
     {
@@ -275,7 +279,9 @@ fn render(answer: Answer) -> Response<Full<Bytes>> {
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.reserve(8);
-    if let Ok(id) = HeaderValue::try_from(answer.request_id) {
+    let mut id = [0; Hyphenated::LENGTH];
+    let id = answer.request_id.hyphenated().encode_lower(&mut id);
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(

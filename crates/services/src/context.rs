@@ -39,15 +39,6 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The request's id as answers show it.
-    pub fn request_id_text(&self) -> String {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        self.request_id
-            .hyphenated()
-            .encode_lower(&mut text)
-            .to_owned()
-    }
-
     /// The caller's account.
     pub fn account(&self) -> AccountId {
         self.caller.principal().account()

@@ -94,14 +94,14 @@ pub struct Answer {
     /// The body's type.
     pub content_type: &'static str,
     /// The request's id.
-    pub request_id: String,
+    pub request_id: Uuid,
     /// The body; its memory is wiped when it has been sent.
     pub body: Bytes,
 }
 
 impl Answer {
     /// An answer whose body may hold secrets.
-    pub fn new(status: u16, content_type: &'static str, request_id: String, body: Vec<u8>) -> Self {
+    pub fn new(status: u16, content_type: &'static str, request_id: Uuid, body: Vec<u8>) -> Self {
         let body = Bytes::from_owner(Wiped(SecretBytes::from_vec(body)));
         Self {
             status,
@@ -321,19 +321,14 @@ impl Front {
     }
 
     fn render(&self, protocol: Protocol, ids: &Ids, fault: &keyward_wire::fault::Fault) -> Answer {
-        let request_id = ids.request.to_string();
-        match protocol {
-            Protocol::Json => Answer::new(
-                fault.status,
-                kms::Kms::CONTENT_TYPE,
-                request_id,
-                fault.json(),
-            ),
+        let (content_type, body) = match protocol {
+            Protocol::Json => (kms::Kms::CONTENT_TYPE, fault.json()),
             Protocol::Query(namespace) => {
-                let body = fault.xml(namespace, &request_id);
-                Answer::new(fault.status, iam::Iam::CONTENT_TYPE, request_id, body)
+                let body = fault.xml(namespace, &ids.request.to_string());
+                (iam::Iam::CONTENT_TYPE, body)
             }
-        }
+        };
+        Answer::new(fault.status, content_type, ids.request, body)
     }
 }
 

@@ -21,7 +21,10 @@ use smallvec::SmallVec;
 use crate::{
     caller::control,
     context::Context,
-    directory::units::organization::{ControlPolicy, Membership},
+    directory::units::{
+        KeyUnit,
+        organization::{ControlPolicy, Membership},
+    },
     fault::Fault,
     gate::{
         attributes::{RequestAttributes, ResourceAttributes},
@@ -59,19 +62,64 @@ impl Denied {
 pub struct Evaluation {
     /// The action with its prefix.
     pub action: &'static str,
-    /// The resource's ARN, or `*`.
-    pub resource: Box<str>,
-    /// The account that owns the resource.
-    pub resource_account: AccountId,
+    /// What it was about.
+    pub about: About,
     /// What came of it.
     pub outcome: Outcome,
     /// The condition values that the operation supplied.
     pub supplied: Supplied,
-    /// The generation of the record that the resource's own policy stands in.
-    pub policy_generation: Option<Generation>,
     /// The place of the resource's account in its organization, if resource control policies
     /// stand over the resource.
     pub limited_by: Option<Membership>,
+}
+
+/// What a decision is about.
+#[derive(Debug)]
+pub enum About {
+    /// A key that exists.
+    Key(Arc<KeyUnit>),
+    /// Something else.
+    Other {
+        /// The ARN, or `*`.
+        arn: Box<str>,
+        /// The account that owns it.
+        account: AccountId,
+        /// The generation of the record that its own policy stands in.
+        policy_generation: Option<Generation>,
+    },
+}
+
+impl About {
+    fn of(resource: &Resource<'_>, about: ResourceAttributes<'_>) -> Self {
+        if let ResourceAttributes::Key(key) = about
+            && let Some(unit) = key.found_unit()
+        {
+            return Self::Key(Arc::clone(unit));
+        }
+        Self::Other {
+            arn: resource.arn().into(),
+            account: resource.account(),
+            policy_generation: about.policy_generation(),
+        }
+    }
+
+    /// The ARN, or `*`.
+    pub fn arn(&self) -> &str {
+        match self {
+            Self::Key(key) => key.arn().as_str(),
+            Self::Other { arn, .. } => arn,
+        }
+    }
+
+    /// The generation of the record that the resource's own policy stands in.
+    pub fn policy_generation(&self) -> Option<Generation> {
+        match self {
+            Self::Key(key) => Some(key.generation()),
+            Self::Other {
+                policy_generation, ..
+            } => *policy_generation,
+        }
+    }
 }
 
 /// What came of a decision.
@@ -362,11 +410,9 @@ impl<'a> Gate<'a> {
         };
         self.evaluations.borrow_mut().push(Evaluation {
             action: A::NAME,
-            resource: resource.arn().into(),
-            resource_account: resource.account(),
+            about: About::of(&resource, about),
             outcome,
             supplied,
-            policy_generation: about.policy_generation(),
             limited_by: owner.filter(|_| !rcps.is_empty()).cloned(),
         });
         answer.map_err(|mut denied| {
@@ -416,11 +462,9 @@ impl Gate<'_> {
         };
         self.evaluations.borrow_mut().push(Evaluation {
             action: A::NAME,
-            resource: resource.arn().into(),
-            resource_account: resource.account(),
+            about: About::of(resource, about),
             outcome: outcome_of(&denial),
             supplied: Supplied::default(),
-            policy_generation: about.policy_generation(),
             limited_by: None,
         });
         Some(Denied {

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use keyward_store::{batch::Precondition, error::CommitError, sealed::SealedBatch};
 use smallvec::SmallVec;
+use uuid::fmt::Hyphenated;
 
 use crate::{
     audit::event::{self, Circumstances},
@@ -145,13 +146,15 @@ async fn record_success<O: Operation>(
     cx.shared
         .metrics
         .request(O::Api::SERVICE, O::NAME, Ended::Success);
-    let request_id = cx.request_id_text();
     let body = if output.is_empty() && O::Api::BARE {
         Vec::new()
     } else {
-        O::Api::render::<O>(&output, &request_id)
+        let mut text = [0; Hyphenated::LENGTH];
+        let request_id = cx.request_id.hyphenated().encode_lower(&mut text);
+        O::Api::render::<O>(&output, request_id)
     };
-    Recorded::Answer(Answer::new(200, O::Api::CONTENT_TYPE, request_id, body))
+    let content_type = O::Api::CONTENT_TYPE;
+    Recorded::Answer(Answer::new(200, content_type, cx.request_id, body))
 }
 
 enum Failed {
@@ -216,9 +219,9 @@ async fn record_fault<O: Operation>(
         (_, _) => Ended::Fault,
     };
     cx.shared.metrics.request(O::Api::SERVICE, O::NAME, ended);
-    let request_id = cx.request_id_text();
-    let body = O::Api::render_fault(&fault, &request_id);
-    Answer::new(fault.http_status(), O::Api::CONTENT_TYPE, request_id, body)
+    let body = O::Api::render_fault(&fault, &cx.request_id.to_string());
+    let content_type = O::Api::CONTENT_TYPE;
+    Answer::new(fault.http_status(), content_type, cx.request_id, body)
 }
 
 fn render_event<O: Operation>(
@@ -228,7 +231,7 @@ fn render_event<O: Operation>(
     evaluations: &[Evaluation],
     changes: &[event::Changed],
 ) -> Vec<u8> {
-    let (mut request_id, mut event_id) = ([0; 36], [0; 36]);
+    let (mut request_id, mut event_id) = ([0; Hyphenated::LENGTH], [0; Hyphenated::LENGTH]);
     let circumstances = Circumstances {
         caller: cx.caller,
         source: cx.source,

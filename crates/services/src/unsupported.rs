@@ -86,5 +86,5 @@ pub async fn record<A: Api>(cx: &Context<'_>, name: &'static str, fault: Fault) 
     };
     cx.shared.metrics.request(A::SERVICE, name, ended);
     let body = A::render_fault(&fault, &request_id);
-    Answer::new(fault.http_status(), A::CONTENT_TYPE, request_id, body)
+    Answer::new(fault.http_status(), A::CONTENT_TYPE, cx.request_id, body)
 }

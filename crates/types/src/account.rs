@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 /// An AWS account id, twelve decimal digits kept as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AccountId([u8; 12]);
+pub struct AccountId(ArrayString<12>);
 
 /// The text is not twelve decimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,23 +18,21 @@ pub struct AccountIdError;
 impl AccountId {
     /// Parses exactly twelve ASCII digits.
     pub fn parse(text: &str) -> Result<Self, AccountIdError> {
-        let bytes: [u8; 12] = text.as_bytes().try_into().map_err(|_| AccountIdError)?;
-        if bytes.iter().all(u8::is_ascii_digit) {
-            Ok(Self(bytes))
-        } else {
-            Err(AccountIdError)
-        }
+        let digits: &[u8; 12] = text.as_bytes().try_into().map_err(|_| AccountIdError)?;
+        Self::of_digits(digits)
     }
 
     /// A random id.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         // 128 bits over twelve digits: no digit is noticeably likelier than another.
         let mut rest = u128::from_be_bytes(bytes);
-        Self([(); 12].map(|()| {
+        let mut text = ArrayString::new();
+        while !text.is_full() {
             let digit = u8::try_from(rest % 10).unwrap_or(0);
             rest /= 10;
-            b'0' + digit
-        }))
+            text.push(char::from(b'0' + digit));
+        }
+        Self(text)
     }
 
     /// The account of that number, if it is below 10^12.
@@ -44,22 +43,29 @@ impl AccountId {
             rest /= 10;
         }
         if rest == 0 {
-            Ok(Self(digits))
+            Self::of_digits(&digits)
         } else {
             Err(AccountIdError)
         }
     }
 
+    fn of_digits(digits: &[u8; 12]) -> Result<Self, AccountIdError> {
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return Err(AccountIdError);
+        }
+        let text = ArrayString::from_byte_string(digits).map_err(|_| AccountIdError)?;
+        Ok(Self(text))
+    }
+
     /// The twelve digits.
     pub fn as_str(&self) -> &str {
-        // Twelve ASCII digits by construction, so the fallback is never taken.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// The id as a number below 10^12, the form that stands inside access key ids.
     pub fn number(&self) -> u64 {
         self.0
-            .iter()
+            .bytes()
             .fold(0, |n, digit| n * 10 + u64::from(digit - b'0'))
     }
 }

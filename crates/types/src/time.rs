@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds in a day.
@@ -53,7 +54,7 @@ impl Timestamp {
     }
 
     /// `2026-01-01T00:00:00Z`: ISO 8601 in UTC to the second.
-    pub fn iso8601(self) -> String {
+    pub fn iso8601(self) -> ArrayString<20> {
         let [y1, y2, y3, y4, mo1, mo2, d1, d2, h1, h2, mi1, mi2, s1, s2] = self.digits();
         text(&[
             y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1,
@@ -62,7 +63,7 @@ impl Timestamp {
     }
 
     /// `20260101T000000Z`: the basic form of SigV4.
-    pub fn iso8601_basic(self) -> String {
+    pub fn iso8601_basic(self) -> ArrayString<16> {
         let [y1, y2, y3, y4, mo1, mo2, d1, d2, h1, h2, mi1, mi2, s1, s2] = self.digits();
         text(&[
             y1, y2, y3, y4, mo1, mo2, d1, d2, b'T', h1, h2, mi1, mi2, s1, s2, b'Z',
@@ -128,9 +129,9 @@ impl Timestamp {
     }
 }
 
-fn text(ascii: &[u8]) -> String {
+fn text<const N: usize>(ascii: &[u8; N]) -> ArrayString<N> {
     // Digits and punctuation only, so the fallback is never taken.
-    std::str::from_utf8(ascii).unwrap_or_default().to_owned()
+    ArrayString::from_byte_string(ascii).unwrap_or_default()
 }
 
 impl fmt::Display for Timestamp {
@@ -175,9 +176,9 @@ mod tests {
     #[test]
     fn both_forms_of_iso_8601_are_utc_to_the_second() {
         let at = Timestamp::from_millis(1_762_430_878_420);
-        assert_eq!(at.iso8601(), "2025-11-06T12:07:58Z");
-        assert_eq!(at.iso8601_basic(), "20251106T120758Z");
-        assert_eq!(at.plus_days(-1).iso8601(), "2025-11-05T12:07:58Z");
+        assert_eq!(&*at.iso8601(), "2025-11-06T12:07:58Z");
+        assert_eq!(&*at.iso8601_basic(), "20251106T120758Z");
+        assert_eq!(&*at.plus_days(-1).iso8601(), "2025-11-05T12:07:58Z");
         let epoch = Timestamp::default();
         assert_eq!(epoch.to_string(), "1970-01-01T00:00:00Z");
     }

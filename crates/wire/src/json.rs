@@ -29,6 +29,7 @@ pub use value::Number;
 pub use value::Object;
 pub use value::Value;
 pub use writer::Elements;
+pub use writer::Fragment;
 pub use writer::Writer;
 
 /// The members of a Query request, decoded to the tree of JSON.

@@ -88,7 +88,7 @@ fn statements(policy: &Policy, request: &Request<'_>) -> Vec<StatementReport> {
                 .filter(|_| applies.is_some());
             StatementReport {
                 index,
-                sid: statement.sid.as_deref().map(str::to_owned),
+                sid: statement.sid.as_ref().map(ToString::to_string),
                 line: lines.and_then(|lines| lines.get(index).copied()),
                 denies: statement.effect == Effect::Deny,
                 applies,

@@ -17,7 +17,7 @@ use crate::{
     caller::{Bearer, Caller, WebIdentity},
     fault::Fault,
     front::{Peer, authenticate::Source},
-    gate::{Evaluation, Outcome},
+    gate::{About, Evaluation, Outcome},
     operation::{Api, Operation, Output},
     session::{SessionUnit, Subject},
 };
@@ -144,16 +144,23 @@ pub fn render_named<O: Operation>(
         event.boolean("readOnly", O::READ_ONLY);
         event.array("resources", |resources| {
             for (index, evaluation) in evaluations.iter().enumerate() {
-                let arn: &str = &evaluation.resource;
-                let repeated = evaluations.iter().take(index).any(|e| *e.resource == *arn);
-                let Some(kind) = resource_type(arn).filter(|_| !repeated) else {
+                let arn = evaluation.about.arn();
+                if evaluations.iter().take(index).any(|e| e.about.arn() == arn) {
                     continue;
-                };
-                resources.object(|resource| {
-                    resource.string("accountId", evaluation.resource_account.as_str());
-                    resource.string("type", kind);
-                    resource.string("ARN", arn);
-                });
+                }
+                match &evaluation.about {
+                    About::Key(key) => resources.object(|out| out.fragment(key.in_events())),
+                    About::Other { arn, account, .. } => {
+                        let Some(kind) = resource_type(arn) else {
+                            continue;
+                        };
+                        resources.object(|resource| {
+                            resource.string("accountId", account.as_str());
+                            resource.string("type", kind);
+                            resource.string("ARN", arn);
+                        });
+                    }
+                }
             }
             if let Result::Success(output) = &result
                 && let Some(key) = output.made()
@@ -267,14 +274,24 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
         identity.string("identityProvider", &federation.provider_arn);
         return;
     }
+    if let Some(user) = caller.user() {
+        let [before, after] = user.in_events();
+        identity.fragment(before);
+        if let Some(id) = caller.access_key_id() {
+            identity.string("accessKeyId", id.as_str());
+        }
+        identity.fragment(after);
+        acting_for(identity, caller);
+        return;
+    }
     let principal: &Principal = caller.principal();
-    let (kind, user_name) = match principal.kind() {
-        PrincipalKind::Root => ("Root", None),
-        PrincipalKind::User { name, .. } => ("IAMUser", Some(name.as_str())),
-        PrincipalKind::RoleSession { .. } => ("AssumedRole", None),
-        PrincipalKind::FederatedUser { .. } => ("FederatedUser", None),
-        PrincipalKind::WebIdentity { .. } => ("WebIdentityUser", None),
-        PrincipalKind::Service { .. } => ("AWSService", None),
+    let kind = match principal.kind() {
+        PrincipalKind::Root => "Root",
+        PrincipalKind::User { .. } => "IAMUser",
+        PrincipalKind::RoleSession { .. } => "AssumedRole",
+        PrincipalKind::FederatedUser { .. } => "FederatedUser",
+        PrincipalKind::WebIdentity { .. } => "WebIdentityUser",
+        PrincipalKind::Service { .. } => "AWSService",
     };
     identity.string("type", kind);
     if let Bearer::Service(service) = caller.bearer() {
@@ -287,9 +304,11 @@ fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
     if let Some(id) = caller.access_key_id() {
         identity.string("accessKeyId", id.as_str());
     }
-    if let Some(name) = user_name {
-        identity.string("userName", name);
-    }
+    acting_for(identity, caller);
+}
+
+/// Writes what temporary credentials say of how they came to be, and who uses them.
+fn acting_for(identity: &mut Writer<'_>, caller: &Caller) {
     if let Some(session) = caller.session() {
         if session.token_issued().is_some() {
             identity.object("sessionContext", |context| {
@@ -379,7 +398,7 @@ fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
 
 fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation, source: &Source) {
     decision.string("action", evaluation.action);
-    decision.string("resource", &evaluation.resource);
+    decision.string("resource", evaluation.about.arn());
     match &evaluation.outcome {
         Outcome::Allowed(evidence) => {
             decision.string("decision", "Allow");
@@ -404,7 +423,7 @@ fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation, source:
             }
         }
     }
-    if let Some(generation) = &evaluation.policy_generation {
+    if let Some(generation) = evaluation.about.policy_generation() {
         decision.hexadecimal("policyGeneration", generation.as_bytes());
     }
     if let Some(membership) = &evaluation.limited_by {

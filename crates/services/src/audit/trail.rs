@@ -162,6 +162,13 @@ impl Trail {
         self.revision
     }
 
+    /// Whether appending so many bytes waits for the disk by design; otherwise it does so only if
+    /// the system is short of memory for what is not yet on disk.
+    pub fn waits_for_disk(&self, bytes: usize) -> bool {
+        let end = self.length + (bytes + MAX_CLOSING) as u64;
+        self.options.strict || end >= self.options.segment_bytes
+    }
+
     /// Appends a batch: `lines` holds `count` lines, each with its line feed; `revision` is the
     /// new value of [`revision`](Self::revision).
     ///

@@ -1,9 +1,12 @@
 //! The one batching writer of the trail: requests hand it their event and wait for its word.
 //!
-//! A task beside the requests gathers their events, and a thread of its own writes them, so that
-//! a slow disk holds up those who wait for it and nobody else. The task lets every request that
-//! can go on do so before it closes a batch: the more requests there are, the fewer writes and
-//! the fewer changes between threads.
+//! A task beside the requests gathers their events. It lets every request that can go on do so
+//! before it closes a batch: the more requests there are, the fewer writes.
+//!
+//! A write into the page cache takes less than having a thread do it, so the task does it itself.
+//! What waits for the disk, or may, is done by a thread, so that it holds up those who wait for it
+//! and nobody else: every batch of a strict trail, the end of a segment, and all batches for a while
+//! after one that took long.
 
 use std::{
     fmt,
@@ -13,6 +16,7 @@ use std::{
         mpsc as hand_over,
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +29,11 @@ const MAX_BATCH_EVENTS: usize = 1024;
 const MAX_BATCH_BYTES: usize = 1 << 20;
 /// How many events may wait for the writer before requests wait for a place.
 const QUEUE: usize = 8192;
+
+/// A write that takes longer has waited for the disk.
+const QUICK: Duration = Duration::from_millis(1);
+/// How many batches the thread writes quickly, after one that took long, before the task does again.
+const PROBATION: u32 = 256;
 
 /// The event could not be recorded, so its request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +79,7 @@ struct Item {
     done: oneshot::Sender<Result<(), NotRecorded>>,
 }
 
-/// What the thread writes at once; the buffer comes back with its word.
+/// What is written at once.
 #[derive(Default)]
 struct Batch {
     lines: Vec<u8>,
@@ -78,10 +87,20 @@ struct Batch {
     revision: Option<u64>,
 }
 
-/// The thread's word on a batch.
+/// What the thread is to do with the trail.
+enum Job {
+    /// Append a batch.
+    Write(Trail, Batch),
+    /// Bring everything to the disk; nothing more comes.
+    Close(Trail),
+}
+
+/// What came of a batch; trail and buffer are free for the next.
 struct Written {
+    trail: Trail,
     lines: Vec<u8>,
     word: Result<(), NotRecorded>,
+    took: Duration,
 }
 
 /// The handle by which events reach the writer.
@@ -107,18 +126,21 @@ impl Writer {
     /// When the system gives no thread.
     pub fn start(trail: Trail) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (queue, items) = mpsc::channel(QUEUE);
-        let (batches, given) = hand_over::sync_channel(1);
+        let (jobs, given) = hand_over::sync_channel(1);
         let (word, words) = mpsc::channel(1);
         let state = Arc::new(WriterState::default());
         let shared = Arc::clone(&state);
         let thread = thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write_all(trail, &given, &word, &shared))?;
+            .spawn(move || do_all(&given, &word, &shared))?;
         let gatherer = Gatherer {
-            batches,
+            jobs,
             words,
+            trail: Some(trail),
+            probation: 0,
             batch: Batch::default(),
             waiting: Vec::new(),
+            state: Arc::clone(&state),
         };
         tokio::spawn(gatherer.run(items));
         Ok((Self { queue, state }, thread))
@@ -179,10 +201,15 @@ impl Writer {
 
 /// The task that makes batches of events.
 struct Gatherer {
-    batches: hand_over::SyncSender<Batch>,
+    jobs: hand_over::SyncSender<Job>,
     words: mpsc::Receiver<Written>,
+    /// None only while the thread has it.
+    trail: Option<Trail>,
+    /// How many batches are still the thread's.
+    probation: u32,
     batch: Batch,
     waiting: Vec<oneshot::Sender<Result<(), NotRecorded>>>,
+    state: Arc<WriterState>,
 }
 
 impl Gatherer {
@@ -211,19 +238,31 @@ impl Gatherer {
         }
     }
 
-    /// Has the thread write the batch, and passes its word on.
+    /// Writes the batch, or has the thread write it, and passes on what came of it.
     async fn write(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        // The thread has answered the batch before, so there is room and this does not wait.
-        let written = match self.batches.send(batch) {
-            Ok(()) => self.words.recv().await,
-            Err(_) => None,
+        let written = match self.trail.take() {
+            Some(trail) if self.probation == 0 && !trail.waits_for_disk(batch.lines.len()) => {
+                Some(append(trail, batch, &self.state))
+            }
+            // The thread has answered the job before, so there is room and this does not wait.
+            Some(trail) => match self.jobs.send(Job::Write(trail, batch)) {
+                Ok(()) => self.words.recv().await,
+                Err(_) => None,
+            },
+            None => None,
         };
-        // Without the thread nothing is recorded any more.
+        // Without the thread and what it had nothing is recorded any more.
         let word = match written {
-            Some(Written { lines, word }) => {
-                self.batch.lines = lines;
-                word
+            Some(written) => {
+                self.probation = if written.took > QUICK {
+                    PROBATION
+                } else {
+                    self.probation.saturating_sub(1)
+                };
+                self.trail = Some(written.trail);
+                self.batch.lines = written.lines;
+                written.word
             }
             None => Err(NotRecorded),
         };
@@ -234,37 +273,58 @@ impl Gatherer {
     }
 }
 
-fn write_all(
-    mut trail: Trail,
-    batches: &hand_over::Receiver<Batch>,
-    words: &mpsc::Sender<Written>,
-    state: &WriterState,
-) {
-    while let Ok(batch) = batches.recv() {
-        let Batch {
-            mut lines,
-            count,
-            revision,
-        } = batch;
-        let revision = trail.revision().max(revision.unwrap_or(0));
-        let bytes = lines.len() as u64;
-        let written = trail.append(&mut lines, count, revision);
-        state.failing.store(written.is_err(), Ordering::Release);
-        if let Err(error) = &written {
-            tracing::error!(%error, events = count, "the audit trail cannot be written");
-        } else {
-            state.events.fetch_add(count, Ordering::Relaxed);
-            state.batches.fetch_add(1, Ordering::Relaxed);
-            state.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
-        lines.clear();
-        let word = written.map_err(|_| NotRecorded);
-        if words.blocking_send(Written { lines, word }).is_err() {
-            break;
+impl Drop for Gatherer {
+    fn drop(&mut self) {
+        if let Some(trail) = self.trail.take() {
+            // The thread is idle while the trail is here; and if it is gone, so is the server.
+            let _ = self.jobs.send(Job::Close(trail));
         }
     }
-    if let Err(error) = trail.sync() {
-        tracing::error!(%error, "the audit trail cannot be synced");
+}
+
+/// What the thread does.
+fn do_all(jobs: &hand_over::Receiver<Job>, words: &mpsc::Sender<Written>, state: &WriterState) {
+    while let Ok(job) = jobs.recv() {
+        let last = match job {
+            Job::Write(trail, batch) => match words.blocking_send(append(trail, batch, state)) {
+                Ok(()) => continue,
+                // The task ended while it waited.
+                Err(mpsc::error::SendError(written)) => written.trail,
+            },
+            Job::Close(trail) => trail,
+        };
+        if let Err(error) = last.sync() {
+            tracing::error!(%error, "the audit trail cannot be synced");
+        }
+        break;
+    }
+}
+
+fn append(mut trail: Trail, batch: Batch, state: &WriterState) -> Written {
+    let Batch {
+        mut lines,
+        count,
+        revision,
+    } = batch;
+    let revision = trail.revision().max(revision.unwrap_or(0));
+    let bytes = lines.len() as u64;
+    let start = Instant::now();
+    let written = trail.append(&mut lines, count, revision);
+    let took = start.elapsed();
+    state.failing.store(written.is_err(), Ordering::Release);
+    if let Err(error) = &written {
+        tracing::error!(%error, events = count, "the audit trail cannot be written");
+    } else {
+        state.events.fetch_add(count, Ordering::Relaxed);
+        state.batches.fetch_add(1, Ordering::Relaxed);
+        state.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+    lines.clear();
+    Written {
+        trail,
+        lines,
+        word: written.map_err(|_| NotRecorded),
+        took,
     }
 }
 
@@ -275,12 +335,12 @@ mod tests {
     use super::*;
     use crate::audit::trail::{TrailOptions, verify};
 
-    #[tokio::test]
-    async fn events_that_come_together_are_written_together() {
+    /// Records a hundred events, and tells in how many batches they were written.
+    async fn hundred_events(options: TrailOptions) -> u64 {
         let home = tempfile::tempdir().unwrap();
         let (arena, _) = Arena::new(4096).unwrap();
         let key = arena.store_bytes(&[7; 32]).unwrap();
-        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let trail = Trail::open(home.path(), options, key).unwrap();
         let (writer, thread) = Writer::start(trail).unwrap();
         let record = |number: u32| {
             let writer = writer.clone();
@@ -292,10 +352,59 @@ mod tests {
             assert_eq!(event.await.unwrap(), Ok(()));
         }
         assert_eq!(writer.state().events(), 100);
-        assert!(writer.state().batches() < 10, "{:?}", writer.state());
+        assert_eq!(writer.probe().await, Ok(()));
+        let batches = writer.state().batches();
         drop(writer);
         let ended = tokio::task::spawn_blocking(|| thread.join()).await;
         ended.unwrap().unwrap();
         assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 100);
+        batches
+    }
+
+    #[tokio::test]
+    async fn events_that_come_together_are_written_together() {
+        let batches = hundred_events(TrailOptions::default()).await;
+        assert!(batches < 10, "{batches}");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_disk_is_written_as_well() {
+        let strict = TrailOptions {
+            strict: true,
+            ..TrailOptions::default()
+        };
+        let batches = hundred_events(strict).await;
+        assert!(batches < 10, "{batches}");
+        // Each batch ends its segment.
+        let short = TrailOptions {
+            segment_bytes: 1,
+            ..TrailOptions::default()
+        };
+        hundred_events(short).await;
+    }
+
+    #[tokio::test]
+    async fn the_trail_is_closed_when_the_runtime_ends_before_the_writer() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(4096).unwrap();
+        let key = arena.store_bytes(&[7; 32]).unwrap();
+        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let thread = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            let (writer, thread) = runtime.block_on(async {
+                let (writer, thread) = Writer::start(trail).unwrap();
+                assert_eq!(writer.record(b"{}".to_vec()).await, Ok(()));
+                (writer, thread)
+            });
+            drop(runtime);
+            // The handle is still held, and yet the thread ends.
+            thread.join().unwrap();
+            drop(writer);
+        });
+        let ended = tokio::task::spawn_blocking(|| thread.join()).await;
+        ended.unwrap().unwrap();
+        assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 1);
     }
 }

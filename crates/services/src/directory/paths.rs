@@ -1,6 +1,7 @@
 //! Where records stand. Every path begins partition/account/Region, but for access keys, whose
 //! look-up is global; what users name stands in a path only as a keyed hash.
 
+use arrayvec::ArrayString;
 use keyward_store::path::{Path, PathError, Prefix};
 use keyward_types::{
     account::AccountId,
@@ -11,7 +12,6 @@ use keyward_types::{
     time::Timestamp,
     unique_id::{AccessKeyId, UniqueId},
 };
-use smallvec::SmallVec;
 
 /// The place of what belongs to an account in no Region.
 const GLOBAL: &str = "global";
@@ -19,24 +19,31 @@ const GLOBAL: &str = "global";
 /// A path's text on the stack: what the caches are asked by, which hold nearly every unit that a
 /// request needs.
 #[derive(Debug)]
-pub struct Spelled(SmallVec<[u8; 128]>);
+pub struct Spelled(ArrayString<LONGEST_SPELLED>);
+
+/// More bytes than any path has that units of the hot path stand at: access key ids and unique ids
+/// have at most 128, and what stands before them is shorter.
+const LONGEST_SPELLED: usize = 256;
 
 impl Spelled {
     fn new(segments: &[&str]) -> Self {
-        let mut text = SmallVec::new();
-        for (at, segment) in segments.iter().enumerate() {
-            if at > 0 {
-                text.push(b'/');
-            }
-            text.extend_from_slice(segment.as_bytes());
-        }
-        Self(text)
+        Self::whole(segments).unwrap_or(Self(ArrayString::new()))
     }
 
-    /// The text.
+    fn whole(segments: &[&str]) -> Option<Self> {
+        let mut text = ArrayString::new();
+        for (at, segment) in segments.iter().enumerate() {
+            if at > 0 {
+                text.try_push('/').ok()?;
+            }
+            text.try_push_str(segment).ok()?;
+        }
+        Some(Self(text))
+    }
+
+    /// The text, empty if it would be longer than any path of a unit.
     pub fn as_str(&self) -> &str {
-        // Made from text only, so the fallback is never taken; and no unit stands there.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 

@@ -13,6 +13,8 @@ use keyward_types::{
     account::AccountId, key_id::KeyArn, partition::Partition, unique_id::AccessKeyId,
 };
 
+use keyward_wire::json::Fragment;
+
 use self::signer::Signer;
 use crate::directory::records::{AccessKeyOwner, AccessKeyRecord, AliasRecord};
 
@@ -21,6 +23,7 @@ use crate::directory::records::{AccessKeyOwner, AccessKeyRecord, AliasRecord};
 pub struct KeyUnit {
     key: Key,
     policy: Policy,
+    in_events: Fragment,
     generation: Generation,
     revision: Revision,
 }
@@ -33,12 +36,23 @@ impl KeyUnit {
         generation: Generation,
         revision: Revision,
     ) -> Self {
+        let in_events = Fragment::of(|resource| {
+            resource.string("accountId", key.arn().account().as_str());
+            resource.string("type", "AWS::KMS::Key");
+            resource.string("ARN", key.arn().as_str());
+        });
         Self {
             key,
             policy,
+            in_events,
             generation,
             revision,
         }
+    }
+
+    /// What an element of `resources` in events says of the key.
+    pub fn in_events(&self) -> &Fragment {
+        &self.in_events
     }
 
     /// The key, for the ring.

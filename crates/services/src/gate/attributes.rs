@@ -192,7 +192,7 @@ impl<'a> RequestAttributes<'a> {
     fn request_values(&self, key: &str) -> Option<Values<'_>> {
         let cx = self.cx;
         let values = match key {
-            "aws:currenttime" => Values::one(cx.now.iso8601()),
+            "aws:currenttime" => Values::one(cx.now.iso8601().to_string()),
             "aws:epochtime" => Values::one(cx.now.seconds().to_string()),
             "aws:requestedregion" => Values::one(cx.region.as_str()),
             "aws:securetransport" => Values::one(if cx.peer.tls.is_some() {
@@ -327,7 +327,7 @@ impl<'a> RequestAttributes<'a> {
 /// What only temporary credentials have.
 fn session_values<'s>(session: &'s SessionUnit, key: &str) -> Option<Values<'s>> {
     Some(match key {
-        "aws:tokenissuetime" => Values::one(session.token_issued()?.iso8601()),
+        "aws:tokenissuetime" => Values::one(session.token_issued()?.iso8601().to_string()),
         // There are no devices, so no session was made with one.
         "aws:multifactorauthpresent" => {
             session.token_issued()?;

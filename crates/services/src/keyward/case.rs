@@ -170,7 +170,7 @@ impl Context<'_> {
         context.extend(defaults(action));
         context.insert(
             "aws:CurrentTime".to_owned(),
-            Value::from(self.now.iso8601()),
+            Value::from(self.now.iso8601().as_str()),
         );
         context.insert("aws:EpochTime".to_owned(), Value::from(self.now.seconds()));
         context.insert("aws:ViaAWSService".to_owned(), Value::from("false"));

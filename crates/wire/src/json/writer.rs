@@ -12,6 +12,9 @@ pub struct Writer<'w> {
     empty: bool,
 }
 
+/// Members of an object, rendered beforehand: what is said again and again, and seldom changes.
+pub struct Fragment(Box<[u8]>);
+
 /// A JSON array under construction.
 pub struct Elements<'w> {
     out: &'w mut Vec<u8>,
@@ -31,6 +34,24 @@ impl fmt::Debug for Elements<'_> {
     }
 }
 
+impl fmt::Debug for Fragment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fragment")
+    }
+}
+
+impl Fragment {
+    /// Renders members, none or more.
+    pub fn of(members: impl FnOnce(&mut Writer<'_>)) -> Self {
+        let mut out = Vec::new();
+        members(&mut Writer {
+            out: &mut out,
+            empty: true,
+        });
+        Self(out.into())
+    }
+}
+
 impl Writer<'_> {
     /// The bytes of one object, in a buffer that starts with room for `capacity` bytes. A
     /// capacity that suffices leaves no copies of a secret behind in freed memory.
@@ -41,15 +62,25 @@ impl Writer<'_> {
     }
 
     /// A string member.
+    #[inline(always)]
     pub fn string(&mut self, name: &'static str, value: &str) {
         self.name(name);
         write_string(self.out, value);
     }
 
     /// A string member of bytes as lower-case hexadecimal digits.
+    #[inline(always)]
     pub fn hexadecimal(&mut self, name: &'static str, value: &[u8]) {
         self.name(name);
         write_hexadecimal(self.out, value);
+    }
+
+    /// The members of a fragment.
+    pub fn fragment(&mut self, fragment: &Fragment) {
+        if !fragment.0.is_empty() {
+            separate(self.out, &mut self.empty);
+            self.out.extend_from_slice(&fragment.0);
+        }
     }
 
     /// A string member whose name is `prefix` and `name` together; the name may be anybody's.
@@ -76,36 +107,42 @@ impl Writer<'_> {
     }
 
     /// A blob member: base64 with padding.
+    #[inline(always)]
     pub fn blob(&mut self, name: &'static str, value: &[u8]) {
         self.name(name);
         write_base64(self.out, value);
     }
 
     /// An integer member.
+    #[inline(always)]
     pub fn integer(&mut self, name: &'static str, value: i64) {
         self.name(name);
         write_integer(self.out, value);
     }
 
     /// A boolean member.
+    #[inline(always)]
     pub fn boolean(&mut self, name: &'static str, value: bool) {
         self.name(name);
         write_boolean(self.out, value);
     }
 
     /// A timestamp member: epoch seconds with a fraction of up to three digits.
+    #[inline(always)]
     pub fn timestamp(&mut self, name: &'static str, value: Timestamp) {
         self.name(name);
         write_timestamp(self.out, value);
     }
 
     /// A member that is `null`.
+    #[inline(always)]
     pub fn null(&mut self, name: &'static str) {
         self.name(name);
         self.out.extend_from_slice(b"null");
     }
 
     /// An object member.
+    #[inline(always)]
     pub fn object(&mut self, name: &'static str, members: impl FnOnce(&mut Writer<'_>)) {
         self.name(name);
         write_object(self.out, members);
@@ -131,6 +168,7 @@ impl Writer<'_> {
     }
 
     /// An array member.
+    #[inline(always)]
     pub fn array(&mut self, name: &'static str, elements: impl FnOnce(&mut Elements<'_>)) {
         self.name(name);
         write_array(self.out, elements);
@@ -150,16 +188,44 @@ impl Writer<'_> {
     }
 
     /// A name of ours, which needs no escape: it is known when the program is built.
-    #[inline]
+    #[inline(always)]
     fn name(&mut self, name: &'static str) {
         debug_assert!(!any_needs_escape(name.as_bytes()), "{name:?}");
-        self.out.reserve(name.len() + 4);
-        separate(self.out, &mut self.empty);
+        let empty = std::mem::replace(&mut self.empty, false);
+        // Put together where the name is known, so that it is appended in one piece of known length.
+        let mut piece = [0; LONGEST_PIECE];
+        let length = name.len() + 4;
+        if let Some((place, rest)) = piece.split_at_mut_checked(2)
+            && let Some((middle, rest)) = rest.split_at_mut_checked(name.len())
+            && let Some(end) = rest.first_chunk_mut::<2>()
+        {
+            place.copy_from_slice(b",\"");
+            middle.copy_from_slice(name.as_bytes());
+            *end = *b"\":";
+            let piece = if empty {
+                piece.get(1..length)
+            } else {
+                piece.get(..length)
+            };
+            self.out.extend_from_slice(piece.unwrap_or_default());
+        } else {
+            self.long_name(name, empty);
+        }
+    }
+
+    #[cold]
+    fn long_name(&mut self, name: &'static str, empty: bool) {
+        if !empty {
+            self.out.push(b',');
+        }
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
 }
+
+/// Bytes of a longer name than the usual, with its quotes, comma and colon.
+const LONGEST_PIECE: usize = 48;
 
 impl Elements<'_> {
     /// A string element.
@@ -258,10 +324,19 @@ fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn write_hexadecimal(out: &mut Vec<u8>, value: &[u8]) {
-    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    // Without a branch or a table, so that sixteen digits are made at once.
+    let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'9' - 1);
     out.reserve(value.len() * 2 + 2);
     out.push(b'"');
-    for byte in value {
+    let (chunks, rest) = value.as_chunks::<16>();
+    for chunk in chunks {
+        let mut digits = [[0; 2]; 16];
+        for (pair, byte) in digits.iter_mut().zip(chunk) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        out.extend_from_slice(digits.as_flattened());
+    }
+    for byte in rest {
         out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     out.push(b'"');
@@ -301,28 +376,35 @@ fn write_escaped(out: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// Whether any byte needs an escape. Eight bytes at a time, since nearly all text needs none.
+/// Whether any byte needs an escape. All are looked at, sixteen at once, since nearly all text
+/// needs none.
 #[inline]
 fn any_needs_escape(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // Sets the high bit of a byte below `limit` (at most 0x80), perhaps also of one above a byte
-    // that is; so the answer for the whole is exact, though not the place.
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH;
-    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let any = |word: u64| below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
-    let (words, rest) = bytes.as_chunks::<8>();
-    let found = words
-        .iter()
-        .fold(0, |found, word| found | any(u64::from_ne_bytes(*word)));
-    // The rest is looked at with what stands before it, if there are eight bytes at all.
-    match bytes.last_chunk::<8>() {
-        Some(last) if !rest.is_empty() => found | any(u64::from_ne_bytes(*last)) != 0,
+    const LANES: usize = 16;
+    let any = |bytes: &[u8; LANES]| {
+        let mut found = 0;
+        for byte in bytes {
+            found |= u8::from(needs_escape(*byte));
+        }
+        found
+    };
+    let (chunks, rest) = bytes.as_chunks::<LANES>();
+    let found = chunks.iter().fold(0, |found, chunk| found | any(chunk));
+    // The rest is looked at with what stands before it, if there is enough.
+    match bytes.last_chunk::<LANES>() {
+        Some(last) if !rest.is_empty() => found | any(last) != 0,
         Some(_) => found != 0,
-        None => rest.iter().any(|byte| needs_escape(*byte)),
+        None => {
+            let mut padded = [b' '; LANES];
+            if let Some(start) = padded.get_mut(..rest.len()) {
+                start.copy_from_slice(rest);
+            }
+            any(&padded) != 0
+        }
     }
 }
 
+#[inline]
 fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
@@ -360,6 +442,40 @@ mod tests {
             out.string("EncryptionAlgorithm", &"a".repeat(400));
             assert_eq!(out.out.as_ptr(), place, "the answer was moved");
         });
+    }
+
+    #[test]
+    fn a_fragment_stands_as_its_members_would() {
+        let none = Fragment::of(|_| ());
+        let some = Fragment::of(|out| {
+            out.string("b", "\"");
+            out.null("c");
+        });
+        let written = Writer::render(16, |out| {
+            out.fragment(&none);
+            out.fragment(&some);
+            out.fragment(&none);
+            out.boolean("d", true);
+            out.object("e", |inner| inner.fragment(&some));
+        });
+        assert_eq!(
+            String::from_utf8(written).unwrap(),
+            r#"{"b":"\"","c":null,"d":true,"e":{"b":"\"","c":null}}"#
+        );
+    }
+
+    #[test]
+    fn names_stand_whole_whatever_their_length() {
+        let written = Writer::render(16, |out| {
+            out.integer("", 1);
+            out.integer("kms:BypassPolicyLockoutSafetyCheck-and-more-of-it", 2);
+            out.integer("kms:ScheduleKeyDeletionPendingWindowInDays12", 3);
+            out.integer("kms:ScheduleKeyDeletionPendingWindowInDays123", 4);
+        });
+        assert_eq!(
+            String::from_utf8(written).unwrap(),
+            r#"{"":1,"kms:BypassPolicyLockoutSafetyCheck-and-more-of-it":2,"kms:ScheduleKeyDeletionPendingWindowInDays12":3,"kms:ScheduleKeyDeletionPendingWindowInDays123":4}"#
+        );
     }
 
     #[test]

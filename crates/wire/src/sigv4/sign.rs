@@ -51,7 +51,7 @@ impl Signer<'_> {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        all.push(("x-amz-date".to_owned(), stamp.clone()));
+        all.push(("x-amz-date".to_owned(), stamp.to_string()));
         if let Some(token) = self.session_token {
             all.push(("x-amz-security-token".to_owned(), token.to_owned()));
         }

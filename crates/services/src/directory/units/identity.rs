@@ -8,6 +8,8 @@ use keyward_types::{
     account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
 };
 
+use keyward_wire::json::Fragment;
+
 use crate::directory::records::{
     UserRecord,
     identity::{
@@ -41,6 +43,7 @@ pub struct UserUnit {
     principal: Arc<Principal>,
     record: UserRecord,
     policies: Vec<(String, Policy)>,
+    in_events: [Fragment; 2],
     written: Written,
 }
 
@@ -52,12 +55,27 @@ impl UserUnit {
         policies: BTreeMap<String, Policy>,
         written: Written,
     ) -> Self {
+        let in_events = [
+            Fragment::of(|identity| {
+                identity.string("type", "IAMUser");
+                identity.string("principalId", record.id.as_str());
+                identity.string("arn", principal.arn());
+                identity.string("accountId", principal.account().as_str());
+            }),
+            Fragment::of(|identity| identity.string("userName", &record.name)),
+        ];
         Self {
             principal: Arc::new(principal),
             record,
             policies: policies.into_iter().collect(),
+            in_events,
             written,
         }
+    }
+
+    /// What `userIdentity` in events of the user's says before the access key's id, and after it.
+    pub fn in_events(&self) -> &[Fragment; 2] {
+        &self.in_events
     }
 
     /// The identity.

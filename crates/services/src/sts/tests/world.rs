@@ -205,7 +205,7 @@ impl World {
     fn sign(&self, key: &Key, service: &str, body: &[u8], fields: &mut Vec<(String, String)>) {
         let stamp = self.hands.now().iso8601_basic();
         let date = stamp.split('T').next().unwrap();
-        fields.push(("x-amz-date".to_owned(), stamp.clone()));
+        fields.push(("x-amz-date".to_owned(), stamp.to_string()));
         if let Some(token) = &key.token {
             fields.push(("x-amz-security-token".to_owned(), token.clone()));
         }
