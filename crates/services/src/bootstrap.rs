@@ -271,6 +271,7 @@ pub async fn open(
         authority: Authority::dangerous_new(),
         clock,
         writer,
+        at_hand: Arc::default(),
         refusals: Refusals::open(options.audit_directory)?,
         usage: Usage::default(),
         access_key_usage: Usage::default(),
@@ -298,8 +299,9 @@ pub async fn open(
 pub async fn relay(front: Front, copied_to: u64) {
     let node = Arc::clone(front.shared().directory.node());
     let writer = front.shared().writer.clone();
+    let at_hand = Arc::clone(&front.shared().at_hand);
     drop(front);
-    outbox::relay(node, writer, copied_to).await;
+    outbox::relay(node, writer, at_hand, copied_to).await;
 }
 
 /// Waits until the events of all changes stand in the trail, for a while; says so if they do not.

@@ -183,10 +183,14 @@ async fn commit<O: Operation>(
         |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
     let path = paths::outbox(cx.now, &cx.event_id.to_string()).map_err(|error| internal(&error))?;
     batch
-        .put(path, purpose::OUTBOX, &line, Precondition::Absent)
+        .put(path.clone(), purpose::OUTBOX, &line, Precondition::Absent)
         .map_err(|error| internal(&error))?;
+    let event = cx.shared.at_hand.keep(&path, line);
     match cx.shared.directory.node().commit(batch).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            event.committed();
+            Ok(())
+        }
         Err(CommitError::Conflict { .. }) => Err(Failed::Conflict),
         Err(error) => Err(Failed::Internal(Internal::new(error))),
     }

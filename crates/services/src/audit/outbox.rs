@@ -1,17 +1,19 @@
 //! The outbox: events of changes are committed with the changes themselves, and copied from here
 //! to the trail in the store's order, once each, whatever crashes in between.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use keyward_store::{
     batch::{MAX_BATCH_CHANGES, Precondition},
     error::{CommitError, StoreError},
-    feed::Progress,
+    feed::{Changed, Progress},
     node::Node,
     path::Path,
-    sealed::{Record, SealedError},
+    sealed::SealedError,
     store::{MAX_RANGE, Revision},
 };
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
 
 use crate::{
     audit::writer::{NotRecorded, Writer},
@@ -23,6 +25,77 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long events gather before they are copied and removed: one by one, each would cost as much
 /// as the change that it is about.
 const GATHER: Duration = Duration::from_millis(20);
+/// The most bytes of events that are kept at hand; others are read back from the store.
+const MAX_AT_HAND: usize = 8 << 20;
+
+/// The events of this server's own changes, at hand until the relay has copied them, so that it
+/// need not read back what has just been written.
+#[derive(Debug, Default)]
+pub struct AtHand {
+    events: Mutex<Events>,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    lines: HashMap<Path, Vec<u8>>,
+    bytes: usize,
+}
+
+impl AtHand {
+    /// Keeps an event that is about to be committed; it is forgotten again unless it
+    /// [was](AboutToBe::committed).
+    pub fn keep(&self, path: &Path, line: Vec<u8>) -> AboutToBe<'_> {
+        let mut events = self.events.lock();
+        if events.bytes + line.len() <= MAX_AT_HAND {
+            events.bytes += line.len();
+            let before = events.lines.insert(path.clone(), line);
+            events.bytes -= before.map_or(0, |line| line.len());
+        }
+        AboutToBe {
+            at_hand: self,
+            path: path.clone(),
+            committed: false,
+        }
+    }
+
+    fn take(&self, path: &Path) -> Option<Vec<u8>> {
+        let mut events = self.events.lock();
+        let line = events.lines.remove(path)?;
+        events.bytes -= line.len();
+        Some(line)
+    }
+}
+
+/// An event that is about to be committed.
+#[derive(Debug)]
+pub struct AboutToBe<'a> {
+    at_hand: &'a AtHand,
+    path: Path,
+    committed: bool,
+}
+
+impl AboutToBe<'_> {
+    /// It stands in the store: the relay will come for it.
+    pub fn committed(mut self) {
+        self.committed = true;
+    }
+}
+
+impl Drop for AboutToBe<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.at_hand.take(&self.path);
+        }
+    }
+}
+
+/// An event that waits to be copied.
+struct Waiting {
+    revision: Revision,
+    path: Path,
+    /// None if the trail has it already, and it only has to be removed.
+    line: Option<Vec<u8>>,
+}
 
 /// Why the relay stopped where it was.
 #[derive(Debug, thiserror::Error)]
@@ -45,10 +118,15 @@ impl From<StoreError> for RelayError {
 
 /// Copies events to the trail for as long as it is polled. `copied_to` is the trail's own word
 /// for how far it had come.
-pub async fn relay(node: Arc<Node>, writer: Writer, copied_to: u64) {
-    let mut copied_to = Revision::new(copied_to);
+pub async fn relay(node: Arc<Node>, writer: Writer, at_hand: Arc<AtHand>, copied_to: u64) {
+    let mut relay = Relay {
+        node,
+        writer,
+        at_hand,
+        copied_to: Revision::new(copied_to),
+    };
     loop {
-        match follow(&node, &writer, &mut copied_to).await {
+        match relay.follow().await {
             Ok(()) => return,
             Err(RelayError::Sealed(SealedError::Store(StoreError::Closed))) => return,
             Err(error) => {
@@ -59,69 +137,130 @@ pub async fn relay(node: Arc<Node>, writer: Writer, copied_to: u64) {
     }
 }
 
-async fn follow(node: &Node, writer: &Writer, copied_to: &mut Revision) -> Result<(), RelayError> {
-    let from = node.sealed().store().revision().await?;
-    let mut feed = node.follow(from).await?;
-    copy_all(node, writer, copied_to, from).await?;
-    loop {
-        match feed.next().await? {
-            Progress::Changes {
-                changes,
-                complete_to,
-                ..
-            } => {
-                let is_event = |path: &Path| path.as_str().starts_with("outbox/");
-                if changes.iter().any(|c| !c.deleted && is_event(&c.path)) {
-                    tokio::time::sleep(GATHER).await;
-                    let records = waiting(node, *copied_to, complete_to).await?;
-                    copy(node, writer, copied_to, records).await?;
+struct Relay {
+    node: Arc<Node>,
+    writer: Writer,
+    at_hand: Arc<AtHand>,
+    copied_to: Revision,
+}
+
+impl Relay {
+    async fn follow(&mut self) -> Result<(), RelayError> {
+        let from = self.node.sealed().store().revision().await?;
+        let mut feed = self.node.follow(from).await?;
+        self.copy_all(from).await?;
+        loop {
+            match feed.next().await? {
+                Progress::Changes {
+                    changes,
+                    complete_to,
+                    ..
+                } => {
+                    let is_event = |change: &Changed| {
+                        !change.deleted && change.path.as_str().starts_with("outbox/")
+                    };
+                    let events: Vec<Changed> = changes.into_iter().filter(is_event).collect();
+                    if !events.is_empty() {
+                        tokio::time::sleep(GATHER).await;
+                        let waiting = self.fetch(events).await?;
+                        self.copy(waiting).await?;
+                    }
+                    self.copied_to = self.copied_to.max(complete_to);
                 }
-                *copied_to = (*copied_to).max(complete_to);
-            }
-            Progress::Compacted { resume_at } => {
-                copy_all(node, writer, copied_to, resume_at).await?;
+                Progress::Compacted { resume_at } => self.copy_all(resume_at).await?,
             }
         }
     }
-}
 
-/// Copies whatever stands in the outbox, in the store's order; also what was copied before a crash
-/// and only has to be removed.
-async fn copy_all(
-    node: &Node,
-    writer: &Writer,
-    copied_to: &mut Revision,
-    complete_to: Revision,
-) -> Result<(), RelayError> {
-    let records = waiting(node, Revision::new(0), complete_to).await?;
-    copy(node, writer, copied_to, records).await?;
-    *copied_to = (*copied_to).max(complete_to);
-    Ok(())
-}
-
-/// What stands in the outbox from after one revision up to another, in the store's order.
-async fn waiting(
-    node: &Node,
-    after_revision: Revision,
-    up_to: Revision,
-) -> Result<Vec<Record>, RelayError> {
-    let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
-    let mut records: Vec<Record> = Vec::new();
-    let mut after: Option<Path> = None;
-    loop {
-        let page = node
-            .sealed()
-            .range(&prefix, after.as_ref(), MAX_RANGE)
-            .await?
-            .value;
-        let Some(last) = page.last() else { break };
-        after = Some(last.path.clone());
-        records.extend(page);
+    /// The events that changes wrote, in the store's order.
+    async fn fetch(&self, events: Vec<Changed>) -> Result<Vec<Waiting>, RelayError> {
+        let mut waiting = Vec::with_capacity(events.len());
+        for Changed { revision, path, .. } in events {
+            let line = match self.at_hand.take(&path) {
+                Some(line) => line,
+                None => match self.node.sealed().get(&path).await?.value {
+                    Some(record) => record.bytes_of(purpose::OUTBOX)?.to_vec(),
+                    // Copied and removed before the feed told of it.
+                    None => continue,
+                },
+            };
+            waiting.push(Waiting {
+                revision,
+                path,
+                line: Some(line).filter(|_| revision > self.copied_to),
+            });
+        }
+        Ok(waiting)
     }
-    // What was written while the pages were read comes again by the feed.
-    records.retain(|record| after_revision < record.revision && record.revision <= up_to);
-    records.sort_by_key(|record| record.revision);
-    Ok(records)
+
+    /// Copies whatever stands in the outbox, in the store's order; also what was copied before a
+    /// crash and only has to be removed.
+    async fn copy_all(&mut self, complete_to: Revision) -> Result<(), RelayError> {
+        let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut after: Option<Path> = None;
+        loop {
+            let sealed = self.node.sealed();
+            let page = sealed
+                .range(&prefix, after.as_ref(), MAX_RANGE)
+                .await?
+                .value;
+            let whole = page.len() < MAX_RANGE;
+            after = page.last().map(|last| last.path.clone());
+            for record in page {
+                // What was written while the pages were read comes again by the feed.
+                if record.revision > complete_to {
+                    continue;
+                }
+                self.at_hand.take(&record.path);
+                let line = record.bytes_of(purpose::OUTBOX)?;
+                waiting.push(Waiting {
+                    revision: record.revision,
+                    line: (record.revision > self.copied_to).then(|| line.to_vec()),
+                    path: record.path,
+                });
+            }
+            if whole {
+                break;
+            }
+        }
+        waiting.sort_by_key(|event| event.revision);
+        self.copy(waiting).await?;
+        self.copied_to = self.copied_to.max(complete_to);
+        Ok(())
+    }
+
+    /// Copies events to the trail, and removes from the outbox what the trail has.
+    async fn copy(&mut self, waiting: Vec<Waiting>) -> Result<(), RelayError> {
+        let mut removals = JoinSet::new();
+        for batch in batches(&waiting, |event| event.revision) {
+            let (mut lines, mut count, mut to) = (Vec::new(), 0, self.copied_to);
+            let mut removal = self.node.batch();
+            for event in batch {
+                if let Some(line) = &event.line {
+                    lines.extend_from_slice(line);
+                    lines.push(b'\n');
+                    count += 1;
+                }
+                to = to.max(event.revision);
+                let removed = removal.delete(event.path.clone(), Precondition::Any);
+                removed.map_err(|_| RelayError::Path)?;
+            }
+            if count > 0 {
+                let number = to.number();
+                self.writer.record_changes(lines, count, number).await?;
+            }
+            self.copied_to = to;
+            // Side by side, so that the store takes them in one transaction.
+            let sealed = self.node.sealed().clone();
+            removals.spawn(async move { sealed.commit(removal).await });
+        }
+        while let Some(removed) = removals.join_next().await {
+            // A task that was cut off was so because the server ends.
+            removed.map_err(|_| StoreError::Closed)??;
+        }
+        Ok(())
+    }
 }
 
 /// Waits until the outbox is empty, all of it copied and removed, or until patience ends.
@@ -165,36 +304,6 @@ fn batches<T>(records: &[T], revision: impl Fn(&T) -> Revision) -> impl Iterator
         rest = later;
         (!batch.is_empty()).then_some(batch)
     })
-}
-
-/// Copies events to the trail, and removes from the outbox what the trail has.
-async fn copy(
-    node: &Node,
-    writer: &Writer,
-    copied_to: &mut Revision,
-    records: Vec<Record>,
-) -> Result<(), RelayError> {
-    for batch in batches(&records, |record| record.revision) {
-        let (mut lines, mut count, mut to) = (Vec::new(), 0, *copied_to);
-        let mut removal = node.batch();
-        for record in batch {
-            // Copied before a crash, and not yet removed.
-            if record.revision > *copied_to {
-                lines.extend_from_slice(record.bytes_of(purpose::OUTBOX)?);
-                lines.push(b'\n');
-                count += 1;
-            }
-            to = to.max(record.revision);
-            let removed = removal.delete(record.path.clone(), Precondition::Any);
-            removed.map_err(|_| RelayError::Path)?;
-        }
-        if count > 0 {
-            writer.record_changes(lines, count, to.number()).await?;
-        }
-        *copied_to = to;
-        node.sealed().commit(removal).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -276,7 +385,7 @@ mod tests {
         let key = arena.store_bytes(&[9; 32]).unwrap();
         let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
         let (writer, _) = Writer::start(trail).unwrap();
-        let relay = tokio::spawn(relay(Arc::clone(&node), writer, 0));
+        let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::default(), 0));
         // Three times the relay falls behind what the engine remembers.
         for round in 0..3 {
             commit_events(&node, round * 250..(round + 1) * 250).await;
@@ -297,6 +406,57 @@ mod tests {
         let events: Vec<&str> = text.lines().filter(|l| l.starts_with("event")).collect();
         let expected: Vec<String> = (0..750).map(|number| format!("event {number}")).collect();
         assert_eq!(events, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_at_hand_is_not_read_back() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(64 << 10).unwrap();
+        let node = forgetful_node(&arena).await;
+        let key = arena.store_bytes(&[9; 32]).unwrap();
+        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let (writer, _) = Writer::start(trail).unwrap();
+        let at_hand = Arc::new(AtHand::default());
+        let relay = relay(Arc::clone(&node), writer, Arc::clone(&at_hand), 0);
+        let relay = tokio::spawn(relay);
+        // Until the relay follows the store.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let path_of = |number: u32| {
+            let place = format!("{:04}", 9999 - number);
+            paths::outbox(Timestamp::default(), &place).unwrap()
+        };
+        let line = |number: u32| format!("event {number} at hand").into_bytes();
+        // The first is kept and committed, the second kept and then given up.
+        for number in 0..2 {
+            let event = at_hand.keep(&path_of(number), line(number));
+            if number == 0 {
+                commit_events(&node, number..number + 1).await;
+                event.committed();
+            } else {
+                drop(event);
+                commit_events(&node, number..number + 1).await;
+            }
+            assert!(emptied(&node, Duration::from_secs(10)).await.unwrap());
+        }
+        relay.abort();
+        let text = fs::read_to_string(home.path().join("trail-00000001.jsonl")).unwrap();
+        let events: Vec<&str> = text.lines().filter(|l| l.starts_with("event")).collect();
+        assert_eq!(events, ["event 0 at hand", "event 1"]);
+        let left = at_hand.events.lock();
+        assert_eq!((left.lines.len(), left.bytes), (0, 0));
+    }
+
+    #[test]
+    fn no_more_is_kept_at_hand_than_there_is_room() {
+        let at_hand = AtHand::default();
+        let path_of = |number: u32| paths::outbox(Timestamp::default(), &number.to_string());
+        for number in 0..3 {
+            let path = path_of(number).unwrap();
+            at_hand.keep(&path, vec![0; MAX_AT_HAND / 2]).committed();
+        }
+        let is_kept = |number: u32| at_hand.take(&path_of(number).unwrap()).is_some();
+        assert_eq!([0, 1, 2].map(is_kept), [true, true, false]);
+        assert_eq!(at_hand.events.lock().bytes, 0);
     }
 
     fn lengths(revisions: &[u64]) -> Vec<usize> {
