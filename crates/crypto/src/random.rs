@@ -1,6 +1,6 @@
 //! Random bytes from AWS-LC's generator (CTR_DRBG, seeded by the operating system).
 
-use std::cell::RefCell;
+use std::{cell::RefCell, time::SystemTime};
 
 use aws_lc_rs::rand;
 
@@ -31,7 +31,34 @@ pub fn array<const N: usize>() -> [u8; N] {
 
 /// An array of random bytes that are no secret, once they are used: ids, nonces, salts. They are
 /// as random as all others; they are drawn some at a time, since each draw has a cost of its own.
+///
+/// A machine that is resumed twice from one image of its memory has the same bytes drawn ahead
+/// both times. The clock is mixed in, so that they do not become the same nonces.
 pub fn public<const N: usize>() -> [u8; N] {
+    let mut bytes = drawn_ahead();
+    mix(&mut bytes, nanoseconds());
+    bytes
+}
+
+/// Uniform bytes stay so, whatever is mixed into them.
+fn mix<const N: usize>(bytes: &mut [u8; N], clock: u64) {
+    const { assert!(N >= 8) };
+    for (byte, tick) in bytes.iter_mut().zip(clock.to_le_bytes()) {
+        *byte ^= tick;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no time is told by it: any two readings need only differ"
+)]
+fn nanoseconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let nanoseconds = since.unwrap_or_default().as_nanos();
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+}
+
+fn drawn_ahead<const N: usize>() -> [u8; N] {
     const { assert!(N <= POOL_BYTES) };
     POOL.with_borrow_mut(|(pool, unused)| {
         if *unused < N {
@@ -64,6 +91,19 @@ mod tests {
     fn two_draws_differ() {
         assert_ne!(array::<32>(), array::<32>());
         assert_eq!(secret(5).len(), 5);
+    }
+
+    #[test]
+    fn the_same_bytes_at_two_times_are_two_nonces() {
+        let drawn: [u8; 28] = array();
+        let at = |clock: u64| {
+            let mut bytes = drawn;
+            mix(&mut bytes, clock);
+            bytes
+        };
+        assert_eq!(at(0), drawn);
+        assert_ne!(at(1_795_000_000_000_000_000), at(1_795_000_000_000_000_001));
+        assert_ne!(nanoseconds(), u64::MAX);
     }
 
     #[test]

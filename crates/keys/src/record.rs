@@ -177,7 +177,10 @@ impl KeyRecord {
     /// # Errors
     /// Never; the signature is the encoder's.
     pub fn to_bytes(&self) -> Result<Vec<u8>, KeyRecordError> {
-        Ok(serde_json::to_vec(self)?)
+        // Room for a key with the default policy: growing costs as much as writing.
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, self)?;
+        Ok(bytes)
     }
 
     /// The key's ARN.

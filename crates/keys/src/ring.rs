@@ -173,7 +173,7 @@ impl Ring {
         if permit.resource() != place {
             return Err(RingError::WrongPermit);
         }
-        let id = KeyId::from_random(random::array());
+        let id = KeyId::from_random(random::public());
         let arn = KeyArn::new(region, account, id.clone());
         let first = material::generate(domain, &arn, now, None).ok_or(MaterialError::Damaged)?;
         Ok(new_record((region, account, id), new, first, now))

@@ -38,7 +38,7 @@ pub struct Generation([u8; 16]);
 impl Generation {
     /// A generation that no record has.
     pub fn random() -> Self {
-        Self(random::array())
+        Self(random::public())
     }
 
     /// The generation of these bytes.

@@ -89,7 +89,9 @@ pub fn render_named<O: Operation>(
     evaluations: &[Evaluation],
     changes: &[Changed],
 ) -> Vec<u8> {
-    Writer::render(2048, |event| {
+    // What changed makes an event longer, which is otherwise known well enough.
+    let room = if changes.is_empty() { 2048 } else { 4096 };
+    Writer::render(room, |event| {
         let Circumstances {
             caller,
             source,

@@ -130,13 +130,12 @@ pub async fn prove(
     let claim = Claim::parse(request, expected.presigned)
         .map_err(|error| Refused::Auth(error, String::new()))?;
     let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
-    let served =
-        |name: &str| Region::parse(name).is_ok_and(|region| shared.regions.contains(&region));
+    let region = Region::parse(claim.credential().region()).ok();
+    let served = region.filter(|region| shared.regions.contains(region));
     claim
-        .check_scope(expected.service, served)
+        .check_scope(expected.service, |_| served.is_some())
         .map_err(refused)?;
-    let region = Region::parse(claim.credential().region())
-        .map_err(|_| refused(AuthError::UnknownAccessKey))?;
+    let region = served.ok_or_else(|| refused(AuthError::UnknownAccessKey))?;
     let at = shared.clock.now();
     claim.check_clock(at, expected.skew).map_err(refused)?;
     check_fresh(shared).map_err(Refused::Internal)?;

@@ -57,7 +57,7 @@ pub(super) fn seal(
 ) -> Vec<u8> {
     // A key is derived for every generation, and rewrapping keeps it: the nonce is what keeps
     // two seals of one generation under one key apart.
-    let nonce = random::array();
+    let nonce = random::public();
     seal_with(keys.sealing(), path, generation, nonce, purpose, content)
 }
 

@@ -101,7 +101,9 @@ impl<'a> Object<'a> {
             values: Cell::new(0),
             refused: Cell::new(None),
         };
-        let mut tokens = serde_json::Deserializer::from_slice(body);
+        // Once for the whole body, not once for each of its strings.
+        let text = std::str::from_utf8(body).map_err(|_| DecodeError::Syntax)?;
+        let mut tokens = serde_json::Deserializer::from_str(text);
         let value = Seed {
             budget: &budget,
             depth: 0,
