@@ -23,6 +23,7 @@
 //! other is the commitment, which keeps a blob from opening under two keys. The additional data
 //! are the first 124 bytes, the key's ARN and the encryption context.
 
+use crate::key::Key;
 use keyward_crypto::{
     aead::{self, Aad, NONCE_BYTES, Purpose, TAG_BYTES},
     derive::{DerivedKey, kbkdf_pair},
@@ -44,6 +45,8 @@ pub const MAX_BLOB: usize = 6144;
 
 const VERSION: u8 = 1;
 const IDENTITY: usize = 74;
+/// What names the key in what a blob begins with: account, Region, kind and id.
+const NAME: std::ops::Range<usize> = 4..42;
 const NONCE: usize = 16;
 const HEADER: usize = 124;
 const LABEL: &[u8] = b"keyward ciphertext blob v1";
@@ -69,6 +72,19 @@ impl<'b> CiphertextBlob<'b> {
     /// # Errors
     /// When it has not the layout.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, BlobError> {
+        Self::take_apart(bytes, None)
+    }
+
+    /// As [`parse`](Self::parse) a blob that was found to be this key's: its ARN is shared with the
+    /// key instead of being put together once more.
+    ///
+    /// # Errors
+    /// When it has not the layout.
+    pub fn of_key(key: &Key, bytes: &'b [u8]) -> Result<Self, BlobError> {
+        Self::take_apart(bytes, Some(key))
+    }
+
+    fn take_apart(bytes: &'b [u8], key: Option<&Key>) -> Result<Self, BlobError> {
         let (header, rest) = bytes.split_first_chunk::<HEADER>().ok_or(BlobError)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(BlobError)?;
         if sealed.len() <= TAG_BYTES || bytes.len() > MAX_BLOB {
@@ -83,11 +99,14 @@ impl<'b> CiphertextBlob<'b> {
         if magic != &[b'K', b'W', VERSION, Purpose::UserData as u8] || !rest.ends_with(&[0, 0]) {
             return Err(BlobError);
         }
-        let arn = KeyArn::new(
-            read_region(region)?,
-            read_account(account)?,
-            read_id(*kind, key_id)?,
-        );
+        let arn = match key.filter(|key| names(header, key)) {
+            Some(key) => key.arn().clone(),
+            None => KeyArn::new(
+                read_region(region)?,
+                read_account(account)?,
+                read_id(*kind, key_id)?,
+            ),
+        };
         let material_id = MaterialId::from_bytes(*material_id);
         Ok(Self {
             arn,
@@ -186,6 +205,13 @@ fn seal_with(
     let aad = aad(&header, arn, context);
     aead::seal_in_place(&key, gcm_nonce, &aad, &mut blob, HEADER + NONCE_BYTES);
     Ok(blob)
+}
+
+/// Whether a header names a key, by whichever material of it.
+fn names(header: &[u8; HEADER], key: &Key) -> bool {
+    let stated = header.get(NAME);
+    let identity = key.identity().ok();
+    stated.is_some() && identity.and_then(|identity| identity.0.get(NAME)) == stated
 }
 
 fn derive(material: &[u8], header: &[u8; HEADER]) -> Result<(DerivedKey, DerivedKey), BlobError> {

@@ -8,14 +8,17 @@ use std::{
     sync::Arc,
 };
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
+
+use uuid::fmt::Hyphenated;
 
 use crate::{account::AccountId, partition::Partition, region::Region};
 
 /// The id of a KMS key: a UUID, or `mrk-` with 32 lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct KeyId(Box<str>);
+pub struct KeyId(ArrayString<36>);
 
 /// The text has not the shape of a key id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,21 +28,19 @@ pub struct KeyIdError;
 impl KeyId {
     /// Parses either shape. Letters of a UUID may be in either case and are kept as they are.
     pub fn parse(text: &str) -> Result<Self, KeyIdError> {
-        if is_uuid(text) || is_multi_region(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(KeyIdError)
+        if !is_uuid(text) && !is_multi_region(text) {
+            return Err(KeyIdError);
         }
+        ArrayString::from(text).map(Self).map_err(|_| KeyIdError)
     }
 
     /// A single-Region id from 16 random bytes (RFC 9562 version 4).
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(
-            uuid::Builder::from_random_bytes(bytes)
-                .into_uuid()
-                .to_string()
-                .into(),
-        )
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        let mut text = [0; Hyphenated::LENGTH];
+        let text = id.hyphenated().encode_lower(&mut text);
+        // INVARIANT: both have 36 bytes, so the fallback is never taken.
+        Self(ArrayString::from(text).unwrap_or_default())
     }
 
     /// The id's text.
@@ -74,7 +75,7 @@ impl TryFrom<String> for KeyId {
 
 impl From<KeyId> for String {
     fn from(id: KeyId) -> String {
-        id.0.into()
+        id.as_str().to_owned()
     }
 }
 

@@ -110,7 +110,10 @@ impl World {
         blob: &[u8],
         context: &EncryptionContext,
     ) -> Result<Vec<u8>, RingError> {
-        let blob = CiphertextBlob::parse(blob)?;
+        let parsed = CiphertextBlob::parse(blob);
+        let of_key = CiphertextBlob::of_key(key, blob);
+        assert_eq!(parsed, of_key, "the same is read, whatever is known before");
+        let blob = of_key?;
         let (plaintext, _) =
             self.ring
                 .decrypt(&permit(key.arn()), key, SYMMETRIC, &blob, context)?;

@@ -112,7 +112,8 @@ impl Operation for Decrypt {
                 .check_decrypt(permit, unit.key(), self.encryption_algorithm)?;
             return Err(KmsFault::DryRunOperation);
         };
-        let blob = CiphertextBlob::parse(bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
+        let blob =
+            CiphertextBlob::of_key(unit.key(), bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
         let (plaintext, material_id) = cx.ring().decrypt(
             permit,
             unit.key(),

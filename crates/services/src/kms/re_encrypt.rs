@@ -166,7 +166,8 @@ impl Operation for ReEncrypt {
             )?;
             return Err(KmsFault::DryRunOperation);
         };
-        let blob = CiphertextBlob::parse(bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
+        let blob =
+            CiphertextBlob::of_key(source.key(), bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
         let done = cx.ring().re_encrypt(
             (from, to),
             (
