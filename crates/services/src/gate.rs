@@ -2,32 +2,29 @@
 
 pub mod attributes;
 pub mod declared;
+pub mod evaluation;
 pub mod supply;
 
 use std::{cell::RefCell, sync::Arc};
 
 use keyward_policy::{
-    decision::{Denial, Evidence, Layer, Place, PolicyName, Reason, StatementRef},
+    decision::{Denial, Layer, Place, Reason},
     evaluate::evaluate,
     permit::{Authority, Permit},
     policy::Policy,
     request::{Attached, GrantMatch, Named, Question, Resource},
 };
-use keyward_store::sealed::Generation;
-use keyward_types::{account::AccountId, action::Action};
-use keyward_wire::json::Writer;
+use keyward_types::action::Action;
 use smallvec::SmallVec;
 
 use crate::{
     caller::control,
     context::Context,
-    directory::units::{
-        KeyUnit,
-        organization::{ControlPolicy, Membership},
-    },
+    directory::units::organization::ControlPolicy,
     fault::Fault,
     gate::{
         attributes::{RequestAttributes, ResourceAttributes},
+        evaluation::{About, By, Evaluation, Outcome},
         supply::{Supplied, Supply},
     },
     grants::lookup::FoundGrant,
@@ -54,132 +51,6 @@ impl Denied {
     /// AWS's sentence.
     pub fn message(&self) -> &str {
         &self.message
-    }
-}
-
-/// One decision of a request, for its audit event.
-#[derive(Debug)]
-pub struct Evaluation {
-    /// The action with its prefix.
-    pub action: &'static str,
-    /// What it was about.
-    pub about: About,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The condition values that the operation supplied.
-    pub supplied: Supplied,
-    /// The place of the resource's account in its organization, if resource control policies
-    /// stand over the resource.
-    pub limited_by: Option<Membership>,
-}
-
-/// What a decision is about.
-#[derive(Debug)]
-pub enum About {
-    /// A key that exists.
-    Key(Arc<KeyUnit>),
-    /// Something else.
-    Other {
-        /// The ARN, or `*`.
-        arn: Box<str>,
-        /// The account that owns it.
-        account: AccountId,
-        /// The generation of the record that its own policy stands in.
-        policy_generation: Option<Generation>,
-    },
-}
-
-impl About {
-    fn of(resource: &Resource<'_>, about: ResourceAttributes<'_>) -> Self {
-        if let ResourceAttributes::Key(key) = about
-            && let Some(unit) = key.found_unit()
-        {
-            return Self::Key(Arc::clone(unit));
-        }
-        Self::Other {
-            arn: resource.arn().into(),
-            account: resource.account(),
-            policy_generation: about.policy_generation(),
-        }
-    }
-
-    /// The ARN, or `*`.
-    pub fn arn(&self) -> &str {
-        match self {
-            Self::Key(key) => key.arn().as_str(),
-            Self::Other { arn, .. } => arn,
-        }
-    }
-
-    /// The generation of the record that the resource's own policy stands in.
-    pub fn policy_generation(&self) -> Option<Generation> {
-        match self {
-            Self::Key(key) => Some(key.generation()),
-            Self::Other {
-                policy_generation, ..
-            } => *policy_generation,
-        }
-    }
-}
-
-/// What came of a decision.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Allowed.
-    Allowed(By),
-    /// Denied.
-    Denied {
-        /// By a statement that denies; otherwise for want of one that allows.
-        explicit: bool,
-        /// In our words; the caller may have been told less.
-        reason: String,
-        /// The statement that denied.
-        by: Option<By>,
-    },
-}
-
-/// What decided.
-#[derive(Debug)]
-pub enum By {
-    /// The root user of the account, where no resource policy is in play.
-    RootUser,
-    /// A grant.
-    Grant(String),
-    /// A statement.
-    Statement(StatementRef),
-}
-
-impl By {
-    fn of(evidence: &Evidence) -> Self {
-        match evidence {
-            Evidence::Statement(statement) => Self::Statement(statement.clone()),
-            Evidence::Grant(id) => Self::Grant(id.as_str().to_owned()),
-            Evidence::RootUser => Self::RootUser,
-        }
-    }
-
-    /// Writes it into an audit event.
-    pub fn describe(&self, by: &mut Writer<'_>) {
-        match self {
-            Self::RootUser => by.string("rootUser", "no policy is needed"),
-            Self::Grant(id) => by.string("grant", id),
-            Self::Statement(statement) => {
-                by.string("layer", statement.layer.as_str());
-                match &statement.policy {
-                    Some(PolicyName::Arn(name) | PolicyName::Inline(name)) => {
-                        by.string("policy", name.as_str());
-                    }
-                    None => {}
-                }
-                by.integer(
-                    "statement",
-                    i64::try_from(statement.index).unwrap_or(i64::MAX),
-                );
-                if let Some(sid) = &statement.sid {
-                    by.string("sid", sid.as_str());
-                }
-            }
-        }
     }
 }
 
@@ -406,7 +277,7 @@ impl<'a> Gate<'a> {
         let answer = self.authority.permit::<A>(&question);
         let outcome = match &answer {
             Ok(permit) => Outcome::Allowed(By::of(permit.evidence())),
-            Err(denied) => outcome_of(&denied.denial),
+            Err(denied) => Outcome::denied(&denied.denial),
         };
         self.evaluations.borrow_mut().push(Evaluation {
             action: A::NAME,
@@ -463,7 +334,7 @@ impl Gate<'_> {
         self.evaluations.borrow_mut().push(Evaluation {
             action: A::NAME,
             about: About::of(resource, about),
-            outcome: outcome_of(&denial),
+            outcome: Outcome::denied(&denial),
             supplied: Supplied::default(),
             limited_by: None,
         });
@@ -487,29 +358,4 @@ fn matching(grant: &FoundGrant) -> GrantMatch<'_> {
 
 fn controls(policies: &[Arc<ControlPolicy>]) -> SmallVec<[Attached<'_>; 4]> {
     policies.iter().map(|policy| control(policy)).collect()
-}
-
-fn outcome_of(denial: &Denial) -> Outcome {
-    match &denial.reason {
-        Reason::Explicit(statement) => Outcome::Denied {
-            explicit: true,
-            reason: format!("a statement of the {} denies", statement.layer.as_str()),
-            by: Some(By::Statement(StatementRef::clone(statement))),
-        },
-        Reason::Missing(layer) => Outcome::Denied {
-            explicit: false,
-            reason: format!("no {} allows", layer.as_str()),
-            by: None,
-        },
-        Reason::OwnAccountOnly => Outcome::Denied {
-            explicit: false,
-            reason: "the action does not reach other accounts".to_owned(),
-            by: None,
-        },
-        Reason::OverBudget => Outcome::Denied {
-            explicit: false,
-            reason: "evaluating the policies exceeds the limit of work".to_owned(),
-            by: None,
-        },
-    }
 }

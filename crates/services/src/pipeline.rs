@@ -12,7 +12,7 @@ use crate::{
     directory::{paths, purpose},
     fault::{Fault, Internal},
     front::Answer,
-    gate::{Evaluation, Gate},
+    gate::{Gate, evaluation::Evaluation},
     metrics::Ended,
     operation::{Api, Done, Operation, Output},
     usage::LastUse,

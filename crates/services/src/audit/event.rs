@@ -17,7 +17,7 @@ use crate::{
     caller::{Bearer, Caller, WebIdentity},
     fault::Fault,
     front::{Peer, authenticate::Source},
-    gate::{About, Evaluation, Outcome},
+    gate::evaluation::{About, Evaluation, Outcome},
     operation::{Api, Operation, Output},
     session::{SessionUnit, Subject},
 };

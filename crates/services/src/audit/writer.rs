@@ -252,7 +252,6 @@ impl Gatherer {
             },
             None => None,
         };
-        // Without the thread and what it had nothing is recorded any more.
         let word = match written {
             Some(written) => {
                 self.probation = if written.took > QUICK {
@@ -264,7 +263,11 @@ impl Gatherer {
                 self.batch.lines = written.lines;
                 written.word
             }
-            None => Err(NotRecorded),
+            // Without the thread and what it had nothing is recorded any more.
+            None => {
+                self.state.failing.store(true, Ordering::Release);
+                Err(NotRecorded)
+            }
         };
         for done in self.waiting.drain(..) {
             // Whoever no longer waits has lost its connection; the event stands all the same.
