@@ -391,6 +391,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(4096).unwrap();
+        let key = arena.store_bytes(&[7; 32]).unwrap();
+        let strict = TrailOptions {
+            strict: true,
+            ..TrailOptions::default()
+        };
+        let (jobs, given) = hand_over::sync_channel(1);
+        drop(given);
+        let state = Arc::new(WriterState::default());
+        let gatherer = Gatherer {
+            jobs,
+            words: mpsc::channel(1).1,
+            trail: Some(Trail::open(home.path(), strict, key).unwrap()),
+            probation: 0,
+            batch: Batch::default(),
+            waiting: Vec::new(),
+            state: Arc::clone(&state),
+        };
+        let (queue, items) = mpsc::channel(QUEUE);
+        tokio::spawn(gatherer.run(items));
+        let writer = Writer { queue, state };
+        assert!(!writer.state().is_failing());
+        for _ in 0..2 {
+            assert_eq!(writer.record(b"{}".to_vec()).await, Err(NotRecorded));
+            assert!(writer.state().is_failing());
+        }
+        assert_eq!(writer.state().events(), 0);
+    }
+
+    #[tokio::test]
     async fn the_trail_is_closed_when_the_runtime_ends_before_the_writer() {
         let home = tempfile::tempdir().unwrap();
         let (arena, _) = Arena::new(4096).unwrap();
