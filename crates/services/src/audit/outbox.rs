@@ -321,6 +321,7 @@ mod tests {
         },
     };
     use keyward_types::time::{Clock, Monotonic, Timestamp};
+    use tempfile::TempDir;
 
     use super::*;
     use crate::audit::trail::{Trail, TrailOptions};
@@ -357,6 +358,17 @@ mod tests {
             .unwrap()
     }
 
+    /// A forgetful node, and a trail in a folder of its own.
+    async fn forgetful_world() -> (TempDir, Arc<Node>, Writer) {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(64 << 10).unwrap();
+        let node = forgetful_node(&arena).await;
+        let key = arena.store_bytes(&[9; 32]).unwrap();
+        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let (writer, _) = Writer::start(trail).unwrap();
+        (home, node, writer)
+    }
+
     /// Commits the events of that many changes, before anybody else has a turn.
     async fn commit_events(node: &Node, numbers: std::ops::Range<u32>) {
         for number in numbers {
@@ -379,12 +391,7 @@ mod tests {
 
     #[tokio::test]
     async fn events_whose_changes_are_forgotten_are_copied_once_and_in_order() {
-        let home = tempfile::tempdir().unwrap();
-        let (arena, _) = Arena::new(64 << 10).unwrap();
-        let node = forgetful_node(&arena).await;
-        let key = arena.store_bytes(&[9; 32]).unwrap();
-        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
-        let (writer, _) = Writer::start(trail).unwrap();
+        let (home, node, writer) = forgetful_world().await;
         let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::default(), 0));
         // Three times the relay falls behind what the engine remembers.
         for round in 0..3 {
@@ -410,12 +417,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_at_hand_is_not_read_back() {
-        let home = tempfile::tempdir().unwrap();
-        let (arena, _) = Arena::new(64 << 10).unwrap();
-        let node = forgetful_node(&arena).await;
-        let key = arena.store_bytes(&[9; 32]).unwrap();
-        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
-        let (writer, _) = Writer::start(trail).unwrap();
+        let (home, node, writer) = forgetful_world().await;
         let at_hand = Arc::new(AtHand::default());
         let relay = relay(Arc::clone(&node), writer, Arc::clone(&at_hand), 0);
         let relay = tokio::spawn(relay);
