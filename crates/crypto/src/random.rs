@@ -33,7 +33,8 @@ pub fn array<const N: usize>() -> [u8; N] {
 /// as random as all others; they are drawn some at a time, since each draw has a cost of its own.
 ///
 /// A machine that is resumed twice from one image of its memory has the same bytes drawn ahead
-/// both times. The clock is mixed in, so that they do not become the same nonces.
+/// both times. The clock is mixed in: they become the same nonces only if both draw them in the
+/// same nanosecond by their own clocks.
 pub fn public<const N: usize>() -> [u8; N] {
     let mut bytes = drawn_ahead();
     mix(&mut bytes, nanoseconds());

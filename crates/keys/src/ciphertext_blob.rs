@@ -23,7 +23,6 @@
 //! other is the commitment, which keeps a blob from opening under two keys. The additional data
 //! are the first 124 bytes, the key's ARN and the encryption context.
 
-use crate::key::Key;
 use keyward_crypto::{
     aead::{self, Aad, NONCE_BYTES, Purpose, TAG_BYTES},
     derive::{DerivedKey, kbkdf_pair},
@@ -37,6 +36,8 @@ use keyward_types::{
     material_id::MaterialId,
     region::Region,
 };
+
+use crate::key::Key;
 
 /// How many bytes a blob has more than its plaintext.
 pub const OVERHEAD: usize = HEADER + NONCE_BYTES + TAG_BYTES;

@@ -12,7 +12,6 @@ use keyward_store::{sealed::Generation, store::Revision};
 use keyward_types::{
     account::AccountId, key_id::KeyArn, partition::Partition, unique_id::AccessKeyId,
 };
-
 use keyward_wire::json::Fragment;
 
 use self::signer::Signer;

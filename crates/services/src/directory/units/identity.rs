@@ -7,7 +7,6 @@ use keyward_store::{sealed::Generation, store::Revision};
 use keyward_types::{
     account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
 };
-
 use keyward_wire::json::Fragment;
 
 use crate::directory::records::{
