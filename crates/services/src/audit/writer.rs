@@ -391,6 +391,55 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_a_slow_write_the_thread_writes_for_a_while() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(4096).unwrap();
+        let key = arena.store_bytes(&[7; 32]).unwrap();
+        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+        let (jobs, given) = hand_over::sync_channel(1);
+        let (word, words) = mpsc::channel(1);
+        let state = Arc::new(WriterState::default());
+        let gatherer = Gatherer {
+            jobs,
+            words,
+            trail: Some(trail),
+            probation: 1,
+            batch: Batch::default(),
+            waiting: Vec::new(),
+            state: Arc::clone(&state),
+        };
+        // A thread whose first write is slow, and every other quick, whatever the clock says.
+        let shared = Arc::clone(&state);
+        let thread = thread::spawn(move || {
+            let mut writes = 0;
+            while let Ok(Job::Write(trail, batch)) = given.recv() {
+                let mut written = append(trail, batch, &shared);
+                written.took = if writes == 0 {
+                    QUICK * 2
+                } else {
+                    Duration::ZERO
+                };
+                writes += 1;
+                word.blocking_send(written).unwrap();
+            }
+            writes
+        });
+        let (queue, items) = mpsc::channel(QUEUE);
+        tokio::spawn(gatherer.run(items));
+        let writer = Writer { queue, state };
+        // The slow one, those of the probation, and one that is not the thread's any more.
+        for _ in 0..1 + PROBATION + 1 {
+            assert_eq!(writer.record(b"{}".to_vec()).await, Ok(()));
+        }
+        assert_eq!(writer.state().batches(), u64::from(1 + PROBATION + 1));
+        drop(writer);
+        let writes = tokio::task::spawn_blocking(|| thread.join());
+        assert_eq!(writes.await.unwrap().unwrap(), 1 + PROBATION);
+        let events = verify(home.path(), &[7; 32]).unwrap().events;
+        assert_eq!(events, u64::from(1 + PROBATION + 1));
+    }
+
+    #[tokio::test]
     async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
         let home = tempfile::tempdir().unwrap();
         let (arena, _) = Arena::new(4096).unwrap();
