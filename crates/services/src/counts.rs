@@ -72,11 +72,17 @@ impl Counts {
         grants.get(key).copied()
     }
 
-    /// Says how many grants a key was found to have.
-    pub fn grants_gathered(&self, key: &KeyArn, count: u64) {
+    /// Says how many grants a key was found to have, and whether that is as many as it may. If it
+    /// is fewer, what others have noted meanwhile stays: the reading may lack what they made.
+    pub fn grants_gathered(&self, key: &KeyArn, count: u64, full: bool) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
         let counted = true;
-        grants.insert(key.clone(), GrantCount { count, counted });
+        let found = GrantCount { count, counted };
+        if full {
+            grants.insert(key.clone(), found);
+        } else {
+            grants.entry(key.clone()).or_insert(found);
+        }
     }
 
     /// A grant was made here.
@@ -102,5 +108,31 @@ impl Counts {
     pub fn forget_grants(&self) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
         grants.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_types::key_id::KeyId;
+
+    use super::*;
+
+    #[test]
+    fn a_late_reading_does_not_undo_what_was_noted_meanwhile() {
+        let region = Region::parse("us-east-1").unwrap();
+        let account = AccountId::parse("111122223333").unwrap();
+        let key = KeyArn::new(region, account, KeyId::from_random([7; 16]));
+        let counts = Counts::default();
+        let count = |counts: &Counts| counts.grants(&key).map(|grants| grants.count);
+        // Two read before anything was made; the second is slow to say so.
+        counts.grants_gathered(&key, 0, false);
+        counts.grant_made(&key);
+        counts.grants_gathered(&key, 0, false);
+        assert_eq!(count(&counts), Some(1));
+        // As many as there may be is believed, and nobody need read again.
+        counts.grant_made(&key);
+        counts.grants_gathered(&key, 1, true);
+        let counted = true;
+        assert_eq!(counts.grants(&key), Some(GrantCount { count: 1, counted }));
     }
 }

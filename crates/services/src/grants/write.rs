@@ -41,7 +41,8 @@ impl Context<'_> {
                 let prefix = places.grantees().map_err(ReadError::from)?;
                 let count = count_prefix(self.shared, &prefix).await;
                 let count = count.map_err(ReadError::from)?;
-                self.shared.counts.grants_gathered(key, count);
+                let full = count >= most;
+                self.shared.counts.grants_gathered(key, count, full);
                 count
             }
         };
