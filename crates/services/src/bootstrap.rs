@@ -271,7 +271,7 @@ pub async fn open(
         authority: Authority::dangerous_new(),
         clock,
         writer,
-        at_hand: Arc::default(),
+        outbox: Arc::default(),
         refusals: Refusals::open(options.audit_directory)?,
         usage: Usage::default(),
         access_key_usage: Usage::default(),
@@ -299,9 +299,9 @@ pub async fn open(
 pub async fn relay(front: Front, copied_to: u64) {
     let node = Arc::clone(front.shared().directory.node());
     let writer = front.shared().writer.clone();
-    let at_hand = Arc::clone(&front.shared().at_hand);
+    let places = Arc::clone(&front.shared().outbox);
     drop(front);
-    outbox::relay(node, writer, at_hand, copied_to).await;
+    outbox::relay(node, writer, places, copied_to).await;
 }
 
 /// Waits until the events of all changes stand in the trail, for a while; says so if they do not.
@@ -309,10 +309,11 @@ pub async fn relay(front: Front, copied_to: u64) {
 pub async fn relayed(front: &Front) {
     const PATIENCE: Duration = Duration::from_secs(5);
     let node = front.shared().directory.node();
-    match outbox::emptied(node, PATIENCE).await {
+    let places = &front.shared().outbox;
+    match outbox::emptied(node, places, PATIENCE).await {
         Ok(true) => {}
         Ok(false) => tracing::warn!("events of changes are still to be copied to the audit trail"),
-        Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
+        Err(error) => tracing::warn!(%error, "the outbox cannot be emptied"),
     }
 }
 

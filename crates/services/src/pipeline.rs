@@ -9,7 +9,7 @@ use uuid::fmt::Hyphenated;
 use crate::{
     audit::event::{self, Circumstances},
     context::Context,
-    directory::{paths, purpose},
+    directory::purpose,
     fault::{Fault, Internal},
     front::Answer,
     gate::{Gate, evaluation::Evaluation},
@@ -181,17 +181,22 @@ async fn commit<O: Operation>(
     let line = render_event(cx, Some(operation), result, evaluations, &changes);
     let internal =
         |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
-    let path = paths::outbox(cx.now, &cx.event_id.to_string()).map_err(|error| internal(&error))?;
+    let place = cx.shared.outbox.take().map_err(|error| internal(&error))?;
+    // Whatever stands there is on the trail.
+    let path = place.path().clone();
     batch
-        .put(path.clone(), purpose::OUTBOX, &line, Precondition::Absent)
+        .put(path, purpose::OUTBOX, &line, Precondition::Any)
         .map_err(|error| internal(&error))?;
-    let event = cx.shared.at_hand.keep(&path, line);
+    let event = place.keep(line);
     match cx.shared.directory.node().commit(batch).await {
         Ok(_) => {
             event.committed();
             Ok(())
         }
-        Err(CommitError::Conflict { .. }) => Err(Failed::Conflict),
+        Err(CommitError::Conflict { .. }) => {
+            event.refused();
+            Err(Failed::Conflict)
+        }
         Err(error) => Err(Failed::Internal(Internal::new(error))),
     }
 }

@@ -17,7 +17,7 @@ use keyward_types::{
 use parking_lot::Mutex;
 
 use crate::{
-    audit::{outbox::AtHand, refused::Refusals, writer::Writer},
+    audit::{outbox::places::Places, refused::Refusals, writer::Writer},
     counts::Counts,
     directory::{Directory, identities::Home},
     metrics::Metrics,
@@ -68,7 +68,7 @@ pub struct Shared {
     pub(crate) authority: Authority,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) writer: Writer,
-    pub(crate) at_hand: Arc<AtHand>,
+    pub(crate) outbox: Arc<Places>,
     pub(crate) refusals: Refusals,
     pub(crate) usage: Usage<KeyArn, LastUse>,
     pub(crate) access_key_usage: Usage<AccessKeyId, CredentialUse>,

@@ -15,6 +15,7 @@ use crate::node::Invalidate;
 use crate::node::Node;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::path::Split;
 use crate::sealed::Record;
 use crate::sealed::SealedError;
 use crate::store::MAX_RANGE;
@@ -30,14 +31,14 @@ pub struct CacheOptions<U> {
     /// What a unit weighs, in bytes, about. Its path and the cache's own cost are added to it.
     pub weigh: fn(&U) -> u64,
     /// The unit that a path belongs to: the path itself, or the beginning of it
-    /// ([`Path::first`]). Nothing if this cache does not hold such paths.
-    pub unit: fn(&Path) -> Option<&str>,
+    /// ([`Split::first`]). Nothing if this cache does not hold such paths.
+    pub unit: for<'p> fn(&Split<'p>) -> Option<&'p str>,
 }
 
 /// A bounded cache of one kind of unit.
 pub struct Cache<U> {
     name: &'static str,
-    unit: fn(&Path) -> Option<&str>,
+    unit: for<'p> fn(&Split<'p>) -> Option<&'p str>,
     // INVARIANT: a placeholder loses to `remove` and `clear`: what it is filled with afterwards
     // is not kept. The tests hold the library to it.
     units: quick_cache::sync::Cache<Path, Option<Arc<U>>, Weigh<U>>,
@@ -177,7 +178,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
 }
 
 impl<U: Send + Sync + 'static> Invalidate for Cache<U> {
-    fn changed(&self, path: &Path) {
+    fn changed(&self, path: &Split<'_>) {
         if let Some(unit) = (self.unit)(path) {
             self.units.remove(unit);
         }

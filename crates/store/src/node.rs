@@ -23,6 +23,7 @@ use crate::feed::Feed;
 use crate::feed::Progress;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::path::Split;
 use crate::sealed::Record;
 use crate::sealed::Sealed;
 use crate::sealed::SealedBatch;
@@ -33,7 +34,7 @@ use crate::store::Revision;
 pub trait Invalidate: Send + Sync + fmt::Debug {
     /// Forgets the unit of a changed path, and has every fill of it that is under way come to
     /// nothing.
-    fn changed(&self, path: &Path);
+    fn changed(&self, path: &Split<'_>);
 
     /// Forgets everything, and has every fill that is under way come to nothing.
     fn clear(&self);
@@ -227,8 +228,9 @@ impl View {
             } => {
                 self.floor.fetch_max(complete_to.number(), Ordering::SeqCst);
                 for change in &changes {
+                    let path = change.path.split();
                     for cache in &self.caches {
-                        cache.changed(&change.path);
+                        cache.changed(&path);
                     }
                 }
                 self.rise_to(complete_to);

@@ -67,6 +67,57 @@ impl Path {
             .chain(std::iter::once(self.0.len()));
         self.0.get(..ends.nth(last)?)
     }
+
+    /// The path told apart, once for all who then ask for segments.
+    pub fn split(&self) -> Split<'_> {
+        let mut ends = [u16::MAX; SPLIT_SEGMENTS];
+        let bytes = self.0.bytes().zip(0..);
+        let slashes = bytes.filter_map(|(byte, at)| (byte == b'/').then_some(at));
+        let whole = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        for (end, at) in ends.iter_mut().zip(slashes.chain([whole])) {
+            *end = at;
+        }
+        Split {
+            text: &self.0,
+            ends,
+        }
+    }
+}
+
+/// A path's text and where each of its first nine segments ends.
+///
+/// Every change is held against what all caches hold: each of them then costs one comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Split<'p> {
+    text: &'p str,
+    // No path is that long: the rest are `u16::MAX`.
+    ends: [u16; SPLIT_SEGMENTS],
+}
+
+const SPLIT_SEGMENTS: usize = 9;
+
+impl<'p> Split<'p> {
+    /// The whole path.
+    pub fn whole(&self) -> &'p str {
+        self.text
+    }
+
+    /// The first `count` segments, of which there are one to nine: see [`Path::first`].
+    pub fn first(&self, count: usize) -> Option<&'p str> {
+        let end = *self.ends.get(count.checked_sub(1)?)?;
+        self.text.get(..usize::from(end))
+    }
+
+    /// The whole path if that segment, the first of nine being 0, is `word`.
+    pub fn with(&self, word: &str, at: usize) -> Option<&'p str> {
+        let end = usize::from(*self.ends.get(at)?);
+        let start = end.checked_sub(word.len())?;
+        let before = match at.checked_sub(1) {
+            Some(before) => usize::from(*self.ends.get(before)?) + 1,
+            None => 0,
+        };
+        (start == before && self.text.get(start..end) == Some(word)).then_some(self.text)
+    }
 }
 
 impl Borrow<str> for Path {
@@ -197,6 +248,36 @@ mod tests {
         assert_eq!(path.first(1), Some("a"));
         assert_eq!(path.first(3), Some("a/b/c"));
         assert_eq!(path.first(4), None);
+    }
+
+    #[test]
+    fn a_split_path_answers_as_the_path_does() {
+        let paths = [
+            "a",
+            "key",
+            "aws/000000000000/us-east-1/key",
+            "aws/000000000000/us-east-1/key/1234/key",
+            "aws/000000000000/us-east-1/keys/1234",
+            "aws/000000000000/us-east-1/ke",
+            "aws/000000000000/us-east-1/domain-key",
+            "aws/000000000000/us-east-1",
+            "1/2/3/4/5/6/7/8/9",
+            "1/2/3/4/5/6/7/8/9/key",
+        ];
+        for path in paths.map(|path| Path::parse(path).unwrap()) {
+            let split = path.split();
+            assert_eq!(split.whole(), path.as_str());
+            for at in 0..9 {
+                assert_eq!(split.first(at), path.first(at), "{path} {at}");
+                for word in ["key", "4", "9", "us-east-1"] {
+                    let stands = path.segments().nth(at) == Some(word);
+                    let expected = stands.then_some(path.as_str());
+                    assert_eq!(split.with(word, at), expected, "{path} {word} {at}");
+                }
+            }
+        }
+        let longest = Path::parse(&"a/".repeat(255).trim_end_matches('/')).unwrap();
+        assert_eq!(longest.split().first(9), longest.first(9));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use keyward_types::{
 };
 
 use crate::directory::{
-    Directory, ReadError, at_fourth, aws_policies, cache, paths, purpose,
+    Directory, ReadError, aws_policies, cache, paths, purpose,
     records::{
         self, UserRecord,
         identity::{
@@ -83,21 +83,18 @@ impl Identities {
     /// Empty caches for so many units each.
     pub fn new(units: usize) -> Self {
         Self {
-            users: cache("users", units, |path| at(path, "user")),
-            roles: cache("roles", units, |path| at(path, "role")),
-            groups: cache("groups", units, |path| at(path, "group")),
-            policies: cache("managed policies", units, |path| at(path, "policy")),
+            users: cache("users", units, |path| path.with("user", 3)),
+            roles: cache("roles", units, |path| path.with("role", 3)),
+            groups: cache("groups", units, |path| path.with("group", 3)),
+            policies: cache("managed policies", units, |path| path.with("policy", 3)),
             providers: cache("identity providers", units, |path| {
-                at(path, "oidc-provider")
+                path.with("oidc-provider", 3)
             }),
             names: cache("names", units, |path| {
                 let named = ["user-name", "role-name", "group-name", "policy-name"];
-                let is_name = named.iter().any(|word| at_fourth(path, word));
-                is_name.then_some(path.as_str())
+                named.iter().find_map(|word| path.with(word, 3))
             }),
-            ids: cache("principal ids", units, |path| {
-                (path.segments().next() == Some("principal-id")).then_some(path.as_str())
-            }),
+            ids: cache("principal ids", units, |path| path.with("principal-id", 0)),
         }
     }
 
@@ -113,10 +110,6 @@ impl Identities {
             Arc::clone(&self.ids) as _,
         ]
     }
-}
-
-fn at<'p>(path: &'p Path, word: &str) -> Option<&'p str> {
-    at_fourth(path, word).then_some(path.as_str())
 }
 
 /// Where somebody lives.

@@ -11,7 +11,7 @@ use keyward_store::{cache::Cache, node::Invalidate, path::Path, sealed::Record};
 use keyward_types::{organization::ControlPolicyType, partition::Partition};
 
 use crate::directory::{
-    Directory, ReadError, at_fourth, cache,
+    Directory, ReadError, cache,
     identities::Home,
     paths, purpose,
     records::{
@@ -40,14 +40,10 @@ impl Organizations {
     pub fn new(accounts: usize) -> Self {
         Self {
             memberships: cache("memberships", accounts, |path| {
-                at_fourth(path, "organization-membership").then_some(path.as_str())
+                path.with("organization-membership", 3)
             }),
             organizations: cache("organizations", accounts, |path| {
-                if at_fourth(path, "organization") {
-                    path.first(4)
-                } else {
-                    None
-                }
+                path.with("organization", 3).and(path.first(4))
             }),
         }
     }

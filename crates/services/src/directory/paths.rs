@@ -375,8 +375,20 @@ pub fn all_due(region: Region, account: AccountId) -> Result<Prefix, PathError> 
     Prefix::parse(&format!("{}/{account}/{region}/due/", region.partition()))
 }
 
-/// The event of a change, on its way to the trail. By its time first, so that those which are
-/// written and removed together stand together.
+/// A place of a process for events of changes on their way to the trail.
+pub fn outbox_place(process: &str, number: u64) -> Result<Path, PathError> {
+    Path::parse(&format!("outbox/{process}-{number}"))
+}
+
+/// Whether it is such a place of that process.
+pub fn is_outbox_place(path: &Path, process: &str) -> bool {
+    let place = path.as_str().strip_prefix("outbox/");
+    let number = place.and_then(|place| place.strip_prefix(process));
+    number.is_some_and(|number| number.starts_with('-'))
+}
+
+/// An event on its way to the trail that has its place for itself: what the system itself changed.
+/// By its time first, so that those which are written and removed together stand together.
 pub fn outbox(at: Timestamp, event_id: &str) -> Result<Path, PathError> {
     let place = format!("{:013}-{event_id}", at.millis().max(0));
     Path::join(&["outbox", &place])

@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 
 use keyward_store::{
-    path::{Path, PathError, Prefix},
+    path::{Path, PathError, Prefix, Split},
     sealed::Sealed,
 };
 use keyward_types::{
@@ -293,13 +293,11 @@ fn retirable(
 }
 
 /// The unit of a path of entries, as the cache names it.
-pub fn entry_unit(path: &Path) -> Option<&str> {
-    let is_entry = path.segments().nth(3) == Some("grant-entry");
-    is_entry.then(|| path.first(9)).flatten()
+pub fn entry_unit<'p>(path: &Split<'p>) -> Option<&'p str> {
+    path.with("grant-entry", 3).and(path.first(9))
 }
 
 /// The unit of a path of shapes.
-pub fn shape_unit(path: &Path) -> Option<&str> {
-    let is_shape = path.segments().nth(3) == Some("grant-shape");
-    is_shape.then(|| path.first(6)).flatten()
+pub fn shape_unit<'p>(path: &Split<'p>) -> Option<&'p str> {
+    path.with("grant-shape", 3).and(path.first(6))
 }

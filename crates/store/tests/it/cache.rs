@@ -40,7 +40,7 @@ async fn node_that_remembers(
         max_weight: 1 << 20,
         expected_units: 64,
         weigh: |text: &String| text.len() as u64,
-        unit: |path| Some(path.as_str()),
+        unit: |path| Some(path.whole()),
     });
     let clock = Arc::new(TestClock::default());
     let heartbeat = std::time::Duration::from_millis(heartbeat_millis);
