@@ -185,6 +185,8 @@ where
     server.http1().timer(Kept::default());
     let connection = server.serve_connection(io, service).into_owned();
     tokio::select! {
+        // Nobody is favoured by it: whoever is ready first is the end.
+        biased;
         ended = watcher.watch(connection) => ended,
         () = activity.idle(options.header_timeout) => Ok(()),
     }

@@ -50,6 +50,30 @@ impl<'a> Received<'a> {
             .find(|(field, _)| field.len() == name.len() && field.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
+
+    /// What every event says of the client, found in one pass; empty what is not there.
+    fn client(&self) -> Client<'a> {
+        let mut client = Client::default();
+        // From the last to the first, which is the one that counts.
+        for (field, value) in self.headers.iter().rev() {
+            let place = match field.len() {
+                4 if field.eq_ignore_ascii_case("host") => &mut client.host,
+                7 if field.eq_ignore_ascii_case("referer") => &mut client.referer,
+                10 if field.eq_ignore_ascii_case("user-agent") => &mut client.user_agent,
+                _ => continue,
+            };
+            *place = std::str::from_utf8(value).unwrap_or_default();
+        }
+        client
+    }
+}
+
+/// What a client says of itself in headers.
+#[derive(Default)]
+struct Client<'a> {
+    user_agent: &'a str,
+    referer: &'a str,
+    host: &'a str,
 }
 
 /// The other end of a connection, as the socket knows it.
@@ -185,6 +209,7 @@ impl Front {
             Ok(proven) => proven,
             Err(answer) => return answer,
         };
+        let client = received.client();
         let cx = Context {
             shared: &self.shared,
             caller: &caller.caller,
@@ -192,9 +217,9 @@ impl Front {
             region: caller.region,
             now: caller.at,
             peer: received.peer,
-            user_agent: received.header("user-agent").unwrap_or_default(),
-            referer: received.header("referer").unwrap_or_default(),
-            host: received.header("host").unwrap_or_default(),
+            user_agent: client.user_agent,
+            referer: client.referer,
+            host: client.host,
             request_id: ids.request,
             event_id: ids.event,
         };

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The id of one key material. It is an HMAC of the key id and the material under a key of the
 /// account, so that it confirms no guess at imported material.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct MaterialId([u8; 32]);
 
 /// The text is not 64 lower-case hexadecimal digits.
@@ -43,17 +43,28 @@ impl MaterialId {
         }
         Ok(Self(bytes))
     }
+
+    /// The digits.
+    fn digits(self) -> [u8; 64] {
+        // Without a branch or a table, so that many are made at once.
+        let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'9' - 1);
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        text
+    }
 }
 
 impl fmt::Display for MaterialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-        let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
+    }
+}
+
+impl Serialize for MaterialId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -67,12 +78,6 @@ impl TryFrom<String> for MaterialId {
     type Error = MaterialIdError;
     fn try_from(text: String) -> Result<Self, MaterialIdError> {
         Self::parse(&text)
-    }
-}
-
-impl From<MaterialId> for String {
-    fn from(id: MaterialId) -> String {
-        id.to_string()
     }
 }
 

@@ -43,7 +43,7 @@ use crate::{
         aliases::new_alias,
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
-        lookup::{put_key, too_large},
+        lookup::{put_new_key, too_large},
         members,
     },
     operation::{Done, Operation, Output},
@@ -360,7 +360,7 @@ fn put_managed_key(
             .put(path, purpose::DOMAIN_KEY, &bytes, absent)
             .map_err(too_large)?;
     }
-    put_key(&mut batch, None, &new.record)?;
+    put_new_key(&mut batch, &new.record.arn(), &new.record)?;
     let hash = cx.directory().alias_hash(&new.alias);
     let path = paths::alias(region, account, &hash).map_err(|error| internal(&error))?;
     let alias = new_alias(&new.alias, &new.record.id, cx.now);

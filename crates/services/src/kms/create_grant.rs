@@ -249,7 +249,7 @@ impl Operation for CreateGrant {
             let precondition = Precondition::At(unit.revision());
             batch.check(path, precondition).map_err(too_large)?;
         } else {
-            put_key(&mut batch, Some(unit), &record)?;
+            put_key(&mut batch, unit, &record)?;
         }
         let places = Places::new(cx.directory().node().sealed(), unit.arn());
         if let (Evidence::Grant(_), Some(parent)) = (permit.evidence(), new.key.grant())

@@ -29,7 +29,7 @@ use crate::{
     kms::{
         Kms, condition_keys,
         fault::KmsFault,
-        lookup::{put_key, too_large},
+        lookup::{put_new_key, too_large},
         members, metadata,
         policies::{CheckedPolicy, DEFAULT_POLICY_NAME, default_policy},
         put_key_policy::LOCKED_OUT,
@@ -88,6 +88,7 @@ pub struct CreateKey {
 #[derive(Debug)]
 pub struct KeyCreated {
     record: KeyRecord,
+    arn: KeyArn,
 }
 
 /// What a new key needs: the domain key, and the policy if it may be stored.
@@ -304,9 +305,10 @@ impl Operation for CreateKey {
                 .put(path, purpose::DOMAIN_KEY, &bytes, Precondition::Absent)
                 .map_err(too_large)?;
         }
-        put_key(&mut batch, None, &record)?;
+        let arn = record.arn();
+        put_new_key(&mut batch, &arn, &record)?;
         cx.shared.counts.made(counted);
-        Ok(Done::changed(KeyCreated { record }, batch))
+        Ok(Done::changed(KeyCreated { record, arn }, batch))
     }
 
     fn describe(&self, parameters: &mut Writer<'_>) {
@@ -329,14 +331,16 @@ impl Operation for CreateKey {
 
 impl Output<Kms> for KeyCreated {
     fn render(&self, out: &mut Writer<'_>) {
-        out.object("KeyMetadata", |out| metadata::describe(&self.record, out));
+        out.object("KeyMetadata", |out| {
+            metadata::describe(&self.record, &self.arn, out);
+        });
     }
 
     fn response_elements(&self, elements: &mut Writer<'_>) {
         elements.object("keyMetadata", |metadata| {
             metadata.string("aWSAccountId", self.record.account.as_str());
             metadata.string("keyId", self.record.id.as_str());
-            metadata.string("arn", self.record.arn().as_str());
+            metadata.string("arn", self.arn.as_str());
             metadata.string("creationDate", &self.record.created.in_words());
             metadata.boolean("enabled", true);
             metadata.string("description", &self.record.description);
@@ -350,6 +354,6 @@ impl Output<Kms> for KeyCreated {
     }
 
     fn made(&self) -> Option<KeyArn> {
-        Some(self.record.arn())
+        Some(self.arn.clone())
     }
 }

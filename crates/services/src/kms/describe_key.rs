@@ -78,6 +78,8 @@ impl Operation for DescribeKey {
 
 impl Output<Kms> for KeyDescribed {
     fn render(&self, out: &mut Writer<'_>) {
-        out.object("KeyMetadata", |out| metadata::describe(&self.record, out));
+        out.object("KeyMetadata", |out| {
+            metadata::describe(&self.record, &self.record.arn(), out);
+        });
     }
 }

@@ -134,7 +134,7 @@ impl Context<'_> {
     /// When the record is larger than any can be.
     pub fn change_key(&self, unit: &KeyUnit, record: &KeyRecord) -> Result<SealedBatch, KmsFault> {
         let mut batch = self.batch();
-        put_key(&mut batch, Some(unit), record)?;
+        put_key(&mut batch, unit, record)?;
         Ok(batch)
     }
 
@@ -203,19 +203,35 @@ impl Context<'_> {
     }
 }
 
-/// Writes a key, new or over the one that was read, and moves what is due for it.
+/// Writes a new key, with what is due for it.
 ///
 /// # Errors
 /// When the record is larger than any can be.
-pub fn put_key(
+pub fn put_new_key(
     batch: &mut SealedBatch,
+    arn: &KeyArn,
+    record: &KeyRecord,
+) -> Result<(), KmsFault> {
+    write_key(batch, arn, None, record)
+}
+
+/// Writes a key over the one that was read, and moves what is due for it.
+///
+/// # Errors
+/// When the record is larger than any can be.
+pub fn put_key(batch: &mut SealedBatch, old: &KeyUnit, record: &KeyRecord) -> Result<(), KmsFault> {
+    write_key(batch, old.arn(), Some(old), record)
+}
+
+fn write_key(
+    batch: &mut SealedBatch,
+    arn: &KeyArn,
     old: Option<&KeyUnit>,
     record: &KeyRecord,
 ) -> Result<(), KmsFault> {
     let internal =
         |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
-    let arn = record.arn();
-    let path = paths::key(&arn).map_err(|error| internal(&error))?;
+    let path = paths::key(arn).map_err(|error| internal(&error))?;
     let bytes = record.to_bytes().map_err(|error| internal(&error))?;
     let precondition = old.map_or(Precondition::Absent, |unit| {
         Precondition::At(unit.revision())
@@ -223,7 +239,7 @@ pub fn put_key(
     batch
         .put(path, purpose::KEY, &bytes, precondition)
         .map_err(too_large)?;
-    let due_of = |record: &KeyRecord| record.due().map(|due| paths::due(&arn, due.at()));
+    let due_of = |record: &KeyRecord| record.due().map(|due| paths::due(arn, due.at()));
     let (before, after) = (old.and_then(|unit| due_of(unit.record())), due_of(record));
     let before = before.transpose().map_err(|error| internal(&error))?;
     let after = after.transpose().map_err(|error| internal(&error))?;

@@ -3,15 +3,15 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html>
 
 use keyward_keys::record::{KeyRecord, Lifecycle};
-use keyward_types::{key_spec::EncryptionAlgorithm, key_state::KeyState};
+use keyward_types::{key_id::KeyArn, key_spec::EncryptionAlgorithm, key_state::KeyState};
 use keyward_wire::json::Writer;
 
-/// Writes the members.
-pub fn describe(record: &KeyRecord, out: &mut Writer<'_>) {
+/// Writes the members, the ARN being at hand.
+pub fn describe(record: &KeyRecord, arn: &KeyArn, out: &mut Writer<'_>) {
     let state = record.state().unwrap_or(KeyState::PendingDeletion);
     out.string("AWSAccountId", record.account.as_str());
     out.string("KeyId", record.id.as_str());
-    out.string("Arn", record.arn().as_str());
+    out.string("Arn", arn.as_str());
     out.timestamp("CreationDate", record.created);
     out.boolean("Enabled", state == KeyState::Enabled);
     out.string("Description", &record.description);
@@ -30,6 +30,6 @@ pub fn describe(record: &KeyRecord, out: &mut Writer<'_>) {
     );
     out.boolean("MultiRegion", false);
     if let Some(material) = record.current_material() {
-        out.string("CurrentKeyMaterialId", &material.id.to_string());
+        out.hexadecimal("CurrentKeyMaterialId", material.id.as_bytes());
     }
 }

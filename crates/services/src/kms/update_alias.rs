@@ -111,8 +111,8 @@ impl Operation for UpdateAlias {
         }
         let mut batch = cx.batch();
         if from.arn() != to.arn() {
-            put_key(&mut batch, Some(from), &old)?;
-            put_key(&mut batch, Some(to), &new)?;
+            put_key(&mut batch, from, &old)?;
+            put_key(&mut batch, to, &new)?;
         }
         let alias = AliasRecord {
             target: to.record().id.clone(),

@@ -299,7 +299,7 @@ async fn commit(
     also: impl FnOnce(&mut SealedBatch) -> Result<(), Internal>,
 ) -> Result<(), Internal> {
     let mut batch = shared.directory.node().batch();
-    put_key(&mut batch, Some(unit), record)
+    put_key(&mut batch, unit, record)
         .map_err(|fault: KmsFault| Internal::new(format!("{fault:?}")))?;
     also(&mut batch)?;
     match shared.directory.node().commit(batch).await {

@@ -34,7 +34,7 @@ use crate::{
         terms::{Constraint, ContextConstraint, Terms},
         write::put_grant,
     },
-    kms::policies::default_policy,
+    kms::{lookup::put_new_key, policies::default_policy},
     server::Quotas,
     sts::oidc::issuers::Issuers,
 };
@@ -130,7 +130,7 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
     batch
         .put(path, purpose::DOMAIN_KEY, &bytes, Precondition::Absent)
         .unwrap();
-    put_key(&mut batch, None, &record).unwrap();
+    put_new_key(&mut batch, &record.arn(), &record).unwrap();
     directory.node().commit(batch).await.unwrap();
     World {
         front,
