@@ -276,7 +276,7 @@ mod tests {
                 }
             }
         }
-        let longest = Path::parse(&"a/".repeat(255).trim_end_matches('/')).unwrap();
+        let longest = Path::parse("a/".repeat(255).trim_end_matches('/')).unwrap();
         assert_eq!(longest.split().first(9), longest.first(9));
     }
 
