@@ -49,6 +49,30 @@ fn a_written_trail_is_with_the_system_and_waits_for_no_disk() {
 }
 
 #[test]
+fn a_segment_is_brought_to_the_disk_while_it_is_being_written() {
+    let mut world = World::new("");
+    let made = world.call("CreateKey", &json!({})).unwrap();
+    let key = &made["KeyMetadata"]["KeyId"];
+    let context = json!({"filler": "x".repeat(8000)});
+    let encrypt = json!({"KeyId": key, "Plaintext": base64("x"), "EncryptionContext": context});
+    // Each event has the context twice: as many as are more than what is written before a flush.
+    let more_than_a_flush = 300;
+    let before = world.disk.synced("audit/trail-");
+    for _ in 0..more_than_a_flush {
+        world.call("Encrypt", &encrypt).unwrap();
+    }
+    // It is done beside the requests.
+    while world.disk.synced("audit/trail-") == before {}
+    // A disk that refuses what was acknowledged already is believed all the same.
+    world.disk.fail(true);
+    let refused = (0..10_000).find_map(|_| world.call("Encrypt", &encrypt).err());
+    assert_eq!(refused, Some((500, "KMSInternalException".to_owned())));
+    world.disk.fail(false);
+    while world.call("Encrypt", &encrypt).is_err() {}
+    world.verify_trail();
+}
+
+#[test]
 fn each_commit_is_on_disk_before_its_answer() {
     let mut world = World::new("");
     for _ in 0..5 {

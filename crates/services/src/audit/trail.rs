@@ -21,6 +21,8 @@ const FORMAT: u32 = 1;
 const LABEL: &[u8] = b"keyward audit batch v1";
 /// The longest closing line, in bytes.
 const MAX_CLOSING: usize = 512;
+/// How many bytes of a segment are written before they are brought to the disk ahead of its end.
+const FLUSH_BYTES: u64 = 4 << 20;
 
 /// How the trail is written.
 #[derive(Clone, Debug)]
@@ -99,6 +101,8 @@ pub struct Trail {
     file: File,
     number: u64,
     length: u64,
+    /// How much of the segment is on disk or on its way there.
+    flushed: u64,
     previous: [u8; 32],
     revision: u64,
 }
@@ -145,6 +149,7 @@ impl Trail {
             file,
             number,
             length: 0,
+            flushed: 0,
             previous,
             revision,
         };
@@ -167,6 +172,15 @@ impl Trail {
     pub fn waits_for_disk(&self, bytes: usize) -> bool {
         let end = self.length + (bytes + MAX_CLOSING) as u64;
         self.options.strict || end >= self.options.segment_bytes
+    }
+
+    /// Gives the segment to `begin`, which begins to bring it to the disk or says that it does not,
+    /// if enough has been appended since that was last begun.
+    pub fn flush_ahead(&mut self, begin: impl FnOnce(&File) -> bool) {
+        let unflushed = self.length.saturating_sub(self.flushed);
+        if !self.options.strict && unflushed >= FLUSH_BYTES && begin(&self.file) {
+            self.flushed = self.length;
+        }
     }
 
     /// Appends a batch: `lines` holds `count` lines, each with its line feed; `revision` is the
@@ -241,7 +255,7 @@ impl Trail {
             .open(path)?;
         File::open(&self.directory)?.sync_all()?;
         self.number += 1;
-        self.length = 0;
+        (self.length, self.flushed) = (0, 0);
         Ok(())
     }
 

@@ -21,7 +21,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::flusher::Flusher;
 use crate::audit::trail::Trail;
+
+mod flusher;
 
 /// The most events in one batch.
 const MAX_BATCH_EVENTS: usize = 1024;
@@ -87,6 +90,13 @@ struct Batch {
     revision: Option<u64>,
 }
 
+impl Batch {
+    fn clear(&mut self) {
+        self.lines.clear();
+        (self.count, self.revision) = (0, None);
+    }
+}
+
 /// What the thread is to do with the trail.
 enum Job {
     /// Append a batch.
@@ -133,15 +143,8 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || do_all(&given, &word, &shared))?;
-        let gatherer = Gatherer {
-            jobs,
-            words,
-            trail: Some(trail),
-            probation: 0,
-            batch: Batch::default(),
-            waiting: Vec::new(),
-            state: Arc::clone(&state),
-        };
+        let flusher = Flusher::start()?;
+        let gatherer = Gatherer::new(trail, (jobs, words), flusher, Arc::clone(&state));
         tokio::spawn(gatherer.run(items));
         Ok((Self { queue, state }, thread))
     }
@@ -205,6 +208,7 @@ struct Gatherer {
     words: mpsc::Receiver<Written>,
     /// None only while the thread has it.
     trail: Option<Trail>,
+    flusher: Flusher,
     /// How many batches are still the thread's.
     probation: u32,
     batch: Batch,
@@ -213,6 +217,24 @@ struct Gatherer {
 }
 
 impl Gatherer {
+    fn new(
+        trail: Trail,
+        (jobs, words): (hand_over::SyncSender<Job>, mpsc::Receiver<Written>),
+        flusher: Flusher,
+        state: Arc<WriterState>,
+    ) -> Self {
+        Self {
+            jobs,
+            words,
+            trail: Some(trail),
+            flusher,
+            probation: 0,
+            batch: Batch::default(),
+            waiting: Vec::new(),
+            state,
+        }
+    }
+
     async fn run(mut self, mut items: mpsc::Receiver<Item>) {
         let mut taken = Vec::new();
         while items.recv_many(&mut taken, MAX_BATCH_EVENTS).await > 0 {
@@ -240,9 +262,27 @@ impl Gatherer {
 
     /// Writes the batch, or has the thread write it, and passes on what came of it.
     async fn write(&mut self) {
+        let word = if self.flusher.has_failed() {
+            // Events that count as recorded may be lost with the machine's power: this is not the
+            // time to take more. The next batch finds out whether it can be written again.
+            self.state.failing.store(true, Ordering::Release);
+            self.batch.clear();
+            Err(NotRecorded)
+        } else {
+            self.write_batch().await
+        };
+        for done in self.waiting.drain(..) {
+            // Whoever no longer waits has lost its connection; the event stands all the same.
+            let _ = done.send(word);
+        }
+    }
+
+    async fn write_batch(&mut self) -> Result<(), NotRecorded> {
         let batch = std::mem::take(&mut self.batch);
-        let written = match self.trail.take() {
-            Some(trail) if self.probation == 0 && !trail.waits_for_disk(batch.lines.len()) => {
+        let trail = self.trail.take();
+        let by_design = (trail.as_ref()).is_some_and(|t| t.waits_for_disk(batch.lines.len()));
+        let written = match trail {
+            Some(trail) if self.probation == 0 && !by_design => {
                 Some(append(trail, batch, &self.state))
             }
             // The thread has answered the job before, so there is room and this does not wait.
@@ -252,27 +292,21 @@ impl Gatherer {
             },
             None => None,
         };
-        let word = match written {
-            Some(written) => {
-                self.probation = if written.took > QUICK {
-                    PROBATION
-                } else {
-                    self.probation.saturating_sub(1)
-                };
-                self.trail = Some(written.trail);
-                self.batch.lines = written.lines;
-                written.word
-            }
+        let Some(written) = written else {
             // Without the thread and what it had nothing is recorded any more.
-            None => {
-                self.state.failing.store(true, Ordering::Release);
-                Err(NotRecorded)
-            }
+            self.state.failing.store(true, Ordering::Release);
+            return Err(NotRecorded);
         };
-        for done in self.waiting.drain(..) {
-            // Whoever no longer waits has lost its connection; the event stands all the same.
-            let _ = done.send(word);
+        if written.took > QUICK && !by_design {
+            self.probation = PROBATION;
+        } else {
+            self.probation = self.probation.saturating_sub(1);
         }
+        let mut trail = written.trail;
+        trail.flush_ahead(|segment| self.flusher.begin(segment));
+        self.trail = Some(trail);
+        self.batch.lines = written.lines;
+        written.word
     }
 }
 
@@ -336,163 +370,4 @@ fn append(mut trail: Trail, batch: Batch, state: &WriterState) -> Written {
 }
 
 #[cfg(test)]
-mod tests {
-    use keyward_crypto::secret::arena::Arena;
-
-    use super::*;
-    use crate::audit::trail::{TrailOptions, verify};
-
-    /// Records a hundred events, and tells in how many batches they were written.
-    async fn hundred_events(options: TrailOptions) -> u64 {
-        let home = tempfile::tempdir().unwrap();
-        let (arena, _) = Arena::new(4096).unwrap();
-        let key = arena.store_bytes(&[7; 32]).unwrap();
-        let trail = Trail::open(home.path(), options, key).unwrap();
-        let (writer, thread) = Writer::start(trail).unwrap();
-        let record = |number: u32| {
-            let writer = writer.clone();
-            let line = format!(r#"{{"number":{number}}}"#).into_bytes();
-            tokio::spawn(async move { writer.record(line).await })
-        };
-        let events: Vec<_> = (0..100).map(record).collect();
-        for event in events {
-            assert_eq!(event.await.unwrap(), Ok(()));
-        }
-        assert_eq!(writer.state().events(), 100);
-        assert_eq!(writer.probe().await, Ok(()));
-        let batches = writer.state().batches();
-        drop(writer);
-        let ended = tokio::task::spawn_blocking(|| thread.join()).await;
-        ended.unwrap().unwrap();
-        assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 100);
-        batches
-    }
-
-    #[tokio::test]
-    async fn events_that_come_together_are_written_together() {
-        let batches = hundred_events(TrailOptions::default()).await;
-        assert!(batches < 10, "{batches}");
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_the_disk_is_written_as_well() {
-        let strict = TrailOptions {
-            strict: true,
-            ..TrailOptions::default()
-        };
-        let batches = hundred_events(strict).await;
-        assert!(batches < 10, "{batches}");
-        // Each batch ends its segment.
-        let short = TrailOptions {
-            segment_bytes: 1,
-            ..TrailOptions::default()
-        };
-        hundred_events(short).await;
-    }
-
-    #[tokio::test]
-    async fn after_a_slow_write_the_thread_writes_for_a_while() {
-        let home = tempfile::tempdir().unwrap();
-        let (arena, _) = Arena::new(4096).unwrap();
-        let key = arena.store_bytes(&[7; 32]).unwrap();
-        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
-        let (jobs, given) = hand_over::sync_channel(1);
-        let (word, words) = mpsc::channel(1);
-        let state = Arc::new(WriterState::default());
-        let gatherer = Gatherer {
-            jobs,
-            words,
-            trail: Some(trail),
-            probation: 1,
-            batch: Batch::default(),
-            waiting: Vec::new(),
-            state: Arc::clone(&state),
-        };
-        // A thread whose first write is slow, and every other quick, whatever the clock says.
-        let shared = Arc::clone(&state);
-        let thread = thread::spawn(move || {
-            let mut writes = 0;
-            while let Ok(Job::Write(trail, batch)) = given.recv() {
-                let mut written = append(trail, batch, &shared);
-                written.took = if writes == 0 {
-                    QUICK * 2
-                } else {
-                    Duration::ZERO
-                };
-                writes += 1;
-                word.blocking_send(written).unwrap();
-            }
-            writes
-        });
-        let (queue, items) = mpsc::channel(QUEUE);
-        tokio::spawn(gatherer.run(items));
-        let writer = Writer { queue, state };
-        // The slow one, those of the probation, and one that is not the thread's any more.
-        for _ in 0..1 + PROBATION + 1 {
-            assert_eq!(writer.record(b"{}".to_vec()).await, Ok(()));
-        }
-        assert_eq!(writer.state().batches(), u64::from(1 + PROBATION + 1));
-        drop(writer);
-        let writes = tokio::task::spawn_blocking(|| thread.join());
-        assert_eq!(writes.await.unwrap().unwrap(), 1 + PROBATION);
-        let events = verify(home.path(), &[7; 32]).unwrap().events;
-        assert_eq!(events, u64::from(1 + PROBATION + 1));
-    }
-
-    #[tokio::test]
-    async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
-        let home = tempfile::tempdir().unwrap();
-        let (arena, _) = Arena::new(4096).unwrap();
-        let key = arena.store_bytes(&[7; 32]).unwrap();
-        let strict = TrailOptions {
-            strict: true,
-            ..TrailOptions::default()
-        };
-        let (jobs, given) = hand_over::sync_channel(1);
-        drop(given);
-        let state = Arc::new(WriterState::default());
-        let gatherer = Gatherer {
-            jobs,
-            words: mpsc::channel(1).1,
-            trail: Some(Trail::open(home.path(), strict, key).unwrap()),
-            probation: 0,
-            batch: Batch::default(),
-            waiting: Vec::new(),
-            state: Arc::clone(&state),
-        };
-        let (queue, items) = mpsc::channel(QUEUE);
-        tokio::spawn(gatherer.run(items));
-        let writer = Writer { queue, state };
-        assert!(!writer.state().is_failing());
-        for _ in 0..2 {
-            assert_eq!(writer.record(b"{}".to_vec()).await, Err(NotRecorded));
-            assert!(writer.state().is_failing());
-        }
-        assert_eq!(writer.state().events(), 0);
-    }
-
-    #[tokio::test]
-    async fn the_trail_is_closed_when_the_runtime_ends_before_the_writer() {
-        let home = tempfile::tempdir().unwrap();
-        let (arena, _) = Arena::new(4096).unwrap();
-        let key = arena.store_bytes(&[7; 32]).unwrap();
-        let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
-        let thread = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .build()
-                .unwrap();
-            let (writer, thread) = runtime.block_on(async {
-                let (writer, thread) = Writer::start(trail).unwrap();
-                assert_eq!(writer.record(b"{}".to_vec()).await, Ok(()));
-                (writer, thread)
-            });
-            drop(runtime);
-            // The handle is still held, and yet the thread ends.
-            thread.join().unwrap();
-            drop(writer);
-        });
-        let ended = tokio::task::spawn_blocking(|| thread.join()).await;
-        ended.unwrap().unwrap();
-        assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 1);
-    }
-}
+mod tests;
