@@ -1,16 +1,21 @@
 //! The writer on trails in scratch folders.
 
 use keyward_crypto::secret::arena::Arena;
+use tempfile::TempDir;
 
 use super::*;
 use crate::audit::trail::{TrailOptions, verify};
 
+fn open(home: &TempDir, options: TrailOptions) -> Trail {
+    let (arena, _) = Arena::new(4096).unwrap();
+    let key = arena.store_bytes(&[7; 32]).unwrap();
+    Trail::open(home.path(), options, key).unwrap()
+}
+
 /// Records a hundred events, and tells in how many batches they were written.
 async fn hundred_events(options: TrailOptions) -> u64 {
     let home = tempfile::tempdir().unwrap();
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
-    let trail = Trail::open(home.path(), options, key).unwrap();
+    let trail = open(&home, options);
     let (writer, thread) = Writer::start(trail).unwrap();
     let record = |number: u32| {
         let writer = writer.clone();
@@ -56,9 +61,7 @@ async fn what_waits_for_the_disk_is_written_as_well() {
 #[tokio::test]
 async fn after_a_slow_write_the_thread_writes_for_a_while() {
     let home = tempfile::tempdir().unwrap();
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
-    let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+    let trail = open(&home, TrailOptions::default());
     let (jobs, given) = hand_over::sync_channel(1);
     let (word, words) = mpsc::channel(1);
     let state = Arc::new(WriterState::default());
@@ -99,9 +102,7 @@ async fn after_a_slow_write_the_thread_writes_for_a_while() {
 #[tokio::test]
 async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
     let home = tempfile::tempdir().unwrap();
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
-    let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+    let trail = open(&home, TrailOptions::default());
     let flusher = Flusher::start().unwrap();
     // No file system stands behind it. The second is taken when the first has been refused.
     let bad = std::fs::File::open("/dev/null").unwrap();
@@ -130,9 +131,7 @@ async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
 #[test]
 fn a_segment_is_flushed_when_enough_of_it_is_new() {
     let home = tempfile::tempdir().unwrap();
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
-    let mut trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+    let mut trail = open(&home, TrailOptions::default());
     let mut begun = |takes: bool| {
         let mut lines = vec![b' '; 1 << 20];
         lines.push(b'\n');
@@ -159,8 +158,6 @@ fn a_segment_is_flushed_when_enough_of_it_is_new() {
 #[tokio::test]
 async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
     let home = tempfile::tempdir().unwrap();
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
     let strict = TrailOptions {
         strict: true,
         ..TrailOptions::default()
@@ -168,7 +165,7 @@ async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
     let (jobs, given) = hand_over::sync_channel(1);
     drop(given);
     let state = Arc::new(WriterState::default());
-    let trail = Trail::open(home.path(), strict, key).unwrap();
+    let trail = open(&home, strict);
     let channels = (jobs, mpsc::channel(1).1);
     let flusher = Flusher::start().unwrap();
     let gatherer = Gatherer::new(trail, channels, flusher, Arc::clone(&state));
@@ -186,9 +183,7 @@ async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
 #[tokio::test]
 async fn the_trail_is_closed_when_the_runtime_ends_before_the_writer() {
     let home = tempfile::tempdir().unwrap();
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
-    let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+    let trail = open(&home, TrailOptions::default());
     let thread = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
