@@ -187,14 +187,14 @@ async fn commit<O: Operation>(
     batch
         .put(path, purpose::OUTBOX, &line, Precondition::Any)
         .map_err(|error| internal(&error))?;
-    let event = place.keep(line);
+    place.keep(line);
     match cx.shared.directory.node().commit(batch).await {
         Ok(_) => {
-            event.committed();
+            place.committed();
             Ok(())
         }
         Err(CommitError::Conflict { .. }) => {
-            event.refused();
+            place.refused();
             Err(Failed::Conflict)
         }
         Err(error) => Err(Failed::Internal(Internal::new(error))),

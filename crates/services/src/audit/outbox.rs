@@ -101,6 +101,7 @@ impl Relay {
                 } => {
                     if changes.is_empty() {
                         self.remove_free().await?;
+                        self.look_at_doubtful().await?;
                     }
                     let is_event = |change: &Changed| {
                         !change.deleted && change.path.as_str().starts_with("outbox/")
@@ -227,17 +228,45 @@ impl Relay {
     async fn remove_free(&self) -> Result<(), RelayError> {
         remove_free(&self.node, &self.places).await
     }
+
+    /// Removes what stands in doubtful places and is on the trail. What is not, the feed brings.
+    async fn look_at_doubtful(&self) -> Result<(), RelayError> {
+        let sealed = self.node.sealed();
+        for path in self.places.doubtful() {
+            let Some(record) = sealed.get(&path).await?.value else {
+                continue;
+            };
+            if record.revision > self.copied_to {
+                continue;
+            }
+            let mut removal = self.node.batch();
+            // The write that nobody knows about may still come.
+            let at = Precondition::At(record.revision);
+            removal.delete(path, at).map_err(|_| RelayError::Path)?;
+            match sealed.commit(removal).await {
+                Ok(_) | Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Removes what the trail has and nothing was written over.
 async fn remove_free(node: &Node, places: &Places) -> Result<(), RelayError> {
-    for some in places.give_up().chunks(MAX_BATCH_CHANGES) {
+    let free = places.give_up();
+    let mut chunks = free.chunks(MAX_BATCH_CHANGES);
+    while let Some(some) = chunks.next() {
         let mut removal = node.batch();
         for path in some {
             let removed = removal.delete(path.clone(), Precondition::Any);
             removed.map_err(|_| RelayError::Path)?;
         }
-        node.sealed().commit(removal).await?;
+        if let Err(error) = node.sealed().commit(removal).await {
+            places.doubt(some);
+            chunks.for_each(|later| places.doubt(later));
+            return Err(error.into());
+        }
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub struct Places {
 struct Inner {
     /// Written, copied, and not taken again.
     free: Vec<Path>,
+    /// What stands there nobody knows: whoever wrote did not learn what came of it.
+    doubtful: Vec<Path>,
     /// How many there have been.
     made: u64,
     lines: HashMap<Path, Vec<u8>>,
@@ -57,7 +59,11 @@ impl Places {
                 path
             }
         };
-        Ok(Place { places: self, path })
+        Ok(Place {
+            places: self,
+            path,
+            end: End::Unknown,
+        })
     }
 
     /// The event that was kept for a path, no longer at hand after that.
@@ -66,6 +72,16 @@ impl Places {
         let line = inner.lines.remove(path)?;
         inner.bytes -= line.len();
         Some(line)
+    }
+
+    /// Tells of places that nobody knows what stands in.
+    pub(super) fn doubt(&self, paths: &[Path]) {
+        self.inner.lock().doubtful.extend_from_slice(paths);
+    }
+
+    /// Those that nobody knows what stands in, to be looked at.
+    pub(super) fn doubtful(&self) -> Vec<Path> {
+        std::mem::take(&mut self.inner.lock().doubtful)
     }
 
     /// Gives back a place whose event the trail has. False if it is none of ours.
@@ -83,61 +99,61 @@ impl Places {
     }
 }
 
-/// A place for one event. Dropped, it is not taken again until the relay has seen to whatever came
-/// to stand there.
+/// A place for one event. Dropped before it is known what came of the event, it is not taken again
+/// until the relay has looked at what stands there.
 #[derive(Debug)]
 pub struct Place<'a> {
     places: &'a Places,
     path: Path,
+    end: End,
 }
 
-impl<'a> Place<'a> {
+#[derive(Debug)]
+enum End {
+    Unknown,
+    Committed,
+    Refused,
+}
+
+impl Place<'_> {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Keeps the event at hand that is about to be committed.
-    pub fn keep(self, line: Vec<u8>) -> AboutToBe<'a> {
+    /// Keeps the event at hand that is about to be committed, for the relay.
+    pub fn keep(&self, line: Vec<u8>) {
         let mut inner = self.places.inner.lock();
         if inner.bytes + line.len() <= MAX_AT_HAND {
             inner.bytes += line.len();
             let before = inner.lines.insert(self.path.clone(), line);
             inner.bytes -= before.map_or(0, |line| line.len());
         }
-        drop(inner);
-        AboutToBe {
-            place: self,
-            committed: false,
-        }
     }
-}
 
-/// An event that is about to be committed. It is forgotten unless it [was](Self::committed).
-#[derive(Debug)]
-pub struct AboutToBe<'a> {
-    place: Place<'a>,
-    committed: bool,
-}
-
-impl AboutToBe<'_> {
-    /// It stands in the store: the relay will come for it.
+    /// The event stands in the store: the relay will come for it.
     pub fn committed(mut self) {
-        self.committed = true;
+        self.end = End::Committed;
     }
 
-    /// The store did not take it: its place is as free as before.
-    pub fn refused(self) {
-        let (places, path) = (self.place.places, self.place.path.clone());
-        drop(self);
-        places.give_back(&path);
+    /// The store did not take the event: the place is as free as before.
+    pub fn refused(mut self) {
+        self.end = End::Refused;
     }
 }
 
-impl Drop for AboutToBe<'_> {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if !self.committed {
-            self.place.places.line(&self.place.path);
+        match self.end {
+            End::Committed => {}
+            End::Refused => {
+                self.places.line(&self.path);
+                self.places.give_back(&self.path);
+            }
+            End::Unknown => {
+                self.places.line(&self.path);
+                self.places.doubt(std::slice::from_ref(&self.path));
+            }
         }
     }
 }
@@ -157,15 +173,18 @@ mod tests {
         assert_eq!(path(&places.take().unwrap()), first);
         // The store refused it, so that nothing came to stand there.
         let place = path(&second);
-        second.keep(b"line".to_vec()).refused();
+        second.keep(b"line".to_vec());
+        second.refused();
         assert_eq!(places.line(&place), None);
         assert_eq!(path(&places.take().unwrap()), place);
         // Nobody knows what came of it.
         let lost = places.take().unwrap();
         let place = path(&lost);
-        drop(lost.keep(b"line".to_vec()));
+        lost.keep(b"line".to_vec());
+        drop(lost);
         assert_eq!(places.line(&place), None);
         assert_ne!(path(&places.take().unwrap()), place);
+        assert!(places.doubtful().contains(&place));
     }
 
     #[test]
@@ -198,7 +217,8 @@ mod tests {
         let taken: Vec<Place<'_>> = (0..3).map(|_| places.take().unwrap()).collect();
         let paths: Vec<Path> = taken.iter().map(|place| place.path().clone()).collect();
         for place in taken {
-            place.keep(vec![0; MAX_AT_HAND / 2]).committed();
+            place.keep(vec![0; MAX_AT_HAND / 2]);
+            place.committed();
         }
         let kept: Vec<bool> = paths.iter().map(|p| places.line(p).is_some()).collect();
         assert_eq!(kept, [true, true, false]);

@@ -137,9 +137,11 @@ async fn what_is_at_hand_is_not_read_back() {
     for number in 0..2 {
         let place = places.take().unwrap();
         commit_to(&node, &place, &format!("event {number}")).await;
-        let event = place.keep(format!("event {number} at hand").into_bytes());
+        place.keep(format!("event {number} at hand").into_bytes());
         if number == 0 {
-            event.committed();
+            place.committed();
+        } else {
+            drop(place);
         }
         let patience = Duration::from_secs(10);
         assert!(emptied(&node, &places, patience).await.unwrap());
@@ -156,15 +158,16 @@ async fn write(node: Arc<Node>, places: Arc<Places>, writer: u32) -> Vec<(Revisi
         let text = format!("event {writer} {number}");
         let place = places.take().unwrap();
         if number % 5 == 0 {
-            place.keep(text.into_bytes()).refused();
+            place.keep(text.into_bytes());
+            place.refused();
             continue;
         }
         let revision = commit_to(&node, &place, &text).await;
-        let event = place.keep(text.clone().into_bytes());
+        place.keep(text.clone().into_bytes());
         if number % 5 == 1 {
-            drop(event);
+            drop(place);
         } else {
-            event.committed();
+            place.committed();
         }
         written.push((revision, text));
         if number % 50 == 0 {
@@ -221,7 +224,8 @@ async fn places_are_written_over_while_there_is_work_and_removed_after_it() {
         let place = places.take().unwrap();
         seen.insert(place.path().clone());
         commit_to(&node, &place, &format!("event {number}")).await;
-        place.keep(b"event".to_vec()).committed();
+        place.keep(b"event".to_vec());
+        place.committed();
         tokio::time::sleep(GATHER * 2).await;
     }
     assert!(seen.len() < 10, "{} places for 20 events", seen.len());
@@ -251,4 +255,32 @@ fn no_batch_ends_between_two_events_of_one_revision() {
     pairs[99] = 101;
     assert_eq!(lengths(&pairs), [99, 100, 51]);
     assert_eq!(lengths(&[]), [] as [usize; 0]);
+}
+
+#[tokio::test]
+async fn a_place_is_emptied_though_what_was_to_stand_there_never_came() {
+    let heartbeat = Duration::from_millis(5);
+    let options = FeedOptions {
+        heartbeat,
+        ..FeedOptions::default()
+    };
+    let (home, node, writer) = world(options).await;
+    let places = Arc::new(Places::default());
+    let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::clone(&places), 0));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // One event is on the trail, in a place that is not given back any more.
+    let place = places.take().unwrap();
+    commit_to(&node, &place, "event 0").await;
+    let path = place.path().clone();
+    place.committed();
+    while !places.give_up().contains(&path) {
+        tokio::task::yield_now().await;
+    }
+    // And somebody wrote over it, in vain and without learning so; another in a new place.
+    places.doubt(&[path]);
+    drop(places.take().unwrap());
+    let patience = Duration::from_secs(10);
+    assert!(emptied(&node, &places, patience).await.unwrap());
+    assert_eq!(events_on(&home), ["event 0"]);
+    relay.abort();
 }
