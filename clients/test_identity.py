@@ -233,12 +233,28 @@ def test_a_user_made_anew_has_none_of_the_old_ones_rights(server, iam, user):
         again.create_key()
 
 
-def test_an_unknown_query_action_is_invalid(server):
+@pytest.mark.parametrize(
+    "service,version,told",
+    [
+        ("iam", "2010-05-08", "2010-05-08"),
+        ("sts", "2011-06-15", "2011-06-15"),
+        ("iam", "1999-01-01", "1999-01-01"),
+        ("iam", None, "NO_VERSION_SPECIFIED"),
+        ("sts", None, "NO_VERSION_SPECIFIED"),
+    ],
+)
+def test_an_unknown_query_action_is_refused_with_its_version_by_its_api(server, service, version, told):
     from wire import Wire
 
-    answer = Wire(server).query("iam", {"Action": "Nothing", "Version": "2010-05-08"})
+    asked = {"Action": "Nothing"} | ({"Version": version} if version else {})
+    answer = Wire(server).query(service, asked)
     assert answer.status == 400
-    assert b"<Code>InvalidAction</Code>" in answer.body
+    namespace = {"iam": "2010-05-08", "sts": "2011-06-15"}[service]
+    text = answer.body.decode()
+    assert text.startswith(
+        f'<ErrorResponse xmlns="https://{service}.amazonaws.com/doc/{namespace}/"><Error><Type>Sender</Type>'
+        f"<Code>InvalidAction</Code><Message>Could not find operation Nothing for version {told}</Message></Error>"
+    )
 
 
 def test_query_answers_carry_their_namespace(server):
@@ -252,8 +268,8 @@ def test_query_answers_carry_their_namespace(server):
 
 
 def test_an_action_that_is_not_served_is_on_the_trail(own_server):
-    with refused("InvalidAction", "Could not find operation ListSAMLProviders for the version given."):
-        own_server.client("iam").list_saml_providers()
+    with refused("InvalidAction", "Could not find operation CreateSAMLProvider for version 2010-05-08"):
+        own_server.client("iam").create_saml_provider(Name="x", SAMLMetadataDocument="x" * 1000)
     trail = (own_server.data_dir / "audit" / "trail-00000001.jsonl").read_text()
     events = [json.loads(line) for line in trail.splitlines() if "eventName" in line]
     found = [event for event in events if event.get("errorCode") == "InvalidAction"]

@@ -241,14 +241,14 @@ impl Front {
             Target::Iam { params, name } => match find(iam::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
                 None => {
-                    let fault = dispatch::unknown_action_fault(&name);
+                    let fault = dispatch::unknown_action_fault(&name, iam::VERSION);
                     unsupported::record::<iam::Iam>(&cx, UNKNOWN, fault).await
                 }
             },
             Target::Sts { params, name } => match find(sts::OPERATIONS, &name) {
                 Some(row) => (row.serve)(&cx, &params).await,
                 None => {
-                    let fault = dispatch::unknown_action_fault(&name);
+                    let fault = dispatch::unknown_action_fault(&name, sts::VERSION);
                     unsupported::record::<sts::Sts>(&cx, UNKNOWN, fault).await
                 }
             },

@@ -136,23 +136,38 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
     match params.get("Version") {
         Some(iam::VERSION) => Ok(Target::Iam { params, name }),
         Some(sts::VERSION) => Ok(Target::Sts { params, name }),
-        Some(_) | None => Err(unknown_action(&name, sts::NAMESPACE)),
+        version => Err(Refused {
+            protocol: Protocol::Query(claimed_namespace(received)),
+            fault: unknown_action_fault(&name, version.unwrap_or(NO_VERSION)).to_wire(),
+        }),
     }
 }
 
-/// The refusal of a request whose API is not known.
-fn unknown_action(name: &str, namespace: &'static str) -> Refused {
-    let wire = unknown_action_fault(name).to_wire();
-    Refused {
-        protocol: Protocol::Query(namespace),
-        fault: wire,
+/// The namespace of the API that the credential scope claims to be for. A request that names no
+/// known version tells it nowhere else.
+fn claimed_namespace(received: &Received<'_>) -> &'static str {
+    let scope = received.header("authorization").and_then(|header| {
+        let (_, credential) = header.split_once("Credential=")?;
+        credential.split(',').next()
+    });
+    match scope.and_then(|scope| scope.trim().rsplit('/').nth(1)) {
+        Some("iam") => iam::NAMESPACE,
+        Some(_) | None => sts::NAMESPACE,
     }
 }
 
-/// The fault of an action that an API does not have, or that this version does not serve.
-pub fn unknown_action_fault(name: &str) -> crate::fault::Fault {
-    let shown: String = name.chars().take(128).collect();
-    let message = format!("Could not find operation {shown} for the version given.");
+/// What AWS calls the version of a request that names none.
+const NO_VERSION: &str = "NO_VERSION_SPECIFIED";
+
+/// The fault of an action that an API does not have in that version, or that this version of
+/// Keyward does not serve.
+pub fn unknown_action_fault(name: &str, version: &str) -> crate::fault::Fault {
+    let shown = |text: &str| text.chars().take(128).collect::<String>();
+    let message = format!(
+        "Could not find operation {} for version {}",
+        shown(name),
+        shown(version)
+    );
     crate::fault::Fault::new("InvalidAction", Some(message))
 }
 
