@@ -75,6 +75,13 @@ impl<'m, 'o> Strings<'m, 'o> {
         self.test(matches)
     }
 
+    /// Says that no element may be null, which AWS tells in some lists' messages and not in others;
+    /// it never is.
+    pub fn each_not_null(mut self) -> Self {
+        self.of_each.push(Constraint::NotNull);
+        self
+    }
+
     pub(super) fn each_one_of(mut self, words: &'static [&'static str]) -> Self {
         self.of_each.push(Constraint::OneOf(words));
         self.test(|text| words.contains(&text))

@@ -55,6 +55,7 @@ pub struct Members<'o> {
     shows_values: bool,
     prefix: String,
     failures: Vec<String>,
+    refusal: Option<String>,
     mismatch: Option<Mismatch>,
 }
 
@@ -173,6 +174,7 @@ impl<'o> Members<'o> {
             shows_values,
             prefix: String::new(),
             failures: Vec::new(),
+            refusal: None,
             mismatch: None,
         }
     }
@@ -252,7 +254,8 @@ impl<'o> Members<'o> {
     }
 
     /// All that failed, in the order the members were asked for. A value of the wrong type goes
-    /// before broken constraints, since AWS decodes before it validates.
+    /// before broken constraints, since AWS decodes before it validates, and those go before the
+    /// first broken rule of the service's own ([`Text::rule`]).
     pub fn finish(self) -> Result<(), Rejected> {
         if let Some(mismatch) = self.mismatch {
             return Err(match self.protocol {
@@ -260,15 +263,15 @@ impl<'o> Members<'o> {
                 Protocol::Query => Rejected::MalformedInput(mismatch),
             });
         }
-        let count = self.failures.len();
-        if count == 0 {
-            return Ok(());
-        }
-        let errors = if count == 1 { "error" } else { "errors" };
-        let message = format!(
-            "{count} validation {errors} detected: {}",
-            self.failures.join("; ")
-        );
+        let message = match (self.failures.len(), self.refusal) {
+            (0, None) => return Ok(()),
+            (0, Some(refusal)) => refusal,
+            (count, _) => {
+                let errors = if count == 1 { "error" } else { "errors" };
+                let failures = self.failures.join("; ");
+                format!("{count} validation {errors} detected: {failures}")
+            }
+        };
         Err(match self.protocol {
             Protocol::Json => Rejected::Validation(message.into()),
             Protocol::Query => Rejected::QueryValidation(message.into()),
@@ -307,6 +310,11 @@ impl<'o> Members<'o> {
         ));
     }
 
+    /// Notes that a rule of the service's own is broken; the first one counts.
+    pub(super) fn refused(&mut self, message: String) {
+        self.refusal.get_or_insert(message);
+    }
+
     /// Members of a structure inside this one, under `path` (which ends with a dot).
     pub(super) fn inner(&self, object: &'o Object<'o>, path: fmt::Arguments<'_>) -> Self {
         Self {
@@ -315,6 +323,7 @@ impl<'o> Members<'o> {
             shows_values: self.shows_values,
             prefix: format!("{}{path}", self.prefix),
             failures: Vec::new(),
+            refusal: None,
             mismatch: None,
         }
     }
@@ -322,6 +331,7 @@ impl<'o> Members<'o> {
     /// Takes over what failed inside.
     pub(super) fn absorb(&mut self, inner: Self) {
         self.failures.extend(inner.failures);
+        self.refusal = self.refusal.take().or(inner.refusal);
         self.mismatch = self.mismatch.or(inner.mismatch);
     }
 }

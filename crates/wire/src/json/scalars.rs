@@ -75,6 +75,15 @@ impl<'m, 'o> Text<'m, 'o> {
         self
     }
 
+    /// A rule of the service's own, which it checks after the model's constraints and tells in its
+    /// own words: the text of one is the whole message.
+    pub fn rule(self, holds: impl FnOnce(&str) -> bool, message: impl FnOnce() -> String) -> Self {
+        if self.value.is_some_and(|value| !holds(value)) {
+            self.members.refused(message());
+        }
+        self
+    }
+
     /// Never shows the value in messages.
     pub fn sensitive(mut self) -> Self {
         self.sensitive = true;

@@ -93,6 +93,41 @@ fn messages_leave_values_out() {
 }
 
 #[test]
+fn a_services_own_rule_is_told_alone_and_after_the_models_constraints() {
+    fn read(m: &mut Members<'_>) {
+        let told = |name: &'static str| move || format!("{name} is wrong.");
+        let right = |text: &str| text == "right";
+        m.string("A").rule(right, told("A")).required();
+        m.structures("List", |m| {
+            m.string("B").length(1, 5).rule(right, told("B")).optional();
+        })
+        .optional();
+        m.string("C").length(1, 5).rule(right, told("C")).optional();
+    }
+    let rule = "ValidationError";
+    check("A=x&List.member.1.B=y&C=z", read, rule, "A is wrong.");
+    check("A=right&List.member.1.B=y&C=z", read, rule, "B is wrong.");
+    check("A=right&C=z", read, rule, "C is wrong.");
+    check(
+        "A=x&C=longer",
+        read,
+        rule,
+        "1 validation error detected: Value at 'c' failed to satisfy constraint: Member must have \
+         length less than or equal to 5",
+    );
+    check(
+        "A=right&K.member.1=",
+        |m| {
+            m.strings("K").each_length(1, 5).each_not_null().required();
+        },
+        rule,
+        "1 validation error detected: Value at 'k' failed to satisfy constraint: Member must \
+         satisfy constraint: [Member must have length less than or equal to 5, Member must have \
+         length greater than or equal to 1, Member must not be null]",
+    );
+}
+
+#[test]
 fn text_of_another_type_is_malformed_input() {
     check(
         "MaxItems=ten",
