@@ -173,7 +173,14 @@ impl Document {
     pub fn unknown_principal(&self, principal: &PrincipalRef<'_>) -> PolicyError {
         let (word, text) = match principal {
             PrincipalRef::Everyone => ("AWS", "*".to_owned()),
-            PrincipalRef::Account { account, .. } => ("AWS", account.to_string()),
+            PrincipalRef::Account {
+                partition: Some(partition),
+                account,
+            } => ("AWS", format!("arn:{partition}:iam::{account}:root")),
+            PrincipalRef::Account {
+                partition: None,
+                account,
+            } => ("AWS", account.to_string()),
             PrincipalRef::User(arn)
             | PrincipalRef::Role(arn)
             | PrincipalRef::Session { arn, .. }
@@ -361,7 +368,7 @@ pub enum MalformedPolicy {
     #[error("Resource vendor must be fully qualified and cannot contain regexes.")]
     ResourceVendor,
     /// A trust policy with an element it must not have.
-    #[error("Has prohibited field {field}.")]
+    #[error("Has prohibited field {field}")]
     Prohibited {
         /// The element.
         field: &'static str,

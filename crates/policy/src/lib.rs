@@ -6,13 +6,14 @@
 //! Anybody may ask; only [`permit::Authority`] turns an allow into a [`permit::Permit`], which
 //! the key core demands.
 //!
-//! [`explain::explain`] answers the same question with every reason, and [`case`] puts questions
+//! [`applying::applying`] lists the statements behind an answer, [`explain::explain`] answers the same question with every reason, and [`case`] puts questions
 //! in lines of JSON, for policies that are tried out before they are stored anywhere.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 #![forbid(unsafe_code)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod applying;
 pub mod case;
 pub mod condition;
 pub mod decision;

@@ -150,11 +150,11 @@ fn trust_and_resource_control_policies_have_rules_of_their_own() {
         ("{".into(), "This policy contains invalid Json"),
         (
             trust(r#""Principal":"*","Action":"sts:*","Resource":"*""#),
-            "Has prohibited field Resource.",
+            "Has prohibited field Resource",
         ),
         (
             trust(r#""NotPrincipal":"*","Action":"sts:*""#),
-            "Has prohibited field NotPrincipal.",
+            "Has prohibited field NotPrincipal",
         ),
         (
             trust(r#""Action":"sts:*""#),
@@ -261,4 +261,19 @@ fn principals_are_listed_for_resolution_and_named_when_unknown() {
         document.unknown_principal(&principals[1]).to_string(),
         "Policy contains a statement with one or more invalid principals."
     );
+}
+
+#[test]
+fn an_unknown_account_is_named_as_it_was_written() {
+    for written in ["111122223333", "arn:aws:iam::111122223333:root"] {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{{"AWS":"{written}"}},"Action":"sts:AssumeRole"}}}}"#
+        );
+        let document = Document::parse(&text, PolicyKind::Trust).unwrap();
+        let account = document.principals().next().unwrap();
+        assert_eq!(
+            document.unknown_principal(&account).to_string(),
+            format!(r#"Invalid principal in policy: "AWS":"{written}""#)
+        );
+    }
 }
