@@ -27,6 +27,14 @@ impl Paging {
         Self { marker, most }
     }
 
+    /// The same, with at most so many items on a page.
+    pub fn at_most(&self, most: usize) -> Self {
+        Self {
+            marker: self.marker.clone(),
+            most: self.most.min(most),
+        }
+    }
+
     /// The page of these items, which are sorted by `key` without regard to case. The marker is
     /// good for this operation and filter alone.
     ///

@@ -23,7 +23,7 @@ use crate::{
         fault::IamFault,
         names,
         simulation::{
-            excluded::Excluded,
+            excluded::{Excluded, Sent},
             outcome::Outcomes,
             request::Simulated,
             source::{Found, Source, Sources},
@@ -133,14 +133,15 @@ impl Operation for SimulatePrincipalPolicy {
         let mut m = params.members();
         let of = names::arn(&mut m, "PolicySourceArn");
         let policies = names::documents(&mut m, "PolicyInputList").unwrap_or_default();
-        let excluded = m.structures("PolicyExclusionList", Excluded::read);
+        let excluded = m.structures("PolicyExclusionList", Sent::read);
         let excluded = excluded.count(0, 256).optional().unwrap_or_default();
         let simulated = Simulated::read(&mut m);
         m.finish()?;
+        let excluded = excluded.into_iter().map(Sent::checked);
         Ok(Self {
             of,
             policies,
-            excluded,
+            excluded: excluded.collect::<Result<_, _>>()?,
             simulated: simulated.checked()?,
         })
     }

@@ -2,8 +2,7 @@
 
 use keyward_crypto::random;
 use keyward_policy::{
-    document::{Document, PolicyKind},
-    policy::Policy,
+    document::PolicyKind,
     principal::Bindings,
     request::{Attributes, Values},
 };
@@ -25,14 +24,18 @@ use crate::{
         page::Paging,
         shape,
         simulation::{
-            outcome::{self, Outcomes},
-            source::{Source, Sources, invalid},
+            outcome::{self, Outcome, Outcomes},
+            source::{EntityArn, SESSION, Source, Sources, context_keys},
         },
     },
 };
 
 /// The most actions times resources of one simulation.
 const MAX_PAIRS: usize = 20_000;
+/// The most decisions in one answer, but that an action is never split.
+const MAX_DECISIONS: usize = 1000;
+/// The most statements that one answer shows.
+const MAX_STATEMENTS: usize = 20_000;
 
 /// The value of a condition key.
 #[derive(Debug)]
@@ -134,6 +137,13 @@ impl Simulated {
                 return Err(IamFault::invalid(format!("ARN {resource} is not valid.")));
             }
         }
+        if let Some(owner) = &self.resource_owner
+            && account_of(owner).is_none()
+        {
+            return Err(IamFault::invalid(format!(
+                "'{owner}' is not a valid as a Resource Owner."
+            )));
+        }
         if self.actions.len().saturating_mul(self.resources.len()) > MAX_PAIRS {
             return Err(IamFault::invalid(
                 "Too many actions and resources for one simulation.",
@@ -156,7 +166,7 @@ impl Simulated {
         Ok(self)
     }
 
-    /// Asks the evaluator, for a page of actions and resources.
+    /// Asks the evaluator, for a page of actions.
     ///
     /// # Errors
     /// `InvalidInput` if a policy is malformed.
@@ -170,156 +180,175 @@ impl Simulated {
             let id = "PermissionsBoundaryPolicyInputList.1".to_owned();
             sources.boundary = Some(Source::of(id, text, PolicyKind::Boundary)?);
         }
-        let (principal, known) = self.principal(cx, &sources)?;
+        let caller = self.caller(cx, &sources)?;
         let policy = match &self.resource_policy {
-            Some(text) => Some(self.resource_policy(cx, text, &principal).await?),
+            Some(text) => Some(self.resource_policy(text, &caller)?),
             None => None,
         };
         let context = MadeUp {
             entries: &self.entries,
-            principal: known.then_some(&principal),
-            tags: &sources.tags,
+            principal: caller.is_named.then_some(&caller.principal),
+            tags: if caller.is_source { &sources.tags } else { &[] },
         };
+        // Whose policies are tried out is of the caller's account, so the same limits hold.
+        let in_play = cx.caller.in_play();
+        let limits = if sources.is_of_principal && !sources.without_organization {
+            in_play.levels()
+        } else {
+            Vec::new()
+        };
+        let asked_for = context_keys(sources.identity.iter().chain(&policy));
+        let absent = |key: &String| matches!(context.values(&key.to_lowercase()), Values::Absent);
+        let missing: Vec<String> = asked_for.into_iter().filter(absent).collect();
         let any = ["*".to_owned()];
         let resources = if self.resources.is_empty() {
             &any[..]
         } else {
             &self.resources
         };
-        let pairs: Vec<(usize, &str, &str)> = self
-            .actions
-            .iter()
-            .flat_map(|action| resources.iter().map(move |resource| (action, resource)))
-            .enumerate()
-            .map(|(at, (action, resource))| (at, action.as_str(), resource.as_str()))
-            .collect();
         let filter = format!("{:?} {resources:?}", self.actions);
-        let page = self
-            .paging
-            .cut(cx, (operation, &filter), pairs, |(at, _, _)| {
-                format!("{at:06}")
-            })?;
-        // Whose policies are tried out is of the caller's account, so the same limits hold.
-        let in_play = cx.caller.in_play();
-        let limits = if sources.is_of_principal {
-            in_play.levels()
-        } else {
-            Vec::new()
-        };
-        let missing = sources.context_keys();
-        let missing = missing
-            .into_iter()
-            .filter(|key| matches!(context.values(&key.to_lowercase()), Values::Absent));
-        let missing: Vec<String> = missing.collect();
-        let mut items = Vec::with_capacity(page.items.len());
-        for (_, action, resource) in page.items {
-            let owner = self.owner(cx, resource)?;
-            let outcome = outcome::Asked {
-                caller: &principal,
-                action,
-                resource,
-                owner,
-                resource_policy: policy.as_ref(),
-                context: &context,
-                organization: &limits,
+        let actions = self.actions.iter().enumerate().collect();
+        let place = |at: usize| format!("{at:06}");
+        let most = MAX_DECISIONS.checked_div(resources.len()).unwrap_or(1);
+        let paging = self.paging.at_most(most.max(1));
+        let page = paging.cut(cx, (operation, &filter), actions, |(at, _)| place(*at))?;
+        let mut marker = page.marker;
+        let (mut items, mut listed, mut before) = (Vec::new(), 0, None);
+        for (at, action) in page.items {
+            let mut on = Vec::with_capacity(resources.len());
+            for resource in resources {
+                let owner = self.owner(resource, &caller.principal);
+                on.push(
+                    outcome::Asked {
+                        caller: &caller.principal,
+                        action,
+                        resource,
+                        owner,
+                        resource_policy: policy.as_ref(),
+                        context: &context,
+                        organization: &limits,
+                    }
+                    .outcome(&sources),
+                );
+                // A page may hold a thousand decisions; others are served between them.
+                tokio::task::yield_now().await;
             }
-            .outcome(&sources, &missing, !self.resources.is_empty());
+            let outcome = Outcome::new(action, on, &missing, !self.resources.is_empty());
+            listed += outcome.statements();
+            if listed > MAX_STATEMENTS {
+                let Some(last) = before else {
+                    return Err(IamFault::invalid(
+                        "Too many statements apply to one action: name fewer resources.",
+                    ));
+                };
+                // AWS may answer fewer results than were asked for, too.
+                marker = Some(cx.seal_marker(operation, &filter, &place(last))?);
+                break;
+            }
             items.push(outcome);
-            // A page may hold a thousand decisions; others are served between them.
-            tokio::task::yield_now().await;
+            before = Some(at);
         }
-        Ok(Outcomes::new(items, page.marker))
+        Ok(Outcomes::new(items, marker))
     }
 
-    /// Who owns a resource: the account in its ARN, the one that is named, or the caller's.
-    fn owner(&self, cx: &Context<'_>, resource: &str) -> Result<(Partition, AccountId), IamFault> {
-        let (partition, account) = cx.caller.home();
-        let of_arn = |arn: &str| {
-            let parts = ArnParts::parse(arn)?;
+    /// Who owns a resource: the account in its ARN, the one that is named, or the one of who is
+    /// said to call.
+    fn owner(&self, resource: &str, caller: &Principal) -> (Partition, AccountId) {
+        let of_arn = || {
+            let parts = ArnParts::parse(resource)?;
             let partition = Partition::parse(parts.partition)?;
             Some((partition, AccountId::parse(parts.account).ok()?))
         };
-        if let Some(owner) = &self.resource_owner {
-            let invalid = || IamFault::invalid(format!("ARN {owner} is not valid."));
-            return AccountId::parse(owner)
-                .ok()
-                .map(|account| (partition, account))
-                .or_else(|| of_arn(owner))
-                .ok_or_else(invalid);
-        }
-        Ok(of_arn(resource).unwrap_or((partition, account)))
+        let named = || self.resource_owner.as_deref().and_then(account_of);
+        of_arn()
+            .or_else(named)
+            .unwrap_or((caller.partition(), caller.account()))
     }
 
-    /// Who is said to call: the user that is named, or whose policies are tried out. The policies
-    /// alone have a caller that no policy names.
-    fn principal(
-        &self,
-        cx: &Context<'_>,
-        sources: &Sources,
-    ) -> Result<(Principal, bool), IamFault> {
-        let unnamed = || UniqueId::from_random(UniqueIdKind::User, random::array());
-        if let Some(arn) = &self.caller {
-            let invalid = || IamFault::invalid(format!("ARN {arn} is not valid."));
-            let same = sources
-                .principal
-                .as_ref()
-                .filter(|known| known.arn() == arn);
-            if let Some(known) = same {
-                return Ok((known.clone(), true));
+    /// Who is said to call: who is named, or whose policies are tried out. The policies alone, and
+    /// a group's, have a caller that no policy names.
+    fn caller(&self, cx: &Context<'_>, sources: &Sources) -> Result<Caller, IamFault> {
+        let id = |kind| UniqueId::from_random(kind, random::array());
+        let unnamed = |partition, account| Caller {
+            principal: Principal::user(partition, account, "/", SESSION, id(UniqueIdKind::User)),
+            is_named: false,
+            is_source: false,
+        };
+        let source = sources.principal.as_ref();
+        let Some(arn) = &self.caller else {
+            let (partition, account) = cx.caller.home();
+            return match source {
+                Some(principal) => Ok(Caller {
+                    principal: principal.clone(),
+                    is_named: true,
+                    is_source: true,
+                }),
+                None if self.resource_policy.is_some() && !sources.is_of_principal => Err(
+                    IamFault::invalid("CallerArn is required if ResourcePolicy is given."),
+                ),
+                None => Ok(unnamed(partition, account)),
+            };
+        };
+        let entity = EntityArn::parse(arn)?;
+        if let Some(principal) = source.filter(|known| known.principal_arn() == arn) {
+            return Ok(Caller {
+                principal: principal.clone(),
+                is_named: true,
+                is_source: true,
+            });
+        }
+        // Nobody is looked up: the one that is said to call is who the ARN says, there or not.
+        let (partition, account, path) = (entity.partition, entity.account, shape::path_of(arn));
+        let principal = match entity.noun {
+            "user" => {
+                let id = id(UniqueIdKind::User);
+                Principal::user(partition, account, path, entity.name, id)
             }
-            let parts = ArnParts::parse(arn).ok_or_else(invalid)?;
-            let partition = Partition::parse(parts.partition).ok_or_else(invalid)?;
-            let account = AccountId::parse(parts.account).map_err(|_| invalid())?;
-            let name = shape::name_of(parts.resource);
-            let user = parts.service == "iam" && parts.resource.starts_with("user/");
-            if !user || name.is_empty() {
-                return Err(invalid());
+            "role" => {
+                let role = (path, entity.name, id(UniqueIdKind::Role));
+                Principal::role_session(partition, account, role, SESSION)
             }
-            let path = shape::path_of(arn);
-            return Ok((
-                Principal::user(partition, account, path, name, unnamed()),
-                true,
-            ));
-        }
-        if let Some(principal) = &sources.principal {
-            return Ok((principal.clone(), true));
-        }
-        if self.resource_policy.is_some() {
-            return Err(IamFault::invalid(
-                "CallerArn is required if ResourcePolicy is given.",
-            ));
-        }
-        let (partition, account) = cx.caller.home();
-        Ok((
-            Principal::user(partition, account, "/", "simulated", unnamed()),
-            false,
-        ))
+            // No policy names a group.
+            _ => return Ok(unnamed(partition, account)),
+        };
+        Ok(Caller {
+            principal,
+            is_named: true,
+            is_source: false,
+        })
     }
 
-    async fn resource_policy(
-        &self,
-        cx: &Context<'_>,
-        text: &str,
-        principal: &Principal,
-    ) -> Result<Policy, IamFault> {
+    /// The policy that every resource is said to have: a key policy, the trust policy of a role
+    /// that is to be assumed, or one of another kind.
+    fn resource_policy(&self, text: &str, caller: &Caller) -> Result<Source, IamFault> {
         let kms = |arn: &String| ArnParts::parse(arn).is_some_and(|parts| parts.service == "kms");
-        let kind = if self.resources.iter().any(kms) {
+        let sts = |action: &String| {
+            let service = action.split(':').next();
+            service.is_some_and(|service| service.eq_ignore_ascii_case("sts"))
+        };
+        let kind = if self.actions.iter().all(sts) {
+            PolicyKind::Trust
+        } else if self.resources.iter().any(kms) {
             PolicyKind::Key
         } else {
             PolicyKind::Endpoint
         };
-        let document = Document::parse(text, kind).map_err(invalid)?;
-        let bound = cx
-            .directory()
-            .bind_principals(cx.partition(), &document)
-            .await?;
-        let mut bound = bound.map_err(invalid)?;
-        // The simulated caller is who its ARN says, there or not.
-        if let PrincipalKind::User { id, .. } = principal.kind() {
-            bound.insert(principal.arn().to_owned(), id.clone());
+        // Whom else the policy names has no bearing on the decision, there or not.
+        let mut bindings = Bindings::new();
+        match caller.principal.kind() {
+            PrincipalKind::User { id, .. } if caller.is_named => {
+                bindings.bind(caller.principal.principal_arn(), id.clone());
+            }
+            PrincipalKind::RoleSession { role_id, .. } => {
+                bindings.bind(caller.principal.principal_arn(), role_id.clone());
+            }
+            PrincipalKind::User { .. }
+            | PrincipalKind::Root
+            | PrincipalKind::FederatedUser { .. }
+            | PrincipalKind::WebIdentity { .. }
+            | PrincipalKind::Service { .. } => {}
         }
-        let bindings: Bindings = bound.into_iter().collect();
-        Ok(Policy::compile(&document, &bindings))
+        Source::bound("ResourcePolicy".to_owned(), (text, kind), &bindings)
     }
 
     /// Writes the request on the audit trail.
@@ -332,6 +361,24 @@ impl Simulated {
             parameters.string("callerArn", caller);
         }
     }
+}
+
+/// The account that the ARN of an account's root names.
+fn account_of(arn: &str) -> Option<(Partition, AccountId)> {
+    let parts = ArnParts::parse(arn)?;
+    let root = parts.service == "iam" && parts.region.is_empty() && parts.resource == "root";
+    let partition = Partition::parse(parts.partition).filter(|_| root)?;
+    Some((partition, AccountId::parse(parts.account).ok()?))
+}
+
+/// Who is said to call.
+#[derive(Debug)]
+struct Caller {
+    principal: Principal,
+    /// Whether policies can name it.
+    is_named: bool,
+    /// Whether it is the one whose policies are tried out.
+    is_source: bool,
 }
 
 /// The condition keys of a made-up request: those given, and those that the caller has anyway.

@@ -7,10 +7,14 @@ use keyward_policy::{
     document::{Document, PolicyError, PolicyKind},
     permit::Permit,
     policy::Policy,
+    position::{self, Position},
     principal::Bindings,
     request::{Attached, Name},
 };
-use keyward_types::{action::Action, arn::ArnParts, principal::Principal, tag::Tag};
+use keyward_types::{
+    account::AccountId, action::Action, arn::ArnParts, partition::Partition, principal::Principal,
+    tag::Tag,
+};
 
 use crate::{
     context::Context,
@@ -29,16 +33,58 @@ use crate::{
 };
 
 /// The session that stands for a simulated role.
-const SESSION: &str = "simulated";
+pub const SESSION: &str = "simulated";
 
-/// A policy with its text.
+/// What a policy of a simulation is, as far as exclusions tell policies apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Given with the request.
+    Given,
+    /// Embedded in a user, group or role.
+    Inline {
+        /// Its name.
+        name: String,
+        /// `user`, `group` or `role`.
+        noun: &'static str,
+        /// Whose it is.
+        of: String,
+    },
+    /// A managed policy that is attached.
+    Managed {
+        /// Its ARN.
+        arn: String,
+    },
+    /// The permissions boundary.
+    Boundary,
+}
+
+impl Place {
+    /// The `PolicyType` that names it; none has the empty one.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Given => "",
+            Self::Inline { .. } => "inline",
+            Self::Managed { arn } => {
+                let account = ArnParts::parse(arn).map(|parts| parts.account);
+                match account {
+                    Some("aws") => "aws-managed",
+                    Some(_) | None => "user-managed",
+                }
+            }
+            Self::Boundary => "permission-boundary",
+        }
+    }
+}
+
+/// A policy with what it is called.
 #[derive(Debug)]
 pub struct Source {
     /// What it is called in answers.
     pub id: String,
-    /// What an exclusion calls it.
-    excluded_as: Excluded,
-    text: String,
+    /// Where it comes from.
+    pub place: Place,
+    /// Where its statements begin and end in its text.
+    pub positions: Vec<(Position, Position)>,
     document: Document,
     policy: Policy,
 }
@@ -49,12 +95,24 @@ impl Source {
     /// # Errors
     /// `InvalidInput` if it is malformed.
     pub fn of(id: String, text: &str, kind: PolicyKind) -> Result<Self, IamFault> {
+        Self::bound(id, (text, kind), &Bindings::default())
+    }
+
+    /// A policy with principals, of whom some are known.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is malformed.
+    pub fn bound(
+        id: String,
+        (text, kind): (&str, PolicyKind),
+        bindings: &Bindings,
+    ) -> Result<Self, IamFault> {
         let document = Document::parse(text, kind).map_err(invalid)?;
-        let policy = Policy::compile(&document, &Bindings::default());
+        let policy = Policy::compile(&document, bindings);
         Ok(Self {
             id,
-            excluded_as: Excluded::Nothing,
-            text: text.to_owned(),
+            place: Place::Given,
+            positions: position::of_statements(text),
             document,
             policy,
         })
@@ -68,9 +126,9 @@ impl Source {
         }
     }
 
-    /// Its text.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// Compiled.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 }
 
@@ -94,6 +152,8 @@ pub struct Sources {
     pub tags: Vec<Tag>,
     /// Whether they are a user's, group's or role's, and not given alone.
     pub is_of_principal: bool,
+    /// Whether the service control policies over the account are left out.
+    pub without_organization: bool,
     inputs: usize,
 }
 
@@ -112,14 +172,14 @@ impl Sources {
 
     /// Leaves out what is excluded.
     pub fn exclude(&mut self, excluded: &[Excluded]) {
-        self.identity
-            .retain(|source| !excluded.contains(&source.excluded_as));
-        self.boundary
-            .take_if(|source| excluded.contains(&source.excluded_as));
+        let out = |source: &Source| excluded.iter().any(|excluded| excluded.matches(source));
+        self.identity.retain(|source| !out(source));
+        self.boundary.take_if(|source| out(source));
+        self.without_organization = excluded.iter().any(Excluded::is_organization);
     }
 
     /// Every policy.
-    pub fn all(&self) -> impl Iterator<Item = &Source> {
+    fn all(&self) -> impl Iterator<Item = &Source> {
         let organization = self.organization.iter().flatten();
         self.identity
             .iter()
@@ -129,11 +189,7 @@ impl Sources {
 
     /// The condition keys that the policies ask for, sorted.
     pub fn context_keys(&self) -> Vec<String> {
-        let mut found: BTreeMap<String, String> = BTreeMap::new();
-        for key in self.all().flat_map(|source| source.document.context_keys()) {
-            found.entry(key.to_lowercase()).or_insert(key);
-        }
-        found.into_values().collect()
+        context_keys(self.all())
     }
 
     fn add_inline(
@@ -144,10 +200,10 @@ impl Sources {
         for (policy, text) in policies {
             let id = format!("{noun}_{name}_{policy}");
             let mut source = Source::of(id, text, PolicyKind::Identity)?;
-            source.excluded_as = Excluded::Inline {
-                policy: policy.clone(),
-                noun: noun.to_owned(),
-                name: name.to_owned(),
+            source.place = Place::Inline {
+                name: policy.clone(),
+                noun,
+                of: name.to_owned(),
             };
             self.identity.push(source);
         }
@@ -167,6 +223,15 @@ impl Sources {
     }
 }
 
+/// The condition keys that policies ask for, sorted.
+pub fn context_keys<'s>(sources: impl Iterator<Item = &'s Source>) -> Vec<String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for key in sources.flat_map(|source| source.document.context_keys()) {
+        found.entry(key.to_lowercase()).or_insert(key);
+    }
+    found.into_values().collect()
+}
+
 async fn managed(
     cx: &Context<'_>,
     policy: &ManagedPolicyRef,
@@ -179,11 +244,11 @@ async fn managed(
     let text = default_text(&unit).ok_or_else(|| ManagedPolicyUnit::missing(&policy.arn))?;
     let id = shape::name_of(&policy.arn).to_owned();
     let mut source = Source::of(id, text, PolicyKind::ManagedIdentity)?;
-    let arn = policy.arn.clone();
-    source.excluded_as = if boundary {
-        Excluded::Boundary { arn }
-    } else {
-        Excluded::Managed { arn }
+    source.place = match boundary {
+        true => Place::Boundary,
+        false => Place::Managed {
+            arn: policy.arn.clone(),
+        },
     };
     Ok(source)
 }
@@ -206,29 +271,66 @@ pub enum Found {
     Role(Asked<RoleUnit>),
 }
 
+/// A user, group or role as an ARN names it.
+#[derive(Clone, Copy, Debug)]
+pub struct EntityArn<'a> {
+    /// Its partition.
+    pub partition: Partition,
+    /// Its account.
+    pub account: AccountId,
+    /// `user`, `group` or `role`.
+    pub noun: &'static str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+impl<'a> EntityArn<'a> {
+    /// Reads the ARN of a user, group or role.
+    ///
+    /// # Errors
+    /// `InvalidInput` for anything else, such as a session of a role.
+    pub fn parse(arn: &'a str) -> Result<Self, IamFault> {
+        let Some(parts) = ArnParts::parse(arn) else {
+            return Err(IamFault::invalid("Invalid ARN:  Could not be parsed!"));
+        };
+        let entity = || {
+            let partition = Partition::parse(parts.partition)?;
+            let account = AccountId::parse(parts.account).ok()?;
+            let (noun, rest) = parts.resource.split_once('/')?;
+            let noun = ["user", "group", "role"]
+                .into_iter()
+                .find(|known| *known == noun)?;
+            let name = shape::name_of(rest);
+            let whole = parts.service == "iam" && parts.region.is_empty() && !name.is_empty();
+            whole.then_some(Self {
+                partition,
+                account,
+                noun,
+                name,
+            })
+        };
+        entity().ok_or_else(|| {
+            IamFault::invalid(format!(
+                "Invalid Entity Arn: {arn} does not clearly define entity type and name."
+            ))
+        })
+    }
+}
+
 impl Found {
     /// Finds the user, group or role with that ARN.
     ///
     /// # Errors
     /// `InvalidInput` if it is no such ARN of the caller's account.
     pub async fn find(cx: &Context<'_>, arn: &str) -> Result<Self, IamFault> {
-        let unparsed = || IamFault::invalid("Invalid ARN:  Could not be parsed!");
-        let parts = ArnParts::parse(arn).ok_or_else(unparsed)?;
-        let (partition, account) = cx.caller.home();
-        let own = parts.partition == partition.as_str() && parts.account == account.as_str();
-        let (noun, rest) = parts.resource.split_once('/').ok_or_else(unparsed)?;
-        if parts.service != "iam" || rest.is_empty() {
-            return Err(unparsed());
-        }
-        if !own {
+        let entity = EntityArn::parse(arn)?;
+        if (entity.partition, entity.account) != cx.caller.home() {
             return Err(IamFault::invalid(format!("ARN {arn} is not valid.")));
         }
-        let name = shape::name_of(rest);
-        match noun {
-            "user" => exact(cx, name, arn).await.map(Self::User),
-            "group" => exact(cx, name, arn).await.map(Self::Group),
-            "role" => exact(cx, name, arn).await.map(Self::Role),
-            _ => Err(unparsed()),
+        match entity.noun {
+            "user" => exact(cx, entity.name, arn).await.map(Self::User),
+            "group" => exact(cx, entity.name, arn).await.map(Self::Group),
+            _ => exact(cx, entity.name, arn).await.map(Self::Role),
         }
     }
 
