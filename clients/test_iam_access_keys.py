@@ -108,7 +108,9 @@ def test_the_last_use_outlives_the_process(own_server):
 
 def test_a_key_that_is_not_there_has_no_last_use(server, iam, user):
     key = "AKIAAAAAAAAAAAAAAAAA"
-    with refused("NoSuchEntity", f"The Access Key with id {key} cannot be found.", 404):
+    root = iam.get_user()["User"]["Arn"]
+    text = f"User: {root} is not authorized to perform iam:GetAccessKeyLastUsed on resource: access key {key}"
+    with refused("AccessDenied", text, 403):
         last_used(iam, key)
     theirs = server.client("iam", credentials=user.credentials)
     text = not_allowed(user.arn, "iam:GetAccessKeyLastUsed", f"access key {key}")
@@ -120,6 +122,6 @@ def test_a_deleted_key_signs_nothing(iam, user):
     iam.delete_access_key(UserName=user.name, AccessKeyId=user.credentials[0])
     with refused("UnrecognizedClientException", INVALID):
         user.kms.list_keys()
-    with refused("NoSuchEntity", None, 404):
+    with refused("AccessDenied", None, 403):
         last_used(iam, user.credentials[0])
     assert iam.list_access_keys(UserName=user.name)["AccessKeyMetadata"] == []

@@ -12,7 +12,8 @@ def test_an_account_has_one_alias(own_server):
     iam = own_server.client("iam")
     assert iam.list_account_aliases()["AccountAliases"] == []
     iam.create_account_alias(AccountAlias="first-one")
-    iam.create_account_alias(AccountAlias="first-one")
+    with refused("EntityAlreadyExists", "The account alias first-one already exists.", 409):
+        iam.create_account_alias(AccountAlias="first-one")
     assert iam.list_account_aliases()["AccountAliases"] == ["first-one"]
     iam.create_account_alias(AccountAlias="second")
     assert iam.list_account_aliases()["AccountAliases"] == ["second"]

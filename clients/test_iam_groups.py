@@ -123,3 +123,11 @@ def test_letting_somebody_in_is_a_right_on_the_group(server, iam, user, group):
     theirs.add_user_to_group(GroupName=group, UserName=user.name)
     with refused("NoSuchEntity", "The user with name nobody cannot be found.", 404):
         theirs.add_user_to_group(GroupName=group, UserName="nobody")
+
+
+def test_of_a_missing_user_and_a_missing_group_the_user_is_told(iam, user):
+    for call in (iam.add_user_to_group, iam.remove_user_from_group):
+        with refused("NoSuchEntity", "The user with name nobody cannot be found.", 404):
+            call(GroupName="nothing", UserName="nobody")
+        with refused("NoSuchEntity", "The group with name nothing cannot be found.", 404):
+            call(GroupName="nothing", UserName=user.name)

@@ -1,7 +1,9 @@
 """Managed policies, their versions and attachments, and policies embedded in identities."""
 
+import datetime
 import json
 import re
+import time
 
 import pytest
 
@@ -24,6 +26,12 @@ from keyward import ACCOUNT
 DESCRIBE = policy({"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*"})
 
 
+PREFIX = (
+    "The specified value for pathPrefix is invalid. It must begin with the / character and contain only alphanumeric "
+    "characters and/or / characters."
+)
+
+
 @pytest.fixture(params=["User", "Group", "Role"])
 def kind(request, iam):
     return Kind(iam, request.param)
@@ -41,6 +49,10 @@ def test_a_policy_is_shown_as_it_was_made(iam):
     assert "Description" not in made
     found = iam.get_policy(PolicyArn=made["Arn"])["Policy"]
     assert found == {**made, "Description": "d é"}
+    # GetPolicy alone shows that there are no tags.
+    bare = iam.create_policy(PolicyName=new_name("policy"), PolicyDocument=text)["Policy"]
+    assert "Tags" not in bare
+    assert iam.get_policy(PolicyArn=bare["Arn"])["Policy"] == {**bare, "Tags": []}
     version = iam.get_policy_version(PolicyArn=made["Arn"], VersionId="v1")["PolicyVersion"]
     assert (version["VersionId"], version["IsDefaultVersion"]) == ("v1", True)
     assert loaded(version["Document"]) == json.loads(text)
@@ -108,9 +120,18 @@ def test_sizes_are_counted_without_white_space(iam, kind):
     text = f"Maximum policy size of {most} bytes exceeded for {kind.noun} {name}"
     with refused("LimitExceeded", text, 409):
         kind.call(put, name, PolicyName="q", PolicyDocument=ALLOW_ALL)
+    # One document alone, over the limit of this kind or of every kind.
+    for size in (most + 1, 10241, 40000):
+        with refused("LimitExceeded", text, 409):
+            kind.call(put, name, PolicyName="p", PolicyDocument=document(size, separators=(",", ":")))
     kind.call(put, name, PolicyName="p", PolicyDocument=ALLOW_ALL)
-    with refused("LimitExceeded", "Cannot exceed quota for PolicySize: 6144", 409):
-        kind.iam.create_policy(PolicyName=new_name(), PolicyDocument=document(6145, separators=(",", ":")))
+    large = document(6145, separators=(",", ":"))
+    for call in (
+        lambda: iam.create_policy(PolicyName=new_name(), PolicyDocument=large),
+        lambda: iam.create_policy_version(PolicyArn=make_policy(iam), PolicyDocument=large),
+    ):
+        with refused("LimitExceeded", "Cannot exceed quota for PolicySize: 6144", 409):
+            call()
 
 
 def test_white_space_never_bursts_a_record(iam, kind):
@@ -164,6 +185,8 @@ def test_policies_are_attached_listed_and_detached(kind):
     assert pages == 2
     assert [policy["PolicyArn"] for policy in found] == [arns[1], arns[2], arns[0]]
     assert found[1]["PolicyName"] == "AWSKeyManagementServicePowerUser"
+    with refused("ValidationError", PREFIX):
+        operation(**{kind.member: name}, PathPrefix="/at")
     found = operation(**{kind.member: name}, PathPrefix="/at/")["AttachedPolicies"]
     assert [policy["PolicyArn"] for policy in found] == [arns[1], arns[0]]
     key = f"Policy{kind.word}s"
@@ -208,6 +231,13 @@ def test_what_cannot_be_attached(kind, arn, code, message, status):
         kind.call(f"attach_{kind.noun}_policy", kind.make(), PolicyArn=arn)
     with refused("NoSuchEntity", kind.missing("nobody"), 404):
         kind.call(f"attach_{kind.noun}_policy", "nobody", PolicyArn=arn)
+
+
+@pytest.mark.parametrize("operation", ["attach", "detach"])
+def test_what_is_no_arn_is_invalid_before_anybody_is_looked_for(kind, operation):
+    for name in (kind.make(), "nobody"):
+        with refused("ValidationError", "Invalid ARN:  Could not be parsed!"):
+            kind.call(f"{operation}_{kind.noun}_policy", name, PolicyArn="longpolicynamebutnoarn")
 
 
 def test_attaching_can_be_limited_to_a_policy(server, iam, user, kind):
@@ -273,6 +303,46 @@ def test_versions_are_five_and_their_numbers_are_never_used_again(iam):
     iam.delete_policy(PolicyArn=arn)
     with refused("NoSuchEntity", f"Policy {arn} was not found.", 404):
         iam.delete_policy(PolicyArn=arn)
+
+
+def test_a_version_of_a_policy_that_is_not_there_is_what_is_missed(iam):
+    arn = iam_arn("policy", "nowhere")
+    text = f"Policy {arn} version v1 does not exist or is not attachable."
+    for operation in (iam.get_policy_version, iam.delete_policy_version, iam.set_default_policy_version):
+        with refused("NoSuchEntity", text, 404):
+            operation(PolicyArn=arn, VersionId="v1")
+        with refused("InvalidInput", f"ARN {iam_arn('user', 'x')} is not valid."):
+            operation(PolicyArn=iam_arn("user", "x"), VersionId="v1")
+    with refused("NoSuchEntity", f"Policy {arn} was not found.", 404):
+        iam.list_policy_versions(PolicyArn=arn)
+
+
+def test_a_policy_is_updated_by_a_new_version_alone(iam):
+    arn = make_policy(iam)
+
+    def updated():
+        return iam.get_policy(PolicyArn=arn)["Policy"]["UpdateDate"]
+
+    def versions():
+        found = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        return {version["VersionId"]: version["CreateDate"] for version in found}
+
+    assert updated() == iam.get_policy(PolicyArn=arn)["Policy"]["CreateDate"]
+    made = iam.create_policy_version(PolicyArn=arn, PolicyDocument=DESCRIBE)["PolicyVersion"]
+    assert updated() == made["CreateDate"] == versions()["v2"]
+    wait_for_the_next_second(made["CreateDate"])
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v2")
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v1")
+    iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "k", "Value": "v"}])
+    assert updated() == made["CreateDate"]
+    later = iam.create_policy_version(PolicyArn=arn, PolicyDocument=DESCRIBE)["PolicyVersion"]
+    assert updated() == later["CreateDate"] > made["CreateDate"]
+
+
+def wait_for_the_next_second(moment):
+    """IAM's times are whole seconds: what happens in the same one looks like no change."""
+    while datetime.datetime.now(datetime.timezone.utc) <= moment + datetime.timedelta(seconds=1):
+        time.sleep(0.05)
 
 
 def test_a_policy_made_anew_is_not_attached_where_the_old_one_was(iam, user):

@@ -48,13 +48,15 @@ def test_a_role_is_shown_as_it_was_made(iam, name):
     )["Role"]
     assert re.fullmatch(r"AROA[A-Z2-7]{17}", made["RoleId"])
     assert made["Arn"] == iam_arn("role", name, "/r/")
-    assert (made["Description"], made["MaxSessionDuration"], made["Tags"]) == ("d", 7200, tags)
+    assert (made["Description"], made["Tags"]) == ("d", tags)
     assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    # What was sent comes back: the account's number stays a number, and GetRole shows its root.
+    assert loaded(made["AssumeRolePolicyDocument"]) == json.loads(TRUST)
     found = iam.get_role(RoleName=name)["Role"]
-    assert found == {**made, "RoleLastUsed": {}}
-    assert found["MaxSessionDuration"] == 7200
-    # The account's number stands for its root.
+    shown = {"AssumeRolePolicyDocument": found["AssumeRolePolicyDocument"], "MaxSessionDuration": 7200}
+    assert found == {**made, **shown, "RoleLastUsed": {}}
     assert trusted(iam, name) == ROOT_ARN
+    assert sorted(made) == sorted(set(found) - {"MaxSessionDuration", "RoleLastUsed"})
     with refused("EntityAlreadyExists", f"Role with name {name.upper()} already exists.", 409):
         iam.create_role(RoleName=name.upper(), AssumeRolePolicyDocument=TRUST)
 
@@ -70,7 +72,9 @@ def test_a_role_can_be_changed(iam, role):
     found = iam.get_role(RoleName=role)["Role"]
     assert (found["Description"], found["MaxSessionDuration"]) == ("new", 43200)
     iam.update_role(RoleName=role, Description="")
-    assert iam.update_role_description(RoleName=role, Description="again")["Role"]["Description"] == "again"
+    described = iam.update_role_description(RoleName=role, Description="again")["Role"]
+    assert described["Description"] == "again"
+    assert "MaxSessionDuration" not in described and "RoleLastUsed" not in described
     assert iam.get_role(RoleName=role)["Role"]["MaxSessionDuration"] == 43200
     text = (
         "1 validation error detected: Value at 'maxSessionDuration' failed to satisfy constraint: "
@@ -107,11 +111,48 @@ def test_a_trust_policy_follows_a_renamed_user_and_shows_the_id_of_a_deleted_one
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trusting(user.id))
 
 
+@pytest.mark.parametrize("account", ["999999999999", "arn:aws:iam::999999999999:root"])
+def test_an_account_that_is_not_there_is_named_as_it_was_sent(iam, name, account):
+    with refused("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{account}"'):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting(account))
+
+
+def test_a_unique_id_in_a_policy_is_shown_as_its_arn_while_its_bearer_lives(iam, kms, role, user):
+    """In trust policies and key policies alike; the id of who is gone stays an id."""
+    name = new_name("role")
+    other = iam.get_role(RoleName=role)["Role"]
+    document = trusting(user.id, other["RoleId"])
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+    assert loaded(made["AssumeRolePolicyDocument"]) == json.loads(document)
+    assert trusted(iam, name) == [user.arn, other["Arn"]]
+    root = {"Sid": "r", "Effect": "Allow", "Principal": {"AWS": ROOT_ARN}, "Action": "kms:*", "Resource": "*"}
+    named = {**root, "Sid": "n", "Principal": {"AWS": [user.id, other["RoleId"]]}}
+    key = kms.create_key(Policy=policy(root, named))["KeyMetadata"]["KeyId"]
+
+    def named_by_key():
+        return json.loads(kms.get_key_policy(KeyId=key)["Policy"])["Statement"][1]["Principal"]["AWS"]
+
+    assert named_by_key() == [user.arn, other["Arn"]]
+    user.kms.describe_key(KeyId=key)
+    moved = new_name("user")
+    iam.update_user(UserName=user.name, NewUserName=moved, NewPath="/m/")
+    iam.delete_role(RoleName=role)
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)
+    expect = [iam_arn("user", moved, "/m/"), other["RoleId"]]
+    assert (trusted(iam, name), named_by_key()) == (expect, expect)
+    (listed,) = [found for found in all_roles(iam) if found["RoleName"] == name]
+    assert loaded(listed["AssumeRolePolicyDocument"])["Statement"][0]["Principal"]["AWS"] == expect
+
+
+def all_roles(iam):
+    return iam.get_paginator("list_roles").paginate().build_full_result()["Roles"]
+
+
 @pytest.mark.parametrize(
     "document,message",
     [
         ("nonsense", "This policy contains invalid Json"),
-        (policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"}), "Has prohibited field Resource."),
+        (policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*"}), "Has prohibited field Resource"),
         (policy({"Effect": "Allow", "Action": "sts:AssumeRole"}), "Missing required field Principal"),
         (
             policy({"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt"}),

@@ -473,22 +473,43 @@ def test_providers_are_made_changed_and_deleted(iam, sts, static):
     found = shown()
     assert (found["ClientIDList"], found["ThumbprintList"]) == (["b", "c"], [other])
 
-    tags = [{"Key": key, "Value": "1"} for key in ("Team", "x", "y", "z")]
+    tags = [{"Key": key, "Value": "1"} for key in ("team", "x", "y", "z")]
     iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=arn, Tags=tags)
     listed, pages = all_pages(iam.list_open_id_connect_provider_tags, "Tags", OpenIDConnectProviderArn=arn)
     assert (listed, pages) == (tags, 2)
     iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=arn, TagKeys=["team", "x", "gone"])
     assert [tag["Key"] for tag in shown()["Tags"]] == ["y", "z"]
+    iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=arn, TagKeys=["y", "z"])
+    # The list is shown even if it is empty.
+    assert shown()["Tags"] == []
 
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
     missing = ("NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", 404)
     for call in (
         lambda: shown(),
-        lambda: iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn),
         lambda: iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="c"),
     ):
         with refused(*missing):
             call()
+    with refused("NoSuchEntity", f"OpenId connect Provider {arn} cannot be found.", 404):
+        iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+def test_a_provider_has_no_more_than_so_many_of_each(iam):
+    url = f"https://{new_name('idp')}.example"
+    with refused("InvalidInput", "Thumbprint list must contain fewer than 5 entries."):
+        iam.create_open_id_connect_provider(Url=url, ThumbprintList=[letter * 40 for letter in "abcdef"])
+    with refused("LimitExceeded", "Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: 100", 409):
+        iam.create_open_id_connect_provider(Url=url, ClientIDList=[str(number) for number in range(101)])
+    text = (
+        "3 validation errors detected: Value at 'clientIDList' failed to satisfy constraint: Member must satisfy "
+        "constraint: [Member must have length less than or equal to 255, Member must have length greater than or "
+        "equal to 1]; Value at 'thumbprintList' failed to satisfy constraint: Member must satisfy constraint: [Member "
+        "must have length less than or equal to 40, Member must have length greater than or equal to 40]; Value at "
+        "'url' failed to satisfy constraint: Member must have length less than or equal to 255"
+    )
+    with refused("ValidationError", text):
+        iam.create_open_id_connect_provider(Url="b" * 256, ThumbprintList=["b" * 41], ClientIDList=["b" * 256])
 
 
 def test_a_provider_that_is_deleted_lets_nobody_in_any_more(iam, sts, issuer):
@@ -502,7 +523,7 @@ def test_a_provider_that_is_deleted_lets_nobody_in_any_more(iam, sts, issuer):
 
 @pytest.mark.parametrize("url", ["http://a.example", "https://", "https://u@a.example", "https://a.example?x", "a"])
 def test_a_providers_url_is_a_plain_one(iam, url):
-    with refused("InvalidInput", "Invalid Open ID Connect Provider URL"):
+    with refused("ValidationError", "Invalid Open ID Connect Provider URL"):
         iam.create_open_id_connect_provider(Url=url)
 
 

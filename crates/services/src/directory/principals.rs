@@ -127,6 +127,42 @@ impl Directory {
         })
     }
 
+    /// Today's ARNs of all users and roles that a stored document means: those that it was bound
+    /// to, and those that it names by their unique ids. Who is gone is not among them.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub async fn arns_today(
+        &self,
+        document: &Document,
+        bound: &BTreeMap<String, UniqueId>,
+    ) -> Result<BTreeMap<UniqueId, String>, ReadError> {
+        let mut ids: Vec<UniqueId> = bound.values().cloned().collect();
+        ids.extend(
+            document
+                .principals()
+                .filter_map(|principal| match principal {
+                    PrincipalRef::Unique(id) => Some(id),
+                    PrincipalRef::Everyone
+                    | PrincipalRef::Account { .. }
+                    | PrincipalRef::User(_)
+                    | PrincipalRef::Role(_)
+                    | PrincipalRef::Session { .. }
+                    | PrincipalRef::FederatedUser(_)
+                    | PrincipalRef::Service(_)
+                    | PrincipalRef::Federated(_)
+                    | PrincipalRef::CanonicalUser(_) => None,
+                }),
+        );
+        let mut today = BTreeMap::new();
+        for id in ids {
+            if let Some(arn) = self.arn_of_id(&id).await? {
+                today.insert(id, arn);
+            }
+        }
+        Ok(today)
+    }
+
     /// Today's ARN of the user or role with that unique id; none if it is gone.
     ///
     /// # Errors

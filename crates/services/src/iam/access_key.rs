@@ -8,7 +8,7 @@ use keyward_crypto::random;
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch, store::Revision};
 use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
-use keyward_wire::{json, json::Members, query::Params, xml};
+use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     context::Context,
@@ -124,19 +124,6 @@ pub fn no_such_key(id: &str) -> IamFault {
     IamFault::missing(format!("The Access Key with id {id} cannot be found."))
 }
 
-/// `AccessKeyId`. Ids chosen at first start may be shorter than AWS's sixteen characters.
-pub fn key_id(m: &mut Members<'_>) -> String {
-    let legal = |text: &str| {
-        text.chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-    };
-    m.string("AccessKeyId")
-        .length(4, 128)
-        .pattern("[\\w]+", legal)
-        .required()
-        .to_owned()
-}
-
 /// `CreateAccessKey`
 #[derive(Debug)]
 pub struct CreateAccessKey {
@@ -163,7 +150,7 @@ impl Operation for CreateAccessKey {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", 128);
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
         m.finish()?;
         Ok(Self { user })
     }
@@ -261,8 +248,8 @@ impl Operation for DeleteAccessKey {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", 128);
-        let id = key_id(&mut m);
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
+        let id = names::access_key_id(&mut m);
         m.finish()?;
         Ok(Self { user, id })
     }
@@ -318,8 +305,8 @@ impl Operation for UpdateAccessKey {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", 128);
-        let id = key_id(&mut m);
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
+        let id = names::access_key_id(&mut m);
         let states = &["Active", "Inactive", "Expired"];
         let status = m.enumeration("Status", states).required();
         m.finish()?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
-use keyward_types::unique_id::UniqueId;
+use keyward_types::{arn::ArnParts, unique_id::UniqueId};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
@@ -28,17 +28,17 @@ use crate::{
         entity::{Asked, Entity, Record, Subject, Target, Written},
         fault::IamFault,
         names,
-        nouns::{Holder, is_policy_arn},
+        nouns::{Holder, check_policy_arn},
         page::{Page, Paging},
         shape,
     },
     operation::{Done, Empty, Operation, Output},
 };
 
-/// The path that only roles linked to a service have policies of.
-const SERVICE_PATH: &str = ":policy/aws-service-role/";
+/// The resource that only the policies of roles linked to a service begin with.
+const SERVICE_PATH: &str = "policy/aws-service-role/";
 
-/// The policy that is to be attached or to be a boundary.
+/// The policy that is to be attached.
 ///
 /// # Errors
 /// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
@@ -46,20 +46,29 @@ pub fn attachable<'p>(
     policy: &'p Option<Arc<ManagedPolicyUnit>>,
     arn: &str,
 ) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
-    if !is_policy_arn(arn) {
-        return Err(IamFault::invalid(format!("ARN {arn} is not valid.")));
-    }
-    let policy = policy.as_ref().ok_or_else(|| not_attachable(arn))?;
-    if arn.contains(SERVICE_PATH) {
+    usable(policy, arn, "Policy")
+}
+
+/// The policy that is to be attached or to be a boundary; `word` is what AWS calls it where there
+/// is none such.
+///
+/// # Errors
+/// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
+pub fn usable<'p>(
+    policy: &'p Option<Arc<ManagedPolicyUnit>>,
+    arn: &str,
+    word: &str,
+) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
+    check_policy_arn(arn)?;
+    let policy = policy.as_ref().ok_or_else(|| {
+        IamFault::missing(format!("{word} {arn} does not exist or is not attachable."))
+    })?;
+    if ArnParts::parse(arn).is_some_and(|parts| parts.resource.starts_with(SERVICE_PATH)) {
         return Err(IamFault::PolicyNotAttachable {
             message: "Cannot attach a Service Role Policy to a Customer Role.".to_owned(),
         });
     }
     Ok(policy)
-}
-
-fn not_attachable(arn: &str) -> IamFault {
-    IamFault::missing(format!("Policy {arn} does not exist or is not attachable."))
 }
 
 /// Rewrites the numbers in a customer's policy; AWS's own have none.
@@ -144,7 +153,7 @@ where
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let to = Subject::read(&mut m);
-        let policy = names::arn(&mut m, "PolicyArn");
+        let policy = names::policy_arn(&mut m, "PolicyArn");
         m.finish()?;
         Ok(Self { to, policy })
     }
@@ -214,7 +223,7 @@ where
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let from = Subject::read(&mut m);
-        let policy = names::arn(&mut m, "PolicyArn");
+        let policy = names::policy_arn(&mut m, "PolicyArn");
         m.finish()?;
         Ok(Self { from, policy })
     }
@@ -236,12 +245,7 @@ where
     ) -> Result<Done<Empty>, IamFault> {
         let from = both.to.get()?;
         let mut record = from.edit(cx)?;
-        if !is_policy_arn(&self.policy) {
-            return Err(IamFault::invalid(format!(
-                "ARN {} is not valid.",
-                self.policy
-            )));
-        }
+        check_policy_arn(&self.policy)?;
         let missing = || IamFault::missing(format!("Policy {} was not found.", self.policy));
         let policy = both.policy.as_ref().ok_or_else(missing)?;
         let reference = policy.reference();
@@ -297,7 +301,7 @@ where
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let of = Subject::read(&mut m);
-        let path_prefix = names::path_prefix(&mut m);
+        let path_prefix = names::policy_path_prefix(&mut m);
         let paging = Paging::read(&mut m);
         m.finish()?;
         Ok(Self {

@@ -23,7 +23,7 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        attachment::{attachable, recount, supply_boundary},
+        attachment::{self, recount, supply_boundary},
         condition_keys,
         entity::{Asked, Entity, Record, Subject, Target, Written},
         fault::IamFault,
@@ -32,6 +32,17 @@ use crate::{
     },
     operation::{Done, Empty, Operation},
 };
+
+/// The policy that is to be a boundary.
+///
+/// # Errors
+/// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
+pub fn usable<'p>(
+    policy: &'p Option<Arc<ManagedPolicyUnit>>,
+    arn: &str,
+) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
+    attachment::usable(policy, arn, "Scope ARN:")
+}
 
 /// Notes that a policy is the boundary of somebody, in the policy and in the index.
 ///
@@ -111,7 +122,7 @@ where
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let of = Subject::read(&mut m);
-        let boundary = names::arn(&mut m, "PermissionsBoundary");
+        let boundary = names::policy_arn(&mut m, "PermissionsBoundary");
         m.finish()?;
         Ok(Self { of, boundary })
     }
@@ -136,7 +147,7 @@ where
     ) -> Result<Done<Empty>, IamFault> {
         let of = change.of.get()?;
         let mut record = of.edit(cx)?;
-        let new = attachable(&change.new, &self.boundary)?;
+        let new = usable(&change.new, &self.boundary)?;
         if record.boundary_mut().as_ref() == Some(&new.reference()) {
             return Ok(Done::unchanged(Empty));
         }

@@ -28,20 +28,23 @@ use crate::{
 pub trait Listed: Action {
     /// The element that holds it.
     const LIST: &'static str;
+    /// The most characters of the user's name, where it is of a user's things.
+    const LONGEST_USER: usize = names::EXISTING_USER;
 }
 
 macro_rules! listed {
-    ($($action:ident = $list:literal;)*) => {$(
+    ($($action:ident = $list:literal $(, $longest:expr)?;)*) => {$(
         impl Listed for action::$action {
             const LIST: &'static str = $list;
+            $(const LONGEST_USER: usize = $longest;)?
         }
     )*};
 }
 listed! {
     ListInstanceProfilesForRole = "InstanceProfiles";
     ListMFADevices = "MFADevices";
-    ListSSHPublicKeys = "SSHPublicKeys";
-    ListServiceSpecificCredentials = "ServiceSpecificCredentials";
+    ListSSHPublicKeys = "SSHPublicKeys", names::USER;
+    ListServiceSpecificCredentials = "ServiceSpecificCredentials", names::USER;
     ListSigningCertificates = "Certificates";
     ListVirtualMFADevices = "VirtualMFADevices";
 }
@@ -76,7 +79,7 @@ impl<A: Listed> Operation for OfUser<A> {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", 128);
+        let user = names::optional_name(&mut m, "UserName", A::LONGEST_USER);
         Paging::read(&mut m);
         m.finish()?;
         let action = PhantomData;
@@ -224,7 +227,7 @@ impl<A: Action> Operation for LoginProfile<A> {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", 64);
+        let user = names::optional_name(&mut m, "UserName", names::USER);
         m.finish()?;
         let action = PhantomData;
         Ok(Self { user, action })

@@ -20,7 +20,7 @@ use crate::{
     context::Context,
     directory::{ReadError, identities::Named, records},
     gate::{Denied, Gate, supply::Supply},
-    iam::fault::IamFault,
+    iam::{fault::IamFault, names},
 };
 
 /// A noun of IAM.
@@ -34,8 +34,10 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     /// The same on the audit trail, such as `userName`.
     const PARAMETER: &'static str;
 
-    /// Reads the member that names it.
-    fn read_name(m: &mut Members<'_>) -> String;
+    /// Reads the member that names it, which has that many characters at most.
+    fn read_name(m: &mut Members<'_>, most: usize) -> String {
+        names::name(m, Self::MEMBER, most)
+    }
 
     /// Finds it in the caller's account.
     fn find(
@@ -117,6 +119,8 @@ pub trait Written {
 pub trait Target: Action {
     /// The noun.
     type Entity: Entity + Written;
+    /// The most characters of the member that names it. The model has several for users.
+    const LONGEST: usize;
 }
 
 /// The name of an entity that an operation is about, as it was asked for.
@@ -135,7 +139,7 @@ impl<A> fmt::Debug for Subject<A> {
 impl<A: Target> Subject<A> {
     /// Reads the member that names it.
     pub fn read(m: &mut Members<'_>) -> Self {
-        Self::named(A::Entity::read_name(m))
+        Self::named(A::Entity::read_name(m, A::LONGEST))
     }
 
     /// One of that name.

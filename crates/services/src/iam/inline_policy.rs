@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html>
 
 use keyward_policy::{
-    document::{Document, PolicyKind},
+    document::{Document, PolicyError, PolicyKind},
     permit::Permit,
 };
 use keyward_wire::{json, query::Params, xml};
@@ -82,21 +82,29 @@ where
         type Of<A> = <<A as Target>::Entity as Entity>::Record;
         let into = into.get()?;
         let mut record = into.edit(cx)?;
-        let document = Document::parse(&self.document, PolicyKind::Identity)?;
+        let most = Of::<A>::MAX_INLINE;
+        let too_long = || {
+            let (noun, name) = (A::Entity::NOUN, &self.into.name);
+            let message = format!("Maximum policy size of {most} bytes exceeded for {noun} {name}");
+            IamFault::LimitExceeded { message }
+        };
+        let document =
+            Document::parse(&self.document, PolicyKind::Identity).map_err(|error| match error {
+                // One document alone is over what all of them may have together.
+                PolicyError::TooLong(_) => too_long(),
+                PolicyError::Malformed(_) | PolicyError::Characters => error.into(),
+            })?;
         record.inline_mut().remove(&self.policy_name);
         let others: usize = record.inline().values().map(String::len).sum();
         let text = stored::text(&document, &self.document, others)?;
         record.inline_mut().insert(self.policy_name.clone(), text);
-        let most = Of::<A>::MAX_INLINE;
         let size: usize = record
             .inline()
             .values()
             .map(|text| Document::size(text))
             .sum();
         if size > most {
-            let (noun, name) = (A::Entity::NOUN, &self.into.name);
-            let message = format!("Maximum policy size of {most} bytes exceeded for {noun} {name}");
-            return Err(IamFault::LimitExceeded { message });
+            return Err(too_long());
         }
         let mut batch = cx.batch();
         record.put(cx, &mut batch, into.written())?;

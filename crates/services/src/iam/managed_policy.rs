@@ -42,6 +42,7 @@ use crate::{
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming, shape, stored,
+        tags::Keys,
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -139,7 +140,13 @@ impl Output<Iam> for PolicyFound {
             {
                 out.text("Description", description);
             }
-            shape::tags(out, &self.policy.record.tags);
+            // GetPolicy shows the list even if it is empty.
+            let tags = &self.policy.record.tags;
+            if self.created {
+                shape::tags(out, tags);
+            } else {
+                out.list("Tags", tags, shape::tag);
+            }
         });
     }
 
@@ -186,7 +193,7 @@ impl Operation for CreatePolicy {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let name = names::name(&mut m, "PolicyName", 128);
-        let path = names::policy_path(&mut m, "Path").unwrap_or_else(|| "/".to_owned());
+        let path = names::policy_path(&mut m);
         let document = names::document(&mut m, "PolicyDocument");
         let description = m
             .string("Description")
@@ -200,7 +207,7 @@ impl Operation for CreatePolicy {
             path,
             document,
             description,
-            tags: names::checked_tags(tags)?,
+            tags: Keys::Exact.checked(tags)?,
         })
     }
 

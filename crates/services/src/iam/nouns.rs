@@ -25,6 +25,7 @@ use crate::{
         fault::IamFault,
         names,
         rename::Renamed,
+        tags::Keys,
     },
 };
 
@@ -33,10 +34,6 @@ impl Entity for UserUnit {
     const NOUN: &'static str = "user";
     const MEMBER: &'static str = "UserName";
     const PARAMETER: &'static str = "userName";
-
-    fn read_name(m: &mut Members<'_>) -> String {
-        names::name(m, Self::MEMBER, 128)
-    }
 
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory()
@@ -74,10 +71,6 @@ impl Entity for GroupUnit {
     const MEMBER: &'static str = "GroupName";
     const PARAMETER: &'static str = "groupName";
 
-    fn read_name(m: &mut Members<'_>) -> String {
-        names::name(m, Self::MEMBER, 128)
-    }
-
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().group_by_name(cx.caller.home(), name).await
     }
@@ -100,10 +93,6 @@ impl Entity for RoleUnit {
     const NOUN: &'static str = "role";
     const MEMBER: &'static str = "RoleName";
     const PARAMETER: &'static str = "roleName";
-
-    fn read_name(m: &mut Members<'_>) -> String {
-        names::name(m, Self::MEMBER, 64)
-    }
 
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().role_by_name(cx.caller.home(), name).await
@@ -148,8 +137,8 @@ impl Entity for ManagedPolicyUnit {
     const MEMBER: &'static str = "PolicyArn";
     const PARAMETER: &'static str = "policyArn";
 
-    fn read_name(m: &mut Members<'_>) -> String {
-        names::arn(m, Self::MEMBER)
+    fn read_name(m: &mut Members<'_>, _most: usize) -> String {
+        names::policy_arn(m, Self::MEMBER)
     }
 
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
@@ -185,10 +174,9 @@ impl Entity for ManagedPolicyUnit {
     }
 
     fn missing(name: &str) -> IamFault {
-        if is_policy_arn(name) {
-            IamFault::missing(format!("Policy {name} was not found."))
-        } else {
-            IamFault::invalid(format!("ARN {name} is not valid."))
+        match check_policy_arn(name) {
+            Ok(()) => IamFault::missing(format!("Policy {name} was not found.")),
+            Err(invalid) => invalid,
         }
     }
 
@@ -197,11 +185,19 @@ impl Entity for ManagedPolicyUnit {
     }
 }
 
-/// Whether a text has the shape of a managed policy's ARN.
-pub fn is_policy_arn(text: &str) -> bool {
-    ArnParts::parse(text).is_some_and(|parts| {
+/// Holds an ARN against the shape of a managed policy's.
+///
+/// # Errors
+/// `InvalidInput`.
+pub fn check_policy_arn(arn: &str) -> Result<(), IamFault> {
+    let is_policy = ArnParts::parse(arn).is_some_and(|parts| {
         parts.service == "iam" && parts.region.is_empty() && parts.resource.starts_with("policy/")
-    })
+    });
+    if is_policy {
+        Ok(())
+    } else {
+        Err(IamFault::invalid(format!("ARN {arn} is not valid.")))
+    }
 }
 
 macro_rules! records {
@@ -253,6 +249,9 @@ impl Written for ManagedPolicyUnit {
 
 /// A record with tags.
 pub trait Tagged: Record {
+    /// How their keys are told apart.
+    const KEYS: Keys;
+
     /// The tags.
     fn tags_mut(&mut self) -> &mut Vec<Tag>;
 }
@@ -281,8 +280,10 @@ pub trait Holder: Record {
 }
 
 macro_rules! facets {
-    (tags: $($tagged:ty),*; boundary: $($bounded:ty),*; policies: $($holder:ty = $most:expr, $quota:literal);* $(;)?) => {
+    (tags: $($tagged:ty = $keys:expr),*; boundary: $($bounded:ty),*; policies: $($holder:ty = $most:expr, $quota:literal);* $(;)?) => {
         $(impl Tagged for $tagged {
+            const KEYS: Keys = $keys;
+
             fn tags_mut(&mut self) -> &mut Vec<Tag> {
                 &mut self.tags
             }
@@ -312,7 +313,8 @@ macro_rules! facets {
     };
 }
 facets! {
-    tags: UserRecord, RoleRecord, ManagedPolicyRecord;
+    tags: UserRecord = Keys::IgnoringCase, RoleRecord = Keys::IgnoringCase,
+        ManagedPolicyRecord = Keys::Exact;
     boundary: UserRecord, RoleRecord;
     policies:
         UserRecord = keyward_policy::validate::USER_INLINE, "PoliciesPerUser";
@@ -348,25 +350,26 @@ renamed! {
 }
 
 macro_rules! targets {
-    ($($unit:ty: $($action:ident)*;)*) => {$($(
+    ($($unit:ty, $longest:expr => $($action:ident)*;)*) => {$($(
         impl Target for action::$action {
             type Entity = $unit;
+            const LONGEST: usize = $longest;
         }
     )*)*};
 }
 targets! {
-    UserUnit: AttachUserPolicy DeleteLoginProfile DeleteUser DeleteUserPermissionsBoundary
-        DeleteUserPolicy DetachUserPolicy GetLoginProfile GetUser GetUserPolicy
-        ListAttachedUserPolicies ListGroupsForUser ListUserPolicies ListUserTags
-        PutUserPermissionsBoundary PutUserPolicy TagUser UntagUser UpdateUser;
-    GroupUnit: AddUserToGroup AttachGroupPolicy DeleteGroup DeleteGroupPolicy DetachGroupPolicy
+    UserUnit, names::EXISTING_USER => DeleteUser DeleteUserPolicy GetUser GetUserPolicy ListGroupsForUser ListUserPolicies
+        ListUserTags PutUserPolicy TagUser UntagUser UpdateUser;
+    UserUnit, names::USER => AttachUserPolicy DeleteLoginProfile DeleteUserPermissionsBoundary
+        DetachUserPolicy GetLoginProfile ListAttachedUserPolicies PutUserPermissionsBoundary;
+    GroupUnit, names::GROUP => AddUserToGroup AttachGroupPolicy DeleteGroup DeleteGroupPolicy DetachGroupPolicy
         GetGroup GetGroupPolicy ListAttachedGroupPolicies ListGroupPolicies PutGroupPolicy
         RemoveUserFromGroup UpdateGroup;
-    RoleUnit: AttachRolePolicy DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy
+    RoleUnit, names::ROLE => AttachRolePolicy DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy
         DeleteServiceLinkedRole DetachRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies
         ListInstanceProfilesForRole ListRolePolicies ListRoleTags PutRolePermissionsBoundary
         PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription;
-    ManagedPolicyUnit: CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy
+    ManagedPolicyUnit, names::ARN => CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy
         GetPolicyVersion ListEntitiesForPolicy ListPolicyTags ListPolicyVersions
         SetDefaultPolicyVersion TagPolicy UntagPolicy;
 }

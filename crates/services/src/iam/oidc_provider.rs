@@ -108,6 +108,11 @@ impl Asked {
         gate.iam(&self.arn, tags.unwrap_or_default(), supply)
     }
 
+    /// The provider, if there is one.
+    pub fn found(&self) -> Option<&Arc<OidcProviderUnit>> {
+        self.unit.as_ref()
+    }
+
     /// The provider.
     ///
     /// # Errors

@@ -32,9 +32,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     iam::{
-        Iam,
-        attachment::attachable,
-        boundary, condition_keys,
+        Iam, boundary, condition_keys,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming,
@@ -95,7 +93,7 @@ impl Operation for CreateRole {
         let trust = names::document(&mut m, "AssumeRolePolicyDocument");
         let description = names::description(&mut m);
         let max_session = max_session(&mut m);
-        let boundary = names::optional_arn(&mut m, "PermissionsBoundary");
+        let boundary = names::optional_boundary(&mut m);
         let tags = names::tags(&mut m);
         m.finish()?;
         Ok(Self {
@@ -152,7 +150,7 @@ impl Operation for CreateRole {
             return Err(IamFault::EntityAlreadyExists { message });
         }
         let boundary = match &self.boundary {
-            Some(arn) => Some(attachable(&new.boundary, arn)?),
+            Some(arn) => Some(boundary::usable(&new.boundary, arn)?),
             None => None,
         };
         let record = RoleRecord {
@@ -175,7 +173,13 @@ impl Operation for CreateRole {
             boundary::bind(cx, &mut batch, (policy, &record.id))?;
         }
         make(cx, &mut batch, &record)?;
-        let shown = show(cx, (&new.arn, &record), None).await?;
+        // Whom the policy names is shown as it was sent; GetRole shows today's ARNs.
+        let shown = ShownRole {
+            arn: new.arn.clone(),
+            record,
+            trust: self.trust.clone(),
+            last_used: None,
+        };
         Ok(Done::changed(RoleCreated(shown), batch))
     }
 
@@ -265,12 +269,7 @@ pub async fn last_use(
 
 impl Output<Iam> for RoleCreated {
     fn render(&self, out: &mut xml::Writer<'_>) {
-        // A new role has never been used, and AWS does not say so.
-        out.element("Role", |out| {
-            shape::role_in_list(out, &self.0);
-            shape::boundary(out, self.0.record.boundary.as_ref());
-            shape::tags(out, &self.0.record.tags);
-        });
+        out.element("Role", |out| shape::role_as_written(out, &self.0));
     }
 
     fn response_elements(&self, elements: &mut json::Writer<'_>) {

@@ -107,8 +107,8 @@ pub struct ShownRole {
     pub last_used: Option<CredentialUseRecord>,
 }
 
-/// The members of `Role` that lists have.
-pub fn role_in_list(out: &mut xml::Writer<'_>, role: &ShownRole) {
+/// The members of `Role` that every answer has.
+fn role_head(out: &mut xml::Writer<'_>, role: &ShownRole) {
     let record = &role.record;
     out.text("Path", &record.path);
     out.text("RoleName", &record.name);
@@ -119,7 +119,21 @@ pub fn role_in_list(out: &mut xml::Writer<'_>, role: &ShownRole) {
     if let Some(description) = &record.description {
         out.text("Description", description);
     }
-    out.integer("MaxSessionDuration", i64::from(record.max_session_seconds));
+}
+
+/// The members of `Role` in the answers of operations that make or change one: AWS leaves out how
+/// long its sessions may be and when it was last used.
+pub fn role_as_written(out: &mut xml::Writer<'_>, role: &ShownRole) {
+    role_head(out, role);
+    boundary(out, role.record.boundary.as_ref());
+    tags(out, &role.record.tags);
+}
+
+/// The members of `Role` that lists have.
+pub fn role_in_list(out: &mut xml::Writer<'_>, role: &ShownRole) {
+    role_head(out, role);
+    let seconds = role.record.max_session_seconds;
+    out.integer("MaxSessionDuration", i64::from(seconds));
 }
 
 /// The members of `Role`.

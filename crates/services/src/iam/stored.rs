@@ -1,8 +1,6 @@
 //! Policies between the wire and a record: kept as they were put, unless white space would burst
 //! the record.
 
-use std::collections::BTreeMap;
-
 use keyward_keys::record::PolicyRecord;
 use keyward_policy::{
     document::{Document, PolicyKind},
@@ -61,12 +59,10 @@ impl Context<'_> {
         let document = Document::parse(&trust.text, PolicyKind::Trust)
             .map_err(|error| IamFault::Internal(Internal::new(error)))?;
         let bindings: Bindings = trust.principals.clone().into_iter().collect();
-        let mut today: BTreeMap<UniqueId, String> = BTreeMap::new();
-        for id in trust.principals.values() {
-            if let Some(arn) = self.directory().arn_of_id(id).await? {
-                today.insert(id.clone(), arn);
-            }
-        }
+        let today = self
+            .directory()
+            .arns_today(&document, &trust.principals)
+            .await?;
         let arn_of = |id: &UniqueId| today.get(id).cloned();
         Ok(render::compact(
             &document,

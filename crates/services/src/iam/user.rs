@@ -27,9 +27,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     iam::{
-        Iam,
-        attachment::attachable,
-        boundary, condition_keys,
+        Iam, boundary, condition_keys,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming, shape,
@@ -73,8 +71,8 @@ impl Operation for CreateUser {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let path = names::path(&mut m);
-        let name = names::name(&mut m, "UserName", 64);
-        let boundary = names::optional_arn(&mut m, "PermissionsBoundary");
+        let name = names::name(&mut m, "UserName", names::USER);
+        let boundary = names::optional_boundary(&mut m);
         let tags = names::tags(&mut m);
         m.finish()?;
         let tags = names::checked_tags(tags)?;
@@ -122,7 +120,7 @@ impl Operation for CreateUser {
             return Err(IamFault::EntityAlreadyExists { message });
         }
         let boundary = match &self.boundary {
-            Some(arn) => Some(attachable(&new.boundary, arn)?),
+            Some(arn) => Some(boundary::usable(&new.boundary, arn)?),
             None => None,
         };
         let counted = (Counted::Users(cx.account()), cx.shared.quotas.users);
@@ -241,7 +239,7 @@ impl Operation for GetUser {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let name = names::optional_name(&mut m, "UserName", 128);
+        let name = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
         m.finish()?;
         Ok(Self { name })
     }

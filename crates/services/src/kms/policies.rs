@@ -1,7 +1,5 @@
 //! Key policies between the wire and the record: checked, bound to unique ids, shown again.
 
-use std::collections::BTreeMap;
-
 use keyward_keys::record::{KeyRecord, PolicyRecord};
 use keyward_policy::{
     document::{Document, PolicyError, PolicyKind},
@@ -95,12 +93,10 @@ impl Context<'_> {
         let document = Document::parse(&policy.text, kind)
             .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
         let bindings: Bindings = policy.principals.clone().into_iter().collect();
-        let mut today = BTreeMap::new();
-        for id in policy.principals.values() {
-            if let Some(arn) = self.directory().arn_of_id(id).await? {
-                today.insert(id.clone(), arn);
-            }
-        }
+        let today = self
+            .directory()
+            .arns_today(&document, &policy.principals)
+            .await?;
         Ok(render::for_display(
             &document,
             &bindings,

@@ -18,7 +18,7 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        access_key::{Owner, key_id, no_such_key},
+        access_key::Owner,
         fault::IamFault,
         names,
         page::{Page, Paging},
@@ -58,7 +58,7 @@ impl Operation for ListAccessKeys {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", 128);
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
         let paging = Paging::read(&mut m);
         m.finish()?;
         Ok(Self { user, paging })
@@ -149,7 +149,7 @@ impl Operation for GetAccessKeyLastUsed {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let id = key_id(&mut m);
+        let id = names::access_key_id(&mut m);
         m.finish()?;
         Ok(Self { id })
     }
@@ -193,7 +193,15 @@ impl Operation for GetAccessKeyLastUsed {
         found: &Found,
         cx: &Context<'_>,
     ) -> Result<Done<LastUsed>, IamFault> {
-        let key = found.key.as_ref().ok_or_else(|| no_such_key(&self.id))?;
+        // AWS tells those who may ask no more of a key that is none of the account's.
+        let key = found.key.as_ref().ok_or_else(|| IamFault::Protected {
+            message: format!(
+                "User: {} is not authorized to perform iam:GetAccessKeyLastUsed on resource: \
+                 access key {}",
+                cx.caller.principal().arn(),
+                self.id
+            ),
+        })?;
         let used = match cx.shared.access_key_usage.noted(key.id()) {
             Some(noted) => Some(noted.to_record()),
             None => {

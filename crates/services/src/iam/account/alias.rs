@@ -6,7 +6,7 @@
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, path::Path, store::Revision};
 use keyward_types::action;
-use keyward_wire::{json, json::Members, query::Params, xml};
+use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     context::Context,
@@ -18,23 +18,11 @@ use crate::{
     iam::{
         Iam,
         fault::IamFault,
+        names,
         page::{Page, Paging},
     },
     operation::{Done, Empty, Operation, Output},
 };
-
-fn alias(m: &mut Members<'_>) -> String {
-    let legal = |text: &str| {
-        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let ends = text.starts_with('-') || text.ends_with('-');
-        text.chars().all(letter) && !ends && !text.contains("--")
-    };
-    m.string("AccountAlias")
-        .length(3, 63)
-        .pattern("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$", legal)
-        .required()
-        .to_owned()
-}
 
 /// The alias that the caller's account has, and when it was written.
 type Own = Option<(AccountAliasRecord, Revision)>;
@@ -67,7 +55,7 @@ impl Operation for CreateAccountAlias {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let alias = alias(&mut m);
+        let alias = names::account_alias(&mut m);
         m.finish()?;
         Ok(Self(alias))
     }
@@ -86,9 +74,6 @@ impl Operation for CreateAccountAlias {
         own: &Own,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        if own.as_ref().is_some_and(|(own, _)| own.alias == self.0) {
-            return Ok(Done::unchanged(Empty));
-        }
         let path = cx.alias_path(&self.0)?;
         let taken: Own = cx.directory().rare(&path, purpose::ACCOUNT_ALIAS).await?;
         if taken.is_some() {
@@ -134,7 +119,7 @@ impl Operation for DeleteAccountAlias {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let alias = alias(&mut m);
+        let alias = names::account_alias(&mut m);
         m.finish()?;
         Ok(Self(alias))
     }

@@ -64,7 +64,7 @@ impl Operation for AddUserToGroup {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let group = Subject::read(&mut m);
-        let user = names::name(&mut m, "UserName", 128);
+        let user = names::name(&mut m, "UserName", names::EXISTING_USER);
         m.finish()?;
         Ok(Self { group, user })
     }
@@ -83,7 +83,8 @@ impl Operation for AddUserToGroup {
         both: &Both,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let (group, user) = (both.group.get()?, both.user.get()?);
+        // If neither is there, AWS tells of the user.
+        let (user, group) = (both.user.get()?, both.group.get()?);
         let (mut group_record, mut user_record) = (group.edit(cx)?, user.edit(cx)?);
         if user_record.groups.contains(&group_record.id) {
             return Ok(Done::unchanged(Empty));
@@ -128,7 +129,7 @@ impl Operation for RemoveUserFromGroup {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let group = Subject::read(&mut m);
-        let user = names::name(&mut m, "UserName", 128);
+        let user = names::name(&mut m, "UserName", names::EXISTING_USER);
         m.finish()?;
         Ok(Self { group, user })
     }
@@ -147,7 +148,8 @@ impl Operation for RemoveUserFromGroup {
         both: &Both,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let (group, user) = (both.group.get()?, both.user.get()?);
+        // If neither is there, AWS tells of the user.
+        let (user, group) = (both.user.get()?, both.group.get()?);
         let (mut group_record, mut user_record) = (group.edit(cx)?, user.edit(cx)?);
         let before = user_record.groups.len();
         user_record.groups.retain(|id| *id != group_record.id);

@@ -103,7 +103,7 @@ impl Operation for ListEntitiesForPolicy {
             "AWSManagedPolicy",
         ];
         let kind = m.enumeration("EntityFilter", kinds).optional();
-        let path_prefix = names::path_prefix(&mut m);
+        let path_prefix = names::entity_path_prefix(&mut m);
         let filters = &["PermissionsPolicy", "PermissionsBoundary"];
         let usage = m.enumeration("PolicyUsageFilter", filters).optional();
         let paging = Paging::read(&mut m);

@@ -65,8 +65,7 @@ impl Operation for ListPolicies {
         let mut m = params.members();
         let scope = m.enumeration("Scope", &["All", "AWS", "Local"]).optional();
         let only_attached = m.boolean("OnlyAttached").optional().unwrap_or(false);
-        let path_prefix =
-            names::policy_path(&mut m, "PathPrefix").unwrap_or_else(|| "/".to_owned());
+        let path_prefix = names::policy_path_prefix(&mut m);
         let filters = &["PermissionsPolicy", "PermissionsBoundary"];
         let usage = m.enumeration("PolicyUsageFilter", filters).optional();
         let paging = Paging::read(&mut m);

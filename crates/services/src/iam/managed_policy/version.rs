@@ -3,6 +3,8 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html>
 
+use std::sync::Arc;
+
 use keyward_policy::{
     document::{Document, PolicyKind},
     permit::Permit,
@@ -20,6 +22,7 @@ use crate::{
         fault::IamFault,
         managed_policy::show,
         names,
+        nouns::check_policy_arn,
         page::{Page, Paging},
         shape, stored,
     },
@@ -28,6 +31,21 @@ use crate::{
 
 /// The most versions of a policy.
 const MAX_VERSIONS: usize = 5;
+
+/// The policy that a version is asked of. One that is not there has no such version, and AWS says
+/// it like this.
+fn with_version<'p>(
+    policy: &'p Asked<ManagedPolicyUnit>,
+    (arn, version): (&str, &str),
+) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
+    match policy.found() {
+        Some(found) => Ok(found),
+        None => {
+            check_policy_arn(arn)?;
+            Err(shape::no_such_version(arn, version))
+        }
+    }
+}
 
 /// A version of a policy, with its document or without.
 #[derive(Debug)]
@@ -176,7 +194,8 @@ impl Operation for GetPolicyVersion {
         policy: &Self::Resolved,
         cx: &Context<'_>,
     ) -> Result<Done<VersionShown>, IamFault> {
-        let shown = show(cx, policy.get()?).await?;
+        let policy = with_version(policy, (&self.of.name, &self.version))?;
+        let shown = show(cx, policy).await?;
         let number = shape::version_number(&self.version);
         let mut versions = shown.record.versions.into_iter();
         let version = versions.find(|version| Some(version.number) == number);
@@ -235,7 +254,7 @@ impl Operation for DeletePolicyVersion {
         policy: &Self::Resolved,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let policy = policy.get()?;
+        let policy = with_version(policy, (&self.of.name, &self.version))?;
         let mut record = policy.edit(cx)?;
         let number = shape::version_number(&self.version);
         let before = record.versions.len();
@@ -249,7 +268,6 @@ impl Operation for DeletePolicyVersion {
             let message = "Cannot delete the default version of a policy.".to_owned();
             return Err(IamFault::DeleteConflict { message });
         }
-        record.updated = cx.now;
         let mut batch = cx.batch();
         record.put(cx, &mut batch, policy.written())?;
         Ok(Done::changed(Empty, batch))
@@ -365,7 +383,7 @@ impl Operation for SetDefaultPolicyVersion {
         policy: &Self::Resolved,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let policy = policy.get()?;
+        let policy = with_version(policy, (&self.of.name, &self.version))?;
         let mut record = policy.edit(cx)?;
         let number = shape::version_number(&self.version);
         let known = record.versions.iter().map(|version| version.number);
@@ -373,7 +391,6 @@ impl Operation for SetDefaultPolicyVersion {
             return Err(shape::no_such_version(&self.of.name, &self.version));
         };
         record.default_version = number;
-        record.updated = cx.now;
         let mut batch = cx.batch();
         record.put(cx, &mut batch, policy.written())?;
         Ok(Done::changed(Empty, batch))

@@ -22,6 +22,7 @@ use crate::{
             MAX_CLIENT_IDS, checked_thumbprints, read_thumbprints, too_many_client_ids,
         },
         shape,
+        tags::Keys,
     },
     operation::{Done, Operation, Output},
     sts::oidc::url::HttpsUrl,
@@ -66,15 +67,15 @@ impl Operation for CreateOpenIDConnectProvider {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let url = m.string("Url").length(1, 255).required().to_owned();
         let client_ids = m.strings("ClientIDList").each_length(1, 255).optional();
         let thumbprints = read_thumbprints(&mut m).unwrap_or_default();
+        let url = m.string("Url").length(1, 255).required().to_owned();
         let tags = names::tags(&mut m);
         m.finish()?;
         let plain = HttpsUrl::parse(&url).is_ok() && !url.contains('?');
         let Some(host_and_path) = url.strip_prefix("https://").filter(|_| plain) else {
             let message = "Invalid Open ID Connect Provider URL".to_owned();
-            return Err(IamFault::InvalidInput { message });
+            return Err(IamFault::Validation { message });
         };
         let mut clients = Vec::new();
         for id in client_ids.unwrap_or_default() {
@@ -90,7 +91,7 @@ impl Operation for CreateOpenIDConnectProvider {
             url,
             client_ids: clients,
             thumbprints: checked_thumbprints(thumbprints)?,
-            tags: names::checked_tags(tags)?,
+            tags: Keys::Exact.checked(tags)?,
         })
     }
 

@@ -54,7 +54,11 @@ impl Operation for DeleteOpenIDConnectProvider {
         asked: &Asked,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let unit = asked.get()?;
+        // The text differs from that of every other operation.
+        let unit = asked.found().ok_or_else(|| {
+            let arn = asked.arn();
+            IamFault::missing(format!("OpenId connect Provider {arn} cannot be found."))
+        })?;
         let hash = cx
             .directory()
             .oidc_provider_hash(&unit.record().host_and_path);

@@ -74,6 +74,6 @@ impl Output<Iam> for Provider {
         out.texts("ClientIDList", &record.client_ids);
         out.texts("ThumbprintList", &record.thumbprints);
         out.timestamp("CreateDate", record.created);
-        shape::tags(out, &record.tags);
+        out.list("Tags", &record.tags, shape::tag);
     }
 }

@@ -12,10 +12,11 @@ use crate::{
     iam::{
         Iam, condition_keys,
         fault::IamFault,
-        names::{self, MAX_TAGS},
+        names,
         oidc_provider::{Asked, ProviderArn},
         page::{Page, Paging},
         shape,
+        tags::Keys,
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -43,7 +44,7 @@ impl Operation for TagOpenIDConnectProvider {
         m.finish()?;
         Ok(Self {
             arn,
-            tags: names::checked_tags(tags)?,
+            tags: Keys::Exact.checked(tags)?,
         })
     }
 
@@ -62,21 +63,7 @@ impl Operation for TagOpenIDConnectProvider {
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
-            let tags = &mut provider.tags;
-            for tag in &self.tags {
-                let key = tag.key.to_lowercase();
-                match tags.iter_mut().find(|known| known.key.to_lowercase() == key) {
-                    Some(known) => *known = tag.clone(),
-                    None => tags.push(tag.clone()),
-                }
-            }
-            if tags.len() > MAX_TAGS {
-                let message = format!(
-                    "The number of tags has reached the maximum limit of {MAX_TAGS} for this resource."
-                );
-                return Err(IamFault::LimitExceeded { message });
-            }
-            Ok(())
+            Keys::Exact.add(&mut provider.tags, &self.tags)
         })
     }
 
@@ -128,11 +115,8 @@ impl Operation for UntagOpenIDConnectProvider {
         asked: &Asked,
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let gone: Vec<String> = self.keys.iter().map(|key| key.to_lowercase()).collect();
         asked.change(cx, |provider| {
-            provider
-                .tags
-                .retain(|tag| !gone.contains(&tag.key.to_lowercase()));
+            Keys::Exact.remove(&mut provider.tags, &self.keys);
             Ok(())
         })
     }

@@ -27,7 +27,8 @@ use crate::{
         entity::{Asked, Entity, Subject},
         fault::IamFault,
         names,
-        role::{DEFAULT_SESSION_SECONDS, RoleCreated, make, show, unmake},
+        role::{DEFAULT_SESSION_SECONDS, RoleCreated, make, unmake},
+        shape::ShownRole,
     },
     operation::{Done, Operation, Output},
 };
@@ -182,7 +183,12 @@ impl Operation for CreateServiceLinkedRole {
         let mut batch = cx.batch();
         attachment::put_entry(cx, &mut batch, (policy.id(), &record.id))?;
         make(cx, &mut batch, &record)?;
-        let shown = show(cx, (&new.arn, &record), None).await?;
+        let shown = ShownRole {
+            arn: new.arn.clone(),
+            record,
+            trust,
+            last_used: None,
+        };
         Ok(Done::changed(RoleCreated(shown), batch))
     }
 

@@ -15,7 +15,8 @@ use crate::{
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names,
-        role::{RoleFound, last_use, max_session, show},
+        role::{max_session, show},
+        shape::{self, ShownRole},
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -103,11 +104,21 @@ pub struct UpdateRoleDescription {
     description: String,
 }
 
+/// The output of UpdateRoleDescription.
+#[derive(Debug)]
+pub struct DescriptionUpdated(ShownRole);
+
+impl Output<Iam> for DescriptionUpdated {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("Role", |out| shape::role_as_written(out, &self.0));
+    }
+}
+
 impl Operation for UpdateRoleDescription {
     const NAME: &'static str = "UpdateRoleDescription";
     const READ_ONLY: bool = false;
     type Api = Iam;
-    type Output = RoleFound;
+    type Output = DescriptionUpdated;
     type Fault = IamFault;
     type Resolved = Asked<RoleUnit>;
     type Permits = Permit<action::UpdateRoleDescription>;
@@ -138,15 +149,14 @@ impl Operation for UpdateRoleDescription {
         _permit: &Self::Permits,
         role: &Asked<RoleUnit>,
         cx: &Context<'_>,
-    ) -> Result<Done<RoleFound>, IamFault> {
+    ) -> Result<Done<DescriptionUpdated>, IamFault> {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
         record.description = Some(self.description.clone());
         let mut batch = cx.batch();
         record.put(cx, &mut batch, Some(role.revision()))?;
-        let used = last_use(cx, &record.id).await?;
-        let shown = show(cx, (role.arn(), &record), used).await?;
-        Ok(Done::changed(RoleFound(shown), batch))
+        let shown = show(cx, (role.arn(), &record), None).await?;
+        Ok(Done::changed(DescriptionUpdated(shown), batch))
     }
 
     fn describe(&self, parameters: &mut json::Writer<'_>) {
