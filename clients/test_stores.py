@@ -114,3 +114,17 @@ def test_the_trail_verifies_with_what_is_added(opened):
     audit = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
     assert audit.returncode == 0, audit.stderr
     assert " are whole; 0 " in audit.stdout, audit.stdout
+
+
+def test_a_store_from_before_the_first_release_is_refused_and_the_reason_says_what_to_do(tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(ROOT / "testdata/refused-stores/keyring-1", data)
+    (data / "root.key").chmod(0o600)
+    command = [binary(), "serve", "--data-dir", data, "--listen", "127.0.0.1:0"]
+    served = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
+    assert served.returncode == 1
+    assert served.stderr.splitlines()[-1].endswith(
+        "the store was made by an older version of Keyward, before its first release, and this version "
+        "cannot open it: make a new store with `keyward init` in an empty data directory, or go on with "
+        "the version that made this one"
+    )

@@ -1,4 +1,5 @@
-//! The keys between the root key and key material: store keys, account keys, domain keys.
+//! The keys between the root key and key material: account keys and domain keys. The store's own
+//! keys stand in the [`crate::keyring`].
 //!
 //! ```text
 //! root key ─ wraps ─┬─ store keys      seal every value of the store, and name hashes
@@ -7,7 +8,7 @@
 //! ```
 //!
 //! Every wrapped key names the id and version of what wraps it, so that each level can be
-//! rotated. Records are JSON with a version.
+//! rotated, and opens only in the store it was wrapped in. Records are JSON with a version.
 
 use std::sync::Arc;
 
@@ -21,13 +22,13 @@ use keyward_crypto::{
     },
     wrap::{Wrapped, WrappingKeyName},
 };
-use keyward_types::{account::AccountId, region::Region};
+use keyward_types::{account::AccountId, region::Region, store_id::StoreId};
 use serde::{Deserialize, Serialize};
 
-use crate::root_key::RootKey;
+use crate::root_key::{StoreRoot, in_store};
 
 /// The version of every record here.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
 
 /// Why a key of the hierarchy does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,114 +74,12 @@ impl From<WrappedText> for String {
     }
 }
 
-/// The store's own keys, wrapped. It is the one record that is not sealed, since it opens the
-/// seals; it is authenticated all the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreKeysRecord {
-    /// The record's version, 1.
-    pub version: u8,
-    /// The root key's id, for a clear word when another one is at hand.
-    pub root_key_id: String,
-    /// The seal keys by id and version, oldest first.
-    pub seal_keys: Vec<StoreKeyRecord>,
-    /// The key of name hashes, which never changes.
-    pub name_key: WrappedText,
-    /// The key of the audit trail's MACs.
-    pub audit_key: WrappedText,
-    /// The key that seals page markers.
-    pub marker_key: WrappedText,
-    /// The key that session tokens are sealed under.
-    pub session_key: WrappedText,
-}
-
-/// One seal key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreKeyRecord {
-    /// Its id, 32 hexadecimal digits, which sealed values name.
-    pub id: String,
-    /// Its version, from 1, which sealed values name too.
-    pub version: u32,
-    /// The key under the root key.
-    pub key: WrappedText,
-}
-
-/// The store's own keys, opened.
-#[derive(Debug)]
-pub struct StoreKeys {
-    /// Seal keys with id and version, oldest first.
-    pub seal_keys: Vec<([u8; 16], u32, ArenaSecret)>,
-    /// The key of name hashes.
-    pub name_key: ArenaSecret,
-    /// The key of the audit trail's MACs.
-    pub audit_key: ArenaSecret,
-    /// The key that seals page markers.
-    pub marker_key: ArenaSecret,
-    /// The key that session tokens are sealed under.
-    pub session_key: ArenaSecret,
-}
-
-impl StoreKeysRecord {
-    /// Makes all store keys anew, for a store that has none yet.
-    ///
-    /// # Errors
-    /// Never but for a root key of a wrong length, which cannot be opened.
-    pub fn generate(root: &RootKey) -> Result<Self, HierarchyError> {
-        let wrap = |subject: &str| wrap_under_root(root, subject, &random::secret(32));
-        let id = hex::encode(random::array::<16>());
-        let key = wrap(&format!("store seal {id} 1"))?;
-        Ok(Self {
-            version: 1,
-            root_key_id: hex::encode(root.id()),
-            seal_keys: vec![StoreKeyRecord {
-                id,
-                version: 1,
-                key,
-            }],
-            name_key: wrap("store names")?,
-            audit_key: wrap("audit trail")?,
-            marker_key: wrap("page markers")?,
-            session_key: wrap("session tokens")?,
-        })
-    }
-
-    /// Opens the keys.
-    ///
-    /// # Errors
-    /// [`HierarchyError::OtherRootKey`] under another root key, `Damaged` if altered.
-    pub fn open(&self, root: &RootKey, arena: &Arena) -> Result<StoreKeys, HierarchyError> {
-        known(self.version)?;
-        if self.root_key_id != hex::encode(root.id()) {
-            return Err(HierarchyError::OtherRootKey);
-        }
-        let open = |subject: &str, key: &WrappedText| open_under_root(root, subject, key, arena);
-        let mut seal_keys = Vec::new();
-        for StoreKeyRecord { id, version, key } in &self.seal_keys {
-            let subject = format!("store seal {id} {version}");
-            let id = hex::decode(id).ok().and_then(|id| id.try_into().ok());
-            seal_keys.push((
-                id.ok_or(HierarchyError::Damaged)?,
-                *version,
-                open(&subject, key)?,
-            ));
-        }
-        Ok(StoreKeys {
-            seal_keys,
-            name_key: open("store names", &self.name_key)?,
-            audit_key: open("audit trail", &self.audit_key)?,
-            marker_key: open("page markers", &self.marker_key)?,
-            session_key: open("session tokens", &self.session_key)?,
-        })
-    }
-}
-
 /// An account's own key, from which its material ids are made. It never changes, so that a
 /// material has one id for ever, in every Region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountKeyRecord {
-    /// The record's version, 1.
+    /// The record's version, 2.
     pub version: u8,
     /// The account.
     pub account: AccountId,
@@ -199,11 +98,11 @@ impl AccountKeyRecord {
     /// Makes an account's key.
     ///
     /// # Errors
-    /// As [`StoreKeysRecord::generate`].
-    pub fn generate(root: &RootKey, account: AccountId) -> Result<Self, HierarchyError> {
+    /// Never but for a root key of a wrong length, which cannot be opened.
+    pub fn generate(root: StoreRoot<'_>, account: AccountId) -> Result<Self, HierarchyError> {
         let key = wrap_under_root(root, &account_subject(account), &random::secret(32))?;
         Ok(Self {
-            version: 1,
+            version: RECORD_VERSION,
             account,
             key,
         })
@@ -213,7 +112,7 @@ impl AccountKeyRecord {
     ///
     /// # Errors
     /// When it was altered or moved, or the arena is full.
-    pub fn open(&self, root: &RootKey, arena: &Arena) -> Result<AccountKey, HierarchyError> {
+    pub fn open(&self, root: StoreRoot<'_>, arena: &Arena) -> Result<AccountKey, HierarchyError> {
         known(self.version)?;
         let key = open_under_root(root, &account_subject(self.account), &self.key, arena)?;
         Ok(AccountKey {
@@ -227,7 +126,7 @@ impl AccountKeyRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DomainKeyRecord {
-    /// The record's version, 1.
+    /// The record's version, 2.
     pub version: u8,
     /// The Region.
     pub region: Region,
@@ -244,6 +143,7 @@ pub struct DomainKeyRecord {
 /// A domain key, opened, with the account's key beside it.
 #[derive(Debug)]
 pub struct DomainKey {
+    store: StoreId,
     region: Region,
     account_key: Arc<AccountKey>,
     name: WrappingKeyName,
@@ -254,15 +154,15 @@ impl DomainKeyRecord {
     /// Makes the first domain key of an account in a Region.
     ///
     /// # Errors
-    /// As [`StoreKeysRecord::generate`].
+    /// Never but for a root key of a wrong length, which cannot be opened.
     pub fn generate(
-        root: &RootKey,
+        root: StoreRoot<'_>,
         region: Region,
         account: AccountId,
     ) -> Result<Self, HierarchyError> {
         let subject = domain_subject(region, account, 1);
         Ok(Self {
-            version: 1,
+            version: RECORD_VERSION,
             region,
             account,
             id: hex::encode(random::array::<16>()),
@@ -277,7 +177,7 @@ impl DomainKeyRecord {
     /// When it was altered or moved, or the arena is full.
     pub fn open(
         &self,
-        root: &RootKey,
+        root: StoreRoot<'_>,
         account_key: Arc<AccountKey>,
         arena: &Arena,
     ) -> Result<DomainKey, HierarchyError> {
@@ -293,6 +193,7 @@ impl DomainKeyRecord {
         let subject = domain_subject(self.region, self.account, self.key_version);
         let key = open_under_root(root, &subject, &self.key, arena)?;
         Ok(DomainKey {
+            store: root.store(),
             region: self.region,
             account_key,
             name,
@@ -316,7 +217,7 @@ impl DomainKey {
         Some(Wrapped::wrap(
             self.key.expose_array()?,
             self.name,
-            subject,
+            &in_store(self.store, subject),
             key.expose(),
         ))
     }
@@ -329,7 +230,8 @@ impl DomainKey {
         if wrapped.wrapping_key() != self.name {
             return Err(OpenError);
         }
-        wrapped.unwrap_key(self.key.expose_array().ok_or(OpenError)?, subject)
+        let key = self.key.expose_array().ok_or(OpenError)?;
+        wrapped.unwrap_key(key, &in_store(self.store, subject))
     }
 
     pub(crate) fn material_id(&self, key_id: &str, material: &SecretBytes) -> [u8; 32] {
@@ -348,18 +250,18 @@ impl DomainKey {
     }
 }
 
-fn wrap_under_root(
-    root: &RootKey,
+pub(crate) fn wrap_under_root(
+    root: StoreRoot<'_>,
     subject: &str,
     key: &SecretBytes,
 ) -> Result<WrappedText, HierarchyError> {
-    root.wrap(subject.as_bytes(), key)
+    root.wrap(subject, key)
         .map(WrappedText)
         .ok_or(HierarchyError::Damaged)
 }
 
-fn open_under_root(
-    root: &RootKey,
+pub(crate) fn open_under_root(
+    root: StoreRoot<'_>,
     subject: &str,
     wrapped: &WrappedText,
     arena: &Arena,
@@ -367,7 +269,7 @@ fn open_under_root(
     if wrapped.0.wrapping_key().id != root.id() {
         return Err(HierarchyError::OtherRootKey);
     }
-    Ok(arena.store(&root.unwrap_key(subject.as_bytes(), &wrapped.0)?)?)
+    Ok(arena.store(&root.unwrap_key(subject, &wrapped.0)?)?)
 }
 
 fn known(version: u8) -> Result<(), HierarchyError> {

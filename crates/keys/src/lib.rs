@@ -10,6 +10,7 @@ pub mod deletion;
 pub mod duty;
 pub mod hierarchy;
 pub mod key;
+pub mod keyring;
 pub mod record;
 pub mod ring;
 pub mod root_key;

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::hierarchy::WrappedText;
 
 /// The version of the record.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The most materials of a key: with the longest policy, tags, aliases and description the
 /// record stays below the store's 256 KiB. It is a rotation every 90 days for 29 years, or every
 /// year for 120.

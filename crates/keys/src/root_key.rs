@@ -26,6 +26,7 @@ use keyward_crypto::{
     },
     wrap::{Wrapped, WrappingKeyName},
 };
+use keyward_types::store_id::StoreId;
 use zeroize::Zeroizing;
 
 /// The label under which a file's check value is made.
@@ -160,36 +161,68 @@ impl RootKey {
         self.id
     }
 
+    /// The root key at work in one store.
+    pub fn in_store(&self, store: StoreId) -> StoreRoot<'_> {
+        StoreRoot { root: self, store }
+    }
+}
+
+/// The root key at work in one store. Several stores may share a root key; what it wraps in one
+/// of them opens in no other.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreRoot<'r> {
+    root: &'r RootKey,
+    store: StoreId,
+}
+
+impl StoreRoot<'_> {
+    /// The store.
+    pub fn store(self) -> StoreId {
+        self.store
+    }
+
+    /// The root key's id.
+    pub(crate) fn id(self) -> [u8; 16] {
+        self.root.id
+    }
+
     /// Wraps a key of the next level.
-    pub(crate) fn wrap(&self, subject: &[u8], key: &SecretBytes) -> Option<Wrapped> {
+    pub(crate) fn wrap(self, subject: &str, key: &SecretBytes) -> Option<Wrapped> {
         let name = WrappingKeyName {
-            id: self.id,
+            id: self.root.id,
             version: VERSION,
         };
         Some(Wrapped::wrap(
-            self.key.expose_array()?,
+            self.root.key.expose_array()?,
             name,
-            subject,
+            &in_store(self.store, subject.as_bytes()),
             key.expose(),
         ))
     }
 
     /// Unwraps a key of the next level.
     pub(crate) fn unwrap_key(
-        &self,
-        subject: &[u8],
+        self,
+        subject: &str,
         wrapped: &Wrapped,
     ) -> Result<SecretBytes, OpenError> {
-        if (wrapped.wrapping_key()
-            != WrappingKeyName {
-                id: self.id,
-                version: VERSION,
-            })
-        {
+        let name = WrappingKeyName {
+            id: self.root.id,
+            version: VERSION,
+        };
+        if wrapped.wrapping_key() != name {
             return Err(OpenError);
         }
-        wrapped.unwrap_key(self.key.expose_array().ok_or(OpenError)?, subject)
+        let key = self.root.key.expose_array().ok_or(OpenError)?;
+        wrapped.unwrap_key(key, &in_store(self.store, subject.as_bytes()))
     }
+}
+
+/// The subject of what is wrapped in a store: the store's id goes before all else.
+pub(crate) fn in_store(store: StoreId, subject: &[u8]) -> Vec<u8> {
+    let mut bound = format!("store {store} ").into_bytes();
+    bound.extend_from_slice(subject);
+    bound
 }
 
 fn check(id: &[u8; 16], key: &SecretBytes) -> [u8; 32] {

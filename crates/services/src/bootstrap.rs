@@ -13,8 +13,9 @@ use keyward_crypto::{
     },
 };
 use keyward_keys::{
-    hierarchy::{AccountKeyRecord, HierarchyError, StoreKeys, StoreKeysRecord},
-    root_key::RootKey,
+    hierarchy::{AccountKeyRecord, HierarchyError},
+    keyring::{self, KeyringError, StoreKeys},
+    root_key::{RootKey, StoreRoot},
 };
 use keyward_policy::permit::Authority;
 use keyward_store::{
@@ -28,7 +29,8 @@ use keyward_store::{
     store::Store,
 };
 use keyward_types::{
-    account::AccountId, partition::Partition, region::Region, time::Clock, unique_id::AccessKeyId,
+    account::AccountId, partition::Partition, region::Region, store_id::StoreId, time::Clock,
+    unique_id::AccessKeyId,
 };
 
 use crate::{
@@ -67,11 +69,11 @@ pub enum OpenError {
     /// The store holds records but not its own keys: it is damaged, or no store of Keyward.
     #[error("the store holds records but no keys of its own: it is damaged, or not Keyward's")]
     NoKeyring,
-    /// The store's keys cannot be read.
-    #[error("the store's own keys cannot be read")]
-    Keyring(#[source] serde_json::Error),
-    /// The store's keys do not open under this root key.
-    #[error("the root key does not open this store: it is another store's, or one was altered")]
+    /// The store's own keys do not open.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A new key cannot be wrapped.
+    #[error("a new key cannot be wrapped")]
     Hierarchy(#[from] HierarchyError),
     /// The store.
     #[error("the store cannot be used")]
@@ -238,26 +240,18 @@ pub async fn open(
     options: OpenOptions<'_>,
     first: impl FnOnce() -> std::io::Result<FirstCredentials>,
 ) -> Result<Running, OpenError> {
-    let keys = store_keys(&*store, &root, &arena).await?;
     let StoreKeys {
+        store_id,
         seal_keys,
         name_key,
         audit_key,
         marker_key,
         session_key,
-    } = keys;
-    let mut seal_keys: Vec<SealKey> = seal_keys
-        .into_iter()
-        .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
-        .collect::<Result<_, _>>()?;
-    let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
-    let sealed = Sealed::new(
-        store,
-        Arc::new(SealKeys::new(current, seal_keys, name_key)?),
-    );
+    } = store_keys(&*store, &root, &arena).await?;
+    let sealed = seal(store, store_id, seal_keys, name_key)?;
     let root_access_keys = account(&sealed, &root, &*clock, &options, first).await?;
     let sessions = Sessions::new(
-        session_key,
+        (store_id, session_key),
         arena.clone(),
         options.directory.cached_principals,
     );
@@ -325,19 +319,17 @@ async fn store_keys(
 ) -> Result<StoreKeys, OpenError> {
     let path = Path::parse(KEYRING)?;
     if let Some(entry) = store.get(&path).await?.value {
-        let record: StoreKeysRecord =
-            serde_json::from_slice(&entry.value).map_err(OpenError::Keyring)?;
-        return Ok(record.open(root, arena)?);
+        return Ok(keyring::open(&entry.value, root, arena)?);
     }
     if !is_empty(store).await? {
         return Err(OpenError::NoKeyring);
     }
-    let record = StoreKeysRecord::generate(root)?;
-    let bytes = serde_json::to_vec(&record).map_err(OpenError::Keyring)?;
+    let bytes = keyring::generate(root)?;
+    let keys = keyring::open(&bytes, root, arena)?;
     let mut batch = Batch::new();
     batch.put(path, bytes, Precondition::Absent)?;
     store.commit(batch).await?;
-    Ok(record.open(root, arena)?)
+    Ok(keys)
 }
 
 /// The account's root access keys; the account is made if there is none.
@@ -376,7 +368,7 @@ async fn account(
         name: None,
         email: None,
     };
-    put_account(&mut batch, root, &record)?;
+    put_account(&mut batch, root.in_store(sealed.store_id()), &record)?;
     put_root_credentials(
         &mut batch,
         credentials,
@@ -394,7 +386,7 @@ async fn account(
 /// Never for what is parsed, but when no key can be made.
 pub(crate) fn put_account(
     batch: &mut SealedBatch,
-    root: &RootKey,
+    root: StoreRoot<'_>,
     record: &AccountRecord,
 ) -> Result<(), OpenError> {
     let (partition, account) = (record.partition, record.account);
@@ -554,7 +546,7 @@ pub async fn create_account(
         name,
         email,
     };
-    put_account(&mut batch, root, &record)?;
+    put_account(&mut batch, root.in_store(sealed.store_id()), &record)?;
     put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
     sealed.commit(batch).await?;
     Ok(())
@@ -629,14 +621,20 @@ async fn open_sealed(
         return Err(OpenError::NoKeyring);
     }
     let keys = store_keys(&*store, root, arena).await?;
-    let mut seal_keys: Vec<SealKey> = keys
-        .seal_keys
+    seal(store, keys.store_id, keys.seal_keys, keys.name_key)
+}
+
+fn seal(
+    store: Arc<dyn Store>,
+    store_id: StoreId,
+    seal_keys: Vec<([u8; 16], u32, ArenaSecret)>,
+    name_key: ArenaSecret,
+) -> Result<Sealed, OpenError> {
+    let mut seal_keys: Vec<SealKey> = seal_keys
         .into_iter()
         .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
         .collect::<Result<_, _>>()?;
     let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
-    Ok(Sealed::new(
-        store,
-        Arc::new(SealKeys::new(current, seal_keys, keys.name_key)?),
-    ))
+    let keys = SealKeys::new(store_id, current, seal_keys, name_key)?;
+    Ok(Sealed::new(store, Arc::new(keys)))
 }

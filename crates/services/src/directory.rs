@@ -17,7 +17,7 @@ use keyward_keys::{
     hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord, HierarchyError},
     record::{KeyRecord, KeyRecordError},
     ring::Ring,
-    root_key::RootKey,
+    root_key::{RootKey, StoreRoot},
 };
 use keyward_policy::{
     document::{Document, PolicyKind},
@@ -33,7 +33,7 @@ use keyward_store::{
 };
 use keyward_types::{
     account::AccountId, alias::AliasName, key_id::KeyArn, partition::Partition, region::Region,
-    time::Clock, unique_id::AccessKeyId,
+    store_id::StoreId, time::Clock, unique_id::AccessKeyId,
 };
 
 use crate::{
@@ -196,14 +196,19 @@ impl Directory {
         &self.node
     }
 
+    /// The store's id.
+    pub fn store_id(&self) -> StoreId {
+        self.node.sealed().store_id()
+    }
+
     /// The ring.
     pub fn ring(&self) -> &Ring {
         &self.ring
     }
 
-    /// The root key, to wrap new keys of the hierarchy.
-    pub fn root(&self) -> &RootKey {
-        &self.root
+    /// The root key at work in this store, to wrap new keys of the hierarchy.
+    pub fn root(&self) -> StoreRoot<'_> {
+        self.root.in_store(self.store_id())
     }
 
     /// The arena for secrets.
@@ -373,7 +378,7 @@ impl Directory {
         let account = self
             .account_key(domain.region.partition(), domain.account)
             .await?;
-        Ok(domain.open(&self.root, account, &self.arena)?)
+        Ok(domain.open(self.root(), account, &self.arena)?)
     }
 
     async fn account_key(
@@ -387,7 +392,7 @@ impl Directory {
             .get(&self.node, &path, |record: Record| async move {
                 let key: AccountKeyRecord =
                     records::decode(record.bytes_of(purpose::ACCOUNT_KEY)?)?;
-                Ok::<_, ReadError>(Arc::new(key.open(&self.root, &self.arena)?))
+                Ok::<_, ReadError>(Arc::new(key.open(self.root(), &self.arena)?))
             })
             .await?;
         found

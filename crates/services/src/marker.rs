@@ -1,4 +1,4 @@
-//! Page markers: sealed to account, Region, operation and filter, so that a marker is good for
+//! Page markers: sealed to store, account, Region, operation and filter, so that a marker is good for
 //! nothing but going on where it was given.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +9,7 @@ use keyward_crypto::{
 
 use crate::{context::Context, fault::Internal};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why a marker cannot be made or read.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ impl Context<'_> {
 
     fn marker_aad(&self, operation: &str, filter: &str) -> Aad {
         Aad::new(Purpose::PageMarker, VERSION)
+            .part(self.directory().store_id().as_bytes())
             .part(self.partition().as_str().as_bytes())
             .part(self.account().as_str().as_bytes())
             .part(self.region.as_str().as_bytes())

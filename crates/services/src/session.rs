@@ -5,9 +5,9 @@
 //! role stops its sessions at once.
 //!
 //! ```text
-//! token = base64(version 1 (1) ‖ salt (16) ‖ nonce (12) ‖ AES-256-GCM(record as JSON) and tag)
+//! token = base64(version 2 (1) ‖ salt (16) ‖ nonce (12) ‖ AES-256-GCM(record as JSON) and tag)
 //! key   = KBKDF(session key, "keyward session token", salt)
-//! AAD   = purpose SessionToken, version, access key id
+//! AAD   = purpose SessionToken, version, store id, access key id
 //! ```
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp.html>
@@ -31,6 +31,7 @@ use keyward_policy::{
 use keyward_types::{
     account::AccountId,
     partition::Partition,
+    store_id::StoreId,
     tag::Tag,
     time::Timestamp,
     unique_id::{AccessKeyId, UniqueId},
@@ -43,7 +44,7 @@ use crate::directory::{
     units::signer::Signer,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const SALT_BYTES: usize = 16;
 const LABEL: &[u8] = b"keyward session token";
 /// The longest token, in characters: what is longer is not opened.
@@ -264,6 +265,7 @@ pub enum TokenError {
 
 /// Seals sessions into tokens and opens them, each once as long as it is remembered.
 pub struct Sessions {
+    store: StoreId,
     key: ArenaSecret,
     arena: Arena,
     opened: Cache<[u8; 32], Arc<SessionUnit>>,
@@ -276,9 +278,14 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Sessions under that key, of which so many are remembered.
-    pub(crate) fn new(key: ArenaSecret, arena: Arena, remembered: usize) -> Self {
+    /// A store's sessions under that key, of which so many are remembered.
+    pub(crate) fn new(
+        (store, key): (StoreId, ArenaSecret),
+        arena: Arena,
+        remembered: usize,
+    ) -> Self {
         Self {
+            store,
             key,
             arena,
             opened: Cache::new(remembered.max(1)),
@@ -294,7 +301,12 @@ impl Sessions {
         let (salt, nonce): ([u8; SALT_BYTES], [u8; NONCE_BYTES]) =
             (random::array(), random::array());
         let key = derive::kbkdf(self.key.expose(), LABEL, &salt);
-        let sealed = aead::seal(&key, nonce, &aad(&session.access_key_id), record.expose());
+        let sealed = aead::seal(
+            &key,
+            nonce,
+            &self.aad(&session.access_key_id),
+            record.expose(),
+        );
         let mut token = vec![VERSION];
         token.extend_from_slice(&salt);
         token.extend_from_slice(&nonce);
@@ -350,7 +362,7 @@ impl Sessions {
             .split_first_chunk::<NONCE_BYTES>()
             .ok_or_else(invalid)?;
         let key = derive::kbkdf(self.key.expose(), LABEL, salt);
-        let record = aead::open(&key, *nonce, &aad(access_key_id), sealed)
+        let record = aead::open(&key, *nonce, &self.aad(access_key_id), sealed)
             .map_err(|_| TokenError::Invalid)?;
         let record: SessionRecord =
             serde_json::from_slice(record.expose()).map_err(|_| invalid())?;
@@ -378,6 +390,12 @@ impl Sessions {
             signer: Signer::new(secret, self.arena.clone()),
         })
     }
+
+    fn aad(&self, access_key_id: &AccessKeyId) -> Aad {
+        Aad::new(Purpose::SessionToken, VERSION)
+            .part(self.store.as_bytes())
+            .part(access_key_id.as_str().as_bytes())
+    }
 }
 
 fn compile(policies: SessionPolicies) -> Option<CompiledPolicies> {
@@ -394,18 +412,18 @@ fn compile(policies: SessionPolicies) -> Option<CompiledPolicies> {
     })
 }
 
-fn aad(access_key_id: &AccessKeyId) -> Aad {
-    Aad::new(Purpose::SessionToken, VERSION).part(access_key_id.as_str().as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sessions() -> Sessions {
+        sessions_of([1; 16], &random::secret(32))
+    }
+
+    fn sessions_of(store: [u8; 16], key: &SecretBytes) -> Sessions {
         let (arena, _) = Arena::new(1 << 16).unwrap();
-        let key = arena.store(&random::secret(32)).unwrap();
-        Sessions::new(key, arena, 8)
+        let key = arena.store(key).unwrap();
+        Sessions::new((StoreId::from_bytes(store), key), arena, 8)
     }
 
     fn record(expires: i64) -> SessionRecord {
@@ -462,5 +480,14 @@ mod tests {
         let other = self::sessions();
         let found = other.open(&record.access_key_id, &token, Timestamp::from_millis(0));
         assert!(matches!(found, Err(TokenError::Invalid)));
+    }
+    #[test]
+    fn a_token_of_another_store_does_not_open_even_under_the_same_key() {
+        let (key, record) = (random::secret(32), record(1000));
+        let at = Timestamp::from_millis(0);
+        let token = sessions_of([1; 16], &key).seal(&record).unwrap();
+        let opened = |store| sessions_of(store, &key).open(&record.access_key_id, &token, at);
+        assert!(opened([1; 16]).is_ok());
+        assert!(matches!(opened([2; 16]), Err(TokenError::Invalid)));
     }
 }

@@ -1,8 +1,9 @@
 //! The wrapper that keeps an engine blind: every value is sealed before it is stored.
 //!
 //! A value is sealed by AES-256-GCM under a key of its own, derived from the seal key and the
-//! value's generation. Its path, generation, purpose and format version are authenticated with
-//! it, so that a record that was edited, or copied to another path, does not open and is named.
+//! value's generation. The store's id and the value's path, generation, purpose and format version
+//! are authenticated with it, so that a record that was edited, or copied to another path or from
+//! another store, does not open and is named.
 //! The layout is in `docs/formats.md`.
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_crypto::secret::SecretBytes;
+use keyward_types::store_id::StoreId;
 use thiserror::Error;
 
 use crate::batch::Batch;
@@ -134,14 +136,14 @@ pub enum SealedError {
         /// The key that it names.
         key: SealKeyId,
     },
-    /// The value was written by a newer release; or its version was altered.
-    #[error("the record at `{path}` has format {found}, this release reads up to {supported}")]
+    /// The value was written by another release; or its version was altered.
+    #[error("the record at `{path}` has format {found}, this release reads format {supported}")]
     Format {
         /// Where it stands.
         path: Path,
         /// The version that it states.
         found: u8,
-        /// The newest that this release reads.
+        /// The one that this release reads.
         supported: u8,
     },
     /// The record is genuine but of another kind than the reader expects.
@@ -190,6 +192,11 @@ impl Sealed {
     /// Seals what goes to `store` and opens what comes from it.
     pub fn new(store: Arc<dyn Store>, keys: Arc<SealKeys>) -> Self {
         Self { store, keys }
+    }
+
+    /// The store's id.
+    pub fn store_id(&self) -> StoreId {
+        self.keys.store()
     }
 
     /// The engine beneath, for what needs no opening: changes, health, scrubbing.

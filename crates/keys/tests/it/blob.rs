@@ -106,7 +106,8 @@ fn another_key_account_or_region_is_the_same_fault() {
         (other_account, world::region()),
         (world::account(), other_region),
     ] {
-        let domain = world::domain(&world.root, &world.arena, account, region);
+        let root = world.root.in_store(world::STORE);
+        let domain = world::domain(root, &world.arena, account, region);
         let other = world.create_in(&domain);
         assert_same_fault(
             world.decrypt(&other, &blob, &context(&[])),

@@ -1,4 +1,4 @@
-//! Durable layouts of version 1: files that are never edited and must always open.
+//! Durable layouts of version 2: files that are never edited and must always open.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -6,23 +6,24 @@ use std::sync::Arc;
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord, StoreKeysRecord};
+use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord};
+use keyward_keys::keyring;
 use keyward_keys::record::KeyRecord;
 use keyward_keys::ring::Ring;
 use keyward_keys::root_key::RootKey;
 
 use crate::world::{SYMMETRIC, World, context, permit};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v2");
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(FOLDER).join(name)).unwrap()
 }
 
-/// Records, keys and a blob that version 1 made, with the root key that opens them. Every file
+/// The keyring, records, keys and blobs that version 2 made, with the root key that opens them. Every file
 /// was written once; the chain from the root key to the plaintext must hold for ever.
 #[test]
-fn what_version_1_wrote_opens_from_the_root_key_down_to_the_plaintext() {
+fn what_version_2_wrote_opens_from_the_root_key_down_to_the_plaintext() {
     let (arena, _) = Arena::new(1 << 14).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("root.key");
@@ -30,18 +31,19 @@ fn what_version_1_wrote_opens_from_the_root_key_down_to_the_plaintext() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let root = RootKey::open(&path, &arena).unwrap();
 
-    let store: StoreKeysRecord = serde_json::from_str(&read("store-keys.json")).unwrap();
-    assert_eq!(store.open(&root, &arena).unwrap().seal_keys.len(), 1);
+    let store = keyring::open(read("keyring").as_bytes(), &root, &arena).unwrap();
+    assert_eq!(store.seal_keys.len(), 1);
+    let root = root.in_store(store.store_id);
     let account: AccountKeyRecord = serde_json::from_str(&read("account-key.json")).unwrap();
-    let account = Arc::new(account.open(&root, &arena).unwrap());
+    let account = Arc::new(account.open(root, &arena).unwrap());
     let domain: DomainKeyRecord = serde_json::from_str(&read("domain-key.json")).unwrap();
-    let domain = Arc::new(domain.open(&root, account, &arena).unwrap());
+    let domain = Arc::new(domain.open(root, account, &arena).unwrap());
 
     let ring = Ring::new(arena);
     let bytes = read("key.json");
     let record = KeyRecord::parse(bytes.trim_end().as_bytes()).unwrap();
     assert_eq!(record.materials.len(), 2);
-    // The same bytes come out: a reader of version 1 changes nothing that it does not mean to.
+    // The same bytes come out: a reader of version 2 changes nothing that it does not mean to.
     assert_eq!(
         String::from_utf8(record.to_bytes().unwrap()).unwrap() + "\n",
         bytes
@@ -54,13 +56,13 @@ fn what_version_1_wrote_opens_from_the_root_key_down_to_the_plaintext() {
         let (plaintext, _) = ring
             .decrypt(&permit(key.arn()), &key, SYMMETRIC, &blob, &context)
             .unwrap();
-        assert_eq!(plaintext.expose(), b"what version 1 wrote", "{name}");
+        assert_eq!(plaintext.expose(), b"what version 2 wrote", "{name}");
     }
 }
 
 /// The field names and their order in each record, so that a change of them is seen in review.
 #[test]
-fn records_have_the_fields_of_version_1() {
+fn records_have_the_fields_of_version_2() {
     let world = World::new();
     let fields = |text: &str| -> Vec<String> {
         let value: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -68,6 +70,7 @@ fn records_have_the_fields_of_version_1() {
     };
     let key = String::from_utf8(world.create().record().to_bytes().unwrap()).unwrap();
     assert_eq!(fields(&key), fields(&read("key.json")));
-    let store = serde_json::to_string(&StoreKeysRecord::generate(&world.root).unwrap()).unwrap();
-    assert_eq!(fields(&store), fields(&read("store-keys.json")));
+    let keyring = String::from_utf8(keyring::generate(&world.root).unwrap()).unwrap();
+    let first = |text: &str| fields(text.lines().next().unwrap());
+    assert_eq!(first(&keyring), first(&read("keyring")));
 }

@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use keyward_crypto::secret::arena::Arena;
-use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord, HierarchyError, StoreKeysRecord};
+use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord, HierarchyError};
 use keyward_keys::root_key::{RootKey, RootKeyError};
+use keyward_types::store_id::StoreId;
 
-use crate::world::{account, account_key, region};
+use crate::world::{STORE, account, account_key, region};
 
 fn arena() -> Arena {
     Arena::new(1 << 14).unwrap().0
@@ -105,28 +106,16 @@ fn another_root_key_is_told_from_damage() {
     let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
     let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
     let other = RootKey::create(&folder.path().join("b"), &arena).unwrap();
+    let (root, other) = (root.in_store(STORE), other.in_store(STORE));
 
-    let mut store = StoreKeysRecord::generate(&root).unwrap();
-    store.open(&root, &arena).unwrap();
+    let record = AccountKeyRecord::generate(root, account()).unwrap();
     assert_eq!(
-        store.open(&other, &arena).unwrap_err(),
+        record.open(other, &arena).unwrap_err(),
         HierarchyError::OtherRootKey
     );
-    // Whoever edits the record's plain word for the root key gains nothing.
-    store.root_key_id = hex::encode(other.id());
-    assert_eq!(
-        store.open(&other, &arena).unwrap_err(),
-        HierarchyError::OtherRootKey
-    );
-
-    let record = AccountKeyRecord::generate(&root, account()).unwrap();
-    assert_eq!(
-        record.open(&other, &arena).unwrap_err(),
-        HierarchyError::OtherRootKey
-    );
-    let record = DomainKeyRecord::generate(&root, region(), account()).unwrap();
-    let owner = account_key(&root, &arena, account());
-    let error = record.open(&other, Arc::clone(&owner), &arena).unwrap_err();
+    let record = DomainKeyRecord::generate(root, region(), account()).unwrap();
+    let owner = account_key(root, &arena, account());
+    let error = record.open(other, Arc::clone(&owner), &arena).unwrap_err();
     assert_eq!(error, HierarchyError::OtherRootKey);
 }
 
@@ -134,41 +123,51 @@ fn another_root_key_is_told_from_damage() {
 fn wrapped_keys_do_not_open_in_each_others_place() {
     let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
     let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
-    let mut store = StoreKeysRecord::generate(&root).unwrap();
-    std::mem::swap(&mut store.audit_key, &mut store.marker_key);
-    assert_eq!(
-        store.open(&root, &arena).unwrap_err(),
-        HierarchyError::Damaged
-    );
-
-    let owner = account_key(&root, &arena, account());
-    let mut domain = DomainKeyRecord::generate(&root, region(), account()).unwrap();
+    let root = root.in_store(STORE);
+    let owner = account_key(root, &arena, account());
+    let mut domain = DomainKeyRecord::generate(root, region(), account()).unwrap();
     domain.region = keyward_types::region::Region::parse("us-west-2").unwrap();
-    let error = domain.open(&root, owner, &arena).unwrap_err();
+    let error = domain.open(root, owner, &arena).unwrap_err();
     assert_eq!(error, HierarchyError::Damaged);
 }
 
 #[test]
-fn a_record_of_a_later_version_is_named_as_such() {
+fn nothing_that_is_wrapped_in_one_store_opens_in_another_under_the_same_root_key() {
     let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
     let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
-    let mut store = StoreKeysRecord::generate(&root).unwrap();
-    store.version = 2;
-    assert_eq!(
-        store.open(&root, &arena).unwrap_err(),
-        HierarchyError::Version(2)
+    let (own, other) = (
+        root.in_store(STORE),
+        root.in_store(StoreId::from_bytes([0xa5; 16])),
     );
-    let mut record = AccountKeyRecord::generate(&root, account()).unwrap();
-    record.version = 2;
-    assert_eq!(
-        record.open(&root, &arena).unwrap_err(),
-        HierarchyError::Version(2)
-    );
-    let mut record = DomainKeyRecord::generate(&root, region(), account()).unwrap();
-    record.version = 2;
-    let owner = account_key(&root, &arena, account());
-    assert_eq!(
-        record.open(&root, owner, &arena).unwrap_err(),
-        HierarchyError::Version(2)
-    );
+
+    let account_record = AccountKeyRecord::generate(own, account()).unwrap();
+    let error = account_record.open(other, &arena).unwrap_err();
+    assert_eq!(error, HierarchyError::Damaged);
+
+    let domain_record = DomainKeyRecord::generate(own, region(), account()).unwrap();
+    let owner = account_key(other, &arena, account());
+    let error = domain_record.open(other, owner, &arena).unwrap_err();
+    assert_eq!(error, HierarchyError::Damaged);
+}
+
+#[test]
+fn a_record_of_another_version_is_named_as_such() {
+    let (folder, arena) = (tempfile::tempdir().unwrap(), arena());
+    let root = RootKey::create(&folder.path().join("a"), &arena).unwrap();
+    let root = root.in_store(STORE);
+    for version in [1, 3] {
+        let mut record = AccountKeyRecord::generate(root, account()).unwrap();
+        record.version = version;
+        assert_eq!(
+            record.open(root, &arena).unwrap_err(),
+            HierarchyError::Version(version)
+        );
+        let mut record = DomainKeyRecord::generate(root, region(), account()).unwrap();
+        record.version = version;
+        let owner = account_key(root, &arena, account());
+        assert_eq!(
+            record.open(root, owner, &arena).unwrap_err(),
+            HierarchyError::Version(version)
+        );
+    }
 }

@@ -8,7 +8,7 @@ use keyward_keys::hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKey
 use keyward_keys::key::Key;
 use keyward_keys::record::{KeyRecord, PolicyRecord};
 use keyward_keys::ring::{NewKey, Ring, RingError};
-use keyward_keys::root_key::RootKey;
+use keyward_keys::root_key::{RootKey, StoreRoot};
 use keyward_policy::permit::Permit;
 use keyward_types::account::AccountId;
 use keyward_types::action::{self, Action};
@@ -16,6 +16,7 @@ use keyward_types::encryption_context::EncryptionContext;
 use keyward_types::key_id::KeyArn;
 use keyward_types::key_spec::EncryptionAlgorithm;
 use keyward_types::region::Region;
+use keyward_types::store_id::StoreId;
 use keyward_types::time::Timestamp;
 
 pub const CALLER: &str = "arn:aws:iam::111122223333:user/alice";
@@ -29,6 +30,9 @@ pub struct World {
     pub ring: Ring,
     pub domain: Arc<DomainKey>,
 }
+
+/// The store of all that stands in a world.
+pub const STORE: StoreId = StoreId::from_bytes([0x5a; 16]);
 
 pub fn account() -> AccountId {
     AccountId::parse("111122223333").unwrap()
@@ -58,7 +62,7 @@ impl World {
         let (arena, _) = Arena::new(bytes).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let root = RootKey::create(&folder.path().join("root.key"), &arena).unwrap();
-        let domain = domain(&root, &arena, account(), region());
+        let domain = domain(root.in_store(STORE), &arena, account(), region());
         Self {
             root,
             ring: Ring::new(arena.clone()),
@@ -121,16 +125,18 @@ impl World {
     }
 }
 
-pub fn account_key(root: &RootKey, arena: &Arena, account: AccountId) -> Arc<AccountKey> {
+pub fn account_key(root: StoreRoot<'_>, arena: &Arena, account: AccountId) -> Arc<AccountKey> {
     let record = AccountKeyRecord::generate(root, account).unwrap();
     Arc::new(record.open(root, arena).unwrap())
 }
 
-pub fn domain(root: &RootKey, arena: &Arena, account: AccountId, region: Region) -> Arc<DomainKey> {
+pub fn domain(
+    root: StoreRoot<'_>,
+    arena: &Arena,
+    account: AccountId,
+    region: Region,
+) -> Arc<DomainKey> {
     let record = DomainKeyRecord::generate(root, region, account).unwrap();
-    Arc::new(
-        record
-            .open(root, account_key(root, arena, account), arena)
-            .unwrap(),
-    )
+    let account_key = account_key(root, arena, account);
+    Arc::new(record.open(root, account_key, arena).unwrap())
 }

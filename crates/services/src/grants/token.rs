@@ -18,7 +18,7 @@ use keyward_types::{
 
 use crate::{context::Context, fault::Internal, kms::fault::KmsFault};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// What the key of the tokens is derived for.
 const LABEL: &[u8] = b"keyward grant token";
 
@@ -40,7 +40,12 @@ impl Context<'_> {
         let nonce: [u8; NONCE_BYTES] = random::array();
         let content = format!("{key} {grant}");
         let token_key = self.grant_token_key();
-        let sealed = aead::seal(&token_key, nonce, &aad(), content.as_bytes());
+        let sealed = aead::seal(
+            &token_key,
+            nonce,
+            &self.grant_token_aad(),
+            content.as_bytes(),
+        );
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&sealed);
@@ -75,17 +80,23 @@ impl Context<'_> {
             return None;
         };
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        let content = aead::open(&self.grant_token_key(), *nonce, &aad(), sealed).ok()?;
+        let content = aead::open(
+            &self.grant_token_key(),
+            *nonce,
+            &self.grant_token_aad(),
+            sealed,
+        )
+        .ok()?;
         String::from_utf8(content.expose().to_vec()).ok()
     }
 
     fn grant_token_key(&self) -> derive::DerivedKey {
         derive::kbkdf(self.shared.marker_key.expose(), LABEL, &[VERSION])
     }
-}
 
-fn aad() -> Aad {
-    Aad::new(Purpose::GrantToken, VERSION)
+    fn grant_token_aad(&self) -> Aad {
+        Aad::new(Purpose::GrantToken, VERSION).part(self.directory().store_id().as_bytes())
+    }
 }
 
 fn parse(content: &str) -> Option<TokenOf> {

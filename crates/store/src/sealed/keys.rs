@@ -4,6 +4,7 @@ use std::fmt;
 
 use keyward_crypto::mac;
 use keyward_crypto::secret::arena::ArenaSecret;
+use keyward_types::store_id::StoreId;
 use thiserror::Error;
 
 /// Which key sealed a value.
@@ -41,10 +42,11 @@ impl SealKey {
     }
 }
 
-/// What a sealed store needs to know: the key that new values are sealed under, older ones that
-/// still open what was written before, and the key of the hashes that stand for names.
+/// What a sealed store needs to know: its id, the key that new values are sealed under, older ones
+/// that still open what was written before, and the key of the hashes that stand for names.
 #[derive(Debug)]
 pub struct SealKeys {
+    store: StoreId,
     current: SealKey,
     older: Vec<SealKey>,
     // Never changes over a store's life: it decides where records stand.
@@ -52,19 +54,26 @@ pub struct SealKeys {
 }
 
 impl SealKeys {
-    /// Seals under `current`, also opens what stands under `older`, and hashes names under
-    /// `name_key` (32 bytes, the same for as long as the store lives).
+    /// Seals for `store` under `current`, also opens what stands under `older`, and hashes names
+    /// under `name_key` (32 bytes, the same for as long as the store lives).
     pub fn new(
+        store: StoreId,
         current: SealKey,
         older: Vec<SealKey>,
         name_key: ArenaSecret,
     ) -> Result<Self, SealKeyError> {
         require(&name_key)?;
         Ok(Self {
+            store,
             current,
             older,
             name_key,
         })
+    }
+
+    /// The store that values are sealed for.
+    pub fn store(&self) -> StoreId {
+        self.store
     }
 
     /// The key that new values are sealed under.

@@ -1,8 +1,8 @@
-//! The layout of a sealed value, version 1.
+//! The layout of a sealed value, version 2.
 //!
 //! | offset | bytes | what |
 //! | ---: | ---: | --- |
-//! | 0 | 1 | format version, 1 |
+//! | 0 | 1 | format version, 2 |
 //! | 1 | 1 | purpose |
 //! | 2 | 16 | id of the seal key |
 //! | 18 | 4 | version of the seal key, big-endian |
@@ -17,6 +17,7 @@ use keyward_crypto::aead::NONCE_BYTES;
 use keyward_crypto::derive;
 use keyward_crypto::random;
 use keyward_crypto::secret::SecretBytes;
+use keyward_types::store_id::StoreId;
 
 use super::Generation;
 use super::Purpose;
@@ -27,8 +28,8 @@ use super::keys::SealKeys;
 use crate::batch::MAX_VALUE_BYTES;
 use crate::path::Path;
 
-/// The format that this release writes, and the newest that it reads.
-pub const VERSION: u8 = 1;
+/// The format that this release writes, and the only one that it reads.
+pub const VERSION: u8 = 2;
 /// What sealing adds to a content.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + aead::TAG_BYTES;
 /// The largest content of a record.
@@ -58,11 +59,12 @@ pub(super) fn seal(
     // A key is derived for every generation, and rewrapping keeps it: the nonce is what keeps
     // two seals of one generation under one key apart.
     let nonce = random::public();
-    seal_with(keys.sealing(), path, generation, nonce, purpose, content)
+    let by = (keys.store(), keys.sealing());
+    seal_with(by, path, generation, nonce, purpose, content)
 }
 
 fn seal_with(
-    key: &SealKey,
+    (store, key): (StoreId, &SealKey),
     path: &Path,
     generation: Generation,
     nonce: [u8; NONCE_BYTES],
@@ -77,7 +79,7 @@ fn seal_with(
     out.extend_from_slice(&nonce);
     out.extend_from_slice(content);
     let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
-    let aad = aad(path, generation, purpose, key.id);
+    let aad = aad(store, path, generation, purpose, key.id);
     aead::seal_in_place(&derived, nonce, &aad, &mut out, HEADER_BYTES);
     out
 }
@@ -116,7 +118,7 @@ pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened,
         key: id,
     })?;
     let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
-    let aad = aad(path, generation, purpose, id);
+    let aad = aad(keys.store(), path, generation, purpose, id);
     let content = aead::open(&derived, nonce, &aad, sealed).map_err(|_| tampered())?;
     Ok(Opened {
         generation,
@@ -126,8 +128,15 @@ pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened,
     })
 }
 
-fn aad(path: &Path, generation: Generation, purpose: Purpose, key: SealKeyId) -> Aad {
-    Aad::new(aead::Purpose::StoreValue, VERSION)
+fn aad(
+    store: StoreId,
+    path: &Path,
+    generation: Generation,
+    purpose: Purpose,
+    key: SealKeyId,
+) -> Aad {
+    Aad::with_capacity(aead::Purpose::StoreValue, VERSION, 256)
+        .part(store.as_bytes())
         .part(path.as_str().as_bytes())
         .part(generation.as_bytes())
         .part(&[purpose.number()])
@@ -142,6 +151,8 @@ mod tests {
 
     use super::*;
 
+    const STORE: StoreId = StoreId::from_bytes([0x66; 16]);
+
     fn keys() -> SealKeys {
         let (arena, _) = Arena::new(4096).unwrap();
         let store = |byte| arena.store_bytes(&[byte; 32]).unwrap();
@@ -150,16 +161,16 @@ mod tests {
             version: 7,
         };
         let key = SealKey::new(id, store(0x22)).unwrap();
-        SealKeys::new(key, Vec::new(), store(0x33)).unwrap()
+        SealKeys::new(STORE, key, Vec::new(), store(0x33)).unwrap()
     }
 
     #[test]
-    fn version_1_is_these_bytes_forever() {
+    fn version_2_is_these_bytes_forever() {
         let keys = keys();
         let path = Path::parse("aws/000000000000/us-east-1/key/example").unwrap();
         let generation = Generation::from_bytes([0x44; 16]);
         let sealed = seal_with(
-            keys.sealing(),
+            (STORE, keys.sealing()),
             &path,
             generation,
             [0x55; 12],
@@ -167,7 +178,7 @@ mod tests {
             b"a record",
         );
         assert_eq!(sealed.len(), 8 + OVERHEAD_BYTES);
-        expect!["01091111111111111111111111111111111100000007444444444444444444444444444444445555555555555555555555554c3d4247414d31d7d61732d305e430bc4e85c7a5f9e248aa"].assert_eq(&hex::encode(&sealed));
+        expect!["02091111111111111111111111111111111100000007444444444444444444444444444444445555555555555555555555554c3d4247414d31d76fdea85b4e107e4e92b10cf9e031b2b1"].assert_eq(&hex::encode(&sealed));
         let opened = open(&keys, &path, &sealed).unwrap();
         assert_eq!(opened.content.expose(), b"a record");
         assert_eq!(opened.generation, generation);

@@ -13,6 +13,7 @@ use keyward_store::sealed::keys::SealKey;
 use keyward_store::sealed::keys::SealKeyId;
 use keyward_store::sealed::keys::SealKeys;
 use keyward_store::store::Store;
+use keyward_types::store_id::StoreId;
 use keyward_types::time::Clock;
 use keyward_types::time::Monotonic;
 use keyward_types::time::Timestamp;
@@ -31,6 +32,11 @@ pub fn put(at: &str, value: &[u8], precondition: Precondition) -> Batch {
 
 /// Keys of which the newest of `versions` seals.
 pub fn seal_keys(versions: u32) -> Arc<SealKeys> {
+    seal_keys_of(StoreId::from_bytes([0xdd; 16]), versions)
+}
+
+/// The same keys in the hands of that store.
+pub fn seal_keys_of(store: StoreId, versions: u32) -> Arc<SealKeys> {
     let (arena, _) = Arena::new(16 * 1024).expect("a small arena");
     let mut all: Vec<SealKey> = (1..=versions)
         .map(|version| {
@@ -45,7 +51,7 @@ pub fn seal_keys(versions: u32) -> Arc<SealKeys> {
         .collect();
     let current = all.pop().expect("at least one version");
     let name_key = arena.store_bytes(&[0xaa; 32]).expect("there is room");
-    Arc::new(SealKeys::new(current, all, name_key).expect("32 bytes"))
+    Arc::new(SealKeys::new(store, current, all, name_key).expect("32 bytes"))
 }
 
 pub fn sealed(store: Arc<dyn Store>) -> Sealed {

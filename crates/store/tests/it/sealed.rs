@@ -12,11 +12,13 @@ use keyward_store::sealed::SealedError;
 use keyward_store::sealed::keys::SealKeyId;
 use keyward_store::sealed::value::MAX_CONTENT_BYTES;
 use keyward_store::store::Store;
+use keyward_types::store_id::StoreId;
 use proptest::prelude::*;
 
 use crate::fixtures::path;
 use crate::fixtures::put;
 use crate::fixtures::seal_keys;
+use crate::fixtures::seal_keys_of;
 use crate::fixtures::sealed;
 
 const KIND: Purpose = Purpose::new(3);
@@ -96,6 +98,21 @@ async fn flipping_any_bit_of_a_value_is_detected_and_names_its_path() {
         .await
         .unwrap();
     assert!(sealed.get(&path("a/b")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_record_of_another_store_does_not_open_even_under_the_same_keys() {
+    let store = memory();
+    let of = |id| {
+        let keys = seal_keys_of(StoreId::from_bytes([id; 16]), 1);
+        Sealed::new(Arc::clone(&store), keys)
+    };
+    let (own, other) = (of(1), of(2));
+    assert_eq!(own.store_id(), StoreId::from_bytes([1; 16]));
+    write(&other, "a", b"content").await;
+    assert!(other.get(&path("a")).await.is_ok());
+    let error = own.get(&path("a")).await.unwrap_err();
+    assert_eq!(error, SealedError::Tampered { path: path("a") });
 }
 
 #[tokio::test]

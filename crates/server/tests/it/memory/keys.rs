@@ -4,7 +4,8 @@ use std::{collections::HashMap, fmt, fs, path::Path as FilePath, sync::Arc};
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::{
-    hierarchy::{AccountKeyRecord, DomainKeyRecord, StoreKeysRecord},
+    hierarchy::{AccountKeyRecord, DomainKeyRecord},
+    keyring,
     record::KeyRecord,
     root_key::RootKey,
 };
@@ -58,8 +59,8 @@ pub async fn keys_at_rest(data_dir: &FilePath) -> Vec<Secret> {
     let store = Sqlite::open(SqliteOptions::new(copy.path().join("store.db"))).unwrap();
     let keyring = store.get(&Path::parse("keyring").unwrap()).await.unwrap();
     let keyring = keyring.value.unwrap().value;
-    let keyring: StoreKeysRecord = serde_json::from_slice(&keyring).unwrap();
-    let keys = keyring.open(&root, &arena).unwrap();
+    let keys = keyring::open(&keyring, &root, &arena).unwrap();
+    let id = keys.store_id;
     found.push(Secret::new("audit key", keys.audit_key.expose()));
     found.push(Secret::new("name key", keys.name_key.expose()));
     found.push(Secret::new("marker key", keys.marker_key.expose()));
@@ -70,7 +71,7 @@ pub async fn keys_at_rest(data_dir: &FilePath) -> Vec<Secret> {
         seal_keys.push(SealKey::new(SealKeyId { id, version }, key).unwrap());
     }
     let current = seal_keys.pop().unwrap();
-    let seals = SealKeys::new(current, seal_keys, keys.name_key).unwrap();
+    let seals = SealKeys::new(id, current, seal_keys, keys.name_key).unwrap();
     let sealed = Sealed::new(Arc::new(store), Arc::new(seals));
 
     let (mut domain_keys, mut records) = (HashMap::new(), Vec::new());
@@ -78,13 +79,13 @@ pub async fn keys_at_rest(data_dir: &FilePath) -> Vec<Secret> {
     for record in sealed.range(&all, None, MAX_RANGE).await.unwrap().value {
         if record.purpose == purpose::ACCOUNT_KEY {
             let key: AccountKeyRecord = serde_json::from_slice(record.bytes()).unwrap();
-            let subject = format!("account {}", key.account);
+            let subject = format!("store {id} account {}", key.account);
             let key = key.key.0.unwrap_key(&root_bytes, subject.as_bytes());
             found.push(Secret::new("account key", key.unwrap().expose()));
         } else if record.purpose == purpose::DOMAIN_KEY {
             let key: DomainKeyRecord = serde_json::from_slice(record.bytes()).unwrap();
             let (region, account) = (key.region, key.account);
-            let subject = format!("domain {region} {account} {}", key.key_version);
+            let subject = format!("store {id} domain {region} {account} {}", key.key_version);
             let key = key.key.0.unwrap_key(&root_bytes, subject.as_bytes());
             let key: [u8; 32] = *key.unwrap().expose_array().unwrap();
             found.push(Secret::new(format!("domain key {region}"), key));
@@ -96,7 +97,7 @@ pub async fn keys_at_rest(data_dir: &FilePath) -> Vec<Secret> {
     for record in records {
         let domain = &domain_keys[&(record.region, record.account)];
         for (number, material) in (1..).zip(&record.materials) {
-            let mut subject = format!("material {} ", record.arn()).into_bytes();
+            let mut subject = format!("store {id} material {} ", record.arn()).into_bytes();
             subject.extend_from_slice(material.id.as_bytes());
             let key = material.wrapped.0.unwrap_key(domain, &subject);
             let name = format!("material {number} of {}", record.id);

@@ -12,7 +12,10 @@ use keyward_store::{
         keys::{SealKey, SealKeyId, SealKeys},
     },
 };
-use keyward_types::time::{Clock, Monotonic, Timestamp};
+use keyward_types::{
+    store_id::StoreId,
+    time::{Clock, Monotonic, Timestamp},
+};
 use tempfile::TempDir;
 
 use super::{places::Place, *};
@@ -47,7 +50,7 @@ async fn node(arena: &Arena, options: FeedOptions) -> Arc<Node> {
         version: 1,
     };
     let current = SealKey::new(id, secret()).unwrap();
-    let keys = SealKeys::new(current, Vec::new(), secret()).unwrap();
+    let keys = SealKeys::new(StoreId::from_bytes([2; 16]), current, Vec::new(), secret()).unwrap();
     let sealed = Sealed::new(Arc::new(store), Arc::new(keys));
     Node::start(sealed, Arc::new(Still), NodeOptions::default(), Vec::new())
         .await
