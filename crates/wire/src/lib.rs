@@ -6,6 +6,7 @@
 
 pub mod fault;
 pub mod json;
+pub mod proxy;
 pub mod query;
 pub mod request_id;
 pub mod response;
