@@ -2,11 +2,20 @@
 //! proves the caller, and hands over to the pipeline.
 
 pub mod authenticate;
+pub mod before_body;
 mod dispatch;
 mod restrictions;
+mod unserved;
 mod web_identity;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use keyward_crypto::{random, secret::SecretBytes};
@@ -51,6 +60,14 @@ impl<'a> Received<'a> {
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
+    /// Whether it claims to be signed. What does not is at most a web identity's.
+    pub fn is_signed(&self) -> bool {
+        let header = "authorization";
+        let is_it = |field: &str| field.len() == header.len() && field.eq_ignore_ascii_case(header);
+        self.headers.iter().any(|(field, _)| is_it(field))
+            || self.query.contains("X-Amz-Signature=")
+    }
+
     /// What every event says of the client, found in one pass; empty what is not there.
     fn client(&self) -> Client<'a> {
         let mut client = Client::default();
@@ -77,12 +94,14 @@ struct Client<'a> {
 }
 
 /// The other end of a connection, as the socket knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The client's address.
     pub source_ip: IpAddr,
     /// TLS, if the connection has it.
     pub tls: Option<TlsDetails>,
+    /// Whether a caller was proven on the connection.
+    pub proof: Proof,
     address: Box<str>,
 }
 
@@ -92,6 +111,7 @@ impl Peer {
         Self {
             source_ip,
             tls,
+            proof: Proof::default(),
             address: source_ip.to_string().into(),
         }
     }
@@ -99,6 +119,25 @@ impl Peer {
     /// The client's address as text, which every event has.
     pub fn address(&self) -> &str {
         &self.address
+    }
+}
+
+/// Whether a caller was proven on a connection; its clones share that.
+#[derive(Clone, Debug, Default)]
+pub struct Proof(Arc<AtomicBool>);
+
+impl Proof {
+    /// A caller was proven.
+    pub fn note(&self) {
+        // Read first: the requests of a connection then do not take the line from each other.
+        if !self.is_proven() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether one was.
+    pub fn is_proven(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -178,7 +217,8 @@ impl Front {
             .chain(iam.map(|name| ("iam", name)))
             .chain(sts.map(|name| ("sts", name)))
             .chain(own.map(|name| ("keyward", name)))
-            .chain(unknown.map(|service| (service, UNKNOWN)));
+            .chain(unknown.map(|service| (service, UNKNOWN)))
+            .chain([(unserved::OTHER, UNKNOWN)]);
         shared.metrics.register(named);
         Self { shared }
     }
@@ -193,7 +233,7 @@ impl Front {
         let ids = Ids::new();
         let target = match dispatch::target(received, body) {
             Ok(target) => target,
-            Err(refused) => return self.refuse(received, &ids, refused),
+            Err(refused) => return self.answer_unserved(received, body, &ids, refused).await,
         };
         let proven = match &target {
             Target::Sts { params, name } if name == AssumeRoleWithWebIdentity::NAME => self
@@ -209,20 +249,8 @@ impl Front {
             Ok(proven) => proven,
             Err(answer) => return answer,
         };
-        let client = received.client();
-        let cx = Context {
-            shared: &self.shared,
-            caller: &caller.caller,
-            source: &caller.source,
-            region: caller.region,
-            now: caller.at,
-            peer: received.peer,
-            user_agent: client.user_agent,
-            referer: client.referer,
-            host: client.host,
-            request_id: ids.request,
-            event_id: ids.event,
-        };
+        received.peer.proof.note();
+        let cx = context(&self.shared, received, &caller, &ids);
         if let Some(fault) = restrictions::restricted(cx.caller, &target) {
             return refuse_restricted(&cx, &target, fault).await;
         }
@@ -274,6 +302,18 @@ impl Front {
         self.refuse_claimed(received, &Ids::new(), protocol_of(received), &fault, "", "")
     }
 
+    /// The answer to a request that waited for its body while others needed the memory.
+    pub fn crowded(&self, received: &Received<'_>) -> Answer {
+        let fault = keyward_wire::fault::Fault::new("ServiceUnavailable", 503)
+            .with_message("The request has failed due to a temporary failure of the server.");
+        self.refuse_claimed(received, &Ids::new(), protocol_of(received), &fault, "", "")
+    }
+
+    /// Counts a request with more headers than clients send, of which nothing was kept.
+    pub fn too_many_headers(&self, peer: &Peer) {
+        self.count_refused(peer, "RequestHeaderFieldsTooLarge", "", "");
+    }
+
     /// Why requests cannot succeed for now; nothing if they can.
     pub fn not_ready(&self) -> Vec<String> {
         self.shared.not_ready()
@@ -292,18 +332,36 @@ impl Front {
         refused: authenticate::Refused,
     ) -> Answer {
         let protocol = target.protocol();
+        if let authenticate::Refused::Internal(internal) = refused {
+            let cause = internal.chain();
+            tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
+            return self.render(protocol, ids, &internal_fault(target, internal).to_wire());
+        }
+        self.refuse_unproven(received, ids, protocol, refused, target.name())
+    }
+
+    /// The answer to a caller who is not proven, whatever the request is for.
+    fn refuse_unproven(
+        &self,
+        received: &Received<'_>,
+        ids: &Ids,
+        protocol: Protocol,
+        refused: authenticate::Refused,
+        operation: &str,
+    ) -> Answer {
         match refused {
             authenticate::Refused::Auth(error, claimed) => {
                 let fault = match protocol {
                     Protocol::Json => error.json(),
                     Protocol::Query(_) => error.query(),
                 };
-                self.refuse_claimed(received, ids, protocol, &fault, &claimed, target.name())
+                self.refuse_claimed(received, ids, protocol, &fault, &claimed, operation)
             }
             authenticate::Refused::Internal(internal) => {
                 let cause = internal.chain();
                 tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
-                self.render(protocol, ids, &internal_fault(target, internal).to_wire())
+                let fault = Fault::internal(kms::Kms::INTERNAL, internal);
+                self.render(protocol, ids, &fault.to_wire())
             }
         }
     }
@@ -334,15 +392,19 @@ impl Front {
         claimed: &str,
         operation: &str,
     ) -> Answer {
-        self.shared.metrics.unauthenticated(&fault.code);
+        self.count_refused(received.peer, &fault.code, claimed, operation);
+        self.render(protocol, ids, fault)
+    }
+
+    fn count_refused(&self, peer: &Peer, code: &str, claimed: &str, operation: &str) {
+        self.shared.metrics.unauthenticated(code);
         self.shared.refusals.sample(&Refusal {
             at: self.shared.clock.now(),
-            source_ip: received.peer.source_ip,
-            code: &fault.code,
+            source_ip: peer.source_ip,
+            code,
             access_key_id: Some(claimed).filter(|claimed| !claimed.is_empty()),
             operation: Some(operation).filter(|operation| !operation.is_empty()),
         });
-        self.render(protocol, ids, fault)
     }
 
     fn render(&self, protocol: Protocol, ids: &Ids, fault: &keyward_wire::fault::Fault) -> Answer {
@@ -391,6 +453,29 @@ where
     }
 }
 
+/// What an operation sees of a request whose caller was proven.
+fn context<'a>(
+    shared: &'a Shared,
+    received: &Received<'a>,
+    proven: &'a authenticate::Proven,
+    ids: &Ids,
+) -> Context<'a> {
+    let client = received.client();
+    Context {
+        shared,
+        caller: &proven.caller,
+        source: &proven.source,
+        region: proven.region,
+        now: proven.at,
+        peer: received.peer,
+        user_agent: client.user_agent,
+        referer: client.referer,
+        host: client.host,
+        request_id: ids.request,
+        event_id: ids.event,
+    }
+}
+
 /// The ids of one request.
 struct Ids {
     request: Uuid,
@@ -422,15 +507,15 @@ async fn refuse_restricted(cx: &Context<'_>, target: &Target<'_>, fault: Fault) 
     match target {
         // Nothing restricts them there.
         Target::Kms { .. } | Target::Keyward { .. } | Target::Organizations { .. } => {
-            unsupported::record::<kms::Kms>(cx, UNKNOWN, fault).await
+            unsupported::record_denied::<kms::Kms>(cx, UNKNOWN, fault).await
         }
         Target::Iam { name, .. } => {
             let name = find(iam::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
-            unsupported::record::<iam::Iam>(cx, name, fault).await
+            unsupported::record_denied::<iam::Iam>(cx, name, fault).await
         }
         Target::Sts { name, .. } => {
             let name = find(sts::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
-            unsupported::record::<sts::Sts>(cx, name, fault).await
+            unsupported::record_denied::<sts::Sts>(cx, name, fault).await
         }
     }
 }

@@ -61,6 +61,29 @@ impl<A: Api> Operation for Nothing<A> {
 
 /// Records the fault under the name that was asked for, and answers it.
 pub async fn record<A: Api>(cx: &Context<'_>, name: &'static str, fault: Fault) -> Answer {
+    let fault = recorded::<A>(cx, (A::SERVICE, name), fault, Ended::Fault).await;
+    answer::<A>(cx, &fault)
+}
+
+/// As [`record`], for what the caller's credentials may not be used for.
+pub async fn record_denied<A: Api>(cx: &Context<'_>, name: &'static str, fault: Fault) -> Answer {
+    let fault = recorded::<A>(cx, (A::SERVICE, name), fault, Ended::Denied).await;
+    answer::<A>(cx, &fault)
+}
+
+fn answer<A: Api>(cx: &Context<'_>, fault: &Fault) -> Answer {
+    let body = A::render_fault(fault, &cx.request_id.to_string());
+    Answer::new(fault.http_status(), A::CONTENT_TYPE, cx.request_id, body)
+}
+
+/// Records the fault, and counts it for a service and an operation. Answers it, or the failure to
+/// record it.
+pub async fn recorded<A: Api>(
+    cx: &Context<'_>,
+    (service, name): (&'static str, &'static str),
+    fault: Fault,
+    ended: Ended,
+) -> Fault {
     let (request_id, event_id) = (cx.request_id.to_string(), cx.event_id.to_string());
     let circumstances = Circumstances {
         caller: cx.caller,
@@ -82,9 +105,8 @@ pub async fn record<A: Api>(cx: &Context<'_>, name: &'static str, fault: Fault) 
     let ended = if fault.http_status() >= 500 {
         Ended::Failure
     } else {
-        Ended::Fault
+        ended
     };
-    cx.shared.metrics.request(A::SERVICE, name, ended);
-    let body = A::render_fault(&fault, &request_id);
-    Answer::new(fault.http_status(), A::CONTENT_TYPE, cx.request_id, body)
+    cx.shared.metrics.request(service, name, ended);
+    fault
 }

@@ -51,18 +51,10 @@ pub struct Expected<'e> {
     pub presigned: Presigned,
 }
 
-impl Front {
-    pub(super) async fn authenticate(
-        &self,
-        received: &Received<'_>,
-        body: &[u8],
-        target: &Target<'_>,
-    ) -> Result<Proven, Refused> {
-        let query = Some(received.query).filter(|query| !query.is_empty());
-        let headers = received.headers.iter().copied();
-        let request = Request::new(received.method, received.path, query, None, headers, body)
-            .map_err(|error| Refused::Auth(error, String::new()))?;
-        let expected = Expected {
+impl Expected<'static> {
+    /// For a target.
+    pub(super) fn of(target: &Target<'_>) -> Self {
+        Self {
             service: target.service(),
             skew: match target {
                 Target::Kms { .. } | Target::Organizations { .. } | Target::Keyward { .. } => {
@@ -78,7 +70,22 @@ impl Front {
                 | Target::Iam { .. }
                 | Target::Sts { .. } => Presigned::Refused,
             },
-        };
+        }
+    }
+}
+
+impl Front {
+    pub(super) async fn authenticate(
+        &self,
+        received: &Received<'_>,
+        body: &[u8],
+        target: &Target<'_>,
+    ) -> Result<Proven, Refused> {
+        let query = Some(received.query).filter(|query| !query.is_empty());
+        let headers = received.headers.iter().copied();
+        let request = Request::new(received.method, received.path, query, None, headers, body)
+            .map_err(|error| Refused::Auth(error, String::new()))?;
+        let expected = Expected::of(target);
         let proven = prove(&self.shared, &request, expected).await?;
         note_use(&self.shared, &proven, target.service());
         Ok(proven)
@@ -130,17 +137,8 @@ pub async fn prove(
     let claim = Claim::parse(request, expected.presigned)
         .map_err(|error| Refused::Auth(error, String::new()))?;
     let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
-    let region = Region::parse(claim.credential().region()).ok();
-    let served = region.filter(|region| shared.regions.contains(region));
-    claim
-        .check_scope(expected.service, |_| served.is_some())
-        .map_err(refused)?;
-    let region = served.ok_or_else(|| refused(AuthError::UnknownAccessKey))?;
-    let at = shared.clock.now();
-    claim.check_clock(at, expected.skew).map_err(refused)?;
-    check_fresh(shared).map_err(Refused::Internal)?;
+    let (region, at, id) = check(shared, &claim, expected)?;
     let unknown = || refused(AuthError::UnknownAccessKey);
-    let id = AccessKeyId::parse(claim.access_key_id()).map_err(|_| unknown())?;
     let scope = (claim.credential().date(), region, expected.service);
     let verify = |signer: &Signer| {
         let verified = signer.with_signing_key(scope, |key| {
@@ -205,6 +203,64 @@ pub async fn prove(
         at,
         source,
     })
+}
+
+/// Checks what a claim says of itself, and reads the access key's id.
+fn check(
+    shared: &Shared,
+    claim: &Claim<'_>,
+    expected: Expected<'_>,
+) -> Result<(Region, Timestamp, AccessKeyId), Refused> {
+    let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
+    let region = Region::parse(claim.credential().region()).ok();
+    let served = region.filter(|region| shared.regions.contains(region));
+    claim
+        .check_scope(expected.service, |_| served.is_some())
+        .map_err(refused)?;
+    let region = served.ok_or_else(|| refused(AuthError::UnknownAccessKey))?;
+    let at = shared.clock.now();
+    claim.check_clock(at, expected.skew).map_err(refused)?;
+    check_fresh(shared).map_err(Refused::Internal)?;
+    let id = AccessKeyId::parse(claim.access_key_id());
+    let id = id.map_err(|_| refused(AuthError::UnknownAccessKey))?;
+    Ok((region, at, id))
+}
+
+/// Looks at a claim whose request has not come whole: all that [`prove`] does but for the signature,
+/// and for what follows from it.
+///
+/// # Errors
+/// When the request is nobody's, whatever its signature is.
+pub async fn look(
+    shared: &Shared,
+    claim: &Claim<'_>,
+    expected: Expected<'_>,
+) -> Result<(), Refused> {
+    let (region, at, id) = check(shared, claim, expected)?;
+    let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
+    let unknown = || refused(AuthError::UnknownAccessKey);
+    let partition = match (claim.session_token(), id.is_temporary()) {
+        (None, false) => {
+            let key = shared.directory.access_key(&id).await;
+            let key = key.map_err(|error| Refused::Internal(Internal::new(error)))?;
+            let key = key.filter(|key| key.is_active()).ok_or_else(unknown)?;
+            key.partition()
+        }
+        (Some(token), true) => match shared.sessions.open(&id, token, at) {
+            Ok(session) => session.partition(),
+            Err(TokenError::Invalid) => return Err(unknown()),
+            Err(TokenError::Expired) => return Err(refused(AuthError::ExpiredToken)),
+            Err(error @ TokenError::ArenaFull(_)) => {
+                return Err(Refused::Internal(Internal::new(error)));
+            }
+        },
+        (None, true) | (Some(_), false) => return Err(unknown()),
+    };
+    if partition == region.partition() {
+        Ok(())
+    } else {
+        Err(unknown())
+    }
 }
 
 /// For whose resource a service calls by itself. Only a service can say so, and only signed.
