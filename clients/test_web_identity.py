@@ -63,11 +63,14 @@ def static(rsa):
 
 
 @pytest.fixture(scope="module")
-def server(folder, authority, static):
+def server(folder, authority, static, web):
     (folder / "jwks.json").write_text(json.dumps(static.jwks()))
     config = folder / "keyward.toml"
     config.write_text(
-        f'[oidc]\nca_file = "{authority.file}"\nprivate_addresses = ["127.0.0.1"]\ntimeout_seconds = 1\n'
+        f'[oidc]\nca_file = "{authority.file}"\ntimeout_seconds = 1\n'
+        f'[oidc.private_addresses]\n'
+        f'"127.0.0.1:{web.port}" = ["127.0.0.1"]\n"localhost:{web.port}" = ["127.0.0.1"]\n'
+        f'"127.0.0.1:1" = ["127.0.0.1"]\n"127.0.0.3:{web.port}" = ["127.0.0.4"]\n'
         f'[oidc.jwks_files]\n"{STATIC}" = "{folder / "jwks.json"}"\n'
     )
     server = Server(folder / "data", "--config", config)
@@ -328,11 +331,11 @@ def test_an_issuer_that_dawdles_is_given_up(iam, sts, web, issuer):
 
 def test_private_addresses_are_reached_only_by_the_allow_list(iam, sts, web, rsa):
     """127.0.0.1 is on the list, 127.0.0.2 is not; the same server answers on both."""
-    issuer = Issuer(f"https://127.0.0.2:{web.port}/private", rsa)
-    web.publish(issuer)
-    arn = trusted(iam, issuer)
-    with refused(*NO_KEY):
-        assume(sts, arn, issuer.token())
+    for host in (f"127.0.0.2:{web.port}", f"127.0.0.3:{web.port}", "127.0.0.1", f"127.0.0.1:{web.port + 1}"):
+        issuer = Issuer(f"https://{host}/private", rsa)
+        web.publish(issuer)
+        with refused(*UNREACHABLE):
+            assume(sts, trusted(iam, issuer), issuer.token())
     assert not any(path.startswith("/private/") for path in web.asked)
     # A name is judged by its address.
     named = Issuer(f"https://localhost:{web.port}/named", rsa)
@@ -341,9 +344,18 @@ def test_private_addresses_are_reached_only_by_the_allow_list(iam, sts, web, rsa
     # So is where the keys are said to be.
     lured = Issuer(f"https://127.0.0.1:{web.port}/lured", rsa)
     web.publish(lured, jwks_uri=f"https://127.0.0.2:{web.port}/private/jwks")
-    with refused(*NO_KEY):
+    with refused(*UNREACHABLE):
         assume(sts, trusted(iam, lured), lured.token())
     assert not any(path.startswith("/private/") for path in web.asked)
+
+
+def test_callers_do_not_learn_what_the_server_can_reach(iam, sts, web, rsa):
+    """An open port, a closed one and a name that means nothing are all the same to them."""
+    for host in (f"127.0.0.2:{web.port}", "127.0.0.2:9", "127.0.0.2", "127.0.0.1:1", "nameless.invalid",
+                 "10.255.255.1"):
+        issuer = Issuer(f"https://{host}/probe", rsa)
+        with refused(*UNREACHABLE):
+            assume(sts, trusted(iam, issuer), issuer.token())
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/jwks", "file:///etc/hostname", "//127.0.0.1/jwks", ""])
@@ -359,24 +371,45 @@ def test_a_discovery_document_of_another_issuer_is_refused(iam, sts, web, issuer
         assume(sts, trusted(iam, issuer), issuer.token())
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(iam, sts, rsa, tmp_path):
+@pytest.fixture
+def own_web(folder, authority, static):
+    """A server with a certificate of its own, and a Keyward that may ask it."""
+    started = []
+
+    def start(web):
+        place = folder / new_name("own")
+        config = place.with_suffix(".toml")
+        config.write_text(
+            f'[oidc]\nca_file = "{authority.file}"\ntimeout_seconds = 1\n'
+            f'[oidc.private_addresses]\n"127.0.0.1:{web.port}" = ["127.0.0.1"]\n'
+        )
+        server = Server(place, "--config", config)
+        started.extend([web.close, server.kill])
+        return server
+
+    yield start
+    for end in started:
+        end()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(own_web, rsa, tmp_path):
     stranger = Web(*Authority(tmp_path).certify("IP:127.0.0.1"))
+    server = own_web(stranger)
     issuer = Issuer(f"https://127.0.0.1:{stranger.port}/stranger", rsa)
     stranger.publish(issuer)
-    with refused(*NO_KEY):
-        assume(sts, trusted(iam, issuer), issuer.token())
+    with refused(*UNREACHABLE):
+        assume(server.client("sts"), trusted(server.client("iam"), issuer), issuer.token())
     assert not stranger.asked
-    stranger.close()
 
 
-def test_a_certificate_for_another_name_is_refused(iam, sts, rsa, authority, folder):
+def test_a_certificate_for_another_name_is_refused(own_web, rsa, authority):
     wrong = Web(*authority.certify("DNS:other.keyward.test"))
+    server = own_web(wrong)
     issuer = Issuer(f"https://127.0.0.1:{wrong.port}/wrong", rsa)
     wrong.publish(issuer)
-    with refused(*NO_KEY):
-        assume(sts, trusted(iam, issuer), issuer.token())
+    with refused(*UNREACHABLE):
+        assume(server.client("sts"), trusted(server.client("iam"), issuer), issuer.token())
     assert not wrong.asked
-    wrong.close()
 
 
 def test_an_issuer_that_is_down_is_unreachable(iam, sts, web, rsa):

@@ -146,9 +146,9 @@ pub struct RawOidc {
     /// Key sets by issuer, which are then not fetched.
     #[serde(default)]
     pub jwks_files: BTreeMap<String, PathBuf>,
-    /// Addresses that are not public and may be fetched from.
+    /// Addresses that issuers' hosts may have though they are not public, by host and port.
     #[serde(default)]
-    pub private_addresses: Vec<String>,
+    pub private_addresses: BTreeMap<String, Vec<String>>,
     /// Seconds to fetch a document.
     pub timeout_seconds: Option<u64>,
 }
@@ -232,10 +232,21 @@ pub struct OidcOptions {
     pub ca_file: Option<PathBuf>,
     /// Key sets by issuer.
     pub jwks_files: BTreeMap<String, PathBuf>,
-    /// Addresses that are not public and may be fetched from.
-    pub private_addresses: Vec<Network>,
+    /// Hosts that may have addresses that are not public.
+    pub private: Vec<PrivateHost>,
     /// To fetch a document.
     pub timeout: Duration,
+}
+
+/// A host of issuers that may have addresses that are not public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateHost {
+    /// A name or an address.
+    pub host: String,
+    /// The one port.
+    pub port: u16,
+    /// Where it may be.
+    pub addresses: Vec<Network>,
 }
 
 /// The files of TLS.
@@ -443,8 +454,28 @@ fn oidc(raw: RawOidc) -> Result<OidcOptions, Refused> {
     Ok(OidcOptions {
         ca_file: raw.ca_file,
         jwks_files: raw.jwks_files,
-        private_addresses: networks("oidc.private_addresses", &raw.private_addresses)?,
+        private: raw
+            .private_addresses
+            .iter()
+            .map(|(host, addresses)| private_host(host, addresses))
+            .collect::<Result<_, _>>()?,
         timeout: seconds("oidc.timeout_seconds", raw.timeout_seconds, 5)?,
+    })
+}
+
+fn private_host(text: &str, addresses: &[String]) -> Result<PrivateHost, Refused> {
+    let key = "oidc.private_addresses";
+    let url = HttpsUrl::parse(&format!("https://{text}")).ok();
+    let url = url.filter(|url| url.authority() == text);
+    let url = url.ok_or_else(|| {
+        let remedy =
+            "name hosts as issuers' URLs do, such as issuer.example or issuer.example:8443";
+        refuse(key, text, remedy)
+    })?;
+    Ok(PrivateHost {
+        host: url.host().to_owned(),
+        port: url.port(),
+        addresses: networks(key, addresses)?,
     })
 }
 
@@ -574,8 +605,12 @@ mod tests {
                 "`proxy_protocol.from` is `10.0.0.0/33`: use an address or a network, such as 10.0.0.0/8",
             ),
             (
-                "[oidc]\nprivate_addresses = [\"localhost\"]",
+                "[oidc.private_addresses]\n\"issuer.example\" = [\"localhost\"]",
                 "`oidc.private_addresses` is `localhost`: use an address or a network, such as 10.0.0.0/8",
+            ),
+            (
+                "[oidc.private_addresses]\n\"https://issuer.example/\" = [\"10.0.0.1\"]",
+                "`oidc.private_addresses` is `https://issuer.example/`: name hosts as issuers' URLs do, such as issuer.example or issuer.example:8443",
             ),
             (
                 "[oidc.jwks_files]\n\"issuer.example\" = \"k.json\"",

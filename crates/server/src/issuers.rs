@@ -28,13 +28,17 @@ use keyward_services::sts::oidc::{
 };
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::config::{Network, OidcOptions};
+use crate::config::{OidcOptions, PrivateHost};
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
+/// Documents that are fetched at once. Others wait, within their own time.
+const MAX_FETCHES: usize = 16;
+/// The port of issuers that the configuration does not name.
+const HTTPS: u16 = 443;
 /// Header bytes of an answer.
 const MAX_HEADER_BYTES: usize = 16 << 10;
 
@@ -49,8 +53,9 @@ pub fn issuers(options: &OidcOptions) -> anyhow::Result<Issuers> {
     }
     let fetch = HttpsFetch {
         tls: TlsConnector::from(Arc::new(tls(options.ca_file.as_deref())?)),
-        private: options.private_addresses.clone(),
+        private: options.private.clone(),
         timeout: options.timeout,
+        places: Semaphore::new(MAX_FETCHES),
     };
     Ok(Issuers::new(Arc::new(fetch), configured))
 }
@@ -97,8 +102,9 @@ pub fn tls(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
 /// Fetches over `https`.
 struct HttpsFetch {
     tls: TlsConnector,
-    private: Vec<Network>,
+    private: Vec<PrivateHost>,
     timeout: Duration,
+    places: Semaphore,
 }
 
 impl Fetch for HttpsFetch {
@@ -113,6 +119,7 @@ impl Fetch for HttpsFetch {
 
 impl HttpsFetch {
     async fn exchange(&self, url: &HttpsUrl) -> Result<Vec<u8>, FetchError> {
+        let _place = self.places.acquire().await;
         let stream = self.connect(url).await?;
         let mut client = hyper::client::conn::http1::Builder::new();
         client.max_buf_size(MAX_HEADER_BYTES);
@@ -164,14 +171,23 @@ impl HttpsFetch {
     }
 
     async fn connect_tcp(&self, url: &HttpsUrl) -> Result<TcpStream, FetchError> {
+        let private = self.private.iter().find(|private| {
+            private.host.eq_ignore_ascii_case(url.host()) && private.port == url.port()
+        });
+        if private.is_none() && url.port() != HTTPS {
+            return Err(FetchError::NotAllowed);
+        }
+        let may_reach = |address: IpAddr| {
+            let allowed =
+                |private: &PrivateHost| private.addresses.iter().any(|net| net.contains(address));
+            address::is_public(address) || private.is_some_and(allowed)
+        };
         let found = resolve(url).await.map_err(|_| FetchError::Name)?;
         if found.is_empty() {
             return Err(FetchError::Name);
         }
-        let mut failure = FetchError::PrivateAddress;
-        let reachable = found
-            .into_iter()
-            .filter(|address| self.may_reach(address.ip()));
+        let mut failure = FetchError::NotAllowed;
+        let reachable = found.into_iter().filter(|address| may_reach(address.ip()));
         for address in reachable.take(MAX_ADDRESSES) {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
@@ -179,10 +195,6 @@ impl HttpsFetch {
             }
         }
         Err(failure)
-    }
-
-    fn may_reach(&self, address: IpAddr) -> bool {
-        address::is_public(address) || self.private.iter().any(|net| net.contains(address))
     }
 }
 

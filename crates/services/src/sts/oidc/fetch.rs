@@ -40,21 +40,26 @@ pub enum FetchError {
     /// A redirect, which is not followed.
     #[error("the issuer answered with a redirect")]
     Redirect,
-    /// Every address of the name is private, and none is allowed by configuration.
-    #[error("the issuer's address is not public; `oidc.private_addresses` can allow it")]
-    PrivateAddress,
+    /// No address of the name is public or allowed by configuration, or the port is not.
+    #[error(
+        "the issuer's address is not public, or its port is not 443; `oidc.private_addresses` can allow both"
+    )]
+    NotAllowed,
     /// The document is too long.
     #[error("the issuer's document is too long")]
     TooLarge,
 }
 
 impl FetchError {
-    /// Whether another try may succeed without anybody's doing.
-    pub fn is_passing(&self) -> bool {
+    /// Whether nobody is known to have answered.
+    ///
+    /// A caller hears the same of all of these: whoever may name an issuer must not learn from it
+    /// what this server can reach.
+    pub fn is_silence(&self) -> bool {
         match self {
-            Self::Name | Self::Connection | Self::TimedOut => true,
+            Self::Name | Self::Connection | Self::TimedOut | Self::Tls | Self::NotAllowed => true,
             Self::Status(status) => *status >= 500,
-            Self::Tls | Self::Redirect | Self::PrivateAddress | Self::TooLarge => false,
+            Self::Redirect | Self::TooLarge => false,
         }
     }
 }

@@ -182,7 +182,7 @@ impl Issuers {
 }
 
 fn unfetched(error: FetchError) -> TokenError {
-    if error.is_passing() {
+    if error.is_silence() {
         TokenError::Unreachable(error)
     } else {
         TokenError::NoKey(NoKey::Fetch(error))

@@ -232,7 +232,7 @@ async fn an_issuer_that_does_not_answer_is_told_from_one_that_publishes_nothing_
         (400, "IDPCommunicationError", message.to_owned())
     );
     world.advance(5).await;
-    web.put(DISCOVERY_URL, Err(FetchError::PrivateAddress));
+    web.put(DISCOVERY_URL, Err(FetchError::Redirect));
     let message = "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements";
     let error = assume(&world, BY_EC_1, &[]).await;
     assert_eq!(

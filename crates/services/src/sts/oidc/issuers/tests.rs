@@ -318,9 +318,9 @@ async fn what_an_issuer_publishes_wrongly_is_no_key() {
     assert_eq!(error, TokenError::NoKey(NoKey::KeySet));
     for (failure, passes) in [
         (FetchError::Redirect, false),
-        (FetchError::PrivateAddress, false),
+        (FetchError::NotAllowed, true),
         (FetchError::TooLarge, false),
-        (FetchError::Tls, false),
+        (FetchError::Tls, true),
         (FetchError::Status(404), false),
         (FetchError::Status(503), true),
         (FetchError::Name, true),
