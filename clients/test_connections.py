@@ -134,6 +134,59 @@ def test_a_configured_peer_says_who_the_client_is(tmp_path, header, client):
         server.kill()
 
 
+def test_behind_a_proxy_each_client_has_its_own_places(tmp_path):
+    server = configured(
+        tmp_path, '[proxy_protocol]\nfrom = ["127.0.0.0/8"]\n[limits]\nconnections_per_address = 2\n'
+    )
+    lines = [f"{name}: {value}" for name, value in list_keys(server).items()]
+    request = "\r\n".join(["POST / HTTP/1.1", *lines, "content-length: 2", "", "{}"]).encode()
+    held = []
+
+    def status(client):
+        stream = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        held.append(stream)
+        stream.sendall(f"PROXY TCP4 {client} 192.0.2.1 5555 443\r\n".encode() + request)
+        try:
+            return stream.recv(65536)[9:12]
+        except ConnectionError:
+            return b""
+
+    try:
+        assert [status("203.0.113.7") for _ in range(3)] == [b"200", b"200", b""]
+        assert [status("203.0.113.8") for _ in range(3)] == [b"200", b"200", b""]
+    finally:
+        for stream in held:
+            stream.close()
+        server.kill()
+
+
+def test_a_proxy_that_asks_for_itself_is_not_believed_about_others(tmp_path):
+    """The addresses of a LOCAL header mean nothing."""
+    server = configured(tmp_path, '[proxy_protocol]\nfrom = ["127.0.0.0/8"]\n')
+    try:
+        assert through_proxy(server, V2.replace(b"\x21\x11", b"\x20\x11")) == b"200"
+        assert events(server, "ListKeys")[0]["sourceIPAddress"] == "127.0.0.1"
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("header", [
+    V1.replace(b" TCP4", b"\rTCP4"), V1.replace(b" 5555", b" +5555"), V1[:-2] + b" \r\n",
+    V2.replace(b"\x21\x11", b"\x21\x12"), V2[:15] + b"\x0d" + V2[16:] + b"x",
+])
+def test_a_header_that_no_proxy_writes_is_refused(tmp_path, header):
+    server = configured(tmp_path, '[proxy_protocol]\nfrom = ["127.0.0.0/8"]\n')
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=15) as stream:
+            stream.sendall(header + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            try:
+                assert stream.recv(100) == b""
+            except ConnectionError:
+                pass
+    finally:
+        server.kill()
+
+
 def test_a_configured_peer_without_header_is_cut_off(tmp_path):
     server = configured(tmp_path, '[proxy_protocol]\nfrom = ["127.0.0.1"]\n')
     try:

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+import urllib.parse
 
 import pytest
 
@@ -24,6 +25,37 @@ def test_an_answer_has_its_headers(wire):
     assert UUID.fullmatch(answer.headers["x-amzn-RequestId"])
     assert int(answer.headers["Content-Length"]) == len(answer.body)
     assert answer.headers["Date"]
+
+
+def header_names(wire, head, body=b""):
+    """The names of an answer's headers as they stand on the wire."""
+    with socket.create_connection(("127.0.0.1", wire.server.port), timeout=10) as stream:
+        stream.sendall(head.encode() + body)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            part = stream.recv(65536)
+            assert part, received
+            received += part
+    lines = received.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {line.partition(":")[0] for line in lines}
+
+
+def test_header_names_are_written_as_aws_writes_them(wire):
+    """Some clients compare them with case, whatever HTTP says."""
+    usual = {"Content-Type", "Content-Length", "Date", "x-amzn-RequestId", "Server", "Cache-Control",
+             "Expires", "Pragma"}
+    target = {"content-type": JSON, "x-amz-target": "TrentService.ListKeys"}
+    headers = wire.signed(target, b"{}")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    signed = f"POST / HTTP/1.1\r\n{lines}content-length: 2\r\n\r\n"
+    assert header_names(wire, signed, b"{}") == usual
+    assert header_names(wire, signed.replace("HTTP/1.1", "HTTP/1.0"), b"{}") == usual
+    refused = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    assert header_names(wire, refused) == usual
+    health = {"Content-Type", "Content-Length", "Date"}
+    assert header_names(wire, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") == health
+    # What hyper answers by itself.
+    assert header_names(wire, "GET / HTTP/9\r\n\r\n") <= {"Content-Length", "Connection", "Date"}
 
 
 def test_an_operation_without_output_has_an_empty_body(wire, key):
@@ -114,6 +146,39 @@ def test_names_repeated_in_the_encryption_context_are_refused(wire, key):
 def test_a_body_over_the_limit_is_too_large(wire):
     answer = wire.kms("ListKeys", b'{"Marker":"' + b"m" * 2_000_000 + b'"}')
     assert answer.status == 413
+
+
+def test_a_body_that_cannot_be_proven_is_refused_by_its_head(wire):
+    """Nothing of it is kept; what is said is said in the usual order."""
+    body = b'{"Marker":"' + b"m" * 100_000 + b'"}'
+    for bent, code in [
+        ({"key": "AKIAIOSFODNN7EXAMPLE"}, "UnrecognizedClientException"),
+        ({"age": 3600}, "InvalidSignatureException"),
+        ({"service": "iam"}, "InvalidSignatureException"),
+        ({"after": {"authorization": None}}, "MissingAuthenticationTokenException"),
+        ({"after": {"authorization": "AWS4-HMAC-SHA256 nonsense"}}, "IncompleteSignatureException"),
+    ]:
+        long = wire.kms("ListKeys", body, **bent)
+        short = wire.kms("ListKeys", b"{}", **bent)
+        assert long.error[0] == short.error[0] == code, bent
+        assert long.status == short.status == 400
+    # And with a good claim the body decides.
+    assert wire.kms("ListKeys", body).error[0] == "ValidationException"
+
+
+def test_what_is_not_signed_is_short(wire):
+    parameters = {"Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15"}
+    form = {"host": f"127.0.0.1:{wire.server.port}",
+            "content-type": "application/x-www-form-urlencoded"}
+
+    def ask(token):
+        sent = urllib.parse.urlencode({**parameters, "WebIdentityToken": token}).encode()
+        return wire.send(form, sent)
+
+    assert b"<Code>ValidationError</Code>" in ask("t" * 60_000).body
+    answer = ask("t" * 70_000)
+    assert answer.status == 413
+    assert b"<Code>RequestEntityTooLargeException</Code>" in answer.body
 
 
 def chunked(wire, operation, body, pieces):

@@ -91,8 +91,12 @@ pub struct RawAudit {
 pub struct RawLimits {
     /// Open connections.
     pub connections: Option<usize>,
+    /// Open connections on which nobody has been authenticated yet.
+    pub stranger_connections: Option<usize>,
     /// Open connections from one address.
     pub connections_per_address: Option<usize>,
+    /// Bytes of memory for requests that are not authenticated yet.
+    pub unauthenticated_bytes: Option<usize>,
     /// Seconds to send the headers, or between two requests of a connection.
     pub header_seconds: Option<u64>,
     /// Seconds to send the body.
@@ -188,9 +192,9 @@ pub struct Config {
     /// Bytes after which a new audit segment begins.
     pub audit_segment_bytes: u64,
     /// Open connections.
-    pub connections: usize,
-    /// Open connections from one address.
-    pub connections_per_address: usize,
+    pub connections: Connections,
+    /// Bytes of memory for requests that are not authenticated yet.
+    pub unauthenticated_bytes: usize,
     /// To send the headers.
     pub header_timeout: Duration,
     /// To send the body.
@@ -223,6 +227,17 @@ pub struct Config {
     pub quota_policies_per_identity: usize,
     /// Issuers of web identities.
     pub oidc: OidcOptions,
+}
+
+/// How many connections may be open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// In all, if it was configured. Else as many as usual, or as the system allows.
+    pub all: Option<usize>,
+    /// On which nobody has been authenticated yet, if it was configured.
+    pub strangers: Option<usize>,
+    /// From one address.
+    pub per_address: usize,
 }
 
 /// How issuers of web identities are asked for their keys.
@@ -354,15 +369,11 @@ impl RawConfig {
                 self.audit.segment_bytes.unwrap_or(64 << 20),
                 1 << 20,
             )?,
-            connections: at_least(
-                "limits.connections",
-                self.limits.connections.unwrap_or(4096),
-                1,
-            )?,
-            connections_per_address: at_least(
-                "limits.connections_per_address",
-                self.limits.connections_per_address.unwrap_or(1024),
-                1,
+            connections: connections(&self.limits)?,
+            unauthenticated_bytes: at_least(
+                "limits.unauthenticated_bytes",
+                self.limits.unauthenticated_bytes.unwrap_or(32 << 20),
+                1 << 20,
             )?,
             header_timeout: seconds("limits.header_seconds", self.limits.header_seconds, 60)?,
             body_timeout: seconds("limits.body_seconds", self.limits.body_seconds, 20)?,
@@ -442,6 +453,27 @@ fn tls(raw: RawTls) -> Result<Option<TlsFiles>, Refused> {
             "give tls.certificate too",
         )),
     }
+}
+
+fn connections(raw: &RawLimits) -> Result<Connections, Refused> {
+    let positive = |key, value: Option<usize>| value.map(|n| at_least(key, n, 1)).transpose();
+    let all = positive("limits.connections", raw.connections)?;
+    let strangers = positive("limits.stranger_connections", raw.stranger_connections)?;
+    let per_address = positive(
+        "limits.connections_per_address",
+        raw.connections_per_address,
+    )?;
+    if let (Some(all), Some(strangers)) = (all, strangers)
+        && strangers > all
+    {
+        let remedy = "use no more than limits.connections";
+        return Err(refuse("limits.stranger_connections", strangers, remedy));
+    }
+    Ok(Connections {
+        all,
+        strangers,
+        per_address: per_address.unwrap_or(1024),
+    })
 }
 
 fn oidc(raw: RawOidc) -> Result<OidcOptions, Refused> {
@@ -611,6 +643,14 @@ mod tests {
             (
                 "[oidc.private_addresses]\n\"https://issuer.example/\" = [\"10.0.0.1\"]",
                 "`oidc.private_addresses` is `https://issuer.example/`: name hosts as issuers' URLs do, such as issuer.example or issuer.example:8443",
+            ),
+            (
+                "[limits]\nconnections = 10\nstranger_connections = 11",
+                "`limits.stranger_connections` is `11`: use no more than limits.connections",
+            ),
+            (
+                "[limits]\nunauthenticated_bytes = 1000",
+                "`limits.unauthenticated_bytes` is `1000`: use 1048576 at least",
             ),
             (
                 "[oidc.jwks_files]\n\"issuer.example\" = \"k.json\"",

@@ -2,20 +2,34 @@
 //! can make long, many or slow.
 
 pub mod admin;
+mod body;
+mod budget;
+mod frames;
 pub mod health;
 pub mod idle;
+mod names;
 pub mod peers;
 pub mod proxy;
 pub mod taken;
 mod timer;
 pub mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{body::Incoming, service::service_fn};
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
+use http_body_util::Full;
+use hyper::{
+    body::{Body as _, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -34,20 +48,43 @@ use uuid::fmt::Hyphenated;
 
 use crate::{
     config::Network,
-    http::{idle::Activity, peers::Peers, taken::Taken, timer::Kept},
+    http::{
+        body::{BodyFault, Waiting},
+        budget::Budget,
+        frames::Frames,
+        idle::Activity,
+        peers::{Peers, Place},
+        taken::Taken,
+        timer::Kept,
+    },
 };
 
 /// The longest body, in bytes: the longest parameter KMS has (an attestation document of
 /// 262,144 bytes) in base64, with room for the rest.
 const MAX_BODY: usize = 512 << 10;
-/// The most header bytes of a request; session tokens are the longest of them.
-const MAX_HEADER_BYTES: usize = 64 << 10;
+/// The longest body of a request that is not signed: a web identity's token of 20,000 characters
+/// with session policies.
+const MAX_UNSIGNED_BODY: usize = 64 << 10;
+/// Of a longer body nothing is kept before the caller's claim has been looked at.
+const SMALL_BODY: u64 = 16 << 10;
+/// The most header bytes of a request; session tokens, of 16 KiB at most, are the longest of them.
+const MAX_HEADER_BYTES: u32 = 32 << 10;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 100;
 /// More headers than clients of AWS usually send.
 const USUAL_HEADERS: usize = 16;
-/// Requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 256;
+/// Bytes of memory that a header takes besides its name and value, at most.
+const HEADER_COST: usize = 512;
+/// Bytes of memory that a request takes besides headers and body.
+const REQUEST_COST: usize = 4 << 10;
+/// Requests at once on one HTTP/2 connection. The headers of all of them may be decoded before the
+/// first is looked at.
+const MAX_STREAMS: u32 = 64;
+/// Bytes of bodies that a client of HTTP/2 may send ahead on one stream, and on all together.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+/// Bytes of answers kept for a client of HTTP/2 that does not take them.
+const MAX_SEND_BUFFER: usize = 64 << 10;
 /// How long a TLS handshake or a PROXY header may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -57,10 +94,10 @@ pub struct HttpOptions {
     pub tls: Option<tokio_rustls::TlsAcceptor>,
     /// Peers whose connections begin with a PROXY header.
     pub proxies: Vec<Network>,
-    /// Open connections in all.
-    pub connections: usize,
-    /// Open connections from one address.
-    pub connections_per_address: usize,
+    /// Who holds the places for connections.
+    pub peers: Peers,
+    /// Bytes of memory for requests that nobody is proven to have made.
+    pub unauthenticated_bytes: usize,
     /// To send the headers, and between two requests.
     pub header_timeout: Duration,
     /// To send the body, and how long at most the client may not read its answer.
@@ -76,21 +113,15 @@ pub async fn serve(
     options: HttpOptions,
     mut stop: watch::Receiver<bool>,
 ) {
-    let options = Arc::new(options);
-    let peers = Peers::new(options.connections, options.connections_per_address);
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .header_read_timeout(options.header_timeout)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(options.header_timeout))
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .max_concurrent_streams(MAX_STREAMS);
-    let server = Arc::new(server);
+    let listening = Arc::new(Listening {
+        front,
+        server: server(&options),
+        strangers: Budget::new(options.unauthenticated_bytes),
+        clients: Budget::new(options.unauthenticated_bytes),
+        names: names::as_aws_writes_them().await,
+        options,
+    });
+    let options = &listening.options;
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -106,18 +137,34 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = peers.admit(address.ip()) else {
+        let behind_proxy = options.proxies.iter().any(|net| net.contains(address.ip()));
+        let place = if behind_proxy {
+            options.peers.admit_proxy()
+        } else {
+            options.peers.admit(address.ip())
+        };
+        let Some((place, displaced)) = place else {
             tracing::debug!(%address, "too many connections");
             continue;
         };
-        let (front, options) = (Arc::clone(&front), Arc::clone(&options));
-        let (server, watcher) = (Arc::clone(&server), graceful.watcher());
+        let (listening, watcher) = (Arc::clone(&listening), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection(stream, address, front, &options, &server, watcher).await
-            {
+            let connection = Connection {
+                listening,
+                address,
+                behind_proxy,
+                place,
+                settled: AtomicBool::new(false),
+            };
+            let ended = tokio::select! {
+                // Nobody is favoured by it: whoever is ready first is the end.
+                biased;
+                ended = connection.serve(stream, watcher) => ended,
+                _ = displaced => Err("others needed its place".into()),
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%address, %error, "connection ended");
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -131,146 +178,258 @@ pub async fn serve(
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connection(
-    stream: TcpStream,
+/// What all connections share.
+struct Listening {
+    front: Arc<Front>,
+    options: HttpOptions,
+    server: auto::Builder<TokioExecutor>,
+    /// The memory of requests whose bodies are waited for: on connections where nobody has been
+    /// proven yet, and on the others. Strangers cannot use up what clients need.
+    strangers: Budget,
+    clients: Budget,
+    /// What the answers of HTTP/1.1 carry for the sake of their headers' names.
+    names: Extensions,
+}
+
+fn server(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .title_case_headers(true)
+        .header_read_timeout(options.header_timeout)
+        .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX))
+        .max_headers(MAX_HEADERS);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(options.header_timeout))
+        // A block of headers must stand in one frame.
+        .max_frame_size(MAX_HEADER_BYTES)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(MAX_SEND_BUFFER);
+    server
+}
+
+/// One connection.
+struct Connection {
+    listening: Arc<Listening>,
     address: SocketAddr,
-    front: Arc<Front>,
-    options: &Arc<HttpOptions>,
-    server: &auto::Builder<TokioExecutor>,
-    watcher: Watcher,
-) -> Result<(), Error> {
-    stream.set_nodelay(true)?;
-    let (stream, source) = if options.proxies.iter().any(|net| net.contains(address.ip())) {
-        tokio::time::timeout(HANDSHAKE, proxy::accept(stream)).await??
-    } else {
-        (proxy::Prefixed::bare(stream), None)
-    };
-    let mut peer = Peer::new(source.unwrap_or(address.ip()).to_canonical(), None);
-    match &options.tls {
-        None => exchange(stream, peer, front, options, server, watcher).await,
-        Some(acceptor) => {
-            let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
-            peer.tls = Some(tls::details(stream.get_ref().1));
-            exchange(stream, peer, front, options, server, watcher).await
-        }
-    }
+    behind_proxy: bool,
+    place: Place,
+    /// Whether the place is known not to be a stranger's.
+    settled: AtomicBool,
 }
 
-async fn exchange<S>(
-    stream: S,
-    peer: Peer,
-    front: Arc<Front>,
-    options: &Arc<HttpOptions>,
-    server: &auto::Builder<TokioExecutor>,
-    watcher: Watcher,
-) -> Result<(), Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (peer, time) = (Arc::new(peer), options.body_timeout);
-    let body_timer = Kept::default();
-    let activity = Activity::default();
-    let requests = activity.clone();
-    let service = service_fn(move |request| {
-        let (front, peer, timer) = (Arc::clone(&front), Arc::clone(&peer), body_timer.clone());
-        let under_way = requests.begin();
-        async move {
-            let answer = answer(request, &front, &peer, (&timer, time)).await;
-            drop(under_way);
-            Ok::<_, std::convert::Infallible>(answer)
-        }
-    });
-    let io = TokioIo::new(Taken::new(stream, time));
-    let mut server = server.clone();
-    server.http1().timer(Kept::default());
-    let connection = server.serve_connection(io, service).into_owned();
-    tokio::select! {
-        // Nobody is favoured by it: whoever is ready first is the end.
-        biased;
-        ended = watcher.watch(connection) => ended,
-        () = activity.idle(options.header_timeout) => Ok(()),
-    }
-}
-
-async fn answer(
-    request: http::Request<Incoming>,
-    front: &Front,
-    peer: &Peer,
-    (timer, body_timeout): (&Kept, Duration),
-) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
-    if head.method == http::Method::GET
-        && let Some(answer) = health::answer(head.uri.path(), front)
-    {
-        return answer;
-    }
-    let body = timer.within(body_timeout, whole(body)).await;
-    let body = body.unwrap_or(Err(BodyFault::TooSlow));
-    let mut headers: SmallVec<[(&str, &[u8]); USUAL_HEADERS]> = SmallVec::new();
-    if !head.headers.contains_key(header::HOST)
-        && let Some(authority) = head.uri.authority()
-    {
-        // HTTP/2 says :authority where HTTP/1.1 says Host; the signature covers it as host.
-        headers.push(("host", authority.as_str().as_bytes()));
-    }
-    headers.extend(
-        head.headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes())),
-    );
-    let received = Received {
-        method: head.method.as_str(),
-        path: head.uri.path(),
-        query: head.uri.query().unwrap_or_default(),
-        headers: &headers,
-        peer,
-    };
-    let answer = match body {
-        Ok(body) => front.answer(&received, &body).await,
-        Err(BodyFault::TooLarge) => front.body_too_large(&received),
-        Err(BodyFault::TooSlow) => front.body_too_slow(&received),
-        Err(BodyFault::Broken) => front.body_broken(&received),
-    };
-    render(answer)
-}
-
-/// The body, put together only if it came in pieces.
-async fn whole(body: Incoming) -> Result<Bytes, BodyFault> {
-    let mut body = Limited::new(body, MAX_BODY);
-    let mut first = Bytes::new();
-    let mut pieces = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                BodyFault::TooLarge
-            } else {
-                BodyFault::Broken
+impl Connection {
+    async fn serve(self, stream: TcpStream, watcher: Watcher) -> Result<(), Error> {
+        stream.set_nodelay(true)?;
+        let (stream, source) = self.client(stream).await?;
+        let mut peer = Peer::new(source.to_canonical(), None);
+        peer.proof = self.place.proof().clone();
+        let tls = self.listening.options.tls.clone();
+        match tls {
+            None => self.exchange(stream, peer, watcher).await,
+            Some(acceptor) => {
+                let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+                peer.tls = Some(tls::details(stream.get_ref().1));
+                self.exchange(stream, peer, watcher).await
             }
-        })?;
-        // Trailers say nothing here.
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if first.is_empty() {
-            first = data;
-            continue;
         }
-        if pieces.is_empty() {
-            pieces.extend_from_slice(&first);
-        }
-        pieces.extend_from_slice(&data);
     }
-    Ok(if pieces.is_empty() {
-        first
-    } else {
-        pieces.freeze()
-    })
+
+    /// The stream of the client itself, and its address.
+    async fn client(&self, stream: TcpStream) -> Result<(proxy::Prefixed, IpAddr), Error> {
+        if !self.behind_proxy {
+            return Ok((proxy::Prefixed::bare(stream), self.address.ip()));
+        }
+        let accepted = tokio::time::timeout(HANDSHAKE, proxy::accept(stream));
+        let (stream, source) = accepted.await??;
+        // A proxy that names nobody asks for itself.
+        let source = source.unwrap_or(self.address.ip());
+        if !self.place.attribute(source) {
+            return Err("too many connections of the client".into());
+        }
+        Ok((stream, source))
+    }
+
+    async fn exchange<S>(self, stream: S, peer: Peer, watcher: Watcher) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Arc::new(self);
+        let HttpOptions {
+            header_timeout,
+            body_timeout,
+            ..
+        } = connection.listening.options;
+        let (proof, peer) = (peer.proof.clone(), Arc::new(peer));
+        let body_timer = Kept::default();
+        let activity = Activity::default();
+        let requests = activity.clone();
+        let asked = Arc::clone(&connection);
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let (connection, peer, timer) =
+                (Arc::clone(&asked), Arc::clone(&peer), body_timer.clone());
+            // Here and not in the task of the request: what is too long is gone before more is read.
+            let kind = Kind::of(&request);
+            let request = (kind != Kind::TooManyHeaders).then_some(request);
+            // Who only asks for health does not stay for it.
+            let under_way = (kind == Kind::Request).then(|| requests.begin());
+            async move {
+                let answer = connection.answer(request, kind, &peer, &timer).await;
+                drop(under_way);
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let io = TokioIo::new(Frames::new(Taken::new(stream, body_timeout)));
+        let mut server = connection.listening.server.clone();
+        server.http1().timer(Kept::default());
+        let served = server.serve_connection(io, service).into_owned();
+        tokio::select! {
+            biased;
+            ended = watcher.watch(served) => ended,
+            () = activity.idle(header_timeout, &proof, header_timeout + body_timeout) => Ok(()),
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Option<http::Request<Incoming>>,
+        kind: Kind,
+        peer: &Peer,
+        timer: &Kept,
+    ) -> Response<Full<Bytes>> {
+        let front = &self.listening.front;
+        let Some(request) = request else {
+            front.too_many_headers(peer);
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return response;
+        };
+        let (head, body) = request.into_parts();
+        if kind == Kind::Health
+            && let Some(answer) = health::answer(head.uri.path(), front)
+        {
+            return answer;
+        }
+        let mut headers: SmallVec<[(&str, &[u8]); USUAL_HEADERS]> = SmallVec::new();
+        if !head.headers.contains_key(header::HOST)
+            && let Some(authority) = head.uri.authority()
+        {
+            // HTTP/2 says :authority where HTTP/1.1 says Host; the signature covers it as host.
+            headers.push(("host", authority.as_str().as_bytes()));
+        }
+        headers.extend(
+            head.headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_bytes())),
+        );
+        let received = Received {
+            method: head.method.as_str(),
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &headers,
+            peer,
+        };
+        let answer = self.answer_received(&received, &head, body, timer).await;
+        if !self.settled.load(Ordering::Relaxed) && peer.proof.is_proven() {
+            self.settled.store(true, Ordering::Relaxed);
+            self.place.settle();
+        }
+        let mut response = render(answer);
+        if head.version < Version::HTTP_2 {
+            response.extensions_mut().clone_from(&self.listening.names);
+        }
+        response
+    }
+
+    async fn answer_received(
+        &self,
+        received: &Received<'_>,
+        head: &http::request::Parts,
+        body: Incoming,
+        timer: &Kept,
+    ) -> Answer {
+        let Listening { front, options, .. } = &*self.listening;
+        let length = body.size_hint().exact();
+        let small = length.is_some_and(|length| length <= SMALL_BODY);
+        let most = if small || received.is_signed() {
+            MAX_BODY
+        } else {
+            MAX_UNSIGNED_BODY
+        };
+        if !small && let Err(refused) = front.look(received).await {
+            // Who waits to be told to send is told at once. Others would not hear it before they
+            // have sent all.
+            let passed = if head.headers.contains_key(header::EXPECT) {
+                Ok(())
+            } else {
+                let passed = timer.within(options.body_timeout, body::discard(body, MAX_BODY));
+                passed.await.unwrap_or(Err(BodyFault::TooSlow))
+            };
+            return match passed {
+                Ok(()) => front.refuse_looked_at(received, refused),
+                Err(fault) => without_body(front, received, fault),
+            };
+        }
+        let stranger = !received.peer.proof.is_proven();
+        let budget = if stranger {
+            &self.listening.strangers
+        } else {
+            &self.listening.clients
+        };
+        let waiting = Waiting {
+            budget,
+            holds: held(&head.headers),
+            // What a client sends in one piece with the head is there at once, or nearly.
+            at_once: stranger || !small || head.version >= Version::HTTP_2,
+        };
+        let body = timer.within(options.body_timeout, body::whole(body, most, &waiting));
+        match body.await.unwrap_or(Err(BodyFault::TooSlow)) {
+            Ok(body) => front.answer(received, &body).await,
+            Err(fault) => without_body(front, received, fault),
+        }
+    }
 }
 
-enum BodyFault {
-    TooLarge,
-    TooSlow,
-    Broken,
+/// How a request is treated, as its head tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Health,
+    TooManyHeaders,
+}
+
+impl Kind {
+    fn of(request: &http::Request<Incoming>) -> Self {
+        if request.headers().len() > MAX_HEADERS {
+            Self::TooManyHeaders
+        } else if request.method() == http::Method::GET && health::is_asked(request.uri().path()) {
+            Self::Health
+        } else {
+            Self::Request
+        }
+    }
+}
+
+/// Bytes of memory that a request holds before its body comes, at most.
+fn held(headers: &HeaderMap) -> usize {
+    let texts = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_COST);
+    REQUEST_COST + texts.sum::<usize>()
+}
+
+fn without_body(front: &Front, received: &Received<'_>, fault: BodyFault) -> Answer {
+    match fault {
+        BodyFault::TooLarge => front.body_too_large(received),
+        BodyFault::TooSlow => front.body_too_slow(received),
+        BodyFault::Broken => front.body_broken(received),
+        BodyFault::Crowded => front.crowded(received),
+    }
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

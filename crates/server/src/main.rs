@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod descriptors;
 mod http;
 mod issuers;
 mod opened;

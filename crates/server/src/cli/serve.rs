@@ -17,7 +17,8 @@ use crate::{
         init::{DangerSecret, chosen_credentials, open},
     },
     config::Config,
-    http::{self, HttpOptions, tls},
+    descriptors,
+    http::{self, HttpOptions, peers::Peers, tls},
     opened::DataDir,
     telemetry,
 };
@@ -65,6 +66,7 @@ impl Serve {
     }
 
     async fn serve(self, config: Config) -> anyhow::Result<()> {
+        let peers = Peers::new(descriptors::places(&config.connections)?);
         let data = DataDir::lock(&config.data_dir)?;
         let chosen = chosen_credentials(self.danger.danger_short_bootstrap_secret)?;
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -85,7 +87,7 @@ impl Serve {
         tasks.spawn(bootstrap::relay(front.clone(), opened.copied_to));
         spawn_workers(&mut tasks, &front, &config, &stopped).await?;
         if let Some(admin) = admin {
-            tasks.spawn(http::admin::serve(admin, front.clone()));
+            tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
         }
         // Whoever read the line below may stop the server at once, and it must drain.
         tokio::spawn(wait_for_signal(Signals::new()?, stop));
@@ -95,8 +97,8 @@ impl Serve {
         let options = HttpOptions {
             tls,
             proxies: config.proxies.clone(),
-            connections: config.connections,
-            connections_per_address: config.connections_per_address,
+            peers,
+            unauthenticated_bytes: config.unauthenticated_bytes,
             header_timeout: config.header_timeout,
             body_timeout: config.body_timeout,
             drain: config.drain,

@@ -5,6 +5,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use keyward_services::front::Front;
 
+/// Whether a path is one of the two.
+pub fn is_asked(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
 /// The answer to a health question, if the path is one.
 ///
 /// `/healthz` says that the process answers. `/readyz` says whether requests can succeed: the

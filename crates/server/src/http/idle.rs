@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use keyward_services::front::Proof;
+
 /// The requests of one connection, counted. No clock is read for a request.
 #[derive(Clone, Debug, Default)]
 pub struct Activity(Arc<Counts>);
@@ -30,9 +32,11 @@ impl Activity {
         UnderWay(self.clone())
     }
 
-    /// Waits until no request has been under way for at least `patience`, and at most twice that.
-    pub async fn idle(&self, patience: Duration) {
+    /// Waits until no request has been under way for at least `patience`, and at most twice that; or
+    /// until somebody should have proven who they are and nobody has.
+    pub async fn idle(&self, patience: Duration, proof: &Proof, to_prove: Duration) {
         let mut before = None;
+        let mut open = Duration::ZERO;
         loop {
             let begun = self.0.begun.load(Ordering::Relaxed);
             let quiet = begun == self.0.ended.load(Ordering::Relaxed);
@@ -41,6 +45,10 @@ impl Activity {
             }
             before = quiet.then_some(begun);
             tokio::time::sleep(patience).await;
+            open = open.saturating_add(patience);
+            if open >= to_prove && !proof.is_proven() {
+                return;
+            }
         }
     }
 }
@@ -59,13 +67,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_idle_while_nothing_is_asked() {
-        let activity = Activity::default();
-        activity.idle(PATIENCE).await;
+        let (activity, proof) = (Activity::default(), Proof::default());
+        proof.note();
+        let idle = || activity.idle(PATIENCE, &proof, PATIENCE);
+        idle().await;
         let request = activity.begin();
         drop(activity.begin());
-        let idle = tokio::time::timeout(PATIENCE * 40, activity.idle(PATIENCE));
-        assert!(idle.await.is_err(), "a request is under way");
+        let waited = tokio::time::timeout(PATIENCE * 40, idle());
+        assert!(waited.await.is_err(), "a request is under way");
         drop(request);
-        activity.idle(PATIENCE).await;
+        idle().await;
+    }
+
+    #[tokio::test]
+    async fn a_stranger_may_not_stay_whatever_is_asked() {
+        let (activity, proof) = (Activity::default(), Proof::default());
+        let _request = activity.begin();
+        activity.idle(PATIENCE, &proof, PATIENCE * 3).await;
+        proof.note();
+        let idle = activity.idle(PATIENCE, &proof, PATIENCE);
+        let waited = tokio::time::timeout(PATIENCE * 40, idle);
+        assert!(waited.await.is_err(), "it is a client's");
     }
 }

@@ -1,67 +1,298 @@
-//! How many connections are open, in all and from one address.
+//! Who holds the places for connections. A connection is a stranger's until a request on it has
+//! proven its caller. Strangers have a share of the places; when it is full, one of them makes room
+//! for the next.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Counts open connections. The lock is taken at accept and at close, never by a request.
+use keyward_services::front::Proof;
+use tokio::sync::oneshot;
+
+/// How many places there are, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Connections in all.
+    pub all: usize,
+    /// Those on which nobody has proven who they are yet.
+    pub strangers: usize,
+    /// Those from one address; of IPv6, from one network of 64 bits.
+    pub per_address: usize,
+}
+
+/// The open connections. The lock is taken at accept, at the first proof and at close, never by
+/// another request.
 #[derive(Clone, Debug)]
 pub struct Peers {
-    most: usize,
-    most_per_address: usize,
+    places: Places,
     open: Arc<Mutex<Open>>,
+}
+
+/// How many connections are open, and how they fared since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Open connections of strangers.
+    pub strangers: usize,
+    /// Open connections on which a caller was proven.
+    pub known: usize,
+    /// Strangers that had to make room for others.
+    pub displaced: u64,
+    /// Connections for which there was no place.
+    pub refused: u64,
+}
+
+/// Addresses that count as one: whoever has one address of IPv6 has its whole network, as a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Origin {
+    V4([u8; 4]),
+    V6([u16; 4]),
+    /// A proxy that has not yet said for whom it connects.
+    Proxy,
+}
+
+impl Origin {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Open {
+    next: u64,
+    connections: HashMap<u64, Connection>,
+    /// The numbers of those that are strangers', and so the longest there first.
+    strangers: BTreeSet<u64>,
+    by_origin: HashMap<Origin, FromOrigin>,
+    /// Every origin that has strangers, with how many.
+    crowds: BTreeSet<(usize, Origin)>,
+    displaced: u64,
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    origin: Origin,
+    proof: Proof,
+    /// Dropped, it ends the connection.
+    _hold: oneshot::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct FromOrigin {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    strangers: BTreeSet<u64>,
 }
 
 /// A connection's place; dropping it gives the place back.
 #[derive(Debug)]
 pub struct Place {
-    open: Arc<Mutex<Open>>,
-    address: IpAddr,
+    number: u64,
+    proof: Proof,
+    peers: Peers,
 }
 
+/// Ends when the place was given to somebody else.
+pub type Displaced = oneshot::Receiver<()>;
+
 impl Peers {
-    /// At most `most` connections, and `most_per_address` from one address.
-    pub fn new(most: usize, most_per_address: usize) -> Self {
-        Self {
-            most,
-            most_per_address,
-            open: Arc::default(),
+    /// Nobody is there yet.
+    pub fn new(places: Places) -> Self {
+        let open = Arc::default();
+        Self { places, open }
+    }
+
+    /// A place for a connection from an address, if there is one or a stranger can make room.
+    pub fn admit(&self, address: IpAddr) -> Option<(Place, Displaced)> {
+        self.admit_origin(Origin::of(address))
+    }
+
+    /// A place for a connection from a proxy, which will say for whom it connects.
+    pub fn admit_proxy(&self) -> Option<(Place, Displaced)> {
+        self.admit_origin(Origin::Proxy)
+    }
+
+    fn admit_origin(&self, origin: Origin) -> Option<(Place, Displaced)> {
+        let mut open = self.open();
+        if !open.make_room_at(origin, &self.places) || !open.make_room(&self.places) {
+            open.refused += 1;
+            return None;
+        }
+        let number = open.next;
+        open.next += 1;
+        let (hold, displaced) = oneshot::channel();
+        let proof = Proof::default();
+        let connection = Connection {
+            origin,
+            proof: proof.clone(),
+            _hold: hold,
+        };
+        open.enter(number, connection);
+        let peers = self.clone();
+        let place = Place {
+            number,
+            proof,
+            peers,
+        };
+        Some((place, displaced))
+    }
+
+    /// How many are open, and how connections fared.
+    pub fn tally(&self) -> Tally {
+        let open = self.open();
+        Tally {
+            strangers: open.strangers.len(),
+            known: open.known(),
+            displaced: open.displaced,
+            refused: open.refused,
         }
     }
 
-    /// A place for a connection from an address, if there is one.
-    pub fn admit(&self, address: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let from_address = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.all >= self.most || from_address >= self.most_per_address {
-            return None;
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Where the front notes that a caller was proven.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The place is no stranger's from now on, if a caller was proven.
+    pub fn settle(&self) {
+        if self.proof.is_proven() {
+            self.peers.open().settle(self.number);
         }
-        open.all += 1;
-        open.by_address.insert(address, from_address + 1);
-        Some(Place {
-            open: Arc::clone(&self.open),
-            address,
-        })
+    }
+
+    /// Counts the connection for the client whom a proxy named, and says whether that client has a
+    /// place.
+    pub fn attribute(&self, address: IpAddr) -> bool {
+        let origin = Origin::of(address);
+        let mut open = self.peers.open();
+        // If it is not there, it was displaced meanwhile.
+        let Some(mut connection) = open.leave(self.number) else {
+            return false;
+        };
+        if !open.make_room_at(origin, &self.peers.places) {
+            open.refused += 1;
+            return false;
+        }
+        connection.origin = origin;
+        open.enter(self.number, connection);
+        true
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all = open.all.saturating_sub(1);
-        if let Some(count) = open.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                open.by_address.remove(&self.address);
+        self.peers.open().leave(self.number);
+    }
+}
+
+impl Open {
+    fn known(&self) -> usize {
+        self.connections.len().saturating_sub(self.strangers.len())
+    }
+
+    fn enter(&mut self, number: u64, connection: Connection) {
+        let origin = connection.origin;
+        self.by_origin.entry(origin).or_default().all += 1;
+        self.crowd(origin, |strangers| strangers.insert(number));
+        self.strangers.insert(number);
+        self.connections.insert(number, connection);
+    }
+
+    fn leave(&mut self, number: u64) -> Option<Connection> {
+        let connection = self.connections.remove(&number)?;
+        let origin = connection.origin;
+        self.settle_origin(number, origin);
+        if let Some(from) = self.by_origin.get_mut(&origin) {
+            from.all = from.all.saturating_sub(1);
+            if from.all == 0 {
+                self.by_origin.remove(&origin);
             }
+        }
+        Some(connection)
+    }
+
+    /// Counts a connection no longer among the strangers.
+    fn settle(&mut self, number: u64) {
+        if let Some(connection) = self.connections.get(&number) {
+            self.settle_origin(number, connection.origin);
+        }
+    }
+
+    fn settle_origin(&mut self, number: u64, origin: Origin) {
+        if self.strangers.remove(&number) {
+            self.crowd(origin, |strangers| strangers.remove(&number));
+        }
+    }
+
+    /// Changes the strangers of an origin, and with it the place that it has among the crowds.
+    fn crowd(&mut self, origin: Origin, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
+        let Some(from) = self.by_origin.get_mut(&origin) else {
+            return;
+        };
+        self.crowds.remove(&(from.strangers.len(), origin));
+        change(&mut from.strangers);
+        if !from.strangers.is_empty() {
+            self.crowds.insert((from.strangers.len(), origin));
+        }
+    }
+
+    /// Whether an origin has a place left, perhaps one that its longest waiting stranger gives up.
+    fn make_room_at(&mut self, origin: Origin, places: &Places) -> bool {
+        loop {
+            let Some(from) = self.by_origin.get(&origin) else {
+                return true;
+            };
+            if origin == Origin::Proxy || from.all < places.per_address {
+                return true;
+            }
+            let Some(longest) = from.strangers.first().copied() else {
+                return false;
+            };
+            self.displace(longest);
+        }
+    }
+
+    /// Whether there is a place left for a stranger, perhaps one that another gives up.
+    fn make_room(&mut self, places: &Places) -> bool {
+        while self.strangers.len() >= places.strangers || self.connections.len() >= places.all {
+            let Some(longest) = self.longest_of_largest_crowd() else {
+                return false;
+            };
+            self.displace(longest);
+        }
+        true
+    }
+
+    /// The stranger who has waited longest at the origin that has most of them. Where none has more
+    /// than one, who has waited longest of all.
+    fn longest_of_largest_crowd(&self) -> Option<u64> {
+        match self.crowds.last()? {
+            (0 | 1, _) => self.strangers.first().copied(),
+            (_, origin) => self.by_origin.get(origin)?.strangers.first().copied(),
+        }
+    }
+
+    /// Ends a stranger's connection. One who has proven who it is meanwhile is no stranger.
+    fn displace(&mut self, number: u64) {
+        let proven = self.connections.get(&number);
+        if proven.is_some_and(|connection| connection.proof.is_proven()) {
+            self.settle(number);
+        } else {
+            self.leave(number);
+            self.displaced += 1;
         }
     }
 }
@@ -70,19 +301,115 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn peers(all: usize, strangers: usize, per_address: usize) -> Peers {
+        Peers::new(Places {
+            all,
+            strangers,
+            per_address,
+        })
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn is_displaced(displaced: &mut Displaced) -> bool {
+        displaced.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    fn prove(place: &Place) {
+        place.proof().note();
+        place.settle();
+    }
+
     #[test]
     fn a_place_is_given_back_when_the_connection_ends() {
-        let peers = Peers::new(3, 2);
-        let (a, b) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let first = peers.admit(a).unwrap();
-        let _second = peers.admit(a).unwrap();
-        assert!(
-            peers.admit(a).is_none(),
-            "two from one address are the most"
-        );
-        let _third = peers.admit(b).unwrap();
-        assert!(peers.admit(b).is_none(), "three in all are the most");
+        let peers = peers(3, 3, 2);
+        let first = peers.admit(ip("10.0.0.1")).unwrap();
+        let second = peers.admit(ip("10.0.0.1")).unwrap();
+        prove(&first.0);
+        prove(&second.0);
+        let full = peers.admit(ip("10.0.0.1"));
+        assert!(full.is_none(), "two from one address are the most");
+        let third = peers.admit(ip("10.0.0.2")).unwrap();
+        prove(&third.0);
+        let full = peers.admit(ip("10.0.0.3"));
+        assert!(full.is_none(), "three in all are the most");
         drop(first);
-        assert!(peers.admit(b).is_some());
+        assert!(peers.admit(ip("10.0.0.3")).is_some());
+        drop((second, third));
+        let open = peers.open();
+        assert!(open.connections.is_empty() && open.strangers.is_empty());
+        assert!(open.by_origin.is_empty() && open.crowds.is_empty());
+    }
+
+    #[test]
+    fn the_longest_waiting_stranger_makes_room() {
+        let peers = peers(10, 2, 10);
+        let (_first, mut first) = peers.admit(ip("10.0.0.1")).unwrap();
+        let (_second, mut second) = peers.admit(ip("10.0.0.2")).unwrap();
+        let (_third, mut third) = peers.admit(ip("10.0.0.3")).unwrap();
+        assert!(is_displaced(&mut first));
+        assert!(!is_displaced(&mut second) && !is_displaced(&mut third));
+        let tally = peers.tally();
+        assert_eq!((tally.strangers, tally.displaced), (2, 1));
+    }
+
+    #[test]
+    fn whoever_comes_in_crowds_makes_room_first() {
+        let peers = peers(10, 4, 10);
+        let (_alone, mut alone) = peers.admit(ip("10.0.0.1")).unwrap();
+        let mut crowd: Vec<_> = (0..9).filter_map(|_| peers.admit(ip("10.0.0.2"))).collect();
+        assert_eq!(crowd.len(), 9, "each displaced one of its own");
+        assert!(!is_displaced(&mut alone));
+        assert!(is_displaced(&mut crowd[5].1) && !is_displaced(&mut crowd[6].1));
+    }
+
+    #[test]
+    fn a_client_that_has_proven_itself_keeps_its_place() {
+        let peers = peers(4, 2, 10);
+        let (client, mut kept) = peers.admit(ip("10.0.0.1")).unwrap();
+        // Noted by the front, and not yet looked at.
+        client.proof().note();
+        let crowd: Vec<_> = (0..9).filter_map(|_| peers.admit(ip("10.0.0.1"))).collect();
+        assert!(!is_displaced(&mut kept));
+        let tally = peers.tally();
+        assert_eq!((tally.known, tally.strangers), (1, 2));
+        drop((client, crowd));
+        let tally = peers.tally();
+        assert_eq!((tally.known, tally.strangers), (0, 0));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let peers = peers(10, 10, 1);
+        let (_first, mut first) = peers.admit(ip("2001:db8:0:1::1")).unwrap();
+        let (_other, mut other) = peers.admit(ip("2001:db8:0:2::1")).unwrap();
+        assert!(!is_displaced(&mut first));
+        let (_again, _) = peers.admit(ip("2001:db8:0:1:ffff::2")).unwrap();
+        assert!(is_displaced(&mut first) && !is_displaced(&mut other));
+        let (_mapped, mut mapped) = peers.admit(ip("::ffff:10.0.0.1")).unwrap();
+        let (_plain, _) = peers.admit(ip("10.0.0.1")).unwrap();
+        assert!(is_displaced(&mut mapped));
+    }
+
+    #[test]
+    fn behind_a_proxy_the_client_is_counted() {
+        let peers = peers(10, 10, 2);
+        let mut behind = Vec::new();
+        for _ in 0..4 {
+            behind.push(peers.admit_proxy().unwrap());
+        }
+        for (place, _) in &behind {
+            assert!(place.attribute(ip("203.0.113.7")));
+        }
+        assert!(is_displaced(&mut behind[0].1) && is_displaced(&mut behind[1].1));
+        assert!(!is_displaced(&mut behind[2].1) && !is_displaced(&mut behind[3].1));
+        assert!(!behind[0].0.attribute(ip("203.0.113.8")), "it is gone");
+        prove(&behind[2].0);
+        prove(&behind[3].0);
+        let (late, mut displaced) = peers.admit_proxy().unwrap();
+        assert!(!late.attribute(ip("203.0.113.7")), "both are kept");
+        assert!(is_displaced(&mut displaced));
     }
 }

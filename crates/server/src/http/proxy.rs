@@ -1,7 +1,5 @@
-//! The PROXY protocol, versions 1 and 2: a load balancer's word for who the client is, taken
-//! only from configured peers.
-//!
-//! <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>
+//! The PROXY protocol: a load balancer's word for who the client is, taken only from configured
+//! peers.
 
 use std::{
     io,
@@ -10,15 +8,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ppp::{HeaderResult, PartialResult as _};
+use keyward_wire::proxy::{self, MAX_HEADER, Proxied, ProxyError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-
-/// The longest header taken: version 1 has 107 bytes at most, version 2 little more without
-/// extensions, and these are limited here.
-const MAX_HEADER: usize = 1024;
 
 /// A socket, and bytes that were read from it past the PROXY header.
 #[derive(Debug)]
@@ -44,47 +38,23 @@ impl Prefixed {
 /// # Errors
 /// When the peer sends no PROXY header: it is configured to, so nothing else is taken from it.
 pub async fn accept(mut stream: TcpStream) -> io::Result<(Prefixed, Option<IpAddr>)> {
-    let mut bytes = Vec::with_capacity(256);
+    let mut bytes = Vec::with_capacity(MAX_HEADER);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let header = HeaderResult::parse(&bytes);
-        if header.is_incomplete() && bytes.len() < MAX_HEADER {
-            continue;
+        match proxy::parse(&bytes) {
+            Ok(Proxied { length, client }) => {
+                let stream = Prefixed {
+                    stream,
+                    rest: bytes,
+                    taken: length,
+                };
+                return Ok((stream, client));
+            }
+            Err(ProxyError::Incomplete) if bytes.len() < MAX_HEADER => {}
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
         }
-        let (taken, source) = parsed(&header)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no PROXY header"))?;
-        return Ok((
-            Prefixed {
-                stream,
-                rest: bytes,
-                taken,
-            },
-            source,
-        ));
-    }
-}
-
-fn parsed(header: &HeaderResult<'_>) -> Option<(usize, Option<IpAddr>)> {
-    match header {
-        HeaderResult::V1(Ok(header)) => {
-            let source = match header.addresses {
-                ppp::v1::Addresses::Tcp4(ip) => Some(IpAddr::V4(ip.source_address)),
-                ppp::v1::Addresses::Tcp6(ip) => Some(IpAddr::V6(ip.source_address)),
-                ppp::v1::Addresses::Unknown => None,
-            };
-            Some((header.header.len(), source))
-        }
-        HeaderResult::V2(Ok(header)) => {
-            let source = match header.addresses {
-                ppp::v2::Addresses::IPv4(ip) => Some(IpAddr::V4(ip.source_address)),
-                ppp::v2::Addresses::IPv6(ip) => Some(IpAddr::V6(ip.source_address)),
-                ppp::v2::Addresses::Unix(_) | ppp::v2::Addresses::Unspecified => None,
-            };
-            Some((header.len(), source))
-        }
-        HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => None,
     }
 }
 
@@ -99,6 +69,10 @@ impl AsyncRead for Prefixed {
             let (now, _) = rest.split_at(rest.len().min(into.remaining()));
             into.put_slice(now);
             self.taken += now.len();
+            if self.taken == self.rest.len() {
+                self.rest = Vec::new();
+                self.taken = 0;
+            }
             return Poll::Ready(Ok(()));
         }
         ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;

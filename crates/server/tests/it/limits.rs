@@ -1,7 +1,9 @@
 //! Strangers hold nothing for long: whoever is slow, silent or too many is cut off.
 
 use std::{
+    fs,
     io::{ErrorKind, Read as _, Write as _},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -9,7 +11,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    process::Server,
+    process::{Server, program},
     wire::{Answer, Connection},
 };
 
@@ -141,14 +143,15 @@ fn a_client_that_does_not_read_its_answers_loses_its_place() {
 #[test]
 fn no_more_connections_are_served_than_there_are_places() {
     let server = Server::start("[limits]\nconnections = 3\n");
+    let request = server.root().kms("ListKeys", &json!({"Limit": 1}));
     let mut open: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for connection in &mut open {
-        assert_eq!(connection.send(HEALTH).status, 200);
+        assert_eq!(connection.send(&request).status, 200);
     }
     assert_eq!(healthy(server.address()), Err("no place"));
     for connection in &mut open {
         assert_eq!(
-            connection.send(HEALTH).status,
+            connection.send(&request).status,
             200,
             "they are not disturbed"
         );
@@ -160,13 +163,53 @@ fn no_more_connections_are_served_than_there_are_places() {
 #[test]
 fn one_address_has_so_many_places_and_no_more() {
     let server = Server::start("[limits]\nconnections_per_address = 2\n");
+    let request = server.root().kms("ListKeys", &json!({"Limit": 1}));
     let mut open: Vec<_> = (0..2).map(|_| server.connect()).collect();
     for connection in &mut open {
-        assert_eq!(connection.send(HEALTH).status, 200);
+        assert_eq!(connection.send(&request).status, 200);
     }
     assert_eq!(healthy(server.address()), Err("no place"));
     drop(open);
     while healthy(server.address()).is_err() {}
+}
+
+#[test]
+fn connections_are_held_against_the_systems_limit() {
+    let few = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 300; exec \"$0\" \"$@\""]);
+        command.arg(program());
+        command
+    };
+    // As many as may be, if nobody said how many.
+    let server = Server::start_by(&mut few(), "");
+    assert_eq!(healthy(server.address()), Ok(()));
+    let log = server.log();
+    assert!(log.contains("fewer connections than usual"), "{log}");
+    // Configured ones are a promise.
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("keyward.toml");
+    fs::write(&config, "[limits]\nconnections = 200\n").unwrap();
+    let data = home.path().join("data");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--config"];
+    let mut command = few();
+    let command = command.args(serve).arg(&config).arg("--data-dir").arg(data);
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expect = "`limits.connections` is `200`: the system lets this process open 300 files, of \
+                  which 192 are needed for other things; raise its limit (`ulimit -Hn`, \
+                  `LimitNOFILE=` of systemd) to 392, or use 108 at most";
+    assert!(said.contains(expect), "{said}");
+    // A low soft limit is raised.
+    let mut soft = Command::new("sh");
+    soft.args(["-c", "ulimit -Sn 100; exec \"$0\" \"$@\""]);
+    soft.arg(program());
+    let server = Server::start_by(&mut soft, "[limits]\nconnections = 150\n");
+    let mut open: Vec<_> = (0..110).map(|_| server.connect()).collect();
+    for connection in &mut open {
+        assert_eq!(connection.send(HEALTH).status, 200);
+    }
 }
 
 /// Asks for health on a connection of its own.

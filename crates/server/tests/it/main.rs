@@ -12,4 +12,5 @@ mod limits;
 mod memory;
 mod process;
 mod revocation;
+mod strangers;
 mod wire;

@@ -65,6 +65,11 @@ impl Server {
         self.home.path().join("data")
     }
 
+    /// What the process has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home.path().join("log")).unwrap()
+    }
+
     pub fn connect(&self) -> Connection {
         Connection::open(&self.address)
     }
