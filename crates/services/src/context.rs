@@ -3,6 +3,7 @@
 use keyward_keys::ring::Ring;
 use keyward_store::sealed::SealedBatch;
 use keyward_types::{account::AccountId, partition::Partition, region::Region, time::Timestamp};
+use keyward_wire::query::Form;
 use uuid::Uuid;
 
 use crate::{
@@ -32,6 +33,8 @@ pub struct Context<'a> {
     pub referer: &'a str,
     /// The `Host` header.
     pub host: &'a str,
+    /// How the client wants an answer of the Query protocol.
+    pub form: Form,
     /// The request's id.
     pub request_id: Uuid,
     /// The id of its audit event.

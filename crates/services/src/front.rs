@@ -19,7 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use keyward_crypto::{random, secret::SecretBytes};
-use keyward_wire::json;
+use keyward_wire::{json, query::Form, xml};
 use uuid::Uuid;
 
 use crate::{
@@ -66,6 +66,13 @@ impl<'a> Received<'a> {
         let is_it = |field: &str| field.len() == header.len() && field.eq_ignore_ascii_case(header);
         self.headers.iter().any(|(field, _)| is_it(field))
             || self.query.contains("X-Amz-Signature=")
+    }
+
+    /// How the client wants an answer of the Query protocol.
+    fn form(&self) -> Form {
+        let fields = self.headers.iter();
+        let accept = fields.filter(|(field, _)| field.eq_ignore_ascii_case("accept"));
+        Form::accepted(accept.map(|(_, value)| *value))
     }
 
     /// What every event says of the client, found in one pass; empty what is not there.
@@ -250,7 +257,8 @@ impl Front {
             Err(answer) => return answer,
         };
         received.peer.proof.note();
-        let cx = context(&self.shared, received, &caller, &ids);
+        let form = target.form(received);
+        let cx = context(&self.shared, received, (&caller, form), &ids);
         if let Some(fault) = restrictions::restricted(cx.caller, &target) {
             return refuse_restricted(&cx, &target, fault).await;
         }
@@ -335,7 +343,8 @@ impl Front {
         if let authenticate::Refused::Internal(internal) = refused {
             let cause = internal.chain();
             tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
-            return self.render(protocol, ids, &internal_fault(target, internal).to_wire());
+            let fault = internal_fault(target, internal).to_wire();
+            return self.render(received, protocol, ids, &fault);
         }
         self.refuse_unproven(received, ids, protocol, refused, target.name())
     }
@@ -361,7 +370,7 @@ impl Front {
                 let cause = internal.chain();
                 tracing::error!(request_id = %ids.request, cause, "a caller cannot be looked up");
                 let fault = Fault::internal(kms::Kms::INTERNAL, internal);
-                self.render(protocol, ids, &fault.to_wire())
+                self.render(received, protocol, ids, &fault.to_wire())
             }
         }
     }
@@ -377,7 +386,7 @@ impl Front {
         if let Some(internal) = fault.internal_cause() {
             let cause = internal.chain();
             tracing::error!(request_id = %ids.request, cause, "a token cannot be verified");
-            return self.render(target.protocol(), ids, &fault.to_wire());
+            return self.render(received, target.protocol(), ids, &fault.to_wire());
         }
         let fault = fault.to_wire();
         self.refuse_claimed(received, ids, target.protocol(), &fault, "", target.name())
@@ -393,7 +402,7 @@ impl Front {
         operation: &str,
     ) -> Answer {
         self.count_refused(received.peer, &fault.code, claimed, operation);
-        self.render(protocol, ids, fault)
+        self.render(received, protocol, ids, fault)
     }
 
     fn count_refused(&self, peer: &Peer, code: &str, claimed: &str, operation: &str) {
@@ -407,12 +416,23 @@ impl Front {
         });
     }
 
-    fn render(&self, protocol: Protocol, ids: &Ids, fault: &keyward_wire::fault::Fault) -> Answer {
+    fn render(
+        &self,
+        received: &Received<'_>,
+        protocol: Protocol,
+        ids: &Ids,
+        fault: &keyward_wire::fault::Fault,
+    ) -> Answer {
         let (content_type, body) = match protocol {
-            Protocol::Json => (kms::Kms::CONTENT_TYPE, fault.json()),
+            Protocol::Json => (keyward_wire::response::AWS_JSON, fault.json()),
             Protocol::Query(namespace) => {
-                let body = fault.xml(namespace, &ids.request.to_string());
-                (iam::Iam::CONTENT_TYPE, body)
+                let form = received.form();
+                let about = xml::About {
+                    form,
+                    namespace,
+                    request_id: &ids.request.to_string(),
+                };
+                (form.content_type(), fault.query(&about))
             }
         };
         Answer::new(fault.status, content_type, ids.request, body)
@@ -457,7 +477,7 @@ where
 fn context<'a>(
     shared: &'a Shared,
     received: &Received<'a>,
-    proven: &'a authenticate::Proven,
+    (proven, form): (&'a authenticate::Proven, Form),
     ids: &Ids,
 ) -> Context<'a> {
     let client = received.client();
@@ -471,6 +491,7 @@ fn context<'a>(
         user_agent: client.user_agent,
         referer: client.referer,
         host: client.host,
+        form,
         request_id: ids.request,
         event_id: ids.event,
     }

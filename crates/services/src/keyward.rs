@@ -7,11 +7,14 @@ pub mod explain_recorded_decision;
 pub mod fault;
 pub mod who_can;
 
-use keyward_wire::json::{Object, Writer};
+use keyward_wire::{
+    json::{Object, Writer},
+    query::Form,
+};
 
 use crate::{
     fault::Fault,
-    operation::{Api, Operation, Output},
+    operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
 };
 
@@ -24,13 +27,16 @@ impl Api for Keyward {
     type Renderer<'w> = Writer<'w>;
     const SERVICE: &'static str = "keyward";
     const EVENT_SOURCE: &'static str = "keyward";
-    const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
 
-    fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {
+    fn content_type(_form: Form) -> &'static str {
+        keyward_wire::response::AWS_JSON
+    }
+
+    fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {
         Writer::render(2048, |out| output.render(out))
     }
 
-    fn render_fault(fault: &Fault, _request_id: &str) -> Vec<u8> {
+    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
         fault.to_wire().json()
     }
 }

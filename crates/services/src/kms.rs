@@ -50,11 +50,14 @@ pub mod untag_resource;
 pub mod update_alias;
 pub mod update_key_description;
 
-use keyward_wire::json::{Object, Writer};
+use keyward_wire::{
+    json::{Object, Writer},
+    query::Form,
+};
 
 use crate::{
     fault::Fault,
-    operation::{Api, Operation, Output},
+    operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
 };
 
@@ -69,9 +72,12 @@ impl Api for Kms {
     const EVENT_SOURCE: &'static str = "kms.amazonaws.com";
     const INTERNAL: &'static str = "KMSInternalException";
     const BARE: bool = true;
-    const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
 
-    fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {
+    fn content_type(_form: Form) -> &'static str {
+        keyward_wire::response::AWS_JSON
+    }
+
+    fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {
         if output.is_empty() {
             return Vec::new();
         }
@@ -79,7 +85,7 @@ impl Api for Kms {
         Writer::render(1024, |out| output.render(out))
     }
 
-    fn render_fault(fault: &Fault, _request_id: &str) -> Vec<u8> {
+    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
         fault.to_wire().json()
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use keyward_store::sealed::SealedBatch;
 use keyward_types::key_id::KeyArn;
-use keyward_wire::json;
+use keyward_wire::{json, query::Form, xml};
 
 use crate::{
     context::Context,
@@ -27,18 +27,39 @@ pub trait Api: Sized + Send + Sync + 'static {
     const INTERNAL: &'static str = "ServiceFailure";
     /// Whether an answer without members has no body at all.
     const BARE: bool = false;
+
     /// The answer's `Content-Type`.
-    const CONTENT_TYPE: &'static str;
+    fn content_type(form: Form) -> &'static str;
 
     /// The body of a successful answer.
-    fn render<O: Operation<Api = Self>>(output: &O::Output, request_id: &str) -> Vec<u8>;
+    fn render<O: Operation<Api = Self>>(output: &O::Output, about: &Asked<'_>) -> Vec<u8>;
 
     /// The body of a fault.
-    fn render_fault(fault: &Fault, request_id: &str) -> Vec<u8>;
+    fn render_fault(fault: &Fault, about: &Asked<'_>) -> Vec<u8>;
 
     /// The fault of a change that others were faster than, again and again.
     fn contended() -> Fault {
         failure::<Self>(Internal::new("a change met conflicts too often"))
+    }
+}
+
+/// What an answer must know of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// How the client wants an answer of the Query protocol.
+    pub form: Form,
+}
+
+impl<'a> Asked<'a> {
+    /// What an answer of the Query protocol says, in that namespace.
+    pub fn within(&self, namespace: &'a str) -> xml::About<'a> {
+        xml::About {
+            form: self.form,
+            namespace,
+            request_id: self.request_id,
+        }
     }
 }
 

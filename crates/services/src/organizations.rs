@@ -23,12 +23,15 @@ pub mod tags;
 pub mod tree;
 pub mod unit;
 
-use keyward_wire::json::{Object, Writer};
+use keyward_wire::{
+    json::{Object, Writer},
+    query::Form,
+};
 
 use crate::{
     fault::Fault,
     gate::supply::ConditionKey,
-    operation::{Api, Operation, Output},
+    operation::{Api, Asked, Operation, Output},
     organizations::managed::Managed,
     pipeline::{Row, row},
 };
@@ -50,16 +53,19 @@ impl Api for Organizations {
     const EVENT_SOURCE: &'static str = "organizations.amazonaws.com";
     const INTERNAL: &'static str = "ServiceException";
     const BARE: bool = true;
-    const CONTENT_TYPE: &'static str = keyward_wire::response::AWS_JSON;
 
-    fn render<O: Operation<Api = Self>>(output: &O::Output, _request_id: &str) -> Vec<u8> {
+    fn content_type(_form: Form) -> &'static str {
+        keyward_wire::response::AWS_JSON
+    }
+
+    fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {
         if output.is_empty() {
             return Vec::new();
         }
         Writer::render(1024, |out| output.render(out))
     }
 
-    fn render_fault(fault: &Fault, _request_id: &str) -> Vec<u8> {
+    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
         Writer::render(128, |body| {
             body.string("__type", fault.code());
             if let Some(message) = fault.message() {

@@ -14,7 +14,7 @@ use crate::{
     front::Answer,
     gate::{Gate, evaluation::Evaluation},
     metrics::Ended,
-    operation::{Api, Done, Operation, Output},
+    operation::{Api, Asked, Done, Operation, Output},
     usage::LastUse,
 };
 
@@ -151,9 +151,10 @@ async fn record_success<O: Operation>(
     } else {
         let mut text = [0; Hyphenated::LENGTH];
         let request_id = cx.request_id.hyphenated().encode_lower(&mut text);
-        O::Api::render::<O>(&output, request_id)
+        let form = cx.form;
+        O::Api::render::<O>(&output, &Asked { request_id, form })
     };
-    let content_type = O::Api::CONTENT_TYPE;
+    let content_type = O::Api::content_type(cx.form);
     Recorded::Answer(Answer::new(200, content_type, cx.request_id, body))
 }
 
@@ -228,8 +229,12 @@ async fn record_fault<O: Operation>(
         (_, _) => Ended::Fault,
     };
     cx.shared.metrics.request(O::Api::SERVICE, O::NAME, ended);
-    let body = O::Api::render_fault(&fault, &cx.request_id.to_string());
-    let content_type = O::Api::CONTENT_TYPE;
+    let asked = Asked {
+        request_id: &cx.request_id.to_string(),
+        form: cx.form,
+    };
+    let body = O::Api::render_fault(&fault, &asked);
+    let content_type = O::Api::content_type(cx.form);
     Answer::new(fault.http_status(), content_type, cx.request_id, body)
 }
 

@@ -18,11 +18,14 @@ pub mod role;
 pub mod session_policies;
 pub mod session_tags;
 
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{
+    query::{Form, Params},
+    xml,
+};
 
 use crate::{
     fault::Fault,
-    operation::{Api, Operation, Output},
+    operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
 };
 
@@ -40,17 +43,21 @@ impl Api for Sts {
     type Renderer<'w> = xml::Writer<'w>;
     const SERVICE: &'static str = "sts";
     const EVENT_SOURCE: &'static str = "sts.amazonaws.com";
-    const CONTENT_TYPE: &'static str = keyward_wire::response::XML;
 
-    fn render<O: Operation<Api = Self>>(output: &O::Output, request_id: &str) -> Vec<u8> {
-        if output.is_empty() {
-            return xml::empty_response(O::NAME, NAMESPACE, request_id);
-        }
-        xml::response(O::NAME, NAMESPACE, request_id, |out| output.render(out))
+    fn content_type(form: Form) -> &'static str {
+        form.content_type()
     }
 
-    fn render_fault(fault: &Fault, request_id: &str) -> Vec<u8> {
-        fault.to_wire().xml(NAMESPACE, request_id)
+    fn render<O: Operation<Api = Self>>(output: &O::Output, asked: &Asked<'_>) -> Vec<u8> {
+        let about = asked.within(NAMESPACE);
+        if output.is_empty() {
+            return xml::empty_response(O::NAME, &about);
+        }
+        xml::response(O::NAME, &about, |out| output.render(out))
+    }
+
+    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
+        fault.to_wire().query(&asked.within(NAMESPACE))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     gate::{Denied, Gate},
     kms::fault::KmsFault,
     metrics::Ended,
-    operation::{Api, Done, Empty, Operation},
+    operation::{Api, Asked, Done, Empty, Operation},
     pipeline::failure,
 };
 
@@ -72,8 +72,12 @@ pub async fn record_denied<A: Api>(cx: &Context<'_>, name: &'static str, fault: 
 }
 
 fn answer<A: Api>(cx: &Context<'_>, fault: &Fault) -> Answer {
-    let body = A::render_fault(fault, &cx.request_id.to_string());
-    Answer::new(fault.http_status(), A::CONTENT_TYPE, cx.request_id, body)
+    let asked = Asked {
+        request_id: &cx.request_id.to_string(),
+        form: cx.form,
+    };
+    let (content_type, body) = (A::content_type(cx.form), A::render_fault(fault, &asked));
+    Answer::new(fault.http_status(), content_type, cx.request_id, body)
 }
 
 /// Records the fault, and counts it for a service and an operation. Answers it, or the failure to

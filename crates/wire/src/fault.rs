@@ -1,4 +1,4 @@
-//! An error on its way to the wire: code, HTTP status and message, and its body in JSON and XML.
+//! An error on its way to the wire: code, HTTP status and message, and its body in each protocol.
 
 use std::borrow::Cow;
 
@@ -52,9 +52,9 @@ impl Fault {
         })
     }
 
-    /// The body of the AWS Query protocol in the service's XML namespace.
-    pub fn xml(&self, namespace: &str, request_id: &str) -> Vec<u8> {
+    /// The body of the AWS Query protocol.
+    pub fn query(&self, about: &xml::About<'_>) -> Vec<u8> {
         let message = self.message.as_deref().unwrap_or_default();
-        xml::error(namespace, &self.code, self.status, message, request_id)
+        xml::error(about, &self.code, self.status, message)
     }
 }

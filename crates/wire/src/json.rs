@@ -31,8 +31,10 @@ pub use value::Value;
 pub use writer::Elements;
 pub use writer::Fragment;
 pub use writer::Writer;
+pub(crate) use writer::write_integer;
+pub(crate) use writer::write_string;
 
 /// The members of a Query request, decoded to the tree of JSON.
-pub(crate) fn members_of_query<'o>(object: &'o Object<'o>) -> Members<'o> {
-    Members::with(object, members::Protocol::Query, false)
+pub(crate) fn members_of_query<'o>(object: &'o Object<'o>, shows_values: bool) -> Members<'o> {
+    Members::with(object, members::Protocol::Query, shows_values)
 }

@@ -5,6 +5,10 @@
 //!
 //! <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
 
+mod form;
+
+pub use form::Form;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -117,9 +121,14 @@ impl<'a> Params<'a> {
         self.get("Action")
     }
 
-    /// Typed access. Values are left out of messages, as IAM and STS do.
+    /// Typed access. Values are left out of messages, as IAM does.
     pub fn members(&self) -> Members<'_> {
-        members_of_query(&self.0)
+        members_of_query(&self.0, false)
+    }
+
+    /// Typed access. Values stand in messages, as STS has them.
+    pub fn members_with_values(&self) -> Members<'_> {
+        members_of_query(&self.0, true)
     }
 }
 

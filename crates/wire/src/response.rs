@@ -2,6 +2,8 @@
 
 /// `Content-Type` of AWS JSON 1.1, in requests and answers.
 pub const AWS_JSON: &str = "application/x-amz-json-1.1";
+/// `Content-Type` of answers of the Query protocol in JSON.
+pub const JSON: &str = "application/json";
 /// `Content-Type` of answers of the Query protocol.
 pub const XML: &str = "text/xml";
 /// The name of the field with the request's id.

@@ -3,7 +3,7 @@
 
 use keyward_wire::{
     fault::Fault,
-    query::{Limits, Params},
+    query::{Form, Limits, Params},
 };
 
 use crate::{front::Received, iam, organizations, sts};
@@ -19,7 +19,7 @@ const OWN_TARGET_PREFIX: &str = "Keyward_20261101.";
 pub enum Protocol {
     /// AWS JSON 1.1.
     Json,
-    /// Query, in this XML namespace.
+    /// Query, in this XML namespace or as JSON.
     Query(&'static str),
 }
 
@@ -64,6 +64,14 @@ impl Target<'_> {
             Self::Kms { .. } | Self::Organizations { .. } | Self::Keyward { .. } => Protocol::Json,
             Self::Iam { .. } => Protocol::Query(iam::NAMESPACE),
             Self::Sts { .. } => Protocol::Query(sts::NAMESPACE),
+        }
+    }
+
+    /// How the client wants the answer, if it is of the Query protocol.
+    pub fn form(&self, received: &Received<'_>) -> Form {
+        match self.protocol() {
+            Protocol::Json => Form::Xml,
+            Protocol::Query(_) => received.form(),
         }
     }
 

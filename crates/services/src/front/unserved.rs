@@ -66,7 +66,7 @@ impl Front {
             return self.refuse(received, ids, refused);
         };
         received.peer.proof.note();
-        let cx = context(&self.shared, received, &proven, ids);
+        let cx = context(&self.shared, received, (&proven, received.form()), ids);
         let Refused { protocol, fault } = refused;
         let code = match fault.code {
             Cow::Borrowed(code) => code,
@@ -83,7 +83,7 @@ impl Front {
             // The trail has no source for it but the server itself.
             _ => record::<Keyward>(&cx, OTHER, fault).await,
         };
-        self.render(protocol, ids, &fault.to_wire())
+        self.render(received, protocol, ids, &fault.to_wire())
     }
 }
 

@@ -103,13 +103,7 @@ impl Operation for GetAccountSummary {
 
 impl Output<Iam> for Summary {
     fn render(&self, out: &mut xml::Writer<'_>) {
-        out.element("SummaryMap", |map| {
-            for (key, value) in &self.0 {
-                map.element("entry", |entry| {
-                    entry.text("key", key);
-                    entry.integer("value", i64::try_from(*value).unwrap_or(i64::MAX));
-                });
-            }
-        });
+        let count = |(key, n): &(&'static str, u64)| (*key, i64::try_from(*n).unwrap_or(i64::MAX));
+        out.integers("SummaryMap", self.0.iter().map(count));
     }
 }

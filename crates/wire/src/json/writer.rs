@@ -272,7 +272,7 @@ fn write_array(out: &mut Vec<u8>, elements: impl FnOnce(&mut Elements<'_>)) {
     out.push(b']');
 }
 
-fn write_integer(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn write_integer(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
@@ -342,7 +342,7 @@ fn write_hexadecimal(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
 }
 
-fn write_string(out: &mut Vec<u8>, value: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, value: &str) {
     out.reserve(value.len() + 2);
     out.push(b'"');
     write_escaped(out, value);

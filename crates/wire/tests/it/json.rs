@@ -9,6 +9,8 @@ use keyward_wire::json::Object;
 use keyward_wire::json::Rejected;
 use keyward_wire::json::Value;
 use keyward_wire::json::Writer;
+use keyward_wire::query::Form;
+use keyward_wire::xml::About;
 
 const ALGORITHMS: &[&str] = &[
     "RSAES_OAEP_SHA_1",
@@ -603,8 +605,13 @@ fn fault_bodies_have_a_message_only_if_there_is_one() {
 fn query_faults_are_error_responses() {
     let fault =
         Fault::new("NoSuchEntity", 404).with_message("The user with name X cannot be found.");
+    let about = About {
+        form: Form::Xml,
+        namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+        request_id: "id-1",
+    };
     assert_eq!(
-        String::from_utf8(fault.xml("https://iam.amazonaws.com/doc/2010-05-08/", "id-1")).unwrap(),
+        String::from_utf8(fault.query(&about)).unwrap(),
         "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error>\
          <Type>Sender</Type><Code>NoSuchEntity</Code>\
          <Message>The user with name X cannot be found.</Message></Error>\
