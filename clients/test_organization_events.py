@@ -33,8 +33,13 @@ class World:
         self.server = server
         self.org = self.maker = server.client("organizations")
         self.id = self.maker.create_organization()["Organization"]["Id"]
-        self.root = self.maker.list_roots()["Roots"][0]["Id"]
         self.made = itertools.count()
+        self.prepare()
+
+    def prepare(self):
+        """Finds the root of the organization as it is now, and lets it have service control policies."""
+        self.root = self.maker.list_roots()["Roots"][0]["Id"]
+        self.maker.enable_policy_type(RootId=self.root, PolicyType="SERVICE_CONTROL_POLICY")
 
     def unit(self):
         made = self.maker.create_organizational_unit(ParentId=self.root, Name=f"unit {next(self.made)}")
@@ -67,6 +72,11 @@ class World:
         except (self.maker.exceptions.PolicyTypeAlreadyEnabledException, self.maker.exceptions.PolicyTypeNotEnabledException):
             pass
         return {"RootId": self.root, "PolicyType": "RESOURCE_CONTROL_POLICY"}
+
+    def service(self):
+        """A service that has access to the organization."""
+        self.maker.enable_aws_service_access(ServicePrincipal="config.amazonaws.com")
+        return "config.amazonaws.com"
 
     def nobody(self):
         """A client of a user whom nothing allows anything."""
@@ -105,14 +115,28 @@ CALLS = {
     "DescribeOrganization": lambda w: w.org.describe_organization(),
     "DescribeOrganizationalUnit": lambda w: w.org.describe_organizational_unit(OrganizationalUnitId=w.unit()),
     "DescribePolicy": lambda w: w.org.describe_policy(PolicyId=w.policy()),
+    "DescribeResourcePolicy-none": lambda w: w.org.describe_resource_policy(),
     "DetachPolicy": lambda w: w.org.detach_policy(**w.attached()),
+    "DisableAWSServiceAccess": lambda w: w.org.disable_aws_service_access(ServicePrincipal=w.service()),
     "DisablePolicyType": lambda w: w.org.disable_policy_type(**w.resource_control(True)),
+    "EnableAWSServiceAccess": lambda w: w.org.enable_aws_service_access(
+        ServicePrincipal="sso.amazonaws.com"
+    ),
     "EnablePolicyType": lambda w: w.org.enable_policy_type(**w.resource_control(False)),
+    "ListAWSServiceAccessForOrganization": lambda w: w.org.list_aws_service_access_for_organization(),
     "ListAccounts": lambda w: w.org.list_accounts(),
     "ListAccounts-denied": lambda w: w.nobody().list_accounts(),
     "ListAccountsForParent": lambda w: w.org.list_accounts_for_parent(ParentId=w.root),
     "ListChildren": lambda w: w.org.list_children(ParentId=w.root, ChildType="ACCOUNT"),
     "ListCreateAccountStatus": lambda w: w.org.list_create_account_status(States=["FAILED"]),
+    "ListDelegatedAdministrators": lambda w: w.org.list_delegated_administrators(
+        ServicePrincipal="sso.amazonaws.com"
+    ),
+    "ListDelegatedServicesForAccount-none": lambda w: w.org.list_delegated_services_for_account(
+        AccountId=ACCOUNT
+    ),
+    "ListHandshakesForAccount": lambda w: w.org.list_handshakes_for_account(Filter={"ActionType": "INVITE"}),
+    "ListHandshakesForOrganization": lambda w: w.org.list_handshakes_for_organization(),
     "ListOrganizationalUnitsForParent": lambda w: w.org.list_organizational_units_for_parent(ParentId=w.root),
     "ListParents": lambda w: w.org.list_parents(ChildId=w.unit()),
     "ListPolicies": lambda w: w.org.list_policies(Filter="SERVICE_CONTROL_POLICY"),
@@ -147,7 +171,7 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize("name", CALLS)
 def test_the_event_is_golden(world, name):
     if name == "AttachPolicy":
-        world.root = world.org.list_roots()["Roots"][0]["Id"]
+        world.prepare()
     try:
         answer = CALLS[name](world)
         assert "-" not in name, "it should have been refused"
@@ -165,6 +189,7 @@ def test_the_event_is_golden(world, name):
 
 def test_every_operation_that_is_served_has_a_golden_event_and_no_other():
     served = set(MODEL.operation_names) - set(UNSUPPORTED)
-    assert served <= set(CALLS), served - set(CALLS)
+    called = {name.split("-")[0] for name in CALLS}
+    assert served <= called, served - called
     files = {path.stem for path in (GOLDEN / "organizations").glob("*.json")}
     assert files == set(CALLS)

@@ -3,6 +3,7 @@ control policies do to every decision."""
 
 import json
 import re
+import time
 
 import botocore.session
 import pytest
@@ -55,6 +56,7 @@ class World:
         self.organization = self.org.create_organization(FeatureSet="ALL")["Organization"]
         self.id = self.organization["Id"]
         self.root = self.org.list_roots()["Roots"][0]["Id"]
+        self.org.enable_policy_type(RootId=self.root, PolicyType="SERVICE_CONTROL_POLICY")
         self.outsider = credentials_in(server.data_dir / f"credentials-{OUTSIDER}")
         self.accounts = 0
 
@@ -169,6 +171,10 @@ def test_answers_are_of_the_models_shapes(world):
         ("ListCreateAccountStatus", {}),
         ("DescribeCreateAccountStatus", {"CreateAccountRequestId": request["Id"]}),
         ("ListTagsForResource", {"ResourceId": unit}),
+        ("ListAWSServiceAccessForOrganization", {}),
+        ("ListDelegatedAdministrators", {}),
+        ("ListHandshakesForAccount", {}),
+        ("ListHandshakesForOrganization", {}),
         ("CreateAccount", {"Email": "shape@example.com", "AccountName": "Shape"}),
         ("CreateOrganizationalUnit", {"ParentId": unit, "Name": "Below"}),
         ("UpdateOrganizationalUnit", {"OrganizationalUnitId": unit, "Name": "Shaped"}),
@@ -420,15 +426,34 @@ def test_aws_own_policies_stay_as_they_are(world, org):
         org.detach_policy(PolicyId=FULL, TargetId=account)
 
 
-def test_five_policies_of_a_type_stand_on_a_target(world, org):
+def test_a_new_organization_has_no_policy_type_enabled(own_server):
+    """As Terraform makes it: the organization first, then each type."""
+    org = own_server.client("organizations")
+    org.create_organization(FeatureSet="ALL")
+    (root,) = org.list_roots()["Roots"]
+    assert root["PolicyTypes"] == []
+    enabled = org.enable_policy_type(RootId=root["Id"], PolicyType="SERVICE_CONTROL_POLICY")["Root"]
+    assert enabled["PolicyTypes"] == [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}]
+    (full,) = org.list_policies_for_target(TargetId=root["Id"], Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    assert full["Id"] == FULL
+
+
+@pytest.mark.parametrize("kind,most", [("SERVICE_CONTROL_POLICY", 10), ("RESOURCE_CONTROL_POLICY", 5)])
+def test_so_many_policies_of_a_type_stand_on_a_target(own_server, kind, most):
+    world = OwnWorld(own_server)
+    if kind == "RESOURCE_CONTROL_POLICY":
+        world.org.enable_policy_type(RootId=world.root, PolicyType=kind)
     account = world.account()
-    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
-    policies = [world.policy(f"Many {n}", deny) for n in range(5)]
-    for id in policies[:4]:
-        org.attach_policy(PolicyId=id, TargetId=account)
+    deny = {"Effect": "Deny", "Action": "kms:*", "Resource": "*"}
+    if kind == "RESOURCE_CONTROL_POLICY":
+        deny["Principal"] = "*"
+    # AWS's own is one of them.
+    policies = [world.policy(f"Many {n}", deny, kind=kind) for n in range(most)]
+    for id in policies[:-1]:
+        world.org.attach_policy(PolicyId=id, TargetId=account)
     message = "You have attached the maximum number of policies to the specified target."
     with reason_is("ConstraintViolationException", "MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", message):
-        org.attach_policy(PolicyId=policies[4], TargetId=account)
+        world.org.attach_policy(PolicyId=policies[-1], TargetId=account)
 
 
 def test_a_policys_text_is_checked_for_its_type(world):
@@ -437,12 +462,26 @@ def test_a_policys_text_is_checked_for_its_type(world):
         ("SERVICE_CONTROL_POLICY", [{"Effect": "Deny", "Action": "*"}]),
         ("RESOURCE_CONTROL_POLICY", [{"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}]),
         ("RESOURCE_CONTROL_POLICY", [{"Effect": "Deny", "Action": "kms:*", "Resource": "*"}]),
+        ("RESOURCE_CONTROL_POLICY", [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]),
     ]:
         with refused("MalformedPolicyDocumentException"):
             world.policy("Bad", *statements, kind=kind)
     long = {"Effect": "Deny", "Action": ["kms:" + "x" * 100] * 110, "Resource": "*"}
     with reason_is("ConstraintViolationException", "POLICY_CONTENT_LIMIT_EXCEEDED", "You have exceeded the maximum policy size."):
         world.policy("Long", long)
+
+
+def test_white_space_counts_in_a_policys_size(world, org):
+    for kind, most, more in [
+        ("SERVICE_CONTROL_POLICY", 10_240, {}),
+        ("RESOURCE_CONTROL_POLICY", 5120, {"Principal": "*"}),
+    ]:
+        text = policy({"Effect": "Deny", **more, "Action": "kms:DisableKey", "Resource": "*"})
+        put = {"Description": "", "Type": kind, "Content": text.ljust(most)}
+        made = org.create_policy(Name=f"Wide {kind}", **put)["Policy"]
+        assert made["Content"] == text.ljust(most)
+        with reason_is("ConstraintViolationException", "POLICY_CONTENT_LIMIT_EXCEEDED"):
+            org.create_policy(Name=f"Wider {kind}", **{**put, "Content": text.ljust(most + 1)})
 
 
 def test_types_that_are_not_served_are_refused(world, org):
@@ -477,6 +516,91 @@ def test_a_type_is_enabled_before_its_policies_are_attached(own_server):
     org.enable_policy_type(RootId=world.root, PolicyType="RESOURCE_CONTROL_POLICY")
     (only,) = org.list_policies_for_target(TargetId=world.root, Filter="RESOURCE_CONTROL_POLICY")["Policies"]
     assert only["Id"] == FULL_RCP
+
+
+# --- services, and what there is none of ---
+
+
+def test_services_are_let_into_the_organization(own_server):
+    org = OwnWorld(own_server).org
+
+    def services():
+        return [each["ServicePrincipal"] for each in org.list_aws_service_access_for_organization()["EnabledServicePrincipals"]]
+
+    assert services() == []
+    for name in ("sso.amazonaws.com", "cloudtrail.amazonaws.com", "sso.amazonaws.com"):
+        org.enable_aws_service_access(ServicePrincipal=name)
+    assert services() == ["cloudtrail.amazonaws.com", "sso.amazonaws.com"]
+    first = org.list_aws_service_access_for_organization(MaxResults=1)
+    rest = org.list_aws_service_access_for_organization(NextToken=first["NextToken"])
+    assert [each["ServicePrincipal"] for each in rest["EnabledServicePrincipals"]] == ["sso.amazonaws.com"]
+    assert abs(rest["EnabledServicePrincipals"][0]["DateEnabled"].timestamp() - time.time()) < 600
+    own_server.restart()
+    org = own_server.client("organizations")
+    for _ in range(2):
+        org.disable_aws_service_access(ServicePrincipal="sso.amazonaws.com")
+    assert services() == ["cloudtrail.amazonaws.com"]
+    unrecognized = "You specified an unrecognized service principal."
+    for change in (org.enable_aws_service_access, org.disable_aws_service_access):
+        with invalid("UNRECOGNIZED_SERVICE_PRINCIPAL", unrecognized):
+            change(ServicePrincipal="sso.example.com")
+        with reason_is("InvalidInputException", "INPUT_REQUIRED"):
+            change()
+
+
+def test_policies_tell_services_apart(world):
+    world.iam.create_user(UserName="trusted-access")
+    only = {"StringEquals": {"organizations:ServicePrincipal": "ssm.amazonaws.com"}}
+    document = policy({"Effect": "Allow", "Action": "organizations:*", "Resource": "*", "Condition": only})
+    world.iam.put_user_policy(UserName="trusted-access", PolicyName="p", PolicyDocument=document)
+    key = world.iam.create_access_key(UserName="trusted-access")["AccessKey"]
+    org = world.server.client("organizations", credentials=(key["AccessKeyId"], key["SecretAccessKey"]))
+    org.enable_aws_service_access(ServicePrincipal="ssm.amazonaws.com")
+    org.list_delegated_administrators(ServicePrincipal="ssm.amazonaws.com")
+    for call in (
+        lambda: org.enable_aws_service_access(ServicePrincipal="sso.amazonaws.com"),
+        lambda: org.disable_aws_service_access(ServicePrincipal="sso.amazonaws.com"),
+        lambda: org.list_delegated_administrators(),
+    ):
+        with refused("AccessDeniedException"):
+            call()
+
+
+def test_what_an_organization_has_none_of_is_said_as_aws_says_it(world, org):
+    assert org.list_delegated_administrators()["DelegatedAdministrators"] == []
+    assert org.list_handshakes_for_organization()["Handshakes"] == []
+    assert org.list_handshakes_for_account(Filter={"ActionType": "INVITE"})["Handshakes"] == []
+    registered = "The provided account is not a registered delegated administrator for your organization."
+    with refused("AccountNotRegisteredException", registered):
+        org.list_delegated_services_for_account(AccountId=world.account())
+    with refused("AccountNotFoundException", "You specified an account that doesn't exist."):
+        org.list_delegated_services_for_account(AccountId="000000000001")
+    with refused("ResourcePolicyNotFoundException"):
+        org.describe_resource_policy()
+    for call in (org.list_delegated_administrators, org.list_handshakes_for_organization, org.list_handshakes_for_account):
+        with invalid("INVALID_NEXT_TOKEN", "You provided a NextToken that isn't valid."):
+            call(NextToken="x")
+        with reason_is("InvalidInputException", "MAX_VALUE_EXCEEDED"):
+            call(MaxResults=21)
+    with reason_is("InvalidInputException", "INVALID_ENUM"):
+        org.list_handshakes_for_account(Filter={"ActionType": "NONE"})
+    with reason_is("InvalidInputException", "INVALID_PATTERN"):
+        org.list_handshakes_for_account(Filter={"ParentHandshakeId": "x"})
+
+
+def test_who_is_in_no_organization_has_no_handshakes_and_may_ask_nothing_else(world):
+    outsider = world.server.client("organizations", credentials=world.outsider)
+    assert outsider.list_handshakes_for_account()["Handshakes"] == []
+    for call in (
+        outsider.list_aws_service_access_for_organization,
+        outsider.list_delegated_administrators,
+        outsider.list_handshakes_for_organization,
+        outsider.describe_resource_policy,
+        lambda: outsider.enable_aws_service_access(ServicePrincipal="sso.amazonaws.com"),
+        lambda: outsider.list_delegated_services_for_account(AccountId=OUTSIDER),
+    ):
+        with refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization."):
+            call()
 
 
 class OwnWorld(World):

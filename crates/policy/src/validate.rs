@@ -45,14 +45,14 @@ pub(crate) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError
     };
     let size = match kind {
         PolicyKind::Key => text.len(),
-        PolicyKind::Session => text.chars().count(),
+        // IAM alone does not count white space.
+        PolicyKind::Session | PolicyKind::Scp | PolicyKind::Rcp | PolicyKind::Endpoint => {
+            text.chars().count()
+        }
         PolicyKind::Identity
         | PolicyKind::ManagedIdentity
         | PolicyKind::Boundary
-        | PolicyKind::Trust
-        | PolicyKind::Scp
-        | PolicyKind::Rcp
-        | PolicyKind::Endpoint => Document::size(text),
+        | PolicyKind::Trust => Document::size(text),
     };
     if size > limit || text.chars().count() > MAX_TEXT {
         return Err(PolicyTooLong { quota, limit }.into());
@@ -543,9 +543,14 @@ fn check_rcp(statement: &Statement) -> Result<(), MalformedPolicy> {
                 .iter()
                 .all(|(kind, text)| principal(*kind, text) == Some(PrincipalRef::Everyone))
     };
+    // Every action of one service may be named, but not every action of all.
+    let named = |listed: &Listed<String>| {
+        let all = |action: &String| action.chars().all(|c| c == '*');
+        !listed.negated && !listed.values.iter().any(all)
+    };
     let legal = statement.effect == Effect::Deny
         && statement.principals.as_ref().is_some_and(everyone)
-        && statement.actions.as_ref().is_some_and(|l| !l.negated);
+        && statement.actions.as_ref().is_some_and(named);
     if legal {
         Ok(())
     } else {

@@ -13,11 +13,13 @@ pub mod fault;
 pub mod list_policies;
 pub mod managed;
 pub mod members;
+pub mod nothing;
 pub mod organization;
 pub mod page;
 pub mod policy;
 pub mod policy_type;
 pub mod render;
+pub mod service_access;
 pub mod standing;
 pub mod tags;
 pub mod tree;
@@ -45,6 +47,9 @@ pub const TARGET_PREFIX: &str = "AWSOrganizationsV20161128.";
 
 /// The type of the policy that a request is about.
 pub const POLICY_TYPE: ConditionKey = ConditionKey("organizations:PolicyType");
+
+/// The service that a request is about.
+pub const SERVICE_PRINCIPAL: ConditionKey = ConditionKey("organizations:ServicePrincipal");
 
 impl Api for Organizations {
     type Input<'a> = Object<'a>;
@@ -93,13 +98,21 @@ pub const OPERATIONS: &[Row<Organizations>] = &[
     row::<organization::DescribeOrganization>(),
     row::<Managed<unit::DescribeOrganizationalUnit>>(),
     row::<Managed<policy::DescribePolicy>>(),
+    row::<Managed<nothing::DescribeResourcePolicy>>(),
     row::<Managed<attachment::DetachPolicy>>(),
+    row::<Managed<service_access::DisableAWSServiceAccess>>(),
     row::<Managed<policy_type::DisablePolicyType>>(),
+    row::<Managed<service_access::EnableAWSServiceAccess>>(),
     row::<Managed<policy_type::EnablePolicyType>>(),
+    row::<Managed<service_access::ListAWSServiceAccessForOrganization>>(),
     row::<Managed<account::ListAccounts>>(),
     row::<Managed<tree::ListAccountsForParent>>(),
     row::<Managed<tree::ListChildren>>(),
     row::<create_account_status::ListCreateAccountStatus>(),
+    row::<Managed<nothing::ListDelegatedAdministrators>>(),
+    row::<Managed<nothing::ListDelegatedServicesForAccount>>(),
+    row::<nothing::ListHandshakesForAccount>(),
+    row::<Managed<nothing::ListHandshakesForOrganization>>(),
     row::<Managed<tree::ListOrganizationalUnitsForParent>>(),
     row::<Managed<tree::ListParents>>(),
     row::<Managed<list_policies::ListPolicies>>(),
@@ -125,21 +138,13 @@ pub const UNSUPPORTED: &[&str] = &[
     "DeregisterDelegatedAdministrator",
     "DescribeEffectivePolicy",
     "DescribeHandshake",
-    "DescribeResourcePolicy",
     "DescribeResponsibilityTransfer",
-    "DisableAWSServiceAccess",
-    "EnableAWSServiceAccess",
     "EnableAllFeatures",
     "InviteAccountToOrganization",
     "InviteOrganizationToTransferResponsibility",
     "LeaveOrganization",
-    "ListAWSServiceAccessForOrganization",
     "ListAccountsWithInvalidEffectivePolicy",
-    "ListDelegatedAdministrators",
-    "ListDelegatedServicesForAccount",
     "ListEffectivePolicyValidationErrors",
-    "ListHandshakesForAccount",
-    "ListHandshakesForOrganization",
     "ListInboundResponsibilityTransfers",
     "ListOutboundResponsibilityTransfers",
     "PutResourcePolicy",

@@ -287,7 +287,7 @@ fn every_denial_has_the_text_of_aws() {
     );
     let rcp = compile(
         r#"{"Version": "2012-10-17", "Statement":
-            {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}}"#,
+            {"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"}}"#,
         PolicyKind::Rcp,
     );
     let endpoint = compile(

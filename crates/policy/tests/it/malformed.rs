@@ -190,6 +190,9 @@ fn trust_and_resource_control_policies_have_rules_of_their_own() {
         ),
         ("\"Principal\"", "\"NotPrincipal\""),
         ("\"Action\"", "\"NotAction\""),
+        ("\"kms:*\"", "\"*\""),
+        ("\"kms:*\"", "[\"kms:*\",\"*\"]"),
+        ("\"kms:*\"", "\"**\""),
     ] {
         assert_eq!(
             refusal(&rcp.replace(from, to), PolicyKind::Rcp),
@@ -228,6 +231,30 @@ fn length_and_characters_are_bounded() {
     );
     // And does count in what is given for a session.
     assert!(refusal(&sized(2048), PolicyKind::Session).starts_with("Cannot exceed"));
+    // As in those of organizations and of endpoints.
+    let resource = |count: usize| {
+        let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*"}}"#;
+        format!("{text}{}", " ".repeat(count - text.len()))
+    };
+    let service = |count: usize| {
+        let text = resource(count + r#""Principal":"*","#.len());
+        text.replace(r#""Principal":"*","#, "")
+    };
+    for (text, kind, limit) in [
+        (
+            &service as &dyn Fn(usize) -> String,
+            PolicyKind::Scp,
+            10_240,
+        ),
+        (&resource, PolicyKind::Rcp, 5120),
+        (&resource, PolicyKind::Endpoint, 20_480),
+    ] {
+        assert_eq!(refusal(&text(limit), kind), "accepted", "{kind:?}");
+        assert_eq!(
+            refusal(&text(limit + 1), kind),
+            format!("Cannot exceed quota for PolicySize: {limit}")
+        );
+    }
 
     let euro = key(&format!(r#""Sid":"€","Principal":"*",{REST}"#));
     assert_eq!(

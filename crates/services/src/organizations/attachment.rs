@@ -27,8 +27,13 @@ use crate::{
     },
 };
 
-/// The most policies of one type on a target.
-const MOST: usize = 5;
+/// The most policies of a type on a target, AWS's own included.
+fn most(kind: ControlPolicyType) -> usize {
+    match kind {
+        ControlPolicyType::Service => 10,
+        ControlPolicyType::Resource => 5,
+    }
+}
 
 /// A policy with what is attached to a target beside it.
 fn found(
@@ -102,7 +107,7 @@ impl Ask for AttachPolicy {
         if ids.contains(&self.policy) {
             return Err(OrganizationsFault::DuplicatePolicyAttachment);
         }
-        if ids.len() >= MOST {
+        if ids.len() >= most(kind) {
             return Err(OrganizationsFault::Constraint(Because(
                 "MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED",
                 "You have attached the maximum number of policies to the specified target.",

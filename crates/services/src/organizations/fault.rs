@@ -37,6 +37,11 @@ pub const NON_DETACHABLE: Because = Because(
     "NON_DETACHABLE_POLICY",
     "You can't detach the RCPFullAWSAccess policy.",
 );
+/// A service that can be none.
+pub const UNRECOGNIZED_SERVICE: Because = Because(
+    "UNRECOGNIZED_SERVICE_PRINCIPAL",
+    "You specified an unrecognized service principal.",
+);
 /// Two tags with the same key.
 pub const DUPLICATE_TAG: Because = Because(
     "DUPLICATE_TAG_KEY",
@@ -57,6 +62,8 @@ pub enum OrganizationsFault {
     NotYours,
     /// No such account in the organization.
     AccountNotFound,
+    /// The account is no delegated administrator.
+    AccountNotRegistered,
     /// The account is in an organization already.
     AlreadyInOrganization,
     /// The caller's account is in none.
@@ -117,6 +124,8 @@ pub enum OrganizationsFault {
     },
     /// The type is not enabled.
     PolicyTypeNotEnabled,
+    /// The organization has no resource policy.
+    ResourcePolicyNotFound,
     /// No such root.
     RootNotFound,
     /// The body is no JSON of its type.
@@ -255,6 +264,10 @@ impl From<OrganizationsFault> for Fault {
                 "AccountNotFoundException",
                 "You specified an account that doesn't exist.",
             ),
+            F::AccountNotRegistered => (
+                "AccountNotRegisteredException",
+                "The provided account is not a registered delegated administrator for your organization.",
+            ),
             F::AlreadyInOrganization => (
                 "AlreadyInOrganizationException",
                 "The provided account is already a member of an organization.",
@@ -323,6 +336,10 @@ impl From<OrganizationsFault> for Fault {
             F::PolicyTypeNotEnabled => (
                 "PolicyTypeNotEnabledException",
                 "This operation can be performed only for enabled policy types.",
+            ),
+            F::ResourcePolicyNotFound => (
+                "ResourcePolicyNotFoundException",
+                "We can't find a resource policy request with the parameter that you specified.",
             ),
             F::RootNotFound => (
                 "RootNotFoundException",

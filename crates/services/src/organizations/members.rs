@@ -7,7 +7,7 @@ use keyward_types::{
     },
     tag::Tag,
 };
-use keyward_wire::json::{Members, Writer};
+use keyward_wire::json::{Members, Text, Writer};
 
 use crate::organizations::{
     fault::{Because, DUPLICATE_TAG, OrganizationsFault, SYSTEM_TAG},
@@ -94,6 +94,44 @@ pub fn account(m: &mut Members<'_>, name: &'static str) -> Option<AccountId> {
     id(m, name, (12, "^\\d{12}$"), |text| {
         AccountId::parse(text).ok()
     })
+}
+
+/// The words of `ActionType`.
+pub const HANDSHAKES: &[&str] = &[
+    "INVITE",
+    "ENABLE_ALL_FEATURES",
+    "APPROVE_ALL_FEATURES",
+    "ADD_ORGANIZATIONS_SERVICE_LINKED_ROLE",
+    "TRANSFER_RESPONSIBILITY",
+];
+
+/// `ParentHandshakeId`, if it is given.
+pub fn optional_handshake(m: &mut Members<'_>) -> Option<String> {
+    let legal = |text: &str| {
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let own = text.strip_prefix("h-");
+        own.is_some_and(|own| (8..=32).contains(&own.len()) && own.bytes().all(lower))
+    };
+    let id = m.string("ParentHandshakeId").length(0, 34);
+    let id = id.pattern("^h-[0-9a-z]{8,32}$", legal).optional();
+    id.map(str::to_owned)
+}
+
+fn service_text<'m, 'o>(m: &'m mut Members<'o>) -> Text<'m, 'o> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    m.string("ServicePrincipal")
+        .length(1, 128)
+        .pattern("[\\w+=,.@-]*", |text| text.chars().all(legal))
+}
+
+/// `ServicePrincipal`.
+pub fn service_principal(m: &mut Members<'_>) -> Option<String> {
+    Some(service_text(m).required().to_owned())
+}
+
+/// `ServicePrincipal`, if it is given.
+pub fn optional_service_principal(m: &mut Members<'_>) -> Option<String> {
+    service_text(m).optional().map(str::to_owned)
 }
 
 /// A policy's id.

@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateOrganization.html>
 
+use std::collections::BTreeMap;
+
 use keyward_crypto::random;
 use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
@@ -19,7 +21,7 @@ use crate::{
         paths, purpose,
         records::{
             self, AccountRecord, V1,
-            organization::{Attachments, MemberRecord, MembershipRecord, OrganizationRecord},
+            organization::{MemberRecord, MembershipRecord, OrganizationRecord},
         },
     },
     gate::{Denied, Gate},
@@ -121,8 +123,10 @@ impl Operation for CreateOrganization {
             created: cx.now,
             root: RootId::from_random(random::array()),
             root_tags: Vec::new(),
-            service_control: Some(Attachments::new()),
+            // Neither type of policy is enabled until somebody does so.
+            service_control: None,
             resource_control: None,
+            service_access: BTreeMap::new(),
         };
         let name = account.name.as_deref();
         let member = MemberRecord {

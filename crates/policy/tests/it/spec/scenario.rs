@@ -611,7 +611,11 @@ impl Focus {
                 if d.chance(30) {
                     own.into()
                 } else {
-                    d.pick(ACTION_PATTERNS).into()
+                    match d.pick(ACTION_PATTERNS) {
+                        // Every action of all services is not for them to name.
+                        "*" if policy == Policy::Rcp => "kms:*".into(),
+                        pattern => pattern.into(),
+                    }
                 }
             })
         };

@@ -48,6 +48,8 @@ pub struct OrganizationRecord {
     pub service_control: Option<Attachments>,
     /// The resource control policies, if their type is enabled.
     pub resource_control: Option<Attachments>,
+    /// The services that may act in all accounts of the organization, each since when.
+    pub service_access: BTreeMap<String, Timestamp>,
 }
 
 /// The policies of one type on each target, in the order they were attached. A target that is

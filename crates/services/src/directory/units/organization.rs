@@ -500,6 +500,7 @@ mod tests {
             root_tags: Vec::new(),
             service_control: Some(attachments(scps)),
             resource_control: rcps.map(attachments),
+            service_access: BTreeMap::new(),
         };
         Parts {
             partition: Partition::Aws,
