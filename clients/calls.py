@@ -113,6 +113,10 @@ CALLS = {
         ),
         "Decrypt-invalid": lambda w: w.kms.decrypt(CiphertextBlob=w.encrypted(w.key())),
         "DeleteAlias": lambda w: w.kms.delete_alias(AliasName=w.named(w.key(), w.alias("2"))),
+        "DescribeCustomKeyStores": lambda w: w.kms.describe_custom_key_stores(),
+        "DescribeCustomKeyStores-not-found": lambda w: w.kms.describe_custom_key_stores(
+            CustomKeyStoreName="golden"
+        ),
         "DescribeKey": lambda w: w.kms.describe_key(KeyId=w.named(w.key(), w.alias("3"))),
         "DisableKey": lambda w: w.kms.disable_key(KeyId=w.key()),
         "DisableKeyRotation": lambda w: w.kms.disable_key_rotation(KeyId=w.key()),

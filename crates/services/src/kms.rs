@@ -10,6 +10,7 @@ pub mod create_grant;
 pub mod create_key;
 pub mod decrypt;
 pub mod delete_alias;
+pub mod describe_custom_key_stores;
 pub mod describe_key;
 pub mod disable_key;
 pub mod disable_key_rotation;
@@ -98,6 +99,7 @@ pub const OPERATIONS: &[Row<Kms>] = &[
     row::<create_key::CreateKey>(),
     row::<decrypt::Decrypt>(),
     row::<delete_alias::DeleteAlias>(),
+    row::<describe_custom_key_stores::DescribeCustomKeyStores>(),
     row::<describe_key::DescribeKey>(),
     row::<disable_key::DisableKey>(),
     row::<disable_key_rotation::DisableKeyRotation>(),
@@ -137,7 +139,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "DeleteCustomKeyStore",
     "DeleteImportedKeyMaterial",
     "DeriveSharedSecret",
-    "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
     "Encapsulate",
     "GenerateDataKeyPair",

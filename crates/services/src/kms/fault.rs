@@ -51,6 +51,8 @@ pub enum KmsFault {
         /// What.
         message: String,
     },
+    /// No custom key store of that id or name.
+    CustomKeyStoreNotFound,
     /// The key is disabled.
     Disabled {
         /// The key's ARN.
@@ -247,6 +249,7 @@ impl From<KmsFault> for Fault {
                 Some(format!("Algorithm {algorithm} is incompatible with key spec {spec}.")),
             ),
             F::Conflict { message } => ("ConflictException", Some(message)),
+            F::CustomKeyStoreNotFound => ("CustomKeyStoreNotFoundException", None),
             F::Disabled { key } => ("DisabledException", Some(format!("{key} is disabled."))),
             F::DryRunOperation => (
                 "DryRunOperationException",

@@ -1,0 +1,99 @@
+//! `DescribeCustomKeyStores`: there are none, since none can be made.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeCustomKeyStores.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::action;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate},
+    kms::{Kms, fault::KmsFault, members},
+    operation::{Done, Operation, Output},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct DescribeCustomKeyStores {
+    id: Option<String>,
+    name: Option<String>,
+    limit: usize,
+    marker: Option<String>,
+}
+
+/// The output: an empty page.
+#[derive(Debug)]
+pub struct NoStores;
+
+impl Operation for DescribeCustomKeyStores {
+    const NAME: &'static str = "DescribeCustomKeyStores";
+    const READ_ONLY: bool = true;
+    type Api = Kms;
+    type Output = NoStores;
+    type Fault = KmsFault;
+    type Resolved = ();
+    type Permits = Permit<action::DescribeCustomKeyStores>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let id = m.string("CustomKeyStoreId").length(1, 64).optional();
+        let name = m.string("CustomKeyStoreName").length(1, 256).optional();
+        let limit = members::limit(&mut m, 1000, 1000);
+        let marker = members::marker(&mut m);
+        m.finish()?;
+        if id.is_some() && name.is_some() {
+            let message = "CustomKeyStoreId and CustomKeyStoreName must not both be specified.";
+            return Err(KmsFault::Validation {
+                message: message.to_owned(),
+            });
+        }
+        Ok(Self {
+            id: id.map(str::to_owned),
+            name: name.map(str::to_owned),
+            limit,
+            marker,
+        })
+    }
+
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        _cx: &Context<'_>,
+    ) -> Result<Done<NoStores>, KmsFault> {
+        // No marker was ever given.
+        if self.marker.is_some() {
+            return Err(KmsFault::InvalidMarker);
+        }
+        if self.id.is_some() || self.name.is_some() {
+            return Err(KmsFault::CustomKeyStoreNotFound);
+        }
+        Ok(Done::unchanged(NoStores))
+    }
+
+    fn describe(&self, parameters: &mut Writer<'_>) {
+        if let Some(id) = &self.id {
+            parameters.string("customKeyStoreId", id);
+        }
+        if let Some(name) = &self.name {
+            parameters.string("customKeyStoreName", name);
+        }
+        members::describe_page(parameters, self.limit, self.marker.as_deref());
+    }
+}
+
+impl Output<Kms> for NoStores {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.array("CustomKeyStores", |_| ());
+        members::render_page(out, None);
+    }
+}
