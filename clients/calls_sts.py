@@ -56,6 +56,7 @@ CALLS = {
     "AssumeRoleWithWebIdentity-denied": lambda w: w.sts.assume_role_with_web_identity(
         **web_identity(w, "4", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/nothing-of-that-name")
     ),
+    "DecodeAuthorizationMessage-invalid": lambda w: w.sts.decode_authorization_message(EncodedMessage="encoded"),
     "GetAccessKeyInfo": lambda w: w.sts.get_access_key_info(AccessKeyId="ASIAY34FZKBOKMUTVV7A"),
     "GetCallerIdentity": lambda w: w.sts.get_caller_identity(),
     "GetFederationToken": lambda w: w.sts.get_federation_token(Name="federated", Policy=ALLOW, Tags=TAGS),

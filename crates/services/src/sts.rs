@@ -6,6 +6,7 @@ pub mod assume_role;
 pub mod assume_role_with_web_identity;
 pub mod condition_keys;
 pub mod credentials;
+pub mod decode_authorization_message;
 pub mod fault;
 pub mod get_access_key_info;
 pub mod get_caller_identity;
@@ -14,9 +15,11 @@ pub mod get_session_token;
 pub mod mfa;
 pub mod names;
 pub mod oidc;
+pub mod packed;
 pub mod role;
 pub mod session_policies;
 pub mod session_tags;
+pub mod unserved;
 
 use keyward_wire::{
     query::{Form, Params},
@@ -65,6 +68,7 @@ impl Api for Sts {
 pub const OPERATIONS: &[Row<Sts>] = &[
     row::<assume_role::AssumeRole>(),
     row::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
+    row::<decode_authorization_message::DecodeAuthorizationMessage>(),
     row::<get_access_key_info::GetAccessKeyInfo>(),
     row::<get_caller_identity::GetCallerIdentity>(),
     row::<get_federation_token::GetFederationToken>(),

@@ -17,10 +17,11 @@ use crate::{
         Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
-        mfa, names,
+        mfa, names, packed,
         role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
         session_policies::{self, RequestedPolicies},
         session_tags::SessionTags,
+        unserved,
     },
 };
 
@@ -65,10 +66,10 @@ impl Operation for AssumeRole {
     type Permits = RolePermits<action::AssumeRole>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
-        let mut m = params.members();
+        let mut m = params.members_with_values();
         let role = role::read_arn(&mut m);
         let session = role::read_session_name(&mut m);
-        let policies = RequestedPolicies::read(&mut m);
+        let policies = RequestedPolicies::read(&mut m, session_policies::UNRESTRICTED);
         let seconds = role::read_seconds(&mut m);
         let tags = SessionTags::read(&mut m, true);
         let external = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
@@ -80,17 +81,15 @@ impl Operation for AssumeRole {
             .map(str::to_owned);
         let source_identity = m
             .string("SourceIdentity")
-            .length(2, 64)
+            .length(2, names::MAX_SOURCE_IDENTITY)
             .pattern("[\\w+=,.@-]*", names::is_name)
             .optional()
             .map(str::to_owned);
         let mfa = mfa::Code::read(&mut m);
-        let unserved = ["ProvidedContexts", "MinimumSessionTokenSize"];
-        let unserved = unserved.into_iter().find(|member| m.has(member));
+        let contexts = unserved::read_contexts(&mut m);
+        let padded = unserved::read_token_size(&mut m);
         m.finish()?;
-        if let Some(member) = unserved {
-            return Err(StsFault::unserved(member));
-        }
+        contexts.or(padded).map_or(Ok(()), Err)?;
         Ok(Self {
             role: RoleArn::parse(&role)?,
             session,
@@ -110,7 +109,6 @@ impl Operation for AssumeRole {
             return Err(StsFault::NeverAllowed { message });
         }
         let session = cx.caller.session();
-        let by_role = |subject: &Subject| matches!(subject, Subject::Role { .. });
         let inherited = session.and_then(|session| session.source_identity());
         if let (Some(old), Some(new)) = (inherited, self.source_identity.as_deref())
             && old != new
@@ -129,7 +127,8 @@ impl Operation for AssumeRole {
             source_identity: inherited
                 .map(str::to_owned)
                 .or(self.source_identity.clone()),
-            chained: session.is_some_and(|session| by_role(session.subject())),
+            // Those of GetSessionToken are temporary, too.
+            chained: session.is_some(),
         })
     }
 
@@ -159,7 +158,7 @@ impl Operation for AssumeRole {
         let home = (role.partition(), role.account());
         let seconds = role::seconds(self.seconds, role, resolved.chained)?;
         let policies = self.policies.resolve(home, cx).await?;
-        let packed_size = session_policies::packed_size(policies.as_ref(), &resolved.tags)?;
+        let packed_size = packed::size(policies.as_ref(), &resolved.tags)?;
         let new = NewSession {
             home,
             subject: Subject::Role {
@@ -202,12 +201,8 @@ impl Output<Sts> for RoleAssumed {
     fn render(&self, out: &mut xml::Writer<'_>) {
         self.credentials.render(out);
         self.user.render(out);
-        if let Some(percent) = self.packed_size {
-            out.integer("PackedPolicySize", percent);
-        }
-        if let Some(identity) = &self.source_identity {
-            out.text("SourceIdentity", identity);
-        }
+        out.optional_integer("PackedPolicySize", self.packed_size);
+        out.optional_text("SourceIdentity", self.source_identity.as_deref());
     }
 
     fn response_elements(&self, elements: &mut json::Writer<'_>) {

@@ -22,9 +22,11 @@ use crate::{
         credentials::{Credentials, NewSession},
         fault::StsFault,
         oidc::token::MAX_TOKEN_BYTES,
+        packed,
         role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
         session_policies::{self, RequestedPolicies},
         session_tags::SessionTags,
+        unserved,
     },
 };
 
@@ -80,7 +82,7 @@ impl Operation for AssumeRoleWithWebIdentity {
     type Permits = RolePermits<action::AssumeRoleWithWebIdentity>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
-        let mut m = params.members();
+        let mut m = params.members_with_values();
         let role = role::read_arn(&mut m);
         let session = role::read_session_name(&mut m);
         let token = m
@@ -89,14 +91,12 @@ impl Operation for AssumeRoleWithWebIdentity {
             .sensitive()
             .required();
         let token = SecretText::new(token.to_owned());
-        let policies = RequestedPolicies::read(&mut m);
+        let policies = RequestedPolicies::read(&mut m, session_policies::MAX_INLINE);
         let seconds = role::read_seconds(&mut m);
-        let unserved = ["ProviderId", "MinimumSessionTokenSize"];
-        let unserved = unserved.into_iter().find(|member| m.has(member));
+        let provider = unserved::read_provider(&mut m);
+        let padded = unserved::read_token_size(&mut m);
         m.finish()?;
-        if let Some(member) = unserved {
-            return Err(StsFault::unserved(member));
-        }
+        provider.or(padded).map_or(Ok(()), Err)?;
         Ok(Self {
             role: RoleArn::parse(&role)?,
             session,
@@ -145,7 +145,7 @@ impl Operation for AssumeRoleWithWebIdentity {
         let role = resolved.role.permitted()?;
         let home = (role.partition(), role.account());
         let policies = self.policies.resolve(home, cx).await?;
-        let packed_size = session_policies::packed_size(policies.as_ref(), &resolved.tags)?;
+        let packed_size = packed::size(policies.as_ref(), &resolved.tags)?;
         let new = NewSession {
             home,
             subject: Subject::Role {
@@ -191,14 +191,10 @@ impl Output<Sts> for WebIdentityAccepted {
         self.credentials.render(out);
         out.text("SubjectFromWebIdentityToken", &self.subject);
         self.user.render(out);
-        if let Some(percent) = self.packed_size {
-            out.integer("PackedPolicySize", percent);
-        }
+        out.optional_integer("PackedPolicySize", self.packed_size);
         out.text("Provider", &self.provider);
         out.text("Audience", &self.audience);
-        if let Some(identity) = &self.source_identity {
-            out.text("SourceIdentity", identity);
-        }
+        out.optional_text("SourceIdentity", self.source_identity.as_deref());
     }
 
     fn response_elements(&self, elements: &mut json::Writer<'_>) {

@@ -24,6 +24,8 @@ pub enum StsFault {
     },
     /// Something failed on our side.
     Internal(Internal),
+    /// An encoded message was not made here.
+    InvalidAuthorizationMessage,
     /// A parameter makes no sense.
     InvalidParameterValue {
         /// AWS's text.
@@ -107,6 +109,10 @@ impl From<StsFault> for Fault {
             F::AccessDenied(denied) => return denied.into_fault("AccessDenied", 403),
             F::NeverAllowed { message } => ("AccessDenied", 403, message),
             F::Internal(internal) => return Self::internal("ServiceFailure", internal),
+            F::InvalidAuthorizationMessage => {
+                let message = "Message is not valid".to_owned();
+                ("InvalidAuthorizationMessageException", 400, message)
+            }
             F::InvalidParameterValue { message } => ("InvalidParameterValue", 400, message),
             F::MalformedPolicyDocument { message } => ("MalformedPolicyDocument", 400, message),
             F::PackedPolicyTooLarge { message } => ("PackedPolicyTooLarge", 400, message),

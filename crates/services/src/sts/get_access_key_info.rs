@@ -39,7 +39,7 @@ impl Operation for GetAccessKeyInfo {
     type Permits = Permit<action::GetAccessKeyInfo>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
-        let mut m = params.members();
+        let mut m = params.members_with_values();
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let id = m
             .string("AccessKeyId")

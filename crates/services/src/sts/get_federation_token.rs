@@ -18,9 +18,10 @@ use crate::{
         Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
-        get_session_token, names,
+        get_session_token, names, packed,
         session_policies::{self, RequestedPolicies},
         session_tags::SessionTags,
+        unserved,
     },
 };
 
@@ -55,7 +56,7 @@ pub struct FederationToken {
     credentials: Credentials,
     user_id: String,
     arn: String,
-    packed_size: Option<i64>,
+    packed_size: i64,
 }
 
 impl Operation for GetFederationToken {
@@ -68,21 +69,19 @@ impl Operation for GetFederationToken {
     type Permits = Permits;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
-        let mut m = params.members();
+        let mut m = params.members_with_values();
         let name = m
             .string("Name")
             .length(2, 32)
             .pattern("[\\w+=,.@-]*", names::is_name)
             .required()
             .to_owned();
-        let policies = RequestedPolicies::read(&mut m);
+        let policies = RequestedPolicies::read(&mut m, session_policies::MAX_INLINE);
         let seconds = m.integer("DurationSeconds").range(900, 129_600).optional();
         let tags = SessionTags::read(&mut m, false);
-        let padded = m.has("MinimumSessionTokenSize");
+        let padded = unserved::read_token_size(&mut m);
         m.finish()?;
-        if padded {
-            return Err(StsFault::unserved("MinimumSessionTokenSize"));
-        }
+        padded.map_or(Ok(()), Err)?;
         Ok(Self {
             name,
             seconds,
@@ -131,7 +130,7 @@ impl Operation for GetFederationToken {
     ) -> Result<Done<FederationToken>, StsFault> {
         let home = cx.caller.home();
         let policies = self.policies.resolve(home, cx).await?;
-        let packed_size = session_policies::packed_size(policies.as_ref(), &self.tags)?;
+        let packed_size = packed::size(policies.as_ref(), &self.tags)?;
         let new = NewSession {
             home,
             subject: resolved.subject.clone(),
@@ -145,7 +144,8 @@ impl Operation for GetFederationToken {
             credentials: Credentials::make(new, cx)?,
             user_id: resolved.principal.user_id().into_owned(),
             arn: resolved.principal.arn().to_owned(),
-            packed_size,
+            // Told here even of a session without policies and tags.
+            packed_size: packed_size.unwrap_or(0),
         }))
     }
 
@@ -166,9 +166,7 @@ impl Output<Sts> for FederationToken {
             user.text("FederatedUserId", &self.user_id);
             user.text("Arn", &self.arn);
         });
-        if let Some(percent) = self.packed_size {
-            out.integer("PackedPolicySize", percent);
-        }
+        out.integer("PackedPolicySize", self.packed_size);
     }
 
     fn response_elements(&self, elements: &mut json::Writer<'_>) {
@@ -177,8 +175,6 @@ impl Output<Sts> for FederationToken {
             user.string("federatedUserId", &self.user_id);
             user.string("arn", &self.arn);
         });
-        if let Some(percent) = self.packed_size {
-            elements.integer("packedPolicySize", percent);
-        }
+        elements.integer("packedPolicySize", self.packed_size);
     }
 }

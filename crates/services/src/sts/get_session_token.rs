@@ -19,6 +19,7 @@ use crate::{
         fault::StsFault,
         mfa,
         session_tags::SessionTags,
+        unserved,
     },
 };
 
@@ -58,14 +59,12 @@ impl Operation for GetSessionToken {
     type Permits = ();
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
-        let mut m = params.members();
+        let mut m = params.members_with_values();
         let seconds = m.integer("DurationSeconds").range(900, 129_600).optional();
         let mfa = mfa::Code::read(&mut m);
-        let padded = m.has("MinimumSessionTokenSize");
+        let padded = unserved::read_token_size(&mut m);
         m.finish()?;
-        if padded {
-            return Err(StsFault::unserved("MinimumSessionTokenSize"));
-        }
+        padded.map_or(Ok(()), Err)?;
         Ok(Self { seconds, mfa })
     }
 

@@ -8,7 +8,7 @@ use crate::sts::fault::StsFault;
 #[derive(Debug)]
 pub struct Code {
     serial_number: Option<String>,
-    sent: bool,
+    code: bool,
 }
 
 impl Code {
@@ -24,7 +24,7 @@ impl Code {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let code = m.string("TokenCode").length(6, 6).pattern("[\\d]*", digits);
         Self {
-            sent: code.optional().is_some() || serial_number.is_some(),
+            code: code.optional().is_some(),
             serial_number,
         }
     }
@@ -34,10 +34,16 @@ impl Code {
     /// # Errors
     /// `AccessDenied` if anything was.
     pub fn refuse(&self) -> Result<(), StsFault> {
-        if !self.sent {
-            return Ok(());
-        }
-        let message = "MultiFactorAuthentication failed with invalid MFA one time pass code. ";
+        let message = match (&self.serial_number, self.code) {
+            (None, false) => return Ok(()),
+            // A device that is there is another's, and none of this caller's.
+            (Some(_), true) => {
+                "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user."
+            }
+            (Some(_), false) | (None, true) => {
+                "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."
+            }
+        };
         Err(StsFault::NeverAllowed {
             message: message.to_owned(),
         })

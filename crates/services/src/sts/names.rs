@@ -5,15 +5,28 @@ use keyward_types::tag::Tag;
 /// The most session tags.
 pub const MAX_TAGS: usize = 50;
 
+/// What the model says of the characters of ARNs.
+pub const ARN_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+";
+
+/// Whether all of the text is of [`ARN_PATTERN`]. As AWS reads it, its last range begins at `0`,
+/// so that nothing but control characters and what is beyond U+FFFD is left out.
+pub fn is_arn_text(text: &str) -> bool {
+    let legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}');
+    !text.is_empty() && text.chars().all(legal)
+}
+
 /// Whether all of the text is of `[\w+=,.@-]`.
 pub fn is_name(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     text.chars().all(legal)
 }
 
-/// Whether it may be a source identity: 2 to 64 characters of `[\w+=,.@-]`, and not AWS's own.
+/// The most characters of a source identity.
+pub const MAX_SOURCE_IDENTITY: usize = 256;
+
+/// Whether it may be a source identity: 2 to 256 characters of `[\w+=,.@-]`, and not AWS's own.
 pub fn is_source_identity(text: &str) -> bool {
-    (2..=64).contains(&text.len()) && is_name(text) && !is_aws_owned(text)
+    (2..=MAX_SOURCE_IDENTITY).contains(&text.len()) && is_name(text) && !is_aws_owned(text)
 }
 
 /// Whether the tags may be a session's: at most 50, well-formed, keys unique without regard to

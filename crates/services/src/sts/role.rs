@@ -180,7 +180,11 @@ impl<A: action::Action> RolePermits<A> {
 
 /// Reads `RoleArn`.
 pub fn read_arn(m: &mut Members<'_>) -> String {
-    m.string("RoleArn").length(20, 2048).required().to_owned()
+    m.string("RoleArn")
+        .length(20, 2048)
+        .pattern(names::ARN_PATTERN, names::is_arn_text)
+        .required()
+        .to_owned()
 }
 
 /// Reads `RoleSessionName`.
@@ -197,7 +201,7 @@ pub fn read_seconds(m: &mut Members<'_>) -> Option<i64> {
     m.integer("DurationSeconds").range(900, 43_200).optional()
 }
 
-/// How long the session lasts.
+/// How long the session lasts; `chained` is whether temporary credentials ask for it.
 ///
 /// # Errors
 /// `ValidationError` for longer than the role, or a chain of roles, allows.
@@ -210,7 +214,7 @@ pub fn seconds(asked: Option<i64>, role: &RoleUnit, chained: bool) -> Result<i64
     };
     if chained && seconds > DEFAULT_SECONDS {
         return refuse(
-            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         );
     }
     if seconds > i64::from(role.record().max_session_seconds) {

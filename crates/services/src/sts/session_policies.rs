@@ -1,4 +1,4 @@
-//! Session policies of a request, and how much room they take in a token.
+//! Session policies of a request.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session>
 
@@ -10,16 +10,16 @@ use crate::{
     context::Context,
     directory::identities::Home,
     session::SessionPolicies,
-    sts::{fault::StsFault, session_tags::SessionTags},
+    sts::{fault::StsFault, names, packed},
 };
 
 /// The longest inline policy, in characters.
-const MAX_INLINE: usize = 2048;
+pub const MAX_INLINE: usize = 2048;
+/// For the one operation whose inline policy the model does not bound: what is too long there is
+/// told as a share of the room.
+pub const UNRESTRICTED: usize = 128 << 10;
 /// The most managed policies.
 const MAX_MANAGED: usize = 10;
-/// The room for policies and tags in a token, in bytes of their JSON.
-const ROOM: usize = 7680;
-
 /// The session policies that a request asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestedPolicies {
@@ -28,17 +28,19 @@ pub struct RequestedPolicies {
 }
 
 impl RequestedPolicies {
-    /// Reads `Policy` and `PolicyArns`.
-    pub fn read(m: &mut Members<'_>) -> Self {
+    /// Reads `PolicyArns`, and `Policy` up to so many characters.
+    pub fn read(m: &mut Members<'_>, most: usize) -> Self {
         let arns = m.structures("PolicyArns", |policy| {
-            policy.string("arn").length(20, 2048).required().to_owned()
+            let arn = policy.string("arn").length(20, 2048);
+            let arn = arn.pattern(names::ARN_PATTERN, names::is_arn_text);
+            arn.required().to_owned()
         });
         let arns = arns.count(0, MAX_MANAGED).optional().unwrap_or_default();
         let pattern = "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+";
         let legal = |c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
         let inline = m
             .string("Policy")
-            .length(1, 128 << 10)
+            .length(1, most)
             .pattern(pattern, |text| text.chars().all(legal))
             .optional()
             .map(str::to_owned);
@@ -54,7 +56,7 @@ impl RequestedPolicies {
             match Document::parse(text, PolicyKind::Session) {
                 Ok(_) => {}
                 Err(PolicyError::TooLong(_)) => {
-                    return Err(too_large(text.chars().count(), MAX_INLINE));
+                    return Err(packed::too_long(text));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -112,32 +114,4 @@ impl RequestedPolicies {
             });
         }
     }
-}
-
-/// `PackedPolicySize`: how much of its room a session's policies and tags take, in percent; none
-/// if there are neither.
-///
-/// # Errors
-/// `PackedPolicyTooLarge` when it is more than all.
-pub fn packed_size(
-    policies: Option<&SessionPolicies>,
-    tags: &SessionTags,
-) -> Result<Option<i64>, StsFault> {
-    if policies.is_none() && tags.is_empty() {
-        return Ok(None);
-    }
-    let json = serde_json::to_vec(&(policies, &tags.tags, &tags.transitive_keys));
-    let bytes = json.map_err(|error| StsFault::Internal(crate::fault::Internal::new(error)))?;
-    if bytes.len() > ROOM {
-        return Err(too_large(bytes.len(), ROOM));
-    }
-    let percent = (bytes.len() * 100).div_ceil(ROOM);
-    Ok(Some(i64::try_from(percent).unwrap_or(100)))
-}
-
-fn too_large(size: usize, room: usize) -> StsFault {
-    let percent = size.saturating_mul(100).div_ceil(room);
-    let message =
-        format!("Packed policy consumes {percent}% of allotted space, please use smaller policy.");
-    StsFault::PackedPolicyTooLarge { message }
 }

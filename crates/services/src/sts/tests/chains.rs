@@ -8,6 +8,8 @@ use super::{
 const ALLOW: &str = r#"{"Effect":"Allow","Action":"sts:*","Resource":"*"}"#;
 const TRUST: &str = r#"{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:*"}"#;
 
+const CHAINED: &str = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
+
 async fn assume(world: &World, key: &Key, role: &str, more: &[(&str, &str)]) -> Answer {
     let arn = format!("arn:aws:iam::111122223333:role/{role}");
     let parameters = [
@@ -126,9 +128,7 @@ async fn a_chained_session_lasts_an_hour_at_most_and_any_other_as_long_as_its_ro
         assume(&world, &a, "a", &[("DurationSeconds", "3601")])
             .await
             .error(),
-        invalid(
-            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
-        )
+        invalid(CHAINED)
     );
     assume(&world, &a, "a", &[("DurationSeconds", "3600")])
         .await
@@ -139,9 +139,13 @@ async fn a_chained_session_lasts_an_hour_at_most_and_any_other_as_long_as_its_ro
             .error(),
         invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
     );
-    // A session of the user's own is no role, so it begins no chain.
+    // A session of the user's own is no role, but its credentials are temporary all the same.
     let own = world.sts(&alice, "GetSessionToken", &[]).await.key();
-    assume(&world, &own, "a", &long).await.key();
+    let error = assume(&world, &own, "a", &long).await;
+    assert_eq!(error.error(), invalid(CHAINED));
+    assume(&world, &own, "a", &[("DurationSeconds", "3600")])
+        .await
+        .key();
 }
 
 #[tokio::test]

@@ -212,8 +212,8 @@ async fn parameters_are_checked_before_anything_is_looked_up() {
         (
             400,
             "ValidationError",
-            "2 validation errors detected: Value at 'roleArn' failed to satisfy constraint: Member \
-             must not be null; Value at 'roleSessionName' failed to satisfy constraint: Member must \
+            "2 validation errors detected: Value null at 'roleArn' failed to satisfy constraint: \
+             Member must not be null; Value 'a b' at 'roleSessionName' failed to satisfy constraint: Member must \
              satisfy regular expression pattern: [\\w+=,.@-]*"
                 .to_owned()
         )
@@ -252,10 +252,13 @@ async fn parameters_are_checked_before_anything_is_looked_up() {
         assume(&world, &alice, &without).await.error(),
         invalid("The specified transitive tag key must be included in the requested tags.")
     );
-    let context = [(
-        "ProvidedContexts.member.1.ProviderArn",
-        "arn:aws:iam::aws:contextProvider/x",
-    )];
+    let context = [
+        (
+            "ProvidedContexts.member.1.ProviderArn",
+            "arn:aws:iam::aws:contextProvider/x",
+        ),
+        ("ProvidedContexts.member.1.ContextAssertion", "assertion"),
+    ];
     assert_eq!(
         assume(&world, &alice, &context).await.error(),
         invalid("ProvidedContexts is not supported by this version of Keyward.")
@@ -273,8 +276,16 @@ async fn a_code_of_a_device_is_never_right() {
         ("SerialNumber", "arn:aws:iam::111122223333:mfa/alice"),
         ("TokenCode", "123456"),
     ];
-    let message = "MultiFactorAuthentication failed with invalid MFA one time pass code. ";
+    let denied = |message: &str| (403, "AccessDenied", message.to_owned());
+    let foreign = "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.";
+    let half = "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.";
     let error = assume(&world, &alice, &code).await;
-    assert_eq!(error.error(), (403, "AccessDenied", message.to_owned()));
+    assert_eq!(error.error(), denied(foreign));
+    let error = world.sts(&alice, "GetSessionToken", &code).await;
+    assert_eq!(error.error(), denied(foreign));
+    for one in code {
+        let error = assume(&world, &alice, &[one]).await;
+        assert_eq!(error.error(), denied(half));
+    }
     assert!(!world.trail().contains("123456"));
 }

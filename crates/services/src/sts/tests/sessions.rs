@@ -289,7 +289,7 @@ async fn session_policies_are_bounded_and_must_be_the_accounts() {
     );
     let answer = assume(&world, &alice, &[aws]).await;
     answer.key();
-    assert_eq!(answer.text("PackedPolicySize"), Some("2"));
+    assert_eq!(answer.text("PackedPolicySize"), Some("3"));
     for arn in [
         "arn:aws:iam::aws:policy/Nothing",
         "arn:aws:iam::111122223333:policy/nothing",
@@ -307,11 +307,20 @@ async fn session_policies_are_bounded_and_must_be_the_accounts() {
         "x".repeat(2200)
     ));
     let error = assume(&world, &alice, &[("Policy", &long)]).await;
-    let message = "Packed policy consumes 112% of allotted space, please use smaller policy.";
+    let message = "Packed policy consumes 187% of allotted space, please use smaller policy.";
     assert_eq!(
         error.error(),
         (400, "PackedPolicyTooLarge", message.to_owned())
     );
+    // Elsewhere the model bounds it.
+    let parameters = [("Name", "fed"), ("Policy", long.as_str())];
+    let error = world.sts(&alice, "GetFederationToken", &parameters).await;
+    let message = format!(
+        "1 validation error detected: Value '{long}' at 'policy' failed to satisfy constraint: \
+         Member must have length less than or equal to 2048"
+    )
+    .replace('"', "&quot;");
+    assert_eq!(error.error(), (400, "ValidationError", message));
     let names: Vec<(String, String)> = (1..=40)
         .flat_map(|n| {
             let key = (format!("Tags.member.{n}.Key"), format!("k{n}"));
@@ -323,7 +332,37 @@ async fn session_policies_are_bounded_and_must_be_the_accounts() {
         .map(|(n, v)| (n.as_str(), v.as_str()))
         .collect();
     let error = assume(&world, &alice, &tags).await;
-    assert_eq!(error.error().1, "PackedPolicyTooLarge");
+    let message = "Packed size of session tags consumes 2273% of allotted space.";
+    assert_eq!(
+        error.error(),
+        (400, "PackedPolicyTooLarge", message.to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_federation_token_always_tells_its_packed_size() {
+    let world = World::new().await;
+    let answer = world
+        .sts(&world.root, "GetFederationToken", &[("Name", "fed")])
+        .await;
+    assert_eq!(answer.text("PackedPolicySize"), Some("0"));
+}
+
+#[tokio::test]
+async fn no_message_of_a_denial_was_encoded_here() {
+    let world = World::new().await;
+    let nobody = world.user(OWN, "nobody", None).await;
+    let encoded = [("EncodedMessage", "bm90IG91cnM")];
+    let error = world
+        .sts(&world.root, "DecodeAuthorizationMessage", &encoded)
+        .await;
+    let message = "Message is not valid".to_owned();
+    let code = "InvalidAuthorizationMessageException";
+    assert_eq!(error.error(), (400, code, message));
+    let error = world
+        .sts(&nobody, "DecodeAuthorizationMessage", &encoded)
+        .await;
+    assert_eq!(error.error().1, "AccessDenied");
 }
 
 #[tokio::test]

@@ -1,0 +1,60 @@
+//! `DecodeAuthorizationMessage`: what an encoded message of a denial says. No denial of Keyward
+//! carries one, since each says its reason in the open; so no message can be decoded.
+//!
+//! <https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::action;
+use keyward_wire::{json, query::Params};
+
+use crate::{
+    context::Context,
+    gate::{Denied, Gate},
+    operation::{Done, Empty, Operation},
+    sts::{Sts, fault::StsFault},
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct DecodeAuthorizationMessage {
+    encoded: String,
+}
+
+impl Operation for DecodeAuthorizationMessage {
+    const NAME: &'static str = "DecodeAuthorizationMessage";
+    const READ_ONLY: bool = true;
+    type Api = Sts;
+    type Output = Empty;
+    type Fault = StsFault;
+    type Resolved = ();
+    type Permits = Permit<action::DecodeAuthorizationMessage>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
+        let mut m = params.members_with_values();
+        let encoded = m.string("EncodedMessage").length(1, 10_240).required();
+        let encoded = encoded.to_owned();
+        m.finish()?;
+        Ok(Self { encoded })
+    }
+
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        _cx: &Context<'_>,
+    ) -> Result<Done<Empty>, StsFault> {
+        Err(StsFault::InvalidAuthorizationMessage)
+    }
+
+    fn describe(&self, parameters: &mut json::Writer<'_>) {
+        parameters.string("encodedMessage", &self.encoded);
+    }
+}
