@@ -358,3 +358,74 @@ def test_re_encryption_across_accounts_needs_both_keys(world):
     with refused("AccessDeniedException"):
         world.other_kms.re_encrypt(CiphertextBlob=moved["CiphertextBlob"], DestinationKeyId=back)
 
+
+
+# --- the trails of both accounts ---
+
+
+def events_of(world, answer, *accounts):
+    """The events of a request by the account that they are for: these at least."""
+    request_id = answer["ResponseMetadata"]["RequestId"]
+
+    def found():
+        events = {}
+        for segment in sorted((world.server.data_dir / "audit").glob("trail-*")):
+            for line in segment.read_text().splitlines():
+                event = json.loads(line)
+                if event.get("requestID") == request_id:
+                    events[event["recipientAccountId"]] = event
+        return events if set(accounts) <= set(events) else None
+
+    return eventually(found)
+
+
+def test_both_accounts_have_an_event_of_what_one_does_with_the_others_key(world):
+    user, kms = world.user("shared")
+    world.allow("shared", "kms:Encrypt", "kms:CreateGrant")
+    arn = world.key({**statement(user, "kms:Encrypt", "kms:CreateGrant"), "Sid": "Shared"})
+    answers = [
+        kms.encrypt(KeyId=arn, Plaintext=b"x", EncryptionContext={"a": "1"}),
+        kms.create_grant(KeyId=arn, GranteePrincipal=user, Operations=["Encrypt"]),
+    ]
+    for answer in answers:
+        events = events_of(world, answer, ACCOUNT, OTHER)
+        owner, caller = events[ACCOUNT], events[OTHER]
+        assert owner["sharedEventID"] == caller["sharedEventID"]
+        assert len({owner["eventID"], caller["eventID"], owner["sharedEventID"]}) == 3
+        assert caller["userIdentity"]["arn"] == user
+        identity = caller["userIdentity"]
+        assert owner["userIdentity"] == {
+            "type": "AWSAccount",
+            "principalId": identity["principalId"],
+            "accountId": OTHER,
+        }
+        for member in ("eventName", "requestParameters", "responseElements", "resources", "eventTime"):
+            assert owner[member] == caller[member]
+        assert owner["resources"] == [{"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": arn}]
+        # The owner learns which of its own statements decided, and nothing of the caller's policies.
+        assert set(owner["keyward"]) <= {"decisions", "changes"}
+        (decision,) = owner["keyward"]["decisions"]
+        assert decision["decision"] == "Allow"
+        assert decision.get("by", {}).get("layer", "resource-based policy") == "resource-based policy"
+        assert "user" in caller["keyward"]["policies"]
+    usage = world.kms.get_key_last_usage(KeyId=arn)["KeyLastUsage"]
+    encrypted = events_of(world, answers[0], ACCOUNT)
+    assert usage["CloudTrailEventId"] == encrypted[ACCOUNT]["eventID"]
+
+
+def test_what_is_denied_is_told_to_the_callers_account_alone(world):
+    _, kms = world.user("alone")
+    world.allow("alone", "kms:Encrypt")
+    arn = world.key()
+    with refused("AccessDeniedException") as caught:
+        kms.encrypt(KeyId=arn, Plaintext=b"x")
+    events = events_of(world, caught.value.response, OTHER)
+    assert set(events) == {OTHER}
+    assert "sharedEventID" not in events[OTHER]
+
+
+def test_what_stays_at_home_has_one_event(world):
+    answer = world.kms.encrypt(KeyId=world.key(), Plaintext=b"x")
+    events = events_of(world, answer, ACCOUNT)
+    assert set(events) == {ACCOUNT}
+    assert "sharedEventID" not in events[ACCOUNT]

@@ -89,8 +89,52 @@ def test_an_alias_that_is_not_there_is_not_found(kms, key, alias):
     for named in (alias, alias_arn(alias)):
         with refused("NotFoundException", text):
             kms.describe_key(KeyId=named)
-    with refused("NotFoundException", f"Alias {alias_arn('alias/aws/s3')} is not found."):
-        kms.describe_key(KeyId="alias/aws/s3")
+    with refused("NotFoundException", f"Alias {alias_arn('alias/aws/none')} is not found."):
+        kms.describe_key(KeyId="alias/aws/none")
+
+
+def test_an_alias_name_has_no_colon_and_may_end_with_a_slash(kms, key, alias):
+    text = "alias/Service:Test contains invalid characters for an alias"
+    with refused("ValidationException", text):
+        kms.create_alias(AliasName="alias/Service:Test", TargetKeyId=key)
+    with refused("ValidationException", text):
+        kms.update_alias(AliasName="alias/Service:Test", TargetKeyId=key)
+    with refused("ValidationException", text):
+        kms.delete_alias(AliasName="alias/Service:Test")
+    kms.create_alias(AliasName=f"{alias}/", TargetKeyId=key)
+    assert [entry["AliasName"] for entry in listed(kms, key)] == [f"{alias}/"]
+    kms.delete_alias(AliasName=f"{alias}/")
+
+
+def predefined(kms):
+    pages = kms.get_paginator("list_aliases").paginate()
+    entries = [entry for page in pages for entry in page["Aliases"]]
+    return {entry["AliasName"]: entry for entry in entries if entry["AliasName"].startswith("alias/aws/")}
+
+
+def test_aliases_of_aws_managed_keys_are_listed_before_their_keys_are_there(empty_region):
+    kms = empty_region
+    names = "backup dynamodb ebs elasticfilesystem lambda rds s3 secretsmanager sns sqs ssm".split()
+    found = predefined(kms)
+    assert sorted(found) == [f"alias/aws/{name}" for name in names]
+    assert all(set(entry) == {"AliasName", "AliasArn"} for entry in found.values())
+    # Looking at one makes its key, once.
+    key = kms.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]
+    assert (key["KeyManager"], key["KeyState"]) == ("AWS", "Enabled")
+    assert key["Description"].startswith("Default key that protects my EBS data")
+    by_arn = kms.describe_key(KeyId=found["alias/aws/ebs"]["AliasArn"])["KeyMetadata"]
+    assert by_arn["KeyId"] == key["KeyId"]
+    after = predefined(kms)
+    assert after.pop("alias/aws/ebs")["TargetKeyId"] == key["KeyId"]
+    found.pop("alias/aws/ebs")
+    assert after == found
+    assert [entry["KeyId"] for entry in kms.list_keys()["Keys"]] == [key["KeyId"]]
+
+
+def test_who_may_not_describe_makes_no_managed_key(kms, user):
+    with refused("AccessDeniedException"):
+        user.kms.describe_key(KeyId="alias/aws/sqs")
+    assert "TargetKeyId" not in predefined(kms)["alias/aws/sqs"]
 
 
 def test_delete_alias_frees_the_name_and_leaves_the_key(kms, key, alias):
@@ -132,8 +176,10 @@ def test_list_aliases_pages_through_all_or_one_keys_aliases(empty_region):
         kms.create_alias(AliasName=f"alias/n{number}", TargetKeyId=keys[number % 2])
     pages = list(kms.get_paginator("list_aliases").paginate(PaginationConfig={"PageSize": 3}))
     names = [entry["AliasName"] for page in pages for entry in page["Aliases"]]
-    assert sorted(names) == [f"alias/n{number}" for number in range(7)]
-    assert [page["Truncated"] for page in pages] == [True, True, False]
+    own = [name for name in names if not name.startswith("alias/aws/")]
+    assert sorted(own) == [f"alias/n{number}" for number in range(7)]
+    assert len(names) == len(set(names)) == 18
+    assert [page["Truncated"] for page in pages] == [True] * 5 + [False]
     assert {entry["AliasName"] for entry in listed(kms, keys[1])} == {"alias/n1", "alias/n3", "alias/n5"}
     # A marker of one filter is none of another.
     marker = kms.list_aliases(KeyId=keys[0], Limit=1)["NextMarker"]

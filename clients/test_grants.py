@@ -517,3 +517,20 @@ def test_a_child_may_make_children_if_its_parent_says_so(server, iam, kms, key, 
         grant(user.kms, key, third, "Decrypt")
     # As in AWS, what was handed on stays.
     third.kms.decrypt(CiphertextBlob=blob)
+
+
+def test_an_empty_constraint_counts_as_absent(kms, user, key):
+    pairs = {"a": "1"}
+    for one, other in [("Equals", "Subset"), ("Subset", "Equals")]:
+        constraints = {f"EncryptionContext{one}": pairs, f"EncryptionContext{other}": {}}
+        made = kms.create_grant(
+            KeyId=key, GranteePrincipal=user.arn, Operations=["Encrypt"], Constraints=constraints
+        )
+        found = kms.list_grants(KeyId=key, GrantId=made["GrantId"])["Grants"][0]
+        assert found["Constraints"] == {f"EncryptionContext{one}": pairs}
+    neither = {"EncryptionContextEquals": {}, "EncryptionContextSubset": {}}
+    made = kms.create_grant(
+        KeyId=key, GranteePrincipal=user.arn, Operations=["Encrypt"], Constraints=neither
+    )
+    assert "Constraints" not in kms.list_grants(KeyId=key, GrantId=made["GrantId"])["Grants"][0]
+    user.kms.encrypt(KeyId=key, Plaintext=b"x", GrantTokens=[made["GrantToken"]])

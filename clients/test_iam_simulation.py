@@ -151,6 +151,12 @@ def test_condition_keys_are_given_or_said_to_be_missing(iam):
     assert names == ["aws:RequestTag/team", "aws:SecureTransport"]
 
 
+def test_an_empty_list_of_boundaries_counts_as_absent(iam):
+    more = {"PermissionsBoundaryPolicyInputList": [], "ContextEntries": [], "ResourceArns": []}
+    (found,) = custom(iam, [ENCRYPT], actions=["kms:Encrypt"], **more)
+    assert found["EvalDecision"] == "allowed"
+
+
 def test_boundary_and_organization_are_told_apart(iam):
     boundary = {"PermissionsBoundaryPolicyInputList": [ENCRYPT]}
     both = policy({"Effect": "Allow", "Action": "kms:*", "Resource": "*"})

@@ -188,6 +188,55 @@ def check(value, shape, path):
     assert not enum or value in enum or path.endswith("CustomerMasterKeySpec"), path
 
 
+def declared():
+    """What the audit trail shows of each member, by its path: shown, masked or omitted."""
+    lines = (ROOT / "docs/request-parameters.txt").read_text().splitlines()
+    return dict(line.split() for line in lines if not line.startswith("#"))
+
+
+def members(shape, path, words):
+    """The members of a structure and of the structures in it that are shown, as the model has them."""
+    for name, member in shape.members.items() if shape else ():
+        inner = f"{path}.{name}"
+        yield inner, member
+        member = member.member if member.type_name == "list" else member
+        if member.type_name == "structure" and words.get(inner) == "shown":
+            yield from members(member, inner, words)
+
+
+def is_sensitive(shape):
+    return bool(shape.metadata.get("sensitive"))
+
+
+@pytest.mark.parametrize("service", ["iam", "kms", "organizations", "sts"])
+def test_every_member_is_declared_for_the_audit_trail_and_no_secret_is_shown(service):
+    model = botocore.session.get_session().get_service_model(service)
+    words = declared()
+    prefix = "" if service == "kms" else f"{service}:"
+    listed = (ROOT / "unsupported.txt").read_text().splitlines()
+    rows = {path.split(":")[1].split(".")[0] for path in words if path.startswith(f"{service}:")}
+    for operation in model.operation_names:
+        if f"{prefix}{operation}" in listed and operation not in rows:
+            continue
+        if service == "sts" and operation not in rows:
+            continue
+        path = f"{service}:{operation}"
+        shape = model.operation_model(operation).input_shape
+        found = dict(members(shape, path, words))
+        assert set(found) == {name for name in words if name.startswith(f"{path}.")}, operation
+        shown = [name for name, member in found.items() if words[name] == "shown"]
+        assert not [name for name in shown if is_sensitive(found[name])], operation
+    assert rows <= set(model.operation_names)
+
+
+def test_every_member_of_keywards_own_service_is_declared():
+    words = {path.split(".")[1] for path in declared() if path.startswith("keyward:")}
+    sources = (ROOT / "crates/services/src/keyward").glob("*.rs")
+    text = "".join(path.read_text() for path in sources)
+    read = re.findall(r'\bm\s*\.\w+\(\s*"(\w+)"|\(&mut m, "(\w+)"\)', text)
+    assert {one or other for one, other in read} == words
+
+
 def test_the_region_table_is_botocores():
     partitions = botocore.session.get_session().get_data("partitions")["partitions"]
     theirs = {

@@ -256,6 +256,9 @@ def test_an_account_is_made_as_if_it_took_its_time(world, org):
     again = org.create_account(Email="slow@EXAMPLE.com", AccountName="Again")["CreateAccountStatus"]
     failed = org.describe_create_account_status(CreateAccountRequestId=again["Id"])["CreateAccountStatus"]
     assert (failed["State"], failed["FailureReason"]) == ("FAILED", "EMAIL_ALREADY_EXISTS")
+    every = org.list_create_account_status()["CreateAccountStatuses"]
+    # An empty list counts as absent.
+    assert org.list_create_account_status(States=[])["CreateAccountStatuses"] == every != []
     listed = org.list_create_account_status(States=["FAILED"])["CreateAccountStatuses"]
     assert [status["Id"] for status in listed] == [again["Id"]]
     with refused("CreateAccountStatusNotFoundException", "You specified a create account request that doesn't exist."):

@@ -7,7 +7,7 @@ from callers import credentials_of
 from conftest import policy
 from errors import refused
 from keyward import ACCOUNT, Server
-from test_accounts import HIDDEN, OTHER, World, keyward
+from test_accounts import HIDDEN, OTHER, World, events_of, keyward
 
 OTHER_ROOT = f"arn:aws:iam::{OTHER}:root"
 
@@ -185,3 +185,14 @@ def test_a_session_of_the_role_meets_the_other_accounts_keys_as_a_stranger(roles
         f"User: {session} is not authorized to perform: kms:Encrypt on this resource {HIDDEN}",
     ):
         kms.encrypt(KeyId=key, Plaintext=b"x")
+
+
+def test_both_accounts_have_an_event_of_a_role_that_is_assumed(roles):
+    role = roles.role("recorded", trust(OTHER_ROOT))
+    caller, sts = roles.caller("recorder", may_assume(role))
+    events = events_of(roles, assume(sts, role), ACCOUNT, OTHER)
+    owner, own = events[ACCOUNT], events[OTHER]
+    assert owner["sharedEventID"] == own["sharedEventID"]
+    assert (owner["userIdentity"]["type"], owner["userIdentity"]["accountId"]) == ("AWSAccount", OTHER)
+    assert own["userIdentity"]["arn"] == caller
+    assert owner["resources"] == [{"accountId": ACCOUNT, "type": "AWS::IAM::Role", "ARN": role}]

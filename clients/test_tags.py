@@ -40,6 +40,18 @@ def test_tags_of_aws_are_reserved(kms, key, name):
         kms.create_key(Tags=[tag(name)])
 
 
+@pytest.mark.parametrize("text", ["a*b", "a,b", "a\nb", "a?", "a!", "{a}"])
+def test_tags_have_their_characters(kms, key, text):
+    with refused("TagException", "Invalid tag"):
+        kms.tag_resource(KeyId=key, Tags=[tag(text)])
+    with refused("TagException", "Invalid tag"):
+        kms.tag_resource(KeyId=key, Tags=[tag("a", text)])
+    with refused("TagException", "Invalid tag"):
+        kms.create_key(Tags=[tag("a", text)])
+    kms.tag_resource(KeyId=key, Tags=[tag("Aä1 _.:/=+-@", "Aä1 _.:/=+-@")])
+    assert tags_of(kms, key) == {"Aä1 _.:/=+-@": "Aä1 _.:/=+-@"}
+
+
 def test_a_request_names_each_tag_once(kms, key):
     with refused("TagException", "Duplicate tag keys"):
         kms.tag_resource(KeyId=key, Tags=[tag("a", "1"), tag("a", "2")])

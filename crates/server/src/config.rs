@@ -139,6 +139,10 @@ pub struct RawQuotas {
     pub policies: Option<u64>,
     /// Managed policies attached to a user, group or role.
     pub policies_per_identity: Option<usize>,
+    /// Requests a second of one principal; no limit if zero.
+    pub requests_per_second: Option<f64>,
+    /// Requests of one principal at once.
+    pub request_burst: Option<u32>,
 }
 
 /// `[oidc]`
@@ -225,6 +229,10 @@ pub struct Config {
     pub quota_policies: u64,
     /// Managed policies attached to a user, group or role.
     pub quota_policies_per_identity: usize,
+    /// How often one principal may ask, if there is a limit.
+    pub quota_request_interval: Option<Duration>,
+    /// Requests of one principal at once.
+    pub quota_request_burst: u32,
     /// Issuers of web identities.
     pub oidc: OidcOptions,
 }
@@ -402,10 +410,28 @@ impl RawConfig {
             quota_groups: self.quotas.groups.unwrap_or(300),
             quota_policies: self.quotas.policies.unwrap_or(1500),
             quota_policies_per_identity: self.quotas.policies_per_identity.unwrap_or(10),
+            quota_request_interval: interval(self.quotas.requests_per_second.unwrap_or(0.0))?,
+            quota_request_burst: self.quotas.request_burst.unwrap_or(100),
             oidc: oidc(self.oidc)?,
             data_dir,
         })
     }
+}
+
+/// How often a principal may ask; none if there is no limit.
+fn interval(per_second: f64) -> Result<Option<Duration>, Refused> {
+    if per_second == 0.0 {
+        return Ok(None);
+    }
+    let interval = Duration::try_from_secs_f64(per_second.recip());
+    let interval = interval.ok().filter(|_| per_second <= 1e6);
+    interval.map(Some).ok_or_else(|| {
+        refuse(
+            "quotas.requests_per_second",
+            per_second,
+            "use a number from 0 (no limit) to 1000000",
+        )
+    })
 }
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, Refused> {

@@ -2,7 +2,9 @@
 
 pub mod event;
 pub mod outbox;
+pub mod parameters;
 pub mod refused;
 pub mod service_event;
+pub mod shares;
 pub mod trail;
 pub mod writer;

@@ -56,6 +56,7 @@ use crate::{
     server::{Quotas, Shared},
     session::Sessions,
     sts::oidc::issuers::Issuers,
+    throttle::Throttle,
     usage::Usage,
     workers::due::scopes_of,
 };
@@ -273,6 +274,8 @@ pub async fn open(
         counts: Counts::default(),
         metrics: Metrics::default(),
         quotas: options.quotas,
+        throttle: (options.quotas.request_interval)
+            .map(|interval| Throttle::new(interval, options.quotas.request_burst)),
         regions: options.regions,
         marker_key,
         sessions,

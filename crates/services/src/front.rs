@@ -28,7 +28,8 @@ use crate::{
     fault::{Fault, Internal},
     front::dispatch::{Protocol, Target},
     iam, keyward, kms,
-    operation::{Api, Operation as _},
+    metrics::Ended,
+    operation::{Api, Asked, Operation as _},
     organizations,
     pipeline::Row,
     server::Shared,
@@ -258,6 +259,11 @@ impl Front {
         };
         received.peer.proof.note();
         let form = target.form(received);
+        if let Some(throttle) = &self.shared.throttle
+            && !throttle.admits(&caller.caller, caller.at)
+        {
+            return self.throttled((&ids, form), &target);
+        }
         let cx = context(&self.shared, received, (&caller, form), &ids);
         if let Some(fault) = restrictions::restricted(cx.caller, &target) {
             return refuse_restricted(&cx, &target, fault).await;
@@ -289,6 +295,41 @@ impl Front {
                 }
             },
         }
+    }
+
+    /// The answer to a principal that asks more often than it may: counted, and not recorded.
+    fn throttled(&self, of: (&Ids, Form), target: &Target<'_>) -> Answer {
+        match target {
+            Target::Keyward { name } => self.slow_down(of, keyward::OPERATIONS, name),
+            Target::Kms { name } => self.slow_down(of, kms::OPERATIONS, name),
+            Target::Organizations { name } => self.slow_down(of, organizations::OPERATIONS, name),
+            Target::Iam { name, .. } => self.slow_down(of, iam::OPERATIONS, name),
+            Target::Sts { name, .. } => self.slow_down(of, sts::OPERATIONS, name),
+        }
+    }
+
+    fn slow_down<A: Api>(
+        &self,
+        (ids, form): (&Ids, Form),
+        operations: &'static [Row<A>],
+        name: &str,
+    ) -> Answer {
+        let name = find(operations, name).map_or(UNKNOWN, |row| row.name);
+        let ended = Ended::Throttled;
+        self.shared.metrics.request(A::SERVICE, name, ended);
+        let (code, text) = A::THROTTLED;
+        let fault = Fault::new(code, Some(text.to_owned()));
+        let asked = Asked {
+            request_id: &ids.request.to_string(),
+            form,
+        };
+        let body = A::render_fault(&fault, &asked);
+        Answer::new(
+            fault.http_status(),
+            A::content_type(form),
+            ids.request,
+            body,
+        )
     }
 
     /// The answer to a body longer than any request's.
@@ -413,6 +454,7 @@ impl Front {
             code,
             access_key_id: Some(claimed).filter(|claimed| !claimed.is_empty()),
             operation: Some(operation).filter(|operation| !operation.is_empty()),
+            identity: None,
         });
     }
 

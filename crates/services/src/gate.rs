@@ -102,6 +102,19 @@ impl<'a> Gate<'a> {
         self.ask(resource, ResourceAttributes::Key(key), supply)
     }
 
+    /// A permit on a KMS key that the request itself makes, with the policy it is going to have.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn key_to_make<A: Action>(
+        &self,
+        key: &ResolvedKey,
+        policy: &Policy,
+    ) -> Result<Permit<A>, Denied> {
+        let resource = Resource::key(key.arn(), policy);
+        self.ask(resource, ResourceAttributes::Key(key), |_| ())
+    }
+
     /// A permit on a KMS key that its key policy has no say in: a grant alone lets the caller in.
     ///
     /// # Errors
@@ -290,6 +303,7 @@ impl<'a> Gate<'a> {
         answer.map_err(|mut denied| {
             if let ResourceAttributes::Key(key) = about
                 && key.found_unit().is_none()
+                && key.arn().account() != caller.principal().account()
             {
                 // A stand-in answers as a key of others does: it may or may not be there.
                 denied.denial.place = Place::Hidden(if key.is_found_in_ciphertext() {

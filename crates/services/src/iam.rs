@@ -18,6 +18,7 @@ pub mod naming;
 pub mod nouns;
 pub mod oidc_provider;
 pub mod page;
+pub mod parameters;
 pub mod rename;
 pub mod role;
 pub mod shape;
@@ -26,13 +27,15 @@ pub mod stored;
 pub mod tags;
 pub mod user;
 
-use keyward_types::action;
+use keyward_types::{action, arn::ArnParts};
 use keyward_wire::{
+    json::Object,
     query::{Form, Params},
     xml,
 };
 
 use crate::{
+    audit::parameters::Declared,
     fault::Fault,
     operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
@@ -52,6 +55,26 @@ impl Api for Iam {
     type Renderer<'w> = xml::Writer<'w>;
     const SERVICE: &'static str = "iam";
     const EVENT_SOURCE: &'static str = "iam.amazonaws.com";
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn body<'i>(input: &'i Params<'_>) -> &'i Object<'i> {
+        input.object()
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        match arn.resource.split_once('/')? {
+            ("group", _) => Some("AWS::IAM::Group"),
+            ("instance-profile", _) => Some("AWS::IAM::InstanceProfile"),
+            ("mfa", _) => Some("AWS::IAM::VirtualMFADevice"),
+            ("oidc-provider", _) => Some("AWS::IAM::OIDCProvider"),
+            ("policy", _) => Some("AWS::IAM::Policy"),
+            ("role", _) => Some("AWS::IAM::Role"),
+            ("saml-provider", _) => Some("AWS::IAM::SAMLProvider"),
+            ("server-certificate", _) => Some("AWS::IAM::ServerCertificate"),
+            ("user", _) => Some("AWS::IAM::User"),
+            _ => None,
+        }
+    }
 
     fn content_type(form: Form) -> &'static str {
         form.content_type()

@@ -35,8 +35,10 @@ pub mod list_keys;
 pub mod list_resource_tags;
 pub mod list_retirable_grants;
 pub mod lookup;
+pub mod managed_keys;
 pub mod members;
 pub mod metadata;
+pub mod parameters;
 pub mod policies;
 pub mod put_key_policy;
 pub mod re_encrypt;
@@ -51,12 +53,14 @@ pub mod untag_resource;
 pub mod update_alias;
 pub mod update_key_description;
 
+use keyward_types::arn::ArnParts;
 use keyward_wire::{
     json::{Object, Writer},
     query::Form,
 };
 
 use crate::{
+    audit::parameters::Declared,
     fault::Fault,
     operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
@@ -73,9 +77,26 @@ impl Api for Kms {
     const EVENT_SOURCE: &'static str = "kms.amazonaws.com";
     const INTERNAL: &'static str = "KMSInternalException";
     const BARE: bool = true;
+    const THROTTLED: (&'static str, &'static str) = (
+        "ThrottlingException",
+        "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+    );
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn content_type(_form: Form) -> &'static str {
         keyward_wire::response::AWS_JSON
+    }
+
+    fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
+        input
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        match arn.resource.split_once('/')? {
+            ("key", _) => Some("AWS::KMS::Key"),
+            ("alias", _) => Some("AWS::KMS::Alias"),
+            _ => None,
+        }
     }
 
     fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {

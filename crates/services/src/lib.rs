@@ -23,6 +23,7 @@ pub mod pipeline;
 pub mod server;
 pub mod session;
 pub mod sts;
+pub mod throttle;
 pub mod unsupported;
 pub mod usage;
 pub mod via_service;

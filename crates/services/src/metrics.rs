@@ -25,6 +25,7 @@ struct Outcomes {
     denied: AtomicU64,
     fault: AtomicU64,
     failure: AtomicU64,
+    throttled: AtomicU64,
 }
 
 /// How a request ended.
@@ -38,6 +39,8 @@ pub enum Ended {
     Fault,
     /// Ours.
     Failure,
+    /// The caller's principal asks more often than it may.
+    Throttled,
 }
 
 impl Metrics {
@@ -60,6 +63,7 @@ impl Metrics {
             Ended::Denied => &outcomes.denied,
             Ended::Fault => &outcomes.fault,
             Ended::Failure => &outcomes.failure,
+            Ended::Throttled => &outcomes.throttled,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -97,6 +101,7 @@ impl Metrics {
                 ("denied", &outcomes.denied),
                 ("fault", &outcomes.fault),
                 ("failure", &outcomes.failure),
+                ("throttled", &outcomes.throttled),
             ] {
                 let count = counter.load(Ordering::Relaxed);
                 if count > 0 {

@@ -3,10 +3,11 @@
 use std::future::Future;
 
 use keyward_store::sealed::SealedBatch;
-use keyward_types::key_id::KeyArn;
+use keyward_types::{arn::ArnParts, key_id::KeyArn};
 use keyward_wire::{json, query::Form, xml};
 
 use crate::{
+    audit::parameters::Declared,
     context::Context,
     fault::{Fault, Internal},
     gate::{Denied, Gate},
@@ -25,11 +26,21 @@ pub trait Api: Sized + Send + Sync + 'static {
     const EVENT_SOURCE: &'static str;
     /// The code of a failure on our side.
     const INTERNAL: &'static str = "ServiceFailure";
+    /// The code and text of a request over the rate that the operator allows one principal.
+    const THROTTLED: (&'static str, &'static str) = ("Throttling", "Rate exceeded");
     /// Whether an answer without members has no body at all.
     const BARE: bool = false;
+    /// What the audit trail shows of every member of every operation.
+    const PARAMETERS: &'static [Declared];
 
     /// The answer's `Content-Type`.
     fn content_type(form: Form) -> &'static str;
+
+    /// The members of a body.
+    fn body<'i>(input: &'i Self::Input<'_>) -> &'i json::Object<'i>;
+
+    /// CloudTrail's type of a resource that the API is asked about; none for what it does not list.
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str>;
 
     /// The body of a successful answer.
     fn render<O: Operation<Api = Self>>(output: &O::Output, about: &Asked<'_>) -> Vec<u8>;
@@ -109,9 +120,6 @@ pub trait Operation: Sized + Send + Sync + 'static {
         resolved: &Self::Resolved,
         cx: &Context<'_>,
     ) -> impl Future<Output = Result<Done<Self::Output>, Self::Fault>> + Send;
-
-    /// Writes `requestParameters` of the audit event: the inputs, and never a secret.
-    fn describe(&self, parameters: &mut json::Writer<'_>);
 }
 
 /// What an operation answers.

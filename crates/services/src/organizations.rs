@@ -16,6 +16,7 @@ pub mod members;
 pub mod nothing;
 pub mod organization;
 pub mod page;
+pub mod parameters;
 pub mod policy;
 pub mod policy_type;
 pub mod render;
@@ -25,12 +26,14 @@ pub mod tags;
 pub mod tree;
 pub mod unit;
 
+use keyward_types::arn::ArnParts;
 use keyward_wire::{
     json::{Object, Writer},
     query::Form,
 };
 
 use crate::{
+    audit::parameters::Declared,
     fault::Fault,
     gate::supply::ConditionKey,
     operation::{Api, Asked, Operation, Output},
@@ -58,9 +61,28 @@ impl Api for Organizations {
     const EVENT_SOURCE: &'static str = "organizations.amazonaws.com";
     const INTERNAL: &'static str = "ServiceException";
     const BARE: bool = true;
+    const THROTTLED: (&'static str, &'static str) = (
+        "TooManyRequestsException",
+        "You have sent too many requests in too short a period of time. The quota helps protect against denial-of-service attacks. Try again later.",
+    );
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn content_type(_form: Form) -> &'static str {
         keyward_wire::response::AWS_JSON
+    }
+
+    fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
+        input
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        match arn.resource.split_once('/')? {
+            ("account", _) => Some("AWS::Organizations::Account"),
+            ("organization", _) => Some("AWS::Organizations::Organization"),
+            ("ou", _) => Some("AWS::Organizations::OrganizationalUnit"),
+            ("policy", _) => Some("AWS::Organizations::Policy"),
+            _ => None,
+        }
     }
 
     fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {

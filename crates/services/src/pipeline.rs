@@ -3,11 +3,19 @@
 use std::{future::Future, pin::Pin};
 
 use keyward_store::{batch::Precondition, error::CommitError, sealed::SealedBatch};
-use smallvec::SmallVec;
-use uuid::fmt::Hyphenated;
+use keyward_types::key_id::KeyArn;
+use smallvec::{SmallVec, smallvec};
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
-    audit::event::{self, Circumstances},
+    audit::{
+        event::{self, Audience, Circumstances},
+        outbox::places::Place,
+        parameters::{self, Parameter, Sent},
+        refused::Refusal,
+        shares::Shares,
+    },
+    caller::WebIdentity,
     context::Context,
     directory::purpose,
     fault::{Fault, Internal},
@@ -15,6 +23,7 @@ use crate::{
     gate::{Gate, evaluation::Evaluation},
     metrics::Ended,
     operation::{Api, Asked, Done, Operation, Output},
+    unsupported,
     usage::LastUse,
 };
 
@@ -25,6 +34,8 @@ const MAX_CONFLICTS: u32 = 16;
 pub struct Row<A: Api> {
     /// The operation's name on the wire.
     pub name: &'static str,
+    /// What the audit trail shows of its members.
+    pub parameters: &'static [Parameter],
     /// Serves a request.
     pub serve: Serve<A>,
 }
@@ -45,6 +56,7 @@ impl<A: Api> std::fmt::Debug for Row<A> {
 pub const fn row<O: Operation>() -> Row<O::Api> {
     Row {
         name: O::NAME,
+        parameters: parameters::Of::<O>::DECLARED,
         serve: |cx, input| Box::pin(serve::<O>(cx, input)),
     }
 }
@@ -61,18 +73,19 @@ async fn serve<O: Operation>(cx: &Context<'_>, input: &<O::Api as Api>::Input<'_
         Ok(operation) => operation,
         Err(fault) => return record_fault::<O>(cx, None, fault.into(), &[]).await,
     };
+    let sent = Sent::to::<O>(input);
     for _ in 0..MAX_CONFLICTS {
         let Attempt { done, evaluations } = attempt(cx, &operation).await;
         let done = match done {
             Ok(done) => done,
-            Err(fault) => return record_fault(cx, Some(&operation), fault, &evaluations).await,
+            Err(fault) => return record_fault::<O>(cx, Some(sent), fault, &evaluations).await,
         };
-        match record_success(cx, &operation, done, &evaluations).await {
+        match record_success::<O>(cx, sent, done, &evaluations).await {
             Recorded::Answer(answer) => return answer,
             Recorded::Conflict => {}
         }
     }
-    record_fault(cx, Some(&operation), O::Api::contended(), &[]).await
+    record_fault::<O>(cx, Some(sent), O::Api::contended(), &[]).await
 }
 
 async fn attempt<O: Operation>(cx: &Context<'_>, operation: &O) -> Attempt<O> {
@@ -108,7 +121,7 @@ enum Recorded {
 
 async fn record_success<O: Operation>(
     cx: &Context<'_>,
-    operation: &O,
+    sent: Sent<'_>,
     done: Done<O::Output>,
     evaluations: &[Evaluation],
 ) -> Recorded {
@@ -117,21 +130,16 @@ async fn record_success<O: Operation>(
         changes,
         used,
     } = done;
+    let shares = Shares::of(cx.caller, evaluations);
     let recorded = match changes {
-        Some(batch) => commit(cx, operation, &output, evaluations, batch).await,
+        Some(batch) => commit::<O>(cx, sent, &output, evaluations, batch, &shares).await,
         None => {
-            let line = render_event(
-                cx,
-                Some(operation),
-                event::Result::Success(&output),
-                evaluations,
-                &[],
-            );
-            cx.shared
-                .writer
-                .record(line)
-                .await
-                .map_err(|error| Failed::Internal(Internal::new(error)))
+            let lines = render_success::<O>(cx, sent, &output, evaluations, &[], &shares);
+            let recorded = match lines.into_inner() {
+                Ok([line]) => cx.shared.writer.record(line).await,
+                Err(lines) => cx.shared.writer.record_all(lines).await,
+            };
+            recorded.map_err(|error| Failed::Internal(Internal::new(error)))
         }
     };
     match recorded {
@@ -139,10 +147,10 @@ async fn record_success<O: Operation>(
         Err(Failed::Conflict) => return Recorded::Conflict,
         Err(Failed::Internal(internal)) => {
             let fault = failure::<O::Api>(internal);
-            return Recorded::Answer(record_fault(cx, Some(operation), fault, evaluations).await);
+            return Recorded::Answer(record_fault::<O>(cx, Some(sent), fault, evaluations).await);
         }
     }
-    note_use::<O>(cx, &used);
+    note_use::<O>(cx, &used, &shares);
     cx.shared
         .metrics
         .request(O::Api::SERVICE, O::NAME, Ended::Success);
@@ -163,13 +171,14 @@ enum Failed {
     Internal(Internal),
 }
 
-/// Commits changes and their event in one batch.
+/// Commits changes and their events in one batch.
 async fn commit<O: Operation>(
     cx: &Context<'_>,
-    operation: &O,
+    sent: Sent<'_>,
     output: &O::Output,
     evaluations: &[Evaluation],
     mut batch: SealedBatch,
+    shares: &Shares,
 ) -> Result<(), Failed> {
     let changes: Vec<event::Changed> = batch
         .written()
@@ -178,24 +187,26 @@ async fn commit<O: Operation>(
         .filter(|(path, _)| !path.as_str().starts_with("outbox/"))
         .map(|(path, generation)| (path.as_str().to_owned(), *generation))
         .collect();
-    let result = event::Result::Success(output);
-    let line = render_event(cx, Some(operation), result, evaluations, &changes);
     let internal =
         |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
-    let place = cx.shared.outbox.take().map_err(|error| internal(&error))?;
-    // Whatever stands there is on the trail.
-    let path = place.path().clone();
-    batch
-        .put(path, purpose::OUTBOX, &line, Precondition::Any)
-        .map_err(|error| internal(&error))?;
-    place.keep(line);
+    let mut places = SmallVec::<[Place<'_>; 1]>::new();
+    for line in render_success::<O>(cx, sent, output, evaluations, &changes, shares) {
+        let place = cx.shared.outbox.take().map_err(|error| internal(&error))?;
+        // Whatever stands there is on the trail.
+        let path = place.path().clone();
+        batch
+            .put(path, purpose::OUTBOX, &line, Precondition::Any)
+            .map_err(|error| internal(&error))?;
+        place.keep(line);
+        places.push(place);
+    }
     match cx.shared.directory.node().commit(batch).await {
         Ok(_) => {
-            place.committed();
+            places.into_iter().for_each(Place::committed);
             Ok(())
         }
         Err(CommitError::Conflict { .. }) => {
-            place.refused();
+            places.into_iter().for_each(Place::refused);
             Err(Failed::Conflict)
         }
         Err(error) => Err(Failed::Internal(Internal::new(error))),
@@ -204,7 +215,7 @@ async fn commit<O: Operation>(
 
 async fn record_fault<O: Operation>(
     cx: &Context<'_>,
-    operation: Option<&O>,
+    sent: Option<Sent<'_>>,
     fault: Fault,
     evaluations: &[Evaluation],
 ) -> Answer {
@@ -212,13 +223,14 @@ async fn record_fault<O: Operation>(
         let cause = cause.chain();
         tracing::error!(request_id = %cx.request_id, operation = O::NAME, cause, "request failed");
     }
-    let line = render_event(
-        cx,
-        operation,
-        event::Result::Failure(&fault),
-        evaluations,
-        &[],
-    );
+    if let Some(identity) = cx.caller.web_identity()
+        && !evaluations.iter().any(Evaluation::is_allowed)
+    {
+        return refuse_stranger::<O>(cx, identity, &fault);
+    }
+    let failed = event::Result::Failure(&fault);
+    let (id, audience) = (cx.event_id, Audience::Caller(None));
+    let line = render_event::<O>(cx, (id, audience), sent, failed, evaluations, &[]);
     let fault = match cx.shared.writer.record(line).await {
         Ok(()) => fault,
         Err(error) => failure::<O::Api>(Internal::new(error)),
@@ -229,18 +241,58 @@ async fn record_fault<O: Operation>(
         (_, _) => Ended::Fault,
     };
     cx.shared.metrics.request(O::Api::SERVICE, O::NAME, ended);
-    let asked = Asked {
-        request_id: &cx.request_id.to_string(),
-        form: cx.form,
+    unsupported::answer::<O::Api>(cx, &fault)
+}
+
+/// Answers somebody whom an identity provider knows and no trust policy lets in: whoever can get a
+/// token of a public provider is a stranger here.
+fn refuse_stranger<O: Operation>(
+    cx: &Context<'_>,
+    identity: &WebIdentity,
+    fault: &Fault,
+) -> Answer {
+    cx.shared.metrics.unauthenticated(fault.code());
+    cx.shared.refusals.sample(&Refusal {
+        at: cx.now,
+        source_ip: cx.peer.source_ip,
+        code: fault.code(),
+        access_key_id: None,
+        operation: Some(O::NAME),
+        identity: Some((&identity.federation.provider_arn, identity.token.subject())),
+    });
+    unsupported::answer::<O::Api>(cx, fault)
+}
+
+/// The events of a request that succeeded: the caller's, and one for each other account whose
+/// resource was used.
+fn render_success<O: Operation>(
+    cx: &Context<'_>,
+    sent: Sent<'_>,
+    output: &O::Output,
+    evaluations: &[Evaluation],
+    changes: &[event::Changed],
+    shares: &Shares,
+) -> SmallVec<[Vec<u8>; 1]> {
+    let render = |of| {
+        let result = event::Result::Success(output);
+        render_event::<O>(cx, of, Some(sent), result, evaluations, changes)
     };
-    let body = O::Api::render_fault(&fault, &asked);
-    let content_type = O::Api::content_type(cx.form);
-    Answer::new(fault.http_status(), content_type, cx.request_id, body)
+    let Some(id) = shares.id() else {
+        return smallvec![render((cx.event_id, Audience::Caller(None)))];
+    };
+    let mut text = [0; Hyphenated::LENGTH];
+    let id: &str = id.hyphenated().encode_lower(&mut text);
+    let mut lines = smallvec![render((cx.event_id, Audience::Caller(Some(id))))];
+    for (owner, event) in shares.owners() {
+        lines.push(render((*event, Audience::Owner(*owner, id))));
+    }
+    lines
 }
 
 fn render_event<O: Operation>(
     cx: &Context<'_>,
-    operation: Option<&O>,
+    (id, audience): (Uuid, Audience<'_>),
+    sent: Option<Sent<'_>>,
     result: event::Result<'_, O::Output>,
     evaluations: &[Evaluation],
     changes: &[event::Changed],
@@ -255,17 +307,20 @@ fn render_event<O: Operation>(
         user_agent: cx.user_agent,
         host: cx.host,
         request_id: cx.request_id.hyphenated().encode_lower(&mut request_id),
-        event_id: cx.event_id.hyphenated().encode_lower(&mut event_id),
+        event_id: id.hyphenated().encode_lower(&mut event_id),
+        audience,
     };
-    event::render(&circumstances, operation, result, evaluations, changes)
+    event::render::<O>(&circumstances, sent, result, evaluations, changes)
 }
 
-fn note_use<O: Operation>(cx: &Context<'_>, used: &SmallVec<[keyward_types::key_id::KeyArn; 1]>) {
+fn note_use<O: Operation>(cx: &Context<'_>, used: &[KeyArn], shares: &Shares) {
     for key in used {
+        // A key's owner is pointed to the event that it can see.
+        let event_id = shares.event_of(key.account()).unwrap_or(cx.event_id);
         let usage = LastUse {
             operation: O::NAME,
             at: cx.now,
-            event_id: cx.event_id,
+            event_id,
             request_id: cx.request_id,
         };
         cx.shared.usage.note(key, usage);

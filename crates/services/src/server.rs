@@ -4,6 +4,7 @@ use std::{
     fmt::{self, Write as _},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use keyward_crypto::secret::arena::ArenaSecret;
@@ -23,6 +24,7 @@ use crate::{
     metrics::Metrics,
     session::Sessions,
     sts::oidc::issuers::Issuers,
+    throttle::Throttle,
     usage::{CredentialUse, LastUse, Usage},
 };
 
@@ -45,6 +47,10 @@ pub struct Quotas {
     pub policies_per_identity: usize,
     /// Grants on a key; may overshoot by what is in flight.
     pub grants_per_key: u64,
+    /// How often one principal may ask, if there is a limit.
+    pub request_interval: Option<Duration>,
+    /// Requests of one principal at once, if there is such a limit.
+    pub request_burst: u32,
 }
 
 impl Default for Quotas {
@@ -58,6 +64,8 @@ impl Default for Quotas {
             policies: 1500,
             policies_per_identity: 10,
             grants_per_key: 50_000,
+            request_interval: None,
+            request_burst: 100,
         }
     }
 }
@@ -76,6 +84,7 @@ pub struct Shared {
     pub(crate) counts: Counts,
     pub(crate) metrics: Metrics,
     pub(crate) quotas: Quotas,
+    pub(crate) throttle: Option<Throttle>,
     pub(crate) regions: Vec<Region>,
     pub(crate) marker_key: ArenaSecret,
     pub(crate) sessions: Sessions,

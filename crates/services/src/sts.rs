@@ -16,17 +16,21 @@ pub mod mfa;
 pub mod names;
 pub mod oidc;
 pub mod packed;
+pub mod parameters;
 pub mod role;
 pub mod session_policies;
 pub mod session_tags;
 pub mod unserved;
 
+use keyward_types::arn::ArnParts;
 use keyward_wire::{
+    json::Object,
     query::{Form, Params},
     xml,
 };
 
 use crate::{
+    audit::parameters::Declared,
     fault::Fault,
     operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
@@ -46,6 +50,18 @@ impl Api for Sts {
     type Renderer<'w> = xml::Writer<'w>;
     const SERVICE: &'static str = "sts";
     const EVENT_SOURCE: &'static str = "sts.amazonaws.com";
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn body<'i>(input: &'i Params<'_>) -> &'i Object<'i> {
+        input.object()
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        match (arn.service, arn.resource.split_once('/')?) {
+            ("iam", ("role", _)) => Some("AWS::IAM::Role"),
+            _ => None,
+        }
+    }
 
     fn content_type(form: Form) -> &'static str {
         form.content_type()

@@ -2,10 +2,8 @@
 
 use std::{convert::Infallible, marker::PhantomData};
 
-use keyward_wire::json::Writer;
-
 use crate::{
-    audit::event::{self, Circumstances},
+    audit::event::{self, Audience, Circumstances},
     context::Context,
     fault::{Fault, Internal},
     front::Answer,
@@ -53,10 +51,6 @@ impl<A: Api> Operation for Nothing<A> {
     async fn call(&self, (): &(), (): &(), _cx: &Context<'_>) -> Result<Done<Empty>, KmsFault> {
         match self.never {}
     }
-
-    fn describe(&self, _parameters: &mut Writer<'_>) {
-        match self.never {}
-    }
 }
 
 /// Records the fault under the name that was asked for, and answers it.
@@ -71,7 +65,8 @@ pub async fn record_denied<A: Api>(cx: &Context<'_>, name: &'static str, fault: 
     answer::<A>(cx, &fault)
 }
 
-fn answer<A: Api>(cx: &Context<'_>, fault: &Fault) -> Answer {
+/// Answers a fault.
+pub(crate) fn answer<A: Api>(cx: &Context<'_>, fault: &Fault) -> Answer {
     let asked = Asked {
         request_id: &cx.request_id.to_string(),
         form: cx.form,
@@ -99,6 +94,7 @@ pub async fn recorded<A: Api>(
         host: cx.host,
         request_id: &request_id,
         event_id: &event_id,
+        audience: Audience::Caller(None),
     };
     let result = event::Result::Failure(&fault);
     let line = event::render_named::<Nothing<A>>(name, &circumstances, None, result, &[], &[]);

@@ -121,6 +121,11 @@ impl<'a> Params<'a> {
         self.get("Action")
     }
 
+    /// The parameters as a tree.
+    pub fn object(&self) -> &Object<'a> {
+        &self.0
+    }
+
     /// Typed access. Values are left out of messages, as IAM does.
     pub fn members(&self) -> Members<'_> {
         members_of_query(&self.0, false)

@@ -53,6 +53,7 @@ async fn list_aliases_pages_through_them_all() {
     let pages = kms.list_aliases().into_paginator().page_size(2).items();
     let listed = pages.send().try_collect().await.unwrap();
     let mut found: Vec<_> = listed.into_iter().filter_map(|a| a.alias_name).collect();
+    found.retain(|name| !name.starts_with("alias/aws/"));
     found.sort();
     assert_eq!(found, names);
     let marker = kms.list_aliases().marker("x").send().await;

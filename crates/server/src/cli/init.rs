@@ -153,6 +153,8 @@ pub async fn open(
             groups: config.quota_groups,
             policies: config.quota_policies,
             policies_per_identity: config.quota_policies_per_identity,
+            request_interval: config.quota_request_interval,
+            request_burst: config.quota_request_burst,
         },
         issuers: issuers::issuers(&config.oidc)?,
     };

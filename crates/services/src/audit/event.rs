@@ -5,27 +5,26 @@
 //! `keyward` is ours: every decision with the statement that decided and the context it was made
 //! in, the generations of the policies in play, and what changed.
 
-use keyward_store::sealed::Generation;
-use keyward_types::{
-    principal::{Principal, PrincipalKind},
-    region::Region,
-    time::Timestamp,
-};
-use keyward_wire::json::Writer;
+mod identity;
+mod room;
 
+use keyward_store::sealed::Generation;
+use keyward_types::{account::AccountId, arn::ArnParts, region::Region, time::Timestamp};
+use keyward_wire::json::{Elements, Writer};
+
+use self::room::Room;
 use crate::{
-    caller::{Bearer, Caller, WebIdentity},
+    audit::parameters::Sent,
+    caller::Caller,
     fault::Fault,
     front::{Peer, authenticate::Source},
-    gate::evaluation::{About, Evaluation, Outcome},
+    gate::evaluation::{About, By, Evaluation, Outcome},
     operation::{Api, Operation, Output},
-    session::{SessionUnit, Subject},
+    session::SessionUnit,
 };
 
 /// CloudTrail's version of the record's shape.
 const EVENT_VERSION: &str = "1.11";
-/// The longest user agent kept, in bytes.
-const MAX_USER_AGENT: usize = 512;
 
 /// What is known of a request before its operation runs.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub struct Circumstances<'a> {
     pub request_id: &'a str,
     /// The event's id.
     pub event_id: &'a str,
+    /// For whom the event is.
+    pub audience: Audience<'a>,
 }
 
 /// One changed path with its new generation, or none if it was deleted.
@@ -62,39 +63,83 @@ pub enum Result<'a, T> {
     Failure(&'a Fault),
 }
 
+/// For whom an event is, and what binds it to the same request's other events.
+#[derive(Clone, Copy, Debug)]
+pub enum Audience<'a> {
+    /// The caller's account; with `sharedEventID`, if another account has an event too.
+    Caller(Option<&'a str>),
+    /// Another account whose resource was used; with `sharedEventID`.
+    Owner(AccountId, &'a str),
+}
+
 /// Renders the event of one request as a JSON object without line feed.
 pub fn render<O: Operation>(
     circumstances: &Circumstances<'_>,
-    operation: Option<&O>,
+    sent: Option<Sent<'_>>,
     result: Result<'_, O::Output>,
     evaluations: &[Evaluation],
     changes: &[Changed],
 ) -> Vec<u8> {
-    render_named(
-        O::NAME,
-        circumstances,
-        operation,
-        result,
-        evaluations,
-        changes,
-    )
+    render_named::<O>(O::NAME, circumstances, sent, result, evaluations, changes)
 }
 
 /// As [`render`], under a name of its own: for what was asked and no operation serves.
 pub fn render_named<O: Operation>(
     name: &str,
     circumstances: &Circumstances<'_>,
-    operation: Option<&O>,
+    sent: Option<Sent<'_>>,
     result: Result<'_, O::Output>,
     evaluations: &[Evaluation],
     changes: &[Changed],
 ) -> Vec<u8> {
-    // What changed makes an event longer, which is otherwise known well enough.
-    let room = if changes.is_empty() { 2048 } else { 4096 };
-    Writer::render(room, |event| {
+    let told = Told::<O> {
+        name,
+        circumstances,
+        sent,
+        result,
+        evaluations,
+        changes,
+    };
+    let line = told.render(&Room::FULL);
+    let most = if told.is_allowed() {
+        room::MAX_ALLOWED
+    } else {
+        room::MAX_OTHER
+    };
+    if line.len() <= most {
+        line
+    } else {
+        told.render(&Room::SHORT)
+    }
+}
+
+/// What an event tells.
+struct Told<'e, O: Operation> {
+    name: &'e str,
+    circumstances: &'e Circumstances<'e>,
+    sent: Option<Sent<'e>>,
+    result: Result<'e, O::Output>,
+    evaluations: &'e [Evaluation],
+    changes: &'e [Changed],
+}
+
+impl<O: Operation> Told<'_, O> {
+    /// Whether policies allowed the request and it succeeded.
+    fn is_allowed(&self) -> bool {
+        let allowed = self.evaluations.iter().any(Evaluation::is_allowed);
+        matches!(self.result, Result::Success(_)) && allowed
+    }
+
+    fn render(&self, room: &Room) -> Vec<u8> {
+        // What changed makes an event longer, which is otherwise known well enough.
+        let capacity = if self.changes.is_empty() { 2048 } else { 4096 };
+        Writer::render(capacity, |event| self.write(event, room))
+    }
+
+    fn write(&self, event: &mut Writer<'_>, room: &Room) {
         let Circumstances {
             caller,
-            source,
+            source: _,
             region,
             time,
             peer,
@@ -102,12 +147,16 @@ pub fn render_named<O: Operation>(
             host,
             request_id,
             event_id,
-        } = circumstances;
+            audience,
+        } = self.circumstances;
         event.string("eventVersion", EVENT_VERSION);
-        event.object("userIdentity", |identity| user_identity(identity, caller));
+        event.object("userIdentity", |identity| match audience {
+            Audience::Caller(_) => identity::of_caller(identity, caller, room),
+            Audience::Owner(..) => identity::for_owner(identity, caller),
+        });
         event.string("eventTime", &time.iso8601());
         event.string("eventSource", <O::Api as Api>::EVENT_SOURCE);
-        event.string("eventName", name);
+        event.string("eventName", self.name);
         event.string("awsRegion", region.as_str());
         match caller.service() {
             // Behind a service the caller's own address is not known.
@@ -117,26 +166,28 @@ pub fn render_named<O: Operation>(
             }
             None => {
                 event.string("sourceIPAddress", peer.address());
-                event.string("userAgent", bounded(user_agent, MAX_USER_AGENT));
+                event.string("userAgent", room::cut(user_agent, room.user_agent));
             }
         }
-        if let Result::Failure(fault) = &result {
+        if let Result::Failure(fault) = &self.result {
             event.string("errorCode", fault.audit_code());
             if let Some(message) = fault.message() {
-                event.string("errorMessage", message);
+                event.string("errorMessage", room::cut(message, room.message));
             }
         }
-        match operation {
-            Some(operation) => {
+        match &self.sent {
+            Some(sent) => room::section(event, "requestParameters", room.elements, |event| {
                 event.object_or_null("requestParameters", |parameters| {
-                    operation.describe(parameters)
+                    sent.describe(parameters, room.member);
                 });
-            }
+            }),
             None => event.null("requestParameters"),
         }
-        match &result {
+        match &self.result {
             Result::Success(output) => {
-                event.object_or_null("responseElements", |e| output.response_elements(e));
+                room::section(event, "responseElements", room.elements, |event| {
+                    event.object_or_null("responseElements", |e| output.response_elements(e));
+                });
                 event.object_if_any("additionalEventData", |d| output.additional_event_data(d));
             }
             Result::Failure(_) => event.null("responseElements"),
@@ -144,60 +195,107 @@ pub fn render_named<O: Operation>(
         event.string("requestID", request_id);
         event.string("eventID", event_id);
         event.boolean("readOnly", O::READ_ONLY);
-        event.array("resources", |resources| {
-            for (index, evaluation) in evaluations.iter().enumerate() {
-                let arn = evaluation.about.arn();
-                if evaluations.iter().take(index).any(|e| e.about.arn() == arn) {
-                    continue;
-                }
-                match &evaluation.about {
-                    About::Key(key) => resources.object(|out| out.fragment(key.in_events())),
-                    About::Other { arn, account, .. } => {
-                        let Some(kind) = resource_type(arn) else {
-                            continue;
-                        };
-                        resources.object(|resource| {
-                            resource.string("accountId", account.as_str());
-                            resource.string("type", kind);
-                            resource.string("ARN", arn);
-                        });
-                    }
-                }
-            }
-            if let Result::Success(output) = &result
-                && let Some(key) = output.made()
-            {
-                resources.object(|resource| {
-                    resource.string("accountId", key.account().as_str());
-                    resource.string("type", "AWS::KMS::Key");
-                    resource.string("ARN", key.as_str());
-                });
-            }
-        });
+        event.array("resources", |resources| self.resources(resources, room));
         event.string("eventType", "AwsApiCall");
         event.boolean("managementEvent", true);
-        event.string("recipientAccountId", caller.principal().account().as_str());
+        let (recipient, shared) = match audience {
+            Audience::Caller(shared) => (caller.principal().account(), *shared),
+            Audience::Owner(account, shared) => (*account, Some(*shared)),
+        };
+        event.string("recipientAccountId", recipient.as_str());
+        if let Some(shared) = shared {
+            event.string("sharedEventID", shared);
+        }
         event.string("eventCategory", "Management");
         if let Some(tls) = &peer.tls {
             event.object("tlsDetails", |details| {
                 details.string("tlsVersion", tls.version);
                 details.string("cipherSuite", &tls.cipher_suite);
-                details.string("clientProvidedHostHeader", bounded(host, MAX_USER_AGENT));
+                details.string("clientProvidedHostHeader", room::cut(host, room.host));
             });
         }
-        event.object("keyward", |keyward| {
-            keyward.array("decisions", |decisions| {
-                for evaluation in evaluations {
-                    decisions.object(|decision| describe_decision(decision, evaluation, source));
-                }
-            });
-            keyward.object("policies", |policies| caller.describe_generations(policies));
-            if let Some(session) = caller.session() {
-                keyward.object_if_any("session", |given| session_policies(given, session));
+        event.object("keyward", |keyward| self.write_ours(keyward, room));
+    }
+
+    fn resources(&self, resources: &mut Elements<'_>, room: &Room) {
+        let mut left = room.resources;
+        for (index, evaluation) in self.evaluations.iter().enumerate() {
+            let arn = evaluation.about.arn();
+            let mut before = self.evaluations.iter().take(index);
+            if before.any(|other| other.about.arn() == arn) || !self.is_for(evaluation) {
+                continue;
             }
-            if !changes.is_empty() {
+            // An ARN has no character that is escaped, unless the caller made it up.
+            if room::cut(arn, left).len() < arn.len() {
+                continue;
+            }
+            left -= arn.len();
+            match &evaluation.about {
+                About::Key(key) => resources.object(|out| out.fragment(key.in_events())),
+                About::Other { arn, account, .. } => {
+                    let parts = ArnParts::parse(arn);
+                    let Some(kind) = parts.and_then(|arn| <O::Api as Api>::resource_type(&arn))
+                    else {
+                        continue;
+                    };
+                    resources.object(|resource| {
+                        resource.string("accountId", account.as_str());
+                        resource.string("type", kind);
+                        resource.string("ARN", arn);
+                    });
+                }
+            }
+        }
+        if let Result::Success(output) = &self.result
+            && let Some(key) = output.made()
+        {
+            resources.object(|resource| {
+                resource.string("accountId", key.account().as_str());
+                resource.string("type", "AWS::KMS::Key");
+                resource.string("ARN", key.as_str());
+            });
+        }
+    }
+
+    /// Whether a decision may be told to those whom the event is for: a resource's owner learns
+    /// what was decided of it, and nothing of other accounts.
+    fn is_for(&self, evaluation: &Evaluation) -> bool {
+        match self.circumstances.audience {
+            Audience::Caller(_) => true,
+            Audience::Owner(account, _) => evaluation.about.account() == account,
+        }
+    }
+
+    /// What CloudTrail does not have: what decided, and what changed.
+    fn write_ours(&self, keyward: &mut Writer<'_>, room: &Room) {
+        let Circumstances {
+            caller, audience, ..
+        } = self.circumstances;
+        if room.is_short() {
+            keyward.boolean("shortened", true);
+        }
+        keyward.array("decisions", |decisions| {
+            let skipped = self.evaluations.len().saturating_sub(room.decisions);
+            for evaluation in self.evaluations.iter().skip(skipped) {
+                if self.is_for(evaluation) {
+                    decisions.object(|decision| self.decision(decision, evaluation, room));
+                }
+            }
+        });
+        if let Audience::Caller(_) = audience {
+            room::section(keyward, "policies", room.section, |keyward| {
+                keyward.object("policies", |policies| caller.describe_generations(policies));
+            });
+            if let Some(session) = caller.session() {
+                room::section(keyward, "session", room.section, |keyward| {
+                    keyward.object_if_any("session", |given| session_policies(given, session));
+                });
+            }
+        }
+        if !self.changes.is_empty() {
+            room::section(keyward, "changes", room.section, |keyward| {
                 keyward.array("changes", |list| {
-                    for (path, generation) in changes {
+                    for (path, generation) in self.changes {
                         list.object(|change| {
                             change.string("path", path);
                             match generation {
@@ -209,9 +307,68 @@ pub fn render_named<O: Operation>(
                         });
                     }
                 });
+            });
+        }
+    }
+
+    fn decision(&self, decision: &mut Writer<'_>, evaluation: &Evaluation, room: &Room) {
+        decision.string("action", evaluation.action);
+        let arn = evaluation.about.arn();
+        decision.string("resource", room::cut(arn, room.arn));
+        match &evaluation.outcome {
+            Outcome::Allowed(evidence) => {
+                decision.string("decision", "Allow");
+                self.evidence(decision, evidence, room);
             }
+            Outcome::Denied {
+                explicit,
+                reason,
+                by,
+            } => {
+                let word = if *explicit {
+                    "ExplicitDeny"
+                } else {
+                    "ImplicitDeny"
+                };
+                decision.string("decision", word);
+                decision.string("reason", reason);
+                if let Some(by) = by {
+                    self.evidence(decision, by, room);
+                }
+            }
+        }
+        if let Some(generation) = evaluation.about.policy_generation() {
+            decision.hexadecimal("policyGeneration", generation.as_bytes());
+        }
+        if let Some(membership) = &evaluation.limited_by {
+            room::section(
+                decision,
+                "resourceControlPolicies",
+                room.section,
+                |decision| {
+                    decision.object("resourceControlPolicies", |policies| {
+                        membership.describe_resource_generations(policies);
+                    });
+                },
+            );
+        }
+        room::section(decision, "context", room.section, |decision| {
+            decision.object_if_any("context", |context| {
+                evaluation.supplied.describe(context);
+                self.circumstances.source.describe(context);
+            });
         });
-    })
+    }
+
+    /// What decided. The owner of a resource learns of its own policies, not of the caller's.
+    fn evidence(&self, decision: &mut Writer<'_>, by: &By, room: &Room) {
+        if matches!(self.circumstances.audience, Audience::Owner(..)) && !by.is_the_resources() {
+            return;
+        }
+        room::section(decision, "by", room.section, |decision| {
+            decision.object("by", |element| by.describe(element));
+        });
+    }
 }
 
 /// A service event: what the system itself did to a key, as AWS records it.
@@ -265,119 +422,6 @@ pub fn render_service_event(
     })
 }
 
-fn user_identity(identity: &mut Writer<'_>, caller: &Caller) {
-    if let Some(WebIdentity {
-        federation, token, ..
-    }) = caller.web_identity()
-    {
-        identity.string("type", "WebIdentityUser");
-        identity.string("principalId", caller.principal().arn());
-        identity.string("userName", token.subject());
-        identity.string("identityProvider", &federation.provider_arn);
-        return;
-    }
-    if let Some(user) = caller.user() {
-        let [before, after] = user.in_events();
-        identity.fragment(before);
-        if let Some(id) = caller.access_key_id() {
-            identity.string("accessKeyId", id.as_str());
-        }
-        identity.fragment(after);
-        acting_for(identity, caller);
-        return;
-    }
-    let principal: &Principal = caller.principal();
-    let kind = match principal.kind() {
-        PrincipalKind::Root => "Root",
-        PrincipalKind::User { .. } => "IAMUser",
-        PrincipalKind::RoleSession { .. } => "AssumedRole",
-        PrincipalKind::FederatedUser { .. } => "FederatedUser",
-        PrincipalKind::WebIdentity { .. } => "WebIdentityUser",
-        PrincipalKind::Service { .. } => "AWSService",
-    };
-    identity.string("type", kind);
-    if let Bearer::Service(service) = caller.bearer() {
-        identity.string("invokedBy", &service.global_name());
-        return;
-    }
-    identity.string("principalId", &caller.user_id());
-    identity.string("arn", principal.arn());
-    identity.string("accountId", principal.account().as_str());
-    if let Some(id) = caller.access_key_id() {
-        identity.string("accessKeyId", id.as_str());
-    }
-    acting_for(identity, caller);
-}
-
-/// Writes what temporary credentials say of how they came to be, and who uses them.
-fn acting_for(identity: &mut Writer<'_>, caller: &Caller) {
-    if let Some(session) = caller.session() {
-        if session.token_issued().is_some() {
-            identity.object("sessionContext", |context| {
-                session_context(context, caller, session);
-            });
-        }
-        if let Some(service) = caller.service() {
-            identity.string("invokedBy", &service.global_name());
-        }
-    }
-}
-
-/// CloudTrail's `sessionContext`: who issued the temporary credentials, and when.
-fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionUnit) {
-    let account = session.account();
-    let issuer = match (caller.bearer(), session.subject()) {
-        (Bearer::Role(role), _) => {
-            let record = role.record();
-            Some((
-                "Role",
-                record.id.as_str(),
-                role.arn().to_owned(),
-                record.name.as_str(),
-            ))
-        }
-        (Bearer::User(user), Subject::Federated { .. }) => {
-            let record = user.record();
-            let arn = user.principal().arn().to_owned();
-            Some(("IAMUser", record.id.as_str(), arn, record.name.as_str()))
-        }
-        (Bearer::Root, Subject::Federated { .. }) => {
-            let arn = format!("arn:{}:iam::{account}:root", session.partition());
-            Some(("Root", account.as_str(), arn, ""))
-        }
-        (Bearer::User(_) | Bearer::Root | Bearer::Service(_) | Bearer::Nobody, _) => None,
-    };
-    if let Some((kind, id, arn, name)) = issuer {
-        context.object("sessionIssuer", |issuer| {
-            issuer.string("type", kind);
-            issuer.string("principalId", id);
-            issuer.string("arn", &arn);
-            issuer.string("accountId", account.as_str());
-            if !name.is_empty() {
-                issuer.string("userName", name);
-            }
-        });
-    }
-    if let Some(federation) = session.federation() {
-        context.object("webIdFederationData", |data| {
-            data.string("federatedProvider", &federation.provider_arn);
-            data.object("attributes", |attributes| {
-                for (name, values) in &federation.claims {
-                    attributes.named_string(name, &values.join(","));
-                }
-            });
-        });
-    }
-    context.object("attributes", |attributes| {
-        let issued = session.token_issued().unwrap_or_else(|| session.issued());
-        attributes.string("creationDate", &issued.iso8601());
-        attributes.string("mfaAuthenticated", "false");
-    });
-    if let Some(source_identity) = session.source_identity() {
-        context.string("sourceIdentity", source_identity);
-    }
-}
-
 /// What decides for a session and rests nowhere else: its tags and policies.
 fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
     if !session.tags().is_empty() {
@@ -395,82 +439,5 @@ fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
             let arns = policies.record.managed.iter();
             set.strings("managed", arns.map(|policy| policy.arn.as_str()));
         });
-    }
-}
-
-fn describe_decision(decision: &mut Writer<'_>, evaluation: &Evaluation, source: &Source) {
-    decision.string("action", evaluation.action);
-    decision.string("resource", evaluation.about.arn());
-    match &evaluation.outcome {
-        Outcome::Allowed(evidence) => {
-            decision.string("decision", "Allow");
-            decision.object("by", |by| evidence.describe(by));
-        }
-        Outcome::Denied {
-            explicit,
-            reason,
-            by,
-        } => {
-            decision.string(
-                "decision",
-                if *explicit {
-                    "ExplicitDeny"
-                } else {
-                    "ImplicitDeny"
-                },
-            );
-            decision.string("reason", reason);
-            if let Some(by) = by {
-                decision.object("by", |element| by.describe(element));
-            }
-        }
-    }
-    if let Some(generation) = evaluation.about.policy_generation() {
-        decision.hexadecimal("policyGeneration", generation.as_bytes());
-    }
-    if let Some(membership) = &evaluation.limited_by {
-        decision.object("resourceControlPolicies", |policies| {
-            membership.describe_resource_generations(policies);
-        });
-    }
-    decision.object_if_any("context", |context| {
-        evaluation.supplied.describe(context);
-        source.describe(context);
-    });
-}
-
-fn resource_type(arn: &str) -> Option<&'static str> {
-    // What stands after the fifth colon may have more of them, in the path of a user.
-    match arn.splitn(6, ':').nth(5)?.split_once('/')? {
-        ("key", _) => Some("AWS::KMS::Key"),
-        ("alias", _) => Some("AWS::KMS::Alias"),
-        ("user", _) => Some("AWS::IAM::User"),
-        ("role", _) => Some("AWS::IAM::Role"),
-        _ => None,
-    }
-}
-
-/// The longest prefix of at most so many bytes that ends at a character's end.
-fn bounded(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
-    end.and_then(|end| text.get(..end)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_type_of_a_resource_is_that_of_its_arn() {
-        let of =
-            |resource: &str| resource_type(&format!("arn:aws:x:us-east-1:111122223333:{resource}"));
-        assert_eq!(of("key/1"), Some("AWS::KMS::Key"));
-        assert_eq!(of("alias/a/b"), Some("AWS::KMS::Alias"));
-        assert_eq!(of("user/a:b/c"), Some("AWS::IAM::User"));
-        assert_eq!(of("role/user/c"), Some("AWS::IAM::Role"));
-        assert_eq!(of("*"), None);
-        assert_eq!(resource_type("*"), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Callers who fail authentication: counted, and sampled into a log of bounded size, since
-//! strangers must not be able to fill the disk.
+//! Callers who fail authentication, and web identities that no trust policy lets in: counted, and
+//! sampled into a log of bounded size, since strangers must not be able to fill the disk.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -34,7 +34,7 @@ struct State {
     in_second: u32,
 }
 
-/// What is known of a refused request; nothing of it is proven.
+/// What is known of a refused request; nothing of it is proven but a web identity.
 #[derive(Debug)]
 pub struct Refusal<'a> {
     /// When.
@@ -47,6 +47,8 @@ pub struct Refusal<'a> {
     pub access_key_id: Option<&'a str>,
     /// What was asked for, if it is known.
     pub operation: Option<&'a str>,
+    /// The provider and the subject of a web identity whose token was verified.
+    pub identity: Option<(&'a str, &'a str)>,
 }
 
 impl Refusals {
@@ -90,6 +92,10 @@ impl Refusals {
             }
             if let Some(operation) = refusal.operation {
                 sample.string("operation", &bounded(operation));
+            }
+            if let Some((provider, subject)) = refusal.identity {
+                sample.string("identityProvider", &bounded(provider));
+                sample.string("subject", &bounded(subject));
             }
         });
         line.push(b'\n');
@@ -137,6 +143,7 @@ mod tests {
                     code: "MissingAuthenticationTokenException",
                     access_key_id: Some(&long),
                     operation: None,
+                    identity: None,
                 });
             }
         }

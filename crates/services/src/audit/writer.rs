@@ -163,6 +163,23 @@ impl Writer {
         self.send(line, 1, None).await
     }
 
+    /// Records several events of one request, in one write.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub async fn record_all(
+        &self,
+        events: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<(), NotRecorded> {
+        let (mut lines, mut count) = (Vec::new(), 0);
+        for line in events {
+            lines.extend_from_slice(&line);
+            lines.push(b'\n');
+            count += 1;
+        }
+        self.send(lines, count, None).await
+    }
+
     /// Records the events of changes, in the store's order, up to `revision`.
     ///
     /// # Errors

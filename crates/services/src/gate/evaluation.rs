@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyward_policy::{
-    decision::{Denial, Evidence, PolicyName, Reason, StatementRef},
+    decision::{Denial, Evidence, Layer, PolicyName, Reason, StatementRef},
     request::Resource,
 };
 use keyward_store::sealed::Generation;
@@ -29,6 +29,13 @@ pub struct Evaluation {
     /// The place of the resource's account in its organization, if resource control policies
     /// stand over the resource.
     pub limited_by: Option<Membership>,
+}
+
+impl Evaluation {
+    /// Whether the policies allowed it.
+    pub fn is_allowed(&self) -> bool {
+        matches!(self.outcome, Outcome::Allowed(_))
+    }
 }
 
 /// What a decision is about.
@@ -66,6 +73,14 @@ impl About {
         match self {
             Self::Key(key) => key.arn().as_str(),
             Self::Other { arn, .. } => arn,
+        }
+    }
+
+    /// The account that owns it.
+    pub fn account(&self) -> AccountId {
+        match self {
+            Self::Key(key) => key.arn().account(),
+            Self::Other { account, .. } => *account,
         }
     }
 
@@ -113,6 +128,18 @@ impl By {
             Evidence::Statement(statement) => Self::Statement(statement.clone()),
             Evidence::Grant(id) => Self::Grant(id.as_str().to_owned()),
             Evidence::RootUser => Self::RootUser,
+        }
+    }
+
+    /// Whether it is of the resource and its account: a grant, or a policy that stands there.
+    pub fn is_the_resources(&self) -> bool {
+        match self {
+            Self::RootUser => false,
+            Self::Grant(_) => true,
+            Self::Statement(statement) => match statement.layer {
+                Layer::Resource | Layer::Rcp | Layer::Endpoint => true,
+                Layer::Scp | Layer::Identity | Layer::Boundary | Layer::Session => false,
+            },
         }
     }
 

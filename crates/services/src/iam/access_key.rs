@@ -197,12 +197,6 @@ impl Operation for CreateAccessKey {
         };
         Ok(Done::changed(output, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if let Some(user) = &self.user {
-            parameters.string("userName", user);
-        }
-    }
 }
 
 impl Output<Iam> for AccessKeyCreated {
@@ -277,13 +271,6 @@ impl Operation for DeleteAccessKey {
         owner.put_keys(cx, &mut batch, keys)?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("accessKeyId", &self.id);
-        if let Some(user) = &self.user {
-            parameters.string("userName", user);
-        }
-    }
 }
 
 /// `UpdateAccessKey`
@@ -345,14 +332,6 @@ impl Operation for UpdateAccessKey {
         let mut batch = cx.batch();
         put_key(&mut batch, &record, Precondition::At(revision))?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("accessKeyId", &self.id);
-        parameters.string("status", self.status);
-        if let Some(user) = &self.user {
-            parameters.string("userName", user);
-        }
     }
 }
 

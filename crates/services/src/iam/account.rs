@@ -7,7 +7,7 @@ pub mod authorization_details;
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -97,8 +97,6 @@ impl Operation for GetAccountSummary {
             ("VersionsPerPolicyQuota", 5),
         ])))
     }
-
-    fn describe(&self, _parameters: &mut json::Writer<'_>) {}
 }
 
 impl Output<Iam> for Summary {

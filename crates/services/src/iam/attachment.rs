@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{arn::ArnParts, unique_id::UniqueId};
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -193,11 +193,6 @@ where
         record.put(cx, &mut batch, to.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.to.describe(parameters);
-        parameters.string("policyArn", &self.policy);
-    }
 }
 
 /// `DetachUserPolicy`, `DetachGroupPolicy`, `DetachRolePolicy`
@@ -266,11 +261,6 @@ where
         record.put(cx, &mut batch, from.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.from.describe(parameters);
-        parameters.string("policyArn", &self.policy);
-    }
 }
 
 /// `ListAttachedUserPolicies`, `ListAttachedGroupPolicies`, `ListAttachedRolePolicies`
@@ -338,10 +328,6 @@ where
             |policy| shape::name_of(&policy.arn).to_owned(),
         )?;
         Ok(Done::unchanged(AttachedPolicies(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -161,11 +161,6 @@ where
         record.put(cx, &mut batch, of.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("permissionsBoundary", &self.boundary);
-    }
 }
 
 /// `DeleteUserPermissionsBoundary`, `DeleteRolePermissionsBoundary`
@@ -219,9 +214,5 @@ where
         *record.boundary_mut() = None;
         record.put(cx, &mut batch, of.written())?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
     }
 }

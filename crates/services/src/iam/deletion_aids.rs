@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use keyward_policy::permit::Permit;
 use keyward_types::action::{self, Action};
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -111,12 +111,6 @@ impl<A: Listed> Operation for OfUser<A> {
         }
         Ok(Done::unchanged(Nothing(A::LIST)))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if let Some(user) = &self.user {
-            parameters.string("userName", user);
-        }
-    }
 }
 
 /// `ListInstanceProfilesForRole`
@@ -158,10 +152,6 @@ impl Operation for ListInstanceProfilesForRole {
         Ok(Done::unchanged(Nothing(
             action::ListInstanceProfilesForRole::LIST,
         )))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 
@@ -205,8 +195,6 @@ impl Operation for ListVirtualMfaDevices {
             action::ListVirtualMFADevices::LIST,
         )))
     }
-
-    fn describe(&self, _parameters: &mut json::Writer<'_>) {}
 }
 
 /// `GetLoginProfile`, `DeleteLoginProfile`: no user has a password.
@@ -250,11 +238,5 @@ impl<A: Action> Operation for LoginProfile<A> {
         let name = &user.get()?.record().name;
         let message = format!("Login Profile for User {name} cannot be found.");
         Err(IamFault::missing(message))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if let Some(user) = &self.user {
-            parameters.string("userName", user);
-        }
     }
 }

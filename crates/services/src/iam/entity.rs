@@ -10,10 +10,7 @@ use keyward_store::{
     store::Revision,
 };
 use keyward_types::{action::Action, tag::Tag, unique_id::UniqueId};
-use keyward_wire::{
-    json::{self, Members},
-    query::Params,
-};
+use keyward_wire::{json::Members, query::Params};
 use serde::Serialize;
 
 use crate::{
@@ -31,8 +28,6 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     const NOUN: &'static str;
     /// The member that names it, such as `UserName`.
     const MEMBER: &'static str;
-    /// The same on the audit trail, such as `userName`.
-    const PARAMETER: &'static str;
 
     /// Reads the member that names it, which has that many characters at most.
     fn read_name(m: &mut Members<'_>, most: usize) -> String {
@@ -165,11 +160,6 @@ impl<A: Target> Subject<A> {
     /// When it cannot be read.
     pub async fn find(&self, cx: &Context<'_>) -> Result<Asked<A::Entity>, IamFault> {
         Asked::find(cx, &self.name).await
-    }
-
-    /// Writes the name on the audit trail.
-    pub fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string(A::Entity::PARAMETER, &self.name);
     }
 }
 

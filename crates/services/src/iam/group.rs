@@ -117,11 +117,6 @@ impl Operation for CreateGroup {
         let arn = new.arn.clone();
         Ok(Done::changed(ShownGroup { arn, record }, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("groupName", &self.name);
-        parameters.string("path", &self.path);
-    }
 }
 
 impl Output<Iam> for ShownGroup {
@@ -210,10 +205,6 @@ impl Operation for GetGroup {
         };
         Ok(Done::unchanged(GroupFound { group, users }))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-    }
 }
 
 impl Output<Iam> for GroupFound {
@@ -272,10 +263,6 @@ impl Operation for DeleteGroup {
         batch.delete(record.place(cx)?, Precondition::At(group.revision()))?;
         naming::free(cx, &mut batch, (Named::Group, &record.name))?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 
@@ -343,10 +330,6 @@ impl Operation for ListGroups {
             .paging
             .cut(cx, filter, shown, |(_, group)| group.name.clone())?;
         Ok(Done::unchanged(Groups(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("pathPrefix", &self.path_prefix);
     }
 }
 

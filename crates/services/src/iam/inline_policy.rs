@@ -6,7 +6,7 @@ use keyward_policy::{
     document::{Document, PolicyError, PolicyKind},
     permit::Permit,
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -110,12 +110,6 @@ where
         record.put(cx, &mut batch, into.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.into.describe(parameters);
-        parameters.string("policyName", &self.policy_name);
-        parameters.string("policyDocument", &self.document);
-    }
 }
 
 /// `DeleteUserPolicy`, `DeleteGroupPolicy`, `DeleteRolePolicy`
@@ -168,11 +162,6 @@ where
         let mut batch = cx.batch();
         record.put(cx, &mut batch, from.written())?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.from.describe(parameters);
-        parameters.string("policyName", &self.policy_name);
     }
 }
 
@@ -236,11 +225,6 @@ where
             document: document.clone(),
         }))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("policyName", &self.policy_name);
-    }
 }
 
 impl Output<Iam> for Embedded {
@@ -303,10 +287,6 @@ where
             .paging
             .cut(cx, (Self::NAME, &self.of.name), names, String::clone)?;
         Ok(Done::unchanged(PolicyNames(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
     }
 }
 

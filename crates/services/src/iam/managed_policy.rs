@@ -277,16 +277,6 @@ impl Operation for CreatePolicy {
         let created = true;
         Ok(Done::changed(PolicyFound { policy, created }, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("policyName", &self.name);
-        parameters.string("path", &self.path);
-        parameters.string("policyDocument", &self.document);
-        if let Some(description) = &self.description {
-            parameters.string("description", description);
-        }
-        shape::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// `GetPolicy`
@@ -324,10 +314,6 @@ impl Operation for GetPolicy {
         let policy = show(cx, policy).await?;
         let created = false;
         Ok(Done::unchanged(PolicyFound { policy, created }))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 
@@ -382,9 +368,5 @@ impl Operation for DeletePolicy {
         batch.delete(record.place(cx)?, read)?;
         naming::free(cx, &mut batch, (Named::Policy, &record.name))?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }

@@ -33,7 +33,6 @@ impl Entity for UserUnit {
     type Record = UserRecord;
     const NOUN: &'static str = "user";
     const MEMBER: &'static str = "UserName";
-    const PARAMETER: &'static str = "userName";
 
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory()
@@ -69,7 +68,6 @@ impl Entity for GroupUnit {
     type Record = GroupRecord;
     const NOUN: &'static str = "group";
     const MEMBER: &'static str = "GroupName";
-    const PARAMETER: &'static str = "groupName";
 
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().group_by_name(cx.caller.home(), name).await
@@ -92,7 +90,6 @@ impl Entity for RoleUnit {
     type Record = RoleRecord;
     const NOUN: &'static str = "role";
     const MEMBER: &'static str = "RoleName";
-    const PARAMETER: &'static str = "roleName";
 
     async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().role_by_name(cx.caller.home(), name).await
@@ -135,7 +132,6 @@ impl Entity for ManagedPolicyUnit {
     type Record = ManagedPolicyRecord;
     const NOUN: &'static str = "policy";
     const MEMBER: &'static str = "PolicyArn";
-    const PARAMETER: &'static str = "policyArn";
 
     fn read_name(m: &mut Members<'_>, _most: usize) -> String {
         names::policy_arn(m, Self::MEMBER)
@@ -323,10 +319,10 @@ facets! {
 }
 
 macro_rules! renamed {
-    ($($record:ty = $noun:literal, $new_name:expr, $longest:literal;)*) => {$(
+    ($($record:ty = $noun:literal, $new_name:literal, $longest:literal;)*) => {$(
         impl Renamed for $record {
             const NOUN: &'static str = $noun;
-            const NEW_NAME: (&'static str, &'static str) = $new_name;
+            const NEW_NAME: &'static str = $new_name;
             const LONGEST: usize = $longest;
 
             fn name(&self) -> &str {
@@ -345,8 +341,8 @@ macro_rules! renamed {
     )*};
 }
 renamed! {
-    UserRecord = "User", ("NewUserName", "newUserName"), 64;
-    GroupRecord = "Group", ("NewGroupName", "newGroupName"), 128;
+    UserRecord = "User", "NewUserName", 64;
+    GroupRecord = "Group", "NewGroupName", 128;
 }
 
 macro_rules! targets {

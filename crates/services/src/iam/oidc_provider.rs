@@ -19,7 +19,7 @@ use std::sync::Arc;
 use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
 use keyward_types::{action::Action, arn::ArnParts};
-use keyward_wire::json::{self, Members};
+use keyward_wire::json::Members;
 
 use crate::{
     context::Context,
@@ -79,11 +79,6 @@ impl ProviderArn {
             arn: self.0.clone(),
             unit,
         })
-    }
-
-    /// Writes `requestParameters`.
-    pub fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("openIDConnectProviderArn", &self.0);
     }
 }
 

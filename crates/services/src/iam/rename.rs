@@ -6,7 +6,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::{account::AccountId, partition::Partition};
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -24,8 +24,8 @@ use crate::{
 pub trait Renamed: Record + PartialEq {
     /// The noun at the beginning of a message, such as `User`.
     const NOUN: &'static str;
-    /// The member with the new name, and the same on the audit trail.
-    const NEW_NAME: (&'static str, &'static str);
+    /// The member with the new name.
+    const NEW_NAME: &'static str;
     /// The most characters of the new name.
     const LONGEST: usize;
 
@@ -75,8 +75,7 @@ where
         let mut m = params.members();
         let of = Subject::read(&mut m);
         let new_path = names::optional_path(&mut m, "NewPath");
-        let (member, _) = Of::<A>::NEW_NAME;
-        let new_name = names::optional_name(&mut m, member, Of::<A>::LONGEST);
+        let new_name = names::optional_name(&mut m, Of::<A>::NEW_NAME, Of::<A>::LONGEST);
         m.finish()?;
         Ok(Self {
             of,
@@ -145,16 +144,5 @@ where
         }
         new.put(cx, &mut batch, found.written())?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        if let Some(path) = &self.new_path {
-            parameters.string("newPath", path);
-        }
-        if let Some(name) = &self.new_name {
-            let (_, parameter) = Of::<A>::NEW_NAME;
-            parameters.string(parameter, name);
-        }
     }
 }

@@ -182,19 +182,6 @@ impl Operation for CreateRole {
         };
         Ok(Done::changed(RoleCreated(shown), batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("roleName", &self.name);
-        parameters.string("path", &self.path);
-        parameters.string("assumeRolePolicyDocument", &self.trust);
-        if let Some(description) = &self.description {
-            parameters.string("description", description);
-        }
-        if let Some(boundary) = &self.boundary {
-            parameters.string("permissionsBoundary", boundary);
-        }
-        shape::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// Writes a new role.
@@ -324,10 +311,6 @@ impl Operation for GetRole {
         let shown = show(cx, (role.arn(), role.record()), used).await?;
         Ok(Done::unchanged(RoleFound(shown)))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
-    }
 }
 
 impl Output<Iam> for RoleFound {
@@ -377,9 +360,5 @@ impl Operation for DeleteRole {
         let mut batch = cx.batch();
         unmake(cx, &mut batch, role).await?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }

@@ -1,7 +1,7 @@
 //! IAM's structures in answers, each written in one place.
 
 use keyward_types::tag::Tag;
-use keyward_wire::{json, xml};
+use keyward_wire::xml;
 
 use crate::{
     directory::records::{
@@ -36,20 +36,6 @@ pub fn tags(out: &mut xml::Writer<'_>, tags: &[Tag]) {
 pub fn tag(out: &mut xml::Writer<'_>, tag: &Tag) {
     out.text("Key", &tag.key);
     out.text("Value", &tag.value);
-}
-
-/// Tags on the audit trail.
-pub fn describe_tags(parameters: &mut json::Writer<'_>, tags: &[Tag]) {
-    if !tags.is_empty() {
-        parameters.array("tags", |list| {
-            for tag in tags {
-                list.object(|out| {
-                    out.string("key", &tag.key);
-                    out.string("value", &tag.value);
-                });
-            }
-        });
-    }
 }
 
 /// `PermissionsBoundary`, if there is one.

@@ -104,11 +104,6 @@ impl Operation for SimulateCustomPolicy {
         let outcomes = self.simulated.run(cx, Self::NAME, sources).await?;
         Ok(Done::unchanged(outcomes))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.simulated.describe(parameters);
-        parameters.strings("policyInputList", &self.policies);
-    }
 }
 
 /// `SimulatePrincipalPolicy`
@@ -167,11 +162,5 @@ impl Operation for SimulatePrincipalPolicy {
         }
         let outcomes = self.simulated.run(cx, Self::NAME, sources).await?;
         Ok(Done::unchanged(outcomes))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("policySourceArn", &self.of);
-        self.simulated.describe(parameters);
-        parameters.strings("policyInputList", &self.policies);
     }
 }

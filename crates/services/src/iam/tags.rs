@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::tag::Tag;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -137,11 +137,6 @@ where
         record.put(cx, &mut batch, of.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        shape::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// `UntagUser`, `UntagRole`, `UntagPolicy`
@@ -197,11 +192,6 @@ where
         record.put(cx, &mut batch, of.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.strings("tagKeys", &self.keys);
-    }
 }
 
 /// `ListUserTags`, `ListRoleTags`, `ListPolicyTags`
@@ -255,10 +245,6 @@ impl<A: Target> Operation for ListTags<A> {
             .paging
             .cut(cx, filter, numbered, |(at, _)| format!("{at:02}"))?;
         Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
     }
 }
 

@@ -148,15 +148,6 @@ impl Operation for CreateUser {
         let arn = new.arn.clone();
         Ok(Done::changed(ShownUser { arn, record }, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("userName", &self.name);
-        parameters.string("path", &self.path);
-        if let Some(boundary) = &self.boundary {
-            parameters.string("permissionsBoundary", boundary);
-        }
-        shape::describe_tags(parameters, &self.tags);
-    }
 }
 
 impl Output<Iam> for ShownUser {
@@ -280,12 +271,6 @@ impl Operation for GetUser {
             Shown::Root(record) => UserFound::Root(record.clone()),
         }))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if let Some(name) = &self.name {
-            parameters.string("userName", name);
-        }
-    }
 }
 
 impl Output<Iam> for UserFound {
@@ -350,9 +335,5 @@ impl Operation for DeleteUser {
         naming::free(cx, &mut batch, (Named::User, &record.name))?;
         batch.delete(paths::principal_id(&record.id)?, Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }

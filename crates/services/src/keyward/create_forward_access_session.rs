@@ -7,21 +7,7 @@
 //! AWS managed key of the user's account and Region if there is none yet.
 
 use keyward_crypto::random;
-use keyward_keys::{
-    duty::Duty,
-    hierarchy::DomainKeyRecord,
-    record::{KeyRecord, PolicyRecord},
-    ring::NewKey,
-};
-use keyward_store::{batch::Precondition, sealed::SealedBatch};
-use keyward_types::{
-    account::AccountId,
-    alias::AliasName,
-    key_id::{KeyArn, KeyId},
-    region::Region,
-    time::Timestamp,
-    unique_id::AccessKeyId,
-};
+use keyward_types::{key_id::KeyArn, region::Region, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{
     json::{Members, Object, Writer},
     sigv4::{AuthError, Presigned, Request, Skew},
@@ -30,20 +16,16 @@ use keyward_wire::{
 use crate::{
     caller::{Bearer, Caller},
     context::Context,
-    directory::{
-        paths, purpose,
-        records::{self, SecretText, V1},
-    },
+    directory::records::{SecretText, V1},
     fault::Internal,
     front::authenticate::{Expected, Proven, Refused, prove},
     gate::{Denied, Gate},
     iam::access_key::new_secret,
     keyward::{Keyward, fault::KeywardFault},
     kms::{
-        aliases::new_alias,
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
-        lookup::{put_new_key, too_large},
+        managed_keys::NewManagedKey,
         members,
     },
     operation::{Done, Operation, Output},
@@ -82,14 +64,6 @@ pub struct Prepared {
     region: Region,
     key: KeyArn,
     new: Option<Box<NewManagedKey>>,
-}
-
-/// A managed key that is to be made.
-#[derive(Debug)]
-struct NewManagedKey {
-    alias: AliasName,
-    record: KeyRecord,
-    domain: Option<DomainKeyRecord>,
 }
 
 /// The output.
@@ -156,8 +130,8 @@ impl Operation for CreateForwardAccessSession {
                     None,
                 ),
                 None if owner == account && service.alias().as_ref() == Some(&name) => {
-                    let new = new_managed_key(cx, service, (region, account), name).await?;
-                    (new.record.arn(), Some(Box::new(new)))
+                    let new = cx.new_managed_key(service, (region, account), name).await?;
+                    (new.arn(), Some(Box::new(new)))
                 }
                 None => {
                     let alias = name.arn(region, owner);
@@ -199,16 +173,10 @@ impl Operation for CreateForwardAccessSession {
             None => Ok(Done::unchanged(output)),
             Some(new) => {
                 let (_, account) = prepared.caller.home();
-                let batch = put_managed_key(cx, new, (prepared.region, account))?;
+                let batch = cx.put_managed_key(new, (prepared.region, account))?;
                 Ok(Done::changed(output, batch))
             }
         }
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("method", &self.method);
-        parameters.string("path", &self.path);
-        parameters.string("keyId", &self.key_id);
     }
 }
 
@@ -298,78 +266,6 @@ fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> Session
             token_issued: own.and_then(SessionUnit::token_issued),
         }),
     }
-}
-
-/// The AWS managed key of a service in an account and Region, with what it needs.
-async fn new_managed_key(
-    cx: &Context<'_>,
-    service: &Service,
-    (region, account): (Region, AccountId),
-    alias: AliasName,
-) -> Result<NewManagedKey, KeywardFault> {
-    let directory = cx.directory();
-    let found = directory.domain_key(region, account).await?;
-    let (domain, new_domain) = match found {
-        Some(domain) => (domain, None),
-        None => {
-            let record = DomainKeyRecord::generate(directory.root(), region, account)
-                .map_err(Internal::new)?;
-            let domain = directory.open_domain_key(&record).await?;
-            (std::sync::Arc::new(domain), Some(record))
-        }
-    };
-    let arn = KeyArn::new(region, account, KeyId::from_random(random::array()));
-    let text = service.managed_key_policy(region.partition(), account.as_str(), region);
-    let new = NewKey {
-        description: format!(
-            "Default key that protects my {} data when no other key is defined",
-            service.title
-        ),
-        policy: PolicyRecord {
-            text,
-            principals: std::collections::BTreeMap::new(),
-        },
-        tags: Vec::new(),
-    };
-    let duty = Duty::to_make_managed(arn, cx.now);
-    let mut record = cx
-        .ring()
-        .create_managed(&duty, &domain, new)
-        .map_err(KmsFault::from)?;
-    record.aliases.push(alias.clone());
-    Ok(NewManagedKey {
-        alias,
-        record,
-        domain: new_domain,
-    })
-}
-
-fn put_managed_key(
-    cx: &Context<'_>,
-    new: &NewManagedKey,
-    (region, account): (Region, AccountId),
-) -> Result<SealedBatch, KeywardFault> {
-    let internal =
-        |error: &dyn std::fmt::Display| KeywardFault::from(Internal::new(error.to_string()));
-    let mut batch = cx.batch();
-    let absent = Precondition::Absent;
-    if let Some(domain) = &new.domain {
-        let path = paths::domain_key(region, account).map_err(|error| internal(&error))?;
-        let bytes = records::encode(domain).map_err(|error| internal(&error))?;
-        batch
-            .put(path, purpose::DOMAIN_KEY, &bytes, absent)
-            .map_err(too_large)?;
-    }
-    put_new_key(&mut batch, &new.record.arn(), &new.record)?;
-    let hash = cx.directory().alias_hash(&new.alias);
-    let path = paths::alias(region, account, &hash).map_err(|error| internal(&error))?;
-    let alias = new_alias(&new.alias, &new.record.id, cx.now);
-    let bytes = records::encode(&alias).map_err(|error| internal(&error))?;
-    // Absent: of two first uses at the same time one makes the key, the other finds it.
-    batch
-        .put(path, purpose::ALIAS, &bytes, absent)
-        .map_err(too_large)?;
-    Ok(batch)
 }
 
 impl Output<Keyward> for ForwardAccess {

@@ -133,15 +133,6 @@ impl Operation for ExplainDecision {
         };
         Ok(Done::unchanged(Explained::of(written, Vec::new())?))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("principal", &self.principal);
-        parameters.string("action", &self.action);
-        match &self.about {
-            About::Key(key) => parameters.string("keyId", key),
-            About::Resource(resource) => parameters.string("resource", resource),
-        }
-    }
 }
 
 /// An action with its service's prefix.

@@ -78,6 +78,15 @@ impl Operation for ExplainRecordedDecision {
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
         let event = self.event(cx).await?;
+        let request_id = || self.request_id.clone();
+        if text(&event, "/userIdentity/type") == Some("AWSAccount") {
+            let request_id = request_id();
+            return Err(KeywardFault::AnothersRequest { request_id });
+        }
+        if event.pointer("/keyward/shortened").is_some() {
+            let request_id = request_id();
+            return Err(KeywardFault::Shortened { request_id });
+        }
         let decisions = event
             .pointer("/keyward/decisions")
             .and_then(Value::as_array);
@@ -119,10 +128,6 @@ impl Operation for ExplainRecordedDecision {
         };
         let explained = Explained::of(written, prepared.notes.clone())?;
         Ok(Done::unchanged(RecordedExplained(explained)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("requestId", &self.request_id);
     }
 }
 

@@ -45,6 +45,16 @@ pub enum KeywardFault {
         /// The request.
         request_id: String,
     },
+    /// The event of the request was shortened.
+    Shortened {
+        /// The request.
+        request_id: String,
+    },
+    /// The request was made by another account's principal.
+    AnothersRequest {
+        /// The request.
+        request_id: String,
+    },
     /// As KMS says it.
     Kms(KmsFault),
 }
@@ -124,6 +134,18 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NothingDecided { request_id } => {
                 let message = format!(
                     "No policy was asked about request {request_id}: it ended before, or needs none."
+                );
+                Self::new("ValidationException", Some(message))
+            }
+            KeywardFault::Shortened { request_id } => {
+                let message = format!(
+                    "The event of request {request_id} was too long to be kept whole: what was decided stands there, and what it was decided from does not."
+                );
+                Self::new("ValidationException", Some(message))
+            }
+            KeywardFault::AnothersRequest { request_id } => {
+                let message = format!(
+                    "Request {request_id} was made by a principal of another account, whose policies are not known here."
                 );
                 Self::new("ValidationException", Some(message))
             }

@@ -119,11 +119,6 @@ impl Operation for WhoCan {
             .map_err(|error| Internal::new(error.to_string()))?;
         Ok(Done::unchanged(decided?))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("action", &self.action);
-        parameters.string("keyId", &self.key_id);
-    }
 }
 
 fn decide(asked: &Asked, action: String) -> Result<Capable, KeywardFault> {

@@ -64,10 +64,6 @@ impl Operation for CancelKeyDeletion {
             cx.change_key(key, &record)?,
         ))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-    }
 }
 
 impl Output<Kms> for DeletionCancelled {

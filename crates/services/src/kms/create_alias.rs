@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, alias::AliasName};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -102,10 +102,5 @@ impl Operation for CreateAlias {
             &new_alias(&self.alias, &record.id, cx.now),
         )?;
         Ok(Done::changed(Changed(key.arn().clone()), batch))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("aliasName", self.alias.as_str());
-        parameters.string("targetKeyId", &self.target_key_id);
     }
 }

@@ -263,26 +263,6 @@ impl Operation for CreateGrant {
         cx.shared.counts.grant_made(unit.arn());
         Ok(Done::changed(created(cx, unit.arn(), &grant.id)?, batch))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        match &self.grantee {
-            Named::Principal(arn) => parameters.string("granteePrincipal", arn),
-            Named::Service(name) => parameters.string("granteeServicePrincipal", name),
-        }
-        match &self.retiring {
-            None => {}
-            Some(Named::Principal(arn)) => parameters.string("retiringPrincipal", arn),
-            Some(Named::Service(name)) => parameters.string("retiringServicePrincipal", name),
-        }
-        let operations = self.terms.operations.iter();
-        parameters.strings("operations", operations.map(GrantOperation::as_str));
-        let names = &grant_members::AUDIT_NAMES;
-        grant_members::render_constraint(parameters, &self.terms.constraint, names);
-        if let Some(name) = &self.name {
-            parameters.string("name", name);
-        }
-    }
 }
 
 impl CreateGrant {

@@ -310,23 +310,6 @@ impl Operation for CreateKey {
         cx.shared.counts.made(counted);
         Ok(Done::changed(KeyCreated { record, arn }, batch))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(policy) = &self.policy {
-            parameters.string("policy", policy);
-        }
-        parameters.string("description", &self.description);
-        parameters.string("keyUsage", self.key_usage.unwrap_or("ENCRYPT_DECRYPT"));
-        parameters.string("customerMasterKeySpec", self.key_spec);
-        parameters.string("keySpec", self.key_spec);
-        parameters.string("origin", self.origin);
-        parameters.boolean("multiRegion", self.multi_region);
-        parameters.boolean(
-            "bypassPolicyLockoutSafetyCheck",
-            self.bypass.unwrap_or(false),
-        );
-        members::describe_tags(parameters, &self.tags);
-    }
 }
 
 impl Output<Kms> for KeyCreated {
@@ -337,19 +320,8 @@ impl Output<Kms> for KeyCreated {
     }
 
     fn response_elements(&self, elements: &mut Writer<'_>) {
-        elements.object("keyMetadata", |metadata| {
-            metadata.string("aWSAccountId", self.record.account.as_str());
-            metadata.string("keyId", self.record.id.as_str());
-            metadata.string("arn", self.arn.as_str());
-            metadata.string("creationDate", &self.record.created.in_words());
-            metadata.boolean("enabled", true);
-            metadata.string("description", &self.record.description);
-            metadata.string("keyUsage", self.record.usage.as_str());
-            metadata.string("keyState", "Enabled");
-            metadata.string("origin", self.record.origin.as_str());
-            metadata.string("keyManager", self.record.manager.as_str());
-            metadata.string("keySpec", self.record.spec.as_str());
-            metadata.boolean("multiRegion", false);
+        elements.object("keyMetadata", |out| {
+            metadata::describe_in_event(&self.record, &self.arn, out);
         });
     }
 

@@ -132,14 +132,6 @@ impl Operation for Decrypt {
         };
         Ok(Done::used(output, unit.arn()))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(key_id) = &self.key_id {
-            parameters.string("keyId", key_id);
-        }
-        members::describe_context(parameters, "encryptionContext", &self.encryption_context);
-        parameters.string("encryptionAlgorithm", self.encryption_algorithm.as_str());
-    }
 }
 
 impl Output<Kms> for Decrypted {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, alias::AliasName, key_id::KeyArn};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -80,9 +80,5 @@ impl Operation for DeleteAlias {
         let mut batch = cx.change_key(key, &record)?;
         aliases::delete_alias(cx, &mut batch, &old.alias)?;
         Ok(Done::changed(Changed(key.arn().clone()), batch))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("aliasName", self.alias.as_str());
     }
 }

@@ -18,7 +18,6 @@ use crate::{
 pub struct DescribeCustomKeyStores {
     id: Option<String>,
     name: Option<String>,
-    limit: usize,
     marker: Option<String>,
 }
 
@@ -39,7 +38,7 @@ impl Operation for DescribeCustomKeyStores {
         let mut m = Members::of(body);
         let id = m.string("CustomKeyStoreId").length(1, 64).optional();
         let name = m.string("CustomKeyStoreName").length(1, 256).optional();
-        let limit = members::limit(&mut m, 1000, 1000);
+        members::limit(&mut m, 1000, 1000);
         let marker = members::marker(&mut m);
         m.finish()?;
         if id.is_some() && name.is_some() {
@@ -51,7 +50,6 @@ impl Operation for DescribeCustomKeyStores {
         Ok(Self {
             id: id.map(str::to_owned),
             name: name.map(str::to_owned),
-            limit,
             marker,
         })
     }
@@ -78,16 +76,6 @@ impl Operation for DescribeCustomKeyStores {
             return Err(KmsFault::CustomKeyStoreNotFound);
         }
         Ok(Done::unchanged(NoStores))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(id) = &self.id {
-            parameters.string("customKeyStoreId", id);
-        }
-        if let Some(name) = &self.name {
-            parameters.string("customKeyStoreName", name);
-        }
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

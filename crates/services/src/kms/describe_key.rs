@@ -1,5 +1,7 @@
 //! `DescribeKey`: what is known of a key.
 //!
+//! Looking at the alias of an AWS managed key that is not there yet makes the key, as at AWS.
+//!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>
 
 use keyward_keys::record::KeyRecord;
@@ -11,7 +13,14 @@ use crate::{
     context::Context,
     gate::{Denied, Gate},
     grants::terms::Act,
-    kms::{Kms, fault::KmsFault, identifier::Forms, members, metadata, resolved::ResolvedKey},
+    kms::{
+        Kms,
+        fault::KmsFault,
+        identifier::{Forms, KeyIdentifier},
+        managed_keys::{self, NewManagedKey},
+        members, metadata,
+        resolved::ResolvedKey,
+    },
     operation::{Done, Operation, Output},
 };
 
@@ -20,6 +29,15 @@ use crate::{
 pub struct DescribeKey {
     key_id: String,
     grant_tokens: Vec<String>,
+}
+
+/// The key that is asked for.
+#[derive(Debug)]
+pub enum Asked {
+    /// One that is there, or a stand-in.
+    Key(ResolvedKey),
+    /// The AWS managed key that the question makes.
+    New(Box<NewManagedKey>),
 }
 
 /// The output.
@@ -34,7 +52,7 @@ impl Operation for DescribeKey {
     type Api = Kms;
     type Output = KeyDescribed;
     type Fault = KmsFault;
-    type Resolved = ResolvedKey;
+    type Resolved = Asked;
     type Permits = Permit<action::DescribeKey>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
@@ -48,31 +66,66 @@ impl Operation for DescribeKey {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, KmsFault> {
         let none = EncryptionContext::default();
         let act = Act::Use(GrantOperation::DescribeKey, &none);
-        cx.key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
-            .await
+        let found = cx
+            .key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
+            .await;
+        match found {
+            Ok(key) => Ok(Asked::Key(key)),
+            Err(KmsFault::AliasNotFound { alias }) => match self.managed(cx).await? {
+                Some(new) => Ok(Asked::New(Box::new(new))),
+                None => Err(KmsFault::AliasNotFound { alias }),
+            },
+            Err(fault) => Err(fault),
+        }
     }
 
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |_| ())
+    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        match asked {
+            Asked::Key(key) => gate.key(key, |_| ()),
+            Asked::New(new) => {
+                let key = ResolvedKey::absent(new.arn()).by_alias(new.alias().clone());
+                gate.key_to_make(&key, new.policy())
+            }
+        }
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        key: &ResolvedKey,
-        _cx: &Context<'_>,
+        asked: &Asked,
+        cx: &Context<'_>,
     ) -> Result<Done<KeyDescribed>, KmsFault> {
-        let key = key.unit()?;
-        Ok(Done::unchanged(KeyDescribed {
-            record: key.record().clone(),
-        }))
+        match asked {
+            Asked::Key(key) => {
+                let record = key.unit()?.record().clone();
+                Ok(Done::unchanged(KeyDescribed { record }))
+            }
+            Asked::New(new) => {
+                let record = new.record().clone();
+                let batch = cx.put_managed_key(new, (cx.region, cx.account()))?;
+                Ok(Done::changed(KeyDescribed { record }, batch))
+            }
+        }
     }
+}
 
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
+impl DescribeKey {
+    /// The AWS managed key under the alias that is asked for, if it is that of a service in the
+    /// caller's account.
+    async fn managed(&self, cx: &Context<'_>) -> Result<Option<NewManagedKey>, KmsFault> {
+        let home = (cx.region, cx.account());
+        match KeyIdentifier::parse(&self.key_id, Forms::All, home.0, home.1)? {
+            KeyIdentifier::Alias { account, name } if account == home.1 => {
+                match managed_keys::service_of(&name) {
+                    Some(service) => Ok(Some(cx.new_managed_key(service, home, name).await?)),
+                    None => Ok(None),
+                }
+            }
+            KeyIdentifier::Alias { .. } | KeyIdentifier::Key(_) => Ok(None),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -59,9 +59,5 @@ impl Operation for DisableKey {
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
     }
 }

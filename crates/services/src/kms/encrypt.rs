@@ -110,12 +110,6 @@ impl Operation for Encrypt {
         };
         Ok(Done::used(output, key.arn()))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        members::describe_context(parameters, "encryptionContext", &self.encryption_context);
-        parameters.string("encryptionAlgorithm", self.encryption_algorithm.as_str());
-    }
 }
 
 impl Output<Kms> for Encrypted {

@@ -109,12 +109,6 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         };
         Ok(Done::used(output, key.arn()))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        self.length.describe(parameters);
-        members::describe_context(parameters, "encryptionContext", &self.encryption_context);
-    }
 }
 
 impl Output<Kms> for WrappedDataKeyGenerated {

@@ -79,7 +79,6 @@ impl Operation for GenerateRandom {
     }
 
     // AWS records no parameters of this one.
-    fn describe(&self, _parameters: &mut Writer<'_>) {}
 }
 
 impl Output<Kms> for RandomGenerated {

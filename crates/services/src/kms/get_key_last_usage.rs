@@ -67,10 +67,6 @@ impl Operation for GetKeyLastUsage {
             usage,
         }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-    }
 }
 
 impl Output<Kms> for LastUsage {

@@ -79,14 +79,6 @@ impl Operation for GetKeyPolicy {
         let policy = cx.policy_for_display(key.record()).await?;
         Ok(Done::unchanged(KeyPolicy { policy }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        parameters.string(
-            "policyName",
-            self.policy_name.as_deref().unwrap_or("default"),
-        );
-    }
 }
 
 impl Output<Kms> for KeyPolicy {

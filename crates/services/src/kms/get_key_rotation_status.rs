@@ -66,15 +66,11 @@ impl Operation for GetKeyRotationStatus {
             schedule,
         }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-    }
 }
 
 impl Output<Kms> for RotationStatus {
     fn render(&self, out: &mut Writer<'_>) {
-        out.string("KeyId", self.key.id().as_str());
+        out.string("KeyId", self.key.as_str());
         out.boolean("KeyRotationEnabled", self.schedule.is_some());
         if let Some(schedule) = &self.schedule {
             out.integer("RotationPeriodInDays", i64::from(schedule.period_days));

@@ -97,12 +97,13 @@ pub struct ConstraintsReader {
 /// `Constraints`; [`ConstraintsReader::checked`] tells what is wrong with them.
 pub fn constraints(m: &mut Members<'_>) -> ConstraintsReader {
     let pairs = |m: &mut Members<'_>, name| {
-        let pairs = m.string_map(name).optional()?.into_iter();
-        Some(
-            pairs
-                .map(|(name, value)| (name.to_owned(), value.into_owned()))
-                .collect(),
-        )
+        // An empty map counts as absent: clients send both, one of them empty.
+        let pairs = m.string_map(name).optional()?;
+        let pairs = pairs.into_iter();
+        let pairs: Vec<_> = pairs
+            .map(|(name, value)| (name.to_owned(), value.into_owned()))
+            .collect();
+        Some(pairs).filter(|pairs| !pairs.is_empty())
     };
     let read = m.structure("Constraints", |c| ConstraintsReader {
         subset: pairs(c, "EncryptionContextSubset"),
@@ -128,9 +129,7 @@ impl ConstraintsReader {
     pub fn checked(self) -> Result<Constraint, KmsFault> {
         let context = match (self.equals, self.subset) {
             (Some(_), Some(_)) => {
-                return Err(KmsFault::validation(
-                    "EncryptionContextEquals and EncryptionContextSubset cannot be used together.",
-                ));
+                return Err(KmsFault::validation("More than one constraint supplied"));
             }
             (Some(pairs), None) => ContextConstraint::Equals(checked_pairs(pairs)?),
             (None, Some(pairs)) => ContextConstraint::Subset(checked_pairs(pairs)?),
@@ -199,16 +198,16 @@ pub fn supply_constraint(supply: &mut Supply, constraint: &Constraint) {
     }
 }
 
-/// Writes a constraint under the names of an answer, or of an audit event.
-pub fn render_constraint(out: &mut Writer<'_>, constraint: &Constraint, names: &ConstraintNames) {
+/// Writes a constraint.
+fn render_constraint(out: &mut Writer<'_>, constraint: &Constraint) {
     if *constraint == Constraint::default() {
         return;
     }
-    out.object(names.constraints, |out| {
+    out.object("Constraints", |out| {
         let (name, context) = match &constraint.context {
             ContextConstraint::None => ("", None),
-            ContextConstraint::Equals(context) => (names.equals, Some(context)),
-            ContextConstraint::Subset(context) => (names.subset, Some(context)),
+            ContextConstraint::Equals(context) => ("EncryptionContextEquals", Some(context)),
+            ContextConstraint::Subset(context) => ("EncryptionContextSubset", Some(context)),
         };
         if let Some(context) = context {
             out.object(name, |pairs| {
@@ -218,35 +217,10 @@ pub fn render_constraint(out: &mut Writer<'_>, constraint: &Constraint, names: &
             });
         }
         if let Some(arn) = &constraint.source_arn {
-            out.string(names.source_arn, arn);
+            out.string("SourceArn", arn);
         }
     });
 }
-
-/// What the members of a constraint are called.
-#[derive(Clone, Copy, Debug)]
-pub struct ConstraintNames {
-    constraints: &'static str,
-    equals: &'static str,
-    subset: &'static str,
-    source_arn: &'static str,
-}
-
-/// On the wire.
-pub const WIRE_NAMES: ConstraintNames = ConstraintNames {
-    constraints: "Constraints",
-    equals: "EncryptionContextEquals",
-    subset: "EncryptionContextSubset",
-    source_arn: "SourceArn",
-};
-
-/// In audit events.
-pub const AUDIT_NAMES: ConstraintNames = ConstraintNames {
-    constraints: "constraints",
-    equals: "encryptionContextEquals",
-    subset: "encryptionContextSubset",
-    source_arn: "sourceArn",
-};
 
 /// A grant as the lists show it.
 #[derive(Debug)]
@@ -332,6 +306,6 @@ impl GrantEntry {
         out.string("IssuingAccount", &self.issuing_account);
         let operations = self.operations.iter();
         out.strings("Operations", operations.map(GrantOperation::as_str));
-        render_constraint(out, &self.constraint, &WIRE_NAMES);
+        render_constraint(out, &self.constraint);
     }
 }

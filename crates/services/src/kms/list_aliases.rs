@@ -2,11 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListAliases.html>
 //!
-//! AWS managed keys come with the services that use them, so no `alias/aws/…` is listed yet.
+//! The aliases of AWS managed keys are listed before their keys are there, without a key.
 
 use keyward_policy::permit::Permit;
 use keyward_store::path::Path;
-use keyward_types::action;
+use keyward_types::{action, alias::AliasName};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     gate::{Denied, Gate},
     kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
+    via_service::{SERVICES, Service},
 };
 
 /// The input.
@@ -31,8 +32,26 @@ pub struct ListAliases {
 /// The output.
 #[derive(Debug)]
 pub struct AliasesListed {
-    aliases: Vec<(String, AliasRecord)>,
+    aliases: Vec<(String, Listed)>,
     next: Option<String>,
+}
+
+/// An alias as it is listed.
+#[derive(Debug)]
+enum Listed {
+    /// One that is stored.
+    Stored(AliasRecord),
+    /// That of an AWS managed key that nothing has used yet.
+    Predefined(AliasName),
+}
+
+impl Listed {
+    fn name(&self) -> &AliasName {
+        match self {
+            Self::Stored(alias) => &alias.name,
+            Self::Predefined(name) => name,
+        }
+    }
 }
 
 impl Operation for ListAliases {
@@ -98,16 +117,9 @@ impl Operation for ListAliases {
         };
         let aliases = aliases
             .into_iter()
-            .map(|(_, a)| (a.name.arn(cx.region, cx.account()), a))
+            .map(|(_, alias)| (alias.name().arn(cx.region, cx.account()), alias))
             .collect();
         Ok(Done::unchanged(AliasesListed { aliases, next }))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(key_id) = &self.key_id {
-            parameters.string("keyId", key_id);
-        }
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 
@@ -118,7 +130,7 @@ impl ListAliases {
         key: &ResolvedKey,
         after: Option<&str>,
         cx: &Context<'_>,
-    ) -> Result<Vec<(String, AliasRecord)>, KmsFault> {
+    ) -> Result<Vec<(String, Listed)>, KmsFault> {
         // Aliases of another account's key are not this account's to list.
         let Some(unit) = key
             .found_unit()
@@ -139,7 +151,7 @@ impl ListAliases {
                 break;
             }
             if let Some(alias) = cx.directory().alias(cx.region, cx.account(), name).await? {
-                aliases.push((name.to_string(), alias.record.clone()));
+                aliases.push((name.to_string(), Listed::Stored(alias.record.clone())));
             }
         }
         Ok(aliases)
@@ -148,11 +160,11 @@ impl ListAliases {
     /// The account's aliases in the order of their hashes, one more than asked for.
     async fn of_account(
         &self,
-        after: Option<&str>,
+        position: Option<&str>,
         cx: &Context<'_>,
-    ) -> Result<Vec<(String, AliasRecord)>, KmsFault> {
+    ) -> Result<Vec<(String, Listed)>, KmsFault> {
         let prefix = paths::aliases(cx.region, cx.account()).map_err(ReadError::from)?;
-        let after = match after {
+        let after = match position {
             Some(hash) => {
                 let path = Path::parse(&format!("{}{hash}", prefix.as_str()));
                 Some(path.map_err(|_| KmsFault::InvalidMarker)?)
@@ -166,7 +178,17 @@ impl ListAliases {
             let bytes = record.bytes_of(purpose::ALIAS).map_err(ReadError::from)?;
             let alias: AliasRecord = records::decode(bytes).map_err(ReadError::from)?;
             let hash = record.path.segments().last().unwrap_or_default().to_owned();
-            aliases.push((hash, alias));
+            aliases.push((hash, Listed::Stored(alias)));
+        }
+        // What stands beyond the page that was read sorts after it, and is cut off with it.
+        for alias in SERVICES.iter().filter_map(Service::alias) {
+            let hash = cx.directory().alias_hash(&alias).to_string();
+            let place = aliases.binary_search_by(|(stored, _)| stored.cmp(&hash));
+            if let Err(place) = place
+                && position.is_none_or(|after| hash.as_str() > after)
+            {
+                aliases.insert(place, (hash, Listed::Predefined(alias)));
+            }
         }
         Ok(aliases)
     }
@@ -177,11 +199,13 @@ impl Output<Kms> for AliasesListed {
         out.array("Aliases", |list| {
             for (arn, alias) in &self.aliases {
                 list.object(|entry| {
-                    entry.string("AliasName", alias.name.as_str());
+                    entry.string("AliasName", alias.name().as_str());
                     entry.string("AliasArn", arn);
-                    entry.string("TargetKeyId", alias.target.as_str());
-                    entry.timestamp("CreationDate", alias.created);
-                    entry.timestamp("LastUpdatedDate", alias.updated);
+                    if let Listed::Stored(alias) = alias {
+                        entry.string("TargetKeyId", alias.target.as_str());
+                        entry.timestamp("CreationDate", alias.created);
+                        entry.timestamp("LastUpdatedDate", alias.updated);
+                    }
                 });
             }
         });

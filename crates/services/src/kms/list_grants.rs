@@ -148,20 +148,6 @@ impl Operation for ListGrants {
         }
         Ok(Done::unchanged(GrantsListed { grants, next }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
-        if let Some(id) = &self.grant_id {
-            parameters.string("grantId", id.as_str());
-        }
-        if let Some(grantee) = &self.grantee {
-            parameters.string("granteePrincipal", grantee);
-        }
-        if let Some(service) = &self.service {
-            parameters.string("granteeServicePrincipal", service);
-        }
-    }
 }
 
 impl ListGrants {

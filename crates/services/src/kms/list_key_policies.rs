@@ -17,8 +17,6 @@ use crate::{
 #[derive(Debug)]
 pub struct ListKeyPolicies {
     key_id: String,
-    limit: usize,
-    marker: Option<String>,
 }
 
 /// The output.
@@ -37,14 +35,11 @@ impl Operation for ListKeyPolicies {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        let limit = members::limit(&mut m, 100, 1000);
-        let marker = members::marker(&mut m);
+        // There is one policy, so that no page is ever followed by another.
+        members::limit(&mut m, 100, 1000);
+        members::marker(&mut m);
         m.finish()?;
-        Ok(Self {
-            key_id,
-            limit,
-            marker,
-        })
+        Ok(Self { key_id })
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -62,11 +57,6 @@ impl Operation for ListKeyPolicies {
         _cx: &Context<'_>,
     ) -> Result<Done<KeyPolicies>, KmsFault> {
         Ok(Done::unchanged(KeyPolicies))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
     }
 }
 

@@ -119,17 +119,6 @@ impl Operation for ListKeyRotations {
             next,
         }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        let include = if self.all_material {
-            "ALL_KEY_MATERIAL"
-        } else {
-            "ROTATIONS_ONLY"
-        };
-        parameters.string("includeKeyMaterial", include);
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
-    }
 }
 
 impl Output<Kms> for KeyRotations {

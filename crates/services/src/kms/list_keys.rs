@@ -114,10 +114,6 @@ impl Operation for ListKeys {
         };
         Ok(Done::unchanged(KeysListed { keys, next }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
-    }
 }
 
 /// A key that is not destroyed.

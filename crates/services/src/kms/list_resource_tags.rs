@@ -85,11 +85,6 @@ impl Operation for ListResourceTags {
         };
         Ok(Done::unchanged(ResourceTags { tags, next }))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
-    }
 }
 
 impl Output<Kms> for ResourceTags {

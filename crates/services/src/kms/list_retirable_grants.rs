@@ -11,7 +11,7 @@ use keyward_types::{
     grant::GrantId,
     key_id::{KeyArn, KeyId},
 };
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -129,11 +129,6 @@ impl Operation for ListRetirableGrants {
             grants.push(cx.grant_entry(grant).await?);
         }
         Ok(Done::unchanged(GrantsListed::new(grants, next)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        members::describe_page(parameters, self.limit, self.marker.as_deref());
-        parameters.string("retiringPrincipal", &self.retiring);
     }
 }
 

@@ -115,16 +115,6 @@ impl DataKeyLength {
             )),
         }
     }
-
-    /// Writes what was given into an audit event.
-    pub fn describe(&self, parameters: &mut keyward_wire::json::Writer<'_>) {
-        if let Some(spec) = self.spec {
-            parameters.string("keySpec", spec);
-        }
-        if let Some(bytes) = self.bytes {
-            parameters.integer("numberOfBytes", bytes);
-        }
-    }
 }
 
 /// An encryption context, empty if none is given; what it must be is told by
@@ -176,12 +166,21 @@ impl TagsReader {
     /// The tags, if the member was given.
     ///
     /// # Errors
-    /// `TagException` for reserved and duplicate keys and for too many.
+    /// `TagException` for reserved and duplicate keys, for characters that no tag has, and for too
+    /// many.
     pub fn checked(self) -> Result<Option<Vec<Tag>>, KmsFault> {
         let Some(tags) = self.0 else { return Ok(None) };
         if tags.iter().any(|tag| is_reserved(&tag.key)) {
             return Err(KmsFault::Tag {
                 message: "Tags beginning with aws: are reserved",
+            });
+        }
+        if tags
+            .iter()
+            .any(|tag| !is_tag_text(&tag.key) || !is_tag_text(&tag.value))
+        {
+            return Err(KmsFault::Tag {
+                message: "Invalid tag",
             });
         }
         let duplicate = |index: usize, tag: &Tag| tags.iter().take(index).any(|t| t.key == tag.key);
@@ -201,6 +200,12 @@ impl TagsReader {
         }
         Ok(Some(tags))
     }
+}
+
+/// Whether a tag's key or value has only letters, digits, spaces and `_ . : / = + - @`.
+fn is_tag_text(text: &str) -> bool {
+    let legal = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
+    text.chars().all(legal)
 }
 
 /// The most tags of a key.
@@ -248,8 +253,8 @@ pub fn alias_name(m: &mut Members<'_>) -> String {
 /// The alias name that an alias operation changes.
 ///
 /// # Errors
-/// Without its prefix (`ValidationException`), under `alias/aws/` (`NotAuthorizedException`), or
-/// with nothing or a slash at its end (`InvalidAliasNameException`).
+/// Without its prefix or with a colon (`ValidationException`), under `alias/aws/`
+/// (`NotAuthorizedException`), or with nothing after the prefix (`InvalidAliasNameException`).
 pub fn checked_alias(name: &str) -> Result<keyward_types::alias::AliasName, KmsFault> {
     use keyward_types::alias::{AliasName, AliasNameError};
     let alias = AliasName::parse(name).map_err(|error| match error {
@@ -261,8 +266,11 @@ pub fn checked_alias(name: &str) -> Result<keyward_types::alias::AliasName, KmsF
     if alias.is_reserved() {
         return Err(KmsFault::AliasReserved);
     }
-    if name.ends_with('/') {
-        return Err(KmsFault::InvalidAliasName);
+    // The model has the colon in its pattern, and the service refuses it.
+    if name.contains(':') {
+        return Err(KmsFault::Validation {
+            message: format!("{name} contains invalid characters for an alias"),
+        });
     }
     Ok(alias)
 }
@@ -291,21 +299,6 @@ pub fn required_policy(m: &mut Members<'_>) -> String {
 fn is_policy_text(text: &str) -> bool {
     let legal = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
     !text.is_empty() && text.chars().all(legal)
-}
-
-/// Writes a context into an audit event, unless it is empty.
-pub fn describe_context(
-    parameters: &mut keyward_wire::json::Writer<'_>,
-    name: &'static str,
-    context: &EncryptionContext,
-) {
-    if !context.is_empty() {
-        parameters.object(name, |pairs| {
-            for (name, value) in context.pairs() {
-                pairs.named_string(name, value);
-            }
-        });
-    }
 }
 
 /// Whether `DryRunModifiers` says `IGNORE_CIPHERTEXT`.
@@ -344,30 +337,6 @@ pub fn require_tags(m: &mut Members<'_>) {
     if !m.has("Tags") {
         m.strings("Tags").required();
     }
-}
-
-/// Writes the members that ask for a page into `requestParameters` of an audit event.
-pub fn describe_page(
-    parameters: &mut keyward_wire::json::Writer<'_>,
-    limit: usize,
-    marker: Option<&str>,
-) {
-    parameters.integer("limit", i64::try_from(limit).unwrap_or(0));
-    if let Some(marker) = marker {
-        parameters.string("marker", marker);
-    }
-}
-
-/// Writes tags into an audit event.
-pub fn describe_tags(parameters: &mut keyward_wire::json::Writer<'_>, tags: &[Tag]) {
-    parameters.array("tags", |list| {
-        for tag in tags {
-            list.object(|pair| {
-                pair.string("tagKey", &tag.key);
-                pair.string("tagValue", &tag.value);
-            });
-        }
-    });
 }
 
 /// Writes the end of a page.

@@ -33,3 +33,28 @@ pub fn describe(record: &KeyRecord, arn: &KeyArn, out: &mut Writer<'_>) {
         out.hexadecimal("CurrentKeyMaterialId", material.id.as_bytes());
     }
 }
+
+/// Writes what the audit trail says of a new key: the same members as the audit trail names them.
+pub fn describe_in_event(record: &KeyRecord, arn: &KeyArn, out: &mut Writer<'_>) {
+    let state = record.state().unwrap_or(KeyState::PendingDeletion);
+    out.string("aWSAccountId", record.account.as_str());
+    out.string("keyId", record.id.as_str());
+    out.string("arn", arn.as_str());
+    out.string("creationDate", &record.created.in_words());
+    out.boolean("enabled", state == KeyState::Enabled);
+    out.string("description", &record.description);
+    out.string("keyUsage", record.usage.as_str());
+    out.string("keyState", state.as_str());
+    out.string("origin", record.origin.as_str());
+    out.string("keyManager", record.manager.as_str());
+    out.string("customerMasterKeySpec", record.spec.as_str());
+    out.string("keySpec", record.spec.as_str());
+    out.strings(
+        "encryptionAlgorithms",
+        [EncryptionAlgorithm::SymmetricDefault.as_str()],
+    );
+    out.boolean("multiRegion", false);
+    if let Some(material) = record.current_material() {
+        out.hexadecimal("currentKeyMaterialId", material.id.as_bytes());
+    }
+}

@@ -7,7 +7,7 @@
 
 use keyward_policy::{document::PolicyError, permit::Permit};
 use keyward_types::action;
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -126,18 +126,5 @@ impl Operation for PutKeyPolicy {
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        parameters.string(
-            "policyName",
-            self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME),
-        );
-        parameters.string("policy", &self.policy);
-        parameters.boolean(
-            "bypassPolicyLockoutSafetyCheck",
-            self.bypass.unwrap_or(false),
-        );
     }
 }

@@ -200,24 +200,6 @@ impl Operation for ReEncrypt {
         }
         Ok(done)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(key_id) = &self.source_key_id {
-            parameters.string("sourceKeyId", key_id);
-        }
-        members::describe_context(parameters, "sourceEncryptionContext", &self.source_context);
-        parameters.string("sourceEncryptionAlgorithm", self.source_algorithm.as_str());
-        parameters.string("destinationKeyId", &self.destination_key_id);
-        members::describe_context(
-            parameters,
-            "destinationEncryptionContext",
-            &self.destination_context,
-        );
-        parameters.string(
-            "destinationEncryptionAlgorithm",
-            self.destination_algorithm.as_str(),
-        );
-    }
 }
 
 impl Output<Kms> for ReEncrypted {

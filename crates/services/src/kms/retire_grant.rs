@@ -136,9 +136,6 @@ impl Operation for RetireGrant {
         };
         Ok(Done::changed(output, batch))
     }
-
-    /// AWS shows no parameters of it, and a token is never shown.
-    fn describe(&self, _parameters: &mut Writer<'_>) {}
 }
 
 /// How strongly the grant lets the caller retire it, if it does.

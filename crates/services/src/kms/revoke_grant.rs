@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, grant::GrantId};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -81,10 +81,5 @@ impl Operation for RevokeGrant {
         }
         let batch = cx.end_grant(key, grant)?;
         Ok(Done::changed(Changed(key.clone()), batch))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        parameters.string("grantId", self.grant_id.as_str());
     }
 }

@@ -68,10 +68,6 @@ impl Operation for RotateKeyOnDemand {
         let key = key.arn().clone();
         Ok(Done::changed(Rotated { key }, batch))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-    }
 }
 
 impl Output<Kms> for Rotated {

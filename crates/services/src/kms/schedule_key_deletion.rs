@@ -92,11 +92,6 @@ impl Operation for ScheduleKeyDeletion {
         };
         Ok(Done::changed(output, cx.change_key(key, &record)?))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("keyId", &self.key_id);
-        parameters.integer("pendingWindowInDays", i64::from(self.window_days));
-    }
 }
 
 impl Output<Kms> for DeletionScheduled {

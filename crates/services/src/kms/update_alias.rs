@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, alias::AliasName, key_id::KeyArn};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -121,10 +121,5 @@ impl Operation for UpdateAlias {
         };
         put_alias(cx, &mut batch, Some(&moved.alias), &alias)?;
         Ok(Done::changed(Changed(to.arn().clone()), batch))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("aliasName", self.alias.as_str());
-        parameters.string("targetKeyId", &self.target_key_id);
     }
 }

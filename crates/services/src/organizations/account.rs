@@ -108,10 +108,6 @@ impl Ask for DescribeAccount {
             member: Arc::clone(member),
         })))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("accountId", self.account.as_str());
-    }
 }
 
 impl Output<Organizations> for AccountDescribed {
@@ -148,10 +144,6 @@ impl Ask for ListAccounts {
         let all = Shown::all(organization, None);
         let page = self.page.cut(cx, (Self::NAME, ""), all, Shown::id)?;
         Ok(Done::unchanged(AccountsListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.page.describe(parameters);
     }
 }
 
@@ -210,11 +202,5 @@ impl Ask for MoveAccount {
             ..member.record().clone()
         })?;
         Ok(Done::changed(Empty, change.into_batch()))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("accountId", self.account.as_str());
-        parameters.string("sourceParentId", self.from.as_str());
-        parameters.string("destinationParentId", self.to.as_str());
     }
 }

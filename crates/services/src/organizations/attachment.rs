@@ -116,11 +116,6 @@ impl Ask for AttachPolicy {
         ids.push(self.policy.clone());
         attach(organization, (kind, &self.target), ids, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("policyId", self.policy.as_str());
-        parameters.string("targetId", self.target.as_str());
-    }
 }
 
 /// `DetachPolicy`
@@ -179,11 +174,6 @@ impl Ask for DetachPolicy {
         ids.retain(|id| *id != self.policy);
         attach(organization, (kind, &self.target), ids, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("policyId", self.policy.as_str());
-        parameters.string("targetId", self.target.as_str());
-    }
 }
 
 /// `ListPoliciesForTarget`
@@ -235,12 +225,6 @@ impl Ask for ListPoliciesForTarget {
         let asked = (Self::NAME, filter.as_str());
         let page = self.page.cut(cx, asked, attached, policy_id)?;
         Ok(Done::unchanged(PoliciesListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("targetId", self.target.as_str());
-        parameters.string("filter", self.kind.0);
-        self.page.describe(parameters);
     }
 }
 
@@ -301,11 +285,6 @@ impl Ask for ListTargetsForPolicy {
             organization: Arc::clone(organization),
             page,
         }))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("policyId", self.policy.as_str());
-        self.page.describe(parameters);
     }
 }
 

@@ -155,14 +155,6 @@ impl Operation for CreateAccount {
         batch.put(path, purpose::CREATE_ACCOUNT, &bytes, absent)?;
         Ok(Done::changed(AccountRequested(request), batch))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        // As AWS's own trail has it.
-        parameters.string("email", "****");
-        parameters.string("accountName", "****");
-        parameters.string("roleName", &self.role);
-        members::describe_tags(parameters, &self.tags);
-    }
 }
 
 impl CreateAccount {

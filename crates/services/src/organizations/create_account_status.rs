@@ -83,10 +83,6 @@ impl Operation for DescribeCreateAccountStatus {
         }
         Ok(Done::unchanged(StatusDescribed(request)))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("createAccountRequestId", self.request.as_str());
-    }
 }
 
 impl Output<Organizations> for StatusDescribed {
@@ -119,6 +115,8 @@ impl Operation for ListCreateAccountStatus {
         let mut m = Members::of(body);
         let words = &["IN_PROGRESS", "SUCCEEDED", "FAILED"];
         let states = m.enumerations("States", words).optional();
+        // An empty list counts as absent: all states.
+        let states = states.filter(|states| !states.is_empty());
         let states = states.map(|states| states.into_iter().map(str::to_owned).collect());
         let page = Page::read(&mut m);
         m.finish()?;
@@ -163,13 +161,6 @@ impl Operation for ListCreateAccountStatus {
             .page
             .cut(cx, asked, all, |request| request.id.as_str())?;
         Ok(Done::unchanged(StatusesListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(states) = &self.states {
-            parameters.strings("states", states);
-        }
-        self.page.describe(parameters);
     }
 }
 

@@ -72,11 +72,6 @@ impl Ask for ListPolicies {
         let page = self.page.cut(cx, asked, all, policy_id)?;
         Ok(Done::unchanged(PoliciesListed(page)))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("filter", self.kind.0);
-        self.page.describe(parameters);
-    }
 }
 
 impl Output<Organizations> for PoliciesListed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_types::action::Action;
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Object};
 
 use crate::{
     context::Context,
@@ -59,9 +59,6 @@ pub trait Ask: Sized + Send + Sync + 'static {
         organization: &Arc<OrganizationUnit>,
         cx: &Context<'_>,
     ) -> Result<Done<Self::Output>, OrganizationsFault>;
-
-    /// Writes `requestParameters` of the audit event.
-    fn describe(&self, parameters: &mut Writer<'_>);
 }
 
 /// Such an operation, for the pipeline.
@@ -102,9 +99,5 @@ impl<A: Ask> Operation for Managed<A> {
         cx: &Context<'_>,
     ) -> Result<Done<A::Output>, OrganizationsFault> {
         self.0.answer(standing.managed()?, cx)
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.0.describe(parameters);
     }
 }

@@ -7,7 +7,7 @@ use keyward_types::{
     },
     tag::Tag,
 };
-use keyward_wire::json::{Members, Text, Writer};
+use keyward_wire::json::{Members, Text};
 
 use crate::organizations::{
     fault::{Because, DUPLICATE_TAG, OrganizationsFault, SYSTEM_TAG},
@@ -240,19 +240,4 @@ pub fn check_tags(tags: &[Tag]) -> Result<(), OrganizationsFault> {
         )));
     }
     Ok(())
-}
-
-/// Writes tags into an audit event.
-pub fn describe_tags(parameters: &mut Writer<'_>, tags: &[Tag]) {
-    if tags.is_empty() {
-        return;
-    }
-    parameters.array("tags", |list| {
-        for tag in tags {
-            list.object(|pair| {
-                pair.string("key", &tag.key);
-                pair.string("value", &tag.value);
-            });
-        }
-    });
 }

@@ -86,20 +86,12 @@ impl Ask for ListDelegatedAdministrators {
         let asked = (Self::NAME, self.service.as_deref().unwrap_or_default());
         NoneListed::of("DelegatedAdministrators", &self.page, asked, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(service) = &self.service {
-            parameters.string("servicePrincipal", service);
-        }
-        self.page.describe(parameters);
-    }
 }
 
 /// `ListDelegatedServicesForAccount`
 #[derive(Debug)]
 pub struct ListDelegatedServicesForAccount {
     account: AccountId,
-    page: Page,
 }
 
 impl Ask for ListDelegatedServicesForAccount {
@@ -110,11 +102,8 @@ impl Ask for ListDelegatedServicesForAccount {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let account = members::account(m, "AccountId");
-        let page = Page::read(m);
-        Some(Self {
-            account: account?,
-            page,
-        })
+        Page::read(m);
+        Some(Self { account: account? })
     }
 
     fn things(&self) -> Vec<Thing> {
@@ -132,19 +121,12 @@ impl Ask for ListDelegatedServicesForAccount {
             Err(OrganizationsFault::AccountNotFound)
         }
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("accountId", self.account.as_str());
-        self.page.describe(parameters);
-    }
 }
 
 /// What handshakes are asked for.
 #[derive(Debug)]
 struct Handshakes {
     filter: String,
-    action: Option<&'static str>,
-    parent: Option<String>,
     page: Page,
 }
 
@@ -159,8 +141,6 @@ impl Handshakes {
         let (action, parent) = filter.optional().unwrap_or_default();
         Self {
             filter: format!("{action:?} {parent:?}"),
-            action,
-            parent,
             page: Page::read(m),
         }
     }
@@ -171,18 +151,6 @@ impl Handshakes {
         cx: &Context<'_>,
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         NoneListed::of("Handshakes", &self.page, (operation, &self.filter), cx)
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.object_if_any("filter", |filter| {
-            if let Some(action) = self.action {
-                filter.string("actionType", action);
-            }
-            if let Some(parent) = &self.parent {
-                filter.string("parentHandshakeId", parent);
-            }
-        });
-        self.page.describe(parameters);
     }
 }
 
@@ -206,10 +174,6 @@ impl Ask for ListHandshakesForOrganization {
         cx: &Context<'_>,
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         self.0.none(Self::NAME, cx)
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 
@@ -249,10 +213,6 @@ impl Operation for ListHandshakesForAccount {
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         self.0.none(Self::NAME, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.0.describe(parameters);
-    }
 }
 
 /// `DescribeResourcePolicy`
@@ -276,6 +236,4 @@ impl Ask for DescribeResourcePolicy {
     ) -> Result<Done<Empty>, OrganizationsFault> {
         Err(OrganizationsFault::ResourcePolicyNotFound)
     }
-
-    fn describe(&self, _parameters: &mut Writer<'_>) {}
 }

@@ -161,10 +161,6 @@ impl Operation for CreateOrganization {
         };
         Ok(Done::changed(output, batch))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("featureSet", "ALL");
-    }
 }
 
 /// `DescribeOrganization`: every member may ask.
@@ -207,8 +203,6 @@ impl Operation for DescribeOrganization {
             record,
         }))
     }
-
-    fn describe(&self, _parameters: &mut Writer<'_>) {}
 }
 
 /// `DeleteOrganization`: when no other account is in it.
@@ -267,6 +261,4 @@ impl Operation for DeleteOrganization {
         batch.delete(membership, Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, _parameters: &mut Writer<'_>) {}
 }

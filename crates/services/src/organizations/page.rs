@@ -84,13 +84,6 @@ impl Page {
         };
         Ok(Paged { items, next })
     }
-
-    /// Writes it into an audit event.
-    pub fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(token) = &self.token {
-            parameters.string("nextToken", token);
-        }
-    }
 }
 
 impl<T> Paged<T> {

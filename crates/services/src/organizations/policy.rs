@@ -185,14 +185,6 @@ impl Ask for CreatePolicy {
         let output = PolicyPut::of(organization, record);
         Ok(Done::changed(output, change.into_batch()))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("name", &self.name);
-        parameters.string("type", self.kind.0);
-        parameters.string("description", &self.description);
-        parameters.string("content", &self.text);
-        members::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// `UpdatePolicy`
@@ -252,19 +244,6 @@ impl Ask for UpdatePolicy {
         let output = PolicyPut::of(organization, record);
         Ok(Done::changed(output, change.into_batch()))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("policyId", self.policy.as_str());
-        for (name, value) in [
-            ("name", &self.name),
-            ("description", &self.description),
-            ("content", &self.text),
-        ] {
-            if let Some(value) = value {
-                parameters.string(name, value);
-            }
-        }
-    }
 }
 
 /// `DescribePolicy`
@@ -300,10 +279,6 @@ impl Ask for DescribePolicy {
         let policy = organization.policy(&self.policy);
         let policy = policy.ok_or(OrganizationsFault::PolicyNotFound)?;
         Ok(Done::unchanged(PolicyDescribed(policy)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("policyId", self.policy.as_str());
     }
 }
 
@@ -348,9 +323,5 @@ impl Ask for DeletePolicy {
         let mut change = Change::of(organization, cx)?;
         change.delete("policy", self.policy.as_str())?;
         Ok(Done::changed(Empty, change.into_batch()))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("policyId", self.policy.as_str());
     }
 }

@@ -86,11 +86,6 @@ impl Asked {
             Err(OrganizationsFault::RootNotFound)
         }
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("rootId", self.root.as_str());
-        parameters.string("policyType", self.kind.0);
-    }
 }
 
 /// `EnablePolicyType`: everything has AWS's own policy of the type from then on.
@@ -130,10 +125,6 @@ impl Ask for EnablePolicyType {
         *attachments = Some(Attachments::new());
         change(organization, record, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.0.describe(parameters);
-    }
 }
 
 /// `DisablePolicyType`: every policy of the type is detached from everything.
@@ -170,9 +161,5 @@ impl Ask for DisablePolicyType {
         let attachments = record.attachments_mut(kind).take();
         attachments.ok_or(OrganizationsFault::PolicyTypeNotEnabled)?;
         change(organization, record, cx)
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.0.describe(parameters);
     }
 }

@@ -90,10 +90,6 @@ impl Ask for EnableAWSServiceAccess {
         record.service_access.insert(self.0.clone(), cx.now);
         change(organization, &record, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("servicePrincipal", &self.0);
-    }
 }
 
 /// `DisableAWSServiceAccess`. A service that has no access may be named.
@@ -133,10 +129,6 @@ impl Ask for DisableAWSServiceAccess {
             None => Ok(Done::unchanged(Empty)),
         }
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("servicePrincipal", &self.0);
-    }
 }
 
 /// `ListAWSServiceAccessForOrganization`
@@ -166,10 +158,6 @@ impl Ask for ListAWSServiceAccessForOrganization {
         let all = all.map(|(service, since)| (service.clone(), *since));
         let page = self.0.cut(cx, (Self::NAME, ""), all, |(name, _)| name)?;
         Ok(Done::unchanged(ServicesListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 

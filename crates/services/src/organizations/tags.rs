@@ -138,11 +138,6 @@ impl Ask for TagResource {
         members::check_tags(&tags)?;
         put(organization, &self.thing, tags, cx)
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("resourceId", id_of(&self.thing));
-        members::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// `UntagResource`
@@ -184,11 +179,6 @@ impl Ask for UntagResource {
         let mut tags = tags_of(organization, &self.thing).to_vec();
         tags.retain(|tag| !self.keys.contains(&tag.key));
         put(organization, &self.thing, tags, cx)
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("resourceId", id_of(&self.thing));
-        parameters.strings("tagKeys", &self.keys);
     }
 }
 
@@ -238,11 +228,6 @@ impl Ask for ListTagsForResource {
         let asked = (Self::NAME, id_of(&self.thing));
         let page = self.page.cut(cx, asked, tags, |tag| tag.key.as_str())?;
         Ok(Done::unchanged(TagsListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("resourceId", id_of(&self.thing));
-        self.page.describe(parameters);
     }
 }
 

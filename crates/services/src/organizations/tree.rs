@@ -84,10 +84,6 @@ impl Ask for ListRoots {
         let page = self.page.cut(cx, (Self::NAME, ""), root, root_id)?;
         Ok(Done::unchanged(RootsListed(page)))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        self.page.describe(parameters);
-    }
 }
 
 impl Output<Organizations> for RootsListed {
@@ -134,11 +130,6 @@ impl Ask for ListAccountsForParent {
         let asked = (Self::NAME, self.parent.as_str());
         let page = self.page.cut(cx, asked, all, Shown::id)?;
         Ok(Done::unchanged(AccountsListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("parentId", self.parent.as_str());
-        self.page.describe(parameters);
     }
 }
 
@@ -188,11 +179,6 @@ impl Ask for ListOrganizationalUnitsForParent {
             organization: Arc::clone(organization),
             page,
         }))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("parentId", self.parent.as_str());
-        self.page.describe(parameters);
     }
 }
 
@@ -251,11 +237,6 @@ impl Ask for ListParents {
         let asked = (Self::NAME, self.child.as_str());
         let page = self.page.cut(cx, asked, parent, Parent::as_str)?;
         Ok(Done::unchanged(ParentsListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("childId", self.child.as_str());
-        self.page.describe(parameters);
     }
 }
 
@@ -320,12 +301,6 @@ impl Ask for ListChildren {
         let asked = (Self::NAME, filter.as_str());
         let page = self.page.cut(cx, asked, children, Target::as_str)?;
         Ok(Done::unchanged(ChildrenListed(page)))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("parentId", self.parent.as_str());
-        parameters.string("childType", self.kind);
-        self.page.describe(parameters);
     }
 }
 

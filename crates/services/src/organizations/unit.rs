@@ -148,12 +148,6 @@ impl Ask for CreateOrganizationalUnit {
         };
         Ok(Done::changed(output, change.into_batch()))
     }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("parentId", self.parent.as_str());
-        parameters.string("name", &self.name);
-        members::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// `DescribeOrganizationalUnit`
@@ -186,10 +180,6 @@ impl Ask for DescribeOrganizationalUnit {
             unit: found(organization, &self.unit)?.clone(),
             organization: Arc::clone(organization),
         }))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("organizationalUnitId", self.unit.as_str());
     }
 }
 
@@ -234,13 +224,6 @@ impl Ask for UpdateOrganizationalUnit {
             unit,
         };
         Ok(Done::changed(output, change.into_batch()))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("organizationalUnitId", self.unit.as_str());
-        if let Some(name) = &self.name {
-            parameters.string("name", name);
-        }
     }
 }
 
@@ -290,9 +273,5 @@ impl Ask for DeleteOrganizationalUnit {
         let mut change = Change::with_head(organization, &record, cx)?;
         change.delete("unit", self.unit.as_str())?;
         Ok(Done::changed(Empty, change.into_batch()))
-    }
-
-    fn describe(&self, parameters: &mut Writer<'_>) {
-        parameters.string("organizationalUnitId", self.unit.as_str());
     }
 }

@@ -178,23 +178,6 @@ impl Operation for AssumeRole {
             source_identity: resolved.source_identity.clone(),
         }))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("roleArn", self.role.as_str());
-        parameters.string("roleSessionName", &self.session);
-        if let Some(seconds) = self.seconds {
-            parameters.integer("durationSeconds", seconds);
-        }
-        self.policies.describe(parameters);
-        self.tags.describe(parameters);
-        if let Some(id) = &self.external_id {
-            parameters.string("externalId", id);
-        }
-        if let Some(identity) = &self.source_identity {
-            parameters.string("sourceIdentity", identity);
-        }
-        self.mfa.describe(parameters);
-    }
 }
 
 impl Output<Sts> for RoleAssumed {

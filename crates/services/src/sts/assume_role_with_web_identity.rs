@@ -168,15 +168,6 @@ impl Operation for AssumeRoleWithWebIdentity {
             source_identity: resolved.source_identity.clone(),
         }))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("roleArn", self.role.as_str());
-        parameters.string("roleSessionName", &self.session);
-        if let Some(seconds) = self.seconds {
-            parameters.integer("durationSeconds", seconds);
-        }
-        self.policies.describe(parameters);
-    }
 }
 
 fn identity<'c>(cx: &Context<'c>) -> Result<&'c WebIdentity, StsFault> {

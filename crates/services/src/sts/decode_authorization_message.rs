@@ -5,7 +5,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -16,9 +16,7 @@ use crate::{
 
 /// The input.
 #[derive(Debug)]
-pub struct DecodeAuthorizationMessage {
-    encoded: String,
-}
+pub struct DecodeAuthorizationMessage;
 
 impl Operation for DecodeAuthorizationMessage {
     const NAME: &'static str = "DecodeAuthorizationMessage";
@@ -31,10 +29,9 @@ impl Operation for DecodeAuthorizationMessage {
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
         let mut m = params.members_with_values();
-        let encoded = m.string("EncodedMessage").length(1, 10_240).required();
-        let encoded = encoded.to_owned();
+        m.string("EncodedMessage").length(1, 10_240).required();
         m.finish()?;
-        Ok(Self { encoded })
+        Ok(Self)
     }
 
     async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
@@ -52,9 +49,5 @@ impl Operation for DecodeAuthorizationMessage {
         _cx: &Context<'_>,
     ) -> Result<Done<Empty>, StsFault> {
         Err(StsFault::InvalidAuthorizationMessage)
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("encodedMessage", &self.encoded);
     }
 }

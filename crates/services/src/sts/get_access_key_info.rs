@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_types::{account::AccountId, action, unique_id::AccessKeyId};
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -76,10 +76,6 @@ impl Operation for GetAccessKeyInfo {
                 message: format!("{} is invalid", self.id),
             }),
         }
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("accessKeyId", &self.id);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -56,8 +56,6 @@ impl Operation for GetCallerIdentity {
             arn: cx.caller.principal().arn().to_owned(),
         }))
     }
-
-    fn describe(&self, _parameters: &mut json::Writer<'_>) {}
 }
 
 impl Output<Sts> for CallerIdentity {

@@ -148,15 +148,6 @@ impl Operation for GetFederationToken {
             packed_size: packed_size.unwrap_or(0),
         }))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("name", &self.name);
-        if let Some(seconds) = self.seconds {
-            parameters.integer("durationSeconds", seconds);
-        }
-        self.policies.describe(parameters);
-        self.tags.describe(parameters);
-    }
 }
 
 impl Output<Sts> for FederationToken {

@@ -103,13 +103,6 @@ impl Operation for GetSessionToken {
         };
         Ok(Done::unchanged(SessionToken(Credentials::make(new, cx)?)))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if let Some(seconds) = self.seconds {
-            parameters.integer("durationSeconds", seconds);
-        }
-        self.mfa.describe(parameters);
-    }
 }
 
 impl Output<Sts> for SessionToken {

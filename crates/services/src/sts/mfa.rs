@@ -1,6 +1,6 @@
 //! Codes of multi-factor devices. There are no such devices, so no code is right.
 
-use keyward_wire::json::{Members, Writer};
+use keyward_wire::json::Members;
 
 use crate::sts::fault::StsFault;
 
@@ -47,12 +47,5 @@ impl Code {
         Err(StsFault::NeverAllowed {
             message: message.to_owned(),
         })
-    }
-
-    /// Writes `requestParameters`, without the code.
-    pub fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(serial_number) = &self.serial_number {
-            parameters.string("serialNumber", serial_number);
-        }
     }
 }

@@ -4,7 +4,7 @@
 
 use keyward_policy::document::{Document, PolicyError, PolicyKind};
 use keyward_types::arn::ArnParts;
-use keyward_wire::json::{Members, Writer};
+use keyward_wire::json::Members;
 
 use crate::{
     context::Context,
@@ -99,19 +99,5 @@ impl RequestedPolicies {
             inline: self.inline.clone(),
             managed,
         }))
-    }
-
-    /// Writes `requestParameters`.
-    pub fn describe(&self, parameters: &mut Writer<'_>) {
-        if let Some(text) = &self.inline {
-            parameters.string("policy", text);
-        }
-        if !self.arns.is_empty() {
-            parameters.array("policyArns", |policies| {
-                for arn in &self.arns {
-                    policies.object(|policy| policy.string("arn", arn));
-                }
-            });
-        }
     }
 }

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>
 
 use keyward_types::tag::Tag;
-use keyward_wire::json::{Members, Writer};
+use keyward_wire::json::Members;
 
 use crate::{
     session::SessionUnit,
@@ -111,23 +111,6 @@ impl SessionTags {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty()
-    }
-
-    /// Writes `requestParameters`.
-    pub fn describe(&self, parameters: &mut Writer<'_>) {
-        if !self.tags.is_empty() {
-            parameters.array("tags", |tags| {
-                for tag in &self.tags {
-                    tags.object(|member| {
-                        member.string("key", &tag.key);
-                        member.string("value", &tag.value);
-                    });
-                }
-            });
-        }
-        if !self.transitive_keys.is_empty() {
-            parameters.strings("transitiveTagKeys", &self.transitive_keys);
-        }
     }
 }
 

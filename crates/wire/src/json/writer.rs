@@ -21,6 +21,64 @@ pub struct Elements<'w> {
     empty: bool,
 }
 
+/// The place of one member's value, whose name is written.
+pub struct Slot<'w> {
+    out: &'w mut Vec<u8>,
+}
+
+/// A member's name with a small first letter, put together for writing when the program is built.
+#[derive(Clone, Copy)]
+pub struct Name {
+    piece: [u8; LONGEST_PIECE],
+    length: u8,
+}
+
+/// A place in an object under construction that can be gone back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    length: usize,
+    empty: bool,
+}
+
+impl Name {
+    /// The name with its first letter made small, as the audit trail writes AWS's names.
+    pub const fn lower_camel(name: &str) -> Self {
+        let bytes = name.as_bytes();
+        assert!(
+            !bytes.is_empty() && bytes.len() + 4 <= LONGEST_PIECE,
+            "the name is too long or empty"
+        );
+        let mut piece = [0; LONGEST_PIECE];
+        piece[0] = b',';
+        piece[1] = b'"';
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(bytes[at].is_ascii_alphanumeric(), "the name needs escapes");
+            piece[at + 2] = bytes[at];
+            at += 1;
+        }
+        piece[2] = piece[2].to_ascii_lowercase();
+        piece[at + 2] = b'"';
+        piece[at + 3] = b':';
+        #[expect(clippy::cast_possible_truncation, reason = "it is checked above")]
+        let length = (at + 4) as u8;
+        Self { piece, length }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let piece = self.piece.get(2..usize::from(self.length) - 2);
+        f.write_str(&String::from_utf8_lossy(piece.unwrap_or_default()))
+    }
+}
+
+impl fmt::Debug for Slot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slot")
+    }
+}
+
 impl fmt::Debug for Writer<'_> {
     // What is written may be a plaintext.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +131,33 @@ impl Writer<'_> {
     pub fn hexadecimal(&mut self, name: &'static str, value: &[u8]) {
         self.name(name);
         write_hexadecimal(self.out, value);
+    }
+
+    /// The place of a member's value.
+    pub fn member(&mut self, name: &Name) -> Slot<'_> {
+        let start = usize::from(std::mem::replace(&mut self.empty, false));
+        let piece = name.piece.get(start..usize::from(name.length));
+        self.out.extend_from_slice(piece.unwrap_or_default());
+        Slot { out: self.out }
+    }
+
+    /// This place, to go back to.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            length: self.out.len(),
+            empty: self.empty,
+        }
+    }
+
+    /// What has been written since.
+    pub fn since(&self, mark: Mark) -> &[u8] {
+        self.out.get(mark.length..).unwrap_or_default()
+    }
+
+    /// Takes back what has been written since.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.out.truncate(mark.length);
+        self.empty = mark.empty;
     }
 
     /// The members of a fragment.
@@ -226,6 +311,33 @@ impl Writer<'_> {
 
 /// Bytes of a longer name than the usual, with its quotes, comma and colon.
 const LONGEST_PIECE: usize = 48;
+
+impl Slot<'_> {
+    /// A string.
+    pub fn string(self, value: &str) {
+        write_string(self.out, value);
+    }
+
+    /// An integer.
+    pub fn integer(self, value: i64) {
+        write_integer(self.out, value);
+    }
+
+    /// A boolean.
+    pub fn boolean(self, value: bool) {
+        write_boolean(self.out, value);
+    }
+
+    /// An object.
+    pub fn object(self, members: impl FnOnce(&mut Writer<'_>)) {
+        write_object(self.out, members);
+    }
+
+    /// An array.
+    pub fn array(self, elements: impl FnOnce(&mut Elements<'_>)) {
+        write_array(self.out, elements);
+    }
+}
 
 impl Elements<'_> {
     /// A string element.
@@ -462,6 +574,26 @@ mod tests {
             String::from_utf8(written).unwrap(),
             r#"{"b":"\"","c":null,"d":true,"e":{"b":"\"","c":null}}"#
         );
+    }
+
+    #[test]
+    fn a_name_of_aws_is_written_with_a_small_first_letter() {
+        const KEY_ID: Name = Name::lower_camel("KeyId");
+        const SERVICE: Name = Name::lower_camel("AWSServiceName");
+        let written = Writer::render(16, |out| {
+            out.member(&KEY_ID).string("\"");
+            let mark = out.mark();
+            out.member(&SERVICE).integer(1);
+            assert_eq!(out.since(mark), b",\"aWSServiceName\":1");
+            out.rewind(mark);
+            out.member(&SERVICE)
+                .array(|list| list.object(|one| one.member(&KEY_ID).boolean(true)));
+        });
+        assert_eq!(
+            written,
+            br#"{"keyId":"\"","aWSServiceName":[{"keyId":true}]}"#
+        );
+        assert_eq!(format!("{SERVICE:?}"), "aWSServiceName");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -95,12 +95,6 @@ impl Operation for ListAccessKeys {
             .paging
             .cut(cx, (Self::NAME, &filter), keys, |key| key.id.to_string())?;
         Ok(Done::unchanged(AccessKeys { user, page }))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if let Some(user) = &self.user {
-            parameters.string("userName", user);
-        }
     }
 }
 
@@ -212,10 +206,6 @@ impl Operation for GetAccessKeyLastUsed {
         };
         let user = found.user.as_ref().map(|(_, name)| name.clone());
         Ok(Done::unchanged(LastUsed { user, used }))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("accessKeyId", &self.id);
     }
 }
 

@@ -6,7 +6,7 @@
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, path::Path, store::Revision};
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -98,10 +98,6 @@ impl Operation for CreateAccountAlias {
         batch.put(path, purpose::ACCOUNT_ALIAS, &bytes, read)?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("accountAlias", &self.0);
-    }
 }
 
 /// `DeleteAccountAlias`
@@ -148,10 +144,6 @@ impl Operation for DeleteAccountAlias {
         batch.delete(cx.alias_path(&self.0)?, Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("accountAlias", &self.0);
-    }
 }
 
 /// `ListAccountAliases`
@@ -196,8 +188,6 @@ impl Operation for ListAccountAliases {
         let page = self.0.cut(cx, (Self::NAME, ""), aliases, String::clone)?;
         Ok(Done::unchanged(Aliases(page)))
     }
-
-    fn describe(&self, _parameters: &mut json::Writer<'_>) {}
 }
 
 impl Output<Iam> for Aliases {

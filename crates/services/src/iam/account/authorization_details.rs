@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -200,12 +200,6 @@ impl Operation for GetAccountAuthorizationDetails {
             .paging
             .cut(cx, (Self::NAME, &filter), found, Detail::key)?;
         Ok(Done::unchanged(Details(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        if !self.filter.is_empty() {
-            parameters.strings("filter", &self.filter);
-        }
     }
 }
 

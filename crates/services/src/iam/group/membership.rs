@@ -6,7 +6,7 @@
 use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
 use keyward_types::action;
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -103,11 +103,6 @@ impl Operation for AddUserToGroup {
         user_record.put(cx, &mut batch, Some(user.revision()))?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.group.describe(parameters);
-        parameters.string("userName", &self.user);
-    }
 }
 
 /// `RemoveUserFromGroup`
@@ -166,11 +161,6 @@ impl Operation for RemoveUserFromGroup {
         user_record.put(cx, &mut batch, Some(user.revision()))?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.group.describe(parameters);
-        parameters.string("userName", &self.user);
-    }
 }
 
 /// `ListGroupsForUser`
@@ -222,9 +212,5 @@ impl Operation for ListGroupsForUser {
             .paging
             .cut(cx, filter, groups, |(_, group)| group.name.clone())?;
         Ok(Done::unchanged(Groups(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
     }
 }

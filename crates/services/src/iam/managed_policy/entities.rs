@@ -7,7 +7,7 @@ use keyward_types::{
     action,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -164,16 +164,6 @@ impl Operation for ListEntitiesForPolicy {
             format!("{}/{}", word(one.kind), one.name)
         })?;
         Ok(Done::unchanged(Entities(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        if let Some(kind) = self.kind {
-            parameters.string("entityFilter", kind);
-        }
-        if let Some(usage) = self.usage {
-            parameters.string("policyUsageFilter", usage);
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -123,15 +123,6 @@ impl Operation for ListPolicies {
                 format!("{} {own}", policy.record.name)
             })?;
         Ok(Done::unchanged(Policies(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("scope", self.scope);
-        parameters.boolean("onlyAttached", self.only_attached);
-        parameters.string("pathPrefix", &self.path_prefix);
-        if let Some(usage) = self.usage {
-            parameters.string("policyUsageFilter", usage);
-        }
     }
 }
 

@@ -148,12 +148,6 @@ impl Operation for CreatePolicyVersion {
         };
         Ok(Done::changed(shown, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("policyDocument", &self.document);
-        parameters.boolean("setAsDefault", self.set_as_default);
-    }
 }
 
 /// `GetPolicyVersion`
@@ -208,11 +202,6 @@ impl Operation for GetPolicyVersion {
             default,
             with_document,
         }))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("versionId", &self.version);
     }
 }
 
@@ -272,11 +261,6 @@ impl Operation for DeletePolicyVersion {
         record.put(cx, &mut batch, policy.written())?;
         Ok(Done::changed(Empty, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("versionId", &self.version);
-    }
 }
 
 /// `ListPolicyVersions`
@@ -330,10 +314,6 @@ impl Operation for ListPolicyVersions {
             |version: &PolicyVersionRecord| format!("{:010}", u32::MAX - version.number);
         let page = self.paging.cut(cx, filter, record.versions, newest_first)?;
         Ok(Done::unchanged(Versions { page, default }))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
     }
 }
 
@@ -394,10 +374,5 @@ impl Operation for SetDefaultPolicyVersion {
         let mut batch = cx.batch();
         record.put(cx, &mut batch, policy.written())?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("versionId", &self.version);
     }
 }

@@ -5,7 +5,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -66,11 +66,6 @@ impl Operation for AddClientIDToOpenIDConnectProvider {
             Ok(())
         })
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.arn.describe(parameters);
-        parameters.string("clientID", &self.client_id);
-    }
 }
 
 /// `RemoveClientIDFromOpenIDConnectProvider`
@@ -115,10 +110,5 @@ impl Operation for RemoveClientIDFromOpenIDConnectProvider {
             provider.client_ids.retain(|id| *id != self.client_id);
             Ok(())
         })
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.arn.describe(parameters);
-        parameters.string("clientID", &self.client_id);
     }
 }

@@ -156,12 +156,6 @@ impl Operation for CreateOpenIDConnectProvider {
         };
         Ok(Done::changed(created, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("url", &self.url);
-        parameters.strings("clientIDList", &self.client_ids);
-        parameters.strings("thumbprintList", &self.thumbprints);
-    }
 }
 
 impl Output<Iam> for ProviderCreated {

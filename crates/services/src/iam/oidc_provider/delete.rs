@@ -6,7 +6,7 @@
 use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
 use keyward_types::action;
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -66,9 +66,5 @@ impl Operation for DeleteOpenIDConnectProvider {
         let mut batch = cx.batch();
         batch.delete(path, Precondition::At(unit.revision()))?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }

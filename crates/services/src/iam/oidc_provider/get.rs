@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -60,10 +60,6 @@ impl Operation for GetOpenIDConnectProvider {
         _cx: &Context<'_>,
     ) -> Result<Done<Provider>, IamFault> {
         Ok(Done::unchanged(Provider(Arc::clone(asked.get()?))))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 

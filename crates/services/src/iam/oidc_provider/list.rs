@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -77,8 +77,6 @@ impl Operation for ListOpenIDConnectProviders {
         arns.sort();
         Ok(Done::unchanged(Providers(arns)))
     }
-
-    fn describe(&self, _parameters: &mut json::Writer<'_>) {}
 }
 
 impl Output<Iam> for Providers {

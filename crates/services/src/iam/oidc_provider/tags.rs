@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, tag::Tag};
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -66,11 +66,6 @@ impl Operation for TagOpenIDConnectProvider {
             Keys::Exact.add(&mut provider.tags, &self.tags)
         })
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.arn.describe(parameters);
-        shape::describe_tags(parameters, &self.tags);
-    }
 }
 
 /// `UntagOpenIDConnectProvider`
@@ -119,11 +114,6 @@ impl Operation for UntagOpenIDConnectProvider {
             Keys::Exact.remove(&mut provider.tags, &self.keys);
             Ok(())
         })
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.arn.describe(parameters);
-        parameters.strings("tagKeys", &self.keys);
     }
 }
 
@@ -178,10 +168,6 @@ impl Operation for ListOpenIDConnectProviderTags {
             .paging
             .cut(cx, filter, numbered, |(at, _)| format!("{at:02}"))?;
         Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.arn.describe(parameters);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params};
+use keyward_wire::query::Params;
 
 use crate::{
     context::Context,
@@ -65,10 +65,5 @@ impl Operation for UpdateOpenIDConnectProviderThumbprint {
             provider.thumbprints = self.thumbprints.clone();
             Ok(())
         })
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.arn.describe(parameters);
-        parameters.strings("thumbprintList", &self.thumbprints);
     }
 }

@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -87,10 +87,6 @@ impl Operation for ListRoles {
         }
         let marker = page.marker;
         Ok(Done::unchanged(Roles(Page { items, marker })))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("pathPrefix", &self.path_prefix);
     }
 }
 

@@ -191,13 +191,6 @@ impl Operation for CreateServiceLinkedRole {
         };
         Ok(Done::changed(RoleCreated(shown), batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("aWSServiceName", &self.service);
-        if let Some(suffix) = &self.suffix {
-            parameters.string("customSuffix", suffix);
-        }
-    }
 }
 
 /// `DeleteServiceLinkedRole`
@@ -253,10 +246,6 @@ impl Operation for DeleteServiceLinkedRole {
         unmake(cx, &mut batch, role).await?;
         let task = cx.deletion_task(service, &record.name, random::array());
         Ok(Done::changed(DeletionTask(task), batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.0.describe(parameters);
     }
 }
 
@@ -362,10 +351,6 @@ impl Operation for GetServiceLinkedRoleDeletionStatus {
                 Err(IamFault::missing(message))
             }
         }
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("deletionTaskId", &self.task);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -85,16 +85,6 @@ impl Operation for UpdateRole {
         record.put(cx, &mut batch, Some(role.revision()))?;
         Ok(Done::changed(RoleUpdated, batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        if let Some(description) = &self.description {
-            parameters.string("description", description);
-        }
-        if let Some(seconds) = self.max_session {
-            parameters.integer("maxSessionDuration", i64::from(seconds));
-        }
-    }
 }
 
 /// `UpdateRoleDescription`
@@ -158,11 +148,6 @@ impl Operation for UpdateRoleDescription {
         let shown = show(cx, (role.arn(), &record), None).await?;
         Ok(Done::changed(DescriptionUpdated(shown), batch))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("description", &self.description);
-    }
 }
 
 /// `UpdateAssumeRolePolicy`
@@ -209,10 +194,5 @@ impl Operation for UpdateAssumeRolePolicy {
         let mut batch = cx.batch();
         record.put(cx, &mut batch, Some(role.revision()))?;
         Ok(Done::changed(Empty, batch))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        self.of.describe(parameters);
-        parameters.string("policyDocument", &self.trust);
     }
 }

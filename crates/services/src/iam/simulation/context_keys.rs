@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -74,10 +74,6 @@ impl Operation for GetContextKeysForCustomPolicy {
         }
         Ok(Done::unchanged(ContextKeys(sources.context_keys())))
     }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.strings("policyInputList", &self.policies);
-    }
 }
 
 /// `GetContextKeysForPrincipalPolicy`
@@ -123,10 +119,5 @@ impl Operation for GetContextKeysForPrincipalPolicy {
             sources.add_input(text)?;
         }
         Ok(Done::unchanged(ContextKeys(sources.context_keys())))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("policySourceArn", &self.of);
-        parameters.strings("policyInputList", &self.policies);
     }
 }

@@ -14,7 +14,7 @@ use keyward_types::{
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::json::{self, Members};
+use keyward_wire::json::Members;
 
 use crate::{
     context::Context,
@@ -65,7 +65,9 @@ impl Simulated {
         let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
         let actions = m.strings("ActionNames").each_length(3, 128).required();
         let resources = m.strings("ResourceArns").each_length(1, 2048).optional();
-        let boundaries = names::documents(m, "PermissionsBoundaryPolicyInputList");
+        // An empty list counts as absent.
+        let boundaries = names::documents(m, "PermissionsBoundaryPolicyInputList")
+            .filter(|documents| !documents.is_empty());
         let resource_policy = names::optional_document(m, "ResourcePolicy");
         let text = |m: &mut Members<'_>, name, most| {
             m.string(name).length(1, most).optional().map(str::to_owned)
@@ -349,17 +351,6 @@ impl Simulated {
             | PrincipalKind::Service { .. } => {}
         }
         Source::bound("ResourcePolicy".to_owned(), (text, kind), &bindings)
-    }
-
-    /// Writes the request on the audit trail.
-    pub fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.strings("actionNames", &self.actions);
-        if !self.resources.is_empty() {
-            parameters.strings("resourceArns", &self.resources);
-        }
-        if let Some(caller) = &self.caller {
-            parameters.string("callerArn", caller);
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
@@ -84,10 +84,6 @@ impl Operation for ListUsers {
             .paging
             .cut(cx, filter, shown, |(_, user)| user.name.clone())?;
         Ok(Done::unchanged(Users(page)))
-    }
-
-    fn describe(&self, parameters: &mut json::Writer<'_>) {
-        parameters.string("pathPrefix", &self.path_prefix);
     }
 }
 

@@ -1,0 +1,66 @@
+//! Whom a request is told to besides its caller's account: each account whose resource it was
+//! allowed to use has an event of its own, and one `sharedEventID` stands in all of them.
+//!
+//! What was denied is told to the caller's account alone.
+
+use keyward_crypto::random;
+use keyward_types::account::AccountId;
+use smallvec::SmallVec;
+use uuid::Uuid;
+
+use crate::{
+    caller::{Bearer, Caller},
+    gate::evaluation::Evaluation,
+};
+
+/// The other accounts that learn of one request, each with the id of its event.
+#[derive(Debug, Default)]
+pub struct Shares {
+    id: Uuid,
+    owners: SmallVec<[(AccountId, Uuid); 1]>,
+}
+
+impl Shares {
+    /// Who owns what the caller was allowed to use. A service that calls by itself has no account
+    /// beside the owner's.
+    pub fn of(caller: &Caller, evaluations: &[Evaluation]) -> Self {
+        let mut shares = Self::default();
+        let own = caller.principal().account();
+        for evaluation in evaluations {
+            let owner = evaluation.about.account();
+            if owner == own
+                || matches!(caller.bearer(), Bearer::Service(_))
+                || !evaluation.is_allowed()
+                || shares.event_of(owner).is_some()
+            {
+                continue;
+            }
+            if shares.owners.is_empty() {
+                shares.id = new_id();
+            }
+            shares.owners.push((owner, new_id()));
+        }
+        shares
+    }
+
+    /// `sharedEventID`, if there is another account.
+    pub fn id(&self) -> Option<Uuid> {
+        Some(self.id).filter(|_| !self.owners.is_empty())
+    }
+
+    /// The other accounts, each with the id of its event.
+    pub fn owners(&self) -> &[(AccountId, Uuid)] {
+        &self.owners
+    }
+
+    /// The id of an account's own event.
+    pub fn event_of(&self, account: AccountId) -> Option<Uuid> {
+        let mut owners = self.owners.iter();
+        let found = owners.find(|(owner, _)| *owner == account);
+        found.map(|(_, event)| *event)
+    }
+}
+
+fn new_id() -> Uuid {
+    uuid::Builder::from_random_bytes(random::public()).into_uuid()
+}

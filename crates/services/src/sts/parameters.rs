@@ -1,0 +1,70 @@
+//! What the audit trail shows of every member of every operation of STS.
+//!
+//! Tokens and codes never stand on the trail.
+//!
+//! <https://docs.aws.amazon.com/STS/latest/APIReference/>
+
+use crate::audit::parameters::{Declared, Parameter, integer, omitted, structures, text, texts};
+
+const POLICY_DESCRIPTOR: &[Parameter] = &[text("arn")];
+const TAG: &[Parameter] = &[text("Key"), text("Value")];
+
+const PROVIDED_CONTEXT: &[Parameter] = &[text("ProviderArn"), omitted("ContextAssertion")];
+
+/// The rows, in the alphabet's order; members in the order of AWS's model.
+pub const PARAMETERS: &[Declared] = &[
+    (
+        "AssumeRole",
+        &[
+            text("RoleArn"),
+            text("RoleSessionName"),
+            structures("PolicyArns", POLICY_DESCRIPTOR),
+            text("Policy"),
+            integer("DurationSeconds"),
+            structures("Tags", TAG),
+            texts("TransitiveTagKeys"),
+            text("ExternalId"),
+            text("SerialNumber"),
+            omitted("TokenCode"),
+            text("SourceIdentity"),
+            structures("ProvidedContexts", PROVIDED_CONTEXT),
+            integer("MinimumSessionTokenSize"),
+        ],
+    ),
+    (
+        "AssumeRoleWithWebIdentity",
+        &[
+            text("RoleArn"),
+            text("RoleSessionName"),
+            omitted("WebIdentityToken"),
+            text("ProviderId"),
+            structures("PolicyArns", POLICY_DESCRIPTOR),
+            text("Policy"),
+            integer("DurationSeconds"),
+            integer("MinimumSessionTokenSize"),
+        ],
+    ),
+    ("DecodeAuthorizationMessage", &[omitted("EncodedMessage")]),
+    ("GetAccessKeyInfo", &[text("AccessKeyId")]),
+    ("GetCallerIdentity", &[]),
+    (
+        "GetFederationToken",
+        &[
+            text("Name"),
+            text("Policy"),
+            structures("PolicyArns", POLICY_DESCRIPTOR),
+            integer("DurationSeconds"),
+            structures("Tags", TAG),
+            integer("MinimumSessionTokenSize"),
+        ],
+    ),
+    (
+        "GetSessionToken",
+        &[
+            integer("DurationSeconds"),
+            text("SerialNumber"),
+            omitted("TokenCode"),
+            integer("MinimumSessionTokenSize"),
+        ],
+    ),
+];
