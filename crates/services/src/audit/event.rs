@@ -271,7 +271,7 @@ impl<O: Operation> Told<'_, O> {
         let Circumstances {
             caller, audience, ..
         } = self.circumstances;
-        if room.is_short() {
+        if room.short {
             keyward.boolean("shortened", true);
         }
         keyward.array("decisions", |decisions| {

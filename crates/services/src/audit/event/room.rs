@@ -35,6 +35,8 @@ pub(super) struct Room {
     pub arn: usize,
     /// Any other part.
     pub section: usize,
+    /// Whether the event says that it is shortened.
+    pub short: bool,
 }
 
 impl Room {
@@ -49,6 +51,7 @@ impl Room {
         decisions: usize::MAX,
         arn: usize::MAX,
         section: usize::MAX,
+        short: false,
     };
 
     /// For what would be longer than it may be. With an identity of the longest names the parts
@@ -63,12 +66,8 @@ impl Room {
         decisions: 1,
         arn: 200,
         section: 150,
+        short: true,
     };
-
-    /// Whether parts are left out.
-    pub fn is_short(&self) -> bool {
-        self.decisions == Self::SHORT.decisions
-    }
 }
 
 /// Writes a named part, or its length and hash if it is longer than it may be.
