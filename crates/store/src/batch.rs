@@ -53,6 +53,7 @@ pub struct Change {
 pub struct Batch {
     changes: Vec<Change>,
     bytes: usize,
+    beyond: Option<Revision>,
 }
 
 impl Batch {
@@ -100,6 +101,17 @@ impl Batch {
         })
     }
 
+    /// Has the store keep the batch at a revision beyond this one, even if it has not come that far,
+    /// and even if the batch has no line.
+    pub fn raise(&mut self, beyond: Revision) {
+        self.beyond = self.beyond.max(Some(beyond));
+    }
+
+    /// The revision at which the batch is kept in a store that stands at `at`.
+    pub(crate) fn revision_after(&self, at: Revision) -> Revision {
+        at.max(self.beyond.unwrap_or_default()).next()
+    }
+
     /// Its lines, in the order they were added.
     pub fn changes(&self) -> &[Change] {
         &self.changes
@@ -110,11 +122,10 @@ impl Batch {
         self.changes.is_empty()
     }
 
-    /// Whether it would write or remove anything.
+    /// Whether it would write or remove anything, or raise the revision.
     pub fn is_write(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| change.operation != Operation::Check)
+        self.beyond.is_some()
+            || (self.changes.iter()).any(|change| change.operation != Operation::Check)
     }
 
     /// Bytes of its paths and values.

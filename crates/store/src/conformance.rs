@@ -24,6 +24,7 @@ use crate::store::Store;
 pub mod commits;
 pub mod feeds;
 pub mod reads;
+pub mod stamps;
 
 /// An empty store, and what must live as long as it does (its folder).
 pub struct Opened {
@@ -63,6 +64,10 @@ macro_rules! store_conformance {
                 a_range_never_answers_more_than_its_most
                 a_range_shows_one_revision_while_others_write
                 an_entry_keeps_its_revision_while_others_change
+            );
+            $crate::store_conformance!(@each $open, stamps:
+                a_batch_may_raise_the_revision
+                a_stamp_goes_with_every_transaction_that_writes
             );
             $crate::store_conformance!(@each $open, feeds:
                 changes_come_in_order_without_gaps_under_concurrent_writers

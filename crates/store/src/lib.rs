@@ -20,4 +20,5 @@ pub mod node;
 pub mod path;
 pub mod sealed;
 pub mod sqlite;
+pub mod stamp;
 pub mod store;

@@ -17,6 +17,7 @@ use crate::log::FeedOptions;
 use crate::log::Log;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::stamp::Stamp;
 use crate::store::BoxFuture;
 use crate::store::Entry;
 use crate::store::Health;
@@ -36,6 +37,7 @@ pub struct Memory {
 struct Map {
     entries: BTreeMap<Path, (Revision, Vec<u8>)>,
     at: Revision,
+    stamp: Option<Arc<dyn Stamp>>,
 }
 
 impl Memory {
@@ -59,12 +61,16 @@ impl Memory {
         if !batch.is_write() {
             return Ok(map.at);
         }
-        let revision = map.at.next();
+        let revision = batch.revision_after(map.at);
         map.at = revision;
+        let stamp = map.stamp.clone();
         let mut changed = Vec::with_capacity(batch.changes().len());
         for change in batch.into_changes() {
             let deleted = match change.operation {
                 Operation::Put(value) => {
+                    if let Some(stamp) = &stamp {
+                        stamp.put(&change.path, &value);
+                    }
                     map.entries.insert(change.path.clone(), (revision, value));
                     false
                 }
@@ -79,6 +85,11 @@ impl Memory {
                 path: change.path,
                 deleted,
             });
+        }
+        if let Some(stamp) = stamp {
+            let (path, value) = stamp.entry(revision);
+            map.entries.insert(path, (revision, value));
+            stamp.settled(true);
         }
         // Still under the lock: the log hears of revisions in their order.
         self.log.publish(changed, revision);
@@ -149,6 +160,13 @@ impl Store for Memory {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>> {
         Box::pin(async move { self.apply(batch) })
+    }
+
+    fn stamp(&self, stamp: Arc<dyn Stamp>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.map.write().stamp = Some(stamp);
+            Ok(())
+        })
     }
 
     fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>> {

@@ -325,6 +325,11 @@ impl SealedBatch {
         &self.written
     }
 
+    /// Has the store keep the batch at a revision beyond this one, as [`Batch::raise`] has it.
+    pub fn raise(&mut self, beyond: Revision) {
+        self.batch.raise(beyond);
+    }
+
     /// Whether the batch does nothing and checks nothing.
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()

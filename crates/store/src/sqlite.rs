@@ -26,6 +26,7 @@ use crate::log::FeedOptions;
 use crate::log::Log;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::stamp::Stamp;
 use crate::store::BoxFuture;
 use crate::store::Entry;
 use crate::store::Health;
@@ -219,6 +220,10 @@ impl Store for Sqlite {
             self.write(|reply| writer::Job::Commit(batch, reply))
                 .await?
         })
+    }
+
+    fn stamp(&self, stamp: Arc<dyn Stamp>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.write(|reply| writer::Job::Stamp(stamp, reply)).await })
     }
 
     fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::error::CommitError;
@@ -9,6 +10,7 @@ use crate::error::StoreError;
 use crate::feed::Feed;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::stamp::Stamp;
 
 /// The most entries that one `range` answers.
 pub const MAX_RANGE: usize = 1000;
@@ -115,6 +117,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// of it. Every entry it writes carries that revision. Any read begun after the answer shows
     /// it. A batch that writes nothing answers a revision at which its checks held.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>>;
+
+    /// Has every transaction from now on write what this makes. A second one replaces the first.
+    fn stamp(&self, stamp: Arc<dyn Stamp>) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Every change after `from`, in order and without gaps, for as long as the feed is asked.
     fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>>;

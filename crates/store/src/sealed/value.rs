@@ -84,6 +84,14 @@ fn seal_with(
     out
 }
 
+/// The generation that a sealed value states; nothing of it is proven.
+pub fn generation(value: &[u8]) -> Option<Generation> {
+    let (header, _) = value.split_first_chunk::<HEADER_BYTES>()?;
+    let (_, rest) = header.split_first_chunk::<22>()?;
+    rest.first_chunk::<16>()
+        .map(|bytes| Generation::from_bytes(*bytes))
+}
+
 /// Opens what stands at `path`.
 pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened, SealedError> {
     let tampered = || SealedError::Tampered { path: path.clone() };

@@ -18,6 +18,7 @@ use crate::error::StoreError;
 use crate::feed::Changed;
 use crate::log::Log;
 use crate::path::Path;
+use crate::stamp::Stamp;
 use crate::store::Revision;
 
 /// Batches that may wait before whoever commits waits, too.
@@ -30,9 +31,14 @@ const GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// How often a scrub tries to get past readers that hold an old snapshot.
 const SCRUB_ATTEMPTS: usize = 10;
 
+/// Writes an entry, over whatever stands there.
+const PUT: &str = "INSERT INTO entry (path, revision, value) VALUES (?1, ?2, ?3)
+     ON CONFLICT (path) DO UPDATE SET revision = excluded.revision, value = excluded.value";
+
 /// What the thread is asked.
 pub(super) enum Job {
     Commit(Batch, Reply<Result<Revision, CommitError>>),
+    Stamp(Arc<dyn Stamp>, Reply<()>),
     Probe(Reply<Result<u64, StoreError>>),
     Scrub(Reply<Result<(), StoreError>>),
 }
@@ -44,6 +50,7 @@ pub(super) struct Writer {
     connection: Connection,
     log: Arc<Log>,
     at: Revision,
+    stamp: Option<Arc<dyn Stamp>>,
     // After a failed write of the journal nobody knows what will be found after a crash. Only
     // opening the store anew, which reads it back, can tell: until then nothing more is written.
     broken: Option<StoreError>,
@@ -55,6 +62,7 @@ impl Writer {
             connection,
             log,
             at,
+            stamp: None,
             broken: None,
         }
     }
@@ -70,6 +78,10 @@ impl Writer {
                     held = gather(&mut group, &mut jobs);
                     self.commit(group);
                 }
+                Job::Stamp(stamp, reply) => {
+                    self.stamp = Some(stamp);
+                    let _ = reply.send(());
+                }
                 Job::Probe(reply) => {
                     let _ = reply.send(self.guarded(probe));
                 }
@@ -83,8 +95,11 @@ impl Writer {
     /// Commits a group in one transaction and answers each of its batches.
     fn commit(&mut self, group: Vec<Waiting>) {
         let (batches, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let at = self.at;
-        let kept = self.guarded(|connection| apply(connection, batches, at));
+        let (at, stamp) = (self.at, self.stamp.clone());
+        let kept = self.guarded(|connection| apply(connection, batches, at, stamp.as_deref()));
+        if let Some(stamp) = &stamp {
+            stamp.settled(kept.as_ref().is_ok_and(|kept| kept.at > at));
+        }
         match kept {
             Ok(Applied { at, changed, each }) => {
                 if at > self.at {
@@ -152,10 +167,11 @@ fn gather(group: &mut Vec<Waiting>, jobs: &mut mpsc::Receiver<Job>) -> Option<Jo
 fn apply(
     connection: &mut Connection,
     batches: Vec<Batch>,
-    mut at: Revision,
+    before: Revision,
+    stamp: Option<&dyn Stamp>,
 ) -> Result<Applied, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut changed = Vec::new();
+    let (mut at, mut changed) = (before, Vec::new());
     let mut each = Vec::with_capacity(batches.len());
     for batch in batches {
         if let Some(path) = conflict(&transaction, &batch)? {
@@ -163,14 +179,27 @@ fn apply(
             continue;
         }
         if batch.is_write() {
-            at = at.next();
+            at = batch.revision_after(at);
+            if let Some(stamp) = stamp {
+                for change in batch.changes() {
+                    if let Operation::Put(value) = &change.operation {
+                        stamp.put(&change.path, value);
+                    }
+                }
+            }
             write(&transaction, batch, at, &mut changed)?;
         }
         each.push(Ok(at));
     }
-    if changed.is_empty() {
+    if at == before {
         transaction.rollback()?;
     } else {
+        if let Some(stamp) = stamp {
+            let (path, value) = stamp.entry(at);
+            transaction
+                .prepare_cached(PUT)?
+                .execute((path.as_str(), integer(at)?, value))?;
+        }
         transaction
             .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'revision'")?
             .execute([integer(at)?])?;
@@ -203,10 +232,7 @@ fn write(
     changed: &mut Vec<Changed>,
 ) -> Result<(), StoreError> {
     let number = integer(revision)?;
-    let mut put = transaction.prepare_cached(
-        "INSERT INTO entry (path, revision, value) VALUES (?1, ?2, ?3)
-         ON CONFLICT (path) DO UPDATE SET revision = excluded.revision, value = excluded.value",
-    )?;
+    let mut put = transaction.prepare_cached(PUT)?;
     let mut delete = transaction.prepare_cached("DELETE FROM entry WHERE path = ?1")?;
     for change in batch.into_changes() {
         let path = change.path;
