@@ -7,6 +7,7 @@ mod init;
 mod policy;
 mod serve;
 mod service;
+mod stopped;
 mod store;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -1,9 +1,9 @@
 //! The data directory, opened by one process: its lock, its store, its root key.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -39,7 +39,12 @@ impl DataDir {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&lock_path);
+            .open(&lock_path)
+            .and_then(|lock| {
+                // One that was there before may be open to others.
+                lock.set_permissions(Permissions::from_mode(0o600))?;
+                Ok(lock)
+            });
         let lock = lock.with_context(|| format!("{} cannot be opened", lock_path.display()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {

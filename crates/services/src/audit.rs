@@ -1,6 +1,8 @@
 //! The audit trail: the one exit through which every answer to a proven caller passes.
 
 pub mod event;
+pub mod files;
+pub mod head;
 pub mod outbox;
 pub mod parameters;
 pub mod refused;

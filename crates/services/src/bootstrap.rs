@@ -1,9 +1,16 @@
 //! From an engine and a root key to a server that answers; at the first start, with what a
 //! server needs to begin. Every step may be cut short by a crash: the next start goes on.
 
+pub mod accept;
 pub mod services;
+mod trail;
 
-use std::{path::Path as FilePath, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use keyward_crypto::{
     random,
@@ -29,15 +36,20 @@ use keyward_store::{
     store::Store,
 };
 use keyward_types::{
-    account::AccountId, partition::Partition, region::Region, store_id::StoreId, time::Clock,
-    unique_id::AccessKeyId,
+    account::AccountId, partition::Partition, region::Region, time::Clock, unique_id::AccessKeyId,
 };
 
 use crate::{
     audit::{
-        event, outbox,
+        event, files,
+        head::{HeadError, Ledger, keep},
+        outbox,
         refused::Refusals,
-        trail::{Trail, TrailError, TrailOptions},
+        trail::{
+            Trail, TrailError, TrailOptions,
+            format::{ChainId, Copied},
+            verify::{Verified, verify},
+        },
         writer::Writer,
     },
     counts::Counts,
@@ -90,7 +102,53 @@ pub enum OpenError {
     Read(#[from] ReadError),
     /// The trail.
     #[error(transparent)]
-    Trail(#[from] TrailError),
+    Trail(TrailError),
+    /// A part of the trail is gone, or was changed.
+    #[error(
+        "{0}: put back what was taken from the trail or changed in it, or run `keyward audit accept-loss`, which records the loss and goes on"
+    )]
+    TrailLost(TrailError),
+    /// The trail has seen a newer store.
+    #[error(
+        "the store is older than its audit trail: it stands at revision {store}, and the trail was written when it stood at {trail}: put the newer store back; or, if this one was restored from a backup, run `keyward store accept-restore`, which records that and goes on"
+    )]
+    OlderStore {
+        /// The store's revision.
+        store: u64,
+        /// The newest that the trail has seen.
+        trail: u64,
+    },
+    /// Events of changes are gone.
+    #[error(
+        "events of changes are gone from the store, or others stand there, which the audit trail does not have yet: there are {found} in all of {made}: restore a backup of the store, or run `keyward audit accept-loss`, which records the loss and goes on"
+    )]
+    Outbox {
+        /// How many the trail and the outbox have.
+        found: u64,
+        /// How many there were.
+        made: u64,
+    },
+    /// The head is an older one, or the store's revision was changed.
+    #[error(
+        "the store was altered: what it knows of the audit trail is of revision {head}, and it stands at {store}: restore a backup, or run `keyward store accept-restore`, which records that and goes on"
+    )]
+    HeadElsewhere {
+        /// The head's revision.
+        head: u64,
+        /// The store's.
+        store: u64,
+    },
+    /// The head is gone.
+    #[error(
+        "the store was altered: what it knew of the audit trail is gone: restore a backup, or run `keyward store accept-restore`, which records that and goes on"
+    )]
+    NoHead,
+    /// The head cannot be read.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// Store and trail agree.
+    #[error("there is nothing to accept: the store and its audit trail agree in this")]
+    NothingToAccept,
     /// The operating system.
     #[error("the operating system refused: {0}")]
     Io(#[from] std::io::Error),
@@ -122,6 +180,16 @@ pub enum OpenError {
         /// The partition asked for.
         partition: Partition,
     },
+}
+
+impl From<TrailError> for OpenError {
+    fn from(error: TrailError) -> Self {
+        if error.is_loss() {
+            Self::TrailLost(error)
+        } else {
+            Self::Trail(error)
+        }
+    }
 }
 
 macro_rules! form {
@@ -214,10 +282,29 @@ pub struct Running {
     pub front: Front,
     /// The audit writer's thread; it ends when the last handle on the server is gone.
     pub writer: JoinHandle<()>,
-    /// How far the trail has copied the store's changes.
-    pub copied_to: u64,
+    /// What is to be done after that.
+    pub closing: Closing,
+    /// Which events of changes the trail has.
+    pub copied: Copied,
     /// What the account's root user may sign with.
     pub root_access_keys: Vec<AccessKeyId>,
+}
+
+/// The last thing that a server does.
+#[derive(Debug)]
+pub struct Closing {
+    sealed: Sealed,
+    ledger: Arc<Ledger>,
+}
+
+impl Closing {
+    /// Has the store know where the trail ends, now that nothing more comes.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn finish(self) -> Result<(), CommitError> {
+        keep::write(&self.sealed, &self.ledger).await
+    }
 }
 
 /// Whether the engine holds nothing yet, so that a root key may be made for it.
@@ -241,24 +328,38 @@ pub async fn open(
     options: OpenOptions<'_>,
     first: impl FnOnce() -> std::io::Result<FirstCredentials>,
 ) -> Result<Running, OpenError> {
-    let StoreKeys {
-        store_id,
-        seal_keys,
-        name_key,
-        audit_key,
+    let (sealed, keys, rest) = opened_keys(store, &root, &arena).await?;
+    let OtherKeys {
         marker_key,
         session_key,
-    } = store_keys(&*store, &root, &arena).await?;
-    let sealed = seal(store, store_id, seal_keys, name_key)?;
+    } = rest;
+    let ledger = trail::ledger(&sealed, &keys).await?;
     let root_access_keys = account(&sealed, &root, &*clock, &options, first).await?;
     let sessions = Sessions::new(
-        (store_id, session_key),
+        (sealed.store_id(), session_key),
         arena.clone(),
         options.directory.cached_principals,
     );
-    let trail = Trail::open(options.audit_directory, options.trail, audit_key)?;
-    let copied_to = trail.revision();
+    let directory = options.audit_directory;
+    let found = trail::reconcile(&sealed, &keys, directory, &ledger.head()).await?;
+    files::folder(directory)?;
+    if let Some(torn) = &found.torn {
+        let home = (options.region, options.account);
+        trail::set_torn_aside(&sealed, directory, torn, (home, &*clock)).await?;
+    }
+    let trail = Trail::open(
+        directory,
+        options.trail,
+        (keys.chain, Arc::clone(&keys.audit)),
+        &found,
+        Arc::clone(&ledger),
+    )?;
+    let copied = trail.copied();
     let (writer, thread) = Writer::start(trail)?;
+    let closing = Closing {
+        sealed: sealed.clone(),
+        ledger: Arc::clone(&ledger),
+    };
     let directory =
         Directory::start(sealed, root, arena, Arc::clone(&clock), options.directory).await?;
     let shared = Shared {
@@ -267,6 +368,7 @@ pub async fn open(
         clock,
         writer,
         outbox: Arc::default(),
+        ledger,
         refusals: Refusals::open(options.audit_directory)?,
         usage: Usage::default(),
         access_key_usage: Usage::default(),
@@ -287,18 +389,24 @@ pub async fn open(
     Ok(Running {
         front,
         writer: thread,
-        copied_to,
+        closing,
+        copied,
         root_access_keys,
     })
 }
 
-/// Copies events of changes to the trail for as long as it is polled.
-pub async fn relay(front: Front, copied_to: u64) {
-    let node = Arc::clone(front.shared().directory.node());
-    let writer = front.shared().writer.clone();
-    let places = Arc::clone(&front.shared().outbox);
+/// Copies events of changes to the trail, and has the store know of the trail, for as long as it is
+/// polled.
+pub async fn relay(front: Front, copied: Copied) {
+    let shared = front.shared();
+    let (node, writer) = (Arc::clone(shared.directory.node()), shared.writer.clone());
+    let (places, ledger) = (Arc::clone(&shared.outbox), Arc::clone(&shared.ledger));
     drop(front);
-    outbox::relay(node, writer, places, copied_to).await;
+    let keeps = keep::keep(Arc::clone(&node), writer.clone(), Arc::clone(&ledger));
+    tokio::select! {
+        () = keeps => {}
+        () = outbox::relay(node, writer, places, (ledger, copied)) => {}
+    }
 }
 
 /// Waits until the events of all changes stand in the trail, for a while; says so if they do not.
@@ -307,7 +415,8 @@ pub async fn relayed(front: &Front) {
     const PATIENCE: Duration = Duration::from_secs(5);
     let node = front.shared().directory.node();
     let places = &front.shared().outbox;
-    match outbox::emptied(node, places, PATIENCE).await {
+    let writer = &front.shared().writer;
+    match outbox::emptied(node, places, writer, PATIENCE).await {
         Ok(true) => {}
         Ok(false) => tracing::warn!("events of changes are still to be copied to the audit trail"),
         Err(error) => tracing::warn!(%error, "the outbox cannot be emptied"),
@@ -576,68 +685,82 @@ pub async fn accounts(
     Ok(accounts)
 }
 
-/// Takes the wall clock's present reading for true, so that destruction that was held goes on.
-/// The server must not be running.
+/// Checks every batch of the trail and of segments that were moved to `archives`, and compares the
+/// trail with the store.
 ///
 /// # Errors
-/// As [`open`].
-pub async fn accept_clock(
+/// The first thing that is not as it was written, and what a start would refuse.
+pub async fn verify_trail(
     store: Arc<dyn Store>,
     root: &RootKey,
     arena: &Arena,
-    clock: &dyn Clock,
-) -> Result<(), OpenError> {
-    let sealed = open_sealed(store, root, arena).await?;
-    let mut batch = sealed.batch();
-    let reading = clock.now().millis().to_string();
-    batch.put(
-        paths::clock()?,
-        purpose::CLOCK,
-        reading.as_bytes(),
-        Precondition::Any,
-    )?;
-    sealed.commit(batch).await?;
-    Ok(())
+    (directory, archives): (&FilePath, &[PathBuf]),
+) -> Result<Verified, OpenError> {
+    let (sealed, keys) = open_keys(store, root, arena).await?;
+    let head = trail::head(&sealed).await?;
+    let known = trail::known(&head);
+    let verified = verify((directory, archives), (&keys.chain, &keys.audit), &known)?;
+    trail::reconcile(&sealed, &keys, directory, &head).await?;
+    Ok(verified)
 }
 
-/// The key of the audit trail's MACs, for those who check it.
-///
-/// # Errors
-/// As [`open`].
-pub async fn audit_key(
-    store: &dyn Store,
-    root: &RootKey,
-    arena: &Arena,
-) -> Result<ArenaSecret, OpenError> {
-    if is_empty(store).await? {
-        return Err(OpenError::NoKeyring);
-    }
-    Ok(store_keys(store, root, arena).await?.audit_key)
-}
-
+/// The store for commands of a stopped server, whose commits keep the trail's head true.
 async fn open_sealed(
     store: Arc<dyn Store>,
     root: &RootKey,
     arena: &Arena,
 ) -> Result<Sealed, OpenError> {
+    let (sealed, keys) = open_keys(store, root, arena).await?;
+    trail::ledger(&sealed, &keys).await?;
+    Ok(sealed)
+}
+
+async fn open_keys(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+) -> Result<(Sealed, trail::Keys), OpenError> {
     if is_empty(&*store).await? {
         return Err(OpenError::NoKeyring);
     }
-    let keys = store_keys(&*store, root, arena).await?;
-    seal(store, keys.store_id, keys.seal_keys, keys.name_key)
+    let (sealed, keys, _) = opened_keys(store, root, arena).await?;
+    Ok((sealed, keys))
 }
 
-fn seal(
+/// Keys of the store that neither seal it nor authenticate the trail.
+struct OtherKeys {
+    marker_key: ArenaSecret,
+    session_key: ArenaSecret,
+}
+
+/// Opens the store's own keys, made if it is empty.
+async fn opened_keys(
     store: Arc<dyn Store>,
-    store_id: StoreId,
-    seal_keys: Vec<([u8; 16], u32, ArenaSecret)>,
-    name_key: ArenaSecret,
-) -> Result<Sealed, OpenError> {
+    root: &RootKey,
+    arena: &Arena,
+) -> Result<(Sealed, trail::Keys, OtherKeys), OpenError> {
+    let StoreKeys {
+        store_id,
+        seal_keys,
+        name_key,
+        audit_key,
+        marker_key,
+        session_key,
+    } = store_keys(&*store, root, arena).await?;
     let mut seal_keys: Vec<SealKey> = seal_keys
         .into_iter()
         .map(|(id, version, key)| SealKey::new(SealKeyId { id, version }, key))
         .collect::<Result<_, _>>()?;
     let current = seal_keys.pop().ok_or(OpenError::NoKeyring)?;
-    let keys = SealKeys::new(store_id, current, seal_keys, name_key)?;
-    Ok(Sealed::new(store, Arc::new(keys)))
+    let seal = Arc::new(SealKeys::new(store_id, current, seal_keys, name_key)?);
+    let keys = trail::Keys {
+        seal: Arc::clone(&seal),
+        audit: Arc::new(audit_key),
+        chain: ChainId::only(store_id),
+    };
+    let rest = OtherKeys {
+        marker_key,
+        session_key,
+    };
+    Ok((Sealed::new(store, seal), keys, rest))
 }

@@ -194,10 +194,10 @@ async fn commit<O: Operation>(
         let place = cx.shared.outbox.take().map_err(|error| internal(&error))?;
         // Whatever stands there is on the trail.
         let path = place.path().clone();
-        batch
+        let generation = batch
             .put(path, purpose::OUTBOX, &line, Precondition::Any)
             .map_err(|error| internal(&error))?;
-        place.keep(line);
+        place.keep(generation, line);
         places.push(place);
     }
     match cx.shared.directory.node().commit(batch).await {

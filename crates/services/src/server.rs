@@ -18,7 +18,7 @@ use keyward_types::{
 use parking_lot::Mutex;
 
 use crate::{
-    audit::{outbox::places::Places, refused::Refusals, writer::Writer},
+    audit::{head::Ledger, outbox::places::Places, refused::Refusals, writer::Writer},
     counts::Counts,
     directory::{Directory, identities::Home},
     metrics::Metrics,
@@ -77,6 +77,7 @@ pub struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) writer: Writer,
     pub(crate) outbox: Arc<Places>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) refusals: Refusals,
     pub(crate) usage: Usage<KeyArn, LastUse>,
     pub(crate) access_key_usage: Usage<AccessKeyId, CredentialUse>,

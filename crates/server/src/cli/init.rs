@@ -60,6 +60,10 @@ impl Init {
                 data.write_environment(&endpoint, config.region, config.account)?;
             }
             drop(opened.front);
+            let writer = opened.writer;
+            // Its thread ends when it has brought the trail to the disk.
+            let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+            opened.closing.finish().await?;
             println!("{} is initialised.", config.data_dir.display());
             println!(
                 "Keep {} safe: nothing opens without it.",

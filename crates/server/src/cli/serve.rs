@@ -84,7 +84,7 @@ impl Serve {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(bootstrap::relay(front.clone(), opened.copied_to));
+        tasks.spawn(bootstrap::relay(front.clone(), opened.copied));
         spawn_workers(&mut tasks, &front, &config, &stopped).await?;
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
@@ -116,6 +116,9 @@ impl Serve {
             .is_err()
         {
             tracing::warn!("the audit writer is still held by requests that were cut off");
+        }
+        if let Err(error) = opened.closing.finish().await {
+            tracing::warn!(%error, "the trail's head cannot be written to the store");
         }
         tracing::info!("stopped");
         Ok(())

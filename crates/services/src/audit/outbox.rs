@@ -1,8 +1,8 @@
 //! The outbox: events of changes are committed with the changes themselves, and copied from here
-//! to the trail in the store's order, once each, whatever crashes in between. What the trail has is
-//! written over by the next event, or removed.
+//! to the trail in the store's order, once each, whatever crashes in between. What the trail has on
+//! disk is written over by the next event, or removed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use keyward_store::{
     batch::{MAX_BATCH_CHANGES, Precondition},
@@ -10,14 +10,18 @@ use keyward_store::{
     feed::{Changed, Progress},
     node::Node,
     path::Path,
-    sealed::SealedError,
+    sealed::{Generation, SealedError},
     store::{MAX_RANGE, Revision},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
 use self::places::Places;
 use crate::{
-    audit::writer::{NotRecorded, Writer},
+    audit::{
+        head::Ledger,
+        trail::format::{Copied, End, Position},
+        writer::{NotRecorded, Writer},
+    },
     directory::{paths, purpose},
 };
 
@@ -28,12 +32,23 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long events gather before they are copied: one by one, each would cost as much as the change
 /// that it is about.
 const GATHER: Duration = Duration::from_millis(20);
+
 /// An event that waits to be copied.
 struct Waiting {
     revision: Revision,
     path: Path,
-    /// None if the trail has it already, and it only has to be removed.
-    line: Option<Vec<u8>>,
+    /// With the generation of its record. None if the trail has it already, and it only has to be
+    /// removed.
+    line: Option<(Generation, Vec<u8>)>,
+}
+
+/// Events that the trail has, but perhaps not yet on disk.
+struct Held {
+    /// Where the trail ends with them.
+    until: Position,
+    events: Vec<(Path, Revision)>,
+    /// Whether those in places of ours are kept to be written over.
+    kept: bool,
 }
 
 /// Why the relay stopped where it was.
@@ -59,14 +74,24 @@ impl From<StoreError> for RelayError {
     }
 }
 
-/// Copies events to the trail for as long as it is polled. `copied_to` is the trail's own word
-/// for how far it had come.
-pub async fn relay(node: Arc<Node>, writer: Writer, places: Arc<Places>, copied_to: u64) {
+/// Copies events to the trail for as long as it is polled. `copied` is the trail's own word for
+/// how far it had come.
+pub async fn relay(
+    node: Arc<Node>,
+    writer: Writer,
+    places: Arc<Places>,
+    (ledger, copied): (Arc<Ledger>, Copied),
+) {
     let mut relay = Relay {
         node,
         writer,
         places,
-        copied_to: Revision::new(copied_to),
+        synced: ledger.watch(),
+        ledger,
+        copied_to: Revision::new(copied.revision),
+        copied,
+        until: Position::default(),
+        held: VecDeque::new(),
     };
     loop {
         match relay.follow().await {
@@ -84,7 +109,15 @@ struct Relay {
     node: Arc<Node>,
     writer: Writer,
     places: Arc<Places>,
+    ledger: Arc<Ledger>,
+    synced: watch::Receiver<End>,
+    /// No change up to here has an event that is still to be copied.
     copied_to: Revision,
+    /// What the trail has of the changes.
+    copied: Copied,
+    /// Where the trail ended with the last event that was copied.
+    until: Position,
+    held: VecDeque<Held>,
 }
 
 impl Relay {
@@ -93,7 +126,15 @@ impl Relay {
         let mut feed = self.node.follow(from).await?;
         self.copy_all(from).await?;
         loop {
-            match feed.next().await? {
+            let progress = tokio::select! {
+                progress = feed.next() => progress?,
+                // The ledger lives as long as the relay.
+                _ = self.synced.changed() => {
+                    self.release().await?;
+                    continue;
+                }
+            };
+            match progress {
                 Progress::Changes {
                     changes,
                     complete_to,
@@ -110,8 +151,7 @@ impl Relay {
                     if !events.is_empty() {
                         tokio::time::sleep(GATHER).await;
                         let waiting = self.fetch(events).await?;
-                        let places = Arc::clone(&self.places);
-                        self.copy(waiting, |path| places.give_back(path)).await?;
+                        self.copy(waiting, true).await?;
                     }
                     self.copied_to = self.copied_to.max(complete_to);
                 }
@@ -125,9 +165,12 @@ impl Relay {
         let mut waiting = Vec::with_capacity(events.len());
         for Changed { revision, path, .. } in events {
             let line = match self.places.line(&path) {
-                Some(line) => line,
+                Some(kept) => kept,
                 None => match self.node.sealed().get(&path).await?.value {
-                    Some(record) => record.bytes_of(purpose::OUTBOX)?.to_vec(),
+                    Some(record) => {
+                        let line = record.bytes_of(purpose::OUTBOX)?.to_vec();
+                        (record.generation, line)
+                    }
                     // Copied and removed before the feed told of it.
                     None => continue,
                 },
@@ -147,7 +190,9 @@ impl Relay {
         let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut after: Option<Path> = None;
-        // What is read here is removed, so nobody may write over it any more.
+        // What is read here is removed, so nobody may write over it any more; what is held stands
+        // there still and is read as well.
+        self.held.clear();
         self.remove_free().await?;
         loop {
             let sealed = self.node.sealed();
@@ -166,7 +211,8 @@ impl Relay {
                 let line = record.bytes_of(purpose::OUTBOX)?;
                 waiting.push(Waiting {
                     revision: record.revision,
-                    line: (record.revision > self.copied_to).then(|| line.to_vec()),
+                    line: (record.revision > self.copied_to)
+                        .then(|| (record.generation, line.to_vec())),
                     path: record.path,
                 });
             }
@@ -175,42 +221,59 @@ impl Relay {
             }
         }
         waiting.sort_by_key(|event| event.revision);
-        self.copy(waiting, |_| false).await?;
+        self.copy(waiting, false).await?;
         self.copied_to = self.copied_to.max(complete_to);
         Ok(())
     }
 
-    /// Copies events to the trail, and removes from the outbox what the trail has, unless it is
-    /// kept to be written over.
-    async fn copy(
-        &mut self,
-        waiting: Vec<Waiting>,
-        is_kept: impl Fn(&Path) -> bool,
-    ) -> Result<(), RelayError> {
-        let mut removals = JoinSet::new();
+    /// Copies events to the trail, and has them leave the outbox once the trail has them on disk.
+    async fn copy(&mut self, waiting: Vec<Waiting>, kept: bool) -> Result<(), RelayError> {
         for batch in batches(&waiting, |event| event.revision) {
-            let (mut lines, mut count, mut to) = (Vec::new(), 0, self.copied_to);
+            let (mut lines, mut copied) = (Vec::new(), self.copied);
             for event in batch {
-                if let Some(line) = &event.line {
+                if let Some((generation, line)) = &event.line {
                     lines.extend_from_slice(line);
                     lines.push(b'\n');
-                    count += 1;
+                    copied.events += 1;
+                    let weight = self.ledger.weight(*generation);
+                    copied.sum = copied.sum.wrapping_add(weight);
+                    copied.revision = copied.revision.max(event.revision.number());
                 }
-                to = to.max(event.revision);
             }
+            let count = copied.events - self.copied.events;
             if count > 0 {
-                let number = to.number();
-                self.writer.record_changes(lines, count, number).await?;
+                self.until = self.writer.record_changes(lines, count, copied).await?;
+                self.copied = copied;
+                self.copied_to = self.copied_to.max(Revision::new(copied.revision));
             }
-            self.copied_to = to;
+            let events = batch
+                .iter()
+                .map(|event| (event.path.clone(), event.revision));
+            self.held.push_back(Held {
+                until: self.until,
+                events: events.collect(),
+                kept,
+            });
+        }
+        self.release().await
+    }
+
+    /// Lets go of what the trail has on disk: a place of ours may be written over, and everything
+    /// else is removed.
+    async fn release(&mut self) -> Result<(), RelayError> {
+        let mut removals = JoinSet::new();
+        while let Some(held) = self
+            .held
+            .pop_front_if(|held| self.ledger.is_synced(held.until))
+        {
             let mut removal = self.node.batch();
-            for event in batch {
-                if !is_kept(&event.path) {
-                    // Not another one that has come to stand there meanwhile.
-                    let at = Precondition::At(event.revision);
-                    let removed = removal.delete(event.path.clone(), at);
-                    removed.map_err(|_| RelayError::Path)?;
+            for (path, revision) in held.events {
+                if held.kept && self.places.give_back(&path) {
+                    continue;
                 }
+                // Not another one that has come to stand there meanwhile.
+                let removed = removal.delete(path, Precondition::At(revision));
+                removed.map_err(|_| RelayError::Path)?;
             }
             if !removal.is_empty() {
                 // Side by side, so that the store takes them in one transaction.
@@ -218,6 +281,7 @@ impl Relay {
                 removals.spawn(async move { sealed.commit(removal).await });
             }
         }
+        self.ledger.await_disk(!self.held.is_empty());
         while let Some(removed) = removals.join_next().await {
             // A task that was cut off was so because the server ends.
             removed.map_err(|_| StoreError::Closed)??;
@@ -237,6 +301,10 @@ impl Relay {
                 continue;
             };
             if record.revision > self.copied_to {
+                continue;
+            }
+            if !self.ledger.is_synced(self.until) {
+                self.places.doubt(&[path]);
                 continue;
             }
             let mut removal = self.node.batch();
@@ -275,10 +343,16 @@ async fn remove_free(node: &Node, places: &Places) -> Result<(), RelayError> {
 ///
 /// # Errors
 /// When it cannot be read, or nothing removed from it.
-pub async fn emptied(node: &Node, places: &Places, patience: Duration) -> Result<bool, RelayError> {
+pub async fn emptied(
+    node: &Node,
+    places: &Places,
+    writer: &Writer,
+    patience: Duration,
+) -> Result<bool, RelayError> {
     let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
     let empty = async {
         loop {
+            writer.sync().await;
             remove_free(node, places).await?;
             let left = node.sealed().store().range(&prefix, None, 1).await?;
             if left.value.is_empty() {

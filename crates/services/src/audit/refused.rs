@@ -2,7 +2,7 @@
 //! sampled into a log of bounded size, since strangers must not be able to fill the disk.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write as _},
     net::IpAddr,
     path::{Path, PathBuf},
@@ -11,6 +11,8 @@ use std::{
 use keyward_types::time::Timestamp;
 use keyward_wire::json::Writer;
 use parking_lot::Mutex;
+
+use crate::audit::files;
 
 /// The most samples a second.
 const PER_SECOND: u32 = 10;
@@ -58,7 +60,7 @@ impl Refusals {
     /// When the system refuses.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let path = directory.join("refused.jsonl");
-        let file = OpenOptions::new().append(true).create(true).open(&path)?;
+        let file = files::append(&path)?;
         let length = file.metadata()?.len();
         Ok(Self {
             path,
@@ -113,10 +115,7 @@ impl Refusals {
 
     fn turn_over(&self, state: &mut State) -> io::Result<()> {
         fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
-        state.file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&self.path)?;
+        state.file = files::append(&self.path)?;
         state.length = 0;
         Ok(())
     }

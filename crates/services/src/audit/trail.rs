@@ -1,26 +1,33 @@
 //! The audit trail on disk: JSON lines in segments, closed batch by batch with a chained MAC.
 //!
-//! A segment is `trail-NNNNNNNN.jsonl`. A batch is any number of event lines followed by one
-//! closing line that names the format version, how many lines it closes, up to which revision
-//! of the store changes have been copied here, and a MAC over all of that and the MAC before it.
-//! Segments are bounded in size and never deleted; the chain runs on from one to the next.
-//! The layout is drawn in `docs/formats.md`.
+//! A segment is `trail-NNNNNNNN.jsonl`. It begins with a header under MAC that names its store,
+//! chain and number and links it to the segment before. A batch is any number of event lines
+//! followed by one closing line with a MAC over them, over what the trail has of the store, and
+//! over the MAC before it. Segments are bounded in size and never deleted; the chain runs on from
+//! one to the next. The layout is drawn in `docs/formats.md`.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use keyward_crypto::{mac, secret::arena::ArenaSecret};
-use serde::{Deserialize, Serialize};
+use keyward_crypto::secret::arena::ArenaSecret;
 
-/// The version of the closing line and of what its MAC covers.
-const FORMAT: u32 = 1;
-/// The label that begins what a MAC covers, so that the key is good for nothing else.
-const LABEL: &[u8] = b"keyward audit batch v1";
-/// The longest closing line, in bytes.
-const MAX_CLOSING: usize = 512;
+use self::{
+    examine::Found,
+    format::{ChainId, Closing, Copied, End, FORMAT, Header, Mark, Position},
+};
+use crate::audit::{files, head::Ledger};
+
+pub mod examine;
+pub mod format;
+mod scan;
+pub mod set_aside;
+pub mod verify;
+
 /// How many bytes of a segment are written before they are brought to the disk ahead of its end.
 const FLUSH_BYTES: u64 = 4 << 20;
 
@@ -56,17 +63,51 @@ pub enum TrailError {
         #[source]
         source: io::Error,
     },
-    /// A batch does not fit its MAC: the trail was edited, or written under another key.
-    #[error("the audit trail is damaged: line {line} of {} does not fit its MAC", path.display())]
-    Damaged {
+    /// A line does not fit its MAC: the trail was edited, or written under another key.
+    #[error("the audit trail was altered: line {line} of {} does not fit its MAC", path.display())]
+    Altered {
         /// The segment.
         path: PathBuf,
-        /// The closing line's number, from 1.
+        /// The number of the header or closing line, from 1.
         line: u64,
     },
-    /// Written by a newer version.
-    #[error("{} has a batch of format {found}; this version knows {FORMAT}", path.display())]
-    Newer {
+    /// A segment does not begin where the one before ends.
+    #[error("the audit trail was altered: {} does not go on where the segment before ends", path.display())]
+    Unlinked {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A segment ends before a place that was on disk.
+    #[error("the audit trail was cut short: {} ends after {found} of at least {least} bytes", path.display())]
+    Short {
+        /// The segment.
+        path: PathBuf,
+        /// How many bytes of it are authentic.
+        found: u64,
+        /// How many there were.
+        least: u64,
+    },
+    /// A segment has another history than the one that was on disk.
+    #[error("the audit trail is another than the one the store knows: {} differs from it", path.display())]
+    Other {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A segment is not there, and some after it were.
+    #[error("a part of the audit trail is missing: {}", path.display())]
+    Missing {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// Another store's.
+    #[error("{} is of another store's audit trail, or of another chain", path.display())]
+    Foreign {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// Of another version.
+    #[error("{} has lines of format {found}; this version knows {FORMAT}", path.display())]
+    Format {
         /// The segment.
         path: PathBuf,
         /// The format found.
@@ -74,22 +115,18 @@ pub enum TrailError {
     },
 }
 
-/// The line that closes a batch.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Closing {
-    /// Always [`FORMAT`]; named so that no event line looks like a closing line.
-    #[serde(rename = "keywardBatch")]
-    format: u32,
-    /// How many lines the batch has.
-    count: u64,
-    /// Every change up to this revision of the store has its event in the trail.
-    revision: u64,
-    /// Whether the lines are what a crash left behind, perhaps with a cut end.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    torn: bool,
-    /// HMAC-SHA-256, 64 hexadecimal digits.
-    mac: String,
+impl TrailError {
+    /// Whether something of the trail is gone or was changed.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Altered { .. }
+            | Self::Unlinked { .. }
+            | Self::Short { .. }
+            | Self::Other { .. }
+            | Self::Missing { .. } => true,
+            Self::Io { .. } | Self::Foreign { .. } | Self::Format { .. } => false,
+        }
+    }
 }
 
 /// The open trail; one process has it.
@@ -97,144 +134,127 @@ struct Closing {
 pub struct Trail {
     directory: PathBuf,
     options: TrailOptions,
-    key: ArenaSecret,
+    chain: ChainId,
+    key: Arc<ArenaSecret>,
+    ledger: Arc<Ledger>,
     file: File,
-    number: u64,
-    length: u64,
+    end: End,
+    copied: Copied,
+    /// The newest revision of the store that the trail knew when it was opened.
+    stored: u64,
     /// How much of the segment is on disk or on its way there.
     flushed: u64,
-    previous: [u8; 32],
-    revision: u64,
+    /// Whether something may stand after the end that is to be cut off.
+    ragged: bool,
 }
 
 impl Trail {
-    /// Opens the trail in a directory, or begins it. What a crash left without closing line is
-    /// closed as torn, so that nothing is lost and the chain goes on.
+    /// Goes on with the trail that was found in a directory: behind its last segment, or with a
+    /// new one. What is not authentic at its end must have been set aside: it is cut off.
     ///
     /// # Errors
-    /// When the system refuses, or the last segment does not fit its MACs.
+    /// When the system refuses.
     pub fn open(
         directory: &Path,
         options: TrailOptions,
-        key: ArenaSecret,
+        (chain, key): (ChainId, Arc<ArenaSecret>),
+        found: &Found,
+        ledger: Arc<Ledger>,
     ) -> Result<Self, TrailError> {
-        fs::create_dir_all(directory).map_err(io_at("made", directory))?;
-        let numbers = segments(directory)?;
-        let (mut previous, mut revision) = ([0; 32], 0);
-        let mut tail = None;
-        // The chain's last link stands at the end of the segment before, so two are read.
-        for number in numbers.iter().rev().take(2).rev() {
-            let path = segment_path(directory, *number);
-            let start = if tail.is_none() && numbers.len() > 1 {
-                None
-            } else {
-                Some(previous)
-            };
-            let scan = scan(&path, key.expose(), start)?;
-            previous = scan.previous;
-            // A segment that was begun and not yet written to says nothing of the revision.
-            if scan.batches > 0 {
-                revision = scan.revision;
-            }
-            tail = Some((*number, scan));
-        }
-        let number = tail.as_ref().map_or(1, |(number, _)| *number);
+        files::folder(directory).map_err(io_at("made", directory))?;
+        let begins = found.next_segment.is_some();
+        let number = found.next_segment.unwrap_or(found.end.at.segment);
         let path = segment_path(directory, number);
-        let file = open_segment(&path)?;
-        sync_directory(directory)?;
+        let file = files::append(&path).map_err(io_at("opened", &path))?;
         let mut trail = Self {
             directory: directory.to_owned(),
             options,
+            chain,
             key,
+            ledger,
             file,
-            number,
-            length: 0,
+            end: found.end,
+            copied: found.mark.copied,
+            stored: found.mark.store,
             flushed: 0,
-            previous,
-            revision,
+            ragged: !begins,
         };
-        if let Some((_, scan)) = tail {
-            trail.length = scan.length;
-            if !scan.torn.is_empty() {
-                trail.close_torn(&path, scan.torn)?;
-            }
-        }
+        let made = if begins {
+            let begun = trail.begin_segment(&trail.file, number, found.after_loss);
+            begun.map(|end| trail.end = end)
+        } else {
+            trail.mend()
+        };
+        made.and_then(|()| trail.sync())
+            .and_then(|()| files::sync_folder(directory))
+            .map_err(io_at("mended", &path))?;
         Ok(trail)
     }
 
-    /// Every change up to this revision of the store has its event in the trail.
-    pub fn revision(&self) -> u64 {
-        self.revision
+    /// Which events of changes the trail has.
+    pub fn copied(&self) -> Copied {
+        self.copied
     }
 
-    /// Whether appending so many bytes waits for the disk by design; otherwise it does so only if
-    /// the system is short of memory for what is not yet on disk.
-    pub fn waits_for_disk(&self, bytes: usize) -> bool {
-        let end = self.length + (bytes + MAX_CLOSING) as u64;
-        self.options.strict || end >= self.options.segment_bytes
+    /// Where it ends.
+    pub fn end(&self) -> End {
+        self.end
+    }
+
+    /// Whether everything is on disk.
+    pub fn is_synced(&self) -> bool {
+        self.ledger.is_synced(self.end.at)
+    }
+
+    /// What the trail and the store tell each other.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Whether appending waits for the disk by design; otherwise it does so only if the system is
+    /// short of memory for what is not yet on disk.
+    pub fn waits_for_disk(&self) -> bool {
+        self.options.strict || self.is_full()
     }
 
     /// Gives the segment to `begin`, which begins to bring it to the disk or says that it does not,
     /// if enough has been appended since that was last begun.
-    pub fn flush_ahead(&mut self, begin: impl FnOnce(&File) -> bool) {
-        let unflushed = self.length.saturating_sub(self.flushed);
-        if !self.options.strict && unflushed >= FLUSH_BYTES && begin(&self.file) {
-            self.flushed = self.length;
+    pub fn flush_ahead(&mut self, begin: impl FnOnce(&File, End) -> bool) {
+        let unflushed = self.end.at.length.saturating_sub(self.flushed);
+        if !self.options.strict && unflushed >= FLUSH_BYTES {
+            self.flush(begin);
         }
     }
 
-    /// Appends a batch: `lines` holds `count` lines, each with its line feed; `revision` is the
-    /// new value of [`revision`](Self::revision).
-    ///
-    /// # Errors
-    /// When the system refuses; the file is then as it was before.
-    pub fn append(&mut self, lines: &mut Vec<u8>, count: u64, revision: u64) -> io::Result<()> {
-        self.append_batch(lines, count, revision, false)
+    /// Gives the segment to `begin` as [`flush_ahead`](Self::flush_ahead) does, however little is
+    /// new.
+    pub fn flush(&mut self, begin: impl FnOnce(&File, End) -> bool) {
+        if begin(&self.file, self.end) {
+            self.flushed = self.end.at.length;
+        }
     }
 
-    fn append_batch(
+    /// Appends a batch: `lines` holds `count` lines, each with its line feed; `copied` is what the
+    /// trail has of the changes with them, if that is more than before.
+    ///
+    /// # Errors
+    /// When the system refuses; nothing of the batch then counts as written.
+    pub fn append(
         &mut self,
         lines: &mut Vec<u8>,
         count: u64,
-        revision: u64,
-        torn: bool,
+        copied: Option<Copied>,
     ) -> io::Result<()> {
-        let mac = batch_mac(
-            self.key.expose(),
-            &self.previous,
-            count,
-            revision,
-            torn,
-            lines,
-        );
-        let closing = Closing {
-            format: FORMAT,
-            count,
-            revision,
-            torn,
-            mac: hex::encode(mac),
-        };
-        serde_json::to_writer(&mut *lines, &closing)?;
-        lines.push(b'\n');
-        let written = self.file.write_all(lines).and_then(|()| {
-            if self.options.strict {
-                self.file.sync_data()
-            } else {
-                Ok(())
-            }
-        });
-        if let Err(error) = written {
-            // A partial batch must not stay: what follows would not fit its MAC.
-            self.file.set_len(self.length)?;
-            self.file.seek(SeekFrom::End(0))?;
-            return Err(error);
-        }
-        self.length += lines.len() as u64;
-        self.previous = mac;
-        self.revision = revision;
-        if self.length >= self.options.segment_bytes {
+        self.mend()?;
+        if self.is_full() {
             self.next_segment()?;
         }
+        let copied = copied.unwrap_or(self.copied);
+        let mark = self.mark(copied);
+        let mac = format::batch_mac(&self.key, &self.end.mac, count, mark, lines);
+        Closing { count, mark, mac }.render(lines)?;
+        self.write(lines, mac)?;
+        self.copied = copied;
         Ok(())
     }
 
@@ -243,57 +263,90 @@ impl Trail {
     /// # Errors
     /// When the system refuses.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn next_segment(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        let path = segment_path(&self.directory, self.number + 1);
-        self.file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)?;
-        File::open(&self.directory)?.sync_all()?;
-        self.number += 1;
-        (self.length, self.flushed) = (0, 0);
+        self.ledger.synced(self.end);
         Ok(())
     }
 
-    fn close_torn(&mut self, path: &Path, mut torn: Vec<u8>) -> Result<(), TrailError> {
-        self.length -= torn.len() as u64;
-        self.file
-            .set_len(self.length)
-            .map_err(io_at("mended", path))?;
-        if torn.last() != Some(&b'\n') {
-            torn.push(b'\n');
-        }
-        let count = torn.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.append_batch(&mut torn, count, self.revision, true)
-            .map_err(io_at("mended", path))
+    fn mark(&self, copied: Copied) -> Mark {
+        let store = self.ledger.stored().max(self.stored);
+        Mark { copied, store }
     }
-}
 
-/// Checks every batch of a trail from its first segment on.
-///
-/// # Errors
-/// [`TrailError::Damaged`] names the first batch that does not fit.
-pub fn verify(directory: &Path, key: &[u8]) -> Result<Verified, TrailError> {
-    let mut verified = Verified {
-        segments: 0,
-        batches: 0,
-        events: 0,
-        torn: 0,
-    };
-    let mut previous = [0; 32];
-    for number in segments(directory)? {
-        let scan = scan(&segment_path(directory, number), key, Some(previous))?;
-        previous = scan.previous;
-        verified.segments += 1;
-        verified.batches += scan.batches;
-        verified.events += scan.events;
-        verified.torn += scan.torn_batches;
+    fn is_full(&self) -> bool {
+        self.end.at.length >= self.options.segment_bytes
     }
-    Ok(verified)
+
+    /// Writes at the end, and takes back what was only written in part.
+    fn write(&mut self, bytes: &[u8], mac: [u8; 32]) -> io::Result<()> {
+        self.ragged = true;
+        let written = self.file.write_all(bytes).and_then(|()| {
+            if self.options.strict {
+                self.file.sync_data()
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = written {
+            // A partial batch must not stay: what follows would not fit its MAC. If it cannot be
+            // cut off now, nothing more is written until it can.
+            if let Err(error) = self.mend() {
+                tracing::error!(%error, "a partial batch cannot be cut off the audit trail yet");
+            }
+            return Err(error);
+        }
+        self.ragged = false;
+        self.end.at.length += bytes.len() as u64;
+        self.end.mac = mac;
+        if self.options.strict {
+            self.ledger.synced(self.end);
+        }
+        Ok(())
+    }
+
+    /// Cuts off what stands after the end.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.ragged {
+            self.file.set_len(self.end.at.length)?;
+            self.file.seek(SeekFrom::End(0))?;
+            self.ragged = false;
+        }
+        Ok(())
+    }
+
+    fn next_segment(&mut self) -> io::Result<()> {
+        self.sync()?;
+        let number = self.end.at.segment + 1;
+        let file = files::append(&segment_path(&self.directory, number))?;
+        let end = self.begin_segment(&file, number, false)?;
+        files::sync_folder(&self.directory)?;
+        (self.file, self.end, self.flushed) = (file, end, 0);
+        Ok(())
+    }
+
+    /// Writes the header of a segment; answers where it ends.
+    fn begin_segment(&self, mut file: &File, number: u64, after_loss: bool) -> io::Result<End> {
+        let header = Header {
+            number,
+            previous: self.end.mac,
+            mark: self.mark(self.copied),
+            after_loss,
+        };
+        let mac = header.mac(&self.key, &self.chain);
+        let line = header.render(&self.chain, mac)?;
+        // What stands there was left by a change of segments that was cut short.
+        file.set_len(0)?;
+        file.write_all(&line)?;
+        if self.options.strict {
+            file.sync_data()?;
+        }
+        let length = line.len() as u64;
+        let at = Position {
+            segment: number,
+            length,
+        };
+        Ok(End { at, mac })
+    }
 }
 
 /// The segments of a trail, the oldest first.
@@ -301,158 +354,39 @@ pub fn verify(directory: &Path, key: &[u8]) -> Result<Verified, TrailError> {
 /// # Errors
 /// When the directory cannot be read.
 pub fn segment_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let numbers = segments(directory).map_err(io::Error::other)?;
-    let paths = numbers.into_iter().map(|n| segment_path(directory, n));
-    Ok(paths.collect())
+    let segments = segments(directory).map_err(io::Error::other)?;
+    Ok(segments.into_values().collect())
 }
 
-/// What [`verify`] found to be whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Segments read.
-    pub segments: u64,
-    /// Batches whose MACs fit.
-    pub batches: u64,
-    /// Event lines in them.
-    pub events: u64,
-    /// Batches that a crash left behind and the next start closed.
-    pub torn: u64,
-}
-
-struct Scan {
-    previous: [u8; 32],
-    revision: u64,
-    length: u64,
-    batches: u64,
-    events: u64,
-    torn_batches: u64,
-    torn: Vec<u8>,
-}
-
-/// Reads a segment batch by batch. Without `start` the first batch's link is taken on trust
-/// (the segment before is not at hand), later ones are checked.
-fn scan(path: &Path, key: &[u8], start: Option<[u8; 32]>) -> Result<Scan, TrailError> {
-    let file = File::open(path).map_err(io_at("read", path))?;
-    let mut reader = BufReader::with_capacity(1 << 20, file);
-    let mut scan = Scan {
-        previous: start.unwrap_or_default(),
-        revision: 0,
-        length: 0,
-        batches: 0,
-        events: 0,
-        torn_batches: 0,
-        torn: Vec::new(),
+/// The segments that stand in a directory, by number; none if it is not there.
+fn segments(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, TrailError> {
+    let mut found = BTreeMap::new();
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(io_at("read", directory)(error)),
     };
-    let (mut trusted, mut line_number) = (start.is_some(), 0);
-    let mut pending = Vec::new();
-    loop {
-        let line_start = pending.len();
-        let read = reader
-            .read_until(b'\n', &mut pending)
-            .map_err(io_at("read", path))?;
-        if read == 0 {
-            break;
-        }
-        line_number += 1;
-        scan.length += read as u64;
-        let line = pending.get(line_start..).unwrap_or_default();
-        let Some(closing) = parse_closing(line) else {
-            continue;
-        };
-        if closing.format != FORMAT {
-            return Err(TrailError::Newer {
-                path: path.to_owned(),
-                found: closing.format,
-            });
-        }
-        let damaged = || TrailError::Damaged {
-            path: path.to_owned(),
-            line: line_number,
-        };
-        let found: [u8; 32] = hex::decode(&closing.mac)
-            .ok()
-            .and_then(|mac| mac.try_into().ok())
-            .ok_or_else(damaged)?;
-        pending.truncate(line_start);
-        let Closing {
-            count,
-            revision,
-            torn,
-            ..
-        } = closing;
-        let expect = batch_mac(key, &scan.previous, count, revision, torn, &pending);
-        if trusted && !mac::equal(&expect, &found) {
-            return Err(damaged());
-        }
-        trusted = true;
-        pending.clear();
-        scan.previous = found;
-        scan.revision = revision;
-        scan.batches += 1;
-        scan.events += count;
-        scan.torn_batches += u64::from(torn);
-    }
-    scan.torn = pending;
-    Ok(scan)
-}
-
-fn parse_closing(line: &[u8]) -> Option<Closing> {
-    let candidate = line.len() <= MAX_CLOSING
-        && line.starts_with(b"{\"keywardBatch\":")
-        && line.ends_with(b"\n");
-    if candidate {
-        serde_json::from_slice(line).ok()
-    } else {
-        None
-    }
-}
-
-fn batch_mac(
-    key: &[u8],
-    previous: &[u8; 32],
-    count: u64,
-    revision: u64,
-    torn: bool,
-    lines: &[u8],
-) -> [u8; 32] {
-    let (count, revision) = (count.to_be_bytes(), revision.to_be_bytes());
-    mac::hmac_sha256(
-        key,
-        &[LABEL, previous, &count, &revision, &[u8::from(torn)], lines],
-    )
-}
-
-fn segments(directory: &Path) -> Result<Vec<u64>, TrailError> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(directory).map_err(io_at("read", directory))? {
-        let name = entry.map_err(io_at("read", directory))?.file_name();
+    for entry in entries {
+        let entry = entry.map_err(io_at("read", directory))?;
+        let name = entry.file_name();
         let number: Option<u64> = name.to_str().and_then(|name| {
-            name.strip_prefix("trail-")?
-                .strip_suffix(".jsonl")?
-                .parse()
-                .ok()
+            let digits = name.strip_prefix("trail-")?.strip_suffix(".jsonl")?;
+            digits.parse().ok()
         });
-        numbers.extend(number);
+        // One number, one name.
+        if let Some(number) = number.filter(|number| name == segment_name(*number).as_str()) {
+            found.insert(number, entry.path());
+        }
     }
-    numbers.sort_unstable();
-    Ok(numbers)
+    Ok(found)
 }
 
 fn segment_path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("trail-{number:08}.jsonl"))
+    directory.join(segment_name(number))
 }
 
-fn open_segment(path: &Path) -> Result<File, TrailError> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(io_at("opened", path))
-}
-
-fn sync_directory(directory: &Path) -> Result<(), TrailError> {
-    let sync = || File::open(directory)?.sync_all();
-    sync().map_err(io_at("synced", directory))
+fn segment_name(number: u64) -> String {
+    format!("trail-{number:08}.jsonl")
 }
 
 fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailError {
@@ -463,3 +397,6 @@ fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailErr
         source,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

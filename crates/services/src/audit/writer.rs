@@ -5,7 +5,7 @@
 //!
 //! A write into the page cache takes less than having a thread do it, so the task does it itself.
 //! What waits for the disk, or may, is done by a thread, so that it holds up those who wait for it
-//! and nobody else: every batch of a strict trail, the end of a segment, and all batches for a while
+//! and nobody else: every batch of a strict trail, the first of a segment, and all batches for a while
 //! after one that took long.
 
 use std::{
@@ -22,7 +22,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use self::flusher::Flusher;
-use crate::audit::trail::Trail;
+use crate::audit::trail::{
+    Trail,
+    format::{Copied, Position},
+};
 
 mod flusher;
 
@@ -74,12 +77,18 @@ impl WriterState {
     }
 }
 
-struct Item {
+enum Item {
+    Events(Events),
+    /// Bring to the disk what was written before.
+    Sync(oneshot::Sender<bool>),
+}
+
+struct Events {
     lines: Vec<u8>,
     count: u64,
-    /// The store's revision up to which changes are now in the trail, from the relay.
-    revision: Option<u64>,
-    done: oneshot::Sender<Result<(), NotRecorded>>,
+    /// Which changes have their events in the trail with these, from the relay.
+    copied: Option<Copied>,
+    done: oneshot::Sender<Result<Position, NotRecorded>>,
 }
 
 /// What is written at once.
@@ -87,13 +96,13 @@ struct Item {
 struct Batch {
     lines: Vec<u8>,
     count: u64,
-    revision: Option<u64>,
+    copied: Option<Copied>,
 }
 
 impl Batch {
     fn clear(&mut self) {
         self.lines.clear();
-        (self.count, self.revision) = (0, None);
+        (self.count, self.copied) = (0, None);
     }
 }
 
@@ -109,7 +118,7 @@ enum Job {
 struct Written {
     trail: Trail,
     lines: Vec<u8>,
-    word: Result<(), NotRecorded>,
+    word: Result<Position, NotRecorded>,
     took: Duration,
 }
 
@@ -143,7 +152,7 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || do_all(&given, &word, &shared))?;
-        let flusher = Flusher::start()?;
+        let flusher = Flusher::start(Arc::clone(trail.ledger()))?;
         let gatherer = Gatherer::new(trail, (jobs, words), flusher, Arc::clone(&state));
         tokio::spawn(gatherer.run(items));
         Ok((Self { queue, state }, thread))
@@ -160,7 +169,7 @@ impl Writer {
     /// When it cannot be written.
     pub async fn record(&self, mut line: Vec<u8>) -> Result<(), NotRecorded> {
         line.push(b'\n');
-        self.send(line, 1, None).await
+        self.send(line, 1, None).await.map(drop)
     }
 
     /// Records several events of one request, in one write.
@@ -180,7 +189,8 @@ impl Writer {
         self.send(lines, count, None).await
     }
 
-    /// Records the events of changes, in the store's order, up to `revision`.
+    /// Records the events of changes, in the store's order; with them the trail has all that
+    /// `copied` says. Answers where it then ends.
     ///
     /// # Errors
     /// When they cannot be written.
@@ -188,9 +198,17 @@ impl Writer {
         &self,
         lines: Vec<u8>,
         count: u64,
-        revision: u64,
-    ) -> Result<(), NotRecorded> {
-        self.send(lines, count, Some(revision)).await
+        copied: Copied,
+    ) -> Result<Position, NotRecorded> {
+        self.send(lines, count, Some(copied)).await
+    }
+
+    /// Brings what was written so far to the disk, beside the writes. False if that failed or the
+    /// disk is busy with what came before.
+    pub async fn sync(&self) -> bool {
+        let (done, word) = oneshot::channel();
+        let sent = self.queue.send(Item::Sync(done)).await;
+        sent.is_ok() && word.await.unwrap_or(false)
     }
 
     /// Writes a batch without events, to find out whether the trail can be written again.
@@ -198,23 +216,24 @@ impl Writer {
     /// # Errors
     /// When it cannot.
     pub async fn probe(&self) -> Result<(), NotRecorded> {
-        self.send(Vec::new(), 0, None).await
+        self.send(Vec::new(), 0, None).await.map(drop)
     }
 
     async fn send(
         &self,
         lines: Vec<u8>,
         count: u64,
-        revision: Option<u64>,
-    ) -> Result<(), NotRecorded> {
+        copied: Option<Copied>,
+    ) -> Result<Position, NotRecorded> {
         let (done, word) = oneshot::channel();
-        let item = Item {
+        let events = Events {
             lines,
             count,
-            revision,
+            copied,
             done,
         };
-        self.queue.send(item).await.map_err(|_| NotRecorded)?;
+        let sent = self.queue.send(Item::Events(events)).await;
+        sent.map_err(|_| NotRecorded)?;
         word.await.map_err(|_| NotRecorded)?
     }
 }
@@ -229,7 +248,8 @@ struct Gatherer {
     /// How many batches are still the thread's.
     probation: u32,
     batch: Batch,
-    waiting: Vec<oneshot::Sender<Result<(), NotRecorded>>>,
+    waiting: Vec<oneshot::Sender<Result<Position, NotRecorded>>>,
+    syncs: Vec<oneshot::Sender<bool>>,
     state: Arc<WriterState>,
 }
 
@@ -248,6 +268,7 @@ impl Gatherer {
             probation: 0,
             batch: Batch::default(),
             waiting: Vec::new(),
+            syncs: Vec::new(),
             state,
         }
     }
@@ -263,16 +284,39 @@ impl Gatherer {
                 taken.push(item);
             }
             for item in taken.drain(..) {
-                self.batch.lines.extend_from_slice(&item.lines);
-                self.batch.count += item.count;
-                self.batch.revision = self.batch.revision.max(item.revision);
-                self.waiting.push(item.done);
-                if self.batch.lines.len() >= MAX_BATCH_BYTES {
-                    self.write().await;
+                match item {
+                    Item::Events(events) => {
+                        self.batch.lines.extend_from_slice(&events.lines);
+                        self.batch.count += events.count;
+                        // One relay sends them, one after the other.
+                        self.batch.copied = events.copied.or(self.batch.copied);
+                        self.waiting.push(events.done);
+                        if self.batch.lines.len() >= MAX_BATCH_BYTES {
+                            self.write().await;
+                        }
+                    }
+                    Item::Sync(done) => self.syncs.push(done),
                 }
             }
             if !self.waiting.is_empty() {
                 self.write().await;
+            }
+            self.sync();
+        }
+    }
+
+    /// Begins to bring to the disk what was written, for those who asked for it.
+    fn sync(&mut self) {
+        let Some(trail) = &mut self.trail else {
+            self.syncs.clear();
+            return;
+        };
+        while let Some(done) = self.syncs.pop() {
+            if trail.is_synced() {
+                // Whoever asked may have gone.
+                let _ = done.send(true);
+            } else {
+                trail.flush(|segment, end| self.flusher.begin(segment, end, Some(done)));
             }
         }
     }
@@ -294,10 +338,10 @@ impl Gatherer {
         }
     }
 
-    async fn write_batch(&mut self) -> Result<(), NotRecorded> {
+    async fn write_batch(&mut self) -> Result<Position, NotRecorded> {
         let batch = std::mem::take(&mut self.batch);
         let trail = self.trail.take();
-        let by_design = (trail.as_ref()).is_some_and(|t| t.waits_for_disk(batch.lines.len()));
+        let by_design = trail.as_ref().is_some_and(Trail::waits_for_disk);
         let written = match trail {
             Some(trail) if self.probation == 0 && !by_design => {
                 Some(append(trail, batch, &self.state))
@@ -320,7 +364,7 @@ impl Gatherer {
             self.probation = self.probation.saturating_sub(1);
         }
         let mut trail = written.trail;
-        trail.flush_ahead(|segment| self.flusher.begin(segment));
+        trail.flush_ahead(|segment, end| self.flusher.begin(segment, end, None));
         self.trail = Some(trail);
         self.batch.lines = written.lines;
         written.word
@@ -362,12 +406,11 @@ fn append(mut trail: Trail, batch: Batch, state: &WriterState) -> Written {
     let Batch {
         mut lines,
         count,
-        revision,
+        copied,
     } = batch;
-    let revision = trail.revision().max(revision.unwrap_or(0));
     let bytes = lines.len() as u64;
     let start = Instant::now();
-    let written = trail.append(&mut lines, count, revision);
+    let written = trail.append(&mut lines, count, copied);
     let took = start.elapsed();
     state.failing.store(written.is_err(), Ordering::Release);
     if let Err(error) = &written {
@@ -379,9 +422,9 @@ fn append(mut trail: Trail, batch: Batch, state: &WriterState) -> Written {
     }
     lines.clear();
     Written {
+        word: written.map(|()| trail.end().at).map_err(|_| NotRecorded),
         trail,
         lines,
-        word: written.map_err(|_| NotRecorded),
         took,
     }
 }

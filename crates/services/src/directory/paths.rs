@@ -399,6 +399,11 @@ pub fn all_outbox() -> Result<Prefix, PathError> {
     Prefix::parse("outbox/")
 }
 
+/// What the store knows of the audit trail.
+pub fn trail_head() -> Result<Path, PathError> {
+    Path::parse("trail-head")
+}
+
 /// The last reading of the wall clock that a worker recorded.
 pub fn clock() -> Result<Path, PathError> {
     Path::parse("clock")

@@ -71,5 +71,7 @@ pub const CONTROL_POLICY: Purpose = Purpose::new(34);
 pub const ACCOUNT_EMAIL: Purpose = Purpose::new(35);
 /// A request to create an account.
 pub const CREATE_ACCOUNT: Purpose = Purpose::new(36);
+/// What the store knows of the audit trail.
+pub const TRAIL_HEAD: Purpose = Purpose::new(37);
 /// What an account is called besides its number.
 pub const ACCOUNT_ALIAS: Purpose = Purpose::new(28);

@@ -1,7 +1,9 @@
 //! The tables, how a connection is set up, and which schemas are opened.
 
 use std::fs::File;
+use std::fs::Permissions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
@@ -102,16 +104,24 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Revision>
         .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-/// Opens a file that only its owner may read, making it if it is missing.
+/// Opens a file, making it if it is missing, and takes it from everybody but its owner: a copy that
+/// was put back may be open to others. SQLite gives its journal the mode of the database.
 pub(super) fn create_private(file: &FilePath) -> Result<File, StoreError> {
-    File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(file)
-        .map_err(|error| failed(&error))
+    const OWNER_ONLY: u32 = 0o600;
+    let open = || {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(OWNER_ONLY)
+            .open(file)?;
+        if file.metadata()?.permissions().mode() & 0o7777 != OWNER_ONLY {
+            file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+        }
+        Ok(file)
+    };
+    open().map_err(|error: std::io::Error| failed(&error))
 }
 
 fn flags() -> OpenFlags {

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use keyward_crypto::random;
-use keyward_store::path::{Path, PathError};
+use keyward_store::{
+    path::{Path, PathError},
+    sealed::Generation,
+};
 use parking_lot::Mutex;
 
 use crate::directory::paths;
@@ -31,7 +34,7 @@ struct Inner {
     doubtful: Vec<Path>,
     /// How many there have been.
     made: u64,
-    lines: HashMap<Path, Vec<u8>>,
+    lines: HashMap<Path, (Generation, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -67,11 +70,11 @@ impl Places {
     }
 
     /// The event that was kept for a path, no longer at hand after that.
-    pub(super) fn line(&self, path: &Path) -> Option<Vec<u8>> {
+    pub(super) fn line(&self, path: &Path) -> Option<(Generation, Vec<u8>)> {
         let mut inner = self.inner.lock();
-        let line = inner.lines.remove(path)?;
+        let (generation, line) = inner.lines.remove(path)?;
         inner.bytes -= line.len();
-        Some(line)
+        Some((generation, line))
     }
 
     /// Tells of places that nobody knows what stands in.
@@ -122,12 +125,12 @@ impl Place<'_> {
     }
 
     /// Keeps the event at hand that is about to be committed, for the relay.
-    pub fn keep(&self, line: Vec<u8>) {
+    pub fn keep(&self, generation: Generation, line: Vec<u8>) {
         let mut inner = self.places.inner.lock();
         if inner.bytes + line.len() <= MAX_AT_HAND {
             inner.bytes += line.len();
-            let before = inner.lines.insert(self.path.clone(), line);
-            inner.bytes -= before.map_or(0, |line| line.len());
+            let before = inner.lines.insert(self.path.clone(), (generation, line));
+            inner.bytes -= before.map_or(0, |(_, line)| line.len());
         }
     }
 
@@ -173,14 +176,14 @@ mod tests {
         assert_eq!(path(&places.take().unwrap()), first);
         // The store refused it, so that nothing came to stand there.
         let place = path(&second);
-        second.keep(b"line".to_vec());
+        second.keep(Generation::random(), b"line".to_vec());
         second.refused();
         assert_eq!(places.line(&place), None);
         assert_eq!(path(&places.take().unwrap()), place);
         // Nobody knows what came of it.
         let lost = places.take().unwrap();
         let place = path(&lost);
-        lost.keep(b"line".to_vec());
+        lost.keep(Generation::random(), b"line".to_vec());
         drop(lost);
         assert_eq!(places.line(&place), None);
         assert_ne!(path(&places.take().unwrap()), place);
@@ -217,7 +220,7 @@ mod tests {
         let taken: Vec<Place<'_>> = (0..3).map(|_| places.take().unwrap()).collect();
         let paths: Vec<Path> = taken.iter().map(|place| place.path().clone()).collect();
         for place in taken {
-            place.keep(vec![0; MAX_AT_HAND / 2]);
+            place.keep(Generation::random(), vec![0; MAX_AT_HAND / 2]);
             place.committed();
         }
         let kept: Vec<bool> = paths.iter().map(|p| places.line(p).is_some()).collect();

@@ -11,6 +11,7 @@ use keyward_store::{
         Sealed,
         keys::{SealKey, SealKeyId, SealKeys},
     },
+    store::Store as _,
 };
 use keyward_types::{
     store_id::StoreId,
@@ -19,7 +20,10 @@ use keyward_types::{
 use tempfile::TempDir;
 
 use super::{places::Place, *};
-use crate::audit::trail::{Trail, TrailOptions};
+use crate::audit::{
+    head::{keep::keep, tests::newborn},
+    trail::{self, TrailOptions},
+};
 
 #[derive(Debug)]
 struct Still;
@@ -42,7 +46,7 @@ fn forgetful() -> FeedOptions {
     }
 }
 
-async fn node(arena: &Arena, options: FeedOptions) -> Arc<Node> {
+async fn node(arena: &Arena, options: FeedOptions) -> (Arc<Node>, Arc<Ledger>) {
     let store = Memory::new(options);
     let secret = || arena.store_bytes(&[7; 32]).unwrap();
     let id = SealKeyId {
@@ -50,22 +54,33 @@ async fn node(arena: &Arena, options: FeedOptions) -> Arc<Node> {
         version: 1,
     };
     let current = SealKey::new(id, secret()).unwrap();
-    let keys = SealKeys::new(StoreId::from_bytes([2; 16]), current, Vec::new(), secret()).unwrap();
-    let sealed = Sealed::new(Arc::new(store), Arc::new(keys));
-    Node::start(sealed, Arc::new(Still), NodeOptions::default(), Vec::new())
-        .await
-        .unwrap()
+    let keys = SealKeys::new(StoreId::from_bytes([2; 16]), current, Vec::new(), secret());
+    let keys = Arc::new(keys.unwrap());
+    let (path, key) = (paths::trail_head().unwrap(), Arc::new(secret()));
+    let ledger = Ledger::new(path, Arc::clone(&keys), key, newborn());
+    store.stamp(Arc::clone(&ledger) as _).await.unwrap();
+    let sealed = Sealed::new(Arc::new(store), keys);
+    let node = Node::start(sealed, Arc::new(Still), NodeOptions::default(), Vec::new());
+    (node.await.unwrap(), ledger)
+}
+
+/// The relay, and what brings the trail to the disk for it.
+async fn run(node: Arc<Node>, writer: Writer, places: Arc<Places>, ledger: Arc<Ledger>) {
+    let keeps = keep(Arc::clone(&node), writer.clone(), Arc::clone(&ledger));
+    tokio::select! {
+        () = keeps => {}
+        () = relay(node, writer, places, (ledger, Copied::default())) => {}
+    }
 }
 
 /// A node on an engine, and a trail in a folder of its own.
-async fn world(options: FeedOptions) -> (TempDir, Arc<Node>, Writer) {
+async fn world(options: FeedOptions) -> (TempDir, Arc<Node>, Writer, Arc<Ledger>) {
     let home = tempfile::tempdir().unwrap();
     let (arena, _) = Arena::new(64 << 10).unwrap();
-    let node = node(&arena, options).await;
-    let key = arena.store_bytes(&[9; 32]).unwrap();
-    let trail = Trail::open(home.path(), TrailOptions::default(), key).unwrap();
+    let (node, ledger) = node(&arena, options).await;
+    let trail = trail::tests::open_for(home.path(), TrailOptions::default(), &ledger);
     let (writer, _) = Writer::start(trail).unwrap();
-    (home, node, writer)
+    (home, node, writer, ledger)
 }
 
 /// Commits the events of that many changes, before anybody else has a turn.
@@ -89,8 +104,8 @@ async fn commit_events(node: &Node, numbers: std::ops::Range<u32>) {
 
 #[tokio::test]
 async fn events_whose_changes_are_forgotten_are_copied_once_and_in_order() {
-    let (home, node, writer) = world(forgetful()).await;
-    let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::default(), 0));
+    let (home, node, writer, ledger) = world(forgetful()).await;
+    let relay = tokio::spawn(run(Arc::clone(&node), writer, Arc::default(), ledger));
     // Three times the relay falls behind what the engine remembers.
     for round in 0..3 {
         commit_events(&node, round * 250..(round + 1) * 250).await;
@@ -114,13 +129,12 @@ async fn events_whose_changes_are_forgotten_are_copied_once_and_in_order() {
 }
 
 /// Commits an event to its place.
-async fn commit_to(node: &Node, place: &Place<'_>, text: &str) -> Revision {
+async fn commit_to(node: &Node, place: &Place<'_>, text: &str) -> (Revision, Generation) {
     let mut batch = node.batch();
     let (path, text) = (place.path().clone(), text.as_bytes());
-    batch
-        .put(path, purpose::OUTBOX, text, Precondition::Any)
-        .unwrap();
-    node.sealed().commit(batch).await.unwrap()
+    let generation = batch.put(path, purpose::OUTBOX, text, Precondition::Any);
+    let revision = node.sealed().commit(batch).await.unwrap();
+    (revision, generation.unwrap())
 }
 
 fn events_on(home: &TempDir) -> Vec<String> {
@@ -131,23 +145,28 @@ fn events_on(home: &TempDir) -> Vec<String> {
 
 #[tokio::test]
 async fn what_is_at_hand_is_not_read_back() {
-    let (home, node, writer) = world(forgetful()).await;
+    let (home, node, writer, ledger) = world(forgetful()).await;
     let places = Arc::new(Places::default());
-    let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::clone(&places), 0));
+    let relay = tokio::spawn(run(
+        Arc::clone(&node),
+        writer.clone(),
+        Arc::clone(&places),
+        Arc::clone(&ledger),
+    ));
     // Until the relay follows the store.
     tokio::time::sleep(Duration::from_millis(50)).await;
     // The first is kept and committed, the second kept and then given up.
     for number in 0..2 {
         let place = places.take().unwrap();
-        commit_to(&node, &place, &format!("event {number}")).await;
-        place.keep(format!("event {number} at hand").into_bytes());
+        let (_, generation) = commit_to(&node, &place, &format!("event {number}")).await;
+        place.keep(generation, format!("event {number} at hand").into_bytes());
         if number == 0 {
             place.committed();
         } else {
             drop(place);
         }
         let patience = Duration::from_secs(10);
-        assert!(emptied(&node, &places, patience).await.unwrap());
+        assert!(emptied(&node, &places, &writer, patience).await.unwrap());
     }
     relay.abort();
     assert_eq!(events_on(&home), ["event 0 at hand", "event 1"]);
@@ -161,12 +180,12 @@ async fn write(node: Arc<Node>, places: Arc<Places>, writer: u32) -> Vec<(Revisi
         let text = format!("event {writer} {number}");
         let place = places.take().unwrap();
         if number % 5 == 0 {
-            place.keep(text.into_bytes());
+            place.keep(Generation::random(), text.into_bytes());
             place.refused();
             continue;
         }
-        let revision = commit_to(&node, &place, &text).await;
-        place.keep(text.clone().into_bytes());
+        let (revision, generation) = commit_to(&node, &place, &text).await;
+        place.keep(generation, text.clone().into_bytes());
         if number % 5 == 1 {
             drop(place);
         } else {
@@ -184,21 +203,30 @@ async fn write(node: Arc<Node>, places: Arc<Places>, writer: u32) -> Vec<(Revisi
 
 /// The relay copies what four write, while it falls behind or is idle now and then.
 async fn every_event_once_and_in_order(options: FeedOptions) {
-    let (home, node, writer) = world(options).await;
+    let (home, node, writer, ledger) = world(options).await;
     let places = Arc::new(Places::default());
-    let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::clone(&places), 0));
+    let relay = tokio::spawn(run(
+        Arc::clone(&node),
+        writer.clone(),
+        Arc::clone(&places),
+        Arc::clone(&ledger),
+    ));
     let mut writers = JoinSet::new();
     for number in 0..4 {
         writers.spawn(write(Arc::clone(&node), Arc::clone(&places), number));
     }
     let mut written = writers.join_all().await.concat();
     let patience = Duration::from_secs(30);
-    assert!(emptied(&node, &places, patience).await.unwrap());
+    assert!(emptied(&node, &places, &writer, patience).await.unwrap());
     relay.abort();
     written.sort();
     let expected: Vec<String> = written.into_iter().map(|(_, text)| text).collect();
     assert_eq!(expected.len(), 800);
     assert_eq!(events_on(&home), expected);
+    // The trail says itself that it has all of them, and no others.
+    let (copied, made) = (trail::tests::copied(home.path()), ledger.head().made);
+    assert_eq!((copied.events, copied.sum), (made.events, made.sum));
+    assert_eq!(copied.events, 800);
 }
 
 #[tokio::test]
@@ -218,18 +246,25 @@ async fn events_in_places_written_over_are_copied_once_though_changes_are_forgot
 
 #[tokio::test]
 async fn places_are_written_over_while_there_is_work_and_removed_after_it() {
-    let (_home, node, writer) = world(FeedOptions::default()).await;
+    let (_home, node, writer, ledger) = world(FeedOptions::default()).await;
     let places = Arc::new(Places::default());
-    let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::clone(&places), 0));
+    let relay = tokio::spawn(run(
+        Arc::clone(&node),
+        writer.clone(),
+        Arc::clone(&places),
+        Arc::clone(&ledger),
+    ));
     tokio::time::sleep(Duration::from_millis(50)).await;
     let mut seen = std::collections::HashSet::new();
     for number in 0..20 {
         let place = places.take().unwrap();
         seen.insert(place.path().clone());
-        commit_to(&node, &place, &format!("event {number}")).await;
-        place.keep(b"event".to_vec());
+        let (_, generation) = commit_to(&node, &place, &format!("event {number}")).await;
+        place.keep(generation, b"event".to_vec());
         place.committed();
         tokio::time::sleep(GATHER * 2).await;
+        // A place is free when its event is on disk.
+        writer.sync().await;
     }
     assert!(seen.len() < 10, "{} places for 20 events", seen.len());
     let prefix = paths::all_outbox().unwrap();
@@ -267,9 +302,14 @@ async fn a_place_is_emptied_though_what_was_to_stand_there_never_came() {
         heartbeat,
         ..FeedOptions::default()
     };
-    let (home, node, writer) = world(options).await;
+    let (home, node, writer, ledger) = world(options).await;
     let places = Arc::new(Places::default());
-    let relay = tokio::spawn(relay(Arc::clone(&node), writer, Arc::clone(&places), 0));
+    let relay = tokio::spawn(run(
+        Arc::clone(&node),
+        writer.clone(),
+        Arc::clone(&places),
+        Arc::clone(&ledger),
+    ));
     tokio::time::sleep(Duration::from_millis(50)).await;
     // One event is on the trail, in a place that is not given back any more.
     let place = places.take().unwrap();
@@ -283,7 +323,7 @@ async fn a_place_is_emptied_though_what_was_to_stand_there_never_came() {
     places.doubt(&[path]);
     drop(places.take().unwrap());
     let patience = Duration::from_secs(10);
-    assert!(emptied(&node, &places, patience).await.unwrap());
+    assert!(emptied(&node, &places, &writer, patience).await.unwrap());
     assert_eq!(events_on(&home), ["event 0"]);
     relay.abort();
 }

@@ -15,35 +15,46 @@ use std::{
     thread,
 };
 
+use tokio::sync::oneshot;
+
+use crate::audit::{head::Ledger, trail::format::End};
+
+/// A segment to be brought to the disk up to an end.
+struct Job {
+    file: File,
+    end: End,
+    done: Option<oneshot::Sender<bool>>,
+}
+
 /// The handle of the thread, which ends with it.
 #[derive(Debug)]
 pub(super) struct Flusher {
-    files: SyncSender<File>,
+    jobs: SyncSender<Job>,
     failed: Arc<AtomicBool>,
 }
 
 impl Flusher {
-    /// Starts the thread.
+    /// Starts the thread, which tells the ledger how far it has come.
     ///
     /// # Errors
     /// When the system gives none.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(ledger: Arc<Ledger>) -> io::Result<Self> {
         // Without room: a file is taken only by a thread that waits for one.
-        let (files, given) = sync_channel(0);
+        let (jobs, given) = sync_channel(0);
         let failed = Arc::new(AtomicBool::new(false));
         let shared = Arc::clone(&failed);
         thread::Builder::new()
             .name("audit-flush".to_owned())
-            .spawn(move || flush_all(&given, &shared))?;
-        Ok(Self { files, failed })
+            .spawn(move || flush_all(&given, &shared, &ledger))?;
+        Ok(Self { jobs, failed })
     }
 
-    /// Begins to bring to the disk what stands in the file so far, unless the thread is busy with
-    /// what it was given before. Whether it began.
-    pub fn begin(&self, file: &File) -> bool {
+    /// Begins to bring to the disk what stands in the file up to its end so far, unless the thread
+    /// is busy with what it was given before. Whether it began. `done` hears whether it worked.
+    pub fn begin(&self, file: &File, end: End, done: Option<oneshot::Sender<bool>>) -> bool {
         // Out of descriptors, nothing is lost: the end of the segment waits longer.
         file.try_clone()
-            .is_ok_and(|file| self.files.try_send(file).is_ok())
+            .is_ok_and(|file| self.jobs.try_send(Job { file, end, done }).is_ok())
     }
 
     /// Whether the disk has refused since it was last asked: what was written may not be there.
@@ -52,11 +63,19 @@ impl Flusher {
     }
 }
 
-fn flush_all(files: &Receiver<File>, failed: &AtomicBool) {
-    while let Ok(file) = files.recv() {
-        if let Err(error) = file.sync_data() {
-            tracing::error!(%error, "the audit trail cannot be brought to the disk");
-            failed.store(true, Ordering::Release);
+fn flush_all(jobs: &Receiver<Job>, failed: &AtomicBool, ledger: &Ledger) {
+    while let Ok(Job { file, end, done }) = jobs.recv() {
+        let synced = file.sync_data();
+        match &synced {
+            Ok(()) => ledger.synced(end),
+            Err(error) => {
+                tracing::error!(%error, "the audit trail cannot be brought to the disk");
+                failed.store(true, Ordering::Release);
+            }
+        }
+        if let Some(done) = done {
+            // Whoever asked may have gone.
+            let _ = done.send(synced.is_ok());
         }
     }
 }
@@ -68,14 +87,14 @@ mod tests {
     use super::*;
 
     fn begin(flusher: &Flusher, file: &File) {
-        while !flusher.begin(file) {
+        while !flusher.begin(file, End::default(), None) {
             thread::sleep(Duration::from_millis(1));
         }
     }
 
     #[test]
     fn what_the_disk_refuses_is_told_once() {
-        let flusher = Flusher::start().unwrap();
+        let flusher = Flusher::start(crate::audit::head::tests::ledger()).unwrap();
         let good = tempfile::tempfile().unwrap();
         begin(&flusher, &good);
         // It takes the second when it is done with the first.

@@ -1,21 +1,16 @@
 //! The writer on trails in scratch folders.
 
-use keyward_crypto::secret::arena::Arena;
-use tempfile::TempDir;
-
 use super::*;
-use crate::audit::trail::{TrailOptions, verify};
-
-fn open(home: &TempDir, options: TrailOptions) -> Trail {
-    let (arena, _) = Arena::new(4096).unwrap();
-    let key = arena.store_bytes(&[7; 32]).unwrap();
-    Trail::open(home.path(), options, key).unwrap()
-}
+use crate::audit::trail::{
+    TrailOptions,
+    format::End,
+    tests::{open, whole},
+};
 
 /// Records a hundred events, and tells in how many batches they were written.
 async fn hundred_events(options: TrailOptions) -> u64 {
     let home = tempfile::tempdir().unwrap();
-    let trail = open(&home, options);
+    let trail = open(home.path(), options);
     let (writer, thread) = Writer::start(trail).unwrap();
     let record = |number: u32| {
         let writer = writer.clone();
@@ -32,7 +27,7 @@ async fn hundred_events(options: TrailOptions) -> u64 {
     drop(writer);
     let ended = tokio::task::spawn_blocking(|| thread.join()).await;
     ended.unwrap().unwrap();
-    assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 100);
+    assert_eq!(whole(home.path()).events, 100);
     batches
 }
 
@@ -50,7 +45,7 @@ async fn what_waits_for_the_disk_is_written_as_well() {
     };
     let batches = hundred_events(strict).await;
     assert!(batches < 10, "{batches}");
-    // Each batch ends its segment.
+    // Each batch begins a segment.
     let short = TrailOptions {
         segment_bytes: 1,
         ..TrailOptions::default()
@@ -61,11 +56,11 @@ async fn what_waits_for_the_disk_is_written_as_well() {
 #[tokio::test]
 async fn after_a_slow_write_the_thread_writes_for_a_while() {
     let home = tempfile::tempdir().unwrap();
-    let trail = open(&home, TrailOptions::default());
+    let trail = open(home.path(), TrailOptions::default());
     let (jobs, given) = hand_over::sync_channel(1);
     let (word, words) = mpsc::channel(1);
     let state = Arc::new(WriterState::default());
-    let flusher = Flusher::start().unwrap();
+    let flusher = Flusher::start(Arc::clone(trail.ledger())).unwrap();
     let mut gatherer = Gatherer::new(trail, (jobs, words), flusher, Arc::clone(&state));
     gatherer.probation = 1;
     // A thread whose first write is slow, and every other quick, whatever the clock says.
@@ -95,23 +90,23 @@ async fn after_a_slow_write_the_thread_writes_for_a_while() {
     drop(writer);
     let writes = tokio::task::spawn_blocking(|| thread.join());
     assert_eq!(writes.await.unwrap().unwrap(), 1 + PROBATION);
-    let events = verify(home.path(), &[7; 32]).unwrap().events;
+    let events = whole(home.path()).events;
     assert_eq!(events, u64::from(1 + PROBATION + 1));
 }
 
 #[tokio::test]
 async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
     let home = tempfile::tempdir().unwrap();
-    let trail = open(&home, TrailOptions::default());
-    let flusher = Flusher::start().unwrap();
+    let trail = open(home.path(), TrailOptions::default());
+    let flusher = Flusher::start(Arc::clone(trail.ledger())).unwrap();
     // No file system stands behind it. The second is taken when the first has been refused.
     let bad = std::fs::File::open("/dev/null").unwrap();
     for _ in 0..2 {
-        while !flusher.begin(&bad) {
+        while !flusher.begin(&bad, End::default(), None) {
             tokio::task::yield_now().await;
         }
     }
-    while !flusher.begin(&tempfile::tempfile().unwrap()) {
+    while !flusher.begin(&tempfile::tempfile().unwrap(), End::default(), None) {
         tokio::task::yield_now().await;
     }
     let state = Arc::new(WriterState::default());
@@ -125,19 +120,19 @@ async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
     assert!(writer.state().is_failing());
     assert_eq!(writer.record(b"{}".to_vec()).await, Ok(()));
     assert!(!writer.state().is_failing());
-    assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 1);
+    assert_eq!(whole(home.path()).events, 1);
 }
 
 #[test]
 fn a_segment_is_flushed_when_enough_of_it_is_new() {
     let home = tempfile::tempdir().unwrap();
-    let mut trail = open(&home, TrailOptions::default());
+    let mut trail = open(home.path(), TrailOptions::default());
     let mut begun = |takes: bool| {
         let mut lines = vec![b' '; 1 << 20];
         lines.push(b'\n');
-        trail.append(&mut lines, 1, 0).unwrap();
+        trail.append(&mut lines, 1, None).unwrap();
         let mut asked = false;
-        trail.flush_ahead(|_| {
+        trail.flush_ahead(|_, _| {
             asked = true;
             takes
         });
@@ -165,9 +160,9 @@ async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
     let (jobs, given) = hand_over::sync_channel(1);
     drop(given);
     let state = Arc::new(WriterState::default());
-    let trail = open(&home, strict);
+    let trail = open(home.path(), strict);
     let channels = (jobs, mpsc::channel(1).1);
-    let flusher = Flusher::start().unwrap();
+    let flusher = Flusher::start(Arc::clone(trail.ledger())).unwrap();
     let gatherer = Gatherer::new(trail, channels, flusher, Arc::clone(&state));
     let (queue, items) = mpsc::channel(QUEUE);
     tokio::spawn(gatherer.run(items));
@@ -183,7 +178,7 @@ async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
 #[tokio::test]
 async fn the_trail_is_closed_when_the_runtime_ends_before_the_writer() {
     let home = tempfile::tempdir().unwrap();
-    let trail = open(&home, TrailOptions::default());
+    let trail = open(home.path(), TrailOptions::default());
     let thread = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -200,5 +195,5 @@ async fn the_trail_is_closed_when_the_runtime_ends_before_the_writer() {
     });
     let ended = tokio::task::spawn_blocking(|| thread.join()).await;
     ended.unwrap().unwrap();
-    assert_eq!(verify(home.path(), &[7; 32]).unwrap().events, 1);
+    assert_eq!(whole(home.path()).events, 1);
 }

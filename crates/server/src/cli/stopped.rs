@@ -1,0 +1,78 @@
+//! A server that does not run, opened by a command that looks after it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::bail;
+use keyward_crypto::secret::arena::Arena;
+use keyward_keys::root_key::RootKey;
+use keyward_services::bootstrap::accept::Stopped;
+use keyward_store::store::Store;
+
+use crate::{cli::Place, clock::SystemClock, config::Config, opened::DataDir};
+
+/// The data directory, its store and its root key.
+pub struct StoppedServer {
+    data: DataDir,
+    config: Config,
+    arena: Arena,
+    store: Arc<dyn Store>,
+    root: RootKey,
+    clock: SystemClock,
+}
+
+impl StoppedServer {
+    /// Opens what stands in a data directory; nothing is made.
+    pub async fn open(place: &Place) -> anyhow::Result<Self> {
+        let config = place.resolve()?;
+        if !config.data_dir.join("store.db").exists() {
+            bail!(
+                "{} holds no store: run `keyward init` first",
+                config.data_dir.display()
+            );
+        }
+        let data = DataDir::lock(&config.data_dir)?;
+        let (arena, _) = Arena::new(config.arena_bytes)?;
+        let store = data.store()?;
+        let root = data.root_key(&*store, &config.root_key, &arena).await?;
+        Ok(Self {
+            data,
+            config,
+            arena,
+            store,
+            root,
+            clock: SystemClock::new(),
+        })
+    }
+
+    /// What accepts something.
+    pub fn stopped(&self) -> Stopped<'_> {
+        Stopped {
+            store: Arc::clone(&self.store),
+            root: &self.root,
+            arena: &self.arena,
+            clock: &self.clock,
+            home: (self.config.region, self.config.account),
+            user: rustix::process::getuid().as_raw(),
+        }
+    }
+
+    /// The directory of the trail.
+    pub fn audit(&self) -> PathBuf {
+        self.data.audit()
+    }
+
+    /// The store.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The root key.
+    pub fn root(&self) -> &RootKey {
+        &self.root
+    }
+
+    /// The arena.
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+}

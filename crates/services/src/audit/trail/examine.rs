@@ -1,0 +1,214 @@
+//! What a start finds of the trail, compared with what the store knows of it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use keyward_crypto::secret::arena::ArenaSecret;
+
+use super::{
+    TrailError,
+    format::{ChainId, End, Mark, Position},
+    scan::{Scan, scan},
+    segment_path, segments,
+};
+
+/// What the store knows of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// From this segment on none may be missing between two others.
+    pub first: u64,
+    /// A place that was on disk.
+    pub end: End,
+    /// The revision that the store stands at.
+    pub store: u64,
+}
+
+/// What stands in a directory and is authentic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Where it ends.
+    pub end: End,
+    /// What it says of the store there.
+    pub mark: Mark,
+    /// What stands behind that and is not authentic: a crash may have left it.
+    pub torn: Option<Torn>,
+    /// The segment to begin, if the last one cannot be gone on with.
+    pub next_segment: Option<u64>,
+    /// Whether that segment begins after a loss that was accepted.
+    pub after_loss: bool,
+}
+
+/// Bytes at the end of a segment that no MAC covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// The segment's file.
+    pub path: PathBuf,
+    /// Where they begin.
+    pub at: Position,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+/// Reads the trail from the last segment that the store knows on.
+///
+/// Whatever comes after the place that was on disk a power cut may have taken, or left in part:
+/// that is [`Found::torn`] and no error. Everything before it must be there, as it was.
+///
+/// # Errors
+/// [`TrailError::is_loss`] of what is not there, or not as it was.
+pub fn examine(
+    directory: &Path,
+    (chain, key): (&ChainId, &ArenaSecret),
+    known: &Known,
+) -> Result<Found, TrailError> {
+    let segments = segments(directory)?;
+    let missing = |number: u64| TrailError::Missing {
+        path: segment_path(directory, number),
+    };
+    if let Some(gap) = gap(&segments, known.first) {
+        return Err(missing(gap));
+    }
+    let from = known.end.at.segment.max(1);
+    if segments.contains_key(&from) {
+        return read(&segments, from, (chain, key), known);
+    }
+    if segments.is_empty() && known.end.at.segment == 0 {
+        return Ok(Found {
+            next_segment: Some(1),
+            ..Found::default()
+        });
+    }
+    // A store that was put back may be older than segments that have been moved away since. Then
+    // what is there is ahead of it.
+    if let Some((later, _)) = segments.range(from..).next()
+        && let Ok(found) = read(&segments, *later, (chain, key), known)
+        && found.mark.store > known.store
+    {
+        return Ok(found);
+    }
+    Err(missing(from))
+}
+
+/// The first number from `first` on that is missing between two others.
+fn gap(segments: &BTreeMap<u64, PathBuf>, first: u64) -> Option<u64> {
+    let mut numbers = segments.range(first..).map(|(number, _)| *number);
+    let mut expected = numbers.next()? + 1;
+    for number in numbers {
+        if number != expected {
+            return Some(expected);
+        }
+        expected += 1;
+    }
+    None
+}
+
+fn read(
+    segments: &BTreeMap<u64, PathBuf>,
+    from: u64,
+    (chain, key): (&ChainId, &ArenaSecret),
+    known: &Known,
+) -> Result<Found, TrailError> {
+    let last = segments.keys().next_back().copied();
+    let mut found = Found::default();
+    for (number, path) in segments.range(from..) {
+        let is_last = last == Some(*number);
+        let scan = scan(path, (*number, chain), key, &known.end)?;
+        let Some(header) = scan.header else {
+            if is_last && *number > known.end.at.segment {
+                // It was just being begun.
+                found.next_segment = Some(*number);
+                found.torn = torn(path, &scan);
+                return Ok(found);
+            }
+            return Err(altered(path, &scan, known));
+        };
+        let goes_on = found.end.mac == header.previous;
+        if (*number > from || from == 1) && !goes_on && !header.after_loss {
+            return Err(TrailError::Unlinked { path: path.clone() });
+        }
+        let is_known = *number == known.end.at.segment;
+        if (is_known && !scan.passes) || (!is_last && scan.rest > 0) {
+            return Err(altered(path, &scan, known));
+        }
+        (found.end, found.mark) = (scan.end, scan.mark);
+        found.torn = torn(path, &scan);
+    }
+    Ok(found)
+}
+
+fn torn(path: &Path, scan: &Scan) -> Option<Torn> {
+    (scan.rest > 0).then(|| Torn {
+        path: path.to_owned(),
+        at: scan.end.at,
+        bytes: scan.rest,
+    })
+}
+
+/// What is wrong with a segment that is not what it was.
+fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
+    let path = path.to_owned();
+    let least = match known.end.at {
+        Position { segment, length } if segment == scan.end.at.segment => length,
+        _ => 0,
+    };
+    match scan.misfit {
+        Some(line) => TrailError::Altered { path, line },
+        None if scan.end.at.length < least && scan.rest == 0 => TrailError::Short {
+            path,
+            found: scan.end.at.length,
+            least,
+        },
+        None if scan.end.at.length >= least && scan.rest == 0 => TrailError::Other { path },
+        None => TrailError::Altered {
+            path,
+            line: scan.lines,
+        },
+    }
+}
+
+/// What is left of a trail that is not what it was.
+#[derive(Clone, Debug, Default)]
+pub struct Remains {
+    /// What the last authentic line in the segment that was known says of the store.
+    pub mark: Mark,
+    /// The highest number of a segment.
+    pub last: u64,
+    /// What is not authentic of the segment that was known.
+    pub torn: Option<Torn>,
+    /// Segments of which nothing can be kept: they do not begin as they did, or come later.
+    pub foreign: Vec<PathBuf>,
+}
+
+/// Tells what is authentic of a trail, from the segment on that was known to be on disk.
+///
+/// # Errors
+/// When something cannot be read, or is of another store or version.
+pub fn remains(
+    directory: &Path,
+    (chain, key): (&ChainId, &ArenaSecret),
+    known: Position,
+) -> Result<Remains, TrailError> {
+    let segments = segments(directory)?;
+    let mut rest = Remains {
+        last: segments.keys().next_back().copied().unwrap_or(0),
+        ..Remains::default()
+    };
+    let from = known.segment.max(1);
+    let mut end = End::default();
+    for (number, path) in segments.range(from..) {
+        let scan = scan(path, (*number, chain), key, &End::default())?;
+        let goes_on = scan.header.is_some_and(|header| {
+            let linked = header.previous == end.mac && end.at.segment + 1 == *number;
+            *number == from || (linked && rest.torn.is_none())
+        });
+        if goes_on && rest.foreign.is_empty() {
+            (end, rest.mark) = (scan.end, scan.mark);
+            rest.torn = torn(path, &scan);
+        } else {
+            rest.foreign.push(path.clone());
+        }
+    }
+    Ok(rest)
+}

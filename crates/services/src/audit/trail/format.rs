@@ -1,0 +1,413 @@
+//! The two kinds of line that are Keyward's own: a segment's header and a batch's closing line.
+//!
+//! Both carry a MAC that covers the link before it, so that whatever is cut, added or changed
+//! between two of them shows. The layout is in `docs/formats.md`.
+
+use keyward_crypto::{mac, secret::arena::ArenaSecret};
+use keyward_types::store_id::StoreId;
+use serde::{Deserialize, Serialize};
+
+/// The version of both kinds of line and of what their MACs cover.
+pub const FORMAT: u32 = 2;
+/// The longest header or closing line, in bytes.
+pub(super) const MAX_LINE: usize = 768;
+
+/// The labels that begin what a MAC covers, so that the key is good for nothing else.
+const SEGMENT_LABEL: &[u8] = b"keyward audit segment v2";
+const BATCH_LABEL: &[u8] = b"keyward audit batch v2";
+
+/// Which chain of which store a segment belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainId {
+    /// The store's id.
+    pub store: StoreId,
+    /// The node that writes the chain.
+    pub node: u32,
+    /// Which of the node's chains it is.
+    pub chain: u32,
+}
+
+impl ChainId {
+    /// The one chain of the one node that a store has today.
+    pub fn only(store: StoreId) -> Self {
+        Self {
+            store,
+            node: 1,
+            chain: 1,
+        }
+    }
+}
+
+/// A place between two batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The segment's number, from 1; zero before the first.
+    pub segment: u64,
+    /// Bytes of the segment before the place.
+    pub length: u64,
+}
+
+/// A place, and the last MAC before it, which authenticates everything up to there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Where.
+    pub at: Position,
+    /// The MAC.
+    pub mac: [u8; 32],
+}
+
+/// Which events of changes the trail has: all of those up to a revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The revision of the store.
+    pub revision: u64,
+    /// How many events there are.
+    pub events: u64,
+    /// The sum of their weights ([`weight`]): a set with one event less, or another, has another.
+    pub sum: u128,
+}
+
+/// What every header and closing line says of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The events of changes up to here.
+    pub copied: Copied,
+    /// The newest revision that the store is known to have kept. A store that is older than that
+    /// is not the store that was there.
+    pub store: u64,
+}
+
+/// What an event of the outbox adds to [`Copied::sum`]: a number that nobody without the key can
+/// tell of the generation of its record.
+pub fn weight(key: &ArenaSecret, generation: &[u8; 16]) -> u128 {
+    const LABEL: &[u8] = b"keyward outbox event v1";
+    let mac = mac::hmac_sha256(key.expose(), &[LABEL, generation]);
+    mac.first_chunk::<16>()
+        .map_or(0, |half| u128::from_be_bytes(*half))
+}
+
+/// The first line of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its number.
+    pub number: u64,
+    /// The chain's MAC at the end of the segment before; zeros before the first.
+    pub previous: [u8; 32],
+    /// What the trail has of the store where the segment begins.
+    pub mark: Mark,
+    /// Whether what came before is not all there, and was accepted as lost.
+    pub after_loss: bool,
+}
+
+/// The line that closes a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closing {
+    pub count: u64,
+    pub mark: Mark,
+    pub mac: [u8; 32],
+}
+
+/// A line of Keyward's own, as it is read; nothing of it is proven.
+pub(super) enum Own {
+    Header(ChainId, Header, [u8; 32]),
+    Closing(Closing),
+    /// Of another version of the format.
+    Other(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct HeaderText {
+    /// Always [`FORMAT`]; named so that no event looks like a header.
+    keyward_segment: u32,
+    store: String,
+    node: u32,
+    chain: u32,
+    number: u64,
+    previous: String,
+    revision: u64,
+    changes: u64,
+    sum: String,
+    store_revision: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    after_loss: bool,
+    mac: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ClosingText {
+    keyward_batch: u32,
+    count: u64,
+    revision: u64,
+    changes: u64,
+    sum: String,
+    store_revision: u64,
+    mac: String,
+}
+
+/// Only the version, of whatever version it is.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(alias = "keywardSegment", alias = "keywardBatch")]
+    version: u32,
+}
+
+impl Header {
+    /// Its MAC.
+    pub(super) fn mac(&self, key: &ArenaSecret, chain: &ChainId) -> [u8; 32] {
+        mac::hmac_sha256(
+            key.expose(),
+            &[
+                SEGMENT_LABEL,
+                chain.store.as_bytes(),
+                &chain.node.to_be_bytes(),
+                &chain.chain.to_be_bytes(),
+                &self.number.to_be_bytes(),
+                &self.previous,
+                &self.mark.to_bytes(),
+                &[u8::from(self.after_loss)],
+            ],
+        )
+    }
+
+    /// The line, with its line feed.
+    pub(super) fn render(&self, chain: &ChainId, mac: [u8; 32]) -> serde_json::Result<Vec<u8>> {
+        let Mark { copied, store } = self.mark;
+        line(&HeaderText {
+            keyward_segment: FORMAT,
+            store: hex::encode(chain.store.as_bytes()),
+            node: chain.node,
+            chain: chain.chain,
+            number: self.number,
+            previous: hex::encode(self.previous),
+            revision: copied.revision,
+            changes: copied.events,
+            sum: hex_sum(copied.sum),
+            store_revision: store,
+            after_loss: self.after_loss,
+            mac: hex::encode(mac),
+        })
+    }
+}
+
+impl Closing {
+    /// The line, with its line feed.
+    pub fn render(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let Mark { copied, store } = self.mark;
+        let text = ClosingText {
+            keyward_batch: FORMAT,
+            count: self.count,
+            revision: copied.revision,
+            changes: copied.events,
+            sum: hex_sum(copied.sum),
+            store_revision: store,
+            mac: hex::encode(self.mac),
+        };
+        serde_json::to_writer(&mut *out, &text)?;
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+impl Mark {
+    fn to_bytes(self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        let parts = [
+            &self.copied.revision.to_be_bytes()[..],
+            &self.copied.events.to_be_bytes(),
+            &self.copied.sum.to_be_bytes(),
+            &self.store.to_be_bytes(),
+        ];
+        let source = parts.into_iter().flatten();
+        bytes
+            .iter_mut()
+            .zip(source)
+            .for_each(|(to, from)| *to = *from);
+        bytes
+    }
+}
+
+/// The MAC of a batch: of its lines, what its closing line says, and the MAC before.
+pub(super) fn batch_mac(
+    key: &ArenaSecret,
+    previous: &[u8; 32],
+    count: u64,
+    mark: Mark,
+    lines: &[u8],
+) -> [u8; 32] {
+    let (count, mark) = (count.to_be_bytes(), mark.to_bytes());
+    mac::hmac_sha256(key.expose(), &[BATCH_LABEL, previous, &count, &mark, lines])
+}
+
+/// Reads a line, if it is one of Keyward's own.
+pub(super) fn parse(line: &[u8]) -> Option<Own> {
+    let begins = |name: &[u8]| line.starts_with(name);
+    let own = begins(b"{\"keywardSegment\":") || begins(b"{\"keywardBatch\":");
+    if !own || line.len() > MAX_LINE || !line.ends_with(b"\n") {
+        return None;
+    }
+    if let Ok(text) = serde_json::from_slice::<ClosingText>(line)
+        && text.keyward_batch == FORMAT
+    {
+        return text.read().map(Own::Closing);
+    }
+    if let Ok(text) = serde_json::from_slice::<HeaderText>(line)
+        && text.keyward_segment == FORMAT
+    {
+        return text.read();
+    }
+    let version: Version = serde_json::from_slice(line).ok()?;
+    (version.version != FORMAT).then_some(Own::Other(version.version))
+}
+
+impl HeaderText {
+    fn read(&self) -> Option<Own> {
+        let chain = ChainId {
+            store: StoreId::from_bytes(bytes(&self.store)?),
+            node: self.node,
+            chain: self.chain,
+        };
+        let header = Header {
+            number: self.number,
+            previous: bytes(&self.previous)?,
+            mark: Mark {
+                copied: Copied {
+                    revision: self.revision,
+                    events: self.changes,
+                    sum: u128::from_be_bytes(bytes(&self.sum)?),
+                },
+                store: self.store_revision,
+            },
+            after_loss: self.after_loss,
+        };
+        Some(Own::Header(chain, header, bytes(&self.mac)?))
+    }
+}
+
+impl ClosingText {
+    fn read(&self) -> Option<Closing> {
+        Some(Closing {
+            count: self.count,
+            mark: Mark {
+                copied: Copied {
+                    revision: self.revision,
+                    events: self.changes,
+                    sum: u128::from_be_bytes(bytes(&self.sum)?),
+                },
+                store: self.store_revision,
+            },
+            mac: bytes(&self.mac)?,
+        })
+    }
+}
+
+fn line(text: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(text)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+pub(in crate::audit) fn hex_sum(sum: u128) -> String {
+    format!("{sum:032x}")
+}
+
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    hex::decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_crypto::secret::arena::Arena;
+
+    use super::*;
+
+    fn header() -> Header {
+        Header {
+            number: 3,
+            previous: [2; 32],
+            mark: Mark {
+                copied: Copied {
+                    revision: 7,
+                    events: 4,
+                    sum: 5,
+                },
+                store: 9,
+            },
+            after_loss: false,
+        }
+    }
+
+    #[test]
+    fn the_layout_of_a_header_is_fixed() {
+        let (arena, _) = Arena::new(4096).unwrap();
+        let key = arena.store_bytes(&[7; 32]).unwrap();
+        let chain = ChainId::only(StoreId::from_bytes([1; 16]));
+        let mac = header().mac(&key, &chain);
+        let line = header().render(&chain, mac).unwrap();
+        let expected = concat!(
+            r#"{"keywardSegment":2,"store":"01010101010101010101010101010101","node":1,"#,
+            r#""chain":1,"number":3,"previous":"02020202020202020202020202020202"#,
+            r#"02020202020202020202020202020202","revision":7,"changes":4,"#,
+            r#""sum":"00000000000000000000000000000005","storeRevision":9,"#,
+            r#""mac":"MAC"}"#,
+            "\n"
+        );
+        let expected = expected.replace("MAC", &hex::encode(mac));
+        assert_eq!(String::from_utf8(line.clone()).unwrap(), expected);
+        match parse(&line) {
+            Some(Own::Header(read, found, stated)) => {
+                assert_eq!((read, found, stated), (chain, header(), mac));
+            }
+            _ => panic!("it reads back"),
+        }
+    }
+
+    #[test]
+    fn every_member_of_a_header_is_under_its_mac() {
+        let (arena, _) = Arena::new(4096).unwrap();
+        let key = arena.store_bytes(&[7; 32]).unwrap();
+        let chain = ChainId::only(StoreId::from_bytes([1; 16]));
+        let mark = |edit: fn(&mut Mark)| {
+            let mut header = header();
+            edit(&mut header.mark);
+            header.mac(&key, &chain)
+        };
+        let macs = [
+            header().mac(&key, &chain),
+            header().mac(&key, &ChainId::only(StoreId::from_bytes([9; 16]))),
+            header().mac(&key, &ChainId { node: 2, ..chain }),
+            header().mac(&key, &ChainId { chain: 2, ..chain }),
+            Header {
+                number: 4,
+                ..header()
+            }
+            .mac(&key, &chain),
+            Header {
+                previous: [3; 32],
+                ..header()
+            }
+            .mac(&key, &chain),
+            Header {
+                after_loss: true,
+                ..header()
+            }
+            .mac(&key, &chain),
+            mark(|mark| mark.copied.revision += 1),
+            mark(|mark| mark.copied.events += 1),
+            mark(|mark| mark.copied.sum += 1),
+            mark(|mark| mark.store += 1),
+        ];
+        let different: std::collections::HashSet<_> = macs.iter().collect();
+        assert_eq!(different.len(), macs.len());
+    }
+
+    #[test]
+    fn lines_of_another_version_are_told_from_events() {
+        let old = br#"{"keywardBatch":1,"count":1,"revision":2,"mac":"00"}"#;
+        let line = [old, &b"\n"[..]].concat();
+        assert!(matches!(parse(&line), Some(Own::Other(1))));
+        assert!(parse(b"{\"eventVersion\":\"1.11\"}\n").is_none());
+        assert!(parse(old).is_none());
+    }
+}

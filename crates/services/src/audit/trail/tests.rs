@@ -1,0 +1,316 @@
+//! A trail that is examined, gone on with and checked.
+
+use std::{fs, path::Path};
+
+use keyward_crypto::secret::arena::Arena;
+use keyward_types::store_id::StoreId;
+
+use super::{
+    examine::{Known, examine},
+    verify::{Verified, verify},
+    *,
+};
+use crate::audit::head::{ChainHead, tests::ledger};
+
+const STORE: StoreId = StoreId::from_bytes([3; 16]);
+
+fn keys() -> (ChainId, Arc<ArenaSecret>) {
+    let (arena, _) = Arena::new(4096).unwrap();
+    let key = arena.store_bytes(&[9; 32]).unwrap();
+    (ChainId::only(STORE), Arc::new(key))
+}
+
+/// What a ledger's store knows.
+fn known(ledger: &Ledger) -> Known {
+    let ChainHead { first, .. } = ledger.head().chain;
+    Known {
+        first,
+        end: *ledger.watch().borrow(),
+        store: ledger.stored(),
+    }
+}
+
+/// Opens a trail with a ledger of its own.
+pub(crate) fn open(directory: &Path, options: TrailOptions) -> Trail {
+    open_for(directory, options, &ledger())
+}
+
+/// Opens what stands in a directory, which must be what the ledger knows.
+pub(crate) fn open_for(directory: &Path, options: TrailOptions, ledger: &Arc<Ledger>) -> Trail {
+    let (chain, key) = keys();
+    let found = examine(directory, (&chain, &key), &known(ledger)).unwrap();
+    Trail::open(directory, options, (chain, key), &found, Arc::clone(ledger)).unwrap()
+}
+
+/// What a trail says that it has of the changes.
+pub(crate) fn copied(directory: &Path) -> Copied {
+    let (chain, key) = keys();
+    let found = examine(directory, (&chain, &key), &known(&ledger())).unwrap();
+    found.mark.copied
+}
+
+/// Checks a trail from its first segment on.
+pub(crate) fn whole(directory: &Path) -> Verified {
+    let (chain, key) = keys();
+    verify((directory, &[]), (&chain, &key), &known(&ledger())).unwrap()
+}
+
+/// Appends so many events, each a batch of its own.
+fn append(trail: &mut Trail, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let mut lines = format!("{{\"number\":{number}}}\n").into_bytes();
+        trail.append(&mut lines, 1, None).unwrap();
+    }
+}
+
+/// A trail of that many events, all on disk, a segment for each two or so.
+fn written(events: u32) -> (tempfile::TempDir, Arc<Ledger>) {
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger();
+    let options = TrailOptions {
+        segment_bytes: 700,
+        strict: true,
+    };
+    append(&mut open_for(home.path(), options, &ledger), 0..events);
+    (home, ledger)
+}
+
+fn examined(home: &Path, ledger: &Ledger) -> Result<examine::Found, TrailError> {
+    let (chain, key) = keys();
+    examine(home, (&chain, &key), &known(ledger))
+}
+
+fn verified(home: &Path, archives: &[PathBuf], ledger: &Ledger) -> Result<Verified, TrailError> {
+    let (chain, key) = keys();
+    verify((home, archives), (&chain, &key), &known(ledger))
+}
+
+fn numbers(home: &Path) -> Vec<u64> {
+    segments(home).unwrap().into_keys().collect()
+}
+
+#[test]
+fn a_trail_goes_on_from_segment_to_segment_and_from_start_to_start() {
+    let (home, ledger) = written(5);
+    append(
+        &mut open_for(home.path(), TrailOptions::default(), &ledger),
+        5..9,
+    );
+    let found = verified(home.path(), &[], &ledger).unwrap();
+    assert_eq!((found.events, found.batches, found.first), (9, 9, Some(1)));
+    assert_eq!(found.segments, numbers(home.path()).len() as u64);
+    assert!(found.segments > 2, "{found:?}");
+    for (number, path) in segments(home.path()).unwrap() {
+        let text = fs::read_to_string(path).unwrap();
+        let (chain, header) =
+            match format::parse(text.split_inclusive('\n').next().unwrap().as_bytes()) {
+                Some(format::Own::Header(chain, header, _)) => (chain, header),
+                _ => panic!("it begins with a header"),
+            };
+        assert_eq!((chain, header.number), (ChainId::only(STORE), number));
+    }
+}
+
+#[test]
+fn what_is_taken_from_what_was_on_disk_is_found() {
+    let (home, ledger) = written(6);
+    let all = segments(home.path()).unwrap();
+    let last = all.values().next_back().unwrap();
+    let bytes = fs::read(last).unwrap();
+    let refused = || examined(home.path(), &ledger).unwrap_err();
+    // Whatever is cut off.
+    for length in 0..bytes.len() {
+        fs::write(last, &bytes[..length]).unwrap();
+        let error = refused();
+        assert!(error.is_loss(), "{length}: {error}");
+    }
+    // Whatever is changed.
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(last, &changed).unwrap();
+        let error = examined(home.path(), &ledger);
+        assert!(error.is_err(), "byte {at}");
+    }
+    fs::write(last, &bytes).unwrap();
+    examined(home.path(), &ledger).unwrap();
+    // The last segment, or all of them.
+    fs::remove_file(last).unwrap();
+    let text = format!("a part of the audit trail is missing: {}", last.display());
+    assert_eq!(refused().to_string(), text);
+    for path in all.values() {
+        let _ = fs::remove_file(path);
+    }
+    assert_eq!(refused().to_string(), text);
+}
+
+#[test]
+fn a_segment_that_is_missing_between_others_is_found() {
+    let (home, ledger) = written(9);
+    let all = segments(home.path()).unwrap();
+    assert!(all.len() >= 4);
+    fs::remove_file(&all[&2]).unwrap();
+    let text = format!(
+        "a part of the audit trail is missing: {}",
+        all[&2].display()
+    );
+    assert_eq!(
+        examined(home.path(), &ledger).unwrap_err().to_string(),
+        text
+    );
+    let error = verified(home.path(), &[], &ledger).unwrap_err();
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn segments_that_were_moved_away_break_neither_start_nor_verify() {
+    let (home, ledger) = written(9);
+    let archive = tempfile::tempdir().unwrap();
+    let all = segments(home.path()).unwrap();
+    let last = *all.keys().next_back().unwrap();
+    for (number, path) in all.range(..last) {
+        fs::rename(path, segment_path(archive.path(), *number)).unwrap();
+    }
+    examined(home.path(), &ledger).unwrap();
+    let found = verified(home.path(), &[], &ledger).unwrap();
+    assert_eq!((found.first, found.segments), (Some(last), 1));
+    let found = verified(home.path(), &[archive.path().to_owned()], &ledger).unwrap();
+    assert_eq!((found.first, found.events), (Some(1), 9));
+    // What was moved is checked with the rest.
+    let moved = segment_path(archive.path(), 2);
+    let text = fs::read_to_string(&moved).unwrap();
+    fs::write(&moved, text.replacen("number\":", "number\": ", 2)).unwrap();
+    let error = verified(home.path(), &[archive.path().to_owned()], &ledger).unwrap_err();
+    let expected = format!(
+        "the audit trail was altered: line 3 of {} does not fit its MAC",
+        moved.display()
+    );
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_segment_of_another_place_or_store_is_no_segment() {
+    let (home, ledger) = written(9);
+    let all = segments(home.path()).unwrap();
+    let second = fs::read(&all[&2]).unwrap();
+    fs::copy(&all[&3], &all[&2]).unwrap();
+    let error = verified(home.path(), &[], &ledger).unwrap_err();
+    let expected = format!(
+        "the audit trail was altered: line 1 of {} does not fit its MAC",
+        all[&2].display()
+    );
+    assert_eq!(error.to_string(), expected);
+    fs::write(&all[&2], second).unwrap();
+    let (_, key) = keys();
+    let other = ChainId::only(StoreId::from_bytes([4; 16]));
+    let error = examine(home.path(), (&other, &key), &known(&ledger)).unwrap_err();
+    assert!(matches!(error, TrailError::Foreign { .. }), "{error}");
+    assert!(!error.is_loss());
+}
+
+#[test]
+fn a_power_cut_after_what_was_on_disk_never_refuses() {
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger();
+    let options = TrailOptions {
+        segment_bytes: 700,
+        strict: false,
+    };
+    let mut trail = open_for(home.path(), options, &ledger);
+    append(&mut trail, 0..7);
+    drop(trail);
+    let synced = *ledger.watch().borrow();
+    let all = segments(home.path()).unwrap();
+    let (last, path) = all.iter().next_back().unwrap();
+    let bytes = fs::read(path).unwrap();
+    // The end of the segment before was on disk; this one has never been brought there.
+    assert_eq!(synced.at.segment + 1, *last);
+    let (chain, key) = keys();
+    let mut ends = std::collections::BTreeSet::new();
+    for length in 0..=bytes.len() {
+        for filler in [None, Some(0), Some(b'\n'), Some(b'x')] {
+            let mut left = bytes[..length].to_vec();
+            // Lengths are on disk before what they count, now and then.
+            left.resize(filler.map_or(length, |_| bytes.len()), filler.unwrap_or(0));
+            fs::write(path, &left).unwrap();
+            let found = examined(home.path(), &ledger).unwrap();
+            let torn = found.torn.as_ref().map_or(0, |torn| torn.bytes);
+            let kept = if found.end.at.segment == *last {
+                found.end.at.length
+            } else {
+                0
+            };
+            assert_eq!(kept + torn, left.len() as u64);
+            ends.insert(found.end.at);
+            // It goes on, and what is torn is no part of it.
+            let options = TrailOptions::default();
+            let (keys, again) = (
+                (chain, Arc::clone(&key)),
+                crate::audit::head::tests::ledger(),
+            );
+            let mut trail = Trail::open(home.path(), options, keys, &found, again).unwrap();
+            append(&mut trail, 90..91);
+            let whole = verified(home.path(), &[], &ledger).unwrap();
+            assert_eq!(whole.rest, 0);
+        }
+    }
+    // Of each batch all or nothing.
+    assert!(ends.len() > 2, "{ends:?}");
+}
+
+#[test]
+fn a_forged_end_is_never_closed_by_a_mac() {
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger();
+    let mut trail = open_for(home.path(), TrailOptions::default(), &ledger);
+    append(&mut trail, 0..1);
+    trail.sync().unwrap();
+    append(&mut trail, 1..2);
+    drop(trail);
+    // Somebody changes the last event and drops its closing line.
+    let path = segment_path(home.path(), 1);
+    let text = fs::read_to_string(&path).unwrap();
+    let event = text.find("{\"number\":1}").unwrap();
+    fs::write(&path, format!("{}{}", &text[..event], "{\"number\":8}\n")).unwrap();
+    let found = examined(home.path(), &ledger).unwrap();
+    let torn = found.torn.clone().unwrap();
+    assert_eq!((torn.at.length, torn.bytes), (event as u64, 13));
+    let aside = set_aside::copy(home.path(), &torn).unwrap();
+    assert_eq!(
+        fs::read(home.path().join(&aside.file)).unwrap(),
+        b"{\"number\":8}\n"
+    );
+    let (chain, key) = keys();
+    let trail = Trail::open(
+        home.path(),
+        TrailOptions::default(),
+        (chain, key),
+        &found,
+        Arc::clone(&ledger),
+    );
+    append(&mut trail.unwrap(), 2..3);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("{\"number\":8}"), "{text}");
+    let whole = verified(home.path(), &[], &ledger).unwrap();
+    assert_eq!((whole.events, whole.set_aside), (2, 1));
+}
+
+#[test]
+fn another_history_of_the_same_store_is_found() {
+    let (home, ledger) = written(1);
+    let (other, _) = written(2);
+    let path = segment_path(home.path(), 1);
+    fs::copy(segment_path(other.path(), 1), &path).unwrap();
+    // The first event is the same in both, so both are what the store knows.
+    examined(home.path(), &ledger).unwrap();
+    let different = tempfile::tempdir().unwrap();
+    let mut trail = open(different.path(), TrailOptions::default());
+    append(&mut trail, 5..7);
+    fs::copy(segment_path(different.path(), 1), &path).unwrap();
+    let error = examined(home.path(), &ledger).unwrap_err();
+    let expected = format!(
+        "the audit trail is another than the one the store knows: {} differs from it",
+        path.display()
+    );
+    assert_eq!(error.to_string(), expected);
+}
