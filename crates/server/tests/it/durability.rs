@@ -15,6 +15,8 @@ use crate::{
     wire::{Connection, Signer, base64},
 };
 
+mod power_cut;
+
 const STRICT: &str = "[audit]\ndurability = \"strict\"\n";
 
 #[test]
@@ -112,7 +114,10 @@ struct World {
 
 impl World {
     fn new(config: &str) -> Self {
-        let disk = Disk::new();
+        Self::on(Disk::new(), config)
+    }
+
+    fn on(disk: Disk, config: &str) -> Self {
         let server = Server::start_by(&mut disk.command(), config);
         let (root, connection) = (server.root(), server.connect());
         Self {

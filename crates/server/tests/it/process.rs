@@ -40,8 +40,14 @@ impl Server {
 
     /// Kills the process and starts another on the same data directory.
     pub fn restart(&mut self, command: &mut Command) {
+        self.restart_after(command, |_| {});
+    }
+
+    /// As [`restart`](Self::restart), with something done to the data directory in between.
+    pub fn restart_after(&mut self, command: &mut Command, between: impl FnOnce(&Path)) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        between(&self.data_dir());
         (self.child, self.address) = launch(command, self.home.path());
     }
 
