@@ -364,6 +364,25 @@ pub enum MalformedPolicy {
         /// The resource.
         resource: String,
     },
+    /// A resource of IAM in a Region.
+    #[error("IAM resource {resource} cannot contain region information.")]
+    IamRegion {
+        /// The resource.
+        resource: String,
+    },
+    /// A resource of IAM that is of no kind.
+    #[error(
+        "IAM resource path must either be \"*\", root, or start with user/, federated-user/, role/, \
+         group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, \
+         oidc-provider/, report/, access-report/."
+    )]
+    IamPath,
+    /// A bucket or object in a Region.
+    #[error("Resource {resource} can not contain region information.")]
+    S3Region {
+        /// The resource.
+        resource: String,
+    },
     /// A resource whose service is missing or a pattern.
     #[error("Resource vendor must be fully qualified and cannot contain regexes.")]
     ResourceVendor,

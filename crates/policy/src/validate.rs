@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use keyward_types::arn::ArnParts;
 use keyward_types::partition::Partition;
 
 use crate::condition::is_date;
@@ -72,13 +73,14 @@ pub(crate) fn syntax_error(kind: PolicyKind) -> MalformedPolicy {
 /// Which kinds have an `Id`.
 pub(crate) fn admits_id(kind: PolicyKind) -> bool {
     match kind {
-        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint => true,
-        PolicyKind::Identity
+        PolicyKind::Key
+        | PolicyKind::Trust
+        | PolicyKind::Endpoint
+        | PolicyKind::Identity
         | PolicyKind::ManagedIdentity
         | PolicyKind::Boundary
-        | PolicyKind::Session
-        | PolicyKind::Scp
-        | PolicyKind::Rcp => false,
+        | PolicyKind::Session => true,
+        PolicyKind::Scp | PolicyKind::Rcp => false,
     }
 }
 
@@ -225,10 +227,14 @@ fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
     };
     let mut conditions = Vec::new();
     for (name, keys) in operators {
-        let operator = Operator::parse(name)?;
         let Json::Object(keys) = keys else {
             return None;
         };
+        // What holds no keys says nothing, whatever it is called.
+        if keys.is_empty() {
+            continue;
+        }
+        let operator = Operator::parse(name)?;
         for (key, values) in keys {
             conditions.push(ConditionText {
                 operator,
@@ -294,6 +300,9 @@ pub(crate) fn check(document: &Document) -> Result<(), MalformedPolicy> {
                 has_values(&s.resources, MalformedPolicy::NoResources)
             })?;
             each(document, check_resources)?;
+            if !matches!(kind, PolicyKind::Scp | PolicyKind::Rcp) {
+                each(document, check_services)?;
+            }
             each(document, check_vendors)?;
             if kind == PolicyKind::Rcp {
                 each(document, check_rcp)?;
@@ -447,7 +456,15 @@ pub(crate) fn invalid_principal(
 }
 
 fn check_legacy(statement: &Statement) -> Result<(), MalformedPolicy> {
-    let too_short = |text: &String| text.contains("::") && text.matches(':').count() < 5;
+    // The older parser looks at ARNs of partitions that there are.
+    let too_short = |text: &String| {
+        let rest = text.strip_prefix("arn:");
+        rest.and_then(|rest| rest.split_once(':'))
+            .filter(|(partition, _)| is_partition(partition))
+            .is_some_and(|(_, rest)| {
+                rest.starts_with(':') || rest.contains("::") && rest.matches(':').count() < 3
+            })
+    };
     let bad_date = |condition: &ConditionText| {
         matches!(condition.operator.base, Base::Date(_))
             && !condition.values.iter().all(|text| is_date(text))
@@ -494,25 +511,85 @@ fn check_resource(resource: &str) -> Result<(), MalformedPolicy> {
         return Ok(());
     }
     let text = || resource.to_owned();
-    let Some(("arn", rest)) = resource.split_once(':') else {
+    let Some((head, rest)) = resource.split_once(':') else {
         return Err(MalformedPolicy::Resource { resource: text() });
     };
     let (partition, rest) = rest.split_once(':').unwrap_or((rest, ""));
-    let glob = Glob::parse(partition);
-    let known = Partition::ALL
-        .iter()
-        .any(|known| glob.matches(known.as_str(), &Work::new(u64::MAX)));
-    if !known {
+    if !is_partition(partition) {
         return Err(MalformedPolicy::Partition {
             partition: partition.to_owned(),
-            resource: text(),
+            resource: completed(resource),
         });
+    }
+    if head != "arn" {
+        return Err(MalformedPolicy::Resource { resource: text() });
     }
     let vendor = rest.split(':').next().unwrap_or_default();
     if vendor.is_empty() || vendor.contains(['*', '?', '$']) {
         return Err(MalformedPolicy::ResourceVendor);
     }
     Ok(())
+}
+
+fn is_partition(text: &str) -> bool {
+    let glob = Glob::parse(text);
+    let mut known = Partition::ALL.iter();
+    known.any(|known| glob.matches(known.as_str(), &Work::new(u64::MAX)))
+}
+
+/// A resource as IAM tells it: what it takes for an ARN, with the parts that are missing.
+fn completed(resource: &str) -> String {
+    let rest = resource.split(':').skip(1);
+    let missing = 5usize.saturating_sub(rest.clone().count());
+    let parts = std::iter::once("arn").chain(rest);
+    let parts: Vec<&str> = parts.chain(std::iter::repeat_n("*", missing)).collect();
+    parts.join(":")
+}
+
+/// What IAM knows of the ARNs of single services.
+fn check_services(statement: &Statement) -> Result<(), MalformedPolicy> {
+    let resources = statement.resources.iter().flat_map(|l| &l.values);
+    for resource in resources {
+        let Some(parts) = ArnParts::parse(resource) else {
+            continue;
+        };
+        match parts.service {
+            "iam" if !parts.region.is_empty() => {
+                let resource = resource.clone();
+                return Err(MalformedPolicy::IamRegion { resource });
+            }
+            // A variable in the account would hold a colon of its own.
+            "iam" if !parts.account.contains('$') && !is_iam_path(parts.resource) => {
+                return Err(MalformedPolicy::IamPath);
+            }
+            // Access points do have a Region, and an account with it.
+            "s3" if !parts.region.is_empty() && parts.account.is_empty() => {
+                let resource = resource.clone();
+                return Err(MalformedPolicy::S3Region { resource });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_iam_path(path: &str) -> bool {
+    const STARTS: &[&str] = &[
+        "user/",
+        "federated-user/",
+        "role/",
+        "group/",
+        "instance-profile/",
+        "mfa/",
+        "server-certificate/",
+        "policy/",
+        "sms-mfa/",
+        "saml-provider/",
+        "oidc-provider/",
+        "report/",
+        "access-report/",
+    ];
+    matches!(path, "*" | "root") || STARTS.iter().any(|start| path.starts_with(start))
 }
 
 fn check_vendors(statement: &Statement) -> Result<(), MalformedPolicy> {
@@ -528,9 +605,7 @@ fn check_vendors(statement: &Statement) -> Result<(), MalformedPolicy> {
             return Err(MalformedPolicy::Vendor { vendor });
         }
     }
-    if statement.conditions.iter().any(|c| !c.key.contains(':')) {
-        return Err(MalformedPolicy::NoVendor);
-    }
+    // The text speaks of conditions too, but IAM takes a key without a service.
     Ok(())
 }
 

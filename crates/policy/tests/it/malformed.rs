@@ -304,3 +304,83 @@ fn an_unknown_account_is_named_as_it_was_written() {
         );
     }
 }
+
+/// Each as IAM was recorded to answer it.
+#[test]
+fn resources_of_identity_policies_are_refused_as_recorded() {
+    let check = |resource: &str, expect: &str| {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"s3:ListBucket","Resource":{resource}}}}}"#
+        );
+        assert_eq!(
+            refusal(&text, PolicyKind::ManagedIdentity),
+            expect,
+            "{resource}"
+        );
+    };
+    let partition = |partition: &str, resource: &str| {
+        format!(r#"Partition "{partition}" is not valid for resource "{resource}"."#)
+    };
+    let legacy = "The policy failed legacy parsing";
+    let path = "IAM resource path must either be \"*\", root, or start with user/, federated-user/, \
+                role/, group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, \
+                saml-provider/, oidc-provider/, report/, access-report/.";
+    check(r#""a:bcd""#, &partition("bcd", "arn:bcd:*:*:*:*"));
+    check(r#""a:b:cd""#, &partition("b", "arn:b:cd:*:*:*"));
+    check(r#""a:b:c:d:e:f:g""#, &partition("b", "arn:b:c:d:e:f:g"));
+    check(
+        r#""aws:s3:::bucket""#,
+        &partition("s3", "arn:s3:::bucket:*"),
+    );
+    check(
+        r#"["arn:error:s3:::bucket","arn:error:s3::bucket"]"#,
+        &partition("error", "arn:error:s3:::bucket"),
+    );
+    check(r#""arn:aws:s3::bucket""#, legacy);
+    check(r#""arn:aws::::bucket""#, legacy);
+    check(r#""arn:aws::bucket""#, legacy);
+    check(r#""arn:aws:iam:::bucket""#, path);
+    check(r#""arn:aws:iam::111122223333:rolex""#, path);
+    check(
+        r#""arn:aws:iam:us-east-1::bucket""#,
+        "IAM resource arn:aws:iam:us-east-1::bucket cannot contain region information.",
+    );
+    check(
+        r#""arn:aws:s3:us-east-1::bucket""#,
+        "Resource arn:aws:s3:us-east-1::bucket can not contain region information.",
+    );
+    for accepted in [
+        r#""arn:aws:iam:::user/x""#,
+        r#""arn:aws:iam::*:role/*""#,
+        r#""arn:aws:iam::111122223333:*""#,
+        r#""arn:aws:iam::111122223333:root""#,
+        r#""arn:aws:iam::${aws:PrincipalAccount}:role/x""#,
+        r#""arn:aws:s3:us-west-2:111122223333:accesspoint/x""#,
+        r#""arn:aws:ec2:us-east-1::x""#,
+        r#""arn:aws:word""#,
+    ] {
+        check(accepted, "accepted");
+    }
+}
+
+#[test]
+fn identity_policies_are_accepted_as_recorded() {
+    for members in [
+        r#""Id":"any text","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#,
+        r#""Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"a":"b"}}}"#,
+        r#""Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"x":{},"y":{}}}"#,
+        r#""Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"DateEquals":{"a":[]}}}"#,
+    ] {
+        let text = format!(r#"{{"Version":"2012-10-17",{members}}}"#);
+        assert_eq!(
+            refusal(&text, PolicyKind::ManagedIdentity),
+            "accepted",
+            "{members}"
+        );
+        assert_eq!(
+            refusal(&text, PolicyKind::Identity),
+            "accepted",
+            "{members}"
+        );
+    }
+}
