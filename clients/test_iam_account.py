@@ -6,6 +6,7 @@ import pytest
 from conftest import policy
 from errors import refused
 from iam_kit import ALLOW_ALL, TRUST, loaded, make_policy, new_name, not_allowed
+from keyward import Server
 
 
 def test_an_account_has_one_alias(own_server):
@@ -25,6 +26,34 @@ def test_an_account_has_one_alias(own_server):
     for bad in ("ab", "-ab", "a--b", "Ab1", "x" * 64):
         with refused("ValidationError"):
             iam.create_account_alias(AccountAlias=bad)
+
+
+def test_a_quota_of_the_account_is_told_by_its_name(tmp_path):
+    config = tmp_path / "keyward.toml"
+    config.write_text("[quotas]\nusers = 1\nroles = 1\ngroups = 1\npolicies = 1\n")
+    server = Server(tmp_path / "data", "--config", config)
+    iam = server.client("iam")
+    try:
+        for quota, make in [
+            ("UsersPerAccount", lambda: iam.create_user(UserName=new_name())),
+            ("GroupsPerAccount", lambda: iam.create_group(GroupName=new_name())),
+            ("RolesPerAccount", lambda: iam.create_role(RoleName=new_name(), AssumeRolePolicyDocument=TRUST)),
+            ("PoliciesPerAccount", lambda: make_policy(iam)),
+        ]:
+            make()
+            with refused("LimitExceeded", f"Cannot exceed quota for {quota}: 1", 409):
+                make()
+        for number in range(100):
+            iam.create_open_id_connect_provider(Url=f"https://idp-{number}.example")
+        with refused("LimitExceeded", "Cannot exceed quota for OpenIdConnectProvidersPerAccount: 100", 409):
+            iam.create_open_id_connect_provider(Url="https://one-more.example")
+        # Far over a role's limit, white space not counted.
+        large = TRUST.replace('"Version"', '"Id": "%s", "Version"' % ("x" * 9000))
+        name = iam.list_roles()["Roles"][0]["RoleName"]
+        with refused("LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 8192", 409):
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=large)
+    finally:
+        server.kill()
 
 
 def test_the_summary_counts(iam, user):
