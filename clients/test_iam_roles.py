@@ -287,9 +287,51 @@ def test_making_linked_roles_can_be_limited_to_a_service(server, user):
         theirs.create_service_linked_role(AWSServiceName="other.amazonaws.com")
 
 
-def test_nobody_makes_a_role_where_services_have_theirs(iam, name):
-    with refused("AccessDenied", None, 403):
-        iam.create_role(RoleName=name, Path="/aws-service-role/x/", AssumeRolePolicyDocument=TRUST)
+LINKED_PATH_REFUSED = "Path prefix '/aws-service-role/' can only be used for AWS Service linked Roles"
+RESERVED_PATH_REFUSED = "Path prefix '/aws-reserved/' can only be used by AWS"
+LINKED_NAME_REFUSED = "Names that begin with 'AWSServiceRoleFor' can only be used for AWS Service linked Roles"
+
+
+@pytest.mark.parametrize(
+    "path, message",
+    [
+        ("/aws-service-role/x/", LINKED_PATH_REFUSED),
+        ("/AWS-service-ROLE/", LINKED_PATH_REFUSED),
+        ("/aws-reserved/sso.amazonaws.com/", RESERVED_PATH_REFUSED),
+        ("/AWS-Reserved/", RESERVED_PATH_REFUSED),
+    ],
+)
+def test_nobody_makes_anything_under_the_paths_of_aws(iam, user, name, path, message):
+    document = policy({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    iam.create_group(GroupName=name)
+    for call in [
+        lambda: iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST),
+        lambda: iam.create_user(UserName=name, Path=path),
+        lambda: iam.update_user(UserName=user.name, NewPath=path),
+        lambda: iam.create_group(GroupName=name + "2", Path=path),
+        lambda: iam.update_group(GroupName=name, NewPath=path),
+    ]:
+        with refused("InvalidInput", message):
+            call()
+    with refused("InvalidInput", message):
+        iam.create_policy(PolicyName=name, Path=path, PolicyDocument=document)
+
+
+@pytest.mark.parametrize("prefix", ["AWSServiceRoleFor", "awsservicerolefor"])
+def test_nobody_gives_the_names_of_service_linked_roles(iam, user, name, prefix):
+    taken = prefix + name
+    document = policy({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    iam.create_group(GroupName=name)
+    for call in [
+        lambda: iam.create_role(RoleName=taken, AssumeRolePolicyDocument=TRUST),
+        lambda: iam.create_user(UserName=taken),
+        lambda: iam.update_user(UserName=user.name, NewUserName=taken),
+        lambda: iam.create_group(GroupName=taken),
+        lambda: iam.update_group(GroupName=name, NewGroupName=taken),
+        lambda: iam.create_policy(PolicyName=taken, PolicyDocument=document),
+    ]:
+        with refused("InvalidInput", LINKED_NAME_REFUSED):
+            call()
 
 
 def test_a_key_policy_that_names_a_role_shows_its_id_when_it_is_gone(iam, kms, role):

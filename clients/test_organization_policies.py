@@ -625,3 +625,36 @@ def test_a_service_is_let_in_by_the_organization_of_whose_resource_it_acts_for(w
     for key, account in [*beyond, (of_unit, world.n.id), (of_unit, OUTSIDER), (of_unit, None)]:
         with refused("AccessDeniedException"):
             use(key, account)
+
+
+def test_a_role_whose_path_reads_like_a_service_linked_roles_is_limited(world):
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{world.m.id}:root"}, "Action": "sts:AssumeRole"})
+    everything = policy({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    path = "/a:role/aws-service-role/"
+    role = world.m.iam.create_role(RoleName="escape", Path=path, AssumeRolePolicyDocument=trust)["Role"]
+    assert role["Arn"] == f"arn:aws:iam::{world.m.id}:role{path}escape"
+    world.m.iam.put_role_policy(RoleName="escape", PolicyName="p", PolicyDocument=everything)
+    user = world.m.iam.create_access_key(UserName="dev")["AccessKey"]
+    sts = world.server.client("sts", credentials=(user["AccessKeyId"], user["SecretAccessKey"]))
+    given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s")["Credentials"]
+    credentials = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    kms = world.server.client("kms", credentials=credentials)
+    arn = world.m.key()
+    assert kms.encrypt(KeyId=arn, Plaintext=b"x")["KeyId"] == arn
+    session = f"arn:aws:sts::{world.m.id}:assumed-role/escape/s"
+    deny = {"Effect": "Deny", "Action": "kms:Encrypt", "Resource": "*"}
+    with world.attached(world.m.id, deny) as named:
+        with refused(
+            "AccessDeniedException",
+            f"User: {session} is not authorized to perform: kms:Encrypt on resource: {arn} with an explicit deny "
+            f"in a service control policy: {named}",
+        ):
+            kms.encrypt(KeyId=arn, Plaintext=b"x")
+    with world.attached(world.m.id, {**deny, "Principal": "*"}, kind="RESOURCE_CONTROL_POLICY") as named:
+        with refused(
+            "AccessDeniedException",
+            f"User: {session} is not authorized to perform: kms:Encrypt on resource: {arn} with an explicit deny "
+            f"in a resource control policy: {named}",
+        ):
+            kms.encrypt(KeyId=arn, Plaintext=b"x")
+    world.m.iam.delete_access_key(UserName="dev", AccessKeyId=user["AccessKeyId"])

@@ -49,6 +49,7 @@ fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
         check_size(&path, &text, &mut found);
         check_source(&path, &text, &mut found);
         check_places(&path, &text, &mut found);
+        check_arns(&path, &text, &mut found);
     }
     check_every_operation_is_tested(root, &mut found)?;
     Ok(found)
@@ -139,6 +140,46 @@ fn check_places(path: &str, text: &str, found: &mut Vec<String>) {
     }
 }
 
+/// No decision by a piece of text in an ARN: a customer writes half of what stands there. ARNs are
+/// taken apart (`ArnParts`, `PrincipalRef`), and what something is stands in its record.
+fn check_arns(path: &str, text: &str, found: &mut Vec<String>) {
+    const WAYS: [&str; 8] = [
+        "contains",
+        "starts_with",
+        "ends_with",
+        "find",
+        "matches",
+        "split_once",
+        "strip_prefix",
+        "strip_suffix",
+    ];
+    const PIECES: [&str; 9] = [
+        ":role",
+        ":user",
+        ":root",
+        ":policy",
+        ":key/",
+        ":alias/",
+        "assumed-role",
+        "federated-user",
+        "aws-service-role",
+    ];
+    if !path.starts_with("crates/") || !path.contains("/src/") || !path.ends_with(".rs") {
+        return;
+    }
+    let (product, _) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
+    for (number, line) in (1..).zip(product.lines()) {
+        let asked = WAYS.iter().any(|way| {
+            let (_, literal) = line.split_once(&format!(".{way}(\"")).unwrap_or_default();
+            let (literal, _) = literal.split_once('"').unwrap_or((literal, ""));
+            PIECES.iter().any(|piece| literal.contains(piece))
+        });
+        if asked {
+            found.push(format!("{path}:{number}: decides by text in an ARN"));
+        }
+    }
+}
+
 /// Every operation of KMS that is not in `unsupported.txt` stands in a client test.
 fn check_every_operation_is_tested(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
     let mut tests = String::new();
@@ -189,9 +230,11 @@ mod tests {
         check_source("crates/types/src/x/mod.rs", "//! Doc.", &mut found);
         check_source("clients/test_x.py", "import os", &mut found);
         check_places("README.md", concat!("see /ro", "ot/x"), &mut found);
+        let asks = "//! Doc.\nlet linked = arn.contains(\":role/aws-service-role/\");\n";
+        check_arns("crates/policy/src/x.rs", asks, &mut found);
         let lock = "source = \"registry+https://mirror.example/index\"";
         check_places("Cargo.lock", lock, &mut found);
-        assert_eq!(found.len(), 7, "{found:#?}");
+        assert_eq!(found.len(), 8, "{found:#?}");
     }
 
     #[test]

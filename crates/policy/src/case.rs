@@ -59,6 +59,7 @@ impl Decider {
         let (decision, blocked_by) = ask(&case, &assembled, &self.names, evaluate_blocked);
         let mut answer = Answer::of(&decision, blocked_by, &case);
         answer.errors = assembled.faults;
+        answer.warnings = assembled.warnings;
         Ok(answer)
     }
 }
@@ -73,13 +74,15 @@ pub fn explain(line: &[u8]) -> Result<Explanation, Vec<String>> {
         let mut names = Names::default();
         names.cover(&case);
         let of_grants = GrantContext::new(&CaseContext::new(&case, &assembled));
-        Ok(ask(&case, &assembled, &names, |question| {
+        let mut explanation = ask(&case, &assembled, &names, |question| {
             crate::explain::explain(&Inquiry {
                 question,
                 grants: &assembled.grants,
                 usage: of_grants.usage(),
             })
-        }))
+        });
+        explanation.warnings.clone_from(&assembled.warnings);
+        Ok(explanation)
     });
     explained.map_err(|malformed| malformed.errors)
 }

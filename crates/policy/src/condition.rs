@@ -123,8 +123,10 @@ impl Condition {
             Values::One(value) => self.holds_for(&value, scope),
             Values::Many(values) if values.is_empty() => self.holds_if_absent(),
             Values::Many(values) => match self.quantifier {
-                // AWS calls a multivalued key without set operator invalid.
-                Quantifier::None => false,
+                // AWS promises nothing for a multivalued key without a set operator. A statement
+                // that allows does not apply; one that denies does if any value meets it
+                // (docs/decisions/0011).
+                Quantifier::None => denies && values.iter().any(|v| self.holds_for(v, scope)),
                 Quantifier::ForAllValues => values.iter().all(|v| self.holds_for(v, scope)),
                 Quantifier::ForAnyValue => values.iter().any(|v| self.holds_for(v, scope)),
             },

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
 mod stored;
+mod warnings;
 
 use crate::condition::operator::Operator;
 use crate::json::Json;
@@ -148,6 +149,13 @@ impl Document {
         &self.faults
     }
 
+    /// What is valid and probably not what its author meant, statement by statement: a multivalued
+    /// condition key without a set operator, a service that is not known, a statement of a key
+    /// policy that has no effect.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings::of(self)
+    }
+
     /// What the document is for.
     pub fn kind(&self) -> PolicyKind {
         self.kind
@@ -241,7 +249,7 @@ pub(crate) fn principal(kind: PrincipalType, text: &str) -> Option<PrincipalRef<
     match kind {
         PrincipalType::Aws => PrincipalRef::parse_aws(text),
         PrincipalType::Service => PrincipalRef::parse_service(text),
-        PrincipalType::Federated => Some(PrincipalRef::Federated(text)),
+        PrincipalType::Federated => PrincipalRef::parse_federated(text),
         PrincipalType::CanonicalUser => Some(PrincipalRef::CanonicalUser(text)),
     }
 }
@@ -406,6 +414,9 @@ pub enum MalformedPolicy {
         /// The principal.
         principal: String,
     },
+    /// A trust policy names an identity provider by something that is none.
+    #[error("Federated principals must be valid domain names or SAML metadata ARNs")]
+    Federated,
     /// A trust policy speaks of actions that do not assume a role.
     #[error("AssumeRole policy may only specify STS AssumeRole actions.")]
     NotAssumeRole,

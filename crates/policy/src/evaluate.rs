@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 
+use keyward_types::account::AccountId;
 use keyward_types::principal::{Principal, PrincipalKind};
 use smallvec::SmallVec;
 
@@ -70,7 +71,8 @@ fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
     let question = request.question;
     let (caller, resource) = (question.caller, &question.resource);
     let other_partition = caller.partition() != resource.partition;
-    let foreign = other_partition || caller.account() != resource.account;
+    let side = Side::of(caller, resource.account);
+    let foreign = side == Side::Foreign;
     if other_partition || foreign && !reaches_other_accounts(question.action) {
         let denial = Denial {
             reason: Reason::OwnAccountOnly,
@@ -81,7 +83,7 @@ fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
 
     let sides = Sides::ask(request);
     let key_side = sides.key_side();
-    let place = if !foreign {
+    let place = if side == Side::Own {
         Place::Own
     } else if key_side.is_none() || sides.rcp.denied.is_some() || sides.resource.denied.is_some() {
         Place::Hidden(resource.named)
@@ -90,7 +92,7 @@ fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
     };
     // Without what blocks it, would the call be allowed?
     let blocked = |layer| {
-        let combined = sides.unblocked().combine(caller, key_side, foreign);
+        let combined = sides.unblocked().combine(caller, key_side, side);
         combined.is_ok().then_some(layer)
     };
     let deny = |reason, layer| Err((Denial { reason, place }, blocked(layer)));
@@ -99,10 +101,10 @@ fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
         let denial = Denial {
             reason: Reason::OverBudget,
             // Whether the budget suffices may hang on the other account's policy.
-            place: if foreign {
-                Place::Hidden(resource.named)
-            } else {
+            place: if side == Side::Own {
                 Place::Own
+            } else {
+                Place::Hidden(resource.named)
             },
         };
         return Err((denial, None));
@@ -113,9 +115,31 @@ fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
     if let Some(layer) = sides.missing_guardrail {
         return deny(Reason::Missing(layer), layer);
     }
-    match sides.combine(caller, key_side, foreign) {
+    match sides.combine(caller, key_side, side) {
         Ok(evidence) => Ok(evidence),
         Err(layer) => deny(Reason::Missing(layer), layer),
+    }
+}
+
+/// Whose the resource is, seen from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The caller's own account's.
+    Own,
+    /// Another account's.
+    Foreign,
+    /// An account's, and the caller belongs to none: the resource's own side decides alone, and
+    /// the caller is told what strangers are told.
+    Neither,
+}
+
+impl Side {
+    pub(crate) fn of(caller: &Principal, owner: AccountId) -> Self {
+        match caller.account() {
+            Some(account) if account == owner => Self::Own,
+            Some(_) => Self::Foreign,
+            None => Self::Neither,
+        }
     }
 }
 
@@ -340,11 +364,11 @@ impl<'a> Sides<'a> {
         &self,
         caller: &Principal,
         key_side: Option<(Class, KeySide<'a>)>,
-        foreign: bool,
+        side: Side,
     ) -> Result<Evidence, Layer> {
         let Some((class, by)) = key_side else {
             // What has no side of its own is its account's.
-            let own = !self.guarded && !foreign;
+            let own = !self.guarded && side == Side::Own;
             let missing = if own {
                 Layer::Identity
             } else {
@@ -362,7 +386,7 @@ impl<'a> Sides<'a> {
                 Class::Base | Class::Account => Err(Layer::Resource),
             };
         }
-        if foreign {
+        if side == Side::Foreign {
             // A grant to a principal of another account stands for both sides.
             return match self.grant {
                 Some((Class::Exact | Class::Base, id)) => {

@@ -62,6 +62,8 @@ pub struct Explanation {
     /// What would allow the call, the least first. Empty for an allow, and for a denial that no
     /// policy can change.
     pub suggestions: Vec<Suggestion>,
+    /// What of the policies is valid and probably not what its author meant, if that is known.
+    pub warnings: Vec<String>,
 }
 
 /// What the reasons of a denial depend on besides policies.

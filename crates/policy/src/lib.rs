@@ -22,6 +22,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod grant;
 pub(crate) mod json;
+pub mod known;
 pub(crate) mod pattern;
 pub mod permit;
 pub mod policy;

@@ -45,7 +45,7 @@ impl Authority {
 /// makes one.
 pub struct Permit<A> {
     caller: Box<str>,
-    account: AccountId,
+    account: Option<AccountId>,
     resource: Box<str>,
     evidence: Evidence,
     action: PhantomData<fn() -> A>,
@@ -57,8 +57,8 @@ impl<A: Action> Permit<A> {
         &self.caller
     }
 
-    /// The caller's account.
-    pub fn account(&self) -> AccountId {
+    /// The caller's account; a service has none.
+    pub fn account(&self) -> Option<AccountId> {
         self.account
     }
 
@@ -77,7 +77,7 @@ impl<A: Action> Permit<A> {
     pub fn assertion_for_tests(caller: &str, account: AccountId, resource: &str) -> Self {
         Self {
             caller: caller.into(),
-            account,
+            account: Some(account),
             resource: resource.into(),
             evidence: Evidence::RootUser,
             action: PhantomData,

@@ -319,19 +319,8 @@ impl Resources {
             let negated = false;
             return Self { negated, patterns };
         };
-        let compile = |text: &String| match document.kind() {
-            // In a key policy `*` is this key, and its own ARN the only other way to say so.
-            PolicyKind::Key if text != "*" => ResourcePattern::Exact(text.as_str().into()),
-            PolicyKind::Key
-            | PolicyKind::Identity
-            | PolicyKind::ManagedIdentity
-            | PolicyKind::Boundary
-            | PolicyKind::Session
-            | PolicyKind::Trust
-            | PolicyKind::Scp
-            | PolicyKind::Rcp
-            | PolicyKind::Endpoint => ResourcePattern::compile(text, document.has_variables()),
-        };
+        // In a key policy `*` is this key; another pattern counts if it matches the key's ARN.
+        let compile = |text: &String| ResourcePattern::compile(text, document.has_variables());
         Self {
             negated: listed.negated,
             patterns: listed.values.iter().map(compile).collect(),

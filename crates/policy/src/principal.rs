@@ -110,20 +110,59 @@ impl<'a> PrincipalRef<'a> {
         }
     }
 
-    /// Reads a value under `Service`: labels under a domain that AWS's services stand in.
+    /// Reads a value under `Service`: labels under a domain that AWS's services stand in. Whether
+    /// there is such a service is not asked here ([`crate::known::is_service`]).
     pub fn parse_service(text: &'a str) -> Option<Self> {
-        let label = |label: &str| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
-        };
-        SERVICE_DOMAINS
-            .iter()
-            .find_map(|domain| text.strip_suffix(domain))
-            .filter(|labels| labels.split('.').all(label))
-            .map(|_| Self::Service(text))
+        service_labels(text).map(|_| Self::Service(text))
     }
+
+    /// Reads a value under `Federated`: the domain name of a provider that AWS knows, or the ARN
+    /// of an account's OpenID Connect or SAML provider.
+    pub fn parse_federated(text: &'a str) -> Option<Self> {
+        let of_account = |parts: ArnParts<'_>| {
+            let named = match parts.resource.split_once('/') {
+                Some(("oidc-provider" | "saml-provider", name)) => !name.is_empty(),
+                Some(_) | None => false,
+            };
+            named
+                && parts.service == "iam"
+                && parts.region.is_empty()
+                && Partition::parse(parts.partition).is_some()
+                && AccountId::parse(parts.account).is_ok()
+                && text.bytes().all(is_plain)
+        };
+        let valid = match ArnParts::parse(text) {
+            Some(parts) => of_account(parts),
+            None => is_domain(text),
+        };
+        valid.then_some(Self::Federated(text))
+    }
+}
+
+/// The labels of a service principal before its domain, if the text is shaped like one.
+pub(crate) fn service_labels(text: &str) -> Option<&str> {
+    let legal =
+        |label: &str| is_label(label) && !label.bytes().any(|byte| byte.is_ascii_uppercase());
+    SERVICE_DOMAINS
+        .iter()
+        .find_map(|domain| text.strip_suffix(domain))
+        .filter(|labels| labels.split('.').count() <= MOST_LABELS && labels.split('.').all(legal))
+}
+
+/// The most labels that the name of a service has before its domain, its Region included.
+const MOST_LABELS: usize = 6;
+
+/// A domain name: two labels or more.
+fn is_domain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').count() >= 2 && text.split('.').all(is_label)
+}
+
+/// A label of a domain name, also one with underscores within.
+fn is_label(label: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = label.as_bytes();
+    label.len() <= 63 && label.bytes().all(inner) && ends(bytes.first()) && ends(bytes.last())
 }
 
 /// What the names of services end in.
@@ -213,10 +252,10 @@ impl Grantee {
         match &self.0 {
             Matcher::Everyone => Some(Class::Exact),
             Matcher::Account(partition, account) => {
-                let same = caller.account() == *account
+                let same = caller.account() == Some(*account)
                     && partition.is_none_or(|partition| partition == caller.partition());
-                // A service's credentials and an identity provider stand in an account, but the
-                // service and those the provider vouches for are not among its principals.
+                // An identity provider stands in an account, but those it vouches for are not
+                // among the account's principals.
                 (same && !is_outsider(caller)).then_some(Class::Account)
             }
             Matcher::Id(wanted) => match caller.kind() {
@@ -272,6 +311,15 @@ fn bound(bindings: &Bindings, arn: &str, kind: UniqueIdKind) -> Matcher {
     }
 }
 
+/// The name without the Region of a service whose name has one.
+pub(crate) fn general_name(name: &str) -> Option<String> {
+    let mut labels = name.splitn(3, '.');
+    let (service, region, domain) = (labels.next()?, labels.next()?, labels.next()?);
+    Region::parse(region)
+        .is_ok()
+        .then(|| format!("{service}.{domain}"))
+}
+
 /// A service is called by its own name and, if that is a regional one, also by the one without
 /// the Region.
 fn is_named_service(name: &str, wanted: &str) -> bool {
@@ -294,8 +342,8 @@ pub(crate) fn is_service(caller: &Principal) -> bool {
     matches!(caller.kind(), PrincipalKind::Service { .. })
 }
 
-/// Whether the caller is none of its account's principals: a service, or somebody whom an identity
-/// provider vouches for.
+/// Whether the caller is no account's principal: a service, or somebody whom an identity provider
+/// vouches for.
 pub(crate) fn is_outsider(caller: &Principal) -> bool {
     matches!(
         caller.kind(),
@@ -305,8 +353,14 @@ pub(crate) fn is_outsider(caller: &Principal) -> bool {
 
 /// Whether the caller is a session of a service-linked role, which organizations do not limit.
 pub(crate) fn is_service_linked(caller: &Principal) -> bool {
-    matches!(caller.kind(), PrincipalKind::RoleSession { .. })
-        && caller.principal_arn().contains(":role/aws-service-role/")
+    match caller.kind() {
+        PrincipalKind::RoleSession { service_linked, .. } => *service_linked,
+        PrincipalKind::Root
+        | PrincipalKind::User { .. }
+        | PrincipalKind::FederatedUser { .. }
+        | PrincipalKind::WebIdentity { .. }
+        | PrincipalKind::Service { .. } => false,
+    }
 }
 
 /// The principals of a compiled statement.

@@ -373,16 +373,20 @@ fn check_resource_policy(statement: &Statement, kind: PolicyKind) -> Result<(), 
     {
         return Err(MalformedPolicy::InvalidPrincipals);
     }
-    has_values(&statement.actions, MalformedPolicy::NoActions)?;
-    has_values(&statement.resources, MalformedPolicy::NoResources)?;
+    // A statement of a key policy without actions or resources is stored and has no effect.
+    let optional = kind == PolicyKind::Key;
+    if !optional || statement.actions.is_some() {
+        has_values(&statement.actions, MalformedPolicy::NoActions)?;
+    }
+    if !optional || statement.resources.is_some() {
+        has_values(&statement.resources, MalformedPolicy::NoResources)?;
+    }
     check_vendors(statement).map_err(|_| MalformedPolicy::Syntax)?;
     if kind == PolicyKind::Endpoint {
         return check_resources(statement);
     }
-    let resources = statement.resources.as_ref();
-    if resources.is_none_or(|r| r.negated || r.values.iter().all(|text| text != "*")) {
-        return Err(MalformedPolicy::InvalidResources);
-    }
+    // What names another resource than the key is stored and matches nothing.
+    check_resources(statement).map_err(|_| MalformedPolicy::InvalidResources)?;
     check_overly_permissive(statement)
 }
 
@@ -420,7 +424,7 @@ fn check_trust(statement: &Statement) -> Result<(), MalformedPolicy> {
             let word = match kind {
                 PrincipalType::Aws => "AWS",
                 PrincipalType::Service => "SERVICE",
-                PrincipalType::Federated => "FEDERATED",
+                PrincipalType::Federated => return Err(MalformedPolicy::Federated),
                 PrincipalType::CanonicalUser => "CANONICALUSER",
             };
             return Err(invalid_principal(PolicyKind::Trust, word, text));

@@ -65,6 +65,7 @@ use crate::{
     front::Front,
     metrics::Metrics,
     organizations::create_account::{is_account_name, is_email},
+    scans::Scans,
     server::{Quotas, Shared},
     session::Sessions,
     sts::oidc::issuers::Issuers,
@@ -383,6 +384,7 @@ pub async fn open(
         sessions,
         audit_directory: options.audit_directory.to_owned(),
         issuers: options.issuers,
+        scans: Scans::default(),
         health: crate::server::Health::default(),
     };
     let front = Front::new(Arc::new(shared));
@@ -477,6 +479,7 @@ async fn account(
         partition,
         created: clock.now(),
         root_access_keys: vec![credentials.id.clone()],
+        root_replaced: None,
         name: None,
         email: None,
     };
@@ -591,6 +594,7 @@ pub async fn replace_root_credentials(
     }
     let record = AccountRecord {
         root_access_keys: vec![credentials.id.clone()],
+        root_replaced: Some(clock.now()),
         ..record
     };
     let at = Precondition::At(read.revision);
@@ -655,6 +659,7 @@ pub async fn create_account(
         partition,
         created: clock.now(),
         root_access_keys: vec![credentials.id.clone()],
+        root_replaced: None,
         name,
         email,
     };

@@ -99,6 +99,7 @@ pub enum Bearer {
 #[derive(Debug)]
 pub struct Caller {
     principal: Arc<Principal>,
+    home: Home,
     credential: Credential,
     bearer: Bearer,
     groups: Vec<Arc<GroupUnit>>,
@@ -131,13 +132,14 @@ impl Caller {
             AccessKeyOwner::Service(name) => match Service::find(name) {
                 Some(service) => {
                     let name = service.regional_name(region);
-                    let principal = Principal::service(partition, account, &name);
+                    let principal = Principal::service(partition, &name);
                     (Arc::new(principal), Bearer::Service(service))
                 }
                 None => return Ok(None),
             },
         };
-        Self::load(directory, principal, Credential::AccessKey(key), bearer)
+        let identity = (principal, (partition, account));
+        Self::load(directory, identity, Credential::AccessKey(key), bearer)
             .await
             .map(Some)
     }
@@ -152,10 +154,22 @@ impl Caller {
         session: Arc<SessionUnit>,
     ) -> Result<Option<Self>, ReadError> {
         let home = (session.partition(), session.account());
+        let of_root = matches!(
+            session.subject(),
+            Subject::Root | Subject::Federated { issuer: None, .. }
+        );
+        if of_root
+            && !directory
+                .root_session_counts(home.0, home.1, session.issued())
+                .await?
+        {
+            return Ok(None);
+        }
         let Some((principal, bearer)) = subject(directory, home, session.subject()).await? else {
             return Ok(None);
         };
-        Self::load(directory, principal, Credential::Session(session), bearer)
+        let identity = (principal, home);
+        Self::load(directory, identity, Credential::Session(session), bearer)
             .await
             .map(Some)
     }
@@ -175,6 +189,7 @@ impl Caller {
         let principal = Arc::new(Principal::web_identity(partition, account, named));
         Ok(Self {
             principal,
+            home: (partition, account),
             credential: Credential::WebIdentity(Arc::new(identity)),
             bearer: Bearer::Nobody,
             groups: Vec::new(),
@@ -188,11 +203,10 @@ impl Caller {
 
     async fn load(
         directory: &Directory,
-        principal: Arc<Principal>,
+        (principal, home): (Arc<Principal>, Home),
         credential: Credential,
         bearer: Bearer,
     ) -> Result<Self, ReadError> {
-        let home = (principal.partition(), principal.account());
         let (mut groups, mut managed, mut boundary) = (Vec::new(), Vec::new(), None);
         let (attached, bound): (&[ManagedPolicyRef], Option<&ManagedPolicyRef>) = match &bearer {
             Bearer::Root | Bearer::Service(_) | Bearer::Nobody => (&[], None),
@@ -241,9 +255,14 @@ impl Caller {
                 merged_tags = Some(merge(own, session.tags()));
             }
         }
-        let membership = directory.membership(home).await?;
+        // A service is in no organization, wherever its credentials are kept.
+        let membership = match principal.account() {
+            Some(_) => directory.membership(home).await?,
+            None => None,
+        };
         Ok(Self {
             principal,
+            home,
             credential,
             bearer,
             groups,
@@ -260,9 +279,9 @@ impl Caller {
         &self.principal
     }
 
-    /// Where it lives.
+    /// Where its credentials stand: of everybody but a service, where it lives.
     pub fn home(&self) -> (Partition, AccountId) {
-        (self.principal.partition(), self.principal.account())
+        self.home
     }
 
     /// Its account's place in an organization.

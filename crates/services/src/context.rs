@@ -42,9 +42,10 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The caller's account.
+    /// The account that the caller's credentials stand in. Of everybody but a service it is the
+    /// caller's own; what may depend on whose the caller is asks the principal.
     pub fn account(&self) -> AccountId {
-        self.caller.principal().account()
+        self.caller.home().1
     }
 
     /// The partition of the call.

@@ -8,6 +8,7 @@ pub mod paths;
 pub mod principals;
 pub mod purpose;
 pub mod records;
+pub mod reserved;
 pub mod units;
 
 use std::sync::Arc;
@@ -32,8 +33,14 @@ use keyward_store::{
     sealed::{Record, Sealed, SealedError},
 };
 use keyward_types::{
-    account::AccountId, alias::AliasName, key_id::KeyArn, partition::Partition, region::Region,
-    store_id::StoreId, time::Clock, unique_id::AccessKeyId,
+    account::AccountId,
+    alias::AliasName,
+    key_id::KeyArn,
+    partition::Partition,
+    region::Region,
+    store_id::StoreId,
+    time::{Clock, Timestamp},
+    unique_id::AccessKeyId,
 };
 
 use crate::{
@@ -119,6 +126,8 @@ pub struct Directory {
     organizations: Organizations,
     domain_keys: Arc<Cache<DomainKey>>,
     account_keys: Arc<Cache<Arc<AccountKey>>>,
+    /// When the root users' credentials were replaced, by account.
+    root_users: Arc<Cache<Option<Timestamp>>>,
     grants: GrantCaches,
 }
 
@@ -162,6 +171,7 @@ impl Directory {
         let organizations = Organizations::new(people);
         let domain_keys = cache("domain keys", 4096, |path| path.with("domain-key", 3));
         let account_keys = cache("account keys", 4096, |path| path.with("account-key", 3));
+        let root_users = cache("root users", people, |path| path.with("account", 3));
         let grants = GrantCaches::new(options.cached_grants);
         let mut caches: Vec<Arc<dyn Invalidate>> = vec![
             Arc::clone(&keys) as _,
@@ -169,6 +179,7 @@ impl Directory {
             Arc::clone(&access_keys) as _,
             Arc::clone(&domain_keys) as _,
             Arc::clone(&account_keys) as _,
+            Arc::clone(&root_users) as _,
         ];
         caches.extend(identities.caches());
         caches.extend(grants.all());
@@ -187,6 +198,7 @@ impl Directory {
             organizations,
             domain_keys,
             account_keys,
+            root_users,
             grants,
         })
     }
@@ -349,6 +361,28 @@ impl Directory {
         };
         let account: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
         Ok(Some((account, record)))
+    }
+
+    /// Whether temporary credentials of an account's root user that were made then still count:
+    /// not if its credentials were replaced since.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn root_session_counts(
+        &self,
+        partition: Partition,
+        account: AccountId,
+        issued: Timestamp,
+    ) -> Result<bool, ReadError> {
+        let path = paths::account(partition, account)?;
+        let replaced = self
+            .root_users
+            .get(&self.node, &path, |record: Record| async move {
+                let account: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
+                Ok::<_, ReadError>(account.root_replaced)
+            })
+            .await?;
+        Ok(replaced.is_some_and(|replaced| replaced.is_none_or(|at| issued >= at)))
     }
 
     /// The domain key of an account and Region, if it has one yet.

@@ -565,12 +565,20 @@ fn find<A: crate::operation::Api>(table: &'static [Row<A>], name: &str) -> Optio
     table.get(index)
 }
 
-/// Refuses what the caller's temporary credentials may not call, on the trail too.
+/// Refuses what the caller's credentials may not call, on the trail too.
 async fn refuse_restricted(cx: &Context<'_>, target: &Target<'_>, fault: Fault) -> Answer {
     match target {
-        // Nothing restricts them there.
-        Target::Kms { .. } | Target::Keyward { .. } | Target::Organizations { .. } => {
-            unsupported::record_denied::<kms::Kms>(cx, UNKNOWN, fault).await
+        Target::Kms { name } => {
+            let name = find(kms::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
+            unsupported::record_denied::<kms::Kms>(cx, name, fault).await
+        }
+        Target::Keyward { name } => {
+            let name = find(keyward::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
+            unsupported::record_denied::<keyward::Keyward>(cx, name, fault).await
+        }
+        Target::Organizations { name } => {
+            let name = find(organizations::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);
+            unsupported::record_denied::<organizations::Organizations>(cx, name, fault).await
         }
         Target::Iam { name, .. } => {
             let name = find(iam::OPERATIONS, name).map_or(UNKNOWN, |row| row.name);

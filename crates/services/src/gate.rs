@@ -14,7 +14,7 @@ use keyward_policy::{
     policy::Policy,
     request::{Attached, GrantMatch, Named, Question, Resource},
 };
-use keyward_types::action::Action;
+use keyward_types::{account::AccountId, action::Action, partition::Partition};
 use smallvec::SmallVec;
 
 use crate::{
@@ -78,6 +78,11 @@ impl<'a> Gate<'a> {
         self.evaluations.into_inner()
     }
 
+    /// The caller's account; nothing for a service.
+    pub fn caller_account(&self) -> &'a str {
+        self.cx.caller.principal().account_text()
+    }
+
     /// A permit on a KMS key.
     ///
     /// # Errors
@@ -136,8 +141,8 @@ impl<'a> Gate<'a> {
     /// # Errors
     /// When the policies deny.
     pub fn alias<A: Action>(&self, arn: &str) -> Result<Permit<A>, Denied> {
-        let caller = self.cx.caller.principal();
-        let resource = Resource::identity_only(arn, caller.partition(), caller.account());
+        let (partition, account) = self.own::<A>(arn)?;
+        let resource = Resource::identity_only(arn, partition, account);
         self.ask(resource, ResourceAttributes::None, |_| ())
     }
 
@@ -149,8 +154,7 @@ impl<'a> Gate<'a> {
         &self,
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
-        let caller = self.cx.caller.principal();
-        let (partition, account) = (caller.partition(), caller.account());
+        let (partition, account) = self.own::<A>("*")?;
         let arn = format!(
             "arn:{partition}:{}:{}:{account}:*",
             A::SERVICE,
@@ -187,8 +191,8 @@ impl<'a> Gate<'a> {
         tags: &[keyward_types::tag::Tag],
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
-        let caller = self.cx.caller.principal();
-        let resource = Resource::identity_only(arn, caller.partition(), caller.account());
+        let (partition, account) = self.own::<A>(shown)?;
+        let resource = Resource::identity_only(arn, partition, account);
         let about = ResourceAttributes::Tagged(tags);
         self.ask(resource.shown_as(shown), about, supply)
     }
@@ -201,11 +205,24 @@ impl<'a> Gate<'a> {
         &self,
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
-        let caller = self.cx.caller.principal();
-        let (partition, account) = (caller.partition(), caller.account());
+        let (partition, account) = self.own::<A>("*")?;
         let arn = format!("arn:{partition}:iam::{account}:*");
         let resource = Resource::account_wide(&arn, partition, account);
         self.ask(resource, ResourceAttributes::None, supply)
+    }
+
+    /// Where the caller lives. Who belongs to no account has nothing of its own to act on.
+    fn own<A: Action>(&self, shown: &str) -> Result<(Partition, AccountId), Denied> {
+        let caller = self.cx.caller.principal();
+        let home = caller.account().map(|own| (caller.partition(), own));
+        home.ok_or_else(|| {
+            let denial = Denial {
+                reason: Reason::Missing(Layer::Identity),
+                place: Place::Own,
+            };
+            let message = denial.message(caller.arn(), A::NAME, shown);
+            Denied { message }
+        })
     }
 
     /// A permit on a role, whose trust policy must let the caller in. A role that is absent denies
@@ -234,33 +251,6 @@ impl<'a> Gate<'a> {
             };
             Denied { message }
         })
-    }
-
-    /// What the policies would say if the key had another policy: the lockout check. It proves
-    /// nothing and is not recorded as a decision.
-    pub fn would_allow<A: Action>(
-        &self,
-        key: &ResolvedKey,
-        policy: &Policy,
-        supply: impl FnOnce(&mut Supply),
-    ) -> bool {
-        let mut supplied = Supply::default();
-        supply(&mut supplied);
-        let supplied = supplied.into_supplied();
-        let resource = Resource::key(key.arn(), policy);
-        let about = ResourceAttributes::Key(key);
-        let attributes = RequestAttributes::new(self.cx, about, &resource, &supplied);
-        let owner = about.owner(self.cx, resource.account());
-        let rcps = controls(about.rcps(owner, A::SERVICE));
-        let in_play = self.cx.caller.in_play();
-        evaluate(&Question {
-            caller: self.cx.caller.principal(),
-            action: A::NAME,
-            resource,
-            context: &attributes,
-            policies: in_play.policies(&in_play.levels(), &rcps),
-        })
-        .is_allow()
     }
 
     fn ask<A: Action>(
@@ -303,7 +293,7 @@ impl<'a> Gate<'a> {
         answer.map_err(|mut denied| {
             if let ResourceAttributes::Key(key) = about
                 && key.found_unit().is_none()
-                && key.arn().account() != caller.principal().account()
+                && caller.principal().account() != Some(key.arn().account())
             {
                 // A stand-in answers as a key of others does: it may or may not be there.
                 denied.denial.place = Place::Hidden(if key.is_found_in_ciphertext() {
@@ -331,7 +321,7 @@ impl Gate<'_> {
         if resource.arn() == forwarded.key && FORWARDABLE.contains(&A::NAME) {
             return None;
         }
-        let own = resource.account() == caller.principal().account();
+        let own = caller.principal().account() == Some(resource.account());
         let denial = Denial {
             reason: Reason::Missing(Layer::Session),
             place: if own {
@@ -361,6 +351,35 @@ impl Gate<'_> {
     /// Whether a service makes the call for the caller: `kms:GrantIsForAWSResource`.
     pub fn is_forwarded(&self) -> bool {
         self.cx.caller.forwarded().is_some()
+    }
+}
+
+impl Context<'_> {
+    /// What the policies would say if the key had another policy: the lockout check. It proves
+    /// nothing and is not recorded as a decision.
+    pub fn would_allow<A: Action>(
+        &self,
+        key: &ResolvedKey,
+        policy: &Policy,
+        supply: impl FnOnce(&mut Supply),
+    ) -> bool {
+        let mut supplied = Supply::default();
+        supply(&mut supplied);
+        let supplied = supplied.into_supplied();
+        let resource = Resource::key(key.arn(), policy);
+        let about = ResourceAttributes::Key(key);
+        let attributes = RequestAttributes::new(self, about, &resource, &supplied);
+        let owner = about.owner(self, resource.account());
+        let rcps = controls(about.rcps(owner, A::SERVICE));
+        let in_play = self.caller.in_play();
+        evaluate(&Question {
+            caller: self.caller.principal(),
+            action: A::NAME,
+            resource,
+            context: &attributes,
+            policies: in_play.policies(&in_play.levels(), &rcps),
+        })
+        .is_allow()
     }
 }
 

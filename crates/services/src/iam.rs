@@ -20,6 +20,7 @@ pub mod oidc_provider;
 pub mod page;
 pub mod parameters;
 pub mod rename;
+pub mod reserved;
 pub mod role;
 pub mod shape;
 pub mod simulation;

@@ -61,3 +61,6 @@ pub const OPERATIONS: &[Row<Keyward>] = &[
     row::<explain_recorded_decision::ExplainRecordedDecision>(),
     row::<who_can::WhoCan>(),
 ];
+
+#[cfg(test)]
+mod tests;

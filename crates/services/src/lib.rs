@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod operation;
 pub mod organizations;
 pub mod pipeline;
+pub mod scans;
 pub mod server;
 pub mod session;
 pub mod sts;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use keyward_store::sealed::SealedBatch;
-use keyward_types::{arn::ArnParts, key_id::KeyArn};
+use keyward_types::{account::AccountId, arn::ArnParts, key_id::KeyArn};
 use keyward_wire::{json, query::Form, xml};
 
 use crate::{
@@ -137,6 +137,12 @@ pub trait Output<A: Api>: Send + Sync {
 
     /// The key that the call made, which the audit event names among its resources.
     fn made(&self) -> Option<KeyArn> {
+        None
+    }
+
+    /// Whose account the event is recorded for if the caller belongs to none and no decision was
+    /// about anything of an account.
+    fn recipient(&self) -> Option<AccountId> {
         None
     }
 

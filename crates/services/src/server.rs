@@ -22,6 +22,7 @@ use crate::{
     counts::Counts,
     directory::{Directory, identities::Home},
     metrics::Metrics,
+    scans::Scans,
     session::Sessions,
     sts::oidc::issuers::Issuers,
     throttle::Throttle,
@@ -91,6 +92,7 @@ pub struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) audit_directory: PathBuf,
     pub(crate) issuers: Issuers,
+    pub(crate) scans: Scans,
     pub(crate) health: Health,
 }
 

@@ -92,4 +92,4 @@ pub const OPERATIONS: &[Row<Sts>] = &[
 ];
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

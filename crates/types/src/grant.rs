@@ -216,6 +216,22 @@ impl GrantOperations {
         self.0.iter().all(|operation| those.contains(*operation))
     }
 
+    /// Them as a number: a bit for each, the first of [`GrantOperation::ALL`] the lowest. It stands
+    /// in paths of the store, so operations are only ever added at the end.
+    pub fn bits(&self) -> u32 {
+        let all = (0..).zip(GrantOperation::ALL);
+        all.filter(|(_, operation)| self.contains(**operation))
+            .fold(0, |bits, (place, _)| bits | 1_u32 << place)
+    }
+
+    /// The operations of that number; none if a bit stands for no operation.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        let all = (0..).zip(GrantOperation::ALL.iter().copied());
+        let found = all.filter(|(place, _)| bits & 1_u32 << *place != 0);
+        let found = Self::new(found.map(|(_, operation)| operation));
+        (found.bits() == bits).then_some(found)
+    }
+
     /// Them, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = GrantOperation> + '_ {
         self.0.iter().copied()

@@ -10,7 +10,7 @@ use crate::{account::AccountId, partition::Partition, unique_id::UniqueId};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
     partition: Partition,
-    account: AccountId,
+    account: Option<AccountId>,
     kind: PrincipalKind,
     arn: Box<str>,
     principal_arn: Box<str>,
@@ -36,6 +36,8 @@ pub enum PrincipalKind {
         role_name: String,
         /// The session's name.
         session: String,
+        /// Whether the role is linked to a service; its record says so, never its path or name.
+        service_linked: bool,
     },
     /// A session of GetFederationToken.
     FederatedUser {
@@ -94,8 +96,18 @@ impl Principal {
             role_id,
             role_name: role_name.to_owned(),
             session: session.to_owned(),
+            service_linked: false,
         };
         Self::new(partition, account, kind, arn, role_arn)
+    }
+
+    /// The same session, of a role that is linked to a service. Nobody else becomes one.
+    #[must_use]
+    pub fn of_service_linked_role(mut self) -> Self {
+        if let PrincipalKind::RoleSession { service_linked, .. } = &mut self.kind {
+            *service_linked = true;
+        }
+        self
     }
 
     /// A federated user's session, made by a user (with its id) or by the root user.
@@ -128,24 +140,24 @@ impl Principal {
         Self::new(partition, account, kind, name, String::new())
     }
 
-    /// An AWS service; `account` is the account that the service's own credentials stand in.
-    pub fn service(partition: Partition, account: AccountId, name: &str) -> Self {
+    /// An AWS service. It belongs to no account, wherever its credentials are kept.
+    pub fn service(partition: Partition, name: &str) -> Self {
         let kind = PrincipalKind::Service {
             name: name.to_owned(),
         };
-        Self::new(partition, account, kind, name.to_owned(), String::new())
+        Self::new(partition, None, kind, name.to_owned(), String::new())
     }
 
     fn new(
         partition: Partition,
-        account: AccountId,
+        account: impl Into<Option<AccountId>>,
         kind: PrincipalKind,
         arn: String,
         principal_arn: String,
     ) -> Self {
         Self {
             partition,
-            account,
+            account: account.into(),
             kind,
             arn: arn.into(),
             principal_arn: principal_arn.into(),
@@ -157,8 +169,9 @@ impl Principal {
         self.partition
     }
 
-    /// The principal's account.
-    pub fn account(&self) -> AccountId {
+    /// The account that the principal belongs to; none for a service. For a web identity it is
+    /// the account whose provider vouches.
+    pub fn account(&self) -> Option<AccountId> {
         self.account
     }
 
@@ -179,6 +192,11 @@ impl Principal {
         &self.principal_arn
     }
 
+    /// The account's digits; empty for a service.
+    pub fn account_text(&self) -> &str {
+        self.account.as_ref().map_or("", AccountId::as_str)
+    }
+
     /// Whether this is the account's root user.
     pub fn is_root(&self) -> bool {
         matches!(self.kind, PrincipalKind::Root)
@@ -188,12 +206,14 @@ impl Principal {
     /// identity.
     pub fn user_id(&self) -> Cow<'_, str> {
         match &self.kind {
-            PrincipalKind::Root => self.account.as_str().into(),
+            PrincipalKind::Root => self.account_text().to_owned().into(),
             PrincipalKind::User { id, .. } => id.as_str().into(),
             PrincipalKind::RoleSession {
                 role_id, session, ..
             } => format!("{role_id}:{session}").into(),
-            PrincipalKind::FederatedUser { name, .. } => format!("{}:{name}", self.account).into(),
+            PrincipalKind::FederatedUser { name, .. } => {
+                format!("{}:{name}", self.account_text()).into()
+            }
             PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => "".into(),
         }
     }

@@ -20,6 +20,8 @@ pub struct Answer {
     /// What is wrong with the case or its policies. With a decision: what is wrong was left to
     /// the safe side.
     pub errors: Vec<String>,
+    /// What of the policies is valid and probably not what its author meant.
+    pub warnings: Vec<String>,
     /// What the case expects.
     pub expected: Option<Expected>,
 }
@@ -131,6 +133,7 @@ impl Answer {
             blocked_by: blocked_by.map(kind_name),
             by,
             errors: Vec::new(),
+            warnings: Vec::new(),
             expected: case.expect,
         }
     }
@@ -181,13 +184,18 @@ impl Answer {
             }
             out.push('}');
         }
-        if !self.errors.is_empty() {
-            out.push_str(",\"errors\":[");
-            for (index, error) in self.errors.iter().enumerate() {
+        for (name, list) in [("errors", &self.errors), ("warnings", &self.warnings)] {
+            if list.is_empty() {
+                continue;
+            }
+            out.push(',');
+            write_string(name, out);
+            out.push_str(":[");
+            for (index, text) in list.iter().enumerate() {
                 if index > 0 {
                     out.push(',');
                 }
-                write_string(error, out);
+                write_string(text, out);
             }
             out.push(']');
         }

@@ -5,6 +5,7 @@ use keyward_types::principal::{Principal, PrincipalKind};
 use super::policies::Assembled;
 use super::read::{Case, Target, TargetKind};
 use crate::json::Json;
+use crate::principal::general_name;
 use crate::request::{Attributes, Values, is_key};
 
 /// What a case gives under a condition key.
@@ -127,11 +128,19 @@ impl<'a> CaseContext<'a> {
                 let word = if service.is_some() { "true" } else { "false" };
                 Some(Values::one(word))
             }
-            ("aws:principalservicename", Some(name)) => Some(Values::one(name)),
-            ("aws:principalservicenameslist", Some(name)) => Some(Values::many([name])),
+            ("aws:principalservicename", Some(name)) => Some(match general_name(name) {
+                Some(general) => Values::one(general),
+                None => Values::one(name),
+            }),
+            ("aws:principalservicenameslist", Some(name)) => Some(match general_name(name) {
+                Some(general) => Values::many([general, name.to_owned()]),
+                None => Values::many([name]),
+            }),
             (_, Some(_)) => None,
             ("aws:principalarn", None) => Some(Values::one(caller.principal_arn())),
-            ("aws:principalaccount", None) => Some(Values::one(caller.account().to_string())),
+            ("aws:principalaccount", None) => {
+                caller.account().map(|own| Values::one(own.to_string()))
+            }
             ("aws:principaltype", None) => Some(Values::one(match caller.kind() {
                 PrincipalKind::Root => "Account",
                 PrincipalKind::User { .. } => "User",
@@ -183,8 +192,8 @@ impl<'a> CaseContext<'a> {
         match key {
             "aws:resourceaccount" => Some(Values::one(self.target.account.to_string())),
             "kms:calleraccount" if of_key || self.is_about_keys() => {
-                let service = matches!(self.caller.kind(), PrincipalKind::Service { .. });
-                (!service).then(|| Values::one(self.caller.account().to_string()))
+                let account = self.caller.account();
+                account.map(|own| Values::one(own.to_string()))
             }
             // The deprecated twins of the keys that the case gives.
             "kms:customermasterkeyspec" => self.given("kms:keyspec"),

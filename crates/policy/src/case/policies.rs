@@ -23,6 +23,7 @@ const MOST_TEXT: usize = 8 << 20;
 struct Compiled {
     policy: Policy,
     faults: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// Policies by kind and text, and the unique ids that stand in for ARNs.
@@ -109,6 +110,7 @@ impl Cache {
                 Policy::compile(&document, &bindings)
             },
             faults: document.faults().to_vec(),
+            warnings: document.warnings(),
         });
         self.text += text.len();
         let kept = Rc::clone(&compiled);
@@ -171,6 +173,8 @@ pub(super) struct Assembled {
     pub(super) grants: Vec<Grant>,
     /// What of the policies counts on the safe side, and where.
     pub(super) faults: Vec<String>,
+    /// What of them is probably not what its author meant, and where.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Assembled {
@@ -186,6 +190,7 @@ impl Assembled {
             cache,
             given,
             faults: Vec::new(),
+            warnings: Vec::new(),
             errors: Vec::new(),
         };
         let kind = match case.resource.kind {
@@ -204,7 +209,12 @@ impl Assembled {
         let session = session.map(|texts| reading.list(PolicyKind::Session, texts, session_name));
         let scps = reading.levels(PolicyKind::Scp, "scps", &case.scps);
         let rcps = reading.levels(PolicyKind::Rcp, "rcps", &case.rcps);
-        let Reading { faults, errors, .. } = reading;
+        let Reading {
+            faults,
+            warnings,
+            errors,
+            ..
+        } = reading;
         if !errors.is_empty() {
             return Err(Malformed {
                 id: case.id.as_deref().map(str::to_owned),
@@ -221,9 +231,8 @@ impl Assembled {
         let grants = grants.filter_map(|(index, grant)| grant.grant(index, &bindings));
         // A key policy has no effect on RetireGrant.
         let retires = case.action.eq_ignore_ascii_case("kms:RetireGrant");
-        let key = (case.resource.partition, case.resource.account);
         Ok(Self {
-            caller: case.identity.principal(id, key),
+            caller: case.identity.principal(id, case.resource.partition),
             own: own.filter(|_| !retires),
             identity,
             boundary,
@@ -232,6 +241,7 @@ impl Assembled {
             rcps,
             grants: grants.collect(),
             faults,
+            warnings,
         })
     }
 
@@ -292,6 +302,7 @@ struct Reading<'r> {
     /// The ARN and the unique id that the case gives the caller.
     given: Option<(&'r str, &'r UniqueId)>,
     faults: Vec<String>,
+    warnings: Vec<String>,
     errors: Vec<String>,
 }
 
@@ -304,9 +315,9 @@ impl Reading<'_> {
     ) -> Option<Rc<Compiled>> {
         match self.cache.policy(kind, text, self.given) {
             Ok(compiled) => {
-                let faults = compiled.faults.iter();
-                self.faults
-                    .extend(faults.map(|fault| format!("{}: {fault}", name())));
+                let placed = |what: &String| format!("{}: {what}", name());
+                self.faults.extend(compiled.faults.iter().map(placed));
+                self.warnings.extend(compiled.warnings.iter().map(placed));
                 Some(compiled)
             }
             Err(error) => {

@@ -22,6 +22,7 @@ pub(super) enum Identity {
         role_arn: String,
         session: String,
         id: Option<UniqueId>,
+        service_linked: bool,
     },
     Federated {
         at: (Partition, AccountId),
@@ -49,7 +50,11 @@ pub(super) struct Named<'a> {
     pub(super) role_arn: Option<&'a str>,
     pub(super) principal_id: Option<&'a str>,
     pub(super) issuer: Option<&'a str>,
+    pub(super) service_linked: Option<bool>,
 }
+
+/// The path of the roles that are linked to services, which nobody else can make.
+const SERVICE_LINKED: &str = "/aws-service-role/";
 
 const FORMS: &str = "principal is the ARN of a user, of a role's session (assumed-role/ROLE/SESSION), \
                      of a federated user or of an account's root, or the name of a service";
@@ -65,6 +70,7 @@ impl Identity {
             refuse(named.role_arn, "roleArn", "a service has no role here")?;
             refuse(named.principal_id, "principalId", "a service has none")?;
             refuse(named.issuer, "issuer", "only federated users have one")?;
+            refuse(named.service_linked, "serviceLinkedRole", ONLY_SESSIONS)?;
             return Ok(Self::Service(name.to_owned()));
         };
         let form = PrincipalRef::parse_aws(text).ok_or(FORMS)?;
@@ -74,6 +80,7 @@ impl Identity {
         let session = matches!(form, PrincipalRef::Session { .. });
         if !session {
             refuse(named.role_arn, "roleArn", "only a role's session has one")?;
+            refuse(named.service_linked, "serviceLinkedRole", ONLY_SESSIONS)?;
         }
         let federated = matches!(form, PrincipalRef::FederatedUser(_));
         if !federated {
@@ -103,11 +110,16 @@ impl Identity {
                     Some(arn) => role_of(arn, at, role)?,
                     None => format!("arn:{partition}:iam::{account}:role/{role}"),
                 };
+                // The case's word counts; without it a role is taken for what its path says,
+                // since only services have roles there.
+                let (path, _) = path_and_name(&role_arn);
+                let by_path = path.starts_with(SERVICE_LINKED);
                 Ok(Self::Session {
                     at,
-                    role_arn,
                     session,
                     id,
+                    service_linked: named.service_linked.unwrap_or(by_path),
+                    role_arn,
                 })
             }
             PrincipalRef::FederatedUser(_) => {
@@ -158,9 +170,9 @@ impl Identity {
         }
     }
 
-    /// The principal. `id` is the unique id of what [`Self::base`] names; `key` is where the
-    /// resource is, for a service.
-    pub(super) fn principal(&self, id: UniqueId, key: (Partition, AccountId)) -> Principal {
+    /// The principal. `id` is the unique id of what [`Self::base`] names; a service is asked about
+    /// in the partition of the resource.
+    pub(super) fn principal(&self, id: UniqueId, partition: Partition) -> Principal {
         match self {
             Self::Root(partition, account) => Principal::root(*partition, *account),
             Self::User {
@@ -175,10 +187,16 @@ impl Identity {
                 at: (partition, account),
                 role_arn,
                 session,
+                service_linked,
                 ..
             } => {
                 let (path, name) = path_and_name(role_arn);
-                Principal::role_session(*partition, *account, (path, name, id), session)
+                let role = (path, name, id);
+                let principal = Principal::role_session(*partition, *account, role, session);
+                match service_linked {
+                    true => principal.of_service_linked_role(),
+                    false => principal,
+                }
             }
             Self::Federated {
                 at: (partition, account),
@@ -191,21 +209,10 @@ impl Identity {
                 };
                 Principal::federated_user(*partition, *account, name, issuer)
             }
-            Self::Service(name) => {
-                // A service stands in no account that keys are in.
-                let account = [SERVICES, OTHER_SERVICES]
-                    .into_iter()
-                    .filter_map(|text| AccountId::parse(text).ok())
-                    .find(|account| *account != key.1)
-                    .unwrap_or(key.1);
-                Principal::service(key.0, account, name)
-            }
+            Self::Service(name) => Principal::service(partition, name),
         }
     }
 }
-
-const SERVICES: &str = "999999999999";
-const OTHER_SERVICES: &str = "999999999998";
 
 impl Issuer {
     fn read(
@@ -243,7 +250,9 @@ impl Issuer {
     }
 }
 
-fn refuse(member: Option<&str>, name: &str, why: &str) -> Result<(), String> {
+const ONLY_SESSIONS: &str = "only a role's session has it";
+
+fn refuse<T>(member: Option<T>, name: &str, why: &str) -> Result<(), String> {
     match member {
         None => Ok(()),
         Some(_) => Err(format!("{name}: {why}")),

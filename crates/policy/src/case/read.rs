@@ -92,6 +92,7 @@ struct Members<'a> {
     role_arn: Option<Cow<'a, str>>,
     principal_id: Option<Cow<'a, str>>,
     issuer: Option<Cow<'a, str>>,
+    service_linked: Option<bool>,
     key_policy: Option<&'a str>,
     identity_policies: Vec<&'a str>,
     boundary: Option<&'a str>,
@@ -122,6 +123,13 @@ impl<'a> Members<'a> {
             "roleArn" => self.role_arn = Some(text()?),
             "principalId" => self.principal_id = Some(text()?),
             "issuer" => self.issuer = Some(text()?),
+            "serviceLinkedRole" => {
+                self.service_linked = Some(match value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err("serviceLinkedRole is true or false".to_owned()),
+                });
+            }
             "resourceAccount" => {
                 let account = AccountId::parse(&text()?);
                 self.resource_account =
@@ -174,6 +182,7 @@ impl<'a> Members<'a> {
             role_arn: self.role_arn.as_deref(),
             principal_id: self.principal_id.as_deref(),
             issuer: self.issuer.as_deref(),
+            service_linked: self.service_linked,
         };
         let mut note = |what: String| errors.push(what);
         let identity = Identity::read(named).map_err(&mut note).ok()?;
@@ -216,6 +225,7 @@ const MEMBERS: &[&str] = &[
     "roleArn",
     "principalId",
     "issuer",
+    "serviceLinkedRole",
     "grants",
     "context",
     "expect",

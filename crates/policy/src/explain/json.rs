@@ -41,6 +41,9 @@ fn whole(it: &Explanation) -> Json {
         list(&suggestion.changes, change)
     });
     members.push(("suggestions", suggestions));
+    if !it.warnings.is_empty() {
+        members.push(("warnings", list(&it.warnings, |warning| text(warning))));
+    }
     object(members)
 }
 

@@ -1,25 +1,32 @@
 //! What people trip over, said where it happens.
 
+use keyward_types::arn::ArnParts;
 use keyward_types::principal::{Principal, PrincipalKind};
 
 use super::Found;
 use crate::condition::operator::{Base, Operator, Quantifier};
+use crate::principal::PrincipalRef;
 
-/// On a condition; `met` says whether it holds.
+/// On a condition; `met` says whether it holds, `denies` what the statement does.
 pub(super) fn condition(
     operator: Operator,
     variables: bool,
     listed: &[String],
     found: &Found,
-    met: bool,
+    (met, denies): (bool, bool),
 ) -> Option<&'static str> {
     let wild = |text: &String| text.contains(['*', '?']);
     let note = match (found, operator.base, operator.quantifier) {
         (_, Base::Unknown, _) => {
             "there is no such operator: an allow with it never applies, a deny always does"
         }
+        (Found::Many(_), base, Quantifier::None) if base != Base::Null && denies => {
+            "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; AWS does \
+             not say what a deny without it does, and here any value that meets it denies"
+        }
         (Found::Many(_), base, Quantifier::None) if base != Base::Null => {
-            "a list needs ForAnyValue: or ForAllValues: before the operator"
+            "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; without \
+             it an allow never applies"
         }
         (Found::Absent, Base::Null, _) => return None,
         (Found::Absent, _, Quantifier::ForAllValues) if met => {
@@ -61,7 +68,7 @@ pub(super) fn resource(variables: bool, listed: &[String], met: &str) -> Option<
     let any = |what: &str| listed.iter().any(|text| text.contains(what));
     if met == "*" {
         Some("no single key is asked about, so only \"*\" or arn:…:ACCOUNT:* matches")
-    } else if any(":alias/") && met.contains(":key/") {
+    } else if listed.iter().any(|text| names(text, "alias")) && names(met, "key") {
         Some("an alias ARN never stands for its key; kms:ResourceAliases in a condition does")
     } else if any("${") && variables {
         Some("a variable without a value matches nothing")
@@ -70,6 +77,14 @@ pub(super) fn resource(variables: bool, listed: &[String], met: &str) -> Option<
     } else {
         None
     }
+}
+
+/// Whether an ARN names such a thing of KMS.
+fn names(arn: &str, kind: &str) -> bool {
+    ArnParts::parse(arn).is_some_and(|arn| {
+        let named = arn.resource.split_once('/');
+        arn.service == "kms" && named.is_some_and(|(word, _)| word == kind)
+    })
 }
 
 /// On principals: those that do not name the caller, or do not except it.
@@ -83,11 +98,13 @@ pub(super) fn principal(
         caller.kind(),
         PrincipalKind::RoleSession { .. } | PrincipalKind::FederatedUser { .. }
     );
-    let is_id = |text: &String| text.starts_with("AIDA") || text.starts_with("AROA");
+    let read = |text: &String| PrincipalRef::parse_aws(text).map(Form::of);
+    let is_id = |text: &String| read(text) == Some(Form::Id);
     let is_wild = |text: &String| text.len() > 1 && text.contains(['*', '?']);
     let name = |arn: &str| arn.rsplit('/').next().map(str::to_owned);
-    let namesake =
-        |text: &String| text.contains(":role/") && name(text) == name(caller.principal_arn());
+    let namesake = |text: &String| {
+        read(text) == Some(Form::Role) && name(text) == name(caller.principal_arn())
+    };
     match (negated, session) {
         (true, _) if bounded => {
             Some("NotPrincipal with Deny always hits who has a permissions boundary")
@@ -108,5 +125,30 @@ pub(super) fn principal(
             Some("a role's ARN holds its path, which must be the same")
         }
         (false, _) => None,
+    }
+}
+
+/// What a principal entry is, as far as notes speak of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Id,
+    Role,
+    Other,
+}
+
+impl Form {
+    fn of(principal: PrincipalRef<'_>) -> Self {
+        match principal {
+            PrincipalRef::Unique(_) => Self::Id,
+            PrincipalRef::Role(_) => Self::Role,
+            PrincipalRef::Everyone
+            | PrincipalRef::Account { .. }
+            | PrincipalRef::User(_)
+            | PrincipalRef::Session { .. }
+            | PrincipalRef::FederatedUser(_)
+            | PrincipalRef::Service(_)
+            | PrincipalRef::Federated(_)
+            | PrincipalRef::CanonicalUser(_) => Self::Other,
+        }
     }
 }

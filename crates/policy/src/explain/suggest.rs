@@ -193,9 +193,13 @@ fn missing(
     let identity_allows = layers
         .iter()
         .any(|report| report.layer == Layer::Identity && allows_something(report));
-    if leaning.delegation && on_key_side && identity_allows && !setting.foreign {
-        let caller = world.caller();
-        let (partition, account) = (caller.partition(), caller.account());
+    if leaning.delegation
+        && on_key_side
+        && identity_allows
+        && !setting.foreign
+        && let Some(account) = world.caller().account()
+    {
+        let partition = world.caller().partition();
         let account = format!("arn:{partition}:iam::{account}:root");
         statement.principal = Some(NewPrincipal::Aws(account));
     }

@@ -24,6 +24,7 @@ pub fn render(explanation: &Explanation) -> String {
     let _ = text.verdict();
     let _ = text.policies();
     let _ = text.suggestions();
+    let _ = text.warnings();
     text.out
 }
 
@@ -33,6 +34,17 @@ struct Text<'e> {
 }
 
 impl Text<'_> {
+    fn warnings(&mut self) -> std::fmt::Result {
+        if self.it.warnings.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "\nProbably not meant so:")?;
+        for warning in &self.it.warnings {
+            writeln!(self.out, "  - {warning}")?;
+        }
+        Ok(())
+    }
+
     fn verdict(&mut self) -> std::fmt::Result {
         let it = self.it;
         let word = match &it.decision {
@@ -155,8 +167,8 @@ impl Text<'_> {
             ),
             Reason::Missing(Layer::Resource) if setting.service => {
                 "no statement of the key policy that applies names the service, and no grant does. \
-                 A statement for the account does not reach it: a service is none of its \
-                 principals."
+                 A statement for an account does not reach it: a service is no account's \
+                 principal."
                     .to_owned()
             }
             Reason::Missing(Layer::Resource) if setting.foreign => {

@@ -146,8 +146,10 @@ fn finding(
                 Values::Many(values) => Found::Many(own(&values)),
                 Values::Clash(values) => Found::Clash(own(&values)),
             };
-            let note =
-                condition.and_then(|_| note::condition(operator, variables, &listed, &found, met));
+            let denies = written.is_some_and(|written| written.effect == Effect::Deny);
+            let outcome = (met, denies);
+            let note = condition
+                .and_then(|_| note::condition(operator, variables, &listed, &found, outcome));
             Finding::Condition {
                 operator: condition.map(|c| c.name.clone()).unwrap_or_default(),
                 key: key.to_owned(),

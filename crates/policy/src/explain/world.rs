@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use keyward_types::arn::ArnParts;
 use keyward_types::principal::{Principal, PrincipalKind};
 
 use super::change::{At, Change, NewStatement, Target};
@@ -10,7 +11,9 @@ use crate::condition::Condition;
 use crate::condition::operator::Operator;
 use crate::decision::{Decision, Layer};
 use crate::document::{Document, PolicyKind};
-use crate::evaluate::{evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request};
+use crate::evaluate::{
+    Side, evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request,
+};
 use crate::grant::{Constraints, Grant, Party, Usage};
 use crate::policy::Policy;
 use crate::principal::{Bindings, is_service};
@@ -110,7 +113,7 @@ impl<'a> World<'a> {
         let question = self.inquiry.question;
         let (caller, resource) = (question.caller, &question.resource);
         Setting {
-            foreign: caller.account() != resource.account,
+            foreign: Side::of(caller, resource.account) == Side::Foreign,
             other_partition: caller.partition() != resource.partition,
             guarded: matches!(resource.guard, Guard::Policy { .. }),
             retires: question.action.eq_ignore_ascii_case("kms:RetireGrant"),
@@ -120,7 +123,8 @@ impl<'a> World<'a> {
 
     /// The kind of the resource's own policy.
     pub(super) fn own_kind(&self) -> PolicyKind {
-        match self.inquiry.question.resource.arn.split(':').nth(2) {
+        let arn = ArnParts::parse(self.inquiry.question.resource.arn);
+        match arn.map(|arn| arn.service) {
             Some("kms") => PolicyKind::Key,
             Some("iam") => PolicyKind::Trust,
             Some(_) | None => PolicyKind::Endpoint,
@@ -219,6 +223,7 @@ impl<'a> World<'a> {
                 })
                 .collect(),
             suggestions: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -15,3 +15,4 @@ mod malformed;
 mod render;
 mod spec;
 mod trust;
+mod warnings;

@@ -53,7 +53,7 @@ fn a_trust_policy_names_a_provider_and_means_whom_it_vouches_for() {
     // Nobody else is meant by the provider's name.
     let root = Principal::root(Partition::Aws, account());
     assert!(!allows(&named, ACTION, &root));
-    let service = Principal::service(Partition::Aws, account(), "ec2.amazonaws.com");
+    let service = Principal::service(Partition::Aws, "ec2.amazonaws.com");
     assert!(!allows(&named, ACTION, &service));
 }
 

@@ -130,6 +130,23 @@ impl<O: Operation> Told<'_, O> {
         matches!(self.result, Result::Success(_)) && allowed
     }
 
+    /// Whose trail the event belongs on: the caller's account's. A service belongs to no account,
+    /// so what it does is recorded for the account that it does it to.
+    fn recipient(&self) -> Option<AccountId> {
+        let made = || match &self.result {
+            Result::Success(output) => output.recipient(),
+            Result::Failure(_) => None,
+        };
+        // What was allowed is told to the others, too; what was denied to nobody else.
+        let decided = || match &self.result {
+            Result::Success(_) => self.evaluations.first(),
+            Result::Failure(_) => self.evaluations.last(),
+        };
+        let decided = || decided().map(|evaluation| evaluation.about.account());
+        let own = self.circumstances.caller.principal().account();
+        own.or_else(decided).or_else(made)
+    }
+
     fn render(&self, room: &Room) -> Vec<u8> {
         // What changed makes an event longer, which is otherwise known well enough.
         let capacity = if self.changes.is_empty() { 2048 } else { 4096 };
@@ -199,10 +216,12 @@ impl<O: Operation> Told<'_, O> {
         event.string("eventType", "AwsApiCall");
         event.boolean("managementEvent", true);
         let (recipient, shared) = match audience {
-            Audience::Caller(shared) => (caller.principal().account(), *shared),
-            Audience::Owner(account, shared) => (*account, Some(*shared)),
+            Audience::Caller(shared) => (self.recipient(), *shared),
+            Audience::Owner(account, shared) => (Some(*account), Some(*shared)),
         };
-        event.string("recipientAccountId", recipient.as_str());
+        if let Some(recipient) = recipient {
+            event.string("recipientAccountId", recipient.as_str());
+        }
         if let Some(shared) = shared {
             event.string("sharedEventID", shared);
         }
@@ -261,7 +280,11 @@ impl<O: Operation> Told<'_, O> {
     /// what was decided of it, and nothing of other accounts.
     fn is_for(&self, evaluation: &Evaluation) -> bool {
         match self.circumstances.audience {
-            Audience::Caller(_) => true,
+            // Of a service's request each account learns what was decided of its own.
+            Audience::Caller(_) => {
+                self.circumstances.caller.principal().account().is_some()
+                    || self.recipient() == Some(evaluation.about.account())
+            }
             Audience::Owner(account, _) => evaluation.about.account() == account,
         }
     }

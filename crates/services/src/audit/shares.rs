@@ -8,10 +8,7 @@ use keyward_types::account::AccountId;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::{
-    caller::{Bearer, Caller},
-    gate::evaluation::Evaluation,
-};
+use crate::{caller::Caller, gate::evaluation::Evaluation};
 
 /// The other accounts that learn of one request, each with the id of its event.
 #[derive(Debug, Default)]
@@ -21,18 +18,15 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Who owns what the caller was allowed to use. A service that calls by itself has no account
-    /// beside the owner's.
+    /// Who owns what the caller was allowed to use. A service that calls by itself has no account:
+    /// its event is recorded for the first of them.
     pub fn of(caller: &Caller, evaluations: &[Evaluation]) -> Self {
         let mut shares = Self::default();
-        let own = caller.principal().account();
+        let first = || evaluations.first().map(|first| first.about.account());
+        let own = caller.principal().account().or_else(first);
         for evaluation in evaluations {
             let owner = evaluation.about.account();
-            if owner == own
-                || matches!(caller.bearer(), Bearer::Service(_))
-                || !evaluation.is_allowed()
-                || shares.event_of(owner).is_some()
-            {
+            if Some(owner) == own || !evaluation.is_allowed() || shares.event_of(owner).is_some() {
                 continue;
             }
             if shares.owners.is_empty() {

@@ -186,7 +186,7 @@ impl Writer {
             lines.push(b'\n');
             count += 1;
         }
-        self.send(lines, count, None).await
+        self.send(lines, count, None).await.map(drop)
     }
 
     /// Records the events of changes, in the store's order; with them the trail has all that

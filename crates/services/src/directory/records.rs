@@ -86,6 +86,10 @@ pub struct AccountRecord {
     pub created: Timestamp,
     /// The access keys of its root user.
     pub root_access_keys: Vec<AccessKeyId>,
+    /// When its root user's credentials were last replaced from outside: temporary ones of the
+    /// root user that are older count no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_replaced: Option<Timestamp>,
     /// Its name, if it was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

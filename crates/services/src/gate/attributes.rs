@@ -5,7 +5,12 @@ use std::{borrow::Cow, sync::Arc};
 
 use keyward_policy::request::{Attributes, Resource, Values, is_key};
 use keyward_store::sealed::Generation;
-use keyward_types::{account::AccountId, key_spec::KeyManager, principal::PrincipalKind, tag::Tag};
+use keyward_types::{
+    account::AccountId,
+    key_spec::KeyManager,
+    principal::{Principal, PrincipalKind},
+    tag::Tag,
+};
 
 use crate::{
     caller::{Bearer, Caller},
@@ -55,7 +60,7 @@ impl<'a> ResourceAttributes<'a> {
     /// The place of the resource's account in an organization: the caller's, or what was found
     /// when the resource was.
     pub fn owner(self, cx: &'a Context<'a>, account: AccountId) -> Option<&'a Membership> {
-        if account == cx.account() {
+        if cx.caller.principal().account() == Some(account) {
             return cx.caller.membership();
         }
         match self {
@@ -124,21 +129,22 @@ impl<'a> RequestAttributes<'a> {
         let values = match key {
             "aws:principalarn" if principal.principal_arn().is_empty() => Values::Absent,
             "aws:principalarn" => Values::one(principal.principal_arn()),
-            // Its account is the role's: the caller has none.
+            // The account is the role's: the caller has none.
             "aws:principalaccount" | "aws:userid" if caller.web_identity().is_some() => {
                 Values::Absent
             }
-            "aws:principalaccount" => Values::one(principal.account().to_string()),
-            "aws:principaltype" => Values::one(match principal.kind() {
-                PrincipalKind::Root => "Account",
-                PrincipalKind::User { .. } => "User",
-                PrincipalKind::RoleSession { .. } => "AssumedRole",
-                PrincipalKind::FederatedUser { .. } => "FederatedUser",
-                PrincipalKind::WebIdentity { .. } => "Anonymous",
-                PrincipalKind::Service { .. } => "Service",
-            }),
+            "aws:principalaccount" => account_of(principal),
+            "aws:principaltype" => match principal.kind() {
+                PrincipalKind::Root => Values::one("Account"),
+                PrincipalKind::User { .. } => Values::one("User"),
+                PrincipalKind::RoleSession { .. } => Values::one("AssumedRole"),
+                PrincipalKind::FederatedUser { .. } => Values::one("FederatedUser"),
+                PrincipalKind::WebIdentity { .. } => Values::one("Anonymous"),
+                PrincipalKind::Service { .. } => Values::Absent,
+            },
             "aws:principalorgid" => org_id(organization_of(caller)),
             "aws:principalorgpaths" => org_paths(organization_of(caller)),
+            "aws:userid" if principal.account().is_none() => Values::Absent,
             "aws:userid" => Values::one(caller.user_id()),
             "aws:username" => match principal.kind() {
                 PrincipalKind::User { name, .. } => Values::one(name.as_str()),
@@ -287,9 +293,7 @@ impl<'a> RequestAttributes<'a> {
                 );
             }
             "kms:calleraccount" => {
-                return Some(Values::one(
-                    self.cx.caller.principal().account().to_string(),
-                ));
+                return Some(account_of(self.cx.caller.principal()));
             }
             _ => {}
         }
@@ -360,6 +364,14 @@ impl Attributes for RequestAttributes<'_> {
             .or_else(|| self.request_values(key))
             .or_else(|| self.resource_values(key))
             .unwrap_or(Values::Absent)
+    }
+}
+
+/// The account that a principal belongs to.
+fn account_of(principal: &Principal) -> Values<'_> {
+    match principal.account() {
+        Some(account) => Values::one(account.to_string()),
+        None => Values::Absent,
     }
 }
 

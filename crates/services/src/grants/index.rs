@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `grant/{key}/{grant}` | the grant |
 //! | `grant-entry/{key}/{grantee}/{shape}/{bucket}/{operation}/{grant}` | that it allows this |
+//! | `grant-entry/{key}/{grantee}/{shape}/{bucket}/CreateGrant/{set}-{grant}` | that it allows making grants of these operations |
 //! | `grant-shape/{key}/{grantee}/{shape}` | a shape that constraints of the grantee's grants have |
 //! | `grant-name/{key}/{name}` | the grant of a name with all its parameters |
 //! | `grantee/{key}/{grantee}/{grant}` | that the grantee has it |
@@ -21,7 +22,7 @@ use keyward_store::{
 };
 use keyward_types::{
     account::AccountId,
-    grant::{GrantId, GrantOperation},
+    grant::{GrantId, GrantOperation, GrantOperations},
     key_id::KeyArn,
     partition::Partition,
     region::Region,
@@ -126,7 +127,12 @@ impl<'a> Places<'a> {
         let entry = |operation: GrantOperation| {
             let shape = self.shape_segment(&constraint.shape(operation));
             let unit = self.entries(&grantee, &shape, &constraint.bucket(operation), operation);
-            Path::parse(&unit)?.child(grant.id.as_str())
+            let unit = Path::parse(&unit)?;
+            if operation == GrantOperation::CreateGrant {
+                unit.child(&entry_of_parent(grant))
+            } else {
+                unit.child(grant.id.as_str())
+            }
         };
         indexed(grant).map(entry).collect()
     }
@@ -249,6 +255,25 @@ impl<'a> Places<'a> {
         }
         Ok(path)
     }
+}
+
+/// The last segment of an entry for CreateGrant: the grant's operations, as eight hexadecimal
+/// digits, stand before its id, so that grants with the same ones stand together.
+fn entry_of_parent(grant: &GrantRecord) -> String {
+    format!("{:08x}-{}", grant.terms.operations.bits(), grant.id)
+}
+
+/// What an entry for CreateGrant says: the operations, and the grant.
+pub fn parent_of_entry(path: &Path) -> Option<(GrantOperations, GrantId)> {
+    let (set, id) = path.segments().last()?.split_once('-')?;
+    let operations = GrantOperations::from_bits(u32::from_str_radix(set, 16).ok()?)?;
+    Some((operations, GrantId::parse(id).ok()?))
+}
+
+/// Where to read on behind all entries for CreateGrant with these operations.
+pub fn behind_parents(unit: &Path, operations: &GrantOperations) -> Result<Path, PathError> {
+    // Behind every id, which is hexadecimal.
+    unit.child(&format!("{:08x}-~", operations.bits()))
 }
 
 /// The operations that are looked up; who may retire a grant is read from the grant itself.

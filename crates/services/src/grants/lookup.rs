@@ -12,14 +12,14 @@ use keyward_store::{
     node::{Invalidate, Node},
     path::{Path, Prefix},
     sealed::{Generation, Record},
-    store::{MAX_RANGE, Revision},
+    store::Revision,
 };
 use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
 
 use crate::{
     directory::{Directory, ReadError, purpose, records},
     grants::{
-        index::{self, Places},
+        index::{self, Places, behind_parents, parent_of_entry},
         party::standings,
         record::{GrantRecord, GrantShapeRecord},
         terms::{Act, Asked, Shape},
@@ -93,6 +93,10 @@ pub struct GrantCaches {
     shapes: Arc<Cache<Shapes>>,
     entries: Arc<Cache<GrantId>>,
 }
+
+/// The most entries that are looked at for a grant to make another by. Nobody's grants with one
+/// constraint come in so many sets of operations.
+const MOST_PARENTS: usize = 256;
 
 /// About what one unit takes in memory, in bytes, its path and the cache's own cost included.
 const UNIT_BYTES: u64 = 640;
@@ -214,33 +218,44 @@ impl Directory {
     }
 
     /// A grant among these entries that lets its grantee make that child. Grants whose constraint
-    /// is the same may differ in their operations, so here any one will not do, and all are read
-    /// until one is found.
+    /// is the same may differ in their operations, so here any one will not do; but those with the
+    /// same operations stand together, and of each such set one is looked at.
     async fn parent(
         &self,
         key: &KeyArn,
         unit: &str,
         asked: &Asked<'_>,
     ) -> Result<Option<(GrantId, Option<Revision>)>, ReadError> {
-        let prefix = Prefix::below(&Path::parse(unit)?);
+        let unit = Path::parse(unit)?;
+        let prefix = Prefix::below(&unit);
         let store = self.node().sealed().store();
         let mut after: Option<Path> = None;
-        loop {
-            let page = store.range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
-            let Some(last) = page.last() else {
+        for _ in 0..MOST_PARENTS {
+            let page = store.range(&prefix, after.as_ref(), 1).await?.value;
+            let Some(entry) = page.first() else {
                 return Ok(None);
             };
-            after = Some(last.path.clone());
-            for entry in &page {
-                let id = grant_of_entry(&entry.path)?;
-                let Some(grant) = self.grant(key, &id).await? else {
-                    continue;
-                };
-                if grant.record.terms.allow(asked) {
-                    return Ok(Some((id, Some(grant.revision))));
-                }
+            let missing = || ReadError::Missing {
+                path: entry.path.clone(),
+            };
+            let (operations, id) = parent_of_entry(&entry.path).ok_or_else(missing)?;
+            let suffices = match asked.act {
+                Act::Child(child) => child.operations.is_subset_of(&operations),
+                Act::Use(..) => false,
+            };
+            if !suffices {
+                after = Some(behind_parents(&unit, &operations)?);
+                continue;
             }
+            // The entry leads to the grant, and only the grant itself lets anybody do anything.
+            if let Some(grant) = self.grant(key, &id).await?
+                && grant.record.terms.allow(asked)
+            {
+                return Ok(Some((id, Some(grant.revision))));
+            }
+            after = Some(entry.path.clone());
         }
+        Ok(None)
     }
 
     /// A grant, read from the store.

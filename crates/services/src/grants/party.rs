@@ -109,7 +109,9 @@ impl Party {
                 when(service_names(name).any(|n| n == *wanted), Class::Exact)
             }
             (_, PrincipalKind::Service { .. } | PrincipalKind::WebIdentity { .. }) => None,
-            (Self::Account { account: wanted }, _) => when(*wanted == account, Class::Account),
+            (Self::Account { account: wanted }, _) => {
+                when(account == Some(*wanted), Class::Account)
+            }
             (Self::User { id: wanted, .. }, PrincipalKind::User { id, .. }) => {
                 when(id == wanted, Class::Exact)
             }
@@ -133,7 +135,7 @@ impl Party {
                     name,
                 },
                 PrincipalKind::FederatedUser { name: named, .. },
-            ) => when(*wanted == account && name == named, Class::Exact),
+            ) => when(account == Some(*wanted) && name == named, Class::Exact),
             (
                 Self::User { .. }
                 | Self::Role { .. }
@@ -167,10 +169,10 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
             add(role_id.as_str().into(), Class::Base);
         }
         PrincipalKind::FederatedUser { name, issuer } => {
-            add(
-                federated_segment(sealed, account, name).into(),
-                Class::Exact,
-            );
+            if let Some(account) = account {
+                let segment = federated_segment(sealed, account, name);
+                add(segment.into(), Class::Exact);
+            }
             if let Some(issuer) = issuer {
                 add(issuer.as_str().into(), Class::Base);
             }
@@ -184,7 +186,9 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
         // No grant names who has no identity here.
         PrincipalKind::WebIdentity { .. } => return found,
     }
-    add(account.to_string().into(), Class::Account);
+    if let Some(account) = account {
+        add(account.to_string().into(), Class::Account);
+    }
     found
 }
 
@@ -394,8 +398,8 @@ mod tests {
             Principal::federated_user(aws, account, "bob", Some(user)),
             Principal::federated_user(aws, account, "bob", None),
             Principal::federated_user(aws, other, "bob", None),
-            Principal::service(aws, other, "logs.us-west-2.amazonaws.com"),
-            Principal::service(aws, account, "logs.x.amazonaws.com"),
+            Principal::service(aws, "logs.us-west-2.amazonaws.com"),
+            Principal::service(aws, "logs.x.amazonaws.com"),
         ];
         for (party, text) in &parties {
             let named = PrincipalRef::parse_aws(text).or_else(|| PrincipalRef::parse_service(text));

@@ -9,17 +9,18 @@ use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
-use keyward_types::{arn::ArnParts, unique_id::UniqueId};
+use keyward_types::unique_id::UniqueId;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
     directory::{
-        paths, purpose,
+        aws_policies, paths, purpose,
         records::{
             self, V1,
             identity::{ManagedPolicyRecord, ManagedPolicyRef, MembershipRecord},
         },
+        reserved,
         units::identity::ManagedPolicyUnit,
     },
     gate::{Denied, Gate, supply::Supply},
@@ -34,9 +35,6 @@ use crate::{
     },
     operation::{Done, Empty, Operation, Output},
 };
-
-/// The resource that only the policies of roles linked to a service begin with.
-const SERVICE_PATH: &str = "policy/aws-service-role/";
 
 /// The policy that is to be attached.
 ///
@@ -63,7 +61,8 @@ pub fn usable<'p>(
     let policy = policy.as_ref().ok_or_else(|| {
         IamFault::missing(format!("{word} {arn} does not exist or is not attachable."))
     })?;
-    if ArnParts::parse(arn).is_some_and(|parts| parts.resource.starts_with(SERVICE_PATH)) {
+    let row = aws_policies::row(policy.arn());
+    if row.is_some_and(|row| row.path == reserved::SERVICE_LINKED_PATH) {
         return Err(IamFault::PolicyNotAttachable {
             message: "Cannot attach a Service Role Policy to a Customer Role.".to_owned(),
         });

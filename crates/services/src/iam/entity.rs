@@ -180,17 +180,28 @@ impl<E: Entity> Asked<E> {
     pub async fn find(cx: &Context<'_>, name: &str) -> Result<Self, IamFault> {
         Ok(match E::find(cx, name).await? {
             Some(found) => Self::of(name, found),
-            None => {
-                let (arn, shown) = E::stand_in(cx, name);
-                let (name, found) = (name.to_owned(), None);
-                Self {
-                    name,
-                    found,
-                    arn,
-                    shown,
-                }
-            }
+            None => Self::absent(cx, name),
         })
+    }
+
+    fn absent(cx: &Context<'_>, name: &str) -> Self {
+        let (arn, shown) = E::stand_in(cx, name);
+        let (name, found) = (name.to_owned(), None);
+        Self {
+            name,
+            found,
+            arn,
+            shown,
+        }
+    }
+
+    /// Only if that is its ARN; otherwise as if it were not there.
+    #[must_use]
+    pub fn only_at(self, cx: &Context<'_>, arn: &str) -> Self {
+        match self.found.as_ref().filter(|found| found.arn() != arn) {
+            Some(_) => Self::absent(cx, &self.name),
+            None => self,
+        }
     }
 
     /// One that is there.

@@ -31,7 +31,7 @@ use crate::{
         fault::IamFault,
         names, naming,
         page::{Page, Paging},
-        shape,
+        reserved, shape,
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -71,6 +71,7 @@ impl Operation for CreateGroup {
         let path = names::path(&mut m);
         let name = names::name(&mut m, "GroupName", 128);
         m.finish()?;
+        reserved::check(Some(&path), Some(&name))?;
         Ok(Self { name, path })
     }
 

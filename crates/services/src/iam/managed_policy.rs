@@ -41,7 +41,7 @@ use crate::{
         Iam,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
-        names, naming, shape, stored,
+        names, naming, reserved, shape, stored,
         tags::Keys,
     },
     operation::{Done, Empty, Operation, Output},
@@ -202,6 +202,7 @@ impl Operation for CreatePolicy {
             .map(str::to_owned);
         let tags = names::tags(&mut m);
         m.finish()?;
+        reserved::check(Some(&path), Some(&name))?;
         Ok(Self {
             name,
             path,

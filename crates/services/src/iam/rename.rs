@@ -15,7 +15,7 @@ use crate::{
         Iam,
         entity::{Asked, Entity, Record, Subject, Target, Written},
         fault::IamFault,
-        names, naming,
+        names, naming, reserved,
     },
     operation::{Done, Empty, Operation},
 };
@@ -77,6 +77,7 @@ where
         let new_path = names::optional_path(&mut m, "NewPath");
         let new_name = names::optional_name(&mut m, Of::<A>::NEW_NAME, Of::<A>::LONGEST);
         m.finish()?;
+        reserved::check(new_path.as_deref(), new_name.as_deref())?;
         Ok(Self {
             of,
             new_path,

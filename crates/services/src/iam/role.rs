@@ -35,7 +35,7 @@ use crate::{
         Iam, boundary, condition_keys,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
-        names, naming,
+        names, naming, reserved,
         shape::{self, ShownRole},
     },
     operation::{Done, Empty, Operation, Output},
@@ -96,6 +96,7 @@ impl Operation for CreateRole {
         let boundary = names::optional_boundary(&mut m);
         let tags = names::tags(&mut m);
         m.finish()?;
+        reserved::check(Some(&path), Some(&name))?;
         Ok(Self {
             name,
             path,
@@ -138,12 +139,6 @@ impl Operation for CreateRole {
         new: &NewRole,
         cx: &Context<'_>,
     ) -> Result<Done<RoleCreated>, IamFault> {
-        // What only services may make stands under a path of its own.
-        if self.path.starts_with(service_linked::PATH) {
-            return Err(IamFault::Protected {
-                message: "Cannot perform the operation on a service-linked role's path.".to_owned(),
-            });
-        }
         let trust = cx.check_trust(&self.trust).await?;
         if new.taken {
             let message = format!("Role with name {} already exists.", self.name);

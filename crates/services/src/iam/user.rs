@@ -30,7 +30,7 @@ use crate::{
         Iam, boundary, condition_keys,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
-        names, naming, shape,
+        names, naming, reserved, shape,
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -75,6 +75,7 @@ impl Operation for CreateUser {
         let boundary = names::optional_boundary(&mut m);
         let tags = names::tags(&mut m);
         m.finish()?;
+        reserved::check(Some(&path), Some(&name))?;
         let tags = names::checked_tags(tags)?;
         Ok(Self {
             name,

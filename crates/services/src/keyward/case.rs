@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 
 use keyward_keys::record::KeyRecord;
 use keyward_types::{
-    account::AccountId, key_id::KeyArn, partition::Partition, principal::Principal,
+    account::AccountId,
+    key_id::KeyArn,
+    partition::Partition,
+    principal::{Principal, PrincipalKind},
 };
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -64,6 +67,8 @@ struct Case<'c> {
     principal: &'c str,
     #[serde(skip_serializing_if = "Option::is_none")]
     role_arn: Option<&'c str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_linked_role: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_id: Option<&'c str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +211,7 @@ impl Context<'_> {
         let case = Case {
             principal: subject.principal.arn(),
             role_arn: subject.role_arn.as_deref(),
+            service_linked_role: service_linked(&subject.principal),
             principal_id: subject.principal_id.as_deref(),
             issuer: subject.issuer.as_deref(),
             action,
@@ -314,6 +320,18 @@ fn borrowed(levels: &[Vec<Box<RawValue>>]) -> Vec<Vec<&RawValue>> {
         .iter()
         .map(|texts| texts.iter().map(|text| &**text).collect())
         .collect()
+}
+
+/// Whether a session is of a service-linked role, which a case may say of sessions alone.
+fn service_linked(principal: &Principal) -> Option<bool> {
+    match principal.kind() {
+        PrincipalKind::RoleSession { service_linked, .. } => Some(*service_linked),
+        PrincipalKind::Root
+        | PrincipalKind::User { .. }
+        | PrincipalKind::FederatedUser { .. }
+        | PrincipalKind::WebIdentity { .. }
+        | PrincipalKind::Service { .. } => None,
+    }
 }
 
 /// What the policies of a case are called, by their places in it.

@@ -7,7 +7,9 @@
 //! AWS managed key of the user's account and Region if there is none yet.
 
 use keyward_crypto::random;
-use keyward_types::{key_id::KeyArn, region::Region, time::Timestamp, unique_id::AccessKeyId};
+use keyward_types::{
+    account::AccountId, key_id::KeyArn, region::Region, time::Timestamp, unique_id::AccessKeyId,
+};
 use keyward_wire::{
     json::{Members, Object, Writer},
     sigv4::{AuthError, Presigned, Request, Skew},
@@ -74,6 +76,7 @@ pub struct ForwardAccess {
     token: String,
     expires: Timestamp,
     arn: String,
+    account: AccountId,
     key: KeyArn,
 }
 
@@ -117,10 +120,15 @@ impl Operation for CreateForwardAccessSession {
         let Proven { caller, region, .. } = self.prove(cx, service).await?;
         let (_, account) = caller.home();
         let directory = cx.directory();
-        let identifier = KeyIdentifier::parse(&self.key_id, Forms::All, region, account)?;
+        let identifier = KeyIdentifier::parse(&self.key_id, Forms::All, region, Some(account))?;
         let (key, new) = match identifier {
             // Whether a key named by ARN is there, KMS will say, to whom it may.
             KeyIdentifier::Key(key) => (key, None),
+            // Which key another account's alias leads to is not for a service to learn.
+            KeyIdentifier::Alias { account: owner, .. } if owner != account => {
+                let message = "A key of another account is named by its key ARN here.";
+                return Err(KmsFault::validation(message).into());
+            }
             KeyIdentifier::Alias {
                 account: owner,
                 name,
@@ -129,7 +137,7 @@ impl Operation for CreateForwardAccessSession {
                     KeyArn::new(region, owner, alias.record.target.clone()),
                     None,
                 ),
-                None if owner == account && service.alias().as_ref() == Some(&name) => {
+                None if service.alias().as_ref() == Some(&name) => {
                     let new = cx.new_managed_key(service, (region, account), name).await?;
                     (new.arn(), Some(Box::new(new)))
                 }
@@ -167,6 +175,7 @@ impl Operation for CreateForwardAccessSession {
             token,
             expires: session.expires,
             arn: prepared.caller.principal().arn().to_owned(),
+            account: prepared.caller.home().1,
             key: prepared.key.clone(),
         };
         match &prepared.new {
@@ -284,5 +293,10 @@ impl Output<Keyward> for ForwardAccess {
         elements.string("accessKeyId", self.access_key_id.as_str());
         elements.string("callerArn", &self.arn);
         elements.string("keyId", self.key.as_str());
+    }
+
+    /// The session is the presented caller's.
+    fn recipient(&self) -> Option<AccountId> {
+        Some(self.account)
     }
 }

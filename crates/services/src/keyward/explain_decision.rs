@@ -27,6 +27,7 @@ use crate::{
     },
     kms::{fault::KmsFault, identifier::Forms, members},
     operation::{Done, Operation, Output},
+    scans::Turn,
 };
 
 /// The most condition values that a question gives.
@@ -49,12 +50,6 @@ enum About {
     Resource(String),
 }
 
-/// Who and what the question is about, as they are today.
-#[derive(Debug)]
-pub struct Prepared {
-    written: Written,
-}
-
 /// The output.
 #[derive(Debug)]
 pub struct Explained {
@@ -69,7 +64,7 @@ impl Operation for ExplainDecision {
     type Api = Keyward;
     type Output = Explained;
     type Fault = KeywardFault;
-    type Resolved = Prepared;
+    type Resolved = ();
     type Permits = Permit<action::ExplainDecision>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -100,7 +95,21 @@ impl Operation for ExplainDecision {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        cx: &Context<'_>,
+    ) -> Result<Done<Explained>, KeywardFault> {
+        let turn = cx.shared.scans.turn().await?;
         let subject = cx
             .subject_or_fault(&self.principal, self.issuer.as_deref())
             .await?;
@@ -114,24 +123,8 @@ impl Operation for ExplainDecision {
         let written = cx
             .write_case(&subject, &self.action, &target, &self.context)
             .await?;
-        Ok(Prepared { written })
-    }
-
-    fn authorize(&self, _prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        prepared: &Prepared,
-        _cx: &Context<'_>,
-    ) -> Result<Done<Explained>, KeywardFault> {
-        let written = Written {
-            line: prepared.written.line.clone(),
-            titles: prepared.written.titles.clone(),
-        };
-        Ok(Done::unchanged(Explained::of(written, Vec::new())?))
+        let explained = Explained::of(written, Vec::new(), turn).await?;
+        Ok(Done::unchanged(explained))
     }
 }
 
@@ -234,16 +227,25 @@ impl Context<'_> {
 
 impl Explained {
     /// Explains a case.
-    pub(super) fn of(written: Written, notes: Vec<String>) -> Result<Self, KeywardFault> {
-        let explanation = case::explain(&written.line).map_err(|errors| {
-            // The case was written here from what is stored, so it can be read.
-            KeywardFault::from(Internal::new(errors.join("; ")))
-        })?;
-        Ok(Self {
-            explanation,
-            written,
-            notes,
-        })
+    pub(super) async fn of(
+        written: Written,
+        notes: Vec<String>,
+        turn: Turn,
+    ) -> Result<Self, KeywardFault> {
+        // Large policies take a while: not on a thread that serves.
+        let explained = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            case::explain(&written.line).map(|explanation| Self {
+                explanation,
+                written,
+                notes,
+            })
+        });
+        let explained = explained
+            .await
+            .map_err(|error| Internal::new(error.to_string()))?;
+        // The case was written here from what is stored, so it can be read.
+        explained.map_err(|errors| Internal::new(errors.join("; ")).into())
     }
 
     fn text(&self) -> String {

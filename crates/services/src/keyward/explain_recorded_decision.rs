@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use keyward_policy::permit::Permit;
+use keyward_policy::{permit::Permit, principal::PrincipalRef};
 use keyward_types::{
     account::AccountId,
     action,
@@ -29,11 +29,12 @@ use crate::{
     gate::{Denied, Gate},
     keyward::{
         Keyward,
-        case::{Subject, Target, Titled, Written, shown_home},
+        case::{Subject, Target, Titled, shown_home},
         explain_decision::Explained,
         fault::KeywardFault,
     },
     operation::{Done, Operation, Output},
+    scans::Turn,
     via_service::Service,
 };
 
@@ -41,13 +42,6 @@ use crate::{
 #[derive(Debug)]
 pub struct ExplainRecordedDecision {
     request_id: String,
-}
-
-/// The case of today, and what to know of the recorded one.
-#[derive(Debug)]
-pub struct Prepared {
-    written: Written,
-    notes: Vec<String>,
 }
 
 /// The output.
@@ -60,7 +54,7 @@ impl Operation for ExplainRecordedDecision {
     type Api = Keyward;
     type Output = RecordedExplained;
     type Fault = KeywardFault;
-    type Resolved = Prepared;
+    type Resolved = ();
     type Permits = Permit<action::ExplainRecordedDecision>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -76,8 +70,22 @@ impl Operation for ExplainRecordedDecision {
         Ok(Self { request_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
-        let event = self.event(cx).await?;
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        cx: &Context<'_>,
+    ) -> Result<Done<RecordedExplained>, KeywardFault> {
+        let turn = cx.shared.scans.turn().await?;
+        let event = self.event(cx, turn.clone()).await?;
         let request_id = || self.request_id.clone();
         if text(&event, "/userIdentity/type") == Some("AWSAccount") {
             let request_id = request_id();
@@ -109,34 +117,20 @@ impl Operation for ExplainRecordedDecision {
             .recorded_target(resource, &action, decision, &mut notes)
             .await?;
         let written = cx.write_case(&subject, &action, &target, &given).await?;
-        Ok(Prepared { written, notes })
-    }
-
-    fn authorize(&self, _prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        prepared: &Prepared,
-        _cx: &Context<'_>,
-    ) -> Result<Done<RecordedExplained>, KeywardFault> {
-        let written = Written {
-            line: prepared.written.line.clone(),
-            titles: prepared.written.titles.clone(),
-        };
-        let explained = Explained::of(written, prepared.notes.clone())?;
+        let explained = Explained::of(written, notes, turn).await?;
         Ok(Done::unchanged(RecordedExplained(explained)))
     }
 }
 
 impl ExplainRecordedDecision {
     /// The event of the request, if it is of the caller's account.
-    async fn event(&self, cx: &Context<'_>) -> Result<Value, KeywardFault> {
+    async fn event(&self, cx: &Context<'_>, turn: Turn) -> Result<Value, KeywardFault> {
         let (directory, request_id) = (cx.shared.audit_directory.clone(), self.request_id.clone());
         let account = cx.account().to_string();
-        let found = tokio::task::spawn_blocking(move || find(directory, &request_id, &account));
+        let found = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            find(directory, &request_id, &account)
+        });
         let found = found
             .await
             .map_err(|error| Internal::new(error.to_string()))?;
@@ -280,7 +274,13 @@ impl Context<'_> {
             }
             "FederatedUser" => {
                 let issuer = text(event, "/userIdentity/sessionContext/sessionIssuer/arn");
-                let issuer = issuer.filter(|arn| !arn.ends_with(":root"));
+                let root = |arn: &&str| {
+                    matches!(
+                        PrincipalRef::parse_aws(arn),
+                        Some(PrincipalRef::Account { .. })
+                    )
+                };
+                let issuer = issuer.filter(|arn| !root(arn));
                 self.subject(arn, issuer).await?.ok_or_else(gone)?
             }
             "AWSService" => {

@@ -9,6 +9,7 @@ use crate::{
     fault::{Fault, Internal},
     gate::Denied,
     kms::fault::KmsFault,
+    scans::Busy,
 };
 
 /// A fault of the service `keyward`.
@@ -55,6 +56,8 @@ pub enum KeywardFault {
         /// The request.
         request_id: String,
     },
+    /// Too many ask for much at once.
+    Busy,
     /// As KMS says it.
     Kms(KmsFault),
 }
@@ -62,6 +65,12 @@ pub enum KeywardFault {
 impl From<KmsFault> for KeywardFault {
     fn from(fault: KmsFault) -> Self {
         Self::Kms(fault)
+    }
+}
+
+impl From<Busy> for KeywardFault {
+    fn from(_: Busy) -> Self {
+        Self::Busy
     }
 }
 
@@ -113,6 +122,10 @@ impl From<KeywardFault> for Fault {
                     std::borrow::Cow::Owned(_) => "InvalidSignatureException",
                 };
                 Self::new(code, message).status(wire.status)
+            }
+            KeywardFault::Busy => {
+                let message = "Others are asking the same kind of question. Try again.";
+                Self::new("ThrottlingException", Some(message.to_owned()))
             }
             KeywardFault::NoSuchPrincipal { principal, account } => {
                 let message = format!(

@@ -1,7 +1,7 @@
 //! `WhoCan`: everybody whom the policies let do that with this key today, through which statement
 //! or grant, under which conditions; and what cannot be known from here.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use keyward_policy::{
     case::{self, Decider, Expected},
@@ -11,7 +11,9 @@ use keyward_policy::{
     principal::PrincipalRef,
 };
 use keyward_store::{path::Prefix, store::MAX_RANGE};
-use keyward_types::{account::AccountId, action, unique_id::UniqueId};
+use keyward_types::{
+    account::AccountId, action, arn::ArnParts, principal::Principal, unique_id::UniqueId,
+};
 use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
@@ -20,9 +22,10 @@ use crate::{
     directory::paths,
     fault::Internal,
     gate::{Denied, Gate},
+    grants::party::Party,
     keyward::{
         Keyward,
-        case::{Subject, Target, Written},
+        case::{Subject, Written},
         explain_decision::{action_name, given_context, unknown_keys},
         fault::KeywardFault,
     },
@@ -30,6 +33,10 @@ use crate::{
     operation::{Done, Operation, Output},
 };
 
+/// How many cases are in memory at once.
+const AT_ONCE: usize = 32;
+/// The most principals that are asked about.
+const MOST_PRINCIPALS: usize = 10_000;
 /// The most grants of a key whose grantees are listed.
 const MOST_GRANTS: usize = 10_000;
 
@@ -41,11 +48,14 @@ pub struct WhoCan {
     context: BTreeMap<String, Value>,
 }
 
-/// Everybody's case.
+/// Somebody to be asked about, before any policy is read.
 #[derive(Debug)]
-pub struct Asked {
-    cases: Vec<Written>,
-    notes: Vec<String>,
+enum Somebody {
+    Root,
+    User(UniqueId),
+    Role(UniqueId),
+    /// A session, a federated user or a service, as a policy or a grant names it.
+    Named(String),
 }
 
 /// The output.
@@ -72,7 +82,7 @@ impl Operation for WhoCan {
     type Api = Keyward;
     type Output = Capable;
     type Fault = KeywardFault;
-    type Resolved = Arc<Asked>;
+    type Resolved = ();
     type Permits = Permit<action::WhoCan>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -88,75 +98,97 @@ impl Operation for WhoCan {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Arc<Asked>, KeywardFault> {
-        let unit = cx.own_key(&self.key_id).await?;
-        let target = cx.target_key(&unit).await?;
-        let mut notes = Vec::new();
-        let subjects = cx.everybody(&unit, &target, &mut notes).await?;
-        let mut cases = Vec::with_capacity(subjects.len());
-        for subject in &subjects {
-            let written = cx.write_case(subject, &self.action, &target, &self.context);
-            cases.push(written.await?);
-        }
-        Ok(Arc::new(Asked { cases, notes }))
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _asked: &Arc<Asked>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Arc<Asked>,
-        _cx: &Context<'_>,
+        (): &(),
+        cx: &Context<'_>,
     ) -> Result<Done<Capable>, KeywardFault> {
-        let (asked, action) = (Arc::clone(asked), self.action.clone());
-        // Thousands of principals take a while: not on a thread that serves.
-        let decided = tokio::task::spawn_blocking(move || decide(&asked, action));
-        let decided = decided
-            .await
-            .map_err(|error| Internal::new(error.to_string()))?;
-        Ok(Done::unchanged(decided?))
+        let turn = cx.shared.scans.turn().await?;
+        let unit = cx.own_key(&self.key_id).await?;
+        let target = cx.target_key(&unit).await?;
+        let mut notes = Vec::new();
+        let everybody = cx.everybody(&unit, &mut notes).await?;
+        let mut capable = Capable {
+            action: self.action.clone(),
+            allowed: Vec::new(),
+            unknown: Vec::new(),
+            notes: Vec::new(),
+        };
+        // So many at a time, however many there are: each case holds all the policies it is
+        // about.
+        for some in everybody.chunks(AT_ONCE) {
+            let mut cases = Vec::with_capacity(some.len());
+            for one in some {
+                let Some(subject) = cx.somebody(one, &mut notes).await? else {
+                    continue;
+                };
+                let written = cx.write_case(&subject, &self.action, &target, &self.context);
+                cases.push(written.await?);
+                // Others are served between them.
+                tokio::task::yield_now().await;
+            }
+            // Deciding takes a while: not on a thread that serves.
+            let turn = turn.clone();
+            let decided = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                capable.decide(&cases)?;
+                Ok::<_, KeywardFault>(capable)
+            });
+            capable = decided
+                .await
+                .map_err(|error| Internal::new(error.to_string()))??;
+        }
+        Ok(Done::unchanged(capable.finished(notes)))
     }
 }
 
-fn decide(asked: &Asked, action: String) -> Result<Capable, KeywardFault> {
-    let mut decider = Decider::new();
-    let mut capable = Capable {
-        action,
-        allowed: Vec::new(),
-        unknown: Vec::new(),
-        notes: asked.notes.clone(),
-    };
-    for written in &asked.cases {
-        let answer = decider.answer(&written.line);
-        let explained = || {
-            case::explain(&written.line)
-                .map_err(|errors| KeywardFault::from(Internal::new(errors.join("; "))))
-        };
-        match answer.decision {
-            Some(Expected::Allow) => {
-                let explanation = explained()?;
-                capable
-                    .allowed
-                    .push(Allowed::of(&answer, &explanation, written));
-                capable.unknown.extend(unknown_keys(&explanation));
+impl Capable {
+    /// Decides some cases, and adds those who can.
+    fn decide(&mut self, cases: &[Written]) -> Result<(), KeywardFault> {
+        let mut decider = Decider::new();
+        for written in cases {
+            let answer = decider.answer(&written.line);
+            let explained = || {
+                case::explain(&written.line)
+                    .map_err(|errors| KeywardFault::from(Internal::new(errors.join("; "))))
+            };
+            let unknown = &mut self.unknown;
+            match answer.decision {
+                Some(Expected::Allow) => {
+                    let explanation = explained()?;
+                    unknown.extend(unknown_keys(&explanation));
+                    let allowed = Allowed::of(&answer, &explanation, written);
+                    self.allowed.push(allowed);
+                }
+                // Another request might have what is not known here.
+                Some(Expected::ImplicitDeny | Expected::ExplicitDeny) => {
+                    unknown.extend(unknown_keys(&explained()?));
+                }
+                None => return Err(Internal::new(answer.errors.join("; ")).into()),
             }
-            // Another request might have what is not known here.
-            Some(Expected::ImplicitDeny | Expected::ExplicitDeny) => {
-                capable.unknown.extend(unknown_keys(&explained()?));
-            }
-            None => return Err(Internal::new(answer.errors.join("; ")).into()),
+            unknown.sort_unstable();
+            unknown.dedup();
         }
+        Ok(())
     }
-    capable
-        .allowed
-        .sort_by(|a, b| a.principal.cmp(&b.principal));
-    capable.allowed.dedup_by(|a, b| a.principal == b.principal);
-    capable.unknown.sort_unstable();
-    capable.unknown.dedup();
-    Ok(capable)
+
+    fn finished(mut self, mut notes: Vec<String>) -> Self {
+        self.allowed.sort_by(|a, b| a.principal.cmp(&b.principal));
+        self.allowed.dedup_by(|a, b| a.principal == b.principal);
+        notes.sort_unstable();
+        notes.dedup();
+        self.notes = notes;
+        self
+    }
 }
 
 impl Allowed {
@@ -214,23 +246,14 @@ impl Context<'_> {
     async fn everybody(
         &self,
         unit: &crate::directory::units::KeyUnit,
-        _target: &Target,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<Subject>, KeywardFault> {
+    ) -> Result<Vec<Somebody>, KeywardFault> {
         let (partition, account) = self.caller.home();
-        let directory = self.directory();
-        let root = keyward_types::principal::Principal::root(partition, account);
-        let mut found = vec![self.of_principal(root).await?];
-        for id in self.ids_below(&paths::users(partition, account)?).await? {
-            if let Some(user) = directory.user(partition, account, &id).await? {
-                found.push(self.of_user(&user).await?);
-            }
-        }
-        for id in self.ids_below(&paths::roles(partition, account)?).await? {
-            if let Some(role) = directory.role((partition, account), &id).await? {
-                found.push(self.of_role(&role, "any-session").await?);
-            }
-        }
+        let mut found = vec![Somebody::Root];
+        let users = self.ids_below(&paths::users(partition, account)?).await?;
+        found.extend(users.into_iter().map(Somebody::User));
+        let roles = self.ids_below(&paths::roles(partition, account)?).await?;
+        found.extend(roles.into_iter().map(Somebody::Role));
         let mut named: Vec<String> = Vec::new();
         let record = unit.record();
         let document = Document::parse(&record.policy.text, PolicyKind::Key)
@@ -269,30 +292,67 @@ impl Context<'_> {
         }
         for grant in &grants {
             let shown = self.shown_party(&grant.grantee).await?;
-            let session = shown.contains(":assumed-role/") || shown.contains(":federated-user/");
-            if !shown.starts_with("arn:") && !shown.starts_with('A') {
-                named.push(shown);
-            } else if !is_of(&shown, account) {
-                notes.push(foreign(&shown));
-            } else if session {
-                named.push(shown);
+            match &grant.grantee {
+                Party::Service { .. } => named.push(shown),
+                Party::Account { account: other }
+                | Party::User { account: other, .. }
+                | Party::Role { account: other, .. }
+                | Party::Session { account: other, .. }
+                | Party::FederatedUser { account: other, .. }
+                    if *other != account =>
+                {
+                    notes.push(foreign(&shown));
+                }
+                Party::Session { .. } | Party::FederatedUser { .. } => named.push(shown),
+                // They are asked about anyway.
+                Party::Account { .. } | Party::User { .. } | Party::Role { .. } => {}
             }
         }
         named.sort_unstable();
         named.dedup();
-        for name in named {
-            match self.subject(&name, None).await? {
-                Some(subject) => found.push(subject),
-                None => notes.push(format!("{name} is named, and is not here.")),
-            }
+        found.extend(named.into_iter().map(Somebody::Named));
+        if found.len() > MOST_PRINCIPALS {
+            found.truncate(MOST_PRINCIPALS);
+            notes.push(format!(
+                "Only {MOST_PRINCIPALS} principals were looked at; there are more."
+            ));
         }
         notes.push(
             "A session may be limited by session policies, which no stored policy tells."
                 .to_owned(),
         );
-        notes.sort_unstable();
-        notes.dedup();
         Ok(found)
+    }
+
+    /// Somebody with all that speaks for it today, unless it is gone.
+    async fn somebody(
+        &self,
+        one: &Somebody,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Subject>, KeywardFault> {
+        let (partition, account) = self.caller.home();
+        let directory = self.directory();
+        match one {
+            Somebody::Root => {
+                let root = Principal::root(partition, account);
+                self.of_principal(root).await.map(Some)
+            }
+            Somebody::User(id) => match directory.user(partition, account, id).await? {
+                Some(user) => self.of_user(&user).await.map(Some),
+                None => Ok(None),
+            },
+            Somebody::Role(id) => match directory.role((partition, account), id).await? {
+                Some(role) => self.of_role(&role, "any-session").await.map(Some),
+                None => Ok(None),
+            },
+            Somebody::Named(name) => {
+                let found = self.subject(name, None).await?;
+                if found.is_none() {
+                    notes.push(format!("{name} is named, and is not here."));
+                }
+                Ok(found)
+            }
+        }
     }
 
     /// The unique ids at the ends of the paths below a prefix.
@@ -312,12 +372,15 @@ impl Context<'_> {
                 let id = entry.path.segments().last().unwrap_or_default();
                 found.extend(UniqueId::parse(id).ok());
             }
+            if found.len() > MOST_PRINCIPALS {
+                return Ok(found);
+            }
         }
     }
 }
 
 fn is_of(arn: &str, account: AccountId) -> bool {
-    arn.split(':').nth(4) == Some(account.as_str())
+    ArnParts::parse(arn).is_some_and(|parts| parts.account == account.as_str())
 }
 
 fn foreign(principal: &str) -> String {

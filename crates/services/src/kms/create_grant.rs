@@ -291,7 +291,9 @@ impl CreateGrant {
             key: key.id().clone(),
             name: self.name.clone(),
             created: cx.now,
-            issuing_account: cx.account(),
+            // A grant that a service makes is issued in no account of its own: it counts as the
+            // key's.
+            issuing_account: cx.caller.principal().account().unwrap_or(key.account()),
             grantee,
             retiring,
             terms: self.terms.clone(),

@@ -10,13 +10,9 @@ use keyward_keys::{
     record::{KeyRecord, PolicyRecord},
     ring::NewKey,
 };
-use keyward_policy::{document::PolicyError, permit::Permit};
+use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
-use keyward_types::{
-    action,
-    key_id::{KeyArn, KeyId},
-    tag::Tag,
-};
+use keyward_types::{action, key_id::KeyArn, tag::Tag};
 use keyward_wire::json::{Members, Object, Writer};
 use std::sync::Arc;
 
@@ -31,7 +27,7 @@ use crate::{
         fault::KmsFault,
         lookup::{put_new_key, too_large},
         members, metadata,
-        policies::{CheckedPolicy, DEFAULT_POLICY_NAME, default_policy},
+        policies::{DEFAULT_POLICY_NAME, default_policy},
         put_key_policy::LOCKED_OUT,
         resolved::ResolvedKey,
     },
@@ -91,12 +87,27 @@ pub struct KeyCreated {
     arn: KeyArn,
 }
 
-/// What a new key needs: the domain key, and the policy if it may be stored.
+/// The domain key that a new key is wrapped under, and its record if it is made with it.
 #[derive(Debug)]
-pub struct Prepared {
+struct Domain {
     domain: Arc<DomainKey>,
-    new_domain: Option<DomainKeyRecord>,
-    policy: Option<Result<CheckedPolicy, PolicyError>>,
+    new: Option<DomainKeyRecord>,
+}
+
+impl Domain {
+    async fn of(cx: &Context<'_>) -> Result<Self, KmsFault> {
+        let (region, account) = (cx.region, cx.account());
+        if let Some(domain) = cx.directory().domain_key(region, account).await? {
+            return Ok(Self { domain, new: None });
+        }
+        let record = DomainKeyRecord::generate(cx.directory().root(), region, account)
+            .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
+        let domain = cx.directory().open_domain_key(&record).await?;
+        Ok(Self {
+            domain: Arc::new(domain),
+            new: Some(record),
+        })
+    }
 }
 
 impl CreateKey {
@@ -145,11 +156,10 @@ impl Operation for CreateKey {
     type Api = Kms;
     type Output = KeyCreated;
     type Fault = KmsFault;
-    type Resolved = Prepared;
+    type Resolved = ();
     type Permits = (
         Permit<action::CreateKey>,
         Option<Permit<action::TagResource>>,
-        bool,
     );
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
@@ -209,61 +219,25 @@ impl Operation for CreateKey {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KmsFault> {
-        let (region, account) = (cx.region, cx.account());
-        let (domain, new_domain) = match cx.directory().domain_key(region, account).await? {
-            Some(domain) => (domain, None),
-            None => {
-                let record = DomainKeyRecord::generate(cx.directory().root(), region, account)
-                    .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
-                let domain = cx.directory().open_domain_key(&record).await?;
-                (Arc::new(domain), Some(record))
-            }
-        };
-        let policy = match &self.policy {
-            Some(text) => Some(cx.check_policy(text).await?),
-            None => None,
-        };
-        Ok(Prepared {
-            domain,
-            new_domain,
-            policy,
-        })
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, prepared: &Prepared, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let account = prepared.domain.account();
-        let permit = gate.account(|supply| self.supply(account.as_str(), supply))?;
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let account = gate.caller_account();
+        let permit = gate.account(|supply| self.supply(account, supply))?;
         let tagging = if self.tags.is_empty() {
             None
         } else {
-            Some(gate.account(|supply| self.supply(account.as_str(), supply))?)
+            Some(gate.account(|supply| self.supply(account, supply))?)
         };
-        let keeps_control = match &prepared.policy {
-            // The default policy is given to whoever may create a key.
-            None => true,
-            Some(_) if self.bypass == Some(true) => true,
-            Some(Ok(new)) => {
-                // The key is not there yet: any id will do, since the policy decides.
-                let id = KeyId::from_random([0; 16]);
-                let key = KeyArn::new(prepared.domain.region(), account, id);
-                gate.would_allow::<action::PutKeyPolicy>(
-                    &ResolvedKey::absent(key),
-                    &new.policy,
-                    |supply| {
-                        supply.one(condition_keys::POLICY_NAME, DEFAULT_POLICY_NAME);
-                    },
-                )
-            }
-            Some(Err(_)) => false,
-        };
-        Ok((permit, tagging, keeps_control))
+        Ok((permit, tagging))
     }
 
     async fn call(
         &self,
-        (permit, _, keeps_control): &Self::Permits,
-        prepared: &Prepared,
+        (permit, _): &Self::Permits,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<KeyCreated>, KmsFault> {
         self.refuse_unsupported()?;
@@ -277,28 +251,28 @@ impl Operation for CreateKey {
             let message = format!("Cannot exceed quota of {} KMS keys", cx.shared.quotas.keys);
             return Err(KmsFault::LimitExceeded { message });
         }
-        let policy = match &prepared.policy {
-            Some(Err(error)) => return Err(error.clone().into()),
-            Some(Ok(_)) if !keeps_control => {
-                let message = LOCKED_OUT.to_owned();
-                return Err(KmsFault::MalformedPolicyDocument { message });
-            }
-            Some(Ok(policy)) => policy.record.clone(),
+        let checked = match &self.policy {
+            Some(text) => Some(cx.check_policy(text).await??),
+            None => None,
+        };
+        let policy = match &checked {
+            Some(policy) => policy.record.clone(),
             None => PolicyRecord {
                 text: default_policy(cx.partition(), cx.account()),
                 principals: std::collections::BTreeMap::new(),
             },
         };
+        let Domain { domain, new: made } = Domain::of(cx).await?;
         let new = NewKey {
             description: self.description.clone(),
             policy,
             tags: self.tags.clone(),
         };
-        let record = cx.ring().create(permit, &prepared.domain, new, cx.now)?;
+        let record = cx.ring().create(permit, &domain, new, cx.now)?;
         let mut batch = cx.batch();
         let internal =
             |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
-        if let Some(domain) = &prepared.new_domain {
+        if let Some(domain) = &made {
             let path = paths::domain_key(cx.region, cx.account()).map_err(|e| internal(&e))?;
             let bytes = records::encode(domain).map_err(|e| internal(&e))?;
             batch
@@ -306,6 +280,19 @@ impl Operation for CreateKey {
                 .map_err(too_large)?;
         }
         let arn = record.arn();
+        // The default policy is given to whoever may create a key.
+        if let Some(checked) = &checked
+            && self.bypass != Some(true)
+        {
+            let key = ResolvedKey::absent(arn.clone());
+            let supply = |supply: &mut Supply| {
+                supply.one(condition_keys::POLICY_NAME, DEFAULT_POLICY_NAME);
+            };
+            if !cx.would_allow::<action::PutKeyPolicy>(&key, &checked.policy, supply) {
+                let message = LOCKED_OUT.to_owned();
+                return Err(KmsFault::MalformedPolicyDocument { message });
+            }
+        }
         put_new_key(&mut batch, &arn, &record)?;
         cx.shared.counts.made(counted);
         Ok(Done::changed(KeyCreated { record, arn }, batch))

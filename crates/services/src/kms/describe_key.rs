@@ -116,9 +116,12 @@ impl DescribeKey {
     /// The AWS managed key under the alias that is asked for, if it is that of a service in the
     /// caller's account.
     async fn managed(&self, cx: &Context<'_>) -> Result<Option<NewManagedKey>, KmsFault> {
-        let home = (cx.region, cx.account());
-        match KeyIdentifier::parse(&self.key_id, Forms::All, home.0, home.1)? {
-            KeyIdentifier::Alias { account, name } if account == home.1 => {
+        let Some(own) = cx.caller.principal().account() else {
+            return Ok(None);
+        };
+        let home = (cx.region, own);
+        match KeyIdentifier::parse(&self.key_id, Forms::All, home.0, Some(own))? {
+            KeyIdentifier::Alias { account, name } if account == own => {
                 match managed_keys::service_of(&name) {
                     Some(service) => Ok(Some(cx.new_managed_key(service, home, name).await?)),
                     None => Ok(None),

@@ -36,7 +36,8 @@ pub enum Forms {
 }
 
 impl KeyIdentifier {
-    /// Reads the parameter for a caller of `account` in `region`.
+    /// Reads the parameter for a caller of `account` in `region`. Without an account only ARNs
+    /// name anything.
     ///
     /// # Errors
     /// The faults of AWS's resolution table, before any look-up: `InvalidArnException` for an
@@ -45,7 +46,7 @@ impl KeyIdentifier {
         text: &str,
         forms: Forms,
         region: Region,
-        account: AccountId,
+        account: Option<AccountId>,
     ) -> Result<Self, KmsFault> {
         if text.starts_with("arn:") {
             return Self::parse_arn(text, forms, region);
@@ -54,15 +55,27 @@ impl KeyIdentifier {
             if forms == Forms::KeyOnly {
                 return Err(KmsFault::AliasNotSupported);
             }
-            let name = AliasName::parse(text).map_err(|_| KmsFault::AliasNotFound {
-                alias: format!("arn:{}:kms:{region}:{account}:{text}", region.partition()),
-            })?;
+            let missing = || KmsFault::AliasNotFound {
+                alias: match account {
+                    Some(account) => {
+                        format!("arn:{}:kms:{region}:{account}:{text}", region.partition())
+                    }
+                    None => text.to_owned(),
+                },
+            };
+            let name = AliasName::parse(text).map_err(|_| missing())?;
+            let account = account.ok_or_else(missing)?;
             return Ok(Self::Alias { account, name });
         }
         let id = KeyId::parse(text).map_err(|_| KmsFault::NotFound {
             message: format!("Invalid keyId '{text}'"),
         })?;
-        Ok(Self::Key(KeyArn::new(region, account, id)))
+        match account {
+            Some(account) => Ok(Self::Key(KeyArn::new(region, account, id))),
+            None => Err(KmsFault::KeyNotFound {
+                key: text.to_owned(),
+            }),
+        }
     }
 
     fn parse_arn(text: &str, forms: Forms, region: Region) -> Result<Self, KmsFault> {
@@ -107,6 +120,15 @@ mod tests {
     fn check(text: &str, forms: Forms, expect: &str) {
         let region = Region::parse("us-east-1").unwrap();
         let account = AccountId::parse("111122223333").unwrap();
+        check_for(Some(account), text, (forms, region), expect);
+    }
+
+    fn check_for(
+        account: Option<AccountId>,
+        text: &str,
+        (forms, region): (Forms, Region),
+        expect: &str,
+    ) {
         let got = match KeyIdentifier::parse(text, forms, region, account) {
             Ok(KeyIdentifier::Key(arn)) => arn.to_string(),
             Ok(KeyIdentifier::Alias { account, name }) => name.arn(region, account),
@@ -126,6 +148,27 @@ mod tests {
         check(&key, Forms::All, &key);
         check("alias/app", Forms::All, alias);
         check(alias, Forms::All, alias);
+    }
+
+    #[test]
+    fn who_belongs_to_no_account_names_keys_by_arn_alone() {
+        let region = Region::parse("us-east-1").unwrap();
+        let key = format!("arn:aws:kms:us-east-1:111122223333:key/{ID}");
+        let alias = "arn:aws:kms:us-east-1:111122223333:alias/app";
+        for (text, expect) in [
+            (key.as_str(), key.as_str()),
+            (alias, alias),
+            (
+                ID,
+                "NotFoundException: Key '1234abcd-12ab-34cd-56ef-1234567890ab' does not exist",
+            ),
+            (
+                "alias/app",
+                "NotFoundException: Alias alias/app is not found.",
+            ),
+        ] {
+            check_for(None, text, (Forms::All, region), expect);
+        }
     }
 
     #[test]

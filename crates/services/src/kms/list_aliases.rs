@@ -60,7 +60,7 @@ impl Operation for ListAliases {
     type Api = Kms;
     type Output = AliasesListed;
     type Fault = KmsFault;
-    type Resolved = Option<ResolvedKey>;
+    type Resolved = ();
     type Permits = Permit<action::ListAliases>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
@@ -76,27 +76,24 @@ impl Operation for ListAliases {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Option<ResolvedKey>, KmsFault> {
-        match &self.key_id {
-            Some(key_id) => Ok(Some(cx.key_to_manage(key_id).await?)),
-            None => Ok(None),
-        }
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+        Ok(())
     }
 
-    fn authorize(
-        &self,
-        _key: &Option<ResolvedKey>,
-        gate: &Gate<'_>,
-    ) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        key: &Option<ResolvedKey>,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<AliasesListed>, KmsFault> {
+        let key = match &self.key_id {
+            Some(key_id) => Some(cx.key_to_manage(key_id).await?),
+            None => None,
+        };
         let filter = key
             .as_ref()
             .map(|key| key.arn().as_str())
@@ -105,7 +102,7 @@ impl Operation for ListAliases {
             Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
             None => None,
         };
-        let mut aliases = match key {
+        let mut aliases = match &key {
             Some(key) => self.of_key(key, after.as_deref(), cx).await?,
             None => self.of_account(after.as_deref(), cx).await?,
         };

@@ -36,8 +36,7 @@ impl Operation for ListRetirableGrants {
     type Api = Kms;
     type Output = GrantsListed;
     type Fault = KmsFault;
-    /// What stands in paths for the principal, if there is one in the caller's account.
-    type Resolved = Option<String>;
+    type Resolved = ();
     type Permits = Permit<action::ListRetirableGrants>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
@@ -64,31 +63,28 @@ impl Operation for ListRetirableGrants {
         }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Option<String>, KmsFault> {
-        // Nothing tells whether another account has such a principal.
-        let foreign = keyward_types::arn::ArnParts::parse(&self.retiring)
-            .is_some_and(|parts| parts.account != cx.account().as_str());
-        if foreign {
-            return Ok(None);
-        }
-        Ok(cx.party_segment(&self.retiring).await?)
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+        Ok(())
     }
 
-    fn authorize(
-        &self,
-        _retiring: &Option<String>,
-        gate: &Gate<'_>,
-    ) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        retiring: &Option<String>,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<GrantsListed>, KmsFault> {
-        let Some(retiring) = retiring else {
+        // Nothing tells whether another account has such a principal.
+        let foreign = keyward_types::arn::ArnParts::parse(&self.retiring)
+            .is_some_and(|parts| parts.account != cx.account().as_str());
+        let own = match foreign {
+            true => None,
+            false => cx.party_segment(&self.retiring).await?,
+        };
+        let Some(retiring) = own.as_deref() else {
             return Err(KmsFault::unknown_principal(&self.retiring));
         };
         let prefix = index::retirable_by(cx.region, cx.account(), retiring);

@@ -107,7 +107,7 @@ impl Context<'_> {
 
     /// The key with the grant by which the caller may do that with it.
     async fn granted(&self, key: ResolvedKey, act: Act<'_>) -> Result<ResolvedKey, KmsFault> {
-        let own = key.arn().account() == self.account();
+        let own = self.is_own(key.arn().account());
         let has_grants = key.found_unit().is_some_and(|key| key.record().has_grants);
         // On a key of another account grants are looked for in any case: that there are none, or
         // that there is no such key, takes the same steps.
@@ -144,11 +144,13 @@ impl Context<'_> {
         forms: Forms,
     ) -> Result<ResolvedKey, KmsFault> {
         // The usual case, before anything is built: a key of the caller's own, named by its id.
-        let (region, account) = (self.region, self.account());
-        if let Some(unit) = self.directory().cached_key(region, account, text) {
+        let (region, account) = (self.region, self.caller.principal().account());
+        if let Some(account) = account
+            && let Some(unit) = self.directory().cached_key(region, account, text)
+        {
             return Ok(ResolvedKey::found(unit));
         }
-        match KeyIdentifier::parse(text, forms, self.region, self.account())? {
+        match KeyIdentifier::parse(text, forms, region, account)? {
             KeyIdentifier::Key(arn) => self.key_by_arn(arn).await,
             KeyIdentifier::Alias { account, name } => self.key_by_alias(account, name).await,
         }
@@ -157,18 +159,24 @@ impl Context<'_> {
     async fn key_by_arn(&self, arn: KeyArn) -> Result<ResolvedKey, KmsFault> {
         match self.directory().key(&arn).await? {
             Some(unit) => self.owned(ResolvedKey::found(unit)).await,
-            None if arn.account() == self.account() => Err(KmsFault::KeyNotFound {
+            None if self.is_own(arn.account()) => Err(KmsFault::KeyNotFound {
                 key: arn.to_string(),
             }),
             None => self.owned(ResolvedKey::absent(arn)).await,
         }
     }
 
+    /// Whether it is the account that the caller belongs to. To a service every account is
+    /// another's.
+    fn is_own(&self, account: AccountId) -> bool {
+        self.caller.principal().account() == Some(account)
+    }
+
     /// The key with the place of its account in an organization, which the caller has at hand
     /// for keys of its own account. A stand-in takes the same steps.
     async fn owned(&self, key: ResolvedKey) -> Result<ResolvedKey, KmsFault> {
         let owner = key.arn().account();
-        if owner == self.account() {
+        if self.is_own(owner) {
             return Ok(key);
         }
         let home = (key.arn().partition(), owner);
@@ -180,7 +188,7 @@ impl Context<'_> {
         account: AccountId,
         name: AliasName,
     ) -> Result<ResolvedKey, KmsFault> {
-        let own = account == self.account();
+        let own = self.is_own(account);
         let target = self.directory().alias(self.region, account, &name).await?;
         let unit: Option<Arc<KeyUnit>> = match &target {
             Some(alias) => {

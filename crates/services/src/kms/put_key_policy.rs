@@ -5,7 +5,7 @@
 //! Unless it is bypassed, the lockout check asks the whole decision anew under the new policy:
 //! whoever puts it must be able to put the next one.
 
-use keyward_policy::{document::PolicyError, permit::Permit};
+use keyward_policy::permit::Permit;
 use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
@@ -13,10 +13,7 @@ use crate::{
     context::Context,
     gate::{Denied, Gate, supply::Supply},
     kms::{
-        Kms, condition_keys,
-        fault::KmsFault,
-        members,
-        policies::{CheckedPolicy, DEFAULT_POLICY_NAME},
+        Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
         resolved::ResolvedKey,
     },
     operation::{Changed, Done, Operation},
@@ -35,13 +32,6 @@ pub struct PutKeyPolicy {
     bypass: Option<bool>,
 }
 
-/// The key, and the policy if it may be stored.
-#[derive(Debug)]
-pub struct KeyAndPolicy {
-    key: ResolvedKey,
-    policy: Result<CheckedPolicy, PolicyError>,
-}
-
 impl PutKeyPolicy {
     fn supply(&self, supply: &mut Supply) {
         let name = self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
@@ -58,8 +48,8 @@ impl Operation for PutKeyPolicy {
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;
-    type Resolved = KeyAndPolicy;
-    type Permits = (Permit<action::PutKeyPolicy>, bool);
+    type Resolved = ResolvedKey;
+    type Permits = Permit<action::PutKeyPolicy>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
@@ -76,28 +66,18 @@ impl Operation for PutKeyPolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<KeyAndPolicy, KmsFault> {
-        let key = cx.key_to_manage(&self.key_id).await?;
-        // What is wrong with the policy is told only to those who may put one.
-        let policy = cx.check_policy(&self.policy).await?;
-        Ok(KeyAndPolicy { key, policy })
+    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+        cx.key_to_manage(&self.key_id).await
     }
 
-    fn authorize(&self, found: &KeyAndPolicy, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let permit = gate.key(&found.key, |supply| self.supply(supply))?;
-        let keeps_control = self.bypass == Some(true)
-            || found.policy.as_ref().is_ok_and(|new| {
-                gate.would_allow::<action::PutKeyPolicy>(&found.key, &new.policy, |supply| {
-                    self.supply(supply);
-                })
-            });
-        Ok((permit, keeps_control))
+    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.key(key, |supply| self.supply(supply))
     }
 
     async fn call(
         &self,
-        (permit, keeps_control): &Self::Permits,
-        found: &KeyAndPolicy,
+        permit: &Self::Permits,
+        found: &ResolvedKey,
         cx: &Context<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         match self.policy_name.as_deref() {
@@ -112,16 +92,18 @@ impl Operation for PutKeyPolicy {
                 });
             }
         }
-        let key = found.key.unit()?;
-        let policy = found.policy.as_ref().map_err(PolicyError::clone)?;
+        let key = found.unit()?;
+        // Whom the policy names is looked up only for those who may put one.
+        let policy = cx.check_policy(&self.policy).await??;
+        let supply = |supply: &mut Supply| self.supply(supply);
+        let keeps_control = self.bypass == Some(true)
+            || cx.would_allow::<action::PutKeyPolicy>(found, &policy.policy, supply);
         if !keeps_control {
             return Err(KmsFault::MalformedPolicyDocument {
                 message: LOCKED_OUT.to_owned(),
             });
         }
-        let record = cx
-            .ring()
-            .put_policy(permit, key.key(), policy.record.clone())?;
+        let record = cx.ring().put_policy(permit, key.key(), policy.record)?;
         Ok(Done::changed(
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,

@@ -11,7 +11,6 @@ use keyward_types::{
     action,
     grant::{GrantId, GrantOperation},
     key_id::KeyArn,
-    principal::PrincipalKind,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
@@ -98,7 +97,7 @@ impl Operation for RetireGrant {
         let grant = cx.directory().grant(key.arn(), &grant_id).await?;
         let grant = grant.filter(|_| key.found_unit().is_some());
         let standing = grant.as_ref().and_then(|grant| standing(&grant.record, cx));
-        if grant.is_none() && key.arn().account() == cx.account() {
+        if grant.is_none() && cx.caller.principal().account() == Some(key.arn().account()) {
             return Err(KmsFault::grant_not_found(&grant_id));
         }
         Ok(Ending {
@@ -144,8 +143,7 @@ fn standing(grant: &GrantRecord, cx: &Context<'_>) -> Option<FoundGrant> {
     let retiring = grant.retiring.as_ref().and_then(|p| p.reaches(caller));
     let may = grant.terms.operations.contains(GrantOperation::RetireGrant);
     let grantee = may.then(|| grant.grantee.reaches(caller)).flatten();
-    let service = matches!(caller.kind(), PrincipalKind::Service { .. });
-    let issued = caller.account() == grant.issuing_account && !service;
+    let issued = caller.account() == Some(grant.issuing_account);
     let issuer = issued.then_some(Class::Account);
     let class = retiring.max(grantee).max(issuer)?;
     Some(FoundGrant {

@@ -30,6 +30,7 @@ use crate::{
             identity::{self, NameRecord, PrincipalIdRecord, RoleRecord},
             organization::{CreateAccountRecord, EmailRecord, MemberRecord, MembershipRecord},
         },
+        reserved,
         units::organization::OrganizationUnit,
     },
     gate::{Denied, Gate},
@@ -56,13 +57,6 @@ pub struct CreateAccount {
     tags: Vec<Tag>,
 }
 
-/// Where the caller stands, and whether the address is taken.
-#[derive(Debug)]
-pub struct Wanted {
-    standing: Standing,
-    email_taken: bool,
-}
-
 /// The output of CreateAccount: the work goes on, as AWS would have it.
 #[derive(Debug)]
 pub struct AccountRequested(CreateAccountRecord);
@@ -73,7 +67,7 @@ impl Operation for CreateAccount {
     type Api = Organizations;
     type Output = AccountRequested;
     type Fault = OrganizationsFault;
-    type Resolved = Wanted;
+    type Resolved = ();
     type Permits = Permit<action::CreateAccount>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
@@ -106,37 +100,45 @@ impl Operation for CreateAccount {
         };
         m.finish()?;
         members::check_tags(&made.tags)?;
+        // A role that only AWS may make is no account's first.
+        if reserved::is_name(&made.role) {
+            let message = format!("You cannot use {} as the name of a role.", made.role);
+            return Err(OrganizationsFault::InvalidInput {
+                reason: "INVALID_ROLE_NAME",
+                message,
+            });
+        }
         Ok(made)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Wanted, OrganizationsFault> {
-        let directory = cx.directory();
-        let taken = directory
-            .account_of_email(cx.partition(), &self.email)
-            .await?;
-        Ok(Wanted {
-            standing: Standing::of(cx).await?,
-            email_taken: taken.is_some(),
-        })
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _wanted: &Wanted, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|supply| supply.request_tags(&self.tags))
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        wanted: &Wanted,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<AccountRequested>, OrganizationsFault> {
-        let organization = wanted.standing.managed()?;
+        let standing = Standing::of(cx).await?;
+        let organization = standing.managed()?;
+        let taken = cx
+            .directory()
+            .account_of_email(cx.partition(), &self.email)
+            .await?;
         let full = Because(
             "ACCOUNT_NUMBER_LIMIT_EXCEEDED",
             "You have exceeded the allowed number of AWS accounts.",
         );
         check_room(organization, full)?;
-        let account = (!wanted.email_taken).then(|| AccountId::from_random(random::array()));
+        let account = taken
+            .is_none()
+            .then(|| AccountId::from_random(random::array()));
         let request = CreateAccountRecord {
             version: V1,
             id: CreateAccountRequestId::from_random(random::array()),
@@ -186,6 +188,7 @@ impl CreateAccount {
             partition: home.0,
             created: cx.now,
             root_access_keys: Vec::new(),
+            root_replaced: None,
             name: Some(self.name.clone()),
             email: Some(self.email.clone()),
         };

@@ -39,7 +39,7 @@ impl Operation for DescribeCreateAccountStatus {
     type Api = Organizations;
     type Output = StatusDescribed;
     type Fault = OrganizationsFault;
-    type Resolved = Standing;
+    type Resolved = ();
     type Permits = Permit<action::DescribeCreateAccountStatus>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
@@ -58,20 +58,21 @@ impl Operation for DescribeCreateAccountStatus {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Standing, OrganizationsFault> {
-        Standing::of(cx).await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _standing: &Standing, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        standing: &Standing,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<StatusDescribed>, OrganizationsFault> {
+        let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
         let path = paths::create_account(cx.partition(), cx.account(), &self.request)?;
         let found = cx.directory().node().sealed().get(&path).await?.value;
@@ -108,7 +109,7 @@ impl Operation for ListCreateAccountStatus {
     type Api = Organizations;
     type Output = StatusesListed;
     type Fault = OrganizationsFault;
-    type Resolved = Standing;
+    type Resolved = ();
     type Permits = Permit<action::ListCreateAccountStatus>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
@@ -123,20 +124,21 @@ impl Operation for ListCreateAccountStatus {
         Ok(Self { states, page })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Standing, OrganizationsFault> {
-        Standing::of(cx).await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _standing: &Standing, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        standing: &Standing,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<StatusesListed>, OrganizationsFault> {
+        let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
         let prefix = paths::create_accounts(cx.partition(), cx.account())?;
         let sealed = cx.directory().node().sealed();

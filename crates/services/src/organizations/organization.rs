@@ -20,7 +20,7 @@ use crate::{
         organizations::{head, part},
         paths, purpose,
         records::{
-            self, AccountRecord, V1,
+            self, V1,
             organization::{MemberRecord, MembershipRecord, OrganizationRecord},
         },
     },
@@ -62,20 +62,13 @@ impl Output<Organizations> for OrganizationShown {
 #[derive(Debug)]
 pub struct CreateOrganization;
 
-/// The account that will manage the organization.
-#[derive(Debug)]
-pub struct Founder {
-    standing: Standing,
-    account: AccountRecord,
-}
-
 impl Operation for CreateOrganization {
     const NAME: &'static str = "CreateOrganization";
     const READ_ONLY: bool = false;
     type Api = Organizations;
     type Output = OrganizationShown;
     type Fault = OrganizationsFault;
-    type Resolved = Founder;
+    type Resolved = ();
     type Permits = Permit<action::CreateOrganization>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
@@ -92,30 +85,27 @@ impl Operation for CreateOrganization {
         Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Founder, OrganizationsFault> {
-        let account = cx.directory().account(cx.partition(), cx.account()).await?;
-        let absent = || OrganizationsFault::internal("the caller's account has no record");
-        let (account, _) = account.ok_or_else(absent)?;
-        Ok(Founder {
-            standing: Standing::of(cx).await?,
-            account,
-        })
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _founder: &Founder, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        founder: &Founder,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<OrganizationShown>, OrganizationsFault> {
-        if founder.standing.is_member() {
+        if Standing::of(cx).await?.is_member() {
             return Err(OrganizationsFault::AlreadyInOrganization);
         }
-        let (account, home) = (&founder.account, cx.caller.home());
+        let account = cx.directory().account(cx.partition(), cx.account()).await?;
+        let absent = || OrganizationsFault::internal("the caller's account has no record");
+        let (account, _) = account.ok_or_else(absent)?;
+        let home = cx.caller.home();
         let record = OrganizationRecord {
             version: V1,
             id: OrganizationId::from_random(random::array()),
@@ -173,27 +163,28 @@ impl Operation for DescribeOrganization {
     type Api = Organizations;
     type Output = OrganizationShown;
     type Fault = OrganizationsFault;
-    type Resolved = Standing;
+    type Resolved = ();
     type Permits = Permit<action::DescribeOrganization>;
 
     fn parse(_body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Standing, OrganizationsFault> {
-        Standing::of(cx).await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _standing: &Standing, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        standing: &Standing,
-        _cx: &Context<'_>,
+        (): &(),
+        cx: &Context<'_>,
     ) -> Result<Done<OrganizationShown>, OrganizationsFault> {
+        let standing = Standing::of(cx).await?;
         let organization = standing.member()?.organization();
         let record = organization.record().clone();
         let management = organization.accounts().get(&record.management);
@@ -215,27 +206,28 @@ impl Operation for DeleteOrganization {
     type Api = Organizations;
     type Output = Empty;
     type Fault = OrganizationsFault;
-    type Resolved = Standing;
+    type Resolved = ();
     type Permits = Permit<action::DeleteOrganization>;
 
     fn parse(_body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Standing, OrganizationsFault> {
-        Standing::of(cx).await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _standing: &Standing, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        standing: &Standing,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
+        let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
         if organization.accounts().len() > 1 {
             let message = "To delete the organization, you must first remove all accounts except the management account.";

@@ -3,15 +3,12 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html>
 
-use std::sync::Arc;
-
 use keyward_policy::permit::Permit;
 use keyward_types::{account::AccountId, action, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
-    directory::units::AccessKeyUnit,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     sts::{Sts, fault::StsFault},
@@ -35,7 +32,7 @@ impl Operation for GetAccessKeyInfo {
     type Api = Sts;
     type Output = AccessKeyInfo;
     type Fault = StsFault;
-    type Resolved = Option<Arc<AccessKeyUnit>>;
+    type Resolved = ();
     type Permits = Permit<action::GetAccessKeyInfo>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
@@ -51,23 +48,24 @@ impl Operation for GetAccessKeyInfo {
         Ok(Self { id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, StsFault> {
-        match AccessKeyId::parse(&self.id) {
-            Ok(id) if !id.is_temporary() => Ok(cx.directory().access_key(&id).await?),
-            Ok(_) | Err(_) => Ok(None),
-        }
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _found: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        found: &Self::Resolved,
-        _cx: &Context<'_>,
+        (): &(),
+        cx: &Context<'_>,
     ) -> Result<Done<AccessKeyInfo>, StsFault> {
+        let found = match AccessKeyId::parse(&self.id) {
+            Ok(id) if !id.is_temporary() => cx.directory().access_key(&id).await?,
+            Ok(_) | Err(_) => None,
+        };
         let carried = || AccessKeyId::parse(&self.id).ok()?.account();
         let account = found.as_ref().map(|key| key.account()).or_else(carried);
         match account {

@@ -52,7 +52,7 @@ impl Operation for GetCallerIdentity {
     ) -> Result<Done<CallerIdentity>, StsFault> {
         Ok(Done::unchanged(CallerIdentity {
             user_id: cx.caller.user_id().into_owned(),
-            account: cx.account().to_string(),
+            account: cx.caller.principal().account_text().to_owned(),
             arn: cx.caller.principal().arn().to_owned(),
         }))
     }

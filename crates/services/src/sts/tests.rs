@@ -1,9 +1,11 @@
 //! STS end to end below the wire, with clocks that move: who may assume what, what sessions may
 //! do, and when they end.
 
-mod answer;
+pub(crate) mod answer;
 mod chains;
 mod roles;
 mod sessions;
+mod signing;
+mod watched;
 mod web_identity;
-mod world;
+pub(crate) mod world;

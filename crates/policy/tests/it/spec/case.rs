@@ -18,7 +18,7 @@ pub fn sayable(mut s: Scenario) -> Scenario {
     if s.action == "kms:RetireGrant" && s.target == Target::Key {
         s.resource_policy = None;
     }
-    let account = s.caller.account().to_owned();
+    let account = s.caller.account();
     let service = matches!(s.caller, Caller::Service(_));
     // A service's name says no partition: it acts in the resource's.
     if service && s.partition != "aws" {
@@ -29,12 +29,18 @@ pub fn sayable(mut s: Scenario) -> Scenario {
             .replace("cn-north-1", "us-east-1");
     }
     let mut derived: Vec<(&str, Kind, Vec<String>)> = Vec::new();
-    if !service {
+    derived.push((
+        "aws:PrincipalIsAWSService",
+        Kind::One,
+        vec![service.to_string()],
+    ));
+    if let Some(account) = account {
         let arn = s.caller.principal().principal_arn().to_owned();
         derived.push(("aws:PrincipalArn", Kind::One, vec![arn]));
+        derived.push(("aws:PrincipalAccount", Kind::One, vec![account.to_owned()]));
         let of_key = s.target == Target::Key || s.action == "kms:CreateKey";
         if of_key {
-            derived.push(("kms:CallerAccount", Kind::One, vec![account]));
+            derived.push(("kms:CallerAccount", Kind::One, vec![account.to_owned()]));
         }
     }
     if let Caller::User(_, _, name, _) = s.caller {
@@ -71,7 +77,7 @@ fn grantee(caller: &Caller, class: u8) -> Option<String> {
     match (class, caller) {
         (3, Caller::Service(name)) => Some((*name).to_owned()),
         (_, Caller::Service(_)) => None,
-        (1, _) => Some(format!("arn:aws:iam::{}:root", caller.account())),
+        (1, _) => Some(format!("arn:aws:iam::{}:root", caller.account()?)),
         (2, Caller::Session(..)) => Some(principal.principal_arn().to_owned()),
         (2, Caller::Federated(_, _, Some(_))) => {
             Some("arn:aws:iam::111122223333:user/alice".to_owned())

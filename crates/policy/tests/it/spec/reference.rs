@@ -6,7 +6,7 @@ mod text;
 
 use serde_json::Value;
 
-use super::scenario::{Caller, Scenario, Target};
+use super::scenario::{Caller, LINKED, Scenario, Target};
 use conditions::conditions_hold;
 use text::{Pattern, like, tokens};
 
@@ -30,17 +30,18 @@ const CROSS_ACCOUNT: &[&str] = &[
 
 /// The decision as a line of text.
 pub fn decide(s: &Scenario) -> String {
-    let own = s.caller.account() == s.account && s.partition == "aws";
+    let service_principal = matches!(s.caller, Caller::Service(_));
+    // A service belongs to no account: nothing is its own, and nothing another account's.
+    let own = s.caller.account() == Some(s.account) && s.partition == "aws";
+    let other_account = !own && !service_principal;
 
     // An operation that is not cross-account is denied whatever the policies say; accounts of
     // one partition do not exist in another.
-    if s.partition != "aws" || (!own && !CROSS_ACCOUNT.contains(&s.action)) {
+    if s.partition != "aws" || (other_account && !CROSS_ACCOUNT.contains(&s.action)) {
         return "own account only (hidden)".into();
     }
 
-    let service_principal = matches!(s.caller, Caller::Service(_));
-    let service_linked = matches!(s.caller, Caller::Session(_, path, ..)
-        if path.starts_with("/aws-service-role/"));
+    let service_linked = matches!(s.caller, Caller::Session(_, _, _, id, _) if id == LINKED);
     let guarded = matches!(s.target, Target::Key | Target::Role);
 
     // Which policies are in play.
@@ -121,12 +122,7 @@ pub fn decide(s: &Scenario) -> String {
             by_key_side
         } else {
             // What has no policy of its own is its account's alone.
-            let layer = if guarded || !own {
-                "resource"
-            } else {
-                "identity"
-            };
-            format!("missing {layer} ({place})")
+            format!("missing resource ({place})")
         };
     }
 
@@ -385,7 +381,7 @@ fn entry_class(s: &Scenario, (word, text): &(String, String)) -> Class {
     if let Caller::Service(_) = s.caller {
         return Class::None;
     }
-    let account = s.caller.account();
+    let account = s.caller.account().unwrap();
     if text == account || *text == format!("arn:aws:iam::{account}:root") {
         return Class::Account;
     }

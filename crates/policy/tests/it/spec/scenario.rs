@@ -10,12 +10,16 @@ use serde_json::{Map, Value, json};
 
 pub const A: &str = "111122223333";
 pub const B: &str = "444455556666";
+pub const C: &str = "777788889999";
 pub const ALICE: &str = "AIDAALICEALICEALICEAL";
 pub const BOB: &str = "AIDABOBBOBBOBBOBBOBBO";
 pub const CAROL: &str = "AIDACAROLCAROLCAROLCA";
+pub const DAVE: &str = "AIDADAVEDAVEDAVEDAVED";
 pub const OPS: &str = "AROAOPSOPSOPSOPSOPSOP";
 pub const FAR: &str = "AROAFARFARFARFARFARFA";
 pub const LINKED: &str = "AROALINKEDLINKEDLINKE";
+/// A role that a customer put under a path that reads like a service-linked role's.
+pub const FAKE: &str = "AROAFAKEFAKEFAKEFAKEF";
 pub const GONE: &str = "AIDAGONEGONEGONEGONEG";
 
 #[derive(Clone, Debug)]
@@ -77,19 +81,26 @@ impl Caller {
             Self::Root(a) => Principal::root(p, account(a)),
             Self::User(a, path, name, i) => Principal::user(p, account(a), path, name, id(i)),
             Self::Session(a, path, role, i, session) => {
-                Principal::role_session(p, account(a), (path, role, id(i)), session)
+                let principal =
+                    Principal::role_session(p, account(a), (path, role, id(i)), session);
+                match i {
+                    LINKED => principal.of_service_linked_role(),
+                    _ => principal,
+                }
             }
             Self::Federated(a, name, issuer) => {
                 Principal::federated_user(p, account(a), name, issuer.map(id))
             }
-            Self::Service(name) => Principal::service(p, account("999999999999"), name),
+            Self::Service(name) => Principal::service(p, name),
         }
     }
 
-    pub fn account(&self) -> &'static str {
+    /// A service has none.
+    pub fn account(&self) -> Option<&'static str> {
         match self {
-            Self::Root(a) | Self::User(a, ..) | Self::Session(a, ..) | Self::Federated(a, ..) => a,
-            Self::Service(_) => "999999999999",
+            Self::Service(_) => None,
+            Self::Root(a) | Self::User(a, ..) | Self::Session(a, ..) => Some(a),
+            Self::Federated(a, ..) => Some(a),
         }
     }
 }
@@ -153,6 +164,7 @@ const CALLERS: &[Caller] = &[
     Caller::User(B, "/", "carol", CAROL),
     Caller::Session(B, "/", "far", FAR, "s1"),
     Caller::Root(B),
+    Caller::User(C, "/", "dave", DAVE),
     Caller::Federated(A, "fed", Some(ALICE)),
     Caller::Federated(A, "fed", None),
     Caller::Session(
@@ -162,6 +174,8 @@ const CALLERS: &[Caller] = &[
         LINKED,
         "x",
     ),
+    Caller::Session(A, "/a:role/aws-service-role/", "fake", FAKE, "x"),
+    Caller::Service("logs.us-east-1.amazonaws.com"),
     Caller::Service("logs.us-east-1.amazonaws.com"),
     Caller::Service("ec2.amazonaws.com"),
 ];
@@ -187,6 +201,8 @@ const PRINCIPALS: &[&str] = &[
     ALICE,
     OPS,
     GONE,
+    "arn:aws:iam::777788889999:root",
+    "arn:aws:iam::777788889999:user/dave",
 ];
 
 const SERVICES: &[&str] = &[
@@ -250,7 +266,9 @@ const RESOURCE_PATTERNS: &[&str] = &[
 
 /// Condition keys with the values that a request may have and a policy may list.
 const KEYS: &[(&str, Kind, &[&str])] = &[
-    ("kms:CallerAccount", Kind::One, &[A, B]),
+    ("kms:CallerAccount", Kind::One, &[A, B, C]),
+    ("aws:PrincipalAccount", Kind::One, &[A, B, C]),
+    ("aws:PrincipalIsAWSService", Kind::One, &["true", "false"]),
     (
         "kms:ViaService",
         Kind::One,
@@ -293,7 +311,10 @@ const KEYS: &[(&str, Kind, &[&str])] = &[
         Kind::Many,
         &["alias/a", "alias/b", "alias/ab"],
     ),
+    ("aws:CalledVia", Kind::Many, &["ec2.amazonaws.com", "s3"]),
     ("x:Numbers", Kind::Many, NUMBERS),
+    ("x:Dates", Kind::Many, DATES),
+    ("x:Arns", Kind::Many, ARNS),
 ];
 
 const ARNS: &[&str] = &[
@@ -415,7 +436,11 @@ impl Scenario {
             Target::Account if d.chance(50) => "kms:CreateKey",
             Target::Key | Target::Alias | Target::Account => d.pick(ACTIONS),
         };
-        let account = if d.chance(15) { B } else { A };
+        let account = match d.roll(20) {
+            0..=16 => A,
+            17..=18 => B,
+            _ => C,
+        };
         let partition = if d.chance(2) { "aws-cn" } else { "aws" };
         let region = if partition == "aws" {
             "us-east-1"
@@ -491,6 +516,7 @@ impl Scenario {
             bind("arn:aws:iam::111122223333:user/alice", ALICE),
             bind("arn:aws:iam::111122223333:user/team/bob", BOB),
             bind("arn:aws:iam::444455556666:user/carol", CAROL),
+            bind("arn:aws:iam::777788889999:user/dave", DAVE),
             bind("arn:aws:iam::111122223333:role/ops/admin", OPS),
             bind("arn:aws:iam::444455556666:role/far", FAR),
             bind("arn:aws:iam::111122223333:user/reborn", GONE),
@@ -532,7 +558,11 @@ impl Focus {
             | Caller::User(a, ..)
             | Caller::Session(a, ..)
             | Caller::Federated(a, ..) => {
-                let account = if *a == A { 0 } else { 8 };
+                let account = match *a {
+                    A => 0,
+                    B => 8,
+                    _ => 20,
+                };
                 // Twice: delegation is the common form and needs an identity policy besides.
                 principals.extend([PRINCIPALS[account]; 2]);
             }
@@ -541,7 +571,8 @@ impl Focus {
         match caller {
             Caller::User(_, _, "alice", _) => principals.push(PRINCIPALS[3]),
             Caller::User(_, _, "bob", _) => principals.push(PRINCIPALS[4]),
-            Caller::User(..) => principals.push(PRINCIPALS[10]),
+            Caller::User(_, _, "carol", _) => principals.push(PRINCIPALS[10]),
+            Caller::User(..) => principals.push(PRINCIPALS[21]),
             Caller::Session(A, ..) => principals.extend([PRINCIPALS[5], PRINCIPALS[6]]),
             Caller::Session(..) => principals.extend([PRINCIPALS[11], PRINCIPALS[12]]),
             Caller::Federated(..) => principals.extend([PRINCIPALS[3], PRINCIPALS[7]]),
@@ -621,11 +652,12 @@ impl Focus {
         };
         statement.insert(name.into(), actions);
         match policy {
-            Policy::Key => {
+            Policy::Trust => {}
+            // The key itself, as nearly every key policy says.
+            Policy::Key if !d.chance(8) => {
                 statement.insert("Resource".into(), "*".into());
             }
-            Policy::Trust => {}
-            Policy::Endpoint | Policy::Rcp | Policy::Iam => {
+            Policy::Key | Policy::Endpoint | Policy::Rcp | Policy::Iam => {
                 let name = if d.chance(8) {
                     "NotResource"
                 } else {
@@ -699,7 +731,7 @@ fn conditions(d: &mut Dice<'_>, policy: Policy, denies: bool) -> Value {
         values.retain(|value| *value != "${x");
         let mut name = base.to_owned();
         if base != "Null" {
-            let sets = if kind == Kind::Many { 85 } else { 15 };
+            let sets = if kind == Kind::Many { 55 } else { 15 };
             if d.chance(sets) {
                 let all = d.chance(50) && (denies || !key.starts_with("kms:EncryptionContext:"));
                 name.insert_str(0, if all { "ForAllValues:" } else { "ForAnyValue:" });
@@ -728,6 +760,8 @@ fn conditions(d: &mut Dice<'_>, policy: Policy, denies: bool) -> Value {
 fn of_family<'v>(d: &mut Dice<'_>, key: &str, own: &[&'v str]) -> (&'v str, Vec<&'v str>) {
     let strings = [own, STRING_PATTERNS].concat();
     match key {
+        "x:Dates" => (d.pick(DATE_OPERATORS), own.to_vec()),
+        "x:Arns" => (d.pick(ARN_OPERATORS), [ARNS, ARN_PATTERNS].concat()),
         "kms:RotationPeriodInDays" | "x:Numbers" => (d.pick(NUMERIC_OPERATORS), own.to_vec()),
         "aws:CurrentTime" | "aws:EpochTime" => {
             let dates = [DATES, BAD_DATES].concat();

@@ -16,7 +16,7 @@ use crate::cli::policy::lines::{Chunk, cases, each_chunk};
 /// Decide cases from standard input, one line of JSON for each in their order
 ///
 /// Every case is answered by a line {"id", "decision", "blockedBy", "by": {"policy",
-/// "statement", "sid"}, "errors"}, of which only "id" and "decision" always stand; the decision
+/// "statement", "sid"}, "errors", "warnings"}, of which only "id" and "decision" always stand; the decision
 /// is null if the case cannot be decided, and then "errors" says why. What arrives is answered
 /// before more is waited for. Exits 0 unless input or output fails.
 #[derive(Debug, Args)]

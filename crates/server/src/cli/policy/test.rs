@@ -140,7 +140,7 @@ impl<W: Write> Run<W> {
         }
         match self.output {
             Output::Text => self.tell(place, answer, differs, case),
-            Output::Json if differs || !answer.errors.is_empty() => {
+            Output::Json if differs || !answer.errors.is_empty() || !answer.warnings.is_empty() => {
                 self.tell_json(place, answer, case)
             }
             Output::Json => Ok(()),
@@ -165,6 +165,10 @@ impl<W: Write> Run<W> {
         }
         for error in &answer.errors {
             writeln!(self.out, "{place}: {error}")?;
+        }
+        // An explanation has them too.
+        for warning in answer.warnings.iter().filter(|_| !differs) {
+            writeln!(self.out, "{place}: warning: {warning}")?;
         }
         if differs && let Ok(explanation) = explain(case) {
             for line in text::render(&explanation).lines() {

@@ -14,9 +14,14 @@ use crate::{
 /// Writes who asked, for the trail of another account whose resource was used: which account's
 /// principal, and no more.
 pub(super) fn for_owner(identity: &mut Writer<'_>, caller: &Caller) {
+    if let Bearer::Service(service) = caller.bearer() {
+        identity.string("type", "AWSService");
+        identity.string("invokedBy", &service.global_name());
+        return;
+    }
     identity.string("type", "AWSAccount");
     identity.string("principalId", &caller.user_id());
-    identity.string("accountId", caller.principal().account().as_str());
+    identity.string("accountId", caller.principal().account_text());
     if let Some(service) = caller.service() {
         identity.string("invokedBy", &service.global_name());
     }
@@ -60,7 +65,7 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
     }
     identity.string("principalId", &caller.user_id());
     identity.string("arn", principal.arn());
-    identity.string("accountId", principal.account().as_str());
+    identity.string("accountId", principal.account_text());
     if let Some(id) = caller.access_key_id() {
         identity.string("accessKeyId", id.as_str());
     }

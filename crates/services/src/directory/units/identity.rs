@@ -59,7 +59,7 @@ impl UserUnit {
                 identity.string("type", "IAMUser");
                 identity.string("principalId", record.id.as_str());
                 identity.string("arn", principal.arn());
-                identity.string("accountId", principal.account().as_str());
+                identity.string("accountId", principal.account_text());
             }),
             Fragment::of(|identity| identity.string("userName", &record.name)),
         ];
@@ -163,7 +163,12 @@ impl RoleUnit {
             record.name.as_str(),
             record.id.clone(),
         );
-        Principal::role_session(self.partition, self.account, role, name)
+        let session = Principal::role_session(self.partition, self.account, role, name);
+        // The record says so and nothing else: a customer may give a role nearly any path.
+        match record.linked_service {
+            Some(_) => session.of_service_linked_role(),
+            None => session,
+        }
     }
 }
 

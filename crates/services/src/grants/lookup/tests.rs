@@ -75,8 +75,8 @@ fn callers() -> Vec<Principal> {
         Principal::role_session(aws, account, ("/", "Admin", anew), "s"),
         Principal::federated_user(aws, account, "bob", Some(user)),
         Principal::federated_user(aws, other, "bob", None),
-        Principal::service(aws, other, "s3.us-east-1.amazonaws.com"),
-        Principal::service(aws, account, "sqs.amazonaws.com"),
+        Principal::service(aws, "s3.us-east-1.amazonaws.com"),
+        Principal::service(aws, "sqs.amazonaws.com"),
     ]
 }
 

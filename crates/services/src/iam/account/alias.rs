@@ -50,7 +50,7 @@ impl Operation for CreateAccountAlias {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Own;
+    type Resolved = ();
     type Permits = Permit<action::CreateAccountAlias>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -60,20 +60,21 @@ impl Operation for CreateAccountAlias {
         Ok(Self(alias))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Own, IamFault> {
-        cx.own_alias().await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _own: &Own, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.iam_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        own: &Own,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
+        let own = cx.own_alias().await?;
         let path = cx.alias_path(&self.0)?;
         let taken: Own = cx.directory().rare(&path, purpose::ACCOUNT_ALIAS).await?;
         if taken.is_some() {
@@ -91,7 +92,7 @@ impl Operation for CreateAccountAlias {
         // A new alias takes the place of the old one.
         let mut read = Precondition::Absent;
         if let Some((old, revision)) = own {
-            read = Precondition::At(*revision);
+            read = Precondition::At(revision);
             batch.delete(cx.alias_path(&old.alias)?, Precondition::Any)?;
         }
         let path = paths::alias_of_account(cx.partition(), cx.account())?;
@@ -110,7 +111,7 @@ impl Operation for DeleteAccountAlias {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Own;
+    type Resolved = ();
     type Permits = Permit<action::DeleteAccountAlias>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -120,20 +121,21 @@ impl Operation for DeleteAccountAlias {
         Ok(Self(alias))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Own, IamFault> {
-        cx.own_alias().await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _own: &Own, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.iam_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        own: &Own,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
+        let own = cx.own_alias().await?;
         let Some((_, revision)) = own.as_ref().filter(|(own, _)| own.alias == self.0) else {
             let message = format!("The account alias {} cannot be found.", self.0);
             return Err(IamFault::missing(message));
@@ -160,7 +162,7 @@ impl Operation for ListAccountAliases {
     type Api = Iam;
     type Output = Aliases;
     type Fault = IamFault;
-    type Resolved = Own;
+    type Resolved = ();
     type Permits = Permit<action::ListAccountAliases>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -170,20 +172,21 @@ impl Operation for ListAccountAliases {
         Ok(Self(paging))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Own, IamFault> {
-        cx.own_alias().await
+    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _own: &Own, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.iam_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        own: &Own,
+        (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<Aliases>, IamFault> {
+        let own = cx.own_alias().await?;
         let aliases = own.iter().map(|(own, _)| own.alias.clone()).collect();
         let page = self.0.cut(cx, (Self::NAME, ""), aliases, String::clone)?;
         Ok(Done::unchanged(Aliases(page)))

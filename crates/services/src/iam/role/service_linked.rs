@@ -19,6 +19,7 @@ use crate::{
     directory::{
         aws_policies, paths,
         records::{V1, identity::RoleRecord},
+        reserved,
         units::identity::RoleUnit,
     },
     gate::{Denied, Gate},
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// Where such roles and their policies stand.
-pub const PATH: &str = "/aws-service-role/";
+pub const PATH: &str = reserved::SERVICE_LINKED_PATH;
 
 /// A service that may have a role linked to it.
 #[derive(Debug)]

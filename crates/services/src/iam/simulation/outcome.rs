@@ -115,7 +115,8 @@ impl Asked<'_> {
                 identity: policies,
                 ..Policies::default()
             };
-            let (partition, account) = (self.caller.partition(), self.caller.account());
+            let partition = self.caller.partition();
+            let account = self.caller.account().unwrap_or(self.owner.1);
             let resource = Resource::identity_only(self.resource, partition, account);
             evaluate(&self.question(resource, only)).is_allow()
         };
@@ -143,7 +144,7 @@ impl Asked<'_> {
     fn decide(&self, policies: Policies<'_>) -> Decision {
         let decision = evaluate(&self.question(self.guarded(), policies));
         let (partition, account) = self.owner;
-        let own = (self.caller.partition(), self.caller.account()) == self.owner;
+        let own = self.caller.partition() == partition && self.caller.account() == Some(account);
         match &decision {
             // Keys and roles have the last word. With other resources one side is enough in an
             // account.

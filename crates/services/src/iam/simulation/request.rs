@@ -219,7 +219,7 @@ impl Simulated {
         for (at, action) in page.items {
             let mut on = Vec::with_capacity(resources.len());
             for resource in resources {
-                let owner = self.owner(resource, &caller.principal);
+                let owner = self.owner(cx, resource, &caller.principal);
                 on.push(
                     outcome::Asked {
                         caller: &caller.principal,
@@ -255,7 +255,12 @@ impl Simulated {
 
     /// Who owns a resource: the account in its ARN, the one that is named, or the one of who is
     /// said to call.
-    fn owner(&self, resource: &str, caller: &Principal) -> (Partition, AccountId) {
+    fn owner(
+        &self,
+        cx: &Context<'_>,
+        resource: &str,
+        caller: &Principal,
+    ) -> (Partition, AccountId) {
         let of_arn = || {
             let parts = ArnParts::parse(resource)?;
             let partition = Partition::parse(parts.partition)?;
@@ -264,7 +269,8 @@ impl Simulated {
         let named = || self.resource_owner.as_deref().and_then(account_of);
         of_arn()
             .or_else(named)
-            .unwrap_or((caller.partition(), caller.account()))
+            .or_else(|| caller.account().map(|own| (caller.partition(), own)))
+            .unwrap_or(cx.caller.home())
     }
 
     /// Who is said to call: who is named, or whose policies are tried out. The policies alone, and
@@ -394,7 +400,7 @@ impl Attributes for MadeUp<'_> {
         };
         match (key, principal.kind()) {
             ("aws:principalarn", _) => Values::one(principal.principal_arn()),
-            ("aws:principalaccount", _) => Values::one(principal.account().to_string()),
+            ("aws:principalaccount", _) => Values::one(principal.account_text()),
             ("aws:userid", _) => Values::one(principal.user_id()),
             ("aws:username", PrincipalKind::User { name, .. }) => Values::one(name.as_str()),
             ("aws:principaltype", PrincipalKind::User { .. }) => Values::one("User"),

@@ -401,9 +401,7 @@ async fn add_group(
 
 /// What has that very name and ARN.
 async fn exact<E: Entity>(cx: &Context<'_>, name: &str, arn: &str) -> Result<Asked<E>, IamFault> {
+    // One with another path is as if it were not there, which only who may ask is told.
     let asked: Asked<E> = Asked::find(cx, name).await?;
-    match asked.found().filter(|found| found.arn() != arn) {
-        Some(_) => Err(E::missing(name)),
-        None => Ok(asked),
-    }
+    Ok(asked.only_at(cx, arn))
 }

@@ -77,7 +77,7 @@ impl Context<'_> {
             }
             Some(PrincipalRef::FederatedUser(arn)) => self.federated(arn, issuer).await,
             Some(PrincipalRef::Service(name)) => {
-                let principal = Principal::service(home.0, home.1, name);
+                let principal = Principal::service(home.0, name);
                 Ok(Some(plain(principal)))
             }
             Some(
@@ -222,7 +222,10 @@ impl Context<'_> {
     }
 
     async fn add_organization(&self, subject: &mut Subject) -> Result<(), KeywardFault> {
-        let home = (subject.principal.partition(), subject.principal.account());
+        let Some(account) = subject.principal.account() else {
+            return Ok(());
+        };
+        let home = (subject.principal.partition(), account);
         let Some(membership) = self.directory().membership(home).await? else {
             return Ok(());
         };

@@ -5,11 +5,11 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use keyward_crypto::{digest::sha256, mac::hmac_sha256, random, secret::arena::Arena};
+use keyward_crypto::{random, secret::arena::Arena};
 use keyward_keys::{record::PolicyRecord, root_key::RootKey};
 use keyward_policy::document::{Document, PolicyKind};
 use keyward_store::{
@@ -45,7 +45,10 @@ use crate::{
     server::Quotas,
     sts::{
         oidc::issuers::Issuers,
-        tests::answer::{Answer, Key},
+        tests::{
+            answer::{Answer, Key},
+            watched::Watched,
+        },
     },
 };
 
@@ -75,6 +78,7 @@ pub struct World {
     pub front: Front,
     pub hands: Arc<Hands>,
     pub root: Key,
+    reads: Arc<AtomicU64>,
     audit: std::path::PathBuf,
     _home: tempfile::TempDir,
 }
@@ -93,7 +97,9 @@ impl World {
         let home = tempfile::tempdir().unwrap();
         let (arena, _) = Arena::new(256 << 10).unwrap();
         let root_key = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
-        let store: Arc<dyn Store> = Arc::new(Memory::new(FeedOptions::default()));
+        let memory: Arc<dyn Store> = Arc::new(Memory::new(FeedOptions::default()));
+        let reads = Arc::new(AtomicU64::new(0));
+        let store: Arc<dyn Store> = Arc::new(Watched::new(memory, Arc::clone(&reads)));
         let hands = Arc::new(Hands(start, AtomicI64::new(0)));
         let region = Region::parse("us-east-1").unwrap();
         let audit = home.path().join("audit");
@@ -131,9 +137,20 @@ impl World {
             front: running.front,
             hands,
             root,
+            reads,
             audit,
             _home: home,
         }
+    }
+
+    /// How often the store was read so far.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// Where the audit trail lies.
+    pub fn audit(&self) -> &std::path::Path {
+        &self.audit
     }
 
     pub fn directory(&self) -> &Directory {
@@ -179,7 +196,26 @@ impl World {
             let coded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
             body.push_str(&format!("&{name}={coded}"));
         }
-        let mut fields = vec![("host".to_owned(), "keyward.test".to_owned())];
+        let fields = vec![("host".to_owned(), "keyward.test".to_owned())];
+        self.send(key, service, fields, body).await
+    }
+
+    /// A request of an API that speaks JSON, such as `TrentService.ListKeys`.
+    pub async fn json(&self, key: &Key, service: &str, target: &str, body: &str) -> Answer {
+        let fields = vec![
+            ("host".to_owned(), "keyward.test".to_owned()),
+            ("x-amz-target".to_owned(), target.to_owned()),
+        ];
+        self.send(Some(key), service, fields, body.to_owned()).await
+    }
+
+    async fn send(
+        &self,
+        key: Option<&Key>,
+        service: &str,
+        mut fields: Vec<(String, String)>,
+        body: String,
+    ) -> Answer {
         if let Some(key) = key {
             self.sign(key, service, body.as_bytes(), &mut fields);
         }
@@ -200,32 +236,6 @@ impl World {
             status: answer.status,
             body: String::from_utf8(answer.body.to_vec()).unwrap(),
         }
-    }
-
-    fn sign(&self, key: &Key, service: &str, body: &[u8], fields: &mut Vec<(String, String)>) {
-        let stamp = self.hands.now().iso8601_basic();
-        let date = stamp.split('T').next().unwrap();
-        fields.push(("x-amz-date".to_owned(), stamp.to_string()));
-        if let Some(token) = &key.token {
-            fields.push(("x-amz-security-token".to_owned(), token.clone()));
-        }
-        let lines: String = fields.iter().map(|(n, v)| format!("{n}:{v}\n")).collect();
-        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(";");
-        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(body)));
-        let scope = format!("{date}/us-east-1/{service}/aws4_request");
-        let hash = hex::encode(sha256(canonical.as_bytes()));
-        let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hash}");
-        let mut signing = format!("AWS4{}", key.secret).into_bytes();
-        for part in [date, "us-east-1", service, "aws4_request"] {
-            signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
-        }
-        let signature = hex::encode(hmac_sha256(&signing, &[text.as_bytes()]));
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
-            key.id
-        );
-        fields.push(("authorization".to_owned(), authorization));
     }
 
     /// The root user of the other account.

@@ -73,7 +73,8 @@ fn one_holds(
         Found::One(value) => test(&value),
         Found::Many(values) if set == "forallvalues:" => values.iter().all(test),
         Found::Many(values) if set == "foranyvalue:" => values.iter().any(test),
-        Found::Many(_) => false,
+        // AWS promises nothing here; a deny is on the safe side.
+        Found::Many(values) => denies && values.iter().any(test),
         Found::Clash(values) if denies => values.iter().any(test),
         Found::Clash(values) => values.iter().all(test),
     }
