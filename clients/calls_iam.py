@@ -96,6 +96,79 @@ def aliased(w):
     return answer
 
 
+def instance_profile(w, suffix):
+    w.root.iam.create_instance_profile(InstanceProfileName=w.name(suffix))
+    return {"InstanceProfileName": w.name(suffix)}
+
+
+def profile_and_role(w, suffix):
+    return {**instance_profile(w, suffix), **role(w, suffix)}
+
+
+def profile_with_role(w, suffix):
+    both = profile_and_role(w, suffix)
+    w.root.iam.add_role_to_instance_profile(**both)
+    return both
+
+
+def instance_profiles():
+    return {
+        "AddRoleToInstanceProfile": lambda w: w.iam.add_role_to_instance_profile(**profile_and_role(w, "put-in")),
+        "CreateInstanceProfile": lambda w: w.iam.create_instance_profile(
+            InstanceProfileName=w.name("made"), Path="/team/", Tags=TAGS
+        ),
+        "DeleteInstanceProfile": lambda w: w.iam.delete_instance_profile(**instance_profile(w, "gone")),
+        "DeleteInstanceProfile-conflict": lambda w: w.iam.delete_instance_profile(
+            InstanceProfileName=profile_with_role(w, "holding")["InstanceProfileName"]
+        ),
+        "GetInstanceProfile": lambda w: w.iam.get_instance_profile(**instance_profile(w, "shown")),
+        "ListInstanceProfileTags": lambda w: w.iam.list_instance_profile_tags(**instance_profile(w, "tagged")),
+        "ListInstanceProfiles": lambda w: w.iam.list_instance_profiles(MaxItems=1),
+        "ListInstanceProfilesForRole": lambda w: w.iam.list_instance_profiles_for_role(
+            RoleName=profile_with_role(w, "profiles")["RoleName"]
+        ),
+        "RemoveRoleFromInstanceProfile": lambda w: w.iam.remove_role_from_instance_profile(
+            **profile_with_role(w, "taken-out")
+        ),
+        "TagInstanceProfile": lambda w: w.iam.tag_instance_profile(**instance_profile(w, "tag"), Tags=TAGS),
+        "UntagInstanceProfile": lambda w: w.iam.untag_instance_profile(
+            **instance_profile(w, "untag"), TagKeys=["team"]
+        ),
+    }
+
+
+def report(w):
+    w.root.iam.generate_credential_report()
+    return {}
+
+
+def job(w, suffix):
+    made = w.root.iam.generate_service_last_accessed_details(Arn=source(w, suffix))
+    return {"JobId": made["JobId"]}
+
+
+def audits():
+    """What auditors ask for, most of which is never there."""
+    return {
+        "GenerateCredentialReport": lambda w: w.iam.generate_credential_report(),
+        "GetCredentialReport": lambda w: w.iam.get_credential_report(**report(w)),
+        "GenerateServiceLastAccessedDetails": lambda w: w.iam.generate_service_last_accessed_details(
+            Arn=source(w, "access")
+        ),
+        "GetServiceLastAccessedDetails": lambda w: w.iam.get_service_last_accessed_details(**job(w, "accessed")),
+        "GetServiceLastAccessedDetailsWithEntities": lambda w: (
+            w.iam.get_service_last_accessed_details_with_entities(**job(w, "accessing"), ServiceNamespace="kms")
+        ),
+        "GetAccountPasswordPolicy-none": lambda w: w.iam.get_account_password_policy(),
+        "GetSAMLProvider-none": lambda w: w.iam.get_saml_provider(
+            SAMLProviderArn=f"arn:aws:iam::{ACCOUNT}:saml-provider/idp"
+        ),
+        "GetServerCertificate-none": lambda w: w.iam.get_server_certificate(ServerCertificateName="c"),
+        "ListSAMLProviders": lambda w: w.iam.list_saml_providers(),
+        "ListServerCertificates": lambda w: w.iam.list_server_certificates(),
+    }
+
+
 NOUNS = {"user": user, "group": group, "role": role}
 
 
@@ -164,7 +237,6 @@ def empty_lists():
         "ListSSHPublicKeys": lambda w: w.iam.list_ssh_public_keys(**user(w, "ssh")),
         "ListServiceSpecificCredentials": lambda w: w.iam.list_service_specific_credentials(**user(w, "specific")),
         "ListSigningCertificates": lambda w: w.iam.list_signing_certificates(**user(w, "signing")),
-        "ListInstanceProfilesForRole": lambda w: w.iam.list_instance_profiles_for_role(**role(w, "profiles")),
         "ListVirtualMFADevices": lambda w: w.iam.list_virtual_mfa_devices(),
         "GetLoginProfile-none": lambda w: w.iam.get_login_profile(**user(w, "login")),
         "DeleteLoginProfile-none": lambda w: w.iam.delete_login_profile(**user(w, "no-login")),
@@ -176,6 +248,8 @@ CALLS = {
     **tags(),
     **boundaries(),
     **empty_lists(),
+    **instance_profiles(),
+    **audits(),
     "AddUserToGroup": lambda w: w.iam.add_user_to_group(**user(w, "add"), **group(w, "add")),
     "CreateAccessKey": lambda w: w.iam.create_access_key(**user(w, "1")),
     "CreateAccountAlias": aliased,

@@ -95,21 +95,28 @@ def test_everything_that_decides_is_told_at_once(own_server):
         name = {f"{word.title()}Name": word[0]}
         getattr(iam, f"put_{word}_policy")(**name, PolicyName="p", PolicyDocument=ALLOW_ALL)
         getattr(iam, f"attach_{word}_policy")(**name, PolicyArn=arn)
+    administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+    iam.attach_group_policy(GroupName="g", PolicyArn=administrator)
+    iam.create_instance_profile(InstanceProfileName="i")
+    iam.add_role_to_instance_profile(InstanceProfileName="i", RoleName="r")
     found = everything(iam)
     (user,), (group,), (role,) = found["UserDetailList"], found["GroupDetailList"], found["RoleDetailList"]
     attached = [{"PolicyName": "mine", "PolicyArn": arn}]
     for detail, word in ((user, "User"), (group, "Group"), (role, "Role")):
-        assert detail["AttachedManagedPolicies"] == attached
+        assert detail["AttachedManagedPolicies"][:1] == attached
         (embedded,) = detail[f"{word}PolicyList"]
         assert (embedded["PolicyName"], loaded(embedded["PolicyDocument"])) == ("p", loaded(ALLOW_ALL))
     assert (user["GroupList"], user["Tags"]) == (["g"], tags)
     assert user["PermissionsBoundary"]["PermissionsBoundaryArn"] == arn
-    assert (role["InstanceProfileList"], role["RoleLastUsed"], role["Tags"]) == ([], {}, tags)
+    (profile,) = role["InstanceProfileList"]
+    assert (profile["InstanceProfileName"], profile["Roles"][0]["RoleName"]) == ("i", "r")
+    assert (role["RoleLastUsed"], role["Tags"]) == ({}, tags)
     (mine,) = [one for one in found["Policies"] if one["PolicyName"] == "mine"]
     assert (mine["AttachmentCount"], mine["PermissionsBoundaryUsageCount"], mine["Description"]) == (3, 1, "d")
     versions = {version["VersionId"]: version for version in mine["PolicyVersionList"]}
     assert versions["v1"]["IsDefaultVersion"] and loaded(versions["v1"]["Document"]) == loaded(ALLOW_ALL)
-    assert "AdministratorAccess" in [one["PolicyName"] for one in found["Policies"]]
+    # Of AWS's own, those in use.
+    assert [one["Arn"] for one in found["Policies"]] == [administrator, arn]
     found = iam.get_account_authorization_details(Filter=["Role", "LocalManagedPolicy"])
     assert (found["UserDetailList"], len(found["RoleDetailList"]), len(found["Policies"])) == ([], 1, 1)
 

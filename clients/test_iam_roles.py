@@ -273,7 +273,7 @@ def test_a_service_linked_role_is_deleted_by_a_task(iam, linked, role):
 def test_only_known_services_have_linked_roles_and_no_suffix(iam):
     with refused("InvalidInput", f"Custom suffix is not allowed for {KMS_LINKED}"):
         iam.create_service_linked_role(AWSServiceName=KMS_LINKED, CustomSuffix="x")
-    with refused("InvalidInput"):
+    with refused("AccessDenied", "Cannot find Service Linked Role template for nothing.amazonaws.com", 403):
         iam.create_service_linked_role(AWSServiceName="nothing.amazonaws.com")
 
 
@@ -283,7 +283,7 @@ def test_making_linked_roles_can_be_limited_to_a_service(server, user):
     user.allow("iam:CreateServiceLinkedRole", Condition=only)
     with refused("AccessDenied", None, 403):
         theirs.create_service_linked_role(AWSServiceName=KMS_LINKED)
-    with refused("InvalidInput"):
+    with refused("AccessDenied", "Cannot find Service Linked Role template for other.amazonaws.com", 403):
         theirs.create_service_linked_role(AWSServiceName="other.amazonaws.com")
 
 

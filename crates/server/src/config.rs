@@ -137,6 +137,8 @@ pub struct RawQuotas {
     pub groups: Option<u64>,
     /// Customer managed policies of an account.
     pub policies: Option<u64>,
+    /// Instance profiles of an account.
+    pub instance_profiles: Option<u64>,
     /// Managed policies attached to a user, group or role.
     pub policies_per_identity: Option<usize>,
     /// Requests a second of one principal; no limit if zero.
@@ -227,6 +229,8 @@ pub struct Config {
     pub quota_groups: u64,
     /// Customer managed policies of an account.
     pub quota_policies: u64,
+    /// Instance profiles of an account.
+    pub quota_instance_profiles: u64,
     /// Managed policies attached to a user, group or role.
     pub quota_policies_per_identity: usize,
     /// How often one principal may ask, if there is a limit.
@@ -409,6 +413,7 @@ impl RawConfig {
             quota_roles: self.quotas.roles.unwrap_or(1000),
             quota_groups: self.quotas.groups.unwrap_or(300),
             quota_policies: self.quotas.policies.unwrap_or(1500),
+            quota_instance_profiles: self.quotas.instance_profiles.unwrap_or(1000),
             quota_policies_per_identity: self.quotas.policies_per_identity.unwrap_or(10),
             quota_request_interval: interval(self.quotas.requests_per_second.unwrap_or(0.0))?,
             quota_request_burst: self.quotas.request_burst.unwrap_or(100),

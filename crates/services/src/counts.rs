@@ -21,6 +21,8 @@ pub enum Counted {
     Groups(AccountId),
     /// Customer managed policies of an account.
     Policies(AccountId),
+    /// Instance profiles of an account.
+    InstanceProfiles(AccountId),
 }
 
 /// The counts as they were last gathered, with what was made here since.

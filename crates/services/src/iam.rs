@@ -2,16 +2,20 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
 
+pub mod absent;
 pub mod access_key;
 pub mod account;
 pub mod attachment;
 pub mod boundary;
 pub mod condition_keys;
+pub mod credential_report;
 pub mod deletion_aids;
 pub mod entity;
 pub mod fault;
 pub mod group;
 pub mod inline_policy;
+pub mod instance_profile;
+pub mod last_accessed;
 pub mod managed_policy;
 pub mod names;
 pub mod naming;
@@ -104,6 +108,7 @@ impl Api for Iam {
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row<Iam>] = &[
     row::<oidc_provider::client_ids::AddClientIDToOpenIDConnectProvider>(),
+    row::<instance_profile::role::AddRoleToInstanceProfile>(),
     row::<group::membership::AddUserToGroup>(),
     row::<attachment::Attach<action::AttachGroupPolicy>>(),
     row::<attachment::Attach<action::AttachRolePolicy>>(),
@@ -111,6 +116,7 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<access_key::CreateAccessKey>(),
     row::<account::alias::CreateAccountAlias>(),
     row::<group::CreateGroup>(),
+    row::<instance_profile::CreateInstanceProfile>(),
     row::<oidc_provider::create::CreateOpenIDConnectProvider>(),
     row::<managed_policy::CreatePolicy>(),
     row::<managed_policy::version::CreatePolicyVersion>(),
@@ -121,6 +127,7 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<account::alias::DeleteAccountAlias>(),
     row::<group::DeleteGroup>(),
     row::<inline_policy::Delete<action::DeleteGroupPolicy>>(),
+    row::<instance_profile::DeleteInstanceProfile>(),
     row::<deletion_aids::LoginProfile<action::DeleteLoginProfile>>(),
     row::<oidc_provider::delete::DeleteOpenIDConnectProvider>(),
     row::<managed_policy::DeletePolicy>(),
@@ -135,19 +142,28 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<attachment::Detach<action::DetachGroupPolicy>>(),
     row::<attachment::Detach<action::DetachRolePolicy>>(),
     row::<attachment::Detach<action::DetachUserPolicy>>(),
+    row::<credential_report::GenerateCredentialReport>(),
+    row::<last_accessed::GenerateServiceLastAccessedDetails>(),
     row::<access_key::list::GetAccessKeyLastUsed>(),
     row::<account::authorization_details::GetAccountAuthorizationDetails>(),
+    row::<absent::GetAccountPasswordPolicy>(),
     row::<account::GetAccountSummary>(),
     row::<simulation::context_keys::GetContextKeysForCustomPolicy>(),
     row::<simulation::context_keys::GetContextKeysForPrincipalPolicy>(),
+    row::<credential_report::GetCredentialReport>(),
     row::<group::GetGroup>(),
     row::<inline_policy::Get<action::GetGroupPolicy>>(),
+    row::<instance_profile::GetInstanceProfile>(),
     row::<deletion_aids::LoginProfile<action::GetLoginProfile>>(),
     row::<oidc_provider::get::GetOpenIDConnectProvider>(),
     row::<managed_policy::GetPolicy>(),
     row::<managed_policy::version::GetPolicyVersion>(),
     row::<role::GetRole>(),
     row::<inline_policy::Get<action::GetRolePolicy>>(),
+    row::<absent::Get<action::GetSAMLProvider>>(),
+    row::<absent::Get<action::GetServerCertificate>>(),
+    row::<last_accessed::Get<action::GetServiceLastAccessedDetails>>(),
+    row::<last_accessed::Get<action::GetServiceLastAccessedDetailsWithEntities>>(),
     row::<role::service_linked::GetServiceLinkedRoleDeletionStatus>(),
     row::<user::GetUser>(),
     row::<inline_policy::Get<action::GetUserPolicy>>(),
@@ -160,7 +176,9 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<inline_policy::List<action::ListGroupPolicies>>(),
     row::<group::ListGroups>(),
     row::<group::membership::ListGroupsForUser>(),
-    row::<deletion_aids::ListInstanceProfilesForRole>(),
+    row::<tags::ListTags<action::ListInstanceProfileTags>>(),
+    row::<instance_profile::list::ListInstanceProfiles>(),
+    row::<instance_profile::list::ListInstanceProfilesForRole>(),
     row::<deletion_aids::OfUser<action::ListMFADevices>>(),
     row::<oidc_provider::tags::ListOpenIDConnectProviderTags>(),
     row::<oidc_provider::list::ListOpenIDConnectProviders>(),
@@ -170,7 +188,9 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<inline_policy::List<action::ListRolePolicies>>(),
     row::<tags::ListTags<action::ListRoleTags>>(),
     row::<role::list::ListRoles>(),
+    row::<absent::ListSamlProviders>(),
     row::<deletion_aids::OfUser<action::ListSSHPublicKeys>>(),
+    row::<absent::ListServerCertificates>(),
     row::<deletion_aids::OfUser<action::ListServiceSpecificCredentials>>(),
     row::<deletion_aids::OfUser<action::ListSigningCertificates>>(),
     row::<inline_policy::List<action::ListUserPolicies>>(),
@@ -183,14 +203,17 @@ pub const OPERATIONS: &[Row<Iam>] = &[
     row::<boundary::Put<action::PutUserPermissionsBoundary>>(),
     row::<inline_policy::Put<action::PutUserPolicy>>(),
     row::<oidc_provider::client_ids::RemoveClientIDFromOpenIDConnectProvider>(),
+    row::<instance_profile::role::RemoveRoleFromInstanceProfile>(),
     row::<group::membership::RemoveUserFromGroup>(),
     row::<managed_policy::version::SetDefaultPolicyVersion>(),
     row::<simulation::SimulateCustomPolicy>(),
     row::<simulation::SimulatePrincipalPolicy>(),
+    row::<tags::AddTags<action::TagInstanceProfile>>(),
     row::<oidc_provider::tags::TagOpenIDConnectProvider>(),
     row::<tags::AddTags<action::TagPolicy>>(),
     row::<tags::AddTags<action::TagRole>>(),
     row::<tags::AddTags<action::TagUser>>(),
+    row::<tags::RemoveTags<action::UntagInstanceProfile>>(),
     row::<oidc_provider::tags::UntagOpenIDConnectProvider>(),
     row::<tags::RemoveTags<action::UntagPolicy>>(),
     row::<tags::RemoveTags<action::UntagRole>>(),

@@ -44,6 +44,8 @@ pub struct Quotas {
     pub groups: u64,
     /// Customer managed policies of an account, likewise.
     pub policies: u64,
+    /// Instance profiles of an account, likewise.
+    pub instance_profiles: u64,
     /// Managed policies attached to a user, group or role; exact.
     pub policies_per_identity: usize,
     /// Grants on a key; may overshoot by what is in flight.
@@ -63,6 +65,7 @@ impl Default for Quotas {
             roles: 1000,
             groups: 300,
             policies: 1500,
+            instance_profiles: 1000,
             policies_per_identity: 10,
             grants_per_key: 50_000,
             request_interval: None,

@@ -21,6 +21,8 @@ pub enum UniqueIdKind {
     Group,
     /// `ANPA`: a managed policy.
     ManagedPolicy,
+    /// `AIPA`: an instance profile.
+    InstanceProfile,
 }
 
 impl UniqueIdKind {
@@ -31,6 +33,7 @@ impl UniqueIdKind {
             Self::Role => "AROA",
             Self::Group => "AGPA",
             Self::ManagedPolicy => "ANPA",
+            Self::InstanceProfile => "AIPA",
         }
     }
 }
@@ -87,6 +90,7 @@ impl UniqueId {
             UniqueIdKind::Role,
             UniqueIdKind::Group,
             UniqueIdKind::ManagedPolicy,
+            UniqueIdKind::InstanceProfile,
         ]
         .into_iter()
         .find(|kind| self.0.starts_with(kind.prefix()))

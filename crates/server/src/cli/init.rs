@@ -156,6 +156,7 @@ pub async fn open(
             roles: config.quota_roles,
             groups: config.quota_groups,
             policies: config.quota_policies,
+            instance_profiles: config.quota_instance_profiles,
             policies_per_identity: config.quota_policies_per_identity,
             request_interval: config.quota_request_interval,
             request_burst: config.quota_request_burst,

@@ -1,11 +1,14 @@
-//! AWS's own managed policies, as far as they are about what Keyward serves. Every account has
+//! AWS's own managed policies, as far as the table beside this file has them. Every account has
 //! them; nobody changes them.
+//!
+//! The table is read when a policy is first asked for, and a policy is compiled when it is first
+//! needed: most servers need few of them.
 //!
 //! <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, LazyLock},
+    borrow::Cow,
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use keyward_policy::{
@@ -13,118 +16,117 @@ use keyward_policy::{
     policy::Policy,
     principal::Bindings,
 };
-use keyward_types::{partition::Partition, unique_id::UniqueId};
+use keyward_types::{partition::Partition, time::Timestamp, unique_id::UniqueId};
 
-use crate::directory::units::identity::ManagedPolicyUnit;
+use crate::directory::{reserved::SERVICE_LINKED_PATH, units::identity::ManagedPolicyUnit};
 
 /// One of AWS's own policies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AwsPolicy {
+    /// Path and name, as they stand in the ARN.
+    place: &'static str,
     /// Its name.
     pub name: &'static str,
     /// Its path, `/` at both ends.
     pub path: &'static str,
     /// Its unique id: AWS's, or one of Keyward's own where AWS's is not public.
-    pub id: &'static str,
+    pub id: UniqueId,
+    /// The number of the version that decides.
+    pub version: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When the version that decides was made.
+    pub updated: Timestamp,
     /// What AWS says it is for.
     pub description: &'static str,
-    /// The document of the version that decides.
-    pub text: &'static str,
+    document: &'static str,
 }
 
 impl AwsPolicy {
+    /// Reads a line of the table; none if it has not the table's form.
+    fn read(line: &'static str) -> Option<Self> {
+        let mut columns = line.split('\t');
+        let place = columns.next()?;
+        let (path, name) = place.split_at(place.rfind('/')? + 1);
+        let policy = Self {
+            place,
+            name,
+            path,
+            id: UniqueId::parse(columns.next()?).ok()?,
+            version: columns.next()?.parse().ok()?,
+            created: Timestamp::from_seconds(columns.next()?.parse().ok()?),
+            updated: Timestamp::from_seconds(columns.next()?.parse().ok()?),
+            description: columns.next()?,
+            document: columns.next()?,
+        };
+        columns.next().is_none().then_some(policy)
+    }
+
     /// Its ARN in a partition.
     pub fn arn(&self, partition: Partition) -> String {
-        format!("arn:{partition}:iam::aws:policy{}{}", self.path, self.name)
+        format!("arn:{partition}:iam::aws:policy{}", self.place)
+    }
+
+    /// The document of the version that decides. What it names is of the partition it is read in,
+    /// as AWS has it there.
+    pub fn document(&self, partition: Partition) -> Cow<'static, str> {
+        match partition {
+            Partition::Aws => Cow::Borrowed(self.document),
+            other => Cow::Owned(self.document.replace("arn:aws:", &format!("arn:{other}:"))),
+        }
+    }
+
+    /// Whether it belongs to service-linked roles, so that nobody can attach it.
+    pub fn is_of_services(&self) -> bool {
+        self.path == SERVICE_LINKED_PATH
+    }
+
+    fn compile(&'static self, partition: Partition) -> Option<Arc<ManagedPolicyUnit>> {
+        let text = self.document(partition);
+        // Some are longer than customers' may be, or have Sids that customers' may not have.
+        let document = Document::parse_stored(&text, PolicyKind::ManagedIdentity).ok()?;
+        let policy = Policy::compile(&document, &Bindings::default());
+        let arn = self.arn(partition);
+        Some(Arc::new(ManagedPolicyUnit::aws(arn, policy, (self, text))))
     }
 }
 
-/// The table, in the alphabet's order.
-pub const AWS_POLICIES: &[AwsPolicy] = &[
-    AwsPolicy {
-        name: "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy",
-        path: "/aws-service-role/",
-        id: "ANPAKEYWARDCUSTOMKEYS",
-        description: "Enables access to AWS services and resources required for AWS KMS custom key stores",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["cloudhsm:Describe*","ec2:CreateNetworkInterface","ec2:AuthorizeSecurityGroupIngress","ec2:CreateSecurityGroup","ec2:DescribeSecurityGroups","ec2:RevokeSecurityGroupEgress","ec2:DeleteSecurityGroup","ec2:DescribeVpcs","ec2:DescribeNetworkAcls","ec2:DescribeNetworkInterfaces"],"Resource":"*"}]}"#,
-    },
-    AwsPolicy {
-        name: "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy",
-        path: "/aws-service-role/",
-        id: "ANPAKEYWARDMULTIREGIO",
-        description: "Enables access to AWS services and resources required for AWS KMS Multi-Region Keys",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kms:SynchronizeMultiRegionKey"],"Resource":"*"}]}"#,
-    },
-    AwsPolicy {
-        name: "AWSKeyManagementServicePowerUser",
-        path: "/",
-        id: "ANPAJNPP7PPPPMJRV2SA4",
-        description: "Provides access to AWS Key Management Service (KMS).",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["kms:CreateAlias","kms:CreateKey","kms:DeleteAlias","kms:Describe*","kms:GenerateRandom","kms:Get*","kms:List*","kms:TagResource","kms:UntagResource","iam:ListGroups","iam:ListRoles","iam:ListUsers"],"Resource":"*"}]}"#,
-    },
-    AwsPolicy {
-        name: "AdministratorAccess",
-        path: "/",
-        id: "ANPAIWMBCKSKIEE64ZLYK",
-        description: "Provides full access to AWS services and resources.",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
-    },
-    AwsPolicy {
-        name: "IAMFullAccess",
-        path: "/",
-        id: "ANPAI7XKCFMBPM3QQRRVQ",
-        description: "Provides full access to IAM via the AWS Management Console.",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:*","organizations:DescribeAccount","organizations:DescribeOrganization","organizations:DescribeOrganizationalUnit","organizations:DescribePolicy","organizations:ListChildren","organizations:ListParents","organizations:ListPoliciesForTarget","organizations:ListRoots","organizations:ListPolicies","organizations:ListTargetsForPolicy"],"Resource":"*"}]}"#,
-    },
-    AwsPolicy {
-        name: "IAMReadOnlyAccess",
-        path: "/",
-        id: "ANPAJKSO7NDY4T57MWDSQ",
-        description: "Provides read only access to IAM via the AWS Management Console.",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:GenerateCredentialReport","iam:GenerateServiceLastAccessedDetails","iam:Get*","iam:List*","iam:SimulateCustomPolicy","iam:SimulatePrincipalPolicy"],"Resource":"*"}]}"#,
-    },
-    AwsPolicy {
-        name: "PowerUserAccess",
-        path: "/",
-        id: "ANPAJYRXTHIB4FOVS3ZXS",
-        description: "Provides full access to AWS services and resources, but does not allow management of Users and groups.",
-        text: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"},{"Effect":"Allow","Action":["account:GetAccountInformation","account:GetPrimaryEmail","account:ListRegions","iam:CreateServiceLinkedRole","iam:DeleteServiceLinkedRole","iam:ListRoles","organizations:DescribeOrganization"],"Resource":"*"}]}"#,
-    },
-];
-
-static COMPILED: LazyLock<BTreeMap<&'static str, (UniqueId, Policy)>> = LazyLock::new(|| {
-    let compile = |known: &AwsPolicy| {
-        let id = UniqueId::parse(known.id).ok()?;
-        let document = Document::parse(known.text, PolicyKind::ManagedIdentity).ok()?;
-        let policy = Policy::compile(&document, &Bindings::default());
-        Some((known.name, (id, policy)))
-    };
-    AWS_POLICIES.iter().filter_map(compile).collect()
+static ROWS: LazyLock<Vec<AwsPolicy>> = LazyLock::new(|| {
+    let lines = include_str!("aws_policies/policies.tsv").lines();
+    lines.filter_map(AwsPolicy::read).collect()
 });
 
-static UNITS: LazyLock<BTreeMap<String, Arc<ManagedPolicyUnit>>> = LazyLock::new(|| {
-    let partitions = Partition::ALL.iter();
-    let each =
-        partitions.flat_map(|partition| AWS_POLICIES.iter().map(|known| (*partition, known)));
-    each.filter_map(|(partition, known)| {
-        let (id, policy) = COMPILED.get(known.name)?;
-        let arn = known.arn(partition);
-        let unit = ManagedPolicyUnit::aws(arn.clone(), id.clone(), policy.clone());
-        Some((arn, Arc::new(unit)))
-    })
-    .collect()
+/// For each partition, the units of the rows that were asked for.
+static UNITS: LazyLock<Vec<OnceLock<Option<Arc<ManagedPolicyUnit>>>>> = LazyLock::new(|| {
+    let places = Partition::ALL.len().saturating_mul(ROWS.len());
+    std::iter::repeat_with(OnceLock::new).take(places).collect()
 });
+
+/// The table, in the order of the bytes of paths and names.
+pub fn all() -> &'static [AwsPolicy] {
+    &ROWS
+}
 
 /// The policy with that ARN.
 pub fn find(arn: &str) -> Option<Arc<ManagedPolicyUnit>> {
-    UNITS.get(arn).cloned()
+    let (partition, row) = place_of(arn)?;
+    let numbers = Partition::ALL.iter().position(|known| *known == partition);
+    let unit = UNITS.get(numbers? * ROWS.len() + row)?;
+    let compile = || ROWS.get(row).and_then(|row| row.compile(partition));
+    unit.get_or_init(compile).clone()
 }
 
-/// The table's row of an ARN.
-pub fn row(arn: &str) -> Option<&'static AwsPolicy> {
-    let name = find(arn)?;
-    let name = name.arn().rsplit('/').next()?;
-    AWS_POLICIES.iter().find(|known| known.name == name)
+/// The row of the policy with that ARN.
+pub fn find_row(arn: &str) -> Option<&'static AwsPolicy> {
+    ROWS.get(place_of(arn)?.1)
+}
+
+/// Partition and row of an ARN.
+fn place_of(arn: &str) -> Option<(Partition, usize)> {
+    let (partition, place) = arn.strip_prefix("arn:")?.split_once(":iam::aws:policy")?;
+    let partition = Partition::parse(partition)?;
+    let row = ROWS.binary_search_by(|row| row.place.cmp(place)).ok()?;
+    Some((partition, row))
 }
 
 #[cfg(test)]
@@ -132,14 +134,61 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines = include_str!("aws_policies/policies.tsv").lines().count();
+        assert_eq!(all().len(), lines);
+        assert!(all().is_sorted_by(|a, b| a.place < b.place));
+    }
+
+    #[test]
+    fn no_two_policies_have_one_name_or_one_id() {
+        let names: std::collections::BTreeSet<&str> = all().iter().map(|row| row.name).collect();
+        let ids: std::collections::BTreeSet<&str> =
+            all().iter().map(|row| row.id.as_str()).collect();
+        assert_eq!((names.len(), ids.len()), (all().len(), all().len()));
+    }
+
+    #[test]
     fn every_policy_is_valid_and_found_in_every_partition() {
-        for known in AWS_POLICIES {
+        for row in all() {
             for partition in Partition::ALL {
-                let arn = known.arn(partition);
-                assert!(find(&arn).is_some(), "{arn}");
-                assert_eq!(row(&arn).map(|row| row.name), Some(known.name));
+                let arn = row.arn(partition);
+                let found = find(&arn).unwrap_or_else(|| panic!("{arn} is not found"));
+                assert_eq!((found.arn(), found.id()), (arn.as_str(), &row.id));
             }
         }
-        assert!(find("arn:aws:iam::aws:policy/administratoraccess").is_none());
+    }
+
+    #[test]
+    fn every_part_of_every_document_is_understood() {
+        for row in all() {
+            let document = Document::parse_stored(row.document, PolicyKind::ManagedIdentity);
+            let document = document.unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            assert!(document.faults().is_empty(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn an_arn_is_exact() {
+        for arn in [
+            "arn:aws:iam::aws:policy/administratoraccess",
+            "arn:aws:iam::aws:policy/job-function/AdministratorAccess",
+            "arn:aws:iam::aws:policy/AdministratorAccess/",
+            "arn:aws:iam::aws:policy/ViewOnlyAccess",
+            "arn:aws:iam::111122223333:policy/AdministratorAccess",
+            "arn:nowhere:iam::aws:policy/AdministratorAccess",
+            "arn:aws:s3::aws:policy/AdministratorAccess",
+        ] {
+            assert!(find(arn).is_none(), "{arn}");
+        }
+    }
+
+    #[test]
+    fn documents_name_the_resources_of_their_partition() {
+        let row = all().iter().find(|row| row.name == "AWSLambdaExecute");
+        let row = row.expect("the table has it");
+        assert!(row.document(Partition::Aws).contains("\"arn:aws:s3:::*\""));
+        let other = row.document(Partition::AwsUsGov);
+        assert!(other.contains("\"arn:aws-us-gov:s3:::*\"") && !other.contains("arn:aws:"));
     }
 }

@@ -28,7 +28,8 @@ use crate::directory::{
         },
     },
     units::identity::{
-        GroupUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit, bindings,
+        GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit,
+        bindings,
     },
 };
 
@@ -43,6 +44,8 @@ pub enum Named {
     Group,
     /// Customer managed policies.
     Policy,
+    /// Instance profiles.
+    InstanceProfile,
 }
 
 impl Named {
@@ -53,6 +56,7 @@ impl Named {
             Self::Role => "role",
             Self::Group => "group",
             Self::Policy => "policy",
+            Self::InstanceProfile => "instance profile",
         }
     }
 
@@ -63,6 +67,7 @@ impl Named {
             Self::Role => purpose::ROLE_NAME,
             Self::Group => purpose::GROUP_NAME,
             Self::Policy => purpose::POLICY_NAME,
+            Self::InstanceProfile => purpose::INSTANCE_PROFILE_NAME,
         }
     }
 }
@@ -91,7 +96,13 @@ impl Identities {
                 path.with("oidc-provider", 3)
             }),
             names: cache("names", units, |path| {
-                let named = ["user-name", "role-name", "group-name", "policy-name"];
+                let named = [
+                    "user-name",
+                    "role-name",
+                    "group-name",
+                    "policy-name",
+                    "instance-profile-name",
+                ];
                 named.iter().find_map(|word| path.with(word, 3))
             }),
             ids: cache("principal ids", units, |path| path.with("principal-id", 0)),
@@ -139,6 +150,7 @@ impl Directory {
             Named::Role => paths::role_name(partition, account, &hash)?,
             Named::Group => paths::group_name(partition, account, &hash)?,
             Named::Policy => paths::policy_name(partition, account, &hash)?,
+            Named::InstanceProfile => paths::instance_profile_name(partition, account, &hash)?,
         })
     }
 
@@ -362,6 +374,55 @@ impl Directory {
                 path: paths::policy(home.0, home.1, &attached.id)?,
             }),
         }
+    }
+
+    /// An instance profile, by its unique id. It is asked for rarely, so it is in no cache.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn instance_profile(
+        &self,
+        home: Home,
+        id: &UniqueId,
+    ) -> Result<Option<Arc<InstanceProfileUnit>>, ReadError> {
+        let path = paths::instance_profile(home.0, home.1, id)?;
+        let found = self.rare(&path, purpose::INSTANCE_PROFILE).await?;
+        Ok(found
+            .map(|(record, revision)| Arc::new(InstanceProfileUnit::new(home, record, revision))))
+    }
+
+    /// An instance profile, by its name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn instance_profile_by_name(
+        &self,
+        home: Home,
+        name: &str,
+    ) -> Result<Option<Arc<InstanceProfileUnit>>, ReadError> {
+        match self.id_of_name(Named::InstanceProfile, home, name).await? {
+            Some(id) => self.instance_profile(home, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The instance profiles that a role is in. An entry of the index counts only with the profile
+    /// that names the role.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn instance_profiles_of(
+        &self,
+        home: Home,
+        role: &UniqueId,
+    ) -> Result<Vec<Arc<InstanceProfileUnit>>, ReadError> {
+        let prefix = paths::role_instance_profiles(home.0, home.1, role)?;
+        let mut found = Vec::new();
+        for id in self.members(&prefix).await? {
+            let profile = self.instance_profile(home, &id).await?;
+            found.extend(profile.filter(|profile| profile.record().role.as_ref() == Some(role)));
+        }
+        Ok(found)
     }
 
     /// An OpenID Connect provider, by its issuer without `https://`.

@@ -212,6 +212,55 @@ pub fn policies(partition: Partition, account: AccountId) -> Result<Prefix, Path
     Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/policy/"))
 }
 
+/// An instance profile, by its unique id.
+pub fn instance_profile(
+    partition: Partition,
+    account: AccountId,
+    id: &UniqueId,
+) -> Result<Path, PathError> {
+    global(partition, account, &["instance-profile", id.as_str()])
+}
+
+/// Where an instance profile's name leads.
+pub fn instance_profile_name(
+    partition: Partition,
+    account: AccountId,
+    hash: &str,
+) -> Result<Path, PathError> {
+    global(partition, account, &["instance-profile-name", hash])
+}
+
+/// Every instance profile of an account.
+pub fn instance_profiles(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/instance-profile/"))
+}
+
+/// That a role is in an instance profile.
+pub fn role_instance_profile(
+    partition: Partition,
+    account: AccountId,
+    (role, profile): (&UniqueId, &UniqueId),
+) -> Result<Path, PathError> {
+    let rest = ["role-instance-profile", role.as_str(), profile.as_str()];
+    global(partition, account, &rest)
+}
+
+/// Every instance profile that a role is in.
+pub fn role_instance_profiles(
+    partition: Partition,
+    account: AccountId,
+    role: &UniqueId,
+) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!(
+        "{partition}/{account}/{GLOBAL}/role-instance-profile/{role}/"
+    ))
+}
+
+/// That a credential report of an account was asked for.
+pub fn credential_report(partition: Partition, account: AccountId) -> Result<Path, PathError> {
+    global(partition, account, &["credential-report"])
+}
+
 /// That a managed policy is attached to a user, group or role. AWS's own policies have such
 /// entries too, in each account that uses them.
 pub fn policy_attachment(

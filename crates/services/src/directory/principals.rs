@@ -179,7 +179,10 @@ impl Directory {
             Some(UniqueIdKind::Role) => {
                 self.role(home, id).await?.map(|role| role.arn().to_owned())
             }
-            Some(UniqueIdKind::Group | UniqueIdKind::ManagedPolicy) | None => None,
+            Some(
+                UniqueIdKind::Group | UniqueIdKind::ManagedPolicy | UniqueIdKind::InstanceProfile,
+            )
+            | None => None,
         })
     }
 }

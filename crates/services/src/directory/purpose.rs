@@ -73,5 +73,11 @@ pub const ACCOUNT_EMAIL: Purpose = Purpose::new(35);
 pub const CREATE_ACCOUNT: Purpose = Purpose::new(36);
 /// What the store knows of the audit trail.
 pub const TRAIL_HEAD: Purpose = Purpose::new(37);
+/// An instance profile.
+pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
+/// Where an instance profile's name leads.
+pub const INSTANCE_PROFILE_NAME: Purpose = Purpose::new(51);
+/// That a credential report was asked for.
+pub const CREDENTIAL_REPORT: Purpose = Purpose::new(52);
 /// What an account is called besides its number.
 pub const ACCOUNT_ALIAS: Purpose = Purpose::new(28);

@@ -99,6 +99,7 @@ pub const CONDITION_KEYS: &[Declared] = &[
     key("aws:userid", String, Caller),
     key("aws:username", String, Caller),
     key("iam:AWSServiceName", String, Operation),
+    key("iam:PassedToService", String, Operation),
     key("iam:PermissionsBoundary", String, Operation),
     key("iam:PolicyARN", Arn, Operation),
     key("iam:ResourceTag/<key>", String, Resource),

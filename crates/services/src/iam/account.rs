@@ -60,6 +60,8 @@ impl Operation for GetAccountSummary {
         let groups = count_prefix(cx.shared, &paths::groups(partition, account)?).await?;
         let roles = count_prefix(cx.shared, &paths::roles(partition, account)?).await?;
         let policies = count_prefix(cx.shared, &paths::policies(partition, account)?).await?;
+        let profiles = paths::instance_profiles(partition, account)?;
+        let profiles = count_prefix(cx.shared, &profiles).await?;
         let providers = paths::oidc_providers(partition, account)?;
         let providers = count_prefix(cx.shared, &providers).await?;
         let own = cx.directory().account(partition, account).await?;
@@ -79,7 +81,8 @@ impl Operation for GetAccountSummary {
             ("Groups", groups),
             ("GroupsPerUserQuota", 10),
             ("GroupsQuota", quotas.groups),
-            ("InstanceProfiles", 0),
+            ("InstanceProfiles", profiles),
+            ("InstanceProfilesQuota", quotas.instance_profiles),
             ("MFADevices", 0),
             ("MFADevicesInUse", 0),
             ("Policies", policies),

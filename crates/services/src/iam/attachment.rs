@@ -15,12 +15,12 @@ use keyward_wire::{query::Params, xml};
 use crate::{
     context::Context,
     directory::{
-        aws_policies, paths, purpose,
+        aws_policies::AwsPolicy,
+        paths, purpose,
         records::{
             self, V1,
             identity::{ManagedPolicyRecord, ManagedPolicyRef, MembershipRecord},
         },
-        reserved,
         units::identity::ManagedPolicyUnit,
     },
     gate::{Denied, Gate, supply::Supply},
@@ -61,8 +61,7 @@ pub fn usable<'p>(
     let policy = policy.as_ref().ok_or_else(|| {
         IamFault::missing(format!("{word} {arn} does not exist or is not attachable."))
     })?;
-    let row = aws_policies::row(policy.arn());
-    if row.is_some_and(|row| row.path == reserved::SERVICE_LINKED_PATH) {
+    if policy.aws_row().is_some_and(AwsPolicy::is_of_services) {
         return Err(IamFault::PolicyNotAttachable {
             message: "Cannot attach a Service Role Policy to a Customer Role.".to_owned(),
         });

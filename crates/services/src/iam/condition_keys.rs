@@ -8,6 +8,8 @@ use crate::gate::supply::ConditionKey;
 
 /// `AWSServiceName` of CreateServiceLinkedRole.
 pub const AWS_SERVICE_NAME: ConditionKey = ConditionKey("iam:AWSServiceName");
+/// What a role is passed to be used with.
+pub const PASSED_TO_SERVICE: ConditionKey = ConditionKey("iam:PassedToService");
 /// The boundary that a user or role is given; elsewhere the one it has.
 pub const PERMISSIONS_BOUNDARY: ConditionKey = ConditionKey("iam:PermissionsBoundary");
 /// The managed policy that is attached or detached.
@@ -16,7 +18,13 @@ pub const POLICY_ARN: ConditionKey = ConditionKey("iam:PolicyARN");
 pub const TAG_KEYS: ConditionKey = ConditionKey("aws:TagKeys");
 
 /// Every key above, for the tests that hold supply and declaration together.
-pub const ALL: &[ConditionKey] = &[AWS_SERVICE_NAME, PERMISSIONS_BOUNDARY, POLICY_ARN, TAG_KEYS];
+pub const ALL: &[ConditionKey] = &[
+    AWS_SERVICE_NAME,
+    PASSED_TO_SERVICE,
+    PERMISSIONS_BOUNDARY,
+    POLICY_ARN,
+    TAG_KEYS,
+];
 
 #[cfg(test)]
 mod tests {
@@ -24,6 +32,10 @@ mod tests {
 
     const SOURCES: &[(&str, &str)] = &[
         ("AWS_SERVICE_NAME", include_str!("role/service_linked.rs")),
+        (
+            "PASSED_TO_SERVICE",
+            include_str!("instance_profile/role.rs"),
+        ),
         ("PERMISSIONS_BOUNDARY", include_str!("user.rs")),
         ("PERMISSIONS_BOUNDARY", include_str!("role.rs")),
         ("PERMISSIONS_BOUNDARY", include_str!("boundary.rs")),

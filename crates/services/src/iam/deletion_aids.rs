@@ -1,5 +1,5 @@
 //! Lists that tools ask for before they delete a user or role, of things that Keyward does not
-//! have: instance profiles, certificates, devices, passwords. They are always empty.
+//! have: certificates, devices, passwords. They are always empty.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_users_remove.html>
 
@@ -11,11 +11,11 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
-    directory::units::identity::{RoleUnit, UserUnit},
+    directory::units::identity::UserUnit,
     gate::{Denied, Gate},
     iam::{
         Iam,
-        entity::{Asked, Subject},
+        entity::Asked,
         fault::IamFault,
         names,
         page::{Page, Paging},
@@ -41,7 +41,6 @@ macro_rules! listed {
     )*};
 }
 listed! {
-    ListInstanceProfilesForRole = "InstanceProfiles";
     ListMFADevices = "MFADevices";
     ListSSHPublicKeys = "SSHPublicKeys", names::USER;
     ListServiceSpecificCredentials = "ServiceSpecificCredentials", names::USER;
@@ -110,48 +109,6 @@ impl<A: Listed> Operation for OfUser<A> {
             user.get()?;
         }
         Ok(Done::unchanged(Nothing(A::LIST)))
-    }
-}
-
-/// `ListInstanceProfilesForRole`
-#[derive(Debug)]
-pub struct ListInstanceProfilesForRole(Subject<action::ListInstanceProfilesForRole>);
-
-impl Operation for ListInstanceProfilesForRole {
-    const NAME: &'static str = "ListInstanceProfilesForRole";
-    const READ_ONLY: bool = true;
-    type Api = Iam;
-    type Output = Nothing;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::ListInstanceProfilesForRole>;
-
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self(of))
-    }
-
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.0.find(cx).await
-    }
-
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
-        _cx: &Context<'_>,
-    ) -> Result<Done<Nothing>, IamFault> {
-        role.get()?;
-        Ok(Done::unchanged(Nothing(
-            action::ListInstanceProfilesForRole::LIST,
-        )))
     }
 }
 

@@ -59,6 +59,14 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     /// When no caller may change it.
     fn edit(&self, cx: &Context<'_>) -> Result<Self::Record, IamFault>;
 
+    /// The same, for a denial that names the action.
+    ///
+    /// # Errors
+    /// When no caller may change it.
+    fn edit_by<A: Action>(&self, cx: &Context<'_>) -> Result<Self::Record, IamFault> {
+        self.edit(cx)
+    }
+
     /// The fault for one that is not there.
     fn missing(name: &str) -> IamFault;
 

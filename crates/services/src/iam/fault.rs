@@ -55,6 +55,10 @@ pub enum IamFault {
         /// AWS's text.
         message: String,
     },
+    /// The credential report was asked for too long ago.
+    ReportExpired,
+    /// Nobody has asked for a credential report.
+    ReportNotPresent,
     /// The policy cannot be attached to that.
     PolicyNotAttachable {
         /// AWS's text.
@@ -188,6 +192,9 @@ impl From<IamFault> for Fault {
         let (code, status, message) = match fault {
             F::AccessDenied(denied) => return denied.into_fault("AccessDenied", 403),
             F::Internal(internal) => return Self::internal("ServiceFailure", internal),
+            // AWS says nothing more.
+            F::ReportExpired => return Self::new("ReportExpired", None).status(410),
+            F::ReportNotPresent => return Self::new("ReportNotPresent", None).status(410),
             F::Protected { message } => ("AccessDenied", 403, message),
             F::PolicyNotAttachable { message } => ("PolicyNotAttachable", 400, message),
             F::UnmodifiableEntity { message } => ("UnmodifiableEntity", 400, message),

@@ -5,6 +5,7 @@
 
 pub mod entities;
 pub mod list;
+pub mod shown;
 pub mod version;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use keyward_store::batch::Precondition;
 use keyward_types::{
     action,
     tag::Tag,
-    time::Timestamp,
     unique_id::{UniqueId, UniqueIdKind},
 };
 use keyward_wire::{json, query::Params, xml};
@@ -27,9 +27,7 @@ use crate::{
     context::Context,
     counts::Counted,
     directory::{
-        aws_policies,
         identities::Named,
-        paths,
         records::{
             V1,
             identity::{ManagedPolicyRecord, PolicyVersionRecord},
@@ -41,83 +39,12 @@ use crate::{
         Iam,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
+        managed_policy::shown::{ShownPolicy, show},
         names, naming, reserved, shape, stored,
         tags::Keys,
     },
     operation::{Done, Empty, Operation, Output},
 };
-
-/// When AWS made its own policies: the answers must have a time.
-const AWS_CREATED: Timestamp = Timestamp::from_seconds(1_423_180_800);
-
-/// A managed policy as answers show it, whoever's it is.
-#[derive(Debug)]
-pub struct ShownPolicy {
-    /// Its ARN.
-    pub arn: String,
-    /// Its record; for AWS's own, one made up of the table and the account's uses of it.
-    pub record: ManagedPolicyRecord,
-}
-
-/// A managed policy with the numbers of its uses in the caller's account.
-///
-/// # Errors
-/// When they cannot be read.
-pub async fn show(cx: &Context<'_>, policy: &ManagedPolicyUnit) -> Result<ShownPolicy, IamFault> {
-    let arn = policy.arn().to_owned();
-    if let Some(record) = policy.record() {
-        let record = record.clone();
-        return Ok(ShownPolicy { arn, record });
-    }
-    let (partition, account) = cx.caller.home();
-    let attachments = paths::policy_attachments(partition, account, policy.id())?;
-    let boundaries = paths::policy_boundaries(partition, account, policy.id())?;
-    let number = |members: Vec<UniqueId>| u32::try_from(members.len()).unwrap_or(u32::MAX);
-    let row = aws_policies::row(&arn).ok_or_else(|| ManagedPolicyUnit::missing(&arn))?;
-    let record = ManagedPolicyRecord {
-        version: V1,
-        id: policy.id().clone(),
-        name: row.name.to_owned(),
-        path: row.path.to_owned(),
-        description: Some(row.description.to_owned()),
-        created: AWS_CREATED,
-        updated: AWS_CREATED,
-        tags: Vec::new(),
-        versions: vec![PolicyVersionRecord {
-            number: 1,
-            text: row.text.to_owned(),
-            created: AWS_CREATED,
-        }],
-        default_version: 1,
-        last_version: 1,
-        attachments: number(cx.directory().members(&attachments).await?),
-        boundaries: number(cx.directory().members(&boundaries).await?),
-    };
-    Ok(ShownPolicy { arn, record })
-}
-
-impl ShownPolicy {
-    /// Writes the members of `Policy` that lists have.
-    pub fn render_in_list(&self, out: &mut xml::Writer<'_>) {
-        let record = &self.record;
-        out.text("PolicyName", &record.name);
-        out.text("PolicyId", record.id.as_str());
-        out.text("Arn", &self.arn);
-        out.text("Path", &record.path);
-        out.text(
-            "DefaultVersionId",
-            &shape::version_id(record.default_version),
-        );
-        out.integer("AttachmentCount", i64::from(record.attachments));
-        out.integer(
-            "PermissionsBoundaryUsageCount",
-            i64::from(record.boundaries),
-        );
-        out.boolean("IsAttachable", true);
-        out.timestamp("CreateDate", record.created);
-        out.timestamp("UpdateDate", record.updated);
-    }
-}
 
 /// A managed policy alone.
 #[derive(Debug)]
@@ -350,7 +277,7 @@ impl Operation for DeletePolicy {
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let policy = policy.get()?;
-        let record = policy.edit(cx)?;
+        let record = policy.edit_by::<action::DeletePolicy>(cx)?;
         if record.attachments > 0 || record.boundaries > 0 {
             let message = "Cannot delete a policy attached to entities.".to_owned();
             return Err(IamFault::DeleteConflict { message });

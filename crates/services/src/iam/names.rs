@@ -24,6 +24,8 @@ pub const USER: usize = 64;
 pub const GROUP: usize = 128;
 /// The most characters of the name of a role.
 pub const ROLE: usize = 64;
+/// The most characters of the name of an instance profile.
+pub const INSTANCE_PROFILE: usize = 128;
 /// The most characters of an ARN.
 pub const ARN: usize = 2048;
 

@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_store::{path::Path, sealed::Purpose, store::Revision};
 use keyward_types::{
-    account::AccountId, action, arn::ArnParts, partition::Partition, tag::Tag, unique_id::UniqueId,
+    account::AccountId,
+    action::{self, Action},
+    arn::ArnParts,
+    partition::Partition,
+    tag::Tag,
+    unique_id::UniqueId,
 };
 use keyward_wire::json::Members;
 
@@ -16,9 +21,12 @@ use crate::{
         paths, purpose,
         records::{
             UserRecord,
-            identity::{GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, RoleRecord},
+            identity::{
+                GroupRecord, InstanceProfileRecord, ManagedPolicyRecord, ManagedPolicyRef,
+                RoleRecord,
+            },
         },
-        units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+        units::identity::{GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     },
     iam::{
         entity::{Entity, Record, Target, Written},
@@ -159,11 +167,19 @@ impl Entity for ManagedPolicyUnit {
             .unwrap_or_default()
     }
 
-    fn edit(&self, cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
+    fn edit(&self, _cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
+        self.record().cloned().ok_or_else(|| IamFault::Protected {
+            message: format!("Policy {} is AWS's own and cannot be changed.", self.arn()),
+        })
+    }
+
+    fn edit_by<A: Action>(&self, cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
+        // They belong to no customer's account, so no customer may do it, whatever is allowed.
         self.record().cloned().ok_or_else(|| IamFault::Protected {
             message: format!(
-                "User: {} is not authorized to change policy {}, which is AWS's own.",
+                "User: {} is not authorized to perform: {} on resource: policy {}",
                 cx.caller.principal().arn(),
+                A::NAME,
                 self.arn()
             ),
         })
@@ -217,6 +233,8 @@ records! {
     GroupRecord: purpose::GROUP, Named::Group, paths::group;
     RoleRecord: purpose::ROLE, Named::Role, paths::role;
     ManagedPolicyRecord: purpose::MANAGED_POLICY, Named::Policy, paths::policy;
+    InstanceProfileRecord:
+        purpose::INSTANCE_PROFILE, Named::InstanceProfile, paths::instance_profile;
 }
 
 impl Written for UserUnit {
@@ -310,7 +328,7 @@ macro_rules! facets {
 }
 facets! {
     tags: UserRecord = Keys::IgnoringCase, RoleRecord = Keys::IgnoringCase,
-        ManagedPolicyRecord = Keys::Exact;
+        ManagedPolicyRecord = Keys::Exact, InstanceProfileRecord = Keys::Exact;
     boundary: UserRecord, RoleRecord;
     policies:
         UserRecord = keyward_policy::validate::USER_INLINE, "PoliciesPerUser";
@@ -365,6 +383,9 @@ targets! {
         DeleteServiceLinkedRole DetachRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies
         ListInstanceProfilesForRole ListRolePolicies ListRoleTags PutRolePermissionsBoundary
         PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription;
+    InstanceProfileUnit, names::INSTANCE_PROFILE => AddRoleToInstanceProfile DeleteInstanceProfile
+        GetInstanceProfile ListInstanceProfileTags RemoveRoleFromInstanceProfile
+        TagInstanceProfile UntagInstanceProfile;
     ManagedPolicyUnit, names::ARN => CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy
         GetPolicyVersion ListEntitiesForPolicy ListPolicyTags ListPolicyVersions
         SetDefaultPolicyVersion TagPolicy UntagPolicy;

@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 
+pub mod linked_services;
 pub mod list;
 pub mod service_linked;
 pub mod update;
@@ -347,7 +348,13 @@ impl Operation for DeleteRole {
     ) -> Result<Done<Empty>, IamFault> {
         let role = role.get()?;
         let record = role.edit(cx)?;
+        let profiles = cx.directory();
+        let profiles = profiles.instance_profiles_of(cx.caller.home(), &record.id);
         let left = [
+            (
+                !profiles.await?.is_empty(),
+                "remove roles from instance profile",
+            ),
             (!record.attached_policies.is_empty(), "detach all policies"),
             (!record.inline_policies.is_empty(), "delete policies"),
         ];

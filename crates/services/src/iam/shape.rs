@@ -7,7 +7,8 @@ use crate::{
     directory::records::{
         UserRecord,
         identity::{
-            CredentialUseRecord, GroupRecord, ManagedPolicyRef, PolicyVersionRecord, RoleRecord,
+            CredentialUseRecord, GroupRecord, InstanceProfileRecord, ManagedPolicyRef,
+            PolicyVersionRecord, RoleRecord,
         },
     },
     iam::fault::IamFault,
@@ -128,6 +129,41 @@ pub fn role(out: &mut xml::Writer<'_>, role: &ShownRole) {
     boundary(out, role.record.boundary.as_ref());
     tags(out, &role.record.tags);
     role_last_used(out, role.last_used.as_ref());
+}
+
+/// An instance profile as it is shown.
+#[derive(Debug)]
+pub struct ShownProfile {
+    /// Its ARN.
+    pub arn: String,
+    /// Its record.
+    pub record: InstanceProfileRecord,
+    /// The role that is in it.
+    pub role: Option<ShownRole>,
+}
+
+/// The members of `InstanceProfile` that lists have.
+pub fn profile_in_list(out: &mut xml::Writer<'_>, profile: &ShownProfile) {
+    let record = &profile.record;
+    out.text("Path", &record.path);
+    out.text("InstanceProfileName", &record.name);
+    out.text("InstanceProfileId", record.id.as_str());
+    out.text("Arn", &profile.arn);
+    out.timestamp("CreateDate", record.created);
+    out.list("Roles", profile.role.iter(), |out, role| {
+        out.text("Path", &role.record.path);
+        out.text("RoleName", &role.record.name);
+        out.text("RoleId", role.record.id.as_str());
+        out.text("Arn", &role.arn);
+        out.timestamp("CreateDate", role.record.created);
+        out.url_encoded("AssumeRolePolicyDocument", &role.trust);
+    });
+}
+
+/// The members of `InstanceProfile`.
+pub fn profile(out: &mut xml::Writer<'_>, profile: &ShownProfile) {
+    profile_in_list(out, profile);
+    tags(out, &profile.record.tags);
 }
 
 /// `RoleLastUsed`.

@@ -131,7 +131,7 @@ where
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
-        let mut record = of.edit(cx)?;
+        let mut record = of.edit_by::<A>(cx)?;
         <A::Entity as Entity>::Record::KEYS.add(record.tags_mut(), &self.tags)?;
         let mut batch = cx.batch();
         record.put(cx, &mut batch, of.written())?;
@@ -186,7 +186,7 @@ where
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
-        let mut record = of.edit(cx)?;
+        let mut record = of.edit_by::<A>(cx)?;
         <A::Entity as Entity>::Record::KEYS.remove(record.tags_mut(), &self.keys);
         let mut batch = cx.batch();
         record.put(cx, &mut batch, of.written())?;

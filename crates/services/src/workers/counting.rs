@@ -29,6 +29,10 @@ async fn count_all(shared: &Shared) -> Result<(), SealedError> {
                     Counted::Policies(account),
                     paths::policies(partition, account),
                 ),
+                (
+                    Counted::InstanceProfiles(account),
+                    paths::instance_profiles(partition, account),
+                ),
             ],
         };
         for (counted, prefix) in counted {

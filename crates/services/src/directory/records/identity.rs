@@ -145,6 +145,36 @@ pub struct PolicyVersionRecord {
     pub created: Timestamp,
 }
 
+/// An instance profile: a role as virtual machines are given it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceProfileRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `AIPA…`.
+    pub id: UniqueId,
+    /// Its name.
+    pub name: String,
+    /// Its path, `/` at both ends.
+    pub path: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its tags, in the order given.
+    pub tags: Vec<Tag>,
+    /// The role that is in it. An index says the same under the role.
+    pub role: Option<UniqueId>,
+}
+
+/// When a credential report was last asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialReportRecord {
+    /// The record's version.
+    pub version: V1,
+    /// When.
+    pub asked: Timestamp,
+}
+
 /// An OpenID Connect identity provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -212,6 +242,16 @@ impl GroupRecord {
     pub fn arn(&self, partition: Partition, account: AccountId) -> String {
         format!(
             "arn:{partition}:iam::{account}:group{}{}",
+            self.path, self.name
+        )
+    }
+}
+
+impl InstanceProfileRecord {
+    /// Its ARN.
+    pub fn arn(&self, partition: Partition, account: AccountId) -> String {
+        format!(
+            "arn:{partition}:iam::{account}:instance-profile{}{}",
             self.path, self.name
         )
     }

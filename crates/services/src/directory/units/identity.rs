@@ -1,6 +1,6 @@
 //! The units of IAM: identities with their compiled policies, and what is attached to them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use keyward_policy::{policy::Policy, principal::Bindings};
 use keyward_store::{sealed::Generation, store::Revision};
@@ -9,10 +9,14 @@ use keyward_types::{
 };
 use keyward_wire::json::Fragment;
 
-use crate::directory::records::{
-    UserRecord,
-    identity::{
-        GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, OidcProviderRecord, RoleRecord,
+use crate::directory::{
+    aws_policies::AwsPolicy,
+    records::{
+        UserRecord,
+        identity::{
+            GroupRecord, InstanceProfileRecord, ManagedPolicyRecord, ManagedPolicyRef,
+            OidcProviderRecord, RoleRecord,
+        },
     },
 };
 
@@ -217,9 +221,16 @@ impl GroupUnit {
 #[derive(Debug)]
 pub struct ManagedPolicyUnit {
     arn: String,
-    id: UniqueId,
     policy: Policy,
-    record: Option<(ManagedPolicyRecord, Written)>,
+    origin: Origin,
+}
+
+/// Where a managed policy comes from.
+#[derive(Debug)]
+enum Origin {
+    Customer(Box<(ManagedPolicyRecord, Written)>),
+    /// The row of the table, and the document as it is in the partition.
+    Aws(&'static AwsPolicy, Cow<'static, str>),
 }
 
 impl ManagedPolicyUnit {
@@ -230,21 +241,25 @@ impl ManagedPolicyUnit {
         record: ManagedPolicyRecord,
         written: Written,
     ) -> Self {
+        let origin = Origin::Customer(Box::new((record, written)));
         Self {
             arn,
-            id: record.id.clone(),
             policy,
-            record: Some((record, written)),
+            origin,
         }
     }
 
     /// One of AWS's own, which every account has and nobody changes.
-    pub(crate) fn aws(arn: String, id: UniqueId, policy: Policy) -> Self {
+    pub(crate) fn aws(
+        arn: String,
+        policy: Policy,
+        (row, document): (&'static AwsPolicy, Cow<'static, str>),
+    ) -> Self {
+        let origin = Origin::Aws(row, document);
         Self {
             arn,
-            id,
             policy,
-            record: None,
+            origin,
         }
     }
 
@@ -255,14 +270,17 @@ impl ManagedPolicyUnit {
 
     /// Its unique id.
     pub fn id(&self) -> &UniqueId {
-        &self.id
+        match &self.origin {
+            Origin::Customer(customer) => &customer.0.id,
+            Origin::Aws(row, _) => &row.id,
+        }
     }
 
     /// As it is named where it is attached.
     pub fn reference(&self) -> ManagedPolicyRef {
         ManagedPolicyRef {
             arn: self.arn.clone(),
-            id: self.id.clone(),
+            id: self.id().clone(),
         }
     }
 
@@ -271,19 +289,80 @@ impl ManagedPolicyUnit {
         &self.policy
     }
 
+    /// The document of the version that decides.
+    pub fn default_text(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Customer(customer) => customer.0.default_text(),
+            Origin::Aws(_, document) => Some(document),
+        }
+    }
+
     /// A customer's record; none for one of AWS's own.
     pub fn record(&self) -> Option<&ManagedPolicyRecord> {
-        self.record.as_ref().map(|(record, _)| record)
+        self.customers().map(|(record, _)| record)
+    }
+
+    /// The table's row of one of AWS's own.
+    pub fn aws_row(&self) -> Option<&'static AwsPolicy> {
+        match &self.origin {
+            Origin::Customer(_) => None,
+            Origin::Aws(row, _) => Some(row),
+        }
     }
 
     /// The generation of a customer's record.
     pub fn generation(&self) -> Option<Generation> {
-        self.record.as_ref().map(|(_, written)| written.0)
+        self.customers().map(|(_, written)| written.0)
     }
 
     /// The revision at which a customer's record was last written.
     pub fn revision(&self) -> Option<Revision> {
-        self.record.as_ref().map(|(_, written)| written.1)
+        self.customers().map(|(_, written)| written.1)
+    }
+
+    fn customers(&self) -> Option<&(ManagedPolicyRecord, Written)> {
+        match &self.origin {
+            Origin::Customer(customer) => Some(customer),
+            Origin::Aws(..) => None,
+        }
+    }
+}
+
+/// An instance profile.
+#[derive(Debug)]
+pub struct InstanceProfileUnit {
+    arn: String,
+    record: InstanceProfileRecord,
+    revision: Revision,
+}
+
+impl InstanceProfileUnit {
+    pub(crate) fn new(
+        (partition, account): (Partition, AccountId),
+        record: InstanceProfileRecord,
+        revision: Revision,
+    ) -> Self {
+        let arn = record.arn(partition, account);
+        Self {
+            arn,
+            record,
+            revision,
+        }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The record.
+    pub fn record(&self) -> &InstanceProfileRecord {
+        &self.record
+    }
+
+    /// The revision at which the record was last written.
+    pub fn revision(&self) -> Revision {
+        self.revision
     }
 }
 

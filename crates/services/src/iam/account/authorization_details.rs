@@ -21,10 +21,11 @@ use crate::{
     iam::{
         Iam,
         fault::IamFault,
-        managed_policy::{ShownPolicy, list},
+        instance_profile,
+        managed_policy::{list, shown::ShownPolicy},
         page::{Page, Paging},
         role::{last_use, show},
-        shape::{self, ShownRole},
+        shape::{self, ShownProfile, ShownRole},
     },
     operation::{Done, Operation, Output},
 };
@@ -56,7 +57,10 @@ enum Detail {
         arn: String,
         record: Box<GroupRecord>,
     },
-    Role(Box<ShownRole>),
+    Role {
+        role: Box<ShownRole>,
+        profiles: Vec<ShownProfile>,
+    },
     Policy(Box<ShownPolicy>),
 }
 
@@ -70,7 +74,7 @@ impl Detail {
         match self {
             Self::User { record, .. } => format!("1/{}", record.name),
             Self::Group { record, .. } => format!("2/{}", record.name),
-            Self::Role(role) => format!("3/{}", role.record.name),
+            Self::Role { role, .. } => format!("3/{}", role.record.name),
             Self::Policy(policy) => {
                 format!("4/{}/{}", policy.record.name, policy.record.id)
             }
@@ -132,7 +136,9 @@ impl GetAccountAuthorizationDetails {
         {
             let used = last_use(cx, &record.id).await?;
             let shown = show(cx, (&record.arn(partition, account), &record), used).await?;
-            found.push(Detail::Role(Box::new(shown)));
+            let profiles = instance_profile::of_role(cx, &record.id).await?;
+            let role = Box::new(shown);
+            found.push(Detail::Role { role, profiles });
         }
         Ok(found)
     }
@@ -188,7 +194,7 @@ impl Operation for GetAccountAuthorizationDetails {
             policies.extend(list::local(cx).await?);
         }
         if self.wants("AWSManagedPolicy") {
-            policies.extend(list::aws(cx).await?);
+            policies.extend(list::aws_in_use(cx).await?);
         }
         found.extend(
             policies
@@ -223,7 +229,7 @@ impl Output<Iam> for Details {
                 record,
                 groups,
             } => Some((arn, record, groups)),
-            Detail::Group { .. } | Detail::Role(_) | Detail::Policy(_) => None,
+            Detail::Group { .. } | Detail::Role { .. } | Detail::Policy(_) => None,
         });
         out.list("UserDetailList", users, |out, (arn, user, groups)| {
             shape::user_in_list(out, (arn, user));
@@ -235,7 +241,7 @@ impl Output<Iam> for Details {
         });
         let groups = items().filter_map(|detail| match detail {
             Detail::Group { arn, record } => Some((arn, record)),
-            Detail::User { .. } | Detail::Role(_) | Detail::Policy(_) => None,
+            Detail::User { .. } | Detail::Role { .. } | Detail::Policy(_) => None,
         });
         out.list("GroupDetailList", groups, |out, (arn, group)| {
             shape::group(out, (arn, group));
@@ -243,10 +249,10 @@ impl Output<Iam> for Details {
             attached(out, &group.attached_policies);
         });
         let roles = items().filter_map(|detail| match detail {
-            Detail::Role(role) => Some(role),
+            Detail::Role { role, profiles } => Some((role, profiles)),
             Detail::User { .. } | Detail::Group { .. } | Detail::Policy(_) => None,
         });
-        out.list("RoleDetailList", roles, |out, role| {
+        out.list("RoleDetailList", roles, |out, (role, profiles)| {
             let record = &role.record;
             out.text("Path", &record.path);
             out.text("RoleName", &record.name);
@@ -254,7 +260,7 @@ impl Output<Iam> for Details {
             out.text("Arn", &role.arn);
             out.timestamp("CreateDate", record.created);
             out.url_encoded("AssumeRolePolicyDocument", &role.trust);
-            out.list("InstanceProfileList", std::iter::empty::<()>(), |_, ()| ());
+            out.list("InstanceProfileList", profiles, shape::profile_in_list);
             inline(out, "RolePolicyList", &record.inline_policies);
             attached(out, &record.attached_policies);
             shape::boundary(out, record.boundary.as_ref());
@@ -263,7 +269,7 @@ impl Output<Iam> for Details {
         });
         let policies = items().filter_map(|detail| match detail {
             Detail::Policy(policy) => Some(policy),
-            Detail::User { .. } | Detail::Group { .. } | Detail::Role(_) => None,
+            Detail::User { .. } | Detail::Group { .. } | Detail::Role { .. } => None,
         });
         out.list("Policies", policies, |out, policy| {
             policy.render_in_list(out);

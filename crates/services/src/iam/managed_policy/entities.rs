@@ -64,7 +64,7 @@ async fn holding(cx: &Context<'_>, id: UniqueId) -> Result<Option<Holding>, IamF
             let group = directory.group(home, &id).await?;
             group.map(|group| (group.record().name.clone(), group.record().path.clone()))
         }
-        UniqueIdKind::ManagedPolicy => None,
+        UniqueIdKind::ManagedPolicy | UniqueIdKind::InstanceProfile => None,
     };
     Ok(found.map(|(name, path)| Holding {
         kind,
@@ -80,6 +80,7 @@ fn word(kind: UniqueIdKind) -> &'static str {
         UniqueIdKind::Role => "Role",
         UniqueIdKind::Group => "Group",
         UniqueIdKind::ManagedPolicy => "LocalManagedPolicy",
+        UniqueIdKind::InstanceProfile => "InstanceProfile",
     }
 }
 

@@ -8,16 +8,12 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
-    directory::{
-        aws_policies::{self, AWS_POLICIES},
-        paths, purpose,
-        records::identity::ManagedPolicyRecord,
-    },
+    directory::{aws_policies, paths, purpose, records::identity::ManagedPolicyRecord},
     gate::{Denied, Gate},
     iam::{
         Iam,
         fault::IamFault,
-        managed_policy::{ShownPolicy, show},
+        managed_policy::shown::{ShownPolicy, show},
         names,
         page::{Page, Paging},
     },
@@ -46,8 +42,11 @@ impl ListPolicies {
             Some(_) => record.boundaries > 0,
             None => record.attachments > 0 || record.boundaries > 0,
         };
-        let filtered = self.only_attached || self.usage.is_some();
-        record.path.starts_with(&self.path_prefix) && (used || !filtered)
+        used || !self.filters_by_use()
+    }
+
+    fn filters_by_use(&self) -> bool {
+        self.only_attached || self.usage.is_some()
     }
 }
 
@@ -104,7 +103,12 @@ impl Operation for ListPolicies {
             found.extend(local(cx).await?);
         }
         if self.scope != "Local" {
-            found.extend(aws(cx).await?);
+            let aws = aws_policies::all().iter();
+            found.extend(aws.map(|row| ShownPolicy::of_aws(cx, row)));
+        }
+        found.retain(|policy| policy.record.path.starts_with(&self.path_prefix));
+        if self.filters_by_use() {
+            count_uses(cx, &mut found).await?;
         }
         found.retain(|policy| self.wants(policy));
         let Self {
@@ -116,12 +120,15 @@ impl Operation for ListPolicies {
         } = self;
         let filter = format!("{scope} {only_attached} {usage:?} {path_prefix}");
         // A customer's policy may have the name of one of AWS's.
-        let page = self
+        let mut page = self
             .paging
             .cut(cx, (Self::NAME, &filter), found, |policy| {
                 let own = policy.record.id.as_str();
                 format!("{} {own}", policy.record.name)
             })?;
+        if !self.filters_by_use() {
+            count_uses(cx, &mut page.items).await?;
+        }
         Ok(Done::unchanged(Policies(page)))
     }
 }
@@ -144,18 +151,32 @@ pub async fn local(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
     Ok(shown.collect())
 }
 
-/// AWS's own policies.
+/// AWS's own policies that are in use in the account, with their documents.
 ///
 /// # Errors
 /// When their uses cannot be read.
-pub async fn aws(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
+pub async fn aws_in_use(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
     let mut found = Vec::new();
-    for row in AWS_POLICIES {
-        if let Some(policy) = aws_policies::find(&row.arn(cx.partition())) {
+    for row in aws_policies::all() {
+        let mut shown = ShownPolicy::of_aws(cx, row);
+        shown.count_uses(cx).await?;
+        let used = shown.record.attachments > 0 || shown.record.boundaries > 0;
+        if let Some(policy) = aws_policies::find(&shown.arn).filter(|_| used) {
             found.push(show(cx, &policy).await?);
         }
     }
     Ok(found)
+}
+
+/// Counts the uses of AWS's own among these.
+async fn count_uses(cx: &Context<'_>, policies: &mut [ShownPolicy]) -> Result<(), IamFault> {
+    for policy in policies {
+        // Only they are found in the table.
+        if aws_policies::find_row(&policy.arn).is_some() {
+            policy.count_uses(cx).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Output<Iam> for Policies {

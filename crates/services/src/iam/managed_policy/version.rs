@@ -20,7 +20,7 @@ use crate::{
         Iam,
         entity::{Asked, Entity, Record, Subject, Written},
         fault::IamFault,
-        managed_policy::show,
+        managed_policy::shown::show,
         names,
         nouns::check_policy_arn,
         page::{Page, Paging},
@@ -118,7 +118,7 @@ impl Operation for CreatePolicyVersion {
         cx: &Context<'_>,
     ) -> Result<Done<VersionShown>, IamFault> {
         let policy = policy.get()?;
-        let mut record = policy.edit(cx)?;
+        let mut record = policy.edit_by::<action::CreatePolicyVersion>(cx)?;
         let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
         if record.versions.len() >= MAX_VERSIONS {
             let message = format!(
@@ -244,7 +244,7 @@ impl Operation for DeletePolicyVersion {
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
-        let mut record = policy.edit(cx)?;
+        let mut record = policy.edit_by::<action::DeletePolicyVersion>(cx)?;
         let number = shape::version_number(&self.version);
         let before = record.versions.len();
         record
@@ -364,7 +364,7 @@ impl Operation for SetDefaultPolicyVersion {
         cx: &Context<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
-        let mut record = policy.edit(cx)?;
+        let mut record = policy.edit_by::<action::SetDefaultPolicyVersion>(cx)?;
         let number = shape::version_number(&self.version);
         let known = record.versions.iter().map(|version| version.number);
         let Some(number) = known.into_iter().find(|known| Some(*known) == number) else {

@@ -28,7 +28,7 @@ use crate::{
         entity::{Asked, Entity, Subject},
         fault::IamFault,
         names,
-        role::{DEFAULT_SESSION_SECONDS, RoleCreated, make, unmake},
+        role::{DEFAULT_SESSION_SECONDS, RoleCreated, linked_services, make, unmake},
         shape::ShownRole,
     },
     operation::{Done, Operation, Output},
@@ -37,36 +37,8 @@ use crate::{
 /// Where such roles and their policies stand.
 pub const PATH: &str = reserved::SERVICE_LINKED_PATH;
 
-/// A service that may have a role linked to it.
-#[derive(Debug)]
-struct Linked {
-    service: &'static str,
-    role: &'static str,
-    policy: &'static str,
-    description: &'static str,
-}
-
-/// Those that act on keys, in the alphabet's order.
-const LINKED: &[Linked] = &[
-    Linked {
-        service: "cks.kms.amazonaws.com",
-        role: "AWSServiceRoleForKeyManagementServiceCustomKeyStores",
-        policy: "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy",
-        description: "Enables access to AWS services and resources required for AWS KMS custom \
-                      key stores",
-    },
-    Linked {
-        service: "mrk.kms.amazonaws.com",
-        role: "AWSServiceRoleForKeyManagementServiceMultiRegionKeys",
-        policy: "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy",
-        description: "Enables access to AWS services and resources required for AWS KMS \
-                      Multi-Region Keys",
-    },
-];
-
-fn linked(service: &str) -> Option<&'static Linked> {
-    LINKED.iter().find(|linked| linked.service == service)
-}
+/// The most characters of a role's name.
+const LONGEST_NAME: usize = 64;
 
 /// `CreateServiceLinkedRole`
 #[derive(Debug)]
@@ -76,9 +48,10 @@ pub struct CreateServiceLinkedRole {
     suffix: Option<String>,
 }
 
-/// The ARN that the new role will have, and whether there is one already.
+/// Name and ARN that the new role will have, and whether there is one already.
 #[derive(Debug)]
 pub struct NewRole {
+    name: String,
     arn: String,
     taken: bool,
 }
@@ -107,18 +80,17 @@ impl Operation for CreateServiceLinkedRole {
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<NewRole, IamFault> {
         let (partition, account) = cx.caller.home();
-        let (name, taken) = match linked(&self.service) {
-            Some(linked) => (
-                linked.role,
-                RoleUnit::find(cx, linked.role).await?.is_some(),
-            ),
-            None => ("*", false),
+        let linked = linked_services::find(&self.service);
+        let name = match linked {
+            Some(linked) => linked.role_name(self.suffix.as_deref()),
+            None => "*".to_owned(),
         };
+        let taken = linked.is_some() && RoleUnit::find(cx, &name).await?.is_some();
         let arn = format!(
             "arn:{partition}:iam::{account}:role{PATH}{}/{name}",
             self.service
         );
-        Ok(NewRole { arn, taken })
+        Ok(NewRole { name, arn, taken })
     }
 
     fn authorize(&self, new: &NewRole, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -134,21 +106,27 @@ impl Operation for CreateServiceLinkedRole {
         cx: &Context<'_>,
     ) -> Result<Done<RoleCreated>, IamFault> {
         let service = &self.service;
-        let linked = linked(service).ok_or_else(|| {
-            IamFault::invalid(format!(
-                "Service role for {service} is not supported by this version of Keyward."
-            ))
+        let linked = linked_services::find(service).ok_or_else(|| IamFault::Protected {
+            message: format!("Cannot find Service Linked Role template for {service}"),
         })?;
-        if self.suffix.is_some() {
+        if self.suffix.is_some() && !linked.takes_suffix {
             let message = format!("Custom suffix is not allowed for {service}");
             return Err(IamFault::invalid(message));
         }
         if new.taken {
             let message = format!(
                 "Service role name {} has been taken in this account, please try a different suffix.",
-                linked.role
+                new.name
             );
             return Err(IamFault::invalid(message));
+        }
+        if new.name.len() > LONGEST_NAME {
+            let message = format!(
+                "1 validation error detected: Value '{}' at 'roleName' failed to satisfy \
+                 constraint: Member must have length less than or equal to {LONGEST_NAME}",
+                new.name
+            );
+            return Err(IamFault::Validation { message });
         }
         let trust = format!(
             r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{service}"}},"Action":"sts:AssumeRole"}}]}}"#
@@ -166,12 +144,12 @@ impl Operation for CreateServiceLinkedRole {
         let record = RoleRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::Role, random::array()),
-            name: linked.role.to_owned(),
+            name: new.name.clone(),
             path: format!("{PATH}{service}/"),
-            description: Some(match &self.description {
-                Some(text) => text.clone(),
-                None => linked.description.to_owned(),
-            }),
+            description: match &self.description {
+                Some(text) => Some(text.clone()),
+                None => linked.description.map(str::to_owned),
+            },
             created: cx.now,
             max_session_seconds: DEFAULT_SESSION_SECONDS,
             trust: cx.check_trust(&trust).await?,

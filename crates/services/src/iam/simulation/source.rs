@@ -19,10 +19,10 @@ use keyward_types::{
 use crate::{
     context::Context,
     directory::{
-        aws_policies,
         records::identity::ManagedPolicyRef,
         units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     },
+    fault::Internal,
     gate::{Denied, Gate},
     iam::{
         entity::{Asked, Entity},
@@ -108,14 +108,28 @@ impl Source {
         bindings: &Bindings,
     ) -> Result<Self, IamFault> {
         let document = Document::parse(text, kind).map_err(invalid)?;
+        Ok(Self::read(id, text, (document, bindings)))
+    }
+
+    /// A policy that is stored, and may be longer than one that is given.
+    ///
+    /// # Errors
+    /// `ServiceFailure` if it cannot be read.
+    pub fn stored(id: String, text: &str, kind: PolicyKind) -> Result<Self, IamFault> {
+        let document = Document::parse_stored(text, kind);
+        let document = document.map_err(|error| IamFault::Internal(Internal::new(error)))?;
+        Ok(Self::read(id, text, (document, &Bindings::default())))
+    }
+
+    fn read(id: String, text: &str, (document, bindings): (Document, &Bindings)) -> Self {
         let policy = Policy::compile(&document, bindings);
-        Ok(Self {
+        Self {
             id,
             place: Place::Given,
             positions: position::of_statements(text),
             document,
             policy,
-        })
+        }
     }
 
     /// As the evaluator takes it.
@@ -241,9 +255,10 @@ async fn managed(
         .directory()
         .attached_policy(cx.caller.home(), policy)
         .await?;
-    let text = default_text(&unit).ok_or_else(|| ManagedPolicyUnit::missing(&policy.arn))?;
+    let text = unit.default_text();
+    let text = text.ok_or_else(|| ManagedPolicyUnit::missing(&policy.arn))?;
     let id = shape::name_of(&policy.arn).to_owned();
-    let mut source = Source::of(id, text, PolicyKind::ManagedIdentity)?;
+    let mut source = Source::stored(id, text, PolicyKind::ManagedIdentity)?;
     source.place = match boundary {
         true => Place::Boundary,
         false => Place::Managed {
@@ -251,13 +266,6 @@ async fn managed(
         },
     };
     Ok(source)
-}
-
-fn default_text(policy: &ManagedPolicyUnit) -> Option<&str> {
-    match policy.record() {
-        Some(record) => record.default_text(),
-        None => aws_policies::row(policy.arn()).map(|row| row.text),
-    }
 }
 
 /// Whose policies a simulation is of.

@@ -9,7 +9,6 @@ use super::{Subject, Titled};
 use crate::{
     context::Context,
     directory::{
-        aws_policies,
         identities::Home,
         records::identity::ManagedPolicyRef,
         units::identity::{RoleUnit, UserUnit},
@@ -72,7 +71,12 @@ impl Context<'_> {
                         Some(role) => self.of_role(&role, ANY_SESSION).await.map(Some),
                         None => Ok(None),
                     },
-                    Some(UniqueIdKind::Group | UniqueIdKind::ManagedPolicy) | None => Ok(None),
+                    Some(
+                        UniqueIdKind::Group
+                        | UniqueIdKind::ManagedPolicy
+                        | UniqueIdKind::InstanceProfile,
+                    )
+                    | None => Ok(None),
                 }
             }
             Some(PrincipalRef::FederatedUser(arn)) => self.federated(arn, issuer).await,
@@ -212,11 +216,8 @@ impl Context<'_> {
         what: &str,
     ) -> Result<Titled, KeywardFault> {
         let title = format!("{what} {}", policy.arn);
-        if let Some(row) = aws_policies::row(&policy.arn) {
-            return Titled::new(title, row.text);
-        }
         let unit = self.directory().attached_policy(home, policy).await?;
-        let text = unit.record().and_then(|record| record.default_text());
+        let text = unit.default_text();
         let text = text.ok_or_else(|| Internal::new("a managed policy has no default version"))?;
         Titled::new(title, text)
     }

@@ -1,0 +1,262 @@
+//! Instance profiles: roles as virtual machines are given them. Keyward has no virtual machines; it
+//! keeps the profiles for what describes an account as a whole, such as Terraform.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html>
+
+pub mod list;
+pub mod noun;
+pub mod role;
+
+use keyward_crypto::random;
+use keyward_policy::permit::Permit;
+use keyward_store::batch::Precondition;
+use keyward_types::{
+    action,
+    tag::Tag,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    context::Context,
+    counts::Counted,
+    directory::{
+        identities::Named,
+        records::{V1, identity::InstanceProfileRecord},
+        units::identity::InstanceProfileUnit,
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        entity::{Asked, Entity, Record, Subject},
+        fault::IamFault,
+        names, naming,
+        role::show as show_role,
+        shape::{self, ShownProfile},
+        tags::Keys,
+    },
+    operation::{Done, Empty, Operation, Output},
+};
+
+/// An instance profile as answers show it.
+///
+/// # Errors
+/// When its role cannot be read.
+pub async fn show(
+    cx: &Context<'_>,
+    record: &InstanceProfileRecord,
+) -> Result<ShownProfile, IamFault> {
+    let (partition, account) = cx.caller.home();
+    let role = match &record.role {
+        Some(id) => cx.directory().role((partition, account), id).await?,
+        None => None,
+    };
+    let role = match role {
+        Some(role) => Some(show_role(cx, (role.arn(), role.record()), None).await?),
+        None => None,
+    };
+    Ok(ShownProfile {
+        arn: record.arn(partition, account),
+        record: record.clone(),
+        role,
+    })
+}
+
+/// The instance profiles that a role is in, as answers show them, by their names.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn of_role(cx: &Context<'_>, role: &UniqueId) -> Result<Vec<ShownProfile>, IamFault> {
+    let home = cx.caller.home();
+    let mut found = Vec::new();
+    for profile in cx.directory().instance_profiles_of(home, role).await? {
+        found.push(show(cx, profile.record()).await?);
+    }
+    found.sort_by_key(|profile| profile.record.name.to_lowercase());
+    Ok(found)
+}
+
+/// An instance profile alone.
+#[derive(Debug)]
+pub struct ProfileFound {
+    profile: ShownProfile,
+    created: bool,
+}
+
+impl Output<Iam> for ProfileFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("InstanceProfile", |out| shape::profile(out, &self.profile));
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        if self.created {
+            let record = &self.profile.record;
+            elements.object("instanceProfile", |profile| {
+                profile.string("path", &record.path);
+                profile.string("instanceProfileName", &record.name);
+                profile.string("instanceProfileId", record.id.as_str());
+                profile.string("arn", &self.profile.arn);
+                profile.string("createDate", &record.created.iso8601());
+                profile.array("roles", |_| ());
+            });
+        }
+    }
+}
+
+/// `CreateInstanceProfile`
+#[derive(Debug)]
+pub struct CreateInstanceProfile {
+    name: String,
+    path: String,
+    tags: Vec<Tag>,
+}
+
+/// The ARN that the new profile will have, and whether the name is taken.
+#[derive(Debug)]
+pub struct NewProfile {
+    arn: String,
+    taken: bool,
+}
+
+impl Operation for CreateInstanceProfile {
+    const NAME: &'static str = "CreateInstanceProfile";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = ProfileFound;
+    type Fault = IamFault;
+    type Resolved = NewProfile;
+    type Permits = Permit<action::CreateInstanceProfile>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let name = names::name(&mut m, InstanceProfileUnit::MEMBER, names::INSTANCE_PROFILE);
+        let path = names::path(&mut m);
+        let tags = names::tags(&mut m);
+        m.finish()?;
+        let tags = Keys::Exact.checked(tags)?;
+        Ok(Self { name, path, tags })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewProfile, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let (path, name) = (&self.path, &self.name);
+        Ok(NewProfile {
+            arn: format!("arn:{partition}:iam::{account}:instance-profile{path}{name}"),
+            taken: InstanceProfileUnit::find(cx, name).await?.is_some(),
+        })
+    }
+
+    fn authorize(&self, new: &NewProfile, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(&new.arn, &[], |supply| supply.request_tags(&self.tags))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &NewProfile,
+        cx: &Context<'_>,
+    ) -> Result<Done<ProfileFound>, IamFault> {
+        if new.taken {
+            let message = format!("Instance Profile {} already exists.", self.name);
+            return Err(IamFault::EntityAlreadyExists { message });
+        }
+        let most = cx.shared.quotas.instance_profiles;
+        let counted = (Counted::InstanceProfiles(cx.account()), most);
+        naming::count(cx, counted, "InstanceProfilesPerAccount")?;
+        let record = InstanceProfileRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::InstanceProfile, random::array()),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            created: cx.now,
+            tags: self.tags.clone(),
+            role: None,
+        };
+        let mut batch = cx.batch();
+        let named = (Named::InstanceProfile, self.name.as_str(), &record.id);
+        naming::take(cx, &mut batch, named)?;
+        record.put(cx, &mut batch, None)?;
+        let profile = show(cx, &record).await?;
+        let created = true;
+        Ok(Done::changed(ProfileFound { profile, created }, batch))
+    }
+}
+
+/// `GetInstanceProfile`
+#[derive(Debug)]
+pub struct GetInstanceProfile(Subject<action::GetInstanceProfile>);
+
+impl Operation for GetInstanceProfile {
+    const NAME: &'static str = "GetInstanceProfile";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = ProfileFound;
+    type Fault = IamFault;
+    type Resolved = Asked<InstanceProfileUnit>;
+    type Permits = Permit<action::GetInstanceProfile>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, found: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        found.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        found: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<ProfileFound>, IamFault> {
+        let profile = show(cx, found.get()?.record()).await?;
+        let created = false;
+        Ok(Done::unchanged(ProfileFound { profile, created }))
+    }
+}
+
+/// `DeleteInstanceProfile`
+#[derive(Debug)]
+pub struct DeleteInstanceProfile(Subject<action::DeleteInstanceProfile>);
+
+impl Operation for DeleteInstanceProfile {
+    const NAME: &'static str = "DeleteInstanceProfile";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked<InstanceProfileUnit>;
+    type Permits = Permit<action::DeleteInstanceProfile>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        Subject::parse_alone(params).map(Self)
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+        self.0.find(cx).await
+    }
+
+    fn authorize(&self, found: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        found.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        found: &Self::Resolved,
+        cx: &Context<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let profile = found.get()?;
+        let record = profile.record();
+        let left = [(record.role.is_some(), "remove roles from instance profile")];
+        IamFault::check_nothing_left(&left)?;
+        let mut batch = cx.batch();
+        batch.delete(record.place(cx)?, Precondition::At(profile.revision()))?;
+        naming::free(cx, &mut batch, (Named::InstanceProfile, &record.name))?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

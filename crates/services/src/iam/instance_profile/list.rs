@@ -1,0 +1,158 @@
+//! The instance profiles of an account, and of a role.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfiles.html>
+
+use keyward_policy::permit::Permit;
+use keyward_types::action;
+use keyward_wire::{query::Params, xml};
+
+use crate::{
+    context::Context,
+    directory::{
+        paths, purpose, records::identity::InstanceProfileRecord, units::identity::RoleUnit,
+    },
+    gate::{Denied, Gate},
+    iam::{
+        Iam,
+        entity::{Asked, Subject},
+        fault::IamFault,
+        instance_profile::show,
+        names,
+        page::{Page, Paging},
+        shape::{self, ShownProfile},
+    },
+    operation::{Done, Operation, Output},
+};
+
+/// A page of instance profiles.
+#[derive(Debug)]
+pub struct Profiles(Page<ShownProfile>);
+
+impl Profiles {
+    async fn show(cx: &Context<'_>, page: Page<InstanceProfileRecord>) -> Result<Self, IamFault> {
+        let mut items = Vec::with_capacity(page.items.len());
+        for record in &page.items {
+            items.push(show(cx, record).await?);
+        }
+        let marker = page.marker;
+        Ok(Self(Page { items, marker }))
+    }
+}
+
+impl Output<Iam> for Profiles {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0
+            .render(out, "InstanceProfiles", shape::profile_in_list);
+    }
+}
+
+/// `ListInstanceProfiles`
+#[derive(Debug)]
+pub struct ListInstanceProfiles {
+    path_prefix: String,
+    paging: Paging,
+}
+
+impl Operation for ListInstanceProfiles {
+    const NAME: &'static str = "ListInstanceProfiles";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Profiles;
+    type Fault = IamFault;
+    /// What the list is of, as a resource.
+    type Resolved = String;
+    type Permits = Permit<action::ListInstanceProfiles>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path_prefix = names::path_prefix(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self {
+            path_prefix,
+            paging,
+        })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let prefix = &self.path_prefix;
+        Ok(format!(
+            "arn:{partition}:iam::{account}:instance-profile{prefix}"
+        ))
+    }
+
+    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(arn, &[], |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _arn: &String,
+        cx: &Context<'_>,
+    ) -> Result<Done<Profiles>, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let prefix = paths::instance_profiles(partition, account)?;
+        let mut found: Vec<InstanceProfileRecord> = cx
+            .directory()
+            .every(&prefix, purpose::INSTANCE_PROFILE)
+            .await?;
+        found.retain(|profile| profile.path.starts_with(&self.path_prefix));
+        let filter = (Self::NAME, self.path_prefix.as_str());
+        let page = self
+            .paging
+            .cut(cx, filter, found, |profile| profile.name.clone())?;
+        Ok(Done::unchanged(Profiles::show(cx, page).await?))
+    }
+}
+
+/// `ListInstanceProfilesForRole`
+#[derive(Debug)]
+pub struct ListInstanceProfilesForRole {
+    role: Subject<action::ListInstanceProfilesForRole>,
+    paging: Paging,
+}
+
+impl Operation for ListInstanceProfilesForRole {
+    const NAME: &'static str = "ListInstanceProfilesForRole";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Profiles;
+    type Fault = IamFault;
+    type Resolved = Asked<RoleUnit>;
+    type Permits = Permit<action::ListInstanceProfilesForRole>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let role = Subject::read(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { role, paging })
+    }
+
+    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
+        self.role.find(cx).await
+    }
+
+    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        role.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        role: &Asked<RoleUnit>,
+        cx: &Context<'_>,
+    ) -> Result<Done<Profiles>, IamFault> {
+        let id = &role.get()?.record().id;
+        let home = cx.caller.home();
+        let found = cx.directory().instance_profiles_of(home, id).await?;
+        let found = found.iter().map(|profile| profile.record().clone());
+        let filter = (Self::NAME, self.role.name.as_str());
+        let page = self
+            .paging
+            .cut(cx, filter, found.collect(), |profile| profile.name.clone())?;
+        Ok(Done::unchanged(Profiles::show(cx, page).await?))
+    }
+}

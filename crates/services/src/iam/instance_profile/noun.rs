@@ -1,0 +1,56 @@
+//! Instance profiles as a noun of IAM.
+
+use std::sync::Arc;
+
+use keyward_store::store::Revision;
+use keyward_types::tag::Tag;
+
+use crate::{
+    context::Context,
+    directory::{
+        ReadError, records::identity::InstanceProfileRecord, units::identity::InstanceProfileUnit,
+    },
+    iam::{
+        entity::{Entity, Written},
+        fault::IamFault,
+    },
+};
+
+impl Entity for InstanceProfileUnit {
+    type Record = InstanceProfileRecord;
+    const NOUN: &'static str = "instance-profile";
+    const MEMBER: &'static str = "InstanceProfileName";
+
+    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+        let home = cx.caller.home();
+        cx.directory().instance_profile_by_name(home, name).await
+    }
+
+    fn arn(&self) -> &str {
+        Self::arn(self)
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.record().tags
+    }
+
+    fn edit(&self, _cx: &Context<'_>) -> Result<InstanceProfileRecord, IamFault> {
+        Ok(self.record().clone())
+    }
+
+    fn missing(name: &str) -> IamFault {
+        IamFault::missing(format!("Instance Profile {name} cannot be found."))
+    }
+
+    fn stand_in(cx: &Context<'_>, name: &str) -> (String, String) {
+        let (partition, account) = cx.caller.home();
+        let arn = format!("arn:{partition}:iam::{account}:instance-profile/{name}");
+        (arn, format!("instance profile {name}"))
+    }
+}
+
+impl Written for InstanceProfileUnit {
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
+    }
+}
