@@ -58,6 +58,25 @@ def test_header_names_are_written_as_aws_writes_them(wire):
     assert header_names(wire, "GET / HTTP/9\r\n\r\n") <= {"Content-Length", "Connection", "Date"}
 
 
+def test_they_are_after_answers_of_every_kind(wire):
+    """One connection: no body at all, a body that is waited for, one that is not."""
+    target = {"content-type": JSON, "x-amz-target": "TrentService.ListKeys"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in wire.signed(target, b"{}").items())
+    signed = f"POST / HTTP/1.1\r\n{lines}content-length: 2\r\n"
+    with socket.create_connection(("127.0.0.1", wire.server.port), timeout=10) as stream:
+        stream.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+        stream.sendall(f"{signed}expect: 100-continue\r\n\r\n{{}}".encode())
+        stream.sendall(f"{signed}connection: close\r\n\r\n{{}}".encode())
+        received = b""
+        while part := stream.recv(65536):
+            received += part
+    assert received.count(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n") == 1
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert received.count(b"\r\nx-amzn-RequestId: ") == 3
+    assert received.count(b"\r\nContent-Length: ") + received.count(b"\r\nDate: ") >= 5
+    assert b"\r\ncontent-" not in received and b"\r\ndate" not in received
+
+
 def test_an_operation_without_output_has_an_empty_body(wire, key):
     answer = wire.kms("DisableKey", {"KeyId": key})
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")

@@ -24,7 +24,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper::{
     body::{Body as _, Incoming},
@@ -53,6 +53,7 @@ use crate::{
         budget::Budget,
         frames::Frames,
         idle::Activity,
+        names::Names,
         peers::{Peers, Place},
         taken::Taken,
         timer::Kept,
@@ -118,7 +119,6 @@ pub async fn serve(
         server: server(&options),
         strangers: Budget::new(options.unauthenticated_bytes),
         clients: Budget::new(options.unauthenticated_bytes),
-        names: names::as_aws_writes_them().await,
         options,
     });
     let options = &listening.options;
@@ -187,15 +187,12 @@ struct Listening {
     /// proven yet, and on the others. Strangers cannot use up what clients need.
     strangers: Budget,
     clients: Budget,
-    /// What the answers of HTTP/1.1 carry for the sake of their headers' names.
-    names: Extensions,
 }
 
 fn server(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
-        .title_case_headers(true)
         .header_read_timeout(options.header_timeout)
         .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX))
         .max_headers(MAX_HEADERS);
@@ -284,7 +281,7 @@ impl Connection {
                 Ok::<_, std::convert::Infallible>(answer)
             }
         });
-        let io = TokioIo::new(Frames::new(Taken::new(stream, body_timeout)));
+        let io = TokioIo::new(Names::new(Frames::new(Taken::new(stream, body_timeout))));
         let mut server = connection.listening.server.clone();
         server.http1().timer(Kept::default());
         let served = server.serve_connection(io, service).into_owned();
@@ -340,8 +337,9 @@ impl Connection {
             self.place.settle();
         }
         let mut response = render(answer);
-        if head.version < Version::HTTP_2 {
-            response.extensions_mut().clone_from(&self.listening.names);
+        if head.method == http::Method::HEAD {
+            // Else the head would tell the length of a body that is not sent.
+            *response.body_mut() = Full::default();
         }
         response
     }
@@ -356,11 +354,8 @@ impl Connection {
         let Listening { front, options, .. } = &*self.listening;
         let length = body.size_hint().exact();
         let small = length.is_some_and(|length| length <= SMALL_BODY);
-        let most = if small || received.is_signed() {
-            MAX_BODY
-        } else {
-            MAX_UNSIGNED_BODY
-        };
+        let signed = received.is_signed();
+        let most = if signed { MAX_BODY } else { MAX_UNSIGNED_BODY };
         if !small && let Err(refused) = front.look(received).await {
             // Who waits to be told to send is told at once. Others would not hear it before they
             // have sent all.

@@ -1,41 +1,342 @@
 //! Header names as AWS writes them. HTTP/1.1 compares them without case, and some clients do not.
 //!
-//! Hyper writes `Content-Type` where it is told to begin words with capitals, and so it would write
-//! `X-Amzn-Requestid`. The names of a message that it passes on it writes as it read them: they stand
-//! in an extension that others can clone, and not make. So hyper reads one message that has the name.
+//! Hyper writes names in small letters. It can begin words with capitals, or write a name as it was
+//! read in a message that is passed on; both together would serve, and cost every answer a twentieth of
+//! the work that it makes. So the names are changed where answers leave. That needs to know where an
+//! answer begins and ends, which each one's head says: all have a length.
 
-use std::{convert::Infallible, sync::Mutex};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use bytes::Bytes;
-use http::{Extensions, Request, Response};
-use http_body_util::Empty;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt as _, duplex};
+use memchr::memchr;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A message with the names that do not follow the rule.
-const MESSAGE: &[u8] = b"GET / HTTP/1.1\r\nx-amzn-RequestId: 0\r\n\r\n";
+/// What every answer of HTTP/1.1 begins with.
+const VERSION: &[u8] = b"HTTP/1.";
+/// A name that does not begin each of its words with a capital.
+const REQUEST_ID: &[u8; 16] = b"x-amzn-RequestId";
+const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
+/// The most pieces of an answer written at once, its head among them.
+const PIECES: usize = 8;
 
-/// What an answer must carry for its names to be written as AWS writes them.
-pub async fn as_aws_writes_them() -> Extensions {
-    let (mut near, far) = duplex(1024);
-    if near.write_all(MESSAGE).await.is_err() {
-        return Extensions::new();
-    }
-    let read = Mutex::new(Extensions::new());
-    let service = service_fn(|request: Request<Incoming>| {
-        if let Ok(mut read) = read.lock() {
-            read.clone_from(request.extensions());
+/// A stream that writes the names in the heads of answers as AWS does. Other protocols pass as they are.
+#[derive(Debug)]
+pub struct Names<S> {
+    stream: S,
+    /// The head under way, with its names changed, and how much of it is written.
+    head: Vec<u8>,
+    written: usize,
+    next: Next,
+}
+
+/// What is written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Head,
+    /// So many bytes of a body; then a head.
+    Body(u64),
+    /// It is no HTTP/1.1.
+    Other,
+}
+
+impl<S> Names<S> {
+    /// The stream, to which nothing was written.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            head: Vec::new(),
+            written: 0,
+            next: Next::Head,
         }
-        async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) }
-    });
-    let connection = http1::Builder::new()
-        .preserve_header_case(true)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(far), service);
-    if let Err(error) = connection.await {
-        tracing::warn!(%error, "the names of headers are not written as AWS writes them");
     }
-    drop(near);
-    read.into_inner().unwrap_or_default()
+}
+
+impl<S: AsyncWrite + Unpin> Names<S> {
+    /// Writes what is left of a head that was said to be written.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.head.len() {
+            let rest = self.head.get(self.written..).unwrap_or_default();
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_slices(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_head(cx))?;
+        let Some(first) = slices.iter().position(|slice| !slice.is_empty()) else {
+            return Pin::new(&mut self.stream).poll_write(cx, &[]);
+        };
+        let (_, slices) = slices.split_at(first);
+        let Some((first, more)) = slices.split_first() else {
+            return Poll::Ready(Ok(0));
+        };
+        match self.next {
+            Next::Other => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+            Next::Body(left) => self.poll_body(cx, slices, first, left),
+            Next::Head => match rename(first, &mut self.head) {
+                Some((end, length)) => {
+                    self.written = 0;
+                    let (_, body) = first.split_at(end);
+                    self.poll_answer(cx, body, more, length)
+                }
+                None => {
+                    self.head.clear();
+                    self.next = Next::Other;
+                    Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+                }
+            },
+        }
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        first: &[u8],
+        left: u64,
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        let written = if length_of(slices) <= left {
+            ready!(stream.poll_write_vectored(cx, slices))?
+        } else {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let (body, _) = first.split_at(most.min(first.len()));
+            ready!(stream.poll_write(cx, body))?
+        };
+        self.next = after(left, written);
+        Poll::Ready(Ok(written))
+    }
+
+    /// Writes the head that was just changed, with what is there of its body.
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &[u8],
+        more: &[IoSlice<'_>],
+        length: u64,
+    ) -> Poll<io::Result<usize>> {
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let given = [IoSlice::new(&self.head), IoSlice::new(body)];
+        let all = given.into_iter().chain(more.iter().copied());
+        for (piece, given) in pieces.iter_mut().zip(all) {
+            *piece = given;
+        }
+        // What follows the body is another answer's head.
+        let [head, bodies @ ..] = &pieces;
+        let pieces = if length_of(bodies) <= length {
+            &pieces[..]
+        } else {
+            std::slice::from_ref(head)
+        };
+        let written = match Pin::new(&mut self.stream).poll_write_vectored(cx, pieces) {
+            Poll::Ready(Ok(written)) if written > 0 => written,
+            // Nothing was taken: the same will come again.
+            other => {
+                self.head.clear();
+                return other;
+            }
+        };
+        // The whole head is taken; what of it is not written yet goes before all else.
+        let of_head = self.head.len();
+        self.written = written.min(of_head);
+        let of_body = written.saturating_sub(of_head);
+        self.next = after(length, of_body);
+        Poll::Ready(Ok(of_head + of_body))
+    }
+}
+
+fn after(left: u64, written: usize) -> Next {
+    match left.saturating_sub(written as u64) {
+        0 => Next::Head,
+        left => Next::Body(left),
+    }
+}
+
+fn length_of(slices: &[IoSlice<'_>]) -> u64 {
+    slices.iter().map(|slice| slice.len() as u64).sum()
+}
+
+/// Copies the head at the start of these bytes and changes its names. Answers where it ends and how
+/// long its body is; nothing if no whole head stands there.
+fn rename(bytes: &[u8], head: &mut Vec<u8>) -> Option<(usize, u64)> {
+    if !bytes.starts_with(VERSION) {
+        return None;
+    }
+    head.clear();
+    let mut length = 0;
+    let mut from = memchr(b'\n', bytes)? + 1;
+    head.extend_from_slice(bytes.get(..from)?);
+    loop {
+        let rest = bytes.get(from..)?;
+        let end = memchr(b'\n', rest)? + 1;
+        let line = rest.get(..end)?;
+        head.extend_from_slice(line);
+        from += end;
+        if line == b"\r\n" {
+            return Some((from, length));
+        }
+        let start = head.len() - line.len();
+        let line = head.get_mut(start..)?;
+        capitalize(line);
+        if let Some(value) = line.strip_prefix(CONTENT_LENGTH) {
+            length = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+        }
+    }
+}
+
+fn capitalize(line: &mut [u8]) {
+    if let Some(name) = line.first_chunk_mut()
+        && name.eq_ignore_ascii_case(REQUEST_ID)
+    {
+        *name = *REQUEST_ID;
+        return;
+    }
+    let mut begins = true;
+    for byte in line {
+        match byte {
+            b':' => return,
+            b'a'..=b'z' if begins => byte.make_ascii_uppercase(),
+            _ => {}
+        }
+        begins = *byte == b'-';
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Names<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Names<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_slices(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_slices(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_head(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_head(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const FIRST: &str = "HTTP/1.1 200 OK\r\nx-amzn-requestid: content-type\r\ncontent-type: a/b-c\r\n\
+                         content-length: 21\r\ndate: mon: x-y\r\n\r\nx-amzn-requestid: a\r\n";
+    const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    const LAST: &str = "HTTP/1.0 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+    fn as_aws_writes(text: &str) -> String {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let head = head
+            .replace("\r\nx-amzn-requestid:", "\r\nx-amzn-RequestId:")
+            .replace("\r\ncontent-type:", "\r\nContent-Type:")
+            .replace("\r\ncontent-length:", "\r\nContent-Length:")
+            .replace("\r\nconnection:", "\r\nConnection:")
+            .replace("\r\ndate:", "\r\nDate:");
+        format!("{head}\r\n\r\n{body}")
+    }
+
+    /// What comes out at the far end, through a pipe of this width, if answers are written in these
+    /// pieces.
+    async fn written(pieces: Vec<Vec<u8>>, width: usize, vectored: bool) -> String {
+        let (near, mut far) = duplex(width);
+        let writing = tokio::spawn(async move {
+            let mut near = Names::new(near);
+            if vectored {
+                let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                let mut slices = &mut slices[..];
+                while !slices.is_empty() {
+                    let count = near.write_vectored(slices).await.unwrap();
+                    assert!(count > 0);
+                    IoSlice::advance_slices(&mut slices, count);
+                }
+            } else {
+                for piece in pieces {
+                    near.write_all(&piece).await.unwrap();
+                }
+            }
+            near.shutdown().await.unwrap();
+        });
+        let mut all = String::new();
+        far.read_to_string(&mut all).await.unwrap();
+        writing.await.unwrap();
+        all
+    }
+
+    #[tokio::test]
+    async fn names_are_changed_and_nothing_else_however_answers_are_written() {
+        let answers = [FIRST, CONTINUE, FIRST, LAST];
+        let expect: String = answers.map(as_aws_writes).concat();
+        assert!(expect.contains("\r\n\r\nx-amzn-requestid: a\r\nHTTP/1.1 100"));
+        let whole = answers.concat().into_bytes();
+        let each = answers.map(|answer| answer.as_bytes().to_vec()).to_vec();
+        let apart = answers
+            .iter()
+            .flat_map(|answer| {
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+                [
+                    format!("{head}\r\n\r\n").into_bytes(),
+                    body.as_bytes().to_vec(),
+                ]
+            })
+            .collect::<Vec<_>>();
+        for width in [1, 7, 64, 4096] {
+            for vectored in [false, true] {
+                for pieces in [vec![whole.clone()], each.clone(), apart.clone()] {
+                    assert_eq!(written(pieces, width, vectored).await, expect);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn other_protocols_pass_as_they_are() {
+        let pieces = vec![
+            b"\0\0\x06\x04\0content-type: x\r\n\r\n".to_vec(),
+            FIRST.into(),
+        ];
+        let expect = pieces.concat();
+        let all = written(pieces, 16, false).await;
+        assert_eq!(all.as_bytes(), expect);
+    }
 }
