@@ -384,7 +384,15 @@ impl Connection {
         };
         let body = timer.within(options.body_timeout, body::whole(body, most, &waiting));
         match body.await.unwrap_or(Err(BodyFault::TooSlow)) {
-            Ok(body) => front.answer(received, &body).await,
+            Ok((body, share)) if signed => {
+                drop(share);
+                front.answer(received, &body).await
+            }
+            Ok((body, share)) => {
+                let answer = front.answer(received, &body);
+                let answer = body::counted(answer, body.len(), share, &waiting).await;
+                answer.unwrap_or_else(|fault| without_body(front, received, fault))
+            }
             Err(fault) => without_body(front, received, fault),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
@@ -42,11 +42,15 @@ pub struct Waiting<'a> {
     pub at_once: bool,
 }
 
-/// The body, put together only if it came in pieces.
+/// The body, put together only if it came in pieces, and what it took of the budget.
 ///
 /// # Errors
 /// When it breaks a limit, or others need the memory.
-pub async fn whole(body: Incoming, most: usize, waiting: &Waiting<'_>) -> Result<Bytes, BodyFault> {
+pub async fn whole(
+    body: Incoming,
+    most: usize,
+    waiting: &Waiting<'_>,
+) -> Result<(Bytes, Option<Share>), BodyFault> {
     let mut body = Limited::new(body, most);
     let mut share = None;
     let mut first = Bytes::new();
@@ -77,11 +81,35 @@ pub async fn whole(body: Incoming, most: usize, waiting: &Waiting<'_>) -> Result
             Some(share) => share.grow(held)?,
         }
     }
-    Ok(if pieces.is_empty() {
+    let body = if pieces.is_empty() {
         first
     } else {
         pieces.freeze()
+    };
+    Ok((body, share))
+}
+
+/// Waits for the answer to a request that is not signed. It may take its time, for the keys of an
+/// issuer, and so what the request holds is counted until then.
+///
+/// # Errors
+/// When others need the memory.
+pub async fn counted<F: Future>(
+    answer: F,
+    holds: usize,
+    share: Option<Share>,
+    waiting: &Waiting<'_>,
+) -> Result<F::Output, BodyFault> {
+    let mut share = match share {
+        Some(share) => share,
+        None => waiting.budget.share(waiting.holds + holds)?,
+    };
+    let mut answer = pin!(answer);
+    poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+        Poll::Pending => share.poll_taken_back(cx).map(|crowded| Err(crowded.into())),
     })
+    .await
 }
 
 /// The next data; none at the end. Trailers say nothing here.
@@ -128,5 +156,28 @@ fn fault(error: &(dyn std::error::Error + Send + Sync + 'static)) -> BodyFault {
         BodyFault::TooLarge
     } else {
         BodyFault::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_is_not_signed_makes_room_while_its_answer_is_waited_for() {
+        let budget = Budget::new(100);
+        let waiting = Waiting {
+            budget: &budget,
+            holds: 10,
+            at_once: true,
+        };
+        let waits = counted(std::future::pending::<()>(), 50, None, &waiting);
+        let (waited, other) = tokio::join!(waits, async { budget.share(60) });
+        assert_eq!(waited, Err(BodyFault::Crowded));
+        drop(other);
+        let share = budget.share(100).ok();
+        assert_eq!(counted(async { 7 }, 50, share, &waiting).await, Ok(7));
+        let answer = counted(async { 7 }, 91, None, &waiting).await;
+        assert_eq!(answer, Err(BodyFault::Crowded));
     }
 }
