@@ -304,7 +304,7 @@ async fn parameters_are_checked_before_the_token_and_a_signature_changes_nothing
         (
             400,
             "ValidationError",
-            "2 validation errors detected: Value at 'roleSessionName' failed to satisfy constraint: \
+            "2 validation errors detected: Value null at 'roleSessionName' failed to satisfy constraint: \
              Member must not be null; Value at 'webIdentityToken' failed to satisfy constraint: \
              Member must not be null"
                 .to_owned()
