@@ -101,6 +101,47 @@ def test_a_malformed_policy_is_refused(kms, key, text):
     assert stored(kms, key)["Statement"] == [DELEGATION]
 
 
+def test_a_statement_may_name_the_key_itself_by_arn_or_pattern(server, kms, key, user):
+    arn = kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"]
+    theirs = server.client("kms", credentials=user.credentials)
+    for resource in [arn, f"arn:aws:kms:*:{ACCOUNT}:key/*", arn[:-4] + "????"]:
+        named = {**statement(user.arn, "kms:Encrypt"), "Resource": resource}
+        kms.put_key_policy(KeyId=key, Policy=policy(DELEGATION, named))
+        assert theirs.encrypt(KeyId=key, Plaintext=b"x")["KeyId"] == arn
+        assert stored(kms, key)["Statement"][1]["Resource"] == resource
+
+
+def test_a_statement_that_names_another_resource_or_none_has_no_effect(server, kms, key, user):
+    theirs = server.client("kms", credentials=user.credentials)
+    whole = statement(user.arn, "kms:Encrypt")
+    for without in [
+        {**whole, "Resource": "arn:aws:s3:::bucket"},
+        {**whole, "Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"},
+        {name: value for name, value in whole.items() if name != "Resource"},
+        {name: value for name, value in whole.items() if name != "Action"},
+    ]:
+        kms.put_key_policy(KeyId=key, Policy=policy(DELEGATION, without))
+        with refused("AccessDeniedException", None):
+            theirs.encrypt(KeyId=key, Plaintext=b"x")
+
+
+def test_a_new_key_may_be_named_by_a_pattern_and_not_by_what_it_will_not_be(kms):
+    pattern = {**DELEGATION, "Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*"}
+    kms.create_key(Policy=policy(pattern))
+    other = {**DELEGATION, "Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-*"}
+    with refused("MalformedPolicyDocumentException", LOCKOUT):
+        kms.create_key(Policy=policy(other))
+
+
+@pytest.mark.parametrize("resource", ["key", "arn", "1234abcd-12ab-34cd-56ef-1234567890ab", "arn:mars:kms:*:*:key/*"])
+def test_a_resource_that_cannot_be_read_is_refused(kms, key, resource):
+    text = policy(DELEGATION, {**statement(ROOT_ARN, "kms:*"), "Resource": resource})
+    with refused(
+        "MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid resources."
+    ):
+        kms.put_key_policy(KeyId=key, Policy=text)
+
+
 @pytest.mark.parametrize(
     "principal",
     [

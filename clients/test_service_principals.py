@@ -89,7 +89,7 @@ def events(server, request_id):
     found = []
     for segment in sorted((server.data_dir / "audit").glob("*.jsonl")):
         for line in segment.read_text().splitlines():
-            if request_id in line:
+            if request_id in line and line.startswith('{"eventVersion"'):
                 found.append(json.loads(line))
     return [event for event in found if event.get("requestID") == request_id]
 
