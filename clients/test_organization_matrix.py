@@ -101,6 +101,6 @@ def test_what_each_caller_may_do_in_organizations(matrix):
         lines += [f"## {title}", ""]
         for name in OPERATIONS:
             mark, why = matrix[title, name]
-            lines.append(f"{MARKS[mark]} {name:<34}{why}")
+            lines.append(f"{MARKS[mark]} {name:<36}{why}")
         lines.append("")
     held("\n".join(lines), GOLDEN / "matrix-organizations.txt")
