@@ -272,7 +272,8 @@ def test_a_web_identity_that_no_trust_policy_lets_in_is_not_on_the_trail(tmp_pat
             with refused("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403):
                 assume(sub=f"stranger-{number}")
         assume()
-        named = [json.loads(line) for line in lines(server) if "AssumeRoleWithWebIdentity" in line]
+        events = [json.loads(line) for line in lines(server)]
+        named = [event for event in events if event["eventName"] == "AssumeRoleWithWebIdentity"]
         assert [event.get("errorCode") for event in named] == [None]
         log = (server.data_dir / "audit" / "refused.jsonl").read_text().splitlines()
         samples = [json.loads(line) for line in log]

@@ -275,7 +275,7 @@ def test_an_aws_managed_key_comes_into_being_on_first_use(server, kms, efs, alic
     region = "eu-west-1"
     there = server.client("kms", region=region)
     with refused("NotFoundException", f"Alias {alias_arn(ALIAS, region)} is not found."):
-        there.describe_key(KeyId=ALIAS)
+        there.encrypt(KeyId=ALIAS, Plaintext=b"x")
     efs_there = Forwarder(server, "elasticfilesystem", efs.credentials, region)
     status, answer = efs_there.forward(*presented(region, alice.credentials), ALIAS)
     assert status == 200, answer

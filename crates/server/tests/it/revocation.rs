@@ -85,11 +85,11 @@ fn no_decrypt_begun_after_a_grant_ended_succeeds() {
         let mut admin = Connection::open(&lane.address);
         let user = format!("arn:aws:iam::000000000000:user/{}", lane.user);
         let grant = |round: u64| {
-            // The two constraints that the blob's empty context meets.
+            // The constraints that the blob's context meets.
             let constraint = match round % 3 {
                 0 => json!({}),
-                1 => json!({"EncryptionContextEquals": {}}),
-                _ => json!({"EncryptionContextSubset": {}}),
+                1 => json!({"EncryptionContextEquals": {"a": "1"}}),
+                _ => json!({"EncryptionContextSubset": {"a": "1"}}),
             };
             let body = json!({
                 "KeyId": lane.key,
@@ -186,7 +186,7 @@ fn lane(server: &Server, number: usize) -> Lane {
     assert_eq!(admin.send(&root.iam("PutUserPolicy", &policy)).status, 200);
     let made = admin.send(&root.kms("CreateKey", &json!({}))).json();
     let key = made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned();
-    let encrypt = json!({"KeyId": key, "Plaintext": base64("x")});
+    let encrypt = json!({"KeyId": key, "Plaintext": base64("x"), "EncryptionContext": {"a": "1"}});
     let made = admin.send(&root.kms("Encrypt", &encrypt)).json();
     let blob = made["CiphertextBlob"].as_str().unwrap().to_owned();
     Lane {
@@ -269,7 +269,8 @@ impl Drop for Over<'_> {
 }
 
 fn decrypt(caller: &Signer, blob: &str) -> Arc<Vec<u8>> {
-    Arc::new(caller.kms("Decrypt", &json!({"CiphertextBlob": blob})))
+    let body = json!({"CiphertextBlob": blob, "EncryptionContext": {"a": "1"}});
+    Arc::new(caller.kms("Decrypt", &body))
 }
 
 fn signer(made: &Answer) -> Signer {
