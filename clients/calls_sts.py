@@ -1,7 +1,6 @@
 """The rows of STS, and of IAM's identity providers, in the table of calls (`calls.py`)."""
 
 from conftest import policy
-from keyward import ACCOUNT
 from oidc import trust
 
 ANYBODY = {"Effect": "Allow", "Principal": "*", "Action": "sts:*"}
@@ -53,9 +52,6 @@ CALLS = {
     ),
     "AssumeRole-root": lambda w: w.root.sts.assume_role(RoleArn=role(w, "2"), RoleSessionName="session"),
     "AssumeRoleWithWebIdentity": lambda w: w.sts.assume_role_with_web_identity(**web_identity(w, "3")),
-    "AssumeRoleWithWebIdentity-denied": lambda w: w.sts.assume_role_with_web_identity(
-        **web_identity(w, "4", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/nothing-of-that-name")
-    ),
     "DecodeAuthorizationMessage-invalid": lambda w: w.sts.decode_authorization_message(EncodedMessage="encoded"),
     "GetAccessKeyInfo": lambda w: w.sts.get_access_key_info(AccessKeyId="ASIAY34FZKBOKMUTVV7A"),
     "GetCallerIdentity": lambda w: w.sts.get_caller_identity(),

@@ -67,7 +67,12 @@ impl Api for Iam {
     }
 
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
-        match arn.resource.split_once('/')? {
+        let (noun, name) = arn.resource.split_once('/')?;
+        // What is listed is no resource.
+        if name.is_empty() || name.ends_with(['/', '*']) {
+            return None;
+        }
+        match (noun, name) {
             ("group", _) => Some("AWS::IAM::Group"),
             ("instance-profile", _) => Some("AWS::IAM::InstanceProfile"),
             ("mfa", _) => Some("AWS::IAM::VirtualMFADevice"),
