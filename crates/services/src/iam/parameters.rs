@@ -138,10 +138,6 @@ pub const PARAMETERS: &[Declared] = &[
     ("DetachUserPolicy", &[text("UserName"), text("PolicyArn")]),
     ("GenerateCredentialReport", &[]),
     (
-        "GenerateOrganizationsAccessReport",
-        &[text("EntityPath"), text("OrganizationsPolicyId")],
-    ),
-    (
         "GenerateServiceLastAccessedDetails",
         &[text("Arn"), text("Granularity")],
     ),
@@ -165,29 +161,15 @@ pub const PARAMETERS: &[Declared] = &[
     ("GetGroupPolicy", &[text("GroupName"), text("PolicyName")]),
     ("GetInstanceProfile", &[text("InstanceProfileName")]),
     ("GetLoginProfile", &[text("UserName")]),
-    ("GetMFADevice", &[text("SerialNumber"), text("UserName")]),
     (
         "GetOpenIDConnectProvider",
         &[text("OpenIDConnectProviderArn")],
-    ),
-    (
-        "GetOrganizationsAccessReport",
-        &[
-            text("JobId"),
-            integer("MaxItems"),
-            text("Marker"),
-            text("SortKey"),
-        ],
     ),
     ("GetPolicy", &[text("PolicyArn")]),
     ("GetPolicyVersion", &[text("PolicyArn"), text("VersionId")]),
     ("GetRole", &[text("RoleName")]),
     ("GetRolePolicy", &[text("RoleName"), text("PolicyName")]),
     ("GetSAMLProvider", &[text("SAMLProviderArn")]),
-    (
-        "GetSSHPublicKey",
-        &[text("UserName"), text("SSHPublicKeyId"), text("Encoding")],
-    ),
     ("GetServerCertificate", &[text("ServerCertificateName")]),
     (
         "GetServiceLastAccessedDetails",
@@ -280,10 +262,6 @@ pub const PARAMETERS: &[Declared] = &[
         &[text("RoleName"), text("Marker"), integer("MaxItems")],
     ),
     (
-        "ListMFADeviceTags",
-        &[text("SerialNumber"), text("Marker"), integer("MaxItems")],
-    ),
-    (
         "ListMFADevices",
         &[text("UserName"), text("Marker"), integer("MaxItems")],
     ),
@@ -296,7 +274,6 @@ pub const PARAMETERS: &[Declared] = &[
         ],
     ),
     ("ListOpenIDConnectProviders", &[]),
-    ("ListOrganizationsFeatures", &[]),
     (
         "ListPolicies",
         &[
@@ -307,10 +284,6 @@ pub const PARAMETERS: &[Declared] = &[
             text("Marker"),
             integer("MaxItems"),
         ],
-    ),
-    (
-        "ListPoliciesGrantingServiceAccess",
-        &[text("Marker"), text("Arn"), texts("ServiceNamespaces")],
     ),
     (
         "ListPolicyTags",
@@ -332,22 +305,10 @@ pub const PARAMETERS: &[Declared] = &[
         "ListRoles",
         &[text("PathPrefix"), text("Marker"), integer("MaxItems")],
     ),
-    (
-        "ListSAMLProviderTags",
-        &[text("SAMLProviderArn"), text("Marker"), integer("MaxItems")],
-    ),
     ("ListSAMLProviders", &[]),
     (
         "ListSSHPublicKeys",
         &[text("UserName"), text("Marker"), integer("MaxItems")],
-    ),
-    (
-        "ListServerCertificateTags",
-        &[
-            text("ServerCertificateName"),
-            text("Marker"),
-            integer("MaxItems"),
-        ],
     ),
     (
         "ListServerCertificates",

@@ -48,11 +48,6 @@ pub const PARAMETERS: &[Declared] = &[
         "DescribeCreateAccountStatus",
         &[text("CreateAccountRequestId")],
     ),
-    (
-        "DescribeEffectivePolicy",
-        &[text("PolicyType"), text("TargetId")],
-    ),
-    ("DescribeHandshake", &[text("HandshakeId")]),
     ("DescribeOrganization", &[]),
     (
         "DescribeOrganizationalUnit",

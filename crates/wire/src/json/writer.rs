@@ -42,6 +42,13 @@ pub struct Mark {
 
 impl Name {
     /// The name with its first letter made small, as the audit trail writes AWS's names.
+    ///
+    /// # Panics
+    /// When the program is built, if the name is empty, too long or needs escapes.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the length is checked, when the program is built"
+    )]
     pub const fn lower_camel(name: &str) -> Self {
         let bytes = name.as_bytes();
         assert!(
