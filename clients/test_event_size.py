@@ -277,7 +277,8 @@ def test_a_web_identity_that_no_trust_policy_lets_in_is_not_on_the_trail(tmp_pat
         assert [event.get("errorCode") for event in named] == [None]
         log = (server.data_dir / "audit" / "refused.jsonl").read_text().splitlines()
         samples = [json.loads(line) for line in log]
-        assert samples and len(samples) < 30
+        # At most ten a second; the first one is always there.
+        assert 0 < len(samples) <= 30
         assert samples[0]["errorCode"] == "AccessDenied"
         assert samples[0]["operation"] == "AssumeRoleWithWebIdentity"
         assert samples[0]["identityProvider"] == server.issuer.provider_arn

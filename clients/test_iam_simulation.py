@@ -153,8 +153,8 @@ def test_condition_keys_are_given_or_said_to_be_missing(iam):
 
 def test_an_empty_list_of_boundaries_counts_as_absent(iam):
     more = {"PermissionsBoundaryPolicyInputList": [], "ContextEntries": [], "ResourceArns": []}
-    (found,) = custom(iam, [ENCRYPT], actions=["kms:Encrypt"], **more)
-    assert found["EvalDecision"] == "allowed"
+    found = custom(iam, ENCRYPT, actions=["kms:Encrypt"], **more)
+    assert decisions(found) == ["allowed"]
 
 
 def test_boundary_and_organization_are_told_apart(iam):
