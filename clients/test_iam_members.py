@@ -42,12 +42,14 @@ RULES = {
     "customSuffixType": ("a b", NAME),
     "existingUserNameType": ("a b", NAME),
     "groupNameType": ("a/b", NAME),
+    "instanceProfileNameType": ("a b", NAME),
     "pathPrefixType": ("x", PREFIX),
     "pathType": ("/x", PATH),
     "policyDocumentType": ("\u0100", "contain only printable ASCII characters."),
     "policyNameType": ("a*b", NAME),
     "policyPathType": ("/x", PATH),
     "roleNameType": ("a:b", NAME),
+    "serverCertificateNameType": ("a b", NAME),
     "userNameType": ("aéb", NAME),
 }
 # What the model's own patterns refuse.
@@ -74,7 +76,7 @@ def valid(shape):
     if shape.type_name == "list":
         return [valid(shape.member)]
     enum = getattr(shape, "enum", None)
-    return VALID.get(shape.name, enum[0] if enum else "xxxxx")
+    return VALID.get(shape.name, enum[0] if enum else "x" * max(5, shape.metadata.get("min") or 0))
 
 
 def leaves(shape, build, path=""):
