@@ -213,8 +213,8 @@ impl Closing {
 impl Mark {
     fn to_bytes(self) -> [u8; 40] {
         let mut bytes = [0; 40];
-        let parts = [
-            &self.copied.revision.to_be_bytes()[..],
+        let parts: [&[u8]; 4] = [
+            &self.copied.revision.to_be_bytes(),
             &self.copied.events.to_be_bytes(),
             &self.copied.sum.to_be_bytes(),
             &self.store.to_be_bytes(),

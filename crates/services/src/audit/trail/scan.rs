@@ -77,7 +77,9 @@ pub(super) fn scan(
                     path: path.to_owned(),
                 });
             }
-            if header.number != number || !mac::equal(&header.mac(key, chain), &found) {
+            // The MAC covers what the line says; another way to write that is no line of Keyward's.
+            let same = header.render(chain, found).is_ok_and(|text| text == line);
+            if header.number != number || !same || !mac::equal(&header.mac(key, chain), &found) {
                 scan.misfit = Some(1);
                 break;
             }
@@ -91,7 +93,9 @@ pub(super) fn scan(
         };
         let lines = pending.get(..start).unwrap_or_default();
         let expected = format::batch_mac(key, &scan.end.mac, closing.count, closing.mark, lines);
-        if !mac::equal(&expected, &closing.mac) {
+        let mut same = Vec::new();
+        let same = closing.render(&mut same).is_ok() && same == line;
+        if !same || !mac::equal(&expected, &closing.mac) {
             scan.misfit = Some(scan.lines);
             break;
         }

@@ -179,13 +179,29 @@ fn segments_that_were_moved_away_break_neither_start_nor_verify() {
     // What was moved is checked with the rest.
     let moved = segment_path(archive.path(), 2);
     let text = fs::read_to_string(&moved).unwrap();
-    fs::write(&moved, text.replacen("number\":", "number\": ", 2)).unwrap();
+    fs::write(&moved, text.replacen("{\"number\":", "{\"number\": ", 1)).unwrap();
     let error = verified(home.path(), &[archive.path().to_owned()], &ledger).unwrap_err();
     let expected = format!(
         "the audit trail was altered: line 3 of {} does not fit its MAC",
         moved.display()
     );
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_line_of_keywards_own_is_written_in_one_way() {
+    let (home, ledger) = written(6);
+    let first = segment_path(home.path(), 1);
+    let text = fs::read_to_string(&first).unwrap();
+    for (from, line) in [("{\"keywardSegment\":", 1), ("{\"keywardBatch\":", 3)] {
+        fs::write(&first, text.replacen(from, &format!("{from} "), 1)).unwrap();
+        let error = verified(home.path(), &[], &ledger).unwrap_err();
+        let place = format!("line {line} of {} does not fit its MAC", first.display());
+        assert_eq!(
+            error.to_string(),
+            format!("the audit trail was altered: {place}")
+        );
+    }
 }
 
 #[test]
@@ -242,6 +258,9 @@ fn a_power_cut_after_what_was_on_disk_never_refuses() {
             };
             assert_eq!(kept + torn, left.len() as u64);
             ends.insert(found.end.at);
+            if filler.is_some() || length % 8 > 0 {
+                continue;
+            }
             // It goes on, and what is torn is no part of it.
             let options = TrailOptions::default();
             let (keys, again) = (
