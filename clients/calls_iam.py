@@ -150,7 +150,7 @@ def job(w, suffix):
 def audits():
     """What auditors ask for, most of which is never there."""
     return {
-        "GenerateCredentialReport": lambda w: w.iam.generate_credential_report(),
+        "GenerateCredentialReport": lambda w: w.iam.generate_credential_report(**report(w)),
         "GetCredentialReport": lambda w: w.iam.get_credential_report(**report(w)),
         "GenerateServiceLastAccessedDetails": lambda w: w.iam.generate_service_last_accessed_details(
             Arn=source(w, "access")
