@@ -636,12 +636,12 @@ def test_a_role_whose_path_reads_like_a_service_linked_roles_is_limited(world):
     world.m.iam.put_role_policy(RoleName="escape", PolicyName="p", PolicyDocument=everything)
     user = world.m.iam.create_access_key(UserName="dev")["AccessKey"]
     sts = world.server.client("sts", credentials=(user["AccessKeyId"], user["SecretAccessKey"]))
-    given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s")["Credentials"]
+    given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s1")["Credentials"]
     credentials = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
     kms = world.server.client("kms", credentials=credentials)
     arn = world.m.key()
     assert kms.encrypt(KeyId=arn, Plaintext=b"x")["KeyId"] == arn
-    session = f"arn:aws:sts::{world.m.id}:assumed-role/escape/s"
+    session = f"arn:aws:sts::{world.m.id}:assumed-role/escape/s1"
     deny = {"Effect": "Deny", "Action": "kms:Encrypt", "Resource": "*"}
     with world.attached(world.m.id, deny) as named:
         with refused(
