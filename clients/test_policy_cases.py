@@ -52,8 +52,11 @@ def test_the_documented_cases_come_out_as_they_expect():
     files = sorted(path for path in CASES.glob("*.jsonl") if path.stem != "malformed")
     done = policy("test", *files)
     assert done.returncode == 0, done.stdout[-2000:]
-    agreed, rest = done.stdout.split(" ", 1)
-    assert rest == "as expected, 0 not\n"
+    *told, last = done.stdout.splitlines()
+    # Some cases are about what is valid and probably not meant so.
+    assert all(": warning: " in line for line in told)
+    agreed, rest = last.split(" ", 1)
+    assert rest == "as expected, 0 not"
     assert int(agreed) > 3400
 
 
