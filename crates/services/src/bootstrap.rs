@@ -59,7 +59,7 @@ use crate::{
         paths, purpose,
         records::{
             self, AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, SecretText, V1,
-            organization::EmailRecord,
+            organization::{EmailRecord, InOrganization, MembershipRecord},
         },
     },
     front::Front,
@@ -483,7 +483,7 @@ async fn account(
         name: None,
         email: None,
     };
-    put_account(&mut batch, root.in_store(sealed.store_id()), &record)?;
+    put_account(&mut batch, root.in_store(sealed.store_id()), &record, None)?;
     put_root_credentials(
         &mut batch,
         credentials,
@@ -495,7 +495,7 @@ async fn account(
     Ok(record.root_access_keys)
 }
 
-/// Writes a new account with its own key.
+/// Writes a new account with its own key, and which organization it is in.
 ///
 /// # Errors
 /// Never for what is parsed, but when no key can be made.
@@ -503,6 +503,7 @@ pub(crate) fn put_account(
     batch: &mut SealedBatch,
     root: StoreRoot<'_>,
     record: &AccountRecord,
+    organization: Option<InOrganization>,
 ) -> Result<(), OpenError> {
     let (partition, account) = (record.partition, record.account);
     let bytes = records::encode(record)?;
@@ -512,6 +513,15 @@ pub(crate) fn put_account(
     let bytes = records::encode(&own_key)?;
     let path = paths::account_key(partition, account)?;
     batch.put(path, purpose::ACCOUNT_KEY, &bytes, Precondition::Absent)?;
+    // Every account has one, also in no organization: that it is missing is found.
+    let membership = MembershipRecord {
+        version: V1,
+        organization,
+    };
+    let bytes = records::encode(&membership)?;
+    let path = paths::membership(partition, account)?;
+    let absent = Precondition::Absent;
+    batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, absent)?;
     Ok(())
 }
 
@@ -639,7 +649,7 @@ pub async fn create_account(
     }
     let mut batch = sealed.batch();
     if let Some(email) = &email {
-        let path = paths::account_email(partition, &email_hash(&sealed, email))?;
+        let path = paths::account_email(partition, &email_hash(&sealed, partition, email))?;
         if let Some(record) = sealed.get(&path).await?.value {
             let bytes = record.bytes_of(purpose::ACCOUNT_EMAIL)?;
             let taken: EmailRecord = records::decode(bytes)?;
@@ -663,7 +673,7 @@ pub async fn create_account(
         name,
         email,
     };
-    put_account(&mut batch, root.in_store(sealed.store_id()), &record)?;
+    put_account(&mut batch, root.in_store(sealed.store_id()), &record, None)?;
     put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
     sealed.commit(batch).await?;
     Ok(())

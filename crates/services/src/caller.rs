@@ -22,6 +22,7 @@ use crate::{
     directory::{
         Directory, ReadError,
         identities::Home,
+        organizations::TRIES,
         records::{AccessKeyOwner, identity::ManagedPolicyRef},
         units::{
             AccessKeyUnit,
@@ -116,8 +117,24 @@ impl Caller {
     /// The caller whose signature with this access key was verified; none if its owner is gone.
     ///
     /// # Errors
-    /// When the owner or a policy of it cannot be read.
+    /// When the owner or a policy of it cannot be read, or is missing: it may have denied.
     pub(crate) async fn of_access_key(
+        directory: &Directory,
+        key: Arc<AccessKeyUnit>,
+        region: Region,
+    ) -> Result<Option<Self>, ReadError> {
+        // A group that a user left may have been deleted since the user was read: then the next
+        // read of the user does not name it any more.
+        for _ in 1..TRIES {
+            let found = Self::owner_of(directory, Arc::clone(&key), region).await;
+            if !matches!(found, Err(ReadError::Missing { .. })) {
+                return found;
+            }
+        }
+        Self::owner_of(directory, key, region).await
+    }
+
+    async fn owner_of(
         directory: &Directory,
         key: Arc<AccessKeyUnit>,
         region: Region,
@@ -150,6 +167,19 @@ impl Caller {
     /// # Errors
     /// As [`of_access_key`](Self::of_access_key).
     pub(crate) async fn of_session(
+        directory: &Directory,
+        session: Arc<SessionUnit>,
+    ) -> Result<Option<Self>, ReadError> {
+        for _ in 1..TRIES {
+            let found = Self::bearer_of(directory, Arc::clone(&session)).await;
+            if !matches!(found, Err(ReadError::Missing { .. })) {
+                return found;
+            }
+        }
+        Self::bearer_of(directory, session).await
+    }
+
+    async fn bearer_of(
         directory: &Directory,
         session: Arc<SessionUnit>,
     ) -> Result<Option<Self>, ReadError> {
@@ -197,7 +227,7 @@ impl Caller {
             boundary: None,
             session_managed: Vec::new(),
             merged_tags: None,
-            membership: directory.membership((partition, account)).await?,
+            membership: directory.own_membership((partition, account)).await?,
         })
     }
 
@@ -213,8 +243,7 @@ impl Caller {
             Bearer::User(user) => {
                 let record = user.record();
                 for id in &record.groups {
-                    // Who was just taken out of a group may still name it.
-                    groups.extend(directory.group(home, id).await?);
+                    groups.push(directory.group_of_user(home, id).await?);
                 }
                 (&record.attached_policies, record.boundary.as_ref())
             }
@@ -257,7 +286,7 @@ impl Caller {
         }
         // A service is in no organization, wherever its credentials are kept.
         let membership = match principal.account() {
-            Some(_) => directory.membership(home).await?,
+            Some(_) => directory.own_membership(home).await?,
             None => None,
         };
         Ok(Self {

@@ -46,8 +46,11 @@ use keyward_types::{
 use crate::{
     directory::{
         identities::Identities,
-        organizations::Organizations,
-        records::{AccessKeyRecord, AccountRecord, AliasRecord, RecordError},
+        organizations::{Organizations, TRIES},
+        records::{
+            AccessKeyOwner, AccessKeyRecord, AccountRecord, AliasRecord, RecordError,
+            ServiceRecord, UserRecord,
+        },
         units::{AccessKeyUnit, AliasUnit, KeyUnit},
     },
     grants::lookup::GrantCaches,
@@ -91,6 +94,12 @@ pub enum ReadError {
     #[error("the record at `{path}` is missing")]
     Missing {
         /// Where it should be.
+        path: Path,
+    },
+    /// A genuine record that the record it belongs to does not know: it was put back.
+    #[error("the record at `{path}` does not agree with the one it belongs to")]
+    Disagrees {
+        /// Where it stands.
         path: Path,
     },
 }
@@ -239,8 +248,10 @@ impl Directory {
     }
 
     /// The hash that stands in paths for an alias's name.
-    pub fn alias_hash(&self, name: &AliasName) -> String {
-        self.node.sealed().name_hash("alias", name.as_str())
+    pub fn alias_hash(&self, region: Region, account: AccountId, name: &AliasName) -> String {
+        let home = paths::regional_name_home(region, account);
+        let sealed = self.node.sealed();
+        sealed.name_hash(home.as_str(), "alias", name.as_str())
     }
 
     /// A KMS key, unless it is absent or destroyed.
@@ -306,10 +317,34 @@ impl Directory {
         account: AccountId,
         name: &AliasName,
     ) -> Result<Option<Arc<AliasUnit>>, ReadError> {
-        let path = paths::alias(region, account, &self.alias_hash(name))?;
+        // It may have been moved to another key between the two reads.
+        for _ in 1..TRIES {
+            let found = self.read_alias(region, account, name).await;
+            if !matches!(found, Err(ReadError::Disagrees { .. })) {
+                return found;
+            }
+        }
+        self.read_alias(region, account, name).await
+    }
+
+    async fn read_alias(
+        &self,
+        region: Region,
+        account: AccountId,
+        name: &AliasName,
+    ) -> Result<Option<Arc<AliasUnit>>, ReadError> {
+        let path = paths::alias(region, account, &self.alias_hash(region, account, name))?;
         self.aliases
             .get(&self.node, &path, |record: Record| async move {
                 let alias: AliasRecord = records::decode(record.bytes_of(purpose::ALIAS)?)?;
+                // One that its key does not name was put back, and would lead to an older key.
+                let target = KeyArn::new(region, account, alias.target.clone());
+                let key = self.node.sealed().get(&paths::key(&target)?).await?.value;
+                let key = key.ok_or_else(|| disagrees(&record))?;
+                let key = KeyRecord::parse(key.bytes_of(purpose::KEY)?)?;
+                if alias.name != *name || !key.aliases.contains(name) {
+                    return Err(disagrees(&record));
+                }
                 Ok::<_, ReadError>(AliasUnit {
                     record: alias,
                     revision: record.revision,
@@ -327,23 +362,56 @@ impl Directory {
         id: &AccessKeyId,
     ) -> Result<Option<Arc<AccessKeyUnit>>, ReadError> {
         if let Some(known) = self.access_keys.peek(paths::access_key_text(id).as_str()) {
-            return Ok(known);
+            return Ok(known.filter(|key| key.is_owned()));
         }
         let path = paths::access_key(id)?;
-        self.access_keys
+        let key = self
+            .access_keys
             .get(&self.node, &path, |record: Record| async move {
                 let bytes = record.bytes_of(purpose::CREDENTIAL)?;
                 let key: AccessKeyRecord = records::decode(bytes)?;
                 let secret = self.arena.store_bytes(key.secret.expose().as_bytes())?;
                 let written = (record.generation, record.revision);
-                Ok::<_, ReadError>(AccessKeyUnit::new(
-                    &key,
-                    secret,
-                    self.arena.clone(),
-                    written,
-                ))
+                let owned = key.id == *id && self.owns(&key).await?;
+                if !owned {
+                    tracing::error!(path = %record.path, "an access key that its owner does not name is refused");
+                }
+                let arena = self.arena.clone();
+                Ok::<_, ReadError>(AccessKeyUnit::new(&key, secret, arena, (written, owned)))
             })
-            .await
+            .await?;
+        Ok(key.filter(|key| key.is_owned()))
+    }
+
+    /// Whether the owner of an access key names it. Read from the store after the key: a key that
+    /// was made with its owner's record is then seen with it.
+    async fn owns(&self, key: &AccessKeyRecord) -> Result<bool, ReadError> {
+        let (partition, account, sealed) = (key.partition, key.account, self.node.sealed());
+        let named = match &key.owner {
+            AccessKeyOwner::Root => {
+                let found = self.account(partition, account).await?;
+                found.map(|(owner, _)| owner.root_access_keys)
+            }
+            AccessKeyOwner::User(id) => {
+                let path = paths::user(partition, account, id)?;
+                let found = sealed.get(&path).await?.value;
+                let owner = found.map(|record| {
+                    records::decode::<UserRecord>(record.bytes_of(purpose::USER)?)
+                        .map_err(ReadError::from)
+                });
+                owner.transpose()?.map(|owner| owner.access_keys)
+            }
+            AccessKeyOwner::Service(name) => {
+                let path = paths::service(partition, account, name)?;
+                let found = sealed.get(&path).await?.value;
+                let owner = found.map(|record| {
+                    records::decode::<ServiceRecord>(record.bytes_of(purpose::SERVICE)?)
+                        .map_err(ReadError::from)
+                });
+                owner.transpose()?.map(|owner| owner.access_keys)
+            }
+        };
+        Ok(named.is_some_and(|named| named.contains(&key.id)))
     }
 
     /// An account, read from the store: it is asked for rarely.
@@ -432,5 +500,11 @@ impl Directory {
         found
             .map(|key| Arc::clone(&*key))
             .ok_or(ReadError::Missing { path })
+    }
+}
+
+fn disagrees(record: &Record) -> ReadError {
+    ReadError::Disagrees {
+        path: record.path.clone(),
     }
 }

@@ -208,6 +208,11 @@ impl Sealed {
     pub async fn get(&self, path: &Path) -> Result<Read<Option<Record>>, SealedError> {
         let read = self.store.get(path).await?;
         let at = read.at;
+        // An index that leads to another record must not pass that off as this one: it is genuine
+        // where it stands.
+        if read.value.as_ref().is_some_and(|entry| entry.path != *path) {
+            return Err(SealedError::Tampered { path: path.clone() });
+        }
         let value = read.value.map(|entry| self.open(entry)).transpose()?;
         Ok(Read { at, value })
     }
@@ -222,6 +227,14 @@ impl Sealed {
     ) -> Result<Read<Vec<Record>>, SealedError> {
         let read = self.store.range(prefix, after, limit).await?;
         let at = read.at;
+        let mut last = after;
+        for entry in &read.value {
+            if !prefix.holds(&entry.path) || last.is_some_and(|last| entry.path <= *last) {
+                let path = entry.path.clone();
+                return Err(SealedError::Tampered { path });
+            }
+            last = Some(&entry.path);
+        }
         let records = read.value.into_iter().map(|entry| self.open(entry));
         let value = records.collect::<Result<_, _>>()?;
         Ok(Read { at, value })
@@ -239,9 +252,10 @@ impl Sealed {
     }
 
     /// What stands in paths for something that users name: 32 hexadecimal digits that only the
-    /// holder of the name key can compute, different for every `kind` of name.
-    pub fn name_hash(&self, kind: &str, text: &str) -> String {
-        self.keys.name_hash(kind, text)
+    /// holder of the name key can compute, different for every `kind` of name. `home` says where the
+    /// name belongs, so that one name has another hash in every account and Region.
+    pub fn name_hash(&self, home: &str, kind: &str, text: &str) -> String {
+        self.keys.name_hash(home, kind, text)
     }
 
     fn open(&self, entry: Entry) -> Result<Record, SealedError> {

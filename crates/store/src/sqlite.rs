@@ -35,6 +35,7 @@ use crate::store::Read;
 use crate::store::Revision;
 use crate::store::Store;
 
+mod guard;
 mod range;
 mod readers;
 mod schema;

@@ -128,10 +128,10 @@ pub type Home = (Partition, AccountId);
 
 impl Directory {
     /// The hash that stands in paths for a name.
-    pub fn name_hash(&self, kind: Named, name: &str) -> String {
-        self.node()
-            .sealed()
-            .name_hash(kind.word(), &name.to_lowercase())
+    pub fn name_hash(&self, kind: Named, (partition, account): Home, name: &str) -> String {
+        let home = paths::name_home(partition, account);
+        let sealed = self.node().sealed();
+        sealed.name_hash(home.as_str(), kind.word(), &name.to_lowercase())
     }
 
     /// The path of a name's record.
@@ -144,7 +144,7 @@ impl Directory {
         (partition, account): Home,
         name: &str,
     ) -> Result<Path, ReadError> {
-        let hash = self.name_hash(kind, name);
+        let hash = self.name_hash(kind, (partition, account), name);
         Ok(match kind {
             Named::User => paths::user_name(partition, account, &hash)?,
             Named::Role => paths::role_name(partition, account, &hash)?,
@@ -288,6 +288,24 @@ impl Directory {
                 Ok::<_, ReadError>(GroupUnit::new(home, group, policies, written))
             })
             .await
+    }
+
+    /// A group that a user names. Only a group without members is deleted, so it is there; that it
+    /// is not is an error, since it may have denied.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not there.
+    pub async fn group_of_user(
+        &self,
+        home: Home,
+        id: &UniqueId,
+    ) -> Result<Arc<GroupUnit>, ReadError> {
+        match self.group(home, id).await? {
+            Some(group) => Ok(group),
+            None => Err(ReadError::Missing {
+                path: paths::group(home.0, home.1, id)?,
+            }),
+        }
     }
 
     /// A group, by its name.
@@ -434,7 +452,7 @@ impl Directory {
         (partition, account): Home,
         host_and_path: &str,
     ) -> Result<Option<Arc<OidcProviderUnit>>, ReadError> {
-        let hash = self.oidc_provider_hash(host_and_path);
+        let hash = self.oidc_provider_hash((partition, account), host_and_path);
         let path = paths::oidc_provider(partition, account, &hash)?;
         self.identities
             .providers
@@ -448,10 +466,10 @@ impl Directory {
     }
 
     /// The hash that stands in paths for an issuer.
-    pub fn oidc_provider_hash(&self, host_and_path: &str) -> String {
-        self.node()
-            .sealed()
-            .name_hash("oidc provider", host_and_path)
+    pub fn oidc_provider_hash(&self, (partition, account): Home, host_and_path: &str) -> String {
+        let home = paths::name_home(partition, account);
+        let sealed = self.node().sealed();
+        sealed.name_hash(home.as_str(), "oidc provider", host_and_path)
     }
 
     /// Where the user or role of a unique id lives.

@@ -24,6 +24,10 @@ use crate::directory::{
     units::organization::{ControlPolicy, Membership, OrganizationUnit, Parts},
 };
 
+/// How often records are read again that do not agree, since they may have been changed between
+/// two reads.
+pub(crate) const TRIES: usize = 3;
+
 /// The most accounts, organizational units and policies of an organization, together with its
 /// head: they are one unit, which one `range` reads.
 pub const MAX_RECORDS: usize = 900;
@@ -58,49 +62,67 @@ impl Organizations {
 }
 
 impl Directory {
-    /// An account's place in its organization; none if it is in none. It costs one look-up in a
-    /// cache to know that.
+    /// An account's place in its organization; none if it is in none, or if there is no such
+    /// account. It costs one look-up in a cache to know that.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub async fn membership(
+    /// When it cannot be read, and when the records of account and organization do not agree: what
+    /// an organization denies must not be lost with one of them.
+    pub async fn membership(&self, home: Home) -> Result<Option<Membership>, ReadError> {
+        for _ in 0..TRIES {
+            let Some(record) = self.membership_record(home).await? else {
+                if self.account(home.0, home.1).await?.is_none() {
+                    return Ok(None);
+                }
+                let path = paths::membership(home.0, home.1)?;
+                return Err(ReadError::Missing { path });
+            };
+            let Some(joined) = &record.organization else {
+                return Ok(None);
+            };
+            let organization = self.organization((home.0, joined.management)).await?;
+            // It may have been deleted between the two reads, and another one made.
+            let found = organization.filter(|found| found.record().id == joined.id);
+            if let Some(organization) = found {
+                let listed = Membership::new(organization, home.1);
+                let path = part((home.0, joined.management), "account", home.1.as_str())?;
+                return listed.ok_or(ReadError::Missing { path }).map(Some);
+            }
+        }
+        let path = paths::membership(home.0, home.1)?;
+        Err(ReadError::Disagrees { path })
+    }
+
+    /// The place of an account that somebody acts from, so that it is there.
+    ///
+    /// # Errors
+    /// As [`membership`](Self::membership), and when there is no such account.
+    pub async fn own_membership(&self, home: Home) -> Result<Option<Membership>, ReadError> {
+        let found = self.membership(home).await?;
+        if found.is_none() && self.membership_record(home).await?.is_none() {
+            let path = paths::membership(home.0, home.1)?;
+            return Err(ReadError::Missing { path });
+        }
+        Ok(found)
+    }
+
+    async fn membership_record(
         &self,
         (partition, account): Home,
-    ) -> Result<Option<Membership>, ReadError> {
+    ) -> Result<Option<Arc<MembershipRecord>>, ReadError> {
         let known = &self.organizations.memberships;
         let text = paths::membership_text(partition, account);
-        let found = match known.peek(text.as_str()) {
-            Some(found) => found,
-            None => {
-                let path = paths::membership(partition, account)?;
-                known
-                    .get(self.node(), &path, |record: Record| async move {
-                        let bytes = record.bytes_of(purpose::ORGANIZATION_MEMBERSHIP)?;
-                        let membership: MembershipRecord = records::decode(bytes)?;
-                        Ok::<_, ReadError>(membership)
-                    })
-                    .await?
-            }
-        };
-        let Some(membership) = found else {
-            return Ok(None);
-        };
-        let organization = self
-            .organization((partition, membership.management))
-            .await?;
-        // It may have been deleted between the two reads, and another one made.
-        let Some(organization) =
-            organization.filter(|found| found.record().id == membership.organization)
-        else {
-            return Ok(None);
-        };
-        // An account whose policies cannot be found may be denied anything.
-        match Membership::new(organization, account) {
-            Some(membership) => Ok(Some(membership)),
-            None => Err(ReadError::Missing {
-                path: paths::membership(partition, account)?,
-            }),
+        if let Some(found) = known.peek(text.as_str()) {
+            return Ok(found);
         }
+        let path = paths::membership(partition, account)?;
+        known
+            .get(self.node(), &path, |record: Record| async move {
+                let bytes = record.bytes_of(purpose::ORGANIZATION_MEMBERSHIP)?;
+                let membership: MembershipRecord = records::decode(bytes)?;
+                Ok::<_, ReadError>(membership)
+            })
+            .await
     }
 
     /// The organization that an account manages.
@@ -122,8 +144,8 @@ impl Directory {
     }
 
     /// The hash that stands in paths for an e-mail address.
-    pub fn email_hash(&self, email: &str) -> String {
-        email_hash(self.node().sealed(), email)
+    pub fn email_hash(&self, partition: Partition, email: &str) -> String {
+        email_hash(self.node().sealed(), partition, email)
     }
 
     /// Whose an e-mail address is.
@@ -135,7 +157,7 @@ impl Directory {
         partition: Partition,
         email: &str,
     ) -> Result<Option<EmailRecord>, ReadError> {
-        let path = paths::account_email(partition, &self.email_hash(email))?;
+        let path = paths::account_email(partition, &self.email_hash(partition, email))?;
         match self.node().sealed().get(&path).await?.value {
             Some(record) => {
                 let bytes = record.bytes_of(purpose::ACCOUNT_EMAIL)?;
@@ -147,9 +169,13 @@ impl Directory {
 }
 
 /// The hash that stands in paths for an e-mail address: addresses are the same whatever their
-/// case.
-pub(crate) fn email_hash(sealed: &keyward_store::sealed::Sealed, email: &str) -> String {
-    sealed.name_hash("account email", &email.to_lowercase())
+/// case, and unique in a partition.
+pub(crate) fn email_hash(
+    sealed: &keyward_store::sealed::Sealed,
+    partition: Partition,
+    email: &str,
+) -> String {
+    sealed.name_hash(partition.as_str(), "account email", &email.to_lowercase())
 }
 
 /// The path of a record of an organization's unit.

@@ -47,6 +47,17 @@ impl Spelled {
     }
 }
 
+/// Where a name belongs that is unique in an account.
+pub fn name_home(partition: Partition, account: AccountId) -> Spelled {
+    Spelled::new(&[partition.as_str(), account.as_str(), GLOBAL])
+}
+
+/// Where a name belongs that is unique in an account and Region.
+pub fn regional_name_home(region: Region, account: AccountId) -> Spelled {
+    let partition = region.partition();
+    Spelled::new(&[partition.as_str(), account.as_str(), region.as_str()])
+}
+
 /// [`access_key`] as text.
 pub fn access_key_text(id: &AccessKeyId) -> Spelled {
     Spelled::new(&["access-key", id.as_str()])

@@ -102,6 +102,7 @@ pub struct AccessKeyUnit {
     partition: Partition,
     owner: AccessKeyOwner,
     active: bool,
+    owned: bool,
     signer: Signer,
     generation: Generation,
     revision: Revision,
@@ -113,7 +114,7 @@ impl AccessKeyUnit {
         record: &AccessKeyRecord,
         secret: ArenaSecret,
         arena: Arena,
-        (generation, revision): (Generation, Revision),
+        ((generation, revision), owned): ((Generation, Revision), bool),
     ) -> Self {
         Self {
             id: record.id.clone(),
@@ -121,6 +122,7 @@ impl AccessKeyUnit {
             partition: record.partition,
             owner: record.owner.clone(),
             active: record.active,
+            owned,
             signer: Signer::new(secret, arena),
             generation,
             revision,
@@ -145,6 +147,11 @@ impl AccessKeyUnit {
     /// Whose it is.
     pub fn owner(&self) -> &AccessKeyOwner {
         &self.owner
+    }
+
+    /// Whether its owner names it: only then it is one.
+    pub(super) fn is_owned(&self) -> bool {
+        self.owned
     }
 
     /// Whether it is in use.

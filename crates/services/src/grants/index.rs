@@ -149,7 +149,6 @@ impl<'a> Places<'a> {
         let mut text = String::new();
         let retiring = grant.retiring.as_ref().map(|p| p.segment(self.sealed));
         for part in [
-            self.key.as_str(),
             name,
             grant.issuing_account.as_str(),
             &grant.grantee.segment(self.sealed),
@@ -162,7 +161,9 @@ impl<'a> Places<'a> {
         for operation in operations {
             push(&mut text, operation.as_str());
         }
-        let hash = self.sealed.name_hash("grant name", &text);
+        let hash = self
+            .sealed
+            .name_hash(self.key.as_str(), "grant name", &text);
         self.join("grant-name", &[&hash]).map(Some)
     }
 
@@ -214,8 +215,7 @@ impl<'a> Places<'a> {
 
     /// Hashes differ from key to key, so that they do not tell which keys have equal contexts.
     fn hash(&self, kind: &str, text: &str) -> String {
-        self.sealed
-            .name_hash(kind, &format!("{}{text}", self.key.as_str()))
+        self.sealed.name_hash(self.key.as_str(), kind, text)
     }
 
     fn text(&self, word: &str) -> String {

@@ -17,7 +17,7 @@ use keyward_store::{
 use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
 
 use crate::{
-    directory::{Directory, ReadError, purpose, records},
+    directory::{Directory, ReadError, organizations::TRIES, purpose, records},
     grants::{
         index::{self, Places, behind_parents, parent_of_entry},
         party::standings,
@@ -153,14 +153,47 @@ impl GrantCaches {
             .await
     }
 
-    async fn entry(&self, node: &Node, unit: &str) -> Result<Option<Arc<GrantId>>, ReadError> {
+    async fn entry(
+        &self,
+        node: &Node,
+        key: &KeyArn,
+        unit: &str,
+    ) -> Result<Option<Arc<GrantId>>, ReadError> {
         if let Some(known) = self.entries.peek(unit) {
             return Ok(known);
         }
+        // The grant may have ended between the two reads: then its entry has gone with it.
+        for _ in 1..TRIES {
+            let found = self.read_entry(node, key, unit).await;
+            if !matches!(found, Err(ReadError::Disagrees { .. })) {
+                return found;
+            }
+        }
+        self.read_entry(node, key, unit).await
+    }
+
+    async fn read_entry(
+        &self,
+        node: &Node,
+        key: &KeyArn,
+        unit: &str,
+    ) -> Result<Option<Arc<GrantId>>, ReadError> {
         self.entries
             .get_first(node, &Path::parse(unit)?, |record: Record| async move {
                 record.bytes_of(purpose::GRANT_INDEX)?;
-                grant_of_entry(&record.path)
+                let id = grant_of_entry(&record.path)?;
+                // An entry counts only with its grant: one that was put back leads to none.
+                let places = Places::new(node.sealed(), key);
+                let grant = node.sealed().get(&places.grant(&id)?).await?.value;
+                let disagrees = || ReadError::Disagrees {
+                    path: record.path.clone(),
+                };
+                let grant = stored(&grant.ok_or_else(disagrees)?)?;
+                if places.entries_of(&grant.record)?.contains(&record.path) {
+                    Ok(id)
+                } else {
+                    Err(disagrees())
+                }
             })
             .await
     }
@@ -199,7 +232,7 @@ impl Directory {
                 let unit = places.entries(&standing.segment, shape, &bucket, operation);
                 let found = match asked.act {
                     Act::Use(..) => {
-                        let entry = self.grants().entry(self.node(), &unit).await?;
+                        let entry = self.grants().entry(self.node(), key, &unit).await?;
                         entry.map(|id| ((*id).clone(), None))
                     }
                     Act::Child(_) => self.parent(key, &unit, asked).await?,
@@ -228,6 +261,7 @@ impl Directory {
     ) -> Result<Option<(GrantId, Option<Revision>)>, ReadError> {
         let unit = Path::parse(unit)?;
         let prefix = Prefix::below(&unit);
+        let places = Places::new(self.node().sealed(), key);
         let store = self.node().sealed().store();
         let mut after: Option<Path> = None;
         for _ in 0..MOST_PARENTS {
@@ -247,8 +281,10 @@ impl Directory {
                 after = Some(behind_parents(&unit, &operations)?);
                 continue;
             }
-            // The entry leads to the grant, and only the grant itself lets anybody do anything.
+            // The entry leads to the grant, and only the grant itself lets anybody do anything: the
+            // entry was not opened, so the grant must say that it is its own.
             if let Some(grant) = self.grant(key, &id).await?
+                && places.entries_of(&grant.record)?.contains(&entry.path)
                 && grant.record.terms.allow(asked)
             {
                 return Ok(Some((id, Some(grant.revision))));

@@ -193,11 +193,11 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
 }
 
 fn session_segment(sealed: &Sealed, role: &UniqueId, session: &str) -> String {
-    sealed.name_hash("grantee session", &format!("{role}:{session}"))
+    sealed.name_hash(role.as_str(), "grantee session", session)
 }
 
 fn federated_segment(sealed: &Sealed, account: AccountId, name: &str) -> String {
-    sealed.name_hash("grantee federated user", &format!("{account}:{name}"))
+    sealed.name_hash(account.as_str(), "grantee federated user", name)
 }
 
 /// The names of a service: its own and, if that is a regional one, the one without the Region.

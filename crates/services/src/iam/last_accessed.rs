@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     context::Context,
-    directory::units::identity::ManagedPolicyUnit,
+    directory::{paths, units::identity::ManagedPolicyUnit},
     gate::{Denied, Gate},
     iam::{
         Iam,
@@ -134,9 +134,9 @@ impl Context<'_> {
     }
 
     fn signed_job(&self, head: u64) -> String {
-        let text = format!("{} {head:016x}", self.account());
+        let home = paths::name_home(self.partition(), self.account());
         let sealed = self.directory().node().sealed();
-        let hash = sealed.name_hash("last accessed job", &text);
+        let hash = sealed.name_hash(home.as_str(), "last accessed job", &format!("{head:016x}"));
         let tail: String = hash.chars().take(16).collect();
         Uuid::parse_str(&format!("{head:016x}{tail}"))
             .unwrap_or_default()

@@ -135,7 +135,10 @@ impl Asked {
         let unit = self.get()?;
         let mut record = unit.record().clone();
         edit(&mut record)?;
-        let hash = cx.directory().oidc_provider_hash(&record.host_and_path);
+        let home = (cx.partition(), cx.account());
+        let hash = cx
+            .directory()
+            .oidc_provider_hash(home, &record.host_and_path);
         let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
         let bytes = records::encode(&record)?;
         let mut batch = cx.batch();

@@ -51,7 +51,9 @@ pub fn put_alias(
 ) -> Result<(), KmsFault> {
     let internal =
         |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
-    let hash = cx.directory().alias_hash(&alias.name);
+    let hash = cx
+        .directory()
+        .alias_hash(cx.region, cx.account(), &alias.name);
     let path = paths::alias(cx.region, cx.account(), &hash).map_err(|error| internal(&error))?;
     let bytes = records::encode(alias).map_err(|error| internal(&error))?;
     let precondition = old.map_or(Precondition::Absent, |old| Precondition::At(old.revision));
@@ -70,7 +72,9 @@ pub fn delete_alias(
     batch: &mut SealedBatch,
     old: &AliasUnit,
 ) -> Result<(), KmsFault> {
-    let hash = cx.directory().alias_hash(&old.record.name);
+    let hash = cx
+        .directory()
+        .alias_hash(cx.region, cx.account(), &old.record.name);
     let path = paths::alias(cx.region, cx.account(), &hash)
         .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
     batch

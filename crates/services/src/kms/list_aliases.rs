@@ -179,7 +179,7 @@ impl ListAliases {
         }
         // What stands beyond the page that was read sorts after it, and is cut off with it.
         for alias in SERVICES.iter().filter_map(Service::alias) {
-            let hash = cx.directory().alias_hash(&alias).to_string();
+            let hash = cx.directory().alias_hash(cx.region, cx.account(), &alias);
             let place = aliases.binary_search_by(|(stored, _)| stored.cmp(&hash));
             if let Err(place) = place
                 && position.is_none_or(|after| hash.as_str() > after)

@@ -17,7 +17,10 @@ use crate::{
     context::Context,
     directory::ReadError,
     gate::{Denied, Gate},
-    grants::{index, record::GrantRecord},
+    grants::{
+        index::{self, Places},
+        record::GrantRecord,
+    },
     kms::{Kms, fault::KmsFault, grant_members, list_grants::GrantsListed, members},
     operation::{Done, Operation},
 };
@@ -109,7 +112,7 @@ impl Operation for ListRetirableGrants {
             for entry in &page {
                 let position = entry.path.as_str().strip_prefix(prefix.as_str());
                 let position = position.unwrap_or_default();
-                if let Some(grant) = grant_at(position, cx).await? {
+                if let Some(grant) = grant_at(&entry.path, position, cx).await? {
                     found.push((position.to_owned(), grant));
                 }
             }
@@ -128,8 +131,13 @@ impl Operation for ListRetirableGrants {
     }
 }
 
-/// The grant at `account/key/grant`, unless it or its key is gone.
-async fn grant_at(position: &str, cx: &Context<'_>) -> Result<Option<GrantRecord>, ReadError> {
+/// The grant at `account/key/grant`, unless it or its key is gone. The entry was not opened, so only
+/// the grant says who may retire it.
+async fn grant_at(
+    entry: &Path,
+    position: &str,
+    cx: &Context<'_>,
+) -> Result<Option<GrantRecord>, ReadError> {
     let mut parts = position.split('/');
     let account = parts.next().and_then(|text| AccountId::parse(text).ok());
     let key = parts.next().and_then(|text| KeyId::parse(text).ok());
@@ -141,6 +149,10 @@ async fn grant_at(position: &str, cx: &Context<'_>) -> Result<Option<GrantRecord
     if cx.directory().key(&key).await?.is_none() {
         return Ok(None);
     }
-    let found = cx.directory().grant(&key, &grant).await?;
-    Ok(found.map(|found| found.record))
+    let Some(found) = cx.directory().grant(&key, &grant).await? else {
+        return Ok(None);
+    };
+    let places = Places::new(cx.directory().node().sealed(), &key);
+    let own = places.retirable_of(&found.record)?.as_ref() == Some(entry);
+    Ok(own.then_some(found.record))
 }

@@ -147,7 +147,7 @@ impl Context<'_> {
                 .map_err(too_large)?;
         }
         put_new_key(&mut batch, &new.record.arn(), &new.record)?;
-        let hash = self.directory().alias_hash(&new.alias);
+        let hash = self.directory().alias_hash(region, account, &new.alias);
         let path = paths::alias(region, account, &hash).map_err(|error| internal(&error))?;
         let alias = new_alias(&new.alias, &new.record.id, self.now);
         let bytes = records::encode(&alias).map_err(|error| internal(&error))?;

@@ -28,7 +28,7 @@ use crate::{
         records::{
             self, AccountRecord, V1,
             identity::{self, NameRecord, PrincipalIdRecord, RoleRecord},
-            organization::{CreateAccountRecord, EmailRecord, MemberRecord, MembershipRecord},
+            organization::{CreateAccountRecord, EmailRecord, InOrganization, MemberRecord},
         },
         reserved,
         units::organization::OrganizationUnit,
@@ -192,24 +192,20 @@ impl CreateAccount {
             name: Some(self.name.clone()),
             email: Some(self.email.clone()),
         };
-        bootstrap::put_account(batch, cx.directory().root(), &record)
+        let joined = InOrganization {
+            id: organization.record().id.clone(),
+            management,
+        };
+        bootstrap::put_account(batch, cx.directory().root(), &record, Some(joined))
             .map_err(OrganizationsFault::internal)?;
         let email = EmailRecord {
             version: V1,
             account,
         };
-        let hash = cx.directory().email_hash(&self.email);
+        let hash = cx.directory().email_hash(home.0, &self.email);
         let path = paths::account_email(home.0, &hash)?;
         let bytes = records::encode(&email)?;
         batch.put(path, purpose::ACCOUNT_EMAIL, &bytes, absent)?;
-        let membership = MembershipRecord {
-            version: V1,
-            organization: organization.record().id.clone(),
-            management,
-        };
-        let path = paths::membership(home.0, account)?;
-        let bytes = records::encode(&membership)?;
-        batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, absent)?;
         self.put_role(cx, batch, home, management)?;
         Ok(change.into_batch())
     }

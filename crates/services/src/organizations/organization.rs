@@ -21,7 +21,7 @@ use crate::{
         paths, purpose,
         records::{
             self, V1,
-            organization::{MemberRecord, MembershipRecord, OrganizationRecord},
+            organization::{InOrganization, MemberRecord, MembershipRecord, OrganizationRecord},
         },
     },
     gate::{Denied, Gate},
@@ -131,8 +131,10 @@ impl Operation for CreateOrganization {
         };
         let membership = MembershipRecord {
             version: V1,
-            organization: record.id.clone(),
-            management: account.account,
+            organization: Some(InOrganization {
+                id: record.id.clone(),
+                management: account.account,
+            }),
         };
         let mut batch = cx.batch();
         let absent = Precondition::Absent;
@@ -143,7 +145,8 @@ impl Operation for CreateOrganization {
         batch.put(path, purpose::ORGANIZATION_ACCOUNT, &bytes, absent)?;
         let path = paths::membership(home.0, home.1)?;
         let bytes = records::encode(&membership)?;
-        batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, absent)?;
+        let any = Precondition::Any;
+        batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, any)?;
         let output = OrganizationShown {
             partition: home.0,
             record,
@@ -249,8 +252,13 @@ impl Operation for DeleteOrganization {
         for policy in organization.policies().keys() {
             batch.delete(part(home, "policy", policy.as_str())?, Precondition::Any)?;
         }
-        let membership = paths::membership(home.0, home.1)?;
-        batch.delete(membership, Precondition::Any)?;
+        let membership = MembershipRecord {
+            version: V1,
+            organization: None,
+        };
+        let path = paths::membership(home.0, home.1)?;
+        let (bytes, any) = (records::encode(&membership)?, Precondition::Any);
+        batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, any)?;
         Ok(Done::changed(Empty, batch))
     }
 }

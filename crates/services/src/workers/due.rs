@@ -34,6 +34,10 @@ use crate::{
     server::Shared,
 };
 
+mod mender;
+
+use mender::Mender;
+
 /// A part of the store: an account in a Region, or what it has in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -93,6 +97,7 @@ pub async fn scopes_of(store: &dyn Store) -> Result<Vec<Scope>, StoreError> {
 #[derive(Debug)]
 pub struct DueWorker {
     guard: Mutex<DestructionGuard>,
+    mender: Mender,
 }
 
 impl DueWorker {
@@ -106,6 +111,7 @@ impl DueWorker {
         let Ok(path) = paths::clock() else {
             return Ok(Self {
                 guard: Mutex::new(DestructionGuard::new(now)),
+                mender: Mender::default(),
             });
         };
         let recorded = shared.directory.node().sealed().get(&path).await?.value;
@@ -118,6 +124,7 @@ impl DueWorker {
         };
         Ok(Self {
             guard: Mutex::new(DestructionGuard::new(recorded)),
+            mender: Mender::default(),
         })
     }
 
@@ -141,6 +148,9 @@ impl DueWorker {
         }
         if let Err(error) = self.do_due(shared, now).await {
             tracing::warn!(%error, "what is due cannot be done yet");
+        }
+        if let Err(error) = self.mender.round(shared).await {
+            tracing::error!(cause = %error, "keys cannot be compared with what is due for them");
         }
     }
 
@@ -253,8 +263,9 @@ async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Resul
         .aliases
         .iter()
         .filter_map(|name| {
-            let hash = shared.directory.alias_hash(name);
-            paths::alias(unit.record().region, unit.record().account, &hash).ok()
+            let (region, account) = (unit.record().region, unit.record().account);
+            let hash = shared.directory.alias_hash(region, account, name);
+            paths::alias(region, account, &hash).ok()
         })
         .collect();
     let last_use = paths::last_use(unit.arn()).ok();

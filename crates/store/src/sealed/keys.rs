@@ -101,12 +101,14 @@ impl SealKeys {
             .find(|key| key.id == id)
     }
 
-    pub(super) fn name_hash(&self, kind: &str, text: &str) -> String {
-        // The kind's length keeps (kind, text) apart from every other pair.
-        let length = u32::try_from(kind.len()).unwrap_or(u32::MAX).to_be_bytes();
-        let parts: [&[u8]; 4] = [
-            b"keyward name v1",
-            &length,
+    pub(super) fn name_hash(&self, home: &str, kind: &str, text: &str) -> String {
+        // The lengths keep (home, kind, text) apart from every other three.
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let parts: [&[u8]; 6] = [
+            b"keyward name v2",
+            &length(home),
+            home.as_bytes(),
+            &length(kind),
             kind.as_bytes(),
             text.as_bytes(),
         ];

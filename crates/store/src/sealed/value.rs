@@ -197,10 +197,19 @@ mod tests {
     #[test]
     fn a_name_hash_is_these_digits_forever() {
         let keys = keys();
-        expect!["6f5c7238e4d79713fe4e54234dffd35a"]
-            .assert_eq(&keys.name_hash("alias", "alias/example"));
-        assert_ne!(keys.name_hash("alias", "x"), keys.name_hash("user", "x"));
-        assert_ne!(keys.name_hash("a", "lias"), keys.name_hash("al", "ias"));
+        expect!["6f5c7238e4d79713fe4e54234dffd35a"].assert_eq(&keys.name_hash(
+            "aws/000000000000/us-east-1",
+            "alias",
+            "alias/example",
+        ));
+        let hash = |home, kind, text| keys.name_hash(home, kind, text);
+        assert_ne!(hash("", "alias", "x"), hash("", "user", "x"));
+        assert_ne!(hash("", "a", "lias"), hash("", "al", "ias"));
+        assert_ne!(
+            hash("aws/1/global", "user", "x"),
+            hash("aws/2/global", "user", "x")
+        );
+        assert_ne!(hash("a", "b", "c"), hash("ab", "", "c"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use rusqlite::TransactionBehavior;
 
 use super::SqliteOptions;
 use super::failed;
+use super::guard;
 use crate::error::StoreError;
 use crate::store::Revision;
 
@@ -28,7 +29,7 @@ pub(super) const PAGE_BYTES: u64 = 4096;
 
 /// What leads from each schema to the next; the first makes an empty file a store. Steps that
 /// were released are never edited.
-const STEPS: [&str; 1] = [
+pub(super) const STEPS: [&str; 1] = [
     // Values lie in a table in the order they were first written and only their paths in an
     // index: a batch dirties few pages however its paths are strewn.
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -45,6 +46,7 @@ const STEPS: [&str; 1] = [
 pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
     create_private(&options.file)?;
     let mut connection = Connection::open_with_flags(&options.file, flags())?;
+    guard::harden(&connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     // Before anything is written: a file that is something else stays untouched.
     let found = found(&connection)?;
@@ -79,8 +81,10 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
 /// Opens a connection that only reads.
 pub(super) fn open_reader(options: &SqliteOptions) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(&options.file, flags())?;
+    guard::harden(&connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "ON")?;
+    guard::check_schema(&connection, STEPS.len())?;
     Ok(connection)
 }
 
@@ -141,8 +145,20 @@ fn found(connection: &Connection) -> Result<i64, StoreError> {
             detail: "the file is another application's database".to_owned(),
         });
     }
+    guard::check_kinds(connection)?;
     let sql = "SELECT value FROM meta WHERE name = 'schema'";
-    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+    let found = connection.query_row(sql, [], |row| row.get(0))?;
+    match usize::try_from(found) {
+        // What a later version makes is not known here.
+        Ok(version) if version > STEPS.len() => {}
+        Ok(version) if version > 0 => guard::check_schema(connection, version)?,
+        Ok(_) | Err(_) => {
+            return Err(StoreError::Corrupt {
+                detail: format!("the schema has version {found}"),
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// All steps in one transaction: a crash leaves the old schema or the new one.

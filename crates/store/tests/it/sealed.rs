@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
+use keyward_store::batch::Batch;
 use keyward_store::batch::Precondition;
+use keyward_store::error::CommitError;
 use keyward_store::error::LimitError;
+use keyward_store::error::StoreError;
+use keyward_store::feed::Feed;
 use keyward_store::memory::Memory;
+use keyward_store::path::Path;
 use keyward_store::path::Prefix;
 use keyward_store::sealed::Purpose;
 use keyward_store::sealed::Sealed;
 use keyward_store::sealed::SealedError;
 use keyward_store::sealed::keys::SealKeyId;
 use keyward_store::sealed::value::MAX_CONTENT_BYTES;
+use keyward_store::store::BoxFuture;
+use keyward_store::store::Entry;
+use keyward_store::store::Health;
+use keyward_store::store::Read;
+use keyward_store::store::Revision;
 use keyward_store::store::Store;
 use keyward_types::store_id::StoreId;
 use proptest::prelude::*;
@@ -249,4 +259,63 @@ proptest! {
             assert_eq!(record.bytes_of(kind).unwrap(), content);
         });
     }
+}
+
+/// An engine whose index leads elsewhere: asked for `a`, it answers `b`.
+#[derive(Debug)]
+struct Lying(Arc<dyn Store>);
+
+impl Store for Lying {
+    fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
+        self.0.revision()
+    }
+
+    fn get<'a>(&'a self, _: &'a Path) -> BoxFuture<'a, Result<Read<Option<Entry>>, StoreError>> {
+        Box::pin(async { self.0.get(&path("b")).await })
+    }
+
+    fn range<'a>(
+        &'a self,
+        _: &'a Prefix,
+        _: Option<&'a Path>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Read<Vec<Entry>>, StoreError>> {
+        Box::pin(async move { self.0.range(&Prefix::all(), None, limit).await })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        self.0.commit(batch)
+    }
+
+    fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>> {
+        self.0.changes(from)
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Health, StoreError>> {
+        self.0.probe()
+    }
+
+    fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.0.scrub()
+    }
+}
+
+#[tokio::test]
+async fn a_genuine_record_is_not_taken_for_another_that_was_asked_for() {
+    let store = memory();
+    let honest = sealed(Arc::clone(&store));
+    for at in ["a", "b", "c/d"] {
+        write(&honest, at, b"content").await;
+    }
+    let lying = sealed(Arc::new(Lying(store)));
+    assert!(lying.get(&path("b")).await.is_ok());
+    let error = lying.get(&path("a")).await.unwrap_err();
+    assert_eq!(error, SealedError::Tampered { path: path("a") });
+    // Outside the prefix, and before where the page begins.
+    let below = Prefix::parse("c/").unwrap();
+    let error = lying.range(&below, None, 10).await.unwrap_err();
+    assert_eq!(error, SealedError::Tampered { path: path("a") });
+    let error = lying.range(&Prefix::all(), Some(&path("b")), 10).await;
+    let expected = SealedError::Tampered { path: path("a") };
+    assert_eq!(error.unwrap_err(), expected);
 }

@@ -22,8 +22,16 @@ use super::V1;
 pub struct MembershipRecord {
     /// The record's version.
     pub version: V1,
+    /// The organization that it is in, if it is in one.
+    pub organization: Option<InOrganization>,
+}
+
+/// Which organization an account is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InOrganization {
     /// The organization.
-    pub organization: OrganizationId,
+    pub id: OrganizationId,
     /// Its management account, where the organization stands.
     pub management: AccountId,
 }

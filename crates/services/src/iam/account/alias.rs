@@ -35,7 +35,7 @@ impl Context<'_> {
 
     fn alias_path(&self, alias: &str) -> Result<Path, IamFault> {
         let sealed = self.directory().node().sealed();
-        let hash = sealed.name_hash("account alias", alias);
+        let hash = sealed.name_hash(self.partition().as_str(), "account alias", alias);
         Ok(paths::account_alias(self.partition(), &hash)?)
     }
 }

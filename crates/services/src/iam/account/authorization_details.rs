@@ -98,8 +98,9 @@ impl GetAccountAuthorizationDetails {
         {
             let mut groups = Vec::new();
             for id in &record.groups {
-                let group = cx.directory().group((partition, account), id).await?;
-                groups.extend(group.map(|group| group.record().name.clone()));
+                let home = (partition, account);
+                let group = cx.directory().group_of_user(home, id).await?;
+                groups.push(group.record().name.clone());
             }
             groups.sort();
             found.push(Detail::User {

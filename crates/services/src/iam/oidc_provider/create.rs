@@ -145,7 +145,8 @@ impl Operation for CreateOpenIDConnectProvider {
             created: cx.now,
             tags: self.tags.clone(),
         };
-        let hash = cx.directory().oidc_provider_hash(&self.host_and_path);
+        let home = (cx.partition(), cx.account());
+        let hash = cx.directory().oidc_provider_hash(home, &self.host_and_path);
         let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
         let bytes = records::encode(&record)?;
         let mut batch = cx.batch();

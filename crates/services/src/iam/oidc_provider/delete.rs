@@ -59,9 +59,11 @@ impl Operation for DeleteOpenIDConnectProvider {
             let arn = asked.arn();
             IamFault::missing(format!("OpenId connect Provider {arn} cannot be found."))
         })?;
+        let home = (cx.partition(), cx.account());
+        let provider = unit.record();
         let hash = cx
             .directory()
-            .oidc_provider_hash(&unit.record().host_and_path);
+            .oidc_provider_hash(home, &provider.host_and_path);
         let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
         let mut batch = cx.batch();
         batch.delete(path, Precondition::At(unit.revision()))?;

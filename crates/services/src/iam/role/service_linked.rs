@@ -244,12 +244,13 @@ impl Context<'_> {
     fn deletion_task(&self, service: &str, role: &str, nonce: [u8; 8]) -> String {
         let account = self.account();
         let nonce = nonce.map(|byte| format!("{byte:02x}")).concat();
-        let text = format!("{account} {service} {role} {nonce}");
-        let hash = self
-            .directory()
-            .node()
-            .sealed()
-            .name_hash("deletion task", &text);
+        let text = format!("{service} {role} {nonce}");
+        let home = paths::name_home(self.partition(), account);
+        let hash =
+            self.directory()
+                .node()
+                .sealed()
+                .name_hash(home.as_str(), "deletion task", &text);
         let number: String = nonce.chars().chain(hash.chars().take(16)).collect();
         let id = Uuid::parse_str(&number).unwrap_or_default();
         format!("task{PATH}{service}/{role}/{id}")

@@ -372,9 +372,8 @@ impl Found {
                 sources.add_inline(("user", &record.name), &record.inline_policies)?;
                 sources.add_attached(cx, &record.attached_policies).await?;
                 for id in &record.groups {
-                    if let Some(group) = cx.directory().group(cx.caller.home(), id).await? {
-                        add_group(cx, &mut sources, &group).await?;
-                    }
+                    let group = cx.directory().group_of_user(cx.caller.home(), id).await?;
+                    add_group(cx, &mut sources, &group).await?;
                 }
                 if let Some(boundary) = &record.boundary {
                     sources.boundary = Some(managed(cx, boundary, true).await?);

@@ -153,9 +153,7 @@ impl Context<'_> {
         self.add_attached(&mut subject, home, &owner, &record.attached_policies)
             .await?;
         for id in &record.groups {
-            let Some(group) = self.directory().group(home, id).await? else {
-                continue;
-            };
+            let group = self.directory().group_of_user(home, id).await?;
             let group = group.record();
             let owner = format!("the group \"{}\"", group.name);
             subject.add_inline(&owner, &group.inline_policies)?;

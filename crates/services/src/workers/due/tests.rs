@@ -341,3 +341,20 @@ async fn a_key_rotates_when_its_schedule_says_so() {
     expect_test::expect_file!["../../../tests/golden/events/RotateKey.json"]
         .assert_eq(&world.event("RotateKey").await);
 }
+
+#[tokio::test]
+async fn a_row_that_was_taken_away_is_written_again_after_the_next_start() {
+    let world = world(pending).await;
+    let shared = world.front.shared();
+    let due = world.record().await.due().unwrap();
+    let row = paths::due(&world.key, due.at()).unwrap();
+    let node = shared.directory.node();
+    let mut batch = node.batch();
+    batch.delete(row.clone(), Precondition::Any).unwrap();
+    node.commit(batch).await.unwrap();
+    let worker = DueWorker::new(shared).await.unwrap();
+    for _ in 0..4 {
+        worker.round(shared).await;
+    }
+    assert!(node.sealed().get(&row).await.unwrap().value.is_some());
+}

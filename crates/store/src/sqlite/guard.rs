@@ -1,0 +1,142 @@
+//! What a database file may not do to us. Whoever can write to the file can put more into it than
+//! records: triggers that undo later changes, views and virtual tables in place of tables, columns
+//! that are computed, another collation. So the schema must be the one that Keyward made, word for
+//! word, and no connection runs what a schema brings with it.
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+
+use super::schema::PAGE_BYTES;
+use super::schema::STEPS;
+use crate::batch::MAX_BATCH_BYTES;
+use crate::error::StoreError;
+
+/// Prepares a connection before it reads the schema.
+pub(super) fn harden(connection: &Connection) -> Result<(), StoreError> {
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        if connection.set_db_config(setting, on)? != on {
+            return Err(StoreError::Failed {
+                detail: format!("SQLite does not take {setting:?} = {on}"),
+            });
+        }
+    }
+    // No value is as long; a file that claims one must not be answered with memory.
+    let longest = i32::try_from(MAX_BATCH_BYTES).unwrap_or(i32::MAX);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.pragma_update(None, "cell_size_check", "ON")?;
+    // The file can suggest a size of its own.
+    connection.pragma_update(None, "cache_size", -2000)?;
+    connection.query_row("PRAGMA mmap_size = 0", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// Refuses a file with anything that would run by itself, whatever version made it.
+pub(super) fn check_kinds(connection: &Connection) -> Result<(), StoreError> {
+    for object in objects(connection)? {
+        let ordinary = match object.kind.as_str() {
+            "table" => object.rootpage > 1,
+            "index" => true,
+            _ => false,
+        };
+        if !ordinary {
+            return Err(foreign(&object));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a file whose schema is not the one of that version, word for word, or whose layout is
+/// not the one that Keyward chose.
+pub(super) fn check_schema(connection: &Connection, version: usize) -> Result<(), StoreError> {
+    let made = Connection::open_in_memory()?;
+    for step in STEPS.iter().take(version) {
+        made.execute_batch(step)?;
+    }
+    let (found, expected) = (objects(connection)?, objects(&made)?);
+    let same = |one: &Object, other: &Object| one.kind == other.kind && one.name == other.name;
+    for object in &found {
+        match expected.iter().find(|known| same(known, object)) {
+            Some(known) if known.table == object.table && known.sql == object.sql => {}
+            Some(_) => return Err(altered(&format!("its {object} was altered"))),
+            None => return Err(foreign(object)),
+        }
+    }
+    for known in &expected {
+        if found.iter().filter(|object| same(object, known)).count() != 1 {
+            return Err(altered(&format!("it has not one {known}")));
+        }
+    }
+    let mut roots: Vec<i64> = found.iter().map(|object| object.rootpage).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    if roots.len() != found.len() {
+        return Err(altered("two of its tables stand in one place"));
+    }
+    check_layout(connection)
+}
+
+fn check_layout(connection: &Connection) -> Result<(), StoreError> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, u32>(0));
+    let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
+    if u64::from(number("PRAGMA page_size")?) != PAGE_BYTES {
+        return Err(altered(&format!("its pages have not {PAGE_BYTES} bytes")));
+    }
+    if encoding != "UTF-8" || number("PRAGMA auto_vacuum")? != 0 {
+        return Err(altered("its encoding or its way to free pages is another"));
+    }
+    Ok(())
+}
+
+/// A line of `sqlite_schema`.
+struct Object {
+    kind: String,
+    name: String,
+    table: String,
+    rootpage: i64,
+    sql: Option<String>,
+}
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} `{}`", self.kind, self.name)
+    }
+}
+
+/// More than any version's schema has.
+const MAX_OBJECTS: i64 = 100;
+
+fn objects(connection: &Connection) -> Result<Vec<Object>, StoreError> {
+    let sql = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema LIMIT ?1";
+    let mut statement = connection.prepare(sql)?;
+    let objects = statement.query_map([MAX_OBJECTS], |row| {
+        Ok(Object {
+            kind: row.get(0)?,
+            name: row.get(1)?,
+            table: row.get(2)?,
+            rootpage: row.get(3)?,
+            sql: row.get(4)?,
+        })
+    })?;
+    Ok(objects.collect::<Result<_, _>>()?)
+}
+
+fn foreign(object: &Object) -> StoreError {
+    altered(&format!("it has the {object}, which Keyward did not make"))
+}
+
+fn altered(what: &str) -> StoreError {
+    StoreError::Corrupt {
+        detail: format!("the database was altered: {what}: restore it from a backup"),
+    }
+}
