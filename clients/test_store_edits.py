@@ -113,7 +113,7 @@ def member(server):
     _, user = make_user(server, "admin", {"Effect": "Allow", "Action": "*", "Resource": "*"})
     role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
     sts = server.client("sts", credentials=user)
-    session = sts.assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+    session = sts.assume_role(RoleArn=role, RoleSessionName="held")["Credentials"]
     credentials = (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
     with refused("AccessDeniedException"):
         server.client("kms", credentials=credentials).list_keys()
