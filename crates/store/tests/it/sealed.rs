@@ -16,6 +16,7 @@ use keyward_store::sealed::Sealed;
 use keyward_store::sealed::SealedError;
 use keyward_store::sealed::keys::SealKeyId;
 use keyward_store::sealed::value::MAX_CONTENT_BYTES;
+use keyward_store::stamp::Stamp;
 use keyward_store::store::BoxFuture;
 use keyward_store::store::Entry;
 use keyward_store::store::Health;
@@ -285,6 +286,10 @@ impl Store for Lying {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>> {
         self.0.commit(batch)
+    }
+
+    fn stamp(&self, stamp: Arc<dyn Stamp>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.0.stamp(stamp)
     }
 
     fn changes(&self, from: Revision) -> BoxFuture<'_, Result<Box<dyn Feed>, StoreError>> {
