@@ -174,10 +174,16 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.log.close();
-        self.writer = None;
+        // The writer, which is the first thread, ends when the readers are gone: the last
+        // connection that closes leaves one file behind, and of two that close at the same time
+        // neither is the last.
         self.readers = None;
-        for thread in self.threads.drain(..).rev() {
+        for thread in self.threads.drain(1.min(self.threads.len())..) {
             // A thread that panicked has nothing left to finish.
+            let _ = thread.join();
+        }
+        self.writer = None;
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }

@@ -77,12 +77,6 @@ pub(super) fn check_schema(connection: &Connection, version: usize) -> Result<()
             return Err(altered(&format!("it has not one {known}")));
         }
     }
-    let mut roots: Vec<i64> = found.iter().map(|object| object.rootpage).collect();
-    roots.sort_unstable();
-    roots.dedup();
-    if roots.len() != found.len() {
-        return Err(altered("two of its tables stand in one place"));
-    }
     check_layout(connection)
 }
 
