@@ -37,7 +37,7 @@ use crate::{
         identities::Named,
         paths, purpose,
         records::{
-            self, AccessKeyOwner, AccessKeyRecord, SecretText, UserRecord, V1,
+            self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, UserRecord, V1,
             identity::{NameRecord, RoleRecord},
         },
     },
@@ -133,13 +133,31 @@ impl World {
         let running = bootstrap::open(store, root_key, arena, clock, options, first)
             .await
             .unwrap();
-        Self {
+        let world = Self {
             front: running.front,
             hands,
             root,
             reads,
             audit,
             _home: home,
+        };
+        let (directory, other) = (world.directory(), world.other_account(Vec::new()));
+        let mut batch = directory.node().batch();
+        bootstrap::put_account(&mut batch, directory.root(), &other, None).unwrap();
+        directory.node().commit(batch).await.unwrap();
+        world
+    }
+
+    fn other_account(&self, root_access_keys: Vec<AccessKeyId>) -> AccountRecord {
+        AccountRecord {
+            version: V1,
+            account: account(OTHER),
+            partition: Partition::Aws,
+            created: self.hands.now(),
+            root_access_keys,
+            root_replaced: None,
+            name: None,
+            email: None,
         }
     }
 
@@ -242,6 +260,10 @@ impl World {
     pub async fn other_root(&self) -> Key {
         let mut batch = self.directory().node().batch();
         let key = self.put_key(&mut batch, OTHER, AccessKeyOwner::Root);
+        let record = self.other_account(vec![AccessKeyId::parse(&key.id).unwrap()]);
+        let path = paths::account(Partition::Aws, account(OTHER)).unwrap();
+        let any = Precondition::Any;
+        put(&mut batch, path, purpose::ACCOUNT, &record, any);
         self.directory().node().commit(batch).await.unwrap();
         key
     }
@@ -251,6 +273,8 @@ impl World {
         let home = (Partition::Aws, account(of));
         let id = UniqueId::from_random(UniqueIdKind::User, random::array());
         let policies = statement.map(|statement| ("p".to_owned(), policy(statement)));
+        let mut batch = self.directory().node().batch();
+        let key = self.put_key(&mut batch, of, AccessKeyOwner::User(id.clone()));
         let record = UserRecord {
             version: V1,
             id: id.clone(),
@@ -258,13 +282,12 @@ impl World {
             path: "/".to_owned(),
             created: self.hands.now(),
             tags: Vec::new(),
-            access_keys: Vec::new(),
+            access_keys: vec![AccessKeyId::parse(&key.id).unwrap()],
             inline_policies: policies.into_iter().collect(),
             attached_policies: Vec::new(),
             boundary: None,
             groups: Vec::new(),
         };
-        let mut batch = self.directory().node().batch();
         self.put_name(&mut batch, Named::User, of, name, &id);
         let path = paths::user(home.0, home.1, &id).unwrap();
         put(
@@ -274,7 +297,6 @@ impl World {
             &record,
             Precondition::Absent,
         );
-        let key = self.put_key(&mut batch, of, AccessKeyOwner::User(id));
         self.directory().node().commit(batch).await.unwrap();
         key
     }
