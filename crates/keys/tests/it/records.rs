@@ -63,11 +63,11 @@ fn unknown_fields_and_later_versions_are_refused() {
     assert!(parse(&text).is_ok());
     let extra = text.replacen('{', "{\"more\":1,", 1);
     assert!(matches!(parse(&extra), Err(KeyRecordError::Malformed(_))));
-    let newer = text.replacen("\"version\":1", "\"version\":2", 1);
-    assert!(matches!(parse(&newer), Err(KeyRecordError::Version(2))));
-    let newer = extra.replacen("\"version\":1", "\"version\":2", 1);
+    let newer = text.replacen("\"version\":2", "\"version\":3", 1);
+    assert!(matches!(parse(&newer), Err(KeyRecordError::Version(3))));
+    let newer = extra.replacen("\"version\":2", "\"version\":3", 1);
     assert!(
-        matches!(parse(&newer), Err(KeyRecordError::Version(2))),
+        matches!(parse(&newer), Err(KeyRecordError::Version(3))),
         "whatever it holds"
     );
     assert!(matches!(parse("{}"), Err(KeyRecordError::Malformed(_))));

@@ -59,13 +59,12 @@ pub async fn a_stamp_goes_with_every_transaction_that_writes(store: Arc<dyn Stor
     assert_eq!(told.take(), ["put a one", "entry 1", "settled true"]);
     let found = entry(&store, "stamp").await.expect("it stands there");
     assert_eq!((found.revision, found.value), (first, b"1".to_vec()));
-    match feed.next().await.expect("changes") {
-        Progress::Changes { changes, .. } => {
-            let paths: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
-            assert_eq!(paths, ["a"]);
-        }
-        Progress::Compacted { .. } => panic!("nothing is forgotten yet"),
-    }
+    let changes = match feed.next().await.expect("changes") {
+        Progress::Changes { changes, .. } => changes,
+        Progress::Compacted { .. } => Vec::new(),
+    };
+    let paths: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(paths, ["a"]);
     // What is refused, and what only checks, has none.
     let refused = conflict(&store, put("a", b"two", Precondition::Absent)).await;
     assert_eq!(refused, Some(path("a")));

@@ -29,6 +29,8 @@ use keyward_types::{
 };
 use serde::Serialize;
 
+mod other;
+
 use crate::{
     audit::trail::TrailOptions,
     bootstrap::{self, FirstCredentials, OpenOptions},
@@ -37,7 +39,7 @@ use crate::{
         identities::Named,
         paths, purpose,
         records::{
-            self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, UserRecord, V1,
+            self, AccessKeyOwner, AccessKeyRecord, SecretText, UserRecord, V1,
             identity::{NameRecord, RoleRecord},
         },
     },
@@ -148,19 +150,6 @@ impl World {
         world
     }
 
-    fn other_account(&self, root_access_keys: Vec<AccessKeyId>) -> AccountRecord {
-        AccountRecord {
-            version: V1,
-            account: account(OTHER),
-            partition: Partition::Aws,
-            created: self.hands.now(),
-            root_access_keys,
-            root_replaced: None,
-            name: None,
-            email: None,
-        }
-    }
-
     /// How often the store was read so far.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
@@ -254,18 +243,6 @@ impl World {
             status: answer.status,
             body: String::from_utf8(answer.body.to_vec()).unwrap(),
         }
-    }
-
-    /// The root user of the other account.
-    pub async fn other_root(&self) -> Key {
-        let mut batch = self.directory().node().batch();
-        let key = self.put_key(&mut batch, OTHER, AccessKeyOwner::Root);
-        let record = self.other_account(vec![AccessKeyId::parse(&key.id).unwrap()]);
-        let path = paths::account(Partition::Aws, account(OTHER)).unwrap();
-        let any = Precondition::Any;
-        put(&mut batch, path, purpose::ACCOUNT, &record, any);
-        self.directory().node().commit(batch).await.unwrap();
-        key
     }
 
     /// A new user with an inline policy of one statement, or with none.
