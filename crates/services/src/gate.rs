@@ -293,9 +293,11 @@ impl<'a> Gate<'a> {
         answer.map_err(|mut denied| {
             if let ResourceAttributes::Key(key) = about
                 && key.found_unit().is_none()
-                && caller.principal().account() != Some(key.arn().account())
+                && (key.is_found_in_ciphertext()
+                    || caller.principal().account() != Some(key.arn().account()))
             {
-                // A stand-in answers as a key of others does: it may or may not be there.
+                // A stand-in answers as a key of others does: it may or may not be there. One of the
+                // caller's own that no ciphertext names is a key that is about to be made.
                 denied.denial.place = Place::Hidden(if key.is_found_in_ciphertext() {
                     Named::ByCiphertext
                 } else {
