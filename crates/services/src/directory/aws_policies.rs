@@ -16,7 +16,7 @@ use keyward_policy::{
     policy::Policy,
     principal::Bindings,
 };
-use keyward_types::{partition::Partition, time::Timestamp, unique_id::UniqueId};
+use keyward_types::{arn::ArnParts, partition::Partition, time::Timestamp, unique_id::UniqueId};
 
 use crate::directory::{reserved::SERVICE_LINKED_PATH, units::identity::ManagedPolicyUnit};
 
@@ -123,8 +123,12 @@ pub fn find_row(arn: &str) -> Option<&'static AwsPolicy> {
 
 /// Partition and row of an ARN.
 fn place_of(arn: &str) -> Option<(Partition, usize)> {
-    let (partition, place) = arn.strip_prefix("arn:")?.split_once(":iam::aws:policy")?;
-    let partition = Partition::parse(partition)?;
+    let parts = ArnParts::parse(arn)?;
+    if (parts.service, parts.region, parts.account) != ("iam", "", "aws") {
+        return None;
+    }
+    let place = parts.resource.strip_prefix("policy")?;
+    let partition = Partition::parse(parts.partition)?;
     let row = ROWS.binary_search_by(|row| row.place.cmp(place)).ok()?;
     Some((partition, row))
 }

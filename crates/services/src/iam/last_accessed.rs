@@ -26,7 +26,7 @@ use crate::{
         names,
         nouns::check_policy_arn,
         page::{Page, Paging},
-        simulation::source::Found,
+        simulation::found::Found,
     },
     operation::{Done, Operation, Output},
 };

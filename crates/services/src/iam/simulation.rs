@@ -7,6 +7,8 @@
 
 pub mod context_keys;
 pub mod excluded;
+pub mod found;
+pub mod made_up;
 pub mod outcome;
 pub mod request;
 pub mod source;
@@ -24,9 +26,10 @@ use crate::{
         names,
         simulation::{
             excluded::{Excluded, Sent},
+            found::Found,
             outcome::Outcomes,
             request::Simulated,
-            source::{Found, Source, Sources},
+            source::{Source, Sources},
         },
     },
     operation::{Done, Operation},

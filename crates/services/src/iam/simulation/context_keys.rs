@@ -13,7 +13,7 @@ use crate::{
         Iam,
         fault::IamFault,
         names,
-        simulation::source::{Found, Sources},
+        simulation::{found::Found, source::Sources},
     },
     operation::{Done, Operation, Output},
 };

@@ -4,14 +4,13 @@ use keyward_crypto::random;
 use keyward_policy::{
     document::PolicyKind,
     principal::Bindings,
-    request::{Attributes, Values},
+    request::{Attributes as _, Values},
 };
 use keyward_types::{
     account::AccountId,
     arn::ArnParts,
     partition::Partition,
     principal::{Principal, PrincipalKind},
-    tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
 use keyward_wire::json::Members;
@@ -24,8 +23,10 @@ use crate::{
         page::Paging,
         shape,
         simulation::{
+            found::EntityArn,
+            made_up::{Entry, MadeUp},
             outcome::{self, Outcome, Outcomes},
-            source::{EntityArn, SESSION, Source, Sources, context_keys},
+            source::{SESSION, Source, Sources, context_keys},
         },
     },
 };
@@ -36,15 +37,6 @@ const MAX_PAIRS: usize = 20_000;
 const MAX_DECISIONS: usize = 1000;
 /// The most statements that one answer shows.
 const MAX_STATEMENTS: usize = 20_000;
-
-/// The value of a condition key.
-#[derive(Debug)]
-struct Entry {
-    /// In lower case.
-    key: String,
-    values: Vec<String>,
-    is_list: bool,
-}
 
 /// What both simulations ask.
 #[derive(Debug)]
@@ -376,47 +368,4 @@ struct Caller {
     is_named: bool,
     /// Whether it is the one whose policies are tried out.
     is_source: bool,
-}
-
-/// The condition keys of a made-up request: those given, and those that the caller has anyway.
-#[derive(Debug)]
-struct MadeUp<'a> {
-    entries: &'a [Entry],
-    principal: Option<&'a Principal>,
-    tags: &'a [Tag],
-}
-
-impl Attributes for MadeUp<'_> {
-    fn values(&self, key: &str) -> Values<'_> {
-        if let Some(entry) = self.entries.iter().find(|entry| entry.key == key) {
-            return match (entry.is_list, entry.values.first()) {
-                (true, _) => Values::many(entry.values.iter().map(String::as_str)),
-                (false, Some(value)) => Values::one(value.as_str()),
-                (false, None) => Values::Absent,
-            };
-        }
-        let Some(principal) = self.principal else {
-            return Values::Absent;
-        };
-        match (key, principal.kind()) {
-            ("aws:principalarn", _) => Values::one(principal.principal_arn()),
-            ("aws:principalaccount", _) => Values::one(principal.account_text()),
-            ("aws:userid", _) => Values::one(principal.user_id()),
-            ("aws:username", PrincipalKind::User { name, .. }) => Values::one(name.as_str()),
-            ("aws:principaltype", PrincipalKind::User { .. }) => Values::one("User"),
-            ("aws:principaltype", PrincipalKind::RoleSession { .. }) => Values::one("AssumedRole"),
-            _ => match key.strip_prefix("aws:principaltag/") {
-                Some(name) => {
-                    let of_name = |tag: &&Tag| tag.key.to_lowercase() == name;
-                    Values::found(
-                        self.tags
-                            .iter()
-                            .filter(of_name)
-                            .map(|tag| tag.value.as_str()),
-                    )
-                }
-                None => Values::Absent,
-            },
-        }
-    }
 }
