@@ -23,6 +23,7 @@ mod requests;
 mod run;
 mod setup;
 mod sign;
+mod versus;
 
 use clap::Parser;
 

@@ -10,6 +10,7 @@ use crate::durable;
 use crate::grants;
 use crate::million;
 use crate::process::Pinning;
+use crate::versus;
 
 /// Arguments of the run.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub struct Run {
     /// A folder for everything that the run makes; emptied first.
     #[arg(long)]
     scratch: PathBuf,
+    /// Instead: this build beside an older one, whose program stands here.
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
     /// One short round of GenerateDataKey only, to see that all works.
     #[arg(long)]
     quick: bool,
@@ -69,6 +73,9 @@ pub fn run(run: &Run) -> anyhow::Result<()> {
         repetitions: if run.quick { 1 } else { run.repetitions },
         pinning,
     };
+    if let Some(old) = &run.against {
+        return versus::run(&plan, &run.keyward, old, &run.scratch);
+    }
     if run.million {
         return million::run(&plan, &run.keyward, &run.scratch, run.keys);
     }
