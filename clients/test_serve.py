@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from errors import refused
 from keyward import ACCOUNT, Server, binary, clean_environment, eventually
 from test_events import trail
 
@@ -113,6 +114,17 @@ def test_lost_root_credentials_can_be_made_anew_offline(own_server):
     assert own_server.root_credentials() != old
     own_server.start()
     assert own_server.client("sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def test_new_root_credentials_end_the_sessions_of_the_root_user(own_server):
+    made = own_server.client("sts").get_session_token()["Credentials"]
+    session = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+    assert own_server.client("kms", credentials=session).list_keys()["Keys"] == []
+    own_server.drain()
+    assert keyward("init", "--data-dir", own_server.data_dir, "--new-root-credentials").returncode == 0
+    own_server.start()
+    with refused("UnrecognizedClientException", "The security token included in the request is invalid."):
+        own_server.client("kms", credentials=session).list_keys()
 
 
 def test_bootstrap_credentials_are_taken_at_the_first_start_only(tmp_path):
