@@ -345,7 +345,7 @@ def service_principal(server):
         "Action": "kms:*",
         "Resource": "*",
     }
-    return world(server, "service", server.services["elasticfilesystem"], statement)
+    return world(server, "service", server.services["elasticfilesystem"], statement, by_arn=True)
 
 
 class Late:

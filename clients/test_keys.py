@@ -389,3 +389,9 @@ def test_what_manages_a_key_wants_its_id_or_arn(kms, key, arn, alias, operation,
         path = member[0].lower() + member[1:]
         with invalid(("null", path, NOT_NULL)):
             call(**parameters)
+
+
+def test_there_are_no_custom_key_stores(kms):
+    assert kms.describe_custom_key_stores()["CustomKeyStores"] == []
+    with refused("CustomKeyStoreNotFoundException", ""):
+        kms.describe_custom_key_stores(CustomKeyStoreName="hardware")

@@ -243,3 +243,8 @@ def test_an_access_key_tells_its_account(server, user):
     for key in (user.credentials[0], "ASIAY34FZKBOKMUTVV7A"):
         expect = ACCOUNT if key == user.credentials[0] else "609629065308"
         assert sts.get_access_key_info(AccessKeyId=key)["Account"] == expect
+
+
+def test_no_message_was_ever_encoded_here(assumer):
+    with refused("InvalidAuthorizationMessageException", "Message is not valid", 400):
+        assumer.sts.decode_authorization_message(EncodedMessage="encoded")

@@ -1,6 +1,7 @@
 //! Keys that are copied.
-use keyward_keys::hierarchy::{DomainKey, StoreKeys};
+use keyward_keys::hierarchy::DomainKey;
 use keyward_keys::key::Key;
+use keyward_keys::keyring::StoreKeys;
 use keyward_keys::ring::GeneratedDataKey;
 use keyward_keys::root_key::RootKey;
 

@@ -192,7 +192,6 @@ fn trust_and_resource_control_policies_have_rules_of_their_own() {
         ("\"Action\"", "\"NotAction\""),
         ("\"kms:*\"", "\"*\""),
         ("\"kms:*\"", "[\"kms:*\",\"*\"]"),
-        ("\"kms:*\"", "\"**\""),
     ] {
         assert_eq!(
             refusal(&rcp.replace(from, to), PolicyKind::Rcp),
@@ -200,6 +199,10 @@ fn trust_and_resource_control_policies_have_rules_of_their_own() {
             "{to}"
         );
     }
+    assert_eq!(
+        refusal(&rcp.replace("\"kms:*\"", "\"**\""), PolicyKind::Rcp),
+        "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+    );
 }
 
 #[test]

@@ -73,8 +73,11 @@ fn account_wide() -> Vec<(&'static str, &'static str, String)> {
     ]
 }
 
+/// Names with values.
+type Parameters = &'static [(&'static str, &'static str)];
+
 /// The same of IAM and STS: the action and its parameters.
-const QUERIES: &[(&str, &str, &[(&str, &str)])] = &[
+const QUERIES: &[(&str, &str, Parameters)] = &[
     ("iam", "ListAccountAliases", &[]),
     ("iam", "CreateAccountAlias", &[("AccountAlias", "abc")]),
     ("iam", "DeleteAccountAlias", &[("AccountAlias", "abc")]),

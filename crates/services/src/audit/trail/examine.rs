@@ -94,14 +94,10 @@ pub fn examine(
 /// The first number from `first` on that is missing between two others.
 fn gap(segments: &BTreeMap<u64, PathBuf>, first: u64) -> Option<u64> {
     let mut numbers = segments.range(first..).map(|(number, _)| *number);
-    let mut expected = numbers.next()? + 1;
-    for number in numbers {
-        if number != expected {
-            return Some(expected);
-        }
-        expected += 1;
-    }
-    None
+    let expected = numbers.next()? + 1;
+    (expected..)
+        .zip(numbers)
+        .find_map(|(expected, number)| (number != expected).then_some(expected))
 }
 
 fn read(

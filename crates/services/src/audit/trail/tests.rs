@@ -289,8 +289,9 @@ fn a_forged_end_is_never_closed_by_a_mac() {
     // Somebody changes the last event and drops its closing line.
     let path = segment_path(home.path(), 1);
     let text = fs::read_to_string(&path).unwrap();
-    let event = text.find("{\"number\":1}").unwrap();
-    fs::write(&path, format!("{}{}", &text[..event], "{\"number\":8}\n")).unwrap();
+    let (before, _) = text.split_once("{\"number\":1}").unwrap();
+    let event = before.len();
+    fs::write(&path, format!("{before}{}", "{\"number\":8}\n")).unwrap();
     let found = examined(home.path(), &ledger).unwrap();
     let torn = found.torn.clone().unwrap();
     assert_eq!((torn.at.length, torn.bytes), (event as u64, 13));
