@@ -1,8 +1,10 @@
 //! Any bytes are parameters or are refused, and members of any type can be asked of them.
 #![no_main]
 
+use keyward_wire::query::Form;
 use keyward_wire::query::Limits;
 use keyward_wire::query::Params;
+use keyward_wire::xml::About;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
@@ -16,7 +18,10 @@ fuzz_target!(|text: &[u8]| {
     m.strings("a").count(1, 2).each_length(1, 3).optional();
     m.structures("b", |inner| inner.string("c").length(1, 2).required()).count(0, 1).optional();
     if let Err(rejected) = m.finish() {
-        let body = rejected.fault().xml("urn:x", "id");
-        std::str::from_utf8(&body).expect("answers are UTF-8");
+        let fault = rejected.fault();
+        for form in [Form::Xml, Form::Json] {
+            let about = About { form, namespace: "urn:x", request_id: "id" };
+            std::str::from_utf8(&fault.query(&about)).expect("answers are UTF-8");
+        }
     }
 });

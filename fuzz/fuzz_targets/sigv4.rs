@@ -4,11 +4,13 @@
 #![no_main]
 
 use keyward_types::time::Timestamp;
+use keyward_wire::query::Form;
 use keyward_wire::sigv4::Claim;
 use keyward_wire::sigv4::Presigned;
 use keyward_wire::sigv4::Request;
 use keyward_wire::sigv4::SigningKeyRef;
 use keyward_wire::sigv4::Skew;
+use keyward_wire::xml::About;
 use libfuzzer_sys::fuzz_target;
 
 const KEY: [u8; 32] = [7; 32];
@@ -49,7 +51,11 @@ fuzz_target!(|input: &[u8]| {
         });
         if let Err(error) = outcome {
             assert_eq!(error.json().status, 400);
-            std::str::from_utf8(&error.query().xml("urn:x", "id")).expect("answers are UTF-8");
+            for form in [Form::Xml, Form::Json] {
+                let about = About { form, namespace: "urn:x", request_id: "id" };
+                let body = error.query().query(&about);
+                std::str::from_utf8(&body).expect("answers are UTF-8");
+            }
         }
     }
 });
