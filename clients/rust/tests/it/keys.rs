@@ -184,8 +184,14 @@ async fn a_key_never_used_has_no_last_use() {
 async fn what_is_not_served_is_refused_clearly() {
     let world = World::new("unsupported");
     let kms = world.kms();
-    let stores = kms.describe_custom_key_stores().send().await;
-    let error = stores.unwrap_err();
+    let stores = kms.describe_custom_key_stores().send().await.unwrap();
+    assert!(stores.custom_key_stores().is_empty());
+    let made = (kms
+        .create_custom_key_store()
+        .custom_key_store_name("hardware"))
+    .send()
+    .await;
+    let error = made.unwrap_err();
     use aws_sdk_kms::error::ProvideErrorMetadata as _;
     assert_eq!(error.code(), Some("UnsupportedOperationException"));
     assert!(error.message().is_some_and(|text| !text.is_empty()));
