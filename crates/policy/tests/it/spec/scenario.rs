@@ -437,8 +437,8 @@ impl Scenario {
             Target::Key | Target::Alias | Target::Account => d.pick(ACTIONS),
         };
         let account = match d.roll(20) {
-            0..=16 => A,
-            17..=18 => B,
+            0..=17 => A,
+            18 => B,
             _ => C,
         };
         let partition = if d.chance(2) { "aws-cn" } else { "aws" };
