@@ -19,6 +19,7 @@ pub mod organization;
 pub mod partition;
 pub mod principal;
 pub mod region;
+pub mod session;
 pub mod store_id;
 pub mod tag;
 pub mod time;

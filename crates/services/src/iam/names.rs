@@ -3,7 +3,10 @@
 //! Lengths are the model's and are told as such. What names, paths and documents may be made of
 //! IAM checks itself, after all lengths, and tells in a sentence of its own.
 
-use keyward_types::{arn::ArnParts, tag::Tag};
+use keyward_types::{
+    arn::ArnParts,
+    tag::{Tag, is_tag_text},
+};
 use keyward_wire::json::{Members, Text};
 
 use crate::iam::{fault::IamFault, tags::Keys};
@@ -231,12 +234,6 @@ pub fn account_alias(m: &mut Members<'_>) -> String {
     must(m.string(member).length(3, 63), member, legal, sentence)
         .required()
         .to_owned()
-}
-
-fn is_tag_text(text: &str) -> bool {
-    let separator = |c: char| c.is_whitespace() && !c.is_control();
-    let legal = |c: char| c.is_alphanumeric() || separator(c) || "_.:/=+-@".contains(c);
-    text.chars().all(legal)
 }
 
 /// Tags that may be given.

@@ -5,7 +5,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 
-use keyward_types::action;
+use keyward_types::{action, session};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
-        mfa, names, packed,
+        mfa, packed,
         role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
         session_policies::{self, RequestedPolicies},
         session_tags::SessionTags,
@@ -81,8 +81,8 @@ impl Operation for AssumeRole {
             .map(str::to_owned);
         let source_identity = m
             .string("SourceIdentity")
-            .length(2, names::MAX_SOURCE_IDENTITY)
-            .pattern("[\\w+=,.@-]*", names::is_name)
+            .length(2, session::MAX_SOURCE_IDENTITY)
+            .pattern("[\\w+=,.@-]*", session::is_name)
             .optional()
             .map(str::to_owned);
         let mfa = mfa::Code::read(&mut m);

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html>
 
 use keyward_policy::permit::Permit;
-use keyward_types::{action, principal::Principal};
+use keyward_types::{action, principal::Principal, session};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
-        get_session_token, names, packed,
+        get_session_token, packed,
         session_policies::{self, RequestedPolicies},
         session_tags::SessionTags,
         unserved,
@@ -73,7 +73,7 @@ impl Operation for GetFederationToken {
         let name = m
             .string("Name")
             .length(2, 32)
-            .pattern("[\\w+=,.@-]*", names::is_name)
+            .pattern("[\\w+=,.@-]*", session::is_name)
             .required()
             .to_owned();
         let policies = RequestedPolicies::read(&mut m, session_policies::MAX_INLINE);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
-use keyward_types::{account::AccountId, action, arn::ArnParts, partition::Partition};
+use keyward_types::{account::AccountId, action, arn::ArnParts, partition::Partition, session};
 use keyward_wire::{json::Members, xml};
 
 use crate::{
@@ -191,7 +191,7 @@ pub fn read_arn(m: &mut Members<'_>) -> String {
 pub fn read_session_name(m: &mut Members<'_>) -> String {
     m.string("RoleSessionName")
         .length(2, 64)
-        .pattern("[\\w+=,.@-]*", names::is_name)
+        .pattern("[\\w+=,.@-]*", session::is_name)
         .required()
         .to_owned()
 }

@@ -3,13 +3,13 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>
 
-use keyward_types::tag::Tag;
+use keyward_types::{
+    session,
+    tag::{Tag, is_aws_owned, is_tag_text},
+};
 use keyward_wire::json::Members;
 
-use crate::{
-    session::SessionUnit,
-    sts::{fault::StsFault, names},
-};
+use crate::{session::SessionUnit, sts::fault::StsFault};
 
 const TAG_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*";
 const TAG_KEY_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+";
@@ -30,25 +30,25 @@ impl SessionTags {
             key: tag
                 .string("Key")
                 .length(1, 128)
-                .pattern(TAG_KEY_PATTERN, names::is_tag_text)
+                .pattern(TAG_KEY_PATTERN, is_tag_text)
                 .required()
                 .to_owned(),
             value: tag
                 .string("Value")
                 .length(0, 256)
-                .pattern(TAG_PATTERN, names::is_tag_text)
+                .pattern(TAG_PATTERN, is_tag_text)
                 .required()
                 .to_owned(),
         });
         let tags = tags
-            .count(0, names::MAX_TAGS)
+            .count(0, session::MAX_TAGS)
             .optional()
             .unwrap_or_default();
         let keys = if transitive {
             m.strings("TransitiveTagKeys")
-                .count(0, names::MAX_TAGS)
+                .count(0, session::MAX_TAGS)
                 .each_length(1, 128)
-                .each_pattern(TAG_KEY_PATTERN, names::is_tag_text)
+                .each_pattern(TAG_KEY_PATTERN, is_tag_text)
                 .optional()
         } else {
             None
@@ -70,15 +70,15 @@ impl SessionTags {
                 message: message.to_owned(),
             })
         };
-        if names::has_duplicate_keys(&self.tags) {
+        if session::has_duplicate_keys(&self.tags) {
             return refuse(
                 "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
             );
         }
-        if self.tags.iter().any(|tag| names::is_aws_owned(&tag.key)) {
+        if self.tags.iter().any(|tag| is_aws_owned(&tag.key)) {
             return refuse("Tag keys with the prefix aws: are reserved.");
         }
-        if !names::are_tag_keys_of(&self.transitive_keys, &self.tags) {
+        if !session::are_keys_of(&self.transitive_keys, &self.tags) {
             return refuse(
                 "The specified transitive tag key must be included in the requested tags.",
             );

@@ -4,13 +4,13 @@
 
 use std::fmt;
 
-use keyward_types::tag::Tag;
+use keyward_types::{session, tag::Tag};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use crate::sts::{names, oidc::TokenError};
+use crate::sts::oidc::TokenError;
 
 /// The longest subject and the longest audience: OpenID Connect's and AWS's bound.
 const MAX_TEXT: usize = 255;
@@ -102,7 +102,7 @@ impl Claims {
         if raw
             .source_identity
             .as_deref()
-            .is_some_and(|id| !names::is_source_identity(id))
+            .is_some_and(|id| !session::is_source_identity(id))
         {
             return Err(TokenError::InvalidClaim(SOURCE_IDENTITY));
         }
@@ -144,8 +144,7 @@ fn session_tags(raw: RawTags) -> Option<(Vec<Tag>, Vec<String>)> {
         };
         tags.push(Tag { key, value });
     }
-    let legal =
-        names::are_session_tags(&tags) && names::are_tag_keys_of(&raw.transitive_tag_keys, &tags);
+    let legal = session::are_tags(&tags) && session::are_keys_of(&raw.transitive_tag_keys, &tags);
     legal.then_some((tags, raw.transitive_tag_keys))
 }
 
