@@ -3,9 +3,9 @@
 //! The input is text: a token, then a key set.
 #![no_main]
 
-use keyward_services::sts::oidc::jwks::KeySet;
-use keyward_services::sts::oidc::jwks::Verdict;
-use keyward_services::sts::oidc::token::UnverifiedToken;
+use keyward_oidc::jwks::KeySet;
+use keyward_oidc::jwks::Verdict;
+use keyward_oidc::token::UnverifiedToken;
 use libfuzzer_sys::fuzz_target;
 
 /// The key of RFC 7515, appendix A.3.

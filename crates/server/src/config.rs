@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use keyward_services::sts::oidc::url::HttpsUrl;
+use keyward_oidc::url::HttpsUrl;
 use keyward_types::{account::AccountId, partition::Partition, region::Region};
 use serde::Deserialize;
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
-use keyward_services::sts::oidc::{
+use keyward_oidc::{
     fetch::{Fetch, FetchError, Fetching, MAX_DOCUMENT_BYTES},
     issuers::Issuers,
     jwks::KeySet,

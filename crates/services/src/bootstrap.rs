@@ -24,6 +24,7 @@ use keyward_keys::{
     keyring::{self, KeyringError, StoreKeys},
     root_key::{RootKey, StoreRoot},
 };
+use keyward_oidc::issuers::Issuers;
 use keyward_policy::permit::Authority;
 use keyward_store::{
     batch::{Batch, Precondition},
@@ -68,7 +69,6 @@ use crate::{
     scans::Scans,
     server::{Quotas, Shared},
     session::Sessions,
-    sts::oidc::issuers::Issuers,
     throttle::Throttle,
     usage::Usage,
     workers::due::scopes_of,

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use keyward_oidc::VerifiedToken;
 use keyward_policy::{
     policy::Policy,
     request::{Attached, Name, Policies},
@@ -31,7 +32,6 @@ use crate::{
         },
     },
     session::{Federation, Forwarded, SessionUnit, Subject},
-    sts::oidc::VerifiedToken,
     via_service::Service,
 };
 

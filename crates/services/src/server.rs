@@ -8,6 +8,7 @@ use std::{
 };
 
 use keyward_crypto::secret::arena::ArenaSecret;
+use keyward_oidc::issuers::Issuers;
 use keyward_policy::permit::Authority;
 use keyward_types::{
     key_id::KeyArn,
@@ -24,7 +25,6 @@ use crate::{
     metrics::Metrics,
     scans::Scans,
     session::Sessions,
-    sts::oidc::issuers::Issuers,
     throttle::Throttle,
     usage::{CredentialUse, LastUse, Usage},
 };

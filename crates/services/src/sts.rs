@@ -14,7 +14,6 @@ pub mod get_federation_token;
 pub mod get_session_token;
 pub mod mfa;
 pub mod names;
-pub mod oidc;
 pub mod packed;
 pub mod parameters;
 pub mod role;

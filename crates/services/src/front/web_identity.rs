@@ -1,6 +1,7 @@
 //! Proving the caller of AssumeRoleWithWebIdentity: the request is not signed, and its token is
 //! verified for the identity provider of the role's account.
 
+use keyward_oidc::{TokenError, TrustedIssuer, token::UnverifiedToken};
 use keyward_types::region::Region;
 use keyward_wire::query::Params;
 
@@ -12,11 +13,7 @@ use crate::{
         authenticate::{Proven, Source, check_fresh},
     },
     operation::Operation as _,
-    sts::{
-        assume_role_with_web_identity::AssumeRoleWithWebIdentity,
-        fault::StsFault,
-        oidc::{TokenError, TrustedIssuer, token::UnverifiedToken},
-    },
+    sts::{assume_role_with_web_identity::AssumeRoleWithWebIdentity, fault::StsFault},
 };
 
 /// The Region that unsigned calls are said to be made in, where it is served: that of STS's global

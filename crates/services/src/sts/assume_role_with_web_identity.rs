@@ -6,6 +6,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
 
+use keyward_oidc::token::MAX_TOKEN_BYTES;
 use keyward_types::action;
 use keyward_wire::{json, query::Params, xml};
 
@@ -21,7 +22,6 @@ use crate::{
         Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
-        oidc::token::MAX_TOKEN_BYTES,
         packed,
         role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
         session_policies::{self, RequestedPolicies},

@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
 
+use keyward_oidc::TokenError;
 use keyward_policy::document::PolicyError;
 use keyward_wire::json::Rejected;
 
@@ -9,7 +10,6 @@ use crate::{
     directory::{ReadError, records::RecordError},
     fault::{Fault, Internal},
     gate::Denied,
-    sts::oidc::TokenError,
 };
 
 /// A fault as STS names it.

@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 mod chains;
+pub(crate) mod issuer;
 mod roles;
 mod sessions;
 mod signing;

@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>
 
+use keyward_oidc::url::HttpsUrl;
 use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
 use keyward_types::{action, tag::Tag};
@@ -25,7 +26,6 @@ use crate::{
         tags::Keys,
     },
     operation::{Done, Operation, Output},
-    sts::oidc::url::HttpsUrl,
 };
 
 /// The most providers of an account.

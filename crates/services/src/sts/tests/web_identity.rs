@@ -1,15 +1,11 @@
-//! Roles for whom an identity provider vouches. The tokens are those of the issuer's own tests:
-//! issued at second 1000, over at 4600.
+//! Roles for whom an identity provider vouches.
+
+use keyward_oidc::fetch::FetchError;
 
 use super::{
     answer::{Answer, Key},
+    issuer::{BY_EC_1, BY_RSA_1, BY_RSA_2_AS_1, DISCOVERY_URL, EC_1, RSA_1, TAGGED, Web, fetching},
     world::{OWN, World},
-};
-use crate::sts::oidc::{
-    fetch::FetchError,
-    issuers::tests::{
-        BY_EC_1, BY_RSA_1, BY_RSA_2_AS_1, DISCOVERY_URL, EC_1, RSA_1, TAGGED, Web, fetching,
-    },
 };
 
 const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/issuer.example/realm";

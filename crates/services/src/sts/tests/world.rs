@@ -11,6 +11,7 @@ use std::{
 
 use keyward_crypto::{random, secret::arena::Arena};
 use keyward_keys::{record::PolicyRecord, root_key::RootKey};
+use keyward_oidc::issuers::Issuers;
 use keyward_policy::document::{Document, PolicyKind};
 use keyward_store::{
     batch::Precondition,
@@ -45,12 +46,10 @@ use crate::{
     },
     front::{Front, Peer, Received},
     server::Quotas,
-    sts::{
-        oidc::issuers::Issuers,
-        tests::{
-            answer::{Answer, Key},
-            watched::Watched,
-        },
+    sts::tests::{
+        answer::{Answer, Key},
+        issuer,
+        watched::Watched,
     },
 };
 
@@ -91,7 +90,7 @@ pub fn account(id: &str) -> AccountId {
 
 impl World {
     pub async fn new() -> Self {
-        Self::at(START, Issuers::offline()).await
+        Self::at(START, issuer::offline()).await
     }
 
     /// A world that begins at that second.

@@ -36,7 +36,7 @@ use crate::{
     },
     kms::{lookup::put_new_key, policies::default_policy},
     server::Quotas,
-    sts::oidc::issuers::Issuers,
+    sts::tests::issuer,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -99,7 +99,7 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
             cached_grants: 100,
         },
         quotas: Quotas::default(),
-        issuers: Issuers::offline(),
+        issuers: issuer::offline(),
     };
     let clock = Arc::clone(&hands) as Arc<dyn Clock>;
     let first = || Ok(FirstCredentials::generate(account));

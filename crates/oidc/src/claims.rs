@@ -10,7 +10,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use crate::sts::oidc::TokenError;
+use crate::TokenError;
 
 /// The longest subject and the longest audience: OpenID Connect's and AWS's bound.
 const MAX_TEXT: usize = 255;

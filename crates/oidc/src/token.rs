@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_crypto::verify::SignatureAlgorithm;
 use serde::Deserialize;
 
-use crate::sts::oidc::{TokenError, claims::Claims};
+use crate::{TokenError, claims::Claims};
 
 /// The longest token: AWS's bound on `WebIdentityToken`.
 pub const MAX_TOKEN_BYTES: usize = 20_000;

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::sts::oidc::{
+use crate::{
     NoKey, TokenError, TrustedIssuer, VerifiedToken,
     fetch::{Fetch, FetchError},
     jwks::{KeySet, Verdict},
@@ -69,12 +69,6 @@ impl Issuers {
             configured,
             known: Mutex::default(),
         }
-    }
-
-    /// Knows no issuer and asks none.
-    #[cfg(test)]
-    pub(crate) fn offline() -> Self {
-        Self::new(Arc::new(tests::Web::default()), HashMap::new())
     }
 
     /// Verifies a token of an issuer that an account trusts: issuer, audience and times first,
@@ -212,4 +206,4 @@ impl fmt::Debug for Issuers {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin};
 
-use crate::sts::oidc::url::HttpsUrl;
+use crate::url::HttpsUrl;
 
 /// The longest document, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 256 << 10;

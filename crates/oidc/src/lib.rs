@@ -5,6 +5,7 @@
 //! [`VerifiedToken`].
 //!
 //! <https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation>
+#![forbid(unsafe_code)]
 
 pub mod claims;
 pub mod fetch;
@@ -15,7 +16,7 @@ pub mod url;
 
 use keyward_types::tag::Tag;
 
-use crate::sts::oidc::{claims::Claims, fetch::FetchError};
+use crate::{claims::Claims, fetch::FetchError};
 
 /// What an account says of an issuer it trusts.
 #[derive(Clone, Copy, Debug)]

@@ -1,30 +1,25 @@
-//! Tokens of an issuer made for these tests: its private keys were thrown away. They were issued at
-//! second 1000 and expire at 4600.
+//! The tokens are those of `testdata`: issued at second 1000, over at 4600.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::sts::oidc::fetch::Fetching;
+use crate::fetch::Fetching;
 
 const ISSUER: &str = "https://issuer.example/realm";
-pub(crate) const DISCOVERY_URL: &str =
-    "https://issuer.example/realm/.well-known/openid-configuration";
+const DISCOVERY_URL: &str = "https://issuer.example/realm/.well-known/openid-configuration";
 const KEYS_URL: &str = "https://keys.example/jwks";
 const DISCOVERY: &str =
     r#"{"issuer":"https://issuer.example/realm","jwks_uri":"https://keys.example/jwks","x":1}"#;
 
-pub(crate) const RSA_1: &str = r#"{"kty": "RSA", "kid": "r1", "use": "sig", "alg": "RS256", "n": "tggHyLXNWu1o-dWj0wqlb3EDLxcqIqz4LVyJEPgkp3igeNKz2KzHhGGzl8AR6RhdIQ6EspudwoTcAqpj7m8ozVf3ghrDI6rSV9GybVxt1teSUf6XWXk8p7CpepOtU4NNuqUXlFmrhNinDxj_hY29wvPqwlh9l4OK-K3PlF7LyWG1Doh6mWmFK1dWT52MBzqSyfprVMc2EwxqN8CJzWP8tOCAKbv7UQmJ1-EfLJpqjfJKJiUd0jJopekD_7bNkKdMbPuio9FTeX8pMTx3BNNP7_3e9DCgHMp82vUhLJBmnR8UjVBqR4HBcrf0w4WXxNuqEOWSfTmu6UoxOiw52JCyLQ", "e": "AQAB"}"#;
-pub(crate) const RSA_2: &str = r#"{"kty": "RSA", "kid": "r2", "use": "sig", "alg": "RS256", "n": "uQG718Jxoc1EH1ZW7pW6l5znjfVjhfItPU9iUVaLbb2_GfTLhmShcWw9dLjhj9bXhZNxfpJLVXF9IcmIvHPttXbtzEb6jrWzBZ-sdWoZwrEX70EBnRrwOI4tJOwDJ3Ft3waquVeLrtuuvC1u6BcXFpeM6QQ1e6ZrmH-IXfaW41YV42JxWVCBga4Zc0SWiffsHd8lFEnV2M1KxnZG3mFWqjk-af-aGiHeQRldgO68afbyCWg8hkFFLQ9mgqcKdiLJTQPqg0g3himqusCwd2YEQLVffazX5t3TOSILzY9JOvI86mg7-EoLoE5A3IFR9On-n4hKPGkpnoj7g0dsArhVhw", "e": "AQAB"}"#;
-pub(crate) const EC_1: &str = r#"{"kty": "EC", "kid": "e1", "crv": "P-256", "x": "mhjX5GwryJv6gkvFJjSt2whbting3O8KVyLzU5ExUP0", "y": "Qx4IN1n-Oh9RqGN6kBx2UYEz3rMNS-b6ZZy61pV_PuU"}"#;
-pub(crate) const BY_RSA_1: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InIxIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwfQ.N46Qd6VCA8shp0Lk64nL9P0pSE30ukKpmVFDGPk8dSOE31MW8SL8-ddny5EISHurj0_Ryaf87R2EQVVwbn_w-iSZzpsRXpK5M7J7pHLhRnRRkwzd_I99J-h_feo4-QbAVZkrlkAVPCZpmUajXtlahmX2ux7DAgoGya2zew5v2LGDmac0NqIQZ5wKPEOkxjNVkCK2JKaDI-mPI4_IhqXB3OQ0ocPT_r0vl68k-P0SuMV0Esto4CD7kiQHSVsX0ZiuorW7Frqb_JDWPc7Kb0-VToF-ldboVrlP1bH_DcwyIriKhVF0yiVRUYNvKY4jhhvQ1Y3oeW0WHxZx9ujVhzpMJQ";
-pub(crate) const BY_RSA_2: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InIyIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwfQ.ELx4fpBONYTYYR-ISW2wR6GMIyTaFqUtWUOpiOLZ2FcG_XuAhrQB9y_RK7xermvrAQvoI_QEqFyk4CDU_B9gq7Au4q4_iaraU3vOYYLnfhSIahL-ELM6bzhRHXnTogaopTz10eqmBc_X_8oxp2DzTttRmOzq2qTQZmFHsqLzPYcbgXJS7LimkkcpT-bVh0SHPNsA394gsL2gZFQeHKkQazM2b6pij4e0rFJ5BnKAyY83GlHLY-_ulAoEleDgUQ9NpUPHjhtqwlxRgYLnEeSvRS0kECM-KRJ7SQd8kpWoUJRFFK3RXVp9Y72Sr2wlSLIv91egEHSqyX6SMx7TVCoNCQ";
-pub(crate) const BY_EC_1: &str = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImUxIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwfQ.DEZ5J2HWj8uywPere7gL3qV1aObOYMm4H6L9aBl3hIF99JgTUGmuC8E8yKNXLYzhui6XuQtrYgg86HChPBtEsQ";
-pub(crate) const BY_RSA_2_AS_1: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InIxIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwfQ.He2x_X-6MdL5un27E1Af8CxXxrvzTm_aY0ONRb2OY76NLTp2wDbk65rvs4P9VrMO64a9gJvZNIK80GeNZ_HuSJyIhcfmXELTXCVRZwBtM0tl2G_XzDtBkwXlrdPBdy0iWgN4e26iExbIBRzmiKJObPp8_gRyYdoFMINA9Eo_StuO1d6SQSt6YGqVfUkKW4qkRgRJU9f216hLnLkHUmh7C5TiEI7jl-NceNRJHNWH3yU0l2MC-5OgE5FNTRnAC0p7Szg3r5FvirR0GDihZ6biwBa2Kv7BPJLNiiWNGY57l7aHqxuvlkmDLF5Mpw06lZJ7WVZoU0EGCMdQP-7tSzH_fw";
-const WITHOUT_ID: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwfQ.LO-yUkStzU36dxoMwjna1sVhCHZnQPgLRxvQNVZ78RTJDsIKIIeK2r0rZKYQjpoOIpojydvuj7gjIYljHwklbSZyigEXiOCZBQPannLPO_2qYhleNu-BQlo1J2ZyLdyGLX2tHxOqIH2Lkd0ndNAPapa_MRtELAOon6qVhGqSeu6M4viVvimQK7BlNA02GaL8kI1HvmJ-_B8ZPBh27irfGYNAHGnBmFk_7Z_DQLCeRjBtX814iG0bhdm5RGp85Y43IrUcT4702El868ijwTrIVSAr0GsPcAkashTFYw12VNvQZb10mmMhuuA6zorkeynflKHjmw2SPm1oZrH5-9Cp8A";
-pub(crate) const FOR_PARTY: &str = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImUxIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwLCJhenAiOiJwYXJ0eSJ9.T4JeFj4SO4kooPySmk0TfubTCXUoxNS5Tx9kyqZxtgWM0PgC8-K4id1FO1L0gw_ImYQXneOb68jbvhMfXFqN2Q";
-
-/// With session tags, a source identity and authentication methods.
-pub(crate) const TAGGED: &str = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImUxIn0.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlL3JlYWxtIiwic3ViIjoicmVwbzptYWluIiwiYXVkIjpbIm90aGVyIiwiY2xpZW50Il0sImlhdCI6MTAwMCwiZXhwIjo0NjAwLCJhbXIiOlsicHdkIiwib3RwIl0sImh0dHBzOi8vYXdzLmFtYXpvbi5jb20vdGFncyI6eyJwcmluY2lwYWxfdGFncyI6eyJUZWFtIjpbInJlZCJdLCJDb3N0IjpbIjciXX0sInRyYW5zaXRpdmVfdGFnX2tleXMiOlsiVGVhbSJdfSwiaHR0cHM6Ly9hd3MuYW1hem9uLmNvbS9zb3VyY2VfaWRlbnRpdHkiOiJhZGEifQ.tvtitVklP3I2OVWqBQxJOnzyylWyt79zw3lhRksm30-i6TEz6CcLzCG2_oZ4ow-sFcY4NDCOh7JURG70m5JtKg";
+const RSA_1: &str = include_str!("../../testdata/rsa-1.json");
+const RSA_2: &str = include_str!("../../testdata/rsa-2.json");
+const EC_1: &str = include_str!("../../testdata/ec-1.json");
+const BY_RSA_1: &str = include_str!("../../testdata/by-rsa-1.jwt");
+const BY_RSA_2: &str = include_str!("../../testdata/by-rsa-2.jwt");
+const BY_EC_1: &str = include_str!("../../testdata/by-ec-1.jwt");
+const BY_RSA_2_AS_1: &str = include_str!("../../testdata/by-rsa-2-as-1.jwt");
+const WITHOUT_ID: &str = include_str!("../../testdata/without-id.jwt");
+const FOR_PARTY: &str = include_str!("../../testdata/for-party.jwt");
 
 #[derive(Debug)]
 struct MovedClock(AtomicU64);
@@ -50,13 +45,13 @@ impl Clock for MovedClock {
 
 /// An issuer that answers what it is told to, and notes what it is asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Web {
+struct Web {
     documents: Mutex<HashMap<&'static str, Result<String, FetchError>>>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Web {
-    pub(crate) fn publishing(keys: &[&str]) -> Arc<Self> {
+    fn publishing(keys: &[&str]) -> Arc<Self> {
         let web = Self::default();
         web.put(DISCOVERY_URL, Ok(DISCOVERY.to_owned()));
         web.publish(keys);
@@ -67,12 +62,12 @@ impl Web {
         self.put(KEYS_URL, Ok(set(keys)));
     }
 
-    pub(crate) fn put(&self, url: &'static str, document: Result<String, FetchError>) {
+    fn put(&self, url: &'static str, document: Result<String, FetchError>) {
         self.documents.lock().insert(url, document);
     }
 
     /// The URLs asked for since the last time.
-    pub(crate) fn asked(&self) -> Vec<String> {
+    fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock())
     }
 }
@@ -90,7 +85,7 @@ fn set(keys: &[&str]) -> String {
     format!("{{\"keys\":[{}]}}", keys.join(","))
 }
 
-pub(crate) fn fetching(web: &Arc<Web>) -> Issuers {
+fn fetching(web: &Arc<Web>) -> Issuers {
     Issuers::new(Arc::clone(web) as Arc<dyn Fetch>, HashMap::new())
 }
 

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_crypto::verify::{Curve, PublicKey, SignatureAlgorithm};
 use serde::Deserialize;
 
-use crate::sts::oidc::token::{UnverifiedToken, algorithm};
+use crate::token::{UnverifiedToken, algorithm};
 
 /// The most keys of a set: AWS reads 100 of RSA and 100 of elliptic curves.
 const MAX_KEYS: usize = 200;
