@@ -10,7 +10,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use crate::TokenError;
+use crate::error::TokenError;
 
 /// The longest subject and the longest audience: OpenID Connect's and AWS's bound.
 const MAX_TEXT: usize = 255;
@@ -30,17 +30,17 @@ const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
 /// The claims of a token, well-formed but not believed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
-    pub(super) issuer: String,
-    pub(super) subject: String,
-    pub(super) audiences: Vec<String>,
-    pub(super) authorized_party: Option<String>,
-    pub(super) expires: i64,
-    pub(super) issued: i64,
-    pub(super) not_before: Option<i64>,
-    pub(super) authentication_methods: Vec<String>,
-    pub(super) tags: Vec<Tag>,
-    pub(super) transitive_tag_keys: Vec<String>,
-    pub(super) source_identity: Option<String>,
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) authorized_party: Option<String>,
+    pub(crate) expires: i64,
+    pub(crate) issued: i64,
+    pub(crate) not_before: Option<i64>,
+    pub(crate) authentication_methods: Vec<String>,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) transitive_tag_keys: Vec<String>,
+    pub(crate) source_identity: Option<String>,
 }
 
 /// The claims as JSON has them. A claim that stands twice is refused by the decoder.

@@ -2,13 +2,17 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use keyward_types::time::{Clock, Monotonic, Timestamp};
+use keyward_types::{
+    tag::Tag,
+    time::{Clock, Monotonic, Timestamp},
+};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
-    NoKey, TokenError, TrustedIssuer, VerifiedToken,
+    claims::Claims,
+    error::{NoKey, TokenError},
     fetch::{Fetch, FetchError},
     jwks::{KeySet, Verdict},
     token::UnverifiedToken,
@@ -25,6 +29,61 @@ const REFETCH_AFTER: u64 = 60_000;
 const RETRY_AFTER: u64 = 5_000;
 /// The most issuers whose keys are kept.
 const MAX_ISSUERS: usize = 1024;
+
+/// What somebody who trusts an issuer says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustedIssuer<'a> {
+    /// The issuer's URL, `https://` included.
+    pub url: &'a str,
+    /// The audiences that tokens may be for.
+    pub client_ids: &'a [String],
+}
+
+/// A token whose signature, issuer, audience and times were found right. Only
+/// [`Issuers::verify`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    claims: Claims,
+    audience: String,
+}
+
+impl VerifiedToken {
+    /// The issuer's URL.
+    pub fn issuer(&self) -> &str {
+        &self.claims.issuer
+    }
+
+    /// Whom the token is about.
+    pub fn subject(&self) -> &str {
+        &self.claims.subject
+    }
+
+    /// The client that the token is for: the authorized party if there is one, else the first
+    /// audience that is trusted.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// How the subject was authenticated.
+    pub fn authentication_methods(&self) -> &[String] {
+        &self.claims.authentication_methods
+    }
+
+    /// The session tags that the issuer sets.
+    pub fn tags(&self) -> &[Tag] {
+        &self.claims.tags
+    }
+
+    /// Which of the tags pass along a chain of roles.
+    pub fn transitive_tag_keys(&self) -> &[String] {
+        &self.claims.transitive_tag_keys
+    }
+
+    /// The source identity that the issuer sets.
+    pub fn source_identity(&self) -> Option<&str> {
+        self.claims.source_identity.as_deref()
+    }
+}
 
 /// What verifies tokens: one per server.
 pub struct Issuers {

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_crypto::verify::SignatureAlgorithm;
 use serde::Deserialize;
 
-use crate::{TokenError, claims::Claims};
+use crate::{claims::Claims, error::TokenError};
 
 /// The longest token: AWS's bound on `WebIdentityToken`.
 pub const MAX_TOKEN_BYTES: usize = 20_000;
@@ -19,11 +19,11 @@ const MAX_KEY_ID: usize = 1024;
 /// A well-formed token whose signature nobody has looked at.
 #[derive(Clone)]
 pub struct UnverifiedToken {
-    pub(super) algorithm: SignatureAlgorithm,
-    pub(super) key_id: Option<String>,
-    pub(super) claims: Claims,
-    pub(super) signed: Box<[u8]>,
-    pub(super) signature: Box<[u8]>,
+    pub(crate) algorithm: SignatureAlgorithm,
+    pub(crate) key_id: Option<String>,
+    pub(crate) claims: Claims,
+    pub(crate) signed: Box<[u8]>,
+    pub(crate) signature: Box<[u8]>,
 }
 
 /// The header. `alg` decides nothing but which of the issuer's keys may fit.
@@ -77,7 +77,7 @@ impl UnverifiedToken {
 }
 
 /// The algorithms that are accepted: signatures by keys whose secret half the issuer alone has.
-pub(super) fn algorithm(name: &str) -> Option<SignatureAlgorithm> {
+pub(crate) fn algorithm(name: &str) -> Option<SignatureAlgorithm> {
     Some(match name {
         "RS256" => SignatureAlgorithm::RsaPkcs1Sha256,
         "RS384" => SignatureAlgorithm::RsaPkcs1Sha384,
@@ -202,8 +202,6 @@ mod tests {
             let member = format!("\"{name}\":null");
             assert_eq!(with(&member), Err(TokenError::MissingClaim(name)));
         }
-        let message = with("\"aud\":null").unwrap_err().to_string();
-        assert_eq!(message, "Missing a required claim: aud");
     }
 
     #[test]

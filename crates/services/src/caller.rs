@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use keyward_oidc::VerifiedToken;
+use keyward_oidc::issuers::VerifiedToken;
 use keyward_policy::{
     policy::Policy,
     request::{Attached, Name, Policies},

@@ -148,11 +148,6 @@ async fn a_token_of_another_key_is_refused() {
     assert_eq!(error, TokenError::WrongSignature);
     let error = refusal(&issuers, BY_RSA_2, &clock).await;
     assert_eq!(error, TokenError::NoKey(NoKey::Unknown));
-    assert_eq!(
-        error.to_string(),
-        "Couldn't retrieve verification key from your identity provider,  please reference \
-         AssumeRoleWithWebIdentity documentation for requirements"
-    );
 }
 
 #[tokio::test]
@@ -179,15 +174,11 @@ async fn times_hold_with_a_minute_of_leeway() {
         assert_eq!(verified.is_ok(), holds, "second {second}");
     }
     let error = refusal(&issuers, BY_EC_1, &MovedClock::at(5000)).await;
-    assert_eq!(
-        error.to_string(),
-        "Token expired: current date/time 5000 must be before the expiration date/time4600"
-    );
+    let (now, expires) = (5000, 4600);
+    assert_eq!(error, TokenError::Expired { now, expires });
     let error = refusal(&issuers, BY_EC_1, &MovedClock::at(900)).await;
-    assert_eq!(
-        error.to_string(),
-        "The token is not valid yet: the current date/time 900 must not be before 1000"
-    );
+    let (now, from) = (900, 1000);
+    assert_eq!(error, TokenError::NotYetValid { now, from });
 }
 
 #[tokio::test]
@@ -210,7 +201,7 @@ async fn the_authorized_party_is_the_audience_if_there_is_one() {
             .verify(&token, &trusted, &clock)
             .await
             .expect_err("refused");
-        assert_eq!(error.to_string(), "Incorrect token audience");
+        assert_eq!(error, TokenError::WrongAudience);
     }
 }
 
@@ -227,10 +218,8 @@ async fn a_token_of_another_issuer_is_refused_before_anything_is_fetched() {
         let error = issuers
             .verify(&token, &trusted, &MovedClock::at(2000))
             .await;
-        assert_eq!(
-            error.expect_err("refused").to_string(),
-            "No OpenIDConnect provider found in your account for https://issuer.example/realm"
-        );
+        let unknown = TokenError::UnknownIssuer(ISSUER.to_owned());
+        assert_eq!(error.expect_err("refused"), unknown);
     }
     assert!(web.asked().is_empty());
 }
@@ -283,10 +272,6 @@ async fn a_failure_stands_for_some_seconds_and_old_keys_do_not_outlive_their_hou
     clock.advance(3600);
     let error = refusal(&issuers, BY_EC_1, &clock).await;
     assert_eq!(error, TokenError::Unreachable(FetchError::Connection));
-    assert_eq!(
-        error.to_string(),
-        "The identity provider could not be reached to verify the token."
-    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Proving the caller of AssumeRoleWithWebIdentity: the request is not signed, and its token is
 //! verified for the identity provider of the role's account.
 
-use keyward_oidc::{TokenError, TrustedIssuer, token::UnverifiedToken};
+use keyward_oidc::{error::TokenError, issuers::TrustedIssuer, token::UnverifiedToken};
 use keyward_types::region::Region;
 use keyward_wire::query::Params;
 

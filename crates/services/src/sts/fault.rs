@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
 
-use keyward_oidc::TokenError;
+use keyward_oidc::error::TokenError;
 use keyward_policy::document::PolicyError;
 use keyward_wire::json::Rejected;
 
@@ -130,10 +130,94 @@ impl From<StsFault> for Fault {
                     | TokenError::WrongSignature
                     | TokenError::NoKey(_) => ("InvalidIdentityToken", 400),
                 };
-                (code, status, error.to_string())
+                (code, status, token_message(&error))
             }
             F::Validation { message } => ("ValidationError", 400, message),
         };
         Self::new(code, Some(message)).status(status)
+    }
+}
+
+/// What a caller hears of a token that is not believed: AWS's text where one is known.
+fn token_message(error: &TokenError) -> String {
+    let fixed = match error {
+        TokenError::MissingClaim(claim) => return format!("Missing a required claim: {claim}"),
+        TokenError::InvalidClaim(claim) => return format!("The claim {claim} is not valid."),
+        TokenError::UnknownIssuer(issuer) => {
+            return format!("No OpenIDConnect provider found in your account for {issuer}");
+        }
+        TokenError::Expired { now, expires } => {
+            return format!(
+                "Token expired: current date/time {now} must be before the expiration date/time{expires}"
+            );
+        }
+        TokenError::NotYetValid { now, from } => {
+            return format!(
+                "The token is not valid yet: the current date/time {now} must not be before {from}"
+            );
+        }
+        TokenError::Malformed => {
+            "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
+        }
+        TokenError::WrongAudience => "Incorrect token audience",
+        TokenError::WrongSignature => "The signature of the token is not valid.",
+        TokenError::NoKey(_) => {
+            "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"
+        }
+        TokenError::Unreachable(_) => {
+            "The identity provider could not be reached to verify the token."
+        }
+    };
+    fixed.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_oidc::{error::NoKey, fetch::FetchError};
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_not_believed_is_refused_in_awss_words() {
+        for (error, message) in [
+            (
+                TokenError::MissingClaim("aud"),
+                "Missing a required claim: aud",
+            ),
+            (
+                TokenError::InvalidClaim("iss"),
+                "The claim iss is not valid.",
+            ),
+            (
+                TokenError::UnknownIssuer("https://a.example".to_owned()),
+                "No OpenIDConnect provider found in your account for https://a.example",
+            ),
+            (
+                TokenError::Expired {
+                    now: 5000,
+                    expires: 4600,
+                },
+                "Token expired: current date/time 5000 must be before the expiration date/time4600",
+            ),
+            (
+                TokenError::NotYetValid {
+                    now: 900,
+                    from: 1000,
+                },
+                "The token is not valid yet: the current date/time 900 must not be before 1000",
+            ),
+            (TokenError::WrongAudience, "Incorrect token audience"),
+            (
+                TokenError::NoKey(NoKey::Unknown),
+                "Couldn't retrieve verification key from your identity provider,  please reference \
+                 AssumeRoleWithWebIdentity documentation for requirements",
+            ),
+            (
+                TokenError::Unreachable(FetchError::Connection),
+                "The identity provider could not be reached to verify the token.",
+            ),
+        ] {
+            assert_eq!(token_message(&error), message);
+        }
     }
 }
