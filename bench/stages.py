@@ -20,7 +20,7 @@ import time
 # The first stage one of whose patterns is found, from the innermost frame outwards, has the
 # sample. Allocation is told by its leaf, since the allocator keeps no frame pointers.
 STAGES = [
-    ("audit: MAC and write, in batches", r"audit::trail|writer::append|writer::do_all"),
+    ("audit: MAC and write, in batches", r"keyward_trail::trail|writer::append|writer::do_all"),
     ("audit: gathering and waking", r"Gatherer|Writer::record"),
     ("text of event and answer", r"json::writer|audit::event|render_event"),
     ("crypto of the key", r"keyward_keys::|Ring::"),

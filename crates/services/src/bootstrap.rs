@@ -36,22 +36,25 @@ use keyward_store::{
     },
     store::Store,
 };
+use keyward_trail::{
+    chain::{ChainId, Copied},
+    error::TrailError,
+    files,
+    head::HeadError,
+    refused::Refusals,
+    trail::{Trail, TrailOptions},
+    verify::{Verified, verify},
+    writer::Writer,
+};
 use keyward_types::{
     account::AccountId, partition::Partition, region::Region, time::Clock, unique_id::AccessKeyId,
 };
 
 use crate::{
     audit::{
-        event, files,
-        head::{HeadError, Ledger, keep},
+        event,
+        ledger::{Ledger, keep},
         outbox,
-        refused::Refusals,
-        trail::{
-            Trail, TrailError, TrailOptions,
-            format::{ChainId, Copied},
-            verify::{Verified, verify},
-        },
-        writer::Writer,
     },
     counts::Counts,
     directory::{
@@ -353,7 +356,7 @@ pub async fn open(
         options.trail,
         (keys.chain, Arc::clone(&keys.audit)),
         &found,
-        Arc::clone(&ledger),
+        Arc::clone(ledger.frontier()),
     )?;
     let copied = trail.copied();
     let (writer, thread) = Writer::start(trail)?;
@@ -713,8 +716,8 @@ pub async fn verify_trail(
 ) -> Result<Verified, OpenError> {
     let (sealed, keys) = open_keys(store, root, arena).await?;
     let head = trail::head(&sealed).await?;
-    let known = trail::known(&head);
-    let verified = verify((directory, archives), (&keys.chain, &keys.audit), &known)?;
+    let chain = (&keys.chain, &*keys.audit);
+    let verified = verify((directory, archives), chain, &head.known())?;
     trail::reconcile(&sealed, &keys, directory, &head).await?;
     Ok(verified)
 }

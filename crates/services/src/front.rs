@@ -19,11 +19,11 @@ use std::{
 
 use bytes::Bytes;
 use keyward_crypto::{random, secret::SecretBytes};
+use keyward_trail::refused::Refusal;
 use keyward_wire::{json, query::Form, xml};
 use uuid::Uuid;
 
 use crate::{
-    audit::refused::Refusal,
     context::Context,
     fault::{Fault, Internal},
     front::dispatch::{Protocol, Target},

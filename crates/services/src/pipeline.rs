@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use keyward_store::{batch::Precondition, error::CommitError, sealed::SealedBatch};
+use keyward_trail::refused::Refusal;
 use keyward_types::key_id::KeyArn;
 use smallvec::{SmallVec, smallvec};
 use uuid::{Uuid, fmt::Hyphenated};
@@ -12,7 +13,6 @@ use crate::{
         event::{self, Audience, Circumstances},
         outbox::places::Place,
         parameters::{self, Parameter, Sent},
-        refused::Refusal,
         shares::Shares,
     },
     caller::WebIdentity,

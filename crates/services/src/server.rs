@@ -10,6 +10,7 @@ use std::{
 use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_oidc::issuers::Issuers;
 use keyward_policy::permit::Authority;
+use keyward_trail::{refused::Refusals, writer::Writer};
 use keyward_types::{
     key_id::KeyArn,
     region::Region,
@@ -19,7 +20,7 @@ use keyward_types::{
 use parking_lot::Mutex;
 
 use crate::{
-    audit::{head::Ledger, outbox::places::Places, refused::Refusals, writer::Writer},
+    audit::{ledger::Ledger, outbox::places::Places},
     counts::Counts,
     directory::{Directory, identities::Home},
     metrics::Metrics,

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use keyward_services::{
-    audit::trail::verify::Verified,
-    bootstrap::{self, accept},
-};
+use keyward_services::bootstrap::{self, accept};
+use keyward_trail::verify::Verified;
 
 use crate::cli::{Place, stopped::StoppedServer};
 

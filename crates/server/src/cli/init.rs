@@ -6,11 +6,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use keyward_crypto::secret::{arena::Arena, process};
 use keyward_services::{
-    audit::trail::TrailOptions,
     bootstrap::{self, FirstCredentials, OpenOptions, Running},
     directory::{DirectoryOptions, records::SecretText},
     server::Quotas,
 };
+use keyward_trail::trail::TrailOptions;
 use keyward_types::{time::Clock, unique_id::AccessKeyId};
 
 use crate::{

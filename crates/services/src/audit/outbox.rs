@@ -13,15 +13,15 @@ use keyward_store::{
     sealed::{Generation, SealedError},
     store::{MAX_RANGE, Revision},
 };
+use keyward_trail::{
+    chain::{Copied, End, Position},
+    writer::{NotRecorded, Writer},
+};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::places::Places;
 use crate::{
-    audit::{
-        head::Ledger,
-        trail::format::{Copied, End, Position},
-        writer::{NotRecorded, Writer},
-    },
+    audit::ledger::Ledger,
     directory::{paths, purpose},
 };
 
@@ -86,7 +86,7 @@ pub async fn relay(
         node,
         writer,
         places,
-        synced: ledger.watch(),
+        synced: ledger.frontier().watch(),
         ledger,
         copied_to: Revision::new(copied.revision),
         copied,
@@ -264,7 +264,7 @@ impl Relay {
         let mut removals = JoinSet::new();
         while let Some(held) = self
             .held
-            .pop_front_if(|held| self.ledger.is_synced(held.until))
+            .pop_front_if(|held| self.ledger.frontier().is_synced(held.until))
         {
             let mut removal = self.node.batch();
             for (path, revision) in held.events {
@@ -303,7 +303,7 @@ impl Relay {
             if record.revision > self.copied_to {
                 continue;
             }
-            if !self.ledger.is_synced(self.until) {
+            if !self.ledger.frontier().is_synced(self.until) {
                 self.places.doubt(&[path]);
                 continue;
             }

@@ -10,25 +10,22 @@ use keyward_store::{
     sealed::Sealed,
     store::{Revision, Store},
 };
+use keyward_trail::{
+    chain::{End, Mark, Position},
+    error::TrailError,
+    examine::{Found, Torn, examine, remains},
+    head::{ChainHead, Head, Known},
+    segment, set_aside,
+    trail::{Trail, TrailOptions},
+};
 use keyward_types::time::Clock;
 
 use super::{
     OpenError, open_keys,
-    trail::{
-        Home, Keys, head, known, ledger, number, put_event, set_torn_aside, sync_segment, waiting,
-        with_ledger,
-    },
+    trail::{Home, Keys, head, ledger, number, put_event, set_torn_aside, waiting, with_ledger},
 };
 use crate::{
-    audit::{
-        head::{ChainHead, Head, Ledger},
-        trail::{
-            Trail, TrailError, TrailOptions,
-            examine::{Found, Known, Torn, examine, remains},
-            format::{Copied, End, Mark, Position},
-            set_aside,
-        },
-    },
+    audit::ledger::Ledger,
     directory::{paths, purpose},
 };
 
@@ -108,7 +105,7 @@ pub async fn accept_restore(
     let lenient = Known {
         // Without a true head the trail speaks for itself.
         store: if why.is_some() { 0 } else { head.revision },
-        ..known(&head)
+        ..head.known()
     };
     let found = examine(directory, (&keys.chain, &keys.audit), &lenient)?;
     let (store, trail) = (head.revision, found.mark.store);
@@ -117,7 +114,7 @@ pub async fn accept_restore(
         None if trail > store => "older than the trail",
         None => return Err(OpenError::NothingToAccept),
     };
-    sync_segment(directory, found.end.at.segment)?;
+    segment::sync(directory, found.end.at.segment)?;
     let made = waiting(&sealed, &keys, found.mark.copied).await?;
     let ledger = with_ledger(&sealed, &keys, head).await?;
     let first = head.chain.first.max(1);
@@ -146,7 +143,7 @@ pub async fn accept_loss(stopped: &Stopped<'_>, directory: &FilePath) -> Result<
     let (sealed, keys) = stopped.open().await?;
     let (head, _) = head_as_it_is(&sealed).await?;
     let mut lost = Lost::default();
-    let found = match examine(directory, (&keys.chain, &keys.audit), &known(&head)) {
+    let found = match examine(directory, (&keys.chain, &keys.audit), &head.known()) {
         Ok(found) => found,
         Err(error) if error.is_loss() => {
             lost.trail = Some(error.to_string());
@@ -216,12 +213,8 @@ async fn head_as_it_is(sealed: &Sealed) -> Result<(Head, Option<&'static str>), 
             Ok((head, Some("its head is of another revision")))
         }
         Err(OpenError::NoHead) => {
-            let head = Head {
-                revision: sealed.store().revision().await?.number(),
-                made: Copied::default(),
-                chain: ChainHead::default(),
-            };
-            Ok((head, Some("without a head")))
+            let revision = sealed.store().revision().await?.number();
+            Ok((Head::newborn(revision), Some("without a head")))
         }
         Err(error) => Err(error),
     }
@@ -284,6 +277,7 @@ fn begin(
 ) -> Result<End, TrailError> {
     let (chain, key) = (keys.chain, Arc::clone(&keys.audit));
     let options = TrailOptions::default();
-    let trail = Trail::open(directory, options, (chain, key), found, Arc::clone(ledger))?;
+    let frontier = Arc::clone(ledger.frontier());
+    let trail = Trail::open(directory, options, (chain, key), found, frontier)?;
     Ok(trail.end())
 }

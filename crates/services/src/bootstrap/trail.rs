@@ -1,6 +1,6 @@
 //! The audit trail at start: what the store knows of it, what is there, and whether they agree.
 
-use std::{fs::File, path::Path as FilePath, sync::Arc};
+use std::{path::Path as FilePath, sync::Arc};
 
 use keyward_crypto::{random, secret::arena::ArenaSecret};
 use keyward_store::{
@@ -9,20 +9,18 @@ use keyward_store::{
     sealed::{Sealed, SealedBatch, keys::SealKeys},
     store::MAX_RANGE,
 };
+use keyward_trail::{
+    chain::{self, ChainId, Copied},
+    examine::{Found, Torn, examine},
+    head::Head,
+    set_aside,
+};
 use keyward_types::{account::AccountId, region::Region, time::Clock};
 use keyward_wire::json::Writer;
 
 use super::OpenError;
 use crate::{
-    audit::{
-        event,
-        head::{ChainHead, Head, Ledger},
-        trail::{
-            examine::{Found, Known, Torn, examine},
-            format::{ChainId, Copied},
-            set_aside,
-        },
-    },
+    audit::{event, ledger::Ledger},
     directory::{paths, purpose},
 };
 
@@ -73,11 +71,7 @@ pub(super) async fn head(sealed: &Sealed) -> Result<Head, OpenError> {
     if all.len() > 1 {
         return Err(OpenError::NoHead);
     }
-    Ok(Head {
-        revision: store,
-        made: Copied::default(),
-        chain: ChainHead::default(),
-    })
+    Ok(Head::newborn(store))
 }
 
 /// Compares the trail with the store, and answers what is there of it.
@@ -87,7 +81,7 @@ pub(super) async fn reconcile(
     directory: &FilePath,
     head: &Head,
 ) -> Result<Found, OpenError> {
-    let found = examine(directory, (&keys.chain, &keys.audit), &known(head))?;
+    let found = examine(directory, (&keys.chain, &keys.audit), &head.known())?;
     let (store, trail) = (head.revision, found.mark.store);
     if trail > store {
         return Err(OpenError::OlderStore { store, trail });
@@ -100,14 +94,6 @@ pub(super) async fn reconcile(
         });
     }
     Ok(found)
-}
-
-pub(super) fn known(head: &Head) -> Known {
-    Known {
-        first: head.chain.first,
-        end: head.chain.end,
-        store: head.revision,
-    }
 }
 
 /// The events that the trail has, and with them those that wait in the outbox to be copied.
@@ -127,7 +113,7 @@ pub(super) async fn waiting(
             record.bytes_of(purpose::OUTBOX)?;
             if record.revision.number() > copied.revision {
                 let generation = record.generation.as_bytes();
-                let weight = crate::audit::trail::format::weight(&keys.audit, generation);
+                let weight = chain::weight(&keys.audit, generation);
                 all.events += 1;
                 all.sum = all.sum.wrapping_add(weight);
             }
@@ -192,13 +178,4 @@ pub(super) fn put_event(
 /// Writes a member that is a count.
 pub(super) fn number(details: &mut Writer<'_>, name: &'static str, value: u64) {
     details.integer(name, i64::try_from(value).unwrap_or(i64::MAX));
-}
-
-/// Brings the segment that the trail ends in to the disk.
-pub(super) fn sync_segment(directory: &FilePath, number: u64) -> std::io::Result<()> {
-    let path = directory.join(format!("trail-{number:08}.jsonl"));
-    if path.exists() {
-        File::open(path)?.sync_data()?;
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use keyward_policy::{permit::Permit, principal::PrincipalRef};
+use keyward_trail::segment;
 use keyward_types::{
     account::AccountId,
     action,
@@ -23,7 +24,6 @@ use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    audit::trail,
     context::Context,
     fault::Internal,
     gate::{Denied, Gate},
@@ -144,7 +144,7 @@ impl ExplainRecordedDecision {
 /// Looks through the segments of the trail, the newest first.
 fn find(directory: PathBuf, request_id: &str, account: &str) -> io::Result<Option<Value>> {
     let wanted = format!("\"requestID\":\"{request_id}\"");
-    for segment in trail::segment_paths(&directory)?.iter().rev() {
+    for segment in segment::paths(&directory)?.iter().rev() {
         let mut reader = BufReader::with_capacity(1 << 18, File::open(segment)?);
         let mut line = String::new();
         loop {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use keyward_crypto::secret::arena::Arena;
+use keyward_crypto::secret::arena::{Arena, ArenaSecret};
 use keyward_store::{
     log::FeedOptions,
     memory::Memory,
@@ -13,6 +13,12 @@ use keyward_store::{
     },
     store::Store as _,
 };
+use keyward_trail::{
+    chain::ChainId,
+    examine::{Found, examine},
+    head::Head,
+    trail::{Trail, TrailOptions},
+};
 use keyward_types::{
     store_id::StoreId,
     time::{Clock, Monotonic, Timestamp},
@@ -20,10 +26,7 @@ use keyward_types::{
 use tempfile::TempDir;
 
 use super::{places::Place, *};
-use crate::audit::{
-    head::{keep::keep, tests::newborn},
-    trail::{self, TrailOptions},
-};
+use crate::audit::ledger::keep::keep;
 
 #[derive(Debug)]
 struct Still;
@@ -57,7 +60,7 @@ async fn node(arena: &Arena, options: FeedOptions) -> (Arc<Node>, Arc<Ledger>) {
     let keys = SealKeys::new(StoreId::from_bytes([2; 16]), current, Vec::new(), secret());
     let keys = Arc::new(keys.unwrap());
     let (path, key) = (paths::trail_head().unwrap(), Arc::new(secret()));
-    let ledger = Ledger::new(path, Arc::clone(&keys), key, newborn());
+    let ledger = Ledger::new(path, Arc::clone(&keys), key, Head::newborn(0));
     store.stamp(Arc::clone(&ledger) as _).await.unwrap();
     let sealed = Sealed::new(Arc::new(store), keys);
     let node = Node::start(sealed, Arc::new(Still), NodeOptions::default(), Vec::new());
@@ -73,13 +76,32 @@ async fn run(node: Arc<Node>, writer: Writer, places: Arc<Places>, ledger: Arc<L
     }
 }
 
+fn trail_keys() -> (ChainId, ArenaSecret) {
+    let (arena, _) = Arena::new(4096).unwrap();
+    let key = arena.store_bytes(&[9; 32]).unwrap();
+    (ChainId::only(StoreId::from_bytes([2; 16])), key)
+}
+
+/// What there is of a trail that the store knows nothing of.
+fn examined(directory: &std::path::Path) -> Found {
+    let (chain, key) = trail_keys();
+    examine(directory, (&chain, &key), &Head::newborn(0).known()).unwrap()
+}
+
 /// A node on an engine, and a trail in a folder of its own.
 async fn world(options: FeedOptions) -> (TempDir, Arc<Node>, Writer, Arc<Ledger>) {
     let home = tempfile::tempdir().unwrap();
     let (arena, _) = Arena::new(64 << 10).unwrap();
     let (node, ledger) = node(&arena, options).await;
-    let trail = trail::tests::open_for(home.path(), TrailOptions::default(), &ledger);
-    let (writer, _) = Writer::start(trail).unwrap();
+    let (chain, key) = trail_keys();
+    let trail = Trail::open(
+        home.path(),
+        TrailOptions::default(),
+        (chain, Arc::new(key)),
+        &examined(home.path()),
+        Arc::clone(ledger.frontier()),
+    );
+    let (writer, _) = Writer::start(trail.unwrap()).unwrap();
     (home, node, writer, ledger)
 }
 
@@ -224,7 +246,7 @@ async fn every_event_once_and_in_order(options: FeedOptions) {
     assert_eq!(expected.len(), 800);
     assert_eq!(events_on(&home), expected);
     // The trail says itself that it has all of them, and no others.
-    let (copied, made) = (trail::tests::copied(home.path()), ledger.head().made);
+    let (copied, made) = (examined(home.path()).mark.copied, ledger.head().made);
     assert_eq!((copied.events, copied.sum), (made.events, made.sum));
     assert_eq!(copied.events, 800);
 }

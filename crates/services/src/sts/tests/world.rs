@@ -21,6 +21,7 @@ use keyward_store::{
     sealed::{Purpose, SealedBatch},
     store::Store,
 };
+use keyward_trail::trail::TrailOptions;
 use keyward_types::{
     account::AccountId,
     partition::Partition,
@@ -33,7 +34,6 @@ use serde::Serialize;
 mod other;
 
 use crate::{
-    audit::trail::TrailOptions,
     bootstrap::{self, FirstCredentials, OpenOptions},
     directory::{
         Directory, DirectoryOptions,

@@ -14,6 +14,7 @@ use keyward_keys::{
 };
 use keyward_policy::permit::Permit;
 use keyward_store::{log::FeedOptions, memory::Memory, store::Store};
+use keyward_trail::trail::TrailOptions;
 use keyward_types::{
     action,
     encryption_context::EncryptionContext,
@@ -23,7 +24,6 @@ use keyward_types::{
 
 use super::*;
 use crate::{
-    audit::trail::TrailOptions,
     bootstrap::{self, FirstCredentials, OpenOptions},
     directory::{DirectoryOptions, records},
     front::Front,

@@ -1,10 +1,12 @@
 //! The writer on trails in scratch folders.
 
 use super::*;
-use crate::audit::trail::{
-    TrailOptions,
-    format::End,
-    tests::{open, whole},
+use crate::{
+    chain::End,
+    trail::{
+        TrailOptions,
+        tests::{open, whole},
+    },
 };
 
 /// Records a hundred events, and tells in how many batches they were written.
@@ -60,7 +62,7 @@ async fn after_a_slow_write_the_thread_writes_for_a_while() {
     let (jobs, given) = hand_over::sync_channel(1);
     let (word, words) = mpsc::channel(1);
     let state = Arc::new(WriterState::default());
-    let flusher = Flusher::start(Arc::clone(trail.ledger())).unwrap();
+    let flusher = Flusher::start(Arc::clone(trail.frontier())).unwrap();
     let mut gatherer = Gatherer::new(trail, (jobs, words), flusher, Arc::clone(&state));
     gatherer.probation = 1;
     // A thread whose first write is slow, and every other quick, whatever the clock says.
@@ -98,7 +100,7 @@ async fn after_a_slow_write_the_thread_writes_for_a_while() {
 async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
     let home = tempfile::tempdir().unwrap();
     let trail = open(home.path(), TrailOptions::default());
-    let flusher = Flusher::start(Arc::clone(trail.ledger())).unwrap();
+    let flusher = Flusher::start(Arc::clone(trail.frontier())).unwrap();
     // No file system stands behind it. The second is taken when the first has been refused.
     let bad = std::fs::File::open("/dev/null").unwrap();
     for _ in 0..2 {
@@ -162,7 +164,7 @@ async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
     let state = Arc::new(WriterState::default());
     let trail = open(home.path(), strict);
     let channels = (jobs, mpsc::channel(1).1);
-    let flusher = Flusher::start(Arc::clone(trail.ledger())).unwrap();
+    let flusher = Flusher::start(Arc::clone(trail.frontier())).unwrap();
     let gatherer = Gatherer::new(trail, channels, flusher, Arc::clone(&state));
     let (queue, items) = mpsc::channel(QUEUE);
     tokio::spawn(gatherer.run(items));

@@ -7,8 +7,7 @@
 //! one to the next. The layout is drawn in `docs/formats.md`.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,17 +15,15 @@ use std::{
 
 use keyward_crypto::secret::arena::ArenaSecret;
 
-use self::{
+use crate::{
+    chain::{ChainId, Copied, End, Mark, Position},
+    error::{TrailError, io_at},
     examine::Found,
-    format::{ChainId, Closing, Copied, End, FORMAT, Header, Mark, Position},
+    files,
+    format::{self, Closing, Header},
+    frontier::Frontier,
+    segment,
 };
-use crate::audit::{files, head::Ledger};
-
-pub mod examine;
-pub mod format;
-mod scan;
-pub mod set_aside;
-pub mod verify;
 
 /// How many bytes of a segment are written before they are brought to the disk ahead of its end.
 const FLUSH_BYTES: u64 = 4 << 20;
@@ -49,86 +46,6 @@ impl Default for TrailOptions {
     }
 }
 
-/// Why the trail cannot be opened or written.
-#[derive(Debug, thiserror::Error)]
-pub enum TrailError {
-    /// The operating system refused.
-    #[error("the audit trail cannot be {doing} at {}", path.display())]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// A line does not fit its MAC: the trail was edited, or written under another key.
-    #[error("the audit trail was altered: line {line} of {} does not fit its MAC", path.display())]
-    Altered {
-        /// The segment.
-        path: PathBuf,
-        /// The number of the header or closing line, from 1.
-        line: u64,
-    },
-    /// A segment does not begin where the one before ends.
-    #[error("the audit trail was altered: {} does not go on where the segment before ends", path.display())]
-    Unlinked {
-        /// The segment.
-        path: PathBuf,
-    },
-    /// A segment ends before a place that was on disk.
-    #[error("the audit trail was cut short: {} ends after {found} of at least {least} bytes", path.display())]
-    Short {
-        /// The segment.
-        path: PathBuf,
-        /// How many bytes of it are authentic.
-        found: u64,
-        /// How many there were.
-        least: u64,
-    },
-    /// A segment has another history than the one that was on disk.
-    #[error("the audit trail is another than the one the store knows: {} differs from it", path.display())]
-    Other {
-        /// The segment.
-        path: PathBuf,
-    },
-    /// A segment is not there, and some after it were.
-    #[error("a part of the audit trail is missing: {}", path.display())]
-    Missing {
-        /// The segment.
-        path: PathBuf,
-    },
-    /// Another store's.
-    #[error("{} is of another store's audit trail, or of another chain", path.display())]
-    Foreign {
-        /// The segment.
-        path: PathBuf,
-    },
-    /// Of another version.
-    #[error("{} has lines of format {found}; this version knows {FORMAT}", path.display())]
-    Format {
-        /// The segment.
-        path: PathBuf,
-        /// The format found.
-        found: u32,
-    },
-}
-
-impl TrailError {
-    /// Whether something of the trail is gone or was changed.
-    pub fn is_loss(&self) -> bool {
-        match self {
-            Self::Altered { .. }
-            | Self::Unlinked { .. }
-            | Self::Short { .. }
-            | Self::Other { .. }
-            | Self::Missing { .. } => true,
-            Self::Io { .. } | Self::Foreign { .. } | Self::Format { .. } => false,
-        }
-    }
-}
-
 /// The open trail; one process has it.
 #[derive(Debug)]
 pub struct Trail {
@@ -136,7 +53,7 @@ pub struct Trail {
     options: TrailOptions,
     chain: ChainId,
     key: Arc<ArenaSecret>,
-    ledger: Arc<Ledger>,
+    frontier: Arc<Frontier>,
     file: File,
     end: End,
     copied: Copied,
@@ -159,19 +76,19 @@ impl Trail {
         options: TrailOptions,
         (chain, key): (ChainId, Arc<ArenaSecret>),
         found: &Found,
-        ledger: Arc<Ledger>,
+        frontier: Arc<Frontier>,
     ) -> Result<Self, TrailError> {
         files::folder(directory).map_err(io_at("made", directory))?;
         let begins = found.next_segment.is_some();
         let number = found.next_segment.unwrap_or(found.end.at.segment);
-        let path = segment_path(directory, number);
+        let path = segment::path(directory, number);
         let file = files::append(&path).map_err(io_at("opened", &path))?;
         let mut trail = Self {
             directory: directory.to_owned(),
             options,
             chain,
             key,
-            ledger,
+            frontier,
             file,
             end: found.end,
             copied: found.mark.copied,
@@ -202,24 +119,24 @@ impl Trail {
     }
 
     /// Whether everything is on disk.
-    pub fn is_synced(&self) -> bool {
-        self.ledger.is_synced(self.end.at)
+    pub(crate) fn is_synced(&self) -> bool {
+        self.frontier.is_synced(self.end.at)
     }
 
     /// What the trail and the store tell each other.
-    pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
+    pub(crate) fn frontier(&self) -> &Arc<Frontier> {
+        &self.frontier
     }
 
     /// Whether appending waits for the disk by design; otherwise it does so only if the system is
     /// short of memory for what is not yet on disk.
-    pub fn waits_for_disk(&self) -> bool {
+    pub(crate) fn waits_for_disk(&self) -> bool {
         self.options.strict || self.is_full()
     }
 
     /// Gives the segment to `begin`, which begins to bring it to the disk or says that it does not,
     /// if enough has been appended since that was last begun.
-    pub fn flush_ahead(&mut self, begin: impl FnOnce(&File, End) -> bool) {
+    pub(crate) fn flush_ahead(&mut self, begin: impl FnOnce(&File, End) -> bool) {
         let unflushed = self.end.at.length.saturating_sub(self.flushed);
         if !self.options.strict && unflushed >= FLUSH_BYTES {
             self.flush(begin);
@@ -228,7 +145,7 @@ impl Trail {
 
     /// Gives the segment to `begin` as [`flush_ahead`](Self::flush_ahead) does, however little is
     /// new.
-    pub fn flush(&mut self, begin: impl FnOnce(&File, End) -> bool) {
+    pub(crate) fn flush(&mut self, begin: impl FnOnce(&File, End) -> bool) {
         if begin(&self.file, self.end) {
             self.flushed = self.end.at.length;
         }
@@ -239,7 +156,7 @@ impl Trail {
     ///
     /// # Errors
     /// When the system refuses; nothing of the batch then counts as written.
-    pub fn append(
+    pub(crate) fn append(
         &mut self,
         lines: &mut Vec<u8>,
         count: u64,
@@ -262,14 +179,14 @@ impl Trail {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()?;
-        self.ledger.synced(self.end);
+        self.frontier.set_synced(self.end);
         Ok(())
     }
 
     fn mark(&self, copied: Copied) -> Mark {
-        let store = self.ledger.stored().max(self.stored);
+        let store = self.frontier.stored().max(self.stored);
         Mark { copied, store }
     }
 
@@ -299,7 +216,7 @@ impl Trail {
         self.end.at.length += bytes.len() as u64;
         self.end.mac = mac;
         if self.options.strict {
-            self.ledger.synced(self.end);
+            self.frontier.set_synced(self.end);
         }
         Ok(())
     }
@@ -317,7 +234,7 @@ impl Trail {
     fn next_segment(&mut self) -> io::Result<()> {
         self.sync()?;
         let number = self.end.at.segment + 1;
-        let file = files::append(&segment_path(&self.directory, number))?;
+        let file = files::append(&segment::path(&self.directory, number))?;
         let end = self.begin_segment(&file, number, false)?;
         files::sync_folder(&self.directory)?;
         (self.file, self.end, self.flushed) = (file, end, 0);
@@ -346,55 +263,6 @@ impl Trail {
             length,
         };
         Ok(End { at, mac })
-    }
-}
-
-/// The segments of a trail, the oldest first.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn segment_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let segments = segments(directory).map_err(io::Error::other)?;
-    Ok(segments.into_values().collect())
-}
-
-/// The segments that stand in a directory, by number; none if it is not there.
-fn segments(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, TrailError> {
-    let mut found = BTreeMap::new();
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(io_at("read", directory)(error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(io_at("read", directory))?;
-        let name = entry.file_name();
-        let number: Option<u64> = name.to_str().and_then(|name| {
-            let digits = name.strip_prefix("trail-")?.strip_suffix(".jsonl")?;
-            digits.parse().ok()
-        });
-        // One number, one name.
-        if let Some(number) = number.filter(|number| name == segment_name(*number).as_str()) {
-            found.insert(number, entry.path());
-        }
-    }
-    Ok(found)
-}
-
-fn segment_path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(segment_name(number))
-}
-
-fn segment_name(number: u64) -> String {
-    format!("trail-{number:08}.jsonl")
-}
-
-fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailError {
-    let path = path.to_owned();
-    move |source| TrailError::Io {
-        doing,
-        path,
-        source,
     }
 }
 

@@ -7,23 +7,13 @@ use std::{
 
 use keyward_crypto::secret::arena::ArenaSecret;
 
-use super::{
-    TrailError,
-    format::{ChainId, End, Mark, Position},
+use crate::{
+    chain::{ChainId, End, Mark, Position},
+    error::TrailError,
+    head::Known,
     scan::{Scan, scan},
-    segment_path, segments,
+    segment,
 };
-
-/// What the store knows of a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// From this segment on none may be missing between two others.
-    pub first: u64,
-    /// A place that was on disk.
-    pub end: End,
-    /// The revision that the store stands at.
-    pub store: u64,
-}
 
 /// What stands in a directory and is authentic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,9 +53,9 @@ pub fn examine(
     (chain, key): (&ChainId, &ArenaSecret),
     known: &Known,
 ) -> Result<Found, TrailError> {
-    let segments = segments(directory)?;
+    let segments = segment::all(directory)?;
     let missing = |number: u64| TrailError::Missing {
-        path: segment_path(directory, number),
+        path: segment::path(directory, number),
     };
     if let Some(gap) = gap(&segments, known.first) {
         return Err(missing(gap));
@@ -186,7 +176,7 @@ pub fn remains(
     (chain, key): (&ChainId, &ArenaSecret),
     known: Position,
 ) -> Result<Remains, TrailError> {
-    let segments = segments(directory)?;
+    let segments = segment::all(directory)?;
     let mut rest = Remains {
         last: segments.keys().next_back().copied().unwrap_or(0),
         ..Remains::default()

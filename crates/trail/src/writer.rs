@@ -22,9 +22,9 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use self::flusher::Flusher;
-use crate::audit::trail::{
-    Trail,
-    format::{Copied, Position},
+use crate::{
+    chain::{Copied, Position},
+    trail::Trail,
 };
 
 mod flusher;
@@ -152,7 +152,7 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || do_all(&given, &word, &shared))?;
-        let flusher = Flusher::start(Arc::clone(trail.ledger()))?;
+        let flusher = Flusher::start(Arc::clone(trail.frontier()))?;
         let gatherer = Gatherer::new(trail, (jobs, words), flusher, Arc::clone(&state));
         tokio::spawn(gatherer.run(items));
         Ok((Self { queue, state }, thread))

@@ -7,13 +7,12 @@ use std::{
 
 use keyward_crypto::secret::arena::ArenaSecret;
 
-use super::{
-    TrailError,
-    examine::Known,
-    format::{ChainId, End},
-    io_at,
+use crate::{
+    chain::{ChainId, End},
+    error::{TrailError, io_at},
+    head::Known,
     scan::scan,
-    segment_path, segments, set_aside,
+    segment, set_aside,
 };
 
 /// What [`verify`] found to be whole.
@@ -54,7 +53,7 @@ pub fn verify(
 ) -> Result<Verified, TrailError> {
     let mut all: BTreeMap<u64, PathBuf> = BTreeMap::new();
     for place in archives.iter().map(PathBuf::as_path).chain([directory]) {
-        all.extend(segments(place)?);
+        all.extend(segment::all(place)?);
     }
     let last = all.keys().next_back().copied();
     let mut verified = Verified::default();
@@ -79,7 +78,7 @@ pub fn verify(
         match before {
             Some((at, _)) if at + 1 < *number => {
                 if *number > known.first {
-                    let path = segment_path(directory, at + 1);
+                    let path = segment::path(directory, at + 1);
                     return Err(TrailError::Missing { path });
                 }
                 verified.missing.push((at + 1, number - 1));

@@ -12,7 +12,7 @@ use keyward_types::time::Timestamp;
 use keyward_wire::json::Writer;
 use parking_lot::Mutex;
 
-use crate::audit::files;
+use crate::files;
 
 /// The most samples a second.
 const PER_SECOND: u32 = 10;

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use keyward_store::{error::CommitError, node::Node, sealed::Sealed, store::Revision};
+use keyward_trail::writer::Writer;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Ledger;
-use crate::audit::writer::Writer;
 
 /// How often the trail is brought to the disk while events of changes wait for that.
 const TICK: Duration = Duration::from_millis(200);
@@ -19,7 +19,7 @@ pub async fn keep(node: Arc<Node>, writer: Writer, ledger: Arc<Ledger>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut since, mut brought) = (0, 0);
-    let mut synced = ledger.watch();
+    let mut synced = ledger.frontier().watch();
     loop {
         tokio::select! {
             _ = ticks.tick() => since += 1,

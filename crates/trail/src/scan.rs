@@ -8,10 +8,10 @@ use std::{
 
 use keyward_crypto::{mac, secret::arena::ArenaSecret};
 
-use super::{
-    TrailError,
-    format::{self, ChainId, End, Header, Mark, Own},
-    io_at,
+use crate::{
+    chain::{ChainId, End, Mark},
+    error::{TrailError, io_at},
+    format::{self, Header, Own},
 };
 
 /// The most bytes between two closing lines: more is no batch.
@@ -19,7 +19,7 @@ const MAX_BATCH: u64 = 64 << 20;
 
 /// What a segment holds.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Scan {
+pub(crate) struct Scan {
     /// Its header, if that is authentic.
     pub header: Option<Header>,
     /// The end of the last batch that is authentic, or of the header.
@@ -40,7 +40,7 @@ pub(super) struct Scan {
 
 /// Reads a segment up to the first thing in it that is not authentic. The header's link to the
 /// segment before is for the caller to compare.
-pub(super) fn scan(
+pub(crate) fn scan(
     path: &Path,
     (number, chain): (u64, &ChainId),
     key: &ArenaSecret,

@@ -7,88 +7,20 @@ use keyward_crypto::{mac, secret::arena::ArenaSecret};
 use keyward_types::store_id::StoreId;
 use serde::{Deserialize, Serialize};
 
+use crate::chain::{ChainId, Copied, Mark};
+
 /// The version of both kinds of line and of what their MACs cover.
-pub const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 2;
 /// The longest header or closing line, in bytes.
-pub(super) const MAX_LINE: usize = 768;
+pub(crate) const MAX_LINE: usize = 768;
 
 /// The labels that begin what a MAC covers, so that the key is good for nothing else.
 const SEGMENT_LABEL: &[u8] = b"keyward audit segment v2";
 const BATCH_LABEL: &[u8] = b"keyward audit batch v2";
 
-/// Which chain of which store a segment belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChainId {
-    /// The store's id.
-    pub store: StoreId,
-    /// The node that writes the chain.
-    pub node: u32,
-    /// Which of the node's chains it is.
-    pub chain: u32,
-}
-
-impl ChainId {
-    /// The one chain of the one node that a store has today.
-    pub fn only(store: StoreId) -> Self {
-        Self {
-            store,
-            node: 1,
-            chain: 1,
-        }
-    }
-}
-
-/// A place between two batches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The segment's number, from 1; zero before the first.
-    pub segment: u64,
-    /// Bytes of the segment before the place.
-    pub length: u64,
-}
-
-/// A place, and the last MAC before it, which authenticates everything up to there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct End {
-    /// Where.
-    pub at: Position,
-    /// The MAC.
-    pub mac: [u8; 32],
-}
-
-/// Which events of changes the trail has: all of those up to a revision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// The revision of the store.
-    pub revision: u64,
-    /// How many events there are.
-    pub events: u64,
-    /// The sum of their weights ([`weight`]): a set with one event less, or another, has another.
-    pub sum: u128,
-}
-
-/// What every header and closing line says of the store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
-    /// The events of changes up to here.
-    pub copied: Copied,
-    /// The newest revision that the store is known to have kept. A store that is older than that
-    /// is not the store that was there.
-    pub store: u64,
-}
-
-/// What an event of the outbox adds to [`Copied::sum`]: a number that nobody without the key can
-/// tell of the generation of its record.
-pub fn weight(key: &ArenaSecret, generation: &[u8; 16]) -> u128 {
-    const LABEL: &[u8] = b"keyward outbox event v1";
-    let mac = mac::hmac_sha256(key.expose(), &[LABEL, generation]);
-    mac.first_chunk::<16>()
-        .map_or(0, |half| u128::from_be_bytes(*half))
-}
-
 /// The first line of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// Its number.
     pub number: u64,
     /// The chain's MAC at the end of the segment before; zeros before the first.
@@ -101,14 +33,14 @@ pub struct Header {
 
 /// The line that closes a batch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Closing {
+pub(crate) struct Closing {
     pub count: u64,
     pub mark: Mark,
     pub mac: [u8; 32],
 }
 
 /// A line of Keyward's own, as it is read; nothing of it is proven.
-pub(super) enum Own {
+pub(crate) enum Own {
     Header(ChainId, Header, [u8; 32]),
     Closing(Closing),
     /// Of another version of the format.
@@ -155,7 +87,7 @@ struct Version {
 
 impl Header {
     /// Its MAC.
-    pub(super) fn mac(&self, key: &ArenaSecret, chain: &ChainId) -> [u8; 32] {
+    pub(crate) fn mac(&self, key: &ArenaSecret, chain: &ChainId) -> [u8; 32] {
         mac::hmac_sha256(
             key.expose(),
             &[
@@ -172,7 +104,7 @@ impl Header {
     }
 
     /// The line, with its line feed.
-    pub(super) fn render(&self, chain: &ChainId, mac: [u8; 32]) -> serde_json::Result<Vec<u8>> {
+    pub(crate) fn render(&self, chain: &ChainId, mac: [u8; 32]) -> serde_json::Result<Vec<u8>> {
         let Mark { copied, store } = self.mark;
         line(&HeaderText {
             keyward_segment: FORMAT,
@@ -193,7 +125,7 @@ impl Header {
 
 impl Closing {
     /// The line, with its line feed.
-    pub fn render(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    pub(crate) fn render(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let Mark { copied, store } = self.mark;
         let text = ClosingText {
             keyward_batch: FORMAT,
@@ -210,26 +142,8 @@ impl Closing {
     }
 }
 
-impl Mark {
-    fn to_bytes(self) -> [u8; 40] {
-        let mut bytes = [0; 40];
-        let parts: [&[u8]; 4] = [
-            &self.copied.revision.to_be_bytes(),
-            &self.copied.events.to_be_bytes(),
-            &self.copied.sum.to_be_bytes(),
-            &self.store.to_be_bytes(),
-        ];
-        let source = parts.into_iter().flatten();
-        bytes
-            .iter_mut()
-            .zip(source)
-            .for_each(|(to, from)| *to = *from);
-        bytes
-    }
-}
-
 /// The MAC of a batch: of its lines, what its closing line says, and the MAC before.
-pub(super) fn batch_mac(
+pub(crate) fn batch_mac(
     key: &ArenaSecret,
     previous: &[u8; 32],
     count: u64,
@@ -241,7 +155,7 @@ pub(super) fn batch_mac(
 }
 
 /// Reads a line, if it is one of Keyward's own.
-pub(super) fn parse(line: &[u8]) -> Option<Own> {
+pub(crate) fn parse(line: &[u8]) -> Option<Own> {
     let begins = |name: &[u8]| line.starts_with(name);
     let own = begins(b"{\"keywardSegment\":") || begins(b"{\"keywardBatch\":");
     if !own || line.len() > MAX_LINE || !line.ends_with(b"\n") {
@@ -264,24 +178,24 @@ pub(super) fn parse(line: &[u8]) -> Option<Own> {
 impl HeaderText {
     fn read(&self) -> Option<Own> {
         let chain = ChainId {
-            store: StoreId::from_bytes(bytes(&self.store)?),
+            store: StoreId::from_bytes(from_hex(&self.store)?),
             node: self.node,
             chain: self.chain,
         };
         let header = Header {
             number: self.number,
-            previous: bytes(&self.previous)?,
+            previous: from_hex(&self.previous)?,
             mark: Mark {
                 copied: Copied {
                     revision: self.revision,
                     events: self.changes,
-                    sum: u128::from_be_bytes(bytes(&self.sum)?),
+                    sum: u128::from_be_bytes(from_hex(&self.sum)?),
                 },
                 store: self.store_revision,
             },
             after_loss: self.after_loss,
         };
-        Some(Own::Header(chain, header, bytes(&self.mac)?))
+        Some(Own::Header(chain, header, from_hex(&self.mac)?))
     }
 }
 
@@ -293,11 +207,11 @@ impl ClosingText {
                 copied: Copied {
                     revision: self.revision,
                     events: self.changes,
-                    sum: u128::from_be_bytes(bytes(&self.sum)?),
+                    sum: u128::from_be_bytes(from_hex(&self.sum)?),
                 },
                 store: self.store_revision,
             },
-            mac: bytes(&self.mac)?,
+            mac: from_hex(&self.mac)?,
         })
     }
 }
@@ -308,11 +222,13 @@ fn line(text: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(line)
 }
 
-pub(in crate::audit) fn hex_sum(sum: u128) -> String {
+/// A sum as it is written.
+pub(crate) fn hex_sum(sum: u128) -> String {
     format!("{sum:032x}")
 }
 
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// The bytes that hexadecimal digits stand for, if there are that many.
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex::decode(text).ok()?.try_into().ok()
 }
 

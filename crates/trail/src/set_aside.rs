@@ -8,8 +8,11 @@ use std::{
 
 use keyward_crypto::digest;
 
-use super::{TrailError, examine::Torn, io_at};
-use crate::audit::files;
+use crate::{
+    error::{TrailError, io_at},
+    examine::Torn,
+    files,
+};
 
 /// The most bytes that are read to be set aside: what a crash leaves is one batch or two.
 const MAX_TORN: u64 = 256 << 20;
@@ -83,7 +86,7 @@ pub fn move_segment(directory: &Path, segment: &Path) -> Result<String, TrailErr
 }
 
 /// How many files there are of what was set aside.
-pub(super) fn count(directory: &Path) -> io::Result<u64> {
+pub(crate) fn count(directory: &Path) -> io::Result<u64> {
     let mut count = 0;
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();

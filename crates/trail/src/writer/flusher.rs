@@ -17,7 +17,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::audit::{head::Ledger, trail::format::End};
+use crate::{chain::End, frontier::Frontier};
 
 /// A segment to be brought to the disk up to an end.
 struct Job {
@@ -34,18 +34,18 @@ pub(super) struct Flusher {
 }
 
 impl Flusher {
-    /// Starts the thread, which tells the ledger how far it has come.
+    /// Starts the thread, which tells the frontier how far it has come.
     ///
     /// # Errors
     /// When the system gives none.
-    pub fn start(ledger: Arc<Ledger>) -> io::Result<Self> {
+    pub fn start(frontier: Arc<Frontier>) -> io::Result<Self> {
         // Without room: a file is taken only by a thread that waits for one.
         let (jobs, given) = sync_channel(0);
         let failed = Arc::new(AtomicBool::new(false));
         let shared = Arc::clone(&failed);
         thread::Builder::new()
             .name("audit-flush".to_owned())
-            .spawn(move || flush_all(&given, &shared, &ledger))?;
+            .spawn(move || flush_all(&given, &shared, &frontier))?;
         Ok(Self { jobs, failed })
     }
 
@@ -63,11 +63,11 @@ impl Flusher {
     }
 }
 
-fn flush_all(jobs: &Receiver<Job>, failed: &AtomicBool, ledger: &Ledger) {
+fn flush_all(jobs: &Receiver<Job>, failed: &AtomicBool, frontier: &Frontier) {
     while let Ok(Job { file, end, done }) = jobs.recv() {
         let synced = file.sync_data();
         match &synced {
-            Ok(()) => ledger.synced(end),
+            Ok(()) => frontier.set_synced(end),
             Err(error) => {
                 tracing::error!(%error, "the audit trail cannot be brought to the disk");
                 failed.store(true, Ordering::Release);
@@ -85,6 +85,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::head::Head;
 
     fn begin(flusher: &Flusher, file: &File) {
         while !flusher.begin(file, End::default(), None) {
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_the_disk_refuses_is_told_once() {
-        let flusher = Flusher::start(crate::audit::head::tests::ledger()).unwrap();
+        let flusher = Flusher::start(Frontier::new(&Head::newborn(0))).unwrap();
         let good = tempfile::tempfile().unwrap();
         begin(&flusher, &good);
         // It takes the second when it is done with the first.

@@ -5,12 +5,13 @@ use std::{fs, path::Path};
 use keyward_crypto::secret::arena::Arena;
 use keyward_types::store_id::StoreId;
 
-use super::{
-    examine::{Known, examine},
+use super::*;
+use crate::{
+    examine::{self, examine},
+    head::{Head, Known},
+    set_aside,
     verify::{Verified, verify},
-    *,
 };
-use crate::audit::head::{ChainHead, tests::ledger};
 
 const STORE: StoreId = StoreId::from_bytes([3; 16]);
 
@@ -20,39 +21,36 @@ fn keys() -> (ChainId, Arc<ArenaSecret>) {
     (ChainId::only(STORE), Arc::new(key))
 }
 
-/// What a ledger's store knows.
-fn known(ledger: &Ledger) -> Known {
-    let ChainHead { first, .. } = ledger.head().chain;
+/// The frontier of a store that holds nothing.
+fn newborn() -> Arc<Frontier> {
+    Frontier::new(&Head::newborn(0))
+}
+
+/// What a store knows that keeps what the frontier says.
+fn known(frontier: &Frontier) -> Known {
     Known {
-        first,
-        end: *ledger.watch().borrow(),
-        store: ledger.stored(),
+        end: frontier.synced(),
+        ..Head::newborn(frontier.stored()).known()
     }
 }
 
-/// Opens a trail with a ledger of its own.
+/// Opens a trail with a frontier of its own.
 pub(crate) fn open(directory: &Path, options: TrailOptions) -> Trail {
-    open_for(directory, options, &ledger())
+    open_for(directory, options, &newborn())
 }
 
-/// Opens what stands in a directory, which must be what the ledger knows.
-pub(crate) fn open_for(directory: &Path, options: TrailOptions, ledger: &Arc<Ledger>) -> Trail {
+/// Opens what stands in a directory, which must be what the frontier says.
+fn open_for(directory: &Path, options: TrailOptions, frontier: &Arc<Frontier>) -> Trail {
     let (chain, key) = keys();
-    let found = examine(directory, (&chain, &key), &known(ledger)).unwrap();
-    Trail::open(directory, options, (chain, key), &found, Arc::clone(ledger)).unwrap()
-}
-
-/// What a trail says that it has of the changes.
-pub(crate) fn copied(directory: &Path) -> Copied {
-    let (chain, key) = keys();
-    let found = examine(directory, (&chain, &key), &known(&ledger())).unwrap();
-    found.mark.copied
+    let found = examine(directory, (&chain, &key), &known(frontier)).unwrap();
+    let frontier = Arc::clone(frontier);
+    Trail::open(directory, options, (chain, key), &found, frontier).unwrap()
 }
 
 /// Checks a trail from its first segment on.
 pub(crate) fn whole(directory: &Path) -> Verified {
     let (chain, key) = keys();
-    verify((directory, &[]), (&chain, &key), &known(&ledger())).unwrap()
+    verify((directory, &[]), (&chain, &key), &known(&newborn())).unwrap()
 }
 
 /// Appends so many events, each a batch of its own.
@@ -64,43 +62,47 @@ fn append(trail: &mut Trail, numbers: std::ops::Range<u32>) {
 }
 
 /// A trail of that many events, all on disk, a segment for each two or so.
-fn written(events: u32) -> (tempfile::TempDir, Arc<Ledger>) {
+fn written(events: u32) -> (tempfile::TempDir, Arc<Frontier>) {
     let home = tempfile::tempdir().unwrap();
-    let ledger = ledger();
+    let frontier = newborn();
     let options = TrailOptions {
         segment_bytes: 700,
         strict: true,
     };
-    append(&mut open_for(home.path(), options, &ledger), 0..events);
-    (home, ledger)
+    append(&mut open_for(home.path(), options, &frontier), 0..events);
+    (home, frontier)
 }
 
-fn examined(home: &Path, ledger: &Ledger) -> Result<examine::Found, TrailError> {
+fn examined(home: &Path, frontier: &Frontier) -> Result<examine::Found, TrailError> {
     let (chain, key) = keys();
-    examine(home, (&chain, &key), &known(ledger))
+    examine(home, (&chain, &key), &known(frontier))
 }
 
-fn verified(home: &Path, archives: &[PathBuf], ledger: &Ledger) -> Result<Verified, TrailError> {
+fn verified(
+    home: &Path,
+    archives: &[PathBuf],
+    frontier: &Frontier,
+) -> Result<Verified, TrailError> {
     let (chain, key) = keys();
-    verify((home, archives), (&chain, &key), &known(ledger))
+    verify((home, archives), (&chain, &key), &known(frontier))
 }
 
 fn numbers(home: &Path) -> Vec<u64> {
-    segments(home).unwrap().into_keys().collect()
+    segment::all(home).unwrap().into_keys().collect()
 }
 
 #[test]
 fn a_trail_goes_on_from_segment_to_segment_and_from_start_to_start() {
-    let (home, ledger) = written(5);
+    let (home, frontier) = written(5);
     append(
-        &mut open_for(home.path(), TrailOptions::default(), &ledger),
+        &mut open_for(home.path(), TrailOptions::default(), &frontier),
         5..9,
     );
-    let found = verified(home.path(), &[], &ledger).unwrap();
+    let found = verified(home.path(), &[], &frontier).unwrap();
     assert_eq!((found.events, found.batches, found.first), (9, 9, Some(1)));
     assert_eq!(found.segments, numbers(home.path()).len() as u64);
     assert!(found.segments > 2, "{found:?}");
-    for (number, path) in segments(home.path()).unwrap() {
+    for (number, path) in segment::all(home.path()).unwrap() {
         let text = fs::read_to_string(path).unwrap();
         let (chain, header) =
             match format::parse(text.split_inclusive('\n').next().unwrap().as_bytes()) {
@@ -113,11 +115,11 @@ fn a_trail_goes_on_from_segment_to_segment_and_from_start_to_start() {
 
 #[test]
 fn what_is_taken_from_what_was_on_disk_is_found() {
-    let (home, ledger) = written(6);
-    let all = segments(home.path()).unwrap();
+    let (home, frontier) = written(6);
+    let all = segment::all(home.path()).unwrap();
     let last = all.values().next_back().unwrap();
     let bytes = fs::read(last).unwrap();
-    let refused = || examined(home.path(), &ledger).unwrap_err();
+    let refused = || examined(home.path(), &frontier).unwrap_err();
     // Whatever is cut off.
     for length in 0..bytes.len() {
         fs::write(last, &bytes[..length]).unwrap();
@@ -129,11 +131,11 @@ fn what_is_taken_from_what_was_on_disk_is_found() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         fs::write(last, &changed).unwrap();
-        let error = examined(home.path(), &ledger);
+        let error = examined(home.path(), &frontier);
         assert!(error.is_err(), "byte {at}");
     }
     fs::write(last, &bytes).unwrap();
-    examined(home.path(), &ledger).unwrap();
+    examined(home.path(), &frontier).unwrap();
     // The last segment, or all of them.
     fs::remove_file(last).unwrap();
     let text = format!("a part of the audit trail is missing: {}", last.display());
@@ -146,8 +148,8 @@ fn what_is_taken_from_what_was_on_disk_is_found() {
 
 #[test]
 fn a_segment_that_is_missing_between_others_is_found() {
-    let (home, ledger) = written(9);
-    let all = segments(home.path()).unwrap();
+    let (home, frontier) = written(9);
+    let all = segment::all(home.path()).unwrap();
     assert!(all.len() >= 4);
     fs::remove_file(&all[&2]).unwrap();
     let text = format!(
@@ -155,32 +157,32 @@ fn a_segment_that_is_missing_between_others_is_found() {
         all[&2].display()
     );
     assert_eq!(
-        examined(home.path(), &ledger).unwrap_err().to_string(),
+        examined(home.path(), &frontier).unwrap_err().to_string(),
         text
     );
-    let error = verified(home.path(), &[], &ledger).unwrap_err();
+    let error = verified(home.path(), &[], &frontier).unwrap_err();
     assert_eq!(error.to_string(), text);
 }
 
 #[test]
 fn segments_that_were_moved_away_break_neither_start_nor_verify() {
-    let (home, ledger) = written(9);
+    let (home, frontier) = written(9);
     let archive = tempfile::tempdir().unwrap();
-    let all = segments(home.path()).unwrap();
+    let all = segment::all(home.path()).unwrap();
     let last = *all.keys().next_back().unwrap();
     for (number, path) in all.range(..last) {
-        fs::rename(path, segment_path(archive.path(), *number)).unwrap();
+        fs::rename(path, segment::path(archive.path(), *number)).unwrap();
     }
-    examined(home.path(), &ledger).unwrap();
-    let found = verified(home.path(), &[], &ledger).unwrap();
+    examined(home.path(), &frontier).unwrap();
+    let found = verified(home.path(), &[], &frontier).unwrap();
     assert_eq!((found.first, found.segments), (Some(last), 1));
-    let found = verified(home.path(), &[archive.path().to_owned()], &ledger).unwrap();
+    let found = verified(home.path(), &[archive.path().to_owned()], &frontier).unwrap();
     assert_eq!((found.first, found.events), (Some(1), 9));
     // What was moved is checked with the rest.
-    let moved = segment_path(archive.path(), 2);
+    let moved = segment::path(archive.path(), 2);
     let text = fs::read_to_string(&moved).unwrap();
     fs::write(&moved, text.replacen("{\"number\":", "{\"number\": ", 1)).unwrap();
-    let error = verified(home.path(), &[archive.path().to_owned()], &ledger).unwrap_err();
+    let error = verified(home.path(), &[archive.path().to_owned()], &frontier).unwrap_err();
     let expected = format!(
         "the audit trail was altered: line 3 of {} does not fit its MAC",
         moved.display()
@@ -190,12 +192,12 @@ fn segments_that_were_moved_away_break_neither_start_nor_verify() {
 
 #[test]
 fn a_line_of_keywards_own_is_written_in_one_way() {
-    let (home, ledger) = written(6);
-    let first = segment_path(home.path(), 1);
+    let (home, frontier) = written(6);
+    let first = segment::path(home.path(), 1);
     let text = fs::read_to_string(&first).unwrap();
     for (from, line) in [("{\"keywardSegment\":", 1), ("{\"keywardBatch\":", 3)] {
         fs::write(&first, text.replacen(from, &format!("{from} "), 1)).unwrap();
-        let error = verified(home.path(), &[], &ledger).unwrap_err();
+        let error = verified(home.path(), &[], &frontier).unwrap_err();
         let place = format!("line {line} of {} does not fit its MAC", first.display());
         assert_eq!(
             error.to_string(),
@@ -206,11 +208,11 @@ fn a_line_of_keywards_own_is_written_in_one_way() {
 
 #[test]
 fn a_segment_of_another_place_or_store_is_no_segment() {
-    let (home, ledger) = written(9);
-    let all = segments(home.path()).unwrap();
+    let (home, frontier) = written(9);
+    let all = segment::all(home.path()).unwrap();
     let second = fs::read(&all[&2]).unwrap();
     fs::copy(&all[&3], &all[&2]).unwrap();
-    let error = verified(home.path(), &[], &ledger).unwrap_err();
+    let error = verified(home.path(), &[], &frontier).unwrap_err();
     let expected = format!(
         "the audit trail was altered: line 1 of {} does not fit its MAC",
         all[&2].display()
@@ -219,7 +221,7 @@ fn a_segment_of_another_place_or_store_is_no_segment() {
     fs::write(&all[&2], second).unwrap();
     let (_, key) = keys();
     let other = ChainId::only(StoreId::from_bytes([4; 16]));
-    let error = examine(home.path(), (&other, &key), &known(&ledger)).unwrap_err();
+    let error = examine(home.path(), (&other, &key), &known(&frontier)).unwrap_err();
     assert!(matches!(error, TrailError::Foreign { .. }), "{error}");
     assert!(!error.is_loss());
 }
@@ -227,16 +229,16 @@ fn a_segment_of_another_place_or_store_is_no_segment() {
 #[test]
 fn a_power_cut_after_what_was_on_disk_never_refuses() {
     let home = tempfile::tempdir().unwrap();
-    let ledger = ledger();
+    let frontier = newborn();
     let options = TrailOptions {
         segment_bytes: 700,
         strict: false,
     };
-    let mut trail = open_for(home.path(), options, &ledger);
+    let mut trail = open_for(home.path(), options, &frontier);
     append(&mut trail, 0..7);
     drop(trail);
-    let synced = *ledger.watch().borrow();
-    let all = segments(home.path()).unwrap();
+    let synced = frontier.synced();
+    let all = segment::all(home.path()).unwrap();
     let (last, path) = all.iter().next_back().unwrap();
     let bytes = fs::read(path).unwrap();
     // The end of the segment before was on disk; this one has never been brought there.
@@ -249,7 +251,7 @@ fn a_power_cut_after_what_was_on_disk_never_refuses() {
             // Lengths are on disk before what they count, now and then.
             left.resize(filler.map_or(length, |_| bytes.len()), filler.unwrap_or(0));
             fs::write(path, &left).unwrap();
-            let found = examined(home.path(), &ledger).unwrap();
+            let found = examined(home.path(), &frontier).unwrap();
             let torn = found.torn.as_ref().map_or(0, |torn| torn.bytes);
             let kept = if found.end.at.segment == *last {
                 found.end.at.length
@@ -263,13 +265,10 @@ fn a_power_cut_after_what_was_on_disk_never_refuses() {
             }
             // It goes on, and what is torn is no part of it.
             let options = TrailOptions::default();
-            let (keys, again) = (
-                (chain, Arc::clone(&key)),
-                crate::audit::head::tests::ledger(),
-            );
+            let (keys, again) = ((chain, Arc::clone(&key)), newborn());
             let mut trail = Trail::open(home.path(), options, keys, &found, again).unwrap();
             append(&mut trail, 90..91);
-            let whole = verified(home.path(), &[], &ledger).unwrap();
+            let whole = verified(home.path(), &[], &frontier).unwrap();
             assert_eq!(whole.rest, 0);
         }
     }
@@ -280,19 +279,19 @@ fn a_power_cut_after_what_was_on_disk_never_refuses() {
 #[test]
 fn a_forged_end_is_never_closed_by_a_mac() {
     let home = tempfile::tempdir().unwrap();
-    let ledger = ledger();
-    let mut trail = open_for(home.path(), TrailOptions::default(), &ledger);
+    let frontier = newborn();
+    let mut trail = open_for(home.path(), TrailOptions::default(), &frontier);
     append(&mut trail, 0..1);
     trail.sync().unwrap();
     append(&mut trail, 1..2);
     drop(trail);
     // Somebody changes the last event and drops its closing line.
-    let path = segment_path(home.path(), 1);
+    let path = segment::path(home.path(), 1);
     let text = fs::read_to_string(&path).unwrap();
     let (before, _) = text.split_once("{\"number\":1}").unwrap();
     let event = before.len();
     fs::write(&path, format!("{before}{}", "{\"number\":8}\n")).unwrap();
-    let found = examined(home.path(), &ledger).unwrap();
+    let found = examined(home.path(), &frontier).unwrap();
     let torn = found.torn.clone().unwrap();
     assert_eq!((torn.at.length, torn.bytes), (event as u64, 13));
     let aside = set_aside::copy(home.path(), &torn).unwrap();
@@ -306,28 +305,28 @@ fn a_forged_end_is_never_closed_by_a_mac() {
         TrailOptions::default(),
         (chain, key),
         &found,
-        Arc::clone(&ledger),
+        Arc::clone(&frontier),
     );
     append(&mut trail.unwrap(), 2..3);
     let text = fs::read_to_string(&path).unwrap();
     assert!(!text.contains("{\"number\":8}"), "{text}");
-    let whole = verified(home.path(), &[], &ledger).unwrap();
+    let whole = verified(home.path(), &[], &frontier).unwrap();
     assert_eq!((whole.events, whole.set_aside), (2, 1));
 }
 
 #[test]
 fn another_history_of_the_same_store_is_found() {
-    let (home, ledger) = written(1);
+    let (home, frontier) = written(1);
     let (other, _) = written(2);
-    let path = segment_path(home.path(), 1);
-    fs::copy(segment_path(other.path(), 1), &path).unwrap();
+    let path = segment::path(home.path(), 1);
+    fs::copy(segment::path(other.path(), 1), &path).unwrap();
     // The first event is the same in both, so both are what the store knows.
-    examined(home.path(), &ledger).unwrap();
+    examined(home.path(), &frontier).unwrap();
     let different = tempfile::tempdir().unwrap();
     let mut trail = open(different.path(), TrailOptions::default());
     append(&mut trail, 5..7);
-    fs::copy(segment_path(different.path(), 1), &path).unwrap();
-    let error = examined(home.path(), &ledger).unwrap_err();
+    fs::copy(segment::path(different.path(), 1), &path).unwrap();
+    let error = examined(home.path(), &frontier).unwrap_err();
     let expected = format!(
         "the audit trail is another than the one the store knows: {} differs from it",
         path.display()

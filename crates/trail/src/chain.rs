@@ -1,0 +1,93 @@
+//! A chain of the trail, places in it, and what it says of its store.
+
+use keyward_crypto::{mac, secret::arena::ArenaSecret};
+use keyward_types::store_id::StoreId;
+
+/// Which chain of which store a segment belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainId {
+    /// The store's id.
+    pub store: StoreId,
+    /// The node that writes the chain.
+    pub node: u32,
+    /// Which of the node's chains it is.
+    pub chain: u32,
+}
+
+impl ChainId {
+    /// The one chain of the one node that a store has today.
+    pub fn only(store: StoreId) -> Self {
+        Self {
+            store,
+            node: 1,
+            chain: 1,
+        }
+    }
+}
+
+/// A place between two batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The segment's number, from 1; zero before the first.
+    pub segment: u64,
+    /// Bytes of the segment before the place.
+    pub length: u64,
+}
+
+/// A place, and the last MAC before it, which authenticates everything up to there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Where.
+    pub at: Position,
+    /// The MAC.
+    pub mac: [u8; 32],
+}
+
+/// Which events of changes the trail has: all of those up to a revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The revision of the store.
+    pub revision: u64,
+    /// How many events there are.
+    pub events: u64,
+    /// The sum of their weights ([`weight`]): a set with one event less, or another, has another.
+    pub sum: u128,
+}
+
+/// What every header and closing line says of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The events of changes up to here.
+    pub copied: Copied,
+    /// The newest revision that the store is known to have kept. A store that is older than that
+    /// is not the store that was there.
+    pub store: u64,
+}
+
+/// What an event of the outbox adds to [`Copied::sum`]: a number that nobody without the key can
+/// tell of the generation of its record.
+pub fn weight(key: &ArenaSecret, generation: &[u8; 16]) -> u128 {
+    const LABEL: &[u8] = b"keyward outbox event v1";
+    let mac = mac::hmac_sha256(key.expose(), &[LABEL, generation]);
+    mac.first_chunk::<16>()
+        .map_or(0, |half| u128::from_be_bytes(*half))
+}
+
+impl Mark {
+    /// What a MAC covers of it.
+    pub(crate) fn to_bytes(self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        let parts: [&[u8]; 4] = [
+            &self.copied.revision.to_be_bytes(),
+            &self.copied.events.to_be_bytes(),
+            &self.copied.sum.to_be_bytes(),
+            &self.store.to_be_bytes(),
+        ];
+        let source = parts.into_iter().flatten();
+        bytes
+            .iter_mut()
+            .zip(source)
+            .for_each(|(to, from)| *to = *from);
+        bytes
+    }
+}

@@ -1,0 +1,98 @@
+//! Why the trail cannot be read or written.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::format::FORMAT;
+
+/// Why the trail cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// The operating system refused.
+    #[error("the audit trail cannot be {doing} at {}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A line does not fit its MAC: the trail was edited, or written under another key.
+    #[error("the audit trail was altered: line {line} of {} does not fit its MAC", path.display())]
+    Altered {
+        /// The segment.
+        path: PathBuf,
+        /// The number of the header or closing line, from 1.
+        line: u64,
+    },
+    /// A segment does not begin where the one before ends.
+    #[error("the audit trail was altered: {} does not go on where the segment before ends", path.display())]
+    Unlinked {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A segment ends before a place that was on disk.
+    #[error("the audit trail was cut short: {} ends after {found} of at least {least} bytes", path.display())]
+    Short {
+        /// The segment.
+        path: PathBuf,
+        /// How many bytes of it are authentic.
+        found: u64,
+        /// How many there were.
+        least: u64,
+    },
+    /// A segment has another history than the one that was on disk.
+    #[error("the audit trail is another than the one the store knows: {} differs from it", path.display())]
+    Other {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A segment is not there, and some after it were.
+    #[error("a part of the audit trail is missing: {}", path.display())]
+    Missing {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// Another store's.
+    #[error("{} is of another store's audit trail, or of another chain", path.display())]
+    Foreign {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// Of another version.
+    #[error("{} has lines of format {found}; this version knows {FORMAT}", path.display())]
+    Format {
+        /// The segment.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+    },
+}
+
+impl TrailError {
+    /// Whether something of the trail is gone or was changed.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Altered { .. }
+            | Self::Unlinked { .. }
+            | Self::Short { .. }
+            | Self::Other { .. }
+            | Self::Missing { .. } => true,
+            Self::Io { .. } | Self::Foreign { .. } | Self::Format { .. } => false,
+        }
+    }
+}
+
+/// An error of the system as the trail's.
+pub(crate) fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailError {
+    let path = path.to_owned();
+    move |source| TrailError::Io {
+        doing,
+        path,
+        source,
+    }
+}

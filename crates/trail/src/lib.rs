@@ -1,0 +1,34 @@
+//! The audit trail on disk: rendered lines in, authenticated files out, and back.
+//!
+//! A trail is a chain of segments, files of lines. Events are appended in batches; a MAC closes
+//! each batch and covers the MAC before it, so that whatever is cut, added or changed shows. The
+//! layout is drawn in `docs/formats.md`.
+//!
+//! - **Writing.** [`trail::Trail`] is the one open segment. [`writer::Writer`] is its handle: it
+//!   takes lines, puts those that come together into one batch, and answers when they are written.
+//! - **Reading.** [`verify`](mod@verify) checks every batch; [`examine`](mod@examine) tells a start
+//!   what is there after the last place that was on disk; [`segment`] names the files.
+//! - **What is not authentic** is never made part of the trail: [`set_aside`] puts it beside it.
+//! - **The store's side.** [`head::Head`] is what a store keeps of the trail, and
+//!   [`frontier::Frontier`] what the two tell each other while a server runs. Neither knows how the
+//!   store keeps it.
+//! - [`refused`] is the bounded log of callers who were refused. It is beside the trail and not
+//!   part of it.
+//!
+//! Nothing here knows what an event says, nor requests, callers or the directory.
+#![forbid(unsafe_code)]
+
+pub mod chain;
+pub mod error;
+pub mod examine;
+pub mod files;
+mod format;
+pub mod frontier;
+pub mod head;
+pub mod refused;
+mod scan;
+pub mod segment;
+pub mod set_aside;
+pub mod trail;
+pub mod verify;
+pub mod writer;
