@@ -37,9 +37,8 @@ use keyward_store::{
     store::Store,
 };
 use keyward_trail::{
-    chain::{ChainId, Copied},
+    chain::{Chain, ChainId, Copied},
     error::TrailError,
-    files,
     head::HeadError,
     refused::Refusals,
     trail::{Trail, TrailOptions},
@@ -346,7 +345,6 @@ pub async fn open(
     );
     let directory = options.audit_directory;
     let found = trail::reconcile(&sealed, &keys, directory, &ledger.head()).await?;
-    files::folder(directory)?;
     if let Some(torn) = &found.torn {
         let home = (options.region, options.account);
         trail::set_torn_aside(&sealed, directory, torn, (home, &*clock)).await?;
@@ -354,7 +352,7 @@ pub async fn open(
     let trail = Trail::open(
         directory,
         options.trail,
-        (keys.chain, Arc::clone(&keys.audit)),
+        keys.chain.clone(),
         &found,
         Arc::clone(ledger.frontier()),
     )?;
@@ -716,8 +714,7 @@ pub async fn verify_trail(
 ) -> Result<Verified, OpenError> {
     let (sealed, keys) = open_keys(store, root, arena).await?;
     let head = trail::head(&sealed).await?;
-    let chain = (&keys.chain, &*keys.audit);
-    let verified = verify((directory, archives), chain, &head.known())?;
+    let verified = verify((directory, archives), &keys.chain, &head.known())?;
     trail::reconcile(&sealed, &keys, directory, &head).await?;
     Ok(verified)
 }
@@ -773,8 +770,7 @@ async fn opened_keys(
     let seal = Arc::new(SealKeys::new(store_id, current, seal_keys, name_key)?);
     let keys = trail::Keys {
         seal: Arc::clone(&seal),
-        audit: Arc::new(audit_key),
-        chain: ChainId::only(store_id),
+        chain: Chain::new(ChainId::only(store_id), Arc::new(audit_key)),
     };
     let rest = OtherKeys {
         marker_key,

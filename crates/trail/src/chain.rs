@@ -1,5 +1,7 @@
 //! A chain of the trail, places in it, and what it says of its store.
 
+use std::sync::Arc;
+
 use keyward_crypto::{mac, secret::arena::ArenaSecret};
 use keyward_types::store_id::StoreId;
 
@@ -22,6 +24,39 @@ impl ChainId {
             node: 1,
             chain: 1,
         }
+    }
+}
+
+/// A chain, with the key of its MACs.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    id: ChainId,
+    key: Arc<ArenaSecret>,
+}
+
+impl Chain {
+    /// The chain of that id, authenticated by that key, which is good for nothing else.
+    pub fn new(id: ChainId, key: Arc<ArenaSecret>) -> Self {
+        Self { id, key }
+    }
+
+    /// Which chain it is.
+    pub fn id(&self) -> &ChainId {
+        &self.id
+    }
+
+    /// What an event of the outbox adds to [`Copied::sum`]: a number that nobody without the key
+    /// can tell of the generation of its record.
+    pub fn weight(&self, generation: &[u8; 16]) -> u128 {
+        const LABEL: &[u8] = b"keyward outbox event v1";
+        let mac = self.mac(&[LABEL, generation]);
+        mac.first_chunk::<16>()
+            .map_or(0, |half| u128::from_be_bytes(*half))
+    }
+
+    /// The MAC of the parts, of which the first is a label.
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        mac::hmac_sha256(self.key.expose(), parts)
     }
 }
 
@@ -50,7 +85,7 @@ pub struct Copied {
     pub revision: u64,
     /// How many events there are.
     pub events: u64,
-    /// The sum of their weights ([`weight`]): a set with one event less, or another, has another.
+    /// The sum of their weights ([`Chain::weight`]): a set with one event less, or another, has another.
     pub sum: u128,
 }
 
@@ -62,15 +97,6 @@ pub struct Mark {
     /// The newest revision that the store is known to have kept. A store that is older than that
     /// is not the store that was there.
     pub store: u64,
-}
-
-/// What an event of the outbox adds to [`Copied::sum`]: a number that nobody without the key can
-/// tell of the generation of its record.
-pub fn weight(key: &ArenaSecret, generation: &[u8; 16]) -> u128 {
-    const LABEL: &[u8] = b"keyward outbox event v1";
-    let mac = mac::hmac_sha256(key.expose(), &[LABEL, generation]);
-    mac.first_chunk::<16>()
-        .map_or(0, |half| u128::from_be_bytes(*half))
 }
 
 impl Mark {

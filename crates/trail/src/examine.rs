@@ -5,10 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyward_crypto::secret::arena::ArenaSecret;
-
 use crate::{
-    chain::{ChainId, End, Mark, Position},
+    chain::{Chain, End, Mark, Position},
     error::TrailError,
     head::Known,
     scan::{Scan, scan},
@@ -48,11 +46,7 @@ pub struct Torn {
 ///
 /// # Errors
 /// [`TrailError::is_loss`] of what is not there, or not as it was.
-pub fn examine(
-    directory: &Path,
-    (chain, key): (&ChainId, &ArenaSecret),
-    known: &Known,
-) -> Result<Found, TrailError> {
+pub fn examine(directory: &Path, chain: &Chain, known: &Known) -> Result<Found, TrailError> {
     let segments = segment::all(directory)?;
     let missing = |number: u64| TrailError::Missing {
         path: segment::path(directory, number),
@@ -62,7 +56,7 @@ pub fn examine(
     }
     let from = known.end.at.segment.max(1);
     if segments.contains_key(&from) {
-        return read(&segments, from, (chain, key), known);
+        return read(&segments, from, chain, known);
     }
     if segments.is_empty() && known.end.at.segment == 0 {
         return Ok(Found {
@@ -73,7 +67,7 @@ pub fn examine(
     // A store that was put back may be older than segments that have been moved away since. Then
     // what is there is ahead of it.
     if let Some((later, _)) = segments.range(from..).next()
-        && let Ok(found) = read(&segments, *later, (chain, key), known)
+        && let Ok(found) = read(&segments, *later, chain, known)
         && found.mark.store > known.store
     {
         return Ok(found);
@@ -93,14 +87,14 @@ fn gap(segments: &BTreeMap<u64, PathBuf>, first: u64) -> Option<u64> {
 fn read(
     segments: &BTreeMap<u64, PathBuf>,
     from: u64,
-    (chain, key): (&ChainId, &ArenaSecret),
+    chain: &Chain,
     known: &Known,
 ) -> Result<Found, TrailError> {
     let last = segments.keys().next_back().copied();
     let mut found = Found::default();
     for (number, path) in segments.range(from..) {
         let is_last = last == Some(*number);
-        let scan = scan(path, (*number, chain), key, &known.end)?;
+        let scan = scan(path, *number, chain, &known.end)?;
         let Some(header) = scan.header else {
             if is_last && *number > known.end.at.segment {
                 // It was just being begun.
@@ -156,7 +150,7 @@ fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
 
 /// What is left of a trail that is not what it was.
 #[derive(Clone, Debug, Default)]
-pub struct Remains {
+pub(crate) struct Remains {
     /// What the last authentic line in the segment that was known says of the store.
     pub mark: Mark,
     /// The highest number of a segment.
@@ -171,9 +165,9 @@ pub struct Remains {
 ///
 /// # Errors
 /// When something cannot be read, or is of another store or version.
-pub fn remains(
+pub(crate) fn remains(
     directory: &Path,
-    (chain, key): (&ChainId, &ArenaSecret),
+    chain: &Chain,
     known: Position,
 ) -> Result<Remains, TrailError> {
     let segments = segment::all(directory)?;
@@ -184,7 +178,7 @@ pub fn remains(
     let from = known.segment.max(1);
     let mut end = End::default();
     for (number, path) in segments.range(from..) {
-        let scan = scan(path, (*number, chain), key, &End::default())?;
+        let scan = scan(path, *number, chain, &End::default())?;
         let goes_on = scan.header.is_some_and(|header| {
             let linked = header.previous == end.mac && end.at.segment + 1 == *number;
             *number == from || (linked && rest.torn.is_none())

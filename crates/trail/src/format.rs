@@ -3,11 +3,10 @@
 //! Both carry a MAC that covers the link before it, so that whatever is cut, added or changed
 //! between two of them shows. The layout is in `docs/formats.md`.
 
-use keyward_crypto::{mac, secret::arena::ArenaSecret};
 use keyward_types::store_id::StoreId;
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{ChainId, Copied, Mark};
+use crate::chain::{Chain, ChainId, Copied, Mark};
 
 /// The version of both kinds of line and of what their MACs cover.
 pub(crate) const FORMAT: u32 = 2;
@@ -87,20 +86,18 @@ struct Version {
 
 impl Header {
     /// Its MAC.
-    pub(crate) fn mac(&self, key: &ArenaSecret, chain: &ChainId) -> [u8; 32] {
-        mac::hmac_sha256(
-            key.expose(),
-            &[
-                SEGMENT_LABEL,
-                chain.store.as_bytes(),
-                &chain.node.to_be_bytes(),
-                &chain.chain.to_be_bytes(),
-                &self.number.to_be_bytes(),
-                &self.previous,
-                &self.mark.to_bytes(),
-                &[u8::from(self.after_loss)],
-            ],
-        )
+    pub(crate) fn mac(&self, chain: &Chain) -> [u8; 32] {
+        let id = chain.id();
+        chain.mac(&[
+            SEGMENT_LABEL,
+            id.store.as_bytes(),
+            &id.node.to_be_bytes(),
+            &id.chain.to_be_bytes(),
+            &self.number.to_be_bytes(),
+            &self.previous,
+            &self.mark.to_bytes(),
+            &[u8::from(self.after_loss)],
+        ])
     }
 
     /// The line, with its line feed.
@@ -144,14 +141,14 @@ impl Closing {
 
 /// The MAC of a batch: of its lines, what its closing line says, and the MAC before.
 pub(crate) fn batch_mac(
-    key: &ArenaSecret,
+    chain: &Chain,
     previous: &[u8; 32],
     count: u64,
     mark: Mark,
     lines: &[u8],
 ) -> [u8; 32] {
     let (count, mark) = (count.to_be_bytes(), mark.to_bytes());
-    mac::hmac_sha256(key.expose(), &[BATCH_LABEL, previous, &count, &mark, lines])
+    chain.mac(&[BATCH_LABEL, previous, &count, &mark, lines])
 }
 
 /// Reads a line, if it is one of Keyward's own.
@@ -234,9 +231,17 @@ pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use keyward_crypto::secret::arena::Arena;
 
     use super::*;
+
+    /// The chain of an id, with a key that is always the same.
+    fn of(id: ChainId) -> Chain {
+        let (arena, _) = Arena::new(4096).unwrap();
+        Chain::new(id, Arc::new(arena.store_bytes(&[7; 32]).unwrap()))
+    }
 
     fn header() -> Header {
         Header {
@@ -256,10 +261,8 @@ mod tests {
 
     #[test]
     fn the_layout_of_a_header_is_fixed() {
-        let (arena, _) = Arena::new(4096).unwrap();
-        let key = arena.store_bytes(&[7; 32]).unwrap();
         let chain = ChainId::only(StoreId::from_bytes([1; 16]));
-        let mac = header().mac(&key, &chain);
+        let mac = header().mac(&of(chain));
         let line = header().render(&chain, mac).unwrap();
         let expected = concat!(
             r#"{"keywardSegment":2,"store":"01010101010101010101010101010101","node":1,"#,
@@ -281,34 +284,32 @@ mod tests {
 
     #[test]
     fn every_member_of_a_header_is_under_its_mac() {
-        let (arena, _) = Arena::new(4096).unwrap();
-        let key = arena.store_bytes(&[7; 32]).unwrap();
         let chain = ChainId::only(StoreId::from_bytes([1; 16]));
         let mark = |edit: fn(&mut Mark)| {
             let mut header = header();
             edit(&mut header.mark);
-            header.mac(&key, &chain)
+            header.mac(&of(chain))
         };
         let macs = [
-            header().mac(&key, &chain),
-            header().mac(&key, &ChainId::only(StoreId::from_bytes([9; 16]))),
-            header().mac(&key, &ChainId { node: 2, ..chain }),
-            header().mac(&key, &ChainId { chain: 2, ..chain }),
+            header().mac(&of(chain)),
+            header().mac(&of(ChainId::only(StoreId::from_bytes([9; 16])))),
+            header().mac(&of(ChainId { node: 2, ..chain })),
+            header().mac(&of(ChainId { chain: 2, ..chain })),
             Header {
                 number: 4,
                 ..header()
             }
-            .mac(&key, &chain),
+            .mac(&of(chain)),
             Header {
                 previous: [3; 32],
                 ..header()
             }
-            .mac(&key, &chain),
+            .mac(&of(chain)),
             Header {
                 after_loss: true,
                 ..header()
             }
-            .mac(&key, &chain),
+            .mac(&of(chain)),
             mark(|mark| mark.copied.revision += 1),
             mark(|mark| mark.copied.events += 1),
             mark(|mark| mark.copied.sum += 1),

@@ -21,7 +21,7 @@
 pub mod chain;
 pub mod error;
 pub mod examine;
-pub mod files;
+mod files;
 mod format;
 pub mod frontier;
 pub mod head;

@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use keyward_crypto::{mac, secret::arena::ArenaSecret};
+use keyward_crypto::mac;
 
 use crate::{
-    chain::{ChainId, End, Mark},
+    chain::{Chain, End, Mark},
     error::{TrailError, io_at},
     format::{self, Header, Own},
 };
@@ -42,8 +42,8 @@ pub(crate) struct Scan {
 /// segment before is for the caller to compare.
 pub(crate) fn scan(
     path: &Path,
-    (number, chain): (u64, &ChainId),
-    key: &ArenaSecret,
+    number: u64,
+    chain: &Chain,
     wanted: &End,
 ) -> Result<Scan, TrailError> {
     let file = File::open(path).map_err(io_at("opened", path))?;
@@ -72,14 +72,16 @@ pub(crate) fn scan(
             let Some(Own::Header(of, header, found)) = own else {
                 break;
             };
-            if of != *chain {
+            if of != *chain.id() {
                 return Err(TrailError::Foreign {
                     path: path.to_owned(),
                 });
             }
             // The MAC covers what the line says; another way to write that is no line of Keyward's.
-            let same = header.render(chain, found).is_ok_and(|text| text == line);
-            if header.number != number || !same || !mac::equal(&header.mac(key, chain), &found) {
+            let same = header
+                .render(chain.id(), found)
+                .is_ok_and(|text| text == line);
+            if header.number != number || !same || !mac::equal(&header.mac(chain), &found) {
                 scan.misfit = Some(1);
                 break;
             }
@@ -92,7 +94,7 @@ pub(crate) fn scan(
             continue;
         };
         let lines = pending.get(..start).unwrap_or_default();
-        let expected = format::batch_mac(key, &scan.end.mac, closing.count, closing.mark, lines);
+        let expected = format::batch_mac(chain, &scan.end.mac, closing.count, closing.mark, lines);
         let mut same = Vec::new();
         let same = closing.render(&mut same).is_ok() && same == line;
         if !same || !mac::equal(&expected, &closing.mac) {

@@ -9,9 +9,11 @@ use std::{
 use keyward_crypto::digest;
 
 use crate::{
+    chain::{Chain, End, Mark, Position},
     error::{TrailError, io_at},
-    examine::Torn,
+    examine::{Found, Torn, remains},
     files,
+    head::Head,
 };
 
 /// The most bytes that are read to be set aside: what a crash leaves is one batch or two.
@@ -55,6 +57,7 @@ pub fn copy(directory: &Path, torn: &Torn) -> Result<SetAside, TrailError> {
     );
     let path = directory.join(&file);
     let write = || -> io::Result<()> {
+        files::folder(directory)?;
         let mut file = files::create(&path)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -68,11 +71,51 @@ pub fn copy(directory: &Path, torn: &Torn) -> Result<SetAside, TrailError> {
     })
 }
 
-/// Moves a whole segment out of the trail's way, under a name that no other has.
+/// Clears the way for a new segment after a loss: keeps what is authentic where it is, and sets aside
+/// what is not. Answers where the trail goes on, and the files that were set aside.
 ///
 /// # Errors
-/// When the system refuses.
-pub fn move_segment(directory: &Path, segment: &Path) -> Result<String, TrailError> {
+/// When the system refuses, or something is of another store or version.
+pub fn clear(
+    directory: &Path,
+    chain: &Chain,
+    head: &Head,
+) -> Result<(Found, Vec<String>), TrailError> {
+    let known = head.chain.end;
+    let rest = remains(directory, chain, known.at)?;
+    let mut files = Vec::new();
+    for segment in &rest.foreign {
+        files.push(move_segment(directory, segment)?);
+    }
+    if let Some(torn) = &rest.torn {
+        files.push(copy(directory, torn)?.file);
+        cut(torn).map_err(io_at("cut", &torn.path))?;
+    }
+    let found = Found {
+        end: End {
+            at: Position::default(),
+            mac: known.mac,
+        },
+        mark: Mark {
+            store: rest.mark.store.max(head.revision),
+            ..rest.mark
+        },
+        torn: None,
+        next_segment: Some(rest.last.max(known.at.segment) + 1),
+        after_loss: true,
+    };
+    Ok((found, files))
+}
+
+/// Cuts off what is torn.
+fn cut(torn: &Torn) -> io::Result<()> {
+    let file = File::options().write(true).open(&torn.path)?;
+    file.set_len(torn.at.length)?;
+    file.sync_all()
+}
+
+/// Moves a whole segment out of the trail's way, under a name that no other has.
+fn move_segment(directory: &Path, segment: &Path) -> Result<String, TrailError> {
     let name = segment.file_name().and_then(|name| name.to_str());
     let name = name.unwrap_or("trail");
     let free = |number: &u32| !target(directory, name, *number).exists();

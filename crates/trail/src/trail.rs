@@ -13,10 +13,8 @@ use std::{
     sync::Arc,
 };
 
-use keyward_crypto::secret::arena::ArenaSecret;
-
 use crate::{
-    chain::{ChainId, Copied, End, Mark, Position},
+    chain::{Chain, Copied, End, Mark, Position},
     error::{TrailError, io_at},
     examine::Found,
     files,
@@ -51,8 +49,7 @@ impl Default for TrailOptions {
 pub struct Trail {
     directory: PathBuf,
     options: TrailOptions,
-    chain: ChainId,
-    key: Arc<ArenaSecret>,
+    chain: Chain,
     frontier: Arc<Frontier>,
     file: File,
     end: End,
@@ -74,7 +71,7 @@ impl Trail {
     pub fn open(
         directory: &Path,
         options: TrailOptions,
-        (chain, key): (ChainId, Arc<ArenaSecret>),
+        chain: Chain,
         found: &Found,
         frontier: Arc<Frontier>,
     ) -> Result<Self, TrailError> {
@@ -87,7 +84,6 @@ impl Trail {
             directory: directory.to_owned(),
             options,
             chain,
-            key,
             frontier,
             file,
             end: found.end,
@@ -168,7 +164,7 @@ impl Trail {
         }
         let copied = copied.unwrap_or(self.copied);
         let mark = self.mark(copied);
-        let mac = format::batch_mac(&self.key, &self.end.mac, count, mark, lines);
+        let mac = format::batch_mac(&self.chain, &self.end.mac, count, mark, lines);
         Closing { count, mark, mac }.render(lines)?;
         self.write(lines, mac)?;
         self.copied = copied;
@@ -249,8 +245,8 @@ impl Trail {
             mark: self.mark(self.copied),
             after_loss,
         };
-        let mac = header.mac(&self.key, &self.chain);
-        let line = header.render(&self.chain, mac)?;
+        let mac = header.mac(&self.chain);
+        let line = header.render(self.chain.id(), mac)?;
         // What stands there was left by a change of segments that was cut short.
         file.set_len(0)?;
         file.write_all(&line)?;

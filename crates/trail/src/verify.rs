@@ -5,10 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyward_crypto::secret::arena::ArenaSecret;
-
 use crate::{
-    chain::{ChainId, End},
+    chain::{Chain, End},
     error::{TrailError, io_at},
     head::Known,
     scan::scan,
@@ -48,7 +46,7 @@ pub struct Verified {
 /// and was not accepted as lost.
 pub fn verify(
     (directory, archives): (&Path, &[PathBuf]),
-    (chain, key): (&ChainId, &ArenaSecret),
+    chain: &Chain,
     known: &Known,
 ) -> Result<Verified, TrailError> {
     let mut all: BTreeMap<u64, PathBuf> = BTreeMap::new();
@@ -62,7 +60,7 @@ pub fn verify(
     }
     let mut before: Option<(u64, End)> = None;
     for (number, path) in &all {
-        let scan = scan(path, (*number, chain), key, &known.end)?;
+        let scan = scan(path, *number, chain, &known.end)?;
         let is_last = last == Some(*number);
         let misfit = |line| TrailError::Altered {
             path: path.clone(),

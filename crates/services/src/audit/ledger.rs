@@ -6,7 +6,6 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_store::{
     path::Path,
     sealed::{Generation, keys::SealKeys, value},
@@ -14,7 +13,7 @@ use keyward_store::{
     store::Revision,
 };
 use keyward_trail::{
-    chain::{self, Copied},
+    chain::{Chain, Copied},
     frontier::Frontier,
     head::{ChainHead, Head},
 };
@@ -31,7 +30,7 @@ pub mod keep;
 pub struct Ledger {
     path: Path,
     keys: Arc<SealKeys>,
-    key: Arc<ArenaSecret>,
+    chain: Chain,
     frontier: Arc<Frontier>,
     /// Whether events of changes wait for the trail to be on disk.
     awaited: AtomicBool,
@@ -47,12 +46,12 @@ struct Inner {
 }
 
 impl Ledger {
-    /// The ledger of a store whose head is known. `keys` seal it at `path`; `key` is the trail's.
-    pub fn new(path: Path, keys: Arc<SealKeys>, key: Arc<ArenaSecret>, head: Head) -> Arc<Self> {
+    /// The ledger of a store whose head is known. `keys` seal it at `path`.
+    pub fn new(path: Path, keys: Arc<SealKeys>, chain: Chain, head: Head) -> Arc<Self> {
         Arc::new(Self {
             path,
             keys,
-            key,
+            chain,
             frontier: Frontier::new(&head),
             awaited: AtomicBool::new(false),
             inner: Mutex::new(Inner {
@@ -100,7 +99,7 @@ impl Ledger {
 
     /// What an event of that generation adds to a sum.
     pub fn weight(&self, generation: Generation) -> u128 {
-        chain::weight(&self.key, generation.as_bytes())
+        self.chain.weight(generation.as_bytes())
     }
 }
 
@@ -145,6 +144,7 @@ impl Stamp for Ledger {
 mod tests {
     use keyward_crypto::secret::arena::Arena;
     use keyward_store::sealed::keys::{SealKey, SealKeyId};
+    use keyward_trail::chain::ChainId;
     use keyward_types::store_id::StoreId;
 
     use super::*;
@@ -162,7 +162,8 @@ mod tests {
         let store = StoreId::from_bytes([3; 16]);
         let keys = Arc::new(SealKeys::new(store, current, Vec::new(), secret(7)).unwrap());
         let path = paths::trail_head().unwrap();
-        Ledger::new(path, keys, Arc::new(secret(9)), Head::newborn(0))
+        let chain = Chain::new(ChainId::only(store), Arc::new(secret(9)));
+        Ledger::new(path, keys, chain, Head::newborn(0))
     }
 
     #[test]

@@ -11,9 +11,9 @@ use keyward_store::{
     store::{Revision, Store},
 };
 use keyward_trail::{
-    chain::{End, Mark, Position},
+    chain::End,
     error::TrailError,
-    examine::{Found, Torn, examine, remains},
+    examine::{Found, examine},
     head::{ChainHead, Head, Known},
     segment, set_aside,
     trail::{Trail, TrailOptions},
@@ -107,7 +107,7 @@ pub async fn accept_restore(
         store: if why.is_some() { 0 } else { head.revision },
         ..head.known()
     };
-    let found = examine(directory, (&keys.chain, &keys.audit), &lenient)?;
+    let found = examine(directory, &keys.chain, &lenient)?;
     let (store, trail) = (head.revision, found.mark.store);
     let why = match why {
         Some(why) => why,
@@ -143,11 +143,13 @@ pub async fn accept_loss(stopped: &Stopped<'_>, directory: &FilePath) -> Result<
     let (sealed, keys) = stopped.open().await?;
     let (head, _) = head_as_it_is(&sealed).await?;
     let mut lost = Lost::default();
-    let found = match examine(directory, (&keys.chain, &keys.audit), &head.known()) {
+    let found = match examine(directory, &keys.chain, &head.known()) {
         Ok(found) => found,
         Err(error) if error.is_loss() => {
             lost.trail = Some(error.to_string());
-            go_on(&keys, directory, &head, &mut lost)?
+            let (found, files) = set_aside::clear(directory, &keys.chain, &head)?;
+            (lost.set_aside, lost.next_segment) = (files, found.next_segment);
+            found
         }
         Err(error) => return Err(error.into()),
     };
@@ -220,54 +222,6 @@ async fn head_as_it_is(sealed: &Sealed) -> Result<(Head, Option<&'static str>), 
     }
 }
 
-/// Clears the way for a new segment: keeps what is authentic where it stands, and sets aside what
-/// is not.
-fn go_on(
-    keys: &Keys,
-    directory: &FilePath,
-    head: &Head,
-    lost: &mut Lost,
-) -> Result<Found, TrailError> {
-    let rest = remains(directory, (&keys.chain, &keys.audit), head.chain.end.at)?;
-    for segment in &rest.foreign {
-        lost.set_aside
-            .push(set_aside::move_segment(directory, segment)?);
-    }
-    if let Some(torn) = &rest.torn {
-        lost.set_aside.push(set_aside::copy(directory, torn)?.file);
-        cut(torn)?;
-    }
-    let next = rest.last.max(head.chain.end.at.segment) + 1;
-    lost.next_segment = Some(next);
-    let mark = Mark {
-        store: rest.mark.store.max(head.revision),
-        ..rest.mark
-    };
-    Ok(Found {
-        end: End {
-            at: Position::default(),
-            mac: head.chain.end.mac,
-        },
-        mark,
-        torn: None,
-        next_segment: Some(next),
-        after_loss: true,
-    })
-}
-
-fn cut(torn: &Torn) -> Result<(), TrailError> {
-    let cut = || {
-        let file = std::fs::OpenOptions::new().write(true).open(&torn.path)?;
-        file.set_len(torn.at.length)?;
-        file.sync_all()
-    };
-    cut().map_err(|source| TrailError::Io {
-        doing: "cut",
-        path: torn.path.clone(),
-        source,
-    })
-}
-
 /// Begins the segment that the trail goes on with; answers where it ends.
 fn begin(
     keys: &Keys,
@@ -275,9 +229,8 @@ fn begin(
     found: &Found,
     ledger: &Arc<Ledger>,
 ) -> Result<End, TrailError> {
-    let (chain, key) = (keys.chain, Arc::clone(&keys.audit));
     let options = TrailOptions::default();
     let frontier = Arc::clone(ledger.frontier());
-    let trail = Trail::open(directory, options, (chain, key), found, frontier)?;
+    let trail = Trail::open(directory, options, keys.chain.clone(), found, frontier)?;
     Ok(trail.end())
 }

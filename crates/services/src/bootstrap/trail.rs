@@ -2,7 +2,7 @@
 
 use std::{path::Path as FilePath, sync::Arc};
 
-use keyward_crypto::{random, secret::arena::ArenaSecret};
+use keyward_crypto::random;
 use keyward_store::{
     batch::Precondition,
     path::{Path, Prefix},
@@ -10,7 +10,7 @@ use keyward_store::{
     store::MAX_RANGE,
 };
 use keyward_trail::{
-    chain::{self, ChainId, Copied},
+    chain::{Chain, Copied},
     examine::{Found, Torn, examine},
     head::Head,
     set_aside,
@@ -28,8 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     pub seal: Arc<SealKeys>,
-    pub audit: Arc<ArenaSecret>,
-    pub chain: ChainId,
+    pub chain: Chain,
 }
 
 /// Whose events the system's own are: those of the account of the first start.
@@ -48,8 +47,8 @@ pub(super) async fn with_ledger(
     keys: &Keys,
     head: Head,
 ) -> Result<Arc<Ledger>, OpenError> {
-    let (seal, audit) = (Arc::clone(&keys.seal), Arc::clone(&keys.audit));
-    let ledger = Ledger::new(paths::trail_head()?, seal, audit, head);
+    let (seal, chain) = (Arc::clone(&keys.seal), keys.chain.clone());
+    let ledger = Ledger::new(paths::trail_head()?, seal, chain, head);
     sealed.store().stamp(Arc::clone(&ledger) as _).await?;
     Ok(ledger)
 }
@@ -81,7 +80,7 @@ pub(super) async fn reconcile(
     directory: &FilePath,
     head: &Head,
 ) -> Result<Found, OpenError> {
-    let found = examine(directory, (&keys.chain, &keys.audit), &head.known())?;
+    let found = examine(directory, &keys.chain, &head.known())?;
     let (store, trail) = (head.revision, found.mark.store);
     if trail > store {
         return Err(OpenError::OlderStore { store, trail });
@@ -113,7 +112,7 @@ pub(super) async fn waiting(
             record.bytes_of(purpose::OUTBOX)?;
             if record.revision.number() > copied.revision {
                 let generation = record.generation.as_bytes();
-                let weight = chain::weight(&keys.audit, generation);
+                let weight = keys.chain.weight(generation);
                 all.events += 1;
                 all.sum = all.sum.wrapping_add(weight);
             }

@@ -7,6 +7,7 @@ use keyward_types::store_id::StoreId;
 
 use super::*;
 use crate::{
+    chain::ChainId,
     examine::{self, examine},
     head::{Head, Known},
     set_aside,
@@ -15,10 +16,15 @@ use crate::{
 
 const STORE: StoreId = StoreId::from_bytes([3; 16]);
 
-fn keys() -> (ChainId, Arc<ArenaSecret>) {
+fn chain() -> Chain {
+    of(STORE)
+}
+
+/// The chain of a store; all have the same key.
+fn of(store: StoreId) -> Chain {
     let (arena, _) = Arena::new(4096).unwrap();
     let key = arena.store_bytes(&[9; 32]).unwrap();
-    (ChainId::only(STORE), Arc::new(key))
+    Chain::new(ChainId::only(store), Arc::new(key))
 }
 
 /// The frontier of a store that holds nothing.
@@ -41,16 +47,14 @@ pub(crate) fn open(directory: &Path, options: TrailOptions) -> Trail {
 
 /// Opens what stands in a directory, which must be what the frontier says.
 fn open_for(directory: &Path, options: TrailOptions, frontier: &Arc<Frontier>) -> Trail {
-    let (chain, key) = keys();
-    let found = examine(directory, (&chain, &key), &known(frontier)).unwrap();
+    let found = examine(directory, &chain(), &known(frontier)).unwrap();
     let frontier = Arc::clone(frontier);
-    Trail::open(directory, options, (chain, key), &found, frontier).unwrap()
+    Trail::open(directory, options, chain(), &found, frontier).unwrap()
 }
 
 /// Checks a trail from its first segment on.
 pub(crate) fn whole(directory: &Path) -> Verified {
-    let (chain, key) = keys();
-    verify((directory, &[]), (&chain, &key), &known(&newborn())).unwrap()
+    verify((directory, &[]), &chain(), &known(&newborn())).unwrap()
 }
 
 /// Appends so many events, each a batch of its own.
@@ -74,8 +78,7 @@ fn written(events: u32) -> (tempfile::TempDir, Arc<Frontier>) {
 }
 
 fn examined(home: &Path, frontier: &Frontier) -> Result<examine::Found, TrailError> {
-    let (chain, key) = keys();
-    examine(home, (&chain, &key), &known(frontier))
+    examine(home, &chain(), &known(frontier))
 }
 
 fn verified(
@@ -83,8 +86,7 @@ fn verified(
     archives: &[PathBuf],
     frontier: &Frontier,
 ) -> Result<Verified, TrailError> {
-    let (chain, key) = keys();
-    verify((home, archives), (&chain, &key), &known(frontier))
+    verify((home, archives), &chain(), &known(frontier))
 }
 
 fn numbers(home: &Path) -> Vec<u64> {
@@ -219,9 +221,8 @@ fn a_segment_of_another_place_or_store_is_no_segment() {
     );
     assert_eq!(error.to_string(), expected);
     fs::write(&all[&2], second).unwrap();
-    let (_, key) = keys();
-    let other = ChainId::only(StoreId::from_bytes([4; 16]));
-    let error = examine(home.path(), (&other, &key), &known(&frontier)).unwrap_err();
+    let other = of(StoreId::from_bytes([4; 16]));
+    let error = examine(home.path(), &other, &known(&frontier)).unwrap_err();
     assert!(matches!(error, TrailError::Foreign { .. }), "{error}");
     assert!(!error.is_loss());
 }
@@ -243,7 +244,6 @@ fn a_power_cut_after_what_was_on_disk_never_refuses() {
     let bytes = fs::read(path).unwrap();
     // The end of the segment before was on disk; this one has never been brought there.
     assert_eq!(synced.at.segment + 1, *last);
-    let (chain, key) = keys();
     let mut ends = std::collections::BTreeSet::new();
     for length in 0..=bytes.len() {
         for filler in [None, Some(0), Some(b'\n'), Some(b'x')] {
@@ -265,8 +265,8 @@ fn a_power_cut_after_what_was_on_disk_never_refuses() {
             }
             // It goes on, and what is torn is no part of it.
             let options = TrailOptions::default();
-            let (keys, again) = ((chain, Arc::clone(&key)), newborn());
-            let mut trail = Trail::open(home.path(), options, keys, &found, again).unwrap();
+            let trail = Trail::open(home.path(), options, chain(), &found, newborn());
+            let mut trail = trail.unwrap();
             append(&mut trail, 90..91);
             let whole = verified(home.path(), &[], &frontier).unwrap();
             assert_eq!(whole.rest, 0);
@@ -299,11 +299,10 @@ fn a_forged_end_is_never_closed_by_a_mac() {
         fs::read(home.path().join(&aside.file)).unwrap(),
         b"{\"number\":8}\n"
     );
-    let (chain, key) = keys();
     let trail = Trail::open(
         home.path(),
         TrailOptions::default(),
-        (chain, key),
+        chain(),
         &found,
         Arc::clone(&frontier),
     );

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use keyward_crypto::secret::arena::{Arena, ArenaSecret};
+use keyward_crypto::secret::arena::Arena;
 use keyward_store::{
     log::FeedOptions,
     memory::Memory,
@@ -14,7 +14,7 @@ use keyward_store::{
     store::Store as _,
 };
 use keyward_trail::{
-    chain::ChainId,
+    chain::{Chain, ChainId},
     examine::{Found, examine},
     head::Head,
     trail::{Trail, TrailOptions},
@@ -59,8 +59,8 @@ async fn node(arena: &Arena, options: FeedOptions) -> (Arc<Node>, Arc<Ledger>) {
     let current = SealKey::new(id, secret()).unwrap();
     let keys = SealKeys::new(StoreId::from_bytes([2; 16]), current, Vec::new(), secret());
     let keys = Arc::new(keys.unwrap());
-    let (path, key) = (paths::trail_head().unwrap(), Arc::new(secret()));
-    let ledger = Ledger::new(path, Arc::clone(&keys), key, Head::newborn(0));
+    let path = paths::trail_head().unwrap();
+    let ledger = Ledger::new(path, Arc::clone(&keys), chain(), Head::newborn(0));
     store.stamp(Arc::clone(&ledger) as _).await.unwrap();
     let sealed = Sealed::new(Arc::new(store), keys);
     let node = Node::start(sealed, Arc::new(Still), NodeOptions::default(), Vec::new());
@@ -76,16 +76,15 @@ async fn run(node: Arc<Node>, writer: Writer, places: Arc<Places>, ledger: Arc<L
     }
 }
 
-fn trail_keys() -> (ChainId, ArenaSecret) {
+fn chain() -> Chain {
     let (arena, _) = Arena::new(4096).unwrap();
     let key = arena.store_bytes(&[9; 32]).unwrap();
-    (ChainId::only(StoreId::from_bytes([2; 16])), key)
+    Chain::new(ChainId::only(StoreId::from_bytes([2; 16])), Arc::new(key))
 }
 
 /// What there is of a trail that the store knows nothing of.
 fn examined(directory: &std::path::Path) -> Found {
-    let (chain, key) = trail_keys();
-    examine(directory, (&chain, &key), &Head::newborn(0).known()).unwrap()
+    examine(directory, &chain(), &Head::newborn(0).known()).unwrap()
 }
 
 /// A node on an engine, and a trail in a folder of its own.
@@ -93,11 +92,10 @@ async fn world(options: FeedOptions) -> (TempDir, Arc<Node>, Writer, Arc<Ledger>
     let home = tempfile::tempdir().unwrap();
     let (arena, _) = Arena::new(64 << 10).unwrap();
     let (node, ledger) = node(&arena, options).await;
-    let (chain, key) = trail_keys();
     let trail = Trail::open(
         home.path(),
         TrailOptions::default(),
-        (chain, Arc::new(key)),
+        chain(),
         &examined(home.path()),
         Arc::clone(ledger.frontier()),
     );
