@@ -7,6 +7,7 @@ pub mod access_key;
 pub mod account;
 pub mod attachment;
 pub mod boundary;
+pub mod by_path;
 pub mod condition_keys;
 pub mod credential_report;
 pub mod deletion_aids;

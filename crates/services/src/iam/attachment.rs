@@ -26,7 +26,7 @@ use crate::{
     gate::{Denied, Gate, supply::Supply},
     iam::{
         Iam, condition_keys,
-        entity::{Asked, Entity, Record, Subject, Target, Written},
+        entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names,
         nouns::{Holder, check_policy_arn},
@@ -276,7 +276,7 @@ pub struct AttachedPolicies(Page<ManagedPolicyRef>);
 impl<A> Operation for ListAttached<A>
 where
     A: Target,
-    A::Entity: Holds,
+    <A::Entity as Entity>::Record: Holder,
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
@@ -317,7 +317,7 @@ where
             format!("{}{}", self.of.name, self.path_prefix),
             &self.path_prefix,
         );
-        let attached = of.get()?.held().attached().iter();
+        let attached = of.get()?.stored()?.attached().iter();
         let within = attached.filter(|policy| shape::path_of(&policy.arn).starts_with(prefix));
         let page = self.paging.cut(
             cx,
@@ -335,23 +335,3 @@ impl Output<Iam> for AttachedPolicies {
             .render(out, "AttachedPolicies", shape::attached_policy);
     }
 }
-
-/// An entity whose record can be read as one with policies.
-pub trait Holds: Entity {
-    /// A record with policies.
-    type Held: Holder;
-    /// The record.
-    fn held(&self) -> &Self::Held;
-}
-
-macro_rules! holds {
-    ($($unit:ident: $record:ident),*) => {$(
-        impl Holds for crate::directory::units::identity::$unit {
-            type Held = <Self as Entity>::Record;
-            fn held(&self) -> &Self::Held {
-                self.record()
-            }
-        }
-    )*};
-}
-holds!(UserUnit: UserRecord, GroupUnit: GroupRecord, RoleUnit: RoleRecord);

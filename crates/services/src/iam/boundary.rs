@@ -25,7 +25,7 @@ use crate::{
         Iam,
         attachment::{self, recount, supply_boundary},
         condition_keys,
-        entity::{Asked, Entity, Record, Subject, Target, Written},
+        entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names,
         nouns::Bounded,

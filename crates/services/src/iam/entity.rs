@@ -6,6 +6,7 @@ use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 use keyward_policy::permit::Permit;
 use keyward_store::{
     batch::Precondition,
+    path::{Path, Prefix},
     sealed::{Purpose, SealedBatch},
     store::Revision,
 };
@@ -15,7 +16,11 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    directory::{ReadError, identities::Named, records},
+    directory::{
+        ReadError,
+        identities::{Home, Named},
+        records,
+    },
     gate::{Denied, Gate, supply::Supply},
     iam::{fault::IamFault, names},
 };
@@ -53,11 +58,22 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
         None
     }
 
+    /// Its record.
+    ///
+    /// # Errors
+    /// When it has none, since it is AWS's own.
+    fn stored(&self) -> Result<&Self::Record, IamFault>;
+
+    /// When its record was last written, if it has one: what a change of it stands on.
+    fn written(&self) -> Option<Revision>;
+
     /// The record, to be changed by a caller of that account.
     ///
     /// # Errors
     /// When no caller may change it.
-    fn edit(&self, cx: &Context<'_>) -> Result<Self::Record, IamFault>;
+    fn edit(&self, _cx: &Context<'_>) -> Result<Self::Record, IamFault> {
+        self.stored().cloned()
+    }
 
     /// The same, for a denial that names the action.
     ///
@@ -89,11 +105,26 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     /// Its unique id.
     fn id(&self) -> &UniqueId;
 
+    /// Its name.
+    fn name(&self) -> &str;
+
+    /// Its path, `/` at both ends.
+    fn path(&self) -> &str;
+
+    /// Its ARN in that account.
+    fn arn(&self, home: Home) -> String;
+
+    /// Where all of an account's are.
+    ///
+    /// # Errors
+    /// Never for what is parsed.
+    fn all(home: Home) -> Result<Prefix, IamFault>;
+
     /// Where it stands.
     ///
     /// # Errors
     /// Never for what is parsed.
-    fn place(&self, cx: &Context<'_>) -> Result<keyward_store::path::Path, IamFault>;
+    fn place(&self, cx: &Context<'_>) -> Result<Path, IamFault>;
 
     /// Writes it over what was read at that revision; makes it if there is none.
     ///
@@ -112,16 +143,10 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     }
 }
 
-/// When an entity's record was last written: what a change of it stands on.
-pub trait Written {
-    /// The revision.
-    fn written(&self) -> Option<Revision>;
-}
-
 /// What an action of IAM is done to.
 pub trait Target: Action {
     /// The noun.
-    type Entity: Entity + Written;
+    type Entity: Entity;
     /// The most characters of the member that names it. The model has several for users.
     const LONGEST: usize;
 }

@@ -20,13 +20,14 @@ use crate::{
     counts::Counted,
     directory::{
         identities::Named,
-        paths, purpose,
+        paths,
         records::{UserRecord, V1, identity::GroupRecord},
         units::identity::GroupUnit,
     },
     gate::{Denied, Gate},
     iam::{
         Iam,
+        by_path::ByPath,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming,
@@ -269,10 +270,7 @@ impl Operation for DeleteGroup {
 
 /// `ListGroups`
 #[derive(Debug)]
-pub struct ListGroups {
-    path_prefix: String,
-    paging: Paging,
-}
+pub struct ListGroups(ByPath);
 
 /// A page of groups.
 #[derive(Debug)]
@@ -289,22 +287,11 @@ impl Operation for ListGroups {
     type Permits = Permit<action::ListGroups>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path_prefix = names::path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
-            path_prefix,
-            paging,
-        })
+        ByPath::parse(params).map(Self)
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        Ok(format!(
-            "arn:{partition}:iam::{account}:group{}",
-            self.path_prefix
-        ))
+        Ok(self.0.resource::<GroupUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -317,20 +304,10 @@ impl Operation for ListGroups {
         _arn: &String,
         cx: &Context<'_>,
     ) -> Result<Done<Groups>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::groups(partition, account)?;
-        let groups: Vec<GroupRecord> = cx.directory().every(&prefix, purpose::GROUP).await?;
-        let within = groups
-            .into_iter()
-            .filter(|group| group.path.starts_with(&self.path_prefix));
-        let shown = within
-            .map(|group| (group.arn(partition, account), group))
-            .collect();
-        let filter = (Self::NAME, self.path_prefix.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, shown, |(_, group)| group.name.clone())?;
-        Ok(Done::unchanged(Groups(page)))
+        let page = self.0.page(cx, Self::NAME).await?;
+        let home = cx.caller.home();
+        let shown = |group: GroupRecord| (Record::arn(&group, home), group);
+        Ok(Done::unchanged(Groups(page.map(shown))))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        attachment::{Holds, supply_boundary},
-        entity::{Asked, Entity, Record, Subject, Target, Written},
+        attachment::supply_boundary,
+        entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names,
         nouns::Holder,
@@ -184,7 +184,7 @@ pub struct Embedded {
 impl<A> Operation for Get<A>
 where
     A: Target,
-    A::Entity: Holds,
+    <A::Entity as Entity>::Record: Holder,
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
@@ -216,7 +216,7 @@ where
         of: &Self::Resolved,
         _cx: &Context<'_>,
     ) -> Result<Done<Embedded>, IamFault> {
-        let found = of.get()?.held().inline().get(&self.policy_name);
+        let found = of.get()?.stored()?.inline().get(&self.policy_name);
         let document = found.ok_or_else(|| missing::<A>(&self.policy_name))?;
         Ok(Done::unchanged(Embedded {
             member: A::Entity::MEMBER,
@@ -249,7 +249,7 @@ pub struct PolicyNames(Page<String>);
 impl<A> Operation for List<A>
 where
     A: Target,
-    A::Entity: Holds,
+    <A::Entity as Entity>::Record: Holder,
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
@@ -281,7 +281,7 @@ where
         of: &Self::Resolved,
         cx: &Context<'_>,
     ) -> Result<Done<PolicyNames>, IamFault> {
-        let names = of.get()?.held().inline().keys().cloned().collect();
+        let names = of.get()?.stored()?.inline().keys().cloned().collect();
         // Names of embedded policies do count case, so it is kept to tell two apart.
         let page = self
             .paging

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use keyward_store::{path::Path, sealed::Purpose, store::Revision};
+use keyward_store::{
+    path::{Path, Prefix},
+    sealed::Purpose,
+    store::Revision,
+};
 use keyward_types::{
-    account::AccountId,
     action::{self, Action},
     arn::ArnParts,
-    partition::Partition,
     tag::Tag,
     unique_id::UniqueId,
 };
@@ -17,7 +19,7 @@ use crate::{
     context::Context,
     directory::{
         ReadError,
-        identities::Named,
+        identities::{Home, Named},
         paths, purpose,
         records::{
             UserRecord,
@@ -29,7 +31,7 @@ use crate::{
         units::identity::{GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     },
     iam::{
-        entity::{Entity, Record, Target, Written},
+        entity::{Entity, Record, Target},
         fault::IamFault,
         names,
         rename::Renamed,
@@ -63,8 +65,12 @@ impl Entity for UserUnit {
             .map(|policy| policy.arn.as_str())
     }
 
-    fn edit(&self, _cx: &Context<'_>) -> Result<UserRecord, IamFault> {
-        Ok(self.record().clone())
+    fn stored(&self) -> Result<&UserRecord, IamFault> {
+        Ok(self.record())
+    }
+
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
     }
 
     fn missing(name: &str) -> IamFault {
@@ -85,8 +91,12 @@ impl Entity for GroupUnit {
         Self::arn(self)
     }
 
-    fn edit(&self, _cx: &Context<'_>) -> Result<GroupRecord, IamFault> {
-        Ok(self.record().clone())
+    fn stored(&self) -> Result<&GroupRecord, IamFault> {
+        Ok(self.record())
+    }
+
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
     }
 
     fn missing(name: &str) -> IamFault {
@@ -116,6 +126,14 @@ impl Entity for RoleUnit {
             .boundary
             .as_ref()
             .map(|policy| policy.arn.as_str())
+    }
+
+    fn stored(&self) -> Result<&RoleRecord, IamFault> {
+        Ok(self.record())
+    }
+
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
     }
 
     fn edit(&self, _cx: &Context<'_>) -> Result<RoleRecord, IamFault> {
@@ -167,10 +185,14 @@ impl Entity for ManagedPolicyUnit {
             .unwrap_or_default()
     }
 
-    fn edit(&self, _cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
-        self.record().cloned().ok_or_else(|| IamFault::Protected {
+    fn stored(&self) -> Result<&ManagedPolicyRecord, IamFault> {
+        self.record().ok_or_else(|| IamFault::Protected {
             message: format!("Policy {} is AWS's own and cannot be changed.", self.arn()),
         })
+    }
+
+    fn written(&self) -> Option<Revision> {
+        self.revision()
     }
 
     fn edit_by<A: Action>(&self, cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
@@ -213,13 +235,29 @@ pub fn check_policy_arn(arn: &str) -> Result<(), IamFault> {
 }
 
 macro_rules! records {
-    ($($record:ty: $purpose:expr, $named:expr, $place:path;)*) => {$(
+    ($($record:ty: $purpose:expr, $named:expr, $place:path, $all:path;)*) => {$(
         impl Record for $record {
             const PURPOSE: Purpose = $purpose;
             const NAMED: Named = $named;
 
             fn id(&self) -> &UniqueId {
                 &self.id
+            }
+
+            fn name(&self) -> &str {
+                &self.name
+            }
+
+            fn path(&self) -> &str {
+                &self.path
+            }
+
+            fn arn(&self, (partition, account): Home) -> String {
+                <$record>::arn(self, partition, account)
+            }
+
+            fn all((partition, account): Home) -> Result<Prefix, IamFault> {
+                Ok($all(partition, account)?)
             }
 
             fn place(&self, cx: &Context<'_>) -> Result<Path, IamFault> {
@@ -229,36 +267,12 @@ macro_rules! records {
     )*};
 }
 records! {
-    UserRecord: purpose::USER, Named::User, paths::user;
-    GroupRecord: purpose::GROUP, Named::Group, paths::group;
-    RoleRecord: purpose::ROLE, Named::Role, paths::role;
-    ManagedPolicyRecord: purpose::MANAGED_POLICY, Named::Policy, paths::policy;
+    UserRecord: purpose::USER, Named::User, paths::user, paths::users;
+    GroupRecord: purpose::GROUP, Named::Group, paths::group, paths::groups;
+    RoleRecord: purpose::ROLE, Named::Role, paths::role, paths::roles;
+    ManagedPolicyRecord: purpose::MANAGED_POLICY, Named::Policy, paths::policy, paths::policies;
     InstanceProfileRecord:
-        purpose::INSTANCE_PROFILE, Named::InstanceProfile, paths::instance_profile;
-}
-
-impl Written for UserUnit {
-    fn written(&self) -> Option<Revision> {
-        Some(self.revision())
-    }
-}
-
-impl Written for GroupUnit {
-    fn written(&self) -> Option<Revision> {
-        Some(self.revision())
-    }
-}
-
-impl Written for RoleUnit {
-    fn written(&self) -> Option<Revision> {
-        Some(self.revision())
-    }
-}
-
-impl Written for ManagedPolicyUnit {
-    fn written(&self) -> Option<Revision> {
-        self.revision()
-    }
+        purpose::INSTANCE_PROFILE, Named::InstanceProfile, paths::instance_profile, paths::instance_profiles;
 }
 
 /// A record with tags.
@@ -343,17 +357,11 @@ macro_rules! renamed {
             const NEW_NAME: &'static str = $new_name;
             const LONGEST: usize = $longest;
 
-            fn name(&self) -> &str {
-                &self.name
-            }
             fn name_mut(&mut self) -> &mut String {
                 &mut self.name
             }
             fn path_mut(&mut self) -> &mut String {
                 &mut self.path
-            }
-            fn arn(&self, partition: Partition, account: AccountId) -> String {
-                <$record>::arn(self, partition, account)
             }
         }
     )*};

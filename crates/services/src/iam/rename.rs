@@ -5,7 +5,6 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateGroup.html>
 
 use keyward_policy::permit::Permit;
-use keyward_types::{account::AccountId, partition::Partition};
 use keyward_wire::query::Params;
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        entity::{Asked, Entity, Record, Subject, Target, Written},
+        entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names, naming, reserved,
     },
@@ -30,13 +29,9 @@ pub trait Renamed: Record + PartialEq {
     const LONGEST: usize;
 
     /// The name.
-    fn name(&self) -> &str;
-    /// The name.
     fn name_mut(&mut self) -> &mut String;
     /// The path, `/` at both ends.
     fn path_mut(&mut self) -> &mut String;
-    /// The ARN under name and path.
-    fn arn(&self, partition: Partition, account: AccountId) -> String;
 }
 
 /// `UpdateUser`, `UpdateGroup`
@@ -86,7 +81,6 @@ where
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        let (partition, account) = cx.caller.home();
         let asked = self.of.find(cx).await?;
         let (mut new, mut taken) = (None, false);
         if let Some(found) = asked.found() {
@@ -102,7 +96,7 @@ where
             }
             new = Some(record);
         }
-        let new_arn = new.as_ref().map(|record| record.arn(partition, account));
+        let new_arn = new.as_ref().map(|record| record.arn(cx.caller.home()));
         Ok(Change {
             asked,
             new,

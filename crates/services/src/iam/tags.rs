@@ -11,7 +11,7 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam, condition_keys,
-        entity::{Asked, Entity, Record, Subject, Target, Written},
+        entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names::{self, MAX_TAGS},
         nouns::Tagged,

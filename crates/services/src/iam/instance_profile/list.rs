@@ -9,15 +9,16 @@ use keyward_wire::{query::Params, xml};
 use crate::{
     context::Context,
     directory::{
-        paths, purpose, records::identity::InstanceProfileRecord, units::identity::RoleUnit,
+        records::identity::InstanceProfileRecord,
+        units::identity::{InstanceProfileUnit, RoleUnit},
     },
     gate::{Denied, Gate},
     iam::{
         Iam,
+        by_path::ByPath,
         entity::{Asked, Subject},
         fault::IamFault,
         instance_profile::show,
-        names,
         page::{Page, Paging},
         shape::{self, ShownProfile},
     },
@@ -48,10 +49,7 @@ impl Output<Iam> for Profiles {
 
 /// `ListInstanceProfiles`
 #[derive(Debug)]
-pub struct ListInstanceProfiles {
-    path_prefix: String,
-    paging: Paging,
-}
+pub struct ListInstanceProfiles(ByPath);
 
 impl Operation for ListInstanceProfiles {
     const NAME: &'static str = "ListInstanceProfiles";
@@ -64,22 +62,11 @@ impl Operation for ListInstanceProfiles {
     type Permits = Permit<action::ListInstanceProfiles>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path_prefix = names::path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
-            path_prefix,
-            paging,
-        })
+        ByPath::parse(params).map(Self)
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = &self.path_prefix;
-        Ok(format!(
-            "arn:{partition}:iam::{account}:instance-profile{prefix}"
-        ))
+        Ok(self.0.resource::<InstanceProfileUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -92,17 +79,7 @@ impl Operation for ListInstanceProfiles {
         _arn: &String,
         cx: &Context<'_>,
     ) -> Result<Done<Profiles>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::instance_profiles(partition, account)?;
-        let mut found: Vec<InstanceProfileRecord> = cx
-            .directory()
-            .every(&prefix, purpose::INSTANCE_PROFILE)
-            .await?;
-        found.retain(|profile| profile.path.starts_with(&self.path_prefix));
-        let filter = (Self::NAME, self.path_prefix.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, found, |profile| profile.name.clone())?;
+        let page = self.0.page(cx, Self::NAME).await?;
         Ok(Done::unchanged(Profiles::show(cx, page).await?))
     }
 }

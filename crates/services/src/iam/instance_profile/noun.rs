@@ -10,10 +10,7 @@ use crate::{
     directory::{
         ReadError, records::identity::InstanceProfileRecord, units::identity::InstanceProfileUnit,
     },
-    iam::{
-        entity::{Entity, Written},
-        fault::IamFault,
-    },
+    iam::{entity::Entity, fault::IamFault},
 };
 
 impl Entity for InstanceProfileUnit {
@@ -34,8 +31,12 @@ impl Entity for InstanceProfileUnit {
         &self.record().tags
     }
 
-    fn edit(&self, _cx: &Context<'_>) -> Result<InstanceProfileRecord, IamFault> {
-        Ok(self.record().clone())
+    fn stored(&self) -> Result<&InstanceProfileRecord, IamFault> {
+        Ok(self.record())
+    }
+
+    fn written(&self) -> Option<Revision> {
+        Some(self.revision())
     }
 
     fn missing(name: &str) -> IamFault {
@@ -46,11 +47,5 @@ impl Entity for InstanceProfileUnit {
         let (partition, account) = cx.caller.home();
         let arn = format!("arn:{partition}:iam::{account}:instance-profile/{name}");
         (arn, format!("instance profile {name}"))
-    }
-}
-
-impl Written for InstanceProfileUnit {
-    fn written(&self) -> Option<Revision> {
-        Some(self.revision())
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        entity::{Asked, Entity, Record, Subject, Written},
+        entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         managed_policy::shown::show,
         names,

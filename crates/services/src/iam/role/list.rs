@@ -8,13 +8,14 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
-    directory::{paths, purpose, records::identity::RoleRecord},
+    directory::{records::identity::RoleRecord, units::identity::RoleUnit},
     gate::{Denied, Gate},
     iam::{
         Iam,
+        by_path::ByPath,
+        entity::Record,
         fault::IamFault,
-        names,
-        page::{Page, Paging},
+        page::Page,
         role::show,
         shape::{self, ShownRole},
     },
@@ -23,10 +24,7 @@ use crate::{
 
 /// `ListRoles`
 #[derive(Debug)]
-pub struct ListRoles {
-    path_prefix: String,
-    paging: Paging,
-}
+pub struct ListRoles(ByPath);
 
 /// A page of roles.
 #[derive(Debug)]
@@ -43,22 +41,11 @@ impl Operation for ListRoles {
     type Permits = Permit<action::ListRoles>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path_prefix = names::path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
-            path_prefix,
-            paging,
-        })
+        ByPath::parse(params).map(Self)
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        Ok(format!(
-            "arn:{partition}:iam::{account}:role{}",
-            self.path_prefix
-        ))
+        Ok(self.0.resource::<RoleUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -71,19 +58,11 @@ impl Operation for ListRoles {
         _arn: &String,
         cx: &Context<'_>,
     ) -> Result<Done<Roles>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::roles(partition, account)?;
-        let roles: Vec<RoleRecord> = cx.directory().every(&prefix, purpose::ROLE).await?;
-        let within = roles
-            .into_iter()
-            .filter(|role| role.path.starts_with(&self.path_prefix));
-        let filter = (Self::NAME, self.path_prefix.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, within.collect(), |role| role.name.clone())?;
+        let page = self.0.page::<RoleRecord>(cx, Self::NAME).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for record in &page.items {
-            items.push(show(cx, (&record.arn(partition, account), record), None).await?);
+            let arn = Record::arn(record, cx.caller.home());
+            items.push(show(cx, (&arn, record), None).await?);
         }
         let marker = page.marker;
         Ok(Done::unchanged(Roles(Page { items, marker })))

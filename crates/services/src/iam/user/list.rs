@@ -8,24 +8,15 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     context::Context,
-    directory::{paths, purpose, records::UserRecord},
+    directory::{records::UserRecord, units::identity::UserUnit},
     gate::{Denied, Gate},
-    iam::{
-        Iam,
-        fault::IamFault,
-        names,
-        page::{Page, Paging},
-        shape,
-    },
+    iam::{Iam, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape},
     operation::{Done, Operation, Output},
 };
 
 /// `ListUsers`
 #[derive(Debug)]
-pub struct ListUsers {
-    path_prefix: String,
-    paging: Paging,
-}
+pub struct ListUsers(ByPath);
 
 /// A page of users.
 #[derive(Debug)]
@@ -42,22 +33,11 @@ impl Operation for ListUsers {
     type Permits = Permit<action::ListUsers>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path_prefix = names::path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
-            path_prefix,
-            paging,
-        })
+        ByPath::parse(params).map(Self)
     }
 
     async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        Ok(format!(
-            "arn:{partition}:iam::{account}:user{}",
-            self.path_prefix
-        ))
+        Ok(self.0.resource::<UserUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -70,20 +50,10 @@ impl Operation for ListUsers {
         _arn: &String,
         cx: &Context<'_>,
     ) -> Result<Done<Users>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::users(partition, account)?;
-        let users: Vec<UserRecord> = cx.directory().every(&prefix, purpose::USER).await?;
-        let within = users
-            .into_iter()
-            .filter(|user| user.path.starts_with(&self.path_prefix));
-        let shown = within
-            .map(|user| (user.arn(partition, account), user))
-            .collect();
-        let filter = (Self::NAME, self.path_prefix.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, shown, |(_, user)| user.name.clone())?;
-        Ok(Done::unchanged(Users(page)))
+        let page = self.0.page(cx, Self::NAME).await?;
+        let home = cx.caller.home();
+        let shown = |user: UserRecord| (Record::arn(&user, home), user);
+        Ok(Done::unchanged(Users(page.map(shown))))
     }
 }
 
