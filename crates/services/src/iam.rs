@@ -20,6 +20,7 @@ pub mod last_accessed;
 pub mod managed_policy;
 pub mod names;
 pub mod naming;
+pub mod newborn;
 pub mod nouns;
 pub mod oidc_provider;
 pub mod page;

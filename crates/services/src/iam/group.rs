@@ -31,6 +31,7 @@ use crate::{
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming,
+        newborn::New,
         page::{Page, Paging},
         reserved, shape,
     },
@@ -42,13 +43,6 @@ use crate::{
 pub struct CreateGroup {
     name: String,
     path: String,
-}
-
-/// The ARN that the new group will have, and whether the name is taken.
-#[derive(Debug)]
-pub struct NewGroup {
-    arn: String,
-    taken: bool,
 }
 
 /// A group with its ARN.
@@ -64,7 +58,7 @@ impl Operation for CreateGroup {
     type Api = Iam;
     type Output = ShownGroup;
     type Fault = IamFault;
-    type Resolved = NewGroup;
+    type Resolved = New;
     type Permits = Permit<action::CreateGroup>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -76,31 +70,22 @@ impl Operation for CreateGroup {
         Ok(Self { name, path })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewGroup, IamFault> {
-        let (partition, account) = cx.caller.home();
-        Ok(NewGroup {
-            arn: format!(
-                "arn:{partition}:iam::{account}:group{}{}",
-                self.path, self.name
-            ),
-            taken: GroupUnit::find(cx, &self.name).await?.is_some(),
-        })
+    async fn resolve(&self, cx: &Context<'_>) -> Result<New, IamFault> {
+        New::find::<GroupUnit>(cx, (&self.path, &self.name)).await
     }
 
-    fn authorize(&self, new: &NewGroup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |_| ())
+    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(new.arn(), &[], |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        new: &NewGroup,
+        new: &New,
         cx: &Context<'_>,
     ) -> Result<Done<ShownGroup>, IamFault> {
-        if new.taken {
-            let message = format!("Group with name {} already exists.", self.name);
-            return Err(IamFault::EntityAlreadyExists { message });
-        }
+        let taken = || format!("Group with name {} already exists.", self.name);
+        new.check_free(taken)?;
         let counted = (Counted::Groups(cx.account()), cx.shared.quotas.groups);
         naming::count(cx, counted, "GroupsPerAccount")?;
         let record = GroupRecord {
@@ -116,7 +101,7 @@ impl Operation for CreateGroup {
         let mut batch = cx.batch();
         naming::take(cx, &mut batch, (Named::Group, &self.name, &record.id))?;
         record.put(cx, &mut batch, None)?;
-        let arn = new.arn.clone();
+        let arn = new.arn().to_owned();
         Ok(Done::changed(ShownGroup { arn, record }, batch))
     }
 }

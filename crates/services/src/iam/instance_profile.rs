@@ -31,6 +31,7 @@ use crate::{
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming,
+        newborn::New,
         role::show as show_role,
         shape::{self, ShownProfile},
         tags::Keys,
@@ -111,20 +112,13 @@ pub struct CreateInstanceProfile {
     tags: Vec<Tag>,
 }
 
-/// The ARN that the new profile will have, and whether the name is taken.
-#[derive(Debug)]
-pub struct NewProfile {
-    arn: String,
-    taken: bool,
-}
-
 impl Operation for CreateInstanceProfile {
     const NAME: &'static str = "CreateInstanceProfile";
     const READ_ONLY: bool = false;
     type Api = Iam;
     type Output = ProfileFound;
     type Fault = IamFault;
-    type Resolved = NewProfile;
+    type Resolved = New;
     type Permits = Permit<action::CreateInstanceProfile>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -137,29 +131,22 @@ impl Operation for CreateInstanceProfile {
         Ok(Self { name, path, tags })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewProfile, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let (path, name) = (&self.path, &self.name);
-        Ok(NewProfile {
-            arn: format!("arn:{partition}:iam::{account}:instance-profile{path}{name}"),
-            taken: InstanceProfileUnit::find(cx, name).await?.is_some(),
-        })
+    async fn resolve(&self, cx: &Context<'_>) -> Result<New, IamFault> {
+        New::find::<InstanceProfileUnit>(cx, (&self.path, &self.name)).await
     }
 
-    fn authorize(&self, new: &NewProfile, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |supply| supply.request_tags(&self.tags))
+    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.iam(new.arn(), &[], |supply| supply.request_tags(&self.tags))
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        new: &NewProfile,
+        new: &New,
         cx: &Context<'_>,
     ) -> Result<Done<ProfileFound>, IamFault> {
-        if new.taken {
-            let message = format!("Instance Profile {} already exists.", self.name);
-            return Err(IamFault::EntityAlreadyExists { message });
-        }
+        let taken = || format!("Instance Profile {} already exists.", self.name);
+        new.check_free(taken)?;
         let most = cx.shared.quotas.instance_profiles;
         let counted = (Counted::InstanceProfiles(cx.account()), most);
         naming::count(cx, counted, "InstanceProfilesPerAccount")?;

@@ -40,7 +40,9 @@ use crate::{
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         managed_policy::shown::{ShownPolicy, show},
-        names, naming, reserved, shape, stored,
+        names, naming,
+        newborn::New,
+        reserved, shape, stored,
         tags::Keys,
     },
     operation::{Done, Empty, Operation, Output},
@@ -101,20 +103,13 @@ pub struct CreatePolicy {
     tags: Vec<Tag>,
 }
 
-/// The ARN that the new policy will have, and whether the name is taken.
-#[derive(Debug)]
-pub struct NewPolicy {
-    arn: String,
-    taken: bool,
-}
-
 impl Operation for CreatePolicy {
     const NAME: &'static str = "CreatePolicy";
     const READ_ONLY: bool = false;
     type Api = Iam;
     type Output = PolicyFound;
     type Fault = IamFault;
-    type Resolved = NewPolicy;
+    type Resolved = New;
     type Permits = Permit<action::CreatePolicy>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -139,24 +134,13 @@ impl Operation for CreatePolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewPolicy, IamFault> {
-        let home = cx.caller.home();
-        let taken = cx
-            .directory()
-            .id_of_name(Named::Policy, home, &self.name)
-            .await?;
-        Ok(NewPolicy {
-            arn: format!(
-                "arn:{}:iam::{}:policy{}{}",
-                home.0, home.1, self.path, self.name
-            ),
-            taken: taken.is_some(),
-        })
+    async fn resolve(&self, cx: &Context<'_>) -> Result<New, IamFault> {
+        New::find::<ManagedPolicyUnit>(cx, (&self.path, &self.name)).await
     }
 
-    fn authorize(&self, new: &NewPolicy, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let shown = format!("policy {}", self.name);
-        gate.iam_shown(&new.arn, &shown, &[], |supply| {
+        gate.iam_shown(new.arn(), &shown, &[], |supply| {
             supply.request_tags(&self.tags)
         })
     }
@@ -164,18 +148,17 @@ impl Operation for CreatePolicy {
     async fn call(
         &self,
         _permit: &Self::Permits,
-        new: &NewPolicy,
+        new: &New,
         cx: &Context<'_>,
     ) -> Result<Done<PolicyFound>, IamFault> {
         let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
         let text = stored::text(&document, &self.document, 0)?;
-        if new.taken {
-            let message = format!(
+        new.check_free(|| {
+            format!(
                 "A policy called {} already exists. Duplicate names are not allowed.",
                 self.name
-            );
-            return Err(IamFault::EntityAlreadyExists { message });
-        }
+            )
+        })?;
         let counted = (Counted::Policies(cx.account()), cx.shared.quotas.policies);
         naming::count(cx, counted, "PoliciesPerAccount")?;
         let record = ManagedPolicyRecord {
@@ -200,7 +183,7 @@ impl Operation for CreatePolicy {
         let mut batch = cx.batch();
         naming::take(cx, &mut batch, (Named::Policy, &self.name, &record.id))?;
         record.put(cx, &mut batch, None)?;
-        let arn = new.arn.clone();
+        let arn = new.arn().to_owned();
         let policy = ShownPolicy { arn, record };
         let created = true;
         Ok(Done::changed(PolicyFound { policy, created }, batch))

@@ -7,7 +7,7 @@ pub mod list;
 pub mod service_linked;
 pub mod update;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_policy::permit::Permit;
@@ -29,14 +29,16 @@ use crate::{
             V1,
             identity::{CredentialUseRecord, RoleRecord},
         },
-        units::identity::{ManagedPolicyUnit, RoleUnit},
+        units::identity::RoleUnit,
     },
     gate::{Denied, Gate},
     iam::{
-        Iam, boundary, condition_keys,
+        Iam, boundary,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
-        names, naming, reserved,
+        names, naming,
+        newborn::NewIdentity,
+        reserved,
         shape::{self, ShownRole},
     },
     operation::{Done, Empty, Operation, Output},
@@ -66,14 +68,6 @@ pub struct CreateRole {
     tags: Vec<Tag>,
 }
 
-/// The ARN that the new role will have, whether the name is taken, and its boundary.
-#[derive(Debug)]
-pub struct NewRole {
-    arn: String,
-    taken: bool,
-    boundary: Option<Arc<ManagedPolicyUnit>>,
-}
-
 /// A role that was made.
 #[derive(Debug)]
 pub struct RoleCreated(pub ShownRole);
@@ -84,7 +78,7 @@ impl Operation for CreateRole {
     type Api = Iam;
     type Output = RoleCreated;
     type Fault = IamFault;
-    type Resolved = NewRole;
+    type Resolved = NewIdentity;
     type Permits = Permit<action::CreateRole>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -109,46 +103,25 @@ impl Operation for CreateRole {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewRole, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let boundary = match &self.boundary {
-            Some(arn) => ManagedPolicyUnit::find(cx, arn).await?,
-            None => None,
-        };
-        Ok(NewRole {
-            arn: format!(
-                "arn:{partition}:iam::{account}:role{}{}",
-                self.path, self.name
-            ),
-            taken: RoleUnit::find(cx, &self.name).await?.is_some(),
-            boundary,
-        })
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewIdentity, IamFault> {
+        let named = (self.path.as_str(), self.name.as_str());
+        NewIdentity::find::<RoleUnit>(cx, named, self.boundary.as_deref()).await
     }
 
-    fn authorize(&self, new: &NewRole, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |supply| {
-            supply.request_tags(&self.tags);
-            if let Some(boundary) = &self.boundary {
-                supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);
-            }
-        })
+    fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        new.permit(gate, (&self.tags, self.boundary.as_deref()))
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        new: &NewRole,
+        new: &NewIdentity,
         cx: &Context<'_>,
     ) -> Result<Done<RoleCreated>, IamFault> {
         let trust = cx.check_trust(&self.trust).await?;
-        if new.taken {
-            let message = format!("Role with name {} already exists.", self.name);
-            return Err(IamFault::EntityAlreadyExists { message });
-        }
-        let boundary = match &self.boundary {
-            Some(arn) => Some(boundary::usable(&new.boundary, arn)?),
-            None => None,
-        };
+        let taken = || format!("Role with name {} already exists.", self.name);
+        new.entity().check_free(taken)?;
+        let boundary = new.boundary(self.boundary.as_deref())?;
         let record = RoleRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::Role, random::array()),
@@ -171,7 +144,7 @@ impl Operation for CreateRole {
         make(cx, &mut batch, &record)?;
         // Whom the policy names is shown as it was sent; GetRole shows today's ARNs.
         let shown = ShownRole {
-            arn: new.arn.clone(),
+            arn: new.entity().arn().to_owned(),
             record,
             trust: self.trust.clone(),
             last_used: None,

@@ -4,7 +4,7 @@
 
 pub mod list;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_policy::permit::Permit;
@@ -23,14 +23,16 @@ use crate::{
         identities::Named,
         paths,
         records::{UserRecord, V1},
-        units::identity::{ManagedPolicyUnit, UserUnit},
+        units::identity::UserUnit,
     },
     gate::{Denied, Gate},
     iam::{
-        Iam, boundary, condition_keys,
+        Iam, boundary,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
-        names, naming, reserved, shape,
+        names, naming,
+        newborn::NewIdentity,
+        reserved, shape,
     },
     operation::{Done, Empty, Operation, Output},
 };
@@ -42,14 +44,6 @@ pub struct CreateUser {
     path: String,
     boundary: Option<String>,
     tags: Vec<Tag>,
-}
-
-/// The ARN that the new user will have, whether the name is taken, and its boundary.
-#[derive(Debug)]
-pub struct NewUser {
-    arn: String,
-    taken: bool,
-    boundary: Option<Arc<ManagedPolicyUnit>>,
 }
 
 /// A user with its ARN.
@@ -65,7 +59,7 @@ impl Operation for CreateUser {
     type Api = Iam;
     type Output = ShownUser;
     type Fault = IamFault;
-    type Resolved = NewUser;
+    type Resolved = NewIdentity;
     type Permits = Permit<action::CreateUser>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -85,45 +79,24 @@ impl Operation for CreateUser {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewUser, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let boundary = match &self.boundary {
-            Some(arn) => ManagedPolicyUnit::find(cx, arn).await?,
-            None => None,
-        };
-        Ok(NewUser {
-            arn: format!(
-                "arn:{partition}:iam::{account}:user{}{}",
-                self.path, self.name
-            ),
-            taken: UserUnit::find(cx, &self.name).await?.is_some(),
-            boundary,
-        })
+    async fn resolve(&self, cx: &Context<'_>) -> Result<NewIdentity, IamFault> {
+        let named = (self.path.as_str(), self.name.as_str());
+        NewIdentity::find::<UserUnit>(cx, named, self.boundary.as_deref()).await
     }
 
-    fn authorize(&self, new: &NewUser, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |supply| {
-            supply.request_tags(&self.tags);
-            if let Some(boundary) = &self.boundary {
-                supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);
-            }
-        })
+    fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        new.permit(gate, (&self.tags, self.boundary.as_deref()))
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        new: &NewUser,
+        new: &NewIdentity,
         cx: &Context<'_>,
     ) -> Result<Done<ShownUser>, IamFault> {
-        if new.taken {
-            let message = format!("User with name {} already exists.", self.name);
-            return Err(IamFault::EntityAlreadyExists { message });
-        }
-        let boundary = match &self.boundary {
-            Some(arn) => Some(boundary::usable(&new.boundary, arn)?),
-            None => None,
-        };
+        let taken = || format!("User with name {} already exists.", self.name);
+        new.entity().check_free(taken)?;
+        let boundary = new.boundary(self.boundary.as_deref())?;
         let counted = (Counted::Users(cx.account()), cx.shared.quotas.users);
         naming::count(cx, counted, "UsersPerAccount")?;
         let record = UserRecord {
@@ -146,7 +119,7 @@ impl Operation for CreateUser {
             boundary::bind(cx, &mut batch, (policy, &record.id))?;
         }
         record.put(cx, &mut batch, None)?;
-        let arn = new.arn.clone();
+        let arn = new.entity().arn().to_owned();
         Ok(Done::changed(ShownUser { arn, record }, batch))
     }
 }
