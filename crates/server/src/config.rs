@@ -4,164 +4,27 @@
 //! names the key, the value and the remedy. `docs/configuration.md` lists every key; a test
 //! holds it against this file.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
-    time::Duration,
+mod check;
+mod network;
+mod raw;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use keyward_types::{account::AccountId, region::Region};
+
+use check::{
+    ConfigError, address, at_least, connections, durability, interval, networks, oidc, refuse,
+    regions, seconds, tls,
 };
 
-use keyward_oidc::url::HttpsUrl;
-use keyward_types::{account::AccountId, partition::Partition, region::Region};
-use serde::Deserialize;
+pub use network::Network;
+pub use raw::RawConfig;
 
-/// The file as written. Unknown keys are refused by name.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawConfig {
-    /// The directory that holds everything but, perhaps, the root key.
-    pub data_dir: Option<PathBuf>,
-    /// The address to serve on.
-    pub listen: Option<String>,
-    /// The address for metrics.
-    pub admin_listen: Option<String>,
-    /// The account that the first start makes.
-    pub account_id: Option<String>,
-    /// The default Region, for what is printed.
-    pub region: Option<String>,
-    /// The Regions served.
-    pub regions: Option<Vec<String>>,
-    /// Where the root key is.
-    pub root_key: Option<PathBuf>,
-    /// TLS.
-    #[serde(default)]
-    pub tls: RawTls,
-    /// Peers that may speak the PROXY protocol.
-    #[serde(default)]
-    pub proxy_protocol: RawProxyProtocol,
-    /// The audit trail.
-    #[serde(default)]
-    pub audit: RawAudit,
-    /// Limits on strangers and friends.
-    #[serde(default)]
-    pub limits: RawLimits,
-    /// How much is kept in memory.
-    #[serde(default)]
-    pub memory: RawMemory,
-    /// Resource quotas.
-    #[serde(default)]
-    pub quotas: RawQuotas,
-    /// Issuers of web identities.
-    #[serde(default)]
-    pub oidc: RawOidc,
-}
+/// The account of a first start that names none.
+pub const DEFAULT_ACCOUNT: &str = "000000000000";
 
-/// `[tls]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawTls {
-    /// PEM file with the certificate chain.
-    pub certificate: Option<PathBuf>,
-    /// PEM file with the private key.
-    pub private_key: Option<PathBuf>,
-}
-
-/// `[proxy_protocol]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawProxyProtocol {
-    /// Addresses whose connections begin with a PROXY header.
-    #[serde(default)]
-    pub from: Vec<String>,
-}
-
-/// `[audit]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawAudit {
-    /// `written` or `strict`.
-    pub durability: Option<String>,
-    /// Bytes after which a new segment begins.
-    pub segment_bytes: Option<u64>,
-}
-
-/// `[limits]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawLimits {
-    /// Open connections.
-    pub connections: Option<usize>,
-    /// Open connections on which nobody has been authenticated yet.
-    pub stranger_connections: Option<usize>,
-    /// Open connections from one address.
-    pub connections_per_address: Option<usize>,
-    /// Bytes of memory for requests that are not authenticated yet.
-    pub unauthenticated_bytes: Option<usize>,
-    /// Seconds to send the headers, or between two requests of a connection.
-    pub header_seconds: Option<u64>,
-    /// Seconds to send the body.
-    pub body_seconds: Option<u64>,
-    /// Seconds that a stop waits for requests under way.
-    pub drain_seconds: Option<u64>,
-    /// Free bytes of the data directory's disk below which `/readyz` is red.
-    pub free_disk_bytes: Option<u64>,
-}
-
-/// `[memory]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawMemory {
-    /// KMS keys kept in the cache.
-    pub cached_keys: Option<usize>,
-    /// Units of grants kept in the cache.
-    pub cached_grants: Option<usize>,
-    /// Bytes of the locked arena for secrets.
-    pub arena_bytes: Option<usize>,
-}
-
-/// `[quotas]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawQuotas {
-    /// Customer managed keys in an account and Region.
-    pub keys: Option<u64>,
-    /// Aliases of a key.
-    pub aliases_per_key: Option<usize>,
-    /// Users of an account.
-    pub users: Option<u64>,
-    /// Grants on a key.
-    pub grants_per_key: Option<u64>,
-    /// Roles of an account.
-    pub roles: Option<u64>,
-    /// Groups of an account.
-    pub groups: Option<u64>,
-    /// Customer managed policies of an account.
-    pub policies: Option<u64>,
-    /// Instance profiles of an account.
-    pub instance_profiles: Option<u64>,
-    /// Managed policies attached to a user, group or role.
-    pub policies_per_identity: Option<usize>,
-    /// Requests a second of one principal; no limit if zero.
-    pub requests_per_second: Option<f64>,
-    /// Requests of one principal at once.
-    pub request_burst: Option<u32>,
-}
-
-/// `[oidc]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawOidc {
-    /// PEM file of authorities to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Key sets by issuer, which are then not fetched.
-    #[serde(default)]
-    pub jwks_files: BTreeMap<String, PathBuf>,
-    /// Addresses that issuers' hosts may have though they are not public, by host and port.
-    #[serde(default)]
-    pub private_addresses: BTreeMap<String, Vec<String>>,
-    /// Seconds to fetch a document.
-    pub timeout_seconds: Option<u64>,
-}
+/// The root key's file, if nothing says where it is.
+pub const ROOT_KEY: &str = "root.key";
 
 /// How sure an answer may be that its event is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,65 +148,7 @@ pub struct TlsFiles {
     pub private_key: PathBuf,
 }
 
-/// A refusal: which key, what it says, and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("`{key}` is `{value}`: {remedy}")]
-pub struct Refused {
-    key: &'static str,
-    value: String,
-    remedy: String,
-}
-
-fn refuse(key: &'static str, value: impl ToString, remedy: impl Into<String>) -> Refused {
-    Refused {
-        key,
-        value: value.to_string(),
-        remedy: remedy.into(),
-    }
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("the configuration file {} cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is no TOML of this shape.
-    #[error("the configuration file {} is not valid", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Line and reason.
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    /// A value cannot be.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-}
-
 impl RawConfig {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// When it cannot be read or is no TOML of this shape.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        toml::from_str(&text).map_err(|source| ConfigError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })
-    }
-
     /// Checks everything and fills in the defaults.
     ///
     /// # Errors
@@ -359,10 +164,10 @@ impl RawConfig {
         let region = self.region.as_deref().unwrap_or("us-east-1");
         let region = Region::parse(region)
             .map_err(|_| refuse("region", region, "use a Region of AWS, such as us-east-1"))?;
-        let account = self.account_id.as_deref().unwrap_or("000000000000");
+        let account = self.account_id.as_deref().unwrap_or(DEFAULT_ACCOUNT);
         let account = AccountId::parse(account)
             .map_err(|_| refuse("account_id", account, "use twelve decimal digits"))?;
-        let root_key = self.root_key.unwrap_or_else(|| data_dir.join("root.key"));
+        let root_key = self.root_key.unwrap_or_else(|| data_dir.join(ROOT_KEY));
         Ok(Config {
             listen: address("listen", self.listen.as_deref().unwrap_or("127.0.0.1:5670"))?,
             admin_listen: match self.admin_listen.as_deref() {
@@ -371,7 +176,7 @@ impl RawConfig {
             },
             account,
             region,
-            regions: regions(self.regions, region.partition())?,
+            regions: regions(self.regions, region)?,
             root_key,
             tls: tls(self.tls)?,
             proxies: networks("proxy_protocol.from", &self.proxy_protocol.from)?,
@@ -423,202 +228,6 @@ impl RawConfig {
     }
 }
 
-/// How often a principal may ask; none if there is no limit.
-fn interval(per_second: f64) -> Result<Option<Duration>, Refused> {
-    if per_second == 0.0 {
-        return Ok(None);
-    }
-    let interval = Duration::try_from_secs_f64(per_second.recip());
-    let interval = interval.ok().filter(|_| per_second <= 1e6);
-    interval.map(Some).ok_or_else(|| {
-        refuse(
-            "quotas.requests_per_second",
-            per_second,
-            "use a number from 0 (no limit) to 1000000",
-        )
-    })
-}
-
-fn address(key: &'static str, text: &str) -> Result<SocketAddr, Refused> {
-    text.parse()
-        .map_err(|_| refuse(key, text, "use an address and port, such as 127.0.0.1:5670"))
-}
-
-fn regions(names: Option<Vec<String>>, partition: Partition) -> Result<Vec<Region>, Refused> {
-    let Some(names) = names else {
-        return Ok(Region::of_partition(partition).collect());
-    };
-    let mut regions = Vec::new();
-    for name in names {
-        let region = Region::parse(&name)
-            .map_err(|_| refuse("regions", &name, "use Regions of AWS, such as us-east-1"))?;
-        if !regions.contains(&region) {
-            regions.push(region);
-        }
-    }
-    if regions.is_empty() {
-        return Err(refuse(
-            "regions",
-            "[]",
-            "name one Region at least, or leave the key out",
-        ));
-    }
-    Ok(regions)
-}
-
-fn tls(raw: RawTls) -> Result<Option<TlsFiles>, Refused> {
-    match (raw.certificate, raw.private_key) {
-        (Some(certificate), Some(private_key)) => Ok(Some(TlsFiles {
-            certificate,
-            private_key,
-        })),
-        (None, None) => Ok(None),
-        (Some(certificate), None) => Err(refuse(
-            "tls.certificate",
-            certificate.display(),
-            "give tls.private_key too",
-        )),
-        (None, Some(private_key)) => Err(refuse(
-            "tls.private_key",
-            private_key.display(),
-            "give tls.certificate too",
-        )),
-    }
-}
-
-fn connections(raw: &RawLimits) -> Result<Connections, Refused> {
-    let positive = |key, value: Option<usize>| value.map(|n| at_least(key, n, 1)).transpose();
-    let all = positive("limits.connections", raw.connections)?;
-    let strangers = positive("limits.stranger_connections", raw.stranger_connections)?;
-    let per_address = positive(
-        "limits.connections_per_address",
-        raw.connections_per_address,
-    )?;
-    if let (Some(all), Some(strangers)) = (all, strangers)
-        && strangers > all
-    {
-        let remedy = "use no more than limits.connections";
-        return Err(refuse("limits.stranger_connections", strangers, remedy));
-    }
-    Ok(Connections {
-        all,
-        strangers,
-        per_address: per_address.unwrap_or(1024),
-    })
-}
-
-fn oidc(raw: RawOidc) -> Result<OidcOptions, Refused> {
-    for issuer in raw.jwks_files.keys() {
-        if HttpsUrl::parse(issuer).is_err() {
-            let remedy = "name issuers as tokens do, such as https://issuer.example";
-            return Err(refuse("oidc.jwks_files", issuer, remedy));
-        }
-    }
-    Ok(OidcOptions {
-        ca_file: raw.ca_file,
-        jwks_files: raw.jwks_files,
-        private: raw
-            .private_addresses
-            .iter()
-            .map(|(host, addresses)| private_host(host, addresses))
-            .collect::<Result<_, _>>()?,
-        timeout: seconds("oidc.timeout_seconds", raw.timeout_seconds, 5)?,
-    })
-}
-
-fn private_host(text: &str, addresses: &[String]) -> Result<PrivateHost, Refused> {
-    let key = "oidc.private_addresses";
-    let url = HttpsUrl::parse(&format!("https://{text}")).ok();
-    let url = url.filter(|url| url.authority() == text);
-    let url = url.ok_or_else(|| {
-        let remedy =
-            "name hosts as issuers' URLs do, such as issuer.example or issuer.example:8443";
-        refuse(key, text, remedy)
-    })?;
-    Ok(PrivateHost {
-        host: url.host().to_owned(),
-        port: url.port(),
-        addresses: networks(key, addresses)?,
-    })
-}
-
-fn durability(text: Option<&str>) -> Result<AuditDurability, Refused> {
-    match text {
-        None | Some("written") => Ok(AuditDurability::Written),
-        Some("strict") => Ok(AuditDurability::Strict),
-        Some(other) => Err(refuse(
-            "audit.durability",
-            other,
-            "use `written` or `strict`",
-        )),
-    }
-}
-
-fn seconds(key: &'static str, value: Option<u64>, default: u64) -> Result<Duration, Refused> {
-    match value.unwrap_or(default) {
-        0 => Err(refuse(key, 0, "use one second at least")),
-        value => Ok(Duration::from_secs(value)),
-    }
-}
-
-fn at_least<N: PartialOrd + ToString>(key: &'static str, value: N, least: N) -> Result<N, Refused> {
-    if value < least {
-        return Err(refuse(
-            key,
-            value,
-            format!("use {} at least", least.to_string()),
-        ));
-    }
-    Ok(value)
-}
-
-/// Addresses that share a prefix, such as `10.0.0.0/8`; without prefix, one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// Parses an address, or an address and a prefix length after `/`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= most)?,
-            None => most,
-        };
-        Some(Self { address, prefix })
-    }
-
-    /// Whether the address is one of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |a: u128, b: u128, bits: u32| {
-            let shift = bits - u32::from(self.prefix).min(bits);
-            a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
-        };
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                same(u128::from(a.to_bits()), u128::from(b.to_bits()), 32)
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
-fn networks(key: &'static str, texts: &[String]) -> Result<Vec<Network>, Refused> {
-    let parse = |text: &String| {
-        let remedy = "use an address or a network, such as 10.0.0.0/8";
-        Network::parse(text).ok_or_else(|| refuse(key, text, remedy))
-    };
-    texts.iter().map(parse).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -649,7 +258,11 @@ mod tests {
             ),
             (
                 "regions = []",
-                "`regions` is `[]`: name one Region at least, or leave the key out",
+                "`regions` is `[]`: name at least one Region, or leave the key out",
+            ),
+            (
+                "region = \"eu-west-1\"\nregions = [\"us-east-1\", \"us-west-2\"]",
+                "`region` is `eu-west-1`: this default Region is not served: choose one of `regions` (us-east-1, us-west-2), or add it there",
             ),
             (
                 "[tls]\ncertificate = \"c.pem\"",
@@ -661,7 +274,7 @@ mod tests {
             ),
             (
                 "[limits]\nbody_seconds = 0",
-                "`limits.body_seconds` is `0`: use one second at least",
+                "`limits.body_seconds` is `0`: use at least one second",
             ),
             (
                 "[proxy_protocol]\nfrom = [\"10.0.0.0/33\"]",
@@ -681,7 +294,7 @@ mod tests {
             ),
             (
                 "[limits]\nunauthenticated_bytes = 1000",
-                "`limits.unauthenticated_bytes` is `1000`: use 1048576 at least",
+                "`limits.unauthenticated_bytes` is `1000`: use at least 1048576",
             ),
             (
                 "[oidc.jwks_files]\n\"issuer.example\" = \"k.json\"",
@@ -706,20 +319,27 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_what_shares_its_prefix() {
-        let network = Network::parse("10.1.0.0/16").unwrap();
-        assert!(network.contains("10.1.200.3".parse().unwrap()));
-        assert!(network.contains("::ffff:10.1.200.3".parse().unwrap()));
-        assert!(!network.contains("10.2.0.1".parse().unwrap()));
-        assert!(
-            Network::parse("0.0.0.0/0")
-                .unwrap()
-                .contains("1.2.3.4".parse().unwrap())
-        );
-        assert!(
-            !Network::parse("::1")
-                .unwrap()
-                .contains("::2".parse().unwrap())
-        );
+    fn the_documentation_lists_every_key() {
+        let (mut section, mut keys) = (String::new(), Vec::new());
+        for line in include_str!("config/raw.rs").lines() {
+            if let Some(name) = line.strip_prefix("/// `[") {
+                section = name.replace("]`", ".");
+            }
+            let field = line.trim().strip_prefix("pub ");
+            let field = field.and_then(|field| field.split_once(": "));
+            let is_key =
+                |(name, kind): &(&str, &str)| !kind.starts_with("Raw") && !name.starts_with("fn ");
+            if let Some((name, _)) = field.filter(is_key) {
+                keys.push(format!("{section}{name}"));
+            }
+        }
+        let documentation = include_str!("../../../docs/configuration.md");
+        let rows = documentation
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut listed: Vec<_> = rows.filter(|key| !key.starts_with("KEYWARD_")).collect();
+        listed.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(listed, keys);
     }
 }
