@@ -1,6 +1,7 @@
 //! The listener: HTTP/1.1 and HTTP/2, with or without TLS, with limits on everything a stranger
 //! can make long, many or slow.
 
+mod about;
 pub mod admin;
 mod body;
 mod budget;
@@ -10,6 +11,7 @@ pub mod idle;
 mod names;
 pub mod peers;
 pub mod proxy;
+mod request_log;
 pub mod taken;
 mod timer;
 pub mod tls;
@@ -55,6 +57,7 @@ use crate::{
         idle::Activity,
         names::Names,
         peers::{Peers, Place},
+        request_log::Begun,
         taken::Taken,
         timer::Kept,
     },
@@ -132,7 +135,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors or the like: what is open goes on, new ones wait.
-                tracing::warn!(%error, "a connection cannot be accepted");
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
@@ -273,7 +276,7 @@ impl Connection {
             // Here and not in the task of the request: what is too long is gone before more is read.
             let kind = Kind::of(&request);
             let request = (kind != Kind::TooManyHeaders).then_some(request);
-            // Who only asks for health does not stay for it.
+            // Whoever only asks for health, or only looks, does not stay for it.
             let under_way = (kind == Kind::Request).then(|| requests.begin());
             async move {
                 let answer = connection.answer(request, kind, &peer, &timer).await;
@@ -312,6 +315,14 @@ impl Connection {
         {
             return answer;
         }
+        if kind == Kind::About {
+            let mut answer = about::answer(head.uri.path());
+            if head.method == http::Method::HEAD {
+                *answer.body_mut() = Full::default();
+            }
+            return answer;
+        }
+        let begun = Begun::now();
         let mut headers: SmallVec<[(&str, &[u8]); USUAL_HEADERS]> = SmallVec::new();
         if !head.headers.contains_key(header::HOST)
             && let Some(authority) = head.uri.authority()
@@ -336,6 +347,7 @@ impl Connection {
             self.settled.store(true, Ordering::Relaxed);
             self.place.settle();
         }
+        begun.answered(&head, peer.address(), &answer);
         let mut response = render(answer);
         if head.method == http::Method::HEAD {
             // Else the head would tell the length of a body that is not sent.
@@ -403,6 +415,7 @@ impl Connection {
 enum Kind {
     Request,
     Health,
+    About,
     TooManyHeaders,
 }
 
@@ -412,6 +425,8 @@ impl Kind {
             Self::TooManyHeaders
         } else if request.method() == http::Method::GET && health::is_asked(request.uri().path()) {
             Self::Health
+        } else if about::is_asked(request) {
+            Self::About
         } else {
             Self::Request
         }

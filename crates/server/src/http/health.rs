@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: the two paths that are no operation of any API.
+//! `/healthz` and `/readyz`: two paths that belong to no API.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};

@@ -1,0 +1,42 @@
+//! What a browser or `curl` is told, which ask without a signature: what this server is.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+
+/// What this is, and how to use it.
+const ABOUT: &str = "\
+This is Keyward: key management with the APIs of AWS KMS, IAM, STS and Organizations.
+
+It answers AWS clients, not browsers. Point the AWS CLI or an AWS SDK at this server:
+
+    export AWS_ENDPOINT_URL=<this URL>
+    aws sts get-caller-identity
+
+On the server's machine, `keyward env --data-dir DIR` prints the URL and credentials.
+/healthz and /readyz tell whether the server works.
+";
+
+/// Whether somebody only looks: a GET (or HEAD) without parameters and without a signature, which no
+/// client of AWS sends.
+pub fn is_asked<B>(request: &Request<B>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.uri().query().is_none()
+        && !request.headers().contains_key(header::AUTHORIZATION)
+        && !request.headers().contains_key("x-amz-target")
+}
+
+/// The answer: 200 at `/`, else 404.
+pub fn answer(path: &str) -> Response<Full<Bytes>> {
+    let (status, text) = if path == "/" {
+        (StatusCode::OK, ABOUT.to_owned())
+    } else {
+        let text = format!("There is nothing at this path.\n\n{ABOUT}");
+        (StatusCode::NOT_FOUND, text)
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
