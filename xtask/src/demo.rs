@@ -1,11 +1,13 @@
-//! `./dev demo`: the product's main job on real data, with the AWS CLI as everybody has it.
+//! `./dev demo`: what Keyward does, on real data, with the AWS CLI as everybody has it.
 //!
-//! Every step says what it does, shows the commands, and checks what came of them; the first
-//! wrong result ends the demo with an error.
+//! Every step says what it does, shows the commands, and checks the results; the first wrong result
+//! ends the demo with an error.
 
 mod aws;
 mod envelope;
+mod program;
 mod stage;
+mod theft;
 
 use std::fs;
 
@@ -21,57 +23,38 @@ use stage::Stage;
 /// Bytes of the file that the demo protects.
 const FILE_BYTES: usize = 64 << 20;
 /// The alias of the demo's key.
-const ALIAS: &str = "alias/demo";
+const ALIAS: &str = "alias/reports";
+/// The description of the demo's key.
+const DESCRIPTION: &str = "quarterly reports";
 /// The file, and what becomes of it.
 const FILE: &str = "report.bin";
 
 /// Runs the demo from nothing to its end.
 pub fn run() -> anyhow::Result<()> {
-    let keyward = run::build("keyward", "keyward", false)?;
+    let keyward = run::build("keyward", "keyward", true)?;
     let cli = run::client("aws")?;
     let mut stage = Stage::fresh(keyward, cli)?;
 
-    stage.step("Start `keyward serve` on a fresh data directory");
+    stage.step("Start a server on an empty directory");
     stage.start()?;
     let root = stage.root()?;
     let identity = root.call(&["sts", "get-caller-identity"])?;
     stage.shows(&format!(
-        "the AWS CLI is root of account {}",
+        "the AWS CLI works with it unmodified, as the root user of account {}",
         text(&identity, "/Account")?
     ));
 
-    stage.step("Make two IAM users, alice and mallory, with an access key each");
+    stage.step("Create two users, and a key that only one of them may use");
     let alice = stage.user(&root, "alice")?;
     let mallory = stage.user(&root, "mallory")?;
-    stage.shows("alice and mallory have access keys; nothing allows them anything yet");
-
-    stage.step("Create a customer managed key that alice may use, an alias and tags");
     let key = create_key(&stage, &root)?;
 
-    stage.step("As alice: encrypt a file of 64 MiB under a fresh data key");
+    stage.step("Alice encrypts a file of 64 MiB with a data key, and decrypts it again");
     envelope::make_file(&stage.path(FILE), FILE_BYTES)?;
     let first = encrypt(&stage, &alice, "first")?;
-
-    stage.step("As alice: open it again and compare");
     open(&stage, &alice, "first", &first.material)?;
 
-    stage.step("Rotate the KMS key: old data still open, new data uses new material");
-    rotate(&stage, &root, &alice, &key, &first)?;
-
-    stage.step("Disable the key: the file cannot be opened");
-    root.call(&["kms", "disable-key", "--key-id", &key])?;
-    let said = envelope::refused(&alice, "first")?;
-    ensure!(
-        said.contains("(DisabledException)") && said.contains("is disabled."),
-        "{said}"
-    );
-    stage.shows(&said);
-
-    stage.step("Enable it: the file opens again");
-    root.call(&["kms", "enable-key", "--key-id", &key])?;
-    open(&stage, &alice, "first", &first.material)?;
-
-    stage.step("As mallory: denied, with the reason");
+    stage.step("Mallory tries, and is denied");
     let said = envelope::refused(&mallory, "first")?;
     let reason = "because no identity-based policy allows the kms:Decrypt action";
     ensure!(said.contains("(AccessDeniedException)"), "{said}");
@@ -79,31 +62,60 @@ pub fn run() -> anyhow::Result<()> {
         said.contains("user/mallory") && said.contains(reason),
         "{said}"
     );
-    stage.shows(&said);
+    stage.prints(&said);
 
-    stage.step("Kill the server with SIGKILL, restart it: everything is still there");
-    survive(&mut stage, &root, &alice, &key, &first)?;
+    stage.step("The audit trail has recorded it");
+    let request = program::last_event(&stage, "user/mallory")?;
 
-    stage.step("Ask the server to leave (SIGTERM)");
-    ensure!(stage.drain()?, "the server did not leave with status 0");
-    stage.shows("it drained and left with status 0");
+    stage.step("Keyward explains the denial, and what would allow the call");
+    program::explain(&stage, &request)?;
+
+    stage.step("Who can decrypt with this key?");
+    program::who_can(&stage)?;
+
+    stage.step("Rotate the key: old data still opens, new data uses new key material");
+    rotate(&stage, &root, &alice, &key, &first)?;
+
+    stage.step("Disable the key: nobody can open the file. Enable it again");
+    root.call(&["kms", "disable-key", "--key-id", ALIAS])?;
+    let said = envelope::refused(&alice, "first")?;
+    ensure!(
+        said.contains("(DisabledException)") && said.contains("is disabled."),
+        "{said}"
+    );
+    stage.prints(&said);
+    root.call(&["kms", "enable-key", "--key-id", ALIAS])?;
+
+    stage.step("Kill the server with SIGKILL and start it again: everything is still there");
+    stage.kill()?;
+    stage.start()?;
+    let (root, alice) = (stage.again(&root)?, stage.again(&alice)?);
+    survived(&stage, &root, &alice, &key, &first)?;
+
+    stage.step("Stop the server (SIGTERM), and verify the audit trail");
+    ensure!(stage.drain()?, "the server did not exit with status 0");
+    program::verify_trail(&stage)?;
+
+    stage.step("Steal the data directory, but not the root key, and search it");
+    theft::search(&stage, &alice, &first)?;
+
     stage.done();
     Ok(())
 }
 
 fn create_key(stage: &Stage, root: &Aws) -> anyhow::Result<String> {
     fs::write(stage.path("policy.json"), policy())?;
-    let made = root.call(&[
+    let created = root.call(&[
         "kms",
         "create-key",
         "--description",
-        "the key of the demo",
+        DESCRIPTION,
         "--policy",
         "file://policy.json",
     ])?;
-    let key = text(&made, "/KeyMetadata/KeyId")?;
+    let key = text(&created, "/KeyMetadata/KeyId")?;
     ensure!(
-        text(&made, "/KeyMetadata/KeyState")? == "Enabled",
+        text(&created, "/KeyMetadata/KeyState")? == "Enabled",
         "the key is not enabled"
     );
     root.call(&[
@@ -114,11 +126,9 @@ fn create_key(stage: &Stage, root: &Aws) -> anyhow::Result<String> {
         "--target-key-id",
         &key,
     ])?;
-    let tags = "TagKey=team,TagValue=red";
-    root.call(&["kms", "tag-resource", "--key-id", &key, "--tags", tags])?;
-    check_key(root, &key)?;
     stage.shows(&format!(
-        "key {key} is enabled, is {ALIAS}, and is tagged team=red"
+        "{ALIAS} is key {key}; its policy (policy.json) allows alice to decrypt only with the \
+         encryption context file={FILE}"
     ));
     Ok(key)
 }
@@ -150,43 +160,21 @@ fn policy() -> String {
     format!("{policy:#}\n")
 }
 
-/// What the server knows of the key is what was asked for.
-fn check_key(root: &Aws, key: &str) -> anyhow::Result<()> {
-    let found = root.call(&["kms", "describe-key", "--key-id", ALIAS])?;
-    ensure!(
-        text(&found, "/KeyMetadata/KeyId")? == key,
-        "the alias names another key"
-    );
-    let tags = root.call(&["kms", "list-resource-tags", "--key-id", key])?;
-    ensure!(
-        text(&tags, "/Tags/0/TagKey")? == "team",
-        "the tag is not there"
-    );
-    ensure!(
-        text(&tags, "/Tags/0/TagValue")? == "red",
-        "the tag has another value"
-    );
-    let stored = root.call(&["kms", "get-key-policy", "--key-id", key])?;
-    let stored: Value = serde_json::from_str(&text(&stored, "/Policy")?)?;
-    let wanted: Value = serde_json::from_str(&policy())?;
-    ensure!(stored == wanted, "the key policy is another: {stored:#}");
-    Ok(())
-}
-
 /// What an encrypted file leaves behind.
 struct Encrypted {
     material: String,
     wrapped: Vec<u8>,
     sealed: Vec<u8>,
+    data_key: keyward_crypto::secret::SecretBytes,
 }
 
 fn encrypt(stage: &Stage, alice: &Aws, name: &str) -> anyhow::Result<Encrypted> {
-    let material = envelope::seal(stage, alice, ALIAS, FILE, name)?;
+    let (material, data_key) = envelope::seal(stage, alice, ALIAS, FILE, name)?;
     let wrapped = fs::read(stage.path(&format!("{name}.key")))?;
     let sealed = fs::read(stage.path(&format!("{name}.sealed")))?;
     stage.shows(&format!(
-        "{name}.sealed ({} bytes, AES-256-GCM) and beside it {name}.key, the data key wrapped \
-         by KMS ({} bytes); its plaintext is gone",
+        "{name}.sealed is the file under AES-256-GCM ({} bytes), and {name}.key its data key, \
+         encrypted by the server ({} bytes)",
         sealed.len(),
         wrapped.len(),
     ));
@@ -194,6 +182,7 @@ fn encrypt(stage: &Stage, alice: &Aws, name: &str) -> anyhow::Result<Encrypted> 
         material,
         wrapped,
         sealed,
+        data_key,
     })
 }
 
@@ -209,7 +198,7 @@ fn open(stage: &Stage, who: &Aws, name: &str, material: &str) -> anyhow::Result<
         "what came out is not what went in"
     );
     stage.shows(&format!(
-        "all {} bytes of {FILE} are the same",
+        "{name}.sealed opens: all {} bytes are the same as before",
         original.len()
     ));
     Ok(())
@@ -229,49 +218,40 @@ fn rotate(
         "new data uses the old material"
     );
     open(stage, alice, "first", &first.material)?;
-    open(stage, alice, "second", &second.material)?;
-    untouched(stage, first)?;
-    stage.shows(&format!("first uses material {}…", short(&first.material)));
+    ensure!(
+        fs::read(stage.path("first.key"))? == first.wrapped
+            && fs::read(stage.path("first.sealed"))? == first.sealed,
+        "first.key or first.sealed has changed"
+    );
     stage.shows(&format!(
-        "second uses material {}…",
+        "first uses material {}…, second uses {}…; nothing was encrypted again",
+        short(&first.material),
         short(&second.material)
     ));
-    stage.shows("nothing was encrypted again: first.sealed and first.key are as they were");
     Ok(())
 }
 
-fn untouched(stage: &Stage, first: &Encrypted) -> anyhow::Result<()> {
-    ensure!(
-        fs::read(stage.path("first.key"))? == first.wrapped,
-        "first.key has changed"
-    );
-    ensure!(
-        fs::read(stage.path("first.sealed"))? == first.sealed,
-        "first.sealed has changed"
-    );
-    Ok(())
-}
-
-fn survive(
-    stage: &mut Stage,
+fn survived(
+    stage: &Stage,
     root: &Aws,
     alice: &Aws,
     key: &str,
     first: &Encrypted,
 ) -> anyhow::Result<()> {
-    stage.kill()?;
-    stage.start()?;
-    let (root, alice) = (stage.again(root)?, stage.again(alice)?);
-    check_key(&root, key)?;
-    let rotations = root.call(&["kms", "list-key-rotations", "--key-id", key])?;
-    let count = rotations
-        .pointer("/Rotations")
-        .and_then(Value::as_array)
-        .map(Vec::len);
-    ensure!(count == Some(1), "the rotation is forgotten");
-    open(stage, &alice, "first", &first.material)?;
-    stage.shows("key, alias, tags, policy, rotation, users and their access keys are there");
-    Ok(())
+    let found = root.call(&["kms", "describe-key", "--key-id", ALIAS])?;
+    ensure!(
+        text(&found, "/KeyMetadata/KeyId")? == key,
+        "the alias names another key"
+    );
+    ensure!(
+        text(&found, "/KeyMetadata/Description")? == DESCRIPTION,
+        "the key has another description"
+    );
+    let stored = root.call(&["kms", "get-key-policy", "--key-id", key])?;
+    let stored: Value = serde_json::from_str(&text(&stored, "/Policy")?)?;
+    let wanted: Value = serde_json::from_str(&policy())?;
+    ensure!(stored == wanted, "the key policy is another: {stored:#}");
+    open(stage, alice, "first", &first.material)
 }
 
 fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {

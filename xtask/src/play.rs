@@ -11,14 +11,14 @@ pub struct Serve {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:5670")]
     listen: String,
-    /// Start from nothing: forget the keys of the last time.
+    /// Begin with an empty server: delete the keys of the last time.
     #[arg(long)]
     fresh: bool,
 }
 
 /// Serves until interrupted.
 pub fn run(serve: &Serve) -> anyhow::Result<()> {
-    let program = run::build("keyward", "keyward", false)?;
+    let program = run::build("keyward", "keyward", true)?;
     let home = run::target().join("play");
     if serve.fresh && home.exists() {
         std::fs::remove_dir_all(&home)?;
@@ -33,10 +33,18 @@ pub fn run(serve: &Serve) -> anyhow::Result<()> {
             .arg("--data-dir")
             .arg(&data_dir),
     )?;
-    println!("Keyward listens on {}. In another terminal:\n", server.url);
+    println!(
+        "Keyward listens on {}. Paste this into another terminal:\n",
+        server.url
+    );
     println!("{}\n", exports.trim_end());
-    println!("then for example: aws kms create-key");
-    println!("(the pinned AWS CLI is .venv/bin/aws once ./dev test or ./dev demo has run)");
-    println!("log: {}. Ctrl-C stops it; the data stay.", log.display());
+    println!("Then, for example: aws kms create-key");
+    println!(
+        "(Without an AWS CLI of your own: .venv/bin/aws, once ./dev demo or ./dev test has run.)"
+    );
+    println!(
+        "The log is in {}. Ctrl-C stops the server and keeps its data; --fresh begins again.",
+        log.display()
+    );
     server.wait()
 }

@@ -61,9 +61,9 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).context("the output is not UTF-8")
 }
 
-/// Builds a package's programs and answers the path of the named one.
+/// Builds a package's programs and answers the path of the named one. Cargo shows its progress.
 pub fn build(package: &str, program: &str, release: bool) -> anyhow::Result<PathBuf> {
-    let mut command = cargo(["build", "--quiet", "--package", package, "--bins"]);
+    let mut command = cargo(["build", "--package", package, "--bins"]);
     if release {
         command.arg("--release");
     }

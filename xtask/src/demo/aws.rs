@@ -32,7 +32,7 @@ impl Aws {
         if output.stdout.iter().all(u8::is_ascii_whitespace) {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&output.stdout).context("the AWS CLI printed no JSON")
+        serde_json::from_slice(&output.stdout).context("the AWS CLI did not print JSON")
     }
 
     /// Shows the command, runs it, and answers why it was refused; an error if it was not.
@@ -40,9 +40,17 @@ impl Aws {
         self.show(arguments);
         let output = self.output(arguments)?;
         if output.status.success() {
-            bail!("this had to be refused and was not");
+            bail!("this should have been refused, and was not");
         }
         Ok(said(&output))
+    }
+
+    /// One of the caller's variables.
+    pub fn variable(&self, wanted: &str) -> anyhow::Result<&str> {
+        let mut variables = self.environment.iter();
+        let found = variables.find(|(name, _)| name == wanted);
+        let (_, value) = found.with_context(|| format!("{} has no {wanted}", self.name))?;
+        Ok(value)
     }
 
     fn show(&self, arguments: &[&str]) {

@@ -36,8 +36,15 @@ pub fn make_file(path: &Path, bytes: usize) -> anyhow::Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Encrypts `file` into `name.sealed` and `name.key`; answers the material that wrapped the key.
-pub fn seal(stage: &Stage, who: &Aws, key: &str, file: &str, name: &str) -> anyhow::Result<String> {
+/// Encrypts `file` into `name.sealed` and `name.key`; answers the material that wrapped the data key,
+/// and the data key, which only the demo keeps.
+pub fn seal(
+    stage: &Stage,
+    who: &Aws,
+    key: &str,
+    file: &str,
+    name: &str,
+) -> anyhow::Result<(String, SecretBytes)> {
     let made = who.call(&[
         "kms",
         "generate-data-key",
@@ -58,7 +65,7 @@ pub fn seal(stage: &Stage, who: &Aws, key: &str, file: &str, name: &str) -> anyh
         [&nonce[..], &sealed].concat(),
     )?;
     fs::write(stage.path(&format!("{name}.key")), wrapped)?;
-    text(&made, "/KeyMaterialId")
+    Ok((text(&made, "/KeyMaterialId")?, data_key))
 }
 
 /// Opens `name.sealed` with the key that KMS unwraps from `name.key`.

@@ -14,6 +14,14 @@ use crate::server::Server;
 use super::aws::Aws;
 use super::text;
 
+/// What somebody may do after the demo.
+const NEXT: &str = "
+  ./dev serve                      a server to play with, which keeps its data
+  target/release/keyward --help    the program; copy it to wherever you want to use it
+  README.md                        how to set up a server of your own
+  docs/operations.md               backups, TLS, several accounts, the audit trail
+  docs/article.md                  a longer story, by the AWS CLI";
+
 /// The folder `target/demo` and all that happens in it.
 #[derive(Debug)]
 pub struct Stage {
@@ -33,7 +41,7 @@ impl Stage {
         }
         fs::create_dir_all(&home)?;
         println!(
-            "Keyward's demo. Everything it makes lies in {}.",
+            "A demo of Keyward, in less than a minute. Its files are in {}.",
             home.display()
         );
         Ok(Self {
@@ -56,12 +64,27 @@ impl Stage {
         println!("   ok: {what}");
     }
 
-    /// Says that all is well.
+    /// Shows a command that is run, at the prompt of the server's operator.
+    pub fn command(&self, words: &str) {
+        println!("   operator$ {words}");
+    }
+
+    /// Shows what a command printed.
+    pub fn prints(&self, text: &str) {
+        for line in text.lines() {
+            println!("      {line}");
+        }
+    }
+
+    /// Says that all is well, and how to go on.
     pub fn done(&self) {
-        println!(
-            "\nAll {} steps showed what they had to show.",
-            self.steps.get()
-        );
+        println!("\nAll {} steps worked. Next:", self.steps.get());
+        println!("{NEXT}");
+    }
+
+    /// The program.
+    pub fn keyward(&self) -> &Path {
+        &self.keyward
     }
 
     /// A file of the demo.
@@ -71,23 +94,24 @@ impl Stage {
 
     /// Starts the server, on a free port.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        self.command("keyward serve --data-dir data");
         let log = self.path("server.log");
         let server = Server::start(&self.keyward, &self.data_dir(), "127.0.0.1:0", &log)?;
-        self.shows(&format!("it listens on {}", server.url));
+        self.shows(&format!("the server listens on {}", server.url));
         self.server = Some(server);
         Ok(())
     }
 
     /// Kills the server with SIGKILL.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.server.take().context("no server runs")?.kill()?;
-        self.shows("it was killed with SIGKILL");
+        self.server.take().context("no server is running")?.kill()?;
+        self.shows("the server was killed");
         Ok(())
     }
 
-    /// Asks the server to leave; answers whether it left with status 0.
+    /// Asks the server to stop; answers whether it exited with status 0.
     pub fn drain(&mut self) -> anyhow::Result<bool> {
-        self.server.take().context("no server runs")?.drain()
+        self.server.take().context("no server is running")?.drain()
     }
 
     /// The account's root user, by what `keyward env` prints.
@@ -128,7 +152,7 @@ impl Stage {
 
     /// The same caller, pointed at the server that runs now.
     pub fn again(&self, caller: &Aws) -> anyhow::Result<Aws> {
-        let server = self.server.as_ref().context("no server runs")?;
+        let server = self.server.as_ref().context("no server is running")?;
         let mut caller = caller.clone();
         caller
             .environment
