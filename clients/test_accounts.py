@@ -180,7 +180,7 @@ def test_accounts_are_listed_and_refused(own_server, tmp_path):
 
 
 def test_a_directory_without_a_store_is_not_made_one(tmp_path):
-    keyward("account", "create", "--data-dir", tmp_path / "none", fails="holds no store")
+    keyward("account", "create", "--data-dir", tmp_path / "none", fails="there is no data directory")
     assert not (tmp_path / "none").exists()
 
 

@@ -75,7 +75,7 @@ def test_a_private_key_that_others_can_read_is_refused(tmp_path, certificate):
     key.write_bytes((certificate / "key.pem").read_bytes())
     key.chmod(0o644)
     text = f'[tls]\ncertificate = "{certificate}/cert.pem"\nprivate_key = "{key}"\n'
-    with pytest.raises(AssertionError, match="others can read the private key"):
+    with pytest.raises(AssertionError, match="key.pem`, which others can read: run `chmod 600 "):
         configured(tmp_path, text)
 
 

@@ -21,12 +21,8 @@ OUTSIDER = "888877776666"
 
 def root_credentials(server, account):
     """New credentials of an account's root user; the server is stopped."""
-    kept = server.data_dir / "admin-credentials"
-    text = kept.read_text()
     keyward("init", "--new-root-credentials", "--data-dir", server.data_dir, "--account-id", account)
-    found = credentials_in(kept)
-    kept.write_text(text)
-    return found
+    return credentials_in(server.data_dir / f"credentials-{account}")
 
 
 class Member:

@@ -171,7 +171,7 @@ def test_what_is_taken_from_the_trail_is_found_and_accepted_with_an_event(tmp_pa
         worked, said = keyward(server, "audit", "accept-loss")
         assert worked, said
         assert f"Accepted: {expected}" in said
-        assert "The trail goes on with segment " in said
+        assert "The trail continues with segment " in said
         worked, said = keyward(server, "audit", "accept-loss")
         assert not worked and "there is nothing to accept" in said
         server.start()
@@ -205,7 +205,7 @@ def test_segments_moved_away_as_documented_break_neither_start_nor_verify(tmp_pa
         for path in moved:
             path.rename(archive / path.name)
         said = verified(server)
-        assert f"They begin with segment {len(moved) + 1}: the ones before it are not here" in said
+        assert f"They begin with segment {len(moved) + 1}: the segments before it are not here" in said
         # With them it is what it was.
         assert verified(server, "--archive", archive).splitlines()[0] == whole
         server.start()

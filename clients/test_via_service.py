@@ -364,7 +364,7 @@ def test_a_service_without_credentials_is_told_what_to_do(server, tmp_path):
         [binary(), "service", "create", "nonsense", "--data-dir", server.data_dir], capture_output=True, text=True
     )
     assert run.returncode == 1
-    assert "`nonsense` is no service: use one of athena, backup" in run.stderr
+    assert "`nonsense` is not a service: use one of athena, backup" in run.stderr
     run = subprocess.run(
         [binary(), "service", "create", "s3", "--data-dir", server.data_dir], capture_output=True, text=True
     )

@@ -1,8 +1,14 @@
 //! The command line.
+//!
+//! A command's help is the documentation of its type, and its examples follow in `after_long_help`.
+//! Types that several commands flatten have plain comments instead: their documentation would take
+//! the place of the command's.
 
 mod account;
 mod audit;
+pub mod completions;
 pub mod env;
+mod first_start;
 mod init;
 mod policy;
 mod serve;
@@ -14,14 +20,29 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, RawConfig};
+use crate::{
+    config::{Config, RawConfig},
+    remembered::Remembered,
+};
 
-/// Key management and encryption at rest that speaks AWS.
+/// The version, and the commit that it was built from.
+const VERSION: &str = env!("KEYWARD_VERSION");
+
+const EXAMPLES: &str = "\
+Quick start:
+  keyward serve --data-dir /var/lib/keyward          # the first start creates everything
+  eval \"$(keyward env --data-dir /var/lib/keyward)\"  # in another shell
+  aws kms create-key
+
+`keyward COMMAND --help` shows details, examples and environment variables; -h is shorter.";
+
+/// Key management and encryption at rest with the APIs of AWS
 ///
-/// Unmodified AWS clients work against `keyward serve`: every request is authenticated with
-/// Signature Version 4, authorized as AWS would decide, and recorded before it is answered.
+/// Keyward serves AWS KMS, IAM, STS and Organizations on your own machines. The AWS CLI and every AWS
+/// SDK work with it unmodified. Every request is authenticated (Signature Version 4), authorized as
+/// AWS would decide, and recorded before it is answered.
 #[derive(Debug, Parser)]
-#[command(name = "keyward", version, max_term_width = 100)]
+#[command(name = "keyward", version = VERSION, max_term_width = 100, after_long_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -29,52 +50,48 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve KMS, IAM, STS and Organizations; the first start initialises the data directory
     Serve(serve::Serve),
-    /// Initialise a data directory without serving, or give its root user new credentials
     Init(init::Init),
-    /// Add accounts, or list them, while the server is stopped
+    Env(env::Env),
+    #[command(subcommand)]
+    Policy(policy::Policy),
     #[command(subcommand)]
     Account(account::Account),
-    /// Print shell exports that point AWS clients at this server
-    Env(env::Env),
-    /// Look after the store while the server is stopped
-    #[command(subcommand)]
-    Store(store::Store),
-    /// Give credentials to services that act for callers, while the server is stopped
     #[command(subcommand)]
     Service(service::Service),
-    /// Check the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
     #[command(subcommand)]
-    Policy(policy::Policy),
+    Store(store::Store),
+    Completions(completions::Completions),
 }
 
-/// Where a server's data and settings are.
+// Where a server's data and settings are.
 #[derive(Clone, Debug, Args)]
 pub struct Place {
-    /// The directory that holds everything but, perhaps, the root key
+    /// The directory that holds everything, except the root key if that is stored elsewhere
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The configuration file (TOML; docs/configuration.md lists its keys); flags win over it
+    /// The configuration file (TOML; docs/configuration.md lists its keys). Flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the root key is or is to be; it may lie outside the data directory
+    /// Where the root key is, or will be created. The data directory remembers it
     /// [default: DIR/root.key]
     #[arg(long, value_name = "FILE")]
     pub root_key: Option<PathBuf>,
-    /// The account that the first start makes [default: 000000000000]
+    /// The account that the first start creates. The data directory remembers it
+    /// [default: 000000000000]
     #[arg(long, value_name = "ID")]
     pub account_id: Option<String>,
-    /// The default Region; all Regions of its partition are served unless the file says otherwise
-    /// [default: us-east-1]
+    /// The default Region. All Regions of its partition are served unless the configuration file
+    /// says otherwise. The data directory remembers it [default: us-east-1]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
 }
 
 impl Place {
-    /// The file's settings with these flags over them.
+    /// The file's settings, with these flags before them and what the data directory remembers
+    /// after them.
     pub fn raw(&self) -> anyhow::Result<RawConfig> {
         let mut raw = match &self.config {
             Some(path) => RawConfig::read(path)?,
@@ -88,9 +105,17 @@ impl Place {
             region,
         } = self.clone();
         raw.data_dir = data_dir.or(raw.data_dir);
-        raw.root_key = root_key.or(raw.root_key);
-        raw.account_id = account_id.or(raw.account_id);
-        raw.region = region.or(raw.region);
+        let remembered = match &raw.data_dir {
+            Some(data_dir) => Remembered::read(data_dir)?,
+            None => None,
+        };
+        let (old_key, old_account, old_region) = match remembered {
+            Some(old) => (old.root_key, Some(old.account_id), Some(old.region)),
+            None => (None, None, None),
+        };
+        raw.root_key = root_key.or(raw.root_key).or(old_key);
+        raw.account_id = account_id.or(raw.account_id).or(old_account);
+        raw.region = region.or(raw.region).or(old_region);
         Ok(raw)
     }
 
@@ -112,7 +137,20 @@ impl Cli {
             Command::Store(store) => store.run()?,
             Command::Service(service) => service.run()?,
             Command::Audit(audit) => audit.run()?,
+            Command::Completions(completions) => completions.run()?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

@@ -13,9 +13,13 @@ use keyward_wire::sigv4::Signer;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use zeroize::Zeroizing;
 
-use crate::{cli::env::Exports, clock::SystemClock, issuers};
+use crate::{
+    aws::{Credentials, Settings},
+    cli::env::Exports,
+    clock::SystemClock,
+    trust,
+};
 
 /// The longest answer read.
 const MAX_ANSWER: usize = 16 << 20;
@@ -24,21 +28,32 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// The prefix of the targets of Keyward's own service.
 const TARGET: &str = "Keyward_20261101";
 
-/// Where the server is and who asks
+/// What commands that ask a server say about it, at the end of their help.
+pub const ENVIRONMENT: &str = "\
+Environment:
+  Without --data-dir, the server, Region and credentials are found as the AWS CLI finds them, in
+  AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+  AWS_SESSION_TOKEN, or in the profile that AWS_PROFILE names in ~/.aws/config (AWS_CONFIG_FILE)
+  and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
+  AWS_CA_BUNDLE is a file of certificates to trust, as --ca-file is.";
+
+// Where the server is and who asks.
 #[derive(Debug, Args)]
 pub struct Connect {
-    /// A data directory of this machine: its server is asked, as the account's root user.
-    /// Without it AWS's own variables say where and who (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
-    /// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION)
+    /// A data directory on this machine: its server is asked, as the account's root user
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The server [default: what AWS_ENDPOINT_URL or the data directory says]
+    /// The server's URL [default: AWS_ENDPOINT_URL, or the data directory's server]
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
-    /// The Region asked about [default: what AWS_REGION or the data directory says]
+    /// The Region to ask about [default: AWS_REGION, or the server's default Region]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// A file with certificates of authorities to trust besides the system's (PEM)
+    /// A profile of the AWS CLI, whose access key is used [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// A file of certificates to trust in addition to the system's (PEM): of authorities, or the
+    /// server's own [default: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
@@ -49,9 +64,7 @@ pub struct Client {
     host: String,
     port: u16,
     region: String,
-    access_key_id: String,
-    secret: Zeroizing<String>,
-    session_token: Option<String>,
+    credentials: Credentials,
 }
 
 impl Connect {
@@ -65,56 +78,60 @@ impl Connect {
     )]
     pub fn client(&self) -> anyhow::Result<Client> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let wanted = |name: &str| {
-            variable(name).with_context(|| format!("{name} is not set: set it, or give --data-dir"))
+        let home = std::env::home_dir();
+        let settings = || Settings::read(&variable, self.profile.as_deref(), home.as_deref());
+        let (endpoint, region, credentials, bundle) = match self.data_dir.as_deref() {
+            Some(data_dir) => {
+                let exports = Exports::read(data_dir)?;
+                let credentials = match self.profile {
+                    Some(_) => settings()?.credentials()?,
+                    None => exports.credentials,
+                };
+                let bundle = variable("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE", path.into()));
+                (
+                    self.endpoint_url.clone().unwrap_or(exports.endpoint),
+                    self.region.clone().unwrap_or(exports.region),
+                    credentials,
+                    bundle,
+                )
+            }
+            None => {
+                let settings = settings()?;
+                (
+                    self.endpoint_url
+                        .clone()
+                        .map_or_else(|| settings.endpoint(), Ok)?,
+                    self.region.clone().map_or_else(|| settings.region(), Ok)?,
+                    settings.credentials()?,
+                    settings.ca_bundle(),
+                )
+            }
         };
-        let exports = self.data_dir.as_deref().map(Exports::read).transpose()?;
-        let (endpoint, region, access_key_id, secret, session_token) = match exports {
-            Some(exports) => (
-                exports.endpoint,
-                exports.region,
-                exports.access_key_id,
-                exports.secret,
-                None,
-            ),
-            None => (
-                match &self.endpoint_url {
-                    Some(url) => url.clone(),
-                    None => wanted("AWS_ENDPOINT_URL")?,
-                },
-                match (&self.region, variable("AWS_REGION")) {
-                    (Some(region), _) => region.clone(),
-                    (None, Some(region)) => region,
-                    (None, None) => wanted("AWS_DEFAULT_REGION")?,
-                },
-                wanted("AWS_ACCESS_KEY_ID")?,
-                Zeroizing::new(wanted("AWS_SECRET_ACCESS_KEY")?),
-                variable("AWS_SESSION_TOKEN"),
-            ),
-        };
-        let endpoint = self.endpoint_url.clone().unwrap_or(endpoint);
         let uri: http::Uri = endpoint
             .parse()
-            .with_context(|| format!("`{endpoint}` is no URL"))?;
+            .with_context(|| format!("`{endpoint}` is not a URL"))?;
         let Some(host) = uri.host() else {
-            bail!("`{endpoint}` names no host");
+            bail!("`{endpoint}` is not a URL: it names no host");
         };
         let (tls, port) = match uri.scheme_str() {
             Some("https") => {
-                let config = issuers::tls(self.ca_file.as_deref())?;
+                let given = self.ca_file.clone().map(|path| ("--ca-file", path));
+                let file = given.or(bundle);
+                let file = file.as_ref().map(|(named, path)| (*named, path.as_path()));
+                let config = trust::client_config(file)?;
                 (Some(TlsConnector::from(Arc::new(config))), 443)
             }
             Some("http") => (None, 80),
-            Some(_) | None => bail!("`{endpoint}` is no http or https URL"),
+            Some(_) | None => {
+                bail!("`{endpoint}` is not a URL that begins with http:// or https://")
+            }
         };
         Ok(Client {
             tls,
             host: host.to_owned(),
             port: uri.port_u16().unwrap_or(port),
-            region: self.region.clone().unwrap_or(region),
-            access_key_id,
-            secret,
-            session_token,
+            region,
+            credentials,
         })
     }
 }
@@ -133,8 +150,12 @@ impl Client {
         let answer = tokio::time::timeout(TIMEOUT, asked).await;
         let (status, body) = answer
             .with_context(|| format!("{}:{} did not answer in time", self.host, self.port))??;
-        let value: serde_json::Value = serde_json::from_slice(&body)
-            .with_context(|| format!("{}:{} answered no JSON", self.host, self.port))?;
+        let value: serde_json::Value = serde_json::from_slice(&body).with_context(|| {
+            format!(
+                "{}:{} did not answer as a Keyward server does",
+                self.host, self.port
+            )
+        })?;
         if status.is_success() {
             return Ok(value);
         }
@@ -154,9 +175,9 @@ impl Client {
         let host = format!("{}:{}", self.host, self.port);
         let target = format!("{TARGET}.{operation}");
         let signer = Signer {
-            access_key_id: &self.access_key_id,
-            secret: &self.secret,
-            session_token: self.session_token.as_deref(),
+            access_key_id: &self.credentials.access_key_id,
+            secret: &self.credentials.secret,
+            session_token: self.credentials.session_token.as_deref(),
             region: &self.region,
             service: "keyward",
         };
@@ -171,21 +192,27 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(Bytes::from(body)))?;
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
+        let stream = TcpStream::connect((bare(&self.host), self.port))
             .await
-            .with_context(|| format!("{host} cannot be reached: is the server running?"))?;
+            .with_context(|| format!("cannot connect to {host}: is the server running?"))?;
         match &self.tls {
-            None => exchange(stream, request).await,
+            None => exchange(stream, request).await.with_context(|| {
+                format!("{host} does not answer in HTTP: if it has a certificate, use a URL that begins with https://")
+            }),
             Some(tls) => {
-                let name = ServerName::try_from(self.host.clone())?;
-                let stream = tls
-                    .connect(name, stream)
-                    .await
-                    .with_context(|| format!("{host} is not trusted: give --ca-file"))?;
+                let name = ServerName::try_from(bare(&self.host).to_owned())?;
+                let stream = tls.connect(name, stream).await;
+                let stream =
+                    stream.map_err(|error| anyhow::anyhow!(trust::failure(&host, &error)))?;
                 exchange(stream, request).await
             }
         }
     }
+}
+
+/// A host without the brackets that an IPv6 address has in a URL.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 async fn exchange<S>(

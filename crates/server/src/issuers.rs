@@ -26,12 +26,14 @@ use keyward_oidc::{
     jwks::KeySet,
     url::HttpsUrl,
 };
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::config::{OidcOptions, PrivateHost};
+use crate::{
+    config::{OidcOptions, PrivateHost},
+    trust,
+};
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -51,8 +53,10 @@ pub fn issuers(options: &OidcOptions) -> anyhow::Result<Issuers> {
     for (issuer, path) in &options.jwks_files {
         configured.insert(issuer.clone(), key_set(path)?);
     }
+    let ca_file = options.ca_file.as_deref();
+    let ca_file = ca_file.map(|path| ("`oidc.ca_file`", path));
     let fetch = HttpsFetch {
-        tls: TlsConnector::from(Arc::new(tls(options.ca_file.as_deref())?)),
+        tls: TlsConnector::from(Arc::new(trust::client_config(ca_file)?)),
         private: options.private.clone(),
         timeout: options.timeout,
         places: Semaphore::new(MAX_FETCHES),
@@ -63,40 +67,12 @@ pub fn issuers(options: &OidcOptions) -> anyhow::Result<Issuers> {
 fn key_set(path: &Path) -> anyhow::Result<KeySet> {
     let shown = path.display();
     let document = fs::read(path).with_context(|| format!("{shown} cannot be read"))?;
-    let keys = KeySet::parse(&document).with_context(|| format!("{shown} is no key set"))?;
+    let keys =
+        KeySet::parse(&document).with_context(|| format!("{shown} is not a key set (JWKS)"))?;
     if keys.is_empty() {
         bail!("{shown} has no key that can verify a token: RS256 to RS512 and ES256 to ES512 can");
     }
     Ok(keys)
-}
-
-/// Trusts what the system trusts, and the authorities of a file besides.
-pub fn tls(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    for error in &system.errors {
-        tracing::warn!(%error, "certificates of the system cannot be read");
-    }
-    roots.add_parsable_certificates(system.certs);
-    if let Some(path) = ca_file {
-        let shown = || format!("`oidc.ca_file` is `{}`", path.display());
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .with_context(|| format!("{}: it holds no certificate in PEM form", shown()))?;
-        if certificates.is_empty() {
-            bail!("{}: it holds no certificate in PEM form", shown());
-        }
-        for certificate in certificates {
-            roots.add(certificate).with_context(shown)?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 /// Fetches over `https`.

@@ -1,22 +1,23 @@
 //! The `keyward` binary.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line prints"
-)]
 
+mod aws;
+mod certificate;
 mod cli;
 mod client;
 mod clock;
 mod config;
 mod descriptors;
+mod endpoint;
 mod http;
 mod issuers;
 mod opened;
+mod out;
+mod remembered;
 mod telemetry;
+mod trust;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 
@@ -28,8 +29,12 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match cli.run() {
         Ok(code) => code,
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if matches!(error.downcast_ref(), Some(out::OutError::Closed)) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            eprintln!("keyward: {error:#}");
+            let _ = writeln!(std::io::stderr(), "keyward: {error:#}");
             ExitCode::FAILURE
         }
     }

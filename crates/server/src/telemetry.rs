@@ -1,23 +1,120 @@
-//! Structured logs on standard error: one JSON object a line. `KEYWARD_LOG` sets the filter.
+//! The log, on standard error: text on a terminal, else one JSON object a line.
 
-use tracing_subscriber::{EnvFilter, fmt};
+mod flood;
 
-/// Starts logging. A filter that cannot be read is reported and `info` taken instead.
-pub fn start() {
-    let filter = EnvFilter::builder()
-        .with_env_var("KEYWARD_LOG")
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env();
-    let (filter, refused) = match filter {
-        Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
-    };
-    fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    if let Some(error) = refused {
-        tracing::warn!(%error, "KEYWARD_LOG cannot be read: logging at `info`");
+use std::{
+    io::{self, IsTerminal as _},
+    thread,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use flood::Flood;
+
+/// How often lines that were left out are counted in the log.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// The levels, from the one that logs least.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+// What is logged, and how.
+#[derive(Clone, Debug, Args)]
+pub struct Logging {
+    /// What is logged: off, error, warn, info, debug (adds a line for each request) or trace. Or
+    /// levels of parts of the program, such as warn,keyward=debug
+    #[arg(long, value_name = "LEVEL", env = "KEYWARD_LOG", hide_env_values = true, default_value = "info", value_parser = checked)]
+    log: String,
+    /// How log lines are written [default: text on a terminal, else json]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        env = "KEYWARD_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    log_format: Option<Format>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// To be read by people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// Checks a filter. The library takes a misspelled level for a part of the program.
+fn checked(text: &str) -> Result<String, String> {
+    for part in text.split(',').map(str::trim) {
+        let is_level = LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
+        if !is_level && !part.contains(['=', '[']) {
+            return Err(format!(
+                "`{part}` is not a level: use off, error, warn, info, debug or trace, or PART=LEVEL"
+            ));
+        }
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Logging {
+    /// Starts logging.
+    pub fn start(&self) {
+        let terminal = io::stderr().is_terminal();
+        let format = self
+            .log_format
+            .unwrap_or(if terminal { Format::Text } else { Format::Json });
+        // A log that cannot be written must not end the server.
+        let lines = fmt::layer()
+            .with_writer(io::stderr)
+            .log_internal_errors(false);
+        let lines = match format {
+            Format::Text => lines.with_ansi(terminal).with_target(false).boxed(),
+            Format::Json => lines.json().boxed(),
+        };
+        let flood = Flood::default();
+        let counts = flood.clone();
+        tracing_subscriber::registry()
+            .with(EnvFilter::new(&self.log))
+            .with(flood)
+            .with(lines)
+            .init();
+        thread::spawn(move || {
+            loop {
+                thread::sleep(COUNT_EVERY);
+                counts.count();
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelled_level_is_refused() {
+        for good in [
+            "info",
+            "DEBUG",
+            "off",
+            "warn,keyward=debug",
+            "keyward::http=trace, info",
+        ] {
+            assert_eq!(checked(good), Ok(good.to_owned()));
+        }
+        assert_eq!(
+            checked("verbose").unwrap_err(),
+            "`verbose` is not a level: use off, error, warn, info, debug or trace, or PART=LEVEL"
+        );
+        assert!(checked("keyward=verbose").is_err());
+        assert!(checked("").is_err());
     }
 }

@@ -175,7 +175,7 @@ pub enum OpenError {
     EmailTaken(AccountId),
     /// The account has another partition than the default Region.
     #[error(
-        "the store has no account {account} in partition {partition}: it was initialised with another account id or Region"
+        "the store has no account {account} in partition {partition}: it was initialized with another account id or Region"
     )]
     OtherAccount {
         /// The account asked for.

@@ -4,72 +4,85 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use keyward_crypto::{random, secret::arena::Arena};
+use keyward_crypto::random;
 use keyward_services::bootstrap::{self, FirstCredentials, NewAccount};
 use keyward_types::account::AccountId;
 
 use crate::{
-    cli::Place,
-    clock::SystemClock,
-    config::Config,
-    opened::{DataDir, write_new},
+    cli::{Place, stopped::StoppedServer},
+    opened::write_new,
+    out::say,
 };
 
-/// Add accounts, or list them, while the server is stopped
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  keyward account create --data-dir /var/lib/keyward --name Production
+  keyward account create --data-dir /var/lib/keyward --account-id 111122223333 \\
+      --credentials ~/.aws/production --profile production";
+
+/// Add accounts or list them, while the server is stopped
 ///
-/// The accounts of an organization are made by its management account, with `aws organizations
-/// create-account`, while the server runs.
+/// While the server runs, an organization's management account adds accounts with
+/// `aws organizations create-account`.
 #[derive(Debug, Subcommand)]
 pub enum Account {
-    /// Make an account and an access key of its root user, which is written to a file; the audit
-    /// trail records it
     Create(Create),
-    /// List the accounts of a data directory
-    List(Whole),
+    List(List),
 }
 
-/// Where a server's data and settings are.
+// Where a server's data and settings are. Which account its first start created does not matter.
 #[derive(Debug, Args)]
 pub struct Whole {
-    /// The directory that holds everything but, perhaps, the root key
+    /// The directory that holds everything, except the root key if that is stored elsewhere
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The configuration file; flags win over it
+    /// The configuration file. Flags override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the root key is [default: DIR/root.key]
+    /// Where the root key is [default: where it was at the last start]
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
-    /// A Region of the partition that a new account is to live in [default: us-east-1]
+    /// A Region of the partition in which a new account is created
+    /// [default: the server's default Region]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
 }
 
+/// Create an account, and an access key of its root user in a file
+///
+/// The audit trail records it.
 #[derive(Debug, Args)]
+#[command(after_long_help = CREATE_EXAMPLES)]
 pub struct Create {
     #[command(flatten)]
     whole: Whole,
-    /// The new account's id: twelve digits [default: random ones]
+    /// The new account's id: twelve digits [default: random]
     #[arg(long, value_name = "ID")]
     account_id: Option<String>,
     /// The new account's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The new account's e-mail address, which no other account may have
+    /// The new account's email address, which no other account may have
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
-    /// The file for the access key of its root user, in the format of AWS's shared credentials;
-    /// it must not exist [default: DIR/credentials-ID]
+    /// A new file for the access key of its root user, in the format of AWS's shared credentials
+    /// file [default: DIR/credentials-ID]
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
-    /// The profile that the access key stands under in that file
+    /// The profile in that file under which the access key is stored
     #[arg(long, value_name = "NAME", default_value = "default")]
     profile: String,
 }
 
+/// List the accounts of a data directory
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    whole: Whole,
+}
+
 impl Whole {
-    /// The configuration, and the data directory, which must hold a store.
-    fn open(self) -> anyhow::Result<(Config, DataDir)> {
+    async fn open(self) -> anyhow::Result<StoppedServer> {
         let place = Place {
             data_dir: self.data_dir,
             config: self.config,
@@ -77,15 +90,7 @@ impl Whole {
             account_id: None,
             region: self.region,
         };
-        let config = place.resolve()?;
-        if !config.data_dir.join("store.db").exists() {
-            bail!(
-                "{} holds no store: run `keyward init` first",
-                config.data_dir.display()
-            );
-        }
-        let data = DataDir::lock(&config.data_dir)?;
-        Ok((config, data))
+        StoppedServer::open(&place).await
     }
 }
 
@@ -94,7 +99,7 @@ impl Account {
         let runtime = tokio::runtime::Runtime::new()?;
         match self {
             Self::Create(create) => runtime.block_on(create.run()),
-            Self::List(whole) => runtime.block_on(list(whole)),
+            Self::List(list) => runtime.block_on(list.run()),
         }
     }
 }
@@ -113,17 +118,13 @@ impl Create {
                 self.profile
             );
         }
-        let (config, data) = self.whole.open()?;
-        let file = self.credentials.unwrap_or_else(|| {
-            let name = format!("credentials-{account}");
-            config.data_dir.join(name)
-        });
-        let (arena, _) = Arena::new(config.arena_bytes)?;
-        let store = data.store()?;
-        let root = data.root_key(&*store, &config.root_key, &arena).await?;
+        let server = self.whole.open().await?;
+        let file = self
+            .credentials
+            .unwrap_or_else(|| server.data().credentials(account.as_str()));
         let new = NewAccount {
             account,
-            region: config.region,
+            region: server.config().region,
             name: self.name,
             email: self.email,
         };
@@ -135,33 +136,33 @@ impl Create {
             )?;
             Ok(credentials)
         };
-        bootstrap::create_account(store, &root, &arena, &SystemClock::new(), new, first)
+        let (store, clock) = (server.store(), server.clock());
+        bootstrap::create_account(store, server.root(), server.arena(), clock, new, first)
             .await
-            .with_context(|| format!("account {account} cannot be made"))?;
-        println!("Account {account} is made.");
-        println!(
-            "The access key of its root user is in {}, under the profile {}.",
+            .with_context(|| format!("cannot create account {account}"))?;
+        say!("Account {account} is created.")?;
+        Ok(say!(
+            "The access key of its root user is in {}, profile {}.",
             file.display(),
             self.profile
-        );
-        Ok(())
+        )?)
     }
 }
 
-async fn list(whole: Whole) -> anyhow::Result<()> {
-    let (config, data) = whole.open()?;
-    let (arena, _) = Arena::new(config.arena_bytes)?;
-    let store = data.store()?;
-    let root = data.root_key(&*store, &config.root_key, &arena).await?;
-    println!("{:<14}{:<12}{:<22}NAME", "ACCOUNT", "PARTITION", "CREATED");
-    for account in bootstrap::accounts(store, &root, &arena).await? {
-        println!(
-            "{:<14}{:<12}{:<22}{}",
-            account.account.as_str(),
-            account.partition.as_str(),
-            account.created.iso8601(),
-            account.name.as_deref().unwrap_or("-")
-        );
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let server = self.whole.open().await?;
+        let accounts = bootstrap::accounts(server.store(), server.root(), server.arena()).await?;
+        say!("{:<14}{:<12}{:<22}NAME", "ACCOUNT", "PARTITION", "CREATED")?;
+        for account in accounts {
+            say!(
+                "{:<14}{:<12}{:<22}{}",
+                account.account.as_str(),
+                account.partition.as_str(),
+                account.created.iso8601(),
+                account.name.as_deref().unwrap_or("-")
+            )?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -6,26 +6,45 @@ use clap::{Args, Subcommand};
 use keyward_services::bootstrap::{self, accept};
 use keyward_trail::verify::Verified;
 
-use crate::cli::{Place, stopped::StoppedServer};
+use crate::{
+    cli::{Place, stopped::StoppedServer},
+    out::{OutError, say},
+};
 
-/// Check the audit trail
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  keyward audit verify --data-dir /var/lib/keyward
+  keyward audit verify --data-dir /var/lib/keyward --archive /mnt/trail/2025 --archive /mnt/trail/2026";
+
+/// Verify the audit trail, or accept a loss, while the server is stopped
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Check the MAC of every batch of the trail, from the first segment that is there, and compare
-    /// the trail with the store; the server must be stopped
     Verify(Verify),
-    /// Go on though a part of the trail, or events that it did not have yet, are lost; what is left
-    /// and not authentic is set aside, and the audit trail records it; the server must be stopped
-    AcceptLoss(Place),
+    AcceptLoss(AcceptLoss),
 }
 
+/// Verify the MAC of every batch of the audit trail, and compare the trail with the store
+///
+/// It begins with the first segment that is there. Exits with 0 if everything is authentic and
+/// nothing is missing.
 #[derive(Debug, Args)]
+#[command(after_long_help = VERIFY_EXAMPLES)]
 pub struct Verify {
     #[command(flatten)]
     place: Place,
-    /// A directory that segments were moved to, to be checked with the others; may be given again
+    /// A directory to which older segments were moved; they are verified too. Can be repeated
     #[arg(long, value_name = "DIR")]
     archive: Vec<PathBuf>,
+}
+
+/// Continue although a part of the audit trail, or events that it did not have yet, are lost
+///
+/// Whatever is left of the trail and is not authentic is moved aside. The trail records that you
+/// accepted the loss.
+#[derive(Debug, Args)]
+pub struct AcceptLoss {
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Audit {
@@ -34,7 +53,7 @@ impl Audit {
         runtime.block_on(async {
             match self {
                 Self::Verify(verify) => verify.run().await,
-                Self::AcceptLoss(place) => accept_loss(&place).await,
+                Self::AcceptLoss(accept) => accept_loss(&accept.place).await,
             }
         })
     }
@@ -51,53 +70,56 @@ impl Verify {
             (&places.0, &places.1),
         )
         .await?;
-        print(&found);
-        Ok(())
+        Ok(print(&found)?)
     }
 }
 
-fn print(found: &Verified) {
-    println!(
+fn print(found: &Verified) -> Result<(), OutError> {
+    say!(
         "{} events in {} batches of {} segments are whole; {} pieces were set aside after a crash.",
-        found.events, found.batches, found.segments, found.set_aside
-    );
+        found.events,
+        found.batches,
+        found.segments,
+        found.set_aside
+    )?;
     if let Some(first) = found.first.filter(|first| *first > 1) {
-        println!(
-            "They begin with segment {first}: the ones before it are not here and were not seen."
-        );
+        say!(
+            "They begin with segment {first}: the segments before it are not here, and were not verified."
+        )?;
     }
     for (first, last) in &found.missing {
-        println!("Segments {first} to {last} are missing; that was accepted.");
+        say!("Segments {first} to {last} are missing; this loss was accepted.")?;
     }
     for segment in &found.after_loss {
-        println!("Segment {segment} begins after a loss that was accepted.");
+        say!("Segment {segment} begins after a loss that was accepted.")?;
     }
     if found.rest > 0 {
-        println!(
+        say!(
             "{} bytes after the last batch are not authentic; the next start sets them aside.",
             found.rest
-        );
+        )?;
     }
-    println!(
+    say!(
         "The trail ends with byte {} of segment {}; the store agrees.",
-        found.end.at.length, found.end.at.segment
-    );
+        found.end.at.length,
+        found.end.at.segment
+    )
 }
 
 async fn accept_loss(place: &Place) -> anyhow::Result<()> {
     let server = StoppedServer::open(place).await?;
     let lost = accept::accept_loss(&server.stopped(), &server.audit()).await?;
     if let Some(trail) = &lost.trail {
-        println!("Accepted: {trail}.");
+        say!("Accepted: {trail}.")?;
     }
     for file in &lost.set_aside {
-        println!("What is not authentic is set aside in {file}.");
+        say!("What is not authentic is now in {file}.")?;
     }
     if let Some(segment) = lost.next_segment {
-        println!("The trail goes on with segment {segment}.");
+        say!("The trail continues with segment {segment}.")?;
     }
     if lost.events > 0 {
-        println!("{} events of changes are lost.", lost.events);
+        say!("{} events of changes are lost.", lost.events)?;
     }
     Ok(())
 }

@@ -1,60 +1,74 @@
 //! `keyward env`
 
-use std::path::Path;
+use std::{borrow::Cow, fs, path::Path};
 
 use anyhow::Context as _;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use crate::cli::Place;
+use crate::{
+    aws::{Credentials, ProfileFile},
+    cli::Place,
+    opened::{self, ADMIN_CREDENTIALS},
+    out::say,
+    remembered::Remembered,
+};
 
-/// Print shell exports that point AWS clients at this server: eval "$(keyward env --data-dir DIR)"
+const EXAMPLES: &str = "\
+Examples:
+  eval \"$(keyward env --data-dir /var/lib/keyward)\"
+  aws sts get-caller-identity
+
+The lines are for sh, bash and zsh; every value is quoted as it has to be. They hold the secret
+access key, so do not write them to a file that others can read.
+
+A server with a certificate of its own needs one more variable: AWS_CA_BUNDLE, the file with the
+certificate, or with that of the authority that signed it.";
+
+/// Print the shell commands that point AWS clients at this server
+///
+/// Prints `export` commands for the server's URL, the access key of the account's root user and the
+/// default Region. The server need not run, but must have been started before.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Env {
     #[command(flatten)]
     place: Place,
-}
-
-#[derive(serde::Deserialize)]
-struct Environment {
-    endpoint: String,
-    region: String,
 }
 
 /// What points a client at the server of a data directory, as the account's root user.
 pub struct Exports {
     pub endpoint: String,
     pub region: String,
-    pub access_key_id: String,
-    pub secret: Zeroizing<String>,
+    pub credentials: Credentials,
 }
 
 impl Exports {
     /// Reads it from the data directory.
     pub fn read(data_dir: &Path) -> anyhow::Result<Self> {
-        let read = |name: &str| {
-            let path = data_dir.join(name);
-            std::fs::read_to_string(&path).with_context(|| {
-                format!(
-                    "{} cannot be read: was the data directory initialised?",
-                    path.display()
-                )
-            })
-        };
-        let environment: Environment = toml::from_str(&read("environment.toml")?)?;
-        let credentials = Zeroizing::new(read("admin-credentials")?);
+        opened::check(data_dir)?;
+        let remembered = Remembered::read(data_dir)?.with_context(|| {
+            format!(
+                "the server of {} has not been started yet: run `keyward serve`",
+                data_dir.display()
+            )
+        })?;
+        let path = data_dir.join(ADMIN_CREDENTIALS);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = ProfileFile::new(Zeroizing::new(text));
         let value = |key: &str| {
-            let mut lines = credentials.lines();
-            lines
-                .find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))
-                .map(str::trim)
-                .with_context(|| format!("admin-credentials has no {key}"))
+            file.value("default", key)
+                .with_context(|| format!("{} has no {key}", path.display()))
         };
         Ok(Self {
-            access_key_id: value("aws_access_key_id")?.to_owned(),
-            secret: Zeroizing::new(value("aws_secret_access_key")?.to_owned()),
-            endpoint: environment.endpoint,
-            region: environment.region,
+            endpoint: remembered.endpoint,
+            region: remembered.region,
+            credentials: Credentials {
+                access_key_id: value("aws_access_key_id")?.to_owned(),
+                secret: Zeroizing::new(value("aws_secret_access_key")?.to_owned()),
+                session_token: None,
+            },
         })
     }
 }
@@ -63,12 +77,82 @@ impl Env {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.place.resolve()?;
         let exports = Exports::read(&config.data_dir)?;
-        println!("export AWS_ENDPOINT_URL={}", exports.endpoint);
-        println!("export AWS_ACCESS_KEY_ID={}", exports.access_key_id);
-        println!("export AWS_SECRET_ACCESS_KEY={}", *exports.secret);
-        println!("unset AWS_SESSION_TOKEN AWS_PROFILE");
-        println!("export AWS_REGION={}", exports.region);
-        println!("export AWS_DEFAULT_REGION={}", exports.region);
-        Ok(())
+        let secret = Zeroizing::new(quoted(&exports.credentials.secret).into_owned());
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", exports.endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", &exports.credentials.access_key_id),
+        ] {
+            say!("export {name}={}", quoted(value))?;
+        }
+        say!("export AWS_SECRET_ACCESS_KEY={}", *secret)?;
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            say!("export {name}={}", quoted(&exports.region))?;
+        }
+        // Whatever would go before these.
+        say!("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")?;
+        Ok(say!(
+            "unset AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_ORGANIZATIONS"
+        )?)
+    }
+}
+
+/// A word as a POSIX shell reads it back, whatever is in it.
+pub fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return Cow::Borrowed(word);
+    }
+    let mut out = String::with_capacity(word.len() * 4 + 2);
+    out.push('\'');
+    for character in word.chars() {
+        if character == '\'' {
+            out.push_str("'\\''");
+        } else {
+            out.push(character);
+        }
+    }
+    out.push('\'');
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_word_needs_no_quotes() {
+        for word in [
+            "http://127.0.0.1:5670",
+            "AKIAEXAMPLE",
+            "a/b+c=",
+            "us-east-1",
+        ] {
+            assert_eq!(quoted(word), word);
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_back_every_word_and_runs_nothing_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        for word in [
+            "",
+            "$(touch ran)",
+            "`touch ran`",
+            "a'b\"c\\",
+            "two words ; touch ran",
+            "line\nfeed\n",
+            "~ * ? [a] {b,c} !x #y &",
+            "'",
+            "grüße",
+        ] {
+            let script = format!("printf %s {}", quoted(word));
+            let mut shell = Command::new("sh");
+            let output = shell.current_dir(home.path()).args(["-c", &script]);
+            let output = output.output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+        assert!(!home.path().join("ran").exists());
     }
 }

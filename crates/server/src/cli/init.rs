@@ -1,6 +1,6 @@
 //! `keyward init`, and what the first start of `keyward serve` shares with it.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -14,114 +14,152 @@ use keyward_trail::trail::TrailOptions;
 use keyward_types::{time::Clock, unique_id::AccessKeyId};
 
 use crate::{
-    cli::Place,
+    cli::{
+        Place,
+        first_start::{Banner, Created, program},
+        stopped::StoppedServer,
+    },
     clock::SystemClock,
-    config::{AuditDurability, Config},
-    issuers,
+    config::{AuditDurability, Config, DEFAULT_ACCOUNT},
+    endpoint, issuers,
     opened::DataDir,
-    telemetry,
+    out::{self, say},
+    remembered::Remembered,
+    telemetry::Logging,
 };
 
-/// Initialise a data directory without serving, or give its root user new credentials
+const EXAMPLES: &str = "\
+Examples:
+  keyward init --data-dir /var/lib/keyward --root-key /etc/keyward/root.key
+  keyward init --data-dir /var/lib/keyward --new-root-credentials
+
+Environment:
+  KEYWARD_BOOTSTRAP_ACCESS_KEY_ID, KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY
+        The first access key of the root user, if you want to choose it
+  KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE
+        A file with that secret, instead of the variable
+  KEYWARD_LOG, KEYWARD_LOG_FORMAT
+        The same as --log and --log-format";
+
+/// Initialize a data directory without serving, or give a root user new credentials
+///
+/// It creates the root key, the account and an access key of its root user, as the first start of
+/// `keyward serve` does.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Init {
     #[command(flatten)]
     place: Place,
-    /// Give the root user a new access key in place of all it has, for those who lost theirs; the
-    /// server must be stopped, and the audit trail records it
+    /// Give the root user of the account a new access key that replaces all it has, for those who
+    /// lost theirs. The server must be stopped; the audit trail records it
     #[arg(long)]
     new_root_credentials: bool,
     #[command(flatten)]
     danger: DangerSecret,
+    #[command(flatten)]
+    logging: Logging,
 }
 
-/// The one danger that init and serve share.
+// The one danger that init and serve share.
 #[derive(Clone, Debug, Args)]
 pub struct DangerSecret {
-    /// Accept a KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY of under 20 characters
+    /// Accept a KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY with fewer than 20 characters
     #[arg(long)]
     pub danger_short_bootstrap_secret: bool,
 }
 
 impl Init {
     pub fn run(self) -> anyhow::Result<()> {
-        telemetry::start();
-        let config = self.place.resolve()?;
+        self.logging.start();
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             if self.new_root_credentials {
-                return new_root_credentials(&config).await;
+                return new_root_credentials(&self.place).await;
             }
-            let data = DataDir::lock(&config.data_dir)?;
+            let config = self.place.resolve()?;
+            let data = DataDir::create(&config.data_dir)?;
             let chosen = chosen_credentials(self.danger.danger_short_bootstrap_secret)?;
-            let endpoint = format!("http://{}", config.listen);
             let opened = open(&config, &data, chosen).await?;
-            if !data_has_environment(&config.data_dir) {
-                data.write_environment(&endpoint, config.region, config.account)?;
-            }
-            drop(opened.front);
-            let writer = opened.writer;
+            let running = opened.running;
+            let before = Remembered::read(&config.data_dir)?;
+            let endpoint = before.map_or_else(
+                || endpoint::for_clients(config.listen, config.tls.as_ref()),
+                |before| before.endpoint,
+            );
+            data.remember(&endpoint, &config)?;
+            drop(running.front);
+            let writer = running.writer;
             // Its thread ends when it has brought the trail to the disk.
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
-            opened.closing.finish().await?;
-            println!("{} is initialised.", config.data_dir.display());
-            println!(
-                "Keep {} safe: nothing opens without it.",
-                config.root_key.display()
-            );
-            Ok(())
+            running.closing.finish().await?;
+            let Some(created) = opened.created else {
+                return Ok(say!(
+                    "{} was initialized before; nothing changed.",
+                    config.data_dir.display()
+                )?);
+            };
+            let banner = Banner {
+                created,
+                config: &config,
+                program: &program(),
+                serves: false,
+            };
+            Ok(out::text(format_args!("{banner}"))?)
         })
     }
 }
 
-fn data_has_environment(path: &Path) -> bool {
-    path.join("environment.toml").exists()
-}
-
-async fn new_root_credentials(config: &Config) -> anyhow::Result<()> {
-    if !config.data_dir.join("store.db").exists() {
-        bail!(
-            "{} holds no store: run `keyward init` first",
-            config.data_dir.display()
-        );
-    }
-    let data = DataDir::lock(&config.data_dir)?;
-    let (arena, _) = Arena::new(config.arena_bytes)?;
-    let store = data.store()?;
-    let root = data.root_key(&*store, &config.root_key, &arena).await?;
-    let clock = SystemClock::new();
+async fn new_root_credentials(place: &Place) -> anyhow::Result<()> {
+    let server = StoppedServer::open(place).await?;
+    let (config, data) = (server.config(), server.data());
+    // The file of the first start is the home account's; another account must not overwrite it.
+    let remembered = Remembered::read(&config.data_dir)?;
+    let home = remembered.map_or_else(|| DEFAULT_ACCOUNT.to_owned(), |old| old.account_id);
+    let file = if config.account.as_str() == home {
+        data.admin_credentials()
+    } else {
+        data.credentials(config.account.as_str())
+    };
     bootstrap::replace_root_credentials(
-        store,
-        &root,
-        &arena,
-        &clock,
+        server.store(),
+        server.root(),
+        server.arena(),
+        server.clock(),
         (config.region, config.account),
         || {
             let credentials = FirstCredentials::generate(config.account);
-            data.write_credentials(&credentials)?;
+            data.write_profile(&file, &credentials)?;
             Ok(credentials)
         },
     )
     .await?;
-    let path = config.data_dir.join("admin-credentials");
-    println!(
-        "The root user's new access key is in {}; its old ones are gone.",
-        path.display()
-    );
-    Ok(())
+    say!(
+        "The new access key of the root user of account {} is in {}.",
+        config.account,
+        file.display()
+    )?;
+    Ok(say!("Its old access keys are deleted.")?)
+}
+
+/// A server that was opened, and what was created for it.
+pub struct Opened {
+    /// The server.
+    pub running: Running,
+    /// What was created, if this is the first start.
+    pub created: Option<Created>,
 }
 
 /// Access keys and users kept in the cache, each. An access key takes up to four slots of the arena.
 const MAX_PRINCIPALS: usize = 2000;
 
-/// Opens the server of a data directory; initialises it if it is empty.
+/// Opens the server of a data directory; initializes it if it is empty.
 pub async fn open(
     config: &Config,
     data: &DataDir,
     chosen: Option<FirstCredentials>,
-) -> anyhow::Result<Running> {
+) -> anyhow::Result<Opened> {
     for warning in process::harden().warnings {
-        tracing::warn!(warning, "the process cannot be hardened in full");
+        tracing::warn!(warning, "the process is less protected than it should be");
     }
     let (arena, report) = Arena::new(config.arena_bytes)?;
     for warning in report.warnings {
@@ -130,8 +168,10 @@ pub async fn open(
             "the arena for secrets is less protected than it should be"
         );
     }
-    let store = data.store()?;
-    let root = data.root_key(&*store, &config.root_key, &arena).await?;
+    let store = data.store().await?;
+    let (root, root_key) = data
+        .root_key_or_new(&*store, &config.root_key, &arena)
+        .await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let audit = data.audit();
     let options = OpenOptions {
@@ -164,24 +204,26 @@ pub async fn open(
         issuers: issuers::issuers(&config.oidc)?,
     };
     let chosen_id = chosen.as_ref().map(|chosen| chosen.id.clone());
+    let mut created = None;
     let first = || {
         let credentials = chosen.unwrap_or_else(|| FirstCredentials::generate(config.account));
-        data.write_credentials(&credentials)?;
+        data.write_profile(&data.admin_credentials(), &credentials)?;
+        created = Some(Created { root_key });
         Ok(credentials)
     };
     let running = bootstrap::open(store, root, arena, clock, options, first)
         .await
         .with_context(|| format!("the store in {} cannot be used", config.data_dir.display()))?;
     report_difference(chosen_id.as_ref(), &running.root_access_keys);
-    Ok(running)
+    Ok(Opened { running, created })
 }
 
-/// Credentials chosen at the first start are never applied later, but a difference is told.
+/// Credentials chosen at the first start are never applied later, but a difference is logged.
 fn report_difference(chosen: Option<&AccessKeyId>, kept: &[AccessKeyId]) {
     if let Some(chosen) = chosen.filter(|chosen| !kept.contains(chosen)) {
         tracing::warn!(
             %chosen,
-            "KEYWARD_BOOTSTRAP_ACCESS_KEY_ID differs from the root user's access keys and is not applied: it counts at the first start only"
+            "KEYWARD_BOOTSTRAP_ACCESS_KEY_ID is ignored: only the first start uses it, and the root user has other access keys"
         );
     }
 }
@@ -214,15 +256,32 @@ pub fn chosen_credentials(allow_short: bool) -> anyhow::Result<Option<FirstCrede
     };
     let legal = AccessKeyId::parse(&id).ok().filter(|id| !id.is_temporary());
     let Some(id) = legal else {
-        bail!("{ID} is `{id}`: use 4 to 128 characters of [A-Za-z0-9_-], not beginning ASIA");
-    };
-    if secret.expose().len() > 128 {
-        bail!("{SECRET} has more than 128 characters");
-    }
-    if secret.expose().len() < 20 && !allow_short {
         bail!(
-            "{SECRET} has under 20 characters: choose a longer one, or accept the danger with --danger-short-bootstrap-secret"
+            "{ID} is `{id}`: use 4 to 128 characters of [A-Za-z0-9_-] that do not begin with ASIA"
+        );
+    };
+    check_secret(SECRET, secret.expose(), allow_short)?;
+    Ok(Some(FirstCredentials { id, secret }))
+}
+
+/// Checks a secret that somebody chose. It is stored on a line of a credentials file, whose readers
+/// drop spaces around it.
+fn check_secret(name: &str, secret: &str, allow_short: bool) -> anyhow::Result<()> {
+    if secret.len() > 128 {
+        bail!("{name} has more than 128 characters");
+    }
+    if secret.len() < 20 && !allow_short {
+        bail!(
+            "{name} has fewer than 20 characters: choose a longer one, or accept the danger with --danger-short-bootstrap-secret"
         );
     }
-    Ok(Some(FirstCredentials { id, secret }))
+    if secret.chars().any(char::is_control) {
+        bail!(
+            "{name} has a line break or another control character, which AWS's credentials files cannot hold"
+        );
+    }
+    if secret.trim() != secret {
+        bail!("{name} begins or ends with a space, which AWS's credentials files cannot hold");
+    }
+    Ok(())
 }

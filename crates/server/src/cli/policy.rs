@@ -11,10 +11,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// Explain decisions of a running server, and try out policies without one
+/// Explain a running server's decisions, and try out policies without a server
 ///
 /// `explain` and `who-can` ask a running server. `test` and `decide` need none: they decide cases
-/// with the evaluator that the server decides with.
+/// with the same code that the server decides with.
 ///
 /// Cases are lines of JSON; docs/policy-cases.md describes their members. Only `principal`,
 /// `action` and `resource` are required:
@@ -39,7 +39,7 @@ impl Policy {
             Self::Explain(explain) => explain.run(),
             Self::WhoCan(who_can) => who_can.run().map(|()| ExitCode::SUCCESS),
             Self::Keys(keys) => {
-                keys.run();
+                keys.run()?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Test(test) => test.run(),

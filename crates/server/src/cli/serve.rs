@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use keyward_services::{bootstrap, front::Front, grants, workers};
+use keyward_types::time::Clock as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -14,48 +15,71 @@ use tokio::{
 use crate::{
     cli::{
         Place,
-        init::{DangerSecret, chosen_credentials, open},
+        first_start::{Banner, program},
+        init::{DangerSecret, Opened, chosen_credentials, open},
     },
+    clock::SystemClock,
     config::Config,
-    descriptors,
+    descriptors, endpoint,
     http::{self, HttpOptions, peers::Peers, tls},
     opened::DataDir,
-    telemetry,
+    out::{self, say},
+    telemetry::Logging,
 };
 
-/// Serve KMS, IAM, STS and Organizations; the first start initialises the data directory
+const EXAMPLES: &str = "\
+Examples:
+  keyward serve --data-dir /var/lib/keyward --root-key /etc/keyward/root.key
+  keyward serve --config /etc/keyward/keyward.toml --log debug
+
+Environment:
+  KEYWARD_BOOTSTRAP_ACCESS_KEY_ID, KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY
+        The first access key of the root user, if you want to choose it. Only the first start uses
+        them
+  KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE
+        A file with that secret, instead of the variable
+  KEYWARD_LOG, KEYWARD_LOG_FORMAT
+        The same as --log and --log-format
+
+Signals:
+  SIGTERM and SIGINT stop the server when the requests under way have been answered. SIGHUP does
+  nothing: the configuration is read at the start only.";
+
+/// Serve KMS, IAM, STS and Organizations; the first start creates everything
 ///
-/// The first start makes the root key, the account and an access key of its root user, which it
-/// keeps in DIR/admin-credentials. KEYWARD_BOOTSTRAP_ACCESS_KEY_ID with
-/// KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY (or ..._SECRET_ACCESS_KEY_FILE) choose that key. SIGTERM
-/// drains and exits. KEYWARD_LOG sets the log filter.
+/// The first start creates the root key, the account and an access key of its root user, and prints
+/// where they are. When the server is ready, it prints the line `listening on URL`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Serve {
     #[command(flatten)]
     place: Place,
-    /// The address to serve on [default: 127.0.0.1:5670]
+    /// The address to listen on [default: 127.0.0.1:5670]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// The address for Prometheus metrics (/metrics); none by default
+    /// The address for Prometheus metrics (/metrics) [default: none]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<String>,
-    /// Listen off loopback without a certificate: everything crosses the network in the clear
+    /// Listen on an address other than loopback without a certificate: requests and answers,
+    /// plaintexts among them, are not encrypted on the network
     #[arg(long)]
     danger_plaintext: bool,
     #[command(flatten)]
     danger: DangerSecret,
+    #[command(flatten)]
+    logging: Logging,
 }
 
 impl Serve {
     pub fn run(self) -> anyhow::Result<()> {
-        telemetry::start();
+        self.logging.start();
         let mut raw = self.place.raw()?;
         raw.listen = self.listen.clone().or(raw.listen);
         raw.admin_listen = self.admin_listen.clone().or(raw.admin_listen);
         let config = raw.resolve()?;
         if config.tls.is_none() && !config.listen.ip().is_loopback() && !self.danger_plaintext {
             bail!(
-                "`listen` is `{}`, which is not loopback, and there is no certificate: configure [tls], or accept the danger with --danger-plaintext",
+                "`listen` is `{}`, which is not a loopback address, and there is no certificate: configure [tls], or accept the danger with --danger-plaintext",
                 config.listen
             );
         }
@@ -67,33 +91,48 @@ impl Serve {
 
     async fn serve(self, config: Config) -> anyhow::Result<()> {
         let peers = Peers::new(descriptors::places(&config.connections)?);
-        let data = DataDir::lock(&config.data_dir)?;
+        let tls = match &config.tls {
+            Some(files) => Some(tls::acceptor(files, SystemClock::new().now())?),
+            None => None,
+        };
+        let data = DataDir::create(&config.data_dir)?;
         let chosen = chosen_credentials(self.danger.danger_short_bootstrap_secret)?;
-        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let listener = bind(config.listen).await?;
         let admin = match config.admin_listen {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let opened = open(&config, &data, chosen).await?;
-        let front = opened.front;
+        let Opened { running, created } = open(&config, &data, chosen).await?;
+        let front = running.front;
         let address = listener.local_addr()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let endpoint = format!("{scheme}://{address}");
-        data.write_environment(&endpoint, config.region, config.account)?;
+        data.remember(
+            &endpoint::for_clients(address, config.tls.as_ref()),
+            &config,
+        )?;
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(bootstrap::relay(front.clone(), opened.copied));
+        tasks.spawn(bootstrap::relay(front.clone(), running.copied));
         spawn_workers(&mut tasks, &front, &config, &stopped).await?;
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
         }
         // Whoever read the line below may stop the server at once, and it must drain.
         tokio::spawn(wait_for_signal(Signals::new()?, stop));
+        if let Some(created) = created {
+            let banner = Banner {
+                created,
+                config: &config,
+                program: &program(),
+                serves: true,
+            };
+            // A server whose standard output is closed serves all the same.
+            let _ = out::text(format_args!("{banner}\n"));
+        }
         // Scripts wait for this line; the address is the bound one, also for port 0.
-        println!("listening on {endpoint}");
-        tracing::info!(endpoint, data_dir = %config.data_dir.display(), "serving");
+        let url = endpoint::bound(address, tls.is_some());
+        let _ = say!("listening on {url}");
+        tracing::info!(url, data_dir = %config.data_dir.display(), "serving");
         let options = HttpOptions {
             tls,
             proxies: config.proxies.clone(),
@@ -109,15 +148,15 @@ impl Serve {
         tasks.shutdown().await;
         drop(front);
         // The writer ends with the last handle on the server; its batch is then on disk.
-        let writer = opened.writer;
+        let writer = running.writer;
         let ended = tokio::task::spawn_blocking(move || writer.join());
         if tokio::time::timeout(Duration::from_secs(5), ended)
             .await
             .is_err()
         {
-            tracing::warn!("the audit writer is still held by requests that were cut off");
+            tracing::warn!("the audit writer is still in use by requests that were cut off");
         }
-        if let Err(error) = opened.closing.finish().await {
+        if let Err(error) = running.closing.finish().await {
             tracing::warn!(%error, "the trail's head cannot be written to the store");
         }
         tracing::info!("stopped");
@@ -127,7 +166,7 @@ impl Serve {
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{address} cannot be listened on: is another server there? name another address")
+        format!("cannot listen on {address}: if another server does, choose another address with --listen")
     })
 }
 
@@ -172,28 +211,36 @@ async fn spawn_workers(
     Ok(())
 }
 
-/// What stops the server.
+/// The signals that the server heeds.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     /// Signals that come from now on are seen.
     fn new() -> anyhow::Result<Self> {
-        let of = |kind| signal(kind).context("signals cannot be waited for");
+        let of = |kind| signal(kind).context("cannot wait for signals");
         Ok(Self {
             terminate: of(SignalKind::terminate())?,
             interrupt: of(SignalKind::interrupt())?,
+            hangup: of(SignalKind::hangup())?,
         })
     }
 }
 
 async fn wait_for_signal(mut signals: Signals, stop: watch::Sender<bool>) {
-    tokio::select! {
-        _ = signals.terminate.recv() => {}
-        _ = signals.interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            // A terminal that closes sends it, and tools that expect a reload.
+            _ = signals.hangup.recv() => tracing::info!(
+                "SIGHUP does nothing: restart the server to have it read its configuration again"
+            ),
+        }
     }
-    tracing::info!("stopping: requests under way are finished");
+    tracing::info!("stopping: requests under way are finished first");
     let _ = stop.send(true);
 }

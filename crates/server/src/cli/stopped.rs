@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use anyhow::bail;
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::root_key::RootKey;
 use keyward_services::bootstrap::accept::Stopped;
@@ -21,19 +20,13 @@ pub struct StoppedServer {
 }
 
 impl StoppedServer {
-    /// Opens what stands in a data directory; nothing is made.
+    /// Opens what is in a data directory; nothing is created.
     pub async fn open(place: &Place) -> anyhow::Result<Self> {
         let config = place.resolve()?;
-        if !config.data_dir.join("store.db").exists() {
-            bail!(
-                "{} holds no store: run `keyward init` first",
-                config.data_dir.display()
-            );
-        }
-        let data = DataDir::lock(&config.data_dir)?;
+        let data = DataDir::open(&config.data_dir)?;
         let (arena, _) = Arena::new(config.arena_bytes)?;
-        let store = data.store()?;
-        let root = data.root_key(&*store, &config.root_key, &arena).await?;
+        let store = data.store().await?;
+        let root = data.root_key(&config.root_key, &arena)?;
         Ok(Self {
             data,
             config,
@@ -56,6 +49,16 @@ impl StoppedServer {
         }
     }
 
+    /// The data directory.
+    pub fn data(&self) -> &DataDir {
+        &self.data
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The directory of the trail.
     pub fn audit(&self) -> PathBuf {
         self.data.audit()
@@ -74,5 +77,10 @@ impl StoppedServer {
     /// The arena.
     pub fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &SystemClock {
+        &self.clock
     }
 }

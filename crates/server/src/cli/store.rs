@@ -1,19 +1,39 @@
 //! `keyward store`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use keyward_services::bootstrap::accept;
 
-use crate::cli::{Place, stopped::StoppedServer};
+use crate::{
+    cli::{Place, stopped::StoppedServer},
+    out::say,
+};
 
-/// Look after the store while the server is stopped
+/// Accept a restored store or a corrected clock, while the server is stopped
 #[derive(Debug, Subcommand)]
 pub enum Store {
-    /// Take the wall clock's present reading for true, so that the destruction of keys, held
-    /// because the clock leapt over a week ahead, goes on; the audit trail records it
-    AcceptClock(Place),
-    /// Take a store that was restored from a backup for the store there is, though the audit trail
-    /// has seen a newer one; the audit trail records it
-    AcceptRestore(Place),
+    AcceptClock(AcceptClock),
+    AcceptRestore(AcceptRestore),
+}
+
+/// Accept what the clock says now, although it jumped more than a week ahead
+///
+/// A server whose clock jumped destroys no keys, because their waiting periods would seem to have
+/// ended. Run this if the clock is right now. The audit trail records it.
+#[derive(Debug, Args)]
+pub struct AcceptClock {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Accept a store that was restored from a backup
+///
+/// The audit trail has seen a newer store, so the server refuses to start until you run this. The
+/// changes made after the backup are not in the store; the audit trail shows what they were, and
+/// records that you accepted the restore.
+#[derive(Debug, Args)]
+pub struct AcceptRestore {
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Store {
@@ -21,8 +41,8 @@ impl Store {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             match self {
-                Self::AcceptClock(place) => accept_clock(&place).await,
-                Self::AcceptRestore(place) => accept_restore(&place).await,
+                Self::AcceptClock(accept) => accept_clock(&accept.place).await,
+                Self::AcceptRestore(accept) => accept_restore(&accept.place).await,
             }
         })
     }
@@ -31,17 +51,20 @@ impl Store {
 async fn accept_clock(place: &Place) -> anyhow::Result<()> {
     let server = StoppedServer::open(place).await?;
     accept::accept_clock(&server.stopped()).await?;
-    println!("The clock's reading is accepted; keys that are due go at their time.");
-    Ok(())
+    Ok(say!(
+        "The time is accepted. Keys scheduled for deletion are destroyed when they are due."
+    )?)
 }
 
 async fn accept_restore(place: &Place) -> anyhow::Result<()> {
     let server = StoppedServer::open(place).await?;
     let found = accept::accept_restore(&server.stopped(), &server.audit()).await?;
-    println!(
-        "The store is accepted as it is, at revision {}; the audit trail was written when it stood at {}.",
-        found.store, found.trail
-    );
-    println!("The trail shows what changed meanwhile: those changes are not in the store.");
-    Ok(())
+    say!(
+        "The store is accepted as it is, at revision {}. The audit trail had seen revision {}.",
+        found.store,
+        found.trail
+    )?;
+    Ok(say!(
+        "The audit trail shows what changed in between: those changes are not in the store."
+    )?)
 }

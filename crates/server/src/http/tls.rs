@@ -1,32 +1,93 @@
 //! TLS by rustls: the hybrid post-quantum key exchange first, TLS 1.2 for older clients.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use keyward_services::front::TlsDetails;
-use rustls::{ServerConfig, ServerConnection};
+use keyward_types::time::Timestamp;
+use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::TlsFiles;
+use crate::{
+    certificate::{NotCertificate, Standing, Validity},
+    config::TlsFiles,
+};
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as PEM.
-    #[error("{} holds no {what} in PEM form", path.display())]
+    #[error("`{key}` is `{}`, which holds no {what} in PEM form", path.display())]
     Pem {
+        /// The key of the configuration.
+        key: &'static str,
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What was looked for.
         what: &'static str,
         /// The reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file has no certificate.
+    #[error("`tls.certificate` is `{}`, which holds no certificate in PEM form", .0.display())]
+    NoCertificate(PathBuf),
+    /// The first certificate cannot be read.
+    #[error("`tls.certificate` is `{}`: its first certificate cannot be read", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: NotCertificate,
+    },
+    /// The certificate has expired.
+    #[error(
+        "`tls.certificate` is `{}`: this certificate expired at {}, and no client would accept it: replace it",
+        path.display(),
+        until.iso8601()
+    )]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// Its last second.
+        until: Timestamp,
+    },
+    /// The certificate is for later.
+    #[error(
+        "`tls.certificate` is `{}`: this certificate is not valid before {}: wait, or check this machine's clock",
+        path.display(),
+        from.iso8601()
+    )]
+    NotYet {
+        /// The file.
+        path: PathBuf,
+        /// Its first second.
+        from: Timestamp,
+    },
     /// Others can read the private key.
-    #[error("others can read the private key {}: run `chmod 600` on it", .0.display())]
-    Readable(std::path::PathBuf),
-    /// Certificate and key do not go together.
+    #[error(
+        "`tls.private_key` is `{path}`, which others can read: run `chmod 600 {path}`",
+        path = .0.display()
+    )]
+    Readable(PathBuf),
+    /// Certificate and key do not belong together.
+    #[error(
+        "`tls.private_key` is `{}`: this is not the key of the certificate `{}`. The certificate must be the first one in its file",
+        private_key.display(),
+        certificate.display()
+    )]
+    Mismatched {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        private_key: PathBuf,
+    },
+    /// TLS cannot be set up with them.
     #[error("the certificate and the private key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
@@ -34,29 +95,11 @@ pub enum TlsError {
 /// Reads the files and makes what accepts connections.
 ///
 /// # Errors
-/// When a file cannot be read, others can read the key, or the two do not go together.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
-    let pem = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source: rustls_pki_types::pem::Error| TlsError::Pem {
-            path,
-            what,
-            source: source.into(),
-        }
-    };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(pem("certificate", &files.certificate))?;
-    let private = is_private(&files.private_key).map_err(|source| TlsError::Pem {
-        path: files.private_key.clone(),
-        what: "private key",
-        source: source.into(),
-    })?;
-    if !private {
-        return Err(TlsError::Readable(files.private_key.clone()));
-    }
-    let key = PrivateKeyDer::from_pem_file(&files.private_key)
-        .map_err(pem("private key", &files.private_key))?;
+/// When a file cannot be read, others can read the key, the certificate is not valid now, or the two
+/// do not belong together.
+pub fn acceptor(files: &TlsFiles, now: Timestamp) -> Result<TlsAcceptor, TlsError> {
+    let chain = chain(&files.certificate, now)?;
+    let key = private_key(&files.private_key)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
@@ -64,9 +107,58 @@ pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     .map_err(TlsError::Unusable)?
     .with_no_client_auth()
     .with_single_cert(chain, key)
-    .map_err(TlsError::Unusable)?;
+    .map_err(|error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Mismatched {
+            certificate: files.certificate.clone(),
+            private_key: files.private_key.clone(),
+        },
+        other => TlsError::Unusable(other),
+    })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The certificates of a file, of which the first is the server's and must be valid now.
+fn chain(path: &Path, now: Timestamp) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|source| TlsError::Pem {
+            key: "tls.certificate",
+            path: path.to_owned(),
+            what: "certificate",
+            source: source.into(),
+        })?;
+    let own = chain
+        .first()
+        .ok_or_else(|| TlsError::NoCertificate(path.to_owned()))?;
+    let validity = Validity::of(own).map_err(|source| TlsError::Certificate {
+        path: path.to_owned(),
+        source,
+    })?;
+    match validity.at(now) {
+        Standing::Valid => Ok(chain),
+        Standing::Expired => Err(TlsError::Expired {
+            path: path.to_owned(),
+            until: validity.until,
+        }),
+        Standing::NotYet => Err(TlsError::NotYet {
+            path: path.to_owned(),
+            from: validity.from,
+        }),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| TlsError::Pem {
+        key: "tls.private_key",
+        path: path.to_owned(),
+        what: "private key",
+        source,
+    };
+    if !is_private(path).map_err(|source| unreadable(source.into()))? {
+        return Err(TlsError::Readable(path.to_owned()));
+    }
+    PrivateKeyDer::from_pem_file(path).map_err(|source| unreadable(source.into()))
 }
 
 /// Whether only the owner (and root) can read the file.

@@ -7,10 +7,13 @@
     reason = "a test may fail loudly"
 )]
 
+mod command;
 mod durability;
+mod help;
 mod limits;
 mod memory;
 mod process;
 mod revocation;
 mod strangers;
+mod traps;
 mod wire;

@@ -116,10 +116,10 @@ fn launch(command: &mut Command, home: &Path) -> (Child, String) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
+    let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let (_, address) = line.strip_prefix("listening on ")?.split_once("://")?;
+        Some(address.to_owned())
+    });
     let log = || fs::read_to_string(home.join("log")).unwrap();
     let address = address.unwrap_or_else(|| panic!("the server left:\n{}", log()));
     // Read on, so that the server never stops at a full pipe.

@@ -13,13 +13,18 @@ use keyward_policy::case::{Answer, Decider};
 
 use crate::cli::policy::lines::{Chunk, cases, each_chunk};
 
-/// Decide cases from standard input, one line of JSON for each in their order
+const EXAMPLES: &str = "\
+Example:
+  keyward policy decide < cases.jsonl > decisions.jsonl";
+
+/// Decide cases from standard input, and print one line of JSON for each, in the same order
 ///
 /// Every case is answered by a line {"id", "decision", "blockedBy", "by": {"policy",
-/// "statement", "sid"}, "errors", "warnings"}, of which only "id" and "decision" always stand; the decision
-/// is null if the case cannot be decided, and then "errors" says why. What arrives is answered
-/// before more is waited for. Exits 0 unless input or output fails.
+/// "statement", "sid"}, "errors", "warnings"}, of which only "id" and "decision" are always there. The
+/// decision is null if the case cannot be decided, and then "errors" says why. Each case is answered
+/// as soon as it arrives. Exits with 0 unless input or output fails.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Decide {}
 
 /// How many chunks wait for a worker, or for their turn to be written.
@@ -59,11 +64,11 @@ fn stream(input: impl Read, output: impl Write + Send, workers: usize) -> anyhow
         let written = writer
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the thread that writes stopped")));
-        read.context("standard input cannot be read")?;
+        read.context("cannot read standard input")?;
         match written {
             // Whoever reads has read enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => written.context("standard output cannot be written"),
+            written => written.context("cannot write to standard output"),
         }
     })
 }

@@ -6,43 +6,60 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::client::Connect;
+use crate::{
+    client::{Connect, ENVIRONMENT},
+    out::{self, say},
+};
 
-/// Ask a running server how a decision comes about
+/// What follows the help.
+fn after_help() -> String {
+    format!(
+        "Examples:
+  keyward policy explain --data-dir DIR --request-id 8b5c04e3-0a4f-4f54-9a55-0d1c7f9a2f6e
+  keyward policy explain --data-dir DIR --action kms:Decrypt --key alias/customers \\
+      --principal arn:aws:iam::000000000000:user/alice --context kms:EncryptionContext:dept=hr
+
+{ENVIRONMENT}"
+    )
+}
+
+/// Ask a running server why a call is allowed or denied
 ///
-/// Prints the decision, every policy in play with the statement that decides, each element that
-/// fails with the value it meets, and for a denial the least changes that would allow the call.
-/// Either about a principal, an action and a key (or another resource) as they are today, or
-/// about a request that is on the audit trail, by --request-id.
+/// Prints the decision, every policy that takes part with the statement that decides, each element
+/// that does not match with the value it was compared with, and for a denial the smallest changes
+/// that would allow the call. Ask about a principal, an action and a key (or another resource) as
+/// they are now, or about a request on the audit trail, with --request-id.
 ///
-/// Exits with 0 if the call is allowed, 3 if it is denied.
+/// Exits with 0 if the call is allowed, and with 3 if it is denied.
 #[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
 pub struct Explain {
     #[command(flatten)]
     connect: Connect,
-    /// Who asks: the ARN of a user, role, session, federated user or root user, or a service
+    /// Who calls: the ARN of a user, role, session, federated user or root user, or a service
     #[arg(long, value_name = "ARN", required_unless_present = "request_id")]
     principal: Option<String>,
-    /// Of a federated user: the user who made the session
+    /// For a federated user: the user who created the session
     #[arg(long, value_name = "ARN", requires = "principal")]
     issuer: Option<String>,
-    /// What for, such as kms:Decrypt
+    /// The action, such as kms:Decrypt
     #[arg(long, value_name = "ACTION", required_unless_present = "request_id")]
     action: Option<String>,
-    /// The key: id, ARN, alias or alias ARN
+    /// The KMS key: id, ARN, alias name or alias ARN
     #[arg(long, value_name = "KEY", conflicts_with = "resource")]
     key: Option<String>,
     /// Another resource: an alias ARN, a role ARN (with sts:AssumeRole), an ARN of IAM, or *
     #[arg(long, value_name = "ARN")]
     resource: Option<String>,
-    /// A condition value of the request, such as kms:EncryptionContext:dept=hr; several of one
-    /// name make a multivalued key
+    /// A condition key of the request and its value, such as kms:EncryptionContext:dept=hr. Give a
+    /// key several times to give it several values
     #[arg(long = "context", value_name = "KEY=VALUE", num_args = 1..)]
     context: Vec<String>,
-    /// A recorded request instead: the id in its answer's x-amzn-RequestId
+    /// Ask about a recorded request instead: its id, which the answer has in its header
+    /// x-amzn-RequestId, and the audit trail as requestID
     #[arg(long, value_name = "ID", conflicts_with_all = ["principal", "action", "key", "resource", "context"])]
     request_id: Option<String>,
-    /// How to print it
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -50,11 +67,11 @@ pub struct Explain {
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// To be read
+    /// Text for people
     Text,
-    /// The whole as JSON
+    /// Everything, as JSON
     Json,
-    /// The case by which it was decided, for `keyward policy test` (docs/policy-cases.md)
+    /// The decided case, for `keyward policy test` (docs/policy-cases.md)
     Case,
 }
 
@@ -66,8 +83,8 @@ impl Explain {
         let answer = runtime.block_on(client.call(operation, &input))?;
         let member = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
         match self.output {
-            Output::Text => print!("{}", member("Text")),
-            Output::Case => println!("{}", one_line(member("Case"))),
+            Output::Text => out::text(format_args!("{}", member("Text")))?,
+            Output::Case => say!("{}", one_line(member("Case")))?,
             Output::Json => {
                 let explanation: Value = serde_json::from_str(member("Explanation"))?;
                 let shown = json!({
@@ -77,7 +94,7 @@ impl Explain {
                     "unknown": answer.get("Unknown"),
                     "notes": answer.get("Notes"),
                 });
-                println!("{}", serde_json::to_string_pretty(&shown)?);
+                say!("{}", serde_json::to_string_pretty(&shown)?)?;
             }
         }
         Ok(match member("Decision") {
@@ -91,7 +108,7 @@ impl Explain {
             return Ok(("ExplainRecordedDecision", json!({ "RequestId": id })));
         }
         if self.key.is_none() && self.resource.is_none() {
-            bail!("say what it is about: --key KEY, or --resource ARN");
+            bail!("the resource is missing: give --key KEY or --resource ARN");
         }
         let mut input = serde_json::Map::new();
         input.insert("Principal".to_owned(), json!(self.principal));
@@ -116,7 +133,7 @@ pub fn context(given: &[String]) -> anyhow::Result<Value> {
     let mut list: Vec<(String, Vec<String>)> = Vec::new();
     for pair in given {
         let Some((name, value)) = pair.split_once('=') else {
-            bail!("`{pair}` is no condition value: write KEY=VALUE");
+            bail!("--context is `{pair}`: write KEY=VALUE");
         };
         match list.iter_mut().find(|(known, _)| known == name) {
             Some((_, values)) => values.push(value.to_owned()),

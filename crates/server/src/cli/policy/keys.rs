@@ -3,15 +3,17 @@
 use clap::Args;
 use keyward_services::gate::declared::{CONDITION_KEYS, Kind, Supplier};
 
-/// List the condition keys that the server supplies, each with its type and where it comes from
+use crate::out::{OutError, say};
+
+/// List the condition keys that the server supplies, with their types and where they come from
 ///
-/// `<…>` stands for what a user chose. A key of several values needs ForAllValues or
-/// ForAnyValue. Keys of AWS that are not here are absent from every request.
+/// `<…>` stands for a name that a user chose. A key of several values (strings) needs ForAllValues or
+/// ForAnyValue. Condition keys of AWS that are not in the list are absent from every request.
 #[derive(Debug, Args)]
 pub struct Keys {}
 
 impl Keys {
-    pub fn run(self) {
+    pub fn run(self) -> Result<(), OutError> {
         for key in CONDITION_KEYS {
             let kind = match key.kind {
                 Kind::String => "string",
@@ -31,7 +33,8 @@ impl Keys {
                 Supplier::Service => "services",
                 Supplier::Operation => "the operation",
             };
-            println!("{:<44} {kind:<11} {from}", key.name);
+            say!("{:<44} {kind:<11} {from}", key.name)?;
         }
+        Ok(())
     }
 }

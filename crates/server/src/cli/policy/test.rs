@@ -13,21 +13,31 @@ use keyward_policy::{
     explain::{json, text},
 };
 
-use crate::cli::policy::lines::{Chunk, cases, each_chunk};
+use crate::{
+    cli::policy::lines::{Chunk, cases, each_chunk},
+    out::OutError,
+};
 
-/// Decide the cases of files and tell those that do not come out as they expect
+const EXAMPLES: &str = "\
+Examples:
+  keyward policy test cases.jsonl
+  keyward policy explain … --output case | keyward policy test -";
+
+/// Decide the cases in files, and report those that are not decided as they expect
 ///
-/// Each is told with how its decision came about: every policy in play, what of each statement
-/// failed and on which value, and, for a denial, the least changes that would allow the call.
+/// Each of them is reported with an explanation: every policy that takes part, what in each statement
+/// does not match and on which value, and for a denial the smallest changes that would allow the
+/// call.
 ///
-/// Exits 0 if all cases come out as they expect, 1 if one does not or cannot be decided, 2 if a
-/// file cannot be read. A case without `expect` is decided, but cannot fail.
+/// Exits with 0 if all cases are decided as they expect, with 1 if one is not or cannot be decided,
+/// and with 2 if a file cannot be read. A case without `expect` is decided, but cannot fail.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Test {
-    /// Files of cases, a line of JSON each; - is standard input
+    /// Files of cases, one line of JSON for each case; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// How to tell: as text, or as a line of JSON a case
+    /// The output format: text, or one line of JSON for each case
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -55,14 +65,14 @@ impl Test {
             if let Err(error) = run.file(path) {
                 match error {
                     Stop::Read(error) => {
-                        eprintln!("keyward: {}: {error}", path.display());
+                        let _ = writeln!(io::stderr(), "keyward: {}: {error}", path.display());
                         return Ok(ExitCode::from(USAGE));
                     }
-                    Stop::Write(error) => return Err(error.into()),
+                    Stop::Write(error) => return Err(OutError::from(error).into()),
                 }
             }
         }
-        run.finish()
+        Ok(run.finish().map_err(OutError::from)?)
     }
 }
 
@@ -197,7 +207,7 @@ impl<W: Write> Run<W> {
         )
     }
 
-    fn finish(mut self) -> anyhow::Result<ExitCode> {
+    fn finish(mut self) -> io::Result<ExitCode> {
         let Self {
             agreed,
             differed,

@@ -4,24 +4,40 @@ use clap::Args;
 use serde_json::Value;
 
 use super::explain::context;
-use crate::client::Connect;
+use crate::{
+    client::{Connect, ENVIRONMENT},
+    out::{OutError, say},
+};
 
-/// Ask a running server who may do something with a key
+/// What follows the help.
+fn after_help() -> String {
+    format!(
+        "Examples:
+  keyward policy who-can --data-dir DIR kms:Decrypt alias/customers
+  keyward policy who-can --data-dir DIR kms:Decrypt alias/customers \\
+      --context kms:EncryptionContext:dept=hr
+
+{ENVIRONMENT}"
+    )
+}
+
+/// Ask a running server who may use a key
 ///
-/// Lists every principal of the account whom the policies and grants let, through which statement
-/// or grant, under which conditions; and says what cannot be known from here.
+/// Lists every principal of the account that policies or grants allow to perform the action, through
+/// which statement or grant, and under which conditions. Says what cannot be known here.
 #[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
 pub struct WhoCan {
     #[command(flatten)]
     connect: Connect,
-    /// What, such as kms:Decrypt
+    /// The action, such as kms:Decrypt
     action: String,
-    /// The key: id, ARN, alias or alias ARN
+    /// The KMS key: id, ARN, alias name or alias ARN
     key: String,
-    /// A condition value of the request, such as kms:EncryptionContext:dept=hr
+    /// A condition key of the request and its value, such as kms:EncryptionContext:dept=hr
     #[arg(long = "context", value_name = "KEY=VALUE")]
     context: Vec<String>,
-    /// How to print it
+    /// The output format
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
 }
@@ -37,33 +53,33 @@ impl WhoCan {
         let runtime = tokio::runtime::Runtime::new()?;
         let answer = runtime.block_on(client.call("WhoCan", &input))?;
         if self.output == "json" {
-            println!("{}", serde_json::to_string_pretty(&answer)?);
+            say!("{}", serde_json::to_string_pretty(&answer)?)?;
         } else {
-            print(&self.action, &answer);
+            print(&self.action, &answer)?;
         }
         Ok(())
     }
 }
 
-fn print(action: &str, answer: &Value) {
+fn print(action: &str, answer: &Value) -> Result<(), OutError> {
     let list = |name: &str| {
         let list = answer.get(name).and_then(Value::as_array);
         list.map(Vec::as_slice).unwrap_or_default().to_vec()
     };
     let principals = list("Principals");
-    println!("{} may {action}:", principals.len());
+    say!("{} may {action}:", principals.len())?;
     for principal in &principals {
         let member = |name: &str| principal.get(name).and_then(Value::as_str);
-        println!("  {}", member("Principal").unwrap_or_default());
+        say!("  {}", member("Principal").unwrap_or_default())?;
         let sid = member("Sid").map(|sid| format!(" ({sid})"));
-        println!(
+        say!(
             "      through {}{}",
             member("Through").unwrap_or_default(),
             sid.unwrap_or_default()
-        );
+        )?;
         let conditions = principal.get("Conditions").and_then(Value::as_array);
         for condition in conditions.into_iter().flatten().filter_map(Value::as_str) {
-            println!("      if {condition}");
+            say!("      if {condition}")?;
         }
     }
     for (title, name) in [
@@ -72,10 +88,11 @@ fn print(action: &str, answer: &Value) {
     ] {
         let entries = list(name);
         if !entries.is_empty() {
-            println!("{title}");
+            say!("{title}")?;
         }
         for entry in entries.iter().filter_map(Value::as_str) {
-            println!("  - {entry}");
+            say!("  - {entry}")?;
         }
     }
+    Ok(())
 }

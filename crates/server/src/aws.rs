@@ -1,0 +1,375 @@
+//! The settings that AWS's own tools read: environment variables and the profiles of two files, in the
+//! order of the AWS CLI.
+//!
+//! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
+
+/// What a profile may have in place of an access key. Other programs make credentials of it.
+const INDIRECT: [&str; 6] = [
+    "role_arn",
+    "credential_process",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+    "login_session",
+];
+
+/// An access key.
+pub struct Credentials {
+    /// Its id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret: Zeroizing<String>,
+    /// The session token of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+/// A file of profiles.
+///
+/// A section begins with its name in brackets, and has a `key = value` on each line. Indented lines
+/// belong to the value above, of which none is read here.
+pub struct ProfileFile(Zeroizing<String>);
+
+impl ProfileFile {
+    /// A file's text.
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Self(Zeroizing::new(text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Zeroizing::default())),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// The value of a key in the last section of that name that has it.
+    pub fn value(&self, section: &str, key: &str) -> Option<&str> {
+        let lines = self.lines().filter(|(within, _)| *within == section);
+        let found = lines.filter_map(|(_, line)| {
+            let (name, value) = line.split_once('=')?;
+            name.trim_end()
+                .eq_ignore_ascii_case(key)
+                .then(|| value.trim())
+        });
+        found.last()
+    }
+
+    /// Whether there is a section of that name, be it an empty one.
+    fn has(&self, section: &str) -> bool {
+        self.0
+            .lines()
+            .filter_map(heading)
+            .any(|name| name == section)
+    }
+
+    /// The lines of all sections, each with its section's name.
+    fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut section = "";
+        self.0.lines().filter_map(move |line| {
+            if let Some(name) = heading(line) {
+                section = name;
+                return None;
+            }
+            let skipped = line.starts_with([' ', '\t', '#', ';']);
+            (!skipped).then_some((section, line))
+        })
+    }
+}
+
+/// The name of a section that a line begins. The configuration file writes `profile NAME`, perhaps
+/// in quotation marks.
+fn heading(line: &str) -> Option<&str> {
+    let name = line.strip_prefix('[')?.split(']').next()?.trim();
+    let name = match name.strip_prefix("profile") {
+        Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
+        Some(_) | None => name,
+    };
+    Some(name.trim_matches(['"', '\'']))
+}
+
+/// The settings of this process.
+pub struct Settings<'v> {
+    variable: &'v dyn Fn(&str) -> Option<String>,
+    profile: String,
+    /// Whether the profile was chosen on the command line, and so goes before the environment.
+    chosen: bool,
+    config: ProfileFile,
+    credentials: ProfileFile,
+}
+
+impl<'v> Settings<'v> {
+    /// Reads the files of profiles. `variable` answers an environment variable that is set and not
+    /// empty; `chosen` is the profile named on the command line, and `home` the user's directory.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the chosen profile is in neither.
+    pub fn read(
+        variable: &'v dyn Fn(&str) -> Option<String>,
+        chosen: Option<&str>,
+        home: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let place = |name: &str, usual: &str| {
+            let path = variable(name).unwrap_or_else(|| format!("~/.aws/{usual}"));
+            match (path.strip_prefix("~/"), home) {
+                (Some(rest), Some(home)) => home.join(rest),
+                (Some(_), None) | (None, _) => PathBuf::from(path),
+            }
+        };
+        let config_file = place("AWS_CONFIG_FILE", "config");
+        let credentials_file = place("AWS_SHARED_CREDENTIALS_FILE", "credentials");
+        let config = ProfileFile::read(&config_file)?;
+        let credentials = ProfileFile::read(&credentials_file)?;
+        let named = chosen
+            .map(ToOwned::to_owned)
+            .or_else(|| variable("AWS_PROFILE"))
+            .or_else(|| variable("AWS_DEFAULT_PROFILE"));
+        if let Some(name) = &named
+            && !config.has(name)
+            && !credentials.has(name)
+        {
+            bail!(
+                "there is no profile `{name}` in {} or {}",
+                config_file.display(),
+                credentials_file.display()
+            );
+        }
+        Ok(Self {
+            variable,
+            profile: named.unwrap_or_else(|| "default".to_owned()),
+            chosen: chosen.is_some(),
+            config,
+            credentials,
+        })
+    }
+
+    /// The Region.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub fn region(&self) -> anyhow::Result<String> {
+        self.first(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region")
+            .context("no Region is set: give --region, or set AWS_REGION")
+    }
+
+    /// The server's URL.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub fn endpoint(&self) -> anyhow::Result<String> {
+        self.first(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"], "endpoint_url")
+            .context("the server's URL is not set: give --endpoint-url or --data-dir, or set AWS_ENDPOINT_URL")
+    }
+
+    /// A file of certificates to trust, and where its name was found.
+    pub fn ca_bundle(&self) -> Option<(&'static str, PathBuf)> {
+        if let Some(path) = (self.variable)("AWS_CA_BUNDLE") {
+            return Some(("AWS_CA_BUNDLE", path.into()));
+        }
+        let path = self.of_profile("ca_bundle")?;
+        Some(("the profile's `ca_bundle`", path.into()))
+    }
+
+    /// The access key.
+    ///
+    /// # Errors
+    /// When none is set, or the profile has something else that has to be turned into one.
+    pub fn credentials(&self) -> anyhow::Result<Credentials> {
+        if !self.chosen
+            && let Some(credentials) = self.environment_credentials()?
+        {
+            return Ok(credentials);
+        }
+        let profile = &self.profile;
+        for member in INDIRECT {
+            if self.of_profile(member).is_some() {
+                bail!(
+                    "the profile `{profile}` has `{member}` instead of an access key, which keyward does not use: run `eval \"$(aws configure export-credentials --profile {profile} --format env)\"` first, and leave --profile out"
+                );
+            }
+        }
+        let files = [&self.credentials, &self.config];
+        let file = files
+            .into_iter()
+            .find(|file| file.value(profile, "aws_access_key_id").is_some());
+        let Some(file) = file else {
+            bail!(
+                "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, or give --data-dir"
+            );
+        };
+        let value = |key: &str| {
+            file.value(profile, key)
+                .with_context(|| format!("the profile `{profile}` has no `{key}`"))
+        };
+        Ok(Credentials {
+            access_key_id: value("aws_access_key_id")?.to_owned(),
+            secret: Zeroizing::new(value("aws_secret_access_key")?.to_owned()),
+            session_token: value("aws_session_token").ok().map(ToOwned::to_owned),
+        })
+    }
+
+    fn environment_credentials(&self) -> anyhow::Result<Option<Credentials>> {
+        const ID: &str = "AWS_ACCESS_KEY_ID";
+        const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+        match ((self.variable)(ID), (self.variable)(SECRET)) {
+            (Some(access_key_id), Some(secret)) => Ok(Some(Credentials {
+                access_key_id,
+                secret: Zeroizing::new(secret),
+                session_token: (self.variable)("AWS_SESSION_TOKEN"),
+            })),
+            (Some(_), None) => bail!("{ID} is set, but {SECRET} is not"),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// The first of these variables that is set, or what the profile says.
+    fn first(&self, variables: &[&str], key: &str) -> Option<String> {
+        variables
+            .iter()
+            .find_map(|name| (self.variable)(name))
+            .or_else(|| self.of_profile(key).map(ToOwned::to_owned))
+    }
+
+    fn of_profile(&self, key: &str) -> Option<&str> {
+        self.config
+            .value(&self.profile, key)
+            .or_else(|| self.credentials.value(&self.profile, key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "\
+# A comment
+[default]
+region = eu-west-1
+[profile \"with space\"]
+region=eu-north-1
+s3 =
+  endpoint_url = http://not-this-one
+endpoint_url = http://127.0.0.1:1
+[profile role]
+role_arn = arn:aws:iam::111122223333:role/r
+source_profile = default
+";
+    const CREDENTIALS: &str = "\
+[default]
+aws_access_key_id = AKIADEFAULT
+aws_secret_access_key = a=b
+[with space]
+AWS_ACCESS_KEY_ID = AKIASPACE
+aws_secret_access_key = s
+aws_session_token = t
+[half]
+aws_access_key_id = AKIAHALF
+";
+
+    /// What the settings come to: Region, endpoint, access key id, secret and token, with words in
+    /// place of what is missing.
+    fn settings(variables: &[(&str, &str)], profile: Option<&str>) -> String {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(".aws")).unwrap();
+        fs::write(home.path().join(".aws/config"), CONFIG).unwrap();
+        fs::write(home.path().join(".aws/credentials"), CREDENTIALS).unwrap();
+        let variable = |wanted: &str| {
+            let found = variables.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let settings = match Settings::read(&variable, profile, Some(home.path())) {
+            Ok(settings) => settings,
+            Err(error) => {
+                return error
+                    .to_string()
+                    .replace(home.path().to_str().unwrap(), "~");
+            }
+        };
+        let or = |found: anyhow::Result<String>| found.unwrap_or_else(|error| error.to_string());
+        let credentials = settings.credentials().map(|found| {
+            let token = found.session_token.unwrap_or_default();
+            format!("{} {} {token}", found.access_key_id, *found.secret)
+        });
+        format!(
+            "{} | {} | {}",
+            or(settings.region()),
+            or(settings.endpoint()),
+            or(credentials)
+        )
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_default_profile() {
+        let url = ("AWS_ENDPOINT_URL", "http://e");
+        assert_eq!(
+            settings(&[url], None),
+            "eu-west-1 | http://e | AKIADEFAULT a=b "
+        );
+        let key = [
+            url,
+            ("AWS_ACCESS_KEY_ID", "AKIAENV"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("AWS_SESSION_TOKEN", "t"),
+            ("AWS_DEFAULT_REGION", "us-west-2"),
+        ];
+        assert_eq!(settings(&key, None), "us-west-2 | http://e | AKIAENV s t");
+        let both = [&key[..], &[("AWS_REGION", "us-east-2")]].concat();
+        assert_eq!(settings(&both, None), "us-east-2 | http://e | AKIAENV s t");
+    }
+
+    #[test]
+    fn a_profile_named_on_the_command_line_goes_before_the_environments_key() {
+        let key = [
+            ("AWS_ACCESS_KEY_ID", "AKIAENV"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ];
+        let by_profile = "eu-north-1 | http://127.0.0.1:1 | AKIASPACE s t";
+        assert_eq!(settings(&key, Some("with space")), by_profile);
+        let profile = [("AWS_PROFILE", "with space")];
+        assert_eq!(settings(&profile, None), by_profile);
+        assert_eq!(
+            settings(&[&profile[..], &key[..]].concat(), None),
+            "eu-north-1 | http://127.0.0.1:1 | AKIAENV s "
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_what_to_do() {
+        assert_eq!(
+            settings(&[], Some("none")),
+            "there is no profile `none` in ~/.aws/config or ~/.aws/credentials"
+        );
+        assert_eq!(
+            settings(&[], Some("half")),
+            "no Region is set: give --region, or set AWS_REGION | the server's URL is not set: give \
+             --endpoint-url or --data-dir, or set AWS_ENDPOINT_URL | the profile `half` has no \
+             `aws_secret_access_key`"
+        );
+        let url = ("AWS_ENDPOINT_URL", "http://e");
+        let region = ("AWS_REGION", "us-east-1");
+        assert_eq!(
+            settings(&[url, region], Some("role")),
+            "us-east-1 | http://e | the profile `role` has `role_arn` instead of an access key, which \
+             keyward does not use: run `eval \"$(aws configure export-credentials --profile role \
+             --format env)\"` first, and leave --profile out"
+        );
+        assert_eq!(
+            settings(&[url, region, ("AWS_ACCESS_KEY_ID", "AKIAENV")], None),
+            "us-east-1 | http://e | AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"
+        );
+        let nowhere = ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        assert_eq!(
+            settings(&[url, region, nowhere], None),
+            "us-east-1 | http://e | no credentials are set: set AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, or give --data-dir"
+        );
+    }
+}

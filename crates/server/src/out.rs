@@ -1,0 +1,46 @@
+//! Standard output of commands. A reader that has read enough, as `head` does, ends the command
+//! quietly.
+
+use std::{
+    fmt,
+    io::{self, Write as _},
+};
+
+/// Nothing more can be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum OutError {
+    /// Whoever read has read enough.
+    #[error("standard output is closed")]
+    Closed,
+    /// The system's reason.
+    #[error("cannot write to standard output")]
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for OutError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::Closed
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+/// Prints a text, and has it written before it answers.
+///
+/// # Errors
+/// When standard output is closed, or takes nothing more.
+pub fn text(text: fmt::Arguments<'_>) -> Result<(), OutError> {
+    let mut out = io::stdout().lock();
+    out.write_fmt(text)?;
+    Ok(out.flush()?)
+}
+
+/// Prints a line, as `println!` does; answers an error where that would panic.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::out::text(format_args!("{}\n", format_args!($($argument)*)))
+    };
+}
+pub(crate) use say;
