@@ -4,8 +4,7 @@
 //! under a precondition, so that no two changes can cross. Its size is bounded: see
 //! [`MAX_MATERIALS`].
 
-use std::collections::BTreeMap;
-
+use keyward_policy::record::PolicyRecord;
 use keyward_types::{
     account::AccountId,
     alias::AliasName,
@@ -16,7 +15,6 @@ use keyward_types::{
     region::Region,
     tag::Tag,
     time::Timestamp,
-    unique_id::UniqueId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,17 +76,6 @@ pub struct KeyRecord {
 )]
 fn is_false(flag: &bool) -> bool {
     !flag
-}
-
-/// A key policy at rest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyRecord {
-    /// The document, as it was put.
-    pub text: String,
-    /// The unique ids of the users and roles that it names, by ARN, as they were when it was
-    /// put; the policy is decided by these.
-    pub principals: BTreeMap<String, UniqueId>,
 }
 
 /// The state of a key. What belongs to a state exists exactly in that state.

@@ -13,7 +13,7 @@ use keyward_crypto::{
     random,
     secret::{SecretBytes, arena::Arena},
 };
-use keyward_policy::permit::Permit;
+use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_types::{
     account::AccountId,
     action::{self, Action},
@@ -32,7 +32,7 @@ use crate::{
     duty::{Duty, MakeManaged},
     hierarchy::DomainKey,
     key::{Key, MaterialError},
-    record::{KeyRecord, Lifecycle, MaterialRecord, PolicyRecord, RotationSchedule, VERSION},
+    record::{KeyRecord, Lifecycle, MaterialRecord, RotationSchedule, VERSION},
     state::{StateFault, StatefulOperation},
 };
 

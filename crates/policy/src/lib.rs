@@ -28,6 +28,7 @@ pub mod permit;
 pub mod policy;
 pub mod position;
 pub mod principal;
+pub mod record;
 pub mod render;
 pub mod request;
 pub mod validate;

@@ -202,6 +202,11 @@ impl Bindings {
         self.0.get(arn)
     }
 
+    /// Every unique id, in the ARNs' order.
+    pub fn ids(&self) -> impl Iterator<Item = &UniqueId> {
+        self.0.values()
+    }
+
     /// Every ARN with its id, in the ARNs' order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &UniqueId)> {
         self.0.iter().map(|(arn, id)| (arn.as_str(), id))

@@ -23,7 +23,6 @@ use keyward_keys::{
 use keyward_policy::{
     document::{Document, PolicyKind},
     policy::Policy,
-    principal::Bindings,
 };
 use keyward_store::{
     cache::{Cache, CacheOptions},
@@ -292,8 +291,7 @@ impl Directory {
         };
         let document =
             Document::parse(&key.policy.text, PolicyKind::Key).map_err(|_| unreadable())?;
-        let bindings: Bindings = key.policy.principals.clone().into_iter().collect();
-        let policy = Policy::compile(&document, &bindings);
+        let policy = Policy::compile(&document, &key.policy.principals);
         let domain = self
             .domain_key(key.region, key.account)
             .await?

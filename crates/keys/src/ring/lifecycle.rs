@@ -1,6 +1,6 @@
 //! Changes of a key's state and of what belongs to the key: record in, new record out.
 
-use keyward_policy::permit::Permit;
+use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_types::{
     action::{self, Action},
     alias::AliasName,
@@ -11,7 +11,7 @@ use keyward_types::{
 use crate::{
     duty::{Destroy, Duty},
     key::Key,
-    record::{KeyRecord, Lifecycle, PolicyRecord},
+    record::{KeyRecord, Lifecycle},
     ring::{Ring, RingError, allowed, on_key},
     state::StatefulOperation,
 };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_keys::key::Key;
-use keyward_keys::record::PolicyRecord;
 use keyward_keys::ring::{NewKey, RingError};
 use keyward_policy::permit::Permit;
+use keyward_policy::record::PolicyRecord;
 use keyward_types::action::{self, Action};
 use keyward_types::alias::AliasName;
 use keyward_types::tag::Tag;
@@ -29,10 +29,7 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
     let blob = world.encrypt(&key, b"plaintext", &empty);
     let blob = CiphertextBlob::parse(&blob).unwrap();
     let alias = AliasName::parse("alias/a").unwrap();
-    let policy = PolicyRecord {
-        text: "{}".to_owned(),
-        principals: [].into(),
-    };
+    let policy = PolicyRecord::unbound("{}".to_owned());
     let tag = Tag {
         key: "k".to_owned(),
         value: "v".to_owned(),
@@ -123,10 +120,7 @@ fn a_key_is_made_only_with_a_permit_for_its_account_and_region() {
         "arn:aws-cn:kms:us-east-1:111122223333:*",
     ] {
         let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account(), place);
-        let policy = PolicyRecord {
-            text: "{}".to_owned(),
-            principals: [].into(),
-        };
+        let policy = PolicyRecord::unbound("{}".to_owned());
         let new = NewKey {
             description: String::new(),
             policy,

@@ -38,7 +38,7 @@ fn the_longest_record_fits_into_a_value_of_the_store() {
         text.push_str(&arn);
         text.push_str("\",");
         let id = UniqueId::from_random(UniqueIdKind::User, [7; 17]);
-        record.policy.principals.insert(arn, id);
+        record.policy.principals.bind(&arn, id);
     }
     text.push_str(&"\n".repeat(32_768 - text.len()));
     record.policy.text = text;

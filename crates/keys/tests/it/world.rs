@@ -6,10 +6,11 @@ use keyward_crypto::secret::arena::Arena;
 use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_keys::hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord};
 use keyward_keys::key::Key;
-use keyward_keys::record::{KeyRecord, PolicyRecord};
+use keyward_keys::record::KeyRecord;
 use keyward_keys::ring::{NewKey, Ring, RingError};
 use keyward_keys::root_key::{RootKey, StoreRoot};
 use keyward_policy::permit::Permit;
+use keyward_policy::record::PolicyRecord;
 use keyward_types::account::AccountId;
 use keyward_types::action::{self, Action};
 use keyward_types::encryption_context::EncryptionContext;
@@ -79,10 +80,7 @@ impl World {
         let (region, account) = (domain.region(), domain.account());
         let place = format!("arn:{}:kms:{region}:{account}:*", region.partition());
         let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account, &place);
-        let policy = PolicyRecord {
-            text: "{}".to_owned(),
-            principals: [].into(),
-        };
+        let policy = PolicyRecord::unbound("{}".to_owned());
         let new = NewKey {
             description: String::new(),
             policy,

@@ -258,6 +258,6 @@ mod tests {
             "{\n \"Version\": \"2012-10-17\",\n \"Statement\": [\n  {\n  },\n\n  {}, {}\n ]}";
         assert_eq!(statement_lines(text), [4, 7, 7]);
         assert_eq!(statement_lines("{\n\"Statement\":\n{}}"), [3]);
-        assert_eq!(statement_lines("{"), []);
+        assert!(statement_lines("{").is_empty());
     }
 }

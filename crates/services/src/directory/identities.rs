@@ -29,7 +29,6 @@ use crate::directory::{
     },
     units::identity::{
         GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit,
-        bindings,
     },
 };
 
@@ -245,7 +244,7 @@ impl Directory {
                 let policies = compile_inline(&record, &role.inline_policies)?;
                 let trust = Document::parse(&role.trust.text, PolicyKind::Trust)
                     .map_err(|_| unreadable(&record))?;
-                let trust = Policy::compile(&trust, &bindings(&role.trust.principals));
+                let trust = Policy::compile(&trust, &role.trust.principals);
                 let written = (record.generation, record.revision);
                 let home = (partition, account);
                 Ok::<_, ReadError>(RoleUnit::new(home, role, trust, policies, written))

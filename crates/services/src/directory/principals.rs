@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use keyward_policy::{document::Document, principal::PrincipalRef};
+use keyward_policy::{
+    document::{Document, PolicyError},
+    principal::{Bindings, PrincipalRef},
+};
 use keyward_types::{
     account::AccountId,
     arn::ArnParts,
@@ -78,16 +81,15 @@ impl Directory {
         &self,
         partition: Partition,
         document: &Document,
-    ) -> Result<Result<BTreeMap<String, UniqueId>, keyward_policy::document::PolicyError>, ReadError>
-    {
-        let mut bound = BTreeMap::new();
+    ) -> Result<Result<Bindings, PolicyError>, ReadError> {
+        let mut bound = Bindings::new();
         for principal in document.principals() {
             match (
                 self.find_principal(partition, &principal).await?,
                 &principal,
             ) {
                 (Found::Bound(id), PrincipalRef::User(arn) | PrincipalRef::Role(arn)) => {
-                    bound.insert((*arn).to_owned(), id);
+                    bound.bind(arn, id);
                 }
                 (Found::Bound(_) | Found::Plain, _) => {}
                 (Found::Missing, _) => return Ok(Err(document.unknown_principal(&principal))),
@@ -135,9 +137,9 @@ impl Directory {
     pub async fn arns_today(
         &self,
         document: &Document,
-        bound: &BTreeMap<String, UniqueId>,
+        bound: &Bindings,
     ) -> Result<BTreeMap<UniqueId, String>, ReadError> {
-        let mut ids: Vec<UniqueId> = bound.values().cloned().collect();
+        let mut ids: Vec<UniqueId> = bound.ids().cloned().collect();
         ids.extend(
             document
                 .principals()

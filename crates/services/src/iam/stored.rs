@@ -1,10 +1,9 @@
 //! Policies between the wire and a record: kept as they were put, unless white space would burst
 //! the record.
 
-use keyward_keys::record::PolicyRecord;
 use keyward_policy::{
     document::{Document, PolicyKind},
-    principal::Bindings,
+    record::PolicyRecord,
     render,
 };
 use keyward_types::unique_id::UniqueId;
@@ -58,7 +57,6 @@ impl Context<'_> {
     pub async fn show_trust(&self, trust: &PolicyRecord) -> Result<String, IamFault> {
         let document = Document::parse(&trust.text, PolicyKind::Trust)
             .map_err(|error| IamFault::Internal(Internal::new(error)))?;
-        let bindings: Bindings = trust.principals.clone().into_iter().collect();
         let today = self
             .directory()
             .arns_today(&document, &trust.principals)
@@ -66,7 +64,7 @@ impl Context<'_> {
         let arn_of = |id: &UniqueId| today.get(id).cloned();
         Ok(render::compact(
             &document,
-            &bindings,
+            &trust.principals,
             self.partition(),
             &arn_of,
         ))

@@ -7,10 +7,10 @@
 
 use keyward_keys::{
     hierarchy::{DomainKey, DomainKeyRecord},
-    record::{KeyRecord, PolicyRecord},
+    record::KeyRecord,
     ring::NewKey,
 };
-use keyward_policy::permit::Permit;
+use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_store::batch::Precondition;
 use keyward_types::{action, key_id::KeyArn, tag::Tag};
 use keyward_wire::json::{Members, Object, Writer};
@@ -257,10 +257,7 @@ impl Operation for CreateKey {
         };
         let policy = match &checked {
             Some(policy) => policy.record.clone(),
-            None => PolicyRecord {
-                text: default_policy(cx.partition(), cx.account()),
-                principals: std::collections::BTreeMap::new(),
-            },
+            None => PolicyRecord::unbound(default_policy(cx.partition(), cx.account())),
         };
         let Domain { domain, new: made } = Domain::of(cx).await?;
         let new = NewKey {

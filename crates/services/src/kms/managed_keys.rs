@@ -6,16 +6,12 @@
 use std::sync::Arc;
 
 use keyward_crypto::random;
-use keyward_keys::{
-    duty::Duty,
-    hierarchy::DomainKeyRecord,
-    record::{KeyRecord, PolicyRecord},
-    ring::NewKey,
-};
+use keyward_keys::{duty::Duty, hierarchy::DomainKeyRecord, record::KeyRecord, ring::NewKey};
 use keyward_policy::{
     document::{Document, PolicyKind},
     policy::Policy,
     principal::Bindings,
+    record::PolicyRecord,
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{
@@ -109,10 +105,7 @@ impl Context<'_> {
                 "Default key that protects my {} data when no other key is defined",
                 service.title
             ),
-            policy: PolicyRecord {
-                text,
-                principals: std::collections::BTreeMap::new(),
-            },
+            policy: PolicyRecord::unbound(text),
             tags: Vec::new(),
         };
         let duty = Duty::to_make_managed(arn, self.now);

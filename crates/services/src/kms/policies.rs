@@ -1,10 +1,10 @@
 //! Key policies between the wire and the record: checked, bound to unique ids, shown again.
 
-use keyward_keys::record::{KeyRecord, PolicyRecord};
+use keyward_keys::record::KeyRecord;
 use keyward_policy::{
     document::{Document, PolicyError, PolicyKind},
     policy::Policy,
-    principal::Bindings,
+    record::PolicyRecord,
     render,
 };
 use keyward_types::{account::AccountId, partition::Partition, unique_id::UniqueId};
@@ -64,8 +64,7 @@ impl Context<'_> {
             Ok(principals) => principals,
             Err(error) => return Ok(Err(error)),
         };
-        let bindings: Bindings = principals.clone().into_iter().collect();
-        let policy = Policy::compile(&document, &bindings);
+        let policy = Policy::compile(&document, &principals);
         let record = PolicyRecord {
             text: text.to_owned(),
             principals,
@@ -92,14 +91,13 @@ impl Context<'_> {
     ) -> Result<String, KmsFault> {
         let document = Document::parse(&policy.text, kind)
             .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
-        let bindings: Bindings = policy.principals.clone().into_iter().collect();
         let today = self
             .directory()
             .arns_today(&document, &policy.principals)
             .await?;
         Ok(render::for_display(
             &document,
-            &bindings,
+            &policy.principals,
             self.partition(),
             &|id: &UniqueId| today.get(id).cloned(),
         ))

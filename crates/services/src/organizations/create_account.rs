@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use keyward_crypto::random;
-use keyward_keys::record::PolicyRecord;
-use keyward_policy::permit::Permit;
+use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{
     account::AccountId,
@@ -235,11 +234,8 @@ impl CreateAccount {
             description: None,
             created: cx.now,
             max_session_seconds: 3600,
-            trust: PolicyRecord {
-                text: trust,
-                // It names an account, which is no principal that could be made anew.
-                principals: BTreeMap::new(),
-            },
+            // It names an account, which cannot be replaced by another under the same name.
+            trust: PolicyRecord::unbound(trust),
             tags: Vec::new(),
             inline_policies: BTreeMap::new(),
             attached_policies: vec![policy.clone()],

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyward_keys::record::PolicyRecord;
+use keyward_policy::record::PolicyRecord;
 use keyward_types::{
     account::AccountId, partition::Partition, region::Region, tag::Tag, time::Timestamp,
     unique_id::UniqueId,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use keyward_policy::{policy::Policy, principal::Bindings};
+use keyward_policy::policy::Policy;
 use keyward_store::{sealed::Generation, store::Revision};
 use keyward_types::{
     account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
@@ -382,9 +382,4 @@ impl OidcProviderUnit {
     pub fn record(&self) -> &OidcProviderRecord {
         &self.record
     }
-}
-
-/// The principals that a stored policy named, as they were bound when it was put.
-pub(crate) fn bindings(principals: &BTreeMap<String, UniqueId>) -> Bindings {
-    principals.clone().into_iter().collect()
 }

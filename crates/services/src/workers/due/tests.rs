@@ -8,11 +8,11 @@ use std::sync::{
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::{
     hierarchy::DomainKeyRecord,
-    record::{Lifecycle, PolicyRecord, RotationSchedule},
+    record::{Lifecycle, RotationSchedule},
     ring::NewKey,
     root_key::RootKey,
 };
-use keyward_policy::permit::Permit;
+use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_store::{log::FeedOptions, memory::Memory, store::Store};
 use keyward_trail::trail::TrailOptions;
 use keyward_types::{
@@ -112,10 +112,7 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
     let opened = directory.open_domain_key(&domain).await.unwrap();
     let place = format!("arn:aws:kms:us-east-1:{account}:*");
     let permit: Permit<action::CreateKey> = Permit::assertion_for_tests("root", account, &place);
-    let policy = PolicyRecord {
-        text: default_policy(region.partition(), account),
-        principals: std::collections::BTreeMap::new(),
-    };
+    let policy = PolicyRecord::unbound(default_policy(region.partition(), account));
     let new = NewKey {
         description: String::new(),
         policy,
