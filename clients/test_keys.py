@@ -114,10 +114,20 @@ def test_create_key_wants_a_usage_for_all_but_symmetric_keys(kms, spec):
         kms.create_key(KeySpec=spec)
 
 
-def test_create_key_refuses_a_usage_that_the_spec_does_not_have(kms):
+@pytest.mark.parametrize(
+    "spec,usage",
+    [
+        ("SYMMETRIC_DEFAULT", "SIGN_VERIFY"),
+        ("RSA_2048", "KEY_AGREEMENT"),
+        ("HMAC_256", "ENCRYPT_DECRYPT"),
+        ("ECC_SECG_P256K1", "KEY_AGREEMENT"),
+        ("ML_KEM_768", "SIGN_VERIFY"),
+    ],
+)
+def test_create_key_refuses_a_usage_that_the_spec_does_not_have(kms, spec, usage):
     with refused("ValidationException") as caught:
-        kms.create_key(KeySpec="SYMMETRIC_DEFAULT", KeyUsage="SIGN_VERIFY")
-    text = "KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT"
+        kms.create_key(KeySpec=spec, KeyUsage=usage)
+    text = f"KeyUsage {usage} is not compatible with KeySpec {spec}"
     assert caught.value.response["Error"]["Message"].rstrip(".") == text
 
 

@@ -142,14 +142,11 @@ impl GrantOperation {
 
     /// Whether a key of that spec and usage can do it at all.
     pub fn fits(self, spec: KeySpec, usage: KeyUsage) -> bool {
-        let symmetric = match spec {
-            KeySpec::SymmetricDefault => true,
-        };
         match self.kind() {
             Kind::AnyKey => true,
             Kind::Encryption => usage == KeyUsage::EncryptDecrypt,
-            Kind::DataKeys => usage == KeyUsage::EncryptDecrypt && symmetric,
-            Kind::PublicKey => usage != KeyUsage::GenerateVerifyMac && !symmetric,
+            Kind::DataKeys => spec == KeySpec::SymmetricDefault,
+            Kind::PublicKey => spec.is_asymmetric(),
             Kind::Signatures => usage == KeyUsage::SignVerify,
             Kind::Macs => usage == KeyUsage::GenerateVerifyMac,
             Kind::Agreement => usage == KeyUsage::KeyAgreement,

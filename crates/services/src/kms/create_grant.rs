@@ -311,10 +311,9 @@ impl CreateGrant {
                 ),
             });
         }
-        let symmetric = match spec {
-            KeySpec::SymmetricDefault => true,
-        };
-        if !symmetric && self.terms.constraint.context != ContextConstraint::None {
+        if spec != KeySpec::SymmetricDefault
+            && self.terms.constraint.context != ContextConstraint::None
+        {
             return Err(KmsFault::validation(
                 "Encryption context constraints are only supported for symmetric encryption keys.",
             ));

@@ -12,7 +12,12 @@ use keyward_keys::{
 };
 use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_store::batch::Precondition;
-use keyward_types::{action, key_id::KeyArn, tag::Tag};
+use keyward_types::{
+    action,
+    key_id::KeyArn,
+    key_spec::{KeySpec, KeyUsage, Origin},
+    tag::Tag,
+};
 use keyward_wire::json::{Members, Object, Writer};
 use std::sync::Arc;
 
@@ -34,46 +39,14 @@ use crate::{
     operation::{Done, Operation, Output},
 };
 
-const KEY_SPECS: &[&str] = &[
-    "RSA_2048",
-    "RSA_3072",
-    "RSA_4096",
-    "ECC_NIST_P256",
-    "ECC_NIST_P384",
-    "ECC_NIST_P521",
-    "ECC_SECG_P256K1",
-    "ECC_NIST_EDWARDS25519",
-    "SYMMETRIC_DEFAULT",
-    "HMAC_224",
-    "HMAC_256",
-    "HMAC_384",
-    "HMAC_512",
-    "SM2",
-    "ML_DSA_44",
-    "ML_DSA_65",
-    "ML_DSA_87",
-    "ML_KEM_512",
-    "ML_KEM_768",
-    "ML_KEM_1024",
-];
-const KEY_USAGES: &[&str] = &[
-    "SIGN_VERIFY",
-    "ENCRYPT_DECRYPT",
-    "GENERATE_VERIFY_MAC",
-    "KEY_AGREEMENT",
-    "ENCAPSULATE_DECAPSULATE",
-];
-const ORIGINS: &[&str] = &["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
-const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
-
 /// The input.
 #[derive(Debug)]
 pub struct CreateKey {
     policy: Option<String>,
     description: String,
-    key_usage: Option<&'static str>,
-    key_spec: &'static str,
-    origin: &'static str,
+    key_usage: KeyUsage,
+    key_spec: KeySpec,
+    origin: Origin,
     custom_key_store: bool,
     bypass: Option<bool>,
     tags: Vec<Tag>,
@@ -113,12 +86,12 @@ impl Domain {
 impl CreateKey {
     fn supply(&self, cx_account: &str, supply: &mut Supply) {
         supply.text(condition_keys::CALLER_ACCOUNT, cx_account);
-        supply.one(condition_keys::KEY_SPEC, self.key_spec);
-        supply.one(condition_keys::CUSTOMER_MASTER_KEY_SPEC, self.key_spec);
-        let usage = self.key_usage.unwrap_or("ENCRYPT_DECRYPT");
+        let (spec, usage) = (self.key_spec.as_str(), self.key_usage.as_str());
+        supply.one(condition_keys::KEY_SPEC, spec);
+        supply.one(condition_keys::CUSTOMER_MASTER_KEY_SPEC, spec);
         supply.one(condition_keys::KEY_USAGE, usage);
         supply.one(condition_keys::CUSTOMER_MASTER_KEY_USAGE, usage);
-        supply.one(condition_keys::KEY_ORIGIN, self.origin);
+        supply.one(condition_keys::KEY_ORIGIN, self.origin.as_str());
         supply.boolean(condition_keys::MULTI_REGION, self.multi_region);
         if let Some(bypass) = self.bypass {
             supply.boolean(condition_keys::BYPASS_LOCKOUT, bypass);
@@ -134,14 +107,41 @@ impl CreateKey {
             ));
             Err(KmsFault::UnsupportedOperation { message })
         };
-        if self.custom_key_store || matches!(self.origin, "AWS_CLOUDHSM" | "EXTERNAL_KEY_STORE") {
+        let custom_key_store = self.custom_key_store
+            || match self.origin {
+                Origin::AwsCloudHsm | Origin::ExternalKeyStore => true,
+                Origin::AwsKms | Origin::External => false,
+            };
+        if custom_key_store {
             return refuse("A custom key store".to_owned());
         }
-        if self.key_spec != SYMMETRIC {
-            return refuse(format!("KeySpec {}", self.key_spec));
+        match self.key_spec {
+            KeySpec::SymmetricDefault => {}
+            KeySpec::Rsa2048
+            | KeySpec::Rsa3072
+            | KeySpec::Rsa4096
+            | KeySpec::EccNistP256
+            | KeySpec::EccNistP384
+            | KeySpec::EccNistP521
+            | KeySpec::EccSecgP256k1
+            | KeySpec::EccNistEdwards25519
+            | KeySpec::Hmac224
+            | KeySpec::Hmac256
+            | KeySpec::Hmac384
+            | KeySpec::Hmac512
+            | KeySpec::Sm2
+            | KeySpec::MlDsa44
+            | KeySpec::MlDsa65
+            | KeySpec::MlDsa87
+            | KeySpec::MlKem512
+            | KeySpec::MlKem768
+            | KeySpec::MlKem1024 => return refuse(format!("KeySpec {}", self.key_spec)),
         }
-        if self.origin != "AWS_KMS" {
-            return refuse(format!("Origin {}", self.origin));
+        match self.origin {
+            Origin::AwsKms => {}
+            Origin::External | Origin::AwsCloudHsm | Origin::ExternalKeyStore => {
+                return refuse(format!("Origin {}", self.origin));
+            }
         }
         if self.multi_region {
             return refuse("MultiRegion".to_owned());
@@ -171,13 +171,12 @@ impl Operation for CreateKey {
             .optional()
             .unwrap_or_default();
         let description = description.to_owned();
-        let key_usage = m.enumeration("KeyUsage", KEY_USAGES).optional();
-        let old_spec = m.enumeration("CustomerMasterKeySpec", KEY_SPECS).optional();
-        let key_spec = m.enumeration("KeySpec", KEY_SPECS).optional();
-        let origin = m
-            .enumeration("Origin", ORIGINS)
-            .optional()
-            .unwrap_or("AWS_KMS");
+        let key_usage = m.enumeration("KeyUsage", KeyUsage::WORDS).optional();
+        let old_spec = m
+            .enumeration("CustomerMasterKeySpec", KeySpec::WORDS)
+            .optional();
+        let key_spec = m.enumeration("KeySpec", KeySpec::WORDS).optional();
+        let origin = m.enumeration("Origin", Origin::WORDS).optional();
         let custom_key_store = m
             .string("CustomKeyStoreId")
             .length(1, 64)
@@ -193,19 +192,25 @@ impl Operation for CreateKey {
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
             ));
         }
-        let key_spec = key_spec.or(old_spec).unwrap_or(SYMMETRIC);
-        if key_usage.is_none() && key_spec != SYMMETRIC {
-            return Err(KmsFault::validation(
-                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
-            ));
-        }
-        if key_spec == SYMMETRIC
-            && let Some(usage) = key_usage.filter(|usage| *usage != "ENCRYPT_DECRYPT")
-        {
+        let key_spec = key_spec
+            .or(old_spec)
+            .and_then(KeySpec::parse)
+            .unwrap_or(KeySpec::SymmetricDefault);
+        let key_usage = match key_usage.and_then(KeyUsage::parse) {
+            Some(usage) => usage,
+            None if key_spec == KeySpec::SymmetricDefault => KeyUsage::EncryptDecrypt,
+            None => {
+                return Err(KmsFault::validation(
+                    "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+                ));
+            }
+        };
+        if !key_spec.usages().contains(&key_usage) {
             return Err(KmsFault::Validation {
-                message: format!("KeyUsage {usage} is not compatible with KeySpec {key_spec}"),
+                message: format!("KeyUsage {key_usage} is not compatible with KeySpec {key_spec}"),
             });
         }
+        let origin = origin.and_then(Origin::parse).unwrap_or(Origin::AwsKms);
         Ok(Self {
             policy,
             description,

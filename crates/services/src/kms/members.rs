@@ -2,40 +2,16 @@
 
 use keyward_types::{
     encryption_context::{EncryptionContext, EncryptionContextError},
-    key_spec::EncryptionAlgorithm,
+    key_spec::{DataKeySpec, EncryptionAlgorithm, KeySpec},
     tag::Tag,
 };
 use keyward_wire::json::{Members, Rejected};
 
 use crate::kms::fault::KmsFault;
 
-/// The words of `EncryptionAlgorithm`, in the order AWS tells them.
-const ENCRYPTION_ALGORITHMS: &[&str] = &[
-    "RSAES_OAEP_SHA_1",
-    "RSAES_OAEP_SHA_256",
-    "SM2PKE",
-    "SYMMETRIC_DEFAULT",
-];
-/// The words of `KeySpec` that AWS tells for data keys, an oddity of its own.
-const DATA_KEY_SPECS_TOLD: &[&str] = &[
-    "RSA_2048",
-    "RSA_3072",
-    "RSA_4096",
-    "ECC_NIST_P256",
-    "ECC_NIST_P384",
-    "ECC_NIST_P521",
-    "ECC_SECG_P256K1",
-    "ECC_NIST_EDWARDS25519",
-    "SYMMETRIC_DEFAULT",
-    "HMAC_224",
-    "HMAC_256",
-    "HMAC_384",
-    "HMAC_512",
-    "SM2",
-    "ML_DSA_44",
-    "ML_DSA_65",
-    "ML_DSA_87",
-];
+/// How many words of `KeySpec` AWS lists when a data key's is wrong. They are those of KMS keys but
+/// the latest, an oddity of its own.
+const KEY_SPECS_LISTED_FOR_DATA_KEYS: usize = 17;
 
 impl From<Rejected> for KmsFault {
     fn from(rejected: Rejected) -> Self {
@@ -76,7 +52,7 @@ pub fn grant_tokens(m: &mut Members<'_>) -> Vec<String> {
 
 /// An encryption algorithm, `SYMMETRIC_DEFAULT` if none is given.
 pub fn encryption_algorithm(m: &mut Members<'_>, name: &'static str) -> EncryptionAlgorithm {
-    m.enumeration(name, ENCRYPTION_ALGORITHMS)
+    m.enumeration(name, EncryptionAlgorithm::WORDS)
         .optional()
         .and_then(EncryptionAlgorithm::parse)
         .unwrap_or(EncryptionAlgorithm::SymmetricDefault)
@@ -85,18 +61,22 @@ pub fn encryption_algorithm(m: &mut Members<'_>, name: &'static str) -> Encrypti
 /// How long a data key is to be: `KeySpec` or `NumberOfBytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataKeyLength {
-    spec: Option<&'static str>,
+    spec: Option<DataKeySpec>,
     bytes: Option<i64>,
 }
 
 impl DataKeyLength {
     /// Reads both members; AWS looks at them together only after it has found the key.
     pub fn of(m: &mut Members<'_>) -> Self {
+        let (listed, _) = KeySpec::WORDS
+            .split_at_checked(KEY_SPECS_LISTED_FOR_DATA_KEYS)
+            .unwrap_or((KeySpec::WORDS, &[]));
         Self {
             spec: m
-                .enumeration("KeySpec", DATA_KEY_SPECS_TOLD)
-                .accepting(&["AES_256", "AES_128"])
-                .optional(),
+                .enumeration("KeySpec", listed)
+                .accepting(DataKeySpec::WORDS)
+                .optional()
+                .and_then(DataKeySpec::parse),
             bytes: m.integer("NumberOfBytes").range(1, 1024).optional(),
         }
     }
@@ -107,8 +87,7 @@ impl DataKeyLength {
     /// Unless exactly one member was given.
     pub fn bytes(&self) -> Result<usize, KmsFault> {
         match (self.spec, self.bytes) {
-            (Some("AES_128"), None) => Ok(16),
-            (Some(_), None) => Ok(32),
+            (Some(spec), None) => Ok(spec.bytes()),
             (None, Some(bytes)) => Ok(usize::try_from(bytes).unwrap_or(0)),
             (None, None) | (Some(_), Some(_)) => Err(KmsFault::validation(
                 "Please specify either number of bytes or key spec.",
