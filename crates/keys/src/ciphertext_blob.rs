@@ -37,8 +37,6 @@ use keyward_types::{
     region::Region,
 };
 
-use crate::key::Key;
-
 /// How many bytes a blob has more than its plaintext.
 pub const OVERHEAD: usize = HEADER + NONCE_BYTES + TAG_BYTES;
 /// The longest blob that is read: AWS's limit of the parameter.
@@ -76,16 +74,16 @@ impl<'b> CiphertextBlob<'b> {
         Self::take_apart(bytes, None)
     }
 
-    /// As [`parse`](Self::parse) a blob that was found to be this key's: its ARN is shared with the
-    /// key instead of being put together once more.
+    /// As [`parse`](Self::parse), given the key that most likely made it: then its ARN is shared
+    /// with the key instead of being put together once more.
     ///
     /// # Errors
-    /// When it has not the layout.
-    pub fn of_key(key: &Key, bytes: &'b [u8]) -> Result<Self, BlobError> {
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_of(key: (&KeyArn, &Identity), bytes: &'b [u8]) -> Result<Self, BlobError> {
         Self::take_apart(bytes, Some(key))
     }
 
-    fn take_apart(bytes: &'b [u8], key: Option<&Key>) -> Result<Self, BlobError> {
+    fn take_apart(bytes: &'b [u8], key: Option<(&KeyArn, &Identity)>) -> Result<Self, BlobError> {
         let (header, rest) = bytes.split_first_chunk::<HEADER>().ok_or(BlobError)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(BlobError)?;
         if sealed.len() <= TAG_BYTES || bytes.len() > MAX_BLOB {
@@ -100,8 +98,8 @@ impl<'b> CiphertextBlob<'b> {
         if magic != &[b'K', b'W', VERSION, Purpose::UserData as u8] || !rest.ends_with(&[0, 0]) {
             return Err(BlobError);
         }
-        let arn = match key.filter(|key| names(header, key)) {
-            Some(key) => key.arn().clone(),
+        let arn = match key.filter(|(_, identity)| identity.is_named_by(header)) {
+            Some((arn, _)) => arn.clone(),
             None => KeyArn::new(
                 read_region(region)?,
                 read_account(account)?,
@@ -168,6 +166,12 @@ impl Identity {
         write_identity(&mut identity, arn, material_id)?;
         Ok(Self(identity))
     }
+
+    /// Whether a header names the same key, by whichever material of it.
+    fn is_named_by(&self, header: &[u8; HEADER]) -> bool {
+        let stated = header.get(NAME);
+        stated.is_some() && self.0.get(NAME) == stated
+    }
 }
 
 /// Encrypts under a key's material.
@@ -206,13 +210,6 @@ fn seal_with(
     let aad = aad(&header, arn, context);
     aead::seal_in_place(&key, gcm_nonce, &aad, &mut blob, HEADER + NONCE_BYTES);
     Ok(blob)
-}
-
-/// Whether a header names a key, by whichever material of it.
-fn names(header: &[u8; HEADER], key: &Key) -> bool {
-    let stated = header.get(NAME);
-    let identity = key.identity().ok();
-    stated.is_some() && identity.and_then(|identity| identity.0.get(NAME)) == stated
 }
 
 fn derive(material: &[u8], header: &[u8; HEADER]) -> Result<(DerivedKey, DerivedKey), BlobError> {

@@ -9,7 +9,7 @@ use keyward_crypto::secret::{
 use keyward_types::{key_id::KeyArn, material_id::MaterialId};
 
 use crate::{
-    ciphertext_blob::Identity,
+    ciphertext_blob::{BlobError, CiphertextBlob, Identity},
     hierarchy::DomainKey,
     record::{KeyRecord, MaterialRecord},
 };
@@ -69,6 +69,18 @@ impl Key {
     /// The domain key that wraps its material.
     pub fn domain(&self) -> &Arc<DomainKey> {
         &self.domain
+    }
+
+    /// Takes a blob apart that was found to be this key's, as [`CiphertextBlob::parse`] does with
+    /// one of any key.
+    ///
+    /// # Errors
+    /// When it does not have the layout.
+    pub fn parse_blob<'b>(&self, bytes: &'b [u8]) -> Result<CiphertextBlob<'b>, BlobError> {
+        match &self.identity {
+            Some(identity) => CiphertextBlob::parse_of((&self.arn, identity), bytes),
+            None => CiphertextBlob::parse(bytes),
+        }
     }
 
     /// What the blobs begin with that the current material makes.

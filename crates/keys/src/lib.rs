@@ -5,6 +5,7 @@
 //! very action on that very key.
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod ciphertext_blob;
 pub mod deletion;
 pub mod duty;

@@ -1,13 +1,14 @@
 //! The ring: the one public door to KMS keys. What uses or changes a key demands a permit for
 //! that very action on that very key; workers bring a duty.
 //!
-//! Changes are pure: record in, new record out. Nothing here writes, waits or reads a clock.
+//! Changes are pure: record in, new record out. Nothing here writes or reads a clock. What needs key
+//! material asks the key's [backend](crate::backend) and waits for it if need be; the software
+//! backend is ready at once.
 
 mod lifecycle;
-mod material;
 mod rotation;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use keyward_crypto::{
     random,
@@ -28,7 +29,8 @@ use keyward_types::{
 };
 
 use crate::{
-    ciphertext_blob::{self, BlobError, CiphertextBlob},
+    backend::{Backend, BackendError, NewMaterial, software::Software},
+    ciphertext_blob::{BlobError, CiphertextBlob},
     duty::{Duty, MakeManaged},
     hierarchy::DomainKey,
     key::{Key, MaterialError},
@@ -95,6 +97,33 @@ pub enum RingError {
     /// The key's material cannot be opened: damage or lack of room on our side.
     #[error("the key's material cannot be used")]
     Material(#[source] MaterialError),
+    /// No backend of this server has keys like that.
+    #[error("{0} is not supported")]
+    Unsupported(Unsupported),
+    /// Whoever holds the key's material cannot be reached.
+    #[error("the key's backend cannot be reached")]
+    Unreachable,
+}
+
+/// What AWS creates and this ring does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// Keys outside of this server's store.
+    CustomKeyStore,
+    /// Keys of a spec.
+    Spec(KeySpec),
+    /// Keys whose material comes from elsewhere.
+    Origin(Origin),
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CustomKeyStore => f.write_str("A custom key store"),
+            Self::Spec(spec) => write!(f, "KeySpec {spec}"),
+            Self::Origin(origin) => write!(f, "Origin {origin}"),
+        }
+    }
 }
 
 impl From<MaterialError> for RingError {
@@ -103,6 +132,16 @@ impl From<MaterialError> for RingError {
             // A blob that names a material the key never had is a damaged blob to its holder.
             MaterialError::Absent => Self::Ciphertext(BlobError),
             MaterialError::Damaged | MaterialError::ArenaFull(_) => Self::Material(error),
+        }
+    }
+}
+
+impl From<BackendError> for RingError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Ciphertext(error) => error.into(),
+            BackendError::Material(error) => error.into(),
+            BackendError::Unreachable => Self::Unreachable,
         }
     }
 }
@@ -132,6 +171,8 @@ pub struct ReEncrypted {
 /// What CreateKey decides of a new key.
 #[derive(Debug)]
 pub struct NewKey {
+    /// What kind of key.
+    pub kind: KeyKind,
     /// The description, perhaps empty.
     pub description: String,
     /// The key policy.
@@ -140,16 +181,84 @@ pub struct NewKey {
     pub tags: Vec<Tag>,
 }
 
+/// What kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyKind {
+    /// What kind of material.
+    pub spec: KeySpec,
+    /// What for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+}
+
+impl KeyKind {
+    /// A symmetric encryption key that Keyward generates.
+    pub const SYMMETRIC: Self = Self {
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
+        origin: Origin::AwsKms,
+    };
+}
+
 /// The ring.
 #[derive(Clone, Debug)]
 pub struct Ring {
     arena: Arena,
+    software: Software,
+    custom_key_store: Option<Arc<dyn Backend>>,
 }
 
 impl Ring {
     /// A ring whose opened material stands in this arena.
     pub fn new(arena: Arena) -> Self {
-        Self { arena }
+        Self {
+            arena,
+            software: Software,
+            custom_key_store: None,
+        }
+    }
+
+    /// With a custom key store: a backend for the keys of origin `AWS_CLOUDHSM`.
+    #[must_use]
+    pub fn with_custom_key_store(mut self, backend: Arc<dyn Backend>) -> Self {
+        self.custom_key_store = Some(backend);
+        self
+    }
+
+    /// Says whether keys of that kind can be created here.
+    ///
+    /// # Errors
+    /// [`RingError::Unsupported`].
+    pub fn check_kind(&self, kind: KeyKind) -> Result<(), RingError> {
+        self.backend(kind.spec, kind.origin).map(drop)
+    }
+
+    /// What holds the material of keys of that kind.
+    fn backend(&self, spec: KeySpec, origin: Origin) -> Result<&dyn Backend, RingError> {
+        let backend: &dyn Backend = match origin {
+            // What is imported is held as what is generated here.
+            Origin::AwsKms | Origin::External => &self.software,
+            Origin::AwsCloudHsm => self
+                .custom_key_store
+                .as_deref()
+                .ok_or(RingError::Unsupported(Unsupported::CustomKeyStore))?,
+            Origin::ExternalKeyStore => {
+                return Err(RingError::Unsupported(Unsupported::CustomKeyStore));
+            }
+        };
+        if !backend.serves(spec) {
+            return Err(RingError::Unsupported(Unsupported::Spec(spec)));
+        }
+        if origin == Origin::External {
+            return Err(RingError::Unsupported(Unsupported::Origin(origin)));
+        }
+        Ok(backend)
+    }
+
+    /// What holds the material of this key.
+    fn backend_of(&self, key: &Key) -> Result<&dyn Backend, RingError> {
+        self.backend(key.record().spec, key.record().origin)
     }
 
     /// The key of a record, ready to be cached.
@@ -160,8 +269,9 @@ impl Ring {
     /// Makes a new key in the domain's account and Region, Enabled at once.
     ///
     /// # Errors
-    /// [`RingError::WrongPermit`] unless the permit is for that account and Region at large.
-    pub fn create(
+    /// [`RingError::WrongPermit`] unless the permit is for that account and Region at large;
+    /// [`RingError::Unsupported`] for what [`check_kind`](Self::check_kind) refuses.
+    pub async fn create(
         &self,
         permit: &Permit<action::CreateKey>,
         domain: &DomainKey,
@@ -175,7 +285,7 @@ impl Ring {
         }
         let id = KeyId::from_random(random::public());
         let arn = KeyArn::new(region, account, id.clone());
-        let first = material::generate(domain, &arn, now, None).ok_or(MaterialError::Damaged)?;
+        let first = self.first_material(new.kind, &arn, domain, now).await?;
         Ok(new_record((region, account, id), new, first, now))
     }
 
@@ -184,7 +294,7 @@ impl Ring {
     ///
     /// # Errors
     /// [`RingError::WrongPermit`] unless the duty is for that account and Region.
-    pub fn create_managed(
+    pub async fn create_managed(
         &self,
         duty: &Duty<MakeManaged>,
         domain: &DomainKey,
@@ -195,7 +305,7 @@ impl Ring {
         if (arn.region(), arn.account()) != (region, account) {
             return Err(RingError::WrongPermit);
         }
-        let first = material::generate(domain, arn, now, None).ok_or(MaterialError::Damaged)?;
+        let first = self.first_material(new.kind, arn, domain, now).await?;
         let mut record = new_record((region, account, arn.id().clone()), new, first, now);
         record.manager = KeyManager::Aws;
         record.rotation = Some(RotationSchedule {
@@ -205,11 +315,29 @@ impl Ring {
         Ok(record)
     }
 
+    async fn first_material(
+        &self,
+        kind: KeyKind,
+        arn: &KeyArn,
+        domain: &DomainKey,
+        now: Timestamp,
+    ) -> Result<MaterialRecord, RingError> {
+        let new = NewMaterial {
+            arn,
+            spec: kind.spec,
+            domain,
+            since: now,
+            rotation: None,
+        };
+        let backend = self.backend(kind.spec, kind.origin)?;
+        Ok(backend.generate(new).await?)
+    }
+
     /// Encrypts up to 4096 bytes.
     ///
     /// # Errors
     /// When state or algorithm do not allow it, or the material cannot be used.
-    pub fn encrypt(
+    pub async fn encrypt(
         &self,
         permit: &Permit<action::Encrypt>,
         key: &Key,
@@ -219,7 +347,7 @@ impl Ring {
     ) -> Result<(Vec<u8>, MaterialId), RingError> {
         on_key(permit, key)?;
         usable(key, algorithm)?;
-        seal(key, plaintext, context)
+        self.seal(key, plaintext, context).await
     }
 
     /// Says whether [`decrypt`](Self::decrypt) would be tried at all.
@@ -240,7 +368,7 @@ impl Ring {
     ///
     /// # Errors
     /// When state or algorithm do not allow it; one error for every way a ciphertext can fail.
-    pub fn decrypt(
+    pub async fn decrypt(
         &self,
         permit: &Permit<action::Decrypt>,
         key: &Key,
@@ -249,7 +377,8 @@ impl Ring {
         context: &EncryptionContext,
     ) -> Result<(SecretBytes, MaterialId), RingError> {
         self.check_decrypt(permit, key, algorithm)?;
-        Ok((open(key, blob, context)?, blob.material_id()))
+        let plaintext = self.backend_of(key)?.decrypt(key, blob, context).await?;
+        Ok((plaintext, blob.material_id()))
     }
 
     /// Says whether [`re_encrypt`](Self::re_encrypt) would be tried at all.
@@ -272,7 +401,7 @@ impl Ring {
     ///
     /// # Errors
     /// As `decrypt` and `encrypt`.
-    pub fn re_encrypt(
+    pub async fn re_encrypt(
         &self,
         permits: (&Permit<action::ReEncryptFrom>, &Permit<action::ReEncryptTo>),
         source: (
@@ -288,10 +417,12 @@ impl Ring {
             (source.0, source.1),
             (destination.0, destination.1),
         )?;
-        let plaintext = open(source.0, source.2, source.3)?;
-        let (ciphertext_blob, destination_material_id) =
-            seal(destination.0, plaintext.expose(), destination.2)?;
-        let source_material_id = source.2.material_id();
+        let (key, _, blob, context) = source;
+        let plaintext = self.backend_of(key)?.decrypt(key, blob, context).await?;
+        let (ciphertext_blob, destination_material_id) = self
+            .seal(destination.0, plaintext.expose(), destination.2)
+            .await?;
+        let source_material_id = blob.material_id();
         Ok(ReEncrypted {
             ciphertext_blob,
             source_material_id,
@@ -303,7 +434,7 @@ impl Ring {
     ///
     /// # Errors
     /// As `encrypt`.
-    pub fn generate_data_key(
+    pub async fn generate_data_key(
         &self,
         permit: &Permit<action::GenerateDataKey>,
         key: &Key,
@@ -313,7 +444,7 @@ impl Ring {
         on_key(permit, key)?;
         usable(key, EncryptionAlgorithm::SymmetricDefault)?;
         let plaintext = random::secret(length);
-        let (ciphertext_blob, material_id) = seal(key, plaintext.expose(), context)?;
+        let (ciphertext_blob, material_id) = self.seal(key, plaintext.expose(), context).await?;
         Ok(GeneratedDataKey {
             plaintext,
             ciphertext_blob,
@@ -325,7 +456,7 @@ impl Ring {
     ///
     /// # Errors
     /// As `encrypt`.
-    pub fn generate_data_key_without_plaintext(
+    pub async fn generate_data_key_without_plaintext(
         &self,
         permit: &Permit<action::GenerateDataKeyWithoutPlaintext>,
         key: &Key,
@@ -334,7 +465,20 @@ impl Ring {
     ) -> Result<(Vec<u8>, MaterialId), RingError> {
         on_key(permit, key)?;
         usable(key, EncryptionAlgorithm::SymmetricDefault)?;
-        seal(key, random::secret(length).expose(), context)
+        let plaintext = random::secret(length);
+        self.seal(key, plaintext.expose(), context).await
+    }
+
+    async fn seal(
+        &self,
+        key: &Key,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<(Vec<u8>, MaterialId), RingError> {
+        Ok(self
+            .backend_of(key)?
+            .encrypt(key, plaintext, context)
+            .await?)
     }
 }
 
@@ -351,9 +495,9 @@ fn new_record(
         account,
         id,
         description: new.description,
-        spec: KeySpec::SymmetricDefault,
-        usage: KeyUsage::EncryptDecrypt,
-        origin: Origin::AwsKms,
+        spec: new.kind.spec,
+        usage: new.kind.usage,
+        origin: new.kind.origin,
         manager: KeyManager::Customer,
         created: now,
         lifecycle: Lifecycle::Enabled {},
@@ -383,11 +527,9 @@ fn on_arn<A: Action>(permit: &Permit<A>, arn: &KeyArn) -> Result<(), RingError> 
 /// Usage comes first, then state, then algorithm, as AWS checks.
 fn usable(key: &Key, algorithm: EncryptionAlgorithm) -> Result<(), RingError> {
     allowed(key.record(), StatefulOperation::Cryptography)?;
-    if algorithm != EncryptionAlgorithm::SymmetricDefault {
-        return Err(RingError::Algorithm {
-            algorithm,
-            spec: key.record().spec,
-        });
+    let spec = key.record().spec;
+    if !spec.encryption_algorithms().contains(&algorithm) {
+        return Err(RingError::Algorithm { algorithm, spec });
     }
     Ok(())
 }
@@ -404,28 +546,4 @@ fn allowed(record: &KeyRecord, operation: StatefulOperation) -> Result<KeyState,
             fault,
         }),
     }
-}
-
-fn seal(
-    key: &Key,
-    plaintext: &[u8],
-    context: &EncryptionContext,
-) -> Result<(Vec<u8>, MaterialId), RingError> {
-    let made_by = (key.arn(), key.identity()?);
-    let sealed = key.with_current(|id, material| {
-        let blob = ciphertext_blob::seal(made_by, material, plaintext, context);
-        (blob, id)
-    })?;
-    Ok((sealed.0?, sealed.1))
-}
-
-fn open(
-    key: &Key,
-    blob: &CiphertextBlob<'_>,
-    context: &EncryptionContext,
-) -> Result<SecretBytes, RingError> {
-    if blob.key() != key.arn() {
-        return Err(BlobError.into());
-    }
-    Ok(key.with_material(blob.material_id(), |material| blob.open(material, context))??)
 }

@@ -4,10 +4,11 @@ use keyward_policy::permit::Permit;
 use keyward_types::{action, key_spec::RotationType, time::Timestamp};
 
 use crate::{
+    backend::NewMaterial,
     duty::{Duty, Rotate},
-    key::{Key, MaterialError},
+    key::Key,
     record::{KeyRecord, Lifecycle, MAX_MATERIALS, RotationSchedule},
-    ring::{MAX_ON_DEMAND_ROTATIONS, Ring, RingError, allowed, material, on_key},
+    ring::{MAX_ON_DEMAND_ROTATIONS, Ring, RingError, allowed, on_key},
     state::StatefulOperation,
 };
 
@@ -58,7 +59,7 @@ impl Ring {
     ///
     /// # Errors
     /// When the state does not allow it, or the 25 rotations of a key are used up.
-    pub fn rotate_on_demand(
+    pub async fn rotate_on_demand(
         &self,
         permit: &Permit<action::RotateKeyOnDemand>,
         key: &Key,
@@ -80,7 +81,7 @@ impl Ring {
                 key: key.arn().clone(),
             });
         }
-        let mut record = rotated(key, RotationType::OnDemand, now)?;
+        let mut record = self.rotated(key, RotationType::OnDemand, now).await?;
         record.on_demand_rotations += 1;
         Ok(record)
     }
@@ -91,7 +92,7 @@ impl Ring {
     /// # Errors
     /// When the duty is another key's, the key as it is now does not owe it (another server may
     /// have rotated it, or somebody disabled it), or it has all the materials it can have.
-    pub fn rotate_due(&self, duty: &Duty<Rotate>, key: &Key) -> Result<KeyRecord, RingError> {
+    pub async fn rotate_due(&self, duty: &Duty<Rotate>, key: &Key) -> Result<KeyRecord, RingError> {
         if duty.key() != key.arn() {
             return Err(RingError::WrongPermit);
         }
@@ -100,7 +101,7 @@ impl Ring {
         if key.record().due().is_none_or(|due| now < due.at()) {
             return Err(RingError::WrongPermit);
         }
-        let mut record = rotated(key, RotationType::Automatic, now)?;
+        let mut record = self.rotated(key, RotationType::Automatic, now).await?;
         if let (Some(schedule), Lifecycle::Enabled {}) = (&mut record.rotation, &record.lifecycle) {
             let days = i64::from(schedule.period_days);
             let next = schedule.next.plus_days(days);
@@ -112,16 +113,28 @@ impl Ring {
         }
         Ok(record)
     }
-}
 
-fn rotated(key: &Key, rotation: RotationType, now: Timestamp) -> Result<KeyRecord, RingError> {
-    let mut record = key.record().clone();
-    if record.materials.len() >= MAX_MATERIALS {
-        return Err(RingError::MaterialLimit {
-            key: key.arn().clone(),
-        });
+    async fn rotated(
+        &self,
+        key: &Key,
+        rotation: RotationType,
+        now: Timestamp,
+    ) -> Result<KeyRecord, RingError> {
+        let mut record = key.record().clone();
+        if record.materials.len() >= MAX_MATERIALS {
+            return Err(RingError::MaterialLimit {
+                key: key.arn().clone(),
+            });
+        }
+        let new = NewMaterial {
+            arn: key.arn(),
+            spec: record.spec,
+            domain: key.domain(),
+            since: now,
+            rotation: Some(rotation),
+        };
+        let material = self.backend_of(key)?.generate(new).await?;
+        record.materials.push(material);
+        Ok(record)
     }
-    let new = material::generate(key.domain(), key.arn(), now, Some(rotation));
-    record.materials.push(new.ok_or(MaterialError::Damaged)?);
-    Ok(record)
 }

@@ -7,7 +7,7 @@ use keyward_types::region::Region;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::world::{self, SYMMETRIC, World, context, permit};
+use crate::world::{self, SYMMETRIC, World, context, permit, ready};
 
 fn assert_same_fault(result: Result<Vec<u8>, RingError>, what: &str) {
     match result {
@@ -118,13 +118,13 @@ fn another_key_account_or_region_is_the_same_fault() {
         (moved.account, moved.region) = (account, region);
         let moved = world.ring.open(moved, domain);
         let parsed = CiphertextBlob::parse(&blob).unwrap();
-        let opened = world.ring.decrypt(
+        let opened = ready(world.ring.decrypt(
             &permit(moved.arn()),
             &moved,
             SYMMETRIC,
             &parsed,
             &context(&[]),
-        );
+        ));
         assert!(opened.is_err());
     }
 }

@@ -8,7 +8,7 @@ use keyward_keys::ring::RingError;
 use keyward_keys::state::StateFault;
 use keyward_types::time::{Monotonic, Timestamp};
 
-use crate::world::{START, World, context, permit};
+use crate::world::{START, World, context, permit, ready};
 
 fn at(wall: Timestamp, minutes: u64) -> Reading {
     Reading {
@@ -142,13 +142,13 @@ fn a_rotation_already_done_elsewhere_is_not_done_again() {
             .unwrap(),
     );
     let duty = Duty::<Rotate>::to_rotate(key.record(), START.plus_days(90)).unwrap();
-    let rotated = world.reopen(ring.rotate_due(&duty, &key).unwrap());
+    let rotated = world.reopen(ready(ring.rotate_due(&duty, &key)).unwrap());
     assert!(matches!(
-        ring.rotate_due(&duty, &rotated),
+        ready(ring.rotate_due(&duty, &rotated)),
         Err(RingError::WrongPermit)
     ));
     let disabled = world.reopen(ring.disable(&permit(key.arn()), &key).unwrap());
-    match ring.rotate_due(&duty, &disabled) {
+    match ready(ring.rotate_due(&duty, &disabled)) {
         Err(RingError::State {
             fault: StateFault::Disabled,
             ..

@@ -12,7 +12,7 @@ use keyward_keys::record::KeyRecord;
 use keyward_keys::ring::Ring;
 use keyward_keys::root_key::RootKey;
 
-use crate::world::{SYMMETRIC, World, context, permit};
+use crate::world::{SYMMETRIC, World, context, permit, ready};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v2");
 
@@ -53,9 +53,8 @@ fn what_version_2_wrote_opens_from_the_root_key_down_to_the_plaintext() {
         let bytes = hex::decode(read(name).trim_end()).unwrap();
         let blob = CiphertextBlob::parse(&bytes).unwrap();
         let context = context(&[("Department", "Finance")]);
-        let (plaintext, _) = ring
-            .decrypt(&permit(key.arn()), &key, SYMMETRIC, &blob, &context)
-            .unwrap();
+        let (plaintext, _) =
+            ready(ring.decrypt(&permit(key.arn()), &key, SYMMETRIC, &blob, &context)).unwrap();
         assert_eq!(plaintext.expose(), b"what version 2 wrote", "{name}");
     }
 }

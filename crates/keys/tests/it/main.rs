@@ -1,6 +1,7 @@
 //! What `keyward-keys` promises, through its public door.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod backend;
 mod blob;
 mod compile_fail;
 mod duties;

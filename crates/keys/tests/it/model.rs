@@ -7,7 +7,7 @@ use keyward_types::key_state::KeyState;
 use keyward_types::time::Timestamp;
 use proptest::prelude::*;
 
-use crate::world::{START, World, context, permit};
+use crate::world::{START, World, context, permit, ready};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -93,12 +93,11 @@ fn take(world: &World, key: &Key, step: Step, now: Timestamp) -> Result<KeyRecor
         Step::Disable => ring.disable(&permit(arn), key),
         Step::Schedule(days) => ring.schedule_deletion(&permit(arn), key, days, now),
         Step::Cancel => ring.cancel_deletion(&permit(arn), key),
-        Step::RotateOnDemand => ring.rotate_on_demand(&permit(arn), key, now),
+        Step::RotateOnDemand => ready(ring.rotate_on_demand(&permit(arn), key, now)),
         Step::EnableRotation(days) => ring.enable_rotation(&permit(arn), key, days, now),
         Step::DisableRotation => ring.disable_rotation(&permit(arn), key),
         Step::Tag => ring.tag(&permit(arn), key, &[]),
-        Step::Encrypt => ring
-            .generate_data_key(&permit(arn), key, 32, &context(&[]))
+        Step::Encrypt => ready(ring.generate_data_key(&permit(arn), key, 32, &context(&[])))
             .map(|_| key.record().clone()),
     }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_keys::key::Key;
-use keyward_keys::ring::{NewKey, RingError};
+use keyward_keys::ring::{KeyKind, NewKey, RingError};
 use keyward_policy::permit::Permit;
 use keyward_policy::record::PolicyRecord;
 use keyward_types::action::{self, Action};
 use keyward_types::alias::AliasName;
 use keyward_types::tag::Tag;
 
-use crate::world::{CALLER, START, SYMMETRIC, World, account, context, permit};
+use crate::world::{CALLER, START, SYMMETRIC, World, account, context, permit, ready};
 
 fn refused<T: std::fmt::Debug>(result: Result<T, RingError>, what: &str) {
     match result {
@@ -43,20 +43,20 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
     }
     let (k, o) = (&key, &other);
     refused(
-        ring.encrypt(&wrong(o), k, SYMMETRIC, b"p", &empty),
+        ready(ring.encrypt(&wrong(o), k, SYMMETRIC, b"p", &empty)),
         "encrypt",
     );
     refused(
-        ring.decrypt(&wrong(o), k, SYMMETRIC, &blob, &empty),
+        ready(ring.decrypt(&wrong(o), k, SYMMETRIC, &blob, &empty)),
         "decrypt",
     );
     refused(ring.check_decrypt(&wrong(o), k, SYMMETRIC), "check_decrypt");
     refused(
-        ring.generate_data_key(&wrong(o), k, 32, &empty),
+        ready(ring.generate_data_key(&wrong(o), k, 32, &empty)),
         "generate_data_key",
     );
     refused(
-        ring.generate_data_key_without_plaintext(&wrong(o), k, 32, &empty),
+        ready(ring.generate_data_key_without_plaintext(&wrong(o), k, 32, &empty)),
         "generate_data_key_without_plaintext",
     );
     for (from, to, what) in [
@@ -65,11 +65,11 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
     ] {
         let permits = (&from, &to);
         refused(
-            ring.re_encrypt(
+            ready(ring.re_encrypt(
                 permits,
                 (k, SYMMETRIC, &blob, &empty),
                 (k, SYMMETRIC, &empty),
-            ),
+            )),
             what,
         );
         refused(
@@ -104,7 +104,7 @@ fn a_permit_for_another_key_is_refused_by_every_function() {
     );
     refused(ring.disable_rotation(&wrong(o), k), "disable_rotation");
     refused(
-        ring.rotate_on_demand(&wrong(o), k, START),
+        ready(ring.rotate_on_demand(&wrong(o), k, START)),
         "rotate_on_demand",
     );
 }
@@ -122,11 +122,15 @@ fn a_key_is_made_only_with_a_permit_for_its_account_and_region() {
         let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account(), place);
         let policy = PolicyRecord::unbound("{}".to_owned());
         let new = NewKey {
+            kind: KeyKind::SYMMETRIC,
             description: String::new(),
             policy,
             tags: Vec::new(),
         };
         let domain = Arc::clone(&world.domain);
-        refused(world.ring.create(&permit, &domain, new, START), place);
+        refused(
+            ready(world.ring.create(&permit, &domain, new, START)),
+            place,
+        );
     }
 }

@@ -8,11 +8,11 @@ use keyward_keys::ring::{MAX_ON_DEMAND_ROTATIONS, RingError};
 use keyward_types::key_spec::RotationType;
 use keyward_types::time::Timestamp;
 
-use crate::world::{START, World, context, permit};
+use crate::world::{START, World, context, permit, ready};
 
 fn rotate_due(world: &World, key: &Key, now: Timestamp) -> Option<Key> {
     let duty = Duty::<Rotate>::to_rotate(key.record(), now)?;
-    Some(world.reopen(world.ring.rotate_due(&duty, key).unwrap()))
+    Some(world.reopen(ready(world.ring.rotate_due(&duty, key)).unwrap()))
 }
 
 #[test]
@@ -20,10 +20,12 @@ fn after_a_rotation_old_data_opens_and_new_data_uses_new_material() {
     let world = World::new();
     let first = world.create();
     let old = world.encrypt(&first, b"old", &context(&[]));
-    let record = world
-        .ring
-        .rotate_on_demand(&permit(first.arn()), &first, START)
-        .unwrap();
+    let record = ready(
+        world
+            .ring
+            .rotate_on_demand(&permit(first.arn()), &first, START),
+    )
+    .unwrap();
     let second = world.reopen(record);
     assert_eq!(second.arn(), first.arn());
     assert_eq!(world.decrypt(&second, &old, &context(&[])).unwrap(), b"old");
@@ -122,18 +124,12 @@ fn rotations_on_demand_are_25_for_life_and_leave_the_schedule_alone() {
     let mut key = world.reopen(record);
     let schedule = key.record().rotation;
     for _ in 0..MAX_ON_DEMAND_ROTATIONS {
-        let record = world
-            .ring
-            .rotate_on_demand(&permit(key.arn()), &key, START)
-            .unwrap();
+        let record = ready(world.ring.rotate_on_demand(&permit(key.arn()), &key, START)).unwrap();
         key = world.reopen(record);
     }
     assert_eq!(key.record().rotation, schedule);
     assert_eq!(key.record().materials.len(), 26);
-    let refused = world
-        .ring
-        .rotate_on_demand(&permit(key.arn()), &key, START)
-        .unwrap_err();
+    let refused = ready(world.ring.rotate_on_demand(&permit(key.arn()), &key, START)).unwrap_err();
     assert!(matches!(refused, RingError::OnDemandLimit { key: arn } if &arn == key.arn()));
     assert!(
         rotate_due(&world, &key, START.plus_days(365)).is_some(),
@@ -152,9 +148,11 @@ fn within_20_minutes_of_an_automatic_rotation_there_is_none_on_demand() {
     let key = world.reopen(record);
     let due = START.plus_days(90);
     let at = |millis| {
-        world
-            .ring
-            .rotate_on_demand(&permit(key.arn()), &key, due.plus_millis(millis))
+        ready(
+            world
+                .ring
+                .rotate_on_demand(&permit(key.arn()), &key, due.plus_millis(millis)),
+        )
     };
     assert!(at(-20 * 60 * 1000).is_ok());
     assert!(matches!(
@@ -176,10 +174,10 @@ fn a_key_has_at_most_the_materials_its_record_can_hold() {
         now = now.plus_days(90);
         let key = world.ring.open(record, world.domain.clone());
         let duty = Duty::to_rotate(key.record(), now).unwrap();
-        record = world.ring.rotate_due(&duty, &key).unwrap();
+        record = ready(world.ring.rotate_due(&duty, &key)).unwrap();
     }
     let key = world.reopen(record);
     let duty = Duty::to_rotate(key.record(), now.plus_days(90)).unwrap();
-    let full = world.ring.rotate_due(&duty, &key).unwrap_err();
+    let full = ready(world.ring.rotate_due(&duty, &key)).unwrap_err();
     assert!(matches!(full, RingError::MaterialLimit { .. }), "{full:?}");
 }

@@ -10,7 +10,7 @@ use keyward_types::alias::AliasName;
 use keyward_types::key_state::KeyState;
 use keyward_types::tag::Tag;
 
-use crate::world::{START, SYMMETRIC, World, context, permit};
+use crate::world::{START, SYMMETRIC, World, context, permit, ready};
 
 #[test]
 fn the_table_is_that_of_aws() {
@@ -72,11 +72,11 @@ fn every_function_follows_the_table() {
         let cells = [
             (
                 "encrypt",
-                outcome(ring.encrypt(&permit(p), k, SYMMETRIC, b"p", &empty)),
+                outcome(ready(ring.encrypt(&permit(p), k, SYMMETRIC, b"p", &empty))),
             ),
             (
                 "decrypt",
-                outcome(ring.decrypt(&permit(p), k, SYMMETRIC, &blob, &empty)),
+                outcome(ready(ring.decrypt(&permit(p), k, SYMMETRIC, &blob, &empty))),
             ),
             (
                 "check_decrypt",
@@ -84,19 +84,24 @@ fn every_function_follows_the_table() {
             ),
             (
                 "re_encrypt",
-                outcome(ring.re_encrypt(
+                outcome(ready(ring.re_encrypt(
                     (&permit(p), &permit(p)),
                     (k, SYMMETRIC, &blob, &empty),
                     (k, SYMMETRIC, &empty),
-                )),
+                ))),
             ),
             (
                 "generate_data_key",
-                outcome(ring.generate_data_key(&permit(p), k, 32, &empty)),
+                outcome(ready(ring.generate_data_key(&permit(p), k, 32, &empty))),
             ),
             (
                 "generate_data_key_without_plaintext",
-                outcome(ring.generate_data_key_without_plaintext(&permit(p), k, 32, &empty)),
+                outcome(ready(ring.generate_data_key_without_plaintext(
+                    &permit(p),
+                    k,
+                    32,
+                    &empty,
+                ))),
             ),
             ("enable", outcome(ring.enable(&permit(p), k))),
             ("disable", outcome(ring.disable(&permit(p), k))),
@@ -133,7 +138,7 @@ fn every_function_follows_the_table() {
             ),
             (
                 "rotate_on_demand",
-                outcome(ring.rotate_on_demand(&permit(p), k, START)),
+                outcome(ready(ring.rotate_on_demand(&permit(p), k, START))),
             ),
         ];
         for (index, (name, cell)) in cells.into_iter().enumerate() {
@@ -167,15 +172,19 @@ fn state_is_told_before_the_algorithm() {
     let key = world.create();
     let rsa = keyward_types::key_spec::EncryptionAlgorithm::RsaesOaepSha256;
     let empty = context(&[]);
-    let wrong = world
-        .ring
-        .encrypt(&permit(key.arn()), &key, rsa, b"p", &empty)
-        .unwrap_err();
+    let wrong = ready(
+        world
+            .ring
+            .encrypt(&permit(key.arn()), &key, rsa, b"p", &empty),
+    )
+    .unwrap_err();
     assert!(matches!(wrong, RingError::Algorithm { algorithm, .. } if algorithm == rsa));
     let disabled = world.reopen(world.ring.disable(&permit(key.arn()), &key).unwrap());
-    let wrong = world
-        .ring
-        .encrypt(&permit(key.arn()), &disabled, rsa, b"p", &empty)
-        .unwrap_err();
+    let wrong = ready(
+        world
+            .ring
+            .encrypt(&permit(key.arn()), &disabled, rsa, b"p", &empty),
+    )
+    .unwrap_err();
     assert!(matches!(wrong, RingError::State { .. }), "{wrong:?}");
 }

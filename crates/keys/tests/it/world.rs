@@ -1,13 +1,16 @@
 //! A small world: a root key, an account with domain keys, and permits that no policy gave.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_keys::hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord};
 use keyward_keys::key::Key;
 use keyward_keys::record::KeyRecord;
-use keyward_keys::ring::{NewKey, Ring, RingError};
+use keyward_keys::ring::{KeyKind, NewKey, Ring, RingError};
 use keyward_keys::root_key::{RootKey, StoreRoot};
 use keyward_policy::permit::Permit;
 use keyward_policy::record::PolicyRecord;
@@ -54,6 +57,15 @@ pub fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
     EncryptionContext::new(pairs.collect()).unwrap()
 }
 
+/// What is ready at once, as all of the software backend's answers are.
+pub fn ready<T>(work: impl Future<Output = T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(work).poll(&mut context) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("this must not wait"),
+    }
+}
+
 impl World {
     pub fn new() -> Self {
         Self::with_arena(1 << 16)
@@ -82,11 +94,12 @@ impl World {
         let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account, &place);
         let policy = PolicyRecord::unbound("{}".to_owned());
         let new = NewKey {
+            kind: KeyKind::SYMMETRIC,
             description: String::new(),
             policy,
             tags: Vec::new(),
         };
-        let record = self.ring.create(&permit, domain, new, START).unwrap();
+        let record = ready(self.ring.create(&permit, domain, new, START)).unwrap();
         self.ring.open(record, Arc::clone(domain))
     }
 
@@ -99,10 +112,12 @@ impl World {
 
     pub fn encrypt(&self, key: &Key, plaintext: &[u8], context: &EncryptionContext) -> Vec<u8> {
         let permit = permit(key.arn());
-        self.ring
-            .encrypt(&permit, key, SYMMETRIC, plaintext, context)
-            .unwrap()
-            .0
+        ready(
+            self.ring
+                .encrypt(&permit, key, SYMMETRIC, plaintext, context),
+        )
+        .unwrap()
+        .0
     }
 
     /// Decrypts and says why not. Bytes that do not parse fail as those that do not open.
@@ -113,12 +128,14 @@ impl World {
         context: &EncryptionContext,
     ) -> Result<Vec<u8>, RingError> {
         let parsed = CiphertextBlob::parse(blob);
-        let of_key = CiphertextBlob::of_key(key, blob);
+        let of_key = key.parse_blob(blob);
         assert_eq!(parsed, of_key, "the same is read, whatever is known before");
         let blob = of_key?;
         let (plaintext, _) =
-            self.ring
-                .decrypt(&permit(key.arn()), key, SYMMETRIC, &blob, context)?;
+            ready(
+                self.ring
+                    .decrypt(&permit(key.arn()), key, SYMMETRIC, &blob, context),
+            )?;
         Ok(plaintext.expose().to_vec())
     }
 }

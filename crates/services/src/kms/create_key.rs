@@ -2,13 +2,13 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
 //!
-//! This version makes symmetric encryption keys of its own material in one Region; what else AWS
-//! makes is refused by name.
+//! This version creates symmetric encryption keys with material of its own, in one Region; what else
+//! AWS creates is refused by name.
 
 use keyward_keys::{
     hierarchy::{DomainKey, DomainKeyRecord},
     record::KeyRecord,
-    ring::NewKey,
+    ring::{KeyKind, NewKey, Ring, RingError, Unsupported},
 };
 use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_store::batch::Precondition;
@@ -44,9 +44,7 @@ use crate::{
 pub struct CreateKey {
     policy: Option<String>,
     description: String,
-    key_usage: KeyUsage,
-    key_spec: KeySpec,
-    origin: Origin,
+    kind: KeyKind,
     custom_key_store: bool,
     bypass: Option<bool>,
     tags: Vec<Tag>,
@@ -86,12 +84,12 @@ impl Domain {
 impl CreateKey {
     fn supply(&self, cx_account: &str, supply: &mut Supply) {
         supply.text(condition_keys::CALLER_ACCOUNT, cx_account);
-        let (spec, usage) = (self.key_spec.as_str(), self.key_usage.as_str());
+        let (spec, usage) = (self.kind.spec.as_str(), self.kind.usage.as_str());
         supply.one(condition_keys::KEY_SPEC, spec);
         supply.one(condition_keys::CUSTOMER_MASTER_KEY_SPEC, spec);
         supply.one(condition_keys::KEY_USAGE, usage);
         supply.one(condition_keys::CUSTOMER_MASTER_KEY_USAGE, usage);
-        supply.one(condition_keys::KEY_ORIGIN, self.origin.as_str());
+        supply.one(condition_keys::KEY_ORIGIN, self.kind.origin.as_str());
         supply.boolean(condition_keys::MULTI_REGION, self.multi_region);
         if let Some(bypass) = self.bypass {
             supply.boolean(condition_keys::BYPASS_LOCKOUT, bypass);
@@ -99,52 +97,14 @@ impl CreateKey {
         supply.request_tags(&self.tags);
     }
 
-    /// What AWS makes and this version does not.
-    fn refuse_unsupported(&self) -> Result<(), KmsFault> {
-        let refuse = |what: String| {
-            let message = Some(format!(
-                "{what} is not supported by this version of Keyward."
-            ));
-            Err(KmsFault::UnsupportedOperation { message })
-        };
-        let custom_key_store = self.custom_key_store
-            || match self.origin {
-                Origin::AwsCloudHsm | Origin::ExternalKeyStore => true,
-                Origin::AwsKms | Origin::External => false,
-            };
-        if custom_key_store {
-            return refuse("A custom key store".to_owned());
+    /// What AWS creates and this version does not.
+    fn refuse_unsupported(&self, ring: &Ring) -> Result<(), KmsFault> {
+        if self.custom_key_store {
+            return Err(RingError::Unsupported(Unsupported::CustomKeyStore).into());
         }
-        match self.key_spec {
-            KeySpec::SymmetricDefault => {}
-            KeySpec::Rsa2048
-            | KeySpec::Rsa3072
-            | KeySpec::Rsa4096
-            | KeySpec::EccNistP256
-            | KeySpec::EccNistP384
-            | KeySpec::EccNistP521
-            | KeySpec::EccSecgP256k1
-            | KeySpec::EccNistEdwards25519
-            | KeySpec::Hmac224
-            | KeySpec::Hmac256
-            | KeySpec::Hmac384
-            | KeySpec::Hmac512
-            | KeySpec::Sm2
-            | KeySpec::MlDsa44
-            | KeySpec::MlDsa65
-            | KeySpec::MlDsa87
-            | KeySpec::MlKem512
-            | KeySpec::MlKem768
-            | KeySpec::MlKem1024 => return refuse(format!("KeySpec {}", self.key_spec)),
-        }
-        match self.origin {
-            Origin::AwsKms => {}
-            Origin::External | Origin::AwsCloudHsm | Origin::ExternalKeyStore => {
-                return refuse(format!("Origin {}", self.origin));
-            }
-        }
+        ring.check_kind(self.kind)?;
         if self.multi_region {
-            return refuse("MultiRegion".to_owned());
+            return Err(KmsFault::unsupported("MultiRegion"));
         }
         Ok(())
     }
@@ -192,31 +152,34 @@ impl Operation for CreateKey {
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
             ));
         }
-        let key_spec = key_spec
+        let spec = key_spec
             .or(old_spec)
             .and_then(KeySpec::parse)
             .unwrap_or(KeySpec::SymmetricDefault);
-        let key_usage = match key_usage.and_then(KeyUsage::parse) {
+        let usage = match key_usage.and_then(KeyUsage::parse) {
             Some(usage) => usage,
-            None if key_spec == KeySpec::SymmetricDefault => KeyUsage::EncryptDecrypt,
+            None if spec == KeySpec::SymmetricDefault => KeyUsage::EncryptDecrypt,
             None => {
                 return Err(KmsFault::validation(
                     "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
                 ));
             }
         };
-        if !key_spec.usages().contains(&key_usage) {
+        if !spec.usages().contains(&usage) {
             return Err(KmsFault::Validation {
-                message: format!("KeyUsage {key_usage} is not compatible with KeySpec {key_spec}"),
+                message: format!("KeyUsage {usage} is not compatible with KeySpec {spec}"),
             });
         }
         let origin = origin.and_then(Origin::parse).unwrap_or(Origin::AwsKms);
+        let kind = KeyKind {
+            spec,
+            usage,
+            origin,
+        };
         Ok(Self {
             policy,
             description,
-            key_usage,
-            key_spec,
-            origin,
+            kind,
             custom_key_store: custom_key_store || xks_key,
             bypass,
             tags: tags.checked()?.unwrap_or_default(),
@@ -245,7 +208,7 @@ impl Operation for CreateKey {
         (): &(),
         cx: &Context<'_>,
     ) -> Result<Done<KeyCreated>, KmsFault> {
-        self.refuse_unsupported()?;
+        self.refuse_unsupported(cx.ring())?;
         let counted = Counted::Keys(cx.account(), cx.region);
         if cx
             .shared
@@ -266,11 +229,12 @@ impl Operation for CreateKey {
         };
         let Domain { domain, new: made } = Domain::of(cx).await?;
         let new = NewKey {
+            kind: self.kind,
             description: self.description.clone(),
             policy,
             tags: self.tags.clone(),
         };
-        let record = cx.ring().create(permit, &domain, new, cx.now)?;
+        let record = cx.ring().create(permit, &domain, new, cx.now).await?;
         let mut batch = cx.batch();
         let internal =
             |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));

@@ -5,7 +5,6 @@
 //! With `DryRun` and `IGNORE_CIPHERTEXT` only the permission on `KeyId` is asked for.
 
 use keyward_crypto::secret::SecretBytes;
-use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_policy::permit::Permit;
 use keyward_types::{
     action, encryption_context::EncryptionContext, grant::GrantOperation, key_id::KeyArn,
@@ -112,15 +111,18 @@ impl Operation for Decrypt {
                 .check_decrypt(permit, unit.key(), self.encryption_algorithm)?;
             return Err(KmsFault::DryRunOperation);
         };
-        let blob =
-            CiphertextBlob::of_key(unit.key(), bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
-        let (plaintext, material_id) = cx.ring().decrypt(
+        let key = unit.key();
+        let blob = key
+            .parse_blob(bytes)
+            .map_err(|_| KmsFault::InvalidCiphertext)?;
+        let decrypted = cx.ring().decrypt(
             permit,
-            unit.key(),
+            key,
             self.encryption_algorithm,
             &blob,
             &self.encryption_context,
-        )?;
+        );
+        let (plaintext, material_id) = decrypted.await?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }

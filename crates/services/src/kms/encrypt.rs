@@ -92,13 +92,14 @@ impl Operation for Encrypt {
         cx: &Context<'_>,
     ) -> Result<Done<Encrypted>, KmsFault> {
         let key = key.unit()?;
-        let (ciphertext_blob, material_id) = cx.ring().encrypt(
+        let encrypted = cx.ring().encrypt(
             permit,
             key.key(),
             self.encryption_algorithm,
             self.plaintext.expose(),
             &self.encryption_context,
-        )?;
+        );
+        let (ciphertext_blob, material_id) = encrypted.await?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }

@@ -4,7 +4,7 @@
 //! answers. Codes and texts follow
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html> and recorded answers.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use keyward_keys::{ring::RingError, state::StateFault};
 use keyward_types::{
@@ -154,6 +154,14 @@ impl KmsFault {
         }
     }
 
+    /// What AWS KMS does and this version of Keyward does not.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        let message = format!("{what} is not supported by this version of Keyward.");
+        Self::UnsupportedOperation {
+            message: Some(message),
+        }
+    }
+
     /// A rule between parameters is broken.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::Validation {
@@ -211,6 +219,8 @@ impl From<RingError> for KmsFault {
                     "An automatic rotation of {key} is in progress or about to begin."
                 ),
             },
+            RingError::Unsupported(what) => Self::unsupported(what),
+            RingError::Unreachable => Self::KeyUnavailable,
             RingError::WrongPermit | RingError::Material(_) => Self::Internal(Internal::new(error)),
         }
     }

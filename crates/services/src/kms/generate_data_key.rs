@@ -95,9 +95,10 @@ impl Operation for GenerateDataKey {
     ) -> Result<Done<DataKeyGenerated>, KmsFault> {
         let length = self.length.bytes()?;
         let key = key.unit()?;
-        let generated =
-            cx.ring()
-                .generate_data_key(permit, key.key(), length, &self.encryption_context)?;
+        let generated = cx
+            .ring()
+            .generate_data_key(permit, key.key(), length, &self.encryption_context)
+            .await?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }

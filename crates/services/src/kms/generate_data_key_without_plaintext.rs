@@ -93,12 +93,13 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     ) -> Result<Done<WrappedDataKeyGenerated>, KmsFault> {
         let length = self.length.bytes()?;
         let key = key.unit()?;
-        let (ciphertext_blob, material_id) = cx.ring().generate_data_key_without_plaintext(
+        let generated = cx.ring().generate_data_key_without_plaintext(
             permit,
             key.key(),
             length,
             &self.encryption_context,
-        )?;
+        );
+        let (ciphertext_blob, material_id) = generated.await?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }

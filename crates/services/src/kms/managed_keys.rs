@@ -6,7 +6,12 @@
 use std::sync::Arc;
 
 use keyward_crypto::random;
-use keyward_keys::{duty::Duty, hierarchy::DomainKeyRecord, record::KeyRecord, ring::NewKey};
+use keyward_keys::{
+    duty::Duty,
+    hierarchy::DomainKeyRecord,
+    record::KeyRecord,
+    ring::{KeyKind, NewKey},
+};
 use keyward_policy::{
     document::{Document, PolicyKind},
     policy::Policy,
@@ -101,6 +106,7 @@ impl Context<'_> {
         let document = Document::parse(&text, PolicyKind::Key).map_err(|error| internal(&error))?;
         let policy = Policy::compile(&document, &Bindings::default());
         let new = NewKey {
+            kind: KeyKind::SYMMETRIC,
             description: format!(
                 "Default key that protects my {} data when no other key is defined",
                 service.title
@@ -109,7 +115,7 @@ impl Context<'_> {
             tags: Vec::new(),
         };
         let duty = Duty::to_make_managed(arn, self.now);
-        let mut record = self.ring().create_managed(&duty, &domain, new)?;
+        let mut record = self.ring().create_managed(&duty, &domain, new).await?;
         record.aliases.push(alias.clone());
         Ok(NewManagedKey {
             alias,

@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html>
 
 use keyward_keys::record::{KeyRecord, Lifecycle};
-use keyward_types::{key_id::KeyArn, key_state::KeyState};
+use keyward_types::{key_id::KeyArn, key_spec::KeyUsage, key_state::KeyState};
 use keyward_wire::json::Writer;
 
 /// Writes the members, the ARN being at hand.
@@ -24,7 +24,9 @@ pub fn describe(record: &KeyRecord, arn: &KeyArn, out: &mut Writer<'_>) {
     out.string("KeyManager", record.manager.as_str());
     out.string("CustomerMasterKeySpec", record.spec.as_str());
     out.string("KeySpec", record.spec.as_str());
-    out.strings("EncryptionAlgorithms", encryption_algorithms(record));
+    if record.usage == KeyUsage::EncryptDecrypt {
+        out.strings("EncryptionAlgorithms", encryption_algorithms(record));
+    }
     out.boolean("MultiRegion", false);
     if let Some(material) = record.current_material() {
         out.hexadecimal("CurrentKeyMaterialId", material.id.as_bytes());
@@ -46,7 +48,9 @@ pub fn describe_in_event(record: &KeyRecord, arn: &KeyArn, out: &mut Writer<'_>)
     out.string("keyManager", record.manager.as_str());
     out.string("customerMasterKeySpec", record.spec.as_str());
     out.string("keySpec", record.spec.as_str());
-    out.strings("encryptionAlgorithms", encryption_algorithms(record));
+    if record.usage == KeyUsage::EncryptDecrypt {
+        out.strings("encryptionAlgorithms", encryption_algorithms(record));
+    }
     out.boolean("multiRegion", false);
     if let Some(material) = record.current_material() {
         out.hexadecimal("currentKeyMaterialId", material.id.as_bytes());

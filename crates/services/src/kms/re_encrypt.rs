@@ -2,7 +2,6 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html>
 
-use keyward_keys::ciphertext_blob::CiphertextBlob;
 use keyward_policy::permit::Permit;
 use keyward_types::{
     action, encryption_context::EncryptionContext, grant::GrantOperation, key_id::KeyArn,
@@ -166,8 +165,10 @@ impl Operation for ReEncrypt {
             )?;
             return Err(KmsFault::DryRunOperation);
         };
-        let blob =
-            CiphertextBlob::of_key(source.key(), bytes).map_err(|_| KmsFault::InvalidCiphertext)?;
+        let blob = source
+            .key()
+            .parse_blob(bytes)
+            .map_err(|_| KmsFault::InvalidCiphertext)?;
         let done = cx.ring().re_encrypt(
             (from, to),
             (
@@ -181,7 +182,8 @@ impl Operation for ReEncrypt {
                 self.destination_algorithm,
                 &self.destination_context,
             ),
-        )?;
+        );
+        let done = done.await?;
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }

@@ -25,6 +25,5 @@ pub fn refuse(given: bool) -> Result<(), KmsFault> {
     if !given {
         return Ok(());
     }
-    let message = Some("Recipient is not supported by this version of Keyward.".to_owned());
-    Err(KmsFault::UnsupportedOperation { message })
+    Err(KmsFault::unsupported("Recipient"))
 }

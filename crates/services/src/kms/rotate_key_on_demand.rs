@@ -60,7 +60,10 @@ impl Operation for RotateKeyOnDemand {
         cx: &Context<'_>,
     ) -> Result<Done<Rotated>, KmsFault> {
         let key = key.unit()?;
-        let record = cx.ring().rotate_on_demand(permit, key.key(), cx.now)?;
+        let record = cx
+            .ring()
+            .rotate_on_demand(permit, key.key(), cx.now)
+            .await?;
         let mut batch = cx.change_key(key, &record)?;
         let kind = RotationType::OnDemand;
         service_event::put_rotation(&mut batch, (key.record(), &record), kind, cx.now)

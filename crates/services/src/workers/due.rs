@@ -244,6 +244,7 @@ async fn rotate(shared: &Shared, unit: &KeyUnit, now: Timestamp) -> Result<(), I
         .directory
         .ring()
         .rotate_due(&duty, unit.key())
+        .await
         .map_err(Internal::new)?;
     commit(shared, unit, &record, |batch| {
         let kind = RotationType::Automatic;

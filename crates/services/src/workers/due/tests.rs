@@ -9,7 +9,7 @@ use keyward_crypto::secret::arena::Arena;
 use keyward_keys::{
     hierarchy::DomainKeyRecord,
     record::{Lifecycle, RotationSchedule},
-    ring::NewKey,
+    ring::{KeyKind, NewKey},
     root_key::RootKey,
 };
 use keyward_policy::{permit::Permit, record::PolicyRecord};
@@ -114,12 +114,17 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
     let permit: Permit<action::CreateKey> = Permit::assertion_for_tests("root", account, &place);
     let policy = PolicyRecord::unbound(default_policy(region.partition(), account));
     let new = NewKey {
+        kind: KeyKind::SYMMETRIC,
         description: String::new(),
         policy,
         tags: Vec::new(),
     };
     let now = hands.now();
-    let mut record = directory.ring().create(&permit, &opened, new, now).unwrap();
+    let mut record = directory
+        .ring()
+        .create(&permit, &opened, new, now)
+        .await
+        .unwrap();
     edit(&mut record, now);
     let mut batch = directory.node().batch();
     let path = paths::domain_key(region, account).unwrap();
