@@ -1,6 +1,7 @@
 //! Any bytes are parameters or are refused, and members of any type can be asked of them.
 #![no_main]
 
+use keyward_wire::fault::Fault;
 use keyward_wire::query::Form;
 use keyward_wire::query::Limits;
 use keyward_wire::query::Params;
@@ -18,7 +19,7 @@ fuzz_target!(|text: &[u8]| {
     m.strings("a").count(1, 2).each_length(1, 3).optional();
     m.structures("b", |inner| inner.string("c").length(1, 2).required()).count(0, 1).optional();
     if let Err(rejected) = m.finish() {
-        let fault = rejected.fault();
+        let fault = Fault::from(&rejected);
         for form in [Form::Xml, Form::Json] {
             let about = About { form, namespace: "urn:x", request_id: "id" };
             std::str::from_utf8(&fault.query(&about)).expect("answers are UTF-8");

@@ -6,12 +6,13 @@
 
 use std::hint::black_box;
 
+use keyward_policy::attributes::{Attributes, Values};
 use keyward_policy::document::{Document, PolicyError, PolicyKind};
 use keyward_policy::evaluate::evaluate;
 use keyward_policy::permit::Authority;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::Bindings;
-use keyward_policy::request::{Attached, Attributes, Name, Policies, Question, Resource, Values};
+use keyward_policy::request::{Attached, Name, Policies, Question, Resource};
 use keyward_types::account::AccountId;
 use keyward_types::action;
 use keyward_types::key_id::{KeyArn, KeyId};

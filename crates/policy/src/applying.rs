@@ -64,9 +64,10 @@ mod tests {
     use keyward_types::unique_id::UniqueId;
 
     use super::*;
+    use crate::attributes::NoAttributes;
     use crate::document::{Document, PolicyKind};
     use crate::principal::Bindings;
-    use crate::request::{Attached, NoAttributes, Policies, Resource};
+    use crate::request::{Attached, Policies, Resource};
 
     fn compiled(text: &str, kind: PolicyKind) -> Policy {
         let text = format!(r#"{{"Version":"2012-10-17","Statement":[{text}]}}"#);

@@ -12,16 +12,15 @@ mod grants;
 mod policies;
 mod principal;
 mod read;
+mod value;
 
-pub(crate) use answer::kind_name;
-pub use answer::{Answer, By, Expected};
+pub use answer::{Answer, By};
 
-use crate::decision::{Decision, Evidence, Layer, PolicyName, Reason, StatementRef};
 use crate::evaluate::evaluate_blocked;
 use crate::explain::{Explanation, Inquiry};
 use crate::request::{Policies, Question};
-use context::CaseContext;
-use policies::{Assembled, Cache, GrantContext, Names};
+use context::{CaseContext, GrantContext};
+use policies::{Assembled, Cache, Names};
 use read::{Case, Malformed};
 
 /// The most bytes of a case: several times what the largest policies that AWS's limits admit

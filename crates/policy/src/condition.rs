@@ -12,25 +12,9 @@ mod numeric;
 pub(crate) mod operator;
 mod string;
 
-use crate::request::{Attributes, NoAttributes, Values};
+use crate::attributes::{Scope, Values};
 use crate::variable::Malformed;
-use crate::work::Work;
 use operator::{Base, Operator, Quantifier};
-
-/// What evaluating a condition or a pattern may look at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scope<'a> {
-    pub(crate) context: &'a dyn Attributes,
-    pub(crate) work: &'a Work,
-}
-
-impl<'a> Scope<'a> {
-    /// A scope without attributes, for what does not depend on a request.
-    pub(crate) fn nothing(work: &'a Work) -> Self {
-        let context = &NoAttributes;
-        Self { context, work }
-    }
-}
 
 /// A compiled condition.
 #[derive(Clone, Debug)]

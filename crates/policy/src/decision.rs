@@ -2,8 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::request::{Name, Named};
-
 /// The answer to a question. It proves nothing; a [`crate::permit::Permit`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -17,6 +15,54 @@ impl Decision {
     /// Whether the answer is an allow.
     pub fn is_allow(&self) -> bool {
         matches!(self, Self::Allow(_))
+    }
+}
+
+/// What a decision comes to, as cases and answers write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Allowed.
+    Allow,
+    /// Denied, as nothing allows.
+    ImplicitDeny,
+    /// Denied by a statement.
+    ExplicitDeny,
+}
+
+impl Outcome {
+    /// The word in cases and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::ImplicitDeny => "ImplicitDeny",
+            Self::ExplicitDeny => "ExplicitDeny",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Allow, Self::ImplicitDeny, Self::ExplicitDeny]
+            .into_iter()
+            .find(|one| one.as_str() == text)
+    }
+
+    /// What a decision comes to.
+    pub fn of(decision: &Decision) -> Self {
+        match decision {
+            Decision::Allow(_) => Self::Allow,
+            Decision::Deny(denial) => match denial.reason {
+                Reason::Explicit(_) => Self::ExplicitDeny,
+                Reason::Missing(_) | Reason::OwnAccountOnly | Reason::OverBudget => {
+                    Self::ImplicitDeny
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -55,15 +101,6 @@ pub enum PolicyName {
     Inline(Text),
 }
 
-impl From<Name<'_>> for PolicyName {
-    fn from(name: Name<'_>) -> Self {
-        match name {
-            Name::Arn(arn) => Self::Arn(arn.into()),
-            Name::Inline(name) => Self::Inline(name.into()),
-        }
-    }
-}
-
 /// The part a policy plays in a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
@@ -94,6 +131,19 @@ impl Layer {
             Self::Identity => "identity-based policy",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
+        }
+    }
+
+    /// As cases and answers call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Scp => "scp",
+            Self::Rcp => "rcp",
+            Self::Endpoint => "endpointPolicy",
+            Self::Resource => "keyPolicy",
+            Self::Identity => "identityPolicy",
+            Self::Boundary => "boundary",
+            Self::Session => "sessionPolicy",
         }
     }
 
@@ -142,6 +192,15 @@ pub enum Place {
     Other(Named),
     /// Another account's, whose side does not: the caller must not learn whether it exists.
     Hidden(Named),
+}
+
+/// How the caller named the resource; a denial to another account tells no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By ARN, id or alias.
+    Directly,
+    /// Not at all: it was found in a ciphertext.
+    ByCiphertext,
 }
 
 impl Denial {

@@ -3,12 +3,12 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
 mod stored;
+pub mod validate;
 mod warnings;
 
 use crate::condition::operator::Operator;
 use crate::json::Json;
 use crate::principal::PrincipalRef;
-use crate::validate;
 
 /// What a document is for; it decides which elements it may have and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

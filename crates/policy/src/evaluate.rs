@@ -9,7 +9,7 @@ use keyward_types::account::AccountId;
 use keyward_types::principal::{Principal, PrincipalKind};
 use smallvec::SmallVec;
 
-use crate::condition::Scope;
+use crate::attributes::Scope;
 use crate::decision::{Decision, Denial, Evidence, Layer, Place, Reason, StatementRef};
 use crate::document::Effect;
 use crate::policy::{Policy, Request, Statement, Unrecorded};
@@ -26,9 +26,11 @@ pub fn evaluate(question: &Question<'_>) -> Decision {
 /// one that the denial names, if without explicit denials and without what service control,
 /// endpoint, boundary and session policies fail to allow the call would have been allowed.
 pub fn evaluate_blocked(question: &Question<'_>) -> (Decision, Option<Layer>) {
-    with_request(question, BUDGET, |request| match decide(request) {
-        Ok(evidence) => (Decision::Allow(evidence), None),
-        Err((denial, blocked_by)) => (Decision::Deny(denial), blocked_by),
+    with_request(question, BUDGET, |request| {
+        match decide(question, request) {
+            Ok(evidence) => (Decision::Allow(evidence), None),
+            Err((denial, blocked_by)) => (Decision::Deny(denial), blocked_by),
+        }
     })
 }
 
@@ -44,7 +46,9 @@ pub(crate) fn with_request<T>(
     let (service, action) = action.split_once(':').unwrap_or(("", action));
     let work = Work::new(budget);
     ask(&Request {
-        question,
+        caller: question.caller,
+        bounded: question.policies.boundary.is_some(),
+        resource: question.resource.arn,
         service,
         action,
         parts: OnceCell::new(),
@@ -67,8 +71,10 @@ pub(crate) fn is_limited_by_rcps(question: &Question<'_>) -> bool {
     !is_service_linked(question.caller) && !question.action.eq_ignore_ascii_case("kms:RetireGrant")
 }
 
-fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
-    let question = request.question;
+fn decide(
+    question: &Question<'_>,
+    request: &Request<'_>,
+) -> Result<Evidence, (Denial, Option<Layer>)> {
     let (caller, resource) = (question.caller, &question.resource);
     let other_partition = caller.partition() != resource.partition;
     let side = Side::of(caller, resource.account);
@@ -81,7 +87,7 @@ fn decide(request: &Request<'_>) -> Result<Evidence, (Denial, Option<Layer>)> {
         return Err((denial, None));
     }
 
-    let sides = Sides::ask(request);
+    let sides = Sides::ask(question, request);
     let key_side = sides.key_side();
     let place = if side == Side::Own {
         Place::Own
@@ -240,8 +246,7 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Sides<'a> {
-    fn ask(request: &Request<'a>) -> Self {
-        let question = request.question;
+    fn ask(question: &'a Question<'a>, request: &Request<'_>) -> Self {
         let caller = question.caller;
         let policies = &question.policies;
 

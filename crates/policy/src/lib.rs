@@ -14,6 +14,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod applying;
+pub mod attributes;
 pub mod case;
 pub mod condition;
 pub mod decision;
@@ -31,6 +32,5 @@ pub mod principal;
 pub mod record;
 pub mod render;
 pub mod request;
-pub mod validate;
 pub(crate) mod variable;
 pub(crate) mod work;

@@ -3,13 +3,15 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use crate::condition::{Condition, Scope};
+use keyward_types::principal::Principal;
+
+use crate::attributes::Scope;
+use crate::condition::Condition;
 use crate::decision::Text;
 use crate::document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal};
 use crate::json::raw;
 use crate::pattern::{Glob, Token};
 use crate::principal::{Bindings, Class, Grantee, Principals};
-use crate::request::Question;
 use crate::variable::{Malformed, Template};
 use crate::work::Work;
 
@@ -133,7 +135,11 @@ impl Recorder for Unrecorded {
 /// What statements are held against, prepared once for all of them.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    pub(crate) question: &'a Question<'a>,
+    pub(crate) caller: &'a Principal,
+    /// Whether the caller has a permissions boundary.
+    pub(crate) bounded: bool,
+    /// The ARN that Resource elements are held against.
+    pub(crate) resource: &'a str,
     /// The action's two halves in lower case.
     pub(crate) service: &'a str,
     pub(crate) action: &'a str,
@@ -145,7 +151,7 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     fn parts(&self) -> &Option<[&'a str; 6]> {
         self.parts.get_or_init(|| {
-            let mut parts = self.question.resource.arn.splitn(6, ':');
+            let mut parts = self.resource.splitn(6, ':');
             let mut next = || parts.next();
             Some([next()?, next()?, next()?, next()?, next()?, next()?])
         })
@@ -207,9 +213,9 @@ impl Statement {
         if !work.charge(self.principals.len()) {
             return None;
         }
-        let question = request.question;
-        let bounded = question.policies.boundary.is_some();
-        let class = self.principals.reach(question.caller, bounded, denies);
+        let class = self
+            .principals
+            .reach(request.caller, request.bounded, denies);
         if class.is_none() && !recorder.failed(Element::Principal) {
             return None;
         }
@@ -368,9 +374,7 @@ impl ResourcePattern {
         let work: &Work = request.scope.work;
         match self {
             Self::Any => true,
-            Self::Exact(arn) => {
-                work.charge(1 + arn.len() / 16) && **arn == *request.question.resource.arn
-            }
+            Self::Exact(arn) => work.charge(1 + arn.len() / 16) && **arn == *request.resource,
             Self::Parts(heads, tail) => {
                 let Some([arn, partition, service, region, account, last]) = request.parts() else {
                     return false;

@@ -2,9 +2,9 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 
-use crate::condition::Scope;
+use crate::attributes::Scope;
+use crate::attributes::Values;
 use crate::pattern::{Token, tokens};
-use crate::request::Values;
 use crate::work::Work;
 
 /// A text with variables in it.

@@ -495,7 +495,7 @@ where
     match (find(operations, name), object) {
         (Some(row), Ok(object)) => (row.serve)(cx, &object).await,
         (Some(row), Err(error)) => {
-            let fault = error.fault();
+            let fault = keyward_wire::fault::Fault::from(error);
             let code = if fault.status == 413 {
                 "RequestEntityTooLargeException"
             } else {

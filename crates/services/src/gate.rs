@@ -8,11 +8,12 @@ pub mod supply;
 use std::{cell::RefCell, sync::Arc};
 
 use keyward_policy::{
+    decision::Named,
     decision::{Denial, Layer, Place, Reason},
     evaluate::evaluate,
     permit::{Authority, Permit},
     policy::Policy,
-    request::{Attached, GrantMatch, Named, Question, Resource},
+    request::{Attached, GrantMatch, Question, Resource},
 };
 use keyward_types::{account::AccountId, action::Action, partition::Partition};
 use smallvec::SmallVec;

@@ -2,7 +2,7 @@
 
 use crate::error::LimitError;
 use crate::path::Path;
-use crate::store::Revision;
+use crate::revision::Revision;
 
 /// The largest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;

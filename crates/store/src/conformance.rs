@@ -17,8 +17,8 @@ use crate::batch::Precondition;
 use crate::error::CommitError;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::revision::Revision;
 use crate::store::Entry;
-use crate::store::Revision;
 use crate::store::Store;
 
 pub mod commits;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::path::Path;
-use crate::store::Revision;
+use crate::revision::Revision;
 
 /// A failure of the store itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use crate::boxed::BoxFuture;
 use crate::error::StoreError;
 use crate::path::Path;
-use crate::store::BoxFuture;
-use crate::store::Revision;
+use crate::revision::Revision;
 
 /// That a path changed. What stands there now is for a read to say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod boxed;
 pub mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -18,6 +19,7 @@ pub mod log;
 pub mod memory;
 pub mod node;
 pub mod path;
+pub mod revision;
 pub mod sealed;
 pub mod sqlite;
 pub mod stamp;

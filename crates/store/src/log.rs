@@ -7,12 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::boxed::BoxFuture;
 use crate::error::StoreError;
 use crate::feed::Changed;
 use crate::feed::Feed;
 use crate::feed::Progress;
-use crate::store::BoxFuture;
-use crate::store::Revision;
+use crate::revision::Revision;
 
 /// How the change feed of an engine behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

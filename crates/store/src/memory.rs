@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::batch::Batch;
 use crate::batch::Operation;
 use crate::batch::Precondition;
+use crate::boxed::BoxFuture;
 use crate::error::CommitError;
 use crate::error::StoreError;
 use crate::feed::Changed;
@@ -17,13 +18,12 @@ use crate::log::FeedOptions;
 use crate::log::Log;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::revision::Revision;
 use crate::stamp::Stamp;
-use crate::store::BoxFuture;
 use crate::store::Entry;
 use crate::store::Health;
 use crate::store::MAX_RANGE;
 use crate::store::Read;
-use crate::store::Revision;
 use crate::store::Store;
 
 /// A store in memory. Gone with the process.

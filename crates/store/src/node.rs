@@ -24,11 +24,11 @@ use crate::feed::Progress;
 use crate::path::Path;
 use crate::path::Prefix;
 use crate::path::Split;
+use crate::revision::Revision;
 use crate::sealed::Record;
 use crate::sealed::Sealed;
 use crate::sealed::SealedBatch;
 use crate::sealed::SealedError;
-use crate::store::Revision;
 
 /// Something that remembers what the store held, and forgets what has changed.
 pub trait Invalidate: Send + Sync + fmt::Debug {

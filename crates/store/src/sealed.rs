@@ -22,9 +22,9 @@ use crate::error::LimitError;
 use crate::error::StoreError;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::revision::Revision;
 use crate::store::Entry;
 use crate::store::Read;
-use crate::store::Revision;
 use crate::store::Store;
 
 pub mod keys;
@@ -81,6 +81,11 @@ impl Purpose {
     pub const fn number(self) -> u8 {
         self.0
     }
+}
+
+/// Seals a record under the current key, as a write of its own: what the engine gets to see.
+pub fn seal(keys: &SealKeys, path: &Path, purpose: Purpose, content: &[u8]) -> Vec<u8> {
+    value::seal(keys, path, Generation::random(), purpose, content)
 }
 
 /// An opened value.

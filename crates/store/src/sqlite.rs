@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::batch::Batch;
+use crate::boxed::BoxFuture;
 use crate::error::CommitError;
 use crate::error::StoreError;
 use crate::feed::Feed;
@@ -26,19 +27,19 @@ use crate::log::FeedOptions;
 use crate::log::Log;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::revision::Revision;
 use crate::stamp::Stamp;
-use crate::store::BoxFuture;
 use crate::store::Entry;
 use crate::store::Health;
 use crate::store::MAX_RANGE;
 use crate::store::Read;
-use crate::store::Revision;
 use crate::store::Store;
 
 mod guard;
 mod range;
 mod readers;
 mod schema;
+mod steps;
 mod writer;
 
 /// The schema that this release writes. Older ones are migrated, newer ones refused.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::path::Path;
-use crate::store::Revision;
+use crate::revision::Revision;
 
 /// Makes one entry that an engine writes anew in every transaction, so that the entry always names
 /// the store's own revision.

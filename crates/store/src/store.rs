@@ -1,50 +1,20 @@
 //! The one narrow trait that every engine implements.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::batch::Batch;
+use crate::boxed::BoxFuture;
 use crate::error::CommitError;
 use crate::error::StoreError;
 use crate::feed::Feed;
 use crate::path::Path;
 use crate::path::Prefix;
+use crate::revision::Revision;
 use crate::stamp::Stamp;
 
 /// The most entries that one `range` answers.
 pub const MAX_RANGE: usize = 1000;
-
-/// A future that a trait object can answer.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A position in the one history of all changes. The empty store is at zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Revision(u64);
-
-impl Revision {
-    /// The revision of that number.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Its number.
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-
-    /// The one after it.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-impl fmt::Display for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A value and where it stands.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::json::DecodeError;
+use crate::json::Rejected;
 use crate::json::Writer;
+use crate::query::ParamsError;
 use crate::xml;
 
 /// An error as AWS names it.
@@ -56,5 +59,53 @@ impl Fault {
     pub fn query(&self, about: &xml::About<'_>) -> Vec<u8> {
         let message = self.message.as_deref().unwrap_or_default();
         xml::error(about, &self.code, self.status, message)
+    }
+}
+
+/// `SerializationException`, or 413 for a body over the limit.
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        let text = match error {
+            DecodeError::TooLarge => {
+                return Self::new("RequestEntityTooLargeException", 413)
+                    .with_message("The request body is too large.");
+            }
+            DecodeError::Syntax => "Unexpected token",
+            DecodeError::NotAnObject => "The request body must be a JSON object.",
+            DecodeError::TooDeep => "The request body is nested too deeply.",
+            DecodeError::TooMany => "The request body holds too many values.",
+            DecodeError::DuplicateName => "A member name must not occur twice in one JSON object.",
+        };
+        Self::new("SerializationException", 400).with_message(text)
+    }
+}
+
+/// `MalformedQueryString`, or 413 for a request over the limit.
+impl From<ParamsError> for Fault {
+    fn from(error: ParamsError) -> Self {
+        let text = match error {
+            ParamsError::TooLarge => {
+                return Self::new("RequestEntityTooLarge", 413)
+                    .with_message("The request is too large.");
+            }
+            ParamsError::TooMany => "The request has too many parameters.",
+            ParamsError::NotUtf8 => "A parameter of the request is not UTF-8.",
+            ParamsError::Duplicate => "A parameter name must not occur twice.",
+            ParamsError::Contradiction => "Parameter names of the request contradict each other.",
+        };
+        Self::new("MalformedQueryString", 400).with_message(text)
+    }
+}
+
+/// The name differs by protocol, and by whether a type or a constraint of the model is broken.
+impl From<&Rejected> for Fault {
+    fn from(rejected: &Rejected) -> Self {
+        let code = match rejected {
+            Rejected::Serialization(_) => "SerializationException",
+            Rejected::MalformedInput(_) => "MalformedInput",
+            Rejected::Validation(_) => "ValidationException",
+            Rejected::QueryValidation(_) => "ValidationError",
+        };
+        Self::new(code, 400).with_message(rejected.to_string())
     }
 }

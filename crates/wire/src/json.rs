@@ -5,26 +5,24 @@
 
 mod constraint;
 mod decode;
-mod lists;
 mod members;
-mod scalars;
 mod value;
 mod writer;
 
 pub use decode::DecodeError;
 pub use decode::Limits;
-pub use lists::StringMap;
-pub use lists::Strings;
-pub use lists::Structure;
-pub use lists::Structures;
 pub use members::Members;
 pub use members::Rejected;
-pub use scalars::Blob;
-pub use scalars::Boolean;
-pub use scalars::Enumeration;
-pub use scalars::Integer;
-pub use scalars::Text;
-pub use scalars::Time;
+pub use members::lists::StringMap;
+pub use members::lists::Strings;
+pub use members::lists::Structure;
+pub use members::lists::Structures;
+pub use members::scalars::Blob;
+pub use members::scalars::Boolean;
+pub use members::scalars::Enumeration;
+pub use members::scalars::Integer;
+pub use members::scalars::Text;
+pub use members::scalars::Time;
 pub use value::Number;
 pub use value::Object;
 pub use value::Value;

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode;
 
-use crate::fault::Fault;
 use crate::json::Members;
 use crate::json::Object;
 use crate::json::Value;
@@ -59,23 +58,6 @@ pub enum ParamsError {
     /// A name stands for a value and for a structure or list, or a list's index is none.
     #[error("parameter names contradict each other")]
     Contradiction,
-}
-
-impl ParamsError {
-    /// How AWS names it: `MalformedQueryString`, or 413 for a request over the limit.
-    pub fn fault(self) -> Fault {
-        let text = match self {
-            Self::TooLarge => {
-                return Fault::new("RequestEntityTooLarge", 413)
-                    .with_message("The request is too large.");
-            }
-            Self::TooMany => "The request has too many parameters.",
-            Self::NotUtf8 => "A parameter of the request is not UTF-8.",
-            Self::Duplicate => "A parameter name must not occur twice.",
-            Self::Contradiction => "Parameter names of the request contradict each other.",
-        };
-        Fault::new("MalformedQueryString", 400).with_message(text)
-    }
 }
 
 /// The parameters of one request.

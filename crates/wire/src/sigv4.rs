@@ -15,6 +15,7 @@ mod canonical;
 mod clock;
 mod credential_scope;
 mod error;
+mod incomplete;
 mod presigned;
 mod sign;
 mod signature;
@@ -25,11 +26,12 @@ use keyward_types::time::Timestamp;
 use smallvec::SmallVec;
 
 pub use clock::Skew;
+pub use clock::SkewError;
 pub use credential_scope::Credential;
 pub use credential_scope::ScopeError;
 pub use error::AuthError;
-pub use error::Incomplete;
-pub use error::Missing;
+pub use incomplete::Incomplete;
+pub use incomplete::Missing;
 pub use sign::Signer;
 pub use signature::SigningKey;
 pub use signature::SigningKeyRef;
@@ -312,16 +314,18 @@ impl<'r> Claim<'r> {
         service: &str,
         region_is_served: impl FnOnce(&str) -> bool,
     ) -> Result<(), AuthError> {
-        self.credential.check(service, region_is_served, &self.time)
+        Ok(self
+            .credential
+            .check(service, region_is_served, &self.time)?)
     }
 
     /// Holds the request's time against the clock. A presigned query lives as long as the skew
     /// allows, whatever its `X-Amz-Expires` says: cluster tokens rely on 15 minutes.
     ///
     /// # Errors
-    /// [`AuthError::Expired`] or [`AuthError::NotYetCurrent`].
+    /// [`AuthError::Skew`].
     pub fn check_clock(&self, now: Timestamp, skew: Skew) -> Result<(), AuthError> {
-        self.time.check(now, skew)
+        Ok(self.time.check(now, skew)?)
     }
 
     /// Whether a field is among the signed ones.

@@ -1,9 +1,7 @@
 //! What is answered to a case.
 
-use std::fmt;
-
 use super::read::{Case, Malformed};
-use super::{Decision, Evidence, Layer, PolicyName, Reason, StatementRef};
+use crate::decision::{Decision, Evidence, Layer, Outcome, PolicyName, Reason, StatementRef};
 use crate::json::write_string;
 
 /// The answer to one case; [`Answer::write`] makes the line of JSON.
@@ -12,7 +10,7 @@ pub struct Answer {
     /// The case's id, if it has one.
     pub id: Option<String>,
     /// What is decided; none if the case cannot be.
-    pub decision: Option<Expected>,
+    pub decision: Option<Outcome>,
     /// The kind of policy that turned an allow into a denial.
     pub blocked_by: Option<&'static str>,
     /// What the decision rests on.
@@ -23,55 +21,7 @@ pub struct Answer {
     /// What of the policies is valid and probably not what its author meant.
     pub warnings: Vec<String>,
     /// What the case expects.
-    pub expected: Option<Expected>,
-}
-
-/// A decision as cases write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// Allowed.
-    Allow,
-    /// Denied, as nothing allows.
-    ImplicitDeny,
-    /// Denied by a statement.
-    ExplicitDeny,
-}
-
-impl Expected {
-    /// The word in cases and answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "Allow",
-            Self::ImplicitDeny => "ImplicitDeny",
-            Self::ExplicitDeny => "ExplicitDeny",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Allow, Self::ImplicitDeny, Self::ExplicitDeny]
-            .into_iter()
-            .find(|one| one.as_str() == text)
-    }
-
-    /// What a decision comes to.
-    pub fn of(decision: &Decision) -> Self {
-        match decision {
-            Decision::Allow(_) => Self::Allow,
-            Decision::Deny(denial) => match denial.reason {
-                Reason::Explicit(_) => Self::ExplicitDeny,
-                Reason::Missing(_) | Reason::OwnAccountOnly | Reason::OverBudget => {
-                    Self::ImplicitDeny
-                }
-            },
-        }
-    }
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    pub expected: Option<Outcome>,
 }
 
 /// What a decision rests on.
@@ -99,19 +49,6 @@ impl By {
     }
 }
 
-/// What cases and answers call a kind of policy.
-pub(crate) fn kind_name(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Scp => "scp",
-        Layer::Rcp => "rcp",
-        Layer::Endpoint => "endpointPolicy",
-        Layer::Resource => "keyPolicy",
-        Layer::Identity => "identityPolicy",
-        Layer::Boundary => "boundary",
-        Layer::Session => "sessionPolicy",
-    }
-}
-
 impl Answer {
     pub(super) fn of(decision: &Decision, blocked_by: Option<Layer>, case: &Case<'_>) -> Self {
         let by = match decision {
@@ -129,8 +66,8 @@ impl Answer {
         };
         Self {
             id: case.id.as_deref().map(str::to_owned),
-            decision: Some(Expected::of(decision)),
-            blocked_by: blocked_by.map(kind_name),
+            decision: Some(Outcome::of(decision)),
+            blocked_by: blocked_by.map(Layer::word),
             by,
             errors: Vec::new(),
             warnings: Vec::new(),

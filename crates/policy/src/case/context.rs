@@ -4,39 +4,10 @@ use keyward_types::principal::{Principal, PrincipalKind};
 
 use super::policies::Assembled;
 use super::read::{Case, Target, TargetKind};
-use crate::json::Json;
+use super::value::Value;
+use crate::attributes::{Attributes, Values, is_key};
+use crate::grant::Usage;
 use crate::principal::general_name;
-use crate::request::{Attributes, Values, is_key};
-
-/// What a case gives under a condition key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    One(String),
-    /// A list: a multivalued key.
-    Many(Vec<String>),
-}
-
-impl Value {
-    pub(super) fn read(value: Json) -> Option<Self> {
-        match value {
-            Json::Array(values) => {
-                let texts = values.into_iter().map(scalar).collect::<Option<_>>()?;
-                Some(Self::Many(texts))
-            }
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
-                scalar(value).map(Self::One)
-            }
-        }
-    }
-}
-
-fn scalar(value: Json) -> Option<String> {
-    match value {
-        Json::String(text) | Json::Number(text) => Some(text),
-        Json::Bool(value) => Some(value.to_string()),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
-    }
-}
 
 /// What the names of an encryption context's pairs stand after.
 const PAIR: &str = "kms:EncryptionContext:";
@@ -221,4 +192,35 @@ impl Attributes for CaseContext<'_> {
 fn after<'t>(name: &'t str, prefix: &str) -> Option<&'t str> {
     let (head, rest) = name.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// What of a case's context bears on grants; [`Self::usage`] lends it.
+pub(super) struct GrantContext<'a> {
+    pairs: Vec<(String, String)>,
+    source_arn: Option<&'a str>,
+    new_operations: Option<&'a [String]>,
+    new_constraint: Option<&'a str>,
+    new_source_arn: Option<&'a str>,
+}
+
+impl<'a> GrantContext<'a> {
+    pub(super) fn new(context: &CaseContext<'a>) -> Self {
+        Self {
+            pairs: context.pairs(),
+            source_arn: context.one("aws:sourcearn"),
+            new_operations: context.many("kms:grantoperations"),
+            new_constraint: context.one("kms:grantconstrainttype"),
+            new_source_arn: context.one("kms:grantconstraintsourcearn"),
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage<'_> {
+        Usage {
+            pairs: &self.pairs,
+            source_arn: self.source_arn,
+            new_operations: self.new_operations,
+            new_constraint: self.new_constraint,
+            new_source_arn: self.new_source_arn,
+        }
+    }
 }

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use keyward_types::principal::Principal;
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 
-use super::context::CaseContext;
 use super::read::{Case, Malformed, TargetKind};
 use crate::document::{Document, PolicyKind};
 use crate::grant::{Grant, Usage};
@@ -262,37 +261,6 @@ impl Assembled {
             Some(GrantMatch { id, class })
         });
         matching.collect()
-    }
-}
-
-/// What of a case's context bears on grants; [`Self::usage`] lends it.
-pub(super) struct GrantContext<'a> {
-    pairs: Vec<(String, String)>,
-    source_arn: Option<&'a str>,
-    new_operations: Option<&'a [String]>,
-    new_constraint: Option<&'a str>,
-    new_source_arn: Option<&'a str>,
-}
-
-impl<'a> GrantContext<'a> {
-    pub(super) fn new(context: &CaseContext<'a>) -> Self {
-        Self {
-            pairs: context.pairs(),
-            source_arn: context.one("aws:sourcearn"),
-            new_operations: context.many("kms:grantoperations"),
-            new_constraint: context.one("kms:grantconstrainttype"),
-            new_source_arn: context.one("kms:grantconstraintsourcearn"),
-        }
-    }
-
-    pub(super) fn usage(&self) -> Usage<'_> {
-        Usage {
-            pairs: &self.pairs,
-            source_arn: self.source_arn,
-            new_operations: self.new_operations,
-            new_constraint: self.new_constraint,
-            new_source_arn: self.new_source_arn,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ArnEquals`, which is `ArnLike`, and their negations: six parts, each a pattern of its own.
 
-use crate::condition::Scope;
+use crate::attributes::Scope;
 use crate::pattern::{Glob, Token};
 use crate::variable::{Malformed, Template};
 

@@ -1,6 +1,6 @@
 //! `Null`: whether a key is absent.
 
-use crate::request::Values;
+use crate::attributes::Values;
 
 /// What the listed values ask for.
 #[derive(Clone, Copy, Debug)]

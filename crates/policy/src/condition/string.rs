@@ -1,6 +1,6 @@
 //! `StringEquals`, `StringEqualsIgnoreCase`, `StringLike` and their negations.
 
-use crate::condition::Scope;
+use crate::attributes::Scope;
 use crate::pattern::Glob;
 use crate::variable::{Malformed, Template};
 

@@ -2,15 +2,15 @@
 //! none.
 
 use crate::condition::operator::Operator;
+use crate::document::validate::{
+    MAX_TEXT, admits_principals, read_principals, scalar, takes_variables, text as text_of,
+};
 use crate::document::{
     ConditionText, Document, Effect, Listed, PolicyKind, Statement, one_or_many, principal,
 };
 use crate::json::Json;
 use crate::json::raw::{self, NotMembers};
 use crate::principal::PrincipalRef;
-use crate::validate::{
-    MAX_TEXT, admits_principals, read_principals, scalar, takes_variables, text as text_of,
-};
 use crate::variable::Template;
 
 pub(super) fn read(text: &str, kind: PolicyKind) -> Result<Document, String> {

@@ -4,8 +4,7 @@ use super::change::{At, Change, Target};
 use super::{
     Explanation, Finding, Found, GrantReport, LayerReport, Mismatch, StatementReport, Verdict,
 };
-use crate::case::{Expected, kind_name};
-use crate::decision::{Decision, Evidence, Reason};
+use crate::decision::{Decision, Evidence, Outcome, Reason};
 use crate::grant::Unmet;
 use crate::json::{Json, write_string};
 use crate::principal::Class;
@@ -26,14 +25,14 @@ pub fn string(text: &str) -> String {
 
 fn whole(it: &Explanation) -> Json {
     let mut members = vec![
-        ("decision", text(Expected::of(&it.decision).as_str())),
+        ("decision", text(Outcome::of(&it.decision).as_str())),
         ("principal", text(&it.caller)),
         ("action", text(&it.action)),
         ("resource", text(&it.resource)),
         ("reason", reason(&it.decision)),
     ];
     if let Some(layer) = it.blocked_by {
-        members.push(("blockedBy", text(kind_name(layer))));
+        members.push(("blockedBy", text(layer.word())));
     }
     members.push(("policies", list(&it.layers, layer)));
     members.push(("grants", list(&it.grants, grant)));
@@ -56,14 +55,11 @@ fn reason(decision: &Decision) -> Json {
             Reason::Explicit(statement) => {
                 return object(vec![
                     ("kind", text("explicitDeny")),
-                    ("in", text(kind_name(statement.layer))),
+                    ("in", text(statement.layer.word())),
                 ]);
             }
             Reason::Missing(layer) => {
-                return object(vec![
-                    ("kind", text("noAllow")),
-                    ("in", text(kind_name(*layer))),
-                ]);
+                return object(vec![("kind", text("noAllow")), ("in", text(layer.word()))]);
             }
             Reason::OwnAccountOnly => "ownAccountOnly",
             Reason::OverBudget => "overBudget",
@@ -80,7 +76,7 @@ fn layer(it: &LayerReport) -> Json {
         Verdict::Allows(_) => "allows",
         Verdict::Silent => "silent",
     };
-    let mut members = vec![("kind", text(kind_name(it.layer)))];
+    let mut members = vec![("kind", text(it.layer.word()))];
     if let Some(level) = it.level {
         members.push(("level", number(level)));
     }
@@ -227,7 +223,7 @@ fn change(it: &Change) -> Json {
 }
 
 fn place(target: &Target) -> Vec<(&'static str, Json)> {
-    let mut members = vec![("in", text(kind_name(target.layer)))];
+    let mut members = vec![("in", text(target.layer.word()))];
     if let Some(level) = target.level {
         members.push(("level", number(level)));
     }

@@ -1,12 +1,13 @@
 //! Statements held against a request, with everything that fails.
 
 use super::{Finding, Found, LayerReport, Mismatch, PolicyReport, StatementReport, Verdict, note};
+use crate::attributes::Values;
 use crate::condition::operator::Operator;
 use crate::decision::{Layer, PolicyName};
 use crate::document::{Effect, Listed};
 use crate::policy::{Element, Policy, Recorder, Request, Written};
 use crate::principal::Class;
-use crate::request::{Name, Values};
+use crate::request::{Name, Question};
 
 /// Hears every failure.
 #[derive(Default)]
@@ -25,12 +26,12 @@ pub(super) fn layer<'p>(
     level: Option<usize>,
     in_play: bool,
     policies: impl Iterator<Item = (&'p Policy, Option<Name<'p>>)>,
-    request: &Request<'_>,
+    (question, request): (&Question<'_>, &Request<'_>),
 ) -> LayerReport {
     let policies: Vec<PolicyReport> = policies
         .map(|(policy, name)| PolicyReport {
             name: name.map(shown),
-            statements: statements(policy, request),
+            statements: statements(policy, (question, request)),
         })
         .collect();
     let mut verdict = match policies.is_empty() {
@@ -65,7 +66,10 @@ fn shown(name: Name<'_>) -> String {
     }
 }
 
-fn statements(policy: &Policy, request: &Request<'_>) -> Vec<StatementReport> {
+fn statements(
+    policy: &Policy,
+    (question, request): (&Question<'_>, &Request<'_>),
+) -> Vec<StatementReport> {
     let source = policy.source();
     // In a document of one line a line number tells nothing.
     let lines = source.map(|source| source.lines.as_slice());
@@ -75,7 +79,7 @@ fn statements(policy: &Policy, request: &Request<'_>) -> Vec<StatementReport> {
         .map(|(index, statement)| {
             let mut all = All::default();
             let applies: Option<Class> = statement.applies(request, &mut all);
-            let find = |element, met| finding(element, met, index, source, request);
+            let find = |element, met| finding(element, met, index, source, question);
             let written = source.and_then(|source| source.statements.get(index));
             let conditions = written.map_or(0, |written| written.conditions.len());
             let not_principal = written
@@ -104,9 +108,8 @@ fn finding(
     met: bool,
     index: usize,
     source: Option<&Written>,
-    request: &Request<'_>,
+    question: &Question<'_>,
 ) -> Finding {
-    let question = request.question;
     let written = source.and_then(|source| source.statements.get(index));
     let variables = source.is_some_and(|source| source.variables);
     match element {

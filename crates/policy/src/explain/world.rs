@@ -7,6 +7,7 @@ use keyward_types::principal::{Principal, PrincipalKind};
 
 use super::change::{At, Change, NewStatement, Target};
 use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, trace};
+use crate::attributes::{Attributes, Values, is_key};
 use crate::condition::Condition;
 use crate::condition::operator::Operator;
 use crate::decision::{Decision, Layer};
@@ -17,9 +18,7 @@ use crate::evaluate::{
 use crate::grant::{Constraints, Grant, Party, Usage};
 use crate::policy::Policy;
 use crate::principal::{Bindings, is_service};
-use crate::request::{
-    Attached, Attributes, GrantMatch, Guard, Name, Policies, Question, Resource, Values, is_key,
-};
+use crate::request::{Attached, GrantMatch, Guard, Name, Policies, Question, Resource};
 
 /// Enough for every statement of the largest policies to be reported in full.
 const LOOK: u64 = 1 << 30;
@@ -247,8 +246,13 @@ impl<'a> World<'a> {
                 let mut layers = Vec::new();
                 let limited = is_limited_by_scps(question.caller);
                 for (level, list) in policies.scps.iter().enumerate() {
-                    let mut report =
-                        trace::layer(Layer::Scp, Some(level), limited, each(list), request);
+                    let mut report = trace::layer(
+                        Layer::Scp,
+                        Some(level),
+                        limited,
+                        each(list),
+                        (question, request),
+                    );
                     // A level without policies allows nothing, and so denies.
                     if limited && list.is_empty() {
                         report.verdict = super::Verdict::Silent;
@@ -261,7 +265,7 @@ impl<'a> World<'a> {
                     None,
                     limited,
                     each(policies.rcps),
-                    request,
+                    (question, request),
                 ));
                 let endpoint = policies.endpoint.as_slice();
                 layers.push(trace::layer(
@@ -269,17 +273,29 @@ impl<'a> World<'a> {
                     None,
                     true,
                     each(endpoint),
-                    request,
+                    (question, request),
                 ));
                 let own = self.own.as_deref().into_iter().map(|policy| (policy, None));
-                layers.push(trace::layer(Layer::Resource, None, true, own, request));
+                layers.push(trace::layer(
+                    Layer::Resource,
+                    None,
+                    true,
+                    own,
+                    (question, request),
+                ));
                 let boundary = policies.boundary.as_slice();
                 for (layer, list) in [
                     (Layer::Identity, policies.identity),
                     (Layer::Boundary, boundary),
                     (Layer::Session, policies.session.unwrap_or_default()),
                 ] {
-                    layers.push(trace::layer(layer, None, true, each(list), request));
+                    layers.push(trace::layer(
+                        layer,
+                        None,
+                        true,
+                        each(list),
+                        (question, request),
+                    ));
                 }
                 layers
             })

@@ -3,16 +3,14 @@
 use std::fmt::Write;
 
 use expect_test::expect_file;
+use keyward_policy::attributes::{Attributes, NoAttributes, Values, is_key};
 use keyward_policy::decision::{Decision, Evidence, Reason};
 use keyward_policy::document::{Document, PolicyKind};
 use keyward_policy::evaluate::evaluate;
 use keyward_policy::permit::{Authority, Denied};
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::{Bindings, Class, Grantee, PrincipalRef};
-use keyward_policy::request::{
-    Attached, Attributes, GrantMatch, Name, NoAttributes, Policies, Question, Resource, Values,
-    is_key,
-};
+use keyward_policy::request::{Attached, GrantMatch, Name, Policies, Question, Resource};
 use keyward_types::account::AccountId;
 use keyward_types::action;
 use keyward_types::key_id::{KeyArn, KeyId};

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
+use keyward_policy::attributes::NoAttributes;
 use keyward_policy::case::{Decider, explain};
 use keyward_policy::decision::Layer;
 use keyward_policy::document::{Document, PolicyKind};
@@ -11,7 +12,7 @@ use keyward_policy::explain::{At, Change, Inquiry, Suggestion, Target, json, tex
 use keyward_policy::grant::Usage;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::Bindings;
-use keyward_policy::request::{NoAttributes, Policies, Question, Resource};
+use keyward_policy::request::{Policies, Question, Resource};
 use keyward_types::account::AccountId;
 use keyward_types::partition::Partition;
 use keyward_types::principal::Principal;

@@ -9,14 +9,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use keyward_policy::attributes::{Attributes, Values, is_key};
 use keyward_policy::decision::{Decision, Evidence, Place, PolicyName, Reason};
 use keyward_policy::document::{Document, PolicyKind};
 use keyward_policy::evaluate::evaluate;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::{Bindings, Class};
-use keyward_policy::request::{
-    Attached, Attributes, GrantMatch, Name, Policies, Question, Resource, Values, is_key,
-};
+use keyward_policy::request::{Attached, GrantMatch, Name, Policies, Question, Resource};
 use keyward_types::account::AccountId;
 use keyward_types::partition::Partition;
 use keyward_types::unique_id::UniqueId;

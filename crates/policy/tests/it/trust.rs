@@ -1,11 +1,12 @@
 //! Trust policies: whom an identity provider vouches for, and nobody else by its name.
 
+use keyward_policy::attributes::NoAttributes;
 use keyward_policy::decision::Evidence;
 use keyward_policy::document::{Document, PolicyKind};
 use keyward_policy::evaluate::evaluate;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::Bindings;
-use keyward_policy::request::{NoAttributes, Policies, Question, Resource};
+use keyward_policy::request::{Policies, Question, Resource};
 use keyward_types::account::AccountId;
 use keyward_types::partition::Partition;
 use keyward_types::principal::Principal;

@@ -8,9 +8,9 @@ use std::sync::{
 
 use keyward_store::{
     path::Path,
-    sealed::{Generation, keys::SealKeys, value},
+    revision::Revision,
+    sealed::{self, Generation, keys::SealKeys, value},
     stamp::Stamp,
-    store::Revision,
 };
 use keyward_trail::{
     chain::{Chain, Copied},
@@ -125,7 +125,7 @@ impl Stamp for Ledger {
         inner.next.chain = ChainHead { first, end };
         let content = inner.next.render();
         drop(inner);
-        let value = self.keys.seal(&self.path, purpose::TRAIL_HEAD, &content);
+        let value = sealed::seal(&self.keys, &self.path, purpose::TRAIL_HEAD, &content);
         (self.path.clone(), value)
     }
 
@@ -170,7 +170,7 @@ mod tests {
     fn what_a_transaction_did_not_keep_is_not_counted() {
         let ledger = ledger();
         let place = paths::outbox_place("00", 1).unwrap();
-        let value = ledger.keys.seal(&place, purpose::OUTBOX, b"event");
+        let value = sealed::seal(&ledger.keys, &place, purpose::OUTBOX, b"event");
         let weight = ledger.weight(value::generation(&value).unwrap());
         ledger.put(&place, &value);
         ledger.entry(Revision::new(1));

@@ -10,8 +10,9 @@ use keyward_store::{
     feed::{Changed, Progress},
     node::Node,
     path::Path,
+    revision::Revision,
     sealed::{Generation, SealedError},
-    store::{MAX_RANGE, Revision},
+    store::MAX_RANGE,
 };
 use keyward_trail::{
     chain::{Copied, End, Position},

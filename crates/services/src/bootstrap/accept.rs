@@ -5,11 +5,7 @@ use std::{path::Path as FilePath, sync::Arc};
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::root_key::RootKey;
-use keyward_store::{
-    batch::Precondition,
-    sealed::Sealed,
-    store::{Revision, Store},
-};
+use keyward_store::{batch::Precondition, revision::Revision, sealed::Sealed, store::Store};
 use keyward_trail::{
     chain::End,
     error::TrailError,

@@ -2,8 +2,9 @@
 
 use keyward_store::{
     path::{Path, Prefix},
+    revision::Revision,
     sealed::{Purpose, Record},
-    store::{MAX_RANGE, Revision},
+    store::MAX_RANGE,
 };
 use keyward_types::unique_id::UniqueId;
 use serde::de::DeserializeOwned;

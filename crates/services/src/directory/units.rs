@@ -8,7 +8,7 @@ pub mod signer;
 use keyward_crypto::secret::arena::{Arena, ArenaSecret};
 use keyward_keys::{key::Key, record::KeyRecord};
 use keyward_policy::policy::Policy;
-use keyward_store::{sealed::Generation, store::Revision};
+use keyward_store::{revision::Revision, sealed::Generation};
 use keyward_types::{
     account::AccountId, key_id::KeyArn, partition::Partition, unique_id::AccessKeyId,
 };

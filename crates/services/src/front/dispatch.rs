@@ -138,7 +138,7 @@ pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>,
     }
     let params = Params::parse(text, &Limits::AWS).map_err(|error| Refused {
         protocol: query,
-        fault: error.fault(),
+        fault: error.into(),
     })?;
     let name = params.action().unwrap_or_default().to_owned();
     match params.get("Version") {

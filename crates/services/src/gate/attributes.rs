@@ -3,7 +3,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use keyward_policy::request::{Attributes, Resource, Values, is_key};
+use keyward_policy::attributes::{Attributes, Values, is_key};
+use keyward_policy::request::Resource;
 use keyward_store::sealed::Generation;
 use keyward_types::{
     account::AccountId,

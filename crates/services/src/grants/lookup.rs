@@ -11,8 +11,8 @@ use keyward_store::{
     cache::{Cache, CacheOptions},
     node::{Invalidate, Node},
     path::{Path, Prefix},
+    revision::Revision,
     sealed::{Generation, Record},
-    store::Revision,
 };
 use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
 

@@ -6,7 +6,7 @@ pub mod list;
 
 use keyward_crypto::random;
 use keyward_policy::permit::Permit;
-use keyward_store::{batch::Precondition, sealed::SealedBatch, store::Revision};
+use keyward_store::{batch::Precondition, revision::Revision, sealed::SealedBatch};
 use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{json, query::Params, xml};
 

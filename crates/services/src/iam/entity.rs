@@ -7,8 +7,8 @@ use keyward_policy::permit::Permit;
 use keyward_store::{
     batch::Precondition,
     path::{Path, Prefix},
+    revision::Revision,
     sealed::{Purpose, SealedBatch},
-    store::Revision,
 };
 use keyward_types::{action::Action, tag::Tag, unique_id::UniqueId};
 use keyward_wire::{json::Members, query::Params};

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_store::{
     path::{Path, Prefix},
+    revision::Revision,
     sealed::Purpose,
-    store::Revision,
 };
 use keyward_types::{
     action::{self, Action},
@@ -345,9 +345,9 @@ facets! {
         ManagedPolicyRecord = Keys::Exact, InstanceProfileRecord = Keys::Exact;
     boundary: UserRecord, RoleRecord;
     policies:
-        UserRecord = keyward_policy::validate::USER_INLINE, "PoliciesPerUser";
-        GroupRecord = keyward_policy::validate::GROUP_INLINE, "PoliciesPerGroup";
-        RoleRecord = keyward_policy::validate::ROLE_INLINE, "PoliciesPerRole";
+        UserRecord = keyward_policy::document::validate::USER_INLINE, "PoliciesPerUser";
+        GroupRecord = keyward_policy::document::validate::GROUP_INLINE, "PoliciesPerGroup";
+        RoleRecord = keyward_policy::document::validate::ROLE_INLINE, "PoliciesPerRole";
 }
 
 macro_rules! renamed {

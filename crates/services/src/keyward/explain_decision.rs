@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_policy::{
     case,
-    decision::Decision,
+    decision::{Decision, Outcome},
     document::PolicyKind,
     explain::{self, Explanation, Finding, Found},
     permit::Permit,
@@ -316,7 +316,7 @@ pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
 
 /// The word for a decision.
 pub(super) fn word(decision: &Decision) -> &'static str {
-    case::Expected::of(decision).as_str()
+    Outcome::of(decision).as_str()
 }
 
 impl Output<Keyward> for Explained {

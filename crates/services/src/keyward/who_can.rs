@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use keyward_policy::{
-    case::{self, Decider, Expected},
+    case::{self, Decider},
+    decision::Outcome,
     document::{Document, PolicyKind},
     explain::{Explanation, Finding},
     permit::Permit,
@@ -163,14 +164,14 @@ impl Capable {
             };
             let unknown = &mut self.unknown;
             match answer.decision {
-                Some(Expected::Allow) => {
+                Some(Outcome::Allow) => {
                     let explanation = explained()?;
                     unknown.extend(unknown_keys(&explanation));
                     let allowed = Allowed::of(&answer, &explanation, written);
                     self.allowed.push(allowed);
                 }
                 // Another request might have what is not known here.
-                Some(Expected::ImplicitDeny | Expected::ExplicitDeny) => {
+                Some(Outcome::ImplicitDeny | Outcome::ExplicitDeny) => {
                     unknown.extend(unknown_keys(&explained()?));
                 }
                 None => return Err(Internal::new(answer.errors.join("; ")).into()),

@@ -18,7 +18,7 @@ use crate::batch::MAX_VALUE_BYTES;
 use crate::batch::Precondition;
 use crate::error::CommitError;
 use crate::log::FeedOptions;
-use crate::store::Revision;
+use crate::revision::Revision;
 use crate::store::Store;
 
 /// How the store of these tests is opened.

@@ -12,7 +12,7 @@ use crate::feed::Changed;
 use crate::feed::Feed;
 use crate::feed::Progress;
 use crate::log::FeedOptions;
-use crate::store::Revision;
+use crate::revision::Revision;
 use crate::store::Store;
 
 const RETAINED: usize = 1500;

@@ -14,8 +14,8 @@ use crate::batch::Precondition;
 use crate::feed::Progress;
 use crate::log::FeedOptions;
 use crate::path::Path;
+use crate::revision::Revision;
 use crate::stamp::Stamp;
-use crate::store::Revision;
 use crate::store::Store;
 
 /// How the store of these tests is opened.

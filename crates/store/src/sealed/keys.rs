@@ -7,11 +7,6 @@ use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_types::store_id::StoreId;
 use thiserror::Error;
 
-use super::Generation;
-use super::Purpose;
-use super::value;
-use crate::path::Path;
-
 /// Which key sealed a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SealKeyId {
@@ -79,11 +74,6 @@ impl SealKeys {
     /// The store that values are sealed for.
     pub fn store(&self) -> StoreId {
         self.store
-    }
-
-    /// Seals a record under the current key, as a write of its own: what the engine gets to see.
-    pub fn seal(&self, path: &Path, purpose: Purpose, content: &[u8]) -> Vec<u8> {
-        value::seal(self, path, Generation::random(), purpose, content)
     }
 
     /// The key that new values are sealed under.

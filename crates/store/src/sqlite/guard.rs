@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 
-use super::schema::PAGE_BYTES;
-use super::schema::STEPS;
+use super::steps::PAGE_BYTES;
+use super::steps::STEPS;
 use crate::batch::MAX_BATCH_BYTES;
 use crate::error::StoreError;
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::schema;
+use super::steps;
 use crate::batch::Batch;
 use crate::batch::Operation;
 use crate::batch::Precondition;
@@ -18,8 +19,8 @@ use crate::error::StoreError;
 use crate::feed::Changed;
 use crate::log::Log;
 use crate::path::Path;
+use crate::revision::Revision;
 use crate::stamp::Stamp;
-use crate::store::Revision;
 
 /// Batches that may wait before whoever commits waits, too.
 pub(super) const QUEUE: usize = 1024;
@@ -261,7 +262,7 @@ fn probe(connection: &mut Connection) -> Result<u64, StoreError> {
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'probe'", [])?;
     let pages = |name| connection.query_row(name, [], |row| row.get::<_, u32>(0));
     let used = pages("PRAGMA page_count")?.saturating_sub(pages("PRAGMA freelist_count")?);
-    Ok(u64::from(used).saturating_mul(schema::PAGE_BYTES))
+    Ok(u64::from(used).saturating_mul(steps::PAGE_BYTES))
 }
 
 /// Deleted content is zeroed as it is freed (`secure_delete`). What is left of it stands in the

@@ -7,10 +7,10 @@ use keyward_store::batch::Precondition;
 use keyward_store::error::CommitError;
 use keyward_store::error::StoreError;
 use keyward_store::path::Prefix;
+use keyward_store::revision::Revision;
 use keyward_store::sqlite::SCHEMA;
 use keyward_store::sqlite::Sqlite;
 use keyward_store::sqlite::SqliteOptions;
-use keyward_store::store::Revision;
 use keyward_store::store::Store;
 use rusqlite::Connection;
 

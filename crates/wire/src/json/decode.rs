@@ -13,7 +13,6 @@ use serde::de::Visitor;
 use super::value::Number;
 use super::value::Object;
 use super::value::Value;
-use crate::fault::Fault;
 
 /// Objects up to this many members are searched for a repeated name by comparing all pairs,
 /// which costs no allocation.
@@ -67,24 +66,6 @@ pub enum DecodeError {
     /// A name stands twice in one object.
     #[error("a member name stands twice in one object of the request body")]
     DuplicateName,
-}
-
-impl DecodeError {
-    /// How AWS names it: `SerializationException`, or 413 for a body over the limit.
-    pub fn fault(self) -> Fault {
-        let text = match self {
-            Self::TooLarge => {
-                return Fault::new("RequestEntityTooLargeException", 413)
-                    .with_message("The request body is too large.");
-            }
-            Self::Syntax => "Unexpected token",
-            Self::NotAnObject => "The request body must be a JSON object.",
-            Self::TooDeep => "The request body is nested too deeply.",
-            Self::TooMany => "The request body holds too many values.",
-            Self::DuplicateName => "A member name must not occur twice in one JSON object.",
-        };
-        Fault::new("SerializationException", 400).with_message(text)
-    }
 }
 
 impl<'a> Object<'a> {

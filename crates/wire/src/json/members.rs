@@ -20,23 +20,25 @@
 //! `required()` of a missing member answers a placeholder, since `finish` fails then; so an
 //! operation must call [`Members::finish`] before it believes any value.
 
+pub mod lists;
+pub mod scalars;
+
 use std::fmt;
 
 use super::constraint::Constraint;
 use super::constraint::Shown;
-use super::lists::StringMap;
-use super::lists::Strings;
-use super::lists::Structure;
-use super::lists::Structures;
-use super::scalars::Blob;
-use super::scalars::Boolean;
-use super::scalars::Enumeration;
-use super::scalars::Integer;
-use super::scalars::Text;
-use super::scalars::Time;
 use super::value::Object;
 use super::value::Value;
-use crate::fault::Fault;
+use lists::StringMap;
+use lists::Strings;
+use lists::Structure;
+use lists::Structures;
+use scalars::Blob;
+use scalars::Boolean;
+use scalars::Enumeration;
+use scalars::Integer;
+use scalars::Text;
+use scalars::Time;
 
 /// How members came: the protocols differ in what a value may be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,19 +76,6 @@ pub enum Rejected {
     /// Constraints of the model are broken, in the Query protocol.
     #[error("{0}")]
     QueryValidation(Box<str>),
-}
-
-impl Rejected {
-    /// How AWS names it.
-    pub fn fault(&self) -> Fault {
-        let code = match self {
-            Self::Serialization(_) => "SerializationException",
-            Self::MalformedInput(_) => "MalformedInput",
-            Self::Validation(_) => "ValidationException",
-            Self::QueryValidation(_) => "ValidationError",
-        };
-        Fault::new(code, 400).with_message(self.to_string())
-    }
 }
 
 /// A value of one type where the model has another.

@@ -10,8 +10,7 @@ use time::Time;
 use time::format_description::well_known::Rfc2822;
 
 use super::Request;
-use super::error::AuthError;
-use super::error::Incomplete;
+use super::incomplete::Incomplete;
 
 /// How far a request's time may be from the server's, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +28,37 @@ impl Skew {
             Self::FifteenMinutes => 15,
         }
     }
+}
+
+/// A request whose time is too far from the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SkewError {
+    /// Signed too long ago.
+    #[error("Signature expired: {claimed} is now earlier than {bound} ({now} - {minutes} min.)")]
+    Expired {
+        /// The request's time.
+        claimed: Basic,
+        /// The earliest time accepted.
+        bound: Basic,
+        /// The server's clock.
+        now: Basic,
+        /// The skew allowed.
+        minutes: u8,
+    },
+    /// Signed in the future.
+    #[error(
+        "Signature not yet current: {claimed} is still later than {bound} ({now} + {minutes} min.)"
+    )]
+    NotYetCurrent {
+        /// The request's time.
+        claimed: Basic,
+        /// The latest time accepted.
+        bound: Basic,
+        /// The server's clock.
+        now: Basic,
+        /// The skew allowed.
+        minutes: u8,
+    },
 }
 
 /// `YYYYMMDDTHHMMSSZ`: an instant as SigV4 writes it.
@@ -129,7 +159,7 @@ impl RequestTime {
         self.field
     }
 
-    pub(super) fn check(&self, now: Timestamp, skew: Skew) -> Result<(), AuthError> {
+    pub(super) fn check(&self, now: Timestamp, skew: Skew) -> Result<(), SkewError> {
         let minutes = skew.minutes();
         let window = i64::from(minutes) * 60;
         // Whole seconds, as they are written: a request's time has no fraction.
@@ -138,7 +168,7 @@ impl RequestTime {
         let latest = now.plus_millis(window * 1000);
         let claimed = self.basic;
         if self.instant < earliest {
-            return Err(AuthError::Expired {
+            return Err(SkewError::Expired {
                 claimed,
                 bound: Basic::of(earliest),
                 now: Basic::of(now),
@@ -146,7 +176,7 @@ impl RequestTime {
             });
         }
         if self.instant > latest {
-            return Err(AuthError::NotYetCurrent {
+            return Err(SkewError::NotYetCurrent {
                 claimed,
                 bound: Basic::of(latest),
                 now: Basic::of(now),

@@ -6,8 +6,7 @@ use std::fmt;
 use super::TERMINATOR;
 use super::clock::Basic;
 use super::clock::RequestTime;
-use super::error::AuthError;
-use super::error::Incomplete;
+use super::incomplete::Incomplete;
 
 /// `AKIDEXAMPLE/20150830/us-east-1/service/aws4_request`: five elements, nothing more is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +88,7 @@ impl<'r> Credential<'r> {
         service: &str,
         region_is_served: impl FnOnce(&str) -> bool,
         time: &RequestTime,
-    ) -> Result<(), AuthError> {
+    ) -> Result<(), ScopeError> {
         let faults = ScopeError {
             region: (!region_is_served(self.region())).then(|| self.region().into()),
             service: (self.service() != service).then(|| service.into()),
@@ -100,7 +99,7 @@ impl<'r> Credential<'r> {
         if faults.is_none() {
             Ok(())
         } else {
-            Err(faults.into())
+            Err(faults)
         }
     }
 }

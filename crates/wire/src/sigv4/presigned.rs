@@ -13,8 +13,8 @@ use super::SignedHeaders;
 use super::clock::RequestTime;
 use super::credential_scope::Credential;
 use super::error::AuthError;
-use super::error::Incomplete;
-use super::error::Missing;
+use super::incomplete::Incomplete;
+use super::incomplete::Missing;
 use super::signature;
 
 /// The greatest `X-Amz-Expires`: a week. It is checked, but the clock's skew ends the claim.

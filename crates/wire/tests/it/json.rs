@@ -32,7 +32,7 @@ fn finish(body: &str, read: impl FnOnce(&mut Members<'_>)) -> Result<(), Rejecte
 }
 
 fn check(body: &str, read: impl FnOnce(&mut Members<'_>), code: &str, text: &str) {
-    let fault = finish(body, read).unwrap_err().fault();
+    let fault = Fault::from(&finish(body, read).unwrap_err());
     assert_eq!((fault.code.as_ref(), fault.status), (code, 400));
     assert_eq!(fault.message.as_deref(), Some(text));
 }
@@ -147,13 +147,13 @@ fn every_limit_holds() {
 
 #[test]
 fn refused_bodies_have_faults() {
-    let fault = DecodeError::Syntax.fault();
+    let fault = Fault::from(DecodeError::Syntax);
     assert_eq!(
         (fault.code.as_ref(), fault.status),
         ("SerializationException", 400)
     );
     assert_eq!(fault.message.as_deref(), Some("Unexpected token"));
-    let fault = DecodeError::TooLarge.fault();
+    let fault = Fault::from(DecodeError::TooLarge);
     assert_eq!(
         (fault.code.as_ref(), fault.status),
         ("RequestEntityTooLargeException", 413)

@@ -1,6 +1,7 @@
 //! Query parameters: how they make trees, and what members of them say.
 
 use keyward_types::time::Timestamp;
+use keyward_wire::fault::Fault;
 use keyward_wire::json::Members;
 use keyward_wire::query::Limits;
 use keyward_wire::query::Params;
@@ -14,7 +15,7 @@ fn check(text: &str, read: impl FnOnce(&mut Members<'_>), code: &str, message: &
     let params = parse(text).unwrap();
     let mut members = params.members();
     read(&mut members);
-    let fault = members.finish().unwrap_err().fault();
+    let fault = Fault::from(&members.finish().unwrap_err());
     assert_eq!((fault.code.as_ref(), fault.status), (code, 400));
     assert_eq!(fault.message.as_deref(), Some(message));
 }
@@ -175,8 +176,8 @@ fn contradictions_and_repetitions_are_refused() {
         ("a.b.c.d.e.f.g.h.i.j.k=1", ParamsError::TooMany),
     ] {
         assert_eq!(parse(text).map(|_| ()), Err(reason), "{text}");
-        assert_eq!(reason.fault().code, "MalformedQueryString");
-        assert_eq!(reason.fault().status, 400);
+        assert_eq!(Fault::from(reason).code, "MalformedQueryString");
+        assert_eq!(Fault::from(reason).status, 400);
     }
 }
 
@@ -197,5 +198,5 @@ fn every_limit_holds() {
         Params::parse(b"a=12", &small).map(|_| ()),
         Err(ParamsError::TooLarge)
     );
-    assert_eq!(ParamsError::TooLarge.fault().status, 413);
+    assert_eq!(Fault::from(ParamsError::TooLarge).status, 413);
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keyward_store::{error::CommitError, node::Node, sealed::Sealed, store::Revision};
+use keyward_store::{error::CommitError, node::Node, revision::Revision, sealed::Sealed};
 use keyward_trail::writer::Writer;
 use tokio::time::{MissedTickBehavior, interval};
 

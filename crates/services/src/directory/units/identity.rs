@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use keyward_policy::policy::Policy;
-use keyward_store::{sealed::Generation, store::Revision};
+use keyward_store::{revision::Revision, sealed::Generation};
 use keyward_types::{
     account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
 };

@@ -10,7 +10,7 @@ use keyward_policy::{
     policy::Policy,
     principal::Bindings,
 };
-use keyward_store::{sealed::Generation, store::Revision};
+use keyward_store::{revision::Revision, sealed::Generation};
 use keyward_types::{
     account::AccountId,
     organization::{

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccountAlias.html>
 
 use keyward_policy::permit::Permit;
-use keyward_store::{batch::Precondition, path::Path, store::Revision};
+use keyward_store::{batch::Precondition, path::Path, revision::Revision};
 use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_store::store::Revision;
+use keyward_store::revision::Revision;
 use keyward_types::tag::Tag;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! The condition keys of a simulation's request.
 
-use keyward_policy::request::{Attributes, Values};
+use keyward_policy::attributes::{Attributes, Values};
 use keyward_types::{
     principal::{Principal, PrincipalKind},
     tag::Tag,

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 
 use keyward_policy::{
     applying::applying,
+    attributes::Attributes,
     decision::{Decision, PolicyName, Reason, StatementRef},
     evaluate::evaluate,
     position::Position,
-    request::{Attached, Attributes, Policies, Question, Resource},
+    request::{Attached, Policies, Question, Resource},
 };
 use keyward_types::{account::AccountId, partition::Partition, principal::Principal};
 use keyward_wire::xml;

@@ -2,9 +2,9 @@
 
 use keyward_crypto::random;
 use keyward_policy::{
+    attributes::{Attributes as _, Values},
     document::PolicyKind,
     principal::Bindings,
-    request::{Attributes as _, Values},
 };
 use keyward_types::{
     account::AccountId,

@@ -7,11 +7,13 @@ use std::sync::{
 
 use keyward_store::{
     batch::Batch,
+    boxed::BoxFuture,
     error::{CommitError, StoreError},
     feed::Feed,
     path::{Path, Prefix},
+    revision::Revision,
     stamp::Stamp,
-    store::{BoxFuture, Entry, Health, Read, Revision, Store},
+    store::{Entry, Health, Read, Store},
 };
 
 /// The store, and how often it was read.

@@ -8,12 +8,12 @@ use keyward_crypto::secret::SecretBytes;
 use keyward_types::time::Timestamp;
 use smallvec::SmallVec;
 
-use super::constraint::Constraint;
-use super::constraint::Shown;
-use super::members::Members;
-use super::members::Protocol;
-use super::members::Wanted;
-use super::value::Value;
+use super::Members;
+use super::Protocol;
+use super::Wanted;
+use crate::json::constraint::Constraint;
+use crate::json::constraint::Shown;
+use crate::json::value::Value;
 
 /// The regular expression of the rule that [`Text::ascii`] adds, as AWS prints it.
 const ASCII: &str = r"^\p{ASCII}+$";

@@ -5,14 +5,14 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::constraint::Constraint;
-use super::constraint::OfEach;
-use super::constraint::Shown;
-use super::members::LowerCamel;
-use super::members::Members;
-use super::members::Protocol;
-use super::members::Wanted;
-use super::value::Value;
+use super::LowerCamel;
+use super::Members;
+use super::Protocol;
+use super::Wanted;
+use crate::json::constraint::Constraint;
+use crate::json::constraint::OfEach;
+use crate::json::constraint::Shown;
+use crate::json::value::Value;
 
 /// Reads a list member of strings.
 #[must_use = "a member is read by `required` or `optional`"]
