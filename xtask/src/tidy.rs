@@ -1,5 +1,6 @@
 //! The house rules that no compiler checks, over every tracked file.
 
+mod circles;
 mod claims;
 
 use std::fs;
@@ -54,6 +55,7 @@ fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
         check_arns(&path, &text, &mut found);
     }
     check_every_operation_is_tested(root, &mut found)?;
+    circles::check(root, &mut found)?;
     claims::check(root, &mut found)?;
     Ok(found)
 }
