@@ -154,13 +154,7 @@ impl RawConfig {
     /// # Errors
     /// The first value that cannot be.
     pub fn resolve(self) -> Result<Config, ConfigError> {
-        let data_dir = self.data_dir.ok_or_else(|| {
-            refuse(
-                "data_dir",
-                "",
-                "name the directory with --data-dir or in the file",
-            )
-        })?;
+        let data_dir = self.data_dir.ok_or(ConfigError::NoDataDir)?;
         let region = self.region.as_deref().unwrap_or("us-east-1");
         let region = Region::parse(region)
             .map_err(|_| refuse("region", region, "use a Region of AWS, such as us-east-1"))?;
@@ -304,6 +298,10 @@ mod tests {
             assert_eq!(refusal(&format!("{base}{text}")), expect);
         }
         assert!(refusal("lisen = \"x\"").starts_with("unknown field `lisen`"));
+        assert_eq!(
+            refusal(""),
+            "no data directory is given: use --data-dir DIR, or `data_dir` in the configuration file"
+        );
     }
 
     #[test]

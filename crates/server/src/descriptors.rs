@@ -15,7 +15,7 @@ const FEWEST: usize = 16;
 /// The system's limit does not allow what is configured.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`limits.connections` is `{connections}`: the system lets this process open {files} files, of which {OTHER} are needed for other things; raise its limit (`ulimit -Hn`, `LimitNOFILE=` of systemd) to {}, or use {} at most",
+    "`limits.connections` is `{connections}`: the system allows this process {files} open files, of which {OTHER} are needed for other things; raise its limit (`ulimit -Hn`, `LimitNOFILE=` of systemd) to {}, or use at most {}",
     connections + OTHER,
     files.saturating_sub(OTHER)
 )]
@@ -79,7 +79,7 @@ fn raise(wanted: usize) -> usize {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => most,
         Err(error) => {
-            tracing::warn!(%error, "the limit on open files cannot be raised");
+            tracing::warn!(%error, "cannot raise the limit on open files");
             count(now.current)
         }
     }
@@ -116,9 +116,9 @@ mod tests {
         let error = divide(&configured(Some(4096), None), 1024).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`limits.connections` is `4096`: the system lets this process open 1024 files, of which \
-             192 are needed for other things; raise its limit (`ulimit -Hn`, `LimitNOFILE=` of \
-             systemd) to 4288, or use 832 at most"
+            "`limits.connections` is `4096`: the system allows this process 1024 open files, of \
+             which 192 are needed for other things; raise its limit (`ulimit -Hn`, `LimitNOFILE=` of \
+             systemd) to 4288, or use at most 832"
         );
         assert!(divide(&configured(None, None), 200).is_err());
     }

@@ -52,6 +52,11 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// Nothing says where the data is.
+    #[error(
+        "no data directory is given: use --data-dir DIR, or `data_dir` in the configuration file"
+    )]
+    NoDataDir,
     /// A value is not valid.
     #[error(transparent)]
     Refused(#[from] Refused),

@@ -197,9 +197,9 @@ fn connections_are_held_against_the_systems_limit() {
     let output = command.output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
-    let expect = "`limits.connections` is `200`: the system lets this process open 300 files, of \
-                  which 192 are needed for other things; raise its limit (`ulimit -Hn`, \
-                  `LimitNOFILE=` of systemd) to 392, or use 108 at most";
+    let expect = "`limits.connections` is `200`: the system allows this process 300 open files, \
+                  of which 192 are needed for other things; raise its limit (`ulimit -Hn`, \
+                  `LimitNOFILE=` of systemd) to 392, or use at most 108";
     assert!(said.contains(expect), "{said}");
     // A low soft limit is raised.
     let mut soft = Command::new("sh");
