@@ -1,5 +1,6 @@
 """A disk that is really full: nothing is answered that is not on the trail, and it mends itself."""
 
+import json
 import os
 import subprocess
 import time
@@ -95,3 +96,27 @@ def test_a_full_disk_refuses_and_recovers(disk, tmp_path):
     finally:
         if server.process.poll() is None:
             server.kill()
+
+
+def test_one_cause_does_not_flood_the_log(disk, tmp_path):
+    # The log is on another disk.
+    (disk / "data").mkdir(mode=0o700)
+    (tmp_path / "data").symlink_to(disk / "data")
+    server = Server(tmp_path / "data")
+    try:
+        kms = server.client("kms")
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        fill(disk)
+        failed = 0
+        for _ in range(200):
+            try:
+                kms.encrypt(KeyId=key, Plaintext=b"x")
+            except ClientError:
+                failed += 1
+        assert failed > 100
+        lines = [json.loads(line) for line in (tmp_path / "data.log").read_text().splitlines()]
+        messages = [line["fields"]["message"] for line in lines if line["level"] in ("ERROR", "WARN")]
+        assert messages.count("request failed") == 5, messages
+        assert len(messages) < 30, messages
+    finally:
+        server.kill()

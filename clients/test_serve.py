@@ -1,6 +1,8 @@
 """The process: first start, restart, crash, refusals, and what is left in the data directory."""
 
+import json
 import os
+import pty
 import re
 import stat
 import subprocess
@@ -224,3 +226,48 @@ def test_the_log_and_the_store_hold_no_secret_and_no_name(own_server):
         if "audit" not in str(path) and path.suffix != ".log":
             assert b"a-name-to-look-for" not in content, path
             assert b"a-description-to-look-for" not in content, path
+
+
+def logged(tmp_path, stderr, *arguments):
+    """Starts a server with this standard error, and ends it when it listens."""
+    command = [binary(), "serve", "--data-dir", tmp_path / "data", "--listen", "127.0.0.1:0", *arguments]
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as server:
+        printed = []
+        for line in server.stdout:
+            printed.append(line)
+            if line.startswith("listening on "):
+                break
+        server.terminate()
+        assert server.wait(timeout=20) == 0
+    return "".join(printed)
+
+
+def test_the_log_is_text_on_a_terminal(tmp_path):
+    terminal, stderr = pty.openpty()
+    logged(tmp_path, stderr)
+    os.close(stderr)
+    text = os.read(terminal, 65536).decode()
+    assert re.search(r"INFO\S* serving", text), text
+    assert "{" not in text, text
+
+
+def test_the_log_is_json_elsewhere_unless_it_is_to_be_text(tmp_path):
+    with open(tmp_path / "log", "w+") as log:
+        logged(tmp_path, log)
+        log.seek(0)
+        lines = [json.loads(line) for line in log]
+        assert "serving" in [line["fields"]["message"] for line in lines]
+    with open(tmp_path / "log", "w+") as log:
+        logged(tmp_path, log, "--log-format", "text")
+        log.seek(0)
+        assert " INFO serving url=" in log.read()
+
+
+def test_only_the_first_start_says_what_it_created(tmp_path):
+    first = logged(tmp_path, subprocess.DEVNULL)
+    assert first.startswith("Keyward created a new server:\n")
+    assert f'\n  eval "$({binary()} env --data-dir {tmp_path / "data"})"\n' in first
+    second = logged(tmp_path, subprocess.DEVNULL)
+    assert re.fullmatch(r"listening on http://127\.0\.0\.1:\d+\n", second)

@@ -51,9 +51,13 @@ impl fmt::Display for Banner<'_> {
         writeln!(f)?;
         writeln!(
             f,
-            "Keep a copy of the root key in another place, apart from backups of the data directory:"
+            "Keep a copy of the root key in another place: without it, nobody can ever read this"
         )?;
-        writeln!(f, "without it, nobody can ever read this data again.")?;
+        writeln!(
+            f,
+            "data again. Leave it out of backups of the data directory: the two together open"
+        )?;
+        writeln!(f, "everything.")?;
         writeln!(f)?;
         if self.serves {
             writeln!(f, "To use the server, paste this into another shell:")?;

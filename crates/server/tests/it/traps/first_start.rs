@@ -1,10 +1,15 @@
 //! The first start: what it creates, what it says, and what the data directory remembers of it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+};
 
 use expect_test::expect;
 
-use crate::command::Desk;
+use crate::{command::Desk, process::program};
 
 #[test]
 fn the_first_start_says_what_was_created_and_how_to_go_on() {
@@ -17,8 +22,9 @@ fn the_first_start_says_what_was_created_and_how_to_go_on() {
           credentials     data/admin-credentials (access key of the root user)
           root key        keys/of/keyward/root.key (new)
 
-        Keep a copy of the root key in another place, apart from backups of the data directory:
-        without it, nobody can ever read this data again.
+        Keep a copy of the root key in another place: without it, nobody can ever read this
+        data again. Leave it out of backups of the data directory: the two together open
+        everything.
 
         To start the server:
 
@@ -44,13 +50,55 @@ fn the_first_start_says_what_was_created_and_how_to_go_on() {
 }
 
 #[test]
+fn the_first_start_of_a_server_says_so_before_it_listens() {
+    let desk = Desk::new();
+    let mut serve = desk.command(program());
+    let mut child = serve
+        .args(["serve", "--data-dir", "my data", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.starts_with("listening on ") {
+            break;
+        }
+        said.push_str(&line.replace(program().to_str().unwrap(), "keyward"));
+        said.push('\n');
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    expect![[r#"
+        Keyward created a new server:
+
+          data directory  my data
+          account         000000000000, default Region us-east-1
+          credentials     my data/admin-credentials (access key of the root user)
+          root key        my data/root.key (new)
+
+        Keep a copy of the root key in another place: without it, nobody can ever read this
+        data again. Leave it out of backups of the data directory: the two together open
+        everything.
+
+        To use the server, paste this into another shell:
+
+          eval "$(keyward env --data-dir 'my data')"
+          aws sts get-caller-identity
+
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
 fn where_the_root_key_is_is_remembered() {
     let desk = Desk::new();
     desk.keyward("init --data-dir data --root-key keys/root.key")
         .ok();
     desk.keyward("account list --data-dir data").ok();
     // From anywhere.
-    let mut elsewhere = desk.command(crate::process::program());
+    let mut elsewhere = desk.command(program());
     elsewhere
         .current_dir("/")
         .args(["audit", "verify", "--data-dir"])
