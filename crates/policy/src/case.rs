@@ -68,22 +68,60 @@ impl Decider {
 /// # Errors
 /// What is wrong with the case, if it cannot be decided.
 pub fn explain(line: &[u8]) -> Result<Explanation, Vec<String>> {
-    let explained = Case::read(line).and_then(|case| {
+    inquire(line, |inquiry, assembled| {
+        let mut explanation = crate::explain::explain(inquiry);
+        explanation.warnings.clone_from(&assembled.warnings);
+        explanation
+    })
+}
+
+/// A way in which requests are allowed that have condition values of which the case says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// What the allow rests on; none for a root user where no policy is needed.
+    pub by: Option<By>,
+    /// What the request must have, as clauses after "if".
+    pub conditions: Vec<String>,
+    /// What it must not have, as clauses after "unless".
+    pub exceptions: Vec<String>,
+}
+
+/// Which ways there are for a case that is denied ([`crate::explain::ways`]).
+///
+/// # Errors
+/// What is wrong with the case, if it cannot be decided.
+pub fn ways(line: &[u8], is_known: fn(&str) -> bool) -> Result<Vec<Way>, Vec<String>> {
+    inquire(line, |inquiry, _| {
+        let ways = crate::explain::ways(inquiry, is_known).into_iter();
+        let told = ways.map(|way| Way {
+            by: By::evidence(&way.evidence),
+            conditions: way.conditions,
+            exceptions: way.exceptions,
+        });
+        told.collect()
+    })
+}
+
+/// Puts the case as an inquiry.
+fn inquire<T>(
+    line: &[u8],
+    look: impl FnOnce(&Inquiry<'_>, &Assembled) -> T,
+) -> Result<T, Vec<String>> {
+    let asked = Case::read(line).and_then(|case| {
         let assembled = Assembled::compile(&case, &mut Cache::keeping_sources())?;
         let mut names = Names::default();
         names.cover(&case);
         let of_grants = GrantContext::new(&CaseContext::new(&case, &assembled));
-        let mut explanation = ask(&case, &assembled, &names, |question| {
-            crate::explain::explain(&Inquiry {
+        Ok(ask(&case, &assembled, &names, |question| {
+            let inquiry = Inquiry {
                 question,
                 grants: &assembled.grants,
                 usage: of_grants.usage(),
-            })
-        });
-        explanation.warnings.clone_from(&assembled.warnings);
-        Ok(explanation)
+            };
+            look(&inquiry, &assembled)
+        }))
     });
-    explained.map_err(|malformed| malformed.errors)
+    asked.map_err(|malformed| malformed.errors)
 }
 
 /// Puts the case as a question.

@@ -14,12 +14,16 @@
 pub mod change;
 pub mod json;
 mod note;
+mod phrase;
+mod possible;
 mod suggest;
 pub mod text;
 mod trace;
 mod world;
 
 pub use change::{At, Change, NewPrincipal, NewStatement, Suggestion, Target};
+pub use phrase::condition;
+pub use possible::{Way, exceptions, ways};
 
 use crate::decision::{Decision, Layer};
 use crate::grant::{Grant, Unmet, Usage};

@@ -2,6 +2,8 @@
 //! nothing: an incomplete table must not refuse a real policy. Validators and explanations warn by
 //! it.
 
+pub mod actions;
+
 use keyward_types::region::Region;
 
 use crate::principal::service_labels;

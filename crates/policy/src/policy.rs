@@ -90,6 +90,30 @@ impl Policy {
         policy
     }
 
+    /// This policy without the conditions at these places of one statement.
+    pub(crate) fn without_conditions(&self, index: usize, places: &[usize]) -> Self {
+        let mut policy = self.clone();
+        if let Some(statement) = policy.statements.get_mut(index) {
+            let conditions = std::mem::take(&mut statement.conditions);
+            let kept = conditions.into_iter().enumerate();
+            let kept = kept.filter(|(place, _)| !places.contains(place));
+            statement.conditions = kept.map(|(_, condition)| condition).collect();
+        }
+        policy
+    }
+
+    /// This policy with one statement that never applies. All statements keep their places.
+    pub(crate) fn with_silent(&self, index: usize) -> Self {
+        let mut policy = self.clone();
+        if let Some(statement) = policy.statements.get_mut(index) {
+            statement.actions = Actions {
+                negated: false,
+                patterns: Box::default(),
+            };
+        }
+        policy
+    }
+
     /// The compiled statements.
     pub(crate) fn statements(&self) -> &[Statement] {
         &self.statements

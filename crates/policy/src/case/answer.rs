@@ -36,6 +36,19 @@ pub struct By {
 }
 
 impl By {
+    /// What an allow rests on; none for a root user where no policy is needed.
+    pub(super) fn evidence(evidence: &Evidence) -> Option<Self> {
+        match evidence {
+            Evidence::Statement(statement) => Some(Self::statement(statement)),
+            Evidence::Grant(id) => Some(Self {
+                policy: id.as_str().to_owned(),
+                statement: None,
+                sid: None,
+            }),
+            Evidence::RootUser => None,
+        }
+    }
+
     fn statement(statement: &StatementRef) -> Self {
         let policy = match &statement.policy {
             Some(PolicyName::Inline(name) | PolicyName::Arn(name)) => name.as_str(),
@@ -52,13 +65,7 @@ impl By {
 impl Answer {
     pub(super) fn of(decision: &Decision, blocked_by: Option<Layer>, case: &Case<'_>) -> Self {
         let by = match decision {
-            Decision::Allow(Evidence::Statement(statement)) => Some(By::statement(statement)),
-            Decision::Allow(Evidence::Grant(id)) => Some(By {
-                policy: id.as_str().to_owned(),
-                statement: None,
-                sid: None,
-            }),
-            Decision::Allow(Evidence::RootUser) => None,
+            Decision::Allow(evidence) => By::evidence(evidence),
             Decision::Deny(denial) => match &denial.reason {
                 Reason::Explicit(statement) => Some(By::statement(statement)),
                 Reason::Missing(_) | Reason::OwnAccountOnly | Reason::OverBudget => None,

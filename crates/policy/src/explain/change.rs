@@ -20,12 +20,14 @@ pub enum Change {
     ExceptCaller(At, String),
     /// Remove a statement that denies.
     RemoveStatement(At),
-    /// Make the call with one more pair in its encryption context.
+    /// Make the call with this pair in its encryption context.
     SupplyPair {
         /// The pair's name.
         name: String,
         /// Its value.
         value: String,
+        /// The value that the call has under that name.
+        instead_of: Option<String>,
     },
     /// Create a grant on the key, without constraints.
     CreateGrant {

@@ -209,11 +209,21 @@ fn change(it: &Change) -> Json {
             members.extend(statement_place(at));
             object(members)
         }
-        Change::SupplyPair { name, value } => object(vec![
-            ("change", text("supplyEncryptionContext")),
-            ("name", text(name)),
-            ("value", text(value)),
-        ]),
+        Change::SupplyPair {
+            name,
+            value,
+            instead_of,
+        } => {
+            let mut members = vec![
+                ("change", text("supplyEncryptionContext")),
+                ("name", text(name)),
+                ("value", text(value)),
+            ];
+            if let Some(other) = instead_of {
+                members.push(("insteadOf", text(other)));
+            }
+            object(members)
+        }
         Change::CreateGrant { grantee, operation } => object(vec![
             ("change", text("createGrant")),
             ("grantee", text(grantee)),

@@ -44,8 +44,11 @@ pub(super) fn condition(
         {
             "* and ? are plain characters here; StringLike takes them as wildcards"
         }
+        // No value is listed as it is, and one but for its case.
         (Found::One(value), Base::StringEquals | Base::StringLike, _)
-            if !met && listed.iter().any(|text| text.eq_ignore_ascii_case(value)) =>
+            if met == operator.negated
+                && listed.iter().all(|text| text != value)
+                && listed.iter().any(|text| text.eq_ignore_ascii_case(value)) =>
         {
             "they differ by case"
         }

@@ -344,6 +344,7 @@ fn pair_for(world: &World<'_>, layer: Layer, layers: &[LayerReport]) -> Option<C
                 return Some(Change::SupplyPair {
                     name: name.clone(),
                     value: value.clone(),
+                    instead_of: None,
                 });
             }
         }
@@ -351,13 +352,13 @@ fn pair_for(world: &World<'_>, layer: Layer, layers: &[LayerReport]) -> Option<C
     None
 }
 
-/// The pair whose absence is all that fails here.
+/// The pair whose absence, or whose other value, is all that fails here.
 fn suppliable(world: &World<'_>, failure: &Finding) -> Option<Change> {
     let Finding::Condition {
         operator,
         key,
         listed,
-        found: Found::Absent,
+        found: Found::Absent | Found::One(_),
         note: _,
     } = failure
     else {
@@ -395,10 +396,12 @@ fn pair(
         && operator.quantifier != Quantifier::ForAllValues
         && !value.contains("${")
         && (operator.base != Base::StringLike || !value.contains(['*', '?']))
-        && !world.has_pair(name);
+        // What one statement wants and another does not is not tried in turns.
+        && !world.is_supplied(name);
     fits.then(|| Change::SupplyPair {
         name: name.to_owned(),
         value: value.clone(),
+        instead_of: world.pair(name).map(str::to_owned),
     })
 }
 

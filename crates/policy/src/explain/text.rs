@@ -441,8 +441,16 @@ impl Text<'_> {
                 at_place(at)
             ),
             Change::RemoveStatement(at) => format!("remove {}", at_place(at)),
-            Change::SupplyPair { name, value } => {
-                format!("make the call with {name}={value} in its encryption context")
+            Change::SupplyPair {
+                name,
+                value,
+                instead_of,
+            } => {
+                let instead = match instead_of {
+                    Some(other) => format!(" instead of {name}={other}"),
+                    None => String::new(),
+                };
+                format!("make the call with {name}={value}{instead} in its encryption context")
             }
             Change::CreateGrant { grantee, operation } => {
                 format!("create a grant of {operation} on the key to {grantee}")

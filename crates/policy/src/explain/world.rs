@@ -108,6 +108,38 @@ impl<'a> World<'a> {
             .any(|(known, _)| is_key(known, &name.to_lowercase()))
     }
 
+    /// Whether the encryption context has exactly that pair.
+    pub(super) fn has_exactly(&self, name: &str, value: &str) -> bool {
+        let mut pairs = self.pairs.iter();
+        pairs.any(|(known, other)| known == name && other == value)
+    }
+
+    /// The value that the encryption context has under a name.
+    pub(super) fn pair(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.pairs.iter();
+        let found = pairs.find(|(known, _)| is_key(known, &name.to_lowercase()));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a pair of that name was supplied by a change.
+    pub(super) fn is_supplied(&self, name: &str) -> bool {
+        let mut supplied = self.supplied.iter();
+        supplied.any(|(known, _)| is_key(known, &name.to_lowercase()))
+    }
+
+    pub(super) fn has_source_arn(&self) -> bool {
+        self.inquiry.usage.source_arn.is_some()
+    }
+
+    /// Whether the request has no value under a condition key.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        self.ask(|question| match question.context.values(key) {
+            Values::Absent => true,
+            Values::Many(values) => values.is_empty(),
+            Values::One(_) | Values::Clash(_) => false,
+        })
+    }
+
     pub(super) fn setting(&self) -> Setting {
         let question = self.inquiry.question;
         let (caller, resource) = (question.caller, &question.resource);
@@ -302,8 +334,18 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The conditions of a statement as written: operator, key and values.
+    /// The conditions of a statement: operator, key and values.
     pub(super) fn conditions_at(&self, at: &At) -> Option<Vec<(Operator, String, Vec<String>)>> {
+        let written = self.written_at(at)?.into_iter();
+        let read = |(name, key, values): (String, _, _)| {
+            let operator = Operator::parse(&name).unwrap_or(Operator::UNKNOWN);
+            (operator, key, values)
+        };
+        Some(written.map(read).collect())
+    }
+
+    /// The conditions of a statement as written: the operator's name, key and values.
+    pub(super) fn written_at(&self, at: &At) -> Option<Vec<(String, String, Vec<String>)>> {
         let place = at.target.policy.unwrap_or(0);
         let held = match at.target.layer {
             Layer::Resource => return conditions(self.own.as_deref()?, at.index),
@@ -331,8 +373,10 @@ impl<'a> World<'a> {
                 })
             }
             Change::RemoveStatement(at) => self.edit(at, |policy| policy.without(at.index)),
-            Change::SupplyPair { name, value } => {
+            Change::SupplyPair { name, value, .. } => {
                 let pair = (name.clone(), value.clone());
+                let lower = name.to_lowercase();
+                self.pairs.retain(|(known, _)| !is_key(known, &lower));
                 self.pairs.push(pair.clone());
                 self.supplied.push(pair);
                 true
@@ -351,6 +395,23 @@ impl<'a> World<'a> {
                     true
                 })
             }
+        }
+    }
+
+    /// Leaves out conditions of a statement.
+    pub(super) fn without_conditions(&mut self, at: &At, places: &[usize]) {
+        self.edit(at, |policy| policy.without_conditions(at.index, places));
+    }
+
+    /// Lets a statement never apply.
+    pub(super) fn silence(&mut self, at: &At) {
+        self.edit(at, |policy| policy.with_silent(at.index));
+    }
+
+    /// Leaves out the constraints of a grant.
+    pub(super) fn unconstrained(&mut self, index: usize) {
+        if let Some(grant) = self.grants.get_mut(index) {
+            grant.constraints = Constraints::default();
         }
     }
 
@@ -427,10 +488,10 @@ impl<'a> World<'a> {
     }
 }
 
-fn conditions(policy: &Policy, index: usize) -> Option<Vec<(Operator, String, Vec<String>)>> {
+fn conditions(policy: &Policy, index: usize) -> Option<Vec<(String, String, Vec<String>)>> {
     let written = policy.source()?.statements.get(index)?;
     let conditions = written.conditions.iter();
-    let owned = conditions.map(|c| (c.operator, c.key.clone(), c.values.clone()));
+    let owned = conditions.map(|c| (c.name.clone(), c.key.clone(), c.values.clone()));
     Some(owned.collect())
 }
 
@@ -472,6 +533,12 @@ impl Attributes for Supplied<'_> {
                 Values::One(name) => [name].into_iter().collect(),
                 Values::Absent => Default::default(),
             };
+            // A pair that takes another's place does so whatever the case of its name.
+            let supplied = |name: &str| {
+                let mut pairs = self.pairs.iter();
+                pairs.any(|(pair, _)| is_key(pair, &name.to_lowercase()))
+            };
+            names.retain(|name| !supplied(name));
             let more = self.pairs.iter();
             names.extend(more.map(|(name, _)| Cow::Borrowed(name.as_str())));
             return Values::Many(names);

@@ -168,9 +168,12 @@ fn applied(case: &Value, changes: &[Change]) -> Value {
             Change::RemoveStatement(at) => {
                 statements(policy(&mut case, &at.target)).remove(at.index);
             }
-            Change::SupplyPair { name, value } => {
-                member(&mut case, "context", json!({}))[format!("kms:EncryptionContext:{name}")] =
-                    value.as_str().into();
+            Change::SupplyPair { name, value, .. } => {
+                let key = format!("kms:EncryptionContext:{name}");
+                let context = member(&mut case, "context", json!({}));
+                let context = context.as_object_mut().unwrap();
+                context.retain(|known, _| !known.eq_ignore_ascii_case(&key));
+                context.insert(key, value.as_str().into());
             }
             Change::CreateGrant { grantee, operation } => {
                 let grant = json!({"grantee": grantee, "operations": [operation]});

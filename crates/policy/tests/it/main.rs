@@ -16,3 +16,4 @@ mod render;
 mod spec;
 mod trust;
 mod warnings;
+mod ways;
