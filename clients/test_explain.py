@@ -144,6 +144,59 @@ def test_an_unknown_request_is_said_to_be_so(keyward):
     assert status == 1 and f"The audit trail of your account has no request {unknown}." in told
 
 
+def test_the_last_denied_request_is_explained(keyward, user, other_user, key):
+    for caller, action in ((other_user, "kms:Encrypt"), (user, "kms:DescribeKey")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            if action == "kms:Encrypt":
+                caller.kms.encrypt(KeyId=key, Plaintext=b"x")
+            else:
+                caller.kms.describe_key(KeyId=key)
+    status, told = keyward("explain", "--last-denied", "--principal", user.arn)
+    assert status == 3
+    assert told.startswith(f"DENIED: kms:DescribeKey on {key_arn(key)}\n  for {user.arn}\n")
+    assert "the decision then was ImplicitDeny" in told
+    status, told = keyward("explain", "--last-denied", "--principal", other_user.arn)
+    assert status == 3
+    assert told.startswith(f"DENIED: kms:Encrypt on {key_arn(key)}\n  for {other_user.arn}\n")
+    status, told = keyward("explain", "--last-denied")
+    assert status == 3 and told.startswith("DENIED")
+    status, told = keyward("explain", "--last-denied", "--principal", user_arn("nobody-there"))
+    assert status == 1
+    assert f"has no request by {user_arn('nobody-there')} that policies denied." in told
+
+
+def test_another_context_is_proposed_for_a_deny_too(keyward, user, kms):
+    allow = {"Effect": "Allow", "Principal": {"AWS": user.arn}, "Action": "kms:Decrypt", "Resource": "*"}
+    deny = {**allow, "Effect": "Deny", "Condition": {"StringNotEquals": {"kms:EncryptionContext:dept": "hr"}}}
+    key = kms.create_key(Policy=policy(DELEGATION, allow, deny))["KeyMetadata"]["KeyId"]
+    ask = ("explain", "--principal", user.arn, "--action", "kms:Decrypt", "--key", key)
+    status, told = keyward(*ask, "--context", "kms:EncryptionContext:dept=it")
+    assert status == 3
+    proposal = "make the call with dept=hr instead of dept=it in its encryption context"
+    assert f"What would allow it:\n  - {proposal}\n" in told
+    status, told = keyward(*ask, "--context", "kms:EncryptionContext:dept=hr")
+    assert status == 0
+    assert 'the request has "hr"\n' in told and "differ by case" not in told
+
+
+@pytest.mark.parametrize("command", ["explain", "who-can"])
+@pytest.mark.parametrize(
+    "action,said",
+    [
+        ("kms:Decrpyt", "There is no action kms:Decrpyt. Did you mean kms:Decrypt?"),
+        ("kms:ReEncrypt", "There is no action kms:ReEncrypt. Did you mean kms:ReEncryptTo or kms:ReEncryptFrom?"),
+        ("kms:Frobnicate", "There is no action kms:Frobnicate."),
+        ("s3:GetObject", "s3:GetObject is not an action on KMS keys: their names begin with kms:."),
+    ],
+)
+def test_an_unknown_action_is_refused_and_the_one_meant_is_named(keyward, user, key, command, action, said):
+    if command == "explain":
+        status, told = keyward("explain", "--principal", user.arn, "--action", action, "--key", key)
+    else:
+        status, told = keyward("who-can", action, key)
+    assert status == 1 and told.rstrip().endswith(said), told
+
+
 def test_who_can_lists_everybody_with_the_statement_that_lets_them(keyward, server, iam, kms, user, other_user):
     statement = {
         "Sid": "Named",
@@ -159,11 +212,53 @@ def test_who_can_lists_everybody_with_the_statement_that_lets_them(keyward, serv
     found = {entry["Principal"]: entry for entry in json.loads(told)["Principals"]}
     assert {ROOT_ARN, user.arn, other_user.arn} <= found.keys()
     assert found[user.arn]["Sid"] == "Named"
-    assert found[user.arn]["Conditions"] == ["StringEquals kms:EncryptionContext:dept hr"]
+    assert found[user.arn]["Conditions"] == ["kms:EncryptionContext:dept = hr"]
+    assert found[user.arn]["Through"] == f"the key policy of {key}, Statement[1]"
     assert f'inline policy "p" of the user "{other_user.name}"' in found[other_user.arn]["Through"]
     _, told = keyward("who-can", "kms:Decrypt", key)
-    assert user.arn not in told.split("Taken for absent")[0]
-    assert "kms:EncryptionContext:dept" in told
+    allowed, conditional = told.split("1 may under conditions:\n")
+    assert user.arn not in allowed
+    assert conditional.startswith(
+        f"  {user.arn}\n      through the key policy of {key}, Statement[1] (Named)\n"
+        "      if kms:EncryptionContext:dept = hr\n"
+    )
+    # A value that is given is settled.
+    _, told = keyward("who-can", "kms:Decrypt", key, "--context", "kms:EncryptionContext:dept=it")
+    assert user.arn not in told
+
+
+def test_who_can_never_says_nobody_of_whom_somebody_may_under_conditions(keyward, kms, user):
+    admin = {"Effect": "Allow", "Principal": {"AWS": ROOT_ARN}, "Action": "kms:PutKeyPolicy", "Resource": "*"}
+    allow = {"Sid": "Users", "Effect": "Allow", "Principal": {"AWS": user.arn}, "Action": "kms:Decrypt", "Resource": "*"}
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "kms:Decrypt",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"kms:EncryptionContext:dept": ["hr", "it"]}},
+    }
+    key = kms.create_key(Policy=policy(admin, allow, deny))["KeyMetadata"]["KeyId"]
+    _, told = keyward("who-can", "kms:Decrypt", key)
+    assert told.startswith(
+        "Nobody may kms:Decrypt without conditions.\n"
+        "1 may under conditions:\n"
+        f"  {user.arn}\n"
+        f"      through the key policy of {key}, Statement[1] (Users)\n"
+        "      if kms:EncryptionContext:dept = hr or it\n"
+    )
+    _, told = keyward("who-can", "kms:Decrypt", key, "--output", "json")
+    (way,) = json.loads(told)["Conditional"]
+    assert (way["Principal"], way["Sid"]) == (user.arn, "Users")
+    # It is so: with that context the call is allowed.
+    kms.put_key_policy(
+        KeyId=key,
+        Policy=policy(admin, {**allow, "Action": ["kms:Encrypt", "kms:Decrypt"]}, deny),
+        BypassPolicyLockoutSafetyCheck=True,
+    )
+    sealed = user.kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"dept": "it"})["CiphertextBlob"]
+    assert user.kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"dept": "it"})["Plaintext"] == b"x"
+    _, told = keyward("who-can", "kms:GenerateMac", key)
+    assert told.startswith("Nobody of the account may kms:GenerateMac.\n")
 
 
 # Random worlds: what who-can prints is exactly whom the pipeline allows.

@@ -9,6 +9,7 @@ use keyward_policy::{
     decision::{Decision, Outcome},
     document::PolicyKind,
     explain::{self, Explanation, Finding, Found},
+    known::actions::{Known, look_up},
     permit::Permit,
 };
 use keyward_types::action;
@@ -78,8 +79,12 @@ impl Operation for ExplainDecision {
         let resource = resource.map(str::to_owned);
         let context = given_context(&mut m);
         m.finish()?;
+        let action = known_action(&action)?;
         let about = match (key, resource) {
-            (Some(key), None) => About::Key(key),
+            (Some(key), None) => {
+                check_key_action(&action)?;
+                About::Key(key)
+            }
             (None, Some(resource)) => About::Resource(resource),
             (Some(_), Some(_)) | (None, None) => {
                 let message = "Give KeyId or Resource, and not both.";
@@ -145,6 +150,34 @@ pub(super) fn action_name(m: &mut Members<'_>) -> String {
         .pattern("[a-zA-Z0-9-]+:[a-zA-Z0-9]+", legal)
         .required()
         .to_owned()
+}
+
+/// The action in AWS's own case. One that its service does not have is a mistake of whoever asks:
+/// "denied" would be true of it and help nobody.
+pub(super) fn known_action(given: &str) -> Result<String, KeywardFault> {
+    match look_up(given) {
+        Known::Action(action) => Ok(action),
+        // What other services have is not known here.
+        Known::OtherService => Ok(given.to_owned()),
+        Known::Mistyped(alike) => {
+            let meant = match alike.split_last() {
+                None => String::new(),
+                Some((only, [])) => format!(" Did you mean {only}?"),
+                Some((last, others)) => format!(" Did you mean {} or {last}?", others.join(", ")),
+            };
+            let message = format!("There is no action {given}.{meant}");
+            Err(KmsFault::validation(message).into())
+        }
+    }
+}
+
+/// An action on keys.
+pub(super) fn check_key_action(action: &str) -> Result<(), KeywardFault> {
+    if action.starts_with("kms:") {
+        return Ok(());
+    }
+    let message = format!("{action} is not an action on KMS keys: their names begin with kms:.");
+    Err(KmsFault::validation(message).into())
 }
 
 /// Condition values: names with one value, or with several of a multivalued key.
@@ -275,10 +308,10 @@ impl Explained {
     }
 }
 
-/// The condition keys that statements name and the question says nothing of.
-pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
-    // What follows from principal and resource is known to be absent when it is.
-    const KNOWN: &[&str] = &[
+/// Whether a condition key, in lower case, follows from principal and resource: it is known to be
+/// absent when it is.
+pub(super) fn is_settled(key: &str) -> bool {
+    const SETTLED: &[&str] = &[
         "aws:principal",
         "aws:resource",
         "aws:username",
@@ -289,6 +322,11 @@ pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
         "kms:customermasterkey",
         "kms:calleraccount",
     ];
+    SETTLED.iter().any(|settled| key.starts_with(settled))
+}
+
+/// The condition keys that statements name and the question says nothing of.
+pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
     let policies = explanation.layers.iter().flat_map(|layer| &layer.policies);
     let statements = policies.flat_map(|policy| &policy.statements);
     let findings = statements.flat_map(|statement| statement.failed.iter().chain(&statement.met));
@@ -304,10 +342,7 @@ pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
             | Finding::Principal(_)
             | Finding::Resource(_) => None,
         })
-        .filter(|key| {
-            let key = key.to_lowercase();
-            !KNOWN.iter().any(|known| key.starts_with(known))
-        })
+        .filter(|key| !is_settled(&key.to_lowercase()))
         .collect();
     unknown.sort_unstable();
     unknown.dedup();

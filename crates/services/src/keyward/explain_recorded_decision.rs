@@ -1,5 +1,5 @@
-//! `ExplainRecordedDecision`: the decision of a request that is on the audit trail, from the
-//! context kept in its event, by the policies of today; and where these differ from those that
+//! `ExplainRecordedDecision`: the decision of a request that is on the audit trail, of that id or
+//! the last one that was denied, from the context kept in its event, by the policies of today; and where these differ from those that
 //! decided then.
 
 use std::{
@@ -33,6 +33,7 @@ use crate::{
         explain_decision::Explained,
         fault::KeywardFault,
     },
+    kms::fault::KmsFault,
     operation::{Done, Operation, Output},
     scans::Turn,
     via_service::Service,
@@ -41,7 +42,16 @@ use crate::{
 /// The input.
 #[derive(Debug)]
 pub struct ExplainRecordedDecision {
-    request_id: String,
+    which: Which,
+}
+
+/// Which request.
+#[derive(Clone, Debug)]
+enum Which {
+    /// The one of that id.
+    Request(String),
+    /// The last one that was denied: to that principal, if one is named.
+    LastDenied(Option<String>),
 }
 
 /// The output.
@@ -64,10 +74,19 @@ impl Operation for ExplainRecordedDecision {
                 .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         };
         let request_id = m.string("RequestId").length(36, 36);
-        let request_id = request_id.pattern("[0-9a-fA-F-]+", legal).required();
-        let request_id = request_id.to_ascii_lowercase();
+        let request_id = request_id.pattern("[0-9a-fA-F-]+", legal).optional();
+        let last_denied = m.boolean("LastDenied").optional().unwrap_or(false);
+        let principal = m.string("Principal").length(1, 2048).optional();
         m.finish()?;
-        Ok(Self { request_id })
+        let which = match (request_id, last_denied, principal) {
+            (Some(id), false, None) => Which::Request(id.to_ascii_lowercase()),
+            (None, true, principal) => Which::LastDenied(principal.map(str::to_owned)),
+            (Some(_), true, _) | (None, false, _) | (Some(_), false, Some(_)) => {
+                let message = "Give RequestId, or LastDenied with or without Principal.";
+                return Err(KmsFault::validation(message).into());
+            }
+        };
+        Ok(Self { which })
     }
 
     async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
@@ -86,7 +105,7 @@ impl Operation for ExplainRecordedDecision {
     ) -> Result<Done<RecordedExplained>, KeywardFault> {
         let turn = cx.shared.scans.turn().await?;
         let event = self.event(cx, turn.clone()).await?;
-        let request_id = || self.request_id.clone();
+        let request_id = || text(&event, "/requestID").unwrap_or_default().to_owned();
         if text(&event, "/userIdentity/type") == Some("AWSAccount") {
             let request_id = request_id();
             return Err(KeywardFault::AnothersRequest { request_id });
@@ -104,9 +123,8 @@ impl Operation for ExplainRecordedDecision {
             .iter()
             .find(|decision| text(decision, "/decision") != Some("Allow"));
         let Some(decision) = denied.or(decisions.last()) else {
-            return Err(KeywardFault::NothingDecided {
-                request_id: self.request_id.clone(),
-            });
+            let request_id = request_id();
+            return Err(KeywardFault::NothingDecided { request_id });
         };
         let mut notes = vec![recorded(&event, decision)];
         let mut given = given(&event, decision);
@@ -125,43 +143,86 @@ impl Operation for ExplainRecordedDecision {
 impl ExplainRecordedDecision {
     /// The event of the request, if it is of the caller's account.
     async fn event(&self, cx: &Context<'_>, turn: Turn) -> Result<Value, KeywardFault> {
-        let (directory, request_id) = (cx.shared.audit_directory.clone(), self.request_id.clone());
+        let (directory, which) = (cx.shared.audit_directory.clone(), self.which.clone());
         let account = cx.account().to_string();
         let found = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            find(directory, &request_id, &account)
+            find(directory, &which, &account)
         });
         let found = found
             .await
             .map_err(|error| Internal::new(error.to_string()))?;
         let found = found.map_err(|error| Internal::new(error.to_string()))?;
-        found.ok_or_else(|| KeywardFault::NoSuchRequest {
-            request_id: self.request_id.clone(),
+        found.ok_or_else(|| match &self.which {
+            Which::Request(request_id) => KeywardFault::NoSuchRequest {
+                request_id: request_id.clone(),
+            },
+            Which::LastDenied(principal) => KeywardFault::NothingDenied {
+                principal: principal.clone(),
+            },
         })
     }
 }
 
-/// Looks through the segments of the trail, the newest first.
-fn find(directory: PathBuf, request_id: &str, account: &str) -> io::Result<Option<Value>> {
-    let wanted = format!("\"requestID\":\"{request_id}\"");
+impl Which {
+    /// A text that the event's line has. Most lines have none, and are not parsed.
+    fn clue(&self) -> String {
+        match self {
+            Self::Request(id) => format!("\"requestID\":\"{id}\""),
+            Self::LastDenied(_) => "\"errorCode\":\"AccessDenied".to_owned(),
+        }
+    }
+
+    fn is(&self, event: &Value) -> bool {
+        match self {
+            Self::Request(id) => text(event, "/requestID") == Some(id),
+            Self::LastDenied(principal) => {
+                let decisions = event.pointer("/keyward/decisions");
+                let decisions = decisions.and_then(Value::as_array);
+                let mut decisions = decisions.into_iter().flatten();
+                let denied = decisions.any(|one| text(one, "/decision") != Some("Allow"));
+                let own = text(event, "/userIdentity/type") != Some("AWSAccount");
+                let by = |principal: &String| {
+                    let names = [
+                        "/userIdentity/arn",
+                        "/userIdentity/invokedBy",
+                        "/userIdentity/sessionContext/sessionIssuer/arn",
+                    ];
+                    names
+                        .iter()
+                        .any(|name| text(event, name) == Some(principal))
+                };
+                denied && own && principal.as_ref().is_none_or(by)
+            }
+        }
+    }
+}
+
+/// Looks through the segments of the trail, the newest first, for the last such event.
+fn find(directory: PathBuf, which: &Which, account: &str) -> io::Result<Option<Value>> {
+    let clue = which.clue();
     for segment in segment::paths(&directory)?.iter().rev() {
         let mut reader = BufReader::with_capacity(1 << 18, File::open(segment)?);
         let mut line = String::new();
+        let mut found = None;
         loop {
             line.clear();
             if reader.read_line(&mut line)? == 0 {
                 break;
             }
-            if !line.contains(&wanted) {
+            if !line.contains(&clue) {
                 continue;
             }
             let Ok(event) = serde_json::from_str::<Value>(&line) else {
                 continue;
             };
             let own = text(&event, "/recipientAccountId") == Some(account);
-            if own && text(&event, "/requestID") == Some(request_id) {
-                return Ok(Some(event));
+            if own && which.is(&event) {
+                found = Some(event);
             }
+        }
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)
@@ -180,7 +241,8 @@ fn recorded(event: &Value, decision: &Value) -> String {
         Some(reason) => format!(": {reason}"),
         None => String::new(),
     };
-    format!("The request was {name} at {time}; the decision then was {word}{why}.")
+    let id = text(event, "/requestID").unwrap_or_default();
+    format!("The request was {name} at {time} ({id}); the decision then was {word}{why}.")
 }
 
 /// The condition values that the event kept.

@@ -41,6 +41,11 @@ pub enum KeywardFault {
         /// The id asked for.
         request_id: String,
     },
+    /// No event of a denied request in the caller's account.
+    NothingDenied {
+        /// To whom, if that was asked.
+        principal: Option<String>,
+    },
     /// No policy was asked about the request.
     NothingDecided {
         /// The request.
@@ -141,6 +146,16 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NoSuchRequest { request_id } => {
                 let message = format!(
                     "The audit trail of your account has no request {request_id}. The id stands in the answer's x-amzn-RequestId; who failed to authenticate is not on the trail."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NothingDenied { principal } => {
+                let whose = match principal {
+                    Some(principal) => format!(" by {principal}"),
+                    None => String::new(),
+                };
+                let message = format!(
+                    "The audit trail of your account has no request{whose} that policies denied."
                 );
                 Self::new("NotFoundException", Some(message))
             }

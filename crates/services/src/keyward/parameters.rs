@@ -3,7 +3,7 @@
 //! A presented request is named by its method and path; its headers hold a signature and perhaps a
 //! session token, and its query and body are not ours to show.
 
-use crate::audit::parameters::{Declared, Parameter, omitted, structures, text, texts};
+use crate::audit::parameters::{Declared, Parameter, boolean, omitted, structures, text, texts};
 
 const CONTEXT: &[Parameter] = &[text("Name"), texts("Values")];
 
@@ -31,6 +31,16 @@ pub const PARAMETERS: &[Declared] = &[
             structures("Context", CONTEXT),
         ],
     ),
-    ("ExplainRecordedDecision", &[text("RequestId")]),
-    ("WhoCan", &[text("Action"), text("KeyId")]),
+    (
+        "ExplainRecordedDecision",
+        &[text("RequestId"), boolean("LastDenied"), text("Principal")],
+    ),
+    (
+        "WhoCan",
+        &[
+            text("Action"),
+            text("KeyId"),
+            structures("Context", CONTEXT),
+        ],
+    ),
 ];

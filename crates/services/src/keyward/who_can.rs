@@ -1,5 +1,6 @@
 //! `WhoCan`: everybody whom the policies let do that with this key today, through which statement
-//! or grant, under which conditions; and what cannot be known from here.
+//! or grant, and who may do it under conditions that a request can meet; and what cannot be known
+//! from here.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use keyward_policy::{
     case::{self, Decider},
     decision::Outcome,
     document::{Document, PolicyKind},
-    explain::{Explanation, Finding},
+    explain::{self, Explanation, Finding},
     permit::Permit,
     principal::PrincipalRef,
 };
@@ -27,7 +28,9 @@ use crate::{
     keyward::{
         Keyward,
         case::{Subject, Written},
-        explain_decision::{action_name, given_context, unknown_keys},
+        explain_decision::{
+            action_name, check_key_action, given_context, is_settled, known_action, unknown_keys,
+        },
         fault::KeywardFault,
     },
     kms::members,
@@ -63,18 +66,24 @@ enum Somebody {
 #[derive(Debug)]
 pub struct Capable {
     action: String,
+    /// Those who may, whatever the request has besides what was given.
     allowed: Vec<Allowed>,
+    /// Those who may if the request has more: an entry for each way.
+    conditional: Vec<Allowed>,
     unknown: Vec<String>,
     notes: Vec<String>,
 }
 
 /// One who can.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Allowed {
     principal: String,
     through: String,
     sid: Option<String>,
+    /// Clauses after "if".
     conditions: Vec<String>,
+    /// Clauses after "unless".
+    exceptions: Vec<String>,
 }
 
 impl Operation for WhoCan {
@@ -92,6 +101,8 @@ impl Operation for WhoCan {
         let key_id = members::key_id(&mut m, "KeyId");
         let context = given_context(&mut m);
         m.finish()?;
+        let action = known_action(&action)?;
+        check_key_action(&action)?;
         Ok(Self {
             action,
             key_id,
@@ -121,6 +132,7 @@ impl Operation for WhoCan {
         let mut capable = Capable {
             action: self.action.clone(),
             allowed: Vec::new(),
+            conditional: Vec::new(),
             unknown: Vec::new(),
             notes: Vec::new(),
         };
@@ -158,24 +170,26 @@ impl Capable {
         let mut decider = Decider::new();
         for written in cases {
             let answer = decider.answer(&written.line);
-            let explained = || {
-                case::explain(&written.line)
-                    .map_err(|errors| KeywardFault::from(Internal::new(errors.join("; "))))
-            };
-            let unknown = &mut self.unknown;
+            let broken = |errors: Vec<String>| KeywardFault::from(Internal::new(errors.join("; ")));
+            let explanation = case::explain(&written.line).map_err(broken)?;
+            self.unknown.extend(unknown_keys(&explanation));
             match answer.decision {
                 Some(Outcome::Allow) => {
-                    let explanation = explained()?;
-                    unknown.extend(unknown_keys(&explanation));
                     let allowed = Allowed::of(&answer, &explanation, written);
                     self.allowed.push(allowed);
                 }
                 // Another request might have what is not known here.
                 Some(Outcome::ImplicitDeny | Outcome::ExplicitDeny) => {
-                    unknown.extend(unknown_keys(&explained()?));
+                    let ways = case::ways(&written.line, is_settled).map_err(broken)?;
+                    let caller = &explanation.caller;
+                    let ways = ways
+                        .into_iter()
+                        .map(|way| Allowed::by(way, caller, written));
+                    self.conditional.extend(ways);
                 }
-                None => return Err(Internal::new(answer.errors.join("; ")).into()),
+                None => return Err(broken(answer.errors)),
             }
+            let unknown = &mut self.unknown;
             unknown.sort_unstable();
             unknown.dedup();
         }
@@ -185,6 +199,8 @@ impl Capable {
     fn finished(mut self, mut notes: Vec<String>) -> Self {
         self.allowed.sort_by(|a, b| a.principal.cmp(&b.principal));
         self.allowed.dedup_by(|a, b| a.principal == b.principal);
+        self.conditional.sort_unstable();
+        self.conditional.dedup();
         notes.sort_unstable();
         notes.dedup();
         self.notes = notes;
@@ -194,24 +210,47 @@ impl Capable {
 
 impl Allowed {
     fn of(answer: &case::Answer, explanation: &Explanation, written: &Written) -> Self {
-        let (mut through, mut sid) = ("being the root user".to_owned(), None);
-        let mut conditions = Vec::new();
-        if let Some(by) = &answer.by {
-            let title = written.titles.iter().find(|(place, _)| *place == by.policy);
-            let title = title.map_or(by.policy.as_str(), |(_, title)| title.as_str());
-            through = match by.statement {
-                Some(index) => format!("{title}, statement {}", index + 1),
-                None => format!("{title} (grant)"),
-            };
-            sid = by.sid.clone();
-            conditions = met_conditions(explanation, by);
-        }
+        let by = answer.by.as_ref();
         Self {
             principal: explanation.caller.clone(),
-            through,
-            sid,
-            conditions,
+            through: through(by, written),
+            sid: by.and_then(|by| by.sid.clone()),
+            conditions: by.map_or_else(Vec::new, |by| met_conditions(explanation, by)),
+            exceptions: explain::exceptions(&explanation.layers, is_settled),
         }
+    }
+
+    fn by(way: case::Way, principal: &str, written: &Written) -> Self {
+        Self {
+            principal: principal.to_owned(),
+            through: through(way.by.as_ref(), written),
+            sid: way.by.and_then(|by| by.sid),
+            conditions: way.conditions,
+            exceptions: way.exceptions,
+        }
+    }
+
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("Principal", &self.principal);
+        out.string("Through", &self.through);
+        if let Some(sid) = &self.sid {
+            out.string("Sid", sid);
+        }
+        out.strings("Conditions", &self.conditions);
+        out.strings("Exceptions", &self.exceptions);
+    }
+}
+
+/// What lets somebody in, as people call it.
+fn through(by: Option<&case::By>, written: &Written) -> String {
+    let Some(by) = by else {
+        return "being the root user".to_owned();
+    };
+    let title = written.titles.iter().find(|(place, _)| *place == by.policy);
+    let title = title.map_or(by.policy.as_str(), |(_, title)| title.as_str());
+    match by.statement {
+        Some(index) => format!("{title}, Statement[{index}]"),
+        None => format!("{title} (grant)"),
     }
 }
 
@@ -234,7 +273,7 @@ fn met_conditions(explanation: &Explanation, by: &case::By) -> Vec<String> {
                 key,
                 listed,
                 ..
-            } => Some(format!("{operator} {key} {}", listed.join(" | "))),
+            } => Some(explain::condition(operator, key, listed)),
             Finding::Action(_) | Finding::Principal(_) | Finding::Resource(_) => None,
         })
         .collect();
@@ -396,14 +435,12 @@ impl Output<Keyward> for Capable {
         out.string("Action", &self.action);
         out.array("Principals", |principals| {
             for allowed in &self.allowed {
-                principals.object(|principal| {
-                    principal.string("Principal", &allowed.principal);
-                    principal.string("Through", &allowed.through);
-                    if let Some(sid) = &allowed.sid {
-                        principal.string("Sid", sid);
-                    }
-                    principal.strings("Conditions", &allowed.conditions);
-                });
+                principals.object(|principal| allowed.render(principal));
+            }
+        });
+        out.array("Conditional", |principals| {
+            for allowed in &self.conditional {
+                principals.object(|principal| allowed.render(principal));
             }
         });
         out.strings("Unknown", &self.unknown);

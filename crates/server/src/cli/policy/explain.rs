@@ -15,6 +15,7 @@ use crate::{
 fn after_help() -> String {
     format!(
         "Examples:
+  keyward policy explain --data-dir DIR --last-denied
   keyward policy explain --data-dir DIR --request-id 8b5c04e3-0a4f-4f54-9a55-0d1c7f9a2f6e
   keyward policy explain --data-dir DIR --action kms:Decrypt --key alias/customers \\
       --principal arn:aws:iam::000000000000:user/alice --context kms:EncryptionContext:dept=hr
@@ -28,7 +29,8 @@ fn after_help() -> String {
 /// Prints the decision, every policy that takes part with the statement that decides, each element
 /// that does not match with the value it was compared with, and for a denial the smallest changes
 /// that would allow the call. Ask about a principal, an action and a key (or another resource) as
-/// they are now, or about a request on the audit trail, with --request-id.
+/// they are now, or about a request on the audit trail: with --request-id, or with --last-denied
+/// about the last one that was denied.
 ///
 /// Exits with 0 if the call is allowed, and with 3 if it is denied.
 #[derive(Debug, Args)]
@@ -37,13 +39,13 @@ pub struct Explain {
     #[command(flatten)]
     connect: Connect,
     /// Who calls: the ARN of a user, role, session, federated user or root user, or a service
-    #[arg(long, value_name = "ARN", required_unless_present = "request_id")]
+    #[arg(long, value_name = "ARN", required_unless_present_any = ["request_id", "last_denied"])]
     principal: Option<String>,
     /// For a federated user: the user who created the session
     #[arg(long, value_name = "ARN", requires = "principal")]
     issuer: Option<String>,
     /// The action, such as kms:Decrypt
-    #[arg(long, value_name = "ACTION", required_unless_present = "request_id")]
+    #[arg(long, value_name = "ACTION", required_unless_present_any = ["request_id", "last_denied"])]
     action: Option<String>,
     /// The KMS key: id, ARN, alias name or alias ARN
     #[arg(long, value_name = "KEY", conflicts_with = "resource")]
@@ -59,6 +61,10 @@ pub struct Explain {
     /// x-amzn-RequestId, and the audit trail as requestID
     #[arg(long, value_name = "ID", conflicts_with_all = ["principal", "action", "key", "resource", "context"])]
     request_id: Option<String>,
+    /// Ask about the last request that was denied instead; with --principal, about the last one of
+    /// that user, role, session or service
+    #[arg(long, conflicts_with_all = ["request_id", "issuer", "action", "key", "resource", "context"])]
+    last_denied: bool,
     /// The output format
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -106,6 +112,13 @@ impl Explain {
     fn question(&self) -> anyhow::Result<(&'static str, Value)> {
         if let Some(id) = &self.request_id {
             return Ok(("ExplainRecordedDecision", json!({ "RequestId": id })));
+        }
+        if self.last_denied {
+            let mut input = json!({ "LastDenied": true });
+            if let (Some(principal), Some(input)) = (&self.principal, input.as_object_mut()) {
+                input.insert("Principal".to_owned(), json!(principal));
+            }
+            return Ok(("ExplainRecordedDecision", input));
         }
         if self.key.is_none() && self.resource.is_none() {
             bail!("the resource is missing: give --key KEY or --resource ARN");

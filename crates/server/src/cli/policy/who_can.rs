@@ -23,8 +23,9 @@ fn after_help() -> String {
 
 /// Ask a running server who may use a key
 ///
-/// Lists every principal of the account that policies or grants allow to perform the action, through
-/// which statement or grant, and under which conditions. Says what cannot be known here.
+/// Lists every principal of the account that policies or grants allow to perform the action, and
+/// through which statement or grant. Then lists the principals that may perform it under conditions
+/// that a request can meet, such as an encryption context. Says what cannot be known here.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct WhoCan {
@@ -64,23 +65,35 @@ impl WhoCan {
 fn print(action: &str, answer: &Value) -> Result<(), OutError> {
     let list = |name: &str| {
         let list = answer.get(name).and_then(Value::as_array);
-        list.map(Vec::as_slice).unwrap_or_default().to_vec()
+        list.map(Vec::as_slice).unwrap_or_default()
     };
-    let principals = list("Principals");
-    say!("{} may {action}:", principals.len())?;
-    for principal in &principals {
-        let member = |name: &str| principal.get(name).and_then(Value::as_str);
-        say!("  {}", member("Principal").unwrap_or_default())?;
-        let sid = member("Sid").map(|sid| format!(" ({sid})"));
-        say!(
-            "      through {}{}",
-            member("Through").unwrap_or_default(),
-            sid.unwrap_or_default()
-        )?;
-        let conditions = principal.get("Conditions").and_then(Value::as_array);
-        for condition in conditions.into_iter().flatten().filter_map(Value::as_str) {
-            say!("      if {condition}")?;
+    let (allowed, conditional) = (list("Principals"), list("Conditional"));
+    let mut whom: Vec<&str> = conditional
+        .iter()
+        .map(|one| member(one, "Principal"))
+        .collect();
+    whom.dedup();
+    match (allowed.len(), whom.len()) {
+        (0, 0) => say!("Nobody of the account may {action}.")?,
+        (0, _) => say!("Nobody may {action} without conditions.")?,
+        (count, _) => say!("{count} may {action}:")?,
+    }
+    for principal in allowed {
+        say!("  {}", member(principal, "Principal"))?;
+        print_way(principal)?;
+    }
+    if !conditional.is_empty() {
+        say!("{} may under conditions:", whom.len())?;
+    }
+    let mut last = "";
+    for way in conditional {
+        // One principal may have several ways.
+        let principal = member(way, "Principal");
+        if principal != last {
+            say!("  {principal}")?;
         }
+        print_way(way)?;
+        last = principal;
     }
     for (title, name) in [
         ("Taken for absent; give them with --context:", "Unknown"),
@@ -95,4 +108,23 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
         }
     }
     Ok(())
+}
+
+fn print_way(way: &Value) -> Result<(), OutError> {
+    let sid = match member(way, "Sid") {
+        "" => String::new(),
+        sid => format!(" ({sid})"),
+    };
+    say!("      through {}{sid}", member(way, "Through"))?;
+    for (word, name) in [("if", "Conditions"), ("unless", "Exceptions")] {
+        let clauses = way.get(name).and_then(Value::as_array);
+        for clause in clauses.into_iter().flatten().filter_map(Value::as_str) {
+            say!("      {word} {clause}")?;
+        }
+    }
+    Ok(())
+}
+
+fn member<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
