@@ -8,6 +8,7 @@ mod budget;
 mod frames;
 pub mod health;
 pub mod idle;
+mod leaving;
 mod names;
 pub mod peers;
 pub mod proxy;
@@ -27,7 +28,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
-use http_body_util::Full;
 use hyper::{
     body::{Body as _, Incoming},
     service::service_fn,
@@ -52,9 +52,10 @@ use crate::{
     config::Network,
     http::{
         body::{BodyFault, Waiting},
-        budget::Budget,
+        budget::{Budget, Claim, Ending},
         frames::Frames,
         idle::Activity,
+        leaving::{Held, Leaving},
         names::Names,
         peers::{Peers, Place},
         request_log::Begun,
@@ -81,6 +82,10 @@ const USUAL_HEADERS: usize = 16;
 const HEADER_COST: usize = 512;
 /// Bytes of memory that a request takes besides headers and body.
 const REQUEST_COST: usize = 4 << 10;
+/// Bytes of memory that an answer takes besides its body, with its stream.
+const ANSWER_COST: usize = 4 << 10;
+/// A longer answer counts on every connection; one that is not, where a client can have many at once.
+const SMALL_ANSWER: usize = 8 << 10;
 /// Requests at once on one HTTP/2 connection. The headers of all of them may be decoded before the
 /// first is looked at.
 const MAX_STREAMS: u32 = 64;
@@ -104,7 +109,7 @@ pub struct HttpOptions {
     pub unauthenticated_bytes: usize,
     /// To send the headers, and between two requests.
     pub header_timeout: Duration,
-    /// To send the body, and how long at most the client may not read its answer.
+    /// To send the body, and how long at most the client may not take its answer.
     pub body_timeout: Duration,
     /// How long a stop waits for requests under way.
     pub drain: Duration,
@@ -186,10 +191,22 @@ struct Listening {
     front: Arc<Front>,
     options: HttpOptions,
     server: auto::Builder<TokioExecutor>,
-    /// The memory of requests whose bodies are waited for: on connections where nobody has been
-    /// proven yet, and on the others. Strangers cannot use up what clients need.
+    /// The memory of requests whose bodies are waited for, and of answers that have not left: on
+    /// connections where nobody has been proven yet, and on the others. Strangers cannot use up what
+    /// clients need.
     strangers: Budget,
     clients: Budget,
+}
+
+impl Listening {
+    /// The memory that somebody's requests and answers count against.
+    fn budget(&self, stranger: bool) -> &Budget {
+        if stranger {
+            &self.strangers
+        } else {
+            &self.clients
+        }
+    }
 }
 
 fn server(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
@@ -267,12 +284,16 @@ impl Connection {
         } = connection.listening.options;
         let (proof, peer) = (peer.proof.clone(), Arc::new(peer));
         let body_timer = Kept::default();
+        let (ending, mut ended) = Ending::new();
+        let ending = Arc::new(ending);
         let activity = Activity::default();
         let requests = activity.clone();
         let asked = Arc::clone(&connection);
         let service = service_fn(move |request: http::Request<Incoming>| {
             let (connection, peer, timer) =
                 (Arc::clone(&asked), Arc::clone(&peer), body_timer.clone());
+            let (activity, ending) = (requests.clone(), Arc::clone(&ending));
+            let version = request.version();
             // Here and not in the task of the request: what is too long is gone before more is read.
             let kind = Kind::of(&request);
             let request = (kind != Kind::TooManyHeaders).then_some(request);
@@ -280,7 +301,9 @@ impl Connection {
             let under_way = (kind == Kind::Request).then(|| requests.begin());
             async move {
                 let answer = connection.answer(request, kind, &peer, &timer).await;
-                drop(under_way);
+                let claim = connection.claim(answer.body().len(), version, &peer, &ending);
+                let held = Held::new(activity.leave(), claim, under_way);
+                let answer = answer.map(|body| Leaving::new(body, held));
                 Ok::<_, std::convert::Infallible>(answer)
             }
         });
@@ -292,7 +315,24 @@ impl Connection {
             biased;
             ended = watcher.watch(served) => ended,
             () = activity.idle(header_timeout, &proof, header_timeout + body_timeout) => Ok(()),
+            () = activity.stalled(body_timeout) => Err("the client does not take its answers".into()),
+            _ = &mut ended => Err("others needed the memory of its answers".into()),
         }
+    }
+
+    /// What an answer takes of the memory for those that have not left. Those that are short are not
+    /// counted on a known connection of HTTP/1.1, which has one at a time.
+    fn claim(
+        &self,
+        bytes: usize,
+        version: Version,
+        peer: &Peer,
+        connection: &Arc<Ending>,
+    ) -> Option<Claim> {
+        let stranger = !peer.proof.is_proven();
+        let counts = stranger || version >= Version::HTTP_2 || bytes > SMALL_ANSWER;
+        let budget = self.listening.budget(stranger);
+        (counts && bytes > 0).then(|| budget.answer(ANSWER_COST + bytes, connection))
     }
 
     async fn answer(
@@ -301,11 +341,11 @@ impl Connection {
         kind: Kind,
         peer: &Peer,
         timer: &Kept,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Bytes> {
         let front = &self.listening.front;
         let Some(request) = request else {
             front.too_many_headers(peer);
-            let mut response = Response::new(Full::default());
+            let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return response;
         };
@@ -318,7 +358,7 @@ impl Connection {
         if kind == Kind::About {
             let mut answer = about::answer(head.uri.path());
             if head.method == http::Method::HEAD {
-                *answer.body_mut() = Full::default();
+                *answer.body_mut() = Bytes::new();
             }
             return answer;
         }
@@ -351,7 +391,7 @@ impl Connection {
         let mut response = render(answer);
         if head.method == http::Method::HEAD {
             // Else the head would tell the length of a body that is not sent.
-            *response.body_mut() = Full::default();
+            *response.body_mut() = Bytes::new();
         }
         response
     }
@@ -383,13 +423,8 @@ impl Connection {
             };
         }
         let stranger = !received.peer.proof.is_proven();
-        let budget = if stranger {
-            &self.listening.strangers
-        } else {
-            &self.listening.clients
-        };
         let waiting = Waiting {
-            budget,
+            budget: self.listening.budget(stranger),
             holds: held(&head.headers),
             // What a client sends in one piece with the head is there at once, or nearly.
             at_once: stranger || !small || head.version >= Version::HTTP_2,
@@ -452,8 +487,8 @@ fn without_body(front: &Front, received: &Received<'_>, fault: BodyFault) -> Ans
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-fn render(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(answer.body));
+fn render(answer: Answer) -> Response<Bytes> {
+    let mut response = Response::new(answer.body);
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 
 /// What this is, and how to use it.
 const ABOUT: &str = "\
@@ -27,14 +26,14 @@ pub fn is_asked<B>(request: &Request<B>) -> bool {
 }
 
 /// The answer: 200 at `/`, else 404.
-pub fn answer(path: &str) -> Response<Full<Bytes>> {
+pub fn answer(path: &str) -> Response<Bytes> {
     let (status, text) = if path == "/" {
-        (StatusCode::OK, ABOUT.to_owned())
+        (StatusCode::OK, Bytes::from_static(ABOUT.as_bytes()))
     } else {
         let text = format!("There is nothing at this path.\n\n{ABOUT}");
-        (StatusCode::NOT_FOUND, text)
+        (StatusCode::NOT_FOUND, text.into())
     };
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = Response::new(text);
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -1,6 +1,6 @@
-//! How much memory requests may take that wait for their bodies, and so cannot be proven yet. When
-//! it is used up, whoever has waited longest makes room: a client sends its body at once, and who
-//! wants to hold memory must wait.
+//! How much memory requests may take that wait for their bodies, and so cannot be proven yet, and
+//! answers that have not left. When it is used up, whoever has waited longest makes room: a client
+//! sends its body and takes its answer at once, and whoever wants to hold memory must wait.
 
 use std::{
     collections::BTreeMap,
@@ -23,22 +23,52 @@ struct Waiting {
     bytes: usize,
     next: u64,
     /// By number, and so the longest waiting first.
-    requests: BTreeMap<u64, Request>,
+    claims: BTreeMap<u64, Held>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct Held {
     bytes: usize,
-    /// Dropped, it ends the wait.
-    _hold: oneshot::Sender<()>,
+    by: By,
 }
 
-/// What one request takes of the budget; dropping it gives that back.
 #[derive(Debug)]
-pub struct Share {
+enum By {
+    /// A request that waits for its body; dropped, it ends the wait.
+    Request { _hold: oneshot::Sender<()> },
+    /// An answer that has not left.
+    Answer(Arc<Ending>),
+}
+
+/// A number of bytes of the budget; dropping it gives them back.
+#[derive(Debug)]
+pub struct Claim {
     number: u64,
     budget: Budget,
+}
+
+/// What a request that waits takes of the budget; dropping it gives that back.
+#[derive(Debug)]
+pub struct Share {
+    claim: Claim,
     taken_back: oneshot::Receiver<()>,
+}
+
+/// Ends a connection whose client does not take its answers. A stream of HTTP/2 whose window is
+/// closed cannot be ended alone: nobody asks for the rest of its answer.
+#[derive(Debug, Default)]
+pub struct Ending(Mutex<Option<oneshot::Sender<()>>>);
+
+impl Ending {
+    /// For one connection, and what hears of it.
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
+        let (hold, ended) = oneshot::channel();
+        (Self(Mutex::new(Some(hold))), ended)
+    }
+
+    fn end(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
 /// The budget was needed for others.
@@ -57,22 +87,36 @@ impl Budget {
     /// # Errors
     /// [`Crowded`] if it is more than all of the budget.
     pub fn share(&self, bytes: usize) -> Result<Share, Crowded> {
-        let mut waiting = self.waiting();
         let (hold, taken_back) = oneshot::channel();
+        let (claim, fits) = self.claim(bytes, By::Request { _hold: hold });
+        let share = Share { claim, taken_back };
+        fits.then_some(share).ok_or(Crowded)
+    }
+
+    /// A claim for an answer that is there and must leave. One that is longer than all of the budget
+    /// takes all of it.
+    pub fn answer(&self, bytes: usize, connection: &Arc<Ending>) -> Claim {
+        let by = By::Answer(Arc::clone(connection));
+        let (claim, _) = self.claim(bytes.min(self.most), by);
+        claim
+    }
+
+    fn claim(&self, bytes: usize, by: By) -> (Claim, bool) {
+        let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
         waiting.bytes += bytes;
-        let request = Request { bytes, _hold: hold };
-        waiting.requests.insert(number, request);
+        waiting.claims.insert(number, Held { bytes, by });
         let fits = waiting.fit(self.most, number);
         drop(waiting);
         let budget = self.clone();
-        let share = Share {
-            number,
-            budget,
-            taken_back,
-        };
-        fits.then_some(share).ok_or(Crowded)
+        (Claim { number, budget }, fits)
+    }
+
+    /// Bytes that are taken.
+    #[cfg(test)]
+    pub fn taken(&self) -> usize {
+        self.waiting().bytes
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -86,11 +130,12 @@ impl Share {
     /// # Errors
     /// [`Crowded`] if the share was taken back, or is now.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Crowded> {
-        let mut waiting = self.budget.waiting();
-        let request = waiting.requests.get_mut(&self.number).ok_or(Crowded)?;
-        request.bytes += bytes;
+        let Claim { number, budget } = &self.claim;
+        let mut waiting = budget.waiting();
+        let held = waiting.claims.get_mut(number).ok_or(Crowded)?;
+        held.bytes += bytes;
         waiting.bytes += bytes;
-        let fits = waiting.fit(self.budget.most, self.number);
+        let fits = waiting.fit(budget.most, *number);
         fits.then_some(()).ok_or(Crowded)
     }
 
@@ -100,29 +145,31 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Claim {
     fn drop(&mut self) {
         self.budget.waiting().remove(self.number);
     }
 }
 
 impl Waiting {
-    /// Takes shares back, the longest held first, until no more than that is taken. Says whether one
-    /// request kept its own.
+    /// Takes claims back, the longest held first, until no more than that is taken. Says whether one
+    /// of them was kept.
     fn fit(&mut self, most: usize, number: u64) -> bool {
         while self.bytes > most {
-            let Some(longest) = self.requests.keys().next().copied() else {
+            let Some(longest) = self.claims.keys().next().copied() else {
                 break;
             };
-            self.remove(longest);
+            if let Some(By::Answer(connection)) = self.remove(longest) {
+                connection.end();
+            }
         }
-        self.requests.contains_key(&number)
+        self.claims.contains_key(&number)
     }
 
-    fn remove(&mut self, number: u64) {
-        if let Some(request) = self.requests.remove(&number) {
-            self.bytes = self.bytes.saturating_sub(request.bytes);
-        }
+    fn remove(&mut self, number: u64) -> Option<By> {
+        let held = self.claims.remove(&number)?;
+        self.bytes = self.bytes.saturating_sub(held.bytes);
+        Some(held.by)
     }
 }
 
@@ -148,6 +195,25 @@ mod tests {
         assert!(is_taken_back(&mut second));
         assert_eq!(third.grow(30), Err(Crowded), "nobody is left to make room");
         drop((first, second, third));
+        assert_eq!(budget.waiting().bytes, 0);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_taken_for_longest_ends_its_connection() {
+        let budget = Budget::new(100);
+        let (connection, mut ended) = Ending::new();
+        let connection = Arc::new(connection);
+        let taken = budget.answer(90, &connection);
+        drop(taken);
+        let untaken = budget.answer(60, &connection);
+        assert_eq!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let mut request = budget.share(60).unwrap();
+        assert_eq!(ended.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        // An answer is never refused, whatever its length.
+        let long = budget.answer(1000, &connection);
+        assert!(is_taken_back(&mut request));
+        assert_eq!(budget.waiting().bytes, 100);
+        drop((untaken, long));
         assert_eq!(budget.waiting().bytes, 0);
     }
 

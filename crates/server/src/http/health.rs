@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use keyward_services::front::Front;
 
 /// Whether a path is one of the two.
@@ -14,7 +13,7 @@ pub fn is_asked(path: &str) -> bool {
 ///
 /// `/healthz` says that the process answers. `/readyz` says whether requests can succeed: the
 /// store and the audit trail take writes and the disk has room; else 503 with a reason a line.
-pub fn answer(path: &str, front: &Front) -> Option<Response<Full<Bytes>>> {
+pub fn answer(path: &str, front: &Front) -> Option<Response<Bytes>> {
     let (status, text) = match path {
         "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
         "/readyz" => {
@@ -27,7 +26,7 @@ pub fn answer(path: &str, front: &Front) -> Option<Response<Full<Bytes>>> {
         }
         _ => return None,
     };
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = Response::new(Bytes::from(text));
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -1,10 +1,11 @@
-//! Whether anything is asked on a connection. One that is silent gives its place back: before its
-//! first byte, between two requests, and also where HTTP/2's pings are answered.
+//! Whether anything is asked on a connection, and whether its answers are taken. A silent one gives
+//! its place back: before its first byte, between two requests, and also where HTTP/2's pings are
+//! answered. So does one with an answer that does not move.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,6 +20,20 @@ pub struct Activity(Arc<Counts>);
 struct Counts {
     begun: AtomicU64,
     ended: AtomicU64,
+    /// How many times somebody looked whether answers move.
+    turn: AtomicUsize,
+    /// Answers that have not left, by the turn in which they moved last.
+    unmoved: [AtomicUsize; TURNS],
+}
+
+/// This turn, the one before, and the one before that, in which no answer may have moved last.
+const TURNS: usize = 3;
+
+/// An answer that has not left; dropping it says that it has.
+#[derive(Debug)]
+pub struct Moving {
+    activity: Activity,
+    turn: AtomicUsize,
 }
 
 /// A request under way; dropping it ends it.
@@ -30,6 +45,40 @@ impl Activity {
     pub fn begin(&self) -> UnderWay {
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.clone())
+    }
+
+    /// An answer begins to leave.
+    pub fn leave(&self) -> Moving {
+        let turn = self.0.turn.load(Ordering::Relaxed);
+        self.unmoved(turn).fetch_add(1, Ordering::Relaxed);
+        Moving {
+            activity: self.clone(),
+            turn: AtomicUsize::new(turn),
+        }
+    }
+
+    /// How many answers moved last in a turn.
+    fn unmoved(&self, turn: usize) -> &AtomicUsize {
+        let [first, second, third] = &self.0.unmoved;
+        match turn % TURNS {
+            0 => first,
+            1 => second,
+            _ => third,
+        }
+    }
+
+    /// Waits until there is an answer that has not moved for at least `patience`, and at most twice
+    /// that.
+    pub async fn stalled(&self, patience: Duration) {
+        loop {
+            tokio::time::sleep(patience).await;
+            let turn = self.0.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            // Two turns ago: of three, that is the next one.
+            let before_last = self.unmoved(turn.wrapping_add(1));
+            if before_last.load(Ordering::Relaxed) > 0 {
+                return;
+            }
+        }
     }
 
     /// Waits until no request has been under way for at least `patience`, and at most twice that; or
@@ -56,6 +105,28 @@ impl Activity {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Moving {
+    /// Part of the answer has left.
+    pub fn moved(&self) {
+        let now = self.activity.0.turn.load(Ordering::Relaxed);
+        let before = self.turn.swap(now, Ordering::Relaxed);
+        if before != now {
+            self.activity.unmoved(now).fetch_add(1, Ordering::Relaxed);
+            self.forget(before);
+        }
+    }
+
+    fn forget(&self, turn: usize) {
+        self.activity.unmoved(turn).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.forget(self.turn.load(Ordering::Relaxed));
     }
 }
 

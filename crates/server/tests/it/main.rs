@@ -10,10 +10,12 @@
 mod command;
 mod durability;
 mod help;
+mod http_2;
 mod limits;
 mod memory;
 mod process;
 mod revocation;
 mod strangers;
 mod traps;
+mod untaken;
 mod wire;

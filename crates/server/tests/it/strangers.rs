@@ -11,12 +11,16 @@ use std::{
 use serde_json::json;
 use tokio::net::TcpSocket;
 
-use crate::{process::Server, wire::Connection};
+use crate::{
+    http_2::{self, frame, header_block},
+    process::Server,
+    wire::Connection,
+};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: keyward.test\r\n\r\n";
 
 /// The most that a server may ever have had in memory.
-const MOST: u64 = 200 << 20;
+pub const MOST: u64 = 200 << 20;
 
 #[test]
 fn header_lists_of_strangers_take_little_memory() {
@@ -146,7 +150,7 @@ fn what_no_client_needs_of_http_2_ends_the_connection() {
         ("settings", settings.repeat(5000)),
         ("empty data", [open, empty.repeat(5000)].concat()),
     ] {
-        let mut stream = http_2(server.address());
+        let mut stream = http_2::open(server.address());
         let _ = stream.write_all(&frames);
         assert!(ends(&mut stream), "{what}");
     }
@@ -155,14 +159,14 @@ fn what_no_client_needs_of_http_2_ends_the_connection() {
 
 /// A signed request on a connection of its own is answered.
 #[track_caller]
-fn answers_root(server: &Server) {
+pub fn answers_root(server: &Server) {
     let request = server.root().kms("ListKeys", &json!({"Limit": 1}));
     let answer = server.connect().send(&request);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 /// The most memory that the process ever had, in bytes.
-fn most_memory(server: &Server) -> u64 {
+pub fn most_memory(server: &Server) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: u64 = line
@@ -179,7 +183,7 @@ fn closed(connection: &mut Connection) -> bool {
 }
 
 /// Whether the server ends the connection.
-fn ends(stream: &mut TcpStream) -> bool {
+pub fn ends(stream: &mut TcpStream) -> bool {
     let mut bytes = [0; 4096];
     loop {
         match stream.read(&mut bytes) {
@@ -209,22 +213,9 @@ fn connect_from(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     })
 }
 
-/// A connection that speaks HTTP/2.
-fn http_2(address: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let patience = Some(Duration::from_secs(30));
-    stream.set_read_timeout(patience).unwrap();
-    stream.set_write_timeout(patience).unwrap();
-    stream
-        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        .unwrap();
-    stream.write_all(&frame(4, 0, 0, &[])).unwrap();
-    stream
-}
-
 /// Opens streams whose bodies never come.
 fn hold_streams(address: &str, block: &[u8], streams: u32) -> TcpStream {
-    let mut stream = http_2(address);
+    let mut stream = http_2::open(address);
     for id in 0..streams {
         let frame = frame(1, 0x4, 2 * id + 1, block);
         if stream.write_all(&frame).is_err() {
@@ -242,25 +233,4 @@ fn hold_streams(address: &str, block: &[u8], streams: u32) -> TcpStream {
         }
     }
     stream
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = vec![length[1], length[2], length[3], kind, flags];
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// `POST /` with so many small fields besides.
-fn header_block(fields: u32) -> Vec<u8> {
-    // :method POST, :scheme http, :path /, :authority k
-    let mut block = vec![0x83, 0x86, 0x84, 0x01, 0x01, b'k'];
-    for number in 0..fields {
-        // A literal that is not indexed, with a name of two letters and a value of one.
-        let (high, low) = (number / 50, number % 50);
-        let letter = |at: u32| b"abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|"[at as usize];
-        block.extend([0x00, 0x02, letter(high), letter(low), 0x01, b'v']);
-    }
-    block
 }
