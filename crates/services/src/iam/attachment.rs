@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
     context::Context,
@@ -30,6 +30,7 @@ use crate::{
         fault::IamFault,
         names,
         nouns::{Holder, check_policy_arn},
+        on_one::{On, OnOne},
         page::{Page, Paging},
         shape,
     },
@@ -273,44 +274,33 @@ pub struct ListAttached<A> {
 #[derive(Debug)]
 pub struct AttachedPolicies(Page<ManagedPolicyRef>);
 
-impl<A> Operation for ListAttached<A>
+impl<A> OnOne for ListAttached<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = A;
     type Output = AttachedPolicies;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let path_prefix = names::policy_path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let path_prefix = names::policy_path_prefix(m);
+        let paging = Paging::read(m);
+        Self {
             of,
             path_prefix,
             paging,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        of: &Self::Resolved,
+        of: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<AttachedPolicies>, IamFault> {
         let (filter, prefix) = (

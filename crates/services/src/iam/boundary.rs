@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyward_policy::permit::Permit;
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
-use keyward_wire::query::Params;
+use keyward_wire::{json::Members, query::Params};
 
 use crate::{
     context::Context,
@@ -20,7 +20,7 @@ use crate::{
         },
         units::identity::ManagedPolicyUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, supply::Supply},
     iam::{
         Iam,
         attachment::{self, recount, supply_boundary},
@@ -29,6 +29,7 @@ use crate::{
         fault::IamFault,
         names,
         nouns::Bounded,
+        on_one::{On, OnOne},
     },
     operation::{Done, Empty, Operation},
 };
@@ -169,38 +170,29 @@ pub struct Delete<A> {
     of: Subject<A>,
 }
 
-impl<A> Operation for Delete<A>
+impl<A> OnOne for Delete<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Bounded,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = A;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let of = Subject::parse_alone(params)?;
-        Ok(Self { of })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        Self { of }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |supply| supply_boundary(of, supply))
+    fn supply(&self, of: &On<Self>, supply: &mut Supply) {
+        supply_boundary(of, supply);
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        asked: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, asked: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let of = asked.get()?;
         let mut record = of.edit(cx)?;
         let old = current(cx, record.boundary_mut().as_ref()).await?;

@@ -13,7 +13,11 @@ use keyward_types::{
     action,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
 
 use crate::{
     context::Context,
@@ -28,10 +32,11 @@ use crate::{
     iam::{
         Iam,
         by_path::ByPath,
-        entity::{Asked, Entity, Record, Subject},
+        entity::{Entity, Record, Subject},
         fault::IamFault,
         names, naming,
         newborn::New,
+        on_one::{On, OnOne},
         page::{Page, Paging},
         reserved, shape,
     },
@@ -138,39 +143,24 @@ pub struct GroupFound {
     users: Page<(String, UserRecord)>,
 }
 
-impl Operation for GetGroup {
-    const NAME: &'static str = "GetGroup";
+impl OnOne for GetGroup {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::GetGroup;
     type Output = GroupFound;
-    type Fault = IamFault;
-    type Resolved = Asked<GroupUnit>;
-    type Permits = Permit<action::GetGroup>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { of, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<GroupUnit>, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::GetGroup> {
+        &self.of
     }
 
-    fn authorize(
+    async fn answer(
         &self,
-        group: &Asked<GroupUnit>,
-        gate: &Gate<'_>,
-    ) -> Result<Self::Permits, Denied> {
-        group.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        group: &Asked<GroupUnit>,
+        group: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<GroupFound>, IamFault> {
         let group = group.get()?;
@@ -207,37 +197,20 @@ impl Output<Iam> for GroupFound {
 #[derive(Debug)]
 pub struct DeleteGroup(Subject<action::DeleteGroup>);
 
-impl Operation for DeleteGroup {
-    const NAME: &'static str = "DeleteGroup";
+impl OnOne for DeleteGroup {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeleteGroup;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<GroupUnit>;
-    type Permits = Permit<action::DeleteGroup>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<GroupUnit>, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::DeleteGroup> {
+        &self.0
     }
 
-    fn authorize(
-        &self,
-        group: &Asked<GroupUnit>,
-        gate: &Gate<'_>,
-    ) -> Result<Self::Permits, Denied> {
-        group.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        group: &Asked<GroupUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, group: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let group = group.get()?;
         let record = group.record();
         let left = [

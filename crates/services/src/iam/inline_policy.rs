@@ -2,26 +2,24 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html>
 
-use keyward_policy::{
-    document::{Document, PolicyError, PolicyKind},
-    permit::Permit,
-};
-use keyward_wire::{query::Params, xml};
+use keyward_policy::document::{Document, PolicyError, PolicyKind};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     context::Context,
-    gate::{Denied, Gate},
+    gate::supply::Supply,
     iam::{
         Iam,
         attachment::supply_boundary,
-        entity::{Asked, Entity, Record, Subject, Target},
+        entity::{Entity, Record, Subject, Target},
         fault::IamFault,
         names,
         nouns::Holder,
+        on_one::{On, OnOne},
         page::{Page, Paging},
         stored,
     },
-    operation::{Done, Empty, Operation, Output},
+    operation::{Done, Empty, Output},
 };
 
 fn missing<A: Target>(policy: &str) -> IamFault {
@@ -39,46 +37,35 @@ pub struct Put<A> {
     document: String,
 }
 
-impl<A> Operation for Put<A>
+impl<A> OnOne for Put<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = A;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let into = Subject::read(&mut m);
-        let policy_name = names::name(&mut m, "PolicyName", 128);
-        let document = names::document(&mut m, "PolicyDocument");
-        m.finish()?;
-        Ok(Self {
+    fn read(m: &mut Members<'_>) -> Self {
+        let into = Subject::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        let document = names::document(m, "PolicyDocument");
+        Self {
             into,
             policy_name,
             document,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.into.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.into
     }
 
-    fn authorize(&self, into: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        into.permit(gate, |supply| supply_boundary(into, supply))
+    fn supply(&self, into: &On<Self>, supply: &mut Supply) {
+        supply_boundary(into, supply);
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        into: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, into: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         type Of<A> = <<A as Target>::Entity as Entity>::Record;
         let into = into.get()?;
         let mut record = into.edit(cx)?;
@@ -119,41 +106,30 @@ pub struct Delete<A> {
     policy_name: String,
 }
 
-impl<A> Operation for Delete<A>
+impl<A> OnOne for Delete<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = A;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let from = Subject::read(&mut m);
-        let policy_name = names::name(&mut m, "PolicyName", 128);
-        m.finish()?;
-        Ok(Self { from, policy_name })
+    fn read(m: &mut Members<'_>) -> Self {
+        let from = Subject::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        Self { from, policy_name }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.from.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.from
     }
 
-    fn authorize(&self, from: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        from.permit(gate, |supply| supply_boundary(from, supply))
+    fn supply(&self, from: &On<Self>, supply: &mut Supply) {
+        supply_boundary(from, supply);
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        from: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, from: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let from = from.get()?;
         let mut record = from.edit(cx)?;
         if record.inline_mut().remove(&self.policy_name).is_none() {
@@ -181,41 +157,26 @@ pub struct Embedded {
     document: String,
 }
 
-impl<A> Operation for Get<A>
+impl<A> OnOne for Get<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = A;
     type Output = Embedded;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let policy_name = names::name(&mut m, "PolicyName", 128);
-        m.finish()?;
-        Ok(Self { of, policy_name })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        Self { of, policy_name }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        of: &Self::Resolved,
-        _cx: &Context<'_>,
-    ) -> Result<Done<Embedded>, IamFault> {
+    async fn answer(&self, of: &On<Self>, _cx: &Context<'_>) -> Result<Done<Embedded>, IamFault> {
         let found = of.get()?.stored()?.inline().get(&self.policy_name);
         let document = found.ok_or_else(|| missing::<A>(&self.policy_name))?;
         Ok(Done::unchanged(Embedded {
@@ -246,41 +207,26 @@ pub struct List<A> {
 #[derive(Debug)]
 pub struct PolicyNames(Page<String>);
 
-impl<A> Operation for List<A>
+impl<A> OnOne for List<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = A;
     type Output = PolicyNames;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { of, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        of: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<PolicyNames>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<PolicyNames>, IamFault> {
         let names = of.get()?.stored()?.inline().keys().cloned().collect();
         // Names of embedded policies do count case, so it is kept to tell two apart.
         let page = self

@@ -15,7 +15,11 @@ use keyward_types::{
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
 
 use crate::{
     context::Context,
@@ -28,10 +32,11 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        entity::{Asked, Entity, Record, Subject},
+        entity::{Entity, Record, Subject},
         fault::IamFault,
         names, naming,
         newborn::New,
+        on_one::{On, OnOne},
         role::show as show_role,
         shape::{self, ShownProfile},
         tags::Keys,
@@ -173,31 +178,22 @@ impl Operation for CreateInstanceProfile {
 #[derive(Debug)]
 pub struct GetInstanceProfile(Subject<action::GetInstanceProfile>);
 
-impl Operation for GetInstanceProfile {
-    const NAME: &'static str = "GetInstanceProfile";
+impl OnOne for GetInstanceProfile {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::GetInstanceProfile;
     type Output = ProfileFound;
-    type Fault = IamFault;
-    type Resolved = Asked<InstanceProfileUnit>;
-    type Permits = Permit<action::GetInstanceProfile>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::GetInstanceProfile> {
+        &self.0
     }
 
-    fn authorize(&self, found: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        found.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        found: &Self::Resolved,
+        found: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<ProfileFound>, IamFault> {
         let profile = show(cx, found.get()?.record()).await?;
@@ -210,33 +206,20 @@ impl Operation for GetInstanceProfile {
 #[derive(Debug)]
 pub struct DeleteInstanceProfile(Subject<action::DeleteInstanceProfile>);
 
-impl Operation for DeleteInstanceProfile {
-    const NAME: &'static str = "DeleteInstanceProfile";
+impl OnOne for DeleteInstanceProfile {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeleteInstanceProfile;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<InstanceProfileUnit>;
-    type Permits = Permit<action::DeleteInstanceProfile>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::DeleteInstanceProfile> {
+        &self.0
     }
 
-    fn authorize(&self, found: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        found.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        found: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, found: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let profile = found.get()?;
         let record = profile.record();
         let left = [(record.role.is_some(), "remove roles from instance profile")];

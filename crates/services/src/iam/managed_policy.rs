@@ -21,7 +21,11 @@ use keyward_types::{
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
 
 use crate::{
     context::Context,
@@ -37,11 +41,12 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam,
-        entity::{Asked, Entity, Record, Subject},
+        entity::{Entity, Record, Subject},
         fault::IamFault,
         managed_policy::shown::{ShownPolicy, show},
         names, naming,
         newborn::New,
+        on_one::{On, OnOne},
         reserved, shape, stored,
         tags::Keys,
     },
@@ -194,31 +199,22 @@ impl Operation for CreatePolicy {
 #[derive(Debug)]
 pub struct GetPolicy(Subject<action::GetPolicy>);
 
-impl Operation for GetPolicy {
-    const NAME: &'static str = "GetPolicy";
+impl OnOne for GetPolicy {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::GetPolicy;
     type Output = PolicyFound;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::GetPolicy>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::GetPolicy> {
+        &self.0
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
+        policy: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<PolicyFound>, IamFault> {
         let policy: &Arc<ManagedPolicyUnit> = policy.get()?;
@@ -232,33 +228,20 @@ impl Operation for GetPolicy {
 #[derive(Debug)]
 pub struct DeletePolicy(Subject<action::DeletePolicy>);
 
-impl Operation for DeletePolicy {
-    const NAME: &'static str = "DeletePolicy";
+impl OnOne for DeletePolicy {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeletePolicy;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::DeletePolicy>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::DeletePolicy> {
+        &self.0
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = policy.get()?;
         let record = policy.edit_by::<action::DeletePolicy>(cx)?;
         if record.attachments > 0 || record.boundaries > 0 {

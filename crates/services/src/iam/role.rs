@@ -17,7 +17,11 @@ use keyward_types::{
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
 
 use crate::{
     context::Context,
@@ -34,10 +38,11 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam, boundary,
-        entity::{Asked, Entity, Record, Subject},
+        entity::{Entity, Record, Subject},
         fault::IamFault,
         names, naming,
         newborn::NewIdentity,
+        on_one::{On, OnOne},
         reserved,
         shape::{self, ShownRole},
     },
@@ -248,33 +253,20 @@ pub struct GetRole(Subject<action::GetRole>);
 #[derive(Debug)]
 pub struct RoleFound(pub ShownRole);
 
-impl Operation for GetRole {
-    const NAME: &'static str = "GetRole";
+impl OnOne for GetRole {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::GetRole;
     type Output = RoleFound;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::GetRole>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::GetRole> {
+        &self.0
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<RoleFound>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<RoleFound>, IamFault> {
         let role = role.get()?;
         let used = last_use(cx, &role.record().id).await?;
         let shown = show(cx, (role.arn(), role.record()), used).await?;
@@ -292,33 +284,20 @@ impl Output<Iam> for RoleFound {
 #[derive(Debug)]
 pub struct DeleteRole(Subject<action::DeleteRole>);
 
-impl Operation for DeleteRole {
-    const NAME: &'static str = "DeleteRole";
+impl OnOne for DeleteRole {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeleteRole;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::DeleteRole>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::DeleteRole> {
+        &self.0
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let role = role.get()?;
         let record = role.edit(cx)?;
         let profiles = cx.directory();

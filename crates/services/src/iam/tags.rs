@@ -2,23 +2,23 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html>
 
-use keyward_policy::permit::Permit;
 use keyward_types::tag::Tag;
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     context::Context,
-    gate::{Denied, Gate},
+    gate::supply::Supply,
     iam::{
         Iam, condition_keys,
-        entity::{Asked, Entity, Record, Subject, Target},
+        entity::{Entity, Record, Subject, Target},
         fault::IamFault,
         names::{self, MAX_TAGS},
         nouns::Tagged,
+        on_one::{On, OnOne},
         page::{Page, Paging},
         shape,
     },
-    operation::{Done, Empty, Operation, Output},
+    operation::{Done, Empty, Output},
 };
 
 /// How the keys of the tags of something are told apart.
@@ -94,42 +94,35 @@ pub struct AddTags<A> {
     tags: Vec<Tag>,
 }
 
-impl<A> Operation for AddTags<A>
+impl<A> OnOne for AddTags<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Tagged,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = A;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let tags = names::required_tags(&mut m);
-        m.finish()?;
-        let tags = <A::Entity as Entity>::Record::KEYS.checked(tags)?;
-        Ok(Self { of, tags })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let tags = names::required_tags(m);
+        Self { of, tags }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn checked(self) -> Result<Self, IamFault> {
+        let tags = <A::Entity as Entity>::Record::KEYS.checked(self.tags)?;
+        Ok(Self { tags, ..self })
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |supply| supply.request_tags(&self.tags))
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        of: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    fn supply(&self, _of: &On<Self>, supply: &mut Supply) {
+        supply.request_tags(&self.tags);
+    }
+
+    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
         let mut record = of.edit_by::<A>(cx)?;
         <A::Entity as Entity>::Record::KEYS.add(record.tags_mut(), &self.tags)?;
@@ -146,45 +139,32 @@ pub struct RemoveTags<A> {
     keys: Vec<String>,
 }
 
-impl<A> Operation for RemoveTags<A>
+impl<A> OnOne for RemoveTags<A>
 where
     A: Target,
     <A::Entity as Entity>::Record: Tagged,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = A;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let keys = names::tag_keys(&mut m);
-        m.finish()?;
-        Ok(Self { of, keys })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let keys = names::tag_keys(m);
+        Self { of, keys }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |supply| {
-            if !self.keys.is_empty() {
-                supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
-            }
-        })
+    fn supply(&self, _of: &On<Self>, supply: &mut Supply) {
+        if !self.keys.is_empty() {
+            supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+        }
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        of: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
         let mut record = of.edit_by::<A>(cx)?;
         <A::Entity as Entity>::Record::KEYS.remove(record.tags_mut(), &self.keys);
@@ -205,37 +185,22 @@ pub struct ListTags<A> {
 #[derive(Debug)]
 pub struct Tags(Page<Tag>);
 
-impl<A: Target> Operation for ListTags<A> {
-    const NAME: &'static str = A::OPERATION;
+impl<A: Target> OnOne for ListTags<A> {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = A;
     type Output = Tags;
-    type Fault = IamFault;
-    type Resolved = Asked<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { of, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<A> {
+        &self.of
     }
 
-    fn authorize(&self, of: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        of.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        of: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Tags>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<Tags>, IamFault> {
         let mut tags = of.get()?.tags().to_vec();
         tags.sort_by(|a, b| a.key.cmp(&b.key));
         // A key may be longer than a marker can be, so the marker holds its place in the order.

@@ -14,7 +14,11 @@ use keyward_types::{
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
 
 use crate::{
     context::Context,
@@ -32,6 +36,7 @@ use crate::{
         fault::IamFault,
         names, naming,
         newborn::NewIdentity,
+        on_one::{On, OnOne},
         reserved, shape,
     },
     operation::{Done, Empty, Operation, Output},
@@ -265,33 +270,20 @@ impl Output<Iam> for UserFound {
 #[derive(Debug)]
 pub struct DeleteUser(Subject<action::DeleteUser>);
 
-impl Operation for DeleteUser {
-    const NAME: &'static str = "DeleteUser";
+impl OnOne for DeleteUser {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeleteUser;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<UserUnit>;
-    type Permits = Permit<action::DeleteUser>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<UserUnit>, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::DeleteUser> {
+        &self.0
     }
 
-    fn authorize(&self, user: &Asked<UserUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        user.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        user: &Asked<UserUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, user: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let user = user.get()?;
         let record = user.record();
         let left = [

@@ -6,7 +6,7 @@
 use keyward_policy::permit::Permit;
 use keyward_store::batch::Precondition;
 use keyward_types::action;
-use keyward_wire::query::Params;
+use keyward_wire::{json::Members, query::Params};
 
 use crate::{
     context::Context,
@@ -22,6 +22,7 @@ use crate::{
         fault::IamFault,
         group::Groups,
         names,
+        on_one::{On, OnOne},
         page::Paging,
     },
     operation::{Done, Empty, Operation},
@@ -170,37 +171,22 @@ pub struct ListGroupsForUser {
     paging: Paging,
 }
 
-impl Operation for ListGroupsForUser {
-    const NAME: &'static str = "ListGroupsForUser";
+impl OnOne for ListGroupsForUser {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::ListGroupsForUser;
     type Output = Groups;
-    type Fault = IamFault;
-    type Resolved = Asked<UserUnit>;
-    type Permits = Permit<action::ListGroupsForUser>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { of, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<UserUnit>, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::ListGroupsForUser> {
+        &self.of
     }
 
-    fn authorize(&self, user: &Asked<UserUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        user.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        user: &Asked<UserUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Groups>, IamFault> {
+    async fn answer(&self, user: &On<Self>, cx: &Context<'_>) -> Result<Done<Groups>, IamFault> {
         let mut groups = Vec::new();
         for id in &user.get()?.record().groups {
             if let Some(group) = cx.directory().group(cx.caller.home(), id).await? {

@@ -4,21 +4,19 @@
 
 use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
     context::Context,
-    directory::{
-        records::identity::InstanceProfileRecord,
-        units::identity::{InstanceProfileUnit, RoleUnit},
-    },
+    directory::{records::identity::InstanceProfileRecord, units::identity::InstanceProfileUnit},
     gate::{Denied, Gate},
     iam::{
         Iam,
         by_path::ByPath,
-        entity::{Asked, Subject},
+        entity::Subject,
         fault::IamFault,
         instance_profile::show,
+        on_one::{On, OnOne},
         page::{Page, Paging},
         shape::{self, ShownProfile},
     },
@@ -91,37 +89,22 @@ pub struct ListInstanceProfilesForRole {
     paging: Paging,
 }
 
-impl Operation for ListInstanceProfilesForRole {
-    const NAME: &'static str = "ListInstanceProfilesForRole";
+impl OnOne for ListInstanceProfilesForRole {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::ListInstanceProfilesForRole;
     type Output = Profiles;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::ListInstanceProfilesForRole>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let role = Subject::read(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { role, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let role = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { role, paging }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.role.find(cx).await
+    fn subject(&self) -> &Subject<action::ListInstanceProfilesForRole> {
+        &self.role
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Profiles>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<Profiles>, IamFault> {
         let id = &role.get()?.record().id;
         let home = cx.caller.home();
         let found = cx.directory().instance_profiles_of(home, id).await?;

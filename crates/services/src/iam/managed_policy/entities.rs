@@ -2,25 +2,24 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html>
 
-use keyward_policy::permit::Permit;
 use keyward_types::{
     action,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     context::Context,
-    directory::{paths, units::identity::ManagedPolicyUnit},
-    gate::{Denied, Gate},
+    directory::paths,
     iam::{
         Iam,
-        entity::{Asked, Subject},
+        entity::Subject,
         fault::IamFault,
         names,
+        on_one::{On, OnOne},
         page::{Page, Paging},
     },
-    operation::{Done, Operation, Output},
+    operation::{Done, Output},
 };
 
 /// `ListEntitiesForPolicy`
@@ -84,18 +83,13 @@ fn word(kind: UniqueIdKind) -> &'static str {
     }
 }
 
-impl Operation for ListEntitiesForPolicy {
-    const NAME: &'static str = "ListEntitiesForPolicy";
+impl OnOne for ListEntitiesForPolicy {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::ListEntitiesForPolicy;
     type Output = Entities;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::ListEntitiesForPolicy>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
         let kinds = &[
             "User",
             "Role",
@@ -104,32 +98,26 @@ impl Operation for ListEntitiesForPolicy {
             "AWSManagedPolicy",
         ];
         let kind = m.enumeration("EntityFilter", kinds).optional();
-        let path_prefix = names::entity_path_prefix(&mut m);
+        let path_prefix = names::entity_path_prefix(m);
         let filters = &["PermissionsPolicy", "PermissionsBoundary"];
         let usage = m.enumeration("PolicyUsageFilter", filters).optional();
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self {
+        let paging = Paging::read(m);
+        Self {
             of,
             kind,
             path_prefix,
             usage,
             paging,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::ListEntitiesForPolicy> {
+        &self.of
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
+        policy: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<Entities>, IamFault> {
         let policy = policy.get()?;

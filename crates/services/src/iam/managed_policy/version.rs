@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-use keyward_policy::{
-    document::{Document, PolicyKind},
-    permit::Permit,
-};
+use keyward_policy::document::{Document, PolicyKind};
 use keyward_types::action;
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    xml,
+};
 
 use crate::{
     context::Context,
     directory::{records::identity::PolicyVersionRecord, units::identity::ManagedPolicyUnit},
-    gate::{Denied, Gate},
     iam::{
         Iam,
         entity::{Asked, Entity, Record, Subject},
@@ -23,10 +22,11 @@ use crate::{
         managed_policy::shown::show,
         names,
         nouns::check_policy_arn,
+        on_one::{On, OnOne},
         page::{Page, Paging},
         shape, stored,
     },
-    operation::{Done, Empty, Operation, Output},
+    operation::{Done, Empty, Output},
 };
 
 /// The most versions of a policy.
@@ -81,40 +81,29 @@ pub struct CreatePolicyVersion {
     set_as_default: bool,
 }
 
-impl Operation for CreatePolicyVersion {
-    const NAME: &'static str = "CreatePolicyVersion";
+impl OnOne for CreatePolicyVersion {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::CreatePolicyVersion;
     type Output = VersionShown;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::CreatePolicyVersion>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let document = names::document(&mut m, "PolicyDocument");
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let document = names::document(m, "PolicyDocument");
         let set_as_default = m.boolean("SetAsDefault").optional().unwrap_or(false);
-        m.finish()?;
-        Ok(Self {
+        Self {
             of,
             document,
             set_as_default,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::CreatePolicyVersion> {
+        &self.of
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
+        policy: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<VersionShown>, IamFault> {
         let policy = policy.get()?;
@@ -157,35 +146,24 @@ pub struct GetPolicyVersion {
     version: String,
 }
 
-impl Operation for GetPolicyVersion {
-    const NAME: &'static str = "GetPolicyVersion";
+impl OnOne for GetPolicyVersion {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::GetPolicyVersion;
     type Output = VersionShown;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::GetPolicyVersion>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let version = names::version_id(&mut m);
-        m.finish()?;
-        Ok(Self { of, version })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let version = names::version_id(m);
+        Self { of, version }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::GetPolicyVersion> {
+        &self.of
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
+        policy: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<VersionShown>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
@@ -212,37 +190,22 @@ pub struct DeletePolicyVersion {
     version: String,
 }
 
-impl Operation for DeletePolicyVersion {
-    const NAME: &'static str = "DeletePolicyVersion";
+impl OnOne for DeletePolicyVersion {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeletePolicyVersion;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::DeletePolicyVersion>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let version = names::version_id(&mut m);
-        m.finish()?;
-        Ok(Self { of, version })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let version = names::version_id(m);
+        Self { of, version }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::DeletePolicyVersion> {
+        &self.of
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
         let mut record = policy.edit_by::<action::DeletePolicyVersion>(cx)?;
         let number = shape::version_number(&self.version);
@@ -277,35 +240,24 @@ pub struct Versions {
     default: u32,
 }
 
-impl Operation for ListPolicyVersions {
-    const NAME: &'static str = "ListPolicyVersions";
+impl OnOne for ListPolicyVersions {
     const READ_ONLY: bool = true;
-    type Api = Iam;
+    type Action = action::ListPolicyVersions;
     type Output = Versions;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::ListPolicyVersions>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { of, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::ListPolicyVersions> {
+        &self.of
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
+        policy: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<Versions>, IamFault> {
         let record = show(cx, policy.get()?).await?.record;
@@ -332,37 +284,22 @@ pub struct SetDefaultPolicyVersion {
     version: String,
 }
 
-impl Operation for SetDefaultPolicyVersion {
-    const NAME: &'static str = "SetDefaultPolicyVersion";
+impl OnOne for SetDefaultPolicyVersion {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::SetDefaultPolicyVersion;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<ManagedPolicyUnit>;
-    type Permits = Permit<action::SetDefaultPolicyVersion>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let version = names::version_id(&mut m);
-        m.finish()?;
-        Ok(Self { of, version })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let version = names::version_id(m);
+        Self { of, version }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::SetDefaultPolicyVersion> {
+        &self.of
     }
 
-    fn authorize(&self, policy: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        policy.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        policy: &Self::Resolved,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
         let mut record = policy.edit_by::<action::SetDefaultPolicyVersion>(cx)?;
         let number = shape::version_number(&self.version);

@@ -11,7 +11,11 @@ use keyward_types::{
     action,
     unique_id::{UniqueId, UniqueIdKind},
 };
-use keyward_wire::{json, query::Params, xml};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -25,9 +29,10 @@ use crate::{
     gate::{Denied, Gate},
     iam::{
         Iam, attachment, condition_keys,
-        entity::{Asked, Entity, Subject},
+        entity::{Entity, Subject},
         fault::IamFault,
         names,
+        on_one::{On, OnOne},
         role::{DEFAULT_SESSION_SECONDS, RoleCreated, linked_services, make, unmake},
         shape::ShownRole,
     },
@@ -180,31 +185,22 @@ pub struct DeleteServiceLinkedRole(Subject<action::DeleteServiceLinkedRole>);
 #[derive(Debug)]
 pub struct DeletionTask(String);
 
-impl Operation for DeleteServiceLinkedRole {
-    const NAME: &'static str = "DeleteServiceLinkedRole";
+impl OnOne for DeleteServiceLinkedRole {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::DeleteServiceLinkedRole;
     type Output = DeletionTask;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::DeleteServiceLinkedRole>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        Subject::parse_alone(params).map(Self)
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.0.find(cx).await
+    fn subject(&self) -> &Subject<action::DeleteServiceLinkedRole> {
+        &self.0
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
+        role: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<DeletionTask>, IamFault> {
         let role = role.get()?;

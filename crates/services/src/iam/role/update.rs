@@ -2,23 +2,21 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>
 
-use keyward_policy::permit::Permit;
 use keyward_types::action;
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     context::Context,
-    directory::units::identity::RoleUnit,
-    gate::{Denied, Gate},
     iam::{
         Iam,
-        entity::{Asked, Entity, Record, Subject},
+        entity::{Entity, Record, Subject},
         fault::IamFault,
         names,
+        on_one::{On, OnOne},
         role::{max_session, show},
         shape::{self, ShownRole},
     },
-    operation::{Done, Empty, Operation, Output},
+    operation::{Done, Empty, Output},
 };
 
 /// `UpdateRole`
@@ -37,40 +35,29 @@ impl Output<Iam> for RoleUpdated {
     fn render(&self, _out: &mut xml::Writer<'_>) {}
 }
 
-impl Operation for UpdateRole {
-    const NAME: &'static str = "UpdateRole";
+impl OnOne for UpdateRole {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::UpdateRole;
     type Output = RoleUpdated;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::UpdateRole>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let description = names::description(&mut m);
-        let max_session = max_session(&mut m);
-        m.finish()?;
-        Ok(Self {
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let description = names::description(m);
+        let max_session = max_session(m);
+        Self {
             of,
             description,
             max_session,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::UpdateRole> {
+        &self.of
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
+        role: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<RoleUpdated>, IamFault> {
         let role = role.get()?;
@@ -104,40 +91,29 @@ impl Output<Iam> for DescriptionUpdated {
     }
 }
 
-impl Operation for UpdateRoleDescription {
-    const NAME: &'static str = "UpdateRoleDescription";
+impl OnOne for UpdateRoleDescription {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::UpdateRoleDescription;
     type Output = DescriptionUpdated;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::UpdateRoleDescription>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
         // Members reads it again, as missing, only if it was not given.
-        let description = names::description(&mut m);
+        let description = names::description(m);
         if description.is_none() {
             m.string("Description").required();
         }
-        m.finish()?;
         let description = description.unwrap_or_default();
-        Ok(Self { of, description })
+        Self { of, description }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::UpdateRoleDescription> {
+        &self.of
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
+        role: &On<Self>,
         cx: &Context<'_>,
     ) -> Result<Done<DescriptionUpdated>, IamFault> {
         let role = role.get()?;
@@ -157,37 +133,22 @@ pub struct UpdateAssumeRolePolicy {
     trust: String,
 }
 
-impl Operation for UpdateAssumeRolePolicy {
-    const NAME: &'static str = "UpdateAssumeRolePolicy";
+impl OnOne for UpdateAssumeRolePolicy {
     const READ_ONLY: bool = false;
-    type Api = Iam;
+    type Action = action::UpdateAssumeRolePolicy;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Asked<RoleUnit>;
-    type Permits = Permit<action::UpdateAssumeRolePolicy>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = Subject::read(&mut m);
-        let trust = names::document(&mut m, "PolicyDocument");
-        m.finish()?;
-        Ok(Self { of, trust })
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let trust = names::document(m, "PolicyDocument");
+        Self { of, trust }
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<RoleUnit>, IamFault> {
-        self.of.find(cx).await
+    fn subject(&self) -> &Subject<action::UpdateAssumeRolePolicy> {
+        &self.of
     }
 
-    fn authorize(&self, role: &Asked<RoleUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        role.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        role: &Asked<RoleUnit>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
         record.trust = cx.check_trust(&self.trust).await?;
