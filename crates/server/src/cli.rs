@@ -66,8 +66,8 @@ enum Command {
     Completions(completions::Completions),
 }
 
-// Where a server's data and settings are.
-#[derive(Clone, Debug, Args)]
+// Where a server's data and settings are, or will be created.
+#[derive(Clone, Debug, Default, Args)]
 pub struct Place {
     /// The directory that holds everything, except the root key if that is stored elsewhere
     #[arg(long, value_name = "DIR")]
@@ -87,6 +87,32 @@ pub struct Place {
     /// says otherwise. The data directory remembers it [default: us-east-1]
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
+}
+
+// Where the data and settings of a server are that was started before.
+#[derive(Clone, Debug, Args)]
+pub struct Existing {
+    /// The directory that holds everything, except the root key if that is stored elsewhere
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The configuration file, if it says where the data directory is. Flags override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the root key is [default: where it was at the last start]
+    #[arg(long, value_name = "FILE")]
+    pub root_key: Option<PathBuf>,
+}
+
+impl Existing {
+    /// The place, with the account and the Region that the data directory remembers.
+    pub fn place(self) -> Place {
+        Place {
+            data_dir: self.data_dir,
+            config: self.config,
+            root_key: self.root_key,
+            ..Place::default()
+        }
+    }
 }
 
 impl Place {

@@ -9,7 +9,7 @@ use keyward_services::bootstrap::{self, FirstCredentials, NewAccount};
 use keyward_types::account::AccountId;
 
 use crate::{
-    cli::{Place, stopped::StoppedServer},
+    cli::{Existing, Place, stopped::StoppedServer},
     opened::write_new,
     out::say,
 };
@@ -30,24 +30,6 @@ pub enum Account {
     List(List),
 }
 
-// Where a server's data and settings are. Which account its first start created does not matter.
-#[derive(Debug, Args)]
-pub struct Whole {
-    /// The directory that holds everything, except the root key if that is stored elsewhere
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The configuration file. Flags override it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where the root key is [default: where it was at the last start]
-    #[arg(long, value_name = "FILE")]
-    root_key: Option<PathBuf>,
-    /// A Region of the partition in which a new account is created
-    /// [default: the server's default Region]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-}
-
 /// Create an account, and an access key of its root user in a file
 ///
 /// The audit trail records it.
@@ -55,7 +37,11 @@ pub struct Whole {
 #[command(after_long_help = CREATE_EXAMPLES)]
 pub struct Create {
     #[command(flatten)]
-    whole: Whole,
+    existing: Existing,
+    /// A Region of the partition in which the account is created
+    /// [default: the server's default Region]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
     /// The new account's id: twelve digits [default: random]
     #[arg(long, value_name = "ID")]
     account_id: Option<String>,
@@ -78,20 +64,7 @@ pub struct Create {
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
-    whole: Whole,
-}
-
-impl Whole {
-    async fn open(self) -> anyhow::Result<StoppedServer> {
-        let place = Place {
-            data_dir: self.data_dir,
-            config: self.config,
-            root_key: self.root_key,
-            account_id: None,
-            region: self.region,
-        };
-        StoppedServer::open(&place).await
-    }
+    existing: Existing,
 }
 
 impl Account {
@@ -118,7 +91,11 @@ impl Create {
                 self.profile
             );
         }
-        let server = self.whole.open().await?;
+        let place = Place {
+            region: self.region,
+            ..self.existing.place()
+        };
+        let server = StoppedServer::open(place).await?;
         let file = self
             .credentials
             .unwrap_or_else(|| server.data().credentials(account.as_str()));
@@ -151,7 +128,7 @@ impl Create {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let server = self.whole.open().await?;
+        let server = StoppedServer::open(self.existing.place()).await?;
         let accounts = bootstrap::accounts(server.store(), server.root(), server.arena()).await?;
         say!("{:<14}{:<12}{:<22}NAME", "ACCOUNT", "PARTITION", "CREATED")?;
         for account in accounts {

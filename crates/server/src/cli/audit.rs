@@ -7,14 +7,14 @@ use keyward_services::bootstrap::{self, accept};
 use keyward_trail::verify::Verified;
 
 use crate::{
-    cli::{Place, stopped::StoppedServer},
+    cli::{Existing, stopped::StoppedServer},
     out::{OutError, say},
 };
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   keyward audit verify --data-dir /var/lib/keyward
-  keyward audit verify --data-dir /var/lib/keyward --archive /mnt/trail/2025 --archive /mnt/trail/2026";
+  keyward audit verify --data-dir /var/lib/keyward --archive /mnt/trail/2025";
 
 /// Verify the audit trail, or accept a loss, while the server is stopped
 #[derive(Debug, Subcommand)]
@@ -31,7 +31,7 @@ pub enum Audit {
 #[command(after_long_help = VERIFY_EXAMPLES)]
 pub struct Verify {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
     /// A directory to which older segments were moved; they are verified too. Can be repeated
     #[arg(long, value_name = "DIR")]
     archive: Vec<PathBuf>,
@@ -44,7 +44,7 @@ pub struct Verify {
 #[derive(Debug, Args)]
 pub struct AcceptLoss {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
 }
 
 impl Audit {
@@ -53,7 +53,7 @@ impl Audit {
         runtime.block_on(async {
             match self {
                 Self::Verify(verify) => verify.run().await,
-                Self::AcceptLoss(accept) => accept_loss(&accept.place).await,
+                Self::AcceptLoss(accept) => accept_loss(accept.existing).await,
             }
         })
     }
@@ -61,7 +61,7 @@ impl Audit {
 
 impl Verify {
     async fn run(self) -> anyhow::Result<()> {
-        let server = StoppedServer::open(&self.place).await?;
+        let server = StoppedServer::open(self.existing.place()).await?;
         let places = (server.audit(), self.archive);
         let found = bootstrap::verify_trail(
             server.store(),
@@ -106,8 +106,8 @@ fn print(found: &Verified) -> Result<(), OutError> {
     )
 }
 
-async fn accept_loss(place: &Place) -> anyhow::Result<()> {
-    let server = StoppedServer::open(place).await?;
+async fn accept_loss(existing: Existing) -> anyhow::Result<()> {
+    let server = StoppedServer::open(existing.place()).await?;
     let lost = accept::accept_loss(&server.stopped(), &server.audit()).await?;
     if let Some(trail) = &lost.trail {
         say!("Accepted: {trail}.")?;

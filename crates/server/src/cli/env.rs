@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     aws::{Credentials, ProfileFile},
-    cli::Place,
+    cli::Existing,
     opened::{self, ADMIN_CREDENTIALS},
     out::say,
     remembered::Remembered,
@@ -33,7 +33,7 @@ certificate, or with that of the authority that signed it.";
 #[command(after_long_help = EXAMPLES)]
 pub struct Env {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
 }
 
 /// What points a client at the server of a data directory, as the account's root user.
@@ -75,7 +75,7 @@ impl Exports {
 
 impl Env {
     pub fn run(self) -> anyhow::Result<()> {
-        let config = self.place.resolve()?;
+        let config = self.existing.place().resolve()?;
         let exports = Exports::read(&config.data_dir)?;
         let secret = Zeroizing::new(quoted(&exports.credentials.secret).into_owned());
         for (name, value) in [

@@ -74,7 +74,7 @@ impl Init {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             if self.new_root_credentials {
-                return new_root_credentials(&self.place).await;
+                return new_root_credentials(self.place).await;
             }
             let config = self.place.resolve()?;
             let data = DataDir::create(&config.data_dir)?;
@@ -109,7 +109,7 @@ impl Init {
     }
 }
 
-async fn new_root_credentials(place: &Place) -> anyhow::Result<()> {
+async fn new_root_credentials(place: Place) -> anyhow::Result<()> {
     let server = StoppedServer::open(place).await?;
     let (config, data) = (server.config(), server.data());
     // The file of the first start is the home account's; another account must not overwrite it.

@@ -10,7 +10,7 @@ use keyward_services::{
 };
 
 use crate::{
-    cli::{Place, stopped::StoppedServer},
+    cli::{Existing, stopped::StoppedServer},
     out::say,
 };
 
@@ -36,7 +36,7 @@ pub enum Service {
 #[command(after_long_help = CREATE_EXAMPLES)]
 pub struct Create {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
     /// The service, as requests to it are signed, such as elasticfilesystem
     name: String,
     /// The file for its credentials, in the format of AWS's shared credentials file
@@ -49,14 +49,14 @@ pub struct Create {
 #[derive(Debug, Args)]
 pub struct List {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
 }
 
 /// Take a service's credentials away
 #[derive(Debug, Args)]
 pub struct Delete {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
     /// The service, as requests to it are signed
     name: String,
 }
@@ -77,7 +77,7 @@ impl Service {
 impl Create {
     async fn run(self) -> anyhow::Result<()> {
         let service = known(&self.name)?;
-        let server = StoppedServer::open(&self.place).await?;
+        let server = StoppedServer::open(self.existing.place()).await?;
         let file = self
             .credentials
             .unwrap_or_else(|| server.data().credentials(service.name));
@@ -102,7 +102,7 @@ impl Create {
 impl Delete {
     async fn run(self) -> anyhow::Result<()> {
         let service = known(&self.name)?;
-        let server = StoppedServer::open(&self.place).await?;
+        let server = StoppedServer::open(self.existing.place()).await?;
         let place = (server.config().region, server.config().account);
         let had = services::delete(
             server.store(),
@@ -124,7 +124,7 @@ impl Delete {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let server = StoppedServer::open(&self.place).await?;
+        let server = StoppedServer::open(self.existing.place()).await?;
         let place = (server.config().region, server.config().account);
         let found = services::list(server.store(), server.root(), server.arena(), place).await?;
         for service in SERVICES {

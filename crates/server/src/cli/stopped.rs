@@ -21,7 +21,7 @@ pub struct StoppedServer {
 
 impl StoppedServer {
     /// Opens what is in a data directory; nothing is created.
-    pub async fn open(place: &Place) -> anyhow::Result<Self> {
+    pub async fn open(place: Place) -> anyhow::Result<Self> {
         let config = place.resolve()?;
         let data = DataDir::open(&config.data_dir)?;
         let (arena, _) = Arena::new(config.arena_bytes)?;

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use keyward_services::bootstrap::accept;
 
 use crate::{
-    cli::{Place, stopped::StoppedServer},
+    cli::{Existing, stopped::StoppedServer},
     out::say,
 };
 
@@ -22,7 +22,7 @@ pub enum Store {
 #[derive(Debug, Args)]
 pub struct AcceptClock {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
 }
 
 /// Accept a store that was restored from a backup
@@ -33,7 +33,7 @@ pub struct AcceptClock {
 #[derive(Debug, Args)]
 pub struct AcceptRestore {
     #[command(flatten)]
-    place: Place,
+    existing: Existing,
 }
 
 impl Store {
@@ -41,23 +41,23 @@ impl Store {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             match self {
-                Self::AcceptClock(accept) => accept_clock(&accept.place).await,
-                Self::AcceptRestore(accept) => accept_restore(&accept.place).await,
+                Self::AcceptClock(accept) => accept_clock(accept.existing).await,
+                Self::AcceptRestore(accept) => accept_restore(accept.existing).await,
             }
         })
     }
 }
 
-async fn accept_clock(place: &Place) -> anyhow::Result<()> {
-    let server = StoppedServer::open(place).await?;
+async fn accept_clock(existing: Existing) -> anyhow::Result<()> {
+    let server = StoppedServer::open(existing.place()).await?;
     accept::accept_clock(&server.stopped()).await?;
     Ok(say!(
         "The time is accepted. Keys scheduled for deletion are destroyed when they are due."
     )?)
 }
 
-async fn accept_restore(place: &Place) -> anyhow::Result<()> {
-    let server = StoppedServer::open(place).await?;
+async fn accept_restore(existing: Existing) -> anyhow::Result<()> {
+    let server = StoppedServer::open(existing.place()).await?;
     let found = accept::accept_restore(&server.stopped(), &server.audit()).await?;
     say!(
         "The store is accepted as it is, at revision {}. The audit trail had seen revision {}.",
