@@ -43,7 +43,7 @@ pub struct Claims {
     pub(crate) source_identity: Option<String>,
 }
 
-/// The claims as JSON has them. A claim that stands twice is refused by the decoder.
+/// The claims as JSON has them. A claim that occurs twice is refused by the decoder.
 #[derive(Deserialize)]
 struct Raw {
     iss: Option<String>,
@@ -72,7 +72,7 @@ impl Claims {
     /// Reads the claims.
     ///
     /// # Errors
-    /// [`TokenError::Malformed`] for no JSON of that shape, else which claim is missing or out of
+    /// [`TokenError::Malformed`] if it is not JSON of that shape, else which claim is missing or out of
     /// its bounds.
     pub fn parse(json: &[u8]) -> Result<Self, TokenError> {
         let raw: Raw = serde_json::from_slice(json).map_err(|_| TokenError::Malformed)?;
@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// The members of an object in order, so that what stands twice is seen.
+/// The members of an object in order, so that duplicates are seen.
 #[derive(Default)]
 struct Pairs(Vec<(String, OneOrMany)>);
 

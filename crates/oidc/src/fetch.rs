@@ -19,7 +19,7 @@ pub trait Fetch: Send + Sync + fmt::Debug {
 /// A document on its way.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + 'a>>;
 
-/// Why a document cannot be had.
+/// Why a document cannot be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The name has no address.
@@ -53,7 +53,7 @@ pub enum FetchError {
 impl FetchError {
     /// Whether nobody is known to have answered.
     ///
-    /// A caller hears the same of all of these: whoever may name an issuer must not learn from it
+    /// A caller hears the same of all of these: who may name an issuer must not learn from it
     /// what this server can reach.
     pub fn is_silence(&self) -> bool {
         match self {

@@ -25,7 +25,7 @@ const LEEWAY: i64 = 60;
 const MAX_AGE: u64 = 3_600_000;
 /// How long a token with an unknown key id must wait for the keys to be fetched again.
 const REFETCH_AFTER: u64 = 60_000;
-/// How long a failure to fetch stands.
+/// How long a failed fetch is remembered, in milliseconds.
 const RETRY_AFTER: u64 = 5_000;
 /// The most issuers whose keys are kept.
 const MAX_ISSUERS: usize = 1024;
@@ -198,7 +198,7 @@ impl Issuers {
                     TokenError::Unreachable(cause) => cause.to_string(),
                     other => other.to_string(),
                 };
-                tracing::warn!(issuer, cause, "the keys of an issuer cannot be had");
+                tracing::warn!(issuer, cause, "the keys of an issuer cannot be fetched");
                 // From its end: a failure may take as long as the time limit.
                 *failed = Some((clock.monotonic(), error.clone()));
                 Err(error)

@@ -24,9 +24,9 @@ struct Key {
     key: PublicKey,
 }
 
-/// The document is no key set, or has too many keys.
+/// The document is not a key set, or has too many keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no JSON Web Key Set of at most 200 keys")]
+#[error("it is not a JSON Web Key Set of at most 200 keys")]
 pub struct KeySetError;
 
 /// What a set says of a token's signature.
@@ -65,7 +65,7 @@ impl KeySet {
     /// says.
     ///
     /// # Errors
-    /// When it is no key set.
+    /// When it is not a key set.
     pub fn parse(document: &[u8]) -> Result<Self, KeySetError> {
         let set: RawSet = serde_json::from_slice(document).map_err(|_| KeySetError)?;
         if set.keys.len() > MAX_KEYS {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_set_is_refused() {
+    fn what_is_not_a_key_set_is_refused() {
         for text in [
             "",
             "{}",

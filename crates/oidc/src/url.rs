@@ -14,7 +14,7 @@ pub struct HttpsUrl {
     target: Box<str>,
 }
 
-/// The text is no such URL.
+/// The text is not such a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a plain https URL")]
 pub struct HttpsUrlError;

@@ -29,8 +29,8 @@ pub enum TrailError {
         /// The number of the header or closing line, from 1.
         line: u64,
     },
-    /// A segment does not begin where the one before ends.
-    #[error("the audit trail was altered: {} does not go on where the segment before ends", path.display())]
+    /// A segment does not continue where the one before it ends.
+    #[error("the audit trail was altered: {} does not continue where the segment before it ends", path.display())]
     Unlinked {
         /// The segment.
         path: PathBuf,
@@ -45,26 +45,26 @@ pub enum TrailError {
         /// How many there were.
         least: u64,
     },
-    /// A segment has another history than the one that was on disk.
-    #[error("the audit trail is another than the one the store knows: {} differs from it", path.display())]
+    /// A segment differs from the one that was on disk.
+    #[error("this is not the audit trail that the store knows: {} differs", path.display())]
     Other {
         /// The segment.
         path: PathBuf,
     },
-    /// A segment is not there, and some after it were.
+    /// A segment is missing, though later ones were there.
     #[error("a part of the audit trail is missing: {}", path.display())]
     Missing {
         /// The segment.
         path: PathBuf,
     },
-    /// Another store's.
-    #[error("{} is of another store's audit trail, or of another chain", path.display())]
+    /// It belongs to another store.
+    #[error("{} belongs to another store's audit trail, or to another chain", path.display())]
     Foreign {
         /// The segment.
         path: PathBuf,
     },
-    /// Of another version.
-    #[error("{} has lines of format {found}; this version knows {FORMAT}", path.display())]
+    /// It has another version's format.
+    #[error("{} has lines of format {found}; this version reads format {FORMAT}", path.display())]
     Format {
         /// The segment.
         path: PathBuf,
@@ -87,7 +87,7 @@ impl TrailError {
     }
 }
 
-/// An error of the system as the trail's.
+/// Turns an error of the system into one of the trail.
 pub(crate) fn io_at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrailError {
     let path = path.to_owned();
     move |source| TrailError::Io {

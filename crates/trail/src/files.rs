@@ -1,5 +1,5 @@
-//! Files and folders that only their owner may read, whatever the umask says and whatever stood
-//! there before.
+//! Files and folders that only their owner may read, whatever the umask is and whatever the modes
+//! were before.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -11,7 +11,7 @@ use std::{
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// Makes a folder, on disk before it answers, or takes it from everybody but its owner.
+/// Creates a folder and syncs it, or closes an existing one to everybody but its owner.
 pub fn folder(path: &Path) -> io::Result<()> {
     if !path.exists() {
         DirBuilder::new()
@@ -28,19 +28,19 @@ pub fn folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file to append to it, made if it is not there.
+/// Opens a file to append to it, and creates it if it does not exist.
 pub fn append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     private(path, options.append(true).create(true))
 }
 
-/// Makes a file anew, empty.
+/// Creates an empty file, or empties it.
 pub fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     private(path, options.write(true).create(true).truncate(true))
 }
 
-/// Brings what stands in a folder, the names, to the disk.
+/// Syncs a folder: the names in it.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stood_open_before_is_closed_to_others() {
+    fn what_was_open_before_is_closed_to_others() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("audit");
         fs::create_dir(&path).unwrap();

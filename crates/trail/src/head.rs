@@ -62,7 +62,7 @@ pub struct Known {
     pub first: u64,
     /// A place that was on disk.
     pub end: End,
-    /// The revision that the store stands at.
+    /// The store's revision.
     pub store: u64,
 }
 
@@ -88,7 +88,7 @@ struct ChainText {
 }
 
 impl Head {
-    /// The head of a store that stands at a revision and has no trail.
+    /// The head of a store at that revision that has no trail yet.
     pub fn newborn(revision: u64) -> Self {
         Self {
             revision,
@@ -109,7 +109,7 @@ impl Head {
     /// Reads a record's content.
     ///
     /// # Errors
-    /// When it is no head, or a later version's.
+    /// When it is not a head, or of a later version.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeadError> {
         let text: HeadText = serde_json::from_slice(bytes)?;
         let [chain] = text.chains.as_slice() else {
@@ -156,7 +156,7 @@ impl Head {
                 mac: hex::encode(self.chain.end.mac),
             }],
         };
-        // Numbers and texts always have a JSON.
+        // Numbers and strings can always be written as JSON.
         serde_json::to_vec(&text).unwrap_or_default()
     }
 }

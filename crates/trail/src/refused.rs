@@ -16,7 +16,7 @@ use crate::files;
 
 /// The most samples a second.
 const PER_SECOND: u32 = 10;
-/// Bytes after which the log is turned over; two files are kept.
+/// Bytes after which the log is rotated; two files are kept.
 const MAX_BYTES: u64 = 1 << 20;
 /// The longest texts of strangers that are kept, in characters.
 const MAX_TEXT: usize = 128;
@@ -73,8 +73,8 @@ impl Refusals {
         })
     }
 
-    /// Takes a sample, unless this second has had its share. A log that cannot be written costs
-    /// the sample and nothing else.
+    /// Takes a sample, unless this second has had its share. If the log cannot be written, only the
+    /// sample is lost.
     pub fn sample(&self, refusal: &Refusal<'_>) {
         let mut state = self.state.lock();
         if state.second != refusal.at.seconds() {
@@ -102,9 +102,9 @@ impl Refusals {
         });
         line.push(b'\n');
         if state.length + line.len() as u64 > MAX_BYTES
-            && let Err(error) = self.turn_over(&mut state)
+            && let Err(error) = self.rotate(&mut state)
         {
-            tracing::warn!(%error, "the log of refused callers cannot be turned over");
+            tracing::warn!(%error, "the log of refused callers cannot be rotated");
             return;
         }
         match state.file.write_all(&line) {
@@ -113,7 +113,7 @@ impl Refusals {
         }
     }
 
-    fn turn_over(&self, state: &mut State) -> io::Result<()> {
+    fn rotate(&self, state: &mut State) -> io::Result<()> {
         fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
         state.file = files::append(&self.path)?;
         state.length = 0;

@@ -18,7 +18,7 @@ pub fn paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(segments.into_values().collect())
 }
 
-/// Brings a segment to the disk, if it is there.
+/// Syncs a segment to disk, if it exists.
 ///
 /// # Errors
 /// When the system refuses.
@@ -45,7 +45,7 @@ pub(crate) fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, TrailError
             let digits = text.strip_prefix("trail-")?.strip_suffix(".jsonl")?;
             digits.parse().ok()
         });
-        // One number, one name.
+        // Each number has one name: `trail-1.jsonl` is not a segment.
         if let Some(number) = number.filter(|number| file == name(*number).as_str()) {
             found.insert(number, entry.path());
         }

@@ -3,7 +3,7 @@
 //! A segment is `trail-NNNNNNNN.jsonl`. It begins with a header under MAC that names its store,
 //! chain and number and links it to the segment before. A batch is any number of event lines
 //! followed by one closing line with a MAC over them, over what the trail has of the store, and
-//! over the MAC before it. Segments are bounded in size and never deleted; the chain runs on from
+//! over the MAC before it. Segments are bounded in size and never deleted; the chain continues from
 //! one to the next. The layout is drawn in `docs/formats.md`.
 
 use std::{
@@ -44,7 +44,7 @@ impl Default for TrailOptions {
     }
 }
 
-/// The open trail; one process has it.
+/// The open trail. Only one process has it open.
 #[derive(Debug)]
 pub struct Trail {
     directory: PathBuf,
@@ -58,13 +58,13 @@ pub struct Trail {
     stored: u64,
     /// How much of the segment is on disk or on its way there.
     flushed: u64,
-    /// Whether something may stand after the end that is to be cut off.
+    /// Whether there may be something after the end that must be cut off.
     ragged: bool,
 }
 
 impl Trail {
-    /// Goes on with the trail that was found in a directory: behind its last segment, or with a
-    /// new one. What is not authentic at its end must have been set aside: it is cut off.
+    /// Continues the trail that was found in a directory, in its last segment or with a new one.
+    /// What is not authentic at its end is cut off, and must have been set aside before.
     ///
     /// # Errors
     /// When the system refuses.
@@ -75,7 +75,7 @@ impl Trail {
         found: &Found,
         frontier: Arc<Frontier>,
     ) -> Result<Self, TrailError> {
-        files::folder(directory).map_err(io_at("made", directory))?;
+        files::folder(directory).map_err(io_at("created", directory))?;
         let begins = found.next_segment.is_some();
         let number = found.next_segment.unwrap_or(found.end.at.segment);
         let path = segment::path(directory, number);
@@ -100,7 +100,7 @@ impl Trail {
         };
         made.and_then(|()| trail.sync())
             .and_then(|()| files::sync_folder(directory))
-            .map_err(io_at("mended", &path))?;
+            .map_err(io_at("repaired", &path))?;
         Ok(trail)
     }
 
@@ -190,7 +190,7 @@ impl Trail {
         self.end.at.length >= self.options.segment_bytes
     }
 
-    /// Writes at the end, and takes back what was only written in part.
+    /// Writes at the end, and removes what was written only in part.
     fn write(&mut self, bytes: &[u8], mac: [u8; 32]) -> io::Result<()> {
         self.ragged = true;
         let written = self.file.write_all(bytes).and_then(|()| {
@@ -217,7 +217,7 @@ impl Trail {
         Ok(())
     }
 
-    /// Cuts off what stands after the end.
+    /// Cuts off what comes after the end.
     fn mend(&mut self) -> io::Result<()> {
         if self.ragged {
             self.file.set_len(self.end.at.length)?;
@@ -247,7 +247,7 @@ impl Trail {
         };
         let mac = header.mac(&self.chain);
         let line = header.render(self.chain.id(), mac)?;
-        // What stands there was left by a change of segments that was cut short.
+        // What is there was left by a change of segments that did not finish.
         file.set_len(0)?;
         file.write_all(&line)?;
         if self.options.strict {

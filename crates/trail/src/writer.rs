@@ -1,11 +1,11 @@
-//! The one batching writer of the trail: requests hand it their event and wait for its word.
+//! The writer of the trail: requests give it their events and wait until they are written.
 //!
 //! A task beside the requests gathers their events. It lets every request that can go on do so
 //! before it closes a batch: the more requests there are, the fewer writes.
 //!
 //! A write into the page cache takes less than having a thread do it, so the task does it itself.
-//! What waits for the disk, or may, is done by a thread, so that it holds up those who wait for it
-//! and nobody else: every batch of a strict trail, the first of a segment, and all batches for a while
+//! What waits for the disk, or may wait, is done by a thread, so that it delays only those who wait
+//! for it: every batch of a strict trail, the first of a segment, and all batches for a while
 //! after one that took long.
 
 use std::{
@@ -38,7 +38,7 @@ const QUEUE: usize = 8192;
 
 /// A write that takes longer has waited for the disk.
 const QUICK: Duration = Duration::from_millis(1);
-/// How many batches the thread writes quickly, after one that took long, before the task does again.
+/// How many quick batches the thread writes, after one that took long, before the task does again.
 const PROBATION: u32 = 256;
 
 /// The event could not be recorded, so its request fails.
@@ -79,7 +79,7 @@ impl WriterState {
 
 enum Item {
     Events(Events),
-    /// Bring to the disk what was written before.
+    /// Sync what was written before.
     Sync(oneshot::Sender<bool>),
 }
 
@@ -110,7 +110,7 @@ impl Batch {
 enum Job {
     /// Append a batch.
     Write(Trail, Batch),
-    /// Bring everything to the disk; nothing more comes.
+    /// Sync everything; nothing more comes.
     Close(Trail),
 }
 
@@ -142,7 +142,7 @@ impl Writer {
     /// end when the last handle is dropped; the join handle then tells that everything is on disk.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(trail: Trail) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (queue, items) = mpsc::channel(QUEUE);
         let (jobs, given) = hand_over::sync_channel(1);
@@ -203,8 +203,8 @@ impl Writer {
         self.send(lines, count, Some(copied)).await
     }
 
-    /// Brings what was written so far to the disk, beside the writes. False if that failed or the
-    /// disk is busy with what came before.
+    /// Syncs what was written so far, beside the writes. False if that failed or the disk is still
+    /// busy with what came before.
     pub async fn sync(&self) -> bool {
         let (done, word) = oneshot::channel();
         let sent = self.queue.send(Item::Sync(done)).await;
@@ -305,7 +305,7 @@ impl Gatherer {
         }
     }
 
-    /// Begins to bring to the disk what was written, for those who asked for it.
+    /// Begins to sync what was written, for those who asked for it.
     fn sync(&mut self) {
         let Some(trail) = &mut self.trail else {
             self.syncs.clear();
@@ -313,7 +313,7 @@ impl Gatherer {
         };
         while let Some(done) = self.syncs.pop() {
             if trail.is_synced() {
-                // Whoever asked may have gone.
+                // The asker may be gone.
                 let _ = done.send(true);
             } else {
                 trail.flush(|segment, end| self.flusher.begin(segment, end, Some(done)));
@@ -333,7 +333,7 @@ impl Gatherer {
             self.write_batch().await
         };
         for done in self.waiting.drain(..) {
-            // Whoever no longer waits has lost its connection; the event stands all the same.
+            // Who no longer waits has lost its connection; the event is recorded all the same.
             let _ = done.send(word);
         }
     }
@@ -354,7 +354,7 @@ impl Gatherer {
             None => None,
         };
         let Some(written) = written else {
-            // Without the thread and what it had nothing is recorded any more.
+            // Without the thread and the trail that it had, nothing can be recorded.
             self.state.failing.store(true, Ordering::Release);
             return Err(NotRecorded);
         };

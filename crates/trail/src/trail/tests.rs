@@ -327,7 +327,7 @@ fn another_history_of_the_same_store_is_found() {
     fs::copy(segment::path(different.path(), 1), &path).unwrap();
     let error = examined(home.path(), &frontier).unwrap_err();
     let expected = format!(
-        "the audit trail is another than the one the store knows: {} differs from it",
+        "this is not the audit trail that the store knows: {} differs",
         path.display()
     );
     assert_eq!(error.to_string(), expected);

@@ -1,8 +1,8 @@
-//! The thread that brings a segment to the disk while it is still being written.
+//! The thread that syncs a segment to disk while it is still being written.
 //!
-//! A segment is on disk before the next begins, and whoever has an event in either waits for that.
-//! So that little is left to bring there by then, it is done piece by piece beforehand, beside the
-//! writes, for which nobody waits.
+//! A segment is on disk before the next one begins, and who has an event in either waits for that.
+//! So that little is left to sync by then, it is synced piece by piece beforehand, beside the writes,
+//! while nobody waits.
 
 use std::{
     fs::File,
@@ -19,14 +19,14 @@ use tokio::sync::oneshot;
 
 use crate::{chain::End, frontier::Frontier};
 
-/// A segment to be brought to the disk up to an end.
+/// A segment to be synced up to an end.
 struct Job {
     file: File,
     end: End,
     done: Option<oneshot::Sender<bool>>,
 }
 
-/// The handle of the thread, which ends with it.
+/// The handle of the thread. The thread ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Flusher {
     jobs: SyncSender<Job>,
@@ -37,9 +37,9 @@ impl Flusher {
     /// Starts the thread, which tells the frontier how far it has come.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// When the system cannot start it.
     pub fn start(frontier: Arc<Frontier>) -> io::Result<Self> {
-        // Without room: a file is taken only by a thread that waits for one.
+        // Without a buffer: a file is taken only by a thread that waits for one.
         let (jobs, given) = sync_channel(0);
         let failed = Arc::new(AtomicBool::new(false));
         let shared = Arc::clone(&failed);
@@ -49,15 +49,15 @@ impl Flusher {
         Ok(Self { jobs, failed })
     }
 
-    /// Begins to bring to the disk what stands in the file up to its end so far, unless the thread
-    /// is busy with what it was given before. Whether it began. `done` hears whether it worked.
+    /// Begins to sync what the file holds up to that end, unless the thread is still busy. Answers
+    /// whether it began; `done` hears whether it worked.
     pub fn begin(&self, file: &File, end: End, done: Option<oneshot::Sender<bool>>) -> bool {
-        // Out of descriptors, nothing is lost: the end of the segment waits longer.
+        // If there are no descriptors left, nothing is lost: the end of the segment waits longer.
         file.try_clone()
             .is_ok_and(|file| self.jobs.try_send(Job { file, end, done }).is_ok())
     }
 
-    /// Whether the disk has refused since it was last asked: what was written may not be there.
+    /// Whether a sync failed since this was last asked: what was written may not be on disk.
     pub fn has_failed(&self) -> bool {
         self.failed.swap(false, Ordering::AcqRel)
     }
@@ -69,12 +69,12 @@ fn flush_all(jobs: &Receiver<Job>, failed: &AtomicBool, frontier: &Frontier) {
         match &synced {
             Ok(()) => frontier.set_synced(end),
             Err(error) => {
-                tracing::error!(%error, "the audit trail cannot be brought to the disk");
+                tracing::error!(%error, "the audit trail cannot be synced to disk");
                 failed.store(true, Ordering::Release);
             }
         }
         if let Some(done) = done {
-            // Whoever asked may have gone.
+            // The asker may be gone.
             let _ = done.send(synced.is_ok());
         }
     }
@@ -101,7 +101,7 @@ mod tests {
         // It takes the second when it is done with the first.
         begin(&flusher, &good);
         assert!(!flusher.has_failed());
-        // No file system stands behind it.
+        // It is not a file that can be synced.
         let bad = File::open("/dev/null").unwrap();
         begin(&flusher, &bad);
         begin(&flusher, &good);

@@ -101,7 +101,7 @@ async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
     let home = tempfile::tempdir().unwrap();
     let trail = open(home.path(), TrailOptions::default());
     let flusher = Flusher::start(Arc::clone(trail.frontier())).unwrap();
-    // No file system stands behind it. The second is taken when the first has been refused.
+    // It is not a file that can be synced. The second is taken when the first has been refused.
     let bad = std::fs::File::open("/dev/null").unwrap();
     for _ in 0..2 {
         while !flusher.begin(&bad, End::default(), None) {
