@@ -221,6 +221,16 @@ const CROSS_ACCOUNT: &[&str] = &[
     "sts:TagSession",
 ];
 
+/// The services served here that resource control policies apply to.
+///
+/// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html>
+const WITH_RCPS: &[&str] = &["kms", "sts"];
+
+/// Whether resource control policies apply to the actions of a service.
+pub fn has_rcps(service: &str) -> bool {
+    WITH_RCPS.contains(&service)
+}
+
 /// Whether AWS lets the action reach resources of other accounts at all.
 pub fn reaches_other_accounts(action: &str) -> bool {
     CROSS_ACCOUNT

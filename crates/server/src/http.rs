@@ -39,7 +39,10 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
-use keyward_services::front::{Answer, Front, Peer, Received};
+use keyward_services::{
+    front::Front,
+    request::{Answer, Peer, Received},
+};
 use smallvec::SmallVec;
 use tokio::{
     io::{AsyncRead, AsyncWrite},

@@ -20,9 +20,9 @@ use keyward_crypto::{
     },
 };
 use keyward_keys::{
-    hierarchy::{AccountKeyRecord, HierarchyError},
+    hierarchy::HierarchyError,
     keyring::{self, KeyringError, StoreKeys},
-    root_key::{RootKey, StoreRoot},
+    root_key::RootKey,
 };
 use keyward_oidc::issuers::Issuers;
 use keyward_policy::permit::Authority;
@@ -50,6 +50,7 @@ use keyward_types::{
 };
 
 use crate::{
+    apis,
     audit::{
         event,
         ledger::{Ledger, keep},
@@ -57,23 +58,25 @@ use crate::{
     },
     counts::Counts,
     directory::{
-        Directory, DirectoryOptions, ReadError,
+        Directory, DirectoryOptions, ReadError, accounts,
         organizations::email_hash,
         paths, purpose,
         records::{
             self, AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, SecretText, V1,
-            organization::{EmailRecord, InOrganization, MembershipRecord},
+            organization::EmailRecord,
         },
+        scopes::scopes_of,
     },
     front::Front,
+    kms::state::{AccountKeys, KmsCaches, KmsOptions, KmsState},
     metrics::Metrics,
     organizations::create_account::{is_account_name, is_email},
     scans::Scans,
     server::{Quotas, Shared},
     session::Sessions,
+    sts::StsState,
     throttle::Throttle,
     usage::Usage,
-    workers::due::scopes_of,
 };
 
 /// Where the store's own keys stand: the one record that is not sealed.
@@ -221,6 +224,8 @@ pub struct OpenOptions<'a> {
     pub trail: TrailOptions,
     /// How much is kept in memory.
     pub directory: DirectoryOptions,
+    /// How much KMS keeps in memory.
+    pub kms: KmsOptions,
     /// Resource quotas.
     pub quotas: Quotas,
     /// What verifies web identities.
@@ -283,6 +288,8 @@ pub struct NewAccount {
 pub struct Running {
     /// The front.
     pub front: Front,
+    /// What KMS's workers need.
+    pub kms: Arc<KmsState>,
     /// The audit writer's thread; it ends when the last handle on the server is gone.
     pub writer: JoinHandle<()>,
     /// What is to be done after that.
@@ -362,9 +369,19 @@ pub async fn open(
         sealed: sealed.clone(),
         ledger: Arc::clone(&ledger),
     };
-    let directory =
-        Directory::start(sealed, root, arena, Arc::clone(&clock), options.directory).await?;
+    let caches = KmsCaches::new(options.kms);
+    let directory = Directory::start(
+        sealed,
+        arena.clone(),
+        Arc::clone(&clock),
+        options.directory,
+        caches.all(),
+    )
+    .await?;
+    let kms = KmsState::new(Arc::clone(directory.node()), (root, arena), caches);
+    let kms = Arc::new(kms);
     let shared = Shared {
+        of_accounts: Arc::clone(&kms) as _,
         directory,
         authority: Authority::dangerous_new(),
         clock,
@@ -384,13 +401,17 @@ pub async fn open(
         marker_key,
         sessions,
         audit_directory: options.audit_directory.to_owned(),
-        issuers: options.issuers,
         scans: Scans::default(),
         health: crate::server::Health::default(),
     };
-    let front = Front::new(Arc::new(shared));
+    let sts = StsState {
+        issuers: options.issuers,
+    };
+    let services = apis::services(Arc::clone(&kms), sts);
+    let front = Front::new(Arc::new(shared), services);
     Ok(Running {
         front,
+        kms,
         writer: thread,
         closing,
         copied,
@@ -484,7 +505,9 @@ async fn account(
         name: None,
         email: None,
     };
-    put_account(&mut batch, root.in_store(sealed.store_id()), &record, None)?;
+    let keys = AccountKeys(root.in_store(sealed.store_id()));
+    accounts::put(&mut batch, &record, None, &keys)
+        .map_err(|error| OpenError::Form(error.chain()))?;
     put_root_credentials(
         &mut batch,
         credentials,
@@ -494,36 +517,6 @@ async fn account(
     )?;
     sealed.commit(batch).await?;
     Ok(record.root_access_keys)
-}
-
-/// Writes a new account with its own key, and which organization it is in.
-///
-/// # Errors
-/// Never for what is parsed, but when no key can be made.
-pub(crate) fn put_account(
-    batch: &mut SealedBatch,
-    root: StoreRoot<'_>,
-    record: &AccountRecord,
-    organization: Option<InOrganization>,
-) -> Result<(), OpenError> {
-    let (partition, account) = (record.partition, record.account);
-    let bytes = records::encode(record)?;
-    let path = paths::account(partition, account)?;
-    batch.put(path, purpose::ACCOUNT, &bytes, Precondition::Absent)?;
-    let own_key = AccountKeyRecord::generate(root, account)?;
-    let bytes = records::encode(&own_key)?;
-    let path = paths::account_key(partition, account)?;
-    batch.put(path, purpose::ACCOUNT_KEY, &bytes, Precondition::Absent)?;
-    // Every account has one, also in no organization: that it is missing is found.
-    let membership = MembershipRecord {
-        version: V1,
-        organization,
-    };
-    let bytes = records::encode(&membership)?;
-    let path = paths::membership(partition, account)?;
-    let absent = Precondition::Absent;
-    batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, absent)?;
-    Ok(())
 }
 
 fn put_root_credentials(
@@ -674,7 +667,9 @@ pub async fn create_account(
         name,
         email,
     };
-    put_account(&mut batch, root.in_store(sealed.store_id()), &record, None)?;
+    let keys = AccountKeys(root.in_store(sealed.store_id()));
+    accounts::put(&mut batch, &record, None, &keys)
+        .map_err(|error| OpenError::Form(error.chain()))?;
     put_root_credentials(&mut batch, credentials, (partition, account), region, clock)?;
     sealed.commit(batch).await?;
     Ok(())

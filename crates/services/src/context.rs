@@ -1,6 +1,5 @@
 //! What an operation sees of the server and of its request.
 
-use keyward_keys::ring::Ring;
 use keyward_store::sealed::SealedBatch;
 use keyward_types::{account::AccountId, partition::Partition, region::Region, time::Timestamp};
 use keyward_wire::query::Form;
@@ -9,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     caller::Caller,
     directory::Directory,
-    front::{Peer, authenticate::Source},
+    request::{Peer, Source},
     server::Shared,
 };
 
@@ -58,13 +57,48 @@ impl Context<'_> {
         &self.shared.directory
     }
 
-    /// The key core.
-    pub fn ring(&self) -> &Ring {
-        self.shared.directory.ring()
-    }
-
     /// A batch that does nothing yet.
     pub fn batch(&self) -> SealedBatch {
         self.shared.directory.node().batch()
     }
+}
+
+/// Declares the context of an API's requests: the engine's [`Context`], which it dereferences to, and
+/// the API's state. It is the API's own type, so that the API can give it methods.
+#[macro_export]
+macro_rules! api_context {
+    ($(#[$doc:meta])* $name:ident, $state:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name<'a> {
+            request: &'a $crate::context::Context<'a>,
+            state: &'a $state,
+        }
+
+        impl<'a> $name<'a> {
+            /// The context of a request.
+            pub fn new(request: &'a $crate::context::Context<'a>, state: &'a $state) -> Self {
+                Self { request, state }
+            }
+
+            /// What the operations of the API share.
+            pub fn state(&self) -> &'a $state {
+                self.state
+            }
+        }
+
+        impl<'a> std::ops::Deref for $name<'a> {
+            type Target = $crate::context::Context<'a>;
+
+            fn deref(&self) -> &$crate::context::Context<'a> {
+                self.request
+            }
+        }
+
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.request.fmt(f)
+            }
+        }
+    };
 }

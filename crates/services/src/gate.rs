@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod declared;
 pub mod evaluation;
+pub mod protected;
 pub mod supply;
 
 use std::{cell::RefCell, sync::Arc};
@@ -12,25 +13,22 @@ use keyward_policy::{
     decision::{Denial, Layer, Place, Reason},
     evaluate::evaluate,
     permit::{Authority, Permit},
-    policy::Policy,
-    request::{Attached, GrantMatch, Question, Resource},
+    request::{Attached, Question, Resource, has_rcps},
 };
-use keyward_types::{account::AccountId, action::Action, partition::Partition};
+use keyward_types::action::Action;
 use smallvec::SmallVec;
 
 use crate::{
     caller::control,
     context::Context,
-    directory::units::organization::ControlPolicy,
+    directory::units::organization::{ControlPolicy, Membership},
     fault::Fault,
     gate::{
-        attributes::{RequestAttributes, ResourceAttributes},
+        attributes::RequestAttributes,
         evaluation::{About, By, Evaluation, Outcome},
+        protected::{AccountWide, Protected},
         supply::{Supplied, Supply},
     },
-    grants::lookup::FoundGrant,
-    kms::resolved::ResolvedKey,
-    sts::role::ResolvedRole,
     via_service::FORWARDABLE,
 };
 
@@ -84,67 +82,16 @@ impl<'a> Gate<'a> {
         self.cx.caller.principal().account_text()
     }
 
-    /// A permit on a KMS key.
+    /// A permit on a resource.
     ///
     /// # Errors
-    /// When the policies deny; a key of another account that is absent denies the same way.
-    pub fn key<A: Action>(
+    /// When the policies deny. One of another account that is absent denies the same way.
+    pub fn permit<A: Action>(
         &self,
-        key: &ResolvedKey,
+        on: &dyn Protected,
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
-        let mut resource = match key.found_unit() {
-            Some(unit) => Resource::key(key.arn(), unit.policy()),
-            None => {
-                let arn = key.arn();
-                Resource::absent_key(arn.as_str(), arn.partition(), arn.account())
-            }
-        };
-        if key.is_found_in_ciphertext() {
-            resource = resource.found_in_ciphertext();
-        }
-        let grant = key.grant().map(matching);
-        resource = resource.with_grants(grant.as_slice());
-        self.ask(resource, ResourceAttributes::Key(key), supply)
-    }
-
-    /// A permit on a KMS key that the request itself makes, with the policy it is going to have.
-    ///
-    /// # Errors
-    /// When the policies deny.
-    pub fn key_to_make<A: Action>(
-        &self,
-        key: &ResolvedKey,
-        policy: &Policy,
-    ) -> Result<Permit<A>, Denied> {
-        let resource = Resource::key(key.arn(), policy);
-        self.ask(resource, ResourceAttributes::Key(key), |_| ())
-    }
-
-    /// A permit on a KMS key that its key policy has no say in: a grant alone lets the caller in.
-    ///
-    /// # Errors
-    /// When the policies deny, or nothing lets the caller in.
-    pub fn key_by_grant<A: Action>(
-        &self,
-        key: &ResolvedKey,
-        supply: impl FnOnce(&mut Supply),
-    ) -> Result<Permit<A>, Denied> {
-        let arn = key.arn();
-        let grant = key.grant().map(matching);
-        let resource = Resource::guarded(arn.as_str(), arn.partition(), arn.account(), None)
-            .with_grants(grant.as_slice());
-        self.ask(resource, ResourceAttributes::Key(key), supply)
-    }
-
-    /// A permit on an alias; identity policies decide alone.
-    ///
-    /// # Errors
-    /// When the policies deny.
-    pub fn alias<A: Action>(&self, arn: &str) -> Result<Permit<A>, Denied> {
-        let (partition, account) = self.own::<A>(arn)?;
-        let resource = Resource::identity_only(arn, partition, account);
-        self.ask(resource, ResourceAttributes::None, |_| ())
+        self.ask(on, supplied(supply))
     }
 
     /// A permit for what is done in the caller's account and Region at large (`*`).
@@ -155,160 +102,73 @@ impl<'a> Gate<'a> {
         &self,
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
-        let (partition, account) = self.own::<A>("*")?;
-        let arn = format!(
-            "arn:{partition}:{}:{}:{account}:*",
-            A::SERVICE,
-            self.cx.region
-        );
-        self.ask(
-            Resource::account_wide(&arn, partition, account),
-            ResourceAttributes::None,
-            supply,
-        )
+        self.account_in::<A>(self.cx.region.as_str(), supply)
     }
 
-    /// A permit on a resource of IAM; identity policies decide alone.
+    /// As [`account`](Self::account), for a service that has no Regions.
     ///
     /// # Errors
     /// When the policies deny.
-    pub fn iam<A: Action>(
-        &self,
-        arn: &str,
-        tags: &[keyward_types::tag::Tag],
-        supply: impl FnOnce(&mut Supply),
-    ) -> Result<Permit<A>, Denied> {
-        self.iam_shown(arn, arn, tags, supply)
-    }
-
-    /// As [`iam`](Self::iam), the resource shown in denials as AWS does where it has no ARN yet.
-    ///
-    /// # Errors
-    /// When the policies deny.
-    pub fn iam_shown<A: Action>(
-        &self,
-        arn: &str,
-        shown: &str,
-        tags: &[keyward_types::tag::Tag],
-        supply: impl FnOnce(&mut Supply),
-    ) -> Result<Permit<A>, Denied> {
-        let (partition, account) = self.own::<A>(shown)?;
-        let resource = Resource::identity_only(arn, partition, account);
-        let about = ResourceAttributes::Tagged(tags);
-        self.ask(resource.shown_as(shown), about, supply)
-    }
-
-    /// A permit for what IAM does in the account at large (`*`), which has no Region.
-    ///
-    /// # Errors
-    /// When the policies deny.
-    pub fn iam_account<A: Action>(
+    pub fn global_account<A: Action>(
         &self,
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
-        let (partition, account) = self.own::<A>("*")?;
-        let arn = format!("arn:{partition}:iam::{account}:*");
-        let resource = Resource::account_wide(&arn, partition, account);
-        self.ask(resource, ResourceAttributes::None, supply)
+        self.account_in::<A>("", supply)
     }
 
-    /// Where the caller lives. Who belongs to no account has nothing of its own to act on.
-    fn own<A: Action>(&self, shown: &str) -> Result<(Partition, AccountId), Denied> {
+    fn account_in<A: Action>(
+        &self,
+        region: &str,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
         let caller = self.cx.caller.principal();
-        let home = caller.account().map(|own| (caller.partition(), own));
-        home.ok_or_else(|| {
-            let denial = Denial {
-                reason: Reason::Missing(Layer::Identity),
-                place: Place::Own,
-            };
-            let message = denial.message(caller.arn(), A::NAME, shown);
-            Denied { message }
-        })
+        let (partition, account) = (caller.partition(), caller.account_text());
+        let arn = format!("arn:{partition}:{}:{region}:{account}:*", A::SERVICE);
+        self.ask(&AccountWide { arn }, supplied(supply))
     }
 
-    /// A permit on a role, whose trust policy must let the caller in. A role that is absent denies
-    /// the same way.
-    ///
-    /// # Errors
-    /// When the policies deny; AWS gives no reason here.
-    pub fn role<A: Action>(
-        &self,
-        role: &ResolvedRole,
-        supply: impl FnOnce(&mut Supply),
-    ) -> Result<Permit<A>, Denied> {
-        let (arn, (partition, account)) = (role.arn().as_str(), role.arn().home());
-        let trust = role.unit().map(|unit| unit.trust());
-        let about = ResourceAttributes::Role(role);
-        let resource = Resource::guarded(arn, partition, account, trust);
-        self.ask(resource, about, supply).map_err(|_| {
-            let caller = self.cx.caller;
-            let message = match caller.web_identity() {
-                Some(_) => format!("Not authorized to perform {}", A::NAME),
-                None => format!(
-                    "User: {} is not authorized to perform: {} on resource: {arn}",
-                    caller.principal().arn(),
-                    A::NAME
-                ),
-            };
-            Denied { message }
-        })
-    }
-
-    fn ask<A: Action>(
-        &self,
-        resource: Resource<'_>,
-        about: ResourceAttributes<'_>,
-        supply: impl FnOnce(&mut Supply),
-    ) -> Result<Permit<A>, Denied> {
-        let mut supplied = Supply::default();
-        supply(&mut supplied);
-        let supplied = supplied.into_supplied();
+    fn ask<A: Action>(&self, on: &dyn Protected, supplied: Supplied) -> Result<Permit<A>, Denied> {
         let caller = self.cx.caller;
-        let in_play = caller.in_play();
-        let attributes = RequestAttributes::new(self.cx, about, &resource, &supplied);
-        let owner = about.owner(self.cx, resource.account());
-        let scps = in_play.levels();
-        let rcps = controls(about.rcps(owner, A::SERVICE));
-        let question = Question {
-            caller: caller.principal(),
-            action: A::NAME,
-            resource,
-            context: &attributes,
-            policies: in_play.policies(&scps, &rcps),
+        let grant = on.grant();
+        let Some(resource) = on.resource(caller) else {
+            return Err(self.nothing_of_its_own::<A>(on));
         };
-        if let Some(denied) = self.beyond_session::<A>(&resource, about) {
+        let resource = resource.with_grants(grant.as_slice());
+        if let Some(denied) = self.beyond_session::<A>(&resource, on) {
             return Err(denied);
         }
-        let answer = self.authority.permit::<A>(&question);
+        let asked = Asked::new(self.cx, on, resource, A::SERVICE);
+        let answer = asked.decide(&supplied, A::NAME, |question| {
+            self.authority.permit::<A>(question)
+        });
         let outcome = match &answer {
             Ok(permit) => Outcome::Allowed(By::of(permit.evidence())),
             Err(denied) => Outcome::denied(&denied.denial),
         };
         self.evaluations.borrow_mut().push(Evaluation {
             action: A::NAME,
-            about: About::of(&resource, about),
+            about: About::of(&resource, on),
             outcome,
             supplied,
-            limited_by: owner.filter(|_| !rcps.is_empty()).cloned(),
+            limited_by: asked.limited_by(),
         });
         answer.map_err(|mut denied| {
-            if let ResourceAttributes::Key(key) = about
-                && key.found_unit().is_none()
-                && (key.is_found_in_ciphertext()
-                    || caller.principal().account() != Some(key.arn().account()))
-            {
-                // A stand-in answers as a key of others does: it may or may not be there. One of the
-                // caller's own that no ciphertext names is a key that is about to be made.
-                denied.denial.place = Place::Hidden(if key.is_found_in_ciphertext() {
-                    Named::ByCiphertext
-                } else {
-                    Named::Directly
-                });
+            if let Some(named) = on.hidden_from(caller) {
+                denied.denial.place = Place::Hidden(named);
             }
-            Denied {
-                message: denied.message(),
-            }
+            let message = on.denial(caller, A::NAME);
+            let message = message.unwrap_or_else(|| denied.message());
+            Denied { message }
         })
+    }
+
+    fn nothing_of_its_own<A: Action>(&self, on: &dyn Protected) -> Denied {
+        let denial = Denial {
+            reason: Reason::Missing(Layer::Identity),
+            place: Place::Own,
+        };
+        let message = denial.message(self.cx.caller.principal().arn(), A::NAME, on.shown());
+        Denied { message }
     }
 }
 
@@ -317,7 +177,7 @@ impl Gate<'_> {
     fn beyond_session<A: Action>(
         &self,
         resource: &Resource<'_>,
-        about: ResourceAttributes<'_>,
+        on: &dyn Protected,
     ) -> Option<Denied> {
         let caller = self.cx.caller;
         let forwarded = caller.forwarded()?;
@@ -333,21 +193,15 @@ impl Gate<'_> {
                 Place::Hidden(Named::Directly)
             },
         };
-        let shown = match about {
-            ResourceAttributes::Key(_)
-            | ResourceAttributes::Role(_)
-            | ResourceAttributes::Tagged(_) => resource.arn(),
-            ResourceAttributes::None => "*",
-        };
         self.evaluations.borrow_mut().push(Evaluation {
             action: A::NAME,
-            about: About::of(resource, about),
+            about: About::of(resource, on),
             outcome: Outcome::denied(&denial),
             supplied: Supplied::default(),
             limited_by: None,
         });
         Some(Denied {
-            message: denial.message(caller.principal().arn(), A::NAME, shown),
+            message: denial.message(caller.principal().arn(), A::NAME, on.shown()),
         })
     }
 
@@ -358,38 +212,90 @@ impl Gate<'_> {
 }
 
 impl Context<'_> {
-    /// What the policies would say if the key had another policy: the lockout check. It proves
+    /// What the policies would say of a resource as it would be: the lockout check. It proves
     /// nothing and is not recorded as a decision.
     pub fn would_allow<A: Action>(
         &self,
-        key: &ResolvedKey,
-        policy: &Policy,
+        on: &dyn Protected,
         supply: impl FnOnce(&mut Supply),
     ) -> bool {
-        let mut supplied = Supply::default();
-        supply(&mut supplied);
-        let supplied = supplied.into_supplied();
-        let resource = Resource::key(key.arn(), policy);
-        let about = ResourceAttributes::Key(key);
-        let attributes = RequestAttributes::new(self, about, &resource, &supplied);
-        let owner = about.owner(self, resource.account());
-        let rcps = controls(about.rcps(owner, A::SERVICE));
-        let in_play = self.caller.in_play();
-        evaluate(&Question {
-            caller: self.caller.principal(),
-            action: A::NAME,
-            resource,
-            context: &attributes,
-            policies: in_play.policies(&in_play.levels(), &rcps),
-        })
-        .is_allow()
+        let Some(resource) = on.resource(self.caller) else {
+            return false;
+        };
+        let asked = Asked::new(self, on, resource, A::SERVICE);
+        asked
+            .decide(&supplied(supply), A::NAME, evaluate)
+            .is_allow()
     }
 }
 
-fn matching(grant: &FoundGrant) -> GrantMatch<'_> {
-    GrantMatch {
-        id: grant.id.as_str(),
-        class: grant.class,
+fn supplied(supply: impl FnOnce(&mut Supply)) -> Supplied {
+    let mut supplied = Supply::default();
+    supply(&mut supplied);
+    supplied.into_supplied()
+}
+
+/// A question before it is put.
+struct Asked<'a> {
+    cx: &'a Context<'a>,
+    on: &'a dyn Protected,
+    resource: Resource<'a>,
+    /// The place of the resource's account in an organization.
+    owner: Option<&'a Membership>,
+    rcps: &'a [Arc<ControlPolicy>],
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        cx: &'a Context<'a>,
+        on: &'a dyn Protected,
+        resource: Resource<'a>,
+        service: &str,
+    ) -> Self {
+        let own = cx.caller.principal().account() == Some(resource.account());
+        let owner = if own {
+            cx.caller.membership()
+        } else {
+            on.owner()
+        };
+        let limited = owner.filter(|_| has_rcps(service) && on.takes_rcps());
+        Self {
+            cx,
+            on,
+            resource,
+            owner,
+            rcps: limited.map(Membership::rcps).unwrap_or_default(),
+        }
+    }
+
+    /// The place of the resource's account in its organization, if resource control policies are
+    /// held against the resource.
+    fn limited_by(&self) -> Option<Membership> {
+        self.owner.filter(|_| !self.rcps.is_empty()).cloned()
+    }
+
+    fn decide<T>(
+        &self,
+        supplied: &Supplied,
+        action: &'static str,
+        decide: impl FnOnce(&Question<'_>) -> T,
+    ) -> T {
+        let caller = self.cx.caller;
+        let in_play = caller.in_play();
+        let attributes = RequestAttributes::new(
+            self.cx,
+            self.on,
+            (self.resource.account(), self.owner),
+            supplied,
+        );
+        let (scps, rcps) = (in_play.levels(), controls(self.rcps));
+        decide(&Question {
+            caller: caller.principal(),
+            action,
+            resource: self.resource,
+            context: &attributes,
+            policies: in_play.policies(&scps, &rcps),
+        })
     }
 }
 

@@ -35,39 +35,46 @@ pub mod stored;
 pub mod tags;
 pub mod user;
 
-use keyward_types::{action, arn::ArnParts};
-use keyward_wire::{
-    json::Object,
-    query::{Form, Params},
-    xml,
-};
-
 use crate::{
+    api::Api,
+    api_context,
     audit::parameters::Declared,
+    caller::Caller,
+    context::Context,
     fault::Fault,
     iam::on_one::One,
-    operation::{Api, Asked, Operation, Output},
     pipeline::{Row, row},
+    protocol::{AwsQuery, Wire},
+    session::Subject,
 };
+use keyward_types::{action, arn::ArnParts};
+use keyward_wire::sigv4::AuthError;
 
 /// IAM over the Query protocol.
 #[derive(Clone, Copy, Debug)]
 pub enum Iam {}
 
-/// The XML namespace of IAM's answers.
-pub const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
-/// The API version that requests name.
-pub const VERSION: &str = "2010-05-08";
+api_context!(
+    /// The context of a request to IAM.
+    Cx,
+    ()
+);
 
 impl Api for Iam {
-    type Input<'a> = Params<'a>;
-    type Renderer<'w> = xml::Writer<'w>;
+    type Protocol = AwsQuery;
+    type State = ();
+    type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "iam";
     const EVENT_SOURCE: &'static str = "iam.amazonaws.com";
+    const WIRE: Wire = Wire::Query {
+        version: "2010-05-08",
+        namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
-    fn body<'i>(input: &'i Params<'_>) -> &'i Object<'i> {
-        input.object()
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
     }
 
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
@@ -90,20 +97,16 @@ impl Api for Iam {
         }
     }
 
-    fn content_type(form: Form) -> &'static str {
-        form.content_type()
-    }
-
-    fn render<O: Operation<Api = Self>>(output: &O::Output, asked: &Asked<'_>) -> Vec<u8> {
-        let about = asked.within(NAMESPACE);
-        if output.is_empty() {
-            return xml::empty_response(O::NAME, &about);
+    fn restricted(_caller: &Caller, subject: &Subject, _operation: &str) -> Option<Fault> {
+        match subject {
+            Subject::Role { .. } => None,
+            // Without a multi-factor device, and there is none. AWS takes them for unknown.
+            Subject::Root | Subject::User(_) | Subject::Federated { .. } => {
+                let message = AuthError::UnknownAccessKey.to_string();
+                let fault = Fault::new("InvalidClientTokenId", Some(message));
+                Some(fault.status(403))
+            }
         }
-        xml::response(O::NAME, &about, |out| output.render(out))
-    }
-
-    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
-        fault.to_wire().query(&asked.within(NAMESPACE))
     }
 
     fn contended() -> Fault {
@@ -115,7 +118,7 @@ impl Api for Iam {
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Iam>] = &[
+pub const OPERATIONS: &[Row] = &[
     row::<oidc_provider::client_ids::AddClientIDToOpenIDConnectProvider>(),
     row::<instance_profile::role::AddRoleToInstanceProfile>(),
     row::<group::membership::AddUserToGroup>(),

@@ -8,54 +8,71 @@ pub mod fault;
 pub mod parameters;
 pub mod who_can;
 
-use keyward_types::arn::ArnParts;
-use keyward_wire::{
-    json::{Object, Writer},
-    query::Form,
-};
+use std::sync::Arc;
 
 use crate::{
+    api::{Api, State},
+    api_context,
     audit::parameters::Declared,
-    fault::Fault,
-    operation::{Api, Asked, Operation, Output},
+    context::Context,
+    kms::{self, state::KmsState},
     pipeline::{Row, row},
+    protocol::{AwsJson, Wire},
 };
+use keyward_types::arn::ArnParts;
 
 /// The service `keyward` over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
 pub enum Keyward {}
 
+/// What the operations of Keyward's own service share.
+#[derive(Debug)]
+pub struct KeywardState {
+    /// KMS, whose keys and grants decisions are explained for.
+    pub kms: Arc<KmsState>,
+}
+
+impl State for KeywardState {}
+
+api_context!(
+    /// The context of a request to Keyward's own service.
+    Cx,
+    KeywardState
+);
+
+impl<'a> Cx<'a> {
+    /// The request as KMS sees it.
+    pub fn kms(&self) -> kms::Cx<'a> {
+        kms::Cx::new(self.request, &self.state.kms)
+    }
+}
+
 impl Api for Keyward {
-    type Input<'a> = Object<'a>;
-    type Renderer<'w> = Writer<'w>;
+    type Protocol = AwsJson;
+    type State = KeywardState;
+    type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "keyward";
     const EVENT_SOURCE: &'static str = "keyward";
+    const WIRE: Wire = Wire::Json {
+        target_prefix: "Keyward_20261101.",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
     const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
+    const ANSWER_ROOM: usize = 2048;
+    const FOR_SERVICES: &'static [&'static str] = &["CreateForwardAccessSession"];
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
-    fn content_type(_form: Form) -> &'static str {
-        keyward_wire::response::AWS_JSON
-    }
-
-    fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
-        input
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
     }
 
     fn resource_type(_arn: &ArnParts<'_>) -> Option<&'static str> {
         None
     }
-
-    fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {
-        Writer::render(2048, |out| output.render(out))
-    }
-
-    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
-        fault.to_wire().json()
-    }
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Keyward>] = &[
+pub const OPERATIONS: &[Row] = &[
     row::<create_forward_access_session::CreateForwardAccessSession>(),
     row::<explain_decision::ExplainDecision>(),
     row::<explain_recorded_decision::ExplainRecordedDecision>(),

@@ -25,6 +25,7 @@ pub mod get_key_last_usage;
 pub mod get_key_policy;
 pub mod get_key_rotation_status;
 pub mod grant_members;
+pub mod grants;
 pub mod identifier;
 pub mod last_usage;
 pub mod list_aliases;
@@ -48,47 +49,84 @@ pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_key_on_demand;
 pub mod schedule_key_deletion;
+pub mod state;
 pub mod tag_resource;
 pub mod untag_resource;
 pub mod update_alias;
 pub mod update_key_description;
-
-use keyward_types::arn::ArnParts;
-use keyward_wire::{
-    json::{Object, Writer},
-    query::Form,
-};
+pub mod workers;
 
 use crate::{
+    api::Api,
+    api_context,
     audit::parameters::Declared,
-    fault::Fault,
-    operation::{Api, Asked, Operation, Output},
+    context::Context,
+    kms::state::KmsState,
     pipeline::{Row, row},
+    protocol::{AwsJson, Wire},
 };
+use keyward_types::arn::ArnParts;
 
 /// AWS KMS over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
 pub enum Kms {}
 
+api_context!(
+    /// The context of a request to KMS.
+    Cx,
+    KmsState
+);
+
 impl Api for Kms {
-    type Input<'a> = Object<'a>;
-    type Renderer<'w> = Writer<'w>;
+    type Protocol = AwsJson;
+    type State = KmsState;
+    type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "kms";
     const EVENT_SOURCE: &'static str = "kms.amazonaws.com";
+    const WIRE: Wire = Wire::Json {
+        target_prefix: "TrentService.",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const UNSUPPORTED: &'static [&'static str] = UNSUPPORTED;
     const INTERNAL: &'static str = "KMSInternalException";
     const BARE: bool = true;
     const THROTTLED: (&'static str, &'static str) = (
         "ThrottlingException",
         "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
     );
+    const FOR_SERVICES: &'static [&'static str] = &[
+        "CancelKeyDeletion",
+        "CreateGrant",
+        "Decrypt",
+        "DescribeKey",
+        "DisableKey",
+        "DisableKeyRotation",
+        "EnableKey",
+        "EnableKeyRotation",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "GetKeyLastUsage",
+        "GetKeyPolicy",
+        "GetKeyRotationStatus",
+        "ListGrants",
+        "ListKeyPolicies",
+        "ListKeyRotations",
+        "ListResourceTags",
+        "PutKeyPolicy",
+        "ReEncrypt",
+        "RetireGrant",
+        "RevokeGrant",
+        "RotateKeyOnDemand",
+        "ScheduleKeyDeletion",
+        "TagResource",
+        "UntagResource",
+        "UpdateKeyDescription",
+    ];
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
-    fn content_type(_form: Form) -> &'static str {
-        keyward_wire::response::AWS_JSON
-    }
-
-    fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
-        input
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
     }
 
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
@@ -98,22 +136,10 @@ impl Api for Kms {
             _ => None,
         }
     }
-
-    fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {
-        if output.is_empty() {
-            return Vec::new();
-        }
-        // Room for a data key with its blob, so that no copy of it is left behind by growing.
-        Writer::render(1024, |out| output.render(out))
-    }
-
-    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
-        fault.to_wire().json()
-    }
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Kms>] = &[
+pub const OPERATIONS: &[Row] = &[
     row::<cancel_key_deletion::CancelKeyDeletion>(),
     row::<create_alias::CreateAlias>(),
     row::<create_grant::CreateGrant>(),
@@ -175,3 +201,34 @@ pub const UNSUPPORTED: &[&str] = &[
     "Verify",
     "VerifyMac",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_calls_what_is_about_one_key_and_nothing_of_an_account() {
+        let ours = Kms::FOR_SERVICES;
+        assert!(ours.is_sorted_by(|a, b| a < b));
+        let all: Vec<&str> = OPERATIONS.iter().map(|row| row.name).collect();
+        assert!(ours.iter().all(|name| all.contains(name)));
+        let rest: Vec<&str> = all
+            .into_iter()
+            .filter(|name| !ours.contains(name))
+            .collect();
+        assert_eq!(
+            rest,
+            [
+                "CreateAlias",
+                "CreateKey",
+                "DeleteAlias",
+                "DescribeCustomKeyStores",
+                "GenerateRandom",
+                "ListAliases",
+                "ListKeys",
+                "ListRetirableGrants",
+                "UpdateAlias",
+            ]
+        );
+    }
+}

@@ -2,6 +2,8 @@
 //! that asks the policies, the audit trail, and the workers.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod apis;
 pub mod audit;
 pub mod bootstrap;
 pub mod caller;
@@ -11,7 +13,6 @@ pub mod directory;
 pub mod fault;
 pub mod front;
 pub mod gate;
-pub mod grants;
 pub mod iam;
 pub mod keyward;
 pub mod kms;
@@ -20,12 +21,14 @@ pub mod metrics;
 pub mod operation;
 pub mod organizations;
 pub mod pipeline;
+pub mod protocol;
+pub mod request;
 pub mod scans;
 pub mod server;
+pub mod service;
 pub mod session;
 pub mod sts;
 pub mod throttle;
-pub mod unsupported;
 pub mod usage;
 pub mod via_service;
 pub mod workers;

@@ -3,76 +3,24 @@
 use std::future::Future;
 
 use keyward_store::sealed::SealedBatch;
-use keyward_types::{account::AccountId, arn::ArnParts, key_id::KeyArn};
-use keyward_wire::{json, query::Form, xml};
+use keyward_types::{account::AccountId, key_id::KeyArn};
+use keyward_wire::json;
 
 use crate::{
-    audit::parameters::Declared,
-    context::Context,
-    fault::{Fault, Internal},
+    api::Api,
+    fault::Fault,
     gate::{Denied, Gate},
-    pipeline::failure,
+    protocol::Protocol,
 };
 
-/// An API with its protocol: how a body is read and an answer is rendered.
-pub trait Api: Sized + Send + Sync + 'static {
-    /// What a body is parsed into before an operation reads it.
-    type Input<'a>: Send + Sync;
-    /// What an output writes itself to.
-    type Renderer<'w>;
-    /// The service's prefix in actions and credential scopes, such as `kms`.
-    const SERVICE: &'static str;
-    /// `eventSource` on the audit trail, such as `kms.amazonaws.com`.
-    const EVENT_SOURCE: &'static str;
-    /// The code of a failure on our side.
-    const INTERNAL: &'static str = "ServiceFailure";
-    /// The code and text of a request over the rate that the operator allows one principal.
-    const THROTTLED: (&'static str, &'static str) = ("Throttling", "Rate exceeded");
-    /// Whether an answer without members has no body at all.
-    const BARE: bool = false;
-    /// What the audit trail shows of every member of every operation.
-    const PARAMETERS: &'static [Declared];
+/// The context of a request to an API.
+pub type ContextOf<'a, A> = <A as Api>::Context<'a>;
 
-    /// The answer's `Content-Type`.
-    fn content_type(form: Form) -> &'static str;
+/// What a body of an API is parsed into.
+pub type InputOf<'a, A> = <<A as Api>::Protocol as Protocol>::Input<'a>;
 
-    /// The members of a body.
-    fn body<'i>(input: &'i Self::Input<'_>) -> &'i json::Object<'i>;
-
-    /// CloudTrail's type of a resource that the API is asked about; none for what it does not list.
-    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str>;
-
-    /// The body of a successful answer.
-    fn render<O: Operation<Api = Self>>(output: &O::Output, about: &Asked<'_>) -> Vec<u8>;
-
-    /// The body of a fault.
-    fn render_fault(fault: &Fault, about: &Asked<'_>) -> Vec<u8>;
-
-    /// The fault of a change that others were faster than, again and again.
-    fn contended() -> Fault {
-        failure::<Self>(Internal::new("a change met conflicts too often"))
-    }
-}
-
-/// What an answer must know of its request.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// The request's id.
-    pub request_id: &'a str,
-    /// How the client wants an answer of the Query protocol.
-    pub form: Form,
-}
-
-impl<'a> Asked<'a> {
-    /// What an answer of the Query protocol says, in that namespace.
-    pub fn within(&self, namespace: &'a str) -> xml::About<'a> {
-        xml::About {
-            form: self.form,
-            namespace,
-            request_id: self.request_id,
-        }
-    }
-}
+/// What an output of an API writes itself to.
+pub type RendererOf<'w, A> = <<A as Api>::Protocol as Protocol>::Renderer<'w>;
 
 /// One operation of an API. Its file reads in the order of the methods.
 pub trait Operation: Sized + Send + Sync + 'static {
@@ -95,12 +43,12 @@ pub trait Operation: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// The service's validation fault, with every failed constraint.
-    fn parse(input: &<Self::Api as Api>::Input<'_>) -> Result<Self, Self::Fault>;
+    fn parse(input: &InputOf<'_, Self::Api>) -> Result<Self, Self::Fault>;
 
     /// Fetches the units.
-    fn resolve(
+    fn resolve<'c>(
         &self,
-        cx: &Context<'_>,
+        cx: &'c ContextOf<'c, Self::Api>,
     ) -> impl Future<Output = Result<Self::Resolved, Self::Fault>> + Send;
 
     /// Asks the gate for every permit.
@@ -114,18 +62,18 @@ pub trait Operation: Sized + Send + Sync + 'static {
     ) -> Result<Self::Permits, Denied>;
 
     /// Does the work. It may run again when a commit meets a conflict.
-    fn call(
+    fn call<'c>(
         &self,
         permits: &Self::Permits,
         resolved: &Self::Resolved,
-        cx: &Context<'_>,
+        cx: &'c ContextOf<'c, Self::Api>,
     ) -> impl Future<Output = Result<Done<Self::Output>, Self::Fault>> + Send;
 }
 
 /// What an operation answers.
 pub trait Output<A: Api>: Send + Sync {
     /// Writes the answer's members.
-    fn render(&self, out: &mut A::Renderer<'_>);
+    fn render(&self, out: &mut RendererOf<'_, A>);
 
     /// Whether the answer has a body at all.
     fn is_empty(&self) -> bool {
@@ -155,7 +103,7 @@ pub trait Output<A: Api>: Send + Sync {
 pub struct Empty;
 
 impl<A: Api> Output<A> for Empty {
-    fn render(&self, _out: &mut A::Renderer<'_>) {}
+    fn render(&self, _out: &mut RendererOf<'_, A>) {}
 
     fn is_empty(&self) -> bool {
         true
@@ -167,7 +115,7 @@ impl<A: Api> Output<A> for Empty {
 pub struct Changed(pub KeyArn);
 
 impl<A: Api> Output<A> for Changed {
-    fn render(&self, _out: &mut A::Renderer<'_>) {}
+    fn render(&self, _out: &mut RendererOf<'_, A>) {}
 
     fn is_empty(&self) -> bool {
         true

@@ -27,26 +27,29 @@ pub mod tree;
 pub mod unit;
 
 use keyward_types::arn::ArnParts;
-use keyward_wire::{
-    json::{Object, Writer},
-    query::Form,
-};
+use keyward_wire::json::Writer;
 
 use crate::{
+    api::Api,
+    api_context,
     audit::parameters::Declared,
+    context::Context,
     fault::Fault,
     gate::supply::ConditionKey,
-    operation::{Api, Asked, Operation, Output},
     organizations::managed::Managed,
     pipeline::{Row, row},
+    protocol::{Asked, AwsJson, Wire},
 };
 
 /// Organizations over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
 pub enum Organizations {}
 
-/// The prefix of its targets.
-pub const TARGET_PREFIX: &str = "AWSOrganizationsV20161128.";
+api_context!(
+    /// The context of a request to Organizations.
+    Cx,
+    ()
+);
 
 /// The type of the policy that a request is about.
 pub const POLICY_TYPE: ConditionKey = ConditionKey("organizations:PolicyType");
@@ -55,10 +58,16 @@ pub const POLICY_TYPE: ConditionKey = ConditionKey("organizations:PolicyType");
 pub const SERVICE_PRINCIPAL: ConditionKey = ConditionKey("organizations:ServicePrincipal");
 
 impl Api for Organizations {
-    type Input<'a> = Object<'a>;
-    type Renderer<'w> = Writer<'w>;
+    type Protocol = AwsJson;
+    type State = ();
+    type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "organizations";
     const EVENT_SOURCE: &'static str = "organizations.amazonaws.com";
+    const WIRE: Wire = Wire::Json {
+        target_prefix: "AWSOrganizationsV20161128.",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const UNSUPPORTED: &'static [&'static str] = UNSUPPORTED;
     const INTERNAL: &'static str = "ServiceException";
     const BARE: bool = true;
     const THROTTLED: (&'static str, &'static str) = (
@@ -67,12 +76,8 @@ impl Api for Organizations {
     );
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
-    fn content_type(_form: Form) -> &'static str {
-        keyward_wire::response::AWS_JSON
-    }
-
-    fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
-        input
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
     }
 
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
@@ -83,13 +88,6 @@ impl Api for Organizations {
             ("policy", _) => Some("AWS::Organizations::Policy"),
             _ => None,
         }
-    }
-
-    fn render<O: Operation<Api = Self>>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8> {
-        if output.is_empty() {
-            return Vec::new();
-        }
-        Writer::render(1024, |out| output.render(out))
     }
 
     fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
@@ -106,7 +104,7 @@ impl Api for Organizations {
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Organizations>] = &[
+pub const OPERATIONS: &[Row] = &[
     row::<Managed<attachment::AttachPolicy>>(),
     row::<create_account::CreateAccount>(),
     row::<organization::CreateOrganization>(),

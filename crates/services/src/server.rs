@@ -8,7 +8,6 @@ use std::{
 };
 
 use keyward_crypto::secret::arena::ArenaSecret;
-use keyward_oidc::issuers::Issuers;
 use keyward_policy::permit::Authority;
 use keyward_trail::{refused::Refusals, writer::Writer};
 use keyward_types::{
@@ -22,7 +21,7 @@ use parking_lot::Mutex;
 use crate::{
     audit::{ledger::Ledger, outbox::places::Places},
     counts::Counts,
-    directory::{Directory, identities::Home},
+    directory::{Directory, accounts::OfAccounts, identities::Home},
     metrics::Metrics,
     scans::Scans,
     session::Sessions,
@@ -78,6 +77,7 @@ impl Default for Quotas {
 /// What all requests share.
 pub struct Shared {
     pub(crate) directory: Directory,
+    pub(crate) of_accounts: Arc<dyn OfAccounts>,
     pub(crate) authority: Authority,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) writer: Writer,
@@ -95,7 +95,6 @@ pub struct Shared {
     pub(crate) marker_key: ArenaSecret,
     pub(crate) sessions: Sessions,
     pub(crate) audit_directory: PathBuf,
-    pub(crate) issuers: Issuers,
     pub(crate) scans: Scans,
     pub(crate) health: Health,
 }
@@ -125,12 +124,15 @@ impl Shared {
     }
 
     /// Counters in Prometheus's text format.
-    pub fn render_metrics(&self) -> String {
+    pub(crate) fn render_metrics(
+        &self,
+        gauges: impl Iterator<Item = (&'static str, &'static str, u64)>,
+    ) -> String {
         let mut out = String::with_capacity(4096);
         self.metrics.render(&mut out);
         let state = self.writer.state();
         let directory = &self.directory;
-        for (name, help, kind, value) in [
+        let ours = [
             (
                 "audit_events_total",
                 "Events on the audit trail.",
@@ -150,12 +152,6 @@ impl Shared {
                 state.bytes(),
             ),
             (
-                "cached_keys",
-                "KMS keys in the cache.",
-                "gauge",
-                u64::try_from(directory.cached_keys()).unwrap_or(u64::MAX),
-            ),
-            (
                 "arena_slots_used",
                 "Slots of the arena for secrets in use.",
                 "gauge",
@@ -167,7 +163,9 @@ impl Shared {
                 "gauge",
                 directory.node().applied().number(),
             ),
-        ] {
+        ];
+        let gauges = gauges.map(|(name, help, value)| (name, help, "gauge", value));
+        for (name, help, kind, value) in ours.into_iter().chain(gauges) {
             let _ = writeln!(
                 out,
                 "# HELP keyward_{name} {help}\n# TYPE keyward_{name} {kind}\nkeyward_{name} {value}"

@@ -16,43 +16,86 @@ pub mod mfa;
 pub mod names;
 pub mod packed;
 pub mod parameters;
+pub mod restrictions;
 pub mod role;
 pub mod session_policies;
 pub mod session_tags;
 pub mod unserved;
+pub mod web_identity;
 
-use keyward_types::arn::ArnParts;
-use keyward_wire::{
-    json::Object,
-    query::{Form, Params},
-    xml,
-};
+use keyward_wire::sigv4::Presigned;
 
 use crate::{
+    api::{Api, Prove, State},
+    api_context,
     audit::parameters::Declared,
+    caller::Caller,
+    context::Context,
     fault::Fault,
-    operation::{Api, Asked, Operation, Output},
+    operation::Operation as _,
     pipeline::{Row, row},
+    protocol::{AwsQuery, Wire},
+    session::Subject,
+    sts::assume_role_with_web_identity::AssumeRoleWithWebIdentity,
 };
+use keyward_oidc::issuers::Issuers;
+use keyward_types::arn::ArnParts;
 
 /// STS over the Query protocol.
 #[derive(Clone, Copy, Debug)]
 pub enum Sts {}
 
-/// The XML namespace of STS's answers.
-pub const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-/// The API version that requests name.
-pub const VERSION: &str = "2011-06-15";
+/// What the operations of STS share.
+#[derive(Debug)]
+pub struct StsState {
+    /// The keys of OpenID Connect issuers.
+    pub issuers: Issuers,
+}
+
+impl State for StsState {}
+
+api_context!(
+    /// The context of a request to STS.
+    Cx,
+    StsState
+);
 
 impl Api for Sts {
-    type Input<'a> = Params<'a>;
-    type Renderer<'w> = xml::Writer<'w>;
+    type Protocol = AwsQuery;
+    type State = StsState;
+    type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "sts";
     const EVENT_SOURCE: &'static str = "sts.amazonaws.com";
+    const WIRE: Wire = Wire::Query {
+        version: "2011-06-15",
+        namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const FOR_SERVICES: &'static [&'static str] = &["AssumeRole", "GetCallerIdentity"];
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
-    fn body<'i>(input: &'i Params<'_>) -> &'i Object<'i> {
-        input.object()
+    fn presigned(operation: &str) -> Presigned {
+        match operation {
+            "GetCallerIdentity" => Presigned::Accepted,
+            _ => Presigned::Refused,
+        }
+    }
+
+    fn own_proof(operation: &str) -> Option<Prove> {
+        (operation == AssumeRoleWithWebIdentity::NAME).then_some(web_identity::prove)
+    }
+
+    fn restricted(caller: &Caller, subject: &Subject, operation: &str) -> Option<Fault> {
+        restrictions::restricted(caller, subject, operation)
+    }
+
+    /// Sessions are made of users and roles; a service is neither.
+    fn service_denied(caller: &Caller, operation: &str) -> Fault {
+        restrictions::unauthorized(caller, operation)
+    }
+
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
     }
 
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
@@ -61,26 +104,10 @@ impl Api for Sts {
             _ => None,
         }
     }
-
-    fn content_type(form: Form) -> &'static str {
-        form.content_type()
-    }
-
-    fn render<O: Operation<Api = Self>>(output: &O::Output, asked: &Asked<'_>) -> Vec<u8> {
-        let about = asked.within(NAMESPACE);
-        if output.is_empty() {
-            return xml::empty_response(O::NAME, &about);
-        }
-        xml::response(O::NAME, &about, |out| output.render(out))
-    }
-
-    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
-        fault.to_wire().query(&asked.within(NAMESPACE))
-    }
 }
 
 /// The operations served, in the alphabet's order.
-pub const OPERATIONS: &[Row<Sts>] = &[
+pub const OPERATIONS: &[Row] = &[
     row::<assume_role::AssumeRole>(),
     row::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
     row::<decode_authorization_message::DecodeAuthorizationMessage>(),

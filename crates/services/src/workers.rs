@@ -1,7 +1,6 @@
 //! The workers: what the system itself owes keys and operators, without a caller.
 
 pub mod counting;
-pub mod due;
 pub mod health;
 pub mod last_use;
 

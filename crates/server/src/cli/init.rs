@@ -8,6 +8,7 @@ use keyward_crypto::secret::{arena::Arena, process};
 use keyward_services::{
     bootstrap::{self, FirstCredentials, OpenOptions, Running},
     directory::{DirectoryOptions, records::SecretText},
+    kms::state::KmsOptions,
     server::Quotas,
 };
 use keyward_trail::trail::TrailOptions;
@@ -184,8 +185,10 @@ pub async fn open(
             strict: config.audit_durability == AuditDurability::Strict,
         },
         directory: DirectoryOptions {
-            cached_keys: config.cached_keys,
             cached_principals: MAX_PRINCIPALS,
+        },
+        kms: KmsOptions {
+            cached_keys: config.cached_keys,
             cached_grants: config.cached_grants,
         },
         quotas: Quotas {

@@ -4,7 +4,15 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_services::{bootstrap, front::Front, grants, workers};
+use keyward_services::{
+    bootstrap,
+    front::Front,
+    kms::{
+        state::KmsState,
+        workers::{due::DueWorker, sweep},
+    },
+    workers,
+};
 use keyward_types::time::Clock as _;
 use tokio::{
     net::TcpListener,
@@ -113,7 +121,7 @@ impl Serve {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(bootstrap::relay(front.clone(), running.copied));
-        spawn_workers(&mut tasks, &front, &config, &stopped).await?;
+        spawn_workers(&mut tasks, (&front, running.kms), &config, &stopped).await?;
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
         }
@@ -172,7 +180,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 async fn spawn_workers(
     tasks: &mut tokio::task::JoinSet<()>,
-    front: &Front,
+    (front, kms): (&Front, Arc<KmsState>),
     config: &Config,
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
@@ -187,7 +195,7 @@ async fn spawn_workers(
         async move { workers::last_use::write(&shared).await }
     }));
     let shared = Arc::clone(front.shared());
-    let due = Arc::new(workers::due::DueWorker::new(&shared).await?);
+    let due = Arc::new(DueWorker::new(&shared, kms).await?);
     tasks.spawn(workers::every(DUE, stopped.clone(), move || {
         let (shared, due) = (Arc::clone(&shared), Arc::clone(&due));
         async move { due.round(&shared).await }
@@ -195,7 +203,7 @@ async fn spawn_workers(
     let shared = Arc::clone(front.shared());
     tasks.spawn(workers::every(SWEEP, stopped.clone(), move || {
         let shared = Arc::clone(&shared);
-        async move { grants::sweep::sweep(&shared).await }
+        async move { sweep::sweep(&shared).await }
     }));
     let shared = Arc::clone(front.shared());
     let least = config.free_disk_bytes;

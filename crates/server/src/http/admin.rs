@@ -48,7 +48,7 @@ pub async fn serve(listener: TcpListener, front: Front, peers: Peers) {
 fn answer(path: &str, front: &Front, peers: &Peers) -> Response<Full<Bytes>> {
     let (status, text) = match path {
         "/metrics" => {
-            let mut text = front.shared().render_metrics();
+            let mut text = front.render_metrics();
             render(peers, &mut text);
             (StatusCode::OK, text)
         }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use keyward_services::front::Proof;
+use keyward_services::request::Proof;
 
 /// The requests of one connection, counted. No clock is read for a request.
 #[derive(Clone, Debug, Default)]

@@ -9,17 +9,19 @@ mod identity;
 mod room;
 
 use keyward_store::sealed::Generation;
-use keyward_types::{account::AccountId, arn::ArnParts, region::Region, time::Timestamp};
+use keyward_types::{
+    account::AccountId, arn::ArnParts, key_id::KeyArn, region::Region, time::Timestamp,
+};
 use keyward_wire::json::{Elements, Writer};
 
 use self::room::Room;
 use crate::{
+    api::ApiDescription,
     audit::parameters::Sent,
     caller::Caller,
     fault::Fault,
-    front::{Peer, authenticate::Source},
     gate::evaluation::{About, By, Evaluation, Outcome},
-    operation::{Api, Operation, Output},
+    request::{Peer, Source},
     session::SessionUnit,
 };
 
@@ -54,13 +56,49 @@ pub struct Circumstances<'a> {
 /// One changed path with its new generation, or none if it was deleted.
 pub type Changed = (String, Option<Generation>);
 
+/// The operation that an event names.
+#[derive(Clone, Copy, Debug)]
+pub struct Named {
+    /// Its API.
+    pub api: &'static ApiDescription,
+    /// Its name.
+    pub operation: &'static str,
+    /// Whether the audit trail calls it read-only.
+    pub read_only: bool,
+}
+
+/// What an event tells of an answer.
+pub trait EventParts: Sync {
+    /// Writes `responseElements`.
+    fn response_elements(&self, elements: &mut Writer<'_>);
+
+    /// The key that the call made, which the event names among its resources.
+    fn made(&self) -> Option<KeyArn>;
+
+    /// Whose account the event is recorded for if the caller belongs to none and no decision was
+    /// about anything of an account.
+    fn recipient(&self) -> Option<AccountId>;
+
+    /// Writes `additionalEventData`.
+    fn additional_event_data(&self, data: &mut Writer<'_>);
+}
+
 /// What came of the request.
-#[derive(Debug)]
-pub enum Result<'a, T> {
+#[derive(Clone, Copy)]
+pub enum Result<'a> {
     /// It succeeded.
-    Success(&'a T),
+    Success(&'a dyn EventParts),
     /// It failed.
     Failure(&'a Fault),
+}
+
+impl std::fmt::Debug for Result<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Success(_) => "Success",
+            Self::Failure(_) => "Failure",
+        })
+    }
 }
 
 /// For whom an event is, and what binds it to the same request's other events.
@@ -73,27 +111,16 @@ pub enum Audience<'a> {
 }
 
 /// Renders the event of one request as a JSON object without line feed.
-pub fn render<O: Operation>(
+pub fn render(
+    named: Named,
     circumstances: &Circumstances<'_>,
     sent: Option<Sent<'_>>,
-    result: Result<'_, O::Output>,
+    result: Result<'_>,
     evaluations: &[Evaluation],
     changes: &[Changed],
 ) -> Vec<u8> {
-    render_named::<O>(O::NAME, circumstances, sent, result, evaluations, changes)
-}
-
-/// As [`render`], under a name of its own: for what was asked and no operation serves.
-pub fn render_named<O: Operation>(
-    name: &str,
-    circumstances: &Circumstances<'_>,
-    sent: Option<Sent<'_>>,
-    result: Result<'_, O::Output>,
-    evaluations: &[Evaluation],
-    changes: &[Changed],
-) -> Vec<u8> {
-    let told = Told::<O> {
-        name,
+    let told = Told {
+        named,
         circumstances,
         sent,
         result,
@@ -114,16 +141,16 @@ pub fn render_named<O: Operation>(
 }
 
 /// What an event tells.
-struct Told<'e, O: Operation> {
-    name: &'e str,
+struct Told<'e> {
+    named: Named,
     circumstances: &'e Circumstances<'e>,
     sent: Option<Sent<'e>>,
-    result: Result<'e, O::Output>,
+    result: Result<'e>,
     evaluations: &'e [Evaluation],
     changes: &'e [Changed],
 }
 
-impl<O: Operation> Told<'_, O> {
+impl Told<'_> {
     /// Whether policies allowed the request and it succeeded.
     fn is_allowed(&self) -> bool {
         let allowed = self.evaluations.iter().any(Evaluation::is_allowed);
@@ -172,8 +199,8 @@ impl<O: Operation> Told<'_, O> {
             Audience::Owner(..) => identity::for_owner(identity, caller),
         });
         event.string("eventTime", &time.iso8601());
-        event.string("eventSource", <O::Api as Api>::EVENT_SOURCE);
-        event.string("eventName", self.name);
+        event.string("eventSource", self.named.api.event_source);
+        event.string("eventName", self.named.operation);
         event.string("awsRegion", region.as_str());
         match caller.service() {
             // Behind a service the caller's own address is not known.
@@ -211,7 +238,7 @@ impl<O: Operation> Told<'_, O> {
         }
         event.string("requestID", request_id);
         event.string("eventID", event_id);
-        event.boolean("readOnly", O::READ_ONLY);
+        event.boolean("readOnly", self.named.read_only);
         event.array("resources", |resources| self.resources(resources, room));
         event.string("eventType", "AwsApiCall");
         event.boolean("managementEvent", true);
@@ -250,10 +277,10 @@ impl<O: Operation> Told<'_, O> {
             }
             left -= arn.len();
             match &evaluation.about {
-                About::Key(key) => resources.object(|out| out.fragment(key.in_events())),
+                About::Known(known) => resources.object(|out| out.fragment(known.element())),
                 About::Other { arn, account, .. } => {
                     let parts = ArnParts::parse(arn);
-                    let Some(kind) = parts.and_then(|arn| <O::Api as Api>::resource_type(&arn))
+                    let Some(kind) = parts.and_then(|arn| (self.named.api.resource_type)(&arn))
                     else {
                         continue;
                     };

@@ -11,7 +11,11 @@ use std::marker::PhantomData;
 use keyward_crypto::digest::sha256;
 use keyward_wire::json::{Elements, Name, Object, Slot, Value, Writer};
 
-use crate::operation::{Api, Operation};
+use crate::{
+    api::Api,
+    operation::{InputOf, Operation},
+    protocol::Protocol as _,
+};
 
 /// What stands for a masked value, as at AWS.
 const MASK: &str = "****";
@@ -117,9 +121,9 @@ pub struct Sent<'i> {
 
 impl<'i> Sent<'i> {
     /// What was sent for an operation.
-    pub fn to<O: Operation>(input: &'i <O::Api as Api>::Input<'_>) -> Self {
+    pub fn to<O: Operation>(input: &'i InputOf<'_, O::Api>) -> Self {
         Self {
-            body: O::Api::body(input),
+            body: <O::Api as Api>::Protocol::body(input),
             declared: Of::<O>::DECLARED,
         }
     }
@@ -293,7 +297,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::{iam, keyward, kms, organizations, pipeline, sts};
+    use crate::{
+        api::ApiDescription, iam::Iam, keyward::Keyward, kms::Kms, organizations::Organizations,
+        sts::Sts,
+    };
 
     const MEMBERS: &[Parameter] = &[
         text("Name"),
@@ -409,19 +416,24 @@ mod tests {
         lines.concat()
     }
 
-    fn rows<A: Api>(operations: &[pipeline::Row<A>]) {
-        let served = operations.iter().map(|row| row.name);
-        let declared = A::PARAMETERS.iter().map(|(name, _)| *name);
-        assert!(served.eq(declared), "{}", A::SERVICE);
+    fn apis() -> [&'static ApiDescription; 5] {
+        [
+            ApiDescription::of::<Iam>(),
+            ApiDescription::of::<Keyward>(),
+            ApiDescription::of::<Kms>(),
+            ApiDescription::of::<Organizations>(),
+            ApiDescription::of::<Sts>(),
+        ]
     }
 
     #[test]
     fn the_rows_are_those_of_the_operations() {
-        rows(iam::OPERATIONS);
-        rows(keyward::OPERATIONS);
-        rows(kms::OPERATIONS);
-        rows(organizations::OPERATIONS);
-        rows(sts::OPERATIONS);
+        for api in apis() {
+            let served = api.operations.iter().map(|row| row.name);
+            let declared = api.parameters.iter().map(|(name, _)| *name);
+            assert!(served.eq(declared), "{api:?}");
+            assert!(api.operations.is_sorted_by_key(|row| row.name), "{api:?}");
+        }
     }
 
     /// `UPDATE_EXPECT=1 cargo test -p keyward-services --lib parameters` writes the list anew;
@@ -432,20 +444,15 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/../../docs/request-parameters.txt"
         );
-        let listed = [
-            "# Every member of every operation, and what the audit trail shows of it. Written from\n\
+        let mut text = "# Every member of every operation, and what the audit trail shows of it. Written from\n\
              # the tables in crates/services/src/*/parameters.rs by a test; see audit/parameters.rs.\n"
-                .to_owned(),
-            listed("iam", iam::parameters::PARAMETERS),
-            listed("keyward", keyward::parameters::PARAMETERS),
-            listed("kms", kms::parameters::PARAMETERS),
-            listed("organizations", organizations::parameters::PARAMETERS),
-            listed("sts", sts::parameters::PARAMETERS),
-        ]
-        .concat();
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(path, &listed).unwrap();
+            .to_owned();
+        for api in apis() {
+            text.push_str(&listed(api.service, api.parameters));
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap(), listed);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text);
     }
 }

@@ -15,7 +15,10 @@ use keyward_types::{
 use keyward_wire::json::Fragment;
 
 use self::signer::Signer;
-use crate::directory::records::{AccessKeyOwner, AccessKeyRecord, AliasRecord};
+use crate::{
+    directory::records::{AccessKeyOwner, AccessKeyRecord, AliasRecord},
+    gate::protected::InEvents,
+};
 
 /// A KMS key with its compiled policy.
 #[derive(Debug)]
@@ -49,11 +52,6 @@ impl KeyUnit {
         }
     }
 
-    /// What an element of `resources` in events says of the key.
-    pub fn in_events(&self) -> &Fragment {
-        &self.in_events
-    }
-
     /// The key, for the ring.
     pub fn key(&self) -> &Key {
         &self.key
@@ -82,6 +80,24 @@ impl KeyUnit {
     /// The revision at which its record was last written.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+}
+
+impl InEvents for KeyUnit {
+    fn arn(&self) -> &str {
+        self.key.arn().as_str()
+    }
+
+    fn account(&self) -> AccountId {
+        self.key.arn().account()
+    }
+
+    fn policy_generation(&self) -> Generation {
+        self.generation
+    }
+
+    fn element(&self) -> &Fragment {
+        &self.in_events
     }
 }
 

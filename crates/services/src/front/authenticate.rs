@@ -1,18 +1,15 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
-use keyward_types::{
-    account::AccountId, arn::MAX_ARN_LENGTH, region::Region, time::Timestamp,
-    unique_id::AccessKeyId,
-};
-use keyward_wire::json::Writer;
+use keyward_types::{region::Region, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
     caller::{Bearer, Caller},
-    directory::units::{organization::Membership, signer::Signer},
+    directory::units::signer::Signer,
     fault::Internal,
-    front::{Front, Received, dispatch::Target},
+    front::{Front, dispatch::Target},
+    request::{Received, Source},
     server::Shared,
     session::TokenError,
     usage::CredentialUse,
@@ -54,22 +51,11 @@ pub struct Expected<'e> {
 impl Expected<'static> {
     /// For a target.
     pub(super) fn of(target: &Target<'_>) -> Self {
+        let api = target.api();
         Self {
-            service: target.service(),
-            skew: match target {
-                Target::Kms { .. } | Target::Organizations { .. } | Target::Keyward { .. } => {
-                    Skew::FiveMinutes
-                }
-                Target::Iam { .. } | Target::Sts { .. } => Skew::FifteenMinutes,
-            },
-            presigned: match target {
-                Target::Sts { name, .. } if name == "GetCallerIdentity" => Presigned::Accepted,
-                Target::Kms { .. }
-                | Target::Organizations { .. }
-                | Target::Keyward { .. }
-                | Target::Iam { .. }
-                | Target::Sts { .. } => Presigned::Refused,
-            },
+            service: api.service,
+            skew: (api.skew)(),
+            presigned: (api.presigned)(&target.name),
         }
     }
 }
@@ -87,7 +73,7 @@ impl Front {
             .map_err(|error| Refused::Auth(error, String::new()))?;
         let expected = Expected::of(target);
         let proven = prove(&self.shared, &request, expected).await?;
-        note_use(&self.shared, &proven, target.service());
+        note_use(&self.shared, &proven, target.api().service);
         Ok(proven)
     }
 }
@@ -260,49 +246,5 @@ pub async fn look(
         Ok(())
     } else {
         Err(unknown())
-    }
-}
-
-/// For whose resource a service calls by itself. Only a service can say so, and only signed.
-#[derive(Clone, Debug, Default)]
-pub struct Source {
-    /// `aws:SourceArn`
-    pub arn: Option<String>,
-    /// `aws:SourceAccount`
-    pub account: Option<String>,
-    /// `aws:SourceOrgID` and `aws:SourceOrgPaths`: the account's place in its organization.
-    pub organization: Option<Membership>,
-}
-
-impl Source {
-    fn of(request: &Request<'_>, claim: &Claim<'_>) -> Self {
-        let signed = |name: &str| {
-            let value = request.value(name).filter(|_| claim.signs(name))?;
-            let text = std::str::from_utf8(value).ok()?;
-            (!text.is_empty() && text.len() <= MAX_ARN_LENGTH).then(|| text.to_owned())
-        };
-        Self {
-            arn: signed("x-amz-source-arn"),
-            account: signed("x-amz-source-account"),
-            organization: None,
-        }
-    }
-
-    /// Writes the condition values that come from here into an audit event.
-    pub fn describe(&self, context: &mut Writer<'_>) {
-        if let Some(arn) = &self.arn {
-            context.string("aws:SourceArn", arn);
-        }
-        if let Some(account) = &self.account {
-            context.string("aws:SourceAccount", account);
-        }
-        if let Some(membership) = &self.organization {
-            context.string("aws:SourceOrgID", membership.id().as_str());
-            context.strings("aws:SourceOrgPaths", [membership.member().path()]);
-        }
-    }
-
-    fn account_id(&self) -> Option<AccountId> {
-        AccountId::parse(self.account.as_deref()?).ok()
     }
 }

@@ -6,17 +6,19 @@ use keyward_wire::sigv4::{Claim, Presigned, Request, Skew};
 
 use crate::{
     front::{
-        Answer, Front, Ids, Received,
+        Front, INTERNAL,
         authenticate::{self, Expected, Refused},
-        dispatch::{self, Protocol},
+        dispatch::{self, Target},
     },
-    iam, sts,
+    protocol::Style,
+    request::{Answer, Ids, Received},
 };
 
 /// A request that cannot succeed, whatever its body is.
 #[derive(Debug)]
 pub struct Unprovable {
-    protocol: Protocol,
+    style: Style,
+    internal: &'static str,
     refused: Refused,
     operation: String,
 }
@@ -35,7 +37,7 @@ impl Front {
         let headers = received.headers.iter().copied();
         let request = Request::new(received.method, received.path, query, None, headers, b"");
         let target = if received.header("x-amz-target").is_some() {
-            match dispatch::target(received, b"") {
+            match dispatch::target(&self.services, received, b"") {
                 Ok(target) => Some(target),
                 // Its refusal needs no caller.
                 Err(_) => return Ok(()),
@@ -43,27 +45,28 @@ impl Front {
         } else {
             None
         };
-        let protocol = target.as_ref().map(dispatch::Target::protocol);
-        let unprovable = |protocol, refused| Unprovable {
-            protocol,
+        let unprovable = |style, refused| Unprovable {
+            style,
+            internal: target
+                .as_ref()
+                .map_or(INTERNAL, |target| target.api().internal),
             refused,
             operation: target
                 .as_ref()
-                .map(|target| target.name().to_owned())
+                .map(|target| target.name.to_string())
                 .unwrap_or_default(),
         };
-        let json = protocol.unwrap_or(Protocol::Query(sts::NAMESPACE));
-        let refuse = |error| unprovable(json, Refused::Auth(error, String::new()));
+        let style = target.as_ref().map(Target::style);
+        let unnamed = style.unwrap_or(self.services.query_style(None));
+        let refuse = |error| unprovable(unnamed, Refused::Auth(error, String::new()));
         let request = request.map_err(refuse)?;
         if target.is_none() && request.value("authorization").is_none() {
             // The one operation that is not signed is named in the body.
             return Ok(());
         }
         let claim = Claim::parse(&request, Presigned::Refused).map_err(refuse)?;
-        let protocol = protocol.unwrap_or(match claim.credential().service() {
-            "iam" => Protocol::Query(iam::NAMESPACE),
-            _ => Protocol::Query(sts::NAMESPACE),
-        });
+        let claimed = claim.credential().service();
+        let style = style.unwrap_or(self.services.query_style(Some(claimed)));
         let expected = match &target {
             Some(target) => Expected::of(target),
             // Which of its services it is for stands in the body, so that the claim is believed.
@@ -75,16 +78,18 @@ impl Front {
         };
         authenticate::look(&self.shared, &claim, expected)
             .await
-            .map_err(|refused| unprovable(protocol, refused))
+            .map_err(|refused| unprovable(style, refused))
     }
 
     /// The answer to a request that was looked at in vain.
     pub fn refuse_looked_at(&self, received: &Received<'_>, unprovable: Unprovable) -> Answer {
         let Unprovable {
-            protocol,
+            style,
+            internal,
             refused,
             operation,
         } = unprovable;
-        self.refuse_unproven(received, &Ids::new(), protocol, refused, &operation)
+        let ids = Ids::new();
+        self.refuse_unproven(received, &ids, (style, internal), refused, &operation)
     }
 }

@@ -1,96 +1,58 @@
-//! Which service and operation a request is for: by `X-Amz-Target` or by a Query body's
-//! `Version` and `Action`. The credential scope is held against it later.
+//! Which API and operation a request is for: by `X-Amz-Target` or by a Query body's `Version` and
+//! `Action`. The credential scope is held against it later.
+
+use std::borrow::Cow;
 
 use keyward_wire::{
     fault::Fault,
     query::{Form, Limits, Params},
 };
 
-use crate::{front::Received, iam, organizations, sts};
-
-/// The prefix of KMS's targets.
-const TARGET_PREFIX: &str = "TrentService.";
-
-/// The prefix of the targets of Keyward's own service.
-const OWN_TARGET_PREFIX: &str = "Keyward_20261101.";
-
-/// How an answer must be rendered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// AWS JSON 1.1.
-    Json,
-    /// Query, in this XML namespace or as JSON.
-    Query(&'static str),
-}
+use crate::{
+    api::ApiDescription,
+    pipeline::Row,
+    protocol::{Payload, Style},
+    request::Received,
+    service::{Service, Services},
+};
 
 /// What a request is for.
 #[derive(Debug)]
-pub enum Target<'a> {
-    /// KMS.
-    Kms {
-        /// The operation asked for; it may be none.
-        name: &'a str,
-    },
-    /// Keyward's own service.
-    Keyward {
-        /// The operation asked for; it may be none.
-        name: &'a str,
-    },
-    /// Organizations.
-    Organizations {
-        /// The operation asked for; it may be none.
-        name: &'a str,
-    },
-    /// IAM.
-    Iam {
-        /// The parameters.
-        params: Params<'a>,
-        /// The action asked for.
-        name: String,
-    },
-    /// STS.
-    Sts {
-        /// The parameters.
-        params: Params<'a>,
-        /// The action asked for.
-        name: String,
-    },
+pub struct Target<'a> {
+    /// The API.
+    pub service: &'a Service,
+    /// The operation asked for; there may be none of that name.
+    pub name: Cow<'a, str>,
+    /// The body.
+    pub payload: Payload<'a>,
 }
 
 impl Target<'_> {
-    /// How its answer is rendered.
-    pub fn protocol(&self) -> Protocol {
-        match self {
-            Self::Kms { .. } | Self::Organizations { .. } | Self::Keyward { .. } => Protocol::Json,
-            Self::Iam { .. } => Protocol::Query(iam::NAMESPACE),
-            Self::Sts { .. } => Protocol::Query(sts::NAMESPACE),
-        }
+    /// What the engine knows of the API.
+    pub fn api(&self) -> &'static ApiDescription {
+        self.service.api()
+    }
+
+    /// The operation, if it is served.
+    pub fn operation(&self) -> Option<&'static Row> {
+        self.api().operation(&self.name)
+    }
+
+    /// The name of the operation if it is served: what is told to metrics and the trail.
+    pub fn known_name(&self) -> &'static str {
+        self.operation().map_or(super::UNKNOWN, |row| row.name)
+    }
+
+    /// How its answer is written.
+    pub fn style(&self) -> Style {
+        self.api().wire.style()
     }
 
     /// How the client wants the answer, if it is of the Query protocol.
     pub fn form(&self, received: &Received<'_>) -> Form {
-        match self.protocol() {
-            Protocol::Json => Form::Xml,
-            Protocol::Query(_) => received.form(),
-        }
-    }
-
-    /// The service that the credential scope must name.
-    pub fn service(&self) -> &'static str {
-        match self {
-            Self::Kms { .. } => "kms",
-            Self::Keyward { .. } => "keyward",
-            Self::Organizations { .. } => "organizations",
-            Self::Iam { .. } => "iam",
-            Self::Sts { .. } => "sts",
-        }
-    }
-
-    /// The operation's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Kms { name } | Self::Organizations { name } | Self::Keyward { name } => name,
-            Self::Iam { name, .. } | Self::Sts { name, .. } => name,
+        match self.style() {
+            Style::Json => Form::Xml,
+            Style::Query(_) => received.form(),
         }
     }
 }
@@ -99,69 +61,71 @@ impl Target<'_> {
 #[derive(Debug)]
 pub struct Refused {
     /// How to say so.
-    pub protocol: Protocol,
+    pub style: Style,
     /// What to say.
     pub fault: Fault,
 }
 
 /// Finds what a request is for.
-pub fn target<'a>(received: &Received<'a>, body: &'a [u8]) -> Result<Target<'a>, Refused> {
+pub fn target<'a>(
+    services: &'a Services,
+    received: &Received<'a>,
+    body: &'a [u8],
+) -> Result<Target<'a>, Refused> {
     if let Some(target) = received.header("x-amz-target") {
-        if received.method != "POST" {
-            return Err(unknown_target());
-        }
-        if let Some(name) = target.strip_prefix(OWN_TARGET_PREFIX) {
-            return Ok(Target::Keyward { name });
-        }
-        if let Some(name) = target.strip_prefix(organizations::TARGET_PREFIX) {
-            return Ok(Target::Organizations { name });
-        }
-        let name = target
-            .strip_prefix(TARGET_PREFIX)
-            .ok_or_else(unknown_target)?;
-        return Ok(Target::Kms { name });
+        let found = services.targeted(target);
+        let found = found.filter(|_| received.method == "POST");
+        let (service, name) = found.ok_or_else(unknown_target)?;
+        return Ok(Target {
+            service,
+            name: Cow::Borrowed(name),
+            payload: Payload::Json(body),
+        });
     }
     let text = match received.method {
         "POST" => body,
         "GET" => received.query.as_bytes(),
         _ => return Err(unknown_target()),
     };
-    let query = Protocol::Query(sts::NAMESPACE);
+    let unnamed = services.query_style(None);
     if text.is_empty() {
-        let fault = Fault::new("MissingAction", 400).with_message(
-            "No operation is named: KMS and Organizations requests have an X-Amz-Target header, IAM and STS requests an Action parameter.",
+        let (json, query) = services.list_by_protocol();
+        let message = format!(
+            "The request names no operation. Requests to {json} need an X-Amz-Target header, and requests to {query} need an Action parameter."
         );
+        let fault = Fault::new("MissingAction", 400).with_message(message);
         return Err(Refused {
-            protocol: query,
+            style: unnamed,
             fault,
         });
     }
     let params = Params::parse(text, &Limits::AWS).map_err(|error| Refused {
-        protocol: query,
+        style: unnamed,
         fault: error.into(),
     })?;
     let name = params.action().unwrap_or_default().to_owned();
-    match params.get("Version") {
-        Some(iam::VERSION) => Ok(Target::Iam { params, name }),
-        Some(sts::VERSION) => Ok(Target::Sts { params, name }),
-        version => Err(Refused {
-            protocol: Protocol::Query(claimed_namespace(received)),
+    let version = params.get("Version");
+    match version.and_then(|version| services.versioned(version)) {
+        Some(service) => Ok(Target {
+            service,
+            name: Cow::Owned(name),
+            payload: Payload::Query(params),
+        }),
+        None => Err(Refused {
+            style: services.query_style(claimed_service(received)),
             fault: unknown_action_fault(&name, version.unwrap_or(NO_VERSION)).to_wire(),
         }),
     }
 }
 
-/// The namespace of the API that the credential scope claims to be for. A request that names no
-/// known version tells it nowhere else.
-fn claimed_namespace(received: &Received<'_>) -> &'static str {
-    let scope = received.header("authorization").and_then(|header| {
-        let (_, credential) = header.split_once("Credential=")?;
-        credential.split(',').next()
-    });
-    match scope.and_then(|scope| scope.trim().rsplit('/').nth(1)) {
-        Some("iam") => iam::NAMESPACE,
-        Some(_) | None => sts::NAMESPACE,
-    }
+/// The service that the credential scope claims to be for. A request that names no known version
+/// tells it nowhere else.
+fn claimed_service<'a>(received: &Received<'a>) -> Option<&'a str> {
+    let (_, credential) = received
+        .header("authorization")?
+        .split_once("Credential=")?;
+    let scope = credential.split(',').next()?;
+    scope.trim().rsplit('/').nth(1)
 }
 
 /// What AWS calls the version of a request that names none.
@@ -181,7 +145,7 @@ pub fn unknown_action_fault(name: &str, version: &str) -> crate::fault::Fault {
 
 fn unknown_target() -> Refused {
     Refused {
-        protocol: Protocol::Json,
+        style: Style::Json,
         fault: Fault::new("UnknownOperationException", 400),
     }
 }

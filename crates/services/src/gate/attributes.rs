@@ -1,14 +1,11 @@
 //! Where the values of condition keys come from: the caller, the connection, the clock, the
 //! resource, and what the operation supplied. Asked only for keys that a statement names.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use keyward_policy::attributes::{Attributes, Values, is_key};
-use keyward_policy::request::Resource;
-use keyward_store::sealed::Generation;
 use keyward_types::{
     account::AccountId,
-    key_spec::KeyManager,
     principal::{Principal, PrincipalKind},
     tag::Tag,
 };
@@ -16,91 +13,20 @@ use keyward_types::{
 use crate::{
     caller::{Bearer, Caller},
     context::Context,
-    directory::units::organization::{ControlPolicy, Membership},
-    gate::supply::{ConditionKey, Supplied, SuppliedValue},
-    kms::resolved::ResolvedKey,
+    directory::units::organization::Membership,
+    gate::{
+        protected::Protected,
+        supply::{ConditionKey, Supplied, SuppliedValue},
+    },
     session::{Federation, SessionUnit},
-    sts::role::ResolvedRole,
     via_service::Service,
 };
-
-/// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.
-const MOST_ALIASES: usize = 50;
-
-/// What the resource itself says.
-#[derive(Clone, Copy, Debug)]
-pub enum ResourceAttributes<'a> {
-    /// Nothing.
-    None,
-    /// A KMS key: the keys of AWS's group for key resources.
-    Key(&'a ResolvedKey),
-    /// A role, which may not be there.
-    Role(&'a ResolvedRole),
-    /// Something with tags.
-    Tagged(&'a [Tag]),
-}
-
-impl<'a> ResourceAttributes<'a> {
-    /// The generation of the record that the resource's own policy stands in.
-    pub fn policy_generation(&self) -> Option<Generation> {
-        match self {
-            Self::Key(key) => key.found_unit().map(|unit| unit.generation()),
-            Self::Role(role) => role.unit().map(|unit| unit.generation()),
-            Self::None | Self::Tagged(_) => None,
-        }
-    }
-
-    /// The resource control policies over the resource: none over AWS managed keys, and none for
-    /// services that have none.
-    pub fn rcps(self, owner: Option<&'a Membership>, service: &str) -> &'a [Arc<ControlPolicy>] {
-        let limited = matches!(service, "kms" | "sts") && !self.is_aws_managed();
-        let owner = owner.filter(|_| limited);
-        owner.map(Membership::rcps).unwrap_or_default()
-    }
-
-    /// The place of the resource's account in an organization: the caller's, or what was found
-    /// when the resource was.
-    pub fn owner(self, cx: &'a Context<'a>, account: AccountId) -> Option<&'a Membership> {
-        if cx.caller.principal().account() == Some(account) {
-            return cx.caller.membership();
-        }
-        match self {
-            Self::Key(key) => key.owner(),
-            Self::Role(role) => role.owner(),
-            Self::None | Self::Tagged(_) => None,
-        }
-    }
-
-    fn is_aws_managed(self) -> bool {
-        match self {
-            Self::Key(key) => key
-                .found_unit()
-                .is_some_and(|unit| unit.record().manager == KeyManager::Aws),
-            Self::None | Self::Role(_) | Self::Tagged(_) => false,
-        }
-    }
-
-    fn tags(&self) -> &[Tag] {
-        match self {
-            Self::None => &[],
-            Self::Key(key) => key
-                .found_unit()
-                .map(|unit| unit.record().tags.as_slice())
-                .unwrap_or_default(),
-            Self::Role(role) => role
-                .unit()
-                .map(|unit| unit.record().tags.as_slice())
-                .unwrap_or_default(),
-            Self::Tagged(tags) => tags,
-        }
-    }
-}
 
 /// The condition values of one question.
 #[derive(Debug)]
 pub struct RequestAttributes<'a> {
     cx: &'a Context<'a>,
-    about: ResourceAttributes<'a>,
+    on: &'a dyn Protected,
     account: AccountId,
     /// The place of the resource's account in an organization.
     owner: Option<&'a Membership>,
@@ -108,18 +34,19 @@ pub struct RequestAttributes<'a> {
 }
 
 impl<'a> RequestAttributes<'a> {
-    /// The values for a question about `resource`.
+    /// The values for a question about a resource of that account, which may be in an
+    /// organization.
     pub fn new(
         cx: &'a Context<'a>,
-        about: ResourceAttributes<'a>,
-        resource: &Resource<'_>,
+        on: &'a dyn Protected,
+        (account, owner): (AccountId, Option<&'a Membership>),
         supplied: &'a Supplied,
     ) -> Self {
         Self {
             cx,
-            about,
-            account: resource.account(),
-            owner: about.owner(cx, resource.account()),
+            on,
+            account,
+            owner,
             supplied,
         }
     }
@@ -272,47 +199,13 @@ impl<'a> RequestAttributes<'a> {
 
     fn resource_values(&self, key: &str) -> Option<Values<'_>> {
         if let Some(name) = key.strip_prefix("aws:resourcetag/") {
-            return Some(tagged(self.about.tags(), name));
+            return Some(tagged(self.on.tags(), name));
         }
         if let Some(name) = key.strip_prefix("iam:resourcetag/") {
-            return match self.about {
-                ResourceAttributes::Tagged(_) | ResourceAttributes::Role(_) => {
-                    Some(tagged(self.about.tags(), name))
-                }
-                ResourceAttributes::None | ResourceAttributes::Key(_) => None,
-            };
+            let has = self.on.has_iam_tags();
+            return has.then(|| tagged(self.on.tags(), name));
         }
-        let ResourceAttributes::Key(resolved) = self.about else {
-            return None;
-        };
-        match key {
-            "kms:requestalias" => {
-                return Some(
-                    resolved
-                        .alias()
-                        .map_or(Values::Absent, |a| Values::one(a.as_str())),
-                );
-            }
-            "kms:calleraccount" => {
-                return Some(account_of(self.cx.caller.principal()));
-            }
-            _ => {}
-        }
-        let record = resolved.found_unit()?.record();
-        Some(match key {
-            "kms:keyspec" | "kms:customermasterkeyspec" => Values::one(record.spec.as_str()),
-            "kms:keyusage" | "kms:customermasterkeyusage" => Values::one(record.usage.as_str()),
-            "kms:keyorigin" => Values::one(record.origin.as_str()),
-            "kms:multiregion" => Values::one(if record.id.is_multi_region() {
-                "true"
-            } else {
-                "false"
-            }),
-            "kms:resourcealiases" if record.aliases.len() <= MOST_ALIASES => {
-                Values::many(record.aliases.iter().map(|alias| alias.as_str()))
-            }
-            _ => return None,
-        })
+        self.on.value(key, self.cx)
     }
 
     fn supplied_values(&self, key: &str) -> Option<Values<'_>> {
@@ -368,8 +261,8 @@ impl Attributes for RequestAttributes<'_> {
     }
 }
 
-/// The account that a principal belongs to.
-fn account_of(principal: &Principal) -> Values<'_> {
+/// The account that a principal belongs to, as a condition value.
+pub fn account_of<'v>(principal: &Principal) -> Values<'v> {
     match principal.account() {
         Some(account) => Values::one(account.to_string()),
         None => Values::Absent,

@@ -11,8 +11,11 @@ use keyward_types::account::AccountId;
 use keyward_wire::json::Writer;
 
 use crate::{
-    directory::units::{KeyUnit, organization::Membership},
-    gate::{attributes::ResourceAttributes, supply::Supplied},
+    directory::units::organization::Membership,
+    gate::{
+        protected::{InEvents, Protected},
+        supply::Supplied,
+    },
 };
 
 /// One decision of a request, for its audit event.
@@ -41,8 +44,8 @@ impl Evaluation {
 /// What a decision is about.
 #[derive(Debug)]
 pub enum About {
-    /// A key that exists.
-    Key(Arc<KeyUnit>),
+    /// What has its element of events ready.
+    Known(Arc<dyn InEvents>),
     /// Something else.
     Other {
         /// The ARN, or `*`.
@@ -55,23 +58,21 @@ pub enum About {
 }
 
 impl About {
-    pub(super) fn of(resource: &Resource<'_>, about: ResourceAttributes<'_>) -> Self {
-        if let ResourceAttributes::Key(key) = about
-            && let Some(unit) = key.found_unit()
-        {
-            return Self::Key(Arc::clone(unit));
-        }
-        Self::Other {
-            arn: resource.arn().into(),
-            account: resource.account(),
-            policy_generation: about.policy_generation(),
+    pub(super) fn of(resource: &Resource<'_>, on: &dyn Protected) -> Self {
+        match on.in_events() {
+            Some(known) => Self::Known(known),
+            None => Self::Other {
+                arn: resource.arn().into(),
+                account: resource.account(),
+                policy_generation: on.policy_generation(),
+            },
         }
     }
 
     /// The ARN, or `*`.
     pub fn arn(&self) -> &str {
         match self {
-            Self::Key(key) => key.arn().as_str(),
+            Self::Known(known) => known.arn(),
             Self::Other { arn, .. } => arn,
         }
     }
@@ -79,7 +80,7 @@ impl About {
     /// The account that owns it.
     pub fn account(&self) -> AccountId {
         match self {
-            Self::Key(key) => key.arn().account(),
+            Self::Known(known) => known.account(),
             Self::Other { account, .. } => *account,
         }
     }
@@ -87,7 +88,7 @@ impl About {
     /// The generation of the record that the resource's own policy stands in.
     pub fn policy_generation(&self) -> Option<Generation> {
         match self {
-            Self::Key(key) => Some(key.generation()),
+            Self::Known(known) => Some(known.policy_generation()),
             Self::Other {
                 policy_generation, ..
             } => *policy_generation,

@@ -13,10 +13,9 @@ use keyward_types::{
 use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
-    context::Context,
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         names,
         page::{Page, Paging},
@@ -42,19 +41,19 @@ impl Operation for GetAccountPasswordPolicy {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         Err(IamFault::missing(format!(
             "The Password Policy with domain name {} cannot be found.",
@@ -86,20 +85,20 @@ impl Operation for ListSamlProviders {
         Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         let (partition, account) = cx.caller.home();
         Ok(format!("arn:{partition}:iam::{account}:saml-provider/*"))
     }
 
     fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(all, &[], |_| ())
+        gate.permit(&IdentityOnly::new(all), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _all: &String,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<NoProviders>, IamFault> {
         Ok(Done::unchanged(NoProviders))
     }
@@ -139,7 +138,7 @@ impl Operation for ListServerCertificates {
         Ok(Self { path_prefix })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         let (partition, account) = cx.caller.home();
         let prefix = &self.path_prefix;
         Ok(format!(
@@ -148,14 +147,14 @@ impl Operation for ListServerCertificates {
     }
 
     fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(all, &[], |_| ())
+        gate.permit(&IdentityOnly::new(all), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _all: &String,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<NoCertificates>, IamFault> {
         Ok(Done::unchanged(NoCertificates))
     }
@@ -173,7 +172,7 @@ pub trait NeverThere: Action {
     fn read(m: &mut Members<'_>) -> String;
 
     /// Its ARN if it were there.
-    fn arn(cx: &Context<'_>, name: &str) -> String;
+    fn arn(cx: &Cx<'_>, name: &str) -> String;
 
     /// The fault.
     fn missing(name: &str) -> IamFault;
@@ -184,7 +183,7 @@ impl NeverThere for action::GetSAMLProvider {
         names::arn(m, "SAMLProviderArn")
     }
 
-    fn arn(_cx: &Context<'_>, name: &str) -> String {
+    fn arn(_cx: &Cx<'_>, name: &str) -> String {
         name.to_owned()
     }
 
@@ -204,7 +203,7 @@ impl NeverThere for action::GetServerCertificate {
         names::name(m, "ServerCertificateName", 128)
     }
 
-    fn arn(cx: &Context<'_>, name: &str) -> String {
+    fn arn(cx: &Cx<'_>, name: &str) -> String {
         let (partition, account) = cx.caller.home();
         format!("arn:{partition}:iam::{account}:server-certificate/{name}")
     }
@@ -241,19 +240,19 @@ impl<A: NeverThere> Operation for Get<A> {
         Ok(Self { name, action })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         Ok(A::arn(cx, &self.name))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         Err(A::missing(&self.name))
     }

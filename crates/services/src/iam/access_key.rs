@@ -11,15 +11,14 @@ use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1},
         units::identity::UserUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Asked, Entity, Record},
         fault::IamFault,
         names,
@@ -46,7 +45,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    async fn resolve(name: Option<&str>, cx: &Context<'_>) -> Result<Self, IamFault> {
+    async fn resolve(name: Option<&str>, cx: &Cx<'_>) -> Result<Self, IamFault> {
         if name.is_some() || !cx.caller.principal().is_root() {
             return named_or_caller(cx, name).await.map(Self::User);
         }
@@ -66,7 +65,7 @@ impl Owner {
             Self::User(user) => user.permit(gate, |_| ()),
             Self::Root { record, .. } => {
                 let arn = format!("arn:{}:iam::{}:root", record.partition, record.account);
-                gate.iam(&arn, &[], |_| ())
+                gate.permit(&IdentityOnly::new(&arn), |_| ())
             }
         }
     }
@@ -87,7 +86,7 @@ impl Owner {
     /// Writes the owner's record with other keys.
     fn put_keys(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         batch: &mut SealedBatch,
         keys: Vec<AccessKeyId>,
     ) -> Result<(), IamFault> {
@@ -155,7 +154,7 @@ impl Operation for CreateAccessKey {
         Ok(Self { user })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
         Owner::resolve(self.user.as_deref(), cx).await
     }
 
@@ -167,7 +166,7 @@ impl Operation for CreateAccessKey {
         &self,
         _permit: &Self::Permits,
         owner: &Owner,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AccessKeyCreated>, IamFault> {
         if owner.keys()?.len() >= MAX_ACCESS_KEYS {
             return Err(IamFault::quota("AccessKeysPerUser", MAX_ACCESS_KEYS));
@@ -248,7 +247,7 @@ impl Operation for DeleteAccessKey {
         Ok(Self { user, id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
         Owner::resolve(self.user.as_deref(), cx).await
     }
 
@@ -260,7 +259,7 @@ impl Operation for DeleteAccessKey {
         &self,
         _permit: &Self::Permits,
         owner: &Owner,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let id = owner.key(&self.id)?;
         let mut batch = cx.batch();
@@ -303,7 +302,7 @@ impl Operation for UpdateAccessKey {
         Ok(Self { user, id, status })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
         Owner::resolve(self.user.as_deref(), cx).await
     }
 
@@ -315,7 +314,7 @@ impl Operation for UpdateAccessKey {
         &self,
         _permit: &Self::Permits,
         owner: &Owner,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let id = owner.key(&self.id)?;
         let found = cx

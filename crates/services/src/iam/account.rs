@@ -10,10 +10,9 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::paths,
     gate::{Denied, Gate},
-    iam::{Iam, fault::IamFault},
+    iam::{Cx, Iam, fault::IamFault},
     operation::{Done, Operation, Output},
     workers::counting::count_prefix,
 };
@@ -40,19 +39,19 @@ impl Operation for GetAccountSummary {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Summary>, IamFault> {
         let (partition, account) = cx.caller.home();
         let quotas = &cx.shared.quotas;

@@ -13,7 +13,6 @@ use keyward_types::unique_id::UniqueId;
 use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         aws_policies::AwsPolicy,
         paths, purpose,
@@ -25,7 +24,7 @@ use crate::{
     },
     gate::{Denied, Gate, supply::Supply},
     iam::{
-        Iam, condition_keys,
+        Cx, Iam, condition_keys,
         entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names,
@@ -75,7 +74,7 @@ pub fn usable<'p>(
 /// # Errors
 /// When the batch is full.
 pub fn recount(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     policy: &ManagedPolicyUnit,
     change: impl FnOnce(&mut ManagedPolicyRecord),
@@ -92,7 +91,7 @@ pub fn recount(
 /// # Errors
 /// When the batch is full.
 pub fn put_entry(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (policy, to): (&UniqueId, &UniqueId),
 ) -> Result<(), IamFault> {
@@ -110,7 +109,7 @@ pub struct Both<E> {
 }
 
 impl<E: Entity> Both<E> {
-    async fn find(cx: &Context<'_>, name: &str, arn: &str) -> Result<Self, IamFault> {
+    async fn find(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Self, IamFault> {
         let to = Asked::find(cx, name).await?;
         let policy = ManagedPolicyUnit::find(cx, arn).await?;
         Ok(Self { to, policy })
@@ -157,7 +156,7 @@ where
         Ok(Self { to, policy })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
         Both::find(cx, &self.to.name, &self.policy).await
     }
 
@@ -170,7 +169,7 @@ where
         &self,
         _permit: &Self::Permits,
         both: &Self::Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let to = both.to.get()?;
         let mut record = to.edit(cx)?;
@@ -222,7 +221,7 @@ where
         Ok(Self { from, policy })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
         Both::find(cx, &self.from.name, &self.policy).await
     }
 
@@ -235,7 +234,7 @@ where
         &self,
         _permit: &Self::Permits,
         both: &Self::Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let from = both.to.get()?;
         let mut record = from.edit(cx)?;
@@ -298,11 +297,7 @@ where
         &self.of
     }
 
-    async fn answer(
-        &self,
-        of: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<AttachedPolicies>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<AttachedPolicies>, IamFault> {
         let (filter, prefix) = (
             format!("{}{}", self.of.name, self.path_prefix),
             &self.path_prefix,

@@ -10,7 +10,6 @@ use keyward_types::unique_id::UniqueId;
 use keyward_wire::{json::Members, query::Params};
 
 use crate::{
-    context::Context,
     directory::{
         identities::Home,
         paths, purpose,
@@ -22,7 +21,7 @@ use crate::{
     },
     gate::{Denied, Gate, supply::Supply},
     iam::{
-        Iam,
+        Cx, Iam,
         attachment::{self, recount, supply_boundary},
         condition_keys,
         entity::{Asked, Entity, Record, Subject, Target},
@@ -50,7 +49,7 @@ pub fn usable<'p>(
 /// # Errors
 /// When the batch is full.
 pub fn bind(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (policy, of): (&ManagedPolicyUnit, &UniqueId),
 ) -> Result<(), IamFault> {
@@ -67,7 +66,7 @@ pub fn bind(
 /// # Errors
 /// When the batch is full.
 pub fn release(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (policy, of): (&ManagedPolicyUnit, &UniqueId),
 ) -> Result<(), IamFault> {
@@ -83,7 +82,7 @@ pub fn release(
 /// # Errors
 /// When it cannot be read.
 pub async fn current(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     boundary: Option<&ManagedPolicyRef>,
 ) -> Result<Option<Arc<ManagedPolicyUnit>>, IamFault> {
     let home: Home = cx.caller.home();
@@ -128,7 +127,7 @@ where
         Ok(Self { of, boundary })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
         let of = self.of.find(cx).await?;
         let new = ManagedPolicyUnit::find(cx, &self.boundary).await?;
         Ok(Change { of, new })
@@ -144,7 +143,7 @@ where
         &self,
         _permit: &Self::Permits,
         change: &Self::Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let of = change.of.get()?;
         let mut record = of.edit(cx)?;
@@ -192,7 +191,7 @@ where
         supply_boundary(of, supply);
     }
 
-    async fn answer(&self, asked: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, asked: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let of = asked.get()?;
         let mut record = of.edit(cx)?;
         let old = current(cx, record.boundary_mut().as_ref()).await?;

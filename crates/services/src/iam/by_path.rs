@@ -3,14 +3,12 @@
 use keyward_wire::query::Params;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    context::Context,
-    iam::{
-        entity::{Entity, Record},
-        fault::IamFault,
-        names,
-        page::{Page, Paging},
-    },
+use crate::iam::{
+    Cx,
+    entity::{Entity, Record},
+    fault::IamFault,
+    names,
+    page::{Page, Paging},
 };
 
 /// `PathPrefix`, `Marker` and `MaxItems`.
@@ -34,7 +32,7 @@ impl ByPath {
     }
 
     /// What a list of these is of, as a resource.
-    pub fn resource<E: Entity>(&self, cx: &Context<'_>) -> String {
+    pub fn resource<E: Entity>(&self, cx: &Cx<'_>) -> String {
         let (partition, account) = cx.caller.home();
         let (noun, prefix) = (E::NOUN, &self.prefix);
         format!("arn:{partition}:iam::{account}:{noun}{prefix}")
@@ -44,7 +42,7 @@ impl ByPath {
     ///
     /// # Errors
     /// `ValidationError` for a marker of another list.
-    pub async fn page<R>(&self, cx: &Context<'_>, operation: &str) -> Result<Page<R>, IamFault>
+    pub async fn page<R>(&self, cx: &Cx<'_>, operation: &str) -> Result<Page<R>, IamFault>
     where
         R: Record + DeserializeOwned,
     {

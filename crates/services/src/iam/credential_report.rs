@@ -12,7 +12,6 @@ use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{
@@ -21,7 +20,7 @@ use crate::{
         },
     },
     gate::{Denied, Gate},
-    iam::{Iam, fault::IamFault},
+    iam::{Cx, Iam, fault::IamFault},
     operation::{Done, Operation, Output},
 };
 
@@ -38,7 +37,7 @@ const COLUMNS: &str = "user,arn,user_creation_time,password_enabled,password_las
                        cert_1_active,cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
 
 /// When a report was last asked for, and the revision of that record.
-async fn asked(cx: &Context<'_>) -> Result<Option<CredentialReportRecord>, IamFault> {
+async fn asked(cx: &Cx<'_>) -> Result<Option<CredentialReportRecord>, IamFault> {
     let (partition, account) = cx.caller.home();
     let path = paths::credential_report(partition, account)?;
     let found = cx
@@ -76,19 +75,19 @@ impl Operation for GenerateCredentialReport {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<State>, IamFault> {
         if asked(cx)
             .await?
@@ -147,19 +146,19 @@ impl Operation for GetCredentialReport {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Report>, IamFault> {
         match asked(cx).await? {
             None => return Err(IamFault::ReportNotPresent),
@@ -181,7 +180,7 @@ impl Output<Iam> for Report {
 }
 
 /// Writes the report: the root user first, then users by their names.
-async fn write(cx: &Context<'_>) -> Result<String, IamFault> {
+async fn write(cx: &Cx<'_>) -> Result<String, IamFault> {
     let (partition, account) = cx.caller.home();
     let mut csv = COLUMNS.to_owned();
     if let Some((root, _)) = cx.directory().account(partition, account).await? {
@@ -232,7 +231,7 @@ struct Key {
     used: Option<CredentialUseRecord>,
 }
 
-async fn keys(cx: &Context<'_>, ids: &[AccessKeyId]) -> Result<Vec<Key>, IamFault> {
+async fn keys(cx: &Cx<'_>, ids: &[AccessKeyId]) -> Result<Vec<Key>, IamFault> {
     let mut found = Vec::new();
     for id in ids {
         let path = paths::access_key(id)?;
@@ -249,10 +248,7 @@ async fn keys(cx: &Context<'_>, ids: &[AccessKeyId]) -> Result<Vec<Key>, IamFaul
     Ok(found)
 }
 
-async fn last_use(
-    cx: &Context<'_>,
-    id: &AccessKeyId,
-) -> Result<Option<CredentialUseRecord>, IamFault> {
+async fn last_use(cx: &Cx<'_>, id: &AccessKeyId) -> Result<Option<CredentialUseRecord>, IamFault> {
     if let Some(noted) = cx.shared.access_key_usage.noted(id) {
         return Ok(Some(noted.to_record()));
     }

@@ -10,11 +10,10 @@ use keyward_types::action::{self, Action};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::units::identity::UserUnit,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::Asked,
         fault::IamFault,
         names,
@@ -85,7 +84,7 @@ impl<A: Listed> Operation for OfUser<A> {
         Ok(Self { user, action })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
         if self.user.is_none() && cx.caller.principal().is_root() {
             return Ok(None);
         }
@@ -95,7 +94,7 @@ impl<A: Listed> Operation for OfUser<A> {
     fn authorize(&self, user: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         match user {
             Some(user) => user.permit(gate, |_| ()),
-            None => gate.iam_account(|_| ()),
+            None => gate.global_account(|_| ()),
         }
     }
 
@@ -103,7 +102,7 @@ impl<A: Listed> Operation for OfUser<A> {
         &self,
         _permit: &Self::Permits,
         user: &Self::Resolved,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Nothing>, IamFault> {
         if let Some(user) = user {
             user.get()?;
@@ -134,19 +133,19 @@ impl Operation for ListVirtualMfaDevices {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Nothing>, IamFault> {
         Ok(Done::unchanged(Nothing(
             action::ListVirtualMFADevices::LIST,
@@ -178,7 +177,7 @@ impl<A: Action> Operation for LoginProfile<A> {
         Ok(Self { user, action })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked<UserUnit>, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked<UserUnit>, IamFault> {
         named_or_caller(cx, self.user.as_deref()).await
     }
 
@@ -190,7 +189,7 @@ impl<A: Action> Operation for LoginProfile<A> {
         &self,
         _permit: &Self::Permits,
         user: &Asked<UserUnit>,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let name = &user.get()?.record().name;
         let message = format!("Login Profile for User {name} cannot be found.");

@@ -15,14 +15,13 @@ use keyward_wire::{json::Members, query::Params};
 use serde::Serialize;
 
 use crate::{
-    context::Context,
     directory::{
         ReadError,
         identities::{Home, Named},
         records,
     },
-    gate::{Denied, Gate, supply::Supply},
-    iam::{fault::IamFault, names},
+    gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
+    iam::{Cx, fault::IamFault, names},
 };
 
 /// A noun of IAM.
@@ -41,7 +40,7 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Finds it in the caller's account.
     fn find(
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         name: &str,
     ) -> impl Future<Output = Result<Option<Arc<Self>>, ReadError>> + Send;
 
@@ -71,7 +70,7 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// When no caller may change it.
-    fn edit(&self, _cx: &Context<'_>) -> Result<Self::Record, IamFault> {
+    fn edit(&self, _cx: &Cx<'_>) -> Result<Self::Record, IamFault> {
         self.stored().cloned()
     }
 
@@ -79,7 +78,7 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// When no caller may change it.
-    fn edit_by<A: Action>(&self, cx: &Context<'_>) -> Result<Self::Record, IamFault> {
+    fn edit_by<A: Action>(&self, cx: &Cx<'_>) -> Result<Self::Record, IamFault> {
         self.edit(cx)
     }
 
@@ -87,7 +86,7 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     fn missing(name: &str) -> IamFault;
 
     /// Its ARN if it were there, and how denials show that.
-    fn stand_in(cx: &Context<'_>, name: &str) -> (String, String) {
+    fn stand_in(cx: &Cx<'_>, name: &str) -> (String, String) {
         let (partition, account) = cx.caller.home();
         let noun = Self::NOUN;
         let arn = format!("arn:{partition}:iam::{account}:{noun}/{name}");
@@ -124,7 +123,7 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     ///
     /// # Errors
     /// Never for what is parsed.
-    fn place(&self, cx: &Context<'_>) -> Result<Path, IamFault>;
+    fn place(&self, cx: &Cx<'_>) -> Result<Path, IamFault>;
 
     /// Writes it over what was read at that revision; makes it if there is none.
     ///
@@ -132,7 +131,7 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     /// When the batch is full.
     fn put(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         batch: &mut SealedBatch,
         read: Option<Revision>,
     ) -> Result<(), IamFault> {
@@ -191,7 +190,7 @@ impl<A: Target> Subject<A> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn find(&self, cx: &Context<'_>) -> Result<Asked<A::Entity>, IamFault> {
+    pub async fn find(&self, cx: &Cx<'_>) -> Result<Asked<A::Entity>, IamFault> {
         Asked::find(cx, &self.name).await
     }
 }
@@ -210,14 +209,14 @@ impl<E: Entity> Asked<E> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn find(cx: &Context<'_>, name: &str) -> Result<Self, IamFault> {
+    pub async fn find(cx: &Cx<'_>, name: &str) -> Result<Self, IamFault> {
         Ok(match E::find(cx, name).await? {
             Some(found) => Self::of(name, found),
             None => Self::absent(cx, name),
         })
     }
 
-    fn absent(cx: &Context<'_>, name: &str) -> Self {
+    fn absent(cx: &Cx<'_>, name: &str) -> Self {
         let (arn, shown) = E::stand_in(cx, name);
         let (name, found) = (name.to_owned(), None);
         Self {
@@ -230,7 +229,7 @@ impl<E: Entity> Asked<E> {
 
     /// Only if that is its ARN; otherwise as if it were not there.
     #[must_use]
-    pub fn only_at(self, cx: &Context<'_>, arn: &str) -> Self {
+    pub fn only_at(self, cx: &Cx<'_>, arn: &str) -> Self {
         match self.found.as_ref().filter(|found| found.arn() != arn) {
             Some(_) => Self::absent(cx, &self.name),
             None => self,
@@ -257,7 +256,12 @@ impl<E: Entity> Asked<E> {
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
         let tags = self.found.as_ref().map(|found| found.tags());
-        gate.iam_shown(&self.arn, &self.shown, tags.unwrap_or_default(), supply)
+        gate.permit(
+            &IdentityOnly::new(&self.arn)
+                .tagged(tags.unwrap_or_default())
+                .shown_as(&self.shown),
+            supply,
+        )
     }
 
     /// The entity.

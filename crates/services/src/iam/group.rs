@@ -20,7 +20,6 @@ use keyward_wire::{
 };
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{
         identities::Named,
@@ -28,9 +27,9 @@ use crate::{
         records::{UserRecord, V1, identity::GroupRecord},
         units::identity::GroupUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         by_path::ByPath,
         entity::{Entity, Record, Subject},
         fault::IamFault,
@@ -75,19 +74,19 @@ impl Operation for CreateGroup {
         Ok(Self { name, path })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<New, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
         New::find::<GroupUnit>(cx, (&self.path, &self.name)).await
     }
 
     fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(new.arn(), &[], |_| ())
+        gate.permit(&IdentityOnly::new(new.arn()), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         new: &New,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ShownGroup>, IamFault> {
         let taken = || format!("Group with name {} already exists.", self.name);
         new.check_free(taken)?;
@@ -158,11 +157,7 @@ impl OnOne for GetGroup {
         &self.of
     }
 
-    async fn answer(
-        &self,
-        group: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<GroupFound>, IamFault> {
+    async fn answer(&self, group: &On<Self>, cx: &Cx<'_>) -> Result<Done<GroupFound>, IamFault> {
         let group = group.get()?;
         let (partition, account) = cx.caller.home();
         let prefix = paths::group_members(partition, account, &group.record().id)?;
@@ -210,7 +205,7 @@ impl OnOne for DeleteGroup {
         &self.0
     }
 
-    async fn answer(&self, group: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, group: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let group = group.get()?;
         let record = group.record();
         let left = [
@@ -248,19 +243,19 @@ impl Operation for ListGroups {
         ByPath::parse(params).map(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         Ok(self.0.resource::<GroupUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Groups>, IamFault> {
         let page = self.0.page(cx, Self::NAME).await?;
         let home = cx.caller.home();

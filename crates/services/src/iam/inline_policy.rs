@@ -6,10 +6,9 @@ use keyward_policy::document::{Document, PolicyError, PolicyKind};
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    context::Context,
     gate::supply::Supply,
     iam::{
-        Iam,
+        Cx, Iam,
         attachment::supply_boundary,
         entity::{Entity, Record, Subject, Target},
         fault::IamFault,
@@ -65,7 +64,7 @@ where
         supply_boundary(into, supply);
     }
 
-    async fn answer(&self, into: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, into: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         type Of<A> = <<A as Target>::Entity as Entity>::Record;
         let into = into.get()?;
         let mut record = into.edit(cx)?;
@@ -129,7 +128,7 @@ where
         supply_boundary(from, supply);
     }
 
-    async fn answer(&self, from: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, from: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let from = from.get()?;
         let mut record = from.edit(cx)?;
         if record.inline_mut().remove(&self.policy_name).is_none() {
@@ -176,7 +175,7 @@ where
         &self.of
     }
 
-    async fn answer(&self, of: &On<Self>, _cx: &Context<'_>) -> Result<Done<Embedded>, IamFault> {
+    async fn answer(&self, of: &On<Self>, _cx: &Cx<'_>) -> Result<Done<Embedded>, IamFault> {
         let found = of.get()?.stored()?.inline().get(&self.policy_name);
         let document = found.ok_or_else(|| missing::<A>(&self.policy_name))?;
         Ok(Done::unchanged(Embedded {
@@ -226,7 +225,7 @@ where
         &self.of
     }
 
-    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<PolicyNames>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<PolicyNames>, IamFault> {
         let names = of.get()?.stored()?.inline().keys().cloned().collect();
         // Names of embedded policies do count case, so it is kept to tell two apart.
         let page = self

@@ -22,16 +22,15 @@ use keyward_wire::{
 };
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{
         identities::Named,
         records::{V1, identity::InstanceProfileRecord},
         units::identity::InstanceProfileUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Entity, Record, Subject},
         fault::IamFault,
         names, naming,
@@ -48,10 +47,7 @@ use crate::{
 ///
 /// # Errors
 /// When its role cannot be read.
-pub async fn show(
-    cx: &Context<'_>,
-    record: &InstanceProfileRecord,
-) -> Result<ShownProfile, IamFault> {
+pub async fn show(cx: &Cx<'_>, record: &InstanceProfileRecord) -> Result<ShownProfile, IamFault> {
     let (partition, account) = cx.caller.home();
     let role = match &record.role {
         Some(id) => cx.directory().role((partition, account), id).await?,
@@ -72,7 +68,7 @@ pub async fn show(
 ///
 /// # Errors
 /// When they cannot be read.
-pub async fn of_role(cx: &Context<'_>, role: &UniqueId) -> Result<Vec<ShownProfile>, IamFault> {
+pub async fn of_role(cx: &Cx<'_>, role: &UniqueId) -> Result<Vec<ShownProfile>, IamFault> {
     let home = cx.caller.home();
     let mut found = Vec::new();
     for profile in cx.directory().instance_profiles_of(home, role).await? {
@@ -136,19 +132,21 @@ impl Operation for CreateInstanceProfile {
         Ok(Self { name, path, tags })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<New, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
         New::find::<InstanceProfileUnit>(cx, (&self.path, &self.name)).await
     }
 
     fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(new.arn(), &[], |supply| supply.request_tags(&self.tags))
+        gate.permit(&IdentityOnly::new(new.arn()), |supply| {
+            supply.request_tags(&self.tags)
+        })
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         new: &New,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ProfileFound>, IamFault> {
         let taken = || format!("Instance Profile {} already exists.", self.name);
         new.check_free(taken)?;
@@ -191,11 +189,7 @@ impl OnOne for GetInstanceProfile {
         &self.0
     }
 
-    async fn answer(
-        &self,
-        found: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<ProfileFound>, IamFault> {
+    async fn answer(&self, found: &On<Self>, cx: &Cx<'_>) -> Result<Done<ProfileFound>, IamFault> {
         let profile = show(cx, found.get()?.record()).await?;
         let created = false;
         Ok(Done::unchanged(ProfileFound { profile, created }))
@@ -219,7 +213,7 @@ impl OnOne for DeleteInstanceProfile {
         &self.0
     }
 
-    async fn answer(&self, found: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, found: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let profile = found.get()?;
         let record = profile.record();
         let left = [(record.role.is_some(), "remove roles from instance profile")];

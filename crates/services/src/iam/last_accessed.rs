@@ -16,11 +16,10 @@ use keyward_wire::{json, query::Params, xml};
 use uuid::Uuid;
 
 use crate::{
-    context::Context,
     directory::{paths, units::identity::ManagedPolicyUnit},
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::Asked,
         fault::IamFault,
         names,
@@ -71,7 +70,7 @@ impl Operation for GenerateServiceLastAccessedDetails {
         Ok(Self { arn, granularity })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<About, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<About, IamFault> {
         Ok(if check_policy_arn(&self.arn).is_ok() {
             About::Policy(Asked::find(cx, &self.arn).await?)
         } else {
@@ -90,7 +89,7 @@ impl Operation for GenerateServiceLastAccessedDetails {
         &self,
         _permit: &Self::Permits,
         about: &About,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Started>, IamFault> {
         match about {
             About::Policy(policy) => policy.get().map(|_| ())?,
@@ -124,7 +123,7 @@ pub struct Job {
     by_action: bool,
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The id of a job of this account. The job is remembered nowhere: half of the id is a keyed
     /// hash of the rest.
     fn job_id(&self, job: Job, number: u8) -> String {
@@ -207,19 +206,19 @@ impl<A: OfJob> Operation for Get<A> {
         Ok(Self { job, action })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Failed<A>>, IamFault> {
         let missing = || IamFault::missing(format!("Job with id {} cannot be found.", self.job));
         let job = cx.job(&self.job).ok_or_else(missing)?;

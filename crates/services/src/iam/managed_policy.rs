@@ -28,7 +28,6 @@ use keyward_wire::{
 };
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{
         identities::Named,
@@ -38,9 +37,9 @@ use crate::{
         },
         units::identity::ManagedPolicyUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Entity, Record, Subject},
         fault::IamFault,
         managed_policy::shown::{ShownPolicy, show},
@@ -139,13 +138,13 @@ impl Operation for CreatePolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<New, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
         New::find::<ManagedPolicyUnit>(cx, (&self.path, &self.name)).await
     }
 
     fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let shown = format!("policy {}", self.name);
-        gate.iam_shown(new.arn(), &shown, &[], |supply| {
+        gate.permit(&IdentityOnly::new(new.arn()).shown_as(&shown), |supply| {
             supply.request_tags(&self.tags)
         })
     }
@@ -154,7 +153,7 @@ impl Operation for CreatePolicy {
         &self,
         _permit: &Self::Permits,
         new: &New,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<PolicyFound>, IamFault> {
         let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
         let text = stored::text(&document, &self.document, 0)?;
@@ -212,11 +211,7 @@ impl OnOne for GetPolicy {
         &self.0
     }
 
-    async fn answer(
-        &self,
-        policy: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<PolicyFound>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<PolicyFound>, IamFault> {
         let policy: &Arc<ManagedPolicyUnit> = policy.get()?;
         let policy = show(cx, policy).await?;
         let created = false;
@@ -241,7 +236,7 @@ impl OnOne for DeletePolicy {
         &self.0
     }
 
-    async fn answer(&self, policy: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = policy.get()?;
         let record = policy.edit_by::<action::DeletePolicy>(cx)?;
         if record.attachments > 0 || record.boundaries > 0 {

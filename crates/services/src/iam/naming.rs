@@ -4,7 +4,6 @@ use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{
         identities::Named,
@@ -14,7 +13,7 @@ use crate::{
             identity::{NameRecord, PrincipalIdRecord},
         },
     },
-    iam::fault::IamFault,
+    iam::{Cx, fault::IamFault},
 };
 
 /// Takes a name that is free.
@@ -22,7 +21,7 @@ use crate::{
 /// # Errors
 /// When the batch is full.
 pub fn take(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (kind, name, id): (Named, &str, &UniqueId),
 ) -> Result<(), IamFault> {
@@ -34,7 +33,7 @@ pub fn take(
 /// # Errors
 /// When the batch is full.
 pub fn free(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (kind, name): (Named, &str),
 ) -> Result<(), IamFault> {
@@ -48,7 +47,7 @@ pub fn free(
 /// # Errors
 /// When the batch is full.
 pub fn change(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (kind, id): (Named, &UniqueId),
     (old, new): (&str, &str),
@@ -61,7 +60,7 @@ pub fn change(
 }
 
 fn put(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     (kind, name, id): (Named, &str, &UniqueId),
     precondition: Precondition,
@@ -86,7 +85,7 @@ fn put(
 /// # Errors
 /// When the batch is full.
 pub fn put_principal_id(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     id: &UniqueId,
 ) -> Result<(), IamFault> {
@@ -106,11 +105,7 @@ pub fn put_principal_id(
 ///
 /// # Errors
 /// `LimitExceeded`.
-pub fn count(
-    cx: &Context<'_>,
-    (counted, most): (Counted, u64),
-    quota: &str,
-) -> Result<(), IamFault> {
+pub fn count(cx: &Cx<'_>, (counted, most): (Counted, u64), quota: &str) -> Result<(), IamFault> {
     let counts = &cx.shared.counts;
     if counts.get(counted).is_some_and(|count| count >= most) {
         return Err(IamFault::quota(quota, most));

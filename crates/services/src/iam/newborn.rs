@@ -6,11 +6,10 @@ use keyward_policy::permit::Permit;
 use keyward_types::{action::Action, tag::Tag};
 
 use crate::{
-    context::Context,
     directory::units::identity::ManagedPolicyUnit,
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        boundary, condition_keys,
+        Cx, boundary, condition_keys,
         entity::{Entity, Record},
         fault::IamFault,
     },
@@ -29,7 +28,7 @@ impl New {
     /// # Errors
     /// When it cannot be read.
     pub async fn find<E: Entity>(
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         (path, name): (&str, &str),
     ) -> Result<Self, IamFault> {
         let home = cx.caller.home();
@@ -71,7 +70,7 @@ impl NewIdentity {
     /// # Errors
     /// When one cannot be read.
     pub async fn find<E: Entity>(
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         path_and_name: (&str, &str),
         boundary: Option<&str>,
     ) -> Result<Self, IamFault> {
@@ -92,7 +91,7 @@ impl NewIdentity {
         gate: &Gate<'_>,
         (tags, boundary): (&[Tag], Option<&str>),
     ) -> Result<Permit<A>, Denied> {
-        gate.iam(self.new.arn(), &[], |supply| {
+        gate.permit(&IdentityOnly::new(self.new.arn()), |supply| {
             supply.request_tags(tags);
             if let Some(boundary) = boundary {
                 supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);

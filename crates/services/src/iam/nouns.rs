@@ -16,7 +16,6 @@ use keyward_types::{
 use keyward_wire::json::Members;
 
 use crate::{
-    context::Context,
     directory::{
         ReadError,
         identities::{Home, Named},
@@ -31,6 +30,7 @@ use crate::{
         units::identity::{GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     },
     iam::{
+        Cx,
         entity::{Entity, Record, Target},
         fault::IamFault,
         names,
@@ -44,7 +44,7 @@ impl Entity for UserUnit {
     const NOUN: &'static str = "user";
     const MEMBER: &'static str = "UserName";
 
-    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+    async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory()
             .user_by_name(cx.partition(), cx.account(), name)
             .await
@@ -83,7 +83,7 @@ impl Entity for GroupUnit {
     const NOUN: &'static str = "group";
     const MEMBER: &'static str = "GroupName";
 
-    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+    async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().group_by_name(cx.caller.home(), name).await
     }
 
@@ -109,7 +109,7 @@ impl Entity for RoleUnit {
     const NOUN: &'static str = "role";
     const MEMBER: &'static str = "RoleName";
 
-    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+    async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().role_by_name(cx.caller.home(), name).await
     }
 
@@ -136,7 +136,7 @@ impl Entity for RoleUnit {
         Some(self.revision())
     }
 
-    fn edit(&self, _cx: &Context<'_>) -> Result<RoleRecord, IamFault> {
+    fn edit(&self, _cx: &Cx<'_>) -> Result<RoleRecord, IamFault> {
         let record = self.record();
         if record.linked_service.is_some() {
             let message = format!(
@@ -163,7 +163,7 @@ impl Entity for ManagedPolicyUnit {
         names::policy_arn(m, Self::MEMBER)
     }
 
-    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+    async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         let own = ArnParts::parse(name).is_some_and(|parts| {
             parts.partition == cx.partition().as_str()
                 && (parts.account == cx.account().as_str() || parts.account == "aws")
@@ -195,7 +195,7 @@ impl Entity for ManagedPolicyUnit {
         self.revision()
     }
 
-    fn edit_by<A: Action>(&self, cx: &Context<'_>) -> Result<ManagedPolicyRecord, IamFault> {
+    fn edit_by<A: Action>(&self, cx: &Cx<'_>) -> Result<ManagedPolicyRecord, IamFault> {
         // They belong to no customer's account, so no customer may do it, whatever is allowed.
         self.record().cloned().ok_or_else(|| IamFault::Protected {
             message: format!(
@@ -214,7 +214,7 @@ impl Entity for ManagedPolicyUnit {
         }
     }
 
-    fn stand_in(_cx: &Context<'_>, name: &str) -> (String, String) {
+    fn stand_in(_cx: &Cx<'_>, name: &str) -> (String, String) {
         (name.to_owned(), format!("policy {name}"))
     }
 }
@@ -260,7 +260,7 @@ macro_rules! records {
                 Ok($all(partition, account)?)
             }
 
-            fn place(&self, cx: &Context<'_>) -> Result<Path, IamFault> {
+            fn place(&self, cx: &Cx<'_>) -> Result<Path, IamFault> {
                 Ok($place(cx.partition(), cx.account(), &self.id)?)
             }
         }

@@ -22,14 +22,13 @@ use keyward_types::{action::Action, arn::ArnParts};
 use keyward_wire::json::Members;
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, identity::OidcProviderRecord},
         units::identity::OidcProviderUnit,
     },
-    gate::{Denied, Gate, supply::Supply},
-    iam::fault::IamFault,
+    gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
+    iam::{Cx, fault::IamFault},
     operation::{Done, Empty},
 };
 
@@ -56,7 +55,7 @@ impl ProviderArn {
     ///
     /// # Errors
     /// `InvalidInput` for the ARN of anything else.
-    pub async fn find(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    pub async fn find(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         let parts = ArnParts::parse(&self.0).filter(|parts| {
             parts.service == "iam" && parts.region.is_empty() && !parts.account.is_empty()
         });
@@ -100,7 +99,10 @@ impl Asked {
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
         let tags = self.unit.as_ref().map(|unit| unit.record().tags.as_slice());
-        gate.iam(&self.arn, tags.unwrap_or_default(), supply)
+        gate.permit(
+            &IdentityOnly::new(&self.arn).tagged(tags.unwrap_or_default()),
+            supply,
+        )
     }
 
     /// The provider, if there is one.
@@ -129,7 +131,7 @@ impl Asked {
     /// What `edit` refuses; `NoSuchEntity`.
     pub fn change(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         edit: impl FnOnce(&mut OidcProviderRecord) -> Result<(), IamFault>,
     ) -> Result<Done<Empty>, IamFault> {
         let unit = self.get()?;

@@ -8,10 +8,9 @@ use keyward_types::action::Action;
 use keyward_wire::{json::Members, query::Params};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate, supply::Supply},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Asked, Subject, Target},
         fault::IamFault,
     },
@@ -53,7 +52,7 @@ pub trait OnOne: Sized + Send + Sync + 'static {
     fn answer(
         &self,
         on: &On<Self>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> impl Future<Output = Result<Done<Self::Output>, IamFault>> + Send;
 }
 
@@ -77,7 +76,7 @@ impl<O: OnOne> Operation for One<O> {
         asked.checked().map(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<On<O>, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<On<O>, IamFault> {
         self.0.subject().find(cx).await
     }
 
@@ -89,7 +88,7 @@ impl<O: OnOne> Operation for One<O> {
         &self,
         _permit: &Self::Permits,
         on: &On<O>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<O::Output>, IamFault> {
         self.0.answer(on, cx).await
     }

@@ -2,7 +2,7 @@
 
 use keyward_wire::{json::Members, xml};
 
-use crate::{context::Context, iam::fault::IamFault};
+use crate::{iam::Cx, iam::fault::IamFault};
 
 /// Where a page begins and how long it may be.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Paging {
     /// `ValidationError` for a marker that was not given here.
     pub fn cut<T>(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         (operation, filter): (&str, &str),
         items: Vec<T>,
         key: impl Fn(&T) -> String,

@@ -8,10 +8,9 @@ use keyward_policy::permit::Permit;
 use keyward_wire::query::Params;
 
 use crate::{
-    context::Context,
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Asked, Entity, Record, Subject, Target},
         fault::IamFault,
         names, naming, reserved,
@@ -80,7 +79,7 @@ where
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Self::Resolved, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
         let asked = self.of.find(cx).await?;
         let (mut new, mut taken) = (None, false);
         if let Some(found) = asked.found() {
@@ -109,7 +108,7 @@ where
         let old = change.asked.permit(gate, |_| ())?;
         let new = match (&change.new_arn, change.asked.found()) {
             (Some(arn), Some(found)) if *arn != found.arn() => {
-                Some(gate.iam(arn, found.tags(), |_| ())?)
+                Some(gate.permit(&IdentityOnly::new(arn).tagged(found.tags()), |_| ())?)
             }
             _ => None,
         };
@@ -120,7 +119,7 @@ where
         &self,
         _permits: &Self::Permits,
         change: &Self::Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let found = change.asked.get()?;
         let old = found.edit(cx)?;

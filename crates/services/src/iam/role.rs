@@ -24,7 +24,6 @@ use keyward_wire::{
 };
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{
         identities::Named,
@@ -37,7 +36,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     iam::{
-        Iam, boundary,
+        Cx, Iam, boundary,
         entity::{Entity, Record, Subject},
         fault::IamFault,
         names, naming,
@@ -108,7 +107,7 @@ impl Operation for CreateRole {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewIdentity, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewIdentity, IamFault> {
         let named = (self.path.as_str(), self.name.as_str());
         NewIdentity::find::<RoleUnit>(cx, named, self.boundary.as_deref()).await
     }
@@ -121,7 +120,7 @@ impl Operation for CreateRole {
         &self,
         _permit: &Self::Permits,
         new: &NewIdentity,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RoleCreated>, IamFault> {
         let trust = cx.check_trust(&self.trust).await?;
         let taken = || format!("Role with name {} already exists.", self.name);
@@ -162,11 +161,7 @@ impl Operation for CreateRole {
 ///
 /// # Errors
 /// `LimitExceeded`.
-pub fn make(
-    cx: &Context<'_>,
-    batch: &mut SealedBatch,
-    record: &RoleRecord,
-) -> Result<(), IamFault> {
+pub fn make(cx: &Cx<'_>, batch: &mut SealedBatch, record: &RoleRecord) -> Result<(), IamFault> {
     let counted = (Counted::Roles(cx.account()), cx.shared.quotas.roles);
     naming::count(cx, counted, "RolesPerAccount")?;
     naming::take(cx, batch, (Named::Role, &record.name, &record.id))?;
@@ -178,11 +173,7 @@ pub fn make(
 ///
 /// # Errors
 /// When its boundary cannot be read.
-pub async fn unmake(
-    cx: &Context<'_>,
-    batch: &mut SealedBatch,
-    role: &RoleUnit,
-) -> Result<(), IamFault> {
+pub async fn unmake(cx: &Cx<'_>, batch: &mut SealedBatch, role: &RoleUnit) -> Result<(), IamFault> {
     let record = role.record();
     if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
         boundary::release(cx, batch, (&policy, &record.id))?;
@@ -200,7 +191,7 @@ pub async fn unmake(
 /// # Errors
 /// When its trust policy cannot be read.
 pub async fn show(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     (arn, record): (&str, &RoleRecord),
     last_used: Option<CredentialUseRecord>,
 ) -> Result<ShownRole, IamFault> {
@@ -216,10 +207,7 @@ pub async fn show(
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn last_use(
-    cx: &Context<'_>,
-    id: &UniqueId,
-) -> Result<Option<CredentialUseRecord>, IamFault> {
+pub async fn last_use(cx: &Cx<'_>, id: &UniqueId) -> Result<Option<CredentialUseRecord>, IamFault> {
     if let Some((_, noted)) = cx.shared.role_usage.noted(id) {
         return Ok(Some(noted.to_record()));
     }
@@ -266,7 +254,7 @@ impl OnOne for GetRole {
         &self.0
     }
 
-    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<RoleFound>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<RoleFound>, IamFault> {
         let role = role.get()?;
         let used = last_use(cx, &role.record().id).await?;
         let shown = show(cx, (role.arn(), role.record()), used).await?;
@@ -297,7 +285,7 @@ impl OnOne for DeleteRole {
         &self.0
     }
 
-    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let role = role.get()?;
         let record = role.edit(cx)?;
         let profiles = cx.directory();

@@ -18,10 +18,9 @@ use keyward_types::action;
 use keyward_wire::{json, query::Params};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         names,
         simulation::{
@@ -74,19 +73,19 @@ impl Operation for SimulateCustomPolicy {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Outcomes>, IamFault> {
         let mut sources = Sources::default();
         for text in &self.policies {
@@ -144,7 +143,7 @@ impl Operation for SimulatePrincipalPolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Found, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Found, IamFault> {
         Found::find(cx, &self.of).await
     }
 
@@ -156,7 +155,7 @@ impl Operation for SimulatePrincipalPolicy {
         &self,
         _permit: &Self::Permits,
         found: &Found,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Outcomes>, IamFault> {
         let mut sources = found.sources(cx).await?;
         sources.exclude(&self.excluded);

@@ -8,7 +8,7 @@ use keyward_policy::{
 };
 use keyward_types::unique_id::UniqueId;
 
-use crate::{context::Context, fault::Internal, iam::fault::IamFault};
+use crate::{fault::Internal, iam::Cx, iam::fault::IamFault};
 
 /// The most bytes of a policy that is kept with its white space.
 const MOST_WITH_SPACE: usize = 16 * 1024;
@@ -33,7 +33,7 @@ pub fn text(document: &Document, put: &str, others: usize) -> Result<String, Iam
     }
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// A role's trust policy as it is stored: everybody it names is found and bound.
     ///
     /// # Errors

@@ -6,10 +6,9 @@ use keyward_types::tag::Tag;
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    context::Context,
     gate::supply::Supply,
     iam::{
-        Iam, condition_keys,
+        Cx, Iam, condition_keys,
         entity::{Entity, Record, Subject, Target},
         fault::IamFault,
         names::{self, MAX_TAGS},
@@ -122,7 +121,7 @@ where
         supply.request_tags(&self.tags);
     }
 
-    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
         let mut record = of.edit_by::<A>(cx)?;
         <A::Entity as Entity>::Record::KEYS.add(record.tags_mut(), &self.tags)?;
@@ -164,7 +163,7 @@ where
         }
     }
 
-    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
         let mut record = of.edit_by::<A>(cx)?;
         <A::Entity as Entity>::Record::KEYS.remove(record.tags_mut(), &self.keys);
@@ -200,7 +199,7 @@ impl<A: Target> OnOne for ListTags<A> {
         &self.of
     }
 
-    async fn answer(&self, of: &On<Self>, cx: &Context<'_>) -> Result<Done<Tags>, IamFault> {
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Tags>, IamFault> {
         let mut tags = of.get()?.tags().to_vec();
         tags.sort_by(|a, b| a.key.cmp(&b.key));
         // A key may be longer than a marker can be, so the marker holds its place in the order.

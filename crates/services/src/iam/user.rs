@@ -21,7 +21,6 @@ use keyward_wire::{
 };
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{
         identities::Named,
@@ -29,9 +28,9 @@ use crate::{
         records::{UserRecord, V1},
         units::identity::UserUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam, boundary,
+        Cx, Iam, boundary,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names, naming,
@@ -84,7 +83,7 @@ impl Operation for CreateUser {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewIdentity, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewIdentity, IamFault> {
         let named = (self.path.as_str(), self.name.as_str());
         NewIdentity::find::<UserUnit>(cx, named, self.boundary.as_deref()).await
     }
@@ -97,7 +96,7 @@ impl Operation for CreateUser {
         &self,
         _permit: &Self::Permits,
         new: &NewIdentity,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ShownUser>, IamFault> {
         let taken = || format!("User with name {} already exists.", self.name);
         new.entity().check_free(taken)?;
@@ -149,10 +148,7 @@ impl Output<Iam> for ShownUser {
 ///
 /// # Errors
 /// `NoSuchEntity` if the caller is no user and names none.
-pub async fn named_or_caller(
-    cx: &Context<'_>,
-    name: Option<&str>,
-) -> Result<Asked<UserUnit>, IamFault> {
+pub async fn named_or_caller(cx: &Cx<'_>, name: Option<&str>) -> Result<Asked<UserUnit>, IamFault> {
     match (name, cx.caller.user()) {
         (Some(name), _) => Asked::find(cx, name).await,
         (None, Some(user)) => {
@@ -214,7 +210,7 @@ impl Operation for GetUser {
         Ok(Self { name })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Shown, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Shown, IamFault> {
         if self.name.is_none() && cx.caller.principal().is_root() {
             let (partition, account) = cx.caller.home();
             let found = cx.directory().account(partition, account).await?;
@@ -229,7 +225,7 @@ impl Operation for GetUser {
     fn authorize(&self, shown: &Shown, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         match shown {
             Shown::User(user) => user.permit(gate, |_| ()),
-            Shown::Root(record) => gate.iam(&root_arn(record), &[], |_| ()),
+            Shown::Root(record) => gate.permit(&IdentityOnly::new(&root_arn(record)), |_| ()),
         }
     }
 
@@ -237,7 +233,7 @@ impl Operation for GetUser {
         &self,
         _permit: &Self::Permits,
         shown: &Shown,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<UserFound>, IamFault> {
         Ok(Done::unchanged(match shown {
             Shown::User(user) => {
@@ -283,7 +279,7 @@ impl OnOne for DeleteUser {
         &self.0
     }
 
-    async fn answer(&self, user: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, user: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let user = user.get()?;
         let record = user.record();
         let left = [

@@ -18,10 +18,9 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    context::Context,
     directory::units::{KeyUnit, identity::RoleUnit},
     fault::Internal,
-    keyward::fault::KeywardFault,
+    keyward::{Cx, fault::KeywardFault},
 };
 
 /// A policy with what it is called.
@@ -122,12 +121,12 @@ impl Titled {
     }
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// A key of this account and Region.
     pub(super) async fn target_key(&self, unit: &KeyUnit) -> Result<Target, KeywardFault> {
         let record = unit.record();
         let arn = unit.arn();
-        let shown = self.policy_for_display(record).await?;
+        let shown = self.kms().policy_for_display(record).await?;
         let title = format!("the key policy of {}", record.id);
         let mut target = Target {
             resource: arn.to_string(),

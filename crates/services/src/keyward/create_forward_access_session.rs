@@ -17,13 +17,12 @@ use keyward_wire::{
 
 use crate::{
     caller::{Bearer, Caller},
-    context::Context,
     directory::records::{SecretText, V1},
     fault::Internal,
     front::authenticate::{Expected, Proven, Refused, prove},
     gate::{Denied, Gate},
     iam::access_key::new_secret,
-    keyward::{Keyward, fault::KeywardFault},
+    keyward::{Cx, Keyward, fault::KeywardFault},
     kms::{
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
@@ -115,11 +114,10 @@ impl Operation for CreateForwardAccessSession {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Prepared, KeywardFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Prepared, KeywardFault> {
         let service = own_service(cx)?;
         let Proven { caller, region, .. } = self.prove(cx, service).await?;
         let (_, account) = caller.home();
-        let directory = cx.directory();
         let identifier = KeyIdentifier::parse(&self.key_id, Forms::All, region, Some(account))?;
         let (key, new) = match identifier {
             // Whether a key named by ARN is there, KMS will say, to whom it may.
@@ -132,13 +130,16 @@ impl Operation for CreateForwardAccessSession {
             KeyIdentifier::Alias {
                 account: owner,
                 name,
-            } => match directory.alias(region, owner, &name).await? {
+            } => match cx.state().kms.alias(region, owner, &name).await? {
                 Some(alias) => (
                     KeyArn::new(region, owner, alias.record.target.clone()),
                     None,
                 ),
                 None if service.alias().as_ref() == Some(&name) => {
-                    let new = cx.new_managed_key(service, (region, account), name).await?;
+                    let new = cx
+                        .kms()
+                        .new_managed_key(service, (region, account), name)
+                        .await?;
                     (new.arn(), Some(Box::new(new)))
                 }
                 None => {
@@ -164,7 +165,7 @@ impl Operation for CreateForwardAccessSession {
         &self,
         (): &(),
         prepared: &Prepared,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ForwardAccess>, KeywardFault> {
         let service = own_service(cx)?;
         let session = session_of(service, prepared, cx.now);
@@ -182,7 +183,7 @@ impl Operation for CreateForwardAccessSession {
             None => Ok(Done::unchanged(output)),
             Some(new) => {
                 let (_, account) = prepared.caller.home();
-                let batch = cx.put_managed_key(new, (prepared.region, account))?;
+                let batch = cx.kms().put_managed_key(new, (prepared.region, account))?;
                 Ok(Done::changed(output, batch))
             }
         }
@@ -191,7 +192,7 @@ impl Operation for CreateForwardAccessSession {
 
 impl CreateForwardAccessSession {
     /// Proves whose request was presented.
-    async fn prove(&self, cx: &Context<'_>, service: &Service) -> Result<Proven, KeywardFault> {
+    async fn prove(&self, cx: &Cx<'_>, service: &Service) -> Result<Proven, KeywardFault> {
         let headers = self
             .headers
             .iter()
@@ -224,7 +225,7 @@ impl CreateForwardAccessSession {
 }
 
 /// The service that calls.
-fn own_service(cx: &Context<'_>) -> Result<&'static Service, KeywardFault> {
+fn own_service(cx: &Cx<'_>) -> Result<&'static Service, KeywardFault> {
     match cx.caller.bearer() {
         Bearer::Service(service) => Ok(service),
         Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => {

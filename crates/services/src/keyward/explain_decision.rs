@@ -17,12 +17,11 @@ use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    context::Context,
     directory::units::{KeyUnit, identity::RoleUnit},
     fault::Internal,
     gate::{Denied, Gate},
     keyward::{
-        Keyward,
+        Cx, Keyward,
         case::{Subject, Target, Written, shown_home},
         fault::KeywardFault,
     },
@@ -100,7 +99,7 @@ impl Operation for ExplainDecision {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
         Ok(())
     }
 
@@ -112,7 +111,7 @@ impl Operation for ExplainDecision {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Explained>, KeywardFault> {
         let turn = cx.shared.scans.turn().await?;
         let subject = cx
@@ -203,7 +202,7 @@ pub(super) fn given_context(m: &mut Members<'_>) -> BTreeMap<String, Value> {
         .collect()
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// Somebody of the caller's own account, or the fault that says what can be asked about.
     pub(super) async fn subject_or_fault(
         &self,
@@ -219,7 +218,7 @@ impl Context<'_> {
 
     /// A key of the caller's own account.
     pub(super) async fn own_key(&self, text: &str) -> Result<Arc<KeyUnit>, KeywardFault> {
-        let found = self.named_key(text, Forms::All).await?;
+        let found = self.kms().named_key(text, Forms::All).await?;
         match found.found_unit() {
             Some(unit) if unit.arn().account() == self.account() => Ok(Arc::clone(unit)),
             Some(_) | None => Err(KeywardFault::OtherAccount {
@@ -247,7 +246,10 @@ impl Context<'_> {
         match role {
             Some(role) => {
                 let trust = &role.record().trust;
-                let shown = self.stored_for_display(trust, PolicyKind::Trust).await?;
+                let shown = self
+                    .kms()
+                    .stored_for_display(trust, PolicyKind::Trust)
+                    .await?;
                 Target::role(&role, &shown)
             }
             None => Err(KeywardFault::NoSuchPrincipal {

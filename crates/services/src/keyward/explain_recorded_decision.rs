@@ -24,11 +24,10 @@ use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    context::Context,
     fault::Internal,
     gate::{Denied, Gate},
     keyward::{
-        Keyward,
+        Cx, Keyward,
         case::{Subject, Target, Titled, shown_home},
         explain_decision::Explained,
         fault::KeywardFault,
@@ -89,7 +88,7 @@ impl Operation for ExplainRecordedDecision {
         Ok(Self { which })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
         Ok(())
     }
 
@@ -101,7 +100,7 @@ impl Operation for ExplainRecordedDecision {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RecordedExplained>, KeywardFault> {
         let turn = cx.shared.scans.turn().await?;
         let event = self.event(cx, turn.clone()).await?;
@@ -142,7 +141,7 @@ impl Operation for ExplainRecordedDecision {
 
 impl ExplainRecordedDecision {
     /// The event of the request, if it is of the caller's account.
-    async fn event(&self, cx: &Context<'_>, turn: Turn) -> Result<Value, KeywardFault> {
+    async fn event(&self, cx: &Cx<'_>, turn: Turn) -> Result<Value, KeywardFault> {
         let (directory, which) = (cx.shared.audit_directory.clone(), self.which.clone());
         let account = cx.account().to_string();
         let found = tokio::task::spawn_blocking(move || {
@@ -302,7 +301,7 @@ fn given(event: &Value, decision: &Value) -> BTreeMap<String, Value> {
     given
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The caller of a recorded request, as it is today.
     async fn recorded_subject(
         &self,
@@ -470,7 +469,7 @@ impl Context<'_> {
             );
             return Ok(Target::without_policy(resource));
         }
-        match self.directory().key(&arn).await? {
+        match self.state().kms.key(&arn).await? {
             Some(unit) => {
                 let now = unit.generation().to_string();
                 if text(decision, "/policyGeneration").is_some_and(|then| then != now) {

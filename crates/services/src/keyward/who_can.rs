@@ -20,19 +20,18 @@ use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    context::Context,
     directory::paths,
     fault::Internal,
     gate::{Denied, Gate},
-    grants::party::Party,
     keyward::{
-        Keyward,
+        Cx, Keyward,
         case::{Subject, Written},
         explain_decision::{
             action_name, check_key_action, given_context, is_settled, known_action, unknown_keys,
         },
         fault::KeywardFault,
     },
+    kms::grants::party::Party,
     kms::members,
     operation::{Done, Operation, Output},
 };
@@ -110,7 +109,7 @@ impl Operation for WhoCan {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KeywardFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
         Ok(())
     }
 
@@ -122,7 +121,7 @@ impl Operation for WhoCan {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Capable>, KeywardFault> {
         let turn = cx.shared.scans.turn().await?;
         let unit = cx.own_key(&self.key_id).await?;
@@ -281,7 +280,7 @@ fn met_conditions(explanation: &Explanation, by: &case::By) -> Vec<String> {
     shown
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// Every principal that a key's policies could let in and that can be known here.
     async fn everybody(
         &self,
@@ -331,7 +330,7 @@ impl Context<'_> {
             ));
         }
         for grant in &grants {
-            let shown = self.shown_party(&grant.grantee).await?;
+            let shown = self.kms().shown_party(&grant.grantee).await?;
             match &grant.grantee {
                 Party::Service { .. } => named.push(shown),
                 Party::Account { account: other }

@@ -4,14 +4,13 @@ use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{alias::AliasName, arn::ArnParts, key_id::KeyId, time::Timestamp};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, AliasRecord, V1},
         units::AliasUnit,
     },
     fault::Internal,
-    kms::{fault::KmsFault, lookup::too_large},
+    kms::{Cx, fault::KmsFault, lookup::too_large},
 };
 
 /// Refuses an alias as the target of an alias.
@@ -44,16 +43,14 @@ pub fn new_alias(name: &AliasName, target: &KeyId, now: Timestamp) -> AliasRecor
 /// # Errors
 /// Never for names that were parsed.
 pub fn put_alias(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     batch: &mut SealedBatch,
     old: Option<&AliasUnit>,
     alias: &AliasRecord,
 ) -> Result<(), KmsFault> {
     let internal =
         |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
-    let hash = cx
-        .directory()
-        .alias_hash(cx.region, cx.account(), &alias.name);
+    let hash = cx.state().alias_hash(cx.region, cx.account(), &alias.name);
     let path = paths::alias(cx.region, cx.account(), &hash).map_err(|error| internal(&error))?;
     let bytes = records::encode(alias).map_err(|error| internal(&error))?;
     let precondition = old.map_or(Precondition::Absent, |old| Precondition::At(old.revision));
@@ -67,13 +64,9 @@ pub fn put_alias(
 ///
 /// # Errors
 /// Never for names that were parsed.
-pub fn delete_alias(
-    cx: &Context<'_>,
-    batch: &mut SealedBatch,
-    old: &AliasUnit,
-) -> Result<(), KmsFault> {
+pub fn delete_alias(cx: &Cx<'_>, batch: &mut SealedBatch, old: &AliasUnit) -> Result<(), KmsFault> {
     let hash = cx
-        .directory()
+        .state()
         .alias_hash(cx.region, cx.account(), &old.record.name);
     let path = paths::alias(cx.region, cx.account(), &hash)
         .map_err(|error| KmsFault::Internal(Internal::new(error)))?;

@@ -7,9 +7,8 @@ use keyward_types::{action, key_id::KeyArn};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -41,22 +40,22 @@ impl Operation for CancelKeyDeletion {
         Ok(Self { key_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |_| ())
+        gate.permit(key, |_| ())
     }
 
     async fn call(
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<DeletionCancelled>, KmsFault> {
         let key = key.unit()?;
-        let record = cx.ring().cancel_deletion(permit, key.key())?;
+        let record = cx.state().ring().cancel_deletion(permit, key.key())?;
         Ok(Done::changed(
             DeletionCancelled {
                 key: key.arn().clone(),

@@ -7,10 +7,9 @@ use keyward_types::{action, alias::AliasName};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     kms::{
-        Kms,
+        Cx, Kms,
         aliases::{new_alias, put_alias, refuse_alias_as_target},
         fault::KmsFault,
         members,
@@ -55,10 +54,10 @@ impl Operation for CreateAlias {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewAlias, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewAlias, KmsFault> {
         let key = cx.key_to_manage(&self.target_key_id).await?;
         let exists = cx
-            .directory()
+            .state()
             .alias(cx.region, cx.account(), &self.alias)
             .await?
             .is_some();
@@ -70,14 +69,17 @@ impl Operation for CreateAlias {
     }
 
     fn authorize(&self, new: &NewAlias, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        Ok((gate.alias(&new.arn)?, gate.key(&new.key, |_| ())?))
+        Ok((
+            gate.permit(&IdentityOnly::new(&new.arn), |_| ())?,
+            gate.permit(&new.key, |_| ())?,
+        ))
     }
 
     async fn call(
         &self,
         (_, permit): &Self::Permits,
         new: &NewAlias,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         if new.exists {
             return Err(KmsFault::AliasExists {
@@ -85,7 +87,10 @@ impl Operation for CreateAlias {
             });
         }
         let key = new.key.unit()?;
-        let record = cx.ring().add_alias(permit, key.key(), &self.alias)?;
+        let record = cx
+            .state()
+            .ring()
+            .add_alias(permit, key.key(), &self.alias)?;
         let most = cx.shared.quotas.aliases_per_key;
         if record.aliases.len() > most {
             let message = format!(

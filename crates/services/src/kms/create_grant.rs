@@ -20,14 +20,13 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, paths, purpose,
         records::{self, V1},
         units::KeyUnit,
     },
     gate::{Denied, Gate},
-    grants::{
+    kms::grants::{
         index::Places,
         lookup::Shapes,
         party::Party,
@@ -36,7 +35,7 @@ use crate::{
         write::put_grant,
     },
     kms::{
-        Kms, condition_keys,
+        Cx, Kms, condition_keys,
         fault::KmsFault,
         grant_members,
         identifier::Forms,
@@ -158,7 +157,7 @@ impl Operation for CreateGrant {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewGrant, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewGrant, KmsFault> {
         let act = Act::Child(&self.terms);
         let key = cx
             .key_to_use(&self.key_id, Forms::KeyOnly, &self.grant_tokens, act)
@@ -173,7 +172,7 @@ impl Operation for CreateGrant {
                 made_before = read.value.as_ref().map(named_grant).transpose()?;
             }
             let grantee = grant.grantee.segment(sealed);
-            shapes = cx.directory().grant_shapes(key.arn(), &grantee).await?;
+            shapes = cx.state().grant_shapes(key.arn(), &grantee).await?;
         }
         Ok(NewGrant {
             key,
@@ -184,7 +183,7 @@ impl Operation for CreateGrant {
     }
 
     fn authorize(&self, new: &NewGrant, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(&new.key, |supply| {
+        gate.permit(&new.key, |supply| {
             let constraint = &self.terms.constraint;
             grant_members::supply_constraint(supply, constraint);
             if let Some(arn) = &constraint.source_arn {
@@ -221,11 +220,11 @@ impl Operation for CreateGrant {
         &self,
         permit: &Self::Permits,
         new: &NewGrant,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<GrantCreated>, KmsFault> {
         let unit = new.key.unit()?;
         self.check_operations(unit)?;
-        let record = cx.ring().add_grant(permit, unit.key())?;
+        let record = cx.state().ring().add_grant(permit, unit.key())?;
         let grant = match &new.grant {
             Ok(grant) => grant,
             Err(arn) => return Err(KmsFault::unknown_principal(arn)),
@@ -252,7 +251,7 @@ impl Operation for CreateGrant {
             put_key(&mut batch, unit, &record)?;
         }
         let places = Places::new(cx.directory().node().sealed(), unit.arn());
-        if let (Evidence::Grant(_), Some(parent)) = (permit.evidence(), new.key.grant())
+        if let (Evidence::Grant(_), Some(parent)) = (permit.evidence(), new.key.found_grant())
             && let Some(revision) = parent.revision
         {
             let path = places.grant(&parent.id).map_err(ReadError::from)?;
@@ -270,7 +269,7 @@ impl CreateGrant {
     async fn grant(
         &self,
         key: &KeyArn,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Result<GrantRecord, String>, KmsFault> {
         let grantee = match party(&self.grantee, cx).await? {
             Ok(party) => party,
@@ -323,7 +322,7 @@ impl CreateGrant {
 }
 
 /// The party, or the ARN that names none.
-async fn party(named: &Named, cx: &Context<'_>) -> Result<Result<Party, String>, KmsFault> {
+async fn party(named: &Named, cx: &Cx<'_>) -> Result<Result<Party, String>, KmsFault> {
     match named {
         Named::Principal(arn) => Ok(cx.party(arn).await?.ok_or_else(|| arn.clone())),
         Named::Service(name) => Ok(Ok(Party::Service {
@@ -338,7 +337,7 @@ fn named_grant(record: &keyward_store::sealed::Record) -> Result<GrantId, ReadEr
     Ok(leads.id)
 }
 
-fn created(cx: &Context<'_>, key: &KeyArn, id: &GrantId) -> Result<GrantCreated, KmsFault> {
+fn created(cx: &Cx<'_>, key: &KeyArn, id: &GrantId) -> Result<GrantCreated, KmsFault> {
     Ok(GrantCreated {
         token: cx.seal_grant_token(key, id)?,
         id: id.clone(),

@@ -22,13 +22,12 @@ use keyward_wire::json::{Members, Object, Writer};
 use std::sync::Arc;
 
 use crate::{
-    context::Context,
     counts::Counted,
     directory::{paths, purpose, records},
     fault::Internal,
     gate::{Denied, Gate, supply::Supply},
     kms::{
-        Kms, condition_keys,
+        Cx, Kms, condition_keys,
         fault::KmsFault,
         lookup::{put_new_key, too_large},
         members, metadata,
@@ -66,14 +65,14 @@ struct Domain {
 }
 
 impl Domain {
-    async fn of(cx: &Context<'_>) -> Result<Self, KmsFault> {
+    async fn of(cx: &Cx<'_>) -> Result<Self, KmsFault> {
         let (region, account) = (cx.region, cx.account());
-        if let Some(domain) = cx.directory().domain_key(region, account).await? {
+        if let Some(domain) = cx.state().domain_key(region, account).await? {
             return Ok(Self { domain, new: None });
         }
-        let record = DomainKeyRecord::generate(cx.directory().root(), region, account)
+        let record = DomainKeyRecord::generate(cx.state().root(), region, account)
             .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
-        let domain = cx.directory().open_domain_key(&record).await?;
+        let domain = cx.state().open_domain_key(&record).await?;
         Ok(Self {
             domain: Arc::new(domain),
             new: Some(record),
@@ -187,7 +186,7 @@ impl Operation for CreateKey {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
         Ok(())
     }
 
@@ -206,9 +205,9 @@ impl Operation for CreateKey {
         &self,
         (permit, _): &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<KeyCreated>, KmsFault> {
-        self.refuse_unsupported(cx.ring())?;
+        self.refuse_unsupported(cx.state().ring())?;
         let counted = Counted::Keys(cx.account(), cx.region);
         if cx
             .shared
@@ -234,7 +233,11 @@ impl Operation for CreateKey {
             policy,
             tags: self.tags.clone(),
         };
-        let record = cx.ring().create(permit, &domain, new, cx.now).await?;
+        let record = cx
+            .state()
+            .ring()
+            .create(permit, &domain, new, cx.now)
+            .await?;
         let mut batch = cx.batch();
         let internal =
             |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
@@ -254,7 +257,7 @@ impl Operation for CreateKey {
             let supply = |supply: &mut Supply| {
                 supply.one(condition_keys::POLICY_NAME, DEFAULT_POLICY_NAME);
             };
-            if !cx.would_allow::<action::PutKeyPolicy>(&key, &checked.policy, supply) {
+            if !cx.would_allow::<action::PutKeyPolicy>(&key.with_policy(&checked.policy), supply) {
                 let message = LOCKED_OUT.to_owned();
                 return Err(KmsFault::MalformedPolicyDocument { message });
             }

@@ -13,10 +13,9 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::terms::Act,
-    kms::{Kms, condition_keys, fault::KmsFault, members, recipient, resolved::ResolvedKey},
+    kms::grants::terms::Act,
+    kms::{Cx, Kms, condition_keys, fault::KmsFault, members, recipient, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -77,7 +76,7 @@ impl Operation for Decrypt {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_of_ciphertext(
             self.ciphertext_blob.as_deref(),
             self.key_id.as_deref(),
@@ -89,7 +88,7 @@ impl Operation for Decrypt {
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             supply.encryption_context(&self.encryption_context);
             supply.one(
                 condition_keys::ENCRYPTION_ALGORITHM,
@@ -102,12 +101,13 @@ impl Operation for Decrypt {
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Decrypted>, KmsFault> {
         key.refuse_other_key()?;
         let unit = key.unit()?;
         let Some(bytes) = &self.ciphertext_blob else {
-            cx.ring()
+            cx.state()
+                .ring()
                 .check_decrypt(permit, unit.key(), self.encryption_algorithm)?;
             return Err(KmsFault::DryRunOperation);
         };
@@ -115,7 +115,7 @@ impl Operation for Decrypt {
         let blob = key
             .parse_blob(bytes)
             .map_err(|_| KmsFault::InvalidCiphertext)?;
-        let decrypted = cx.ring().decrypt(
+        let decrypted = cx.state().ring().decrypt(
             permit,
             key,
             self.encryption_algorithm,

@@ -9,10 +9,9 @@ use keyward_types::{action, alias::AliasName, key_id::KeyArn};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     directory::units::AliasUnit,
-    gate::{Denied, Gate},
-    kms::{Kms, aliases, fault::KmsFault, members, resolved::ResolvedKey},
+    gate::{Denied, Gate, protected::IdentityOnly},
+    kms::{Cx, Kms, aliases, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Changed, Done, Operation},
 };
 
@@ -48,15 +47,15 @@ impl Operation for DeleteAlias {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<OldAlias, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<OldAlias, KmsFault> {
         let arn = self.alias.arn(cx.region, cx.account());
         let alias = cx
-            .directory()
+            .state()
             .alias(cx.region, cx.account(), &self.alias)
             .await?;
         let alias = alias.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         let key = KeyArn::new(cx.region, cx.account(), alias.record.target.clone());
-        let key = cx.directory().key(&key).await?;
+        let key = cx.state().key(&key).await?;
         let key = key.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         Ok(OldAlias {
             arn,
@@ -66,17 +65,23 @@ impl Operation for DeleteAlias {
     }
 
     fn authorize(&self, old: &OldAlias, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        Ok((gate.alias(&old.arn)?, gate.key(&old.key, |_| ())?))
+        Ok((
+            gate.permit(&IdentityOnly::new(&old.arn), |_| ())?,
+            gate.permit(&old.key, |_| ())?,
+        ))
     }
 
     async fn call(
         &self,
         (_, permit): &Self::Permits,
         old: &OldAlias,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = old.key.unit()?;
-        let record = cx.ring().remove_alias(permit, key.key(), &self.alias)?;
+        let record = cx
+            .state()
+            .ring()
+            .remove_alias(permit, key.key(), &self.alias)?;
         let mut batch = cx.change_key(key, &record)?;
         aliases::delete_alias(cx, &mut batch, &old.alias)?;
         Ok(Done::changed(Changed(key.arn().clone()), batch))

@@ -7,9 +7,8 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members},
+    kms::{Cx, Kms, fault::KmsFault, members},
     operation::{Done, Operation, Output},
 };
 
@@ -54,7 +53,7 @@ impl Operation for DescribeCustomKeyStores {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
         Ok(())
     }
 
@@ -66,7 +65,7 @@ impl Operation for DescribeCustomKeyStores {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<NoStores>, KmsFault> {
         // No marker was ever given.
         if self.marker.is_some() {

@@ -10,11 +10,10 @@ use keyward_types::{action, encryption_context::EncryptionContext, grant::GrantO
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::terms::Act,
+    kms::grants::terms::Act,
     kms::{
-        Kms,
+        Cx, Kms,
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
         managed_keys::{self, NewManagedKey},
@@ -66,7 +65,7 @@ impl Operation for DescribeKey {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, KmsFault> {
         let none = EncryptionContext::default();
         let act = Act::Use(GrantOperation::DescribeKey, &none);
         let found = cx
@@ -84,10 +83,10 @@ impl Operation for DescribeKey {
 
     fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         match asked {
-            Asked::Key(key) => gate.key(key, |_| ()),
+            Asked::Key(key) => gate.permit(key, |_| ()),
             Asked::New(new) => {
                 let key = ResolvedKey::absent(new.arn()).by_alias(new.alias().clone());
-                gate.key_to_make(&key, new.policy())
+                gate.permit(&key.with_policy(new.policy()), |_| ())
             }
         }
     }
@@ -96,7 +95,7 @@ impl Operation for DescribeKey {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<KeyDescribed>, KmsFault> {
         match asked {
             Asked::Key(key) => {
@@ -115,7 +114,7 @@ impl Operation for DescribeKey {
 impl DescribeKey {
     /// The AWS managed key under the alias that is asked for, if it is that of a service in the
     /// caller's account.
-    async fn managed(&self, cx: &Context<'_>) -> Result<Option<NewManagedKey>, KmsFault> {
+    async fn managed(&self, cx: &Cx<'_>) -> Result<Option<NewManagedKey>, KmsFault> {
         let Some(own) = cx.caller.principal().account() else {
             return Ok(None);
         };

@@ -9,9 +9,8 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, last_usage::KeyWithUse, members},
+    kms::{Cx, Kms, condition_keys, fault::KmsFault, last_usage::KeyWithUse, members},
     operation::{Changed, Done, Operation},
 };
 
@@ -37,12 +36,12 @@ impl Operation for DisableKey {
         Ok(Self { key_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<KeyWithUse, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<KeyWithUse, KmsFault> {
         KeyWithUse::resolve(&self.key_id, cx).await
     }
 
     fn authorize(&self, key: &KeyWithUse, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(&key.key, |supply| {
+        gate.permit(&key.key, |supply| {
             supply.number(condition_keys::TRAILING_DAYS, key.trailing_days);
         })
     }
@@ -51,10 +50,10 @@ impl Operation for DisableKey {
         &self,
         permit: &Self::Permits,
         key: &KeyWithUse,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.key.unit()?;
-        let record = cx.ring().disable(permit, key.key())?;
+        let record = cx.state().ring().disable(permit, key.key())?;
         Ok(Done::changed(
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,

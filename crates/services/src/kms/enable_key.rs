@@ -7,9 +7,8 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Changed, Done, Operation},
 };
 
@@ -35,22 +34,22 @@ impl Operation for EnableKey {
         Ok(Self { key_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |_| ())
+        gate.permit(key, |_| ())
     }
 
     async fn call(
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
-        let record = cx.ring().enable(permit, key.key())?;
+        let record = cx.state().ring().enable(permit, key.key())?;
         Ok(Done::changed(
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,

@@ -7,9 +7,8 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, condition_keys, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Changed, Done, Operation},
 };
 
@@ -45,12 +44,12 @@ impl Operation for EnableKeyRotation {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             supply.number(condition_keys::ROTATION_PERIOD, i64::from(self.period_days));
         })
     }
@@ -59,12 +58,13 @@ impl Operation for EnableKeyRotation {
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
-        let record = cx
-            .ring()
-            .enable_rotation(permit, key.key(), self.period_days, cx.now)?;
+        let record =
+            cx.state()
+                .ring()
+                .enable_rotation(permit, key.key(), self.period_days, cx.now)?;
         Ok(Done::changed(
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,

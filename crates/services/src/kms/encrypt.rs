@@ -11,11 +11,10 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::terms::Act,
+    kms::grants::terms::Act,
     kms::{
-        Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
+        Cx, Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
     },
     operation::{Done, Operation, Output},
 };
@@ -69,14 +68,14 @@ impl Operation for Encrypt {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         let act = Act::Use(GrantOperation::Encrypt, &self.encryption_context);
         cx.key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
             .await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             supply.encryption_context(&self.encryption_context);
             supply.one(
                 condition_keys::ENCRYPTION_ALGORITHM,
@@ -89,10 +88,10 @@ impl Operation for Encrypt {
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Encrypted>, KmsFault> {
         let key = key.unit()?;
-        let encrypted = cx.ring().encrypt(
+        let encrypted = cx.state().ring().encrypt(
             permit,
             key.key(),
             self.encryption_algorithm,

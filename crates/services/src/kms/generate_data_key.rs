@@ -11,11 +11,10 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::terms::Act,
+    kms::grants::terms::Act,
     kms::{
-        Kms, condition_keys,
+        Cx, Kms, condition_keys,
         fault::KmsFault,
         identifier::Forms,
         members::{self, DataKeyLength},
@@ -73,14 +72,14 @@ impl Operation for GenerateDataKey {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         let act = Act::Use(GrantOperation::GenerateDataKey, &self.encryption_context);
         cx.key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
             .await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             supply.encryption_context(&self.encryption_context);
             let algorithm = EncryptionAlgorithm::SymmetricDefault;
             supply.one(condition_keys::ENCRYPTION_ALGORITHM, algorithm.as_str());
@@ -91,11 +90,12 @@ impl Operation for GenerateDataKey {
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<DataKeyGenerated>, KmsFault> {
         let length = self.length.bytes()?;
         let key = key.unit()?;
         let generated = cx
+            .state()
             .ring()
             .generate_data_key(permit, key.key(), length, &self.encryption_context)
             .await?;

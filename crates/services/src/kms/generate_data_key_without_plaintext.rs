@@ -10,11 +10,10 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::terms::Act,
+    kms::grants::terms::Act,
     kms::{
-        Kms, condition_keys,
+        Cx, Kms, condition_keys,
         fault::KmsFault,
         identifier::Forms,
         members::{self, DataKeyLength},
@@ -68,7 +67,7 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         let act = Act::Use(
             GrantOperation::GenerateDataKeyWithoutPlaintext,
             &self.encryption_context,
@@ -78,7 +77,7 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             supply.encryption_context(&self.encryption_context);
             let algorithm = EncryptionAlgorithm::SymmetricDefault;
             supply.one(condition_keys::ENCRYPTION_ALGORITHM, algorithm.as_str());
@@ -89,11 +88,11 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<WrappedDataKeyGenerated>, KmsFault> {
         let length = self.length.bytes()?;
         let key = key.unit()?;
-        let generated = cx.ring().generate_data_key_without_plaintext(
+        let generated = cx.state().ring().generate_data_key_without_plaintext(
             permit,
             key.key(),
             length,

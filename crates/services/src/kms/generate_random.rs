@@ -8,9 +8,8 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, recipient},
+    kms::{Cx, Kms, fault::KmsFault, recipient},
     operation::{Done, Operation, Output},
 };
 
@@ -53,7 +52,7 @@ impl Operation for GenerateRandom {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
         Ok(())
     }
 
@@ -65,7 +64,7 @@ impl Operation for GenerateRandom {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<RandomGenerated>, KmsFault> {
         if self.custom_key_store.is_some() {
             let text = "Custom key stores are not supported by this version of Keyward.";

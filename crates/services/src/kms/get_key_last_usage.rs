@@ -7,10 +7,9 @@ use keyward_types::{action, key_id::KeyArn, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::records::LastUseRecord,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -44,19 +43,19 @@ impl Operation for GetKeyLastUsage {
         Ok(Self { key_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |_| ())
+        gate.permit(key, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<LastUsage>, KmsFault> {
         let key = key.unit()?;
         let usage = cx.last_use(key.arn()).await?;

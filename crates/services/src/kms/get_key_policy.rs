@@ -7,10 +7,9 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     kms::{
-        Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
+        Cx, Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
         resolved::ResolvedKey,
     },
     operation::{Done, Operation, Output},
@@ -49,12 +48,12 @@ impl Operation for GetKeyPolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             let name = self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
             supply.text(condition_keys::POLICY_NAME, name);
         })
@@ -64,7 +63,7 @@ impl Operation for GetKeyPolicy {
         &self,
         _permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<KeyPolicy>, KmsFault> {
         let key = key.unit()?;
         if self

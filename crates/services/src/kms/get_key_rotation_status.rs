@@ -8,9 +8,8 @@ use keyward_types::{action, key_id::KeyArn, key_state::KeyState};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -43,19 +42,19 @@ impl Operation for GetKeyRotationStatus {
         Ok(Self { key_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |_| ())
+        gate.permit(key, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         key: &ResolvedKey,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<RotationStatus>, KmsFault> {
         let key = key.unit()?;
         // A key that waits for its end does not rotate, and says so.

@@ -10,15 +10,14 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::ReadError,
     gate::supply::Supply,
-    grants::{
+    kms::grants::{
         party::Party,
         record::GrantRecord,
         terms::{Constraint, ContextConstraint},
     },
-    kms::{condition_keys, fault::KmsFault},
+    kms::{Cx, condition_keys, fault::KmsFault},
 };
 
 /// The most pairs in a constraint on the encryption context.
@@ -243,7 +242,7 @@ enum Shown {
     Service(String),
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The grant as it is listed today.
     ///
     /// # Errors

@@ -6,12 +6,11 @@ use keyward_types::{
 };
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, paths, purpose,
         records::{self, LastUseRecord},
     },
-    kms::{fault::KmsFault, resolved::ResolvedKey},
+    kms::{Cx, fault::KmsFault, resolved::ResolvedKey},
 };
 
 /// A key and how long ago it was used.
@@ -28,7 +27,7 @@ impl KeyWithUse {
     ///
     /// # Errors
     /// As for every key that is managed.
-    pub async fn resolve(key_id: &str, cx: &Context<'_>) -> Result<Self, KmsFault> {
+    pub async fn resolve(key_id: &str, cx: &Cx<'_>) -> Result<Self, KmsFault> {
         let key = cx.key_to_manage(key_id).await?;
         let Some(unit) = key.found_unit() else {
             return Ok(Self {
@@ -43,7 +42,7 @@ impl KeyWithUse {
     }
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The last successful use of a key, if there was one.
     ///
     /// # Errors

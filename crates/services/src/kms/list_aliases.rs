@@ -10,13 +10,12 @@ use keyward_types::{action, alias::AliasName};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, paths, purpose,
         records::{self, AliasRecord},
     },
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
     via_service::{SERVICES, Service},
 };
@@ -76,7 +75,7 @@ impl Operation for ListAliases {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
         Ok(())
     }
 
@@ -88,7 +87,7 @@ impl Operation for ListAliases {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AliasesListed>, KmsFault> {
         let key = match &self.key_id {
             Some(key_id) => Some(cx.key_to_manage(key_id).await?),
@@ -126,7 +125,7 @@ impl ListAliases {
         &self,
         key: &ResolvedKey,
         after: Option<&str>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Vec<(String, Listed)>, KmsFault> {
         // Aliases of another account's key are not this account's to list.
         let Some(unit) = key
@@ -147,7 +146,7 @@ impl ListAliases {
             if aliases.len() > self.limit {
                 break;
             }
-            if let Some(alias) = cx.directory().alias(cx.region, cx.account(), name).await? {
+            if let Some(alias) = cx.state().alias(cx.region, cx.account(), name).await? {
                 aliases.push((name.to_string(), Listed::Stored(alias.record.clone())));
             }
         }
@@ -158,7 +157,7 @@ impl ListAliases {
     async fn of_account(
         &self,
         position: Option<&str>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Vec<(String, Listed)>, KmsFault> {
         let prefix = paths::aliases(cx.region, cx.account()).map_err(ReadError::from)?;
         let after = match position {
@@ -179,7 +178,7 @@ impl ListAliases {
         }
         // What stands beyond the page that was read sorts after it, and is cut off with it.
         for alias in SERVICES.iter().filter_map(Service::alias) {
-            let hash = cx.directory().alias_hash(cx.region, cx.account(), &alias);
+            let hash = cx.state().alias_hash(cx.region, cx.account(), &alias);
             let place = aliases.binary_search_by(|(stored, _)| stored.cmp(&hash));
             if let Err(place) = place
                 && position.is_none_or(|after| hash.as_str() > after)

@@ -8,15 +8,14 @@ use keyward_types::{action, grant::GrantId};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::ReadError,
     gate::{Denied, Gate},
-    grants::{
+    kms::grants::{
         index::Places,
         lookup::{StoredGrant, stored},
     },
     kms::{
-        Kms, condition_keys,
+        Cx, Kms, condition_keys,
         fault::KmsFault,
         grant_members::{self, GrantEntry},
         members,
@@ -85,7 +84,7 @@ impl Operation for ListGrants {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Wanted, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Wanted, KmsFault> {
         let key = cx.key_to_manage(&self.key_id).await?;
         let grantee = match (&self.grantee, &self.service) {
             (Some(text), _) => Some(cx.party_segment(text).await?),
@@ -101,7 +100,7 @@ impl Operation for ListGrants {
     }
 
     fn authorize(&self, wanted: &Wanted, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(&wanted.key, |supply| {
+        gate.permit(&wanted.key, |supply| {
             supply.boolean(
                 condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
                 gate.is_forwarded(),
@@ -113,7 +112,7 @@ impl Operation for ListGrants {
         &self,
         _permit: &Self::Permits,
         wanted: &Wanted,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<GrantsListed>, KmsFault> {
         let key = wanted.key.unit()?.arn();
         let grantee = match (&wanted.grantee, &self.grantee) {
@@ -157,10 +156,10 @@ impl ListGrants {
         id: &GrantId,
         wanted: &Wanted,
         grantee: Option<&str>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let sealed = cx.directory().node().sealed();
-        let grant = cx.directory().grant(wanted.key.arn(), id).await?;
+        let grant = cx.state().grant(wanted.key.arn(), id).await?;
         let is_theirs = |grant: &StoredGrant| {
             grantee.is_none_or(|grantee| grant.record.grantee.segment(sealed) == grantee)
         };
@@ -172,7 +171,7 @@ impl ListGrants {
         &self,
         wanted: &Wanted,
         after: Option<GrantId>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let sealed = cx.directory().node().sealed();
         let places = Places::new(sealed, wanted.key.arn());
@@ -191,7 +190,7 @@ impl ListGrants {
         wanted: &Wanted,
         grantee: &str,
         after: Option<GrantId>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let key = wanted.key.arn();
         let sealed = cx.directory().node().sealed();

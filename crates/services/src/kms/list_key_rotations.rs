@@ -9,9 +9,8 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -66,19 +65,19 @@ impl Operation for ListKeyRotations {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |_| ())
+        gate.permit(key, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<KeyRotations>, KmsFault> {
         let key = key.unit()?;
         let filter = format!("{} {}", key.arn(), self.all_material);

@@ -9,11 +9,10 @@ use keyward_types::{action, key_id::KeyArn};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::{ReadError, paths, purpose},
     fault::Internal,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members},
+    kms::{Cx, Kms, fault::KmsFault, members},
     operation::{Done, Operation, Output},
 };
 
@@ -55,7 +54,7 @@ impl Operation for ListKeys {
         Ok(Self { limit, marker, own })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
         Ok(())
     }
 
@@ -67,7 +66,7 @@ impl Operation for ListKeys {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<KeysListed>, KmsFault> {
         let filter = if self.own { "SELF" } else { "OTHER" };
         let after = match &self.marker {

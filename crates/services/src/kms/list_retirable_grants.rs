@@ -14,14 +14,13 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     directory::ReadError,
     gate::{Denied, Gate},
-    grants::{
+    kms::grants::{
         index::{self, Places},
         record::GrantRecord,
     },
-    kms::{Kms, fault::KmsFault, grant_members, list_grants::GrantsListed, members},
+    kms::{Cx, Kms, fault::KmsFault, grant_members, list_grants::GrantsListed, members},
     operation::{Done, Operation},
 };
 
@@ -66,7 +65,7 @@ impl Operation for ListRetirableGrants {
         }
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), KmsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
         Ok(())
     }
 
@@ -78,7 +77,7 @@ impl Operation for ListRetirableGrants {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<GrantsListed>, KmsFault> {
         // Nothing tells whether another account has such a principal.
         let foreign = keyward_types::arn::ArnParts::parse(&self.retiring)
@@ -136,7 +135,7 @@ impl Operation for ListRetirableGrants {
 async fn grant_at(
     entry: &Path,
     position: &str,
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Option<GrantRecord>, ReadError> {
     let mut parts = position.split('/');
     let account = parts.next().and_then(|text| AccountId::parse(text).ok());
@@ -146,10 +145,10 @@ async fn grant_at(
         return Ok(None);
     };
     let key = KeyArn::new(cx.region, account, key);
-    if cx.directory().key(&key).await?.is_none() {
+    if cx.state().key(&key).await?.is_none() {
         return Ok(None);
     }
-    let Some(found) = cx.directory().grant(&key, &grant).await? else {
+    let Some(found) = cx.state().grant(&key, &grant).await? else {
         return Ok(None);
     };
     let places = Places::new(cx.directory().node().sealed(), &key);

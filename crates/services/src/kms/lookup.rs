@@ -12,11 +12,11 @@ use keyward_types::{
 };
 
 use crate::{
-    context::Context,
     directory::{ReadError, paths, purpose, units::KeyUnit},
     fault::Internal,
-    grants::terms::{Act, Asked},
+    kms::grants::terms::{Act, Asked},
     kms::{
+        Cx,
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
         resolved::ResolvedKey,
@@ -34,7 +34,7 @@ pub fn too_large(error: LimitError) -> KmsFault {
     KmsFault::Internal(Internal::new(error))
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The key that a request names in order to use or to describe it.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Context<'_> {
                 key.in_ciphertext()
             }
             (Some(meant), None) => {
-                let unit = self.directory().key(&meant).await?;
+                let unit = self.state().key(&meant).await?;
                 let key = unit.map_or_else(|| ResolvedKey::absent(meant), ResolvedKey::found);
                 self.owned(key).await?.in_ciphertext()
             }
@@ -119,10 +119,7 @@ impl Context<'_> {
             source_arn: self.source.arn.as_deref(),
         };
         let caller = self.caller.principal();
-        let found = self
-            .directory()
-            .grant_for(key.arn(), caller, &asked)
-            .await?;
+        let found = self.state().grant_for(key.arn(), caller, &asked).await?;
         // A tombstone's grants are as absent as their key, though they may not be swept away yet.
         let found = found.filter(|_| key.found_unit().is_some());
         Ok(key.granted(found))
@@ -146,7 +143,7 @@ impl Context<'_> {
         // The usual case, before anything is built: a key of the caller's own, named by its id.
         let (region, account) = (self.region, self.caller.principal().account());
         if let Some(account) = account
-            && let Some(unit) = self.directory().cached_key(region, account, text)
+            && let Some(unit) = self.state().cached_key(region, account, text)
         {
             return Ok(ResolvedKey::found(unit));
         }
@@ -157,7 +154,7 @@ impl Context<'_> {
     }
 
     async fn key_by_arn(&self, arn: KeyArn) -> Result<ResolvedKey, KmsFault> {
-        match self.directory().key(&arn).await? {
+        match self.state().key(&arn).await? {
             Some(unit) => self.owned(ResolvedKey::found(unit)).await,
             None if self.is_own(arn.account()) => Err(KmsFault::KeyNotFound {
                 key: arn.to_string(),
@@ -189,11 +186,11 @@ impl Context<'_> {
         name: AliasName,
     ) -> Result<ResolvedKey, KmsFault> {
         let own = self.is_own(account);
-        let target = self.directory().alias(self.region, account, &name).await?;
+        let target = self.state().alias(self.region, account, &name).await?;
         let unit: Option<Arc<KeyUnit>> = match &target {
             Some(alias) => {
                 let arn = KeyArn::new(self.region, account, alias.record.target.clone());
-                self.directory().key(&arn).await?
+                self.state().key(&arn).await?
             }
             None => None,
         };

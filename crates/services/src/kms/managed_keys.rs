@@ -27,10 +27,10 @@ use keyward_types::{
 };
 
 use crate::{
-    context::Context,
     directory::{paths, purpose, records},
     fault::Internal,
     kms::{
+        Cx,
         aliases::new_alias,
         fault::KmsFault,
         lookup::{put_new_key, too_large},
@@ -76,7 +76,7 @@ pub fn service_of(alias: &AliasName) -> Option<&'static Service> {
     services.find(|service| service.managed_key == Some(name))
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The AWS managed key of a service in an account and Region, with what it needs; not yet
     /// stored.
     ///
@@ -90,14 +90,14 @@ impl Context<'_> {
     ) -> Result<NewManagedKey, KmsFault> {
         let internal =
             |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
-        let directory = self.directory();
-        let found = directory.domain_key(region, account).await?;
+        let state = self.state();
+        let found = state.domain_key(region, account).await?;
         let (domain, new_domain) = match found {
             Some(domain) => (domain, None),
             None => {
-                let record = DomainKeyRecord::generate(directory.root(), region, account)
+                let record = DomainKeyRecord::generate(state.root(), region, account)
                     .map_err(|error| internal(&error))?;
-                let domain = directory.open_domain_key(&record).await?;
+                let domain = state.open_domain_key(&record).await?;
                 (Arc::new(domain), Some(record))
             }
         };
@@ -115,7 +115,7 @@ impl Context<'_> {
             tags: Vec::new(),
         };
         let duty = Duty::to_make_managed(arn, self.now);
-        let mut record = self.ring().create_managed(&duty, &domain, new).await?;
+        let mut record = state.ring().create_managed(&duty, &domain, new).await?;
         record.aliases.push(alias.clone());
         Ok(NewManagedKey {
             alias,
@@ -146,7 +146,7 @@ impl Context<'_> {
                 .map_err(too_large)?;
         }
         put_new_key(&mut batch, &new.record.arn(), &new.record)?;
-        let hash = self.directory().alias_hash(region, account, &new.alias);
+        let hash = self.state().alias_hash(region, account, &new.alias);
         let path = paths::alias(region, account, &hash).map_err(|error| internal(&error))?;
         let alias = new_alias(&new.alias, &new.record.id, self.now);
         let bytes = records::encode(&alias).map_err(|error| internal(&error))?;

@@ -9,7 +9,7 @@ use keyward_policy::{
 };
 use keyward_types::{account::AccountId, partition::Partition, unique_id::UniqueId};
 
-use crate::{context::Context, fault::Internal, kms::fault::KmsFault};
+use crate::{fault::Internal, kms::Cx, kms::fault::KmsFault};
 
 /// The only name that a key policy has.
 pub const DEFAULT_POLICY_NAME: &str = "default";
@@ -41,7 +41,7 @@ pub fn default_policy(partition: Partition, account: AccountId) -> String {
     )
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// Reads a key policy and finds everybody it names. What is wrong with the policy is an
     /// answer of its own, for the operation to tell those who may put one.
     ///

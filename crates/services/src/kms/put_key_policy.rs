@@ -10,10 +10,9 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate, supply::Supply},
     kms::{
-        Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
+        Cx, Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
         resolved::ResolvedKey,
     },
     operation::{Changed, Done, Operation},
@@ -66,19 +65,19 @@ impl Operation for PutKeyPolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| self.supply(supply))
+        gate.permit(key, |supply| self.supply(supply))
     }
 
     async fn call(
         &self,
         permit: &Self::Permits,
         found: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         match self.policy_name.as_deref() {
             None | Some(DEFAULT_POLICY_NAME) => {}
@@ -97,13 +96,16 @@ impl Operation for PutKeyPolicy {
         let policy = cx.check_policy(&self.policy).await??;
         let supply = |supply: &mut Supply| self.supply(supply);
         let keeps_control = self.bypass == Some(true)
-            || cx.would_allow::<action::PutKeyPolicy>(found, &policy.policy, supply);
+            || cx.would_allow::<action::PutKeyPolicy>(&found.with_policy(&policy.policy), supply);
         if !keeps_control {
             return Err(KmsFault::MalformedPolicyDocument {
                 message: LOCKED_OUT.to_owned(),
             });
         }
-        let record = cx.ring().put_policy(permit, key.key(), policy.record)?;
+        let record = cx
+            .state()
+            .ring()
+            .put_policy(permit, key.key(), policy.record)?;
         Ok(Done::changed(
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,

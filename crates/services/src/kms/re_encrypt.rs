@@ -10,11 +10,10 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::terms::Act,
+    kms::grants::terms::Act,
     kms::{
-        Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
+        Cx, Kms, condition_keys, fault::KmsFault, identifier::Forms, members, resolved::ResolvedKey,
     },
     operation::{Done, Operation, Output},
 };
@@ -105,7 +104,7 @@ impl Operation for ReEncrypt {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<FromTo, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<FromTo, KmsFault> {
         let source = cx
             .key_of_ciphertext(
                 self.ciphertext_blob.as_deref(),
@@ -130,7 +129,7 @@ impl Operation for ReEncrypt {
     }
 
     fn authorize(&self, keys: &FromTo, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let from = gate.key(&keys.source, |supply| {
+        let from = gate.permit(&keys.source, |supply| {
             supply.encryption_context(&self.source_context);
             supply.one(
                 condition_keys::ENCRYPTION_ALGORITHM,
@@ -138,7 +137,7 @@ impl Operation for ReEncrypt {
             );
             supply.one(condition_keys::RE_ENCRYPT_ON_SAME_KEY, keys.same_key());
         })?;
-        let to = gate.key(&keys.destination, |supply| {
+        let to = gate.permit(&keys.destination, |supply| {
             supply.encryption_context(&self.destination_context);
             supply.one(
                 condition_keys::ENCRYPTION_ALGORITHM,
@@ -153,12 +152,12 @@ impl Operation for ReEncrypt {
         &self,
         (from, to): &Self::Permits,
         keys: &FromTo,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ReEncrypted>, KmsFault> {
         keys.source.refuse_other_key()?;
         let (source, destination) = (keys.source.unit()?, keys.destination.unit()?);
         let Some(bytes) = &self.ciphertext_blob else {
-            cx.ring().check_re_encrypt(
+            cx.state().ring().check_re_encrypt(
                 (from, to),
                 (source.key(), self.source_algorithm),
                 (destination.key(), self.destination_algorithm),
@@ -169,7 +168,7 @@ impl Operation for ReEncrypt {
             .key()
             .parse_blob(bytes)
             .map_err(|_| KmsFault::InvalidCiphertext)?;
-        let done = cx.ring().re_encrypt(
+        let done = cx.state().ring().re_encrypt(
             (from, to),
             (
                 source.key(),

@@ -2,14 +2,30 @@
 
 use std::sync::Arc;
 
-use keyward_types::{alias::AliasName, key_id::KeyArn};
+use keyward_policy::{
+    attributes::Values,
+    decision::Named,
+    policy::Policy,
+    request::{GrantMatch, Resource},
+};
+use keyward_store::sealed::Generation;
+use keyward_types::{alias::AliasName, key_id::KeyArn, key_spec::KeyManager, tag::Tag};
 
 use crate::{
+    caller::Caller,
+    context::Context,
     directory::units::{KeyUnit, organization::Membership},
     fault::Internal,
-    grants::lookup::FoundGrant,
+    gate::{
+        attributes::account_of,
+        protected::{InEvents, Protected},
+    },
     kms::fault::KmsFault,
+    kms::grants::lookup::FoundGrant,
 };
+
+/// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.
+const MOST_ALIASES: usize = 50;
 
 /// A key that a request named. A key of another account that does not exist has a stand-in,
 /// which nothing allows, so that it takes the same steps as one that does.
@@ -89,7 +105,7 @@ impl ResolvedKey {
     }
 
     /// The grant by which the caller may do what it asks.
-    pub fn grant(&self) -> Option<&FoundGrant> {
+    pub fn found_grant(&self) -> Option<&FoundGrant> {
         self.grant.as_ref()
     }
 
@@ -103,11 +119,6 @@ impl ResolvedKey {
         self.unit.as_ref()
     }
 
-    /// The place of another account's key in an organization.
-    pub fn owner(&self) -> Option<&Membership> {
-        self.owner.as_ref()
-    }
-
     /// The alias by which the request named it.
     pub fn alias(&self) -> Option<&AliasName> {
         self.alias.as_ref()
@@ -116,6 +127,18 @@ impl ResolvedKey {
     /// Whether it was found in a ciphertext.
     pub fn is_found_in_ciphertext(&self) -> bool {
         self.found_in_ciphertext
+    }
+
+    /// The key with the policy that it would have.
+    pub fn with_policy<'a>(&'a self, policy: &'a Policy) -> WithPolicy<'a> {
+        let (key, policy) = (self, Some(policy));
+        WithPolicy { key, policy }
+    }
+
+    /// The key for an action that its key policy has no say in: a grant alone lets the caller in.
+    pub fn by_grant_alone(&self) -> WithPolicy<'_> {
+        let (key, policy) = (self, None);
+        WithPolicy { key, policy }
     }
 
     /// The unit of a key that a permit was given for.
@@ -138,5 +161,151 @@ impl ResolvedKey {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Protected for ResolvedKey {
+    fn resource(&self, _caller: &Caller) -> Option<Resource<'_>> {
+        let arn = &self.arn;
+        let resource = match &self.unit {
+            Some(unit) => Resource::key(arn, unit.policy()),
+            None => Resource::absent_key(arn.as_str(), arn.partition(), arn.account()),
+        };
+        Some(if self.found_in_ciphertext {
+            resource.found_in_ciphertext()
+        } else {
+            resource
+        })
+    }
+
+    fn shown(&self) -> &str {
+        self.arn.as_str()
+    }
+
+    fn grant(&self) -> Option<GrantMatch<'_>> {
+        self.grant.as_ref().map(|grant| GrantMatch {
+            id: grant.id.as_str(),
+            class: grant.class,
+        })
+    }
+
+    fn owner(&self) -> Option<&Membership> {
+        self.owner.as_ref()
+    }
+
+    fn tags(&self) -> &[Tag] {
+        let unit = self.unit.as_ref();
+        unit.map(|unit| unit.record().tags.as_slice())
+            .unwrap_or_default()
+    }
+
+    fn value(&self, key: &str, cx: &Context<'_>) -> Option<Values<'_>> {
+        match key {
+            "kms:requestalias" => {
+                let alias = self.alias.as_ref();
+                return Some(alias.map_or(Values::Absent, |alias| Values::one(alias.as_str())));
+            }
+            "kms:calleraccount" => return Some(account_of(cx.caller.principal())),
+            _ => {}
+        }
+        let record = self.unit.as_ref()?.record();
+        Some(match key {
+            "kms:keyspec" | "kms:customermasterkeyspec" => Values::one(record.spec.as_str()),
+            "kms:keyusage" | "kms:customermasterkeyusage" => Values::one(record.usage.as_str()),
+            "kms:keyorigin" => Values::one(record.origin.as_str()),
+            "kms:multiregion" => Values::one(if record.id.is_multi_region() {
+                "true"
+            } else {
+                "false"
+            }),
+            "kms:resourcealiases" if record.aliases.len() <= MOST_ALIASES => {
+                Values::many(record.aliases.iter().map(|alias| alias.as_str()))
+            }
+            _ => return None,
+        })
+    }
+
+    fn policy_generation(&self) -> Option<Generation> {
+        self.unit.as_ref().map(|unit| unit.generation())
+    }
+
+    /// Resource control policies are not held against AWS managed keys.
+    fn takes_rcps(&self) -> bool {
+        let unit = self.unit.as_ref();
+        unit.is_none_or(|unit| unit.record().manager != KeyManager::Aws)
+    }
+
+    fn hidden_from(&self, caller: &Caller) -> Option<Named> {
+        if self.unit.is_some() {
+            return None;
+        }
+        // A stand-in answers as a key of others does: it may or may not exist. One of the caller's
+        // own that no ciphertext names is a key that is about to be created.
+        if self.found_in_ciphertext {
+            return Some(Named::ByCiphertext);
+        }
+        let foreign = caller.principal().account() != Some(self.arn.account());
+        foreign.then_some(Named::Directly)
+    }
+
+    fn in_events(&self) -> Option<Arc<dyn InEvents>> {
+        let unit = Arc::clone(self.unit.as_ref()?);
+        Some(unit as Arc<dyn InEvents>)
+    }
+}
+
+/// A key with another policy than it has: with the one it would have, or with none, where grants
+/// alone let the caller in.
+#[derive(Clone, Copy, Debug)]
+pub struct WithPolicy<'a> {
+    key: &'a ResolvedKey,
+    policy: Option<&'a Policy>,
+}
+
+impl Protected for WithPolicy<'_> {
+    fn resource(&self, _caller: &Caller) -> Option<Resource<'_>> {
+        let arn = self.key.arn();
+        let home = (arn.partition(), arn.account());
+        Some(Resource::guarded(arn.as_str(), home.0, home.1, self.policy))
+    }
+
+    fn shown(&self) -> &str {
+        self.key.shown()
+    }
+
+    fn grant(&self) -> Option<GrantMatch<'_>> {
+        match self.policy {
+            // It is not asked about a caller.
+            Some(_) => None,
+            None => self.key.grant(),
+        }
+    }
+
+    fn owner(&self) -> Option<&Membership> {
+        Protected::owner(self.key)
+    }
+
+    fn tags(&self) -> &[Tag] {
+        self.key.tags()
+    }
+
+    fn value(&self, key: &str, cx: &Context<'_>) -> Option<Values<'_>> {
+        self.key.value(key, cx)
+    }
+
+    fn policy_generation(&self) -> Option<Generation> {
+        self.key.policy_generation()
+    }
+
+    fn takes_rcps(&self) -> bool {
+        self.key.takes_rcps()
+    }
+
+    fn hidden_from(&self, caller: &Caller) -> Option<Named> {
+        self.key.hidden_from(caller)
+    }
+
+    fn in_events(&self) -> Option<Arc<dyn InEvents>> {
+        self.key.in_events()
     }
 }

@@ -15,14 +15,13 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::{
+    kms::grants::{
         lookup::{FoundGrant, StoredGrant},
         record::GrantRecord,
         token::TokenOf,
     },
-    kms::{Kms, fault::KmsFault, grant_members, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, grant_members, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
 };
 
@@ -86,7 +85,7 @@ impl Operation for RetireGrant {
         Ok(Self { meant, dry_run })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Ending, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Ending, KmsFault> {
         let (key, grant_id) = match &self.meant {
             Meant::Token(token) => {
                 let TokenOf { key, grant } = cx.open_grant_token(token)?;
@@ -94,7 +93,7 @@ impl Operation for RetireGrant {
             }
             Meant::Ids { key_id, grant_id } => (cx.key_to_manage(key_id).await?, grant_id.clone()),
         };
-        let grant = cx.directory().grant(key.arn(), &grant_id).await?;
+        let grant = cx.state().grant(key.arn(), &grant_id).await?;
         let grant = grant.filter(|_| key.found_unit().is_some());
         let standing = grant.as_ref().and_then(|grant| standing(&grant.record, cx));
         if grant.is_none() && cx.caller.principal().account() == Some(key.arn().account()) {
@@ -108,7 +107,7 @@ impl Operation for RetireGrant {
     }
 
     fn authorize(&self, ending: &Ending, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key_by_grant(&ending.key, |supply| {
+        gate.permit(&ending.key.by_grant_alone(), |supply| {
             if let Some(grant) = &ending.grant {
                 grant_members::supply_constraint(supply, &grant.record.terms.constraint);
             }
@@ -119,7 +118,7 @@ impl Operation for RetireGrant {
         &self,
         _permit: &Self::Permits,
         ending: &Ending,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<GrantRetired>, KmsFault> {
         let key = ending.key.unit()?.arn();
         let Some(grant) = &ending.grant else {
@@ -138,7 +137,7 @@ impl Operation for RetireGrant {
 }
 
 /// How strongly the grant lets the caller retire it, if it does.
-fn standing(grant: &GrantRecord, cx: &Context<'_>) -> Option<FoundGrant> {
+fn standing(grant: &GrantRecord, cx: &Cx<'_>) -> Option<FoundGrant> {
     let caller = cx.caller.principal();
     let retiring = grant.retiring.as_ref().and_then(|p| p.reaches(caller));
     let may = grant.terms.operations.contains(GrantOperation::RetireGrant);

@@ -7,10 +7,11 @@ use keyward_types::{action, grant::GrantId};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    grants::lookup::StoredGrant,
-    kms::{Kms, condition_keys, fault::KmsFault, grant_members, members, resolved::ResolvedKey},
+    kms::grants::lookup::StoredGrant,
+    kms::{
+        Cx, Kms, condition_keys, fault::KmsFault, grant_members, members, resolved::ResolvedKey,
+    },
     operation::{Changed, Done, Operation},
 };
 
@@ -51,14 +52,14 @@ impl Operation for RevokeGrant {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<GrantOfKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<GrantOfKey, KmsFault> {
         let key = cx.key_to_manage(&self.key_id).await?;
-        let grant = cx.directory().grant(key.arn(), &self.grant_id).await?;
+        let grant = cx.state().grant(key.arn(), &self.grant_id).await?;
         Ok(GrantOfKey { key, grant })
     }
 
     fn authorize(&self, found: &GrantOfKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(&found.key, |supply| {
+        gate.permit(&found.key, |supply| {
             supply.boolean(
                 condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
                 gate.is_forwarded(),
@@ -70,7 +71,7 @@ impl Operation for RevokeGrant {
         &self,
         _permit: &Self::Permits,
         found: &GrantOfKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = found.key.unit()?.arn();
         let Some(grant) = &found.grant else {

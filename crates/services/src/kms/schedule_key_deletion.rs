@@ -7,9 +7,8 @@ use keyward_types::{action, key_id::KeyArn, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, last_usage::KeyWithUse, members},
+    kms::{Cx, Kms, condition_keys, fault::KmsFault, last_usage::KeyWithUse, members},
     operation::{Done, Operation, Output},
 };
 
@@ -64,12 +63,12 @@ impl Operation for ScheduleKeyDeletion {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<KeyWithUse, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<KeyWithUse, KmsFault> {
         KeyWithUse::resolve(&self.key_id, cx).await
     }
 
     fn authorize(&self, key: &KeyWithUse, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(&key.key, |supply| {
+        gate.permit(&key.key, |supply| {
             supply.number(condition_keys::PENDING_WINDOW, i64::from(self.window_days));
             supply.number(condition_keys::TRAILING_DAYS, key.trailing_days);
         })
@@ -79,12 +78,13 @@ impl Operation for ScheduleKeyDeletion {
         &self,
         permit: &Self::Permits,
         key: &KeyWithUse,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<DeletionScheduled>, KmsFault> {
         let key = key.key.unit()?;
-        let record = cx
-            .ring()
-            .schedule_deletion(permit, key.key(), self.window_days, cx.now)?;
+        let record =
+            cx.state()
+                .ring()
+                .schedule_deletion(permit, key.key(), self.window_days, cx.now)?;
         let output = DeletionScheduled {
             key: key.arn().clone(),
             deletion_date: cx.now.plus_days(i64::from(self.window_days)),

@@ -7,9 +7,8 @@ use keyward_types::{action, tag::Tag};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Changed, Done, Operation},
 };
 
@@ -41,22 +40,22 @@ impl Operation for TagResource {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| supply.request_tags(&self.tags))
+        gate.permit(key, |supply| supply.request_tags(&self.tags))
     }
 
     async fn call(
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
-        let record = cx.ring().tag(permit, key.key(), &self.tags)?;
+        let record = cx.state().ring().tag(permit, key.key(), &self.tags)?;
         if record.tags.len() > members::MAX_TAGS {
             return Err(KmsFault::Tag {
                 message: "Too many tags",

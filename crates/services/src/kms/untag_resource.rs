@@ -7,9 +7,8 @@ use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
-    kms::{Kms, condition_keys, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, condition_keys, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Changed, Done, Operation},
 };
 
@@ -38,12 +37,12 @@ impl Operation for UntagResource {
         Ok(Self { key_id, tag_keys })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<ResolvedKey, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
         cx.key_to_manage(&self.key_id).await
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.key(key, |supply| {
+        gate.permit(key, |supply| {
             supply.many(condition_keys::TAG_KEYS, self.tag_keys.clone())
         })
     }
@@ -52,7 +51,7 @@ impl Operation for UntagResource {
         &self,
         permit: &Self::Permits,
         key: &ResolvedKey,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let key = key.unit()?;
         if self.tag_keys.iter().any(|key| members::is_reserved(key)) {
@@ -60,7 +59,7 @@ impl Operation for UntagResource {
                 message: "Tags beginning with aws: are reserved",
             });
         }
-        let record = cx.ring().untag(permit, key.key(), &self.tag_keys)?;
+        let record = cx.state().ring().untag(permit, key.key(), &self.tag_keys)?;
         Ok(Done::changed(
             Changed(key.arn().clone()),
             cx.change_key(key, &record)?,

@@ -9,11 +9,10 @@ use keyward_types::{action, alias::AliasName, key_id::KeyArn};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     directory::{records::AliasRecord, units::AliasUnit},
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     kms::{
-        Kms,
+        Cx, Kms,
         aliases::{put_alias, refuse_alias_as_target},
         fault::KmsFault,
         lookup::put_key,
@@ -64,15 +63,15 @@ impl Operation for UpdateAlias {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<MovedAlias, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<MovedAlias, KmsFault> {
         let arn = self.alias.arn(cx.region, cx.account());
         let alias = cx
-            .directory()
+            .state()
             .alias(cx.region, cx.account(), &self.alias)
             .await?;
         let alias = alias.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         let from = KeyArn::new(cx.region, cx.account(), alias.record.target.clone());
-        let from = cx.directory().key(&from).await?;
+        let from = cx.state().key(&from).await?;
         let from = from.ok_or_else(|| KmsFault::AliasNotFound { alias: arn.clone() })?;
         let to = cx.key_to_manage(&self.target_key_id).await?;
         Ok(MovedAlias {
@@ -84,11 +83,11 @@ impl Operation for UpdateAlias {
     }
 
     fn authorize(&self, moved: &MovedAlias, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let alias = gate.alias(&moved.arn)?;
+        let alias = gate.permit(&IdentityOnly::new(&moved.arn), |_| ())?;
         Ok((
             alias,
-            gate.key(&moved.from, |_| ())?,
-            gate.key(&moved.to, |_| ())?,
+            gate.permit(&moved.from, |_| ())?,
+            gate.permit(&moved.to, |_| ())?,
         ))
     }
 
@@ -96,10 +95,10 @@ impl Operation for UpdateAlias {
         &self,
         (_, from_permit, to_permit): &Self::Permits,
         moved: &MovedAlias,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Changed>, KmsFault> {
         let (from, to) = (moved.from.unit()?, moved.to.unit()?);
-        let (old, new) = cx.ring().move_alias(
+        let (old, new) = cx.state().ring().move_alias(
             (from_permit, from.key()),
             (to_permit, to.key()),
             &self.alias,

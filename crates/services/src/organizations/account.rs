@@ -12,14 +12,13 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         records::organization::MemberRecord,
         units::organization::{Member, OrganizationUnit},
     },
     operation::{Done, Empty, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         change::Change,
         fault::OrganizationsFault,
         managed::Ask,
@@ -99,7 +98,7 @@ impl Ask for DescribeAccount {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<AccountDescribed>, OrganizationsFault> {
         let member = organization.accounts().get(&self.account);
         let member = member.ok_or(OrganizationsFault::AccountNotFound)?;
@@ -139,7 +138,7 @@ impl Ask for ListAccounts {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AccountsListed>, OrganizationsFault> {
         let all = Shown::all(organization, None);
         let page = self.page.cut(cx, (Self::NAME, ""), all, Shown::id)?;
@@ -183,7 +182,7 @@ impl Ask for MoveAccount {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let member = organization.accounts().get(&self.account);
         let member = member.ok_or(OrganizationsFault::AccountNotFound)?;

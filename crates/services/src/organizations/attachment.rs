@@ -11,12 +11,11 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::units::organization::OrganizationUnit,
     gate::supply::Supply,
     operation::{Done, Empty, Output},
     organizations::{
-        Organizations, POLICY_TYPE,
+        Cx, Organizations, POLICY_TYPE,
         change::Change,
         fault::{Because, NON_DETACHABLE, OrganizationsFault},
         list_policies::{PoliciesListed, policy_id},
@@ -59,7 +58,7 @@ fn attach(
     organization: &OrganizationUnit,
     (kind, target): (ControlPolicyType, &Target),
     ids: Vec<ControlPolicyId>,
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Done<Empty>, OrganizationsFault> {
     let mut record = organization.record().clone();
     if let Some(attachments) = record.attachments_mut(kind) {
@@ -101,7 +100,7 @@ impl Ask for AttachPolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let (kind, mut ids) = found(organization, (&self.policy, &self.target))?;
         if ids.contains(&self.policy) {
@@ -150,7 +149,7 @@ impl Ask for DetachPolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let (kind, mut ids) = found(organization, (&self.policy, &self.target))?;
         if !ids.contains(&self.policy) {
@@ -212,7 +211,7 @@ impl Ask for ListPoliciesForTarget {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<PoliciesListed>, OrganizationsFault> {
         if !organization.has(&self.target) {
             return Err(OrganizationsFault::TargetNotFound);
@@ -264,7 +263,7 @@ impl Ask for ListTargetsForPolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<TargetsListed>, OrganizationsFault> {
         let policy = organization.policy(&self.policy);
         let kind = policy

@@ -8,7 +8,6 @@ use keyward_store::{
 use serde::Serialize;
 
 use crate::{
-    context::Context,
     directory::{
         identities::Home,
         organizations::{MAX_RECORDS, head, part},
@@ -21,6 +20,7 @@ use crate::{
         },
         units::organization::OrganizationUnit,
     },
+    organizations::Cx,
     organizations::fault::{Because, OrganizationsFault},
 };
 
@@ -36,10 +36,7 @@ impl Change {
     ///
     /// # Errors
     /// Never for what is parsed.
-    pub fn of(
-        organization: &OrganizationUnit,
-        cx: &Context<'_>,
-    ) -> Result<Self, OrganizationsFault> {
+    pub fn of(organization: &OrganizationUnit, cx: &Cx<'_>) -> Result<Self, OrganizationsFault> {
         Self::with_head(organization, organization.record(), cx)
     }
 
@@ -50,7 +47,7 @@ impl Change {
     pub fn with_head(
         organization: &OrganizationUnit,
         record: &OrganizationRecord,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Self, OrganizationsFault> {
         let home = (organization.partition(), record.management);
         let mut batch = cx.batch();

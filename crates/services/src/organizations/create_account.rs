@@ -18,10 +18,8 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    bootstrap,
-    context::Context,
     directory::{
-        aws_policies,
+        accounts, aws_policies,
         identities::{Home, Named},
         paths, purpose,
         records::{
@@ -35,7 +33,7 @@ use crate::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         change::{Change, check_room},
         create_account_status::status,
         fault::{Because, OrganizationsFault},
@@ -110,7 +108,7 @@ impl Operation for CreateAccount {
         Ok(made)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -122,7 +120,7 @@ impl Operation for CreateAccount {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AccountRequested>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
@@ -162,7 +160,7 @@ impl CreateAccount {
     /// The batch that makes the account, in the organization and with its role.
     fn make(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         organization: &OrganizationUnit,
         account: AccountId,
     ) -> Result<SealedBatch, OrganizationsFault> {
@@ -195,8 +193,8 @@ impl CreateAccount {
             id: organization.record().id.clone(),
             management,
         };
-        bootstrap::put_account(batch, cx.directory().root(), &record, Some(joined))
-            .map_err(OrganizationsFault::internal)?;
+        accounts::put(batch, &record, Some(joined), &*cx.shared.of_accounts)
+            .map_err(OrganizationsFault::Internal)?;
         let email = EmailRecord {
             version: V1,
             account,
@@ -212,7 +210,7 @@ impl CreateAccount {
     /// The role that the management account may assume, with all permissions.
     fn put_role(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         batch: &mut SealedBatch,
         home: Home,
         management: AccountId,

@@ -8,7 +8,6 @@ use keyward_types::{action::organizations as action, organization::CreateAccount
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, organization::CreateAccountRecord},
@@ -16,7 +15,7 @@ use crate::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         fault::OrganizationsFault,
         page::{Page, Paged},
         standing::Standing,
@@ -58,7 +57,7 @@ impl Operation for DescribeCreateAccountStatus {
         })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -70,7 +69,7 @@ impl Operation for DescribeCreateAccountStatus {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<StatusDescribed>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
@@ -124,7 +123,7 @@ impl Operation for ListCreateAccountStatus {
         Ok(Self { states, page })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -136,7 +135,7 @@ impl Operation for ListCreateAccountStatus {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<StatusesListed>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;

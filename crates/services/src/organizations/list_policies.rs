@@ -8,12 +8,11 @@ use keyward_types::action::organizations as action;
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::units::organization::{ControlPolicy, OrganizationUnit, full_access},
     gate::supply::Supply,
     operation::{Done, Output},
     organizations::{
-        Organizations, POLICY_TYPE,
+        Cx, Organizations, POLICY_TYPE,
         fault::OrganizationsFault,
         managed::Ask,
         members::{self, PolicyType},
@@ -57,7 +56,7 @@ impl Ask for ListPolicies {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<PoliciesListed>, OrganizationsFault> {
         // There are none of a type that is not served.
         let kind = self.kind.served();

@@ -8,12 +8,11 @@ use keyward_types::action::Action;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    context::Context,
     directory::units::organization::OrganizationUnit,
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Operation, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         fault::OrganizationsFault,
         standing::{Standing, Thing},
     },
@@ -57,7 +56,7 @@ pub trait Ask: Sized + Send + Sync + 'static {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Self::Output>, OrganizationsFault>;
 }
 
@@ -84,7 +83,7 @@ impl<A: Ask> Operation for Managed<A> {
         Ok(Self(asked))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Standing, OrganizationsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Standing, OrganizationsFault> {
         Standing::of(cx).await
     }
 
@@ -96,7 +95,7 @@ impl<A: Ask> Operation for Managed<A> {
         &self,
         _permits: &Self::Permits,
         standing: &Standing,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<A::Output>, OrganizationsFault> {
         self.0.answer(standing.managed()?, cx)
     }

@@ -11,12 +11,11 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::units::organization::OrganizationUnit,
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Empty, Operation, Output},
     organizations::{
-        Organizations, SERVICE_PRINCIPAL,
+        Cx, Organizations, SERVICE_PRINCIPAL,
         fault::OrganizationsFault,
         managed::Ask,
         members,
@@ -39,7 +38,7 @@ impl NoneListed {
         name: &'static str,
         page: &Page,
         (operation, filter): (&str, &str),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Self>, OrganizationsFault> {
         let page = page.cut(cx, (operation, filter), [], |()| "")?;
         Ok(Done::unchanged(Self { name, page }))
@@ -81,7 +80,7 @@ impl Ask for ListDelegatedAdministrators {
     fn answer(
         &self,
         _organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         let asked = (Self::NAME, self.service.as_deref().unwrap_or_default());
         NoneListed::of("DelegatedAdministrators", &self.page, asked, cx)
@@ -113,7 +112,7 @@ impl Ask for ListDelegatedServicesForAccount {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         if organization.accounts().contains_key(&self.account) {
             Err(OrganizationsFault::AccountNotRegistered)
@@ -145,11 +144,7 @@ impl Handshakes {
         }
     }
 
-    fn none(
-        &self,
-        operation: &str,
-        cx: &Context<'_>,
-    ) -> Result<Done<NoneListed>, OrganizationsFault> {
+    fn none(&self, operation: &str, cx: &Cx<'_>) -> Result<Done<NoneListed>, OrganizationsFault> {
         NoneListed::of("Handshakes", &self.page, (operation, &self.filter), cx)
     }
 }
@@ -171,7 +166,7 @@ impl Ask for ListHandshakesForOrganization {
     fn answer(
         &self,
         _organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         self.0.none(Self::NAME, cx)
     }
@@ -197,7 +192,7 @@ impl Operation for ListHandshakesForAccount {
         Ok(Self(asked))
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -209,7 +204,7 @@ impl Operation for ListHandshakesForAccount {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<NoneListed>, OrganizationsFault> {
         self.0.none(Self::NAME, cx)
     }
@@ -232,7 +227,7 @@ impl Ask for DescribeResourcePolicy {
     fn answer(
         &self,
         _organization: &Arc<OrganizationUnit>,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         Err(OrganizationsFault::ResourcePolicyNotFound)
     }

@@ -15,7 +15,6 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         organizations::{head, part},
         paths, purpose,
@@ -26,7 +25,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation, Output},
-    organizations::{Organizations, fault::OrganizationsFault, render, standing::Standing},
+    organizations::{Cx, Organizations, fault::OrganizationsFault, render, standing::Standing},
 };
 
 /// The most organizational units and policies that go with their organization at once.
@@ -85,7 +84,7 @@ impl Operation for CreateOrganization {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -97,7 +96,7 @@ impl Operation for CreateOrganization {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<OrganizationShown>, OrganizationsFault> {
         if Standing::of(cx).await?.is_member() {
             return Err(OrganizationsFault::AlreadyInOrganization);
@@ -173,7 +172,7 @@ impl Operation for DescribeOrganization {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -185,7 +184,7 @@ impl Operation for DescribeOrganization {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<OrganizationShown>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.member()?.organization();
@@ -216,7 +215,7 @@ impl Operation for DeleteOrganization {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), OrganizationsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
         Ok(())
     }
 
@@ -228,7 +227,7 @@ impl Operation for DeleteOrganization {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;

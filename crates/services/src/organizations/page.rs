@@ -3,7 +3,7 @@
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
+    organizations::Cx,
     organizations::fault::{NEXT_TOKEN, OrganizationsFault},
 };
 
@@ -56,7 +56,7 @@ impl Page {
     /// `InvalidInputException` for a token of another question.
     pub fn cut<T>(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         (operation, filter): (&str, &str),
         all: impl IntoIterator<Item = T>,
         id: impl Fn(&T) -> &str,

@@ -14,7 +14,6 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         organizations::policy_arn,
         records::{V1, organization::ControlPolicyRecord},
@@ -23,7 +22,7 @@ use crate::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
     organizations::{
-        Organizations, POLICY_TYPE,
+        Cx, Organizations, POLICY_TYPE,
         change::{Change, check_room},
         fault::{Because, IMMUTABLE, OrganizationsFault},
         managed::Ask,
@@ -161,7 +160,7 @@ impl Ask for CreatePolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<PolicyPut>, OrganizationsFault> {
         let kind = self.kind.available()?;
         check_text(&self.text, kind)?;
@@ -225,7 +224,7 @@ impl Ask for UpdatePolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<PolicyPut>, OrganizationsFault> {
         let mut record = own(organization, &self.policy)?.clone();
         if let Some(text) = &self.text {
@@ -274,7 +273,7 @@ impl Ask for DescribePolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<PolicyDescribed>, OrganizationsFault> {
         let policy = organization.policy(&self.policy);
         let policy = policy.ok_or(OrganizationsFault::PolicyNotFound)?;
@@ -312,7 +311,7 @@ impl Ask for DeletePolicy {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let policy = own(organization, &self.policy)?;
         let attachments = organization.record().attachments(policy.kind);

@@ -11,7 +11,6 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         records::organization::{Attachments, OrganizationRecord},
         units::organization::OrganizationUnit,
@@ -19,7 +18,7 @@ use crate::{
     gate::supply::Supply,
     operation::{Done, Output},
     organizations::{
-        Organizations, POLICY_TYPE,
+        Cx, Organizations, POLICY_TYPE,
         change::Change,
         fault::OrganizationsFault,
         managed::Ask,
@@ -51,7 +50,7 @@ impl Output<Organizations> for RootShown {
 fn change(
     organization: &Arc<OrganizationUnit>,
     record: OrganizationRecord,
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Done<RootShown>, OrganizationsFault> {
     let change = Change::with_head(organization, &record, cx)?;
     let output = RootShown {
@@ -113,7 +112,7 @@ impl Ask for EnablePolicyType {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RootShown>, OrganizationsFault> {
         self.0.check_root(organization)?;
         let kind = self.0.kind.available()?;
@@ -152,7 +151,7 @@ impl Ask for DisablePolicyType {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RootShown>, OrganizationsFault> {
         self.0.check_root(organization)?;
         let kind = self.0.kind.served();

@@ -10,12 +10,11 @@ use keyward_types::{action::organizations as action, time::Timestamp};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::{records::organization::OrganizationRecord, units::organization::OrganizationUnit},
     gate::supply::Supply,
     operation::{Done, Empty, Output},
     organizations::{
-        Organizations, SERVICE_PRINCIPAL,
+        Cx, Organizations, SERVICE_PRINCIPAL,
         change::Change,
         fault::{OrganizationsFault, UNRECOGNIZED_SERVICE},
         managed::Ask,
@@ -42,7 +41,7 @@ fn is_service(name: &str) -> bool {
 fn change(
     organization: &OrganizationUnit,
     record: &OrganizationRecord,
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Done<Empty>, OrganizationsFault> {
     let change = Change::with_head(organization, record, cx)?;
     Ok(Done::changed(Empty, change.into_batch()))
@@ -77,7 +76,7 @@ impl Ask for EnableAWSServiceAccess {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let mut record = organization.record().clone();
         if record.service_access.contains_key(&self.0) {
@@ -121,7 +120,7 @@ impl Ask for DisableAWSServiceAccess {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         let mut record = organization.record().clone();
         match record.service_access.remove(&self.0) {
@@ -152,7 +151,7 @@ impl Ask for ListAWSServiceAccessForOrganization {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ServicesListed>, OrganizationsFault> {
         let all = organization.record().service_access.iter();
         let all = all.map(|(service, since)| (service.clone(), *since));

@@ -10,10 +10,9 @@ use keyward_types::{
 };
 
 use crate::{
-    context::Context,
     directory::units::organization::{Membership, OrganizationUnit},
-    gate::{Denied, Gate, supply::Supply},
-    organizations::{POLICY_TYPE, fault::OrganizationsFault},
+    gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
+    organizations::{Cx, POLICY_TYPE, fault::OrganizationsFault},
 };
 
 /// Something that a request is about.
@@ -36,7 +35,7 @@ impl Standing {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn of(cx: &Context<'_>) -> Result<Self, OrganizationsFault> {
+    pub async fn of(cx: &Cx<'_>) -> Result<Self, OrganizationsFault> {
         let membership = cx.directory().membership(cx.caller.home()).await?;
         Ok(Self { membership })
     }
@@ -92,7 +91,7 @@ impl Standing {
                 };
                 let ask = |thing: &Thing| {
                     let (arn, tags) = (arn_of(organization, thing), tags_of(organization, thing));
-                    gate.iam(&arn, tags, supply)
+                    gate.permit(&IdentityOnly::new(&arn).tagged(tags), supply)
                 };
                 things.iter().map(ask).collect()
             }

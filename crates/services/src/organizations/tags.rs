@@ -8,13 +8,12 @@ use keyward_types::{action::organizations as action, organization::Target, tag::
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::units::organization::OrganizationUnit,
     gate::supply::Supply,
     kms::condition_keys,
     operation::{Done, Empty, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         change::Change,
         fault::{IMMUTABLE, OrganizationsFault},
         managed::Ask,
@@ -47,7 +46,7 @@ fn put(
     organization: &OrganizationUnit,
     thing: &Thing,
     tags: Vec<Tag>,
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
 ) -> Result<Done<Empty>, OrganizationsFault> {
     let mut head = organization.record().clone();
     if let Thing::Target(Target::Root(_)) = thing {
@@ -125,7 +124,7 @@ impl Ask for TagResource {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         check(organization, &self.thing)?;
         let mut tags = tags_of(organization, &self.thing).to_vec();
@@ -173,7 +172,7 @@ impl Ask for UntagResource {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         check(organization, &self.thing)?;
         let mut tags = tags_of(organization, &self.thing).to_vec();
@@ -216,7 +215,7 @@ impl Ask for ListTagsForResource {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<TagsListed>, OrganizationsFault> {
         match check(organization, &self.thing) {
             // AWS's own policies have none.

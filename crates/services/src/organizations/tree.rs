@@ -11,14 +11,13 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         records::organization::OrganizationalUnitRecord,
         units::organization::{Member, OrganizationUnit},
     },
     operation::{Done, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         account::{AccountsListed, Shown},
         fault::OrganizationsFault,
         managed::Ask,
@@ -78,7 +77,7 @@ impl Ask for ListRoots {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RootsListed>, OrganizationsFault> {
         let root = [Arc::clone(organization)];
         let page = self.page.cut(cx, (Self::NAME, ""), root, root_id)?;
@@ -123,7 +122,7 @@ impl Ask for ListAccountsForParent {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AccountsListed>, OrganizationsFault> {
         check_parent(organization, &self.parent)?;
         let all = Shown::all(organization, Some(&self.parent));
@@ -169,7 +168,7 @@ impl Ask for ListOrganizationalUnitsForParent {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<UnitsListed>, OrganizationsFault> {
         check_parent(organization, &self.parent)?;
         let units = units_below(organization, &self.parent).cloned();
@@ -223,7 +222,7 @@ impl Ask for ListParents {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ParentsListed>, OrganizationsFault> {
         let parent = match &self.child {
             Target::Root(_) => None,
@@ -286,7 +285,7 @@ impl Ask for ListChildren {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ChildrenListed>, OrganizationsFault> {
         check_parent(organization, &self.parent)?;
         let children: Vec<Target> = if self.kind == "ACCOUNT" {

@@ -13,7 +13,6 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    context::Context,
     directory::{
         records::{V1, organization::OrganizationalUnitRecord},
         units::organization::{MAX_DEPTH, OrganizationUnit},
@@ -21,7 +20,7 @@ use crate::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
     organizations::{
-        Organizations,
+        Cx, Organizations,
         change::{Change, check_room},
         fault::{Because, OrganizationsFault},
         managed::Ask,
@@ -117,7 +116,7 @@ impl Ask for CreateOrganizationalUnit {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<UnitShown>, OrganizationsFault> {
         let line = organization.line(&self.parent);
         let line = line.ok_or(OrganizationsFault::ParentNotFound)?;
@@ -174,7 +173,7 @@ impl Ask for DescribeOrganizationalUnit {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<UnitShown>, OrganizationsFault> {
         Ok(Done::unchanged(UnitShown {
             unit: found(organization, &self.unit)?.clone(),
@@ -210,7 +209,7 @@ impl Ask for UpdateOrganizationalUnit {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<UnitShown>, OrganizationsFault> {
         let mut unit = found(organization, &self.unit)?.clone();
         if let Some(name) = &self.name {
@@ -251,7 +250,7 @@ impl Ask for DeleteOrganizationalUnit {
     fn answer(
         &self,
         organization: &Arc<OrganizationUnit>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, OrganizationsFault> {
         found(organization, &self.unit)?;
         let parent = Parent::Unit(self.unit.clone());

@@ -9,12 +9,11 @@ use keyward_types::{action, session};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     session::Subject,
     sts::{
-        Sts,
+        Cx, Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
         mfa, packed,
@@ -102,7 +101,7 @@ impl Operation for AssumeRole {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Resolved, StsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Resolved, StsFault> {
         let principal = cx.caller.principal();
         if principal.is_root() {
             let message = "Roles may not be assumed by root accounts.".to_owned();
@@ -151,7 +150,7 @@ impl Operation for AssumeRole {
         &self,
         _permits: &RolePermits<action::AssumeRole>,
         resolved: &Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RoleAssumed>, StsFault> {
         self.mfa.refuse()?;
         let role = resolved.role.permitted()?;

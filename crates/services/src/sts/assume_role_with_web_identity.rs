@@ -12,14 +12,13 @@ use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     caller::WebIdentity,
-    context::Context,
     directory::records::SecretText,
     fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     session::Subject,
     sts::{
-        Sts,
+        Cx, Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
         packed,
@@ -106,7 +105,7 @@ impl Operation for AssumeRoleWithWebIdentity {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Resolved, StsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Resolved, StsFault> {
         let token = &identity(cx)?.token;
         Ok(Resolved {
             role: ResolvedRole::find(&self.role, cx).await?,
@@ -137,7 +136,7 @@ impl Operation for AssumeRoleWithWebIdentity {
         &self,
         _permits: &RolePermits<action::AssumeRoleWithWebIdentity>,
         resolved: &Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<WebIdentityAccepted>, StsFault> {
         let WebIdentity {
             federation, token, ..
@@ -170,7 +169,7 @@ impl Operation for AssumeRoleWithWebIdentity {
     }
 }
 
-fn identity<'c>(cx: &Context<'c>) -> Result<&'c WebIdentity, StsFault> {
+fn identity<'c>(cx: &Cx<'c>) -> Result<&'c WebIdentity, StsFault> {
     let absent = || Internal::new("a web identity is asked for and the caller has none");
     cx.caller
         .web_identity()

@@ -5,7 +5,6 @@ use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{json, xml};
 
 use crate::{
-    context::Context,
     directory::{
         identities::Home,
         records::{SecretText, V1},
@@ -13,7 +12,7 @@ use crate::{
     fault::Internal,
     iam::access_key::new_secret,
     session::{Federation, MAX_TOKEN, SessionPolicies, SessionRecord, Subject},
-    sts::{fault::StsFault, session_tags::SessionTags},
+    sts::{Cx, fault::StsFault, session_tags::SessionTags},
 };
 
 /// What a session is to be.
@@ -49,7 +48,7 @@ impl Credentials {
     ///
     /// # Errors
     /// `Internal` when the token cannot be made.
-    pub fn make(new: NewSession, cx: &Context<'_>) -> Result<Self, StsFault> {
+    pub fn make(new: NewSession, cx: &Cx<'_>) -> Result<Self, StsFault> {
         let (partition, account) = new.home;
         // To the second, as answers show it.
         let expires = Timestamp::from_seconds(cx.now.seconds().saturating_add(new.seconds));

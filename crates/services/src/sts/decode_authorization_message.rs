@@ -8,10 +8,9 @@ use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
-    sts::{Sts, fault::StsFault},
+    sts::{Cx, Sts, fault::StsFault},
 };
 
 /// The input.
@@ -34,7 +33,7 @@ impl Operation for DecodeAuthorizationMessage {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), StsFault> {
         Ok(())
     }
 
@@ -46,7 +45,7 @@ impl Operation for DecodeAuthorizationMessage {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Empty>, StsFault> {
         Err(StsFault::InvalidAuthorizationMessage)
     }

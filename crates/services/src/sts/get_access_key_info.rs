@@ -8,10 +8,9 @@ use keyward_types::{account::AccountId, action, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
-    sts::{Sts, fault::StsFault},
+    sts::{Cx, Sts, fault::StsFault},
 };
 
 /// The input.
@@ -48,7 +47,7 @@ impl Operation for GetAccessKeyInfo {
         Ok(Self { id })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), StsFault> {
         Ok(())
     }
 
@@ -60,7 +59,7 @@ impl Operation for GetAccessKeyInfo {
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AccessKeyInfo>, StsFault> {
         let found = match AccessKeyId::parse(&self.id) {
             Ok(id) if !id.is_temporary() => cx.directory().access_key(&id).await?,

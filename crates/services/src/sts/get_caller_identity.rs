@@ -5,10 +5,9 @@
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
-    sts::{Sts, fault::StsFault},
+    sts::{Cx, Sts, fault::StsFault},
 };
 
 /// The input, which is empty.
@@ -36,7 +35,7 @@ impl Operation for GetCallerIdentity {
         Ok(Self)
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), StsFault> {
         Ok(())
     }
 
@@ -44,12 +43,7 @@ impl Operation for GetCallerIdentity {
         Ok(())
     }
 
-    async fn call(
-        &self,
-        (): &(),
-        (): &(),
-        cx: &Context<'_>,
-    ) -> Result<Done<CallerIdentity>, StsFault> {
+    async fn call(&self, (): &(), (): &(), cx: &Cx<'_>) -> Result<Done<CallerIdentity>, StsFault> {
         Ok(Done::unchanged(CallerIdentity {
             user_id: cx.caller.user_id().into_owned(),
             account: cx.caller.principal().account_text().to_owned(),

@@ -9,13 +9,12 @@ use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     caller::Bearer,
-    context::Context,
     fault::Internal,
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
     session::Subject,
     sts::{
-        Sts,
+        Cx, Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
         get_session_token, packed,
@@ -90,7 +89,7 @@ impl Operation for GetFederationToken {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Resolved, StsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Resolved, StsFault> {
         let issuer = match cx.caller.bearer() {
             Bearer::Root => None,
             Bearer::User(user) => Some(user.record().id.clone()),
@@ -114,10 +113,12 @@ impl Operation for GetFederationToken {
         let arn = resolved.principal.arn();
         let tags = &self.tags.tags;
         Ok(Permits {
-            make: gate.iam(arn, &[], |supply| supply.request_tags(tags))?,
+            make: gate.permit(&IdentityOnly::new(arn), |supply| supply.request_tags(tags))?,
             tag: match tags.is_empty() {
                 true => None,
-                false => Some(gate.iam(arn, &[], |supply| supply.request_tags(tags))?),
+                false => {
+                    Some(gate.permit(&IdentityOnly::new(arn), |supply| supply.request_tags(tags))?)
+                }
             },
         })
     }
@@ -126,7 +127,7 @@ impl Operation for GetFederationToken {
         &self,
         _permits: &Permits,
         resolved: &Resolved,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<FederationToken>, StsFault> {
         let home = cx.caller.home();
         let policies = self.policies.resolve(home, cx).await?;

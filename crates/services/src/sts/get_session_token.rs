@@ -8,13 +8,12 @@ use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     caller::Bearer,
-    context::Context,
     fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     session::Subject,
     sts::{
-        Sts,
+        Cx, Sts,
         credentials::{Credentials, NewSession},
         fault::StsFault,
         mfa,
@@ -68,7 +67,7 @@ impl Operation for GetSessionToken {
         Ok(Self { seconds, mfa })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), StsFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), StsFault> {
         Ok(())
     }
 
@@ -76,12 +75,7 @@ impl Operation for GetSessionToken {
         Ok(())
     }
 
-    async fn call(
-        &self,
-        (): &(),
-        (): &(),
-        cx: &Context<'_>,
-    ) -> Result<Done<SessionToken>, StsFault> {
+    async fn call(&self, (): &(), (): &(), cx: &Cx<'_>) -> Result<Done<SessionToken>, StsFault> {
         self.mfa.refuse()?;
         let bearer = cx.caller.bearer();
         let subject = match bearer {

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use keyward_policy::permit::Permit;
-use keyward_types::{account::AccountId, action, arn::ArnParts, partition::Partition, session};
+use keyward_policy::{permit::Permit, request::Resource};
+use keyward_store::sealed::Generation;
+use keyward_types::{
+    account::AccountId, action, arn::ArnParts, partition::Partition, session, tag::Tag,
+};
 use keyward_wire::{json::Members, xml};
 
 use crate::{
+    caller::Caller,
     context::Context,
     directory::{
         identities::Home,
         units::{identity::RoleUnit, organization::Membership},
     },
     fault::Internal,
-    gate::{Denied, Gate, supply::Supply},
+    gate::{Denied, Gate, protected::Protected, supply::Supply},
     sts::{condition_keys, fault::StsFault, names, session_tags::SessionTags},
 };
 
@@ -88,11 +92,6 @@ impl ResolvedRole {
         })
     }
 
-    /// The place of the role's account in an organization.
-    pub fn owner(&self) -> Option<&Membership> {
-        self.owner.as_ref()
-    }
-
     /// The ARN asked for.
     pub fn arn(&self) -> &RoleArn {
         &self.arn
@@ -112,6 +111,53 @@ impl ResolvedRole {
         self.unit
             .as_ref()
             .ok_or_else(|| StsFault::Internal(absent()))
+    }
+}
+
+impl Protected for ResolvedRole {
+    fn resource(&self, _caller: &Caller) -> Option<Resource<'_>> {
+        let (partition, account) = self.arn.home();
+        let trust = self.unit.as_ref().map(|unit| unit.trust());
+        Some(Resource::guarded(
+            self.arn.as_str(),
+            partition,
+            account,
+            trust,
+        ))
+    }
+
+    fn shown(&self) -> &str {
+        self.arn.as_str()
+    }
+
+    fn owner(&self) -> Option<&Membership> {
+        self.owner.as_ref()
+    }
+
+    fn tags(&self) -> &[Tag] {
+        let unit = self.unit.as_ref();
+        unit.map(|unit| unit.record().tags.as_slice())
+            .unwrap_or_default()
+    }
+
+    fn has_iam_tags(&self) -> bool {
+        true
+    }
+
+    fn policy_generation(&self) -> Option<Generation> {
+        self.unit.as_ref().map(|unit| unit.generation())
+    }
+
+    /// AWS gives no reason here.
+    fn denial(&self, caller: &Caller, action: &str) -> Option<String> {
+        Some(match caller.web_identity() {
+            Some(_) => format!("Not authorized to perform {action}"),
+            None => format!(
+                "User: {} is not authorized to perform: {action} on resource: {}",
+                caller.principal().arn(),
+                self.arn.as_str()
+            ),
+        })
     }
 }
 
@@ -165,13 +211,13 @@ impl<A: action::Action> RolePermits<A> {
     /// The first denial.
     pub fn ask(role: &ResolvedRole, wanted: &Wanted<'_>, gate: &Gate<'_>) -> Result<Self, Denied> {
         Ok(Self {
-            assume: gate.role(role, |supply| wanted.supply(supply))?,
+            assume: gate.permit(role, |supply| wanted.supply(supply))?,
             tag: match wanted.tagged {
-                true => Some(gate.role(role, |supply| wanted.supply(supply))?),
+                true => Some(gate.permit(role, |supply| wanted.supply(supply))?),
                 false => None,
             },
             source_identity: match wanted.source_identity {
-                Some(_) => Some(gate.role(role, |supply| wanted.supply(supply))?),
+                Some(_) => Some(gate.permit(role, |supply| wanted.supply(supply))?),
                 None => None,
             },
         })

@@ -7,10 +7,9 @@ use keyward_types::arn::ArnParts;
 use keyward_wire::json::Members;
 
 use crate::{
-    context::Context,
     directory::identities::Home,
     session::SessionPolicies,
-    sts::{fault::StsFault, names, packed},
+    sts::{Cx, fault::StsFault, names, packed},
 };
 
 /// The longest inline policy, in characters.
@@ -71,7 +70,7 @@ impl RequestedPolicies {
     pub async fn resolve(
         &self,
         (partition, account): Home,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Option<SessionPolicies>, StsFault> {
         if self.inline.is_none() && self.arns.is_empty() {
             return Ok(None);

@@ -6,7 +6,11 @@ use keyward_store::{
     store::MAX_RANGE,
 };
 
-use crate::{counts::Counted, directory::paths, server::Shared, workers::due::scopes};
+use crate::{
+    counts::Counted,
+    directory::{paths, scopes::scopes},
+    server::Shared,
+};
 
 /// Counts everything once.
 pub async fn count(shared: &Shared) {

@@ -9,15 +9,14 @@ use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{AccessKeyOwner, AccessKeyRecord, identity::CredentialUseRecord},
         units::AccessKeyUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         access_key::Owner,
         fault::IamFault,
         names,
@@ -64,7 +63,7 @@ impl Operation for ListAccessKeys {
         Ok(Self { user, paging })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Owner, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
         Owner::resolve(self.user.as_deref(), cx).await
     }
 
@@ -76,7 +75,7 @@ impl Operation for ListAccessKeys {
         &self,
         _permit: &Self::Permits,
         owner: &Owner,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<AccessKeys>, IamFault> {
         let mut keys = Vec::new();
         for id in owner.keys()? {
@@ -148,7 +147,7 @@ impl Operation for GetAccessKeyLastUsed {
         Ok(Self { id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Found, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Found, IamFault> {
         let (partition, account) = cx.caller.home();
         let key = match AccessKeyId::parse(&self.id) {
             Ok(id) => cx.directory().access_key(&id).await?,
@@ -178,14 +177,14 @@ impl Operation for GetAccessKeyLastUsed {
             Some(_) => found.arn.clone(),
             None => format!("access key {}", self.id),
         };
-        gate.iam_shown(&found.arn, &shown, &[], |_| ())
+        gate.permit(&IdentityOnly::new(&found.arn).shown_as(&shown), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         found: &Found,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<LastUsed>, IamFault> {
         // AWS tells those who may ask no more of a key that is none of the account's.
         let key = found.key.as_ref().ok_or_else(|| IamFault::Protected {

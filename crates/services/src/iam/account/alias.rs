@@ -9,14 +9,13 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, V1, identity::AccountAliasRecord},
     },
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         names,
         page::{Page, Paging},
@@ -27,7 +26,7 @@ use crate::{
 /// The alias that the caller's account has, and when it was written.
 type Own = Option<(AccountAliasRecord, Revision)>;
 
-impl Context<'_> {
+impl Cx<'_> {
     async fn own_alias(&self) -> Result<Own, IamFault> {
         let path = paths::alias_of_account(self.partition(), self.account())?;
         Ok(self.directory().rare(&path, purpose::ACCOUNT_ALIAS).await?)
@@ -60,19 +59,19 @@ impl Operation for CreateAccountAlias {
         Ok(Self(alias))
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let own = cx.own_alias().await?;
         let path = cx.alias_path(&self.0)?;
@@ -121,19 +120,19 @@ impl Operation for DeleteAccountAlias {
         Ok(Self(alias))
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let own = cx.own_alias().await?;
         let Some((_, revision)) = own.as_ref().filter(|(own, _)| own.alias == self.0) else {
@@ -172,19 +171,19 @@ impl Operation for ListAccountAliases {
         Ok(Self(paging))
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Aliases>, IamFault> {
         let own = cx.own_alias().await?;
         let aliases = own.iter().map(|(own, _)| own.alias.clone()).collect();

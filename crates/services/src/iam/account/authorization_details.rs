@@ -9,7 +9,6 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{
@@ -19,7 +18,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         instance_profile,
         managed_policy::{list, shown::ShownPolicy},
@@ -87,7 +86,7 @@ impl GetAccountAuthorizationDetails {
         self.filter.is_empty() || self.filter.iter().any(|wanted| wanted == kind)
     }
 
-    async fn users(&self, cx: &Context<'_>) -> Result<Vec<Detail>, IamFault> {
+    async fn users(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
         let (partition, account) = cx.caller.home();
         let prefix = paths::users(partition, account)?;
         let mut found = Vec::new();
@@ -112,7 +111,7 @@ impl GetAccountAuthorizationDetails {
         Ok(found)
     }
 
-    async fn groups(&self, cx: &Context<'_>) -> Result<Vec<Detail>, IamFault> {
+    async fn groups(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
         let (partition, account) = cx.caller.home();
         let prefix = paths::groups(partition, account)?;
         let groups = cx
@@ -126,7 +125,7 @@ impl GetAccountAuthorizationDetails {
         Ok(groups.into_iter().map(detail).collect())
     }
 
-    async fn roles(&self, cx: &Context<'_>) -> Result<Vec<Detail>, IamFault> {
+    async fn roles(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
         let (partition, account) = cx.caller.home();
         let prefix = paths::roles(partition, account)?;
         let mut found = Vec::new();
@@ -166,19 +165,19 @@ impl Operation for GetAccountAuthorizationDetails {
         Ok(Self { filter, paging })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Details>, IamFault> {
         let mut found = Vec::new();
         if self.wants("User") {

@@ -9,7 +9,6 @@ use keyward_types::action;
 use keyward_wire::{json::Members, query::Params};
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, V1, identity::MembershipRecord},
@@ -17,7 +16,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         group::Groups,
@@ -39,7 +38,7 @@ pub struct Both {
 }
 
 impl Both {
-    async fn find(cx: &Context<'_>, group: &str, user: &str) -> Result<Self, IamFault> {
+    async fn find(cx: &Cx<'_>, group: &str, user: &str) -> Result<Self, IamFault> {
         let group = Asked::find(cx, group).await?;
         let user = Asked::find(cx, user).await?;
         Ok(Self { group, user })
@@ -70,7 +69,7 @@ impl Operation for AddUserToGroup {
         Ok(Self { group, user })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Both, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
         Both::find(cx, &self.group.name, &self.user).await
     }
 
@@ -82,7 +81,7 @@ impl Operation for AddUserToGroup {
         &self,
         _permit: &Self::Permits,
         both: &Both,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         // If neither is there, AWS tells of the user.
         let (user, group) = (both.user.get()?, both.group.get()?);
@@ -130,7 +129,7 @@ impl Operation for RemoveUserFromGroup {
         Ok(Self { group, user })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Both, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
         Both::find(cx, &self.group.name, &self.user).await
     }
 
@@ -142,7 +141,7 @@ impl Operation for RemoveUserFromGroup {
         &self,
         _permit: &Self::Permits,
         both: &Both,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         // If neither is there, AWS tells of the user.
         let (user, group) = (both.user.get()?, both.group.get()?);
@@ -186,7 +185,7 @@ impl OnOne for ListGroupsForUser {
         &self.of
     }
 
-    async fn answer(&self, user: &On<Self>, cx: &Context<'_>) -> Result<Done<Groups>, IamFault> {
+    async fn answer(&self, user: &On<Self>, cx: &Cx<'_>) -> Result<Done<Groups>, IamFault> {
         let mut groups = Vec::new();
         for id in &user.get()?.record().groups {
             if let Some(group) = cx.directory().group(cx.caller.home(), id).await? {

@@ -7,11 +7,10 @@ use keyward_types::action;
 use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{records::identity::InstanceProfileRecord, units::identity::InstanceProfileUnit},
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         by_path::ByPath,
         entity::Subject,
         fault::IamFault,
@@ -28,7 +27,7 @@ use crate::{
 pub struct Profiles(Page<ShownProfile>);
 
 impl Profiles {
-    async fn show(cx: &Context<'_>, page: Page<InstanceProfileRecord>) -> Result<Self, IamFault> {
+    async fn show(cx: &Cx<'_>, page: Page<InstanceProfileRecord>) -> Result<Self, IamFault> {
         let mut items = Vec::with_capacity(page.items.len());
         for record in &page.items {
             items.push(show(cx, record).await?);
@@ -63,19 +62,19 @@ impl Operation for ListInstanceProfiles {
         ByPath::parse(params).map(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         Ok(self.0.resource::<InstanceProfileUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Profiles>, IamFault> {
         let page = self.0.page(cx, Self::NAME).await?;
         Ok(Done::unchanged(Profiles::show(cx, page).await?))
@@ -104,7 +103,7 @@ impl OnOne for ListInstanceProfilesForRole {
         &self.role
     }
 
-    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<Profiles>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<Profiles>, IamFault> {
         let id = &role.get()?.record().id;
         let home = cx.caller.home();
         let found = cx.directory().instance_profiles_of(home, id).await?;

@@ -6,11 +6,10 @@ use keyward_store::revision::Revision;
 use keyward_types::tag::Tag;
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, records::identity::InstanceProfileRecord, units::identity::InstanceProfileUnit,
     },
-    iam::{entity::Entity, fault::IamFault},
+    iam::{Cx, entity::Entity, fault::IamFault},
 };
 
 impl Entity for InstanceProfileUnit {
@@ -18,7 +17,7 @@ impl Entity for InstanceProfileUnit {
     const NOUN: &'static str = "instance-profile";
     const MEMBER: &'static str = "InstanceProfileName";
 
-    async fn find(cx: &Context<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
+    async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         let home = cx.caller.home();
         cx.directory().instance_profile_by_name(home, name).await
     }
@@ -43,7 +42,7 @@ impl Entity for InstanceProfileUnit {
         IamFault::missing(format!("Instance Profile {name} cannot be found."))
     }
 
-    fn stand_in(cx: &Context<'_>, name: &str) -> (String, String) {
+    fn stand_in(cx: &Cx<'_>, name: &str) -> (String, String) {
         let (partition, account) = cx.caller.home();
         let arn = format!("arn:{partition}:iam::{account}:instance-profile/{name}");
         (arn, format!("instance profile {name}"))

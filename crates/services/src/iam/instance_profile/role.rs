@@ -9,7 +9,6 @@ use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    context::Context,
     directory::{
         paths, purpose,
         records::{self, V1, identity::MembershipRecord},
@@ -17,7 +16,7 @@ use crate::{
     },
     gate::{Denied, Gate},
     iam::{
-        Iam, condition_keys,
+        Cx, Iam, condition_keys,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         names,
@@ -38,7 +37,7 @@ pub struct Both {
 }
 
 impl Both {
-    async fn find(cx: &Context<'_>, profile: &str, role: &str) -> Result<Self, IamFault> {
+    async fn find(cx: &Cx<'_>, profile: &str, role: &str) -> Result<Self, IamFault> {
         Ok(Self {
             profile: Asked::find(cx, profile).await?,
             role: Asked::find(cx, role).await?,
@@ -73,7 +72,7 @@ impl Operation for AddRoleToInstanceProfile {
         Ok(Self { profile, role })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Both, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
         Both::find(cx, &self.profile.name, &self.role).await
     }
 
@@ -89,7 +88,7 @@ impl Operation for AddRoleToInstanceProfile {
         &self,
         _permits: &Self::Permits,
         both: &Both,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let profile = both.profile.get()?;
         let role = both.role.get()?;
@@ -136,7 +135,7 @@ impl Operation for RemoveRoleFromInstanceProfile {
         Ok(Self { profile, role })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Both, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
         Both::find(cx, &self.profile.name, &self.role).await
     }
 
@@ -148,7 +147,7 @@ impl Operation for RemoveRoleFromInstanceProfile {
         &self,
         _permit: &Self::Permits,
         both: &Both,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let profile = both.profile.get()?;
         let role = both.role.get()?;

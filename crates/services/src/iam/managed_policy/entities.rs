@@ -9,10 +9,9 @@ use keyward_types::{
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    context::Context,
     directory::paths,
     iam::{
-        Iam,
+        Cx, Iam,
         entity::Subject,
         fault::IamFault,
         names,
@@ -45,7 +44,7 @@ struct Holding {
     id: UniqueId,
 }
 
-async fn holding(cx: &Context<'_>, id: UniqueId) -> Result<Option<Holding>, IamFault> {
+async fn holding(cx: &Cx<'_>, id: UniqueId) -> Result<Option<Holding>, IamFault> {
     let (directory, home) = (cx.directory(), cx.caller.home());
     let Some(kind) = id.kind() else {
         return Ok(None);
@@ -115,11 +114,7 @@ impl OnOne for ListEntitiesForPolicy {
         &self.of
     }
 
-    async fn answer(
-        &self,
-        policy: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Entities>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Entities>, IamFault> {
         let policy = policy.get()?;
         let (partition, account) = cx.caller.home();
         let mut ids = Vec::new();

@@ -7,11 +7,10 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{aws_policies, paths, purpose, records::identity::ManagedPolicyRecord},
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         managed_policy::shown::{ShownPolicy, show},
         names,
@@ -79,7 +78,7 @@ impl Operation for ListPolicies {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         let (partition, account) = cx.caller.home();
         Ok(format!(
             "arn:{partition}:iam::{account}:policy{}",
@@ -89,14 +88,14 @@ impl Operation for ListPolicies {
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let shown = format!("policy path {}", self.path_prefix);
-        gate.iam_shown(arn, &shown, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn).shown_as(&shown), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Policies>, IamFault> {
         let mut found = Vec::new();
         if self.scope != "AWS" {
@@ -137,7 +136,7 @@ impl Operation for ListPolicies {
 ///
 /// # Errors
 /// When they cannot be read.
-pub async fn local(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
+pub async fn local(cx: &Cx<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
     let (partition, account) = cx.caller.home();
     let prefix = paths::policies(partition, account)?;
     let records: Vec<ManagedPolicyRecord> = cx
@@ -155,7 +154,7 @@ pub async fn local(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
 ///
 /// # Errors
 /// When their uses cannot be read.
-pub async fn aws_in_use(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
+pub async fn aws_in_use(cx: &Cx<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
     let mut found = Vec::new();
     for row in aws_policies::all() {
         let mut shown = ShownPolicy::of_aws(cx, row);
@@ -169,7 +168,7 @@ pub async fn aws_in_use(cx: &Context<'_>) -> Result<Vec<ShownPolicy>, IamFault> 
 }
 
 /// Counts the uses of AWS's own among these.
-async fn count_uses(cx: &Context<'_>, policies: &mut [ShownPolicy]) -> Result<(), IamFault> {
+async fn count_uses(cx: &Cx<'_>, policies: &mut [ShownPolicy]) -> Result<(), IamFault> {
     for policy in policies {
         // Only they are found in the table.
         if aws_policies::find_row(&policy.arn).is_some() {

@@ -4,7 +4,6 @@
 use keyward_wire::xml;
 
 use crate::{
-    context::Context,
     directory::{
         aws_policies::AwsPolicy,
         paths,
@@ -14,7 +13,7 @@ use crate::{
         },
         units::identity::ManagedPolicyUnit,
     },
-    iam::{entity::Entity, fault::IamFault, shape},
+    iam::{Cx, entity::Entity, fault::IamFault, shape},
     workers::counting::count_prefix,
 };
 
@@ -31,7 +30,7 @@ pub struct ShownPolicy {
 ///
 /// # Errors
 /// When they cannot be read.
-pub async fn show(cx: &Context<'_>, policy: &ManagedPolicyUnit) -> Result<ShownPolicy, IamFault> {
+pub async fn show(cx: &Cx<'_>, policy: &ManagedPolicyUnit) -> Result<ShownPolicy, IamFault> {
     match (policy.record(), policy.aws_row()) {
         (Some(record), _) => Ok(ShownPolicy {
             arn: policy.arn().to_owned(),
@@ -53,7 +52,7 @@ pub async fn show(cx: &Context<'_>, policy: &ManagedPolicyUnit) -> Result<ShownP
 
 impl ShownPolicy {
     /// One of AWS's own as it is listed: without its document, its uses not counted.
-    pub fn of_aws(cx: &Context<'_>, row: &AwsPolicy) -> Self {
+    pub fn of_aws(cx: &Cx<'_>, row: &AwsPolicy) -> Self {
         let record = ManagedPolicyRecord {
             version: V1,
             id: row.id.clone(),
@@ -78,7 +77,7 @@ impl ShownPolicy {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn count_uses(&mut self, cx: &Context<'_>) -> Result<(), IamFault> {
+    pub async fn count_uses(&mut self, cx: &Cx<'_>) -> Result<(), IamFault> {
         let (partition, account) = cx.caller.home();
         let attachments = paths::policy_attachments(partition, account, &self.record.id)?;
         let boundaries = paths::policy_boundaries(partition, account, &self.record.id)?;

@@ -13,10 +13,9 @@ use keyward_wire::{
 };
 
 use crate::{
-    context::Context,
     directory::{records::identity::PolicyVersionRecord, units::identity::ManagedPolicyUnit},
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Asked, Entity, Record, Subject},
         fault::IamFault,
         managed_policy::shown::show,
@@ -101,11 +100,7 @@ impl OnOne for CreatePolicyVersion {
         &self.of
     }
 
-    async fn answer(
-        &self,
-        policy: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<VersionShown>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<VersionShown>, IamFault> {
         let policy = policy.get()?;
         let mut record = policy.edit_by::<action::CreatePolicyVersion>(cx)?;
         let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
@@ -161,11 +156,7 @@ impl OnOne for GetPolicyVersion {
         &self.of
     }
 
-    async fn answer(
-        &self,
-        policy: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<VersionShown>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<VersionShown>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
         let shown = show(cx, policy).await?;
         let number = shape::version_number(&self.version);
@@ -205,7 +196,7 @@ impl OnOne for DeletePolicyVersion {
         &self.of
     }
 
-    async fn answer(&self, policy: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
         let mut record = policy.edit_by::<action::DeletePolicyVersion>(cx)?;
         let number = shape::version_number(&self.version);
@@ -255,11 +246,7 @@ impl OnOne for ListPolicyVersions {
         &self.of
     }
 
-    async fn answer(
-        &self,
-        policy: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<Versions>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Versions>, IamFault> {
         let record = show(cx, policy.get()?).await?.record;
         let (filter, default) = ((Self::NAME, self.of.name.as_str()), record.default_version);
         let newest_first =
@@ -299,7 +286,7 @@ impl OnOne for SetDefaultPolicyVersion {
         &self.of
     }
 
-    async fn answer(&self, policy: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
         let mut record = policy.edit_by::<action::SetDefaultPolicyVersion>(cx)?;
         let number = shape::version_number(&self.version);

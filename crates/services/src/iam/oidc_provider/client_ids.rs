@@ -8,10 +8,9 @@ use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         oidc_provider::{Asked, MAX_CLIENT_IDS, ProviderArn, too_many_client_ids},
     },
@@ -42,7 +41,7 @@ impl Operation for AddClientIDToOpenIDConnectProvider {
         Ok(Self { arn, client_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.arn.find(cx).await
     }
 
@@ -54,7 +53,7 @@ impl Operation for AddClientIDToOpenIDConnectProvider {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
             if !provider.client_ids.contains(&self.client_id) {
@@ -92,7 +91,7 @@ impl Operation for RemoveClientIDFromOpenIDConnectProvider {
         Ok(Self { arn, client_id })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.arn.find(cx).await
     }
 
@@ -104,7 +103,7 @@ impl Operation for RemoveClientIDFromOpenIDConnectProvider {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
             provider.client_ids.retain(|id| *id != self.client_id);

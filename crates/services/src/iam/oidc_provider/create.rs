@@ -9,14 +9,13 @@ use keyward_types::{action, tag::Tag};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, paths, purpose,
         records::{self, V1, identity::OidcProviderRecord},
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         names,
         oidc_provider::{
@@ -95,7 +94,7 @@ impl Operation for CreateOpenIDConnectProvider {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewProvider, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewProvider, IamFault> {
         let (partition, account) = cx.caller.home();
         let directory = cx.directory();
         let found = directory
@@ -118,14 +117,16 @@ impl Operation for CreateOpenIDConnectProvider {
     }
 
     fn authorize(&self, new: &NewProvider, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |supply| supply.request_tags(&self.tags))
+        gate.permit(&IdentityOnly::new(&new.arn), |supply| {
+            supply.request_tags(&self.tags)
+        })
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         new: &NewProvider,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ProviderCreated>, IamFault> {
         if new.taken {
             let message = format!("Provider with url {} already exists.", self.url);

@@ -9,11 +9,10 @@ use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    context::Context,
     directory::paths,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         oidc_provider::{Asked, ProviderArn},
     },
@@ -40,7 +39,7 @@ impl Operation for DeleteOpenIDConnectProvider {
         Ok(Self(arn))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.0.find(cx).await
     }
 
@@ -52,7 +51,7 @@ impl Operation for DeleteOpenIDConnectProvider {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         // The text differs from that of every other operation.
         let unit = asked.found().ok_or_else(|| {

@@ -9,11 +9,10 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::units::identity::OidcProviderUnit,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         oidc_provider::{Asked, ProviderArn},
         shape,
@@ -45,7 +44,7 @@ impl Operation for GetOpenIDConnectProvider {
         Ok(Self(arn))
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.0.find(cx).await
     }
 
@@ -57,7 +56,7 @@ impl Operation for GetOpenIDConnectProvider {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<Provider>, IamFault> {
         Ok(Done::unchanged(Provider(Arc::clone(asked.get()?))))
     }

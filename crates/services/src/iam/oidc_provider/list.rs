@@ -7,13 +7,12 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, paths, purpose,
         records::{self, identity::OidcProviderRecord},
     },
-    gate::{Denied, Gate},
-    iam::{Iam, fault::IamFault},
+    gate::{Denied, Gate, protected::IdentityOnly},
+    iam::{Cx, Iam, fault::IamFault},
     operation::{Done, Operation, Output},
 };
 
@@ -41,7 +40,7 @@ impl Operation for ListOpenIDConnectProviders {
         Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         Ok(format!(
             "arn:{}:iam::{}:oidc-provider/*",
             cx.partition(),
@@ -50,14 +49,14 @@ impl Operation for ListOpenIDConnectProviders {
     }
 
     fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(all, &[], |_| ())
+        gate.permit(&IdentityOnly::new(all), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _all: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Providers>, IamFault> {
         let (partition, account) = cx.caller.home();
         let prefix = paths::oidc_providers(partition, account)?;

@@ -7,10 +7,9 @@ use keyward_types::{action, tag::Tag};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     iam::{
-        Iam, condition_keys,
+        Cx, Iam, condition_keys,
         fault::IamFault,
         names,
         oidc_provider::{Asked, ProviderArn},
@@ -48,7 +47,7 @@ impl Operation for TagOpenIDConnectProvider {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.arn.find(cx).await
     }
 
@@ -60,7 +59,7 @@ impl Operation for TagOpenIDConnectProvider {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
             Keys::Exact.add(&mut provider.tags, &self.tags)
@@ -92,7 +91,7 @@ impl Operation for UntagOpenIDConnectProvider {
         Ok(Self { arn, keys })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.arn.find(cx).await
     }
 
@@ -108,7 +107,7 @@ impl Operation for UntagOpenIDConnectProvider {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
             Keys::Exact.remove(&mut provider.tags, &self.keys);
@@ -145,7 +144,7 @@ impl Operation for ListOpenIDConnectProviderTags {
         Ok(Self { arn, paging })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.arn.find(cx).await
     }
 
@@ -157,7 +156,7 @@ impl Operation for ListOpenIDConnectProviderTags {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Tags>, IamFault> {
         let mut tags = asked.get()?.record().tags.clone();
         tags.sort_by(|a, b| a.key.cmp(&b.key));

@@ -7,10 +7,9 @@ use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         oidc_provider::{Asked, ProviderArn, checked_thumbprints, read_thumbprints},
     },
@@ -47,7 +46,7 @@ impl Operation for UpdateOpenIDConnectProviderThumbprint {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
         self.arn.find(cx).await
     }
 
@@ -59,7 +58,7 @@ impl Operation for UpdateOpenIDConnectProviderThumbprint {
         &self,
         _permit: &Self::Permits,
         asked: &Asked,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
             provider.thumbprints = self.thumbprints.clone();

@@ -7,11 +7,10 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{records::identity::RoleRecord, units::identity::RoleUnit},
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam,
+        Cx, Iam,
         by_path::ByPath,
         entity::Record,
         fault::IamFault,
@@ -44,19 +43,19 @@ impl Operation for ListRoles {
         ByPath::parse(params).map(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         Ok(self.0.resource::<RoleUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Roles>, IamFault> {
         let page = self.0.page::<RoleRecord>(cx, Self::NAME).await?;
         let mut items = Vec::with_capacity(page.items.len());

@@ -19,16 +19,15 @@ use keyward_wire::{
 use uuid::Uuid;
 
 use crate::{
-    context::Context,
     directory::{
         aws_policies, paths,
         records::{V1, identity::RoleRecord},
         reserved,
         units::identity::RoleUnit,
     },
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::IdentityOnly},
     iam::{
-        Iam, attachment, condition_keys,
+        Cx, Iam, attachment, condition_keys,
         entity::{Entity, Subject},
         fault::IamFault,
         names,
@@ -83,7 +82,7 @@ impl Operation for CreateServiceLinkedRole {
         })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<NewRole, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewRole, IamFault> {
         let (partition, account) = cx.caller.home();
         let linked = linked_services::find(&self.service);
         let name = match linked {
@@ -99,7 +98,7 @@ impl Operation for CreateServiceLinkedRole {
     }
 
     fn authorize(&self, new: &NewRole, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(&new.arn, &[], |supply| {
+        gate.permit(&IdentityOnly::new(&new.arn), |supply| {
             supply.text(condition_keys::AWS_SERVICE_NAME, &*self.service);
         })
     }
@@ -108,7 +107,7 @@ impl Operation for CreateServiceLinkedRole {
         &self,
         _permit: &Self::Permits,
         new: &NewRole,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<RoleCreated>, IamFault> {
         let service = &self.service;
         let linked = linked_services::find(service).ok_or_else(|| IamFault::Protected {
@@ -198,11 +197,7 @@ impl OnOne for DeleteServiceLinkedRole {
         &self.0
     }
 
-    async fn answer(
-        &self,
-        role: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<DeletionTask>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<DeletionTask>, IamFault> {
         let role = role.get()?;
         let record = role.record();
         let Some(service) = &record.linked_service else {
@@ -234,7 +229,7 @@ impl Output<Iam> for DeletionTask {
     }
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The id of a deletion that was done in this account. It is remembered nowhere: half of its
     /// number is a keyed hash of the rest.
     fn deletion_task(&self, service: &str, role: &str, nonce: [u8; 8]) -> String {
@@ -296,7 +291,7 @@ impl Operation for GetServiceLinkedRoleDeletionStatus {
         Ok(Self { task })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         let (partition, account) = cx.caller.home();
         let (service, role) = match self.parts() {
             Some((service, role, _)) => (service, role),
@@ -308,14 +303,14 @@ impl Operation for GetServiceLinkedRoleDeletionStatus {
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Succeeded>, IamFault> {
         let parts = self.parts();
         let given = parts

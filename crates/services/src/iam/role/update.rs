@@ -6,9 +6,8 @@ use keyward_types::action;
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    context::Context,
     iam::{
-        Iam,
+        Cx, Iam,
         entity::{Entity, Record, Subject},
         fault::IamFault,
         names,
@@ -55,11 +54,7 @@ impl OnOne for UpdateRole {
         &self.of
     }
 
-    async fn answer(
-        &self,
-        role: &On<Self>,
-        cx: &Context<'_>,
-    ) -> Result<Done<RoleUpdated>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<RoleUpdated>, IamFault> {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
         if let Some(description) = &self.description {
@@ -114,7 +109,7 @@ impl OnOne for UpdateRoleDescription {
     async fn answer(
         &self,
         role: &On<Self>,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<DescriptionUpdated>, IamFault> {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
@@ -148,7 +143,7 @@ impl OnOne for UpdateAssumeRolePolicy {
         &self.of
     }
 
-    async fn answer(&self, role: &On<Self>, cx: &Context<'_>) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
         record.trust = cx.check_trust(&self.trust).await?;

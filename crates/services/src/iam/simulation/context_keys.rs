@@ -7,10 +7,9 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     gate::{Denied, Gate},
     iam::{
-        Iam,
+        Cx, Iam,
         fault::IamFault,
         names,
         simulation::{found::Found, source::Sources},
@@ -54,19 +53,19 @@ impl Operation for GetContextKeysForCustomPolicy {
         Ok(Self { policies })
     }
 
-    async fn resolve(&self, _cx: &Context<'_>) -> Result<(), IamFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
         Ok(())
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam_account(|_| ())
+        gate.global_account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         (): &(),
-        _cx: &Context<'_>,
+        _cx: &Cx<'_>,
     ) -> Result<Done<ContextKeys>, IamFault> {
         let mut sources = Sources::default();
         for text in &self.policies {
@@ -100,7 +99,7 @@ impl Operation for GetContextKeysForPrincipalPolicy {
         Ok(Self { of, policies })
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<Found, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Found, IamFault> {
         Found::find(cx, &self.of).await
     }
 
@@ -112,7 +111,7 @@ impl Operation for GetContextKeysForPrincipalPolicy {
         &self,
         _permit: &Self::Permits,
         found: &Found,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<ContextKeys>, IamFault> {
         let mut sources = found.sources(cx).await?;
         for text in &self.policies {

@@ -8,10 +8,10 @@ use keyward_types::{
 };
 
 use crate::{
-    context::Context,
     directory::units::identity::{GroupUnit, RoleUnit, UserUnit},
     gate::{Denied, Gate},
     iam::{
+        Cx,
         entity::{Asked, Entity},
         fault::IamFault,
         shape,
@@ -81,7 +81,7 @@ impl Found {
     ///
     /// # Errors
     /// `InvalidInput` if it is no such ARN of the caller's account.
-    pub async fn find(cx: &Context<'_>, arn: &str) -> Result<Self, IamFault> {
+    pub async fn find(cx: &Cx<'_>, arn: &str) -> Result<Self, IamFault> {
         let entity = EntityArn::parse(arn)?;
         if (entity.partition, entity.account) != cx.caller.home() {
             return Err(IamFault::invalid(format!("ARN {arn} is not valid.")));
@@ -109,7 +109,7 @@ impl Found {
     ///
     /// # Errors
     /// `NoSuchEntity` if it is not there.
-    pub async fn sources(&self, cx: &Context<'_>) -> Result<Sources, IamFault> {
+    pub async fn sources(&self, cx: &Cx<'_>) -> Result<Sources, IamFault> {
         let mut sources = Sources::of_principal();
         match self {
             Self::User(user) => {
@@ -145,7 +145,7 @@ impl Found {
 }
 
 async fn add_group(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     sources: &mut Sources,
     group: &Arc<GroupUnit>,
 ) -> Result<(), IamFault> {
@@ -155,7 +155,7 @@ async fn add_group(
 }
 
 /// What has that very name and ARN.
-async fn exact<E: Entity>(cx: &Context<'_>, name: &str, arn: &str) -> Result<Asked<E>, IamFault> {
+async fn exact<E: Entity>(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Asked<E>, IamFault> {
     // One with another path is as if it were not there, which only who may ask is told.
     let asked: Asked<E> = Asked::find(cx, name).await?;
     Ok(asked.only_at(cx, arn))

@@ -15,19 +15,17 @@ use keyward_types::{
 };
 use keyward_wire::json::Members;
 
-use crate::{
-    context::Context,
-    iam::{
-        fault::IamFault,
-        names,
-        page::Paging,
-        shape,
-        simulation::{
-            found::EntityArn,
-            made_up::{Entry, MadeUp},
-            outcome::{self, Outcome, Outcomes},
-            source::{SESSION, Source, Sources, context_keys},
-        },
+use crate::iam::{
+    Cx,
+    fault::IamFault,
+    names,
+    page::Paging,
+    shape,
+    simulation::{
+        found::EntityArn,
+        made_up::{Entry, MadeUp},
+        outcome::{self, Outcome, Outcomes},
+        source::{SESSION, Source, Sources, context_keys},
     },
 };
 
@@ -166,7 +164,7 @@ impl Simulated {
     /// `InvalidInput` if a policy is malformed.
     pub async fn run(
         &self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         operation: &str,
         mut sources: Sources,
     ) -> Result<Outcomes, IamFault> {
@@ -247,12 +245,7 @@ impl Simulated {
 
     /// Who owns a resource: the account in its ARN, the one that is named, or the one of who is
     /// said to call.
-    fn owner(
-        &self,
-        cx: &Context<'_>,
-        resource: &str,
-        caller: &Principal,
-    ) -> (Partition, AccountId) {
+    fn owner(&self, cx: &Cx<'_>, resource: &str, caller: &Principal) -> (Partition, AccountId) {
         let of_arn = || {
             let parts = ArnParts::parse(resource)?;
             let partition = Partition::parse(parts.partition)?;
@@ -267,7 +260,7 @@ impl Simulated {
 
     /// Who is said to call: who is named, or whose policies are tried out. The policies alone, and
     /// a group's, have a caller that no policy names.
-    fn caller(&self, cx: &Context<'_>, sources: &Sources) -> Result<Caller, IamFault> {
+    fn caller(&self, cx: &Cx<'_>, sources: &Sources) -> Result<Caller, IamFault> {
         let id = |kind| UniqueId::from_random(kind, random::array());
         let unnamed = |partition, account| Caller {
             principal: Principal::user(partition, account, "/", SESSION, id(UniqueIdKind::User)),

@@ -13,10 +13,9 @@ use keyward_policy::{
 use keyward_types::{arn::ArnParts, principal::Principal, tag::Tag};
 
 use crate::{
-    context::Context,
     directory::{records::identity::ManagedPolicyRef, units::identity::ManagedPolicyUnit},
     fault::Internal,
-    iam::{entity::Entity as _, fault::IamFault, shape, simulation::excluded::Excluded},
+    iam::{Cx, entity::Entity as _, fault::IamFault, shape, simulation::excluded::Excluded},
 };
 
 /// The session that stands for a simulated role.
@@ -229,7 +228,7 @@ impl Sources {
     /// When one cannot be read.
     pub async fn add_attached(
         &mut self,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
         policies: &[ManagedPolicyRef],
     ) -> Result<(), IamFault> {
         for policy in policies {
@@ -254,7 +253,7 @@ pub fn context_keys<'s>(sources: impl Iterator<Item = &'s Source>) -> Vec<String
 /// # Errors
 /// When it cannot be read.
 pub async fn managed(
-    cx: &Context<'_>,
+    cx: &Cx<'_>,
     policy: &ManagedPolicyRef,
     boundary: bool,
 ) -> Result<Source, IamFault> {

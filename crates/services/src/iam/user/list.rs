@@ -7,10 +7,9 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    context::Context,
     directory::{records::UserRecord, units::identity::UserUnit},
-    gate::{Denied, Gate},
-    iam::{Iam, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape},
+    gate::{Denied, Gate, protected::IdentityOnly},
+    iam::{Cx, Iam, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape},
     operation::{Done, Operation, Output},
 };
 
@@ -36,19 +35,19 @@ impl Operation for ListUsers {
         ByPath::parse(params).map(Self)
     }
 
-    async fn resolve(&self, cx: &Context<'_>) -> Result<String, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
         Ok(self.0.resource::<UserUnit>(cx))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.iam(arn, &[], |_| ())
+        gate.permit(&IdentityOnly::new(arn), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
         _arn: &String,
-        cx: &Context<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Users>, IamFault> {
         let page = self.0.page(cx, Self::NAME).await?;
         let home = cx.caller.home();

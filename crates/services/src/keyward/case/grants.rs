@@ -8,19 +8,18 @@ use keyward_types::{key_id::KeyArn, principal::Principal};
 
 use super::GrantCase;
 use crate::{
-    context::Context,
     fault::Internal,
-    grants::{
+    keyward::{Cx, fault::KeywardFault},
+    kms::grants::{
         index::Places, lookup::stored, party::standings, record::GrantRecord,
         terms::ContextConstraint,
     },
-    keyward::fault::KeywardFault,
 };
 
 /// The most grants of one grantee that are looked at.
 const MOST_GRANTS: usize = 1000;
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The grants on a key that name the subject, as today's ARNs.
     pub(super) async fn grants_of(
         &self,
@@ -37,7 +36,8 @@ impl Context<'_> {
                     continue;
                 };
                 found.extend(
-                    self.directory()
+                    self.state()
+                        .kms
                         .grant(key, &id)
                         .await?
                         .map(|grant| grant.record),
@@ -104,7 +104,7 @@ impl Context<'_> {
 
     pub(super) async fn grant_case(&self, record: &GrantRecord) -> Result<GrantCase, KeywardFault> {
         let mut case = GrantCase {
-            grantee: self.shown_party(&record.grantee).await?,
+            grantee: self.kms().shown_party(&record.grantee).await?,
             operations: record
                 .terms
                 .operations
@@ -124,7 +124,7 @@ impl Context<'_> {
             ContextConstraint::Subset(_) => case.encryption_context_subset = Some(pairs),
         }
         if let Some(retiring) = &record.retiring {
-            case.retiring_principal = Some(self.shown_party(retiring).await?);
+            case.retiring_principal = Some(self.kms().shown_party(retiring).await?);
         }
         Ok(case)
     }

@@ -7,20 +7,19 @@ use keyward_types::{account::AccountId, principal::Principal, unique_id::UniqueI
 
 use super::{Subject, Titled};
 use crate::{
-    context::Context,
     directory::{
         identities::Home,
         records::identity::ManagedPolicyRef,
         units::identity::{RoleUnit, UserUnit},
     },
     fault::Internal,
-    keyward::fault::KeywardFault,
+    keyward::{Cx, fault::KeywardFault},
 };
 
 /// The session that stands for any session of a role.
 const ANY_SESSION: &str = "any-session";
 
-impl Context<'_> {
+impl Cx<'_> {
     /// Somebody of the caller's own account, by ARN or unique id, or a service by its name; none
     /// if there is nobody like that here.
     ///

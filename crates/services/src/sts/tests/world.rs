@@ -37,7 +37,7 @@ mod other;
 use crate::{
     bootstrap::{self, FirstCredentials, OpenOptions},
     directory::{
-        Directory, DirectoryOptions,
+        Directory, DirectoryOptions, accounts,
         identities::Named,
         paths, purpose,
         records::{
@@ -45,7 +45,9 @@ use crate::{
             identity::{NameRecord, RoleRecord},
         },
     },
-    front::{Front, Peer, Received},
+    front::Front,
+    kms::state::KmsOptions,
+    request::{Peer, Received},
     server::Quotas,
     sts::tests::{
         answer::{Answer, Key},
@@ -112,9 +114,11 @@ impl World {
             audit_directory: &audit,
             trail: TrailOptions::default(),
             directory: DirectoryOptions {
+                cached_principals: 100,
+            },
+            kms: KmsOptions {
                 cached_keys: 100,
                 cached_grants: 100,
-                cached_principals: 100,
             },
             quotas: Quotas::default(),
             issuers,
@@ -145,7 +149,8 @@ impl World {
         };
         let (directory, other) = (world.directory(), world.other_account(Vec::new()));
         let mut batch = directory.node().batch();
-        bootstrap::put_account(&mut batch, directory.root(), &other, None).unwrap();
+        let of_accounts = &*world.front.shared().of_accounts;
+        accounts::put(&mut batch, &other, None, of_accounts).unwrap();
         directory.node().commit(batch).await.unwrap();
         world
     }

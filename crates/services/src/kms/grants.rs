@@ -9,7 +9,6 @@ pub mod index;
 pub mod lookup;
 pub mod party;
 pub mod record;
-pub mod sweep;
 pub mod terms;
 pub mod token;
 pub mod write;

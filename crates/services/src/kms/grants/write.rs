@@ -8,17 +8,16 @@ use keyward_store::{
 use keyward_types::key_id::KeyArn;
 
 use crate::{
-    context::Context,
     directory::{
         ReadError, purpose,
         records::{self, V1},
     },
-    grants::{
+    kms::grants::{
         index::Places,
         lookup::{Shapes, StoredGrant},
         record::{GrantNameRecord, GrantRecord, GrantShapeRecord},
     },
-    kms::{fault::KmsFault, lookup::too_large},
+    kms::{Cx, fault::KmsFault, lookup::too_large},
     workers::counting::count_prefix,
 };
 
@@ -26,7 +25,7 @@ use crate::{
 /// into each.
 const MAX_SHAPES: usize = 100;
 
-impl Context<'_> {
+impl Cx<'_> {
     /// Refuses one more grant on a key that has as many as it may; what is in flight may overshoot.
     ///
     /// # Errors

@@ -17,12 +17,12 @@ use proptest::{
 use super::*;
 use crate::{
     directory::records::V1,
-    grants::{
+    kms::grants::{
         party::Party,
         terms::{Constraint, ContextConstraint, Terms},
         write::{leading_to, put_grant},
     },
-    workers::due::tests::{World, world},
+    kms::workers::due::tests::{World, world},
 };
 
 fn account() -> AccountId {
@@ -167,12 +167,9 @@ impl World {
 
     /// Holds the index against all grants that there are, for every caller.
     async fn check(&self, grants: &[GrantRecord], asked: &Asked<'_>) {
-        let directory = &self.front.shared().directory;
+        let kms = &self.kms;
         for caller in callers() {
-            let found = directory
-                .grant_for(&self.key, &caller, asked)
-                .await
-                .unwrap();
+            let found = kms.grant_for(&self.key, &caller, asked).await.unwrap();
             let by_hand = grants
                 .iter()
                 .filter(|grant| grant.terms.allow(asked))

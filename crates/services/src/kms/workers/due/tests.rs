@@ -22,19 +22,22 @@ use keyward_types::{
     time::{Clock, DAY_MILLIS, Monotonic},
 };
 
+use keyward_store::path::Prefix;
+
 use super::*;
 use crate::{
     bootstrap::{self, FirstCredentials, OpenOptions},
     directory::{DirectoryOptions, records},
     front::Front,
-    grants::{
+    kms::grants::{
         party::Party,
         record::GrantRecord,
-        sweep::sweep,
         terms::{Constraint, ContextConstraint, Terms},
         write::put_grant,
     },
-    kms::{lookup::put_new_key, policies::default_policy},
+    kms::{
+        lookup::put_new_key, policies::default_policy, state::KmsOptions, workers::sweep::sweep,
+    },
     server::Quotas,
     sts::tests::issuer,
 };
@@ -67,6 +70,7 @@ impl Clock for Hands {
 }
 
 pub(crate) struct World {
+    pub kms: Arc<KmsState>,
     pub(crate) front: Front,
     hands: Arc<Hands>,
     pub(crate) key: KeyArn,
@@ -94,8 +98,10 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
         audit_directory: &home.path().join("audit"),
         trail: TrailOptions::default(),
         directory: DirectoryOptions {
-            cached_keys: 100,
             cached_principals: 100,
+        },
+        kms: KmsOptions {
+            cached_keys: 100,
             cached_grants: 100,
         },
         quotas: Quotas::default(),
@@ -108,8 +114,8 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
         .unwrap();
     let front = running.front;
     let directory = &front.shared().directory;
-    let domain = DomainKeyRecord::generate(directory.root(), region, account).unwrap();
-    let opened = directory.open_domain_key(&domain).await.unwrap();
+    let domain = DomainKeyRecord::generate(running.kms.root(), region, account).unwrap();
+    let opened = running.kms.open_domain_key(&domain).await.unwrap();
     let place = format!("arn:aws:kms:us-east-1:{account}:*");
     let permit: Permit<action::CreateKey> = Permit::assertion_for_tests("root", account, &place);
     let policy = PolicyRecord::unbound(default_policy(region.partition(), account));
@@ -120,7 +126,8 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
         tags: Vec::new(),
     };
     let now = hands.now();
-    let mut record = directory
+    let mut record = running
+        .kms
         .ring()
         .create(&permit, &opened, new, now)
         .await
@@ -135,6 +142,7 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
     put_new_key(&mut batch, &record.arn(), &record).unwrap();
     directory.node().commit(batch).await.unwrap();
     World {
+        kms: running.kms,
         front,
         hands,
         key: record.arn(),
@@ -196,7 +204,9 @@ fn pending(record: &mut KeyRecord, now: Timestamp) {
 async fn a_key_is_destroyed_an_hour_after_it_was_seen_due() {
     let world = world(pending).await;
     let shared = world.front.shared();
-    let worker = DueWorker::new(shared).await.unwrap();
+    let worker = DueWorker::new(shared, Arc::clone(&world.kms))
+        .await
+        .unwrap();
     // A day at a time, as a server that runs: no leap of the clock.
     for _ in 0..6 {
         world.hands.both(DAY_MILLIS);
@@ -217,7 +227,7 @@ async fn a_key_is_destroyed_an_hour_after_it_was_seen_due() {
     let record = world.record().await;
     assert!(matches!(record.lifecycle, Lifecycle::Destroyed { .. }));
     assert_eq!(record.materials, []);
-    assert!(shared.directory.key(&world.key).await.unwrap().is_none());
+    assert!(world.kms.key(&world.key).await.unwrap().is_none());
     expect_test::expect_file!["../../../tests/golden/events/DeleteKey.json"]
         .assert_eq(&world.event("DeleteKey").await);
 }
@@ -278,12 +288,14 @@ async fn the_grants_of_a_destroyed_key_are_swept_away() {
     let theirs = Prefix::parse("aws/777788889999/us-east-1/retirable/").unwrap();
     assert_eq!((below(&mine).await, below(&theirs).await), (480, 120));
 
-    let worker = DueWorker::new(shared).await.unwrap();
+    let worker = DueWorker::new(shared, Arc::clone(&world.kms))
+        .await
+        .unwrap();
     for _ in 0..8 {
         world.hands.both(DAY_MILLIS);
         worker.round(shared).await;
     }
-    assert!(shared.directory.key(&world.key).await.unwrap().is_none());
+    assert!(world.kms.key(&world.key).await.unwrap().is_none());
     // The tombstone is there, and with it what tells the sweeper.
     assert_eq!((below(&mine).await, below(&theirs).await), (481, 120));
     sweep(shared).await;
@@ -299,7 +311,9 @@ async fn the_grants_of_a_destroyed_key_are_swept_away() {
 async fn a_clock_over_a_week_ahead_destroys_nothing() {
     let world = world(pending).await;
     let shared = world.front.shared();
-    let worker = DueWorker::new(shared).await.unwrap();
+    let worker = DueWorker::new(shared, Arc::clone(&world.kms))
+        .await
+        .unwrap();
     worker.round(shared).await;
     world.hands.wall.fetch_add(8 * DAY_MILLIS, Ordering::SeqCst);
     for _ in 0..4 {
@@ -308,7 +322,9 @@ async fn a_clock_over_a_week_ahead_destroys_nothing() {
     }
     assert_eq!(world.record().await.materials.len(), 1);
     // A server started anew with the same wrong clock holds it too.
-    let anew = DueWorker::new(shared).await.unwrap();
+    let anew = DueWorker::new(shared, Arc::clone(&world.kms))
+        .await
+        .unwrap();
     for _ in 0..4 {
         anew.round(shared).await;
         world.hands.both(HOUR);
@@ -326,7 +342,9 @@ async fn a_key_rotates_when_its_schedule_says_so() {
     })
     .await;
     let shared = world.front.shared();
-    let worker = DueWorker::new(shared).await.unwrap();
+    let worker = DueWorker::new(shared, Arc::clone(&world.kms))
+        .await
+        .unwrap();
     worker.round(shared).await;
     assert_eq!(world.record().await.materials.len(), 1);
     let due = world.hands.now().plus_days(90);
@@ -354,7 +372,9 @@ async fn a_row_that_was_taken_away_is_written_again_after_the_next_start() {
     let mut batch = node.batch();
     batch.delete(row.clone(), Precondition::Any).unwrap();
     node.commit(batch).await.unwrap();
-    let worker = DueWorker::new(shared).await.unwrap();
+    let worker = DueWorker::new(shared, Arc::clone(&world.kms))
+        .await
+        .unwrap();
     for _ in 0..4 {
         worker.round(shared).await;
     }

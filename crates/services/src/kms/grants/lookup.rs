@@ -17,13 +17,14 @@ use keyward_store::{
 use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
 
 use crate::{
-    directory::{Directory, ReadError, organizations::TRIES, purpose, records},
-    grants::{
+    directory::{ReadError, organizations::TRIES, purpose, records},
+    kms::grants::{
         index::{self, Places, behind_parents, parent_of_entry},
         party::standings,
         record::{GrantRecord, GrantShapeRecord},
         terms::{Act, Asked, Shape},
     },
+    kms::state::KmsState,
 };
 
 /// A grant by which the caller may do what it asks.
@@ -205,7 +206,7 @@ fn grant_of_entry(path: &Path) -> Result<GrantId, ReadError> {
     GrantId::parse(id).map_err(|_| ReadError::Missing { path: path.clone() })
 }
 
-impl Directory {
+impl KmsState {
     /// The strongest grant on the key by which the caller may do that, if any.
     ///
     /// # Errors

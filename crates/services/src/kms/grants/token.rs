@@ -16,7 +16,7 @@ use keyward_types::{
     region::Region,
 };
 
-use crate::{context::Context, fault::Internal, kms::fault::KmsFault};
+use crate::{fault::Internal, kms::Cx, kms::fault::KmsFault};
 
 const VERSION: u8 = 2;
 /// What the key of the tokens is derived for.
@@ -31,7 +31,7 @@ pub struct TokenOf {
     pub grant: GrantId,
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// A new token of a grant.
     ///
     /// # Errors

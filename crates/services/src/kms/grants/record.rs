@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     directory::records::V1,
-    grants::{
+    kms::grants::{
         party::Party,
         terms::{Shape, Terms},
     },

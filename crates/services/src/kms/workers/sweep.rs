@@ -9,12 +9,12 @@ use keyward_types::key_id::{KeyArn, KeyId};
 
 use crate::{
     directory::ReadError,
-    grants::{
+    directory::scopes::scopes,
+    kms::grants::{
         index::{self, Places},
         lookup::stored,
     },
     server::Shared,
-    workers::due::scopes,
 };
 
 /// How many grants one batch of the sweeper removes, each with what stands below the account of

@@ -1,6 +1,6 @@
 //! What is due: rotation by schedule, and the destruction of keys whose date has come.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use keyward_keys::{
     deletion::{DestructionGuard, Reading},
@@ -9,16 +9,15 @@ use keyward_keys::{
 };
 use keyward_store::{
     batch::Precondition,
-    error::{CommitError, StoreError},
-    path::{Path, Prefix},
+    error::CommitError,
+    path::Path,
     sealed::{SealedBatch, SealedError},
-    store::{MAX_RANGE, Store},
+    store::MAX_RANGE,
 };
 use keyward_types::{
     account::AccountId,
     key_id::{KeyArn, KeyId},
     key_spec::RotationType,
-    partition::Partition,
     region::Region,
     time::Timestamp,
 };
@@ -27,10 +26,9 @@ use parking_lot::Mutex;
 
 use crate::{
     audit::service_event,
-    directory::{paths, purpose, units::KeyUnit},
+    directory::{paths, purpose, scopes::scopes, units::KeyUnit},
     fault::Internal,
-    grants::index::Places,
-    kms::{fault::KmsFault, lookup::put_key},
+    kms::{fault::KmsFault, grants::index::Places, lookup::put_key, state::KmsState},
     server::Shared,
 };
 
@@ -38,64 +36,10 @@ mod mender;
 
 use mender::Mender;
 
-/// A part of the store: an account in a Region, or what it has in none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope {
-    /// The partition.
-    pub partition: Partition,
-    /// The account.
-    pub account: AccountId,
-    /// The Region, or none.
-    pub region: Option<Region>,
-}
-
-/// Every part of the store that holds anything, found by leaping from one to the next.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn scopes(shared: &Shared) -> Result<Vec<Scope>, SealedError> {
-    Ok(scopes_of(&**shared.directory.node().sealed().store()).await?)
-}
-
-/// As [`scopes`], of a store.
-///
-/// # Errors
-/// When it cannot be read.
-pub async fn scopes_of(store: &dyn Store) -> Result<Vec<Scope>, StoreError> {
-    let mut scopes = Vec::new();
-    let mut after: Option<Path> = None;
-    loop {
-        let found = store.range(&Prefix::all(), after.as_ref(), 1).await?.value;
-        let Some(entry) = found.first() else {
-            return Ok(scopes);
-        };
-        let mut segments = entry.path.segments();
-        let partition = segments.next().and_then(Partition::parse);
-        let account = segments.next().and_then(|text| AccountId::parse(text).ok());
-        let region = segments.next().map(|text| Region::parse(text).ok());
-        let leap = match (partition, account, region) {
-            (Some(partition), Some(account), Some(region)) => {
-                scopes.push(Scope {
-                    partition,
-                    account,
-                    region,
-                });
-                entry.path.first(3)
-            }
-            (_, _, _) => entry.path.first(1),
-        };
-        // `~` comes after every character that paths of ours begin a segment with.
-        let leap = leap.and_then(|leap| Path::parse(&format!("{leap}/~")).ok());
-        let next = leap
-            .filter(|leap| *leap > entry.path)
-            .unwrap_or_else(|| entry.path.clone());
-        after = Some(next);
-    }
-}
-
 /// The worker's memory between its rounds.
 #[derive(Debug)]
 pub struct DueWorker {
+    kms: Arc<KmsState>,
     guard: Mutex<DestructionGuard>,
     mender: Mender,
 }
@@ -106,10 +50,11 @@ impl DueWorker {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn new(shared: &Shared) -> Result<Self, SealedError> {
+    pub async fn new(shared: &Shared, kms: Arc<KmsState>) -> Result<Self, SealedError> {
         let now = shared.clock.now();
         let Ok(path) = paths::clock() else {
             return Ok(Self {
+                kms,
                 guard: Mutex::new(DestructionGuard::new(now)),
                 mender: Mender::default(),
             });
@@ -123,6 +68,7 @@ impl DueWorker {
             None => now,
         };
         Ok(Self {
+            kms,
             guard: Mutex::new(DestructionGuard::new(recorded)),
             mender: Mender::default(),
         })
@@ -189,7 +135,7 @@ impl DueWorker {
     }
 
     async fn one(&self, shared: &Shared, key: &KeyArn, now: Reading) {
-        let unit = match shared.directory.key(key).await {
+        let unit = match self.kms.key(key).await {
             Ok(Some(unit)) => unit,
             Ok(None) => return,
             Err(error) => {
@@ -198,13 +144,13 @@ impl DueWorker {
             }
         };
         let done = match unit.record().due() {
-            Some(Due::Rotation(_)) => rotate(shared, &unit, now.wall).await,
+            Some(Due::Rotation(_)) => rotate((shared, &self.kms), &unit, now.wall).await,
             Some(Due::Destruction(at)) => {
                 let cleared = self.guard.lock().clear(key, at, now);
                 match cleared
                     .and_then(|cleared| Duty::to_destroy(unit.record(), now.wall, &cleared))
                 {
-                    Some(duty) => destroy(shared, &unit, &duty).await,
+                    Some(duty) => destroy((shared, &self.kms), &unit, &duty).await,
                     None => Ok(()),
                 }
             }
@@ -236,12 +182,15 @@ async fn record_clock(shared: &Shared, recorded: Timestamp) {
     }
 }
 
-async fn rotate(shared: &Shared, unit: &KeyUnit, now: Timestamp) -> Result<(), Internal> {
+async fn rotate(
+    (shared, kms): (&Shared, &KmsState),
+    unit: &KeyUnit,
+    now: Timestamp,
+) -> Result<(), Internal> {
     let Some(duty) = Duty::<Rotate>::to_rotate(unit.record(), now) else {
         return Ok(());
     };
-    let record = shared
-        .directory
+    let record = kms
         .ring()
         .rotate_due(&duty, unit.key())
         .await
@@ -253,9 +202,12 @@ async fn rotate(shared: &Shared, unit: &KeyUnit, now: Timestamp) -> Result<(), I
     .await
 }
 
-async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Result<(), Internal> {
-    let record = shared
-        .directory
+async fn destroy(
+    (shared, kms): (&Shared, &KmsState),
+    unit: &KeyUnit,
+    duty: &Duty<Destroy>,
+) -> Result<(), Internal> {
+    let record = kms
         .ring()
         .destroy(duty, unit.key())
         .map_err(Internal::new)?;
@@ -265,7 +217,7 @@ async fn destroy(shared: &Shared, unit: &KeyUnit, duty: &Duty<Destroy>) -> Resul
         .iter()
         .filter_map(|name| {
             let (region, account) = (unit.record().region, unit.record().account);
-            let hash = shared.directory.alias_hash(region, account, name);
+            let hash = kms.alias_hash(region, account, name);
             paths::alias(region, account, &hash).ok()
         })
         .collect();

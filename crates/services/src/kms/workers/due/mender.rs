@@ -5,9 +5,11 @@ use keyward_keys::record::KeyRecord;
 use keyward_store::{batch::Precondition, error::CommitError, path::Path, sealed::Record};
 use parking_lot::Mutex;
 
-use super::{Scope, scopes};
 use crate::{
-    directory::{ReadError, paths, purpose},
+    directory::{
+        ReadError, paths, purpose,
+        scopes::{Scope, scopes},
+    },
     server::Shared,
 };
 
@@ -73,7 +75,7 @@ impl Mender {
 
 /// Writes the row that a key should have and has not.
 async fn mend(shared: &Shared, record: &Record) -> Result<(), ReadError> {
-    let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?)?;
+    let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?).map_err(ReadError::other)?;
     let Some(due) = key.due() else { return Ok(()) };
     let (node, arn) = (shared.directory.node(), key.arn());
     let row = paths::due(&arn, due.at())?;

@@ -16,7 +16,7 @@ use keyward_types::{
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{context::Context, directory::ReadError};
+use crate::{directory::ReadError, kms::Cx};
 
 /// A grantee or retiring principal. It lives in the partition of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ fn service_names(name: &str) -> impl Iterator<Item = Cow<'_, str>> {
     std::iter::once(Cow::Borrowed(name)).chain(global)
 }
 
-impl Context<'_> {
+impl Cx<'_> {
     /// The party that an ARN names today. None if there is none such, or the ARN is none of a
     /// principal. A service can name itself, and nobody else a service.
     ///

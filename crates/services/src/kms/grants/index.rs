@@ -28,7 +28,7 @@ use keyward_types::{
     region::Region,
 };
 
-use crate::grants::{
+use crate::kms::grants::{
     record::GrantRecord,
     terms::{Bucket, Shape, push},
 };

@@ -1,0 +1,311 @@
+//! The end of a request: its event on the audit trail, its changes in the store, the counters. It is
+//! the same for all operations, and compiled once.
+
+use keyward_store::{batch::Precondition, error::CommitError, sealed::SealedBatch};
+use keyward_trail::refused::Refusal;
+use keyward_types::key_id::KeyArn;
+use smallvec::{SmallVec, smallvec};
+use uuid::{Uuid, fmt::Hyphenated};
+
+use crate::{
+    api::ApiDescription,
+    audit::{
+        event::{self, Audience, Circumstances, EventParts, Named},
+        outbox::places::Place,
+        parameters::Sent,
+        shares::Shares,
+    },
+    caller::WebIdentity,
+    context::Context,
+    directory::purpose,
+    fault::{Fault, Internal},
+    gate::evaluation::Evaluation,
+    metrics::Ended,
+    protocol::Asked,
+    request::Answer,
+    usage::LastUse,
+};
+
+/// Records what came of one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recorder<'a> {
+    cx: &'a Context<'a>,
+    named: Named,
+}
+
+/// What came of recording a request that succeeded.
+pub(super) enum Recorded {
+    /// It is on the trail, and its changes are in the store.
+    Written,
+    /// Neither is, and this is the answer.
+    Failed(Answer),
+    /// Another request was faster.
+    Conflict,
+}
+
+enum Failed {
+    Conflict,
+    Internal(Internal),
+}
+
+impl<'a> Recorder<'a> {
+    /// For a request to an operation.
+    pub fn new(cx: &'a Context<'a>, named: Named) -> Self {
+        Self { cx, named }
+    }
+
+    /// The operation.
+    pub fn named(&self) -> Named {
+        self.named
+    }
+
+    /// Commits the changes, records the event and counts the request.
+    pub async fn success(
+        &self,
+        sent: Sent<'_>,
+        parts: &dyn EventParts,
+        (changes, used): (Option<SealedBatch>, &[KeyArn]),
+        evaluations: &[Evaluation],
+    ) -> Recorded {
+        let (cx, Named { api, operation, .. }) = (self.cx, self.named);
+        let shares = Shares::of(cx.caller, evaluations);
+        let recorded = match changes {
+            Some(batch) => self.commit(sent, parts, evaluations, batch, &shares).await,
+            None => {
+                let lines = self.events(sent, parts, evaluations, &[], &shares);
+                let recorded = match lines.into_inner() {
+                    Ok([line]) => cx.shared.writer.record(line).await,
+                    Err(lines) => cx.shared.writer.record_all(lines).await,
+                };
+                recorded.map_err(|error| Failed::Internal(Internal::new(error)))
+            }
+        };
+        match recorded {
+            Ok(()) => {}
+            Err(Failed::Conflict) => return Recorded::Conflict,
+            Err(Failed::Internal(internal)) => {
+                let fault = api.failure(internal);
+                return Recorded::Failed(self.fault(Some(sent), fault, evaluations).await);
+            }
+        }
+        cx.peer.proof.note();
+        self.note_use(used, &shares);
+        let metrics = &cx.shared.metrics;
+        metrics.request(api.service, operation, Ended::Success);
+        Recorded::Written
+    }
+
+    /// Commits changes and their events in one batch.
+    async fn commit(
+        &self,
+        sent: Sent<'_>,
+        parts: &dyn EventParts,
+        evaluations: &[Evaluation],
+        mut batch: SealedBatch,
+        shares: &Shares,
+    ) -> Result<(), Failed> {
+        let shared = self.cx.shared;
+        let changes: Vec<event::Changed> = batch
+            .written()
+            .iter()
+            // Events are no changes of their own.
+            .filter(|(path, _)| !path.as_str().starts_with("outbox/"))
+            .map(|(path, generation)| (path.as_str().to_owned(), *generation))
+            .collect();
+        let internal =
+            |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
+        let mut places = SmallVec::<[Place<'_>; 1]>::new();
+        for line in self.events(sent, parts, evaluations, &changes, shares) {
+            let place = shared.outbox.take().map_err(|error| internal(&error))?;
+            // Whatever is stored there is on the trail.
+            let path = place.path().clone();
+            let generation = batch
+                .put(path, purpose::OUTBOX, &line, Precondition::Any)
+                .map_err(|error| internal(&error))?;
+            place.keep(generation, line);
+            places.push(place);
+        }
+        match shared.directory.node().commit(batch).await {
+            Ok(_) => {
+                places.into_iter().for_each(Place::committed);
+                Ok(())
+            }
+            Err(CommitError::Conflict { .. }) => {
+                places.into_iter().for_each(Place::refused);
+                Err(Failed::Conflict)
+            }
+            Err(error) => Err(Failed::Internal(Internal::new(error))),
+        }
+    }
+
+    /// Records a fault and counts the request. Answers the fault, or the failure to record it.
+    pub async fn fault(
+        &self,
+        sent: Option<Sent<'_>>,
+        fault: Fault,
+        evaluations: &[Evaluation],
+    ) -> Answer {
+        let (cx, Named { api, operation, .. }) = (self.cx, self.named);
+        if let Some(cause) = fault.internal_cause() {
+            let cause = cause.chain();
+            tracing::error!(request_id = %cx.request_id, operation, cause, "request failed");
+        }
+        if let Some(identity) = cx.caller.web_identity()
+            && !evaluations.iter().any(Evaluation::is_allowed)
+        {
+            return self.refuse_stranger(identity, &fault);
+        }
+        let failed = event::Result::Failure(&fault);
+        let (id, audience) = (cx.event_id, Audience::Caller(None));
+        let line = self.event((id, audience), sent, failed, evaluations, &[]);
+        let fault = match cx.shared.writer.record(line).await {
+            Ok(()) => fault,
+            Err(error) => api.failure(Internal::new(error)),
+        };
+        let ended = match (fault.http_status(), fault.audit_code()) {
+            (500.., _) => Ended::Failure,
+            (_, "AccessDenied") => Ended::Denied,
+            (_, _) => Ended::Fault,
+        };
+        cx.shared.metrics.request(api.service, operation, ended);
+        answer(cx, api, &fault)
+    }
+
+    /// Answers somebody whom an identity provider knows and no trust policy lets in: whoever can get
+    /// a token of a public provider is a stranger here.
+    fn refuse_stranger(&self, identity: &WebIdentity, fault: &Fault) -> Answer {
+        let cx = self.cx;
+        cx.shared.metrics.unauthenticated(fault.code());
+        cx.shared.refusals.sample(&Refusal {
+            at: cx.now,
+            source_ip: cx.peer.source_ip,
+            code: fault.code(),
+            access_key_id: None,
+            operation: Some(self.named.operation),
+            identity: Some((&identity.federation.provider_arn, identity.token.subject())),
+        });
+        answer(cx, self.named.api, fault)
+    }
+
+    /// The events of a request that succeeded: the caller's, and one for each other account whose
+    /// resource was used.
+    fn events(
+        &self,
+        sent: Sent<'_>,
+        parts: &dyn EventParts,
+        evaluations: &[Evaluation],
+        changes: &[event::Changed],
+        shares: &Shares,
+    ) -> SmallVec<[Vec<u8>; 1]> {
+        let render = |of| {
+            let result = event::Result::Success(parts);
+            self.event(of, Some(sent), result, evaluations, changes)
+        };
+        let Some(id) = shares.id() else {
+            return smallvec![render((self.cx.event_id, Audience::Caller(None)))];
+        };
+        let mut text = [0; Hyphenated::LENGTH];
+        let id: &str = id.hyphenated().encode_lower(&mut text);
+        let mut lines = smallvec![render((self.cx.event_id, Audience::Caller(Some(id))))];
+        for (owner, event) in shares.owners() {
+            lines.push(render((*event, Audience::Owner(*owner, id))));
+        }
+        lines
+    }
+
+    fn event(
+        &self,
+        (id, audience): (Uuid, Audience<'_>),
+        sent: Option<Sent<'_>>,
+        result: event::Result<'_>,
+        evaluations: &[Evaluation],
+        changes: &[event::Changed],
+    ) -> Vec<u8> {
+        let cx = self.cx;
+        let (mut request_id, mut event_id) = ([0; Hyphenated::LENGTH], [0; Hyphenated::LENGTH]);
+        let circumstances = Circumstances {
+            caller: cx.caller,
+            source: cx.source,
+            region: cx.region,
+            time: cx.now,
+            peer: cx.peer,
+            user_agent: cx.user_agent,
+            host: cx.host,
+            request_id: cx.request_id.hyphenated().encode_lower(&mut request_id),
+            event_id: id.hyphenated().encode_lower(&mut event_id),
+            audience,
+        };
+        event::render(
+            self.named,
+            &circumstances,
+            sent,
+            result,
+            evaluations,
+            changes,
+        )
+    }
+
+    fn note_use(&self, used: &[KeyArn], shares: &Shares) {
+        let cx = self.cx;
+        for key in used {
+            // A key's owner is pointed to the event that it can see.
+            let event_id = shares.event_of(key.account()).unwrap_or(cx.event_id);
+            let usage = LastUse {
+                operation: self.named.operation,
+                at: cx.now,
+                event_id,
+                request_id: cx.request_id,
+            };
+            cx.shared.usage.note(key, usage);
+        }
+    }
+}
+
+fn answer(cx: &Context<'_>, api: &ApiDescription, fault: &Fault) -> Answer {
+    let request_id = cx.request_id.to_string();
+    let asked = Asked::of(api.wire, &request_id, cx.form);
+    let body = (api.render_fault)(fault, &asked);
+    let content_type = (api.content_type)(cx.form);
+    Answer::new(fault.http_status(), content_type, cx.request_id, body)
+}
+
+/// Records the refusal of a proven caller's request that no operation serves, or that its
+/// credentials may not be used for, and answers it.
+pub(crate) async fn refuse(
+    cx: &Context<'_>,
+    (api, operation): (&'static ApiDescription, &'static str),
+    fault: Fault,
+    ended: Ended,
+) -> Answer {
+    let fault = refused(cx, (api, operation), (api.service, fault), ended).await;
+    answer(cx, api, &fault)
+}
+
+/// As [`refuse`], counted for a service of that name. Answers the fault, or the failure to record
+/// it.
+pub(crate) async fn refused(
+    cx: &Context<'_>,
+    (api, operation): (&'static ApiDescription, &'static str),
+    (service, fault): (&'static str, Fault),
+    ended: Ended,
+) -> Fault {
+    let named = Named {
+        api,
+        operation,
+        read_only: true,
+    };
+    let recorder = Recorder::new(cx, named);
+    let of = (cx.event_id, Audience::Caller(None));
+    let line = recorder.event(of, None, event::Result::Failure(&fault), &[], &[]);
+    let fault = match cx.shared.writer.record(line).await {
+        Ok(()) => fault,
+        Err(error) => api.failure(Internal::new(error)),
+    };
+    let ended = if fault.http_status() >= 500 {
+        Ended::Failure
+    } else {
+        ended
+    };
+    cx.shared.metrics.request(service, operation, ended);
+    fault
+}

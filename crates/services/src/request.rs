@@ -1,0 +1,251 @@
+//! A request as it was received, the other end of its connection, and an answer: what every layer of
+//! the server speaks of.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use keyward_crypto::{random, secret::SecretBytes};
+use keyward_types::{account::AccountId, arn::MAX_ARN_LENGTH};
+use keyward_wire::{
+    json::Writer,
+    query::Form,
+    sigv4::{Claim, Request},
+};
+use uuid::Uuid;
+
+use crate::directory::units::organization::Membership;
+
+/// A request as the listener received it.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path as it stands on the request line.
+    pub path: &'a str,
+    /// The query string as it stands there, perhaps empty.
+    pub query: &'a str,
+    /// The headers in order; HTTP/2's authority as `host`.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// From where.
+    pub peer: &'a Peer,
+}
+
+impl<'a> Received<'a> {
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(field, _)| field.len() == name.len() && field.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// Whether it claims to be signed. What does not is at most a web identity's.
+    pub fn is_signed(&self) -> bool {
+        let header = "authorization";
+        let is_it = |field: &str| field.len() == header.len() && field.eq_ignore_ascii_case(header);
+        self.headers.iter().any(|(field, _)| is_it(field))
+            || self.query.contains("X-Amz-Signature=")
+    }
+
+    /// How the client wants an answer of the Query protocol.
+    pub(crate) fn form(&self) -> Form {
+        let fields = self.headers.iter();
+        let accept = fields.filter(|(field, _)| field.eq_ignore_ascii_case("accept"));
+        Form::accepted(accept.map(|(_, value)| *value))
+    }
+
+    /// What every event says of the client, found in one pass; empty what is not there.
+    pub(crate) fn client(&self) -> Client<'a> {
+        let mut client = Client::default();
+        // From the last to the first, which is the one that counts.
+        for (field, value) in self.headers.iter().rev() {
+            let place = match field.len() {
+                4 if field.eq_ignore_ascii_case("host") => &mut client.host,
+                7 if field.eq_ignore_ascii_case("referer") => &mut client.referer,
+                10 if field.eq_ignore_ascii_case("user-agent") => &mut client.user_agent,
+                _ => continue,
+            };
+            *place = std::str::from_utf8(value).unwrap_or_default();
+        }
+        client
+    }
+}
+
+/// What a client says of itself in headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Client<'a> {
+    pub user_agent: &'a str,
+    pub referer: &'a str,
+    pub host: &'a str,
+}
+
+/// The other end of a connection, as the socket knows it.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// TLS, if the connection has it.
+    pub tls: Option<TlsDetails>,
+    /// Whether a caller was proven on the connection.
+    pub proof: Proof,
+    address: Box<str>,
+}
+
+impl Peer {
+    /// The other end at an address.
+    pub fn new(source_ip: IpAddr, tls: Option<TlsDetails>) -> Self {
+        Self {
+            source_ip,
+            tls,
+            proof: Proof::default(),
+            address: source_ip.to_string().into(),
+        }
+    }
+
+    /// The client's address as text, which every event has.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Whether a caller was proven on a connection; its clones share that.
+#[derive(Clone, Debug, Default)]
+pub struct Proof(Arc<AtomicBool>);
+
+impl Proof {
+    /// A caller was proven.
+    pub fn note(&self) {
+        // Read first: the requests of a connection then do not take the line from each other.
+        if !self.is_proven() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether one was.
+    pub fn is_proven(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the audit trail says of a connection's TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsDetails {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// The cipher suite by its registered name.
+    pub cipher_suite: String,
+}
+
+/// An answer for the listener to send.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body's type.
+    pub content_type: &'static str,
+    /// The request's id.
+    pub request_id: Uuid,
+    /// The body; its memory is wiped when it has been sent.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// An answer whose body may hold secrets.
+    pub fn new(status: u16, content_type: &'static str, request_id: Uuid, body: Vec<u8>) -> Self {
+        let body = Bytes::from_owner(Wiped(SecretBytes::from_vec(body)));
+        Self {
+            status,
+            content_type,
+            request_id,
+            body,
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Wiped(SecretBytes);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+/// For whose resource a service calls by itself. Only a service can say so, and only signed.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// `aws:SourceArn`
+    pub arn: Option<String>,
+    /// `aws:SourceAccount`
+    pub account: Option<String>,
+    /// `aws:SourceOrgID` and `aws:SourceOrgPaths`: the account's place in its organization.
+    pub organization: Option<Membership>,
+}
+
+impl Source {
+    pub(crate) fn of(request: &Request<'_>, claim: &Claim<'_>) -> Self {
+        let signed = |name: &str| {
+            let value = request.value(name).filter(|_| claim.signs(name))?;
+            let text = std::str::from_utf8(value).ok()?;
+            (!text.is_empty() && text.len() <= MAX_ARN_LENGTH).then(|| text.to_owned())
+        };
+        Self {
+            arn: signed("x-amz-source-arn"),
+            account: signed("x-amz-source-account"),
+            organization: None,
+        }
+    }
+
+    /// Writes the condition values that come from here into an audit event.
+    pub fn describe(&self, context: &mut Writer<'_>) {
+        if let Some(arn) = &self.arn {
+            context.string("aws:SourceArn", arn);
+        }
+        if let Some(account) = &self.account {
+            context.string("aws:SourceAccount", account);
+        }
+        if let Some(membership) = &self.organization {
+            context.string("aws:SourceOrgID", membership.id().as_str());
+            context.strings("aws:SourceOrgPaths", [membership.member().path()]);
+        }
+    }
+
+    pub(crate) fn account_id(&self) -> Option<AccountId> {
+        AccountId::parse(self.account.as_deref()?).ok()
+    }
+}
+
+/// The ids of one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids {
+    pub request: Uuid,
+    pub event: Uuid,
+}
+
+impl Ids {
+    pub fn new() -> Self {
+        let bytes: [u8; 32] = random::public();
+        let (first, second) = bytes.split_at(16);
+        let uuid = |half: &[u8]| {
+            let half: [u8; 16] = half.try_into().unwrap_or_default();
+            uuid::Builder::from_random_bytes(half).into_uuid()
+        };
+        Self {
+            request: uuid(first),
+            event: uuid(second),
+        }
+    }
+}
