@@ -228,7 +228,7 @@ async fn a_key_is_destroyed_an_hour_after_it_was_seen_due() {
     assert!(matches!(record.lifecycle, Lifecycle::Destroyed { .. }));
     assert_eq!(record.materials, []);
     assert!(world.kms.key(&world.key).await.unwrap().is_none());
-    expect_test::expect_file!["../../../tests/golden/events/DeleteKey.json"]
+    expect_test::expect_file!["../../../../tests/golden/events/DeleteKey.json"]
         .assert_eq(&world.event("DeleteKey").await);
 }
 
@@ -358,7 +358,7 @@ async fn a_key_rotates_when_its_schedule_says_so() {
         "once, however often the worker looks"
     );
     assert_eq!(record.rotation.unwrap().next, due.plus_days(90));
-    expect_test::expect_file!["../../../tests/golden/events/RotateKey.json"]
+    expect_test::expect_file!["../../../../tests/golden/events/RotateKey.json"]
         .assert_eq(&world.event("RotateKey").await);
 }
 
