@@ -64,7 +64,7 @@ def test_they_are_after_answers_of_every_kind(wire):
     lines = "".join(f"{name}: {value}\r\n" for name, value in wire.signed(target, b"{}").items())
     signed = f"POST / HTTP/1.1\r\n{lines}content-length: 2\r\n"
     with socket.create_connection(("127.0.0.1", wire.server.port), timeout=10) as stream:
-        stream.sendall(b"HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        stream.sendall(b"HEAD /nothing HTTP/1.1\r\nHost: x\r\nX-Amz-Target: TrentService.ListKeys\r\n\r\n")
         stream.sendall(f"{signed}expect: 100-continue\r\n\r\n{{}}".encode())
         stream.sendall(f"{signed}connection: close\r\n\r\n{{}}".encode())
         received = b""

@@ -1,5 +1,7 @@
 //! A fault on its way to the wire: code, HTTP status and message, of whatever service.
 
+use keyward_wire::echo;
+
 /// What failed inside; the chain of causes goes to the log, and none of it to the caller.
 #[derive(Debug)]
 pub struct Internal(Box<dyn std::error::Error + Send + Sync>);
@@ -35,8 +37,10 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the caller's making (HTTP 400).
+    /// A fault of the caller's making (HTTP 400). Of a message that repeats too much of what was
+    /// sent, the start is kept.
     pub fn new(code: &'static str, message: Option<String>) -> Self {
+        let message = message.map(|text| echo::message(text, echo::MAX_MESSAGE).into_owned());
         Self {
             code,
             status: 400,
@@ -58,6 +62,14 @@ impl Fault {
             audit_code: code,
             internal: Some(internal),
         }
+    }
+
+    /// What a stranger is told of it.
+    #[must_use]
+    pub fn for_strangers(mut self) -> Self {
+        let shorten = |text| echo::message(text, echo::MAX_STRANGERS_MESSAGE).into_owned();
+        self.message = self.message.map(shorten);
+        self
     }
 
     /// With AWS's word for why, beside the message.

@@ -253,6 +253,7 @@ impl Front {
         });
     }
 
+    /// The answer to whoever is not proven.
     fn render(
         &self,
         received: &Received<'_>,
@@ -260,6 +261,7 @@ impl Front {
         ids: &Ids,
         fault: &keyward_wire::fault::Fault,
     ) -> Answer {
+        let fault = fault.clone().for_strangers();
         let (content_type, body) = match style {
             Style::Json => (keyward_wire::response::AWS_JSON, fault.json()),
             Style::Query(namespace) => {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::echo;
 use crate::json::DecodeError;
 use crate::json::Rejected;
 use crate::json::Writer;
@@ -29,11 +30,21 @@ impl Fault {
         }
     }
 
-    /// The same fault with a message.
+    /// The same fault with a message, of which [`echo::MAX_MESSAGE`] bytes are told.
     #[must_use]
     pub fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            message: Some(message.into()),
+            message: Some(echo::message(message, echo::MAX_MESSAGE)),
+            ..self
+        }
+    }
+
+    /// What a stranger is told of it.
+    #[must_use]
+    pub fn for_strangers(self) -> Self {
+        let shorten = |message| echo::message::<'static>(message, echo::MAX_STRANGERS_MESSAGE);
+        Self {
+            message: self.message.map(shorten),
             ..self
         }
     }

@@ -4,6 +4,7 @@
 //! members and outputs, and the pipeline drives the steps of authentication.
 #![forbid(unsafe_code)]
 
+pub mod echo;
 pub mod fault;
 pub mod json;
 pub mod proxy;

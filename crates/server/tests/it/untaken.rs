@@ -16,11 +16,14 @@ const STREAMS: usize = 60;
 /// Unsigned requests whose answers tell what was sent, each character escaped.
 fn web_identity(member: &str) -> Vec<u8> {
     let rest = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=aaaa";
-    let others = ["RoleArn", "RoleSessionName", "ProviderId"].map(|name| match name == member {
+    let others = ["RoleArn", "RoleSessionName"].map(|name| match name == member {
         true => String::new(),
         false => format!("&{name}=xx"),
     });
     let mut body = format!("{rest}{}&{member}=", others.concat()).into_bytes();
+    if member == "Action" {
+        body = b"Version=2011-06-15&Action=".to_vec();
+    }
     body.resize(65_000, b'\'');
     body
 }
@@ -51,6 +54,35 @@ fn answers_that_strangers_do_not_take_use_little_memory() {
         let most = most_memory(&server);
         assert!(most < MOST, "{member}: {} MiB", most >> 20);
         drop(held);
+    }
+}
+
+#[test]
+fn a_stranger_is_told_little_of_what_it_sent() {
+    let server = Server::start("");
+    let head = "POST / HTTP/1.1\r\nhost: keyward.test\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let long = "'".repeat(30_000);
+    let scope = format!(
+        "authorization: AWS4-HMAC-SHA256 Credential=x/20260101/{long}/s/aws4_request, SignedHeaders=host, Signature=0\r\n"
+    );
+    let service = format!(
+        "authorization: AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{long}/aws4_request, SignedHeaders=host, Signature=0\r\n"
+    );
+    let target = format!("x-amz-target: {long}\r\n");
+    let members = [
+        "RoleSessionName",
+        "RoleArn",
+        "ProviderId",
+        "Policy",
+        "Action",
+    ];
+    let requests = members.map(|member| ("", web_identity(member)));
+    let others = [&scope, &service, &target].map(|field| (field.as_str(), b"Action=x".to_vec()));
+    for (field, body) in requests.into_iter().chain(others) {
+        let head = format!("{head}{field}content-length: {}\r\n\r\n", body.len());
+        let answer = server.connect().send(&[head.as_bytes(), &body].concat());
+        assert!(answer.status >= 400, "{}", answer.text());
+        assert!(answer.body.len() < 5 << 10, "{}", answer.text());
     }
 }
 

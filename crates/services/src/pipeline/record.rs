@@ -153,7 +153,7 @@ impl<'a> Recorder<'a> {
         if let Some(identity) = cx.caller.web_identity()
             && !evaluations.iter().any(Evaluation::is_allowed)
         {
-            return self.refuse_stranger(identity, &fault);
+            return self.refuse_stranger(identity, &fault.for_strangers());
         }
         let failed = event::Result::Failure(&fault);
         let (id, audience) = (cx.event_id, Audience::Caller(None));

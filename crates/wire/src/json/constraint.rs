@@ -3,6 +3,8 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use crate::echo;
+
 /// A constraint of the model, in the order AWS lists several on one member.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Constraint {
@@ -83,15 +85,11 @@ impl fmt::Display for Shown<'_> {
             Self::Null => f.write_str(" null"),
             // What cannot be printed is left out, as a secret is.
             Self::Text(text) if text.chars().any(char::is_control) => Ok(()),
-            Self::Text(text) => write!(f, " '{text}'"),
+            Self::Text(text) => write!(f, " '{}'", echo::Value(text)),
             Self::List(texts) if texts.iter().any(|text| text.chars().any(char::is_control)) => {
                 Ok(())
             }
-            Self::List(texts) => {
-                f.write_str(" '[")?;
-                separated(f, texts.iter())?;
-                f.write_str("]'")
-            }
+            Self::List(texts) => write!(f, " '[{}]'", echo::List(texts)),
             Self::Number(number) => write!(f, " '{number}'"),
             Self::Nothing => Ok(()),
         }

@@ -618,3 +618,60 @@ fn query_faults_are_error_responses() {
          <RequestId>id-1</RequestId></ErrorResponse>"
     );
 }
+
+#[test]
+fn values_that_are_too_long_are_repeated_in_part() {
+    let ordinary = "'".repeat(10_241);
+    let at_most =
+        "failed to satisfy constraint: Member must have length less than or equal to 10240";
+    let text = format!("1 validation error detected: Value '{ordinary}' at 'name' {at_most}");
+    let body = format!(r#"{{"Name":"{ordinary}"}}"#);
+    let read = |m: &mut Members<'_>| {
+        m.string("Name").length(1, 10240).optional();
+    };
+    assert_eq!(finish(&body, read).unwrap_err().to_string(), text);
+
+    let long = "v".repeat(500_000);
+    let shown = "v".repeat(12 << 10);
+    let text = format!("1 validation error detected: Value '{shown}...' at 'name' {at_most}");
+    let body = format!(r#"{{"Name":"{long}"}}"#);
+    invalid(&body, read, &text);
+
+    let list = vec![format!("\"{}\"", "v".repeat(1000)); 500].join(",");
+    let body = format!(r#"{{"Name":[{list}]}}"#);
+    let read = |m: &mut Members<'_>| {
+        m.strings("Name").count(0, 1).optional();
+    };
+    let told = finish(&body, read).unwrap_err().to_string();
+    assert!((12 << 10..13 << 10).contains(&told.len()), "{}", told.len());
+    assert!(told.contains("...]' at 'name' failed"), "{told}");
+
+    let body = format!(r#"{{"Name":{{"{long}":null}}}}"#);
+    let read = |m: &mut Members<'_>| {
+        m.string_map("Name").optional();
+    };
+    let told = finish(&body, read).unwrap_err().to_string();
+    assert!(told.len() < 13 << 10, "{}", told.len());
+}
+
+#[test]
+fn a_message_about_many_values_is_cut() {
+    let element = format!(r#"{{"Key":"{}"}}"#, "'".repeat(200));
+    let body = format!(r#"{{"Tags":[{}]}}"#, vec![element; 400].join(","));
+    let rejected = finish(&body, |m| {
+        let tags = m.structures("Tags", |tag| {
+            tag.string("Key").length(1, 128).required();
+        });
+        tags.optional();
+    });
+    let fault = Fault::from(&rejected.unwrap_err());
+    let about = About {
+        form: Form::Xml,
+        namespace: "n",
+        request_id: "r",
+    };
+    let body = fault.query(&about);
+    assert!((30 << 10..33 << 10).contains(&body.len()), "{}", body.len());
+    let body = fault.for_strangers().query(&about);
+    assert!(body.len() < 5 << 10, "{}", body.len());
+}

@@ -9,6 +9,7 @@ use super::LowerCamel;
 use super::Members;
 use super::Protocol;
 use super::Wanted;
+use crate::echo;
 use crate::json::constraint::Constraint;
 use crate::json::constraint::OfEach;
 use crate::json::constraint::Shown;
@@ -151,7 +152,7 @@ impl<'m, 'o> StringMap<'m, 'o> {
                 Value::Number(number) => Cow::Owned(number.to_string()),
                 // Leaving the pair out would bind less than the caller wrote.
                 Value::Null => {
-                    let path = format!("{}.{name}.member", LowerCamel(self.name));
+                    let path = format!("{}.{}.member", LowerCamel(self.name), echo::Value(name));
                     self.members.missing(&path, false);
                     continue;
                 }
