@@ -1,10 +1,14 @@
 //! Where a value stands: a path of at most 512 bytes, and the prefixes that `range` reads.
 
+mod segment;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
+
+pub use segment::Segment;
 
 /// The longest path, in bytes.
 pub const MAX_PATH_BYTES: usize = 512;
@@ -28,6 +32,15 @@ impl Path {
             return Err(PathError::EmptySegment);
         }
         Ok(Self(text.into()))
+    }
+
+    /// The path of one to seven segments.
+    ///
+    /// It must not be longer than 512 bytes. Only unique ids and access key ids can have 128 bytes,
+    /// and no path has more than two of them; all other segments are much shorter.
+    pub fn of<const N: usize>(segments: [Segment<'_>; N]) -> Self {
+        const { assert!(N >= 1 && N <= 7, "one to seven segments") }
+        Self(joined(&segments, "").into())
     }
 
     /// The path of these segments, joined by `/`.
@@ -150,6 +163,12 @@ impl Prefix {
         Ok(Self(text.into()))
     }
 
+    /// Everything below the path of one to seven segments; see [`Path::of`].
+    pub fn of<const N: usize>(segments: [Segment<'_>; N]) -> Self {
+        const { assert!(N >= 1 && N <= 7, "one to seven segments") }
+        Self(joined(&segments, "/").into())
+    }
+
     /// What stands below `path`, not `path` itself.
     pub fn below(path: &Path) -> Self {
         // A path of 512 bytes has nothing below it, and no path begins with this prefix.
@@ -204,6 +223,26 @@ pub enum PathError {
     },
 }
 
+fn joined(segments: &[Segment<'_>], end: &str) -> String {
+    let bytes: usize = segments
+        .iter()
+        .map(|segment| segment.as_str().len() + 1)
+        .sum();
+    let mut text = String::with_capacity(bytes);
+    for segment in segments {
+        if !text.is_empty() {
+            text.push('/');
+        }
+        text.push_str(segment.as_str());
+    }
+    text.push_str(end);
+    debug_assert!(
+        text.len() <= MAX_PATH_BYTES,
+        "{text} is too long for a path"
+    );
+    text
+}
+
 fn check(text: &str) -> Result<(), PathError> {
     if text.len() > MAX_PATH_BYTES {
         return Err(PathError::TooLong { bytes: text.len() });
@@ -230,6 +269,16 @@ mod tests {
         assert_eq!(Path::parse("ä"), Err(PathError::Character));
         assert_eq!(Path::join(&["a/b"]), Err(PathError::Character));
         assert_eq!(path.child("a/b"), Err(PathError::Character));
+    }
+
+    #[test]
+    fn a_path_of_segments_is_the_path_of_their_texts() {
+        const KEY: Segment<'static> = Segment::word("key");
+        let account = keyward_types::account::AccountId::parse("111122223333").unwrap();
+        let path = Path::of([Segment::from(&account), KEY]);
+        assert_eq!(Ok(&path), Path::parse("111122223333/key").as_ref());
+        assert_eq!(Prefix::of([KEY]), Prefix::parse("key/").unwrap());
+        assert!(Prefix::of([Segment::from(&account)]).holds(&path));
     }
 
     #[test]

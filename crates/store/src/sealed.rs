@@ -28,10 +28,12 @@ use crate::store::Read;
 use crate::store::Store;
 
 pub mod keys;
+mod name;
 pub mod value;
 
 use keys::SealKeyId;
 use keys::SealKeys;
+pub use name::NameHash;
 
 /// Names one write of one record: 16 random bytes, kept when the record is only rewrapped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -259,7 +261,7 @@ impl Sealed {
     /// What stands in paths for something that users name: 32 hexadecimal digits that only the
     /// holder of the name key can compute, different for every `kind` of name. `home` says where the
     /// name belongs, so that one name has another hash in every account and Region.
-    pub fn name_hash(&self, home: &str, kind: &str, text: &str) -> String {
+    pub fn name_hash(&self, home: &str, kind: &str, text: &str) -> NameHash {
         self.keys.name_hash(home, kind, text)
     }
 

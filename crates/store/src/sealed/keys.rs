@@ -7,6 +7,8 @@ use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_types::store_id::StoreId;
 use thiserror::Error;
 
+use super::name::NameHash;
+
 /// Which key sealed a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SealKeyId {
@@ -91,7 +93,7 @@ impl SealKeys {
             .find(|key| key.id == id)
     }
 
-    pub(super) fn name_hash(&self, home: &str, kind: &str, text: &str) -> String {
+    pub(super) fn name_hash(&self, home: &str, kind: &str, text: &str) -> NameHash {
         // The lengths keep (home, kind, text) apart from every other three.
         let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
         let parts: [&[u8]; 6] = [
@@ -103,10 +105,8 @@ impl SealKeys {
             text.as_bytes(),
         ];
         let hash = mac::hmac_sha256(self.name_key.expose(), &parts);
-        let [half, _] = hash.as_chunks::<16>().0 else {
-            return String::new();
-        };
-        format!("{:032x}", u128::from_be_bytes(*half))
+        let half = hash.first_chunk::<16>().copied().unwrap_or_default();
+        NameHash::new(u128::from_be_bytes(half))
     }
 }
 
