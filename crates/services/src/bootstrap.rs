@@ -477,7 +477,7 @@ async fn account(
     first: impl FnOnce() -> std::io::Result<FirstCredentials>,
 ) -> Result<Vec<AccessKeyId>, OpenError> {
     let (partition, account) = (options.region.partition(), options.account);
-    let path = paths::account(partition, account)?;
+    let path = paths::account(partition, account);
     if let Some(record) = sealed.get(&path).await?.value {
         let record: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
         return Ok(record.root_access_keys);
@@ -538,7 +538,7 @@ fn put_root_credentials(
     };
     let bytes = SecretBytes::from_vec(records::encode(&record)?);
     batch.put(
-        paths::access_key(&record.id)?,
+        paths::access_key(&record.id),
         purpose::CREDENTIAL,
         bytes.expose(),
         Precondition::Any,
@@ -582,7 +582,7 @@ pub async fn replace_root_credentials(
 ) -> Result<(), OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
     let partition = region.partition();
-    let path = paths::account(partition, account)?;
+    let path = paths::account(partition, account);
     let Some(read) = sealed.get(&path).await?.value else {
         return Err(OpenError::OtherAccount { account, partition });
     };
@@ -594,7 +594,7 @@ pub async fn replace_root_credentials(
         .iter()
         .filter(|old| **old != credentials.id)
     {
-        batch.delete(paths::access_key(old)?, Precondition::Any)?;
+        batch.delete(paths::access_key(old), Precondition::Any)?;
     }
     let record = AccountRecord {
         root_access_keys: vec![credentials.id.clone()],
@@ -637,13 +637,13 @@ pub async fn create_account(
     }
     let sealed = open_sealed(store, root, arena).await?;
     let partition = region.partition();
-    let path = paths::account(partition, account)?;
+    let path = paths::account(partition, account);
     if sealed.get(&path).await?.value.is_some() {
         return Err(OpenError::AccountExists(account));
     }
     let mut batch = sealed.batch();
     if let Some(email) = &email {
-        let path = paths::account_email(partition, &email_hash(&sealed, partition, email))?;
+        let path = paths::account_email(partition, &email_hash(&sealed, partition, email));
         if let Some(record) = sealed.get(&path).await?.value {
             let bytes = record.bytes_of(purpose::ACCOUNT_EMAIL)?;
             let taken: EmailRecord = records::decode(bytes)?;
@@ -688,7 +688,7 @@ pub async fn accounts(
     let sealed = open_sealed(store, root, arena).await?;
     let mut accounts = Vec::new();
     for scope in scopes.iter().filter(|scope| scope.region.is_none()) {
-        let path = paths::account(scope.partition, scope.account)?;
+        let path = paths::account(scope.partition, scope.account);
         if let Some(record) = sealed.get(&path).await?.value {
             accounts.push(records::decode(record.bytes_of(purpose::ACCOUNT)?)?);
         }

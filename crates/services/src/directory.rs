@@ -197,7 +197,7 @@ impl Directory {
         if let Some(known) = self.access_keys.peek(paths::access_key_text(id).as_str()) {
             return Ok(known.filter(|key| key.is_owned()));
         }
-        let path = paths::access_key(id)?;
+        let path = paths::access_key(id);
         let key = self
             .access_keys
             .get(&self.node, &path, |record: Record| async move {
@@ -226,7 +226,7 @@ impl Directory {
                 found.map(|(owner, _)| owner.root_access_keys)
             }
             AccessKeyOwner::User(id) => {
-                let path = paths::user(partition, account, id)?;
+                let path = paths::user(partition, account, id);
                 let found = sealed.get(&path).await?.value;
                 let owner = found.map(|record| {
                     records::decode::<UserRecord>(record.bytes_of(purpose::USER)?)
@@ -256,7 +256,7 @@ impl Directory {
         partition: Partition,
         account: AccountId,
     ) -> Result<Option<(AccountRecord, Record)>, ReadError> {
-        let path = paths::account(partition, account)?;
+        let path = paths::account(partition, account);
         let Some(record) = self.node.sealed().get(&path).await?.value else {
             return Ok(None);
         };
@@ -275,7 +275,7 @@ impl Directory {
         account: AccountId,
         issued: Timestamp,
     ) -> Result<bool, ReadError> {
-        let path = paths::account(partition, account)?;
+        let path = paths::account(partition, account);
         let replaced = self
             .root_users
             .get(&self.node, &path, |record: Record| async move {

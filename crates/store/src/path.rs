@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use segment::Number;
 pub use segment::Segment;
 
 /// The longest path, in bytes.
@@ -34,13 +35,21 @@ impl Path {
         Ok(Self(text.into()))
     }
 
-    /// The path of one to seven segments.
+    /// The path of these segments, of which there is at least one.
     ///
     /// It must not be longer than 512 bytes. Only unique ids and access key ids can have 128 bytes,
     /// and no path has more than two of them; all other segments are much shorter.
-    pub fn of<const N: usize>(segments: [Segment<'_>; N]) -> Self {
-        const { assert!(N >= 1 && N <= 7, "one to seven segments") }
-        Self(joined(&segments, "").into())
+    pub fn of<'s>(segments: impl IntoIterator<Item = Segment<'s>>) -> Self {
+        // The longest path of a hot unit fits.
+        let mut text = String::with_capacity(128);
+        for segment in segments {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(segment.as_str());
+        }
+        debug_assert!(Self::parse(&text).is_ok(), "{text} is not a path");
+        Self(text.into())
     }
 
     /// The path of these segments, joined by `/`.
@@ -163,12 +172,6 @@ impl Prefix {
         Ok(Self(text.into()))
     }
 
-    /// Everything below the path of one to seven segments; see [`Path::of`].
-    pub fn of<const N: usize>(segments: [Segment<'_>; N]) -> Self {
-        const { assert!(N >= 1 && N <= 7, "one to seven segments") }
-        Self(joined(&segments, "/").into())
-    }
-
     /// What stands below `path`, not `path` itself.
     pub fn below(path: &Path) -> Self {
         // A path of 512 bytes has nothing below it, and no path begins with this prefix.
@@ -223,26 +226,6 @@ pub enum PathError {
     },
 }
 
-fn joined(segments: &[Segment<'_>], end: &str) -> String {
-    let bytes: usize = segments
-        .iter()
-        .map(|segment| segment.as_str().len() + 1)
-        .sum();
-    let mut text = String::with_capacity(bytes);
-    for segment in segments {
-        if !text.is_empty() {
-            text.push('/');
-        }
-        text.push_str(segment.as_str());
-    }
-    text.push_str(end);
-    debug_assert!(
-        text.len() <= MAX_PATH_BYTES,
-        "{text} is too long for a path"
-    );
-    text
-}
-
 fn check(text: &str) -> Result<(), PathError> {
     if text.len() > MAX_PATH_BYTES {
         return Err(PathError::TooLong { bytes: text.len() });
@@ -277,8 +260,11 @@ mod tests {
         let account = keyward_types::account::AccountId::parse("111122223333").unwrap();
         let path = Path::of([Segment::from(&account), KEY]);
         assert_eq!(Ok(&path), Path::parse("111122223333/key").as_ref());
-        assert_eq!(Prefix::of([KEY]), Prefix::parse("key/").unwrap());
-        assert!(Prefix::of([Segment::from(&account)]).holds(&path));
+        let number = Number::new(7);
+        assert_eq!(
+            Path::of([KEY, Segment::from(&number)]).as_str(),
+            "key/0000000000000007"
+        );
     }
 
     #[test]

@@ -161,7 +161,7 @@ mod tests {
         let current = SealKey::new(id, secret(7)).unwrap();
         let store = StoreId::from_bytes([3; 16]);
         let keys = Arc::new(SealKeys::new(store, current, Vec::new(), secret(7)).unwrap());
-        let path = paths::trail_head().unwrap();
+        let path = paths::trail_head();
         let chain = Chain::new(ChainId::only(store), Arc::new(secret(9)));
         Ledger::new(path, keys, chain, Head::newborn(0))
     }
@@ -181,7 +181,7 @@ mod tests {
         );
         ledger.put(&place, &value);
         // Only events count.
-        ledger.put(&paths::clock().unwrap(), &value);
+        ledger.put(&paths::clock(), &value);
         ledger.entry(Revision::new(1));
         ledger.settled(true);
         let made = ledger.head().made;

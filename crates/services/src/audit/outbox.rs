@@ -188,7 +188,7 @@ impl Relay {
     /// Copies whatever stands in the outbox, in the store's order; also what was copied before a
     /// crash and only has to be removed.
     async fn copy_all(&mut self, complete_to: Revision) -> Result<(), RelayError> {
-        let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
+        let prefix = paths::all_outbox();
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut after: Option<Path> = None;
         // What is read here is removed, so nobody may write over it any more; what is held stands
@@ -350,7 +350,7 @@ pub async fn emptied(
     writer: &Writer,
     patience: Duration,
 ) -> Result<bool, RelayError> {
-    let prefix = paths::all_outbox().map_err(|_| RelayError::Path)?;
+    let prefix = paths::all_outbox();
     let empty = async {
         loop {
             writer.sync().await;

@@ -71,7 +71,7 @@ pub struct Lost {
 pub async fn accept_clock(stopped: &Stopped<'_>) -> Result<(), OpenError> {
     let (sealed, keys) = stopped.open().await?;
     ledger(&sealed, &keys).await?;
-    let path = paths::clock()?;
+    let path = paths::clock();
     let before = match sealed.get(&path).await?.value {
         Some(record) => String::from_utf8_lossy(record.bytes_of(purpose::CLOCK)?).into_owned(),
         None => String::new(),
@@ -201,7 +201,7 @@ async fn head_as_it_is(sealed: &Sealed) -> Result<(Head, Option<&'static str>), 
     match head(sealed).await {
         Ok(head) => Ok((head, None)),
         Err(OpenError::HeadElsewhere { store, .. }) => {
-            let record = sealed.get(&paths::trail_head()?).await?.value;
+            let record = sealed.get(&paths::trail_head()).await?.value;
             let record = record.ok_or(OpenError::NoHead)?;
             let head = Head::parse(record.bytes_of(purpose::TRAIL_HEAD)?)?;
             let head = Head {

@@ -39,7 +39,7 @@ pub async fn list(
     (region, account): Place,
 ) -> Result<Vec<ServiceRecord>, OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
-    let prefix = paths::services(region.partition(), account)?;
+    let prefix = paths::services(region.partition(), account);
     let found = sealed.range(&prefix, None, MAX_RANGE).await?.value;
     let mut services = Vec::new();
     for record in &found {
@@ -92,7 +92,7 @@ pub async fn create(
     };
     let bytes = SecretBytes::from_vec(records::encode(&key)?);
     batch.put(
-        paths::access_key(&key.id)?,
+        paths::access_key(&key.id),
         purpose::CREDENTIAL,
         bytes.expose(),
         Precondition::Absent,
@@ -142,7 +142,7 @@ async fn take_away(
     };
     let record: ServiceRecord = records::decode(read.bytes_of(purpose::SERVICE)?)?;
     for key in &record.access_keys {
-        batch.delete(paths::access_key(key)?, Precondition::Any)?;
+        batch.delete(paths::access_key(key), Precondition::Any)?;
     }
     Ok(Some(Precondition::At(read.revision)))
 }

@@ -48,14 +48,14 @@ pub(super) async fn with_ledger(
     head: Head,
 ) -> Result<Arc<Ledger>, OpenError> {
     let (seal, chain) = (Arc::clone(&keys.seal), keys.chain.clone());
-    let ledger = Ledger::new(paths::trail_head()?, seal, chain, head);
+    let ledger = Ledger::new(paths::trail_head(), seal, chain, head);
     sealed.store().stamp(Arc::clone(&ledger) as _).await?;
     Ok(ledger)
 }
 
 /// The head that stands in the store.
 pub(super) async fn head(sealed: &Sealed) -> Result<Head, OpenError> {
-    let read = sealed.get(&paths::trail_head()?).await?;
+    let read = sealed.get(&paths::trail_head()).await?;
     let store = read.at.number();
     if let Some(record) = read.value {
         let head = Head::parse(record.bytes_of(purpose::TRAIL_HEAD)?)?;
@@ -101,7 +101,7 @@ pub(super) async fn waiting(
     keys: &Keys,
     copied: Copied,
 ) -> Result<Copied, OpenError> {
-    let prefix = paths::all_outbox()?;
+    let prefix = paths::all_outbox();
     let (mut all, mut after): (Copied, Option<Path>) = (copied, None);
     loop {
         let page = sealed

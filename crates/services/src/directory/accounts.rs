@@ -41,7 +41,7 @@ pub fn put(
     let (partition, account) = (record.partition, record.account);
     let absent = Precondition::Absent;
     let bytes = records::encode(record).map_err(Internal::new)?;
-    let path = paths::account(partition, account).map_err(Internal::new)?;
+    let path = paths::account(partition, account);
     let written = batch.put(path, purpose::ACCOUNT, &bytes, absent);
     written.map_err(Internal::new)?;
     of_accounts.put(batch, partition, account)?;
@@ -51,7 +51,7 @@ pub fn put(
         organization,
     };
     let bytes = records::encode(&membership).map_err(Internal::new)?;
-    let path = paths::membership(partition, account).map_err(Internal::new)?;
+    let path = paths::membership(partition, account);
     let written = batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, absent);
     written.map_err(Internal::new)?;
     Ok(())

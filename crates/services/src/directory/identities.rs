@@ -11,7 +11,7 @@ use keyward_store::{
     cache::Cache,
     node::Invalidate,
     path::Path,
-    sealed::{Purpose, Record},
+    sealed::{NameHash, Purpose, Record},
 };
 use keyward_types::{
     account::AccountId, arn::ArnParts, partition::Partition, principal::Principal,
@@ -127,30 +127,22 @@ pub type Home = (Partition, AccountId);
 
 impl Directory {
     /// The hash that stands in paths for a name.
-    pub fn name_hash(&self, kind: Named, (partition, account): Home, name: &str) -> String {
+    pub fn name_hash(&self, kind: Named, (partition, account): Home, name: &str) -> NameHash {
         let home = paths::name_home(partition, account);
         let sealed = self.node().sealed();
         sealed.name_hash(home.as_str(), kind.word(), &name.to_lowercase())
     }
 
     /// The path of a name's record.
-    ///
-    /// # Errors
-    /// Never for what is parsed.
-    pub fn name_path(
-        &self,
-        kind: Named,
-        (partition, account): Home,
-        name: &str,
-    ) -> Result<Path, ReadError> {
+    pub fn name_path(&self, kind: Named, (partition, account): Home, name: &str) -> Path {
         let hash = self.name_hash(kind, (partition, account), name);
-        Ok(match kind {
-            Named::User => paths::user_name(partition, account, &hash)?,
-            Named::Role => paths::role_name(partition, account, &hash)?,
-            Named::Group => paths::group_name(partition, account, &hash)?,
-            Named::Policy => paths::policy_name(partition, account, &hash)?,
-            Named::InstanceProfile => paths::instance_profile_name(partition, account, &hash)?,
-        })
+        match kind {
+            Named::User => paths::user_name(partition, account, &hash),
+            Named::Role => paths::role_name(partition, account, &hash),
+            Named::Group => paths::group_name(partition, account, &hash),
+            Named::Policy => paths::policy_name(partition, account, &hash),
+            Named::InstanceProfile => paths::instance_profile_name(partition, account, &hash),
+        }
     }
 
     /// The unique id that a name leads to.
@@ -163,7 +155,7 @@ impl Directory {
         home: Home,
         name: &str,
     ) -> Result<Option<UniqueId>, ReadError> {
-        let path = self.name_path(kind, home, name)?;
+        let path = self.name_path(kind, home, name);
         let purpose = kind.purpose();
         let found = self
             .identities
@@ -190,7 +182,7 @@ impl Directory {
         if let Some(known) = self.identities.users.peek(text.as_str()) {
             return Ok(known);
         }
-        let path = paths::user(partition, account, id)?;
+        let path = paths::user(partition, account, id);
         self.identities
             .users
             .get(self.node(), &path, |record: Record| async move {
@@ -236,7 +228,7 @@ impl Directory {
         if let Some(known) = self.identities.roles.peek(text.as_str()) {
             return Ok(known);
         }
-        let path = paths::role(partition, account, id)?;
+        let path = paths::role(partition, account, id);
         self.identities
             .roles
             .get(self.node(), &path, |record: Record| async move {
@@ -276,7 +268,7 @@ impl Directory {
         (partition, account): Home,
         id: &UniqueId,
     ) -> Result<Option<Arc<GroupUnit>>, ReadError> {
-        let path = paths::group(partition, account, id)?;
+        let path = paths::group(partition, account, id);
         self.identities
             .groups
             .get(self.node(), &path, |record: Record| async move {
@@ -302,7 +294,7 @@ impl Directory {
         match self.group(home, id).await? {
             Some(group) => Ok(group),
             None => Err(ReadError::Missing {
-                path: paths::group(home.0, home.1, id)?,
+                path: paths::group(home.0, home.1, id),
             }),
         }
     }
@@ -354,7 +346,7 @@ impl Directory {
         (partition, account): Home,
         id: &UniqueId,
     ) -> Result<Option<Arc<ManagedPolicyUnit>>, ReadError> {
-        let path = paths::policy(partition, account, id)?;
+        let path = paths::policy(partition, account, id);
         self.identities
             .policies
             .get(self.node(), &path, |record: Record| async move {
@@ -388,7 +380,7 @@ impl Directory {
         match found {
             Some(policy) => Ok(policy),
             None => Err(ReadError::Missing {
-                path: paths::policy(home.0, home.1, &attached.id)?,
+                path: paths::policy(home.0, home.1, &attached.id),
             }),
         }
     }
@@ -402,7 +394,7 @@ impl Directory {
         home: Home,
         id: &UniqueId,
     ) -> Result<Option<Arc<InstanceProfileUnit>>, ReadError> {
-        let path = paths::instance_profile(home.0, home.1, id)?;
+        let path = paths::instance_profile(home.0, home.1, id);
         let found = self.rare(&path, purpose::INSTANCE_PROFILE).await?;
         Ok(found
             .map(|(record, revision)| Arc::new(InstanceProfileUnit::new(home, record, revision))))
@@ -433,7 +425,7 @@ impl Directory {
         home: Home,
         role: &UniqueId,
     ) -> Result<Vec<Arc<InstanceProfileUnit>>, ReadError> {
-        let prefix = paths::role_instance_profiles(home.0, home.1, role)?;
+        let prefix = paths::role_instance_profiles(home.0, home.1, role);
         let mut found = Vec::new();
         for id in self.members(&prefix).await? {
             let profile = self.instance_profile(home, &id).await?;
@@ -452,7 +444,7 @@ impl Directory {
         host_and_path: &str,
     ) -> Result<Option<Arc<OidcProviderUnit>>, ReadError> {
         let hash = self.oidc_provider_hash((partition, account), host_and_path);
-        let path = paths::oidc_provider(partition, account, &hash)?;
+        let path = paths::oidc_provider(partition, account, &hash);
         self.identities
             .providers
             .get(self.node(), &path, |record: Record| async move {
@@ -465,7 +457,7 @@ impl Directory {
     }
 
     /// The hash that stands in paths for an issuer.
-    pub fn oidc_provider_hash(&self, (partition, account): Home, host_and_path: &str) -> String {
+    pub fn oidc_provider_hash(&self, (partition, account): Home, host_and_path: &str) -> NameHash {
         let home = paths::name_home(partition, account);
         let sealed = self.node().sealed();
         sealed.name_hash(home.as_str(), "oidc provider", host_and_path)
@@ -476,7 +468,7 @@ impl Directory {
     /// # Errors
     /// When it cannot be read.
     pub async fn home_of(&self, id: &UniqueId) -> Result<Option<Home>, ReadError> {
-        let path = paths::principal_id(id)?;
+        let path = paths::principal_id(id);
         let found = self
             .identities
             .ids

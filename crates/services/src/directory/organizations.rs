@@ -7,7 +7,12 @@ use keyward_policy::{
     policy::Policy,
     principal::Bindings,
 };
-use keyward_store::{cache::Cache, node::Invalidate, path::Path, sealed::Record};
+use keyward_store::{
+    cache::Cache,
+    node::Invalidate,
+    path::Path,
+    sealed::{NameHash, Record, Sealed},
+};
 use keyward_types::{organization::ControlPolicyType, partition::Partition};
 
 use crate::directory::{
@@ -74,7 +79,7 @@ impl Directory {
                 if self.account(home.0, home.1).await?.is_none() {
                     return Ok(None);
                 }
-                let path = paths::membership(home.0, home.1)?;
+                let path = paths::membership(home.0, home.1);
                 return Err(ReadError::Missing { path });
             };
             let Some(joined) = &record.organization else {
@@ -89,7 +94,7 @@ impl Directory {
                 return listed.ok_or(ReadError::Missing { path }).map(Some);
             }
         }
-        let path = paths::membership(home.0, home.1)?;
+        let path = paths::membership(home.0, home.1);
         Err(ReadError::Disagrees { path })
     }
 
@@ -100,7 +105,7 @@ impl Directory {
     pub async fn own_membership(&self, home: Home) -> Result<Option<Membership>, ReadError> {
         let found = self.membership(home).await?;
         if found.is_none() && self.membership_record(home).await?.is_none() {
-            let path = paths::membership(home.0, home.1)?;
+            let path = paths::membership(home.0, home.1);
             return Err(ReadError::Missing { path });
         }
         Ok(found)
@@ -115,7 +120,7 @@ impl Directory {
         if let Some(found) = known.peek(text.as_str()) {
             return Ok(found);
         }
-        let path = paths::membership(partition, account)?;
+        let path = paths::membership(partition, account);
         known
             .get(self.node(), &path, |record: Record| async move {
                 let bytes = record.bytes_of(purpose::ORGANIZATION_MEMBERSHIP)?;
@@ -133,7 +138,7 @@ impl Directory {
         &self,
         (partition, management): Home,
     ) -> Result<Option<Arc<OrganizationUnit>>, ReadError> {
-        let unit = paths::organization(partition, management)?;
+        let unit = paths::organization(partition, management);
         self.organizations
             .organizations
             .get_unit(self.node(), &unit, |records: Vec<Record>| async {
@@ -144,7 +149,7 @@ impl Directory {
     }
 
     /// The hash that stands in paths for an e-mail address.
-    pub fn email_hash(&self, partition: Partition, email: &str) -> String {
+    pub fn email_hash(&self, partition: Partition, email: &str) -> NameHash {
         email_hash(self.node().sealed(), partition, email)
     }
 
@@ -157,7 +162,7 @@ impl Directory {
         partition: Partition,
         email: &str,
     ) -> Result<Option<EmailRecord>, ReadError> {
-        let path = paths::account_email(partition, &self.email_hash(partition, email))?;
+        let path = paths::account_email(partition, &self.email_hash(partition, email));
         match self.node().sealed().get(&path).await?.value {
             Some(record) => {
                 let bytes = record.bytes_of(purpose::ACCOUNT_EMAIL)?;
@@ -170,11 +175,7 @@ impl Directory {
 
 /// The hash that stands in paths for an e-mail address: addresses are the same whatever their
 /// case, and unique in a partition.
-pub(crate) fn email_hash(
-    sealed: &keyward_store::sealed::Sealed,
-    partition: Partition,
-    email: &str,
-) -> String {
+pub(crate) fn email_hash(sealed: &Sealed, partition: Partition, email: &str) -> NameHash {
     sealed.name_hash(partition.as_str(), "account email", &email.to_lowercase())
 }
 
@@ -183,16 +184,8 @@ pub(crate) fn email_hash(
 /// # Errors
 /// Never for what is parsed.
 pub fn part(home: Home, kind: &str, id: &str) -> Result<Path, ReadError> {
-    let unit = paths::organization(home.0, home.1)?;
+    let unit = paths::organization(home.0, home.1);
     Ok(unit.child(kind)?.child(id)?)
-}
-
-/// The path of an organization's head.
-///
-/// # Errors
-/// Never for what is parsed.
-pub fn head(home: Home) -> Result<Path, ReadError> {
-    Ok(paths::organization(home.0, home.1)?.child("head")?)
 }
 
 fn load(

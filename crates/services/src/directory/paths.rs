@@ -2,7 +2,10 @@
 //! look-up is global; what users name stands in a path only as a keyed hash.
 
 use arrayvec::ArrayString;
-use keyward_store::path::{Path, PathError, Prefix};
+use keyward_store::{
+    path::{Number, Path, PathError, Prefix, Segment},
+    sealed::NameHash,
+};
 use keyward_types::{
     account::AccountId,
     key_id::KeyArn,
@@ -14,7 +17,16 @@ use keyward_types::{
 };
 
 /// The place of what belongs to an account in no Region.
-const GLOBAL: &str = "global";
+const GLOBAL: Segment<'static> = Segment::word("global");
+/// What stands before the places of events on their way to the trail.
+const OUTBOX: Segment<'static> = Segment::word("outbox");
+
+/// A word as a segment, checked when it is compiled.
+macro_rules! word {
+    ($text:literal) => {
+        const { Segment::word($text) }
+    };
+}
 
 /// A path's text on the stack: what the caches are asked by, which hold nearly every unit that a
 /// request needs.
@@ -49,7 +61,7 @@ impl Spelled {
 
 /// Where a name belongs that is unique in an account.
 pub fn name_home(partition: Partition, account: AccountId) -> Spelled {
-    Spelled::new(&[partition.as_str(), account.as_str(), GLOBAL])
+    Spelled::new(&[partition.as_str(), account.as_str(), GLOBAL.as_str()])
 }
 
 /// Where a name belongs that is unique in an account and Region.
@@ -66,13 +78,13 @@ pub fn access_key_text(id: &AccessKeyId) -> Spelled {
 /// [`user`] as text.
 pub fn user_text(partition: Partition, account: AccountId, id: &UniqueId) -> Spelled {
     let (partition, account) = (partition.as_str(), account.as_str());
-    Spelled::new(&[partition, account, GLOBAL, "user", id.as_str()])
+    Spelled::new(&[partition, account, GLOBAL.as_str(), "user", id.as_str()])
 }
 
 /// [`role`] as text.
 pub fn role_text(partition: Partition, account: AccountId, id: &UniqueId) -> Spelled {
     let (partition, account) = (partition.as_str(), account.as_str());
-    Spelled::new(&[partition, account, GLOBAL, "role", id.as_str()])
+    Spelled::new(&[partition, account, GLOBAL.as_str(), "role", id.as_str()])
 }
 
 /// [`key`] as text.
@@ -93,94 +105,78 @@ pub fn key_id_text(region: Region, account: AccountId, id: &str) -> Spelled {
 }
 
 /// The account's own record.
-pub fn account(partition: Partition, account: AccountId) -> Result<Path, PathError> {
-    Path::join(&[partition.as_str(), account.as_str(), GLOBAL, "account"])
+pub fn account(partition: Partition, account: AccountId) -> Path {
+    global(partition, account, [word!("account")])
 }
 
 /// The account's own key, from which material ids are made.
-pub fn account_key(partition: Partition, account: AccountId) -> Result<Path, PathError> {
-    Path::join(&[partition.as_str(), account.as_str(), GLOBAL, "account-key"])
+pub fn account_key(partition: Partition, account: AccountId) -> Path {
+    global(partition, account, [word!("account-key")])
 }
 
 /// An access key.
-pub fn access_key(id: &AccessKeyId) -> Result<Path, PathError> {
-    Path::join(&["access-key", id.as_str()])
+pub fn access_key(id: &AccessKeyId) -> Path {
+    Path::of([word!("access-key"), id.into()])
 }
 
 /// When an access key was last used.
-pub fn access_key_last_use(id: &AccessKeyId) -> Result<Path, PathError> {
-    Path::join(&["access-key-last-use", id.as_str()])
+pub fn access_key_last_use(id: &AccessKeyId) -> Path {
+    Path::of([word!("access-key-last-use"), id.into()])
 }
 
 /// A user, by its unique id.
-pub fn user(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
-    Path::join(&[
-        partition.as_str(),
-        account.as_str(),
-        GLOBAL,
-        "user",
-        id.as_str(),
-    ])
+pub fn user(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
+    global(partition, account, [word!("user"), id.into()])
 }
 
 /// Where a user's name leads.
-pub fn user_name(partition: Partition, account: AccountId, hash: &str) -> Result<Path, PathError> {
-    Path::join(&[
-        partition.as_str(),
-        account.as_str(),
-        GLOBAL,
-        "user-name",
-        hash,
-    ])
+pub fn user_name(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
+    global(partition, account, [word!("user-name"), hash.into()])
 }
 
 /// Every user of an account.
-pub fn users(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/user/"))
+pub fn users(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("user")])
 }
 
 /// Where a user or role lives, by its unique id alone.
-pub fn principal_id(id: &UniqueId) -> Result<Path, PathError> {
-    Path::join(&["principal-id", id.as_str()])
+pub fn principal_id(id: &UniqueId) -> Path {
+    Path::of([word!("principal-id"), id.into()])
 }
 
 /// A role, by its unique id.
-pub fn role(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
-    global(partition, account, &["role", id.as_str()])
+pub fn role(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
+    global(partition, account, [word!("role"), id.into()])
 }
 
 /// Where a role's name leads.
-pub fn role_name(partition: Partition, account: AccountId, hash: &str) -> Result<Path, PathError> {
-    global(partition, account, &["role-name", hash])
+pub fn role_name(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
+    global(partition, account, [word!("role-name"), hash.into()])
 }
 
 /// Every role of an account.
-pub fn roles(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/role/"))
+pub fn roles(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("role")])
 }
 
 /// When a role was last used.
-pub fn role_last_use(
-    partition: Partition,
-    account: AccountId,
-    id: &UniqueId,
-) -> Result<Path, PathError> {
-    global(partition, account, &["role-last-use", id.as_str()])
+pub fn role_last_use(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
+    global(partition, account, [word!("role-last-use"), id.into()])
 }
 
 /// A group, by its unique id.
-pub fn group(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
-    global(partition, account, &["group", id.as_str()])
+pub fn group(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
+    global(partition, account, [word!("group"), id.into()])
 }
 
 /// Where a group's name leads.
-pub fn group_name(partition: Partition, account: AccountId, hash: &str) -> Result<Path, PathError> {
-    global(partition, account, &["group-name", hash])
+pub fn group_name(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
+    global(partition, account, [word!("group-name"), hash.into()])
 }
 
 /// Every group of an account.
-pub fn groups(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/group/"))
+pub fn groups(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("group")])
 }
 
 /// That a user is in a group.
@@ -188,62 +184,48 @@ pub fn group_member(
     partition: Partition,
     account: AccountId,
     (group, user): (&UniqueId, &UniqueId),
-) -> Result<Path, PathError> {
-    let rest = ["group-member", group.as_str(), user.as_str()];
-    global(partition, account, &rest)
+) -> Path {
+    let rest = [word!("group-member"), group.into(), user.into()];
+    global(partition, account, rest)
 }
 
 /// Every member of a group.
-pub fn group_members(
-    partition: Partition,
-    account: AccountId,
-    group: &UniqueId,
-) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!(
-        "{partition}/{account}/{GLOBAL}/group-member/{group}/"
-    ))
+pub fn group_members(partition: Partition, account: AccountId, group: &UniqueId) -> Prefix {
+    below_global(partition, account, [word!("group-member"), group.into()])
 }
 
 /// A customer managed policy, by its unique id.
-pub fn policy(partition: Partition, account: AccountId, id: &UniqueId) -> Result<Path, PathError> {
-    global(partition, account, &["policy", id.as_str()])
+pub fn policy(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
+    global(partition, account, [word!("policy"), id.into()])
 }
 
 /// Where a managed policy's name leads.
-pub fn policy_name(
-    partition: Partition,
-    account: AccountId,
-    hash: &str,
-) -> Result<Path, PathError> {
-    global(partition, account, &["policy-name", hash])
+pub fn policy_name(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
+    global(partition, account, [word!("policy-name"), hash.into()])
 }
 
 /// Every customer managed policy of an account.
-pub fn policies(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/policy/"))
+pub fn policies(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("policy")])
 }
 
 /// An instance profile, by its unique id.
-pub fn instance_profile(
-    partition: Partition,
-    account: AccountId,
-    id: &UniqueId,
-) -> Result<Path, PathError> {
-    global(partition, account, &["instance-profile", id.as_str()])
+pub fn instance_profile(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
+    global(partition, account, [word!("instance-profile"), id.into()])
 }
 
 /// Where an instance profile's name leads.
-pub fn instance_profile_name(
-    partition: Partition,
-    account: AccountId,
-    hash: &str,
-) -> Result<Path, PathError> {
-    global(partition, account, &["instance-profile-name", hash])
+pub fn instance_profile_name(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
+    global(
+        partition,
+        account,
+        [word!("instance-profile-name"), hash.into()],
+    )
 }
 
 /// Every instance profile of an account.
-pub fn instance_profiles(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/instance-profile/"))
+pub fn instance_profiles(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("instance-profile")])
 }
 
 /// That a role is in an instance profile.
@@ -251,25 +233,23 @@ pub fn role_instance_profile(
     partition: Partition,
     account: AccountId,
     (role, profile): (&UniqueId, &UniqueId),
-) -> Result<Path, PathError> {
-    let rest = ["role-instance-profile", role.as_str(), profile.as_str()];
-    global(partition, account, &rest)
+) -> Path {
+    let rest = [word!("role-instance-profile"), role.into(), profile.into()];
+    global(partition, account, rest)
 }
 
 /// Every instance profile that a role is in.
-pub fn role_instance_profiles(
-    partition: Partition,
-    account: AccountId,
-    role: &UniqueId,
-) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!(
-        "{partition}/{account}/{GLOBAL}/role-instance-profile/{role}/"
-    ))
+pub fn role_instance_profiles(partition: Partition, account: AccountId, role: &UniqueId) -> Prefix {
+    below_global(
+        partition,
+        account,
+        [word!("role-instance-profile"), role.into()],
+    )
 }
 
 /// That a credential report of an account was asked for.
-pub fn credential_report(partition: Partition, account: AccountId) -> Result<Path, PathError> {
-    global(partition, account, &["credential-report"])
+pub fn credential_report(partition: Partition, account: AccountId) -> Path {
+    global(partition, account, [word!("credential-report")])
 }
 
 /// That a managed policy is attached to a user, group or role. AWS's own policies have such
@@ -278,20 +258,18 @@ pub fn policy_attachment(
     partition: Partition,
     account: AccountId,
     (policy, to): (&UniqueId, &UniqueId),
-) -> Result<Path, PathError> {
-    let rest = ["policy-attachment", policy.as_str(), to.as_str()];
-    global(partition, account, &rest)
+) -> Path {
+    let rest = [word!("policy-attachment"), policy.into(), to.into()];
+    global(partition, account, rest)
 }
 
 /// Everything that a managed policy is attached to.
-pub fn policy_attachments(
-    partition: Partition,
-    account: AccountId,
-    policy: &UniqueId,
-) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!(
-        "{partition}/{account}/{GLOBAL}/policy-attachment/{policy}/"
-    ))
+pub fn policy_attachments(partition: Partition, account: AccountId, policy: &UniqueId) -> Prefix {
+    below_global(
+        partition,
+        account,
+        [word!("policy-attachment"), policy.into()],
+    )
 }
 
 /// That a managed policy is the boundary of a user or role.
@@ -299,75 +277,81 @@ pub fn policy_boundary(
     partition: Partition,
     account: AccountId,
     (policy, of): (&UniqueId, &UniqueId),
-) -> Result<Path, PathError> {
-    let rest = ["policy-boundary", policy.as_str(), of.as_str()];
-    global(partition, account, &rest)
+) -> Path {
+    let rest = [word!("policy-boundary"), policy.into(), of.into()];
+    global(partition, account, rest)
 }
 
 /// Everything that a managed policy is the boundary of.
-pub fn policy_boundaries(
-    partition: Partition,
-    account: AccountId,
-    policy: &UniqueId,
-) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!(
-        "{partition}/{account}/{GLOBAL}/policy-boundary/{policy}/"
-    ))
+pub fn policy_boundaries(partition: Partition, account: AccountId, policy: &UniqueId) -> Prefix {
+    below_global(
+        partition,
+        account,
+        [word!("policy-boundary"), policy.into()],
+    )
 }
 
 /// Which account of a partition an alias names, by the alias's hash.
-pub fn account_alias(partition: Partition, hash: &str) -> Result<Path, PathError> {
-    Path::join(&["account-alias", partition.as_str(), hash])
+pub fn account_alias(partition: Partition, hash: &NameHash) -> Path {
+    Path::of([word!("account-alias"), partition.into(), hash.into()])
 }
 
 /// What an account is called besides its number.
-pub fn alias_of_account(partition: Partition, account: AccountId) -> Result<Path, PathError> {
-    global(partition, account, &["account-alias"])
+pub fn alias_of_account(partition: Partition, account: AccountId) -> Path {
+    global(partition, account, [word!("account-alias")])
 }
 
 /// An OpenID Connect provider, by the hash of its issuer.
-pub fn oidc_provider(
-    partition: Partition,
-    account: AccountId,
-    hash: &str,
-) -> Result<Path, PathError> {
-    global(partition, account, &["oidc-provider", hash])
+pub fn oidc_provider(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
+    global(partition, account, [word!("oidc-provider"), hash.into()])
 }
 
 /// A service that was given credentials, in the account that they stand in.
 pub fn service(partition: Partition, account: AccountId, name: &str) -> Result<Path, PathError> {
-    global(partition, account, &["service", name])
+    let rest = [word!("service"), Segment::parse(name)?];
+    Ok(global(partition, account, rest))
 }
 
 /// Every service that was given credentials in an account.
-pub fn services(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/service/"))
+pub fn services(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("service")])
 }
 
 /// Every OpenID Connect provider of an account.
-pub fn oidc_providers(partition: Partition, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{partition}/{account}/{GLOBAL}/oidc-provider/"))
+pub fn oidc_providers(partition: Partition, account: AccountId) -> Prefix {
+    below_global(partition, account, [word!("oidc-provider")])
 }
 
 /// [`membership`] as text.
 pub fn membership_text(partition: Partition, account: AccountId) -> Spelled {
     let (partition, account) = (partition.as_str(), account.as_str());
-    Spelled::new(&[partition, account, GLOBAL, "organization-membership"])
+    Spelled::new(&[
+        partition,
+        account,
+        GLOBAL.as_str(),
+        "organization-membership",
+    ])
 }
 
 /// That an account is in an organization.
-pub fn membership(partition: Partition, account: AccountId) -> Result<Path, PathError> {
-    global(partition, account, &["organization-membership"])
+pub fn membership(partition: Partition, account: AccountId) -> Path {
+    global(partition, account, [word!("organization-membership")])
 }
 
 /// An organization, in its management account: everything below is one unit.
-pub fn organization(partition: Partition, management: AccountId) -> Result<Path, PathError> {
-    global(partition, management, &["organization"])
+pub fn organization(partition: Partition, management: AccountId) -> Path {
+    global(partition, management, [word!("organization")])
+}
+
+/// The head of an organization's unit.
+pub fn organization_head(partition: Partition, management: AccountId) -> Path {
+    let rest = [word!("organization"), word!("head")];
+    global(partition, management, rest)
 }
 
 /// Who has an e-mail address, by its hash alone: it is unique among all accounts.
-pub fn account_email(partition: Partition, hash: &str) -> Result<Path, PathError> {
-    Path::join(&["account-email", partition.as_str(), hash])
+pub fn account_email(partition: Partition, hash: &NameHash) -> Path {
+    Path::of([word!("account-email"), partition.into(), hash.into()])
 }
 
 /// A request to create an account.
@@ -375,64 +359,62 @@ pub fn create_account(
     partition: Partition,
     management: AccountId,
     id: &CreateAccountRequestId,
-) -> Result<Path, PathError> {
-    global(partition, management, &["create-account", id.as_str()])
+) -> Path {
+    global(partition, management, [word!("create-account"), id.into()])
 }
 
 /// Every request of an organization to create an account.
-pub fn create_accounts(partition: Partition, management: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!(
-        "{partition}/{management}/{GLOBAL}/create-account/"
-    ))
+pub fn create_accounts(partition: Partition, management: AccountId) -> Prefix {
+    below_global(partition, management, [word!("create-account")])
 }
 
 /// The domain key of an account and Region.
-pub fn domain_key(region: Region, account: AccountId) -> Result<Path, PathError> {
-    scoped(region, account, &["domain-key"])
+pub fn domain_key(region: Region, account: AccountId) -> Path {
+    scoped(region, account, [word!("domain-key")])
 }
 
 /// A KMS key.
-pub fn key(arn: &KeyArn) -> Result<Path, PathError> {
-    scoped(arn.region(), arn.account(), &["key", arn.id().as_str()])
+pub fn key(arn: &KeyArn) -> Path {
+    scoped(arn.region(), arn.account(), [word!("key"), arn.id().into()])
 }
 
 /// Every KMS key of an account and Region.
-pub fn keys(region: Region, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{}/{account}/{region}/key/", region.partition()))
+pub fn keys(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [word!("key")])
 }
 
 /// An alias, by the hash of its name.
-pub fn alias(region: Region, account: AccountId, hash: &str) -> Result<Path, PathError> {
-    scoped(region, account, &["alias", hash])
+pub fn alias(region: Region, account: AccountId, hash: &NameHash) -> Path {
+    scoped(region, account, [word!("alias"), hash.into()])
 }
 
 /// Every alias of an account and Region.
-pub fn aliases(region: Region, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{}/{account}/{region}/alias/", region.partition()))
+pub fn aliases(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [word!("alias")])
 }
 
 /// When a key was last used.
-pub fn last_use(arn: &KeyArn) -> Result<Path, PathError> {
+pub fn last_use(arn: &KeyArn) -> Path {
     scoped(
         arn.region(),
         arn.account(),
-        &["last-use", arn.id().as_str()],
+        [word!("last-use"), arn.id().into()],
     )
 }
 
 /// What a worker owes a key, in the order of time.
-pub fn due(arn: &KeyArn, at: Timestamp) -> Result<Path, PathError> {
-    let at = format!("{:016}", at.millis().max(0));
+pub fn due(arn: &KeyArn, at: Timestamp) -> Path {
+    let at = Number::new(u64::try_from(at.millis()).unwrap_or_default());
     scoped(
         arn.region(),
         arn.account(),
-        &["due", &at, arn.id().as_str()],
+        [word!("due"), (&at).into(), arn.id().into()],
     )
 }
 
 /// Everything due in an account and Region.
-pub fn all_due(region: Region, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!("{}/{account}/{region}/due/", region.partition()))
+pub fn all_due(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [word!("due")])
 }
 
 /// A place of a process for events of changes on their way to the trail.
@@ -451,38 +433,52 @@ pub fn is_outbox_place(path: &Path, process: &str) -> bool {
 /// By its time first, so that those which are written and removed together stand together.
 pub fn outbox(at: Timestamp, event_id: &str) -> Result<Path, PathError> {
     let place = format!("{:013}-{event_id}", at.millis().max(0));
-    Path::join(&["outbox", &place])
+    Ok(Path::of([OUTBOX, Segment::parse(&place)?]))
 }
 
 /// Every event on its way to the trail.
-pub fn all_outbox() -> Result<Prefix, PathError> {
-    Prefix::parse("outbox/")
+pub fn all_outbox() -> Prefix {
+    Prefix::below(&Path::of([OUTBOX]))
 }
 
 /// What the store knows of the audit trail.
-pub fn trail_head() -> Result<Path, PathError> {
-    Path::parse("trail-head")
+pub fn trail_head() -> Path {
+    Path::of([word!("trail-head")])
 }
 
 /// The last reading of the wall clock that a worker recorded.
-pub fn clock() -> Result<Path, PathError> {
-    Path::parse("clock")
+pub fn clock() -> Path {
+    Path::of([word!("clock")])
 }
 
-fn global(partition: Partition, account: AccountId, rest: &[&str]) -> Result<Path, PathError> {
-    let mut segments = vec![partition.as_str(), account.as_str(), GLOBAL];
-    segments.extend_from_slice(rest);
-    Path::join(&segments)
+fn global<const N: usize>(
+    partition: Partition,
+    account: AccountId,
+    rest: [Segment<'_>; N],
+) -> Path {
+    let home = [partition.into(), (&account).into(), GLOBAL];
+    Path::of(home.into_iter().chain(rest))
 }
 
-fn scoped(region: Region, account: AccountId, rest: &[&str]) -> Result<Path, PathError> {
-    let mut segments = vec![
-        region.partition().as_str(),
-        account.as_str(),
-        region.as_str(),
-    ];
-    segments.extend_from_slice(rest);
-    Path::join(&segments)
+fn below_global<const N: usize>(
+    partition: Partition,
+    account: AccountId,
+    rest: [Segment<'_>; N],
+) -> Prefix {
+    Prefix::below(&global(partition, account, rest))
+}
+
+fn scoped<const N: usize>(region: Region, account: AccountId, rest: [Segment<'_>; N]) -> Path {
+    let home = [region.partition().into(), (&account).into(), region.into()];
+    Path::of(home.into_iter().chain(rest))
+}
+
+fn below_scoped<const N: usize>(
+    region: Region,
+    account: AccountId,
+    rest: [Segment<'_>; N],
+) -> Prefix {
+    Prefix::below(&scoped(region, account, rest))
 }
 
 #[cfg(test)]
@@ -499,20 +495,17 @@ mod tests {
             account,
             keyward_types::key_id::KeyId::from_random([7; 16]),
         );
-        assert_eq!(key_text(&arn).as_str(), key(&arn).unwrap().as_str());
+        assert_eq!(key_text(&arn).as_str(), key(&arn).as_str());
         let user_id = UniqueId::from_random(keyward_types::unique_id::UniqueIdKind::User, [9; 17]);
         assert_eq!(
             user_text(partition, account, &user_id).as_str(),
-            user(partition, account, &user_id).unwrap().as_str()
+            user(partition, account, &user_id).as_str()
         );
         assert_eq!(
             role_text(partition, account, &user_id).as_str(),
-            role(partition, account, &user_id).unwrap().as_str()
+            role(partition, account, &user_id).as_str()
         );
         let id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap();
-        assert_eq!(
-            access_key_text(&id).as_str(),
-            access_key(&id).unwrap().as_str()
-        );
+        assert_eq!(access_key_text(&id).as_str(), access_key(&id).as_str());
     }
 }

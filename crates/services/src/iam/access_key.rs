@@ -102,7 +102,7 @@ impl Owner {
                     root_access_keys: keys,
                     ..record.clone()
                 };
-                let path = paths::account(cx.partition(), cx.account())?;
+                let path = paths::account(cx.partition(), cx.account());
                 let bytes = records::encode(&record)?;
                 batch.put(path, purpose::ACCOUNT, &bytes, Precondition::At(*revision))?;
                 Ok(())
@@ -263,8 +263,8 @@ impl Operation for DeleteAccessKey {
     ) -> Result<Done<Empty>, IamFault> {
         let id = owner.key(&self.id)?;
         let mut batch = cx.batch();
-        batch.delete(paths::access_key(id)?, Precondition::Any)?;
-        batch.delete(paths::access_key_last_use(id)?, Precondition::Any)?;
+        batch.delete(paths::access_key(id), Precondition::Any)?;
+        batch.delete(paths::access_key_last_use(id), Precondition::Any)?;
         let left = owner.keys()?.iter().filter(|key| *key != id);
         let keys = left.cloned().collect();
         owner.put_keys(cx, &mut batch, keys)?;
@@ -319,7 +319,7 @@ impl Operation for UpdateAccessKey {
         let id = owner.key(&self.id)?;
         let found = cx
             .directory()
-            .rare(&paths::access_key(id)?, purpose::CREDENTIAL)
+            .rare(&paths::access_key(id), purpose::CREDENTIAL)
             .await?;
         let (mut record, revision): (AccessKeyRecord, _) =
             found.ok_or_else(|| no_such_key(&self.id))?;
@@ -341,7 +341,7 @@ fn put_key(
     precondition: Precondition,
 ) -> Result<(), IamFault> {
     let bytes = keyward_crypto::secret::SecretBytes::from_vec(records::encode(record)?);
-    let path = paths::access_key(&record.id)?;
+    let path = paths::access_key(&record.id);
     batch.put(path, purpose::CREDENTIAL, bytes.expose(), precondition)?;
     Ok(())
 }

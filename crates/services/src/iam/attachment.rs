@@ -95,7 +95,7 @@ pub fn put_entry(
     batch: &mut SealedBatch,
     (policy, to): (&UniqueId, &UniqueId),
 ) -> Result<(), IamFault> {
-    let path = paths::policy_attachment(cx.partition(), cx.account(), (policy, to))?;
+    let path = paths::policy_attachment(cx.partition(), cx.account(), (policy, to));
     let entry = records::encode(&MembershipRecord { version: V1 })?;
     batch.put(path, purpose::MEMBERSHIP, &entry, Precondition::Absent)?;
     Ok(())
@@ -251,7 +251,7 @@ where
         }
         let mut batch = cx.batch();
         let pair = (policy.id(), record.id());
-        let entry = paths::policy_attachment(cx.partition(), cx.account(), pair)?;
+        let entry = paths::policy_attachment(cx.partition(), cx.account(), pair);
         batch.delete(entry, Precondition::Any)?;
         recount(cx, &mut batch, policy, |policy| {
             policy.attachments = policy.attachments.saturating_sub(1);

@@ -53,7 +53,7 @@ pub fn bind(
     batch: &mut SealedBatch,
     (policy, of): (&ManagedPolicyUnit, &UniqueId),
 ) -> Result<(), IamFault> {
-    let path = paths::policy_boundary(cx.partition(), cx.account(), (policy.id(), of))?;
+    let path = paths::policy_boundary(cx.partition(), cx.account(), (policy.id(), of));
     let entry = records::encode(&MembershipRecord { version: V1 })?;
     batch.put(path, purpose::MEMBERSHIP, &entry, Precondition::Absent)?;
     recount(cx, batch, policy, |policy| {
@@ -70,7 +70,7 @@ pub fn release(
     batch: &mut SealedBatch,
     (policy, of): (&ManagedPolicyUnit, &UniqueId),
 ) -> Result<(), IamFault> {
-    let path = paths::policy_boundary(cx.partition(), cx.account(), (policy.id(), of))?;
+    let path = paths::policy_boundary(cx.partition(), cx.account(), (policy.id(), of));
     batch.delete(path, Precondition::Any)?;
     recount(cx, batch, policy, |policy| {
         policy.boundaries = policy.boundaries.saturating_sub(1);

@@ -46,7 +46,7 @@ impl ByPath {
     where
         R: Record + DeserializeOwned,
     {
-        let all = R::all(cx.caller.home())?;
+        let all = R::all(cx.caller.home());
         let mut found: Vec<R> = cx.directory().every(&all, R::PURPOSE).await?;
         found.retain(|record| record.path().starts_with(&self.prefix));
         let filter = (operation, self.prefix.as_str());

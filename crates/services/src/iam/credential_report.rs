@@ -39,7 +39,7 @@ const COLUMNS: &str = "user,arn,user_creation_time,password_enabled,password_las
 /// When a report was last asked for, and the revision of that record.
 async fn asked(cx: &Cx<'_>) -> Result<Option<CredentialReportRecord>, IamFault> {
     let (partition, account) = cx.caller.home();
-    let path = paths::credential_report(partition, account)?;
+    let path = paths::credential_report(partition, account);
     let found = cx
         .directory()
         .rare(&path, purpose::CREDENTIAL_REPORT)
@@ -101,7 +101,7 @@ impl Operation for GenerateCredentialReport {
             asked: cx.now,
         };
         let mut batch = cx.batch();
-        let path = paths::credential_report(partition, account)?;
+        let path = paths::credential_report(partition, account);
         let bytes = records::encode(&record)?;
         // Who asks at the same time asks for the same.
         batch.put(path, purpose::CREDENTIAL_REPORT, &bytes, Precondition::Any)?;
@@ -199,7 +199,7 @@ async fn write(cx: &Cx<'_>) -> Result<String, IamFault> {
         };
         row.write(&mut csv);
     }
-    let prefix = paths::users(partition, account)?;
+    let prefix = paths::users(partition, account);
     let mut users: Vec<UserRecord> = cx.directory().every(&prefix, purpose::USER).await?;
     users.sort_by_key(|user| user.name.to_lowercase());
     for user in &users {
@@ -234,7 +234,7 @@ struct Key {
 async fn keys(cx: &Cx<'_>, ids: &[AccessKeyId]) -> Result<Vec<Key>, IamFault> {
     let mut found = Vec::new();
     for id in ids {
-        let path = paths::access_key(id)?;
+        let path = paths::access_key(id);
         let record = cx.directory().rare(&path, purpose::CREDENTIAL).await?;
         let record: Option<(AccessKeyRecord, _)> = record;
         if let Some((record, _)) = record {
@@ -252,7 +252,7 @@ async fn last_use(cx: &Cx<'_>, id: &AccessKeyId) -> Result<Option<CredentialUseR
     if let Some(noted) = cx.shared.access_key_usage.noted(id) {
         return Ok(Some(noted.to_record()));
     }
-    let path = paths::access_key_last_use(id)?;
+    let path = paths::access_key_last_use(id);
     let read = cx.directory().rare(&path, purpose::LAST_USE).await?;
     Ok(read.map(|(used, _)| used))
 }

@@ -114,16 +114,10 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     fn arn(&self, home: Home) -> String;
 
     /// Where all of an account's are.
-    ///
-    /// # Errors
-    /// Never for what is parsed.
-    fn all(home: Home) -> Result<Prefix, IamFault>;
+    fn all(home: Home) -> Prefix;
 
-    /// Where it stands.
-    ///
-    /// # Errors
-    /// Never for what is parsed.
-    fn place(&self, cx: &Cx<'_>) -> Result<Path, IamFault>;
+    /// Where it is stored.
+    fn place(&self, cx: &Cx<'_>) -> Path;
 
     /// Writes it over what was read at that revision; makes it if there is none.
     ///
@@ -137,7 +131,7 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     ) -> Result<(), IamFault> {
         let precondition = read.map_or(Precondition::Absent, Precondition::At);
         let bytes = records::encode(self)?;
-        batch.put(self.place(cx)?, Self::PURPOSE, &bytes, precondition)?;
+        batch.put(self.place(cx), Self::PURPOSE, &bytes, precondition)?;
         Ok(())
     }
 }

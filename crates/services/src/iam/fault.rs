@@ -105,12 +105,6 @@ impl From<LimitError> for IamFault {
     }
 }
 
-impl From<keyward_store::path::PathError> for IamFault {
-    fn from(error: keyward_store::path::PathError) -> Self {
-        Self::Internal(Internal::new(error))
-    }
-}
-
 impl From<MarkerError> for IamFault {
     fn from(error: MarkerError) -> Self {
         match error {

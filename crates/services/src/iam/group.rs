@@ -160,7 +160,7 @@ impl OnOne for GetGroup {
     async fn answer(&self, group: &On<Self>, cx: &Cx<'_>) -> Result<Done<GroupFound>, IamFault> {
         let group = group.get()?;
         let (partition, account) = cx.caller.home();
-        let prefix = paths::group_members(partition, account, &group.record().id)?;
+        let prefix = paths::group_members(partition, account, &group.record().id);
         let mut users = Vec::new();
         for id in cx.directory().members(&prefix).await? {
             if let Some(user) = cx.directory().user(partition, account, &id).await? {
@@ -215,7 +215,7 @@ impl OnOne for DeleteGroup {
         ];
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
-        batch.delete(record.place(cx)?, Precondition::At(group.revision()))?;
+        batch.delete(record.place(cx), Precondition::At(group.revision()))?;
         naming::free(cx, &mut batch, (Named::Group, &record.name))?;
         Ok(Done::changed(Empty, batch))
     }

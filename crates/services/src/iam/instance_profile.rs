@@ -219,7 +219,7 @@ impl OnOne for DeleteInstanceProfile {
         let left = [(record.role.is_some(), "remove roles from instance profile")];
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
-        batch.delete(record.place(cx)?, Precondition::At(profile.revision()))?;
+        batch.delete(record.place(cx), Precondition::At(profile.revision()))?;
         naming::free(cx, &mut batch, (Named::InstanceProfile, &record.name))?;
         Ok(Done::changed(Empty, batch))
     }

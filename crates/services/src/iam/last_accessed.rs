@@ -136,7 +136,7 @@ impl Cx<'_> {
         let home = paths::name_home(self.partition(), self.account());
         let sealed = self.directory().node().sealed();
         let hash = sealed.name_hash(home.as_str(), "last accessed job", &format!("{head:016x}"));
-        let tail: String = hash.chars().take(16).collect();
+        let tail: String = hash.as_str().chars().take(16).collect();
         Uuid::parse_str(&format!("{head:016x}{tail}"))
             .unwrap_or_default()
             .to_string()

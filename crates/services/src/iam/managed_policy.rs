@@ -254,7 +254,7 @@ impl OnOne for DeletePolicy {
         let read = policy
             .revision()
             .map_or(Precondition::Any, Precondition::At);
-        batch.delete(record.place(cx)?, read)?;
+        batch.delete(record.place(cx), read)?;
         naming::free(cx, &mut batch, (Named::Policy, &record.name))?;
         Ok(Done::changed(Empty, batch))
     }

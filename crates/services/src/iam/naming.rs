@@ -37,7 +37,7 @@ pub fn free(
     batch: &mut SealedBatch,
     (kind, name): (Named, &str),
 ) -> Result<(), IamFault> {
-    let path = cx.directory().name_path(kind, cx.caller.home(), name)?;
+    let path = cx.directory().name_path(kind, cx.caller.home(), name);
     batch.delete(path, Precondition::Any)?;
     Ok(())
 }
@@ -70,7 +70,7 @@ fn put(
         id: id.clone(),
         name: name.to_owned(),
     };
-    let path = cx.directory().name_path(kind, cx.caller.home(), name)?;
+    let path = cx.directory().name_path(kind, cx.caller.home(), name);
     batch.put(
         path,
         kind.purpose(),
@@ -95,7 +95,7 @@ pub fn put_principal_id(
         partition,
         account,
     };
-    let path = paths::principal_id(id)?;
+    let path = paths::principal_id(id);
     let bytes = records::encode(&lives)?;
     batch.put(path, purpose::PRINCIPAL_ID, &bytes, Precondition::Absent)?;
     Ok(())

@@ -256,12 +256,12 @@ macro_rules! records {
                 <$record>::arn(self, partition, account)
             }
 
-            fn all((partition, account): Home) -> Result<Prefix, IamFault> {
-                Ok($all(partition, account)?)
+            fn all((partition, account): Home) -> Prefix {
+                $all(partition, account)
             }
 
-            fn place(&self, cx: &Cx<'_>) -> Result<Path, IamFault> {
-                Ok($place(cx.partition(), cx.account(), &self.id)?)
+            fn place(&self, cx: &Cx<'_>) -> Path {
+                $place(cx.partition(), cx.account(), &self.id)
             }
         }
     )*};

@@ -141,7 +141,7 @@ impl Asked {
         let hash = cx
             .directory()
             .oidc_provider_hash(home, &record.host_and_path);
-        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
+        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash);
         let bytes = records::encode(&record)?;
         let mut batch = cx.batch();
         batch.put(

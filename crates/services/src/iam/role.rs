@@ -178,10 +178,10 @@ pub async fn unmake(cx: &Cx<'_>, batch: &mut SealedBatch, role: &RoleUnit) -> Re
     if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
         boundary::release(cx, batch, (&policy, &record.id))?;
     }
-    batch.delete(record.place(cx)?, Precondition::At(role.revision()))?;
+    batch.delete(record.place(cx), Precondition::At(role.revision()))?;
     naming::free(cx, batch, (Named::Role, &record.name))?;
-    batch.delete(paths::principal_id(&record.id)?, Precondition::Any)?;
-    let used = paths::role_last_use(cx.partition(), cx.account(), &record.id)?;
+    batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
+    let used = paths::role_last_use(cx.partition(), cx.account(), &record.id);
     batch.delete(used, Precondition::Any)?;
     Ok(())
 }
@@ -211,7 +211,7 @@ pub async fn last_use(cx: &Cx<'_>, id: &UniqueId) -> Result<Option<CredentialUse
     if let Some((_, noted)) = cx.shared.role_usage.noted(id) {
         return Ok(Some(noted.to_record()));
     }
-    let path = paths::role_last_use(cx.partition(), cx.account(), id)?;
+    let path = paths::role_last_use(cx.partition(), cx.account(), id);
     let found = cx.directory().rare(&path, purpose::LAST_USE).await?;
     Ok(found.map(|(used, _)| used))
 }

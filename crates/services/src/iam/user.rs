@@ -293,9 +293,9 @@ impl OnOne for DeleteUser {
         if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
             boundary::release(cx, &mut batch, (&policy, &record.id))?;
         }
-        batch.delete(record.place(cx)?, Precondition::At(user.revision()))?;
+        batch.delete(record.place(cx), Precondition::At(user.revision()))?;
         naming::free(cx, &mut batch, (Named::User, &record.name))?;
-        batch.delete(paths::principal_id(&record.id)?, Precondition::Any)?;
+        batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }
 }

@@ -289,9 +289,9 @@ impl Cx<'_> {
     ) -> Result<Vec<Somebody>, KeywardFault> {
         let (partition, account) = self.caller.home();
         let mut found = vec![Somebody::Root];
-        let users = self.ids_below(&paths::users(partition, account)?).await?;
+        let users = self.ids_below(&paths::users(partition, account)).await?;
         found.extend(users.into_iter().map(Somebody::User));
-        let roles = self.ids_below(&paths::roles(partition, account)?).await?;
+        let roles = self.ids_below(&paths::roles(partition, account)).await?;
         found.extend(roles.into_iter().map(Somebody::Role));
         let mut named: Vec<String> = Vec::new();
         let record = unit.record();

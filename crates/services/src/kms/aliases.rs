@@ -51,7 +51,7 @@ pub fn put_alias(
     let internal =
         |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
     let hash = cx.state().alias_hash(cx.region, cx.account(), &alias.name);
-    let path = paths::alias(cx.region, cx.account(), &hash).map_err(|error| internal(&error))?;
+    let path = paths::alias(cx.region, cx.account(), &hash);
     let bytes = records::encode(alias).map_err(|error| internal(&error))?;
     let precondition = old.map_or(Precondition::Absent, |old| Precondition::At(old.revision));
     batch
@@ -68,8 +68,7 @@ pub fn delete_alias(cx: &Cx<'_>, batch: &mut SealedBatch, old: &AliasUnit) -> Re
     let hash = cx
         .state()
         .alias_hash(cx.region, cx.account(), &old.record.name);
-    let path = paths::alias(cx.region, cx.account(), &hash)
-        .map_err(|error| KmsFault::Internal(Internal::new(error)))?;
+    let path = paths::alias(cx.region, cx.account(), &hash);
     batch
         .delete(path, Precondition::At(old.revision))
         .map_err(too_large)

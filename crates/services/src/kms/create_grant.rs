@@ -244,7 +244,7 @@ impl Operation for CreateGrant {
         }
         if unit.record().has_grants {
             // The key as it was decided about: its policy and state.
-            let path = paths::key(unit.arn()).map_err(ReadError::from)?;
+            let path = paths::key(unit.arn());
             let precondition = Precondition::At(unit.revision());
             batch.check(path, precondition).map_err(too_large)?;
         } else {

@@ -242,7 +242,7 @@ impl Operation for CreateKey {
         let internal =
             |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
         if let Some(domain) = &made {
-            let path = paths::domain_key(cx.region, cx.account()).map_err(|e| internal(&e))?;
+            let path = paths::domain_key(cx.region, cx.account());
             let bytes = records::encode(domain).map_err(|e| internal(&e))?;
             batch
                 .put(path, purpose::DOMAIN_KEY, &bytes, Precondition::Absent)

@@ -51,7 +51,7 @@ impl Cx<'_> {
         if let Some(noted) = self.shared.usage.noted(key) {
             return Ok(Some(noted.to_record()));
         }
-        let path = paths::last_use(key)?;
+        let path = paths::last_use(key);
         let record = self.directory().node().sealed().get(&path).await?.value;
         match record {
             Some(record) => Ok(Some(records::decode(record.bytes_of(purpose::LAST_USE)?)?)),

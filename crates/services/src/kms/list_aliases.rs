@@ -159,7 +159,7 @@ impl ListAliases {
         position: Option<&str>,
         cx: &Cx<'_>,
     ) -> Result<Vec<(String, Listed)>, KmsFault> {
-        let prefix = paths::aliases(cx.region, cx.account()).map_err(ReadError::from)?;
+        let prefix = paths::aliases(cx.region, cx.account());
         let after = match position {
             Some(hash) => {
                 let path = Path::parse(&format!("{}{hash}", prefix.as_str()));
@@ -179,6 +179,7 @@ impl ListAliases {
         // What stands beyond the page that was read sorts after it, and is cut off with it.
         for alias in SERVICES.iter().filter_map(Service::alias) {
             let hash = cx.state().alias_hash(cx.region, cx.account(), &alias);
+            let hash = String::from(hash);
             let place = aliases.binary_search_by(|(stored, _)| stored.cmp(&hash));
             if let Err(place) = place
                 && position.is_none_or(|after| hash.as_str() > after)

@@ -80,7 +80,7 @@ impl Operation for ListKeys {
             }));
         }
         let internal = |error: ReadError| KmsFault::from(error);
-        let prefix = paths::keys(cx.region, cx.account()).map_err(|e| internal(e.into()))?;
+        let prefix = paths::keys(cx.region, cx.account());
         let mut after = match after {
             Some(id) => {
                 let path = Path::parse(&format!("{}{id}", prefix.as_str()));

@@ -236,7 +236,7 @@ fn write_key(
 ) -> Result<(), KmsFault> {
     let internal =
         |error: &dyn std::fmt::Display| KmsFault::Internal(Internal::new(error.to_string()));
-    let path = paths::key(arn).map_err(|error| internal(&error))?;
+    let path = paths::key(arn);
     let bytes = record.to_bytes().map_err(|error| internal(&error))?;
     let precondition = old.map_or(Precondition::Absent, |unit| {
         Precondition::At(unit.revision())
@@ -246,8 +246,6 @@ fn write_key(
         .map_err(too_large)?;
     let due_of = |record: &KeyRecord| record.due().map(|due| paths::due(arn, due.at()));
     let (before, after) = (old.and_then(|unit| due_of(unit.record())), due_of(record));
-    let before = before.transpose().map_err(|error| internal(&error))?;
-    let after = after.transpose().map_err(|error| internal(&error))?;
     if before == after {
         return Ok(());
     }

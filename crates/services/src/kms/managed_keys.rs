@@ -139,7 +139,7 @@ impl Cx<'_> {
         let mut batch = self.batch();
         let absent = Precondition::Absent;
         if let Some(domain) = &new.domain {
-            let path = paths::domain_key(region, account).map_err(|error| internal(&error))?;
+            let path = paths::domain_key(region, account);
             let bytes = records::encode(domain).map_err(|error| internal(&error))?;
             batch
                 .put(path, purpose::DOMAIN_KEY, &bytes, absent)
@@ -147,7 +147,7 @@ impl Cx<'_> {
         }
         put_new_key(&mut batch, &new.record.arn(), &new.record)?;
         let hash = self.state().alias_hash(region, account, &new.alias);
-        let path = paths::alias(region, account, &hash).map_err(|error| internal(&error))?;
+        let path = paths::alias(region, account, &hash);
         let alias = new_alias(&new.alias, &new.record.id, self.now);
         let bytes = records::encode(&alias).map_err(|error| internal(&error))?;
         // Absent: of two first uses at the same time one makes the key, the other finds it.

@@ -18,7 +18,7 @@ use keyward_store::{
     cache::Cache,
     node::{Invalidate, Node},
     path::Split,
-    sealed::{Record, SealedBatch},
+    sealed::{NameHash, Record, SealedBatch},
 };
 use keyward_types::{
     account::AccountId, alias::AliasName, key_id::KeyArn, partition::Partition, region::Region,
@@ -114,7 +114,7 @@ impl OfAccounts for AccountKeys<'_> {
     ) -> Result<(), Internal> {
         let key = AccountKeyRecord::generate(self.0, account).map_err(Internal::new)?;
         let bytes = records::encode(&key).map_err(Internal::new)?;
-        let path = paths::account_key(partition, account).map_err(Internal::new)?;
+        let path = paths::account_key(partition, account);
         let written = batch.put(path, purpose::ACCOUNT_KEY, &bytes, Precondition::Absent);
         written.map(|_| ()).map_err(Internal::new)
     }
@@ -165,7 +165,7 @@ impl KmsState {
     }
 
     /// The hash that stands in paths for an alias's name.
-    pub fn alias_hash(&self, region: Region, account: AccountId, name: &AliasName) -> String {
+    pub fn alias_hash(&self, region: Region, account: AccountId, name: &AliasName) -> NameHash {
         let home = paths::regional_name_home(region, account);
         let sealed = self.node.sealed();
         sealed.name_hash(home.as_str(), "alias", name.as_str())
@@ -179,7 +179,7 @@ impl KmsState {
         let unit = match self.caches.keys.peek(paths::key_text(arn).as_str()) {
             Some(known) => known,
             None => {
-                let path = paths::key(arn)?;
+                let path = paths::key(arn);
                 self.caches
                     .keys
                     .get(&self.node, &path, |record: Record| async move {
@@ -250,14 +250,14 @@ impl KmsState {
         account: AccountId,
         name: &AliasName,
     ) -> Result<Option<Arc<AliasUnit>>, ReadError> {
-        let path = paths::alias(region, account, &self.alias_hash(region, account, name))?;
+        let path = paths::alias(region, account, &self.alias_hash(region, account, name));
         self.caches
             .aliases
             .get(&self.node, &path, |record: Record| async move {
                 let alias: AliasRecord = records::decode(record.bytes_of(purpose::ALIAS)?)?;
                 // One that its key does not name was put back, and would lead to an older key.
                 let target = KeyArn::new(region, account, alias.target.clone());
-                let key = self.node.sealed().get(&paths::key(&target)?).await?.value;
+                let key = self.node.sealed().get(&paths::key(&target)).await?.value;
                 let key = key.ok_or_else(|| disagrees(&record))?;
                 let key =
                     KeyRecord::parse(key.bytes_of(purpose::KEY)?).map_err(ReadError::other)?;
@@ -281,7 +281,7 @@ impl KmsState {
         region: Region,
         account: AccountId,
     ) -> Result<Option<Arc<DomainKey>>, ReadError> {
-        let path = paths::domain_key(region, account)?;
+        let path = paths::domain_key(region, account);
         self.caches
             .domain_keys
             .get(&self.node, &path, |record: Record| async move {
@@ -310,7 +310,7 @@ impl KmsState {
         partition: Partition,
         account: AccountId,
     ) -> Result<Arc<AccountKey>, ReadError> {
-        let path = paths::account_key(partition, account)?;
+        let path = paths::account_key(partition, account);
         let found = self
             .caches
             .account_keys

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::{
     directory::{
         identities::Home,
-        organizations::{MAX_RECORDS, head, part},
-        purpose,
+        organizations::{MAX_RECORDS, part},
+        paths, purpose,
         records::{
             self,
             organization::{
@@ -53,7 +53,12 @@ impl Change {
         let mut batch = cx.batch();
         let bytes = records::encode(record)?;
         let at = Precondition::At(organization.revision());
-        batch.put(head(home)?, purpose::ORGANIZATION, &bytes, at)?;
+        batch.put(
+            paths::organization_head(home.0, home.1),
+            purpose::ORGANIZATION,
+            &bytes,
+            at,
+        )?;
         Ok(Self { home, batch })
     }
 

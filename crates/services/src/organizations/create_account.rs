@@ -148,7 +148,7 @@ impl Operation for CreateAccount {
             Some(account) => self.make(cx, organization, account)?,
             None => cx.batch(),
         };
-        let path = paths::create_account(cx.partition(), cx.account(), &request.id)?;
+        let path = paths::create_account(cx.partition(), cx.account(), &request.id);
         let bytes = records::encode(&request)?;
         let absent = Precondition::Absent;
         batch.put(path, purpose::CREATE_ACCOUNT, &bytes, absent)?;
@@ -200,7 +200,7 @@ impl CreateAccount {
             account,
         };
         let hash = cx.directory().email_hash(home.0, &self.email);
-        let path = paths::account_email(home.0, &hash)?;
+        let path = paths::account_email(home.0, &hash);
         let bytes = records::encode(&email)?;
         batch.put(path, purpose::ACCOUNT_EMAIL, &bytes, absent)?;
         self.put_role(cx, batch, home, management)?;
@@ -245,20 +245,20 @@ impl CreateAccount {
             id: role.id.clone(),
             name: role.name.clone(),
         };
-        let path = cx.directory().name_path(Named::Role, home, &role.name)?;
+        let path = cx.directory().name_path(Named::Role, home, &role.name);
         batch.put(path, purpose::ROLE_NAME, &records::encode(&leads)?, absent)?;
         let lives = PrincipalIdRecord {
             version: V1,
             partition,
             account,
         };
-        let path = paths::principal_id(&role.id)?;
+        let path = paths::principal_id(&role.id);
         let bytes = records::encode(&lives)?;
         batch.put(path, purpose::PRINCIPAL_ID, &bytes, absent)?;
-        let path = paths::policy_attachment(partition, account, (&policy.id, &role.id))?;
+        let path = paths::policy_attachment(partition, account, (&policy.id, &role.id));
         let entry = records::encode(&identity::MembershipRecord { version: V1 })?;
         batch.put(path, purpose::MEMBERSHIP, &entry, absent)?;
-        let path = paths::role(partition, account, &role.id)?;
+        let path = paths::role(partition, account, &role.id);
         batch.put(path, purpose::ROLE, &records::encode(&role)?, absent)?;
         Ok(())
     }

@@ -73,7 +73,7 @@ impl Operation for DescribeCreateAccountStatus {
     ) -> Result<Done<StatusDescribed>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
-        let path = paths::create_account(cx.partition(), cx.account(), &self.request)?;
+        let path = paths::create_account(cx.partition(), cx.account(), &self.request);
         let found = cx.directory().node().sealed().get(&path).await?.value;
         let record = found.ok_or(OrganizationsFault::CreateAccountStatusNotFound)?;
         let request: CreateAccountRecord =
@@ -139,7 +139,7 @@ impl Operation for ListCreateAccountStatus {
     ) -> Result<Done<StatusesListed>, OrganizationsFault> {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
-        let prefix = paths::create_accounts(cx.partition(), cx.account())?;
+        let prefix = paths::create_accounts(cx.partition(), cx.account());
         let sealed = cx.directory().node().sealed();
         let (mut all, mut after): (Vec<CreateAccountRecord>, Option<Path>) = (Vec::new(), None);
         loop {

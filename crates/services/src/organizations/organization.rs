@@ -16,7 +16,7 @@ use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     directory::{
-        organizations::{head, part},
+        organizations::part,
         paths, purpose,
         records::{
             self, V1,
@@ -138,11 +138,16 @@ impl Operation for CreateOrganization {
         let mut batch = cx.batch();
         let absent = Precondition::Absent;
         let bytes = records::encode(&record)?;
-        batch.put(head(home)?, purpose::ORGANIZATION, &bytes, absent)?;
+        batch.put(
+            paths::organization_head(home.0, home.1),
+            purpose::ORGANIZATION,
+            &bytes,
+            absent,
+        )?;
         let path = part(home, "account", account.account.as_str())?;
         let bytes = records::encode(&member)?;
         batch.put(path, purpose::ORGANIZATION_ACCOUNT, &bytes, absent)?;
-        let path = paths::membership(home.0, home.1)?;
+        let path = paths::membership(home.0, home.1);
         let bytes = records::encode(&membership)?;
         let any = Precondition::Any;
         batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, any)?;
@@ -242,7 +247,7 @@ impl Operation for DeleteOrganization {
         let home = cx.caller.home();
         let mut batch = cx.batch();
         let at = Precondition::At(organization.revision());
-        batch.delete(head(home)?, at)?;
+        batch.delete(paths::organization_head(home.0, home.1), at)?;
         let account = part(home, "account", home.1.as_str())?;
         batch.delete(account, Precondition::Any)?;
         for unit in organization.units().keys() {
@@ -255,7 +260,7 @@ impl Operation for DeleteOrganization {
             version: V1,
             organization: None,
         };
-        let path = paths::membership(home.0, home.1)?;
+        let path = paths::membership(home.0, home.1);
         let (bytes, any) = (records::encode(&membership)?, Precondition::Any);
         batch.put(path, purpose::ORGANIZATION_MEMBERSHIP, &bytes, any)?;
         Ok(Done::changed(Empty, batch))

@@ -40,7 +40,6 @@ async fn count_all(shared: &Shared) -> Result<(), SealedError> {
             ],
         };
         for (counted, prefix) in counted {
-            let Ok(prefix) = prefix else { continue };
             let count = count_prefix(shared, &prefix).await?;
             shared.counts.gathered(counted, count);
         }

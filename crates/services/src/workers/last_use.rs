@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use keyward_store::{
     batch::{MAX_BATCH_CHANGES, Precondition},
-    path::{Path, PathError},
+    path::Path,
     sealed::SealedBatch,
 };
 use serde::Serialize;
@@ -52,7 +52,7 @@ async fn forget_deleted(shared: &Shared) {
 async fn write_all<K, U, R>(
     shared: &Shared,
     noted: &Usage<K, U>,
-    record: impl Fn(&K, &U) -> (Result<Path, PathError>, R),
+    record: impl Fn(&K, &U) -> (Path, R),
 ) where
     K: Clone + Eq + Hash + std::fmt::Debug,
     U: Copy + PartialEq,
@@ -64,7 +64,6 @@ async fn write_all<K, U, R>(
             let mut put = || -> Result<(), Internal> {
                 let (path, record) = record(key, usage);
                 let bytes = records::encode(&record).map_err(Internal::new)?;
-                let path = path.map_err(Internal::new)?;
                 batch
                     .put(path, purpose::LAST_USE, &bytes, Precondition::Any)
                     .map_err(Internal::new)?;

@@ -80,6 +80,23 @@ const fn is_segment(text: &str) -> bool {
     true
 }
 
+/// A number as a segment, of 16 digits, so that paths are in the order of their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Number(String);
+
+impl Number {
+    /// That number; at most 16 digits of it are in order.
+    pub fn new(number: u64) -> Self {
+        Self(format!("{number:016}"))
+    }
+}
+
+impl<'s> From<&'s Number> for Segment<'s> {
+    fn from(number: &'s Number) -> Self {
+        Self(&number.0)
+    }
+}
+
 impl From<Partition> for Segment<'static> {
     fn from(partition: Partition) -> Self {
         Self(partition.as_str())

@@ -59,7 +59,7 @@ async fn node(arena: &Arena, options: FeedOptions) -> (Arc<Node>, Arc<Ledger>) {
     let current = SealKey::new(id, secret()).unwrap();
     let keys = SealKeys::new(StoreId::from_bytes([2; 16]), current, Vec::new(), secret());
     let keys = Arc::new(keys.unwrap());
-    let path = paths::trail_head().unwrap();
+    let path = paths::trail_head();
     let ledger = Ledger::new(path, Arc::clone(&keys), chain(), Head::newborn(0));
     store.stamp(Arc::clone(&ledger) as _).await.unwrap();
     let sealed = Sealed::new(Arc::new(store), keys);
@@ -129,7 +129,7 @@ async fn events_whose_changes_are_forgotten_are_copied_once_and_in_order() {
     // Three times the relay falls behind what the engine remembers.
     for round in 0..3 {
         commit_events(&node, round * 250..(round + 1) * 250).await;
-        let everything = paths::all_outbox().unwrap();
+        let everything = paths::all_outbox();
         while !node
             .sealed()
             .range(&everything, None, 1)
@@ -287,7 +287,7 @@ async fn places_are_written_over_while_there_is_work_and_removed_after_it() {
         writer.sync().await;
     }
     assert!(seen.len() < 10, "{} places for 20 events", seen.len());
-    let prefix = paths::all_outbox().unwrap();
+    let prefix = paths::all_outbox();
     let left = || async {
         let read = node.sealed().range(&prefix, None, 100).await.unwrap();
         read.value.len()

@@ -79,7 +79,7 @@ impl Operation for ListAccessKeys {
     ) -> Result<Done<AccessKeys>, IamFault> {
         let mut keys = Vec::new();
         for id in owner.keys()? {
-            let path = paths::access_key(id)?;
+            let path = paths::access_key(id);
             let found = cx.directory().rare(&path, purpose::CREDENTIAL).await?;
             let record: Option<(AccessKeyRecord, _)> = found;
             keys.extend(record.map(|(record, _)| Shown {
@@ -198,7 +198,7 @@ impl Operation for GetAccessKeyLastUsed {
         let used = match cx.shared.access_key_usage.noted(key.id()) {
             Some(noted) => Some(noted.to_record()),
             None => {
-                let path = paths::access_key_last_use(key.id())?;
+                let path = paths::access_key_last_use(key.id());
                 let read = cx.directory().rare(&path, purpose::LAST_USE).await?;
                 read.map(|(used, _)| used)
             }

@@ -28,14 +28,14 @@ type Own = Option<(AccountAliasRecord, Revision)>;
 
 impl Cx<'_> {
     async fn own_alias(&self) -> Result<Own, IamFault> {
-        let path = paths::alias_of_account(self.partition(), self.account())?;
+        let path = paths::alias_of_account(self.partition(), self.account());
         Ok(self.directory().rare(&path, purpose::ACCOUNT_ALIAS).await?)
     }
 
     fn alias_path(&self, alias: &str) -> Result<Path, IamFault> {
         let sealed = self.directory().node().sealed();
         let hash = sealed.name_hash(self.partition().as_str(), "account alias", alias);
-        Ok(paths::account_alias(self.partition(), &hash)?)
+        Ok(paths::account_alias(self.partition(), &hash))
     }
 }
 
@@ -94,7 +94,7 @@ impl Operation for CreateAccountAlias {
             read = Precondition::At(revision);
             batch.delete(cx.alias_path(&old.alias)?, Precondition::Any)?;
         }
-        let path = paths::alias_of_account(cx.partition(), cx.account())?;
+        let path = paths::alias_of_account(cx.partition(), cx.account());
         batch.put(path, purpose::ACCOUNT_ALIAS, &bytes, read)?;
         Ok(Done::changed(Empty, batch))
     }
@@ -140,7 +140,7 @@ impl Operation for DeleteAccountAlias {
             return Err(IamFault::missing(message));
         };
         let mut batch = cx.batch();
-        let path = paths::alias_of_account(cx.partition(), cx.account())?;
+        let path = paths::alias_of_account(cx.partition(), cx.account());
         batch.delete(path, Precondition::At(*revision))?;
         batch.delete(cx.alias_path(&self.0)?, Precondition::Any)?;
         Ok(Done::changed(Empty, batch))

@@ -88,7 +88,7 @@ impl GetAccountAuthorizationDetails {
 
     async fn users(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let prefix = paths::users(partition, account)?;
+        let prefix = paths::users(partition, account);
         let mut found = Vec::new();
         for record in cx
             .directory()
@@ -113,7 +113,7 @@ impl GetAccountAuthorizationDetails {
 
     async fn groups(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let prefix = paths::groups(partition, account)?;
+        let prefix = paths::groups(partition, account);
         let groups = cx
             .directory()
             .every::<GroupRecord>(&prefix, purpose::GROUP)
@@ -127,7 +127,7 @@ impl GetAccountAuthorizationDetails {
 
     async fn roles(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let prefix = paths::roles(partition, account)?;
+        let prefix = paths::roles(partition, account);
         let mut found = Vec::new();
         for record in cx
             .directory()

@@ -96,7 +96,7 @@ impl Operation for AddUserToGroup {
         group_record.members = group_record.members.saturating_add(1);
         let mut batch = cx.batch();
         let pair = (&group_record.id, &user_record.id);
-        let path = paths::group_member(cx.partition(), cx.account(), pair)?;
+        let path = paths::group_member(cx.partition(), cx.account(), pair);
         let entry = records::encode(&MembershipRecord { version: V1 })?;
         batch.put(path, purpose::MEMBERSHIP, &entry, Precondition::Absent)?;
         group_record.put(cx, &mut batch, Some(group.revision()))?;
@@ -155,7 +155,7 @@ impl Operation for RemoveUserFromGroup {
         group_record.members = group_record.members.saturating_sub(1);
         let mut batch = cx.batch();
         let pair = (&group_record.id, &user_record.id);
-        let path = paths::group_member(cx.partition(), cx.account(), pair)?;
+        let path = paths::group_member(cx.partition(), cx.account(), pair);
         batch.delete(path, Precondition::Any)?;
         group_record.put(cx, &mut batch, Some(group.revision()))?;
         user_record.put(cx, &mut batch, Some(user.revision()))?;

@@ -101,7 +101,7 @@ impl Operation for AddRoleToInstanceProfile {
         record.role = Some(role_record.id.clone());
         let mut batch = cx.batch();
         let pair = (&role_record.id, &record.id);
-        let entry = paths::role_instance_profile(cx.partition(), cx.account(), pair)?;
+        let entry = paths::role_instance_profile(cx.partition(), cx.account(), pair);
         let bytes = records::encode(&MembershipRecord { version: V1 })?;
         batch.put(entry, purpose::MEMBERSHIP, &bytes, Precondition::Absent)?;
         record.put(cx, &mut batch, profile.written())?;
@@ -162,7 +162,7 @@ impl Operation for RemoveRoleFromInstanceProfile {
         record.role = None;
         let mut batch = cx.batch();
         let pair = (id, &record.id);
-        let entry = paths::role_instance_profile(cx.partition(), cx.account(), pair)?;
+        let entry = paths::role_instance_profile(cx.partition(), cx.account(), pair);
         batch.delete(entry, Precondition::Any)?;
         record.put(cx, &mut batch, profile.written())?;
         Ok(Done::changed(Empty, batch))

@@ -119,11 +119,11 @@ impl OnOne for ListEntitiesForPolicy {
         let (partition, account) = cx.caller.home();
         let mut ids = Vec::new();
         if self.usage != Some("PermissionsBoundary") {
-            let prefix = paths::policy_attachments(partition, account, policy.id())?;
+            let prefix = paths::policy_attachments(partition, account, policy.id());
             ids.extend(cx.directory().members(&prefix).await?);
         }
         if self.usage != Some("PermissionsPolicy") {
-            let prefix = paths::policy_boundaries(partition, account, policy.id())?;
+            let prefix = paths::policy_boundaries(partition, account, policy.id());
             ids.extend(cx.directory().members(&prefix).await?);
         }
         ids.sort();

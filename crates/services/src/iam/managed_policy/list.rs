@@ -138,7 +138,7 @@ impl Operation for ListPolicies {
 /// When they cannot be read.
 pub async fn local(cx: &Cx<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
     let (partition, account) = cx.caller.home();
-    let prefix = paths::policies(partition, account)?;
+    let prefix = paths::policies(partition, account);
     let records: Vec<ManagedPolicyRecord> = cx
         .directory()
         .every(&prefix, purpose::MANAGED_POLICY)

@@ -100,7 +100,7 @@ impl Operation for CreateOpenIDConnectProvider {
         let found = directory
             .oidc_provider((partition, account), &self.host_and_path)
             .await?;
-        let prefix = paths::oidc_providers(partition, account)?;
+        let prefix = paths::oidc_providers(partition, account);
         let sealed = directory.node().sealed();
         let others = sealed
             .range(&prefix, None, MAX_PROVIDERS)
@@ -148,7 +148,7 @@ impl Operation for CreateOpenIDConnectProvider {
         };
         let home = (cx.partition(), cx.account());
         let hash = cx.directory().oidc_provider_hash(home, &self.host_and_path);
-        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
+        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash);
         let bytes = records::encode(&record)?;
         let mut batch = cx.batch();
         batch.put(path, purpose::OIDC_PROVIDER, &bytes, Precondition::Absent)?;

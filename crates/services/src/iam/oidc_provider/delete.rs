@@ -63,7 +63,7 @@ impl Operation for DeleteOpenIDConnectProvider {
         let hash = cx
             .directory()
             .oidc_provider_hash(home, &provider.host_and_path);
-        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash)?;
+        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash);
         let mut batch = cx.batch();
         batch.delete(path, Precondition::At(unit.revision()))?;
         Ok(Done::changed(Empty, batch))

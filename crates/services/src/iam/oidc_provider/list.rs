@@ -59,7 +59,7 @@ impl Operation for ListOpenIDConnectProviders {
         cx: &Cx<'_>,
     ) -> Result<Done<Providers>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let prefix = paths::oidc_providers(partition, account)?;
+        let prefix = paths::oidc_providers(partition, account);
         let sealed = cx.directory().node().sealed();
         let found = sealed
             .range(&prefix, None, LIMIT)

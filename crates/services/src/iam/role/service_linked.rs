@@ -210,7 +210,7 @@ impl OnOne for DeleteServiceLinkedRole {
         let mut batch = cx.batch();
         for policy in &record.attached_policies {
             let pair = (&policy.id, &record.id);
-            let entry = paths::policy_attachment(cx.partition(), cx.account(), pair)?;
+            let entry = paths::policy_attachment(cx.partition(), cx.account(), pair);
             batch.delete(entry, keyward_store::batch::Precondition::Any)?;
         }
         unmake(cx, &mut batch, role).await?;
@@ -242,7 +242,10 @@ impl Cx<'_> {
                 .node()
                 .sealed()
                 .name_hash(home.as_str(), "deletion task", &text);
-        let number: String = nonce.chars().chain(hash.chars().take(16)).collect();
+        let number: String = nonce
+            .chars()
+            .chain(hash.as_str().chars().take(16))
+            .collect();
         let id = Uuid::parse_str(&number).unwrap_or_default();
         format!("task{PATH}{service}/{role}/{id}")
     }

@@ -164,7 +164,7 @@ impl<'a> Places<'a> {
         let hash = self
             .sealed
             .name_hash(self.key.as_str(), "grant name", &text);
-        self.join("grant-name", &[&hash]).map(Some)
+        self.join("grant-name", &[hash.as_str()]).map(Some)
     }
 
     /// That the grantee has the grant.
@@ -215,7 +215,7 @@ impl<'a> Places<'a> {
 
     /// Hashes differ from key to key, so that they do not tell which keys have equal contexts.
     fn hash(&self, kind: &str, text: &str) -> String {
-        self.sealed.name_hash(self.key.as_str(), kind, text)
+        self.sealed.name_hash(self.key.as_str(), kind, text).into()
     }
 
     fn text(&self, word: &str) -> String {

@@ -193,11 +193,15 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
 }
 
 fn session_segment(sealed: &Sealed, role: &UniqueId, session: &str) -> String {
-    sealed.name_hash(role.as_str(), "grantee session", session)
+    sealed
+        .name_hash(role.as_str(), "grantee session", session)
+        .into()
 }
 
 fn federated_segment(sealed: &Sealed, account: AccountId, name: &str) -> String {
-    sealed.name_hash(account.as_str(), "grantee federated user", name)
+    sealed
+        .name_hash(account.as_str(), "grantee federated user", name)
+        .into()
 }
 
 /// The names of a service: its own and, if that is a regional one, the one without the Region.

@@ -52,13 +52,7 @@ impl DueWorker {
     /// When the store cannot be read.
     pub async fn new(shared: &Shared, kms: Arc<KmsState>) -> Result<Self, SealedError> {
         let now = shared.clock.now();
-        let Ok(path) = paths::clock() else {
-            return Ok(Self {
-                kms,
-                guard: Mutex::new(DestructionGuard::new(now)),
-                mender: Mender::default(),
-            });
-        };
+        let path = paths::clock();
         let recorded = shared.directory.node().sealed().get(&path).await?.value;
         let recorded = match recorded {
             Some(record) => {
@@ -104,9 +98,7 @@ impl DueWorker {
         let mut still_due = HashSet::new();
         for scope in scopes(shared).await? {
             let Some(region) = scope.region else { continue };
-            let Ok(prefix) = paths::all_due(region, scope.account) else {
-                continue;
-            };
+            let prefix = paths::all_due(region, scope.account);
             let mut after: Option<Path> = None;
             loop {
                 let store = shared.directory.node().sealed().store();
@@ -170,7 +162,7 @@ fn due_key(path: &Path, region: Region, account: AccountId) -> Option<(Timestamp
 }
 
 async fn record_clock(shared: &Shared, recorded: Timestamp) {
-    let Ok(path) = paths::clock() else { return };
+    let path = paths::clock();
     let mut batch = shared.directory.node().batch();
     let reading = recorded.millis().to_string();
     if batch
@@ -215,20 +207,20 @@ async fn destroy(
         .record()
         .aliases
         .iter()
-        .filter_map(|name| {
+        .map(|name| {
             let (region, account) = (unit.record().region, unit.record().account);
             let hash = kms.alias_hash(region, account, name);
-            paths::alias(region, account, &hash).ok()
+            paths::alias(region, account, &hash)
         })
         .collect();
-    let last_use = paths::last_use(unit.arn()).ok();
+    let last_use = paths::last_use(unit.arn());
     let sealed = shared.directory.node().sealed();
     let left = Places::new(sealed, unit.arn())
         .left()
         .map_err(Internal::new)?;
     commit(shared, unit, &record, |batch| {
         // At most 50 aliases: all of it fits one batch. Grants are left to the sweeper.
-        for path in aliases.iter().chain(&last_use) {
+        for path in aliases.iter().chain([&last_use]) {
             batch
                 .delete(path.clone(), Precondition::Any)
                 .map_err(Internal::new)?;

@@ -271,7 +271,7 @@ impl World {
             groups: Vec::new(),
         };
         self.put_name(&mut batch, Named::User, of, name, &id);
-        let path = paths::user(home.0, home.1, &id).unwrap();
+        let path = paths::user(home.0, home.1, &id);
         put(
             &mut batch,
             path,
@@ -316,7 +316,7 @@ impl World {
         edit(&mut record);
         let mut batch = self.directory().node().batch();
         self.put_name(&mut batch, Named::Role, of, name, &record.id);
-        let path = paths::role(home.0, home.1, &record.id).unwrap();
+        let path = paths::role(home.0, home.1, &record.id);
         put(
             &mut batch,
             path,
@@ -332,16 +332,16 @@ impl World {
     pub async fn delete_role(&self, name: &str, id: &UniqueId) {
         let home = (Partition::Aws, account(OWN));
         let mut batch = self.directory().node().batch();
-        let path = paths::role(home.0, home.1, id).unwrap();
+        let path = paths::role(home.0, home.1, id);
         batch.delete(path, Precondition::Any).unwrap();
-        let path = self.directory().name_path(Named::Role, home, name).unwrap();
+        let path = self.directory().name_path(Named::Role, home, name);
         batch.delete(path, Precondition::Any).unwrap();
         self.directory().node().commit(batch).await.unwrap();
     }
 
     fn put_name(&self, batch: &mut SealedBatch, kind: Named, of: &str, name: &str, id: &UniqueId) {
         let home = (Partition::Aws, account(of));
-        let path = self.directory().name_path(kind, home, name).unwrap();
+        let path = self.directory().name_path(kind, home, name);
         let leads = NameRecord {
             version: V1,
             id: id.clone(),
@@ -362,7 +362,7 @@ impl World {
             created: self.hands.now(),
             secret: SecretText::new(SECRET.to_owned()),
         };
-        let path = paths::access_key(&id).unwrap();
+        let path = paths::access_key(&id);
         put(
             batch,
             path,

@@ -49,7 +49,7 @@ impl Mender {
         let last = loop {
             match left.last().map(|scope| (scope.account, scope.region)) {
                 Some((account, Some(region))) => {
-                    let prefix = paths::keys(region, account)?;
+                    let prefix = paths::keys(region, account);
                     let sealed = shared.directory.node().sealed();
                     let page = sealed.range(&prefix, after.as_ref(), KEYS_A_ROUND).await?;
                     for record in &page.value {
@@ -78,7 +78,7 @@ async fn mend(shared: &Shared, record: &Record) -> Result<(), ReadError> {
     let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?).map_err(ReadError::other)?;
     let Some(due) = key.due() else { return Ok(()) };
     let (node, arn) = (shared.directory.node(), key.arn());
-    let row = paths::due(&arn, due.at())?;
+    let row = paths::due(&arn, due.at());
     if node.sealed().get(&row).await?.value.is_some() {
         return Ok(());
     }

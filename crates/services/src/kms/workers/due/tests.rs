@@ -134,7 +134,7 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
         .unwrap();
     edit(&mut record, now);
     let mut batch = directory.node().batch();
-    let path = paths::domain_key(region, account).unwrap();
+    let path = paths::domain_key(region, account);
     let bytes = records::encode(&domain).unwrap();
     batch
         .put(path, purpose::DOMAIN_KEY, &bytes, Precondition::Absent)
@@ -152,7 +152,7 @@ pub(crate) async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> World
 
 impl World {
     async fn record(&self) -> KeyRecord {
-        let path = paths::key(&self.key).unwrap();
+        let path = paths::key(&self.key);
         let node = self.front.shared().directory.node();
         let read = node.sealed().get(&path).await.unwrap().value.unwrap();
         KeyRecord::parse(read.bytes_of(purpose::KEY).unwrap()).unwrap()
@@ -161,7 +161,7 @@ impl World {
     /// The event of that name on its way to the trail, masked where it differs from run to run.
     async fn event(&self, name: &str) -> String {
         let node = self.front.shared().directory.node();
-        let prefix = paths::all_outbox().unwrap();
+        let prefix = paths::all_outbox();
         let read = node.sealed().range(&prefix, None, 100).await.unwrap().value;
         let events = read.iter().map(|record| {
             let event = serde_json::from_slice::<serde_json::Value>(record.bytes());
@@ -367,7 +367,7 @@ async fn a_row_that_was_taken_away_is_written_again_after_the_next_start() {
     let world = world(pending).await;
     let shared = world.front.shared();
     let due = world.record().await.due().unwrap();
-    let row = paths::due(&world.key, due.at()).unwrap();
+    let row = paths::due(&world.key, due.at());
     let node = shared.directory.node();
     let mut batch = node.batch();
     batch.delete(row.clone(), Precondition::Any).unwrap();

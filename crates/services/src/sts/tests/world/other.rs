@@ -22,7 +22,7 @@ impl World {
         let mut batch = self.directory().node().batch();
         let key = self.put_key(&mut batch, OTHER, AccessKeyOwner::Root);
         let record = self.other_account(vec![AccessKeyId::parse(&key.id).unwrap()]);
-        let path = paths::account(Partition::Aws, account(OTHER)).unwrap();
+        let path = paths::account(Partition::Aws, account(OTHER));
         let any = Precondition::Any;
         put(&mut batch, path, purpose::ACCOUNT, &record, any);
         self.directory().node().commit(batch).await.unwrap();
