@@ -71,6 +71,7 @@ use crate::{
     kms::state::{AccountKeys, KmsCaches, KmsOptions, KmsState},
     metrics::Metrics,
     organizations::create_account::{is_account_name, is_email},
+    pool::Pool,
     scans::Scans,
     server::{Quotas, Shared},
     session::Sessions,
@@ -402,6 +403,7 @@ pub async fn open(
         sessions,
         audit_directory: options.audit_directory.to_owned(),
         scans: Scans::default(),
+        pool: Pool::default(),
         health: crate::server::Health::default(),
     };
     let sts = StsState {

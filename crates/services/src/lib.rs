@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod operation;
 pub mod organizations;
 pub mod pipeline;
+pub mod pool;
 pub mod protocol;
 pub mod request;
 pub mod scans;

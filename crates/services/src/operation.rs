@@ -22,12 +22,27 @@ pub type InputOf<'a, A> = <<A as Api>::Protocol as Protocol>::Input<'a>;
 /// What an output of an API writes itself to.
 pub type RendererOf<'w, A> = <<A as Api>::Protocol as Protocol>::Renderer<'w>;
 
+/// What the call of an operation does to the thread that it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// It ends at once, or waits without holding the thread: for the store, for a key's backend, for
+    /// work that it has given to another thread.
+    Ready,
+    /// It may block the thread, by a library that cannot wait otherwise.
+    Blocks,
+    /// It may compute for more than a millisecond.
+    Computes,
+}
+
 /// One operation of an API. Its file reads in the order of the methods.
 pub trait Operation: Sized + Send + Sync + 'static {
     /// The operation's name on the wire, such as `Encrypt`.
     const NAME: &'static str;
     /// Whether the audit trail calls it read-only.
     const READ_ONLY: bool;
+    /// What its call does to the thread. All but [`Work::Ready`] runs on the bounded
+    /// [pool](crate::pool).
+    const WORK: Work = Work::Ready;
     /// The API it belongs to.
     type Api: Api;
     /// What it answers.

@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     fault::{Fault, Internal},
     gate::{Gate, evaluation::Evaluation},
-    operation::{ContextOf, Done, Operation, Output as _},
+    operation::{ContextOf, Done, Operation, Output as _, Work},
     pipeline::record::{Recorded, Recorder},
     protocol::{Asked, Payload, Protocol as _},
     request::Answer,
@@ -135,10 +135,14 @@ async fn attempt<'c, O: Operation>(cx: &'c ContextOf<'c, O::Api>, operation: &O)
         (permits, gate.into_evaluations())
     };
     let done = match permits {
-        Ok(permits) => operation
-            .call(&permits, &resolved, cx)
-            .await
-            .map_err(Into::into),
+        Ok(permits) => {
+            let call = operation.call(&permits, &resolved, cx);
+            let done = match O::WORK {
+                Work::Ready => call.await,
+                Work::Blocks | Work::Computes => cx.shared.pool.run(call).await,
+            };
+            done.map_err(Into::into)
+        }
         Err(denied) => Err(O::Fault::from(denied).into()),
     };
     Attempt { done, evaluations }

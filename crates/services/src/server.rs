@@ -23,6 +23,7 @@ use crate::{
     counts::Counts,
     directory::{Directory, accounts::OfAccounts, identities::Home},
     metrics::Metrics,
+    pool::Pool,
     scans::Scans,
     session::Sessions,
     throttle::Throttle,
@@ -96,6 +97,7 @@ pub struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) audit_directory: PathBuf,
     pub(crate) scans: Scans,
+    pub(crate) pool: Pool,
     pub(crate) health: Health,
 }
 

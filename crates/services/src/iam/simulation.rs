@@ -31,7 +31,7 @@ use crate::{
             source::{Source, Sources},
         },
     },
-    operation::{Done, Operation},
+    operation::{Done, Operation, Work},
 };
 
 /// `SimulateCustomPolicy`
@@ -46,6 +46,8 @@ pub struct SimulateCustomPolicy {
 impl Operation for SimulateCustomPolicy {
     const NAME: &'static str = "SimulateCustomPolicy";
     const READ_ONLY: bool = true;
+    // A thousand actions on as many resources take a while.
+    const WORK: Work = Work::Computes;
     type Api = Iam;
     type Output = Outcomes;
     type Fault = IamFault;
@@ -120,6 +122,8 @@ pub struct SimulatePrincipalPolicy {
 impl Operation for SimulatePrincipalPolicy {
     const NAME: &'static str = "SimulatePrincipalPolicy";
     const READ_ONLY: bool = true;
+    // A thousand actions on as many resources take a while.
+    const WORK: Work = Work::Computes;
     type Api = Iam;
     type Output = Outcomes;
     type Fault = IamFault;
