@@ -19,6 +19,8 @@ use keyward_store::{
     sqlite::{Sqlite, SqliteOptions},
     store::Store,
 };
+use keyward_types::unique_id::AccessKeyId;
+use zeroize::Zeroizing;
 
 use crate::{
     config::{self, Config},
@@ -35,17 +37,30 @@ pub struct DataDir {
     _lock: File,
 }
 
-/// A store that holds nothing lies beside an audit trail that knows one that does.
+/// A store that holds nothing lies beside files that only one that holds something leaves.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the store {} {what}, but {} holds its audit trail: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move the trail away",
+    "the store {} {what}, but {}: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move {} away",
     store.display(),
-    trail.display()
+    there(beside),
+    paths(beside)
 )]
-pub struct NoStoreBesideTrail {
+pub struct NoStoreBeside {
     store: PathBuf,
     what: &'static str,
-    trail: PathBuf,
+    beside: Vec<(PathBuf, &'static str)>,
+}
+
+/// What the files are.
+fn there(beside: &[(PathBuf, &'static str)]) -> String {
+    let each = |(path, what): &(PathBuf, &str)| format!("{} holds its {what}", path.display());
+    beside.iter().map(each).collect::<Vec<_>>().join(" and ")
+}
+
+/// The files by themselves.
+fn paths(beside: &[(PathBuf, &'static str)]) -> String {
+    let each = |(path, _): &(PathBuf, &str)| path.display().to_string();
+    beside.iter().map(each).collect::<Vec<_>>().join(" and ")
 }
 
 /// There is no data directory to work on.
@@ -65,7 +80,7 @@ pub enum NoDataDir {
     NoStore(PathBuf),
     /// The store is gone, or holds nothing.
     #[error(transparent)]
-    BesideTrail(#[from] NoStoreBesideTrail),
+    Beside(#[from] NoStoreBeside),
 }
 
 /// How a store that holds nothing is called.
@@ -79,7 +94,8 @@ impl DataDir {
     /// Takes a directory that may be a new one; it is created if it is not there.
     ///
     /// # Errors
-    /// When it cannot be created or is in use, and when an audit trail lies in it without its store.
+    /// When it cannot be created or is in use, and when an audit trail or credentials lie in it without their
+    /// store.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -87,7 +103,7 @@ impl DataDir {
             .create(path)
             .with_context(|| format!("cannot create the data directory {}", path.display()))?;
         if let Some(hollow) = hollow(path)? {
-            beside_trail(path, hollow)?;
+            check_beside(path, hollow)?;
         }
         Self::lock(path)
     }
@@ -133,13 +149,14 @@ impl DataDir {
     /// The store.
     ///
     /// # Errors
-    /// When it cannot be opened, or holds nothing though there is an audit trail.
+    /// When it cannot be opened, or holds nothing though there is an audit trail or the credentials
+    /// of a first start.
     pub async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
         let file = store_file(&self.path);
         let store = Sqlite::open(SqliteOptions::new(&file))
             .with_context(|| format!("the store {} cannot be opened", file.display()))?;
         if bootstrap::is_empty(&store).await? {
-            beside_trail(&self.path, Hollow::Empty)?;
+            check_beside(&self.path, Hollow::Empty)?;
         }
         Ok(Arc::new(store))
     }
@@ -198,19 +215,18 @@ impl DataDir {
         self.path.join(ADMIN_CREDENTIALS)
     }
 
-    /// Writes credentials to a file in the format that the AWS tools read, for the owner only.
+    /// Has the file of the first start hold what the store took, also if a start ended in between.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn write_profile(&self, file: &Path, credentials: &FirstCredentials) -> io::Result<()> {
-        let text = credentials.profile("default");
-        let directory = match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) | None => Path::new("."),
-        };
-        let name = file.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-        write_private(directory, name, text.expose().as_bytes())
+    pub fn keep_admin_credentials(&self, root_access_keys: &[AccessKeyId]) -> anyhow::Result<()> {
+        let file = self.admin_credentials();
+        match CredentialsDraft::left_behind(&file, root_access_keys) {
+            Ok(Some(draft)) => draft.keep(),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error)
+                .with_context(|| format!("the draft of {} cannot be read", file.display())),
+        }
     }
 
     /// Has the directory remember what later starts and commands need.
@@ -226,17 +242,9 @@ impl DataDir {
             account_id: account_id.unwrap_or_else(|| config.account.to_string()),
             root_key: root_key_elsewhere(config)?,
         };
-        write_private(
-            &self.path,
-            remembered::FILE,
-            remembered.render()?.as_bytes(),
-        )
-        .with_context(|| {
-            format!(
-                "{} cannot be written",
-                self.path.join(remembered::FILE).display()
-            )
-        })
+        let file = self.path.join(remembered::FILE);
+        write_private(&file, remembered.render()?.as_bytes())
+            .with_context(|| format!("{} cannot be written", file.display()))
     }
 }
 
@@ -256,7 +264,7 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
         return Err(NoDataDir::Missing(path.to_owned()).into());
     }
     if let Some(hollow) = hollow(path)? {
-        beside_trail(path, hollow).map_err(NoDataDir::from)?;
+        check_beside(path, hollow).map_err(NoDataDir::from)?;
         return Err(NoDataDir::NoStore(path.to_owned()).into());
     }
     Ok(())
@@ -280,8 +288,10 @@ fn hollow(data_dir: &Path) -> anyhow::Result<Option<Hollow>> {
     }
 }
 
-/// Refuses a store that holds nothing if there is an audit trail beside it.
-fn beside_trail(data_dir: &Path, hollow: Hollow) -> Result<(), NoStoreBesideTrail> {
+/// Refuses a store that holds nothing if there is an audit trail or the credentials of a first start
+/// beside it.
+fn check_beside(data_dir: &Path, hollow: Hollow) -> Result<(), NoStoreBeside> {
+    let mut beside = Vec::new();
     let trail = audit(data_dir);
     let is_segment = |name: &std::ffi::OsStr| {
         let name = name.to_string_lossy();
@@ -289,43 +299,135 @@ fn beside_trail(data_dir: &Path, hollow: Hollow) -> Result<(), NoStoreBesideTrai
     };
     let mut files = fs::read_dir(&trail).into_iter().flatten().flatten();
     if files.any(|file| is_segment(&file.file_name())) {
-        return Err(NoStoreBesideTrail {
-            store: store_file(data_dir),
-            what: match hollow {
-                Hollow::Missing => "is missing",
-                Hollow::Empty => "is empty",
-            },
-            trail,
-        });
+        beside.push((trail, "audit trail"));
     }
-    Ok(())
+    let credentials = data_dir.join(ADMIN_CREDENTIALS);
+    if fs::symlink_metadata(&credentials).is_ok() {
+        beside.push((credentials, "root user's access key"));
+    }
+    if beside.is_empty() {
+        return Ok(());
+    }
+    Err(NoStoreBeside {
+        store: store_file(data_dir),
+        what: match hollow {
+            Hollow::Missing => "is missing",
+            Hollow::Empty => "is empty",
+        },
+        beside,
+    })
 }
 
-/// Writes a file that does not exist yet, mode 0600, on disk before it answers.
-pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    let directory = path.parent().filter(|parent| *parent != Path::new(""));
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+/// Credentials on disk beside the file they are for, which they replace once the store has them. If
+/// the store does not take them, the file stays as it was.
+#[derive(Debug)]
+pub struct CredentialsDraft {
+    draft: PathBuf,
+    file: PathBuf,
+}
+
+impl CredentialsDraft {
+    /// Where the draft of a file is.
+    fn of(file: &Path) -> io::Result<Self> {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok(Self {
+            draft: file.with_file_name(format!(".{name}.tmp")),
+            file: file.to_owned(),
+        })
+    }
+
+    /// Writes credentials as a profile that the AWS tools read, for the owner only, on disk before
+    /// it answers. They may replace a file with one of the access keys `replaced`, or any file if
+    /// there is no such list.
+    ///
+    /// # Errors
+    /// When the system refuses, and when the file is there and holds something else.
+    pub fn write(
+        file: &Path,
+        (credentials, profile): (&FirstCredentials, &str),
+        replaced: Option<&[AccessKeyId]>,
+    ) -> io::Result<Self> {
+        let at =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+        let draft = Self::of(file).map_err(at)?;
+        if let Some(replaced) = replaced
+            && fs::symlink_metadata(file).is_ok()
+            && !holds(file, replaced).map_err(at)?
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!(
+                    "{} is there already and may hold other credentials: move it away, or choose another file",
+                    file.display()
+                ),
+            ));
+        }
+        let text = credentials.profile(profile);
+        write_draft(&draft.draft, text.expose().as_bytes()).map_err(at)?;
+        Ok(draft)
+    }
+
+    /// The draft that a start or command left behind, if it holds one of these access keys: the
+    /// store took them, and the file does not have them yet.
+    fn left_behind(file: &Path, keys: &[AccessKeyId]) -> io::Result<Option<Self>> {
+        let draft = Self::of(file)?;
+        match holds(&draft.draft, keys) {
+            Ok(true) => Ok(Some(draft)),
+            Ok(false) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts the credentials in the file's place.
+    ///
+    /// # Errors
+    /// When the system refuses; the sentence says where the credentials are.
+    pub fn keep(self) -> anyhow::Result<()> {
+        rename(&self.draft, &self.file).with_context(|| {
+            format!(
+                "the new access key is in {}, and cannot be moved to {}",
+                self.draft.display(),
+                self.file.display()
+            )
+        })
+    }
+}
+
+/// Whether a credentials file has one of these access keys.
+fn holds(file: &Path, keys: &[AccessKeyId]) -> io::Result<bool> {
+    let text = Zeroizing::new(fs::read_to_string(file)?);
+    let ids = text.lines().filter_map(|line| line.split_once('='));
+    let mut ids = ids.filter(|(name, _)| name.trim() == "aws_access_key_id");
+    Ok(ids.any(|(_, id)| keys.iter().any(|key| key.as_str() == id.trim())))
 }
 
 /// Writes a file whole or not at all, mode 0600, on disk before it answers.
-fn write_private(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let draft = directory.join(format!(".{name}.tmp"));
-    let _ = fs::remove_file(&draft);
+fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = CredentialsDraft::of(file)?.draft;
+    write_draft(&draft, bytes)?;
+    rename(&draft, file)
+}
+
+/// Writes a file that is to replace another, mode 0600, on disk before it answers.
+fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
+    let _ = fs::remove_file(draft);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, directory.join(name))?;
-    File::open(directory)?.sync_all()
+        .open(draft)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(draft);
+    }
+    written
+}
+
+/// Has a draft replace its file, on disk before it answers.
+fn rename(draft: &Path, file: &Path) -> io::Result<()> {
+    fs::rename(draft, file)?;
+    let directory = file.parent().filter(|parent| *parent != Path::new(""));
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -157,8 +157,11 @@ pub enum OpenError {
     #[error("there is nothing to accept: the store and its audit trail agree in this")]
     NothingToAccept,
     /// The operating system.
-    #[error("the operating system refused: {0}")]
+    #[error("the operating system refused")]
     Io(#[from] std::io::Error),
+    /// New credentials, which are put on disk before they count.
+    #[error("the credentials cannot be written")]
+    Credentials(#[source] std::io::Error),
     /// A record or path of ours breaks a limit: a mistake in this program.
     #[error("a first record cannot be formed: {0}")]
     Form(String),
@@ -327,7 +330,7 @@ pub async fn is_empty(store: &dyn Store) -> Result<bool, StoreError> {
 }
 
 /// Opens a server. `first` is asked for credentials if the account does not exist yet; it must
-/// have put them where their owner finds them before it answers.
+/// have put them on disk before it answers. They count once the account has them.
 ///
 /// # Errors
 /// When anything is not as it must be; nothing is ever made anew over something that exists.
@@ -495,7 +498,7 @@ async fn account(
     {
         return Err(OpenError::OtherAccount { account, partition });
     }
-    let credentials = first()?;
+    let credentials = first().map_err(OpenError::Credentials)?;
     let mut batch = sealed.batch();
     let record = AccountRecord {
         version: V1,
@@ -589,7 +592,7 @@ pub async fn replace_root_credentials(
         return Err(OpenError::OtherAccount { account, partition });
     };
     let record: AccountRecord = records::decode(read.bytes_of(purpose::ACCOUNT)?)?;
-    let credentials = first()?;
+    let credentials = first().map_err(OpenError::Credentials)?;
     let mut batch = sealed.batch();
     for old in record
         .root_access_keys
@@ -611,7 +614,7 @@ pub async fn replace_root_credentials(
 }
 
 /// Makes an account and an access key of its root user. The server must not be running. `first`
-/// must have put the credentials where their owner finds them before it answers.
+/// must have put the credentials on disk before it answers; once this answers, they count.
 ///
 /// # Errors
 /// As [`open`], and when id or e-mail address are another account's.
@@ -658,7 +661,7 @@ pub async fn create_account(
         let bytes = records::encode(&record)?;
         batch.put(path, purpose::ACCOUNT_EMAIL, &bytes, Precondition::Absent)?;
     }
-    let credentials = first()?;
+    let credentials = first().map_err(OpenError::Credentials)?;
     let record = AccountRecord {
         version: V1,
         account,

@@ -10,7 +10,7 @@ use keyward_types::account::AccountId;
 
 use crate::{
     cli::{Existing, Place, stopped::StoppedServer},
-    opened::write_new,
+    opened::CredentialsDraft,
     out::say,
 };
 
@@ -105,18 +105,20 @@ impl Create {
             name: self.name,
             email: self.email,
         };
+        let mut draft = None;
         let first = || {
             let credentials = FirstCredentials::generate(account);
-            write_new(
-                &file,
-                credentials.profile(&self.profile).expose().as_bytes(),
-            )?;
+            let profile = (&credentials, self.profile.as_str());
+            draft = Some(CredentialsDraft::write(&file, profile, Some(&[]))?);
             Ok(credentials)
         };
         let (store, clock) = (server.store(), server.clock());
         bootstrap::create_account(store, server.root(), server.arena(), clock, new, first)
             .await
             .with_context(|| format!("cannot create account {account}"))?;
+        if let Some(draft) = draft {
+            draft.keep()?;
+        }
         say!("Account {account} is created.")?;
         Ok(say!(
             "The access key of its root user is in {}, profile {}.",

@@ -23,7 +23,7 @@ use crate::{
     clock::SystemClock,
     config::{AuditDurability, Config, DEFAULT_ACCOUNT},
     endpoint, issuers,
-    opened::DataDir,
+    opened::{CredentialsDraft, DataDir},
     out::{self, say},
     remembered::Remembered,
     telemetry::Logging,
@@ -121,6 +121,7 @@ async fn new_root_credentials(place: Place) -> anyhow::Result<()> {
     } else {
         data.credentials(config.account.as_str())
     };
+    let mut draft = None;
     bootstrap::replace_root_credentials(
         server.store(),
         server.root(),
@@ -129,11 +130,18 @@ async fn new_root_credentials(place: Place) -> anyhow::Result<()> {
         (config.region, config.account),
         || {
             let credentials = FirstCredentials::generate(config.account);
-            data.write_profile(&file, &credentials)?;
+            draft = Some(CredentialsDraft::write(
+                &file,
+                (&credentials, "default"),
+                None,
+            )?);
             Ok(credentials)
         },
     )
     .await?;
+    if let Some(draft) = draft {
+        draft.keep()?;
+    }
     say!(
         "The new access key of the root user of account {} is in {}.",
         config.account,
@@ -210,13 +218,15 @@ pub async fn open(
     let mut created = None;
     let first = || {
         let credentials = chosen.unwrap_or_else(|| FirstCredentials::generate(config.account));
-        data.write_profile(&data.admin_credentials(), &credentials)?;
+        let file = data.admin_credentials();
+        CredentialsDraft::write(&file, (&credentials, "default"), Some(&[]))?;
         created = Some(Created { root_key });
         Ok(credentials)
     };
     let running = bootstrap::open(store, root, arena, clock, options, first)
         .await
         .with_context(|| format!("the store in {} cannot be used", config.data_dir.display()))?;
+    data.keep_admin_credentials(&running.root_access_keys)?;
     report_difference(chosen_id.as_ref(), &running.root_access_keys);
     Ok(Opened { running, created })
 }

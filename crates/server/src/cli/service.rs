@@ -11,6 +11,7 @@ use keyward_services::{
 
 use crate::{
     cli::{Existing, stopped::StoppedServer},
+    opened::CredentialsDraft,
     out::say,
 };
 
@@ -82,15 +83,23 @@ impl Create {
             .credentials
             .unwrap_or_else(|| server.data().credentials(service.name));
         let place = (server.config().region, server.config().account);
+        let mut draft = None;
         services::create(
             server.store(),
             server.root(),
             server.arena(),
             server.clock(),
             (service, place),
-            |credentials| server.data().write_profile(&file, credentials),
+            |credentials, replaced| {
+                let profile = (credentials, "default");
+                draft = Some(CredentialsDraft::write(&file, profile, Some(replaced))?);
+                Ok(())
+            },
         )
         .await?;
+        if let Some(draft) = draft {
+            draft.keep()?;
+        }
         Ok(say!(
             "The credentials of {} are in {}.",
             service.global_name(),

@@ -97,6 +97,14 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Ends the process as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -13,7 +13,7 @@ use keyward_store::{
     sealed::{Sealed, SealedBatch},
     store::{MAX_RANGE, Store},
 };
-use keyward_types::{account::AccountId, region::Region, time::Clock};
+use keyward_types::{account::AccountId, region::Region, time::Clock, unique_id::AccessKeyId};
 
 use super::{FirstCredentials, OpenError, open_sealed};
 use crate::{
@@ -48,8 +48,8 @@ pub async fn list(
     Ok(services)
 }
 
-/// Gives a service credentials, in place of all it has. `keep` must have put them where the
-/// service finds them before it answers.
+/// Gives a service credentials, in place of all it has. `draft` is told which access keys they
+/// replace, and must have put them on disk before it answers; once this answers, they count.
 ///
 /// # Errors
 /// As [`super::open`].
@@ -59,14 +59,15 @@ pub async fn create(
     arena: &Arena,
     clock: &dyn Clock,
     (service, place): (&Service, Place),
-    keep: impl FnOnce(&FirstCredentials) -> std::io::Result<()>,
+    draft: impl FnOnce(&FirstCredentials, &[AccessKeyId]) -> std::io::Result<()>,
 ) -> Result<(), OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
     let (partition, account) = (place.0.partition(), place.1);
     let credentials = FirstCredentials::generate(account);
-    keep(&credentials)?;
     let mut batch = sealed.batch();
-    let precondition = take_away(&sealed, &mut batch, (service, place)).await?;
+    let had = take_away(&sealed, &mut batch, (service, place)).await?;
+    let (precondition, replaced) = had.unwrap_or((Precondition::Absent, Vec::new()));
+    draft(&credentials, &replaced).map_err(OpenError::Credentials)?;
     let record = ServiceRecord {
         version: V1,
         name: service.name.to_owned(),
@@ -74,12 +75,7 @@ pub async fn create(
     };
     let path = paths::service(partition, account, service.name)?;
     let bytes = records::encode(&record)?;
-    batch.put(
-        path,
-        purpose::SERVICE,
-        &bytes,
-        precondition.unwrap_or(Precondition::Absent),
-    )?;
+    batch.put(path, purpose::SERVICE, &bytes, precondition)?;
     let key = AccessKeyRecord {
         version: V1,
         id: credentials.id,
@@ -120,7 +116,7 @@ pub async fn delete(
 ) -> Result<bool, OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
     let mut batch = sealed.batch();
-    let Some(at) = take_away(&sealed, &mut batch, (service, place)).await? else {
+    let Some((at, _)) = take_away(&sealed, &mut batch, (service, place)).await? else {
         return Ok(false);
     };
     let path = paths::service(place.0.partition(), place.1, service.name)?;
@@ -130,12 +126,13 @@ pub async fn delete(
     Ok(true)
 }
 
-/// Deletes the access keys of a service; answers the precondition of its record, if it has one.
+/// Deletes the access keys of a service; answers the precondition of its record and the keys, if it
+/// has any.
 async fn take_away(
     sealed: &Sealed,
     batch: &mut SealedBatch,
     (service, (region, account)): (&Service, Place),
-) -> Result<Option<Precondition>, OpenError> {
+) -> Result<Option<(Precondition, Vec<AccessKeyId>)>, OpenError> {
     let path = paths::service(region.partition(), account, service.name)?;
     let Some(read) = sealed.get(&path).await?.value else {
         return Ok(None);
@@ -144,7 +141,8 @@ async fn take_away(
     for key in &record.access_keys {
         batch.delete(paths::access_key(key), Precondition::Any)?;
     }
-    Ok(Some(Precondition::At(read.revision)))
+    let at = Precondition::At(read.revision);
+    Ok(Some((at, record.access_keys)))
 }
 
 /// Commits the changes with their event.

@@ -4,7 +4,10 @@ use std::fs;
 
 use expect_test::expect;
 
-use crate::{command::Desk, process::Server};
+use crate::{
+    command::{Desk, Ran},
+    process::{Server, program},
+};
 
 /// Every command that works on a data directory and does not begin one, without its `--data-dir`.
 const COMMANDS: [&str; 13] = [
@@ -71,7 +74,7 @@ fn a_missing_or_empty_store_beside_a_trail_is_called_that() {
     ];
     let said = |command: &str| desk.keyward(&format!("{command} --data-dir data")).failed();
     let missing = expect![[r#"
-        keyward: the store data/store.db is missing, but data/audit holds its audit trail: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move the trail away
+        keyward: the store data/store.db is missing, but data/audit holds its audit trail and data/admin-credentials holds its root user's access key: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move data/audit and data/admin-credentials away
     "#]];
     for command in commands {
         missing.assert_eq(&said(command));
@@ -79,12 +82,105 @@ fn a_missing_or_empty_store_beside_a_trail_is_called_that() {
     assert!(!desk.data().join("store.db").exists());
     fs::write(desk.data().join("store.db"), "").unwrap();
     let empty = expect![[r#"
-        keyward: the store data/store.db is empty, but data/audit holds its audit trail: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move the trail away
+        keyward: the store data/store.db is empty, but data/audit holds its audit trail and data/admin-credentials holds its root user's access key: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move data/audit and data/admin-credentials away
     "#]];
     for command in commands {
         empty.assert_eq(&said(command));
     }
     assert_eq!(desk.read("data/admin-credentials"), credentials);
+}
+
+#[test]
+fn a_missing_store_beside_credentials_alone_is_called_that() {
+    let desk = Desk::new();
+    fs::create_dir(desk.data()).unwrap();
+    fs::write(desk.data().join("admin-credentials"), "[default]\n").unwrap();
+    for command in ["serve --listen 127.0.0.1:0", "init", "account list"] {
+        let said = desk.keyward(&format!("{command} --data-dir data")).failed();
+        expect![[r#"
+            keyward: the store data/store.db is missing, but data/admin-credentials holds its root user's access key: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move data/admin-credentials away
+        "#]]
+        .assert_eq(&said);
+    }
+    assert_eq!(fs::read_dir(desk.data()).unwrap().count(), 1);
+    assert_eq!(desk.read("data/admin-credentials"), "[default]\n");
+}
+
+/// Runs a command that cannot make any file longer than so many blocks of 512 bytes.
+fn with_room(desk: &Desk, blocks: u32, words: &str) -> Ran {
+    let mut shell = desk.command("/bin/sh");
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {words}");
+    desk.run(shell.args(["-c", &script]).arg(program()))
+}
+
+#[test]
+fn credentials_that_the_store_does_not_take_replace_none() {
+    for command in [
+        "init --new-root-credentials",
+        "service create rds",
+        "account create --account-id 111122223333",
+    ] {
+        let mut server = Server::start("");
+        let data = server.data_dir();
+        // Its log of writes stays, so that there is no room behind it.
+        server.kill();
+        let read = || fs::read_to_string(data.join("admin-credentials")).unwrap();
+        let credentials = read();
+        let words = format!("{command} --data-dir {}", data.display());
+        let ran = with_room(&Desk::new(), 64, &words);
+        assert_eq!(ran.status, 1, "{command}");
+        let no_room = "the store has no room left to write";
+        assert!(ran.err.contains(no_room), "{}", ran.err);
+        assert_eq!(read(), credentials);
+        assert!(!data.join("credentials-rds").exists());
+        assert!(!data.join("credentials-111122223333").exists());
+    }
+}
+
+#[test]
+fn credentials_that_a_start_left_in_a_draft_are_kept_by_the_next() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    let (file, draft) = (
+        desk.data().join("admin-credentials"),
+        desk.data().join(".admin-credentials.tmp"),
+    );
+    let credentials = fs::read_to_string(&file).unwrap();
+    fs::rename(&file, &draft).unwrap();
+    desk.keyward("init --data-dir data").ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), credentials);
+    assert!(!draft.exists());
+    // One that the store never took is no one's.
+    fs::write(&draft, credentials.replace("_id = A", "_id = B")).unwrap();
+    desk.keyward("init --data-dir data").ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), credentials);
+}
+
+#[test]
+fn credentials_are_not_written_over_those_of_others() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    let credentials = desk.read("data/admin-credentials");
+    for command in [
+        "service create rds",
+        "account create --account-id 111122223333",
+    ] {
+        let said = desk.keyward(&format!(
+            "{command} --data-dir data --credentials data/admin-credentials"
+        ));
+        let said = said.failed();
+        assert!(
+            said.ends_with("the credentials cannot be written: data/admin-credentials is there already and may hold other credentials: move it away, or choose another file\n"),
+            "{said}"
+        );
+        assert_eq!(desk.read("data/admin-credentials"), credentials);
+    }
+    // Its own, a service gets anew.
+    let create = "service create rds --data-dir data --credentials rds";
+    desk.keyward(create).ok();
+    let first = desk.read("rds");
+    desk.keyward(create).ok();
+    assert_ne!(desk.read("rds"), first);
 }
 
 #[test]
