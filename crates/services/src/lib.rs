@@ -20,6 +20,7 @@ pub mod marker;
 pub mod metrics;
 pub mod operation;
 pub mod organizations;
+pub mod page;
 pub mod pipeline;
 pub mod pool;
 pub mod protocol;

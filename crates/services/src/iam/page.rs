@@ -2,14 +2,11 @@
 
 use keyward_wire::{json::Members, xml};
 
-use crate::{iam::Cx, iam::fault::IamFault};
+use crate::{iam::Cx, iam::fault::IamFault, page};
 
 /// Where a page begins and how long it may be.
 #[derive(Debug)]
-pub struct Paging {
-    marker: Option<String>,
-    most: usize,
-}
+pub struct Paging(page::Paging);
 
 impl Paging {
     /// `Marker` and `MaxItems`.
@@ -23,16 +20,12 @@ impl Paging {
             .map(str::to_owned);
         let most = m.integer("MaxItems").range(1, 1000).optional();
         let most = most.and_then(|most| usize::try_from(most).ok());
-        let most = most.unwrap_or(100);
-        Self { marker, most }
+        Self(page::Paging::new(marker, most.unwrap_or(100)))
     }
 
     /// The same, with at most so many items on a page.
     pub fn at_most(&self, most: usize) -> Self {
-        Self {
-            marker: self.marker.clone(),
-            most: self.most.min(most),
-        }
+        Self(self.0.at_most(most))
     }
 
     /// The page of these items, which are sorted by `key` without regard to case. The marker is
@@ -43,30 +36,22 @@ impl Paging {
     pub fn cut<T>(
         &self,
         cx: &Cx<'_>,
-        (operation, filter): (&str, &str),
+        list: (&str, &str),
         items: Vec<T>,
         key: impl Fn(&T) -> String,
     ) -> Result<Page<T>, IamFault> {
-        let after = match &self.marker {
-            Some(marker) => Some(cx.open_marker(operation, filter, marker)?),
-            None => None,
-        };
         // Some names count case after all, so two may differ by it alone.
         let order = |key: String| (key.to_lowercase(), key);
-        let after = after.map(order);
+        let after = self.0.after(cx, list)?.map(order);
         let mut keyed: Vec<((String, String), T)> = items
             .into_iter()
             .map(|item| (order(key(&item)), item))
             .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
             .collect();
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let truncated = keyed.len() > self.most;
-        keyed.truncate(self.most);
-        let marker = match keyed.last().filter(|_| truncated) {
-            Some(((_, last), _)) => Some(cx.seal_marker(operation, filter, last)?),
-            None => None,
-        };
-        let items = keyed.into_iter().map(|(_, item)| item).collect();
+        let page = self.0.cut(cx, list, keyed, |((_, key), _)| key.clone())?;
+        let page::Page { items, next } = page.map(|(_, item)| item);
+        let marker = next;
         Ok(Page { items, marker })
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     gate::{Denied, Gate},
     kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
+    page::{Page, Paging},
     via_service::{SERVICES, Service},
 };
 
@@ -24,16 +25,12 @@ use crate::{
 #[derive(Debug)]
 pub struct ListAliases {
     key_id: Option<String>,
-    limit: usize,
-    marker: Option<String>,
+    paging: Paging,
 }
 
 /// The output.
 #[derive(Debug)]
-pub struct AliasesListed {
-    aliases: Vec<(String, Listed)>,
-    next: Option<String>,
-}
+pub struct AliasesListed(Page<(String, Listed)>);
 
 /// An alias as it is listed.
 #[derive(Debug)]
@@ -65,14 +62,9 @@ impl Operation for ListAliases {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::optional_key_id(&mut m, "KeyId");
-        let limit = members::limit(&mut m, 50, 100);
-        let marker = members::marker(&mut m);
+        let paging = members::paging(&mut m, 50, 100);
         m.finish()?;
-        Ok(Self {
-            key_id,
-            limit,
-            marker,
-        })
+        Ok(Self { key_id, paging })
     }
 
     async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
@@ -97,25 +89,19 @@ impl Operation for ListAliases {
             .as_ref()
             .map(|key| key.arn().as_str())
             .unwrap_or_default();
-        let after = match &self.marker {
-            Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
-            None => None,
-        };
-        let mut aliases = match &key {
+        let list = (Self::NAME, filter);
+        let after = self.paging.after(cx, list)?;
+        let aliases = match &key {
             Some(key) => self.of_key(key, after.as_deref(), cx).await?,
             None => self.of_account(after.as_deref(), cx).await?,
         };
-        let more = aliases.len() > self.limit;
-        aliases.truncate(self.limit);
-        let next = match aliases.last().filter(|_| more) {
-            Some((position, _)) => Some(cx.seal_marker(Self::NAME, filter, position)?),
-            None => None,
+        let position = |(position, _): &(String, Listed)| position.clone();
+        let page = self.paging.cut(cx, list, aliases, position)?;
+        let shown = |(_, alias): (String, Listed)| {
+            let arn = alias.name().arn(cx.region, cx.account());
+            (arn, alias)
         };
-        let aliases = aliases
-            .into_iter()
-            .map(|(_, alias)| (alias.name().arn(cx.region, cx.account()), alias))
-            .collect();
-        Ok(Done::unchanged(AliasesListed { aliases, next }))
+        Ok(Done::unchanged(AliasesListed(page.map(shown))))
     }
 }
 
@@ -143,7 +129,7 @@ impl ListAliases {
             .iter()
             .filter(|name| after.is_none_or(|after| name.as_str() > after))
         {
-            if aliases.len() > self.limit {
+            if aliases.len() == self.paging.wanted() {
                 break;
             }
             if let Some(alias) = cx.state().alias(cx.region, cx.account(), name).await? {
@@ -168,7 +154,9 @@ impl ListAliases {
             None => None,
         };
         let sealed = cx.directory().node().sealed();
-        let page = sealed.range(&prefix, after.as_ref(), self.limit + 1).await;
+        let page = sealed
+            .range(&prefix, after.as_ref(), self.paging.wanted())
+            .await;
         let mut aliases = Vec::new();
         for record in page.map_err(ReadError::from)?.value {
             let bytes = record.bytes_of(purpose::ALIAS).map_err(ReadError::from)?;
@@ -194,7 +182,7 @@ impl ListAliases {
 impl Output<Kms> for AliasesListed {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Aliases", |list| {
-            for (arn, alias) in &self.aliases {
+            for (arn, alias) in &self.0.items {
                 list.object(|entry| {
                     entry.string("AliasName", alias.name().as_str());
                     entry.string("AliasArn", arn);
@@ -206,6 +194,6 @@ impl Output<Kms> for AliasesListed {
                 });
             }
         });
-        members::render_page(out, self.next.as_deref());
+        members::render_page(out, self.0.next.as_deref());
     }
 }

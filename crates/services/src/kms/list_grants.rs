@@ -13,6 +13,7 @@ use crate::{
     kms::grants::{
         index::Places,
         lookup::{StoredGrant, stored},
+        record::GrantRecord,
     },
     kms::{
         Cx, Kms, condition_keys,
@@ -22,14 +23,14 @@ use crate::{
         resolved::ResolvedKey,
     },
     operation::{Done, Operation, Output},
+    page::{Page, Paging},
 };
 
 /// The input.
 #[derive(Debug)]
 pub struct ListGrants {
     key_id: String,
-    limit: usize,
-    marker: Option<String>,
+    paging: Paging,
     grant_id: Option<GrantId>,
     grantee: Option<String>,
     service: Option<String>,
@@ -37,10 +38,7 @@ pub struct ListGrants {
 
 /// The output.
 #[derive(Debug)]
-pub struct GrantsListed {
-    grants: Vec<GrantEntry>,
-    next: Option<String>,
-}
+pub struct GrantsListed(Page<GrantEntry>);
 
 /// The key, and what stands in paths for the grantee that is asked for; that there is no such
 /// principal is for those to know who may list.
@@ -62,8 +60,7 @@ impl Operation for ListGrants {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        let limit = members::limit(&mut m, 50, 100);
-        let marker = members::marker(&mut m);
+        let paging = members::paging(&mut m, 50, 100);
         let grant_id = grant_members::id(&mut m);
         let grantee = grant_members::principal(&mut m, "GranteePrincipal");
         let service = grant_members::service(&mut m, "GranteeServicePrincipal");
@@ -76,8 +73,7 @@ impl Operation for ListGrants {
         let grant_id = grant_id.as_deref().map(grant_members::checked_id);
         Ok(Self {
             key_id,
-            limit,
-            marker,
+            paging,
             grant_id: grant_id.transpose()?,
             grantee,
             service,
@@ -122,30 +118,19 @@ impl Operation for ListGrants {
         };
         let id = self.grant_id.as_ref().map_or("", |id| id.as_str());
         let filter = format!("{key} {} {id}", grantee.unwrap_or_default());
-        let after = match &self.marker {
-            Some(marker) => {
-                let position = cx.open_marker(Self::NAME, &filter, marker)?;
-                let id = GrantId::parse(&position).map_err(|_| KmsFault::InvalidMarker)?;
-                Some(id)
-            }
-            None => None,
-        };
-        let mut found = match (&self.grant_id, grantee) {
+        let list = (Self::NAME, filter.as_str());
+        let after = self.paging.after(cx, list)?;
+        let after = after.map(|position| GrantId::parse(&position)).transpose();
+        let after = after.map_err(|_| KmsFault::InvalidMarker)?;
+        let found = match (&self.grant_id, grantee) {
             (Some(id), _) => self.one(id, wanted, grantee, cx).await?,
             (None, Some(grantee)) => self.of_grantee(wanted, grantee, after, cx).await?,
             (None, None) => self.of_key(wanted, after, cx).await?,
         };
-        let more = found.len() > self.limit;
-        found.truncate(self.limit);
-        let next = match found.last().filter(|_| more) {
-            Some(last) => Some(cx.seal_marker(Self::NAME, &filter, last.record.id.as_str())?),
-            None => None,
-        };
-        let mut grants = Vec::with_capacity(found.len());
-        for grant in found {
-            grants.push(cx.grant_entry(grant.record).await?);
-        }
-        Ok(Done::unchanged(GrantsListed { grants, next }))
+        let position = |grant: &StoredGrant| grant.record.id.as_str().to_owned();
+        let page = self.paging.cut(cx, list, found, position)?;
+        let page = page.map(|grant| grant.record);
+        Ok(Done::unchanged(GrantsListed::of(page, cx).await?))
     }
 }
 
@@ -178,7 +163,9 @@ impl ListGrants {
         let prefix = places.grants().map_err(ReadError::from)?;
         let after = after.map(|id| places.grant(&id)).transpose();
         let after = after.map_err(ReadError::from)?;
-        let page = sealed.range(&prefix, after.as_ref(), self.limit + 1).await;
+        let page = sealed
+            .range(&prefix, after.as_ref(), self.paging.wanted())
+            .await;
         let page = page.map_err(ReadError::from)?.value;
         let grants: Result<_, ReadError> = page.iter().map(stored).collect();
         Ok(grants?)
@@ -205,8 +192,8 @@ impl ListGrants {
         };
         let mut grants = Vec::new();
         // A grant that ended since its entry was read is passed over.
-        while grants.len() <= self.limit {
-            let most = self.limit + 1 - grants.len();
+        while grants.len() < self.paging.wanted() {
+            let most = self.paging.wanted() - grants.len();
             let page = sealed.store().range(&prefix, after.as_ref(), most).await;
             let page = page.map_err(ReadError::from)?.value;
             let Some(last) = page.last() else { break };
@@ -226,17 +213,25 @@ impl ListGrants {
 impl Output<Kms> for GrantsListed {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Grants", |list| {
-            for grant in &self.grants {
+            for grant in &self.0.items {
                 list.object(|entry| grant.render(entry));
             }
         });
-        members::render_page(out, self.next.as_deref());
+        members::render_page(out, self.0.next.as_deref());
     }
 }
 
 impl GrantsListed {
-    /// A page of grants.
-    pub fn new(grants: Vec<GrantEntry>, next: Option<String>) -> Self {
-        Self { grants, next }
+    /// A page of grants, as answers show them.
+    ///
+    /// # Errors
+    /// When who they name cannot be read.
+    pub async fn of(page: Page<GrantRecord>, cx: &Cx<'_>) -> Result<Self, KmsFault> {
+        let mut items = Vec::with_capacity(page.items.len());
+        for grant in page.items {
+            items.push(cx.grant_entry(grant).await?);
+        }
+        let next = page.next;
+        Ok(Self(Page { items, next }))
     }
 }

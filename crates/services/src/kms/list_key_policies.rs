@@ -35,8 +35,7 @@ impl Operation for ListKeyPolicies {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
         // There is one policy, so that no page is ever followed by another.
-        members::limit(&mut m, 100, 1000);
-        members::marker(&mut m);
+        members::paging(&mut m, 100, 1000);
         m.finish()?;
         Ok(Self { key_id })
     }

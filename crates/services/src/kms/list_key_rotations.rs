@@ -12,6 +12,7 @@ use crate::{
     gate::{Denied, Gate},
     kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
+    page::{Page, Paging},
 };
 
 /// The input.
@@ -19,16 +20,14 @@ use crate::{
 pub struct ListKeyRotations {
     key_id: String,
     all_material: bool,
-    limit: usize,
-    marker: Option<String>,
+    paging: Paging,
 }
 
 /// The output.
 #[derive(Debug)]
 pub struct KeyRotations {
     key: KeyArn,
-    rotations: Vec<Rotation>,
-    next: Option<String>,
+    page: Page<Rotation>,
 }
 
 /// One material.
@@ -54,14 +53,12 @@ impl Operation for ListKeyRotations {
         let words = &["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"];
         let include = m.enumeration("IncludeKeyMaterial", words).optional();
         let all_material = include == Some("ALL_KEY_MATERIAL");
-        let limit = members::limit(&mut m, 100, 1000);
-        let marker = members::marker(&mut m);
+        let paging = members::paging(&mut m, 100, 1000);
         m.finish()?;
         Ok(Self {
             key_id,
             all_material,
-            limit,
-            marker,
+            paging,
         })
     }
 
@@ -81,19 +78,17 @@ impl Operation for ListKeyRotations {
     ) -> Result<Done<KeyRotations>, KmsFault> {
         let key = key.unit()?;
         let filter = format!("{} {}", key.arn(), self.all_material);
-        let from = match &self.marker {
-            Some(marker) => {
-                let position = cx.open_marker(Self::NAME, &filter, marker)?;
-                position.parse().map_err(|_| KmsFault::InvalidMarker)?
-            }
-            None => 0,
-        };
+        let list = (Self::NAME, filter.as_str());
+        let after = self.paging.after(cx, list)?;
+        let after = after.map(|position| position.parse()).transpose();
+        let after: Option<usize> = after.map_err(|_| KmsFault::InvalidMarker)?;
+        let from = after.map_or(0, |last| last.saturating_add(1));
         let materials = &key.record().materials;
         let current = materials.len().saturating_sub(1);
         let listed = materials.iter().enumerate().skip(from);
         let listed = listed.filter(|(_, m)| self.all_material || m.rotation.is_some());
-        let mut rotations: Vec<(usize, Rotation)> = listed
-            .take(self.limit + 1)
+        let rotations = listed
+            .take(self.paging.wanted())
             .map(|(index, m)| {
                 let rotation = Rotation {
                     material_id: m.id,
@@ -103,27 +98,18 @@ impl Operation for ListKeyRotations {
                 (index, rotation)
             })
             .collect();
-        let next = match rotations.get(self.limit) {
-            Some((index, _)) => Some(cx.seal_marker(Self::NAME, &filter, &index.to_string())?),
-            None => None,
-        };
-        rotations.truncate(self.limit);
-        let rotations = rotations
-            .into_iter()
-            .map(|(_, rotation)| rotation)
-            .collect();
-        Ok(Done::unchanged(KeyRotations {
-            key: key.arn().clone(),
-            rotations,
-            next,
-        }))
+        let position = |(index, _): &(usize, Rotation)| index.to_string();
+        let page = self.paging.cut(cx, list, rotations, position)?;
+        let page = page.map(|(_, rotation)| rotation);
+        let key = key.arn().clone();
+        Ok(Done::unchanged(KeyRotations { key, page }))
     }
 }
 
 impl Output<Kms> for KeyRotations {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Rotations", |list| {
-            for rotation in &self.rotations {
+            for rotation in &self.page.items {
                 list.object(|entry| {
                     entry.string("KeyId", self.key.as_str());
                     entry.string("KeyMaterialId", &rotation.material_id.to_string());
@@ -140,6 +126,6 @@ impl Output<Kms> for KeyRotations {
                 });
             }
         });
-        members::render_page(out, self.next.as_deref());
+        members::render_page(out, self.page.next.as_deref());
     }
 }

@@ -14,22 +14,19 @@ use crate::{
     gate::{Denied, Gate},
     kms::{Cx, Kms, fault::KmsFault, members},
     operation::{Done, Operation, Output},
+    page::{Page, Paging},
 };
 
 /// The input.
 #[derive(Debug)]
 pub struct ListKeys {
-    limit: usize,
-    marker: Option<String>,
+    paging: Paging,
     own: bool,
 }
 
 /// The output.
 #[derive(Debug)]
-pub struct KeysListed {
-    keys: Vec<KeyArn>,
-    next: Option<String>,
-}
+pub struct KeysListed(Page<KeyArn>);
 
 impl Operation for ListKeys {
     const NAME: &'static str = "ListKeys";
@@ -42,8 +39,7 @@ impl Operation for ListKeys {
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
-        let limit = members::limit(&mut m, 100, 1000);
-        let marker = members::marker(&mut m);
+        let paging = members::paging(&mut m, 100, 1000);
         let owners = m
             .enumerations("ResourceOwners", &["SELF", "OTHER_ACCOUNTS_VIA_RAM"])
             .count(1, 2)
@@ -51,7 +47,7 @@ impl Operation for ListKeys {
         m.finish()?;
         // Nobody shares keys by Resource Access Manager here.
         let own = owners.is_none_or(|owners| owners.contains(&"SELF"));
-        Ok(Self { limit, marker, own })
+        Ok(Self { paging, own })
     }
 
     async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KmsFault> {
@@ -68,16 +64,10 @@ impl Operation for ListKeys {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<KeysListed>, KmsFault> {
-        let filter = if self.own { "SELF" } else { "OTHER" };
-        let after = match &self.marker {
-            Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
-            None => None,
-        };
+        let list = (Self::NAME, if self.own { "SELF" } else { "OTHER" });
+        let after = self.paging.after(cx, list)?;
         if !self.own {
-            return Ok(Done::unchanged(KeysListed {
-                keys: Vec::new(),
-                next: None,
-            }));
+            return Ok(Done::unchanged(KeysListed(Page::empty())));
         }
         let internal = |error: ReadError| KmsFault::from(error);
         let prefix = paths::keys(cx.region, cx.account());
@@ -90,8 +80,8 @@ impl Operation for ListKeys {
         };
         let mut keys = Vec::new();
         // One more than asked for tells whether there is another page.
-        while keys.len() <= self.limit {
-            let wanted = self.limit + 1 - keys.len();
+        while keys.len() < self.paging.wanted() {
+            let wanted = self.paging.wanted() - keys.len();
             let read = cx
                 .directory()
                 .node()
@@ -105,13 +95,9 @@ impl Operation for ListKeys {
                 keys.extend(listed(record)?);
             }
         }
-        let more = keys.len() > self.limit;
-        keys.truncate(self.limit);
-        let next = match keys.last().filter(|_| more) {
-            Some(last) => Some(cx.seal_marker(Self::NAME, filter, last.id().as_str())?),
-            None => None,
-        };
-        Ok(Done::unchanged(KeysListed { keys, next }))
+        let position = |key: &KeyArn| key.id().as_str().to_owned();
+        let page = self.paging.cut(cx, list, keys, position)?;
+        Ok(Done::unchanged(KeysListed(page)))
     }
 }
 
@@ -125,13 +111,13 @@ fn listed(record: &Record) -> Result<Option<KeyArn>, KmsFault> {
 impl Output<Kms> for KeysListed {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Keys", |list| {
-            for key in &self.keys {
+            for key in &self.0.items {
                 list.object(|entry| {
                     entry.string("KeyId", key.id().as_str());
                     entry.string("KeyArn", key.as_str());
                 });
             }
         });
-        members::render_page(out, self.next.as_deref());
+        members::render_page(out, self.0.next.as_deref());
     }
 }

@@ -10,22 +10,19 @@ use crate::{
     gate::{Denied, Gate},
     kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
     operation::{Done, Operation, Output},
+    page::{Page, Paging},
 };
 
 /// The input.
 #[derive(Debug)]
 pub struct ListResourceTags {
     key_id: String,
-    limit: usize,
-    marker: Option<String>,
+    paging: Paging,
 }
 
 /// The output.
 #[derive(Debug)]
-pub struct ResourceTags {
-    tags: Vec<Tag>,
-    next: Option<String>,
-}
+pub struct ResourceTags(Page<Tag>);
 
 impl Operation for ListResourceTags {
     const NAME: &'static str = "ListResourceTags";
@@ -39,14 +36,9 @@ impl Operation for ListResourceTags {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let key_id = members::key_id(&mut m, "KeyId");
-        let limit = members::limit(&mut m, 50, 50);
-        let marker = members::marker(&mut m);
+        let paging = members::paging(&mut m, 50, 50);
         m.finish()?;
-        Ok(Self {
-            key_id,
-            limit,
-            marker,
-        })
+        Ok(Self { key_id, paging })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
@@ -64,38 +56,27 @@ impl Operation for ListResourceTags {
         cx: &Cx<'_>,
     ) -> Result<Done<ResourceTags>, KmsFault> {
         let key = key.unit()?;
-        let filter = key.arn().as_str();
-        let after = match &self.marker {
-            Some(marker) => Some(cx.open_marker(Self::NAME, filter, marker)?),
-            None => None,
-        };
+        let list = (Self::NAME, key.arn().as_str());
+        let after = self.paging.after(cx, list)?;
         // Pages go by the tags' keys, so that a tag set meanwhile shifts nothing.
         let mut tags = key.record().tags.clone();
         tags.sort();
-        let rest = tags
-            .into_iter()
-            .filter(|tag| after.as_ref().is_none_or(|key| tag.key > *key));
-        let mut tags: Vec<Tag> = rest.take(self.limit + 1).collect();
-        let more = tags.len() > self.limit;
-        tags.truncate(self.limit);
-        let next = match tags.last().filter(|_| more) {
-            Some(last) => Some(cx.seal_marker(Self::NAME, filter, &last.key)?),
-            None => None,
-        };
-        Ok(Done::unchanged(ResourceTags { tags, next }))
+        tags.retain(|tag| after.as_ref().is_none_or(|key| tag.key > *key));
+        let page = self.paging.cut(cx, list, tags, |tag| tag.key.clone())?;
+        Ok(Done::unchanged(ResourceTags(page)))
     }
 }
 
 impl Output<Kms> for ResourceTags {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Tags", |list| {
-            for tag in &self.tags {
+            for tag in &self.0.items {
                 list.object(|pair| {
                     pair.string("TagKey", &tag.key);
                     pair.string("TagValue", &tag.value);
                 });
             }
         });
-        members::render_page(out, self.next.as_deref());
+        members::render_page(out, self.0.next.as_deref());
     }
 }

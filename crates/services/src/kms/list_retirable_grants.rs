@@ -22,13 +22,13 @@ use crate::{
     },
     kms::{Cx, Kms, fault::KmsFault, grant_members, list_grants::GrantsListed, members},
     operation::{Done, Operation},
+    page::Paging,
 };
 
 /// The input.
 #[derive(Debug)]
 pub struct ListRetirableGrants {
-    limit: usize,
-    marker: Option<String>,
+    paging: Paging,
     retiring: String,
 }
 
@@ -43,8 +43,7 @@ impl Operation for ListRetirableGrants {
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
-        let limit = members::limit(&mut m, 50, 100);
-        let marker = members::marker(&mut m);
+        let paging = members::paging(&mut m, 50, 100);
         let retiring = grant_members::principal(&mut m, "RetiringPrincipal");
         let service = grant_members::service(&mut m, "RetiringServicePrincipal");
         m.finish()?;
@@ -54,11 +53,7 @@ impl Operation for ListRetirableGrants {
             ));
         }
         match (retiring, service) {
-            (Some(retiring), None) => Ok(Self {
-                limit,
-                marker,
-                retiring,
-            }),
+            (Some(retiring), None) => Ok(Self { paging, retiring }),
             (_, _) => Err(KmsFault::validation(
                 "Specify either RetiringPrincipal or RetiringServicePrincipal.",
             )),
@@ -91,9 +86,9 @@ impl Operation for ListRetirableGrants {
         };
         let prefix = index::retirable_by(cx.region, cx.account(), retiring);
         let prefix = prefix.map_err(ReadError::from)?;
-        let mut after = match &self.marker {
-            Some(marker) => {
-                let position = cx.open_marker(Self::NAME, retiring, marker)?;
+        let list = (Self::NAME, retiring);
+        let mut after = match self.paging.after(cx, list)? {
+            Some(position) => {
                 let path = Path::parse(&format!("{}{position}", prefix.as_str()));
                 Some(path.map_err(|_| KmsFault::InvalidMarker)?)
             }
@@ -101,8 +96,8 @@ impl Operation for ListRetirableGrants {
         };
         let mut found: Vec<(String, GrantRecord)> = Vec::new();
         // One more than asked for tells whether there is another page.
-        while found.len() <= self.limit {
-            let most = self.limit + 1 - found.len();
+        while found.len() < self.paging.wanted() {
+            let most = self.paging.wanted() - found.len();
             let store = cx.directory().node().sealed().store();
             let page = store.range(&prefix, after.as_ref(), most).await;
             let page = page.map_err(ReadError::from)?.value;
@@ -116,17 +111,10 @@ impl Operation for ListRetirableGrants {
                 }
             }
         }
-        let more = found.len() > self.limit;
-        found.truncate(self.limit);
-        let next = match found.last().filter(|_| more) {
-            Some((position, _)) => Some(cx.seal_marker(Self::NAME, retiring, position)?),
-            None => None,
-        };
-        let mut grants = Vec::with_capacity(found.len());
-        for (_, grant) in found {
-            grants.push(cx.grant_entry(grant).await?);
-        }
-        Ok(Done::unchanged(GrantsListed::new(grants, next)))
+        let position = |(position, _): &(String, GrantRecord)| position.clone();
+        let page = self.paging.cut(cx, list, found, position)?;
+        let page = page.map(|(_, grant)| grant);
+        Ok(Done::unchanged(GrantsListed::of(page, cx).await?))
     }
 }
 

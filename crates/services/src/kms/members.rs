@@ -7,7 +7,7 @@ use keyward_types::{
 };
 use keyward_wire::json::{Members, Rejected};
 
-use crate::kms::fault::KmsFault;
+use crate::{kms::fault::KmsFault, page::Paging};
 
 /// How many words of `KeySpec` AWS lists when a data key's is wrong. They are those of KMS keys but
 /// the latest, an oddity of its own.
@@ -194,6 +194,12 @@ pub const MAX_TAGS: usize = 50;
 pub fn is_reserved(key: &str) -> bool {
     key.get(..4)
         .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+}
+
+/// `Limit` and `Marker` of a list operation.
+pub fn paging(m: &mut Members<'_>, default: usize, most: usize) -> Paging {
+    let limit = limit(m, default, most);
+    Paging::new(marker(m), limit)
 }
 
 /// `Limit` of a list operation within the model's 1 to 1000, brought down to what the service

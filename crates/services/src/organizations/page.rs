@@ -3,8 +3,10 @@
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
+    marker::MarkerError,
     organizations::Cx,
     organizations::fault::{NEXT_TOKEN, OrganizationsFault},
+    page::{self, Paging},
 };
 
 /// The most on one page, and what AWS gives if nothing else is asked.
@@ -12,41 +14,24 @@ const MOST: i64 = 20;
 
 /// Which page is asked for.
 #[derive(Debug)]
-pub struct Page {
-    most: usize,
-    token: Option<String>,
-}
+pub struct Page(Paging);
 
 /// A page, and the token of the next one.
 #[derive(Debug)]
-pub struct Paged<T> {
-    /// What stands on it.
-    pub items: Vec<T>,
-    /// The token of the next page.
-    pub next: Option<String>,
-}
+pub struct Paged<T>(pub page::Page<T>);
 
 impl Page {
     /// Reads `MaxResults` and `NextToken`.
     pub fn read(m: &mut Members<'_>) -> Self {
         let most = m.integer("MaxResults").range(1, MOST).optional();
-        Self {
-            most: usize::try_from(most.unwrap_or(MOST)).unwrap_or(1),
-            token: m
-                .string("NextToken")
-                .length(0, 100_000)
-                .optional()
-                .map(str::to_owned),
-        }
+        let most = usize::try_from(most.unwrap_or(MOST)).unwrap_or(1);
+        Self::read_token(m, most)
     }
 
     /// Reads `NextToken` alone.
     pub fn read_token(m: &mut Members<'_>, most: usize) -> Self {
         let token = m.string("NextToken").length(0, 100_000).optional();
-        Self {
-            most,
-            token: token.map(str::to_owned),
-        }
+        Self(Paging::new(token.map(str::to_owned), most))
     }
 
     /// The page of `all`, which come in the order of what `id` tells of them. `filter` is what
@@ -57,32 +42,23 @@ impl Page {
     pub fn cut<T>(
         &self,
         cx: &Cx<'_>,
-        (operation, filter): (&str, &str),
+        list: (&str, &str),
         all: impl IntoIterator<Item = T>,
         id: impl Fn(&T) -> &str,
     ) -> Result<Paged<T>, OrganizationsFault> {
-        let after = match &self.token {
-            Some(token) => {
-                let opened = cx.open_marker(operation, filter, token);
-                Some(opened.map_err(|_| OrganizationsFault::invalid(NEXT_TOKEN))?)
+        let fault = |error| match error {
+            MarkerError::Invalid => OrganizationsFault::invalid(NEXT_TOKEN),
+            MarkerError::Internal(_) => {
+                OrganizationsFault::internal("the token of a page cannot be sealed")
             }
-            None => None,
         };
+        let after = self.0.after(cx, list).map_err(fault)?;
         let later = |item: &T| after.as_deref().is_none_or(|after| id(item) > after);
-        let mut items: Vec<T> = all.into_iter().filter(later).take(self.most + 1).collect();
-        let more = items.len() > self.most;
-        items.truncate(self.most);
-        let next = match items.last().filter(|_| more) {
-            Some(last) => {
-                let sealed = cx.seal_marker(operation, filter, id(last));
-                let sealed = sealed.map_err(|_| {
-                    OrganizationsFault::internal("the token of a page cannot be sealed")
-                });
-                Some(sealed?)
-            }
-            None => None,
-        };
-        Ok(Paged { items, next })
+        let later = all.into_iter().filter(later).take(self.0.wanted());
+        let page = self
+            .0
+            .cut(cx, list, later.collect(), |item| id(item).to_owned());
+        page.map(Paged).map_err(fault)
     }
 }
 
@@ -95,11 +71,11 @@ impl<T> Paged<T> {
         each: impl Fn(&T, &mut Writer<'_>),
     ) {
         out.array(name, |list| {
-            for item in &self.items {
+            for item in &self.0.items {
                 list.object(|entry| each(item, entry));
             }
         });
-        if let Some(next) = &self.next {
+        if let Some(next) = &self.0.next {
             out.string("NextToken", next);
         }
     }
