@@ -6,6 +6,7 @@ import botocore.session
 import pytest
 
 from keyward import ACCOUNT, ROOT
+from test_model import declared
 from wire import Wire
 
 MODEL = botocore.session.get_session().get_service_model("sts")
@@ -25,6 +26,7 @@ VALID = {
     "GetFederationToken": {"Name": "fed"},
     "GetSessionToken": {},
 }
+SHOWN = declared()
 # Where a newer model than botocore's pinned one, or the service itself, has another bound.
 AS_ANSWERED = {"SourceIdentity": {"max": 256}}
 
@@ -107,19 +109,26 @@ def failures(name, shape):
         yield "a!" * (least or 1), f"Member must satisfy regular expression pattern: {pattern}"
 
 
+def shown(path, shape, value):
+    """What a message says between `Value` and `at`: nothing of secrets, where AWS repeats some of them."""
+    if shape.metadata.get("sensitive") or SHOWN[f"sts:{path}"] in ("masked", "secret"):
+        return ""
+    return " null" if value is None else f" '{value}'"
+
+
 def cases():
     """Every constraint of every member, in and below the request: parameters, and the text."""
     for operation in OPERATIONS:
         shape = MODEL.operation_model(operation).input_shape
         for name in shape.required_members if shape else []:
-            shown = "" if shape.members[name].metadata.get("sensitive") else " null"
-            text = f"Value{shown} at '{lower(name)}' failed to satisfy constraint: Member must not be null"
+            null = shown(f"{operation}.{name}", shape.members[name], None)
+            text = f"Value{null} at '{lower(name)}' failed to satisfy constraint: Member must not be null"
             yield operation, {name: None}, text
         for name, member in shape.members.items() if shape else []:
             if member.type_name in ("string", "integer"):
                 for value, text in failures(name, member):
-                    shown = "" if member.metadata.get("sensitive") else f" '{value}'"
-                    yield operation, {name: value}, f"Value{shown} at '{lower(name)}' failed to satisfy constraint: {text}"
+                    told = shown(f"{operation}.{name}", member, value)
+                    yield operation, {name: value}, f"Value{told} at '{lower(name)}' failed to satisfy constraint: {text}"
             elif member.member.type_name == "structure":
                 yield from below(operation, name, member)
 
@@ -133,9 +142,11 @@ def below(operation, name, member):
     for each, shape in inside.items():
         path = f"{lower(name)}.1.member.{lower(each)}"
         for value, text in failures(each, shape):
-            yield operation, {**whole, f"{first}.{each}": value}, f"Value '{value}' at '{path}' failed to satisfy constraint: {text}"
+            told = shown(f"{operation}.{name}.{each}", shape, value)
+            yield operation, {**whole, f"{first}.{each}": value}, f"Value{told} at '{path}' failed to satisfy constraint: {text}"
         if each in member.member.required_members:
-            text = f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
+            null = shown(f"{operation}.{name}.{each}", shape, None)
+            text = f"Value{null} at '{path}' failed to satisfy constraint: Member must not be null"
             yield operation, {**whole, f"{first}.{each}": None}, text
     if "max" in member.metadata:
         most = member.metadata["max"]

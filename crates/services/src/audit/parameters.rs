@@ -1,7 +1,7 @@
 //! `requestParameters` of an event: what was sent, as far as the operation's declaration shows it.
 //!
 //! Each API has one table that names every member of every operation and says whether it is
-//! shown, masked or omitted. The trail is written from the parsed body by that table alone, so
+//! shown, masked, omitted or a secret. The trail is written from the parsed body by that table alone, so
 //! what is absent in the body is absent on the trail, nothing is filled in, and what the table
 //! does not show cannot be written. An operation without its row does not compile;
 //! `clients/test_model.py` holds the rows against AWS's models.
@@ -48,10 +48,12 @@ enum Shown {
     Structure(&'static [Parameter]),
     /// A list of structures.
     Structures(&'static [Parameter]),
-    /// That it was sent.
+    /// That it was sent. No message repeats it.
     Masked,
-    /// Nothing.
+    /// Nothing, as at AWS.
     Omitted,
+    /// Nothing, and no message repeats it.
+    Secret,
 }
 
 const fn parameter(member: &'static str, shown: Shown) -> Parameter {
@@ -102,14 +104,20 @@ pub const fn structures(member: &'static str, members: &'static [Parameter]) -> 
     parameter(member, Shown::Structures(members))
 }
 
-/// A member of which only that it was sent is shown.
+/// A member of which only that it was sent is shown. Its reader is `sensitive`.
 pub const fn masked(member: &'static str) -> Parameter {
     parameter(member, Shown::Masked)
 }
 
-/// A member of which nothing is shown: secrets, tokens, blobs, and what AWS leaves out.
+/// A member of which nothing is shown, because AWS leaves it out. It is not a secret.
 pub const fn omitted(member: &'static str) -> Parameter {
     parameter(member, Shown::Omitted)
+}
+
+/// A member of which nothing is shown or told: plaintexts, tokens, codes, blobs. Its reader is
+/// `sensitive`, or one of blobs.
+pub const fn secret(member: &'static str) -> Parameter {
+    parameter(member, Shown::Secret)
 }
 
 /// The parsed body of a request with the declaration of its operation.
@@ -179,11 +187,11 @@ impl Parameter {
     /// Writes the member as it was sent, unless it was not or is not shown.
     fn describe(&self, body: &Object<'_>, out: &mut Writer<'_>) {
         let sent = match self.shown {
-            Shown::Omitted => return,
+            Shown::Omitted | Shown::Secret => return,
             _ => body.get(self.member),
         };
         match (self.shown, sent) {
-            (Shown::Omitted, _) => {}
+            (Shown::Omitted | Shown::Secret, _) => {}
             (Shown::Text(Some(default)), None) => out.member(&self.name).string(default),
             (_, None) => {}
             (Shown::Text(_), Some(Value::Text(text))) => out.member(&self.name).string(text),
@@ -309,7 +317,7 @@ mod tests {
         boolean("DryRun"),
         texts("Operations"),
         map("Context"),
-        structure("Constraints", &[map("Equals"), omitted("Secret")]),
+        structure("Constraints", &[map("Equals"), secret("Secret")]),
         structures("Tags", &[text("TagKey"), masked("TagValue")]),
         masked("Email"),
         omitted("Plaintext"),
@@ -401,6 +409,7 @@ mod tests {
                 let word = match parameter.shown {
                     Shown::Masked => "masked",
                     Shown::Omitted => "omitted",
+                    Shown::Secret => "secret",
                     _ => "shown",
                 };
                 lines.push(format!("{path} {word}\n"));

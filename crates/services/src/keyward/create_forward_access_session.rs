@@ -92,12 +92,13 @@ impl Operation for CreateForwardAccessSession {
         let mut m = Members::of(body);
         let method = m.string("Method").length(1, 16).required().to_owned();
         let path = m.string("Path").length(1, 8192).required().to_owned();
-        let query = m.string("Query").length(0, 8192).optional();
+        let query = m.string("Query").sensitive().length(0, 8192).optional();
         let query = query.unwrap_or_default().to_owned();
         let headers = m.structures("Headers", |header| {
-            let name = header.string("Name").length(1, 256).required().to_owned();
-            let value = header.string("Value").length(0, 20_480).required();
-            (name, value.to_owned())
+            let name = header.string("Name").sensitive().length(1, 256).required();
+            let value = header.string("Value").sensitive();
+            let value = value.length(0, 20_480).required();
+            (name.to_owned(), value.to_owned())
         });
         let headers = headers.count(1, MAX_HEADERS).required();
         let body = m.blob("Body").length(0, 65_536).optional();

@@ -3,7 +3,7 @@
 //! A presented request is named by its method and path; its headers hold a signature and perhaps a
 //! session token, and its query and body are not ours to show.
 
-use crate::audit::parameters::{Declared, Parameter, boolean, omitted, structures, text, texts};
+use crate::audit::parameters::{Declared, Parameter, boolean, secret, structures, text, texts};
 
 const CONTEXT: &[Parameter] = &[text("Name"), texts("Values")];
 
@@ -14,9 +14,9 @@ pub const PARAMETERS: &[Declared] = &[
         &[
             text("Method"),
             text("Path"),
-            omitted("Query"),
-            omitted("Headers"),
-            omitted("Body"),
+            secret("Query"),
+            secret("Headers"),
+            secret("Body"),
             text("KeyId"),
         ],
     ),

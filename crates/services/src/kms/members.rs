@@ -43,6 +43,7 @@ pub fn optional_key_id(m: &mut Members<'_>, name: &'static str) -> Option<String
 pub fn grant_tokens(m: &mut Members<'_>) -> Vec<String> {
     let tokens = m
         .strings("GrantTokens")
+        .sensitive()
         .count(0, 10)
         .each_length(1, 8192)
         .optional();

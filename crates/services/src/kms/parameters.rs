@@ -6,8 +6,8 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/>
 
 use crate::audit::parameters::{
-    Declared, Parameter, boolean, integer, map, omitted, structure, structures, text, text_or,
-    texts,
+    Declared, Parameter, boolean, integer, map, omitted, secret, structure, structures, text,
+    text_or, texts,
 };
 
 const GRANT_CONSTRAINTS: &[Parameter] = &[
@@ -29,7 +29,7 @@ pub const PARAMETERS: &[Declared] = &[
             text("RetiringPrincipal"),
             texts("Operations"),
             structure("Constraints", GRANT_CONSTRAINTS),
-            omitted("GrantTokens"),
+            secret("GrantTokens"),
             text("Name"),
             boolean("DryRun"),
             text("GranteeServicePrincipal"),
@@ -55,12 +55,12 @@ pub const PARAMETERS: &[Declared] = &[
     (
         "Decrypt",
         &[
-            omitted("CiphertextBlob"),
+            secret("CiphertextBlob"),
             map("EncryptionContext"),
-            omitted("GrantTokens"),
+            secret("GrantTokens"),
             text("KeyId"),
             text_or("EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
-            omitted("Recipient"),
+            secret("Recipient"),
             boolean("DryRun"),
             texts("DryRunModifiers"),
         ],
@@ -75,7 +75,7 @@ pub const PARAMETERS: &[Declared] = &[
             text("Marker"),
         ],
     ),
-    ("DescribeKey", &[text("KeyId"), omitted("GrantTokens")]),
+    ("DescribeKey", &[text("KeyId"), secret("GrantTokens")]),
     ("DisableKey", &[text("KeyId")]),
     ("DisableKeyRotation", &[text("KeyId")]),
     ("EnableKey", &[text("KeyId")]),
@@ -87,9 +87,9 @@ pub const PARAMETERS: &[Declared] = &[
         "Encrypt",
         &[
             text("KeyId"),
-            omitted("Plaintext"),
+            secret("Plaintext"),
             map("EncryptionContext"),
-            omitted("GrantTokens"),
+            secret("GrantTokens"),
             text_or("EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
             boolean("DryRun"),
         ],
@@ -101,8 +101,8 @@ pub const PARAMETERS: &[Declared] = &[
             map("EncryptionContext"),
             integer("NumberOfBytes"),
             text("KeySpec"),
-            omitted("GrantTokens"),
-            omitted("Recipient"),
+            secret("GrantTokens"),
+            secret("Recipient"),
             boolean("DryRun"),
         ],
     ),
@@ -113,7 +113,7 @@ pub const PARAMETERS: &[Declared] = &[
             map("EncryptionContext"),
             text("KeySpec"),
             integer("NumberOfBytes"),
-            omitted("GrantTokens"),
+            secret("GrantTokens"),
             boolean("DryRun"),
         ],
     ),
@@ -122,7 +122,7 @@ pub const PARAMETERS: &[Declared] = &[
         &[
             omitted("NumberOfBytes"),
             omitted("CustomKeyStoreId"),
-            omitted("Recipient"),
+            secret("Recipient"),
         ],
     ),
     ("GetKeyLastUsage", &[text("KeyId")]),
@@ -185,14 +185,14 @@ pub const PARAMETERS: &[Declared] = &[
     (
         "ReEncrypt",
         &[
-            omitted("CiphertextBlob"),
+            secret("CiphertextBlob"),
             map("SourceEncryptionContext"),
             text("SourceKeyId"),
             text("DestinationKeyId"),
             map("DestinationEncryptionContext"),
             text_or("SourceEncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
             text_or("DestinationEncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
-            omitted("GrantTokens"),
+            secret("GrantTokens"),
             boolean("DryRun"),
             texts("DryRunModifiers"),
         ],
@@ -200,7 +200,7 @@ pub const PARAMETERS: &[Declared] = &[
     (
         "RetireGrant",
         &[
-            omitted("GrantToken"),
+            secret("GrantToken"),
             omitted("KeyId"),
             omitted("GrantId"),
             omitted("DryRun"),

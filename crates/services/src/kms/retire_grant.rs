@@ -66,7 +66,8 @@ impl Operation for RetireGrant {
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);
         let dry_run = m.boolean("DryRun").optional().unwrap_or(false);
-        let token = m.string("GrantToken").length(1, 8192).optional();
+        let token = m.string("GrantToken").sensitive();
+        let token = token.length(1, 8192).optional();
         let key_id = members::optional_key_id(&mut m, "KeyId");
         let grant_id = grant_members::id(&mut m);
         m.finish()?;

@@ -22,7 +22,8 @@ impl Code {
             .optional()
             .map(str::to_owned);
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let code = m.string("TokenCode").length(6, 6).pattern("[\\d]*", digits);
+        let code = m.string("TokenCode").sensitive();
+        let code = code.length(6, 6).pattern("[\\d]*", digits);
         Self {
             code: code.optional().is_some(),
             serial_number,

@@ -4,12 +4,14 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/>
 
-use crate::audit::parameters::{Declared, Parameter, integer, omitted, structures, text, texts};
+use crate::audit::parameters::{
+    Declared, Parameter, integer, omitted, secret, structures, text, texts,
+};
 
 const POLICY_DESCRIPTOR: &[Parameter] = &[text("arn")];
 const TAG: &[Parameter] = &[text("Key"), text("Value")];
 
-const PROVIDED_CONTEXT: &[Parameter] = &[text("ProviderArn"), omitted("ContextAssertion")];
+const PROVIDED_CONTEXT: &[Parameter] = &[text("ProviderArn"), secret("ContextAssertion")];
 
 /// The rows, in the alphabet's order; members in the order of AWS's model.
 pub const PARAMETERS: &[Declared] = &[
@@ -25,7 +27,7 @@ pub const PARAMETERS: &[Declared] = &[
             texts("TransitiveTagKeys"),
             text("ExternalId"),
             text("SerialNumber"),
-            omitted("TokenCode"),
+            secret("TokenCode"),
             text("SourceIdentity"),
             structures("ProvidedContexts", PROVIDED_CONTEXT),
             integer("MinimumSessionTokenSize"),
@@ -36,7 +38,7 @@ pub const PARAMETERS: &[Declared] = &[
         &[
             text("RoleArn"),
             text("RoleSessionName"),
-            omitted("WebIdentityToken"),
+            secret("WebIdentityToken"),
             text("ProviderId"),
             structures("PolicyArns", POLICY_DESCRIPTOR),
             text("Policy"),
@@ -63,7 +65,7 @@ pub const PARAMETERS: &[Declared] = &[
         &[
             integer("DurationSeconds"),
             text("SerialNumber"),
-            omitted("TokenCode"),
+            secret("TokenCode"),
             integer("MinimumSessionTokenSize"),
         ],
     ),

@@ -21,6 +21,7 @@ pub fn read_contexts(m: &mut Members<'_>) -> Option<StsFault> {
             .optional();
         context
             .string("ContextAssertion")
+            .sensitive()
             .length(4, 2048)
             .optional();
     });

@@ -675,3 +675,18 @@ fn a_message_about_many_values_is_cut() {
     let body = fault.for_strangers().query(&about);
     assert!(body.len() < 5 << 10, "{}", body.len());
 }
+
+#[test]
+fn a_sensitive_list_is_never_shown() {
+    invalid(
+        r#"{"GrantTokens":["SECRET",""]}"#,
+        |m| {
+            let tokens = m.strings("GrantTokens").sensitive();
+            tokens.count(0, 1).each_length(1, 6).optional();
+        },
+        "2 validation errors detected: Value at 'grantTokens' failed to satisfy constraint: Member must have \
+         length less than or equal to 1; Value at 'grantTokens' failed to satisfy constraint: Member must \
+         satisfy constraint: [Member must have length less than or equal to 6, Member must have length \
+         greater than or equal to 1]",
+    );
+}

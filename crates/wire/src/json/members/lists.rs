@@ -24,6 +24,7 @@ pub struct Strings<'m, 'o> {
     count: Option<(usize, usize)>,
     of_each: SmallVec<[Constraint; 3]>,
     broken: bool,
+    sensitive: bool,
 }
 
 impl fmt::Debug for Strings<'_, '_> {
@@ -54,6 +55,7 @@ impl<'m, 'o> Strings<'m, 'o> {
             count: None,
             of_each,
             broken: false,
+            sensitive: false,
         }
     }
 
@@ -88,10 +90,16 @@ impl<'m, 'o> Strings<'m, 'o> {
         self.test(|text| words.contains(&text))
     }
 
+    /// Never shows the elements in messages.
+    pub fn sensitive(mut self) -> Self {
+        self.sensitive = true;
+        self
+    }
+
     /// The elements; missing is a failure.
     pub fn required(self) -> Vec<&'o str> {
         if !self.members.has(self.name) {
-            self.members.missing(self.name, false);
+            self.members.missing(self.name, self.sensitive);
         }
         self.optional().unwrap_or_default()
     }
@@ -99,7 +107,10 @@ impl<'m, 'o> Strings<'m, 'o> {
     /// The elements, if the list is there.
     pub fn optional(self) -> Option<Vec<&'o str>> {
         let texts = self.value?;
-        let shown = Shown::List(&texts);
+        let shown = match self.sensitive {
+            true => Shown::Nothing,
+            false => Shown::List(&texts),
+        };
         check_count(self.members, self.name, &shown, texts.len(), self.count);
         if self.broken {
             self.members
