@@ -97,7 +97,7 @@ pub enum Bearer {
 }
 
 /// The authenticated caller of one request. Only `authenticate` makes one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     principal: Arc<Principal>,
     home: Home,
@@ -111,6 +111,8 @@ pub struct Caller {
     /// The bearer's tags overridden by the session's, if both have some.
     merged_tags: Option<Vec<Tag>>,
     membership: Option<Membership>,
+    /// The APIs of this process that call for it, the first one first.
+    through: Vec<&'static Service>,
 }
 
 impl Caller {
@@ -228,6 +230,7 @@ impl Caller {
             session_managed: Vec::new(),
             merged_tags: None,
             membership: directory.own_membership((partition, account)).await?,
+            through: Vec::new(),
         })
     }
 
@@ -300,6 +303,7 @@ impl Caller {
             session_managed,
             merged_tags,
             membership,
+            through: Vec::new(),
         })
     }
 
@@ -345,8 +349,30 @@ impl Caller {
         self.session().and_then(SessionUnit::forwarded)
     }
 
+    /// The same caller, for whom a service calls another.
+    pub(crate) fn through(&self, service: &'static Service) -> Self {
+        let mut caller = self.clone();
+        caller.through.push(service);
+        caller
+    }
+
+    /// The services that act for the caller, the first one first; none if it calls by itself.
+    pub fn acting(&self) -> impl DoubleEndedIterator<Item = &'static Service> {
+        let forwarded = self.forwarded();
+        let first = forwarded.and_then(|forwarded| Service::find(&forwarded.service));
+        first.into_iter().chain(self.through.iter().copied())
+    }
+
+    /// Whether a service makes the call for the caller.
+    pub fn is_acted_for(&self) -> bool {
+        self.forwarded().is_some() || !self.through.is_empty()
+    }
+
     /// The service whose call this is: by itself, or for the caller.
     pub fn service(&self) -> Option<&'static Service> {
+        if let Some(service) = self.through.last() {
+            return Some(service);
+        }
         match &self.bearer {
             Bearer::Service(service) => Some(service),
             Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => {

@@ -10,12 +10,15 @@ use crate::{
     directory::Directory,
     request::{Peer, Source},
     server::Shared,
+    service::Services,
 };
 
 /// One request in the server.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub(crate) shared: &'a Shared,
+    /// The APIs that the server answers.
+    pub(crate) services: &'a Services,
     /// Who asks.
     pub caller: &'a Caller,
     /// For whose resource, if a service calls by itself.

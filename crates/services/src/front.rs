@@ -3,7 +3,7 @@
 
 pub mod authenticate;
 pub mod before_body;
-mod dispatch;
+pub(crate) mod dispatch;
 mod unserved;
 
 use std::sync::Arc;
@@ -108,8 +108,33 @@ impl Front {
         {
             return self.throttled((&ids, form), &target);
         }
-        let cx = context(&self.shared, received, (&caller, form), &ids);
+        let cx = self.context(received, (&caller, form), &ids);
         serve(&cx, &target).await
+    }
+
+    /// What an operation sees of a request whose caller was proven.
+    fn context<'a>(
+        &'a self,
+        received: &Received<'a>,
+        (proven, form): (&'a authenticate::Proven, Form),
+        ids: &Ids,
+    ) -> Context<'a> {
+        let client = received.client();
+        Context {
+            shared: &self.shared,
+            services: &self.services,
+            caller: &proven.caller,
+            source: &proven.source,
+            region: proven.region,
+            now: proven.at,
+            peer: received.peer,
+            user_agent: client.user_agent,
+            referer: client.referer,
+            host: client.host,
+            form,
+            request_id: ids.request,
+            event_id: ids.event,
+        }
     }
 
     /// The answer to a principal that asks more often than it may: counted, and not recorded.
@@ -284,7 +309,7 @@ fn log_failure(ids: &Ids, internal: &Internal) {
 }
 
 /// Serves a request whose caller is proven.
-async fn serve(cx: &Context<'_>, target: &Target<'_>) -> Answer {
+pub(crate) async fn serve(cx: &Context<'_>, target: &Target<'_>) -> Answer {
     let (api, name) = (target.api(), &*target.name);
     if let Some(fault) = api.restricted(cx.caller, name) {
         // Refused on the trail too.
@@ -308,28 +333,4 @@ async fn serve(cx: &Context<'_>, target: &Target<'_>) -> Answer {
 fn unsupported_fault(operation: &str) -> Fault {
     let message = format!("{operation} is not supported by this version of Keyward.");
     Fault::new("UnsupportedOperationException", Some(message))
-}
-
-/// What an operation sees of a request whose caller was proven.
-fn context<'a>(
-    shared: &'a Shared,
-    received: &Received<'a>,
-    (proven, form): (&'a authenticate::Proven, Form),
-    ids: &Ids,
-) -> Context<'a> {
-    let client = received.client();
-    Context {
-        shared,
-        caller: &proven.caller,
-        source: &proven.source,
-        region: proven.region,
-        now: proven.at,
-        peer: received.peer,
-        user_agent: client.user_agent,
-        referer: client.referer,
-        host: client.host,
-        form,
-        request_id: ids.request,
-        event_id: ids.event,
-    }
 }

@@ -207,7 +207,7 @@ impl Gate<'_> {
 
     /// Whether a service makes the call for the caller: `kms:GrantIsForAWSResource`.
     pub fn is_forwarded(&self) -> bool {
-        self.cx.caller.forwarded().is_some()
+        self.cx.caller.is_acted_for()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod context;
 pub mod counts;
 pub mod directory;
 pub mod fault;
+pub mod forward;
 pub mod front;
 pub mod gate;
 pub mod iam;

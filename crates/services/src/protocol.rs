@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use keyward_wire::{
     json::{self, Object},
-    query::{Form, Params},
+    query::{Form, Limits, Params, ParamsError},
     xml,
 };
 
@@ -60,6 +60,16 @@ pub enum Payload<'a> {
     Json(&'a [u8]),
     /// The parameters of the Query protocol.
     Query(Params<'a>),
+}
+
+impl<'a> Payload<'a> {
+    /// The parameters in a body of the Query protocol.
+    ///
+    /// # Errors
+    /// When it is malformed, or exceeds AWS's limits.
+    pub fn parameters(body: &'a [u8]) -> Result<Self, ParamsError> {
+        Params::parse(body, &Limits::AWS).map(Self::Query)
+    }
 }
 
 /// What an answer must know of its request.

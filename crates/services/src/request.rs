@@ -153,6 +153,17 @@ pub struct Answer {
     pub request_id: Uuid,
     /// The body; its memory is wiped when it has been sent.
     pub body: Bytes,
+    /// What the body says of a fault, for an API that made the call; none of other answers.
+    pub told: Option<Box<Told>>,
+}
+
+/// What an answer says of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The code on the wire.
+    pub code: &'static str,
+    /// The message, if there is one.
+    pub message: Option<String>,
 }
 
 impl Answer {
@@ -164,6 +175,7 @@ impl Answer {
             content_type,
             request_id,
             body,
+            told: None,
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     front::{
         Front, UNKNOWN,
         authenticate::{self, Expected},
-        context,
         dispatch::Refused,
     },
     metrics::Ended,
@@ -60,7 +59,7 @@ impl Front {
             return self.refuse(received, ids, refused);
         };
         received.peer.proof.note();
-        let cx = context(&self.shared, received, (&proven, received.form()), ids);
+        let cx = self.context(received, (&proven, received.form()), ids);
         let Refused { style, fault } = refused;
         let code = match fault.code {
             Cow::Borrowed(code) => code,

@@ -117,10 +117,12 @@ impl<'a> RequestAttributes<'a> {
         }
     }
 
-    /// The service that calls for somebody.
-    fn via_service(&self) -> Option<&'static Service> {
-        let caller = self.cx.caller;
-        caller.forwarded().and_then(|_| caller.service())
+    /// The services in `aws:CalledVia`, which few services support, the first one first.
+    fn called_via(&self) -> impl DoubleEndedIterator<Item = String> {
+        let acting = self.cx.caller.acting();
+        acting
+            .filter(|service| service.called_via)
+            .map(Service::global_name)
     }
 
     fn request_values(&self, key: &str) -> Option<Values<'_>> {
@@ -147,22 +149,19 @@ impl<'a> RequestAttributes<'a> {
             "aws:useragent" if !cx.user_agent.is_empty() => Values::one(cx.user_agent),
             "aws:referer" if !cx.referer.is_empty() => Values::one(cx.referer),
             "aws:viaawsservice" => {
-                let via = cx.caller.forwarded().is_some();
+                let via = cx.caller.is_acted_for();
                 Values::one(if via { "true" } else { "false" })
             }
-            "kms:viaservice" => match self.via_service() {
+            // The service that makes the call, whatever other services called it.
+            "kms:viaservice" => match cx.caller.acting().next_back() {
                 Some(service) => Values::one(service.regional_name(cx.region)),
                 None => Values::Absent,
             },
-            "aws:calledvia" => match self.via_service().filter(|service| service.called_via) {
-                Some(service) => Values::many([service.global_name()]),
-                None => Values::Absent,
-            },
-            "aws:calledviafirst" | "aws:calledvialast" => {
-                match self.via_service().filter(|service| service.called_via) {
-                    Some(service) => Values::one(service.global_name()),
-                    None => Values::Absent,
-                }
+            "aws:calledvia" => Values::many(self.called_via()),
+            "aws:calledviafirst" => self.called_via().next().map_or(Values::Absent, Values::one),
+            "aws:calledvialast" => {
+                let last = self.called_via().next_back();
+                last.map_or(Values::Absent, Values::one)
             }
             "aws:resourceaccount" => Values::one(self.account.to_string()),
             "aws:resourceorgid" => org_id(self.owner),

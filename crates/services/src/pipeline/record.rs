@@ -22,7 +22,7 @@ use crate::{
     gate::evaluation::Evaluation,
     metrics::Ended,
     protocol::Asked,
-    request::Answer,
+    request::{Answer, Told},
     usage::LastUse,
 };
 
@@ -266,7 +266,12 @@ fn answer(cx: &Context<'_>, api: &ApiDescription, fault: &Fault) -> Answer {
     let asked = Asked::of(api.wire, &request_id, cx.form);
     let body = (api.render_fault)(fault, &asked);
     let content_type = (api.content_type)(cx.form);
-    Answer::new(fault.http_status(), content_type, cx.request_id, body)
+    let mut answer = Answer::new(fault.http_status(), content_type, cx.request_id, body);
+    answer.told = Some(Box::new(Told {
+        code: fault.code(),
+        message: fault.message().map(str::to_owned),
+    }));
+    answer
 }
 
 /// Records the refusal of a proven caller's request that no operation serves, or that its

@@ -37,6 +37,9 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
         identity.string("principalId", caller.principal().arn());
         identity.string("userName", token.subject());
         identity.string("identityProvider", &federation.provider_arn);
+        if let Some(service) = caller.service() {
+            identity.string("invokedBy", &service.global_name());
+        }
         return;
     }
     if let Some(user) = caller.user() {
@@ -80,9 +83,9 @@ fn acting_for(identity: &mut Writer<'_>, caller: &Caller, room: &Room) {
                 session_context(context, caller, session, room);
             });
         }
-        if let Some(service) = caller.service() {
-            identity.string("invokedBy", &service.global_name());
-        }
+    }
+    if let Some(service) = caller.service() {
+        identity.string("invokedBy", &service.global_name());
     }
 }
 
