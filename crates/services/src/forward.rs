@@ -86,3 +86,6 @@ pub async fn call<A: Forwards>(
         Some(_) => Err(failed("a call to another API failed")),
     }
 }
+
+#[cfg(test)]
+mod tests;
