@@ -257,6 +257,8 @@ def test_who_can_never_says_nobody_of_whom_somebody_may_under_conditions(keyward
     )
     sealed = user.kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"dept": "it"})["CiphertextBlob"]
     assert user.kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"dept": "it"})["Plaintext"] == b"x"
+    # The deny lets nobody in.
+    assert "everybody" not in told
     _, told = keyward("who-can", "kms:GenerateMac", key)
     assert told.startswith("Nobody of the account may kms:GenerateMac.\n")
 

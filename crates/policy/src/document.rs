@@ -8,7 +8,9 @@ mod warnings;
 
 use crate::condition::operator::Operator;
 use crate::json::Json;
+use crate::pattern::Glob;
 use crate::principal::PrincipalRef;
+use crate::work::Work;
 
 /// What a document is for; it decides which elements it may have and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,6 +179,26 @@ impl Document {
             .filter_map(|(kind, text)| principal(*kind, text))
     }
 
+    /// Everybody whom a statement names that allows the action, as often as it stands there; who is
+    /// not named by NotPrincipal counts as everybody. Conditions are not looked at.
+    pub fn admitted(&self, action: &str) -> impl Iterator<Item = PrincipalRef<'_>> {
+        let allows = |statement: &&Statement| {
+            statement.effect == Effect::Allow
+                && (statement.actions.as_ref()).is_some_and(|listed| names_action(listed, action))
+        };
+        let named = self
+            .statements
+            .iter()
+            .filter(allows)
+            .filter_map(|statement| statement.principals.as_ref());
+        named.flat_map(|listed| {
+            let everybody = listed.negated.then_some(PrincipalRef::Everyone);
+            let each = listed.values.iter().filter(|_| !listed.negated);
+            let each = each.filter_map(|(kind, text)| principal(*kind, text));
+            everybody.into_iter().chain(each)
+        })
+    }
+
     /// The error for a principal that does not exist. `text` is the principal as written.
     pub fn unknown_principal(&self, principal: &PrincipalRef<'_>) -> PolicyError {
         let (word, text) = match principal {
@@ -242,6 +264,17 @@ pub(crate) fn one_or_many(value: &Json) -> &[Json] {
             std::slice::from_ref(value)
         }
     }
+}
+
+/// Whether `Action` or `NotAction` is met by an action with its prefix.
+fn names_action(listed: &Listed<String>, action: &str) -> bool {
+    let work = Work::new(u64::MAX);
+    let action = action.to_ascii_lowercase();
+    let named = listed
+        .values
+        .iter()
+        .any(|text| text == "*" || Glob::parse(&text.to_ascii_lowercase()).matches(&action, &work));
+    named != listed.negated
 }
 
 /// The principal a text names; none if it names nothing that can be one.
@@ -428,4 +461,37 @@ pub enum MalformedPolicy {
     /// The new key policy does not let its author change it again (the lockout safety check).
     #[error("The new key policy will not allow you to update the key policy in the future.")]
     Lockout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_whom_an_allow_of_the_action_names_are_admitted() {
+        let text = r#"{"Version":"2012-10-17","Statement":[
+            {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/a"},"Action":"kms:De*","Resource":"*"},
+            {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/b"},"Action":"kms:Encrypt","Resource":"*"},
+            {"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/c"},"NotAction":"kms:Encrypt","Resource":"*"},
+            {"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"},
+            {"Effect":"Allow","Principal":{"Service":"logs.amazonaws.com"},"Action":"*","Resource":"*"}]}"#;
+        let document = Document::parse_stored(text, PolicyKind::Key).unwrap();
+        let admitted = |action| document.admitted(action).collect::<Vec<_>>();
+        let user = |name| PrincipalRef::User(name);
+        assert_eq!(
+            admitted("kms:Decrypt"),
+            [
+                user("arn:aws:iam::111122223333:user/a"),
+                user("arn:aws:iam::111122223333:user/c"),
+                PrincipalRef::Service("logs.amazonaws.com"),
+            ]
+        );
+        assert_eq!(
+            admitted("kms:Encrypt"),
+            [
+                user("arn:aws:iam::111122223333:user/b"),
+                PrincipalRef::Service("logs.amazonaws.com"),
+            ]
+        );
+    }
 }

@@ -14,7 +14,8 @@ use keyward_policy::{
 };
 use keyward_store::{path::Prefix, store::MAX_RANGE};
 use keyward_types::{
-    account::AccountId, action, arn::ArnParts, principal::Principal, unique_id::UniqueId,
+    account::AccountId, action, arn::ArnParts, grant::GrantOperation, principal::Principal,
+    unique_id::UniqueId,
 };
 use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
@@ -31,8 +32,10 @@ use crate::{
         },
         fault::KeywardFault,
     },
-    kms::grants::party::Party,
-    kms::members,
+    kms::{
+        grants::{party::Party, record::GrantRecord},
+        members,
+    },
     operation::{Done, Operation, Output},
 };
 
@@ -127,7 +130,7 @@ impl Operation for WhoCan {
         let unit = cx.own_key(&self.key_id).await?;
         let target = cx.target_key(&unit).await?;
         let mut notes = Vec::new();
-        let everybody = cx.everybody(&unit, &mut notes).await?;
+        let everybody = cx.everybody(&unit, &self.action, &mut notes).await?;
         let mut capable = Capable {
             action: self.action.clone(),
             allowed: Vec::new(),
@@ -285,6 +288,7 @@ impl Cx<'_> {
     async fn everybody(
         &self,
         unit: &crate::directory::units::KeyUnit,
+        action: &str,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Somebody>, KeywardFault> {
         let (partition, account) = self.caller.home();
@@ -297,7 +301,7 @@ impl Cx<'_> {
         let record = unit.record();
         let document = Document::parse(&record.policy.text, PolicyKind::Key)
             .map_err(|error| Internal::new(error.to_string()))?;
-        for principal in document.principals() {
+        for principal in document.admitted(action) {
             match principal {
                 PrincipalRef::Session { arn, .. } | PrincipalRef::FederatedUser(arn) => {
                     named.push(arn.to_owned());
@@ -310,8 +314,8 @@ impl Cx<'_> {
                     notes.push(foreign(&format!("arn:{partition}:iam::{other}:root")));
                 }
                 PrincipalRef::Everyone => notes.push(
-                    "The key policy has a statement for everybody (`*`): principals of other \
-                     accounts and services may be let in by it too."
+                    "The key policy has a statement that allows this to everybody (`*`): it may let \
+                     in principals of other accounts and services too."
                         .to_owned(),
                 ),
                 PrincipalRef::User(_)
@@ -329,7 +333,12 @@ impl Cx<'_> {
                  sessions, services or of other accounts."
             ));
         }
-        for grant in &grants {
+        let operation = action.strip_prefix("kms:").and_then(GrantOperation::parse);
+        let allows = |grant: &&GrantRecord| {
+            let mut operations = grant.terms.operations.iter();
+            operation.is_some_and(|operation| operations.any(|one| one == operation))
+        };
+        for grant in grants.iter().filter(allows) {
             let shown = self.kms().shown_party(&grant.grantee).await?;
             match &grant.grantee {
                 Party::Service { .. } => named.push(shown),
