@@ -7,6 +7,7 @@
 
 pub mod index;
 pub mod lookup;
+pub mod named;
 pub mod party;
 pub mod record;
 pub mod terms;
