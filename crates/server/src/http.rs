@@ -8,6 +8,7 @@ mod budget;
 mod frames;
 pub mod health;
 pub mod idle;
+mod kind;
 mod leaving;
 mod names;
 pub mod peers;
@@ -58,6 +59,7 @@ use crate::{
         budget::{Budget, Claim, Ending},
         frames::Frames,
         idle::Activity,
+        kind::{Kind, MAX_HEADERS, Refusal},
         leaving::{Held, Leaving},
         names::Names,
         peers::{Peers, Place},
@@ -77,8 +79,6 @@ const MAX_UNSIGNED_BODY: usize = 64 << 10;
 const SMALL_BODY: u64 = 16 << 10;
 /// The most header bytes of a request; session tokens, of 16 KiB at most, are the longest of them.
 const MAX_HEADER_BYTES: u32 = 32 << 10;
-/// The most headers of a request.
-const MAX_HEADERS: usize = 100;
 /// More headers than clients of AWS usually send.
 const USUAL_HEADERS: usize = 16;
 /// Bytes of memory that a header takes besides its name and value, at most.
@@ -299,7 +299,10 @@ impl Connection {
             let version = request.version();
             // Here and not in the task of the request: what is too long is gone before more is read.
             let kind = Kind::of(&request);
-            let request = (kind != Kind::TooManyHeaders).then_some(request);
+            let request = match kind {
+                Kind::Refused(refusal) => Err(refusal),
+                Kind::Request | Kind::Health | Kind::About => Ok(request),
+            };
             // Whoever only asks for health, or only looks, does not stay for it.
             let under_way = (kind == Kind::Request).then(|| requests.begin());
             async move {
@@ -340,17 +343,22 @@ impl Connection {
 
     async fn answer(
         &self,
-        request: Option<http::Request<Incoming>>,
+        request: Result<http::Request<Incoming>, Refusal>,
         kind: Kind,
         peer: &Peer,
         timer: &Kept,
     ) -> Response<Bytes> {
         let front = &self.listening.front;
-        let Some(request) = request else {
-            front.too_many_headers(peer);
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return response;
+        let request = match request {
+            Ok(request) => request,
+            Err(refusal) => {
+                front.refused(peer, refusal.code());
+                let mut response = Response::new(Bytes::new());
+                *response.status_mut() = refusal.status();
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+                return response;
+            }
         };
         let (head, body) = request.into_parts();
         if kind == Kind::Health
@@ -408,13 +416,14 @@ impl Connection {
     ) -> Answer {
         let Listening { front, options, .. } = &*self.listening;
         let length = body.size_hint().exact();
+        let expects = head.headers.contains_key(header::EXPECT);
         let small = length.is_some_and(|length| length <= SMALL_BODY);
         let signed = received.is_signed();
         let most = if signed { MAX_BODY } else { MAX_UNSIGNED_BODY };
         if !small && let Err(refused) = front.look(received).await {
             // Who waits to be told to send is told at once. Others would not hear it before they
             // have sent all.
-            let passed = if head.headers.contains_key(header::EXPECT) {
+            let passed = if expects {
                 Ok(())
             } else {
                 let passed = timer.within(options.body_timeout, body::discard(body, MAX_BODY));
@@ -430,6 +439,7 @@ impl Connection {
             budget: self.listening.budget(stranger),
             holds: held(&head.headers),
             // What a client sends in one piece with the head is there at once, or nearly.
+            expects,
             at_once: stranger || !small || head.version >= Version::HTTP_2,
         };
         let body = timer.within(options.body_timeout, body::whole(body, most, &waiting));
@@ -444,29 +454,6 @@ impl Connection {
                 answer.unwrap_or_else(|fault| without_body(front, received, fault))
             }
             Err(fault) => without_body(front, received, fault),
-        }
-    }
-}
-
-/// How a request is treated, as its head tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Request,
-    Health,
-    About,
-    TooManyHeaders,
-}
-
-impl Kind {
-    fn of(request: &http::Request<Incoming>) -> Self {
-        if request.headers().len() > MAX_HEADERS {
-            Self::TooManyHeaders
-        } else if request.method() == http::Method::GET && health::is_asked(request.uri().path()) {
-            Self::Health
-        } else if about::is_asked(request) {
-            Self::About
-        } else {
-            Self::Request
         }
     }
 }

@@ -185,9 +185,9 @@ impl Front {
         self.refuse_claimed(received, &Ids::new(), style, fault, "", "")
     }
 
-    /// Counts a request with more headers than clients send, of which nothing was kept.
-    pub fn too_many_headers(&self, peer: &Peer) {
-        self.count_refused(peer, "RequestHeaderFieldsTooLarge", "", "");
+    /// Counts a request that was refused for its head alone, under this code.
+    pub fn refused(&self, peer: &Peer, code: &str) {
+        self.count_refused(peer, code, "", "");
     }
 
     /// Why requests cannot succeed for now; nothing if they can.

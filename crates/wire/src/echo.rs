@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(cut, "d".repeat(MAX_VALUE - 1) + "...");
         let half = "d".repeat(MAX_VALUE / 2);
         let cut = List(&[&half, &half, &half]).to_string();
-        assert_eq!(cut, format!("{half}, {}...", &half[2..]));
+        assert_eq!(cut, format!("{half}, {}...", "d".repeat(MAX_VALUE / 2 - 2)));
         assert_eq!(List(&["x"; 10_000]).to_string().len(), MAX_VALUE + 3);
     }
 

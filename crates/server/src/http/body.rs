@@ -12,6 +12,10 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::http::budget::{Budget, Crowded, Share};
 
+/// The most bytes that are read of a body that is too long. A client that sends all before it reads
+/// would otherwise find its connection broken, and no answer.
+const MAX_PASSED: u64 = 8 << 20;
+
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {
@@ -38,6 +42,8 @@ pub struct Waiting<'a> {
     pub budget: &'a Budget,
     /// What it holds already, in bytes.
     pub holds: usize,
+    /// Whether the client waits to be told to send it.
+    pub expects: bool,
     /// Whether it is counted as soon as it waits. If not, it is when its body has come in part.
     pub at_once: bool,
 }
@@ -47,7 +53,27 @@ pub struct Waiting<'a> {
 /// # Errors
 /// When it breaks a limit, or others need the memory.
 pub async fn whole(
-    body: Incoming,
+    mut body: Incoming,
+    most: usize,
+    waiting: &Waiting<'_>,
+) -> Result<(Bytes, Option<Share>), BodyFault> {
+    let declared = body.size_hint().lower();
+    if declared > most as u64 {
+        // A client that waits to be told to send is told now.
+        if !waiting.expects {
+            pass(&mut body).await;
+        }
+        return Err(BodyFault::TooLarge);
+    }
+    let whole = put_together(&mut body, most, waiting).await;
+    if matches!(whole, Err(BodyFault::TooLarge)) {
+        pass(&mut body).await;
+    }
+    whole
+}
+
+async fn put_together(
+    body: &mut Incoming,
     most: usize,
     waiting: &Waiting<'_>,
 ) -> Result<(Bytes, Option<Share>), BodyFault> {
@@ -115,7 +141,7 @@ pub async fn counted<F: Future>(
 /// The next data; none at the end. Trailers say nothing here.
 fn poll_frame(
     cx: &mut Context<'_>,
-    body: &mut Limited<Incoming>,
+    body: &mut Limited<&mut Incoming>,
     share: &mut Option<Share>,
     waiting: &Waiting<'_>,
 ) -> Poll<Result<Option<Bytes>, BodyFault>> {
@@ -143,12 +169,34 @@ fn poll_frame(
 ///
 /// # Errors
 /// When it breaks a limit.
-pub async fn discard(body: Incoming, most: usize) -> Result<(), BodyFault> {
-    let mut body = Limited::new(body, most);
-    while let Some(frame) = body.frame().await {
-        frame.map_err(|error| fault(&*error))?;
+pub async fn discard(mut body: Incoming, most: usize) -> Result<(), BodyFault> {
+    let mut limited = Limited::new(&mut body, most);
+    while let Some(frame) = limited.frame().await {
+        if let Err(error) = frame {
+            let fault = fault(&*error);
+            if fault == BodyFault::TooLarge {
+                pass(&mut body).await;
+            }
+            return Err(fault);
+        }
     }
     Ok(())
+}
+
+/// Lets the rest of a body that is too long pass by, or as much of it as may be read. One that is
+/// known to be longer is not read at all.
+async fn pass(body: &mut Incoming) {
+    let mut left = MAX_PASSED;
+    if body.size_hint().lower() > left {
+        return;
+    }
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(rest) = left.checked_sub(length) else {
+            return;
+        };
+        left = rest;
+    }
 }
 
 fn fault(error: &(dyn std::error::Error + Send + Sync + 'static)) -> BodyFault {
@@ -169,6 +217,7 @@ mod tests {
         let waiting = Waiting {
             budget: &budget,
             holds: 10,
+            expects: false,
             at_once: true,
         };
         let waits = counted(std::future::pending::<()>(), 50, None, &waiting);

@@ -234,3 +234,65 @@ fn next(connection: &mut Connection) -> Result<Option<Answer>, &'static str> {
         Err(error) => panic!("{error}"),
     }
 }
+
+#[test]
+fn a_body_that_is_too_long_is_answered_to_whoever_sends_it_all_first() {
+    let server = Server::start("");
+    let signed = |length: usize| {
+        let body = json!({"KeyId": "alias/a", "Plaintext": "a".repeat(length)});
+        server.root().kms("Encrypt", &body)
+    };
+    let known = signed(600 << 10);
+    let long = signed(5 << 20);
+    let strange = String::from_utf8(signed(3 << 20)).unwrap();
+    let strange = strange.replace("Credential=A", "Credential=B").into_bytes();
+    let unsigned = b"POST / HTTP/1.1\r\nhost: keyward.test\r\ncontent-length: 3000000\r\n\r\n";
+    let unsigned = [&unsigned[..], &[b'x'; 3_000_000]].concat();
+    for request in [known, long, strange, unsigned] {
+        // More than once: it was a race.
+        for _ in 0..5 {
+            let mut connection = server.connect();
+            connection.stream.write_all(&request).unwrap();
+            assert_eq!(connection.answer().unwrap().status, 413);
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_far_too_long_is_not_read() {
+    let server = Server::start("");
+    let head = b"POST / HTTP/1.1\r\nhost: keyward.test\r\ncontent-length: 1000000000\r\n\r\n";
+    assert_eq!(server.connect().send(head).status, 413);
+    let request = server.root().kms("ListKeys", &json!({"Limit": 1}));
+    let request = String::from_utf8(request).unwrap();
+    let expecting = request.replace(
+        "content-length: ",
+        "expect: 100-continue\r\ncontent-length: 10000",
+    );
+    let (head, _) = expecting.split_once("\r\n\r\n").unwrap();
+    let head = format!("{head}\r\n\r\n");
+    assert_eq!(server.connect().send(head.as_bytes()).status, 413);
+}
+
+#[test]
+fn a_transfer_coding_that_nobody_decodes_is_not_implemented() {
+    let server = Server::start("");
+    for (coding, status) in [
+        ("chunked", 400),
+        ("Chunked", 400),
+        ("gzip, chunked", 501),
+        ("gzip\r\ntransfer-encoding: chunked", 501),
+        ("identity, chunked", 501),
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: keyward.test\r\ntransfer-encoding: {coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+        );
+        let mut connection = server.connect();
+        let answer = connection.send(request.as_bytes());
+        assert_eq!(answer.status, status, "{coding}: {}", answer.text());
+        // It could be the end of another request: nothing after it is read.
+        if status == 501 {
+            assert!(connection.answer().is_none(), "{coding}");
+        }
+    }
+}
