@@ -63,6 +63,12 @@ pub enum TrailError {
         /// The segment.
         path: PathBuf,
     },
+    /// No segment can follow it.
+    #[error("no segment can follow {}: move it away", path.display())]
+    Last {
+        /// The segment.
+        path: PathBuf,
+    },
     /// It has another version's format.
     #[error("{} has lines of format {found}; this version reads format {FORMAT}", path.display())]
     Format {
@@ -82,7 +88,9 @@ impl TrailError {
             | Self::Short { .. }
             | Self::Other { .. }
             | Self::Missing { .. } => true,
-            Self::Io { .. } | Self::Foreign { .. } | Self::Format { .. } => false,
+            Self::Io { .. } | Self::Foreign { .. } | Self::Last { .. } | Self::Format { .. } => {
+                false
+            }
         }
     }
 }

@@ -30,6 +30,9 @@ pub fn sync(directory: &Path, number: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// The highest number of a segment: even the one after it is a number.
+pub(crate) const LAST: u64 = u64::MAX - 1;
+
 /// The segments that are in a directory, by number; none if it does not exist.
 pub(crate) fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, TrailError> {
     let mut found = BTreeMap::new();
@@ -45,8 +48,9 @@ pub(crate) fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, TrailError
             let digits = text.strip_prefix("trail-")?.strip_suffix(".jsonl")?;
             digits.parse().ok()
         });
-        // Each number has one name: `trail-1.jsonl` is not a segment.
-        if let Some(number) = number.filter(|number| file == name(*number).as_str()) {
+        // Each number has one name: `trail-1.jsonl` is not a segment. The first segment has number 1.
+        let segment = |number: &u64| (1..=LAST).contains(number) && file == name(*number).as_str();
+        if let Some(number) = number.filter(segment) {
             found.insert(number, entry.path());
         }
     }

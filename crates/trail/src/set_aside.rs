@@ -14,6 +14,7 @@ use crate::{
     examine::{Found, Torn, remains},
     files,
     head::Head,
+    segment,
 };
 
 /// The most bytes that are read to be set aside: what a crash leaves is one batch or two.
@@ -71,25 +72,58 @@ pub fn copy(directory: &Path, torn: &Torn) -> Result<SetAside, TrailError> {
     })
 }
 
-/// Clears the way for a new segment after a loss: keeps what is authentic where it is, and sets aside
-/// what is not. Answers where the trail goes on, and the files that were set aside.
+/// What is to be moved and cut off, so that only what is authentic is left where it is.
+#[derive(Debug, Default)]
+pub struct Clearing {
+    moves: Vec<(PathBuf, PathBuf)>,
+    torn: Option<Torn>,
+}
+
+impl Clearing {
+    /// Does it. What was done before a crash is not done again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn carry_out(&self, directory: &Path) -> Result<(), TrailError> {
+        for (from, to) in &self.moves {
+            fs::rename(from, to)
+                .and_then(|()| files::sync_folder(directory))
+                .map_err(io_at("moved aside", from))?;
+        }
+        if let Some(torn) = &self.torn {
+            cut(torn).map_err(io_at("cut", &torn.path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks how to clear the way for a new segment after a loss: what is authentic stays where it is, and
+/// what is not is set aside. Answers where the trail goes on, what is to be done, and the files that
+/// things are set aside in. A file is only copied until the clearing is carried out.
 ///
 /// # Errors
-/// When the system refuses, or something is of another store or version.
+/// When the system refuses, something is of another store or version, or no segment can follow.
 pub fn clear(
     directory: &Path,
     chain: &Chain,
     head: &Head,
-) -> Result<(Found, Vec<String>), TrailError> {
+) -> Result<(Found, Clearing, Vec<String>), TrailError> {
     let known = head.chain.end;
     let rest = remains(directory, chain, known.at)?;
-    let mut files = Vec::new();
-    for segment in &rest.foreign {
-        files.push(move_segment(directory, segment)?);
+    let next_segment = rest.last.max(known.at.segment) + 1;
+    if next_segment > segment::LAST {
+        let path = segment::path(directory, rest.last);
+        return Err(TrailError::Last { path });
     }
-    if let Some(torn) = &rest.torn {
-        files.push(copy(directory, torn)?.file);
-        cut(torn).map_err(io_at("cut", &torn.path))?;
+    let (mut clearing, mut files) = (Clearing::default(), Vec::new());
+    for segment in rest.foreign {
+        let (file, to) = free_name(directory, &segment);
+        files.push(file);
+        clearing.moves.push((segment, to));
+    }
+    if let Some(torn) = rest.torn {
+        files.push(copy(directory, &torn)?.file);
+        clearing.torn = Some(torn);
     }
     let found = Found {
         end: End {
@@ -101,10 +135,10 @@ pub fn clear(
             ..rest.mark
         },
         torn: None,
-        next_segment: Some(rest.last.max(known.at.segment) + 1),
+        next_segment: Some(next_segment),
         after_loss: true,
     };
-    Ok((found, files))
+    Ok((found, clearing, files))
 }
 
 /// Cuts off what is torn.
@@ -114,18 +148,15 @@ fn cut(torn: &Torn) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Moves a whole segment out of the trail's way, under a name that no other has.
-fn move_segment(directory: &Path, segment: &Path) -> Result<String, TrailError> {
+/// A name beside the trail that no file has, and its path.
+fn free_name(directory: &Path, segment: &Path) -> (String, PathBuf) {
     let name = segment.file_name().and_then(|name| name.to_str());
     let name = name.unwrap_or("trail");
-    let free = |number: &u32| !target(directory, name, *number).exists();
-    let number = (1..u32::MAX).find(free).unwrap_or(u32::MAX);
-    let to = target(directory, name, number);
-    fs::rename(segment, &to)
-        .and_then(|()| files::sync_folder(directory))
-        .map_err(io_at("moved aside", segment))?;
-    let moved = to.file_name().and_then(|name| name.to_str());
-    Ok(moved.unwrap_or_default().to_owned())
+    let target = |number: u32| format!("{name}.not-authentic-{number}");
+    let free = |number: &u32| !directory.join(target(*number)).exists();
+    let file = target((1..u32::MAX).find(free).unwrap_or(u32::MAX));
+    let path = directory.join(&file);
+    (file, path)
 }
 
 /// How many files there are of what was set aside.
@@ -137,8 +168,4 @@ pub(crate) fn count(directory: &Path) -> io::Result<u64> {
         count += u64::from(torn);
     }
     Ok(count)
-}
-
-fn target(directory: &Path, name: &str, number: u32) -> PathBuf {
-    directory.join(format!("{name}.not-authentic-{number}"))
 }

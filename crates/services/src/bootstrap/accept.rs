@@ -138,12 +138,13 @@ pub async fn accept_restore(
 pub async fn accept_loss(stopped: &Stopped<'_>, directory: &FilePath) -> Result<Lost, OpenError> {
     let (sealed, keys) = stopped.open().await?;
     let (head, _) = head_as_it_is(&sealed).await?;
-    let mut lost = Lost::default();
+    let (mut lost, mut clearing) = (Lost::default(), None);
     let found = match examine(directory, &keys.chain, &head.known()) {
         Ok(found) => found,
         Err(error) if error.is_loss() => {
             lost.trail = Some(error.to_string());
-            let (found, files) = set_aside::clear(directory, &keys.chain, &head)?;
+            let (found, to_do, files) = set_aside::clear(directory, &keys.chain, &head)?;
+            clearing = Some(to_do);
             (lost.set_aside, lost.next_segment) = (files, found.next_segment);
             found
         }
@@ -175,6 +176,10 @@ pub async fn accept_loss(stopped: &Stopped<'_>, directory: &FilePath) -> Result<
         number(details, "eventsMissing", lost.events);
     })?;
     sealed.commit(batch).await?;
+    // Only now: what was moved without an event would be missed by nobody.
+    if let Some(clearing) = clearing {
+        clearing.carry_out(directory)?;
+    }
     Ok(lost)
 }
 

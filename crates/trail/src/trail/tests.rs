@@ -332,3 +332,41 @@ fn another_history_of_the_same_store_is_found() {
     );
     assert_eq!(error.to_string(), expected);
 }
+
+#[test]
+fn numbers_that_no_segment_has_are_no_segments() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path(), TrailOptions::default()));
+    let before = whole(home.path());
+    for number in [0, u64::MAX] {
+        fs::write(segment::path(home.path(), number), "not a segment").unwrap();
+    }
+    assert_eq!(whole(home.path()), before);
+    drop(open_for(home.path(), TrailOptions::default(), &newborn()));
+}
+
+#[test]
+fn a_loss_is_cleared_only_when_that_is_carried_out() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path(), TrailOptions::default()));
+    let foreign = segment::path(home.path(), 3);
+    fs::write(&foreign, "not a segment").unwrap();
+    let (found, clearing, files) =
+        set_aside::clear(home.path(), &chain(), &Head::newborn(0)).unwrap();
+    assert_eq!(found.next_segment, Some(4));
+    assert_eq!(files, ["trail-00000003.jsonl.not-authentic-1"]);
+    assert!(foreign.exists());
+    clearing.carry_out(home.path()).unwrap();
+    assert!(!foreign.exists());
+    assert!(home.path().join(&files[0]).exists());
+    // The highest number leaves none to go on with.
+    let highest = segment::path(home.path(), segment::LAST);
+    fs::write(&highest, "not a segment").unwrap();
+    let error = set_aside::clear(home.path(), &chain(), &Head::newborn(0)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("18446744073709551614.jsonl: move it away")
+    );
+    assert!(highest.exists());
+}
