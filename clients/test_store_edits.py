@@ -236,3 +236,62 @@ def test_a_name_has_another_hash_in_every_account_and_region(own_server):
         roles = [path.rsplit("/", 1)[1] for path in rows.below("aws/") if "/role-name/" in path]
     assert len(aliases) == len(set(aliases)) == 2
     assert len(roles) == len(set(roles)) == 2
+
+
+def assumed(server, name, credentials):
+    """A session of a new role that may use KMS."""
+    iam = server.client("iam")
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(ALLOW))
+    sts = server.client("sts", credentials=credentials)
+    session = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="session")["Credentials"]
+    return role["RoleId"], (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+
+
+def test_a_deleted_role_or_user_put_back_alone_lets_no_session_in(own_server):
+    user, credentials = make_user(own_server, "alice", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+    role, of_role = assumed(own_server, "held", credentials)
+    of_user = own_server.client("sts", credentials=credentials).get_session_token()["Credentials"]
+    of_user = (of_user["AccessKeyId"], of_user["SecretAccessKey"], of_user["SessionToken"])
+    for session in (of_role, of_user):
+        assert own_server.client("kms", credentials=session).list_keys()
+    with stopped(own_server) as rows:
+        kept = rows.below(f"{home()}/role/{role}") | rows.below(f"{home()}/user/{user['UserId']}")
+        assert len(kept) == 2
+    iam = own_server.client("iam")
+    iam.delete_role_policy(RoleName="held", PolicyName="p")
+    iam.delete_role(RoleName="held")
+    iam.delete_user_policy(UserName="alice", PolicyName="p")
+    iam.delete_access_key(UserName="alice", AccessKeyId=credentials[0])
+    iam.delete_user(UserName="alice")
+    with stopped(own_server) as rows:
+        rows.put(kept)
+    for session in (of_role, of_user):
+        with refused("UnrecognizedClientException"):
+            own_server.client("kms", credentials=session).list_keys()
+    log = own_server.data_dir.with_suffix(".log").read_text()
+    assert "a user or role that its name or unique id does not lead to is refused" in log
+
+
+@pytest.mark.parametrize("whose", ["user", "root"])
+def test_an_inactive_access_key_put_back_is_not_active_again(own_server, whose):
+    if whose == "user":
+        _, credentials = make_user(own_server, "alice", ALLOW)
+        named = {"UserName": "alice"}
+    else:
+        key = own_server.client("iam").create_access_key()["AccessKey"]
+        credentials, named = (key["AccessKeyId"], key["SecretAccessKey"]), {}
+    with stopped(own_server) as rows:
+        kept = rows.below(f"access-key/{credentials[0]}")
+    iam = own_server.client("iam")
+    iam.update_access_key(**named, AccessKeyId=credentials[0], Status="Inactive")
+    with stopped(own_server) as rows:
+        rows.put(kept)
+    with refused("UnrecognizedClientException"):
+        own_server.client("kms", credentials=credentials).list_keys()
+    # Its owner makes it count again.
+    iam = own_server.client("iam")
+    iam.update_access_key(**named, AccessKeyId=credentials[0], Status="Inactive")
+    iam.update_access_key(**named, AccessKeyId=credentials[0], Status="Active")
+    assert own_server.client("kms", credentials=credentials).list_keys()

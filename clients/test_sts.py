@@ -10,6 +10,7 @@ from conftest import DELEGATION, policy
 from errors import refused
 from iam_kit import ALLOW_ALL, ANY, TRUST, iam_arn, make_policy, new_name
 from keyward import ACCOUNT, key_arn
+from test_events import event_of
 
 INVALID = ("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
@@ -136,6 +137,27 @@ def test_session_policies_limit_what_the_role_may_do(server, iam, key, role, ass
             "because no session policy allows the kms:EnableKey action",
         ):
             limited.enable_key(KeyId=key)
+
+
+def test_a_session_whose_managed_policy_is_gone_is_denied_everything_and_recorded(server, iam, key, role, assumer):
+    name = role(inline=ALLOW_ALL)
+    managed = make_policy(iam, ALLOW_ALL)
+    answer = assume(assumer.sts, name, PolicyArns=[{"arn": managed}])
+    kms = server.client("kms", credentials=credentials(answer))
+    kms.describe_key(KeyId=key)
+    iam.delete_policy(PolicyArn=managed)
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/s1"
+    with refused(
+        "AccessDeniedException",
+        f"User: {session} is not authorized to perform: kms:DescribeKey on resource: {key_arn(key)} "
+        f"with an explicit deny in a session policy: {managed}",
+    ) as caught:
+        kms.describe_key(KeyId=key)
+    request = caught.value.response["ResponseMetadata"]["RequestId"]
+    event = event_of(server, request)
+    assert (event["errorCode"], event["userIdentity"]["arn"]) == ("AccessDenied", session)
+    # Whom it asks for nothing, it still tells who it is, as AWS does.
+    assert server.client("sts", credentials=credentials(answer)).get_caller_identity()["Arn"] == session
 
 
 def test_session_tags_are_the_principals_tags_and_override_the_roles(server, iam, kms, role, assumer):

@@ -506,6 +506,7 @@ async fn account(
         partition,
         created: clock.now(),
         root_access_keys: vec![credentials.id.clone()],
+        inactive_root_access_keys: Vec::new(),
         root_replaced: None,
         name: None,
         email: None,
@@ -603,6 +604,7 @@ pub async fn replace_root_credentials(
     }
     let record = AccountRecord {
         root_access_keys: vec![credentials.id.clone()],
+        inactive_root_access_keys: Vec::new(),
         root_replaced: Some(clock.now()),
         ..record
     };
@@ -668,6 +670,7 @@ pub async fn create_account(
         partition,
         created: clock.now(),
         root_access_keys: vec![credentials.id.clone()],
+        inactive_root_access_keys: Vec::new(),
         root_replaced: None,
         name,
         email,

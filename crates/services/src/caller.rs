@@ -4,7 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use keyward_oidc::issuers::VerifiedToken;
 use keyward_policy::{
+    document::{Document, PolicyKind},
     policy::Policy,
+    principal::Bindings,
     request::{Attached, Name, Policies},
 };
 use keyward_store::sealed::Generation;
@@ -108,6 +110,7 @@ pub struct Caller {
     managed: Vec<Arc<ManagedPolicyUnit>>,
     boundary: Option<Arc<ManagedPolicyUnit>>,
     session_managed: Vec<Arc<ManagedPolicyUnit>>,
+    session_void: Option<Arc<Void>>,
     /// The bearer's tags overridden by the session's, if both have some.
     merged_tags: Option<Vec<Tag>>,
     membership: Option<Membership>,
@@ -228,6 +231,7 @@ impl Caller {
             managed: Vec::new(),
             boundary: None,
             session_managed: Vec::new(),
+            session_void: None,
             merged_tags: None,
             membership: directory.own_membership((partition, account)).await?,
             through: Vec::new(),
@@ -266,7 +270,8 @@ impl Caller {
         if let Some(bound) = bound {
             boundary = Some(directory.attached_policy(home, bound).await?);
         }
-        let (mut session_managed, mut merged_tags) = (Vec::new(), None);
+        let (mut session_managed, mut session_void) = (Vec::new(), None);
+        let mut merged_tags = None;
         if let Credential::Session(session) = &credential {
             if let Some(policies) = session.policies() {
                 for policy in &policies.record.managed {
@@ -274,11 +279,7 @@ impl Caller {
                     // allowed; but it may have denied, so the whole set is void without it.
                     match directory.managed_policy(&policy.arn).await? {
                         Some(found) if *found.id() == policy.id => session_managed.push(found),
-                        Some(_) | None => {
-                            return Err(ReadError::SessionPolicy {
-                                arn: policy.arn.clone(),
-                            });
-                        }
+                        Some(_) | None => session_void = Some(Arc::new(Void::of(&policy.arn)?)),
                     }
                 }
             }
@@ -301,6 +302,7 @@ impl Caller {
             managed,
             boundary,
             session_managed,
+            session_void,
             merged_tags,
             membership,
             through: Vec::new(),
@@ -452,7 +454,11 @@ impl Caller {
                     name: Name::Inline("session"),
                 });
                 let named = self.session_managed.iter().map(|policy| managed(policy));
-                inline.chain(named).collect()
+                let void = self.session_void.iter().map(|void| Attached {
+                    policy: &void.policy,
+                    name: Name::Arn(&void.arn),
+                });
+                inline.chain(named).chain(void).collect()
             }),
             scps: self
                 .limits()
@@ -503,6 +509,26 @@ impl Caller {
         if let Some(membership) = &self.membership {
             membership.describe_generations(policies);
         }
+    }
+}
+
+/// A managed policy that a session was made with and that is gone. Nobody knows any more what it
+/// denied, so it denies everything.
+#[derive(Debug)]
+struct Void {
+    arn: String,
+    policy: Policy,
+}
+
+impl Void {
+    fn of(arn: &str) -> Result<Self, ReadError> {
+        const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+        let document = Document::parse(NOTHING, PolicyKind::ManagedIdentity);
+        let document = document.map_err(ReadError::other)?;
+        Ok(Self {
+            arn: arn.to_owned(),
+            policy: Policy::compile(&document, &Bindings::default()),
+        })
     }
 }
 

@@ -64,13 +64,6 @@ pub enum ReadError {
     /// A path cannot be formed.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// A managed policy that a session was made with is gone; it may have denied, so the session
-    /// cannot be decided about.
-    #[error("the managed policy `{arn}` that a session was made with is gone")]
-    SessionPolicy {
-        /// Its ARN.
-        arn: String,
-    },
     /// A record that must be there is not.
     #[error("the record at `{path}` is missing")]
     Missing {
@@ -216,14 +209,15 @@ impl Directory {
         Ok(key.filter(|key| key.is_owned()))
     }
 
-    /// Whether the owner of an access key names it. Read from the store after the key: a key that
+    /// Whether the owner of an access key names it, and does not call one inactive that says it is
+    /// active. Read from the store after the key: a key that
     /// was made with its owner's record is then seen with it.
     async fn owns(&self, key: &AccessKeyRecord) -> Result<bool, ReadError> {
         let (partition, account, sealed) = (key.partition, key.account, self.node.sealed());
         let named = match &key.owner {
             AccessKeyOwner::Root => {
                 let found = self.account(partition, account).await?;
-                found.map(|(owner, _)| owner.root_access_keys)
+                found.map(|(owner, _)| (owner.root_access_keys, owner.inactive_root_access_keys))
             }
             AccessKeyOwner::User(id) => {
                 let path = paths::user(partition, account, id);
@@ -232,7 +226,8 @@ impl Directory {
                     records::decode::<UserRecord>(record.bytes_of(purpose::USER)?)
                         .map_err(ReadError::from)
                 });
-                owner.transpose()?.map(|owner| owner.access_keys)
+                let owner = owner.transpose()?;
+                owner.map(|owner| (owner.access_keys, owner.inactive_access_keys))
             }
             AccessKeyOwner::Service(name) => {
                 let path = paths::service(partition, account, name)?;
@@ -241,10 +236,13 @@ impl Directory {
                     records::decode::<ServiceRecord>(record.bytes_of(purpose::SERVICE)?)
                         .map_err(ReadError::from)
                 });
-                owner.transpose()?.map(|owner| owner.access_keys)
+                let owner = owner.transpose()?;
+                owner.map(|owner| (owner.access_keys, Vec::new()))
             }
         };
-        Ok(named.is_some_and(|named| named.contains(&key.id)))
+        Ok(named.is_some_and(|(named, inactive)| {
+            named.contains(&key.id) && !(key.active && inactive.contains(&key.id))
+        }))
     }
 
     /// An account, read from the store: it is asked for rarely.

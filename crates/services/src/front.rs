@@ -231,6 +231,7 @@ impl Front {
             }
             authenticate::Refused::Internal(internal) => {
                 log_failure(ids, &internal);
+                self.count_refused(received.peer, internal_code, "", operation);
                 let fault = Fault::internal(internal_code, internal);
                 self.render(received, style, ids, &fault.to_wire())
             }

@@ -17,6 +17,7 @@ use keyward_types::{
     account::AccountId, arn::ArnParts, partition::Partition, principal::Principal,
     unique_id::UniqueId,
 };
+use serde::de::DeserializeOwned;
 
 use crate::directory::{
     Directory, ReadError, aws_policies, cache, paths, purpose,
@@ -180,20 +181,72 @@ impl Directory {
     ) -> Result<Option<Arc<UserUnit>>, ReadError> {
         let text = paths::user_text(partition, account, id);
         if let Some(known) = self.identities.users.peek(text.as_str()) {
-            return Ok(known);
+            return Ok(known.filter(|user| user.counts()));
         }
         let path = paths::user(partition, account, id);
-        self.identities
+        let found = self
+            .identities
             .users
             .get(self.node(), &path, |record: Record| async move {
-                let user: UserRecord = records::decode(record.bytes_of(purpose::USER)?)?;
+                let home = (partition, account);
+                let read = (Named::User, purpose::USER);
+                let named = self.named::<UserRecord>(record, read, home);
+                let (user, record, counts) = named.await?;
                 let policies = compile_inline(&record, &user.inline_policies)?;
                 let principal =
                     Principal::user(partition, account, &user.path, &user.name, user.id.clone());
                 let written = (record.generation, record.revision);
-                Ok::<_, ReadError>(UserUnit::new(principal, user, policies, written))
+                let unit = UserUnit::new(principal, user, policies, written);
+                Ok::<_, ReadError>(unit.counting(counts))
             })
-            .await
+            .await?;
+        Ok(found.filter(|user| user.counts()))
+    }
+
+    /// A user or role that was read, and whether it counts: only if the records of its unique id
+    /// and of its name lead to it. One that was deleted and put back alone has neither. They are
+    /// read from the store after it, and it anew if it was changed in between.
+    async fn named<R: Identity>(
+        &self,
+        mut record: Record,
+        (kind, purpose): (Named, Purpose),
+        home: Home,
+    ) -> Result<(R, Record, bool), ReadError> {
+        let sealed = self.node().sealed();
+        loop {
+            let identity: R = records::decode(record.bytes_of(purpose)?)?;
+            if self.leads_to(home, kind, &identity).await? {
+                return Ok((identity, record, true));
+            }
+            let again = sealed.get(&record.path).await?.value;
+            match again.filter(|again| again.revision != record.revision) {
+                Some(changed) => record = changed,
+                None => {
+                    tracing::error!(path = %record.path, "a user or role that its name or unique id does not lead to is refused");
+                    return Ok((identity, record, false));
+                }
+            }
+        }
+    }
+
+    async fn leads_to(
+        &self,
+        home: Home,
+        kind: Named,
+        identity: &impl Identity,
+    ) -> Result<bool, ReadError> {
+        let sealed = self.node().sealed();
+        let path = paths::principal_id(identity.unique_id());
+        let Some(lives) = sealed.get(&path).await?.value else {
+            return Ok(false);
+        };
+        let lives: PrincipalIdRecord = records::decode(lives.bytes_of(purpose::PRINCIPAL_ID)?)?;
+        let path = self.name_path(kind, home, identity.own_name());
+        let Some(leads) = sealed.get(&path).await?.value else {
+            return Ok(false);
+        };
+        let leads: NameRecord = records::decode(leads.bytes_of(kind.purpose())?)?;
+        Ok((lives.partition, lives.account) == home && leads.id == *identity.unique_id())
     }
 
     /// A user, by its name.
@@ -226,22 +279,27 @@ impl Directory {
     ) -> Result<Option<Arc<RoleUnit>>, ReadError> {
         let text = paths::role_text(partition, account, id);
         if let Some(known) = self.identities.roles.peek(text.as_str()) {
-            return Ok(known);
+            return Ok(known.filter(|role| role.counts()));
         }
         let path = paths::role(partition, account, id);
-        self.identities
+        let found = self
+            .identities
             .roles
             .get(self.node(), &path, |record: Record| async move {
-                let role: RoleRecord = records::decode(record.bytes_of(purpose::ROLE)?)?;
+                let home = (partition, account);
+                let read = (Named::Role, purpose::ROLE);
+                let named = self.named::<RoleRecord>(record, read, home);
+                let (role, record, counts) = named.await?;
                 let policies = compile_inline(&record, &role.inline_policies)?;
                 let trust = Document::parse(&role.trust.text, PolicyKind::Trust)
                     .map_err(|_| unreadable(&record))?;
                 let trust = Policy::compile(&trust, &role.trust.principals);
                 let written = (record.generation, record.revision);
-                let home = (partition, account);
-                Ok::<_, ReadError>(RoleUnit::new(home, role, trust, policies, written))
+                let unit = RoleUnit::new(home, role, trust, policies, written);
+                Ok::<_, ReadError>(unit.counting(counts))
             })
-            .await
+            .await?;
+        Ok(found.filter(|role| role.counts()))
     }
 
     /// A role, by its name.
@@ -479,6 +537,32 @@ impl Directory {
             })
             .await?;
         Ok(found.map(|lives| (lives.partition, lives.account)))
+    }
+}
+
+/// The record of a user or role.
+trait Identity: DeserializeOwned {
+    fn unique_id(&self) -> &UniqueId;
+    fn own_name(&self) -> &str;
+}
+
+impl Identity for UserRecord {
+    fn unique_id(&self) -> &UniqueId {
+        &self.id
+    }
+
+    fn own_name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Identity for RoleRecord {
+    fn unique_id(&self) -> &UniqueId {
+        &self.id
+    }
+
+    fn own_name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -86,6 +86,9 @@ pub struct AccountRecord {
     pub created: Timestamp,
     /// The access keys of its root user.
     pub root_access_keys: Vec<AccessKeyId>,
+    /// Those of them that are inactive, which their own records say too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inactive_root_access_keys: Vec<AccessKeyId>,
     /// When its root user's credentials were last replaced from outside: temporary ones of the
     /// root user that are older count no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +119,9 @@ pub struct UserRecord {
     pub tags: Vec<Tag>,
     /// Its access keys, oldest first.
     pub access_keys: Vec<AccessKeyId>,
+    /// Those of them that are inactive, which their own records say too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inactive_access_keys: Vec<AccessKeyId>,
     /// Its inline policies by name: the text as it was put.
     pub inline_policies: BTreeMap<String, String>,
     /// Its managed policies, in the order they were attached.

@@ -83,23 +83,32 @@ impl Owner {
         found.ok_or_else(|| no_such_key(id))
     }
 
-    /// Writes the owner's record with other keys.
+    fn inactive_keys(&self) -> Result<&[AccessKeyId], IamFault> {
+        Ok(match self {
+            Self::User(user) => &user.get()?.record().inactive_access_keys,
+            Self::Root { record, .. } => &record.inactive_root_access_keys,
+        })
+    }
+
+    /// Writes the owner's record with other keys, and those of them that are inactive.
     fn put_keys(
         &self,
         cx: &Cx<'_>,
         batch: &mut SealedBatch,
-        keys: Vec<AccessKeyId>,
+        (keys, inactive): (Vec<AccessKeyId>, Vec<AccessKeyId>),
     ) -> Result<(), IamFault> {
         match self {
             Self::User(user) => {
                 let user = user.get()?;
                 let mut record = user.edit(cx)?;
                 record.access_keys = keys;
+                record.inactive_access_keys = inactive;
                 record.put(cx, batch, Some(user.revision()))
             }
             Self::Root { record, revision } => {
                 let record = AccountRecord {
                     root_access_keys: keys,
+                    inactive_root_access_keys: inactive,
                     ..record.clone()
                 };
                 let path = paths::account(cx.partition(), cx.account());
@@ -186,7 +195,8 @@ impl Operation for CreateAccessKey {
         };
         let mut batch = cx.batch();
         let keys = owner.keys()?.iter().chain([&record.id]).cloned().collect();
-        owner.put_keys(cx, &mut batch, keys)?;
+        let inactive = owner.inactive_keys()?.to_vec();
+        owner.put_keys(cx, &mut batch, (keys, inactive))?;
         put_key(&mut batch, &record, Precondition::Absent)?;
         let output = AccessKeyCreated {
             user: owner.user_name().map(str::to_owned),
@@ -265,9 +275,12 @@ impl Operation for DeleteAccessKey {
         let mut batch = cx.batch();
         batch.delete(paths::access_key(id), Precondition::Any)?;
         batch.delete(paths::access_key_last_use(id), Precondition::Any)?;
-        let left = owner.keys()?.iter().filter(|key| *key != id);
-        let keys = left.cloned().collect();
-        owner.put_keys(cx, &mut batch, keys)?;
+        let without = |keys: &[AccessKeyId]| {
+            let left = keys.iter().filter(|key| *key != id);
+            left.cloned().collect()
+        };
+        let left = (without(owner.keys()?), without(owner.inactive_keys()?));
+        owner.put_keys(cx, &mut batch, left)?;
         Ok(Done::changed(Empty, batch))
     }
 }
@@ -330,6 +343,9 @@ impl Operation for UpdateAccessKey {
         record.active = active;
         let mut batch = cx.batch();
         put_key(&mut batch, &record, Precondition::At(revision))?;
+        let others = owner.inactive_keys()?.iter().filter(|key| *key != id);
+        let inactive = others.chain((!active).then_some(id)).cloned().collect();
+        owner.put_keys(cx, &mut batch, (owner.keys()?.to_vec(), inactive))?;
         Ok(Done::changed(Empty, batch))
     }
 }

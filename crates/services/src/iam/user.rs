@@ -111,6 +111,7 @@ impl Operation for CreateUser {
             created: cx.now,
             tags: self.tags.clone(),
             access_keys: Vec::new(),
+            inactive_access_keys: Vec::new(),
             inline_policies: BTreeMap::new(),
             attached_policies: Vec::new(),
             boundary: boundary.map(|policy| policy.reference()),

@@ -185,6 +185,7 @@ impl CreateAccount {
             partition: home.0,
             created: cx.now,
             root_access_keys: Vec::new(),
+            inactive_root_access_keys: Vec::new(),
             root_replaced: None,
             name: Some(self.name.clone()),
             email: Some(self.email.clone()),

@@ -48,6 +48,7 @@ pub struct UserUnit {
     policies: Vec<(String, Policy)>,
     in_events: [Fragment; 2],
     written: Written,
+    counts: bool,
 }
 
 impl UserUnit {
@@ -73,7 +74,18 @@ impl UserUnit {
             policies: policies.into_iter().collect(),
             in_events,
             written,
+            counts: true,
         }
+    }
+
+    /// The same, with whether its name and its unique id lead to it.
+    pub(crate) fn counting(self, counts: bool) -> Self {
+        Self { counts, ..self }
+    }
+
+    /// Whether its name and its unique id lead to it: only then it is one.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts
     }
 
     /// What `userIdentity` in events of the user's says before the access key's id, and after it.
@@ -107,6 +119,7 @@ pub struct RoleUnit {
     trust: Policy,
     policies: Vec<(String, Policy)>,
     written: Written,
+    counts: bool,
 }
 
 impl RoleUnit {
@@ -126,7 +139,18 @@ impl RoleUnit {
             trust,
             policies: policies.into_iter().collect(),
             written,
+            counts: true,
         }
+    }
+
+    /// The same, with whether its name and its unique id lead to it.
+    pub(crate) fn counting(self, counts: bool) -> Self {
+        Self { counts, ..self }
+    }
+
+    /// Whether its name and its unique id lead to it: only then it is one.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts
     }
 
     /// The role's ARN.

@@ -42,7 +42,7 @@ use crate::{
         paths, purpose,
         records::{
             self, AccessKeyOwner, AccessKeyRecord, SecretText, UserRecord, V1,
-            identity::{NameRecord, RoleRecord},
+            identity::{NameRecord, PrincipalIdRecord, RoleRecord},
         },
     },
     front::Front,
@@ -265,6 +265,7 @@ impl World {
             created: self.hands.now(),
             tags: Vec::new(),
             access_keys: vec![AccessKeyId::parse(&key.id).unwrap()],
+            inactive_access_keys: Vec::new(),
             inline_policies: policies.into_iter().collect(),
             attached_policies: Vec::new(),
             boundary: None,
@@ -348,6 +349,14 @@ impl World {
             name: name.to_owned(),
         };
         put(batch, path, kind.purpose(), &leads, Precondition::Absent);
+        let lives = PrincipalIdRecord {
+            version: V1,
+            partition: home.0,
+            account: home.1,
+        };
+        let path = paths::principal_id(id);
+        let purpose = purpose::PRINCIPAL_ID;
+        put(batch, path, purpose, &lives, Precondition::Absent);
     }
 
     fn put_key(&self, batch: &mut SealedBatch, of: &str, owner: AccessKeyOwner) -> Key {

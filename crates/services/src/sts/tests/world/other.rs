@@ -11,6 +11,7 @@ impl World {
             partition: Partition::Aws,
             created: self.hands.now(),
             root_access_keys,
+            inactive_root_access_keys: Vec::new(),
             root_replaced: None,
             name: None,
             email: None,
