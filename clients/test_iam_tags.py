@@ -3,8 +3,10 @@ decide."""
 
 import pytest
 
+from conftest import policy
 from errors import refused
 from iam_kit import Kind, make_policy, new_name
+from keyward import ACCOUNT
 
 DUPLICATE = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
 
@@ -134,3 +136,45 @@ def test_a_users_tags_are_its_own_to_be_judged_by(iam, user, key):
     iam.untag_user(UserName=user.name, TagKeys=["team"])
     with refused("AccessDeniedException"):
         user.kms.describe_key(KeyId=key)
+
+
+CREATED = {
+    "TagUser": ("user", lambda iam, name: iam.create_user(UserName=name, Tags=TEAM)),
+    "TagRole": ("role", lambda iam, name: iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=TEAM)),
+    "TagPolicy": ("policy", lambda iam, name: iam.create_policy(PolicyName=name, PolicyDocument=policy(ANY), Tags=TEAM)),
+    "TagInstanceProfile": (
+        "instance-profile",
+        lambda iam, name: iam.create_instance_profile(InstanceProfileName=name, Tags=TEAM),
+    ),
+    "TagOpenIDConnectProvider": (
+        "oidc-provider",
+        lambda iam, name: iam.create_open_id_connect_provider(Url=f"https://{name}.example", Tags=TEAM),
+    ),
+}
+TEAM = [{"Key": "team", "Value": "finance"}]
+ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+TRUST = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+
+
+@pytest.mark.parametrize("action", CREATED)
+def test_tags_at_creation_need_the_permission_to_tag(server, iam, action):
+    noun, create = CREATED[action]
+    creator = new_name()
+    iam.create_user(UserName=creator)
+    key = iam.create_access_key(UserName=creator)["AccessKey"]
+    statements = [{**ANY, "Action": "iam:Create*"}, {**ANY, "Effect": "Deny", "Action": "iam:Tag*"}]
+    iam.put_user_policy(UserName=creator, PolicyName="p", PolicyDocument=policy(*statements))
+    theirs = server.client("iam", credentials=(key["AccessKeyId"], key["SecretAccessKey"]))
+    name = new_name().lower()
+    shown = {"policy": f"policy {name}", "oidc-provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{name}.example"}
+    resource = shown.get(noun, f"arn:aws:iam::{ACCOUNT}:{noun}/{name}")
+    message = (
+        f"User: arn:aws:iam::{ACCOUNT}:user/{creator} is not authorized to perform: iam:{action}"
+        f" on resource: {resource} with an explicit deny in an identity-based policy"
+    )
+    with refused("AccessDenied", status=403) as caught:
+        create(theirs, name)
+    assert caught.value.response["Error"]["Message"].startswith(message)
+    # With the permission it is created, so nothing of it was before.
+    iam.put_user_policy(UserName=creator, PolicyName="p", PolicyDocument=policy(ANY))
+    create(theirs, name)

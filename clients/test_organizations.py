@@ -645,3 +645,28 @@ def test_identity_policies_decide_who_manages_the_organization(world):
     for call in (lambda: org.list_policies(Filter="RESOURCE_CONTROL_POLICY"), lambda: org.describe_policy(PolicyId=FULL_RCP), org.list_roots):
         with refused("AccessDeniedException"):
             call()
+
+
+def test_tags_at_creation_need_the_permission_to_tag(world):
+    made = world.iam.create_user(UserName="creator")["User"]["Arn"]
+    key = world.iam.create_access_key(UserName="creator")["AccessKey"]
+    org = world.server.client("organizations", credentials=(key["AccessKeyId"], key["SecretAccessKey"]))
+    create = {"Effect": "Allow", "Action": "organizations:Create*", "Resource": "*"}
+    no_tags = {"Effect": "Deny", "Action": "organizations:TagResource", "Resource": "*"}
+    world.iam.put_user_policy(UserName="creator", PolicyName="p", PolicyDocument=policy(create, no_tags))
+    tags = {"Tags": [{"Key": "team", "Value": "finance"}]}
+    text = policy({"Effect": "Deny", "Action": "kms:*", "Resource": "*"})
+    scp = {"Content": text, "Description": "", "Name": "tagged", "Type": "SERVICE_CONTROL_POLICY"}
+    root = f"arn:aws:organizations::{ACCOUNT}:root/{world.id}/{world.root}"
+    for call, resource in (
+        (lambda **more: org.create_policy(**scp, **more), None),
+        (lambda **more: org.create_organizational_unit(ParentId=world.root, Name="tagged", **more), root),
+        (lambda **more: org.create_account(Email="tagged@example.com", AccountName="tagged", **more), None),
+    ):
+        with refused("AccessDeniedException") as caught:
+            call(**tags)
+        message = caught.value.response["Error"]["Message"]
+        assert message.startswith(f"User: {made} is not authorized to perform: organizations:TagResource on resource: ")
+        assert "with an explicit deny in an identity-based policy" in message
+        assert resource is None or resource in message
+        call()

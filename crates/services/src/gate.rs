@@ -15,7 +15,7 @@ use keyward_policy::{
     permit::{Authority, Permit},
     request::{Attached, Question, Resource, has_rcps},
 };
-use keyward_types::action::Action;
+use keyward_types::{action::Action, tag::Tag};
 use smallvec::SmallVec;
 
 use crate::{
@@ -114,6 +114,22 @@ impl<'a> Gate<'a> {
         supply: impl FnOnce(&mut Supply),
     ) -> Result<Permit<A>, Denied> {
         self.account_in::<A>("", supply)
+    }
+
+    /// A permit to tag what is created on a resource, if it is created with tags.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn tagging<A: Action>(
+        &self,
+        on: &dyn Protected,
+        tags: &[Tag],
+    ) -> Result<Option<Permit<A>>, Denied> {
+        if tags.is_empty() {
+            return Ok(None);
+        }
+        self.permit(on, |supply| supply.request_tags(tags))
+            .map(Some)
     }
 
     fn account_in<A: Action>(

@@ -120,7 +120,10 @@ impl Operation for CreateInstanceProfile {
     type Output = ProfileFound;
     type Fault = IamFault;
     type Resolved = New;
-    type Permits = Permit<action::CreateInstanceProfile>;
+    type Permits = (
+        Permit<action::CreateInstanceProfile>,
+        Option<Permit<action::TagInstanceProfile>>,
+    );
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -137,9 +140,9 @@ impl Operation for CreateInstanceProfile {
     }
 
     fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(new.arn()), |supply| {
-            supply.request_tags(&self.tags)
-        })
+        let on = IdentityOnly::new(new.arn());
+        let create = gate.permit(&on, |supply| supply.request_tags(&self.tags))?;
+        Ok((create, gate.tagging(&on, &self.tags)?))
     }
 
     async fn call(

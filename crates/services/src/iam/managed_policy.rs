@@ -114,7 +114,10 @@ impl Operation for CreatePolicy {
     type Output = PolicyFound;
     type Fault = IamFault;
     type Resolved = New;
-    type Permits = Permit<action::CreatePolicy>;
+    type Permits = (
+        Permit<action::CreatePolicy>,
+        Option<Permit<action::TagPolicy>>,
+    );
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -144,9 +147,9 @@ impl Operation for CreatePolicy {
 
     fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let shown = format!("policy {}", self.name);
-        gate.permit(&IdentityOnly::new(new.arn()).shown_as(&shown), |supply| {
-            supply.request_tags(&self.tags)
-        })
+        let on = IdentityOnly::new(new.arn()).shown_as(&shown);
+        let create = gate.permit(&on, |supply| supply.request_tags(&self.tags))?;
+        Ok((create, gate.tagging(&on, &self.tags)?))
     }
 
     async fn call(

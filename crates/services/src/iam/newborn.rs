@@ -82,21 +82,24 @@ impl NewIdentity {
         Ok(Self { new, boundary })
     }
 
-    /// Asks for a permit to create it with these tags and this boundary.
+    /// Asks for a permit to create it with these tags and this boundary, and for one to tag it if
+    /// there are tags.
     ///
     /// # Errors
     /// When the policies deny.
-    pub fn permit<A: Action>(
+    pub fn permits<A: Action, T: Action>(
         &self,
         gate: &Gate<'_>,
         (tags, boundary): (&[Tag], Option<&str>),
-    ) -> Result<Permit<A>, Denied> {
-        gate.permit(&IdentityOnly::new(self.new.arn()), |supply| {
+    ) -> Result<(Permit<A>, Option<Permit<T>>), Denied> {
+        let on = IdentityOnly::new(self.new.arn());
+        let create = gate.permit(&on, |supply| {
             supply.request_tags(tags);
             if let Some(boundary) = boundary {
                 supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);
             }
-        })
+        })?;
+        Ok((create, gate.tagging(&on, tags)?))
     }
 
     /// What is to be created.

@@ -83,7 +83,7 @@ impl Operation for CreateRole {
     type Output = RoleCreated;
     type Fault = IamFault;
     type Resolved = NewIdentity;
-    type Permits = Permit<action::CreateRole>;
+    type Permits = (Permit<action::CreateRole>, Option<Permit<action::TagRole>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -113,7 +113,7 @@ impl Operation for CreateRole {
     }
 
     fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        new.permit(gate, (&self.tags, self.boundary.as_deref()))
+        new.permits(gate, (&self.tags, self.boundary.as_deref()))
     }
 
     async fn call(

@@ -64,7 +64,7 @@ impl Operation for CreateUser {
     type Output = ShownUser;
     type Fault = IamFault;
     type Resolved = NewIdentity;
-    type Permits = Permit<action::CreateUser>;
+    type Permits = (Permit<action::CreateUser>, Option<Permit<action::TagUser>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -89,7 +89,7 @@ impl Operation for CreateUser {
     }
 
     fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        new.permit(gate, (&self.tags, self.boundary.as_deref()))
+        new.permits(gate, (&self.tags, self.boundary.as_deref()))
     }
 
     async fn call(

@@ -65,7 +65,10 @@ impl Operation for CreateAccount {
     type Output = AccountRequested;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::CreateAccount>;
+    type Permits = (
+        Permit<action::CreateAccount>,
+        Option<Permit<action::TagResource>>,
+    );
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);
@@ -113,7 +116,13 @@ impl Operation for CreateAccount {
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.account(|supply| supply.request_tags(&self.tags))
+        let create = gate.account(|supply| supply.request_tags(&self.tags))?;
+        let tagging = if self.tags.is_empty() {
+            None
+        } else {
+            Some(gate.account(|supply| supply.request_tags(&self.tags))?)
+        };
+        Ok((create, tagging))
     }
 
     async fn call(

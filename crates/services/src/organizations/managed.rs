@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use keyward_policy::permit::Permit;
-use keyward_types::action::Action;
+use keyward_types::{
+    action::{Action, organizations as action},
+    tag::Tag,
+};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
@@ -46,6 +49,11 @@ pub trait Ask: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The tags of what it creates, which it needs a permit to tag.
+    fn created_with(&self) -> &[Tag] {
+        &[]
+    }
+
     /// Supplies condition values.
     fn supply(&self, _supply: &mut Supply) {}
 
@@ -71,7 +79,7 @@ impl<A: Ask> Operation for Managed<A> {
     type Output = A::Output;
     type Fault = OrganizationsFault;
     type Resolved = Standing;
-    type Permits = Vec<Permit<A::Action>>;
+    type Permits = (Vec<Permit<A::Action>>, Vec<Permit<action::TagResource>>);
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);
@@ -88,7 +96,14 @@ impl<A: Ask> Operation for Managed<A> {
     }
 
     fn authorize(&self, standing: &Standing, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        standing.permits(gate, &self.0.things(), |supply| self.0.supply(supply))
+        let things = self.0.things();
+        let permits = standing.permits(gate, &things, |supply| self.0.supply(supply))?;
+        let tags = self.0.created_with();
+        if tags.is_empty() {
+            return Ok((permits, Vec::new()));
+        }
+        let tagging = standing.permits(gate, &things, |supply| supply.request_tags(tags))?;
+        Ok((permits, tagging))
     }
 
     async fn call(

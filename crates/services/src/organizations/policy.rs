@@ -152,6 +152,10 @@ impl Ask for CreatePolicy {
         members::check_tags(&self.tags)
     }
 
+    fn created_with(&self) -> &[Tag] {
+        &self.tags
+    }
+
     fn supply(&self, supply: &mut Supply) {
         supply.one(POLICY_TYPE, self.kind.0);
         supply.request_tags(&self.tags);

@@ -109,6 +109,10 @@ impl Ask for CreateOrganizationalUnit {
         vec![Thing::Target(self.parent.clone().into())]
     }
 
+    fn created_with(&self) -> &[Tag] {
+        &self.tags
+    }
+
     fn supply(&self, supply: &mut Supply) {
         supply.request_tags(&self.tags);
     }

@@ -62,7 +62,10 @@ impl Operation for CreateOpenIDConnectProvider {
     type Output = ProviderCreated;
     type Fault = IamFault;
     type Resolved = NewProvider;
-    type Permits = Permit<action::CreateOpenIDConnectProvider>;
+    type Permits = (
+        Permit<action::CreateOpenIDConnectProvider>,
+        Option<Permit<action::TagOpenIDConnectProvider>>,
+    );
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -117,9 +120,9 @@ impl Operation for CreateOpenIDConnectProvider {
     }
 
     fn authorize(&self, new: &NewProvider, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(&new.arn), |supply| {
-            supply.request_tags(&self.tags)
-        })
+        let on = IdentityOnly::new(&new.arn);
+        let create = gate.permit(&on, |supply| supply.request_tags(&self.tags))?;
+        Ok((create, gate.tagging(&on, &self.tags)?))
     }
 
     async fn call(
