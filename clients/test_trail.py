@@ -233,7 +233,7 @@ def test_events_taken_from_the_outbox_are_found(own_server):
     assert "run `keyward audit accept-loss`" in said
     worked, said = keyward(own_server, "audit", "accept-loss")
     assert worked, said
-    assert "1 events of changes are lost." in said
+    assert "1 event of a change is lost." in said
     own_server.start()
     assert own_server.drain() == 0
     [accepted] = named(own_server, "AcceptLoss")
@@ -275,7 +275,7 @@ def test_what_a_crash_leaves_is_set_aside_and_never_made_part_of_the_trail(own_s
     assert details["bytes"] == len(forged)
     assert (own_server.data_dir / "audit" / details["file"]).read_bytes() == forged
     assert not named(own_server, "Forged")
-    assert " are whole; 1 pieces were set aside after a crash." in verified(own_server)
+    assert " are whole; 1 piece was set aside after a crash." in verified(own_server)
 
 
 def test_accepting_the_clock_is_an_event(own_server):

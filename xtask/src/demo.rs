@@ -77,14 +77,14 @@ pub fn run() -> anyhow::Result<()> {
     rotate(&stage, &root, &alice, &key, &first)?;
 
     stage.step("Disable the key: nobody can open the file. Enable it again");
-    root.call(&["kms", "disable-key", "--key-id", ALIAS])?;
+    root.call(&["kms", "disable-key", "--key-id", &key])?;
     let said = envelope::refused(&alice, "first")?;
     ensure!(
         said.contains("(DisabledException)") && said.contains("is disabled."),
         "{said}"
     );
     stage.prints(&said);
-    root.call(&["kms", "enable-key", "--key-id", ALIAS])?;
+    root.call(&["kms", "enable-key", "--key-id", &key])?;
 
     stage.step("Kill the server with SIGKILL and start it again: everything is still there");
     stage.kill()?;

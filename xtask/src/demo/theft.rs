@@ -29,6 +29,7 @@ pub fn search(stage: &Stage, alice: &Aws, first: &Encrypted) -> anyhow::Result<(
         KEPT_APART.map(|name| format!("{COPY}/{name}")).join(" ")
     ));
     copy(&stage.path("data"), &stage.path(COPY))?;
+    stage.command(&format!("grep -rF … {COPY}   # for each of these:"));
     let plaintext = fs::read(stage.path(FILE))?;
     let plaintext = plaintext.get(..32).context("the file is too short")?;
     let data_key = first.data_key.expose();

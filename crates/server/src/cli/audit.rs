@@ -76,11 +76,11 @@ impl Verify {
 
 fn print(found: &Verified) -> Result<(), OutError> {
     say!(
-        "{} events in {} batches of {} segments are whole; {} pieces were set aside after a crash.",
-        found.events,
-        found.batches,
-        found.segments,
-        found.set_aside
+        "{} in {} of {} are whole; {} set aside after a crash.",
+        counted(found.events, "event", "events"),
+        counted(found.batches, "batch", "batches"),
+        counted(found.segments, "segment", "segments"),
+        counted(found.set_aside, "piece was", "pieces were")
     )?;
     if let Some(first) = found.first.filter(|first| *first > 1) {
         say!(
@@ -119,7 +119,18 @@ async fn accept_loss(existing: Existing) -> anyhow::Result<()> {
         say!("The trail continues with segment {segment}.")?;
     }
     if lost.events > 0 {
-        say!("{} events of changes are lost.", lost.events)?;
+        say!(
+            "{} lost.",
+            counted(lost.events, "event of a change is", "events of changes are")
+        )?;
     }
     Ok(())
+}
+
+/// A number with its noun.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
 }
