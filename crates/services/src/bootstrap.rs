@@ -251,7 +251,7 @@ impl FirstCredentials {
         let id = AccessKeyId::long_term(account, random::array());
         Self {
             id,
-            secret: crate::iam::access_key::new_secret(),
+            secret: SecretText::generate(),
         }
     }
 

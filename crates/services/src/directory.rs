@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod aws_policies;
+pub mod counting;
 pub mod identities;
 pub mod listing;
 pub mod organizations;

@@ -54,6 +54,9 @@ api_context!(
 /// The type of the policy that a request is about.
 pub const POLICY_TYPE: ConditionKey = ConditionKey("organizations:PolicyType");
 
+/// The keys of the tags that a request takes away.
+pub const TAG_KEYS: ConditionKey = ConditionKey("aws:TagKeys");
+
 /// The service that a request is about.
 pub const SERVICE_PRINCIPAL: ConditionKey = ConditionKey("organizations:ServicePrincipal");
 

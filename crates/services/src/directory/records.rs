@@ -8,6 +8,8 @@ pub mod organization;
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_crypto::random;
 use keyward_types::{
     account::AccountId,
     alias::AliasName,
@@ -198,6 +200,11 @@ impl SecretText {
     /// Takes the text.
     pub fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// A new secret of an access key: 30 random bytes as 40 characters of the base64 alphabet.
+    pub fn generate() -> Self {
+        Self(STANDARD.encode(random::secret(30).expose()))
     }
 
     /// The text.

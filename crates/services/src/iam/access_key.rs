@@ -191,7 +191,7 @@ impl Operation for CreateAccessKey {
             },
             active: true,
             created: cx.now,
-            secret: new_secret(),
+            secret: SecretText::generate(),
         };
         let mut batch = cx.batch();
         let keys = owner.keys()?.iter().chain([&record.id]).cloned().collect();
@@ -360,10 +360,4 @@ fn put_key(
     let path = paths::access_key(&record.id);
     batch.put(path, purpose::CREDENTIAL, bytes.expose(), precondition)?;
     Ok(())
-}
-
-/// A new secret: 30 random bytes as 40 characters of the base64 alphabet.
-pub fn new_secret() -> SecretText {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    SecretText::new(STANDARD.encode(random::secret(30).expose()))
 }

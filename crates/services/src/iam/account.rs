@@ -10,11 +10,11 @@ use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
+    directory::counting::count_prefix,
     directory::paths,
     gate::{Denied, Gate},
     iam::{Cx, Iam, fault::IamFault},
     operation::{Done, Operation, Output},
-    workers::counting::count_prefix,
 };
 
 /// `GetAccountSummary`

@@ -18,9 +18,10 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    directory::units::{KeyUnit, identity::RoleUnit},
+    directory::units::identity::RoleUnit,
     fault::Internal,
     keyward::{Cx, fault::KeywardFault},
+    kms::units::KeyUnit,
 };
 
 /// A policy with what it is called.

@@ -21,7 +21,6 @@ use crate::{
     fault::Internal,
     front::authenticate::{Expected, Proven, Refused, prove},
     gate::{Denied, Gate},
-    iam::access_key::new_secret,
     keyward::{Cx, Keyward, fault::KeywardFault},
     kms::{
         fault::KmsFault,
@@ -258,7 +257,7 @@ fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> Session
     SessionRecord {
         version: V1,
         access_key_id: AccessKeyId::temporary(account, random::array()),
-        secret: new_secret(),
+        secret: SecretText::generate(),
         account,
         partition,
         subject,

@@ -17,7 +17,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    directory::units::{KeyUnit, identity::RoleUnit},
+    directory::units::identity::RoleUnit,
     fault::Internal,
     gate::{Denied, Gate},
     keyward::{
@@ -25,7 +25,7 @@ use crate::{
         case::{Subject, Target, Written, shown_home},
         fault::KeywardFault,
     },
-    kms::{fault::KmsFault, identifier::Forms, members},
+    kms::{fault::KmsFault, identifier::Forms, members, units::KeyUnit},
     operation::{Done, Operation, Output},
     scans::Turn,
 };

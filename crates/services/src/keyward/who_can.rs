@@ -287,7 +287,7 @@ impl Cx<'_> {
     /// Every principal that a key's policies could let in and that can be known here.
     async fn everybody(
         &self,
-        unit: &crate::directory::units::KeyUnit,
+        unit: &crate::kms::units::KeyUnit,
         action: &str,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Somebody>, KeywardFault> {

@@ -7,10 +7,9 @@ use crate::{
     directory::{
         paths, purpose,
         records::{self, AliasRecord, V1},
-        units::AliasUnit,
     },
     fault::Internal,
-    kms::{Cx, fault::KmsFault, lookup::too_large},
+    kms::{Cx, fault::KmsFault, lookup::too_large, units::AliasUnit},
 };
 
 /// Refuses an alias as the target of an alias.

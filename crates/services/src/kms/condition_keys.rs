@@ -78,3 +78,16 @@ pub const ALL: &[ConditionKey] = &[
     TAG_KEYS,
     TRAILING_DAYS,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::declared::row;
+
+    #[test]
+    fn every_key_that_an_operation_supplies_is_declared() {
+        for supplied in ALL {
+            assert!(row(supplied.0).is_some(), "{}", supplied.0);
+        }
+    }
+}

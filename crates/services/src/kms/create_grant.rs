@@ -23,7 +23,6 @@ use crate::{
     directory::{
         ReadError, paths, purpose,
         records::{self, V1},
-        units::KeyUnit,
     },
     gate::{Denied, Gate},
     kms::grants::{
@@ -42,6 +41,7 @@ use crate::{
         lookup::{put_key, too_large},
         members,
         resolved::ResolvedKey,
+        units::KeyUnit,
     },
     operation::{Done, Operation, Output},
 };

@@ -9,9 +9,8 @@ use keyward_types::{action, alias::AliasName, key_id::KeyArn};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    directory::units::AliasUnit,
     gate::{Denied, Gate, protected::IdentityOnly},
-    kms::{Cx, Kms, aliases, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, aliases, fault::KmsFault, members, resolved::ResolvedKey, units::AliasUnit},
     operation::{Changed, Done, Operation},
 };
 

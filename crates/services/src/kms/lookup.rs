@@ -12,7 +12,7 @@ use keyward_types::{
 };
 
 use crate::{
-    directory::{ReadError, paths, purpose, units::KeyUnit},
+    directory::{ReadError, paths, purpose},
     fault::Internal,
     kms::grants::terms::{Act, Asked},
     kms::{
@@ -20,6 +20,7 @@ use crate::{
         fault::KmsFault,
         identifier::{Forms, KeyIdentifier},
         resolved::ResolvedKey,
+        units::KeyUnit,
     },
 };
 

@@ -14,14 +14,14 @@ use keyward_types::{alias::AliasName, key_id::KeyArn, key_spec::KeyManager, tag:
 use crate::{
     caller::Caller,
     context::Context,
-    directory::units::{KeyUnit, organization::Membership},
+    directory::units::organization::Membership,
     fault::Internal,
     gate::{
         attributes::account_of,
         protected::{InEvents, Protected},
     },
-    kms::fault::KmsFault,
     kms::grants::lookup::FoundGrant,
+    kms::{fault::KmsFault, units::KeyUnit},
 };
 
 /// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.

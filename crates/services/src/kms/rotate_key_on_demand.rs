@@ -10,9 +10,8 @@ use keyward_types::{action, key_id::KeyArn, key_spec::RotationType};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    audit::service_event,
     gate::{Denied, Gate},
-    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey},
+    kms::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey, service_events},
     operation::{Done, Operation, Output},
 };
 
@@ -66,7 +65,7 @@ impl Operation for RotateKeyOnDemand {
             .await?;
         let mut batch = cx.change_key(key, &record)?;
         let kind = RotationType::OnDemand;
-        service_event::put_rotation(&mut batch, (key.record(), &record), kind, cx.now)
+        service_events::put_rotation(&mut batch, (key.record(), &record), kind, cx.now)
             .map_err(KmsFault::Internal)?;
         let key = key.arn().clone();
         Ok(Done::changed(Rotated { key }, batch))

@@ -33,10 +33,12 @@ use crate::{
         organizations::TRIES,
         paths, purpose,
         records::{self, AliasRecord},
-        units::{AliasUnit, KeyUnit},
     },
     fault::Internal,
-    kms::grants::lookup::GrantCaches,
+    kms::{
+        grants::lookup::GrantCaches,
+        units::{AliasUnit, KeyUnit},
+    },
 };
 
 /// How much KMS keeps in memory.

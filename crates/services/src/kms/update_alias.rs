@@ -9,7 +9,7 @@ use keyward_types::{action, alias::AliasName, key_id::KeyArn};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    directory::{records::AliasRecord, units::AliasUnit},
+    directory::records::AliasRecord,
     gate::{Denied, Gate, protected::IdentityOnly},
     kms::{
         Cx, Kms,
@@ -18,6 +18,7 @@ use crate::{
         lookup::put_key,
         members,
         resolved::ResolvedKey,
+        units::AliasUnit,
     },
     operation::{Changed, Done, Operation},
 };

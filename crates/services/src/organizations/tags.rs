@@ -10,8 +10,8 @@ use keyward_wire::json::{Members, Writer};
 use crate::{
     directory::units::organization::OrganizationUnit,
     gate::supply::Supply,
-    kms::condition_keys,
     operation::{Done, Empty, Output},
+    organizations::TAG_KEYS,
     organizations::{
         Cx, Organizations,
         change::Change,
@@ -166,7 +166,7 @@ impl Ask for UntagResource {
     }
 
     fn supply(&self, supply: &mut Supply) {
-        supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+        supply.many(TAG_KEYS, self.keys.iter().cloned());
     }
 
     fn answer(

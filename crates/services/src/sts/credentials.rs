@@ -10,7 +10,6 @@ use crate::{
         records::{SecretText, V1},
     },
     fault::Internal,
-    iam::access_key::new_secret,
     session::{Federation, MAX_TOKEN, SessionPolicies, SessionRecord, Subject},
     sts::{Cx, fault::StsFault, session_tags::SessionTags},
 };
@@ -55,7 +54,7 @@ impl Credentials {
         let record = SessionRecord {
             version: V1,
             access_key_id: AccessKeyId::temporary(account, random::array()),
-            secret: new_secret(),
+            secret: SecretText::generate(),
             account,
             partition,
             subject: new.subject,

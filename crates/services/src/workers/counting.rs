@@ -1,14 +1,10 @@
 //! Counts keys and IAM's nouns for the quotas, a page at a time.
 
-use keyward_store::{
-    path::{Path, Prefix},
-    sealed::SealedError,
-    store::MAX_RANGE,
-};
+use keyward_store::sealed::SealedError;
 
 use crate::{
     counts::Counted,
-    directory::{paths, scopes::scopes},
+    directory::{counting::count_prefix, paths, scopes::scopes},
     server::Shared,
 };
 
@@ -45,23 +41,4 @@ async fn count_all(shared: &Shared) -> Result<(), SealedError> {
         }
     }
     Ok(())
-}
-
-/// How many records stand under a prefix.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn count_prefix(shared: &Shared, prefix: &Prefix) -> Result<u64, SealedError> {
-    let store = shared.directory.node().sealed().store();
-    let (mut count, mut after): (u64, Option<Path>) = (0, None);
-    loop {
-        // Nothing is opened: paths are all that counting needs.
-        let page = store.range(prefix, after.as_ref(), MAX_RANGE).await?.value;
-        let Some(last) = page.last() else {
-            return Ok(count);
-        };
-        after = Some(last.path.clone());
-        count += page.len() as u64;
-        tokio::task::yield_now().await;
-    }
 }

@@ -4,6 +4,7 @@
 use keyward_wire::xml;
 
 use crate::{
+    directory::counting::count_prefix,
     directory::{
         aws_policies::AwsPolicy,
         paths,
@@ -14,7 +15,6 @@ use crate::{
         units::identity::ManagedPolicyUnit,
     },
     iam::{Cx, entity::Entity, fault::IamFault, shape},
-    workers::counting::count_prefix,
 };
 
 /// A managed policy as answers show it, whoever's it is.

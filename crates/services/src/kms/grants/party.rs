@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 
-use keyward_policy::principal::{Class, PrincipalRef};
+use keyward_policy::principal::Class;
 use keyward_store::sealed::Sealed;
 use keyward_types::{
     account::AccountId,
-    partition::Partition,
     principal::{Principal, PrincipalKind},
     region::Region,
-    unique_id::{UniqueId, UniqueIdKind},
+    unique_id::UniqueId,
 };
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -215,7 +214,8 @@ fn service_names(name: &str) -> impl Iterator<Item = Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use keyward_policy::principal::{Bindings, Grantee};
+    use keyward_policy::principal::{Bindings, Grantee, PrincipalRef};
+    use keyward_types::{partition::Partition, unique_id::UniqueIdKind};
 
     use super::*;
 

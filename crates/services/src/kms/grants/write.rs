@@ -8,6 +8,7 @@ use keyward_store::{
 use keyward_types::key_id::KeyArn;
 
 use crate::{
+    directory::counting::count_prefix,
     directory::{
         ReadError, purpose,
         records::{self, V1},
@@ -18,7 +19,6 @@ use crate::{
         record::{GrantNameRecord, GrantRecord, GrantShapeRecord},
     },
     kms::{Cx, fault::KmsFault, lookup::too_large},
-    workers::counting::count_prefix,
 };
 
 /// The most shapes that constraints of one grantee's grants on one key may have: a request looks

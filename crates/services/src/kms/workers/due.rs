@@ -25,10 +25,12 @@ use keyward_wire::json::Writer;
 use parking_lot::Mutex;
 
 use crate::{
-    audit::service_event,
-    directory::{paths, purpose, scopes::scopes, units::KeyUnit},
+    directory::{paths, purpose, scopes::scopes},
     fault::Internal,
-    kms::{fault::KmsFault, grants::index::Places, lookup::put_key, state::KmsState},
+    kms::{
+        fault::KmsFault, grants::index::Places, lookup::put_key, service_events, state::KmsState,
+        units::KeyUnit,
+    },
     server::Shared,
 };
 
@@ -189,7 +191,7 @@ async fn rotate(
         .map_err(Internal::new)?;
     commit(shared, unit, &record, |batch| {
         let kind = RotationType::Automatic;
-        service_event::put_rotation(batch, (unit.record(), &record), kind, shared.clock.now())
+        service_events::put_rotation(batch, (unit.record(), &record), kind, shared.clock.now())
     })
     .await
 }
@@ -231,7 +233,7 @@ async fn destroy(
                 .map_err(Internal::new)?;
         }
         let details = |details: &mut Writer<'_>| details.string("keyId", unit.arn().as_str());
-        service_event::put(batch, "DeleteKey", &record, shared.clock.now(), details)
+        service_events::put(batch, "DeleteKey", &record, shared.clock.now(), details)
     })
     .await?;
     // What was overwritten must not be found in the files either.
