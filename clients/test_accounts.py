@@ -163,7 +163,11 @@ def test_accounts_are_listed_and_refused(own_server, tmp_path):
     third = printed.split()[1]
     assert len(third) == 12 and third.isdigit()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    keyward("account", "create", "--data-dir", data, "--credentials", file, fails="File exists")
+    taken = (
+        f"the credentials cannot be written: {file} is there already and may hold other credentials: "
+        "move it away, or choose another file"
+    )
+    keyward("account", "create", "--data-dir", data, "--credentials", file, fails=taken)
     assert not list(data.glob(f"credentials-{third}"))
 
     lines = [line.split() for line in keyward("account", "list", "--data-dir", data).splitlines()]

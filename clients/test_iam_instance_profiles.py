@@ -179,10 +179,14 @@ def test_who_puts_a_role_in_must_be_allowed_to_pass_it(server, iam, user, profil
 def test_tags_decide_who_may_do_what(server, iam, user):
     theirs = server.client("iam", credentials=user.credentials)
     name = new_name("profile")
-    user.allow("iam:CreateInstanceProfile", Condition={"StringEquals": {"aws:RequestTag/team": "red"}})
+    red = {"StringEquals": {"aws:RequestTag/team": "red"}}
+    user.allow("iam:CreateInstanceProfile", Condition=red)
     arn = iam_arn("instance-profile", name)
     with refused("AccessDenied", not_allowed(user.arn, "iam:CreateInstanceProfile", arn), 403):
         theirs.create_instance_profile(InstanceProfileName=name, Tags=[{"Key": "team", "Value": "blue"}])
+    with refused("AccessDenied", not_allowed(user.arn, "iam:TagInstanceProfile", arn), 403):
+        theirs.create_instance_profile(InstanceProfileName=name, Tags=[{"Key": "team", "Value": "red"}])
+    user.allow("iam:CreateInstanceProfile", "iam:TagInstanceProfile", Condition=red)
     theirs.create_instance_profile(InstanceProfileName=name, Tags=[{"Key": "team", "Value": "red"}])
     user.allow("iam:GetInstanceProfile", Condition={"StringEquals": {"iam:ResourceTag/team": "red"}})
     assert theirs.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"] == arn
