@@ -77,12 +77,12 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
 
 /// Writes what temporary credentials say of how they came to be, and who uses them.
 fn acting_for(identity: &mut Writer<'_>, caller: &Caller, room: &Room) {
-    if let Some(session) = caller.session() {
-        if session.token_issued().is_some() {
-            identity.object("sessionContext", |context| {
-                session_context(context, caller, session, room);
-            });
-        }
+    if let Some(session) = caller.session()
+        && session.token_issued().is_some()
+    {
+        identity.object("sessionContext", |context| {
+            session_context(context, caller, session, room);
+        });
     }
     if let Some(service) = caller.service() {
         identity.string("invokedBy", &service.global_name());
