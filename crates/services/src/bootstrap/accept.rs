@@ -17,7 +17,8 @@ use keyward_trail::{
 use keyward_types::time::Clock;
 
 use super::{
-    OpenError, open_keys,
+    OpenError,
+    keys::open_keys,
     trail::{Home, Keys, head, ledger, number, put_event, set_torn_aside, waiting, with_ledger},
 };
 use crate::{

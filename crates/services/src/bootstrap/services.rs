@@ -15,7 +15,7 @@ use keyward_store::{
 };
 use keyward_types::{account::AccountId, region::Region, time::Clock, unique_id::AccessKeyId};
 
-use super::{FirstCredentials, OpenError, open_sealed};
+use super::{FirstCredentials, OpenError, keys::open_sealed};
 use crate::{
     audit::event,
     directory::{
