@@ -7,8 +7,11 @@
 //! called API may call a further one.
 //!
 //! The calls are part of the caller's request: they are made before it is answered. What a service
-//! does later rests on grants that it creates here. A service outside of this process asks for a
-//! forward access session instead.
+//! does later rests on grants that it creates here. Each call commits for itself. If the commit of the
+//! calling operation then meets a conflict, the operation runs again, and calls again: what it creates
+//! elsewhere must be the same the second time, as a grant with a name is.
+//!
+//! A service outside of this process asks for a forward access session instead.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
 
