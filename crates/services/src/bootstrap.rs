@@ -12,13 +12,11 @@ use std::{
     path::{Path as FilePath, PathBuf},
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
 };
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::root_key::RootKey;
 use keyward_oidc::issuers::Issuers;
-use keyward_policy::permit::Authority;
 use keyward_store::{error::CommitError, sealed::Sealed, store::Store};
 use keyward_trail::{
     chain::Copied,
@@ -40,22 +38,14 @@ pub use self::{
 };
 use crate::{
     apis,
-    audit::{
-        ledger::{Ledger, keep},
-        outbox,
-    },
-    counts::Counts,
+    audit::ledger::{Ledger, keep},
     directory::{Directory, DirectoryOptions},
     front::Front,
     kms::state::{KmsCaches, KmsOptions, KmsState},
-    metrics::Metrics,
-    pool::Pool,
-    scans::Scans,
-    server::{Quotas, Shared},
+    server::{Parts, Quotas, Shared},
     session::Sessions,
     sts::StsState,
-    throttle::Throttle,
-    usage::Usage,
+    workers::WorkerContext,
 };
 
 /// How a server is opened.
@@ -86,8 +76,10 @@ pub struct OpenOptions<'a> {
 pub struct Running {
     /// The front.
     pub front: Front,
-    /// What KMS's workers need.
+    /// The state of KMS.
     pub kms: Arc<KmsState>,
+    /// What its workers work with.
+    pub workers: WorkerContext,
     /// The audit writer's thread; it ends when the last handle on the server is gone.
     pub writer: JoinHandle<()>,
     /// What is to be done after that.
@@ -135,11 +127,11 @@ pub async fn open(
     } = rest;
     let ledger = trail::ledger(&sealed, &keys).await?;
     let root_access_keys = account(&sealed, &root, &*clock, &options, first).await?;
-    let sessions = Sessions::new(
+    let sessions = Arc::new(Sessions::new(
         (sealed.store_id(), session_key),
         arena.clone(),
         options.directory.cached_principals,
-    );
+    ));
     let directory = options.audit_directory;
     let found = trail::reconcile(&sealed, &keys, directory, &ledger.head()).await?;
     if let Some(torn) = &found.torn {
@@ -160,7 +152,7 @@ pub async fn open(
         ledger: Arc::clone(&ledger),
     };
     let caches = KmsCaches::new(options.kms);
-    let directory = Directory::start(
+    let (directory, node) = Directory::start(
         sealed,
         arena.clone(),
         Arc::clone(&clock),
@@ -168,74 +160,38 @@ pub async fn open(
         caches.all(),
     )
     .await?;
-    let kms = KmsState::new(Arc::clone(directory.node()), (root, arena), caches);
+    let kms = KmsState::new(node.reader(), (root, arena), caches);
     let kms = Arc::new(kms);
-    let shared = Shared {
-        of_accounts: Arc::clone(&kms) as _,
+    let shared = Shared::new(Parts {
         directory,
-        authority: Authority::dangerous_new(),
+        of_accounts: Arc::clone(&kms) as _,
         clock,
         writer,
-        outbox: Arc::default(),
         ledger,
         refusals: Refusals::open(options.audit_directory)?,
-        usage: Usage::default(),
-        access_key_usage: Usage::default(),
-        role_usage: Usage::default(),
-        counts: Counts::default(),
-        metrics: Metrics::default(),
         quotas: options.quotas,
-        throttle: (options.quotas.request_interval)
-            .map(|interval| Throttle::new(interval, options.quotas.request_burst)),
         regions: options.regions,
         marker_key,
-        sessions,
+        sessions: Arc::clone(&sessions),
         audit_directory: options.audit_directory.to_owned(),
-        scans: Scans::default(),
-        pool: Pool::default(),
-        health: crate::server::Health::default(),
-    };
+    });
     let sts = StsState {
         issuers: options.issuers,
+        sessions,
     };
     let services = apis::services(Arc::clone(&kms), sts);
-    let front = Front::new(Arc::new(shared), services);
+    let shared = Arc::new(shared);
+    let workers = WorkerContext::new(Arc::clone(&shared), node);
+    let front = Front::new(shared, services);
     Ok(Running {
         front,
         kms,
+        workers,
         writer: thread,
         closing,
         copied,
         root_access_keys,
     })
-}
-
-/// Copies events of changes to the trail, and has the store know of the trail, for as long as it is
-/// polled.
-pub async fn relay(front: Front, copied: Copied) {
-    let shared = front.shared();
-    let (node, writer) = (Arc::clone(shared.directory.node()), shared.writer.clone());
-    let (places, ledger) = (Arc::clone(&shared.outbox), Arc::clone(&shared.ledger));
-    drop(front);
-    let keeps = keep::keep(Arc::clone(&node), writer.clone(), Arc::clone(&ledger));
-    tokio::select! {
-        () = keeps => {}
-        () = outbox::relay(node, writer, places, (ledger, copied)) => {}
-    }
-}
-
-/// Waits until the events of all changes stand in the trail, for a while; says so if they do not.
-/// What is left over is copied at the next start.
-pub async fn relayed(front: &Front) {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let node = front.shared().directory.node();
-    let places = &front.shared().outbox;
-    let writer = &front.shared().writer;
-    match outbox::emptied(node, places, writer, PATIENCE).await {
-        Ok(true) => {}
-        Ok(false) => tracing::warn!("events of changes are still to be copied to the audit trail"),
-        Err(error) => tracing::warn!(%error, "the outbox cannot be emptied"),
-    }
 }
 
 /// Checks every batch of the trail and of segments that were moved to `archives`, and compares the

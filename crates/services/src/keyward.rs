@@ -18,6 +18,7 @@ use crate::{
     kms::{self, state::KmsState},
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
+    session::Sessions,
 };
 use keyward_types::arn::ArnParts;
 
@@ -30,6 +31,8 @@ pub enum Keyward {}
 pub struct KeywardState {
     /// KMS, whose keys and grants decisions are explained for.
     pub kms: Arc<KmsState>,
+    /// Temporary credentials.
+    pub sessions: Arc<Sessions>,
 }
 
 impl State for KeywardState {}
@@ -78,6 +81,3 @@ pub const OPERATIONS: &[Row] = &[
     row::<explain_recorded_decision::ExplainRecordedDecision>(),
     row::<who_can::WhoCan>(),
 ];
-
-#[cfg(test)]
-mod tests;

@@ -58,14 +58,17 @@ pub mod update_alias;
 pub mod update_key_description;
 pub mod workers;
 
+use std::sync::Arc;
+
 use crate::{
-    api::Api,
+    api::{Api, StartedWorkers},
     api_context,
     audit::parameters::Declared,
     context::Context,
     kms::state::KmsState,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
+    workers::WorkerContext,
 };
 use keyward_types::arn::ArnParts;
 
@@ -126,6 +129,10 @@ impl Api for Kms {
         "UpdateKeyDescription",
     ];
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn workers(state: Arc<KmsState>, cx: WorkerContext) -> StartedWorkers {
+        Box::pin(workers::all(state, cx))
+    }
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
         Cx::new(request, state)

@@ -25,6 +25,8 @@ pub mod web_identity;
 
 use keyward_wire::sigv4::Presigned;
 
+use std::sync::Arc;
+
 use crate::{
     api::{Api, Prove, State},
     api_context,
@@ -35,7 +37,7 @@ use crate::{
     operation::Operation as _,
     pipeline::{Row, row},
     protocol::{AwsQuery, Wire},
-    session::Subject,
+    session::{Sessions, Subject},
     sts::assume_role_with_web_identity::AssumeRoleWithWebIdentity,
 };
 use keyward_oidc::issuers::Issuers;
@@ -50,6 +52,8 @@ pub enum Sts {}
 pub struct StsState {
     /// The keys of OpenID Connect issuers.
     pub issuers: Issuers,
+    /// Temporary credentials.
+    pub sessions: Arc<Sessions>,
 }
 
 impl State for StsState {}
@@ -116,6 +120,3 @@ pub const OPERATIONS: &[Row] = &[
     row::<get_federation_token::GetFederationToken>(),
     row::<get_session_token::GetSessionToken>(),
 ];
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -12,10 +12,10 @@ use quick_cache::Weighter;
 use quick_cache::sync::DefaultLifecycle;
 
 use crate::node::Invalidate;
-use crate::node::Node;
 use crate::path::Path;
 use crate::path::Prefix;
 use crate::path::Split;
+use crate::reader::Reader;
 use crate::sealed::Record;
 use crate::sealed::SealedError;
 use crate::store::MAX_RANGE;
@@ -45,7 +45,7 @@ pub struct Cache<U> {
 }
 
 impl<U: Send + Sync + 'static> Cache<U> {
-    /// An empty cache, to be handed to [`Node::start`].
+    /// An empty cache, to be handed to [`Node::start`](crate::node::Node::start).
     pub fn new(options: CacheOptions<U>) -> Arc<Self> {
         let units = quick_cache::sync::Cache::with(
             options.expected_units,
@@ -70,7 +70,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
     /// Many who ask at once wait for one load. An error is not remembered.
     pub async fn get<E, F>(
         &self,
-        node: &Node,
+        reader: &Reader,
         path: &Path,
         load: impl FnOnce(Record) -> F + Send,
     ) -> Result<Option<Arc<U>>, E>
@@ -85,7 +85,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
             Ok(known) => return Ok(known),
             Err(place) => place,
         };
-        let record = node.read_record(path).await?;
+        let record = reader.node().read_record(path).await?;
         let made = match record {
             Some(record) => Some(Arc::new(load(record).await?)),
             None => None,
@@ -100,7 +100,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
     /// read at one revision and made by `load`. It is absent if nothing stands there.
     pub async fn get_unit<E, F>(
         &self,
-        node: &Node,
+        reader: &Reader,
         unit: &Path,
         load: impl FnOnce(Vec<Record>) -> F + Send,
     ) -> Result<Option<Arc<U>>, E>
@@ -115,7 +115,10 @@ impl<U: Send + Sync + 'static> Cache<U> {
             Ok(known) => return Ok(known),
             Err(place) => place,
         };
-        let records = node.read_below(&Prefix::below(unit), MAX_RANGE).await?;
+        let records = reader
+            .node()
+            .read_below(&Prefix::below(unit), MAX_RANGE)
+            .await?;
         let made = if records.is_empty() {
             None
         } else if records.len() == MAX_RANGE {
@@ -132,7 +135,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
     /// record will do. A change of any record below it drops the unit like every other.
     pub async fn get_first<E, F>(
         &self,
-        node: &Node,
+        reader: &Reader,
         unit: &Path,
         load: impl FnOnce(Record) -> F + Send,
     ) -> Result<Option<Arc<U>>, E>
@@ -147,7 +150,7 @@ impl<U: Send + Sync + 'static> Cache<U> {
             Ok(known) => return Ok(known),
             Err(place) => place,
         };
-        let records = node.read_below(&Prefix::below(unit), 1).await?;
+        let records = reader.node().read_below(&Prefix::below(unit), 1).await?;
         let made = match records.into_iter().next() {
             Some(record) => Some(Arc::new(load(record).await?)),
             None => None,

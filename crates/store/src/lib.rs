@@ -19,6 +19,7 @@ pub mod log;
 pub mod memory;
 pub mod node;
 pub mod path;
+pub mod reader;
 pub mod revision;
 pub mod sealed;
 pub mod sqlite;

@@ -4,15 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_services::{
-    bootstrap,
-    front::Front,
-    kms::{
-        state::KmsState,
-        workers::{due::DueWorker, sweep},
-    },
-    workers,
-};
+use keyward_services::workers;
 use keyward_types::time::Clock as _;
 use tokio::{
     net::TcpListener,
@@ -120,8 +112,11 @@ impl Serve {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(bootstrap::relay(front.clone(), running.copied));
-        spawn_workers(&mut tasks, (&front, running.kms), &config, &stopped).await?;
+        tasks.spawn(workers::relay::relay(front.clone(), running.copied));
+        for worker in workers::all(&front, &running.workers, config.free_disk_bytes).await? {
+            tasks.spawn(worker.work(stopped.clone()));
+        }
+        drop(running.workers);
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
         }
@@ -152,7 +147,7 @@ impl Serve {
         };
         http::serve(listener, Arc::new(front.clone()), options, stopped).await;
         workers::last_use::write(front.shared()).await;
-        bootstrap::relayed(&front).await;
+        workers::relay::relayed(&front).await;
         tasks.shutdown().await;
         drop(front);
         // The writer ends with the last handle on the server; its batch is then on disk.
@@ -176,47 +171,6 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: if another server does, choose another address with --listen")
     })
-}
-
-async fn spawn_workers(
-    tasks: &mut tokio::task::JoinSet<()>,
-    (front, kms): (&Front, Arc<KmsState>),
-    config: &Config,
-    stopped: &watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    const LAST_USE: Duration = Duration::from_secs(10);
-    const DUE: Duration = Duration::from_secs(30);
-    const SWEEP: Duration = Duration::from_secs(60);
-    const HEALTH: Duration = Duration::from_secs(5);
-    const COUNTING: Duration = Duration::from_secs(300);
-    let shared = Arc::clone(front.shared());
-    tasks.spawn(workers::every(LAST_USE, stopped.clone(), move || {
-        let shared = Arc::clone(&shared);
-        async move { workers::last_use::write(&shared).await }
-    }));
-    let shared = Arc::clone(front.shared());
-    let due = Arc::new(DueWorker::new(&shared, kms).await?);
-    tasks.spawn(workers::every(DUE, stopped.clone(), move || {
-        let (shared, due) = (Arc::clone(&shared), Arc::clone(&due));
-        async move { due.round(&shared).await }
-    }));
-    let shared = Arc::clone(front.shared());
-    tasks.spawn(workers::every(SWEEP, stopped.clone(), move || {
-        let shared = Arc::clone(&shared);
-        async move { sweep::sweep(&shared).await }
-    }));
-    let shared = Arc::clone(front.shared());
-    let least = config.free_disk_bytes;
-    tasks.spawn(workers::every(HEALTH, stopped.clone(), move || {
-        let shared = Arc::clone(&shared);
-        async move { workers::health::look(&shared, least).await }
-    }));
-    let shared = Arc::clone(front.shared());
-    tasks.spawn(workers::every(COUNTING, stopped.clone(), move || {
-        let shared = Arc::clone(&shared);
-        async move { workers::counting::count(&shared).await }
-    }));
-    Ok(())
 }
 
 /// The signals that the server heeds.

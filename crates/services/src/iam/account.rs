@@ -54,15 +54,15 @@ impl Operation for GetAccountSummary {
         cx: &Cx<'_>,
     ) -> Result<Done<Summary>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let quotas = &cx.shared.quotas;
-        let users = count_prefix(cx.shared, &paths::users(partition, account)).await?;
-        let groups = count_prefix(cx.shared, &paths::groups(partition, account)).await?;
-        let roles = count_prefix(cx.shared, &paths::roles(partition, account)).await?;
-        let policies = count_prefix(cx.shared, &paths::policies(partition, account)).await?;
+        let quotas = &cx.shared().quotas();
+        let users = count_prefix(cx.shared(), &paths::users(partition, account)).await?;
+        let groups = count_prefix(cx.shared(), &paths::groups(partition, account)).await?;
+        let roles = count_prefix(cx.shared(), &paths::roles(partition, account)).await?;
+        let policies = count_prefix(cx.shared(), &paths::policies(partition, account)).await?;
         let profiles = paths::instance_profiles(partition, account);
-        let profiles = count_prefix(cx.shared, &profiles).await?;
+        let profiles = count_prefix(cx.shared(), &profiles).await?;
         let providers = paths::oidc_providers(partition, account);
-        let providers = count_prefix(cx.shared, &providers).await?;
+        let providers = count_prefix(cx.shared(), &providers).await?;
         let own = cx.directory().account(partition, account).await?;
         let root_keys = own.is_some_and(|(record, _)| !record.root_access_keys.is_empty());
         let per_identity = u64::try_from(quotas.policies_per_identity).unwrap_or(u64::MAX);

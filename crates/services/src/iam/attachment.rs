@@ -177,7 +177,7 @@ where
         if record.attached().contains(&policy.reference()) {
             return Ok(Done::unchanged(Empty));
         }
-        let most = cx.shared.quotas.policies_per_identity;
+        let most = cx.shared().quotas().policies_per_identity;
         if record.attached().len() >= most {
             type Of<A> = <<A as Target>::Entity as Entity>::Record;
             return Err(IamFault::quota(Of::<A>::QUOTA, most));

@@ -249,7 +249,7 @@ async fn keys(cx: &Cx<'_>, ids: &[AccessKeyId]) -> Result<Vec<Key>, IamFault> {
 }
 
 async fn last_use(cx: &Cx<'_>, id: &AccessKeyId) -> Result<Option<CredentialUseRecord>, IamFault> {
-    if let Some(noted) = cx.shared.access_key_usage.noted(id) {
+    if let Some(noted) = cx.shared().access_key_usage().noted(id) {
         return Ok(Some(noted.to_record()));
     }
     let path = paths::access_key_last_use(id);

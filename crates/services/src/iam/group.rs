@@ -90,7 +90,7 @@ impl Operation for CreateGroup {
     ) -> Result<Done<ShownGroup>, IamFault> {
         let taken = || format!("Group with name {} already exists.", self.name);
         new.check_free(taken)?;
-        let counted = (Counted::Groups(cx.account()), cx.shared.quotas.groups);
+        let counted = (Counted::Groups(cx.account()), cx.shared().quotas().groups);
         naming::count(cx, counted, "GroupsPerAccount")?;
         let record = GroupRecord {
             version: V1,

@@ -153,7 +153,7 @@ impl Operation for CreateInstanceProfile {
     ) -> Result<Done<ProfileFound>, IamFault> {
         let taken = || format!("Instance Profile {} already exists.", self.name);
         new.check_free(taken)?;
-        let most = cx.shared.quotas.instance_profiles;
+        let most = cx.shared().quotas().instance_profiles;
         let counted = (Counted::InstanceProfiles(cx.account()), most);
         naming::count(cx, counted, "InstanceProfilesPerAccount")?;
         let record = InstanceProfileRecord {

@@ -134,8 +134,8 @@ impl Cx<'_> {
 
     fn signed_job(&self, head: u64) -> String {
         let home = paths::name_home(self.partition(), self.account());
-        let sealed = self.directory().node().sealed();
-        let hash = sealed.name_hash(home.as_str(), "last accessed job", &format!("{head:016x}"));
+        let reader = self.directory().reader();
+        let hash = reader.name_hash(home.as_str(), "last accessed job", &format!("{head:016x}"));
         let tail: String = hash.as_str().chars().take(16).collect();
         Uuid::parse_str(&format!("{head:016x}{tail}"))
             .unwrap_or_default()

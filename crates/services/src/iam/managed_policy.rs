@@ -166,7 +166,10 @@ impl Operation for CreatePolicy {
                 self.name
             )
         })?;
-        let counted = (Counted::Policies(cx.account()), cx.shared.quotas.policies);
+        let counted = (
+            Counted::Policies(cx.account()),
+            cx.shared().quotas().policies,
+        );
         naming::count(cx, counted, "PoliciesPerAccount")?;
         let record = ManagedPolicyRecord {
             version: V1,

@@ -106,7 +106,7 @@ pub fn put_principal_id(
 /// # Errors
 /// `LimitExceeded`.
 pub fn count(cx: &Cx<'_>, (counted, most): (Counted, u64), quota: &str) -> Result<(), IamFault> {
-    let counts = &cx.shared.counts;
+    let counts = &cx.shared().counts();
     if counts.get(counted).is_some_and(|count| count >= most) {
         return Err(IamFault::quota(quota, most));
     }

@@ -162,7 +162,7 @@ impl Operation for CreateRole {
 /// # Errors
 /// `LimitExceeded`.
 pub fn make(cx: &Cx<'_>, batch: &mut SealedBatch, record: &RoleRecord) -> Result<(), IamFault> {
-    let counted = (Counted::Roles(cx.account()), cx.shared.quotas.roles);
+    let counted = (Counted::Roles(cx.account()), cx.shared().quotas().roles);
     naming::count(cx, counted, "RolesPerAccount")?;
     naming::take(cx, batch, (Named::Role, &record.name, &record.id))?;
     naming::put_principal_id(cx, batch, &record.id)?;
@@ -208,7 +208,7 @@ pub async fn show(
 /// # Errors
 /// When it cannot be read.
 pub async fn last_use(cx: &Cx<'_>, id: &UniqueId) -> Result<Option<CredentialUseRecord>, IamFault> {
-    if let Some((_, noted)) = cx.shared.role_usage.noted(id) {
+    if let Some((_, noted)) = cx.shared().role_usage().noted(id) {
         return Ok(Some(noted.to_record()));
     }
     let path = paths::role_last_use(cx.partition(), cx.account(), id);

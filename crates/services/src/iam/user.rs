@@ -101,7 +101,7 @@ impl Operation for CreateUser {
         let taken = || format!("User with name {} already exists.", self.name);
         new.entity().check_free(taken)?;
         let boundary = new.boundary(self.boundary.as_deref())?;
-        let counted = (Counted::Users(cx.account()), cx.shared.quotas.users);
+        let counted = (Counted::Users(cx.account()), cx.shared().quotas().users);
         naming::count(cx, counted, "UsersPerAccount")?;
         let record = UserRecord {
             version: V1,

@@ -169,7 +169,7 @@ impl Operation for CreateForwardAccessSession {
     ) -> Result<Done<ForwardAccess>, KeywardFault> {
         let service = own_service(cx)?;
         let session = session_of(service, prepared, cx.now);
-        let token = cx.shared.sessions.seal(&session).map_err(Internal::new)?;
+        let token = cx.state().sessions.seal(&session).map_err(Internal::new)?;
         let output = ForwardAccess {
             access_key_id: session.access_key_id,
             secret: session.secret,
@@ -206,7 +206,7 @@ impl CreateForwardAccessSession {
             presigned: Presigned::Refused,
         };
         let proven =
-            prove(cx.shared, &request, expected)
+            prove(cx.shared(), &request, expected)
                 .await
                 .map_err(|refused| match refused {
                     Refused::Auth(error, _) => KeywardFault::from(error),

@@ -113,7 +113,7 @@ impl Operation for ExplainDecision {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<Explained>, KeywardFault> {
-        let turn = cx.shared.scans.turn().await?;
+        let turn = cx.shared().scans().turn().await?;
         let subject = cx
             .subject_or_fault(&self.principal, self.issuer.as_deref())
             .await?;

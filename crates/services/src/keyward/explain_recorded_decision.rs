@@ -102,7 +102,7 @@ impl Operation for ExplainRecordedDecision {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<RecordedExplained>, KeywardFault> {
-        let turn = cx.shared.scans.turn().await?;
+        let turn = cx.shared().scans().turn().await?;
         let event = self.event(cx, turn.clone()).await?;
         let request_id = || text(&event, "/requestID").unwrap_or_default().to_owned();
         if text(&event, "/userIdentity/type") == Some("AWSAccount") {
@@ -142,7 +142,7 @@ impl Operation for ExplainRecordedDecision {
 impl ExplainRecordedDecision {
     /// The event of the request, if it is of the caller's account.
     async fn event(&self, cx: &Cx<'_>, turn: Turn) -> Result<Value, KeywardFault> {
-        let (directory, which) = (cx.shared.audit_directory.clone(), self.which.clone());
+        let (directory, which) = (cx.shared().audit_directory().to_owned(), self.which.clone());
         let account = cx.account().to_string();
         let found = tokio::task::spawn_blocking(move || {
             let _turn = turn;

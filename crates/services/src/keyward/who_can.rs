@@ -126,7 +126,7 @@ impl Operation for WhoCan {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<Capable>, KeywardFault> {
-        let turn = cx.shared.scans.turn().await?;
+        let turn = cx.shared().scans().turn().await?;
         let unit = cx.own_key(&self.key_id).await?;
         let target = cx.target_key(&unit).await?;
         let mut notes = Vec::new();
@@ -405,10 +405,10 @@ impl Cx<'_> {
 
     /// The unique ids at the ends of the paths below a prefix.
     async fn ids_below(&self, prefix: &Prefix) -> Result<Vec<UniqueId>, KeywardFault> {
-        let store = self.directory().node().sealed().store();
+        let reader = self.directory().reader();
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = store.range(prefix, after.as_ref(), MAX_RANGE).await;
+            let page = reader.entries(prefix, after.as_ref(), MAX_RANGE).await;
             let page = page
                 .map_err(|error| Internal::new(error.to_string()))?
                 .value;

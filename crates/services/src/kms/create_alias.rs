@@ -91,7 +91,7 @@ impl Operation for CreateAlias {
             .state()
             .ring()
             .add_alias(permit, key.key(), &self.alias)?;
-        let most = cx.shared.quotas.aliases_per_key;
+        let most = cx.shared().quotas().aliases_per_key;
         if record.aliases.len() > most {
             let message = format!(
                 "Cannot exceed quota of {most} aliases for key {}",

@@ -165,13 +165,13 @@ impl Operation for CreateGrant {
         let grant = self.grant(key.arn(), cx).await?;
         let (mut made_before, mut shapes) = (None, None);
         if let Ok(grant) = &grant {
-            let sealed = cx.directory().node().sealed();
-            let places = Places::new(sealed, key.arn());
+            let reader = cx.directory().reader();
+            let places = Places::new(reader, key.arn());
             if let Some(path) = places.name_of(grant).map_err(ReadError::from)? {
-                let read = sealed.get(&path).await.map_err(ReadError::from)?;
+                let read = reader.get(&path).await.map_err(ReadError::from)?;
                 made_before = read.value.as_ref().map(named_grant).transpose()?;
             }
-            let grantee = grant.grantee.segment(sealed);
+            let grantee = grant.grantee.segment(reader);
             shapes = cx.state().grant_shapes(key.arn(), &grantee).await?;
         }
         Ok(NewGrant {
@@ -250,7 +250,7 @@ impl Operation for CreateGrant {
         } else {
             put_key(&mut batch, unit, &record)?;
         }
-        let places = Places::new(cx.directory().node().sealed(), unit.arn());
+        let places = Places::new(cx.directory().reader(), unit.arn());
         if let (Evidence::Grant(_), Some(parent)) = (permit.evidence(), new.key.found_grant())
             && let Some(revision) = parent.revision
         {
@@ -259,7 +259,7 @@ impl Operation for CreateGrant {
             batch.check(path, precondition).map_err(too_large)?;
         }
         put_grant(&mut batch, &places, grant)?;
-        cx.shared.counts.grant_made(unit.arn());
+        cx.shared().counts().grant_made(unit.arn());
         Ok(Done::changed(created(cx, unit.arn(), &grant.id)?, batch))
     }
 }

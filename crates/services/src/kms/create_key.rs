@@ -210,12 +210,15 @@ impl Operation for CreateKey {
         self.refuse_unsupported(cx.state().ring())?;
         let counted = Counted::Keys(cx.account(), cx.region);
         if cx
-            .shared
-            .counts
+            .shared()
+            .counts()
             .get(counted)
-            .is_some_and(|count| count >= cx.shared.quotas.keys)
+            .is_some_and(|count| count >= cx.shared().quotas().keys)
         {
-            let message = format!("Cannot exceed quota of {} KMS keys", cx.shared.quotas.keys);
+            let message = format!(
+                "Cannot exceed quota of {} KMS keys",
+                cx.shared().quotas().keys
+            );
             return Err(KmsFault::LimitExceeded { message });
         }
         let checked = match &self.policy {
@@ -263,7 +266,7 @@ impl Operation for CreateKey {
             }
         }
         put_new_key(&mut batch, &arn, &record)?;
-        cx.shared.counts.made(counted);
+        cx.shared().counts().made(counted);
         Ok(Done::changed(KeyCreated { record, arn }, batch))
     }
 }

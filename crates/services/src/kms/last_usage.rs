@@ -48,11 +48,11 @@ impl Cx<'_> {
     /// # Errors
     /// When it cannot be read.
     pub async fn last_use(&self, key: &KeyArn) -> Result<Option<LastUseRecord>, ReadError> {
-        if let Some(noted) = self.shared.usage.noted(key) {
+        if let Some(noted) = self.shared().usage().noted(key) {
             return Ok(Some(noted.to_record()));
         }
         let path = paths::last_use(key);
-        let record = self.directory().node().sealed().get(&path).await?.value;
+        let record = self.directory().reader().get(&path).await?.value;
         match record {
             Some(record) => Ok(Some(records::decode(record.bytes_of(purpose::LAST_USE)?)?)),
             None => Ok(None),

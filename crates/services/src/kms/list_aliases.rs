@@ -153,8 +153,8 @@ impl ListAliases {
             }
             None => None,
         };
-        let sealed = cx.directory().node().sealed();
-        let page = sealed
+        let reader = cx.directory().reader();
+        let page = reader
             .range(&prefix, after.as_ref(), self.paging.wanted())
             .await;
         let mut aliases = Vec::new();

@@ -143,10 +143,10 @@ impl ListGrants {
         grantee: Option<&str>,
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
-        let sealed = cx.directory().node().sealed();
+        let reader = cx.directory().reader();
         let grant = cx.state().grant(wanted.key.arn(), id).await?;
         let is_theirs = |grant: &StoredGrant| {
-            grantee.is_none_or(|grantee| grant.record.grantee.segment(sealed) == grantee)
+            grantee.is_none_or(|grantee| grant.record.grantee.segment(reader) == grantee)
         };
         Ok(grant.into_iter().filter(is_theirs).collect())
     }
@@ -158,12 +158,12 @@ impl ListGrants {
         after: Option<GrantId>,
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
-        let sealed = cx.directory().node().sealed();
-        let places = Places::new(sealed, wanted.key.arn());
+        let reader = cx.directory().reader();
+        let places = Places::new(reader, wanted.key.arn());
         let prefix = places.grants().map_err(ReadError::from)?;
         let after = after.map(|id| places.grant(&id)).transpose();
         let after = after.map_err(ReadError::from)?;
-        let page = sealed
+        let page = reader
             .range(&prefix, after.as_ref(), self.paging.wanted())
             .await;
         let page = page.map_err(ReadError::from)?.value;
@@ -180,8 +180,8 @@ impl ListGrants {
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let key = wanted.key.arn();
-        let sealed = cx.directory().node().sealed();
-        let prefix = Places::new(sealed, key).grants_of(grantee);
+        let reader = cx.directory().reader();
+        let prefix = Places::new(reader, key).grants_of(grantee);
         let prefix = prefix.map_err(ReadError::from)?;
         let mut after = match after {
             Some(id) => {
@@ -194,7 +194,7 @@ impl ListGrants {
         // A grant that ended since its entry was read is passed over.
         while grants.len() < self.paging.wanted() {
             let most = self.paging.wanted() - grants.len();
-            let page = sealed.store().range(&prefix, after.as_ref(), most).await;
+            let page = reader.entries(&prefix, after.as_ref(), most).await;
             let page = page.map_err(ReadError::from)?.value;
             let Some(last) = page.last() else { break };
             after = Some(last.path.clone());

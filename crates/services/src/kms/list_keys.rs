@@ -84,8 +84,7 @@ impl Operation for ListKeys {
             let wanted = self.paging.wanted() - keys.len();
             let read = cx
                 .directory()
-                .node()
-                .sealed()
+                .reader()
                 .range(&prefix, after.as_ref(), wanted)
                 .await;
             let page = read.map_err(|error| internal(error.into()))?.value;

@@ -98,8 +98,8 @@ impl Operation for ListRetirableGrants {
         // One more than asked for tells whether there is another page.
         while found.len() < self.paging.wanted() {
             let most = self.paging.wanted() - found.len();
-            let store = cx.directory().node().sealed().store();
-            let page = store.range(&prefix, after.as_ref(), most).await;
+            let reader = cx.directory().reader();
+            let page = reader.entries(&prefix, after.as_ref(), most).await;
             let page = page.map_err(ReadError::from)?.value;
             let Some(last) = page.last() else { break };
             after = Some(last.path.clone());
@@ -139,7 +139,7 @@ async fn grant_at(
     let Some(found) = cx.state().grant(&key, &grant).await? else {
         return Ok(None);
     };
-    let places = Places::new(cx.directory().node().sealed(), &key);
+    let places = Places::new(cx.directory().reader(), &key);
     let own = places.retirable_of(&found.record)?.as_ref() == Some(entry);
     Ok(own.then_some(found.record))
 }

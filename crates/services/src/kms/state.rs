@@ -16,8 +16,9 @@ use keyward_policy::{
 use keyward_store::{
     batch::Precondition,
     cache::Cache,
-    node::{Invalidate, Node},
+    node::Invalidate,
     path::Split,
+    reader::Reader,
     sealed::{NameHash, Record, SealedBatch},
 };
 use keyward_types::{
@@ -89,7 +90,7 @@ impl KmsCaches {
 /// What the operations of KMS share.
 #[derive(Debug)]
 pub struct KmsState {
-    node: Arc<Node>,
+    reader: Reader,
     root: RootKey,
     arena: Arena,
     ring: Ring,
@@ -134,11 +135,11 @@ impl OfAccounts for KmsState {
 }
 
 impl KmsState {
-    /// The state of KMS on a node that its caches were given to.
-    pub fn new(node: Arc<Node>, (root, arena): (RootKey, Arena), caches: KmsCaches) -> Self {
+    /// The state of KMS, whose caches follow the store that is read.
+    pub fn new(reader: Reader, (root, arena): (RootKey, Arena), caches: KmsCaches) -> Self {
         let ring = Ring::new(arena.clone());
         Self {
-            node,
+            reader,
             root,
             arena,
             ring,
@@ -153,12 +154,12 @@ impl KmsState {
 
     /// The root key at work in this store, to wrap new keys of the hierarchy.
     pub fn root(&self) -> StoreRoot<'_> {
-        self.root.in_store(self.node.sealed().store_id())
+        self.root.in_store(self.reader.store_id())
     }
 
-    /// The node that the caches follow the store with.
-    pub(in crate::kms) fn node(&self) -> &Arc<Node> {
-        &self.node
+    /// What may be read of the store.
+    pub(in crate::kms) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// What is remembered of grants.
@@ -169,8 +170,7 @@ impl KmsState {
     /// The hash that stands in paths for an alias's name.
     pub fn alias_hash(&self, region: Region, account: AccountId, name: &AliasName) -> NameHash {
         let home = paths::regional_name_home(region, account);
-        let sealed = self.node.sealed();
-        sealed.name_hash(home.as_str(), "alias", name.as_str())
+        self.reader.name_hash(home.as_str(), "alias", name.as_str())
     }
 
     /// A KMS key, unless it is absent or destroyed.
@@ -184,7 +184,7 @@ impl KmsState {
                 let path = paths::key(arn);
                 self.caches
                     .keys
-                    .get(&self.node, &path, |record: Record| async move {
+                    .get(&self.reader, &path, |record: Record| async move {
                         self.load_key(&record).await
                     })
                     .await?
@@ -255,11 +255,11 @@ impl KmsState {
         let path = paths::alias(region, account, &self.alias_hash(region, account, name));
         self.caches
             .aliases
-            .get(&self.node, &path, |record: Record| async move {
+            .get(&self.reader, &path, |record: Record| async move {
                 let alias: AliasRecord = records::decode(record.bytes_of(purpose::ALIAS)?)?;
                 // One that its key does not name was put back, and would lead to an older key.
                 let target = KeyArn::new(region, account, alias.target.clone());
-                let key = self.node.sealed().get(&paths::key(&target)).await?.value;
+                let key = self.reader.get(&paths::key(&target)).await?.value;
                 let key = key.ok_or_else(|| disagrees(&record))?;
                 let key =
                     KeyRecord::parse(key.bytes_of(purpose::KEY)?).map_err(ReadError::other)?;
@@ -286,7 +286,7 @@ impl KmsState {
         let path = paths::domain_key(region, account);
         self.caches
             .domain_keys
-            .get(&self.node, &path, |record: Record| async move {
+            .get(&self.reader, &path, |record: Record| async move {
                 let domain: DomainKeyRecord =
                     records::decode(record.bytes_of(purpose::DOMAIN_KEY)?)?;
                 self.open_domain_key(&domain).await
@@ -316,7 +316,7 @@ impl KmsState {
         let found = self
             .caches
             .account_keys
-            .get(&self.node, &path, |record: Record| async move {
+            .get(&self.reader, &path, |record: Record| async move {
                 let key: AccountKeyRecord =
                     records::decode(record.bytes_of(purpose::ACCOUNT_KEY)?)?;
                 let key = key.open(self.root(), &self.arena);

@@ -104,7 +104,7 @@ impl Operation for UpdateAlias {
             (to_permit, to.key()),
             &self.alias,
         )?;
-        let most = cx.shared.quotas.aliases_per_key;
+        let most = cx.shared().quotas().aliases_per_key;
         if new.aliases.len() > most {
             let message = format!("Cannot exceed quota of {most} aliases for key {}", to.arn());
             return Err(KmsFault::LimitExceeded { message });

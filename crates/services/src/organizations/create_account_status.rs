@@ -74,7 +74,7 @@ impl Operation for DescribeCreateAccountStatus {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
         let path = paths::create_account(cx.partition(), cx.account(), &self.request);
-        let found = cx.directory().node().sealed().get(&path).await?.value;
+        let found = cx.directory().reader().get(&path).await?.value;
         let record = found.ok_or(OrganizationsFault::CreateAccountStatusNotFound)?;
         let request: CreateAccountRecord =
             records::decode(record.bytes_of(purpose::CREATE_ACCOUNT)?)?;
@@ -140,10 +140,10 @@ impl Operation for ListCreateAccountStatus {
         let standing = Standing::of(cx).await?;
         let organization = standing.managed()?;
         let prefix = paths::create_accounts(cx.partition(), cx.account());
-        let sealed = cx.directory().node().sealed();
+        let reader = cx.directory().reader();
         let (mut all, mut after): (Vec<CreateAccountRecord>, Option<Path>) = (Vec::new(), None);
         loop {
-            let page = sealed.range(&prefix, after.as_ref(), MAX_RANGE).await?;
+            let page = reader.range(&prefix, after.as_ref(), MAX_RANGE).await?;
             let Some(last) = page.value.last() else { break };
             after = Some(last.path.clone());
             for record in &page.value {

@@ -67,7 +67,7 @@ impl Credentials {
             federation: new.federation,
             forwarded: None,
         };
-        let token = SecretText::new(cx.shared.sessions.seal(&record)?);
+        let token = SecretText::new(cx.state().sessions.seal(&record)?);
         if token.expose().len() > MAX_TOKEN {
             let cause = "a session token would be longer than is accepted";
             return Err(StsFault::Internal(Internal::new(cause)));

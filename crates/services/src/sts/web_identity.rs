@@ -45,7 +45,7 @@ async fn authenticate(unproven: &Unproven<'_>) -> Result<Proven, Fault> {
     let unknown = || TokenError::UnknownIssuer(token.issuer().to_owned());
     let host_and_path = token.issuer().strip_prefix("https://");
     let host_and_path = host_and_path.ok_or_else(unknown).map_err(StsFault::Token)?;
-    let provider = shared.directory.oidc_provider(home, host_and_path).await;
+    let provider = shared.directory().oidc_provider(home, host_and_path).await;
     let provider = provider.map_err(StsFault::from)?;
     let provider = provider.ok_or_else(unknown).map_err(StsFault::Token)?;
     let record = provider.record();
@@ -53,24 +53,24 @@ async fn authenticate(unproven: &Unproven<'_>) -> Result<Proven, Fault> {
         url: &format!("https://{}", record.host_and_path),
         client_ids: &record.client_ids,
     };
-    let verified = state.issuers.verify(&token, &trusted, &*shared.clock).await;
+    let verified = state.issuers.verify(&token, &trusted, shared.clock()).await;
     let verified = verified.map_err(StsFault::Token)?;
     let identity = WebIdentity::new(home, &provider, verified);
     let region = region_of_unsigned(shared, home.0).ok_or_else(|| {
         StsFault::Internal(Internal::new("no Region of the role's partition is served"))
     })?;
-    let caller = Caller::of_web_identity(&shared.directory, home, identity).await;
+    let caller = Caller::of_web_identity(shared.directory(), home, identity).await;
     Ok(Proven {
         caller: caller.map_err(StsFault::from)?,
         region,
-        at: shared.clock.now(),
+        at: shared.clock().now(),
         source: Source::default(),
     })
 }
 
 fn region_of_unsigned(shared: &Shared, partition: Partition) -> Option<Region> {
     let served = || {
-        let regions = shared.regions.iter().copied();
+        let regions = shared.regions().iter().copied();
         regions.filter(|region| region.partition() == partition)
     };
     served()

@@ -72,9 +72,9 @@ async fn put_at(node: &Node, path: &Path, text: &str) {
     node.commit(batch).await.unwrap();
 }
 
-async fn read(node: &Node, cache: &Cache<String>) -> Option<String> {
+async fn read(node: &Arc<Node>, cache: &Cache<String>) -> Option<String> {
     let unit = cache
-        .get(node, &path(), |record| async move {
+        .get(&node.reader(), &path(), |record| async move {
             Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
         })
         .await
@@ -99,7 +99,7 @@ async fn a_unit_is_loaded_once_until_it_changes() {
     let loads = AtomicUsize::new(0);
     for _ in 0..3 {
         let unit = cache
-            .get(&node, &path(), |_| async {
+            .get(&node.reader(), &path(), |_| async {
                 loads.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, SealedError>("loaded".to_owned())
             })
@@ -132,7 +132,7 @@ async fn the_first_record_stands_for_its_unit_until_any_of_it_changes() {
         let load = |record: keyward_store::sealed::Record| async move {
             Ok::<_, SealedError>(record.path.segments().last().unwrap().to_owned())
         };
-        let found = cache.get_first(&node, &unit, load).await.unwrap();
+        let found = cache.get_first(&node.reader(), &unit, load).await.unwrap();
         found.map(|name| name.to_string())
     };
     let change = async |name: &str, put: bool| {
@@ -172,7 +172,7 @@ async fn a_fill_under_way_when_its_unit_changes_is_not_kept() {
                 may_go_on.await.unwrap();
                 Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
             };
-            cache.get(&node, &path(), load).await.unwrap()
+            cache.get(&node.reader(), &path(), load).await.unwrap()
         }
     });
     has_begun.await.unwrap();
@@ -236,7 +236,10 @@ async fn a_node_too_far_behind_forgets_everything_and_goes_on() {
     assert_eq!(read(&node, &cache).await.as_deref(), Some("old"));
     let absent = Path::parse("aws/000000000000/us-east-1/key/b").unwrap();
     let load = |_| async { Ok::<_, SealedError>(String::new()) };
-    assert_eq!(cache.get(&node, &absent, load).await.unwrap(), None);
+    assert_eq!(
+        cache.get(&node.reader(), &absent, load).await.unwrap(),
+        None
+    );
     let (begun, has_begun) = oneshot::channel();
     let (go_on, may_go_on) = oneshot::channel::<()>();
     let other = Path::parse("aws/000000000000/us-east-1/key/c").unwrap();
@@ -249,7 +252,7 @@ async fn a_node_too_far_behind_forgets_everything_and_goes_on() {
                 may_go_on.await.unwrap();
                 Ok::<_, SealedError>("as it was".to_owned())
             };
-            cache.get(&node, &other, load).await.unwrap()
+            cache.get(&node.reader(), &other, load).await.unwrap()
         }
     });
     has_begun.await.unwrap();

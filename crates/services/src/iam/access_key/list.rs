@@ -195,7 +195,7 @@ impl Operation for GetAccessKeyLastUsed {
                 self.id
             ),
         })?;
-        let used = match cx.shared.access_key_usage.noted(key.id()) {
+        let used = match cx.shared().access_key_usage().noted(key.id()) {
             Some(noted) => Some(noted.to_record()),
             None => {
                 let path = paths::access_key_last_use(key.id());

@@ -33,8 +33,8 @@ impl Cx<'_> {
     }
 
     fn alias_path(&self, alias: &str) -> Result<Path, IamFault> {
-        let sealed = self.directory().node().sealed();
-        let hash = sealed.name_hash(self.partition().as_str(), "account alias", alias);
+        let reader = self.directory().reader();
+        let hash = reader.name_hash(self.partition().as_str(), "account alias", alias);
         Ok(paths::account_alias(self.partition(), &hash))
     }
 }

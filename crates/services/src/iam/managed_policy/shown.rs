@@ -81,8 +81,8 @@ impl ShownPolicy {
         let (partition, account) = cx.caller.home();
         let attachments = paths::policy_attachments(partition, account, &self.record.id);
         let boundaries = paths::policy_boundaries(partition, account, &self.record.id);
-        let attachments = count_prefix(cx.shared, &attachments).await?;
-        let boundaries = count_prefix(cx.shared, &boundaries).await?;
+        let attachments = count_prefix(cx.shared(), &attachments).await?;
+        let boundaries = count_prefix(cx.shared(), &boundaries).await?;
         self.record.attachments = u32::try_from(attachments).unwrap_or(u32::MAX);
         self.record.boundaries = u32::try_from(boundaries).unwrap_or(u32::MAX);
         Ok(())

@@ -104,8 +104,8 @@ impl Operation for CreateOpenIDConnectProvider {
             .oidc_provider((partition, account), &self.host_and_path)
             .await?;
         let prefix = paths::oidc_providers(partition, account);
-        let sealed = directory.node().sealed();
-        let others = sealed
+        let reader = directory.reader();
+        let others = reader
             .range(&prefix, None, MAX_PROVIDERS)
             .await
             .map_err(ReadError::from)?;

@@ -60,8 +60,8 @@ impl Operation for ListOpenIDConnectProviders {
     ) -> Result<Done<Providers>, IamFault> {
         let (partition, account) = cx.caller.home();
         let prefix = paths::oidc_providers(partition, account);
-        let sealed = cx.directory().node().sealed();
-        let found = sealed
+        let reader = cx.directory().reader();
+        let found = reader
             .range(&prefix, None, LIMIT)
             .await
             .map_err(ReadError::from)?;

@@ -237,11 +237,10 @@ impl Cx<'_> {
         let nonce = nonce.map(|byte| format!("{byte:02x}")).concat();
         let text = format!("{service} {role} {nonce}");
         let home = paths::name_home(self.partition(), account);
-        let hash =
-            self.directory()
-                .node()
-                .sealed()
-                .name_hash(home.as_str(), "deletion task", &text);
+        let hash = self
+            .directory()
+            .reader()
+            .name_hash(home.as_str(), "deletion task", &text);
         let number: String = nonce
             .chars()
             .chain(hash.as_str().chars().take(16))

@@ -26,10 +26,10 @@ impl Cx<'_> {
         key: &KeyArn,
         principal: &Principal,
     ) -> Result<Vec<GrantRecord>, KeywardFault> {
-        let sealed = self.directory().node().sealed();
-        let places = Places::new(sealed, key);
+        let reader = self.directory().reader();
+        let places = Places::new(reader, key);
         let mut found = Vec::new();
-        for standing in standings(sealed, principal) {
+        for standing in standings(reader, principal) {
             let prefix = places.grants_of(&standing.segment)?;
             for id in self.last_segments(&prefix, MOST_GRANTS).await? {
                 let Ok(id) = keyward_types::grant::GrantId::parse(&id) else {
@@ -53,10 +53,10 @@ impl Cx<'_> {
         prefix: &Prefix,
         most: usize,
     ) -> Result<Vec<String>, KeywardFault> {
-        let store = self.directory().node().sealed().store();
+        let reader = self.directory().reader();
         let (mut found, mut after): (Vec<String>, Option<Path>) = (Vec::new(), None);
         loop {
-            let page = store.range(prefix, after.as_ref(), MAX_RANGE).await;
+            let page = reader.entries(prefix, after.as_ref(), MAX_RANGE).await;
             let page = page
                 .map_err(|error| Internal::new(error.to_string()))?
                 .value;
@@ -80,11 +80,11 @@ impl Cx<'_> {
         key: &KeyArn,
         most: usize,
     ) -> Result<Vec<GrantRecord>, KeywardFault> {
-        let sealed = self.directory().node().sealed();
-        let prefix = Places::new(sealed, key).grants()?;
+        let reader = self.directory().reader();
+        let prefix = Places::new(reader, key).grants()?;
         let (mut found, mut after): (Vec<GrantRecord>, Option<Path>) = (Vec::new(), None);
         loop {
-            let page = sealed.range(&prefix, after.as_ref(), MAX_RANGE).await;
+            let page = reader.range(&prefix, after.as_ref(), MAX_RANGE).await;
             let page = page
                 .map_err(|error| Internal::new(error.to_string()))?
                 .value;

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use keyward_store::{
     path::{Path, PathError, Prefix, Split},
-    sealed::Sealed,
+    reader::Reader,
 };
 use keyward_types::{
     account::AccountId,
@@ -39,14 +39,14 @@ const NONE: &str = "none";
 /// The paths of one key's grants.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'a> {
-    sealed: &'a Sealed,
+    reader: &'a Reader,
     key: &'a KeyArn,
 }
 
 impl<'a> Places<'a> {
     /// Of the grants on that key.
-    pub fn new(sealed: &'a Sealed, key: &'a KeyArn) -> Self {
-        Self { sealed, key }
+    pub fn new(reader: &'a Reader, key: &'a KeyArn) -> Self {
+        Self { reader, key }
     }
 
     /// A grant.
@@ -107,7 +107,7 @@ impl<'a> Places<'a> {
 
     /// The shapes of a grant's constraint, each with its path.
     pub fn shapes_of(&self, grant: &GrantRecord) -> Result<Vec<(Path, Shape)>, PathError> {
-        let grantee = grant.grantee.segment(self.sealed);
+        let grantee = grant.grantee.segment(self.reader);
         let mut shapes: Vec<(Path, Shape)> = Vec::new();
         for operation in indexed(grant) {
             let shape = grant.terms.constraint.shape(operation);
@@ -122,7 +122,7 @@ impl<'a> Places<'a> {
 
     /// The entries of a grant.
     pub fn entries_of(&self, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
-        let grantee = grant.grantee.segment(self.sealed);
+        let grantee = grant.grantee.segment(self.reader);
         let constraint = &grant.terms.constraint;
         let entry = |operation: GrantOperation| {
             let shape = self.shape_segment(&constraint.shape(operation));
@@ -147,11 +147,11 @@ impl<'a> Places<'a> {
         let mut operations: Vec<GrantOperation> = grant.terms.operations.iter().collect();
         operations.sort_unstable();
         let mut text = String::new();
-        let retiring = grant.retiring.as_ref().map(|p| p.segment(self.sealed));
+        let retiring = grant.retiring.as_ref().map(|p| p.segment(self.reader));
         for part in [
             name,
             grant.issuing_account.as_str(),
-            &grant.grantee.segment(self.sealed),
+            &grant.grantee.segment(self.reader),
             &retiring.unwrap_or_default(),
             &constraint.shape(GrantOperation::Decrypt).text(),
             constraint.bucket(GrantOperation::Decrypt).text(),
@@ -162,14 +162,14 @@ impl<'a> Places<'a> {
             push(&mut text, operation.as_str());
         }
         let hash = self
-            .sealed
+            .reader
             .name_hash(self.key.as_str(), "grant name", &text);
         self.join("grant-name", &[hash.as_str()]).map(Some)
     }
 
     /// That the grantee has the grant.
     pub fn grantee_of(&self, grant: &GrantRecord) -> Result<Path, PathError> {
-        let grantee = grant.grantee.segment(self.sealed);
+        let grantee = grant.grantee.segment(self.reader);
         self.join("grantee", &[&grantee, grant.id.as_str()])
     }
 
@@ -183,7 +183,7 @@ impl<'a> Places<'a> {
         let Some(retiring) = &grant.retiring else {
             return Ok(None);
         };
-        let segment = retiring.segment(self.sealed);
+        let segment = retiring.segment(self.reader);
         let base = retirable(
             self.key.partition(),
             self.key.region(),
@@ -215,7 +215,7 @@ impl<'a> Places<'a> {
 
     /// Hashes differ from key to key, so that they do not tell which keys have equal contexts.
     fn hash(&self, kind: &str, text: &str) -> String {
-        self.sealed.name_hash(self.key.as_str(), kind, text).into()
+        self.reader.name_hash(self.key.as_str(), kind, text).into()
     }
 
     fn text(&self, word: &str) -> String {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use keyward_policy::principal::Class;
 use keyward_store::{
     cache::{Cache, CacheOptions},
-    node::{Invalidate, Node},
+    node::Invalidate,
     path::{Path, Prefix},
+    reader::Reader,
     revision::Revision,
     sealed::{Generation, Record},
 };
@@ -134,29 +135,33 @@ impl GrantCaches {
         ]
     }
 
-    async fn shapes(&self, node: &Node, unit: &str) -> Result<Option<Arc<Shapes>>, ReadError> {
+    async fn shapes(&self, reader: &Reader, unit: &str) -> Result<Option<Arc<Shapes>>, ReadError> {
         if let Some(known) = self.shapes.peek(unit) {
             return Ok(known);
         }
         self.shapes
-            .get_unit(node, &Path::parse(unit)?, |found: Vec<Record>| async move {
-                let read = found.iter().map(|record| {
-                    let bytes = record.bytes_of(purpose::GRANT_SHAPE)?;
-                    let known: GrantShapeRecord = records::decode(bytes)?;
-                    Ok::<_, ReadError>(KnownShape {
-                        shape: known.shape,
-                        path: record.path.clone(),
-                        revision: record.revision,
-                    })
-                });
-                Ok(Some(Shapes(read.collect::<Result<_, _>>()?)))
-            })
+            .get_unit(
+                reader,
+                &Path::parse(unit)?,
+                |found: Vec<Record>| async move {
+                    let read = found.iter().map(|record| {
+                        let bytes = record.bytes_of(purpose::GRANT_SHAPE)?;
+                        let known: GrantShapeRecord = records::decode(bytes)?;
+                        Ok::<_, ReadError>(KnownShape {
+                            shape: known.shape,
+                            path: record.path.clone(),
+                            revision: record.revision,
+                        })
+                    });
+                    Ok(Some(Shapes(read.collect::<Result<_, _>>()?)))
+                },
+            )
             .await
     }
 
     async fn entry(
         &self,
-        node: &Node,
+        reader: &Reader,
         key: &KeyArn,
         unit: &str,
     ) -> Result<Option<Arc<GrantId>>, ReadError> {
@@ -165,27 +170,27 @@ impl GrantCaches {
         }
         // The grant may have ended between the two reads: then its entry has gone with it.
         for _ in 1..TRIES {
-            let found = self.read_entry(node, key, unit).await;
+            let found = self.read_entry(reader, key, unit).await;
             if !matches!(found, Err(ReadError::Disagrees { .. })) {
                 return found;
             }
         }
-        self.read_entry(node, key, unit).await
+        self.read_entry(reader, key, unit).await
     }
 
     async fn read_entry(
         &self,
-        node: &Node,
+        reader: &Reader,
         key: &KeyArn,
         unit: &str,
     ) -> Result<Option<Arc<GrantId>>, ReadError> {
         self.entries
-            .get_first(node, &Path::parse(unit)?, |record: Record| async move {
+            .get_first(reader, &Path::parse(unit)?, |record: Record| async move {
                 record.bytes_of(purpose::GRANT_INDEX)?;
                 let id = grant_of_entry(&record.path)?;
                 // An entry counts only with its grant: one that was put back leads to none.
-                let places = Places::new(node.sealed(), key);
-                let grant = node.sealed().get(&places.grant(&id)?).await?.value;
+                let places = Places::new(reader, key);
+                let grant = reader.get(&places.grant(&id)?).await?.value;
                 let disagrees = || ReadError::Disagrees {
                     path: record.path.clone(),
                 };
@@ -217,11 +222,11 @@ impl KmsState {
         caller: &Principal,
         asked: &Asked<'_>,
     ) -> Result<Option<FoundGrant>, ReadError> {
-        let sealed = self.node().sealed();
-        let places = Places::new(sealed, key);
-        for standing in standings(sealed, caller) {
+        let reader = self.reader();
+        let places = Places::new(reader, key);
+        for standing in standings(reader, caller) {
             let unit = places.shapes(&standing.segment);
-            let Some(shapes) = self.grants().shapes(self.node(), &unit).await? else {
+            let Some(shapes) = self.grants().shapes(self.reader(), &unit).await? else {
                 continue;
             };
             for known in shapes.iter() {
@@ -233,7 +238,7 @@ impl KmsState {
                 let unit = places.entries(&standing.segment, shape, &bucket, operation);
                 let found = match asked.act {
                     Act::Use(..) => {
-                        let entry = self.grants().entry(self.node(), key, &unit).await?;
+                        let entry = self.grants().entry(self.reader(), key, &unit).await?;
                         entry.map(|id| ((*id).clone(), None))
                     }
                     Act::Child(_) => self.parent(key, &unit, asked).await?,
@@ -262,11 +267,11 @@ impl KmsState {
     ) -> Result<Option<(GrantId, Option<Revision>)>, ReadError> {
         let unit = Path::parse(unit)?;
         let prefix = Prefix::below(&unit);
-        let places = Places::new(self.node().sealed(), key);
-        let store = self.node().sealed().store();
+        let places = Places::new(self.reader(), key);
+        let reader = self.reader();
         let mut after: Option<Path> = None;
         for _ in 0..MOST_PARENTS {
-            let page = store.range(&prefix, after.as_ref(), 1).await?.value;
+            let page = reader.entries(&prefix, after.as_ref(), 1).await?.value;
             let Some(entry) = page.first() else {
                 return Ok(None);
             };
@@ -304,9 +309,9 @@ impl KmsState {
         key: &KeyArn,
         id: &GrantId,
     ) -> Result<Option<StoredGrant>, ReadError> {
-        let sealed = self.node().sealed();
-        let path = Places::new(sealed, key).grant(id)?;
-        let read = sealed.get(&path).await?.value;
+        let reader = self.reader();
+        let path = Places::new(reader, key).grant(id)?;
+        let read = reader.get(&path).await?.value;
         read.map(|record| stored(&record)).transpose()
     }
 
@@ -319,8 +324,8 @@ impl KmsState {
         key: &KeyArn,
         grantee: &str,
     ) -> Result<Option<Arc<Shapes>>, ReadError> {
-        let unit = Places::new(self.node().sealed(), key).shapes(grantee);
-        self.grants().shapes(self.node(), &unit).await
+        let unit = Places::new(self.reader(), key).shapes(grantee);
+        self.grants().shapes(self.reader(), &unit).await
     }
 }
 
@@ -335,6 +340,3 @@ pub fn stored(record: &Record) -> Result<StoredGrant, ReadError> {
         generation: record.generation,
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -94,7 +94,7 @@ impl Cx<'_> {
             return Ok(principal.then(|| id.to_string()));
         }
         let party = self.party(text).await?;
-        Ok(party.map(|party| party.segment(self.directory().node().sealed())))
+        Ok(party.map(|party| party.segment(self.directory().reader())))
     }
 
     /// The party as listings show it: by its ARN of today or, if it is gone, by its bare id.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use keyward_policy::principal::Class;
-use keyward_store::sealed::Sealed;
+use keyward_store::reader::Reader;
 use keyward_types::{
     account::AccountId,
     principal::{Principal, PrincipalKind},
@@ -86,12 +86,12 @@ impl Party {
     }
 
     /// What stands for it in paths: ids and services as they are, what users name as a hash.
-    pub fn segment(&self, sealed: &Sealed) -> String {
+    pub fn segment(&self, reader: &Reader) -> String {
         match self {
             Self::Account { account } => account.to_string(),
             Self::User { id, .. } | Self::Role { id, .. } => id.to_string(),
-            Self::Session { role, session, .. } => session_segment(sealed, role, session),
-            Self::FederatedUser { account, name } => federated_segment(sealed, *account, name),
+            Self::Session { role, session, .. } => session_segment(reader, role, session),
+            Self::FederatedUser { account, name } => federated_segment(reader, *account, name),
             Self::Service { name, .. } => name.clone(),
         }
     }
@@ -148,7 +148,7 @@ impl Party {
 }
 
 /// Every party that the caller is, strongest first: itself, what it is a session of, its account.
-pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standing<'a>; 3]> {
+pub fn standings<'a>(reader: &Reader, caller: &'a Principal) -> SmallVec<[Standing<'a>; 3]> {
     let mut found = SmallVec::new();
     let mut add = |segment: Cow<'a, str>, class| found.push(Standing { segment, class });
     let account = caller.account();
@@ -159,14 +159,14 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
             role_id, session, ..
         } => {
             add(
-                session_segment(sealed, role_id, session).into(),
+                session_segment(reader, role_id, session).into(),
                 Class::Exact,
             );
             add(role_id.as_str().into(), Class::Base);
         }
         PrincipalKind::FederatedUser { name, issuer } => {
             if let Some(account) = account {
-                let segment = federated_segment(sealed, account, name);
+                let segment = federated_segment(reader, account, name);
                 add(segment.into(), Class::Exact);
             }
             if let Some(issuer) = issuer {
@@ -188,14 +188,14 @@ pub fn standings<'a>(sealed: &Sealed, caller: &'a Principal) -> SmallVec<[Standi
     found
 }
 
-fn session_segment(sealed: &Sealed, role: &UniqueId, session: &str) -> String {
-    sealed
+fn session_segment(reader: &Reader, role: &UniqueId, session: &str) -> String {
+    reader
         .name_hash(role.as_str(), "grantee session", session)
         .into()
 }
 
-fn federated_segment(sealed: &Sealed, account: AccountId, name: &str) -> String {
-    sealed
+fn federated_segment(reader: &Reader, account: AccountId, name: &str) -> String {
+    reader
         .name_hash(account.as_str(), "grantee federated user", name)
         .into()
 }

@@ -6,7 +6,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crypto::{
     aead::{self, Aad, NONCE_BYTES, Purpose},
-    derive, random,
+    derive::DerivedKey,
+    random,
 };
 use keyward_types::{
     account::AccountId,
@@ -90,8 +91,8 @@ impl Cx<'_> {
         String::from_utf8(content.expose().to_vec()).ok()
     }
 
-    fn grant_token_key(&self) -> derive::DerivedKey {
-        derive::kbkdf(self.shared.marker_key.expose(), LABEL, &[VERSION])
+    fn grant_token_key(&self) -> DerivedKey {
+        self.derived_key(LABEL, VERSION)
     }
 
     fn grant_token_aad(&self) -> Aad {

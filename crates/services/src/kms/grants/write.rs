@@ -31,17 +31,17 @@ impl Cx<'_> {
     /// # Errors
     /// `LimitExceededException`.
     pub async fn check_grants_of(&self, key: &KeyArn) -> Result<(), KmsFault> {
-        let most = self.shared.quotas.grants_per_key;
-        let count = match self.shared.counts.grants(key) {
+        let most = self.shared().quotas().grants_per_key;
+        let count = match self.shared().counts().grants(key) {
             // Nobody is refused for what was only noted.
             Some(known) if known.count < most || known.counted => known.count,
             Some(_) | None => {
-                let places = Places::new(self.directory().node().sealed(), key);
+                let places = Places::new(self.directory().reader(), key);
                 let prefix = places.grantees().map_err(ReadError::from)?;
-                let count = count_prefix(self.shared, &prefix).await;
+                let count = count_prefix(self.shared(), &prefix).await;
                 let count = count.map_err(ReadError::from)?;
                 let full = count >= most;
-                self.shared.counts.grants_gathered(key, count, full);
+                self.shared().counts().grants_gathered(key, count, full);
                 count
             }
         };
@@ -64,15 +64,15 @@ impl Cx<'_> {
         grant: &GrantRecord,
         known: Option<&Shapes>,
     ) -> Result<(), KmsFault> {
-        let sealed = self.directory().node().sealed();
+        let reader = self.directory().reader();
         let key = grant.key_arn();
-        let places = Places::new(sealed, &key);
+        let places = Places::new(reader, &key);
         let wanted = places.shapes_of(grant).map_err(ReadError::from)?;
         let is_known = |path: &Path| known.is_some_and(|k| k.iter().any(|s| s.path == *path));
         let added = wanted.iter().filter(|(path, _)| !is_known(path)).count();
         let mut over = (known.map_or(0, Shapes::len) + added).saturating_sub(MAX_SHAPES);
         if added > 0 && over > 0 {
-            let grantee = grant.grantee.segment(sealed);
+            let grantee = grant.grantee.segment(reader);
             for shape in known.iter().flat_map(|known| known.iter()) {
                 let needed = wanted.iter().any(|(path, _)| *path == shape.path);
                 if over == 0 || needed {
@@ -80,7 +80,7 @@ impl Cx<'_> {
                 }
                 let entries = places.entries_of_shape(&grantee, shape.segment());
                 let entries = entries.map_err(ReadError::from)?;
-                let read = sealed.store().range(&entries, None, 1).await;
+                let read = reader.entries(&entries, None, 1).await;
                 if read.map_err(ReadError::from)?.value.is_empty() {
                     // A grant made meanwhile writes its shape again, and then this does not hold.
                     let precondition = Precondition::At(shape.revision);
@@ -115,7 +115,7 @@ impl Cx<'_> {
     /// # Errors
     /// Never for what is stored.
     pub fn end_grant(&self, key: &KeyArn, grant: &StoredGrant) -> Result<SealedBatch, KmsFault> {
-        let places = Places::new(self.directory().node().sealed(), key);
+        let places = Places::new(self.directory().reader(), key);
         let mut batch = self.batch();
         let path = places.grant(&grant.record.id).map_err(ReadError::from)?;
         let precondition = Precondition::At(grant.revision);
@@ -123,7 +123,7 @@ impl Cx<'_> {
         for path in leading_to(&places, &grant.record).map_err(ReadError::from)? {
             batch.delete(path, Precondition::Any).map_err(too_large)?;
         }
-        self.shared.counts.grant_ended(key);
+        self.shared().counts().grant_ended(key);
         Ok(batch)
     }
 }

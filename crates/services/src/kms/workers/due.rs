@@ -31,7 +31,7 @@ use crate::{
         fault::KmsFault, grants::index::Places, lookup::put_key, service_events, state::KmsState,
         units::KeyUnit,
     },
-    server::Shared,
+    workers::WorkerContext,
 };
 
 mod mender;
@@ -52,10 +52,10 @@ impl DueWorker {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn new(shared: &Shared, kms: Arc<KmsState>) -> Result<Self, SealedError> {
-        let now = shared.clock.now();
+    pub async fn new(cx: &WorkerContext, kms: Arc<KmsState>) -> Result<Self, SealedError> {
+        let now = cx.shared().clock().now();
         let path = paths::clock();
-        let recorded = shared.directory.node().sealed().get(&path).await?.value;
+        let recorded = cx.reader().get(&path).await?.value;
         let recorded = match recorded {
             Some(record) => {
                 let text = String::from_utf8_lossy(record.bytes_of(purpose::CLOCK)?).into_owned();
@@ -71,10 +71,10 @@ impl DueWorker {
     }
 
     /// One round: records the clock, then does what is due.
-    pub async fn round(&self, shared: &Shared) {
+    pub async fn round(&self, cx: &WorkerContext) {
         let now = Reading {
-            wall: shared.clock.now(),
-            monotonic: shared.clock.monotonic(),
+            wall: cx.shared().clock().now(),
+            monotonic: cx.shared().clock().monotonic(),
         };
         let (held, recorded) = {
             let mut guard = self.guard.lock();
@@ -86,25 +86,28 @@ impl DueWorker {
                 wall = %held.wall,
                 "the clock is over a week ahead of the last reading: no key is destroyed until the server is stopped and `keyward store accept-clock` is run"
             ),
-            None => record_clock(shared, recorded).await,
+            None => record_clock(cx, recorded).await,
         }
-        if let Err(error) = self.do_due(shared, now).await {
+        if let Err(error) = self.do_due(cx, now).await {
             tracing::warn!(%error, "what is due cannot be done yet");
         }
-        if let Err(error) = self.mender.round(shared).await {
+        if let Err(error) = self.mender.round(cx).await {
             tracing::error!(cause = %error, "keys cannot be compared with what is due for them");
         }
     }
 
-    async fn do_due(&self, shared: &Shared, now: Reading) -> Result<(), SealedError> {
+    async fn do_due(&self, cx: &WorkerContext, now: Reading) -> Result<(), SealedError> {
         let mut still_due = HashSet::new();
-        for scope in scopes(shared).await? {
+        for scope in scopes(cx.shared()).await? {
             let Some(region) = scope.region else { continue };
             let prefix = paths::all_due(region, scope.account);
             let mut after: Option<Path> = None;
             loop {
-                let store = shared.directory.node().sealed().store();
-                let page = store.range(&prefix, after.as_ref(), MAX_RANGE).await?.value;
+                let reader = cx.reader();
+                let page = reader
+                    .entries(&prefix, after.as_ref(), MAX_RANGE)
+                    .await?
+                    .value;
                 let Some(last) = page.last() else { break };
                 after = Some(last.path.clone());
                 let due = page
@@ -117,7 +120,7 @@ impl DueWorker {
                         break;
                     }
                     still_due.insert(key.clone());
-                    self.one(shared, &key, now).await;
+                    self.one(cx, &key, now).await;
                 }
                 if later {
                     break;
@@ -128,7 +131,7 @@ impl DueWorker {
         Ok(())
     }
 
-    async fn one(&self, shared: &Shared, key: &KeyArn, now: Reading) {
+    async fn one(&self, cx: &WorkerContext, key: &KeyArn, now: Reading) {
         let unit = match self.kms.key(key).await {
             Ok(Some(unit)) => unit,
             Ok(None) => return,
@@ -138,13 +141,13 @@ impl DueWorker {
             }
         };
         let done = match unit.record().due() {
-            Some(Due::Rotation(_)) => rotate((shared, &self.kms), &unit, now.wall).await,
+            Some(Due::Rotation(_)) => rotate((cx, &self.kms), &unit, now.wall).await,
             Some(Due::Destruction(at)) => {
                 let cleared = self.guard.lock().clear(key, at, now);
                 match cleared
                     .and_then(|cleared| Duty::to_destroy(unit.record(), now.wall, &cleared))
                 {
-                    Some(duty) => destroy((shared, &self.kms), &unit, &duty).await,
+                    Some(duty) => destroy((cx, &self.kms), &unit, &duty).await,
                     None => Ok(()),
                 }
             }
@@ -163,21 +166,21 @@ fn due_key(path: &Path, region: Region, account: AccountId) -> Option<(Timestamp
     Some((at, KeyArn::new(region, account, id)))
 }
 
-async fn record_clock(shared: &Shared, recorded: Timestamp) {
+async fn record_clock(cx: &WorkerContext, recorded: Timestamp) {
     let path = paths::clock();
-    let mut batch = shared.directory.node().batch();
+    let mut batch = cx.batch();
     let reading = recorded.millis().to_string();
     if batch
         .put(path, purpose::CLOCK, reading.as_bytes(), Precondition::Any)
         .is_ok()
-        && let Err(error) = shared.directory.node().sealed().commit(batch).await
+        && let Err(error) = cx.commit(batch).await
     {
         tracing::warn!(%error, "the clock's reading cannot be recorded");
     }
 }
 
 async fn rotate(
-    (shared, kms): (&Shared, &KmsState),
+    (cx, kms): (&WorkerContext, &KmsState),
     unit: &KeyUnit,
     now: Timestamp,
 ) -> Result<(), Internal> {
@@ -189,15 +192,20 @@ async fn rotate(
         .rotate_due(&duty, unit.key())
         .await
         .map_err(Internal::new)?;
-    commit(shared, unit, &record, |batch| {
+    commit(cx, unit, &record, |batch| {
         let kind = RotationType::Automatic;
-        service_events::put_rotation(batch, (unit.record(), &record), kind, shared.clock.now())
+        service_events::put_rotation(
+            batch,
+            (unit.record(), &record),
+            kind,
+            cx.shared().clock().now(),
+        )
     })
     .await
 }
 
 async fn destroy(
-    (shared, kms): (&Shared, &KmsState),
+    (cx, kms): (&WorkerContext, &KmsState),
     unit: &KeyUnit,
     duty: &Duty<Destroy>,
 ) -> Result<(), Internal> {
@@ -216,11 +224,11 @@ async fn destroy(
         })
         .collect();
     let last_use = paths::last_use(unit.arn());
-    let sealed = shared.directory.node().sealed();
-    let left = Places::new(sealed, unit.arn())
+    let reader = cx.reader();
+    let left = Places::new(reader, unit.arn())
         .left()
         .map_err(Internal::new)?;
-    commit(shared, unit, &record, |batch| {
+    commit(cx, unit, &record, |batch| {
         // At most 50 aliases: all of it fits one batch. Grants are left to the sweeper.
         for path in aliases.iter().chain([&last_use]) {
             batch
@@ -233,39 +241,35 @@ async fn destroy(
                 .map_err(Internal::new)?;
         }
         let details = |details: &mut Writer<'_>| details.string("keyId", unit.arn().as_str());
-        service_events::put(batch, "DeleteKey", &record, shared.clock.now(), details)
+        service_events::put(
+            batch,
+            "DeleteKey",
+            &record,
+            cx.shared().clock().now(),
+            details,
+        )
     })
     .await?;
     // What was overwritten must not be found in the files either.
-    shared
-        .directory
-        .node()
-        .sealed()
-        .store()
-        .scrub()
-        .await
-        .map_err(Internal::new)?;
+    cx.scrub().await.map_err(Internal::new)?;
     tracing::info!(key = %unit.arn(), "a key was destroyed");
     Ok(())
 }
 
 /// Commits a changed key with what else belongs to the change, its event last.
 async fn commit(
-    shared: &Shared,
+    cx: &WorkerContext,
     unit: &KeyUnit,
     record: &KeyRecord,
     also: impl FnOnce(&mut SealedBatch) -> Result<(), Internal>,
 ) -> Result<(), Internal> {
-    let mut batch = shared.directory.node().batch();
+    let mut batch = cx.batch();
     put_key(&mut batch, unit, record)
         .map_err(|fault: KmsFault| Internal::new(format!("{fault:?}")))?;
     also(&mut batch)?;
-    match shared.directory.node().commit(batch).await {
+    match cx.commit(batch).await {
         // Somebody changed the key meanwhile: the next round looks at it anew.
         Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
         Err(error) => Err(Internal::new(error)),
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -14,7 +14,7 @@ use crate::{
         index::{self, Places},
         lookup::stored,
     },
-    server::Shared,
+    workers::WorkerContext,
 };
 
 /// How many grants one batch of the sweeper removes, each with what stands below the account of
@@ -22,8 +22,8 @@ use crate::{
 const AT_ONCE: usize = MAX_BATCH_CHANGES / 2;
 
 /// Removes what is left of the grants of destroyed keys. It can stop anywhere and go on later.
-pub async fn sweep(shared: &Shared) {
-    if let Err(error) = sweep_all(shared).await {
+pub async fn sweep(cx: &WorkerContext) {
+    if let Err(error) = sweep_all(cx).await {
         tracing::warn!(%error, "grants of destroyed keys cannot be swept away yet");
     }
 }
@@ -39,38 +39,38 @@ enum SweepError {
     Limit(#[from] LimitError),
 }
 
-async fn sweep_all(shared: &Shared) -> Result<(), SweepError> {
-    let store = shared.directory.node().sealed().store();
-    for scope in scopes(shared).await.map_err(ReadError::from)? {
+async fn sweep_all(cx: &WorkerContext) -> Result<(), SweepError> {
+    let reader = cx.reader();
+    for scope in scopes(cx.shared()).await.map_err(ReadError::from)? {
         let Some(region) = scope.region else { continue };
         let prefix = index::all_left(region, scope.account).map_err(ReadError::from)?;
         loop {
-            let page = store.range(&prefix, None, 1).await;
+            let page = reader.entries(&prefix, None, 1).await;
             let page = page.map_err(ReadError::from)?.value;
             let Some(left) = page.first() else { break };
             let id = left.path.segments().last().map(KeyId::parse);
             if let Some(Ok(id)) = id {
-                sweep_key(shared, &KeyArn::new(region, scope.account, id)).await?;
+                sweep_key(cx, &KeyArn::new(region, scope.account, id)).await?;
             }
-            let mut batch = shared.directory.node().batch();
+            let mut batch = cx.batch();
             batch.delete(left.path.clone(), Precondition::At(left.revision))?;
-            shared.directory.node().commit(batch).await?;
+            cx.commit(batch).await?;
         }
     }
     Ok(())
 }
 
-async fn sweep_key(shared: &Shared, key: &KeyArn) -> Result<(), SweepError> {
-    let sealed = shared.directory.node().sealed();
-    let places = Places::new(sealed, key);
+async fn sweep_key(cx: &WorkerContext, key: &KeyArn) -> Result<(), SweepError> {
+    let reader = cx.reader();
+    let places = Places::new(reader, key);
     let grants = places.grants().map_err(ReadError::from)?;
     loop {
-        let page = sealed.range(&grants, None, AT_ONCE).await;
+        let page = reader.range(&grants, None, AT_ONCE).await;
         let page = page.map_err(ReadError::from)?.value;
         if page.is_empty() {
             break;
         }
-        let mut batch = shared.directory.node().batch();
+        let mut batch = cx.batch();
         for record in &page {
             // What stands below other accounts is known from the grant only.
             let grant = stored(record)?.record;
@@ -79,7 +79,7 @@ async fn sweep_key(shared: &Shared, key: &KeyArn) -> Result<(), SweepError> {
             }
             batch.delete(record.path.clone(), Precondition::Any)?;
         }
-        shared.directory.node().commit(batch).await?;
+        cx.commit(batch).await?;
     }
     for prefix in [
         places.all_entries(),
@@ -87,23 +87,22 @@ async fn sweep_key(shared: &Shared, key: &KeyArn) -> Result<(), SweepError> {
         places.names(),
         places.grantees(),
     ] {
-        sweep_below(shared, &prefix.map_err(ReadError::from)?).await?;
+        sweep_below(cx, &prefix.map_err(ReadError::from)?).await?;
     }
     Ok(())
 }
 
-async fn sweep_below(shared: &Shared, prefix: &Prefix) -> Result<(), SweepError> {
-    let node = shared.directory.node();
+async fn sweep_below(cx: &WorkerContext, prefix: &Prefix) -> Result<(), SweepError> {
     loop {
-        let page = node.sealed().store().range(prefix, None, MAX_BATCH_CHANGES);
+        let page = cx.reader().entries(prefix, None, MAX_BATCH_CHANGES);
         let page = page.await.map_err(ReadError::from)?.value;
         if page.is_empty() {
             return Ok(());
         }
-        let mut batch = node.batch();
+        let mut batch = cx.batch();
         for entry in page {
             batch.delete(entry.path, Precondition::Any)?;
         }
-        node.commit(batch).await?;
+        cx.commit(batch).await?;
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         ReadError, paths, purpose,
         scopes::{Scope, scopes},
     },
-    server::Shared,
+    workers::WorkerContext,
 };
 
 /// The most keys that one round reads.
@@ -36,10 +36,10 @@ impl Mender {
     ///
     /// # Errors
     /// When the store cannot be read or written; the round is then tried again.
-    pub async fn round(&self, shared: &Shared) -> Result<(), ReadError> {
+    pub async fn round(&self, cx: &WorkerContext) -> Result<(), ReadError> {
         let state = std::mem::take(&mut *self.state.lock());
         let (mut left, after) = match state {
-            State::New => (scopes(shared).await?, None),
+            State::New => (scopes(cx.shared()).await?, None),
             State::At(left, after) => (left, after),
             State::Done => {
                 *self.state.lock() = State::Done;
@@ -50,10 +50,10 @@ impl Mender {
             match left.last().map(|scope| (scope.account, scope.region)) {
                 Some((account, Some(region))) => {
                     let prefix = paths::keys(region, account);
-                    let sealed = shared.directory.node().sealed();
-                    let page = sealed.range(&prefix, after.as_ref(), KEYS_A_ROUND).await?;
+                    let reader = cx.reader();
+                    let page = reader.range(&prefix, after.as_ref(), KEYS_A_ROUND).await?;
                     for record in &page.value {
-                        mend(shared, record).await?;
+                        mend(cx, record).await?;
                     }
                     break page.value.last().map(|record| record.path.clone());
                 }
@@ -74,15 +74,15 @@ impl Mender {
 }
 
 /// Writes the row that a key should have and has not.
-async fn mend(shared: &Shared, record: &Record) -> Result<(), ReadError> {
+async fn mend(cx: &WorkerContext, record: &Record) -> Result<(), ReadError> {
     let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?).map_err(ReadError::other)?;
     let Some(due) = key.due() else { return Ok(()) };
-    let (node, arn) = (shared.directory.node(), key.arn());
+    let arn = key.arn();
     let row = paths::due(&arn, due.at());
-    if node.sealed().get(&row).await?.value.is_some() {
+    if cx.reader().get(&row).await?.value.is_some() {
         return Ok(());
     }
-    let mut batch = node.batch();
+    let mut batch = cx.batch();
     let written = batch
         .check(record.path.clone(), Precondition::At(record.revision))
         .and_then(|()| batch.put(row, purpose::DUE, b"{}", Precondition::Absent));
@@ -90,7 +90,7 @@ async fn mend(shared: &Shared, record: &Record) -> Result<(), ReadError> {
         tracing::error!(%error, key = %arn, "the row of what is due for a key cannot be written");
         return Ok(());
     }
-    match node.commit(batch).await {
+    match cx.commit(batch).await {
         Ok(_) => {
             tracing::error!(key = %arn, "what is due for a key had been taken away and is written again")
         }

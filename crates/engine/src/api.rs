@@ -1,0 +1,283 @@
+//! What an API is: its name, its protocol, its state and its operations. An API is a type; the
+//! engine works with the [`ApiDescription`] that is made of it when the program is built.
+
+use std::{any::Any, future::Future, marker::PhantomData, ops::Deref, pin::Pin, sync::Arc};
+
+use keyward_store::boxed::BoxFuture;
+use keyward_types::arn::ArnParts;
+use keyward_wire::{
+    query::Form,
+    sigv4::{Presigned, Skew},
+};
+
+use crate::{
+    audit::parameters::Declared,
+    caller::{Bearer, Caller},
+    context::Context,
+    directory::ReadError,
+    fault::{Fault, Internal},
+    front::authenticate::Proven,
+    operation::Operation,
+    pipeline::Row,
+    protocol::{Asked, Payload, Protocol, Wire},
+    server::Shared,
+    session::Subject,
+    workers::{Worker, WorkerContext},
+};
+
+/// What the operations of an API share beside the engine.
+pub trait State: Any + Send + Sync {
+    /// Gauges for operators: name, help and value.
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        Vec::new()
+    }
+}
+
+impl State for () {}
+
+/// The workers of an API, once they have what they start from.
+pub type StartedWorkers = BoxFuture<'static, Result<Vec<Worker>, ReadError>>;
+
+/// An API of AWS, or of Keyward itself.
+pub trait Api: Sized + Send + Sync + 'static {
+    /// How its requests and answers look on the wire.
+    type Protocol: Protocol;
+    /// What its operations share beside the engine; `()` if they share nothing.
+    type State: State;
+    /// The context of a request, see [`api_context`](crate::api_context).
+    type Context<'a>: Deref<Target = Context<'a>> + Copy + Send + Sync;
+    /// The service's prefix in actions and credential scopes, such as `kms`.
+    const SERVICE: &'static str;
+    /// `eventSource` on the audit trail, such as `kms.amazonaws.com`.
+    const EVENT_SOURCE: &'static str;
+    /// How requests name the API and its operations.
+    const WIRE: Wire;
+    /// The operations served, in alphabetical order.
+    const OPERATIONS: &'static [Row];
+    /// The operations that AWS has and this version does not, in alphabetical order. They are
+    /// refused by name.
+    const UNSUPPORTED: &'static [&'static str] = &[];
+    /// The code of a failure on our side.
+    const INTERNAL: &'static str = "ServiceFailure";
+    /// The code and text of a request over the rate that the operator allows one principal.
+    const THROTTLED: (&'static str, &'static str) = ("Throttling", "Rate exceeded");
+    /// Whether an answer without members has no body at all.
+    const BARE: bool = false;
+    /// Bytes set aside for an answer. An answer with secrets must fit, so that no copy of them is
+    /// left behind when the buffer grows.
+    const ANSWER_ROOM: usize = 1024;
+    /// What the audit trail shows of every member of every operation.
+    const PARAMETERS: &'static [Declared];
+    /// The operations that a service may call by itself. A service belongs to no account, so what
+    /// an operation does in the caller's own account is not for it.
+    const FOR_SERVICES: &'static [&'static str] = &[];
+
+    /// The context of a request.
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Self::Context<'a>;
+
+    /// CloudTrail's type of a resource that the API is asked about; none for what it does not list.
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str>;
+
+    /// The API's workers.
+    ///
+    /// # Errors
+    /// When what a worker starts from cannot be read.
+    fn workers(_state: Arc<Self::State>, _cx: WorkerContext) -> StartedWorkers {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// The body of a fault.
+    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
+        Self::Protocol::render_fault(fault, asked)
+    }
+
+    /// The fault of a change that others were faster than, again and again.
+    fn contended() -> Fault {
+        Fault::internal(
+            Self::INTERNAL,
+            Internal::new("a change met conflicts too often"),
+        )
+    }
+
+    /// How far a client's clock may be off.
+    fn skew() -> Skew {
+        match Self::WIRE {
+            Wire::Json { .. } => Skew::FiveMinutes,
+            Wire::Query { .. } => Skew::FifteenMinutes,
+        }
+    }
+
+    /// Whether a presigned URL is as good as a signed request.
+    fn presigned(_operation: &str) -> Presigned {
+        Presigned::Refused
+    }
+
+    /// How the caller of an operation is proven that is not signed with Signature Version 4; none
+    /// if it is.
+    fn own_proof(_operation: &str) -> Option<Prove> {
+        None
+    }
+
+    /// Why temporary credentials may not be used for an operation, whatever policies say; none if
+    /// they may.
+    fn restricted(_caller: &Caller, _subject: &Subject, _operation: &str) -> Option<Fault> {
+        None
+    }
+
+    /// The fault of a service that calls an operation which is not for services.
+    fn service_denied(caller: &Caller, operation: &str) -> Fault {
+        let (code, status) = match Self::WIRE {
+            Wire::Json { .. } => ("AccessDeniedException", 400),
+            Wire::Query { .. } => ("AccessDenied", 403),
+        };
+        let principal = caller.principal().arn();
+        let service = Self::SERVICE;
+        let message = format!(
+            "User: {principal} is not authorized to perform: {service}:{operation} on resource: * because \
+             no identity-based policy allows the {service}:{operation} action"
+        );
+        let fault = Fault::new(code, Some(message)).status(status);
+        fault.audited_as("AccessDenied")
+    }
+}
+
+/// A request whose caller is not proven by Signature Version 4.
+#[derive(Clone, Copy)]
+pub struct Unproven<'a> {
+    /// What all requests share.
+    pub shared: &'a Shared,
+    /// The state of the API; its own type is known to the API.
+    pub state: &'a dyn State,
+    /// The body.
+    pub payload: &'a Payload<'a>,
+}
+
+impl<'a> Unproven<'a> {
+    /// The state of the API, if it is of that type.
+    pub fn state<S: State>(&self) -> Option<&'a S> {
+        let state: &dyn Any = self.state;
+        state.downcast_ref()
+    }
+}
+
+impl std::fmt::Debug for Unproven<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unproven").finish_non_exhaustive()
+    }
+}
+
+/// How an API proves a caller itself.
+///
+/// # Errors
+/// The fault of a request that is malformed, or whose proof is not believed.
+pub type Prove = for<'a> fn(
+    &'a Unproven<'a>,
+) -> Pin<Box<dyn Future<Output = Result<Proven, Fault>> + Send + 'a>>;
+
+/// What the engine knows of an API: what is not generic works with this.
+pub struct ApiDescription {
+    /// See [`Api::SERVICE`].
+    pub service: &'static str,
+    /// See [`Api::EVENT_SOURCE`].
+    pub event_source: &'static str,
+    /// See [`Api::WIRE`].
+    pub wire: Wire,
+    /// See [`Api::OPERATIONS`].
+    pub operations: &'static [Row],
+    /// See [`Api::UNSUPPORTED`].
+    pub unsupported: &'static [&'static str],
+    /// See [`Api::INTERNAL`].
+    pub internal: &'static str,
+    /// See [`Api::THROTTLED`].
+    pub throttled: (&'static str, &'static str),
+    /// See [`Api::PARAMETERS`].
+    pub parameters: &'static [Declared],
+    /// See [`Api::FOR_SERVICES`].
+    pub for_services: &'static [&'static str],
+    /// See [`Protocol::content_type`].
+    pub content_type: fn(Form) -> &'static str,
+    /// See [`Api::resource_type`].
+    pub resource_type: fn(&ArnParts<'_>) -> Option<&'static str>,
+    /// See [`Api::render_fault`].
+    pub render_fault: fn(&Fault, &Asked<'_>) -> Vec<u8>,
+    /// See [`Api::contended`].
+    pub contended: fn() -> Fault,
+    /// See [`Api::skew`].
+    pub skew: fn() -> Skew,
+    /// See [`Api::presigned`].
+    pub presigned: fn(&str) -> Presigned,
+    /// See [`Api::own_proof`].
+    pub own_proof: fn(&str) -> Option<Prove>,
+    restricted: fn(&Caller, &Subject, &str) -> Option<Fault>,
+    service_denied: fn(&Caller, &str) -> Fault,
+}
+
+impl ApiDescription {
+    /// The description of an API.
+    pub const fn of<A: Api>() -> &'static Self {
+        const { &Described::<A>::DESCRIPTION }
+    }
+
+    /// An operation that is served.
+    pub fn operation(&self, name: &str) -> Option<&'static Row> {
+        let found = self.operations.binary_search_by(|row| row.name.cmp(name));
+        self.operations.get(found.ok()?)
+    }
+
+    /// The fault of a request that failed on our side, as this API names it.
+    pub fn failure(&self, internal: Internal) -> Fault {
+        Fault::internal(self.internal, internal)
+    }
+
+    /// Why the caller's credentials may not be used for an operation, whatever policies say; none
+    /// if they may.
+    ///
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html>
+    pub fn restricted(&self, caller: &Caller, operation: &str) -> Option<Fault> {
+        if let Bearer::Service(_) = caller.bearer() {
+            // What is not known is refused as such.
+            let beyond = !self.for_services.contains(&operation)
+                && self.operations.iter().any(|row| row.name == operation);
+            return beyond.then(|| (self.service_denied)(caller, operation));
+        }
+        let subject = caller.session()?.subject();
+        (self.restricted)(caller, subject, operation)
+    }
+}
+
+impl std::fmt::Debug for ApiDescription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.service)
+    }
+}
+
+/// The place of an API's description, which is made when the program is built.
+struct Described<A>(PhantomData<A>);
+
+impl<A: Api> Described<A> {
+    const DESCRIPTION: ApiDescription = ApiDescription {
+        service: A::SERVICE,
+        event_source: A::EVENT_SOURCE,
+        wire: A::WIRE,
+        operations: A::OPERATIONS,
+        unsupported: A::UNSUPPORTED,
+        internal: A::INTERNAL,
+        throttled: A::THROTTLED,
+        parameters: A::PARAMETERS,
+        for_services: A::FOR_SERVICES,
+        content_type: <A::Protocol as Protocol>::content_type,
+        resource_type: A::resource_type,
+        render_fault: A::render_fault,
+        contended: A::contended,
+        skew: A::skew,
+        presigned: A::presigned,
+        own_proof: A::own_proof,
+        restricted: A::restricted,
+        service_denied: A::service_denied,
+    };
+}
+
+/// The API of an operation.
+pub(crate) const fn api_of<O: Operation>() -> &'static ApiDescription {
+    ApiDescription::of::<O::Api>()
+}

@@ -1,0 +1,118 @@
+//! What an operation sees of the server and of its request.
+
+use keyward_crypto::derive::{self, DerivedKey};
+use keyward_store::sealed::SealedBatch;
+use keyward_types::{account::AccountId, partition::Partition, region::Region, time::Timestamp};
+use keyward_wire::query::Form;
+use uuid::Uuid;
+
+use crate::{
+    caller::Caller,
+    directory::Directory,
+    request::{Peer, Source},
+    server::Shared,
+    service::Services,
+};
+
+/// One request in the server.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) shared: &'a Shared,
+    /// The APIs that the server answers.
+    pub(crate) services: &'a Services,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// For whose resource, if a service calls by itself.
+    pub source: &'a Source,
+    /// The Region of the call: the credential scope's.
+    pub region: Region,
+    /// When the request came.
+    pub now: Timestamp,
+    /// From where.
+    pub peer: &'a Peer,
+    /// The client's word for itself, perhaps empty.
+    pub user_agent: &'a str,
+    /// The `Referer` header, perhaps empty.
+    pub referer: &'a str,
+    /// The `Host` header.
+    pub host: &'a str,
+    /// How the client wants an answer of the Query protocol.
+    pub form: Form,
+    /// The request's id.
+    pub request_id: Uuid,
+    /// The id of its audit event.
+    pub event_id: Uuid,
+}
+
+impl Context<'_> {
+    /// The account that the caller's credentials stand in. Of everybody but a service it is the
+    /// caller's own; what may depend on whose the caller is asks the principal.
+    pub fn account(&self) -> AccountId {
+        self.caller.home().1
+    }
+
+    /// What all requests share.
+    pub fn shared(&self) -> &Shared {
+        self.shared
+    }
+
+    /// A key for what an API seals by itself, different for every label and version of it.
+    pub fn derived_key(&self, label: &[u8], version: u8) -> DerivedKey {
+        derive::kbkdf(self.shared.marker_key.expose(), label, &[version])
+    }
+
+    /// The partition of the call.
+    pub fn partition(&self) -> Partition {
+        self.caller.principal().partition()
+    }
+
+    /// Units by what requests call them.
+    pub fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
+    /// A batch that does nothing yet.
+    pub fn batch(&self) -> SealedBatch {
+        self.shared.directory.node().batch()
+    }
+}
+
+/// Declares the context of an API's requests: the engine's [`Context`], which it dereferences to, and
+/// the API's state. It is the API's own type, so that the API can give it methods.
+#[macro_export]
+macro_rules! api_context {
+    ($(#[$doc:meta])* $name:ident, $state:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name<'a> {
+            request: &'a $crate::context::Context<'a>,
+            state: &'a $state,
+        }
+
+        impl<'a> $name<'a> {
+            /// The context of a request.
+            pub fn new(request: &'a $crate::context::Context<'a>, state: &'a $state) -> Self {
+                Self { request, state }
+            }
+
+            /// What the operations of the API share.
+            pub fn state(&self) -> &'a $state {
+                self.state
+            }
+        }
+
+        impl<'a> std::ops::Deref for $name<'a> {
+            type Target = $crate::context::Context<'a>;
+
+            fn deref(&self) -> &$crate::context::Context<'a> {
+                self.request
+            }
+        }
+
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.request.fmt(f)
+            }
+        }
+    };
+}

@@ -1,0 +1,91 @@
+//! Calls from one API to another, for the caller of the first: the one door between APIs, which need
+//! no crate of each other for it.
+//!
+//! The called API serves the request as it serves any other: the caller's own policies decide, with
+//! `kms:ViaService`, `aws:CalledVia` and `aws:ViaAWSService`, and the call has an event of its own with
+//! `invokedBy`. Nothing restricts it to one key, and it does not matter how the caller was proven. A
+//! called API may call a further one.
+//!
+//! The calls are part of the caller's request: they are made before it is answered. What a service
+//! does later rests on grants that it creates here. Each call commits for itself. If the commit of the
+//! calling operation then meets a conflict, the operation runs again, and calls again: what it creates
+//! elsewhere must be the same the second time, as a grant with a name is.
+//!
+//! A service outside of this process asks for a forward access session instead.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::{
+    api::Api,
+    context::Context,
+    fault::Internal,
+    front::{self, dispatch::Target},
+    protocol::{Payload, Wire},
+    request::{Ids, Told},
+    via_service::Service,
+};
+
+/// The most calls that one request may lead to one inside the other.
+const MOST_HOPS: usize = 4;
+
+/// An API that may call others for its callers.
+pub trait Forwards: Api {
+    /// The service as which it calls.
+    const CALLS_AS: &'static Service;
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub enum NotDone {
+    /// The called API refused it, with this code and message: for the caller, as the calling API
+    /// tells it.
+    Refused(Told),
+    /// It failed on our side; the cause is in the log.
+    Failed(Internal),
+}
+
+/// Calls an operation of another API for the caller of this request; `body` is what a client would
+/// send. Answers the body of the answer.
+///
+/// # Errors
+/// When the called API refuses, or fails.
+pub async fn call<A: Forwards>(
+    cx: &Context<'_>,
+    (service, operation): (&str, &str),
+    body: &[u8],
+) -> Result<Bytes, NotDone> {
+    let failed = |text: &'static str| NotDone::Failed(Internal::new(text));
+    let called = cx.services.named(service);
+    let called = called.ok_or_else(|| failed("an API calls one that is not served"))?;
+    if cx.caller.acting().count() >= MOST_HOPS {
+        return Err(failed("APIs call each other in too many hops"));
+    }
+    let payload = match called.api().wire {
+        Wire::Json { .. } => Payload::Json(body),
+        Wire::Query { .. } => Payload::parameters(body)
+            .map_err(|_| failed("an API calls another with malformed parameters"))?,
+    };
+    let caller = cx.caller.through(A::CALLS_AS);
+    let ids = Ids::new();
+    let request = Context {
+        caller: &caller,
+        request_id: ids.request,
+        event_id: ids.event,
+        ..*cx
+    };
+    let target = Target {
+        service: called,
+        name: Cow::Borrowed(operation),
+        payload,
+    };
+    let answer = front::serve(&request, &target).await;
+    match answer.told {
+        None => Ok(answer.body),
+        Some(told) if answer.status < 500 => Err(NotDone::Refused(*told)),
+        Some(_) => Err(failed("a call to another API failed")),
+    }
+}

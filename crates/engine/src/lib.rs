@@ -1,0 +1,30 @@
+//! What every API stands on: the pipeline through which every request passes, the gate that asks the
+//! policies, callers, the directory, the audit trail, and the table of APIs. It names no API.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod audit;
+pub mod caller;
+pub mod context;
+pub mod counts;
+pub mod directory;
+pub mod fault;
+pub mod forward;
+pub mod front;
+pub mod gate;
+pub mod marker;
+pub mod metrics;
+pub mod operation;
+pub mod page;
+pub mod pipeline;
+pub mod pool;
+pub mod protocol;
+pub mod request;
+pub mod scans;
+pub mod server;
+pub mod service;
+pub mod session;
+pub mod throttle;
+pub mod usage;
+pub mod via_service;
+pub mod workers;

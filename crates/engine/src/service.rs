@@ -1,0 +1,135 @@
+//! The table of the APIs that a server answers: one row for each.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    api::{Api, ApiDescription, StartedWorkers, State},
+    protocol::{Style, Wire},
+    workers::WorkerContext,
+};
+
+/// An API with its state: a row of the table.
+#[derive(Clone)]
+pub struct Service {
+    api: &'static ApiDescription,
+    state: Arc<dyn State>,
+    workers: Arc<dyn Fn(WorkerContext) -> StartedWorkers + Send + Sync>,
+}
+
+impl Service {
+    /// The row of an API.
+    pub fn new<A: Api>(state: Arc<A::State>) -> Self {
+        Self {
+            api: ApiDescription::of::<A>(),
+            state: Arc::clone(&state) as _,
+            workers: Arc::new(move |cx| A::workers(Arc::clone(&state), cx)),
+        }
+    }
+
+    /// What the engine knows of the API.
+    pub fn api(&self) -> &'static ApiDescription {
+        self.api
+    }
+
+    /// Its workers.
+    pub(crate) fn workers(&self, cx: WorkerContext) -> StartedWorkers {
+        (self.workers)(cx)
+    }
+
+    /// What its operations share.
+    pub(crate) fn state(&self) -> &dyn State {
+        &*self.state
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.api.fmt(f)
+    }
+}
+
+/// The APIs that a server answers.
+#[derive(Clone, Debug)]
+pub struct Services {
+    rows: Vec<Service>,
+    own: Service,
+    unnamed: &'static str,
+}
+
+impl Services {
+    /// A table. Requests for services that are not in it are recorded as requests to `own`, which
+    /// is in it as well. A request of the Query protocol that names no API is answered in the
+    /// namespace of `Unnamed`.
+    pub fn new<Unnamed: Api>(own: Service, others: impl IntoIterator<Item = Service>) -> Self {
+        let mut rows: Vec<Service> = others.into_iter().collect();
+        rows.push(own.clone());
+        let unnamed = match Unnamed::WIRE {
+            Wire::Query { namespace, .. } => namespace,
+            Wire::Json { .. } => "",
+        };
+        Self { rows, own, unnamed }
+    }
+
+    /// All of them.
+    pub fn rows(&self) -> &[Service] {
+        &self.rows
+    }
+
+    /// The API that requests for other services are recorded for.
+    pub fn own(&self) -> &Service {
+        &self.own
+    }
+
+    /// The API of that name in credential scopes.
+    pub fn named(&self, name: &str) -> Option<&Service> {
+        self.rows.iter().find(|row| row.api.service == name)
+    }
+
+    /// The API and the operation that an `X-Amz-Target` header names.
+    pub fn targeted<'t>(&self, target: &'t str) -> Option<(&Service, &'t str)> {
+        self.rows.iter().find_map(|row| match row.api.wire {
+            Wire::Json { target_prefix } => Some((row, target.strip_prefix(target_prefix)?)),
+            Wire::Query { .. } => None,
+        })
+    }
+
+    /// The API of the Query protocol that has that version.
+    pub fn versioned(&self, wanted: &str) -> Option<&Service> {
+        self.rows.iter().find(|row| match row.api.wire {
+            Wire::Query { version, .. } => version == wanted,
+            Wire::Json { .. } => false,
+        })
+    }
+
+    /// How a request of the Query protocol is answered that claims to be for that service.
+    pub fn query_style(&self, claimed: Option<&str>) -> Style {
+        let row = claimed.and_then(|name| self.named(name));
+        match row.map(|row| row.api.wire.style()) {
+            Some(style @ Style::Query(_)) => style,
+            Some(Style::Json) | None => Style::Query(self.unnamed),
+        }
+    }
+
+    /// The names of all APIs, as a sentence lists them.
+    pub fn list(&self) -> String {
+        listed(self.rows.iter())
+    }
+
+    /// The names of the APIs that speak JSON, and of those that speak Query.
+    pub fn list_by_protocol(&self) -> (String, String) {
+        let (json, query): (Vec<&Service>, Vec<&Service>) = self
+            .rows
+            .iter()
+            .partition(|row| matches!(row.api.wire, Wire::Json { .. }));
+        (listed(json.into_iter()), listed(query.into_iter()))
+    }
+}
+
+fn listed<'s>(rows: impl Iterator<Item = &'s Service>) -> String {
+    let names: Vec<&str> = rows.map(|row| row.api.service).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

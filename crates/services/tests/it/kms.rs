@@ -1,0 +1,5 @@
+//! KMS below the wire, with clocks that move.
+
+mod due;
+mod grants;
+mod world;
