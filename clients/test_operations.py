@@ -1,0 +1,97 @@
+"""Backup and restore, by the very commands that `docs/operations.md` shows."""
+
+import shutil
+
+import pytest
+
+from documents import named, shell
+from keyward import Server, eventually
+
+DOCUMENT = "operations.md"
+
+
+@pytest.fixture
+def places(tmp_path):
+    return {
+        "/var/lib/keyward": tmp_path / "data",
+        "/var/backups/keyward": tmp_path / "backup",
+        "/etc/keyward": tmp_path / "etc",
+    }
+
+
+@pytest.fixture
+def running(tmp_path, places):
+    """A server as the document installs it: the root key is outside the data directory."""
+    server = Server(tmp_path / "data", "--root-key", tmp_path / "etc/root.key")
+    yield server
+    if server.process.poll() is None:
+        server.kill()
+
+
+def lost(server):
+    """The machine is gone; only the root key was kept elsewhere."""
+    credentials = server.root_credentials()
+    server.kill()
+    shutil.rmtree(server.data_dir)
+    return credentials
+
+
+def test_a_backup_of_a_running_server_is_restored_after_the_disk_is_lost(running, tmp_path, places):
+    kms = running.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/kept", TargetKeyId=key)
+    before = kms.encrypt(KeyId=key, Plaintext=b"before the backup")["CiphertextBlob"]
+    done = shell(named(DOCUMENT, "backup"), places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = kms.encrypt(KeyId=key, Plaintext=b"after the backup")["CiphertextBlob"]
+    kept = {path.name for path in (tmp_path / "backup").iterdir()}
+    assert kept == {"store.db", "audit", "environment.toml"}, "neither root key nor credentials"
+    credentials = lost(running)
+    done = shell(named(DOCUMENT, "restore"), places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "the store agrees" in done.stdout
+    running.start()
+    kms = running.client("kms", credentials=credentials)
+    assert kms.decrypt(CiphertextBlob=before)["Plaintext"] == b"before the backup"
+    assert kms.decrypt(CiphertextBlob=after)["Plaintext"] == b"after the backup"
+    assert kms.describe_key(KeyId="alias/kept")["KeyMetadata"]["KeyId"] == key
+
+
+def test_a_change_between_the_two_copies_is_accepted_as_documented(running, tmp_path, places):
+    kms = running.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
+    store, trail = named(DOCUMENT, "backup").split("cp -a", 1)
+    assert shell(store, places, tmp_path).returncode == 0
+    gone = kms.create_key()["KeyMetadata"]["KeyId"]
+    # The event of a change is in the store when it is answered, and on the trail soon after.
+    eventually(lambda: gone in (running.data_dir / "audit/trail-00000001.jsonl").read_text())
+    assert shell(f"cp -a{trail}", places, tmp_path).returncode == 0
+    credentials = lost(running)
+    done = shell(named(DOCUMENT, "restore"), places, tmp_path)
+    assert done.returncode != 0
+    assert "the store is older than its audit trail: it stands at revision " in done.stderr
+    done = shell(named(DOCUMENT, "accept"), places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    running.start()
+    kms = running.client("kms", credentials=credentials)
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+    assert gone not in {each["KeyId"] for each in kms.list_keys()["Keys"]}
+    assert gone in (tmp_path / "data/audit/trail-00000001.jsonl").read_text(), "the trail still shows it"
+
+
+def test_the_store_alone_brings_every_key_back(running, tmp_path):
+    kms = running.client("kms")
+    blob = kms.encrypt(KeyId=kms.create_key()["KeyMetadata"]["KeyId"], Plaintext=b"kept")["CiphertextBlob"]
+    places = {"DIR": tmp_path / "data"}
+    assert running.drain() == 0
+    shutil.copy(tmp_path / "data/store.db", tmp_path / "store.db")
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "data").mkdir()
+    shutil.copy(tmp_path / "store.db", tmp_path / "data/store.db")
+    done = shell(f"keyward audit accept-loss --data-dir DIR --root-key {tmp_path}/etc/root.key", places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = shell(f"keyward init --new-root-credentials --data-dir DIR --root-key {tmp_path}/etc/root.key", places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    running.start()
+    assert running.client("kms").decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
