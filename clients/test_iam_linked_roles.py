@@ -9,7 +9,7 @@ from keyward import ACCOUNT, ROOT
 
 TABLE = [
     line.split("\t")
-    for line in (ROOT / "crates/services/src/iam/role/linked_services.tsv").read_text().splitlines()
+    for line in (ROOT / "apis/iam/src/role/linked_services.tsv").read_text().splitlines()
 ]
 AUTO_SCALING = "autoscaling.amazonaws.com"
 SUFFIXED = {"autoscaling.amazonaws.com", "connect.amazonaws.com", "lexv2.amazonaws.com"}

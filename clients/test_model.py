@@ -231,7 +231,7 @@ def test_every_member_is_declared_for_the_audit_trail_and_no_secret_is_shown(ser
 
 def test_every_member_of_keywards_own_service_is_declared():
     words = {path.split(".")[1] for path in declared() if path.startswith("keyward:")}
-    sources = (ROOT / "crates/services/src/keyward").glob("*.rs")
+    sources = (ROOT / "apis/own/src").glob("*.rs")
     text = "".join(path.read_text() for path in sources)
     read = re.findall(r'\bm\s*\.\w+\(\s*"(\w+)"|\(&mut m, "(\w+)"\)', text)
     assert {one or other for one, other in read} == words

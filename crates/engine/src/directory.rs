@@ -159,7 +159,7 @@ impl Directory {
         caches.extend(organizations.caches());
         let node = Node::start(sealed, clock, NodeOptions::default(), caches).await?;
         let directory = Self {
-            reader: node.reader(),
+            reader: Reader::new(Arc::clone(&node)),
             node: Arc::clone(&node),
             arena,
             access_keys,

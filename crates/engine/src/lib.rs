@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod operation;
 pub mod page;
 pub mod pipeline;
+pub mod policy;
 pub mod pool;
 pub mod protocol;
 pub mod request;

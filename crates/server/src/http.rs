@@ -40,7 +40,7 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
-use keyward_services::{
+use keyward_engine::{
     front::Front,
     request::{Answer, Peer, Received},
 };

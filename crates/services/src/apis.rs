@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{
-    iam::Iam,
-    keyward::{Keyward, KeywardState},
-    kms::{Kms, state::KmsState},
-    organizations::Organizations,
-    service::{Service, Services},
-    sts::{Sts, StsState},
-};
+use keyward_api_iam::Iam;
+use keyward_api_kms::{Kms, state::KmsState};
+use keyward_api_organizations::Organizations;
+use keyward_api_own::{Keyward, KeywardState};
+use keyward_api_sts::{Sts, StsState};
+use keyward_engine::service::{Service, Services};
 
 /// All of them. Clients that name no API speak to STS, as at AWS.
 pub fn services(kms: Arc<KmsState>, sts: StsState) -> Services {
@@ -31,7 +29,7 @@ pub fn services(kms: Arc<KmsState>, sts: StsState) -> Services {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use keyward_engine::{
         api::ApiDescription,
         audit::parameters::{Declared, Parameter, Shown},
     };

@@ -14,10 +14,21 @@ use std::{
     thread::JoinHandle,
 };
 
+pub use keyward_api_kms::state::KmsOptions;
+use keyward_api_kms::state::{KmsCaches, KmsState};
+use keyward_api_sts::StsState;
 use keyward_crypto::secret::arena::Arena;
+use keyward_engine::{
+    audit::ledger::{Ledger, keep},
+    directory::{Directory, DirectoryOptions},
+    front::Front,
+    server::{Parts, Quotas, Shared},
+    session::Sessions,
+    workers::WorkerContext,
+};
 use keyward_keys::root_key::RootKey;
 use keyward_oidc::issuers::Issuers;
-use keyward_store::{error::CommitError, sealed::Sealed, store::Store};
+use keyward_store::{error::CommitError, reader::Reader, sealed::Sealed, store::Store};
 use keyward_trail::{
     chain::Copied,
     refused::Refusals,
@@ -36,17 +47,7 @@ pub use self::{
     error::OpenError,
     keys::is_empty,
 };
-use crate::{
-    apis,
-    audit::ledger::{Ledger, keep},
-    directory::{Directory, DirectoryOptions},
-    front::Front,
-    kms::state::{KmsCaches, KmsOptions, KmsState},
-    server::{Parts, Quotas, Shared},
-    session::Sessions,
-    sts::StsState,
-    workers::WorkerContext,
-};
+use crate::apis;
 
 /// How a server is opened.
 #[derive(Debug)]
@@ -160,7 +161,7 @@ pub async fn open(
         caches.all(),
     )
     .await?;
-    let kms = KmsState::new(node.reader(), (root, arena), caches);
+    let kms = KmsState::new(Reader::new(Arc::clone(&node)), (root, arena), caches);
     let kms = Arc::new(kms);
     let shared = Shared::new(Parts {
         directory,

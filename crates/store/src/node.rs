@@ -24,7 +24,6 @@ use crate::feed::Progress;
 use crate::path::Path;
 use crate::path::Prefix;
 use crate::path::Split;
-use crate::reader::Reader;
 use crate::revision::Revision;
 use crate::sealed::Record;
 use crate::sealed::Sealed;
@@ -117,11 +116,6 @@ impl Node {
     /// The store that it follows.
     pub fn sealed(&self) -> &Sealed {
         &self.sealed
-    }
-
-    /// What may be read of it, for who may not commit.
-    pub fn reader(self: &Arc<Self>) -> Reader {
-        Reader::new(Arc::clone(self))
     }
 
     /// A batch that does nothing yet, to be committed here.

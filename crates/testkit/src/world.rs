@@ -34,8 +34,8 @@ use serde::Serialize;
 
 mod other;
 
-use keyward_services::{
-    bootstrap::{self, FirstCredentials, OpenOptions},
+use keyward_api_kms::state::{KmsOptions, KmsState};
+use keyward_engine::{
     directory::{
         Directory, DirectoryOptions, accounts,
         identities::Named,
@@ -46,11 +46,11 @@ use keyward_services::{
         },
     },
     front::Front,
-    kms::state::{KmsOptions, KmsState},
     request::{Peer, Received},
     server::Quotas,
     workers::WorkerContext,
 };
+use keyward_services::bootstrap::{self, FirstCredentials, OpenOptions};
 
 use crate::{
     answer::{Answer, Key},

@@ -15,9 +15,21 @@ use std::str::FromStr as _;
 use anyhow::Context as _;
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-/// The crates that have no circles.
-const CRATES: [&str; 8] = [
-    "types", "crypto", "policy", "store", "keys", "wire", "oidc", "trail",
+/// The crates that have no circles. Those that are not here have some: the engine is one round of
+/// traits.
+const CRATES: [&str; 12] = [
+    "crates/types",
+    "crates/crypto",
+    "crates/policy",
+    "crates/store",
+    "crates/keys",
+    "crates/wire",
+    "crates/oidc",
+    "crates/trail",
+    "crates/services",
+    "apis/organizations",
+    "apis/own",
+    "apis/sts",
 ];
 
 /// The path of a module or of an item, from the crate's root.
@@ -26,7 +38,7 @@ type Segments = Vec<String>;
 /// Reports every circle in those crates.
 pub fn check(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
     for name in CRATES {
-        let source = root.join("crates").join(name).join("src");
+        let source = root.join(name).join("src");
         let mut sources = Vec::new();
         read(&source, &mut Vec::new(), &mut sources)?;
         check_sources(name, sources, found)?;
@@ -84,7 +96,7 @@ fn check_sources(
                 .filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
             let inside: Vec<&str> = inside.map(|(_, example)| example.as_str()).collect();
             found.push(format!(
-                "crates/{name}: in {at}, the modules {} use each other: {}",
+                "{name}: in {at}, the modules {} use each other: {}",
                 circle.into_iter().collect::<Vec<_>>().join(", "),
                 inside.join("; ")
             ));
@@ -350,7 +362,7 @@ mod tests {
             .map(|(module, text)| (path(module), (*text).to_owned()))
             .collect();
         let mut found = Vec::new();
-        check_sources("x", sources, &mut found).unwrap();
+        check_sources("crates/x", sources, &mut found).unwrap();
         found
     }
 

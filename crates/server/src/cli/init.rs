@@ -5,12 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use keyward_crypto::secret::{arena::Arena, process};
-use keyward_services::{
-    bootstrap::{self, FirstCredentials, OpenOptions, Running},
+use keyward_engine::{
     directory::{DirectoryOptions, records::SecretText},
-    kms::state::KmsOptions,
     server::Quotas,
 };
+use keyward_services::bootstrap::{self, FirstCredentials, KmsOptions, OpenOptions, Running};
 use keyward_trail::trail::TrailOptions;
 use keyward_types::{time::Clock, unique_id::AccessKeyId};
 

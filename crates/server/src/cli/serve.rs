@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_services::workers;
+use keyward_engine::workers;
 use keyward_types::time::Clock as _;
 use tokio::{
     net::TcpListener,

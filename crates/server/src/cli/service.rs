@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use keyward_services::{
-    bootstrap::services,
-    via_service::{SERVICES, Service as Known},
-};
+use keyward_engine::via_service::{SERVICES, Service as Known};
+use keyward_services::bootstrap::services;
 
 use crate::{
     cli::{Existing, stopped::StoppedServer},

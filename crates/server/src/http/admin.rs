@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use keyward_services::front::Front;
+use keyward_engine::front::Front;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::http::peers::Peers;

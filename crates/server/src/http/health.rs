@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use keyward_services::front::Front;
+use keyward_engine::front::Front;
 
 /// Whether a path is one of the two.
 pub fn is_asked(path: &str) -> bool {

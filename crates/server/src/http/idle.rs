@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use keyward_services::request::Proof;
+use keyward_engine::request::Proof;
 
 /// The requests of one connection, counted. No clock is read for a request.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use keyward_services::request::Proof;
+use keyward_engine::request::Proof;
 use tokio::sync::oneshot;
 
 /// How many places there are, and for whom.

@@ -1,7 +1,7 @@
 //! A line in the log for each request, at the level `debug`.
 
 use http::request::Parts;
-use keyward_services::request::Answer;
+use keyward_engine::request::Answer;
 use keyward_types::time::{Clock as _, Monotonic};
 
 use crate::clock::SystemClock;

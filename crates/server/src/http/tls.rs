@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use keyward_services::request::TlsDetails;
+use keyward_engine::request::TlsDetails;
 use keyward_types::time::Timestamp;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};

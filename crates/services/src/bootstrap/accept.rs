@@ -21,7 +21,7 @@ use super::{
     keys::open_keys,
     trail::{Home, Keys, head, ledger, number, put_event, set_torn_aside, waiting, with_ledger},
 };
-use crate::{
+use keyward_engine::{
     audit::ledger::Ledger,
     directory::{paths, purpose},
 };

@@ -19,7 +19,9 @@ use keyward_types::{
 };
 
 use super::{OpenOptions, error::OpenError, keys::open_sealed};
-use crate::{
+use keyward_api_kms::state::AccountKeys;
+use keyward_api_organizations::create_account::{is_account_name, is_email};
+use keyward_engine::{
     audit::event,
     directory::{
         accounts as directory_accounts,
@@ -31,8 +33,6 @@ use crate::{
         },
         scopes::scopes_of,
     },
-    kms::state::AccountKeys,
-    organizations::create_account::{is_account_name, is_email},
 };
 
 /// The root user's first access key, before it is kept.

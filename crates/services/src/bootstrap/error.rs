@@ -1,6 +1,7 @@
 //! Why a server does not open.
 
 use keyward_crypto::secret::arena::ArenaFull;
+use keyward_engine::directory::{ReadError, records::RecordError};
 use keyward_keys::{hierarchy::HierarchyError, keyring::KeyringError};
 use keyward_store::{
     error::{CommitError, LimitError, StoreError},
@@ -9,8 +10,6 @@ use keyward_store::{
 };
 use keyward_trail::{error::TrailError, head::HeadError};
 use keyward_types::{account::AccountId, partition::Partition};
-
-use crate::directory::{ReadError, records::RecordError};
 
 /// Why a server does not open.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use keyward_store::{
 use keyward_types::{account::AccountId, region::Region, time::Clock, unique_id::AccessKeyId};
 
 use super::{FirstCredentials, OpenError, keys::open_sealed};
-use crate::{
+use keyward_engine::{
     audit::event,
     directory::{
         paths, purpose,

@@ -19,7 +19,7 @@ use keyward_types::{account::AccountId, region::Region, time::Clock};
 use keyward_wire::json::Writer;
 
 use super::OpenError;
-use crate::{
+use keyward_engine::{
     audit::{event, ledger::Ledger},
     directory::{paths, purpose},
 };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use keyward_types::arn::ArnParts;
 use keyward_wire::json::{Members, Object, Writer};
 
-use keyward_services::{
+use keyward_api_sts::Sts;
+use keyward_engine::{
     api::Api,
     api_context,
     audit::parameters::{Declared, texts},
@@ -19,7 +20,6 @@ use keyward_services::{
     protocol::{AwsJson, Wire},
     request::Told,
     service::{Service, Services},
-    sts::Sts,
     via_service,
 };
 use keyward_testkit::{

@@ -12,6 +12,7 @@ use keyward_store::memory::Memory;
 use keyward_store::node::Node;
 use keyward_store::node::NodeOptions;
 use keyward_store::path::Path;
+use keyward_store::reader::Reader;
 use keyward_store::sealed::Purpose;
 use keyward_store::sealed::SealedError;
 use keyward_types::time::Clock;
@@ -74,9 +75,13 @@ async fn put_at(node: &Node, path: &Path, text: &str) {
 
 async fn read(node: &Arc<Node>, cache: &Cache<String>) -> Option<String> {
     let unit = cache
-        .get(&node.reader(), &path(), |record| async move {
-            Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
-        })
+        .get(
+            &Reader::new(Arc::clone(node)),
+            &path(),
+            |record| async move {
+                Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
+            },
+        )
         .await
         .unwrap();
     unit.map(|text| text.to_string())
@@ -99,7 +104,7 @@ async fn a_unit_is_loaded_once_until_it_changes() {
     let loads = AtomicUsize::new(0);
     for _ in 0..3 {
         let unit = cache
-            .get(&node.reader(), &path(), |_| async {
+            .get(&Reader::new(Arc::clone(&node)), &path(), |_| async {
                 loads.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, SealedError>("loaded".to_owned())
             })
@@ -132,7 +137,10 @@ async fn the_first_record_stands_for_its_unit_until_any_of_it_changes() {
         let load = |record: keyward_store::sealed::Record| async move {
             Ok::<_, SealedError>(record.path.segments().last().unwrap().to_owned())
         };
-        let found = cache.get_first(&node.reader(), &unit, load).await.unwrap();
+        let found = cache
+            .get_first(&Reader::new(Arc::clone(&node)), &unit, load)
+            .await
+            .unwrap();
         found.map(|name| name.to_string())
     };
     let change = async |name: &str, put: bool| {
@@ -172,7 +180,10 @@ async fn a_fill_under_way_when_its_unit_changes_is_not_kept() {
                 may_go_on.await.unwrap();
                 Ok::<_, SealedError>(String::from_utf8(record.bytes().to_vec()).unwrap())
             };
-            cache.get(&node.reader(), &path(), load).await.unwrap()
+            cache
+                .get(&Reader::new(Arc::clone(&node)), &path(), load)
+                .await
+                .unwrap()
         }
     });
     has_begun.await.unwrap();
@@ -237,7 +248,10 @@ async fn a_node_too_far_behind_forgets_everything_and_goes_on() {
     let absent = Path::parse("aws/000000000000/us-east-1/key/b").unwrap();
     let load = |_| async { Ok::<_, SealedError>(String::new()) };
     assert_eq!(
-        cache.get(&node.reader(), &absent, load).await.unwrap(),
+        cache
+            .get(&Reader::new(Arc::clone(&node)), &absent, load)
+            .await
+            .unwrap(),
         None
     );
     let (begun, has_begun) = oneshot::channel();
@@ -252,7 +266,10 @@ async fn a_node_too_far_behind_forgets_everything_and_goes_on() {
                 may_go_on.await.unwrap();
                 Ok::<_, SealedError>("as it was".to_owned())
             };
-            cache.get(&node.reader(), &other, load).await.unwrap()
+            cache
+                .get(&Reader::new(Arc::clone(&node)), &other, load)
+                .await
+                .unwrap()
         }
     });
     has_begun.await.unwrap();

@@ -1,7 +1,7 @@
 //! The other account, which has nobody but its root user until a test makes somebody.
 
 use super::*;
-use keyward_services::directory::records::AccountRecord;
+use keyward_engine::directory::records::AccountRecord;
 
 impl World {
     pub(super) fn other_account(&self, root_access_keys: Vec<AccessKeyId>) -> AccountRecord {

@@ -1,7 +1,7 @@
 //! `keyward policy keys`
 
 use clap::Args;
-use keyward_services::gate::declared::{CONDITION_KEYS, Kind, Supplier};
+use keyward_engine::gate::declared::{CONDITION_KEYS, Kind, Supplier};
 
 use crate::out::{OutError, say};
 

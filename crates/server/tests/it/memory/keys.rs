@@ -3,13 +3,13 @@
 use std::{collections::HashMap, fmt, fs, path::Path as FilePath, sync::Arc};
 
 use keyward_crypto::secret::arena::Arena;
+use keyward_engine::directory::purpose;
 use keyward_keys::{
     hierarchy::{AccountKeyRecord, DomainKeyRecord},
     keyring,
     record::KeyRecord,
     root_key::RootKey,
 };
-use keyward_services::directory::purpose;
 use keyward_store::{
     path::{Path, Prefix},
     sealed::{

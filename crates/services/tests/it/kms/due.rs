@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use keyward_keys::record::{KeyRecord, Lifecycle, RotationSchedule};
-use keyward_services::{
-    directory::{paths, records},
-    kms::{
-        grants::{
-            index::Places,
-            party::Party,
-            record::GrantRecord,
-            terms::{Constraint, ContextConstraint, Terms},
-            write::put_grant,
-        },
-        workers::{due::DueWorker, sweep::sweep},
+use keyward_api_kms::{
+    grants::{
+        index::Places,
+        party::Party,
+        record::GrantRecord,
+        terms::{Constraint, ContextConstraint, Terms},
+        write::put_grant,
     },
+    workers::{due::DueWorker, sweep::sweep},
 };
+use keyward_engine::directory::{paths, records};
+use keyward_keys::record::{KeyRecord, Lifecycle, RotationSchedule};
 use keyward_store::{batch::Precondition, path::Prefix};
 use keyward_types::{
     account::AccountId,

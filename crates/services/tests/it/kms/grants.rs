@@ -15,18 +15,16 @@ use proptest::{
     test_runner::TestRunner,
 };
 
-use keyward_services::{
-    directory::{
-        purpose,
-        records::{self, V1},
-    },
-    kms::grants::{
-        index::Places,
-        party::Party,
-        record::{GrantRecord, GrantShapeRecord},
-        terms::{Act, Asked, Constraint, ContextConstraint, Terms},
-        write::{leading_to, put_grant},
-    },
+use keyward_api_kms::grants::{
+    index::Places,
+    party::Party,
+    record::{GrantRecord, GrantShapeRecord},
+    terms::{Act, Asked, Constraint, ContextConstraint, Terms},
+    write::{leading_to, put_grant},
+};
+use keyward_engine::directory::{
+    purpose,
+    records::{self, V1},
 };
 
 use super::world::{KeyWorld, world};

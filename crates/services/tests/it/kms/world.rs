@@ -1,15 +1,13 @@
 //! A server with one key.
 
+use keyward_api_kms::{lookup::put_new_key, policies::default_policy};
+use keyward_engine::directory::{paths, purpose, records};
 use keyward_keys::{
     hierarchy::DomainKeyRecord,
     record::KeyRecord,
     ring::{KeyKind, NewKey},
 };
 use keyward_policy::{permit::Permit, record::PolicyRecord};
-use keyward_services::{
-    directory::{paths, purpose, records},
-    kms::{lookup::put_new_key, policies::default_policy},
-};
 use keyward_store::batch::Precondition;
 use keyward_testkit::world::{OWN, World, account};
 use keyward_types::{

@@ -1,0 +1,259 @@
+//! What an account of Keyward's never has: a password policy, SAML providers, server certificates.
+//! Lists of it are empty, and one that is asked for is not there.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountPasswordPolicy.html>
+
+use std::marker::PhantomData;
+
+use keyward_engine::{
+    gate::{Denied, Gate, protected::IdentityOnly},
+    operation::{Done, Empty, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_types::{
+    action::{self, Action},
+    arn::ArnParts,
+};
+use keyward_wire::{json::Members, query::Params, xml};
+
+use crate::{
+    Cx, Iam,
+    fault::IamFault,
+    names,
+    page::{Page, Paging},
+};
+
+/// `GetAccountPasswordPolicy`
+#[derive(Debug)]
+pub struct GetAccountPasswordPolicy;
+
+impl Operation for GetAccountPasswordPolicy {
+    const NAME: &'static str = "GetAccountPasswordPolicy";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = ();
+    type Permits = Permit<action::GetAccountPasswordPolicy>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        params.members().finish()?;
+        Ok(Self)
+    }
+
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.global_account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        Err(IamFault::missing(format!(
+            "The Password Policy with domain name {} cannot be found.",
+            cx.account()
+        )))
+    }
+}
+
+/// `ListSAMLProviders`
+#[derive(Debug)]
+pub struct ListSamlProviders;
+
+/// No SAML providers.
+#[derive(Debug)]
+pub struct NoProviders;
+
+impl Operation for ListSamlProviders {
+    const NAME: &'static str = "ListSAMLProviders";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = NoProviders;
+    type Fault = IamFault;
+    /// What the list is of, as a resource.
+    type Resolved = String;
+    type Permits = Permit<action::ListSAMLProviders>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        params.members().finish()?;
+        Ok(Self)
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        Ok(format!("arn:{partition}:iam::{account}:saml-provider/*"))
+    }
+
+    fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.permit(&IdentityOnly::new(all), |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _all: &String,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<NoProviders>, IamFault> {
+        Ok(Done::unchanged(NoProviders))
+    }
+}
+
+impl Output<Iam> for NoProviders {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.list("SAMLProviderList", std::iter::empty::<()>(), |_, ()| ());
+    }
+}
+
+/// `ListServerCertificates`
+#[derive(Debug)]
+pub struct ListServerCertificates {
+    path_prefix: String,
+}
+
+/// No server certificates.
+#[derive(Debug)]
+pub struct NoCertificates;
+
+impl Operation for ListServerCertificates {
+    const NAME: &'static str = "ListServerCertificates";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = NoCertificates;
+    type Fault = IamFault;
+    /// What the list is of, as a resource.
+    type Resolved = String;
+    type Permits = Permit<action::ListServerCertificates>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path_prefix = names::path_prefix(&mut m);
+        Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { path_prefix })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
+        let (partition, account) = cx.caller.home();
+        let prefix = &self.path_prefix;
+        Ok(format!(
+            "arn:{partition}:iam::{account}:server-certificate{prefix}"
+        ))
+    }
+
+    fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.permit(&IdentityOnly::new(all), |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _all: &String,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<NoCertificates>, IamFault> {
+        Ok(Done::unchanged(NoCertificates))
+    }
+}
+
+impl Output<Iam> for NoCertificates {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        Page::<()>::empty().render(out, "ServerCertificateMetadataList", |_, ()| ());
+    }
+}
+
+/// Something that is asked for alone and never there.
+pub trait NeverThere: Action {
+    /// Reads the member that names it.
+    fn read(m: &mut Members<'_>) -> String;
+
+    /// Its ARN if it were there.
+    fn arn(cx: &Cx<'_>, name: &str) -> String;
+
+    /// The fault.
+    fn missing(name: &str) -> IamFault;
+}
+
+impl NeverThere for action::GetSAMLProvider {
+    fn read(m: &mut Members<'_>) -> String {
+        names::arn(m, "SAMLProviderArn")
+    }
+
+    fn arn(_cx: &Cx<'_>, name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn missing(name: &str) -> IamFault {
+        let provider = ArnParts::parse(name)
+            .is_some_and(|arn| arn.service == "iam" && arn.resource.starts_with("saml-provider/"));
+        if provider {
+            IamFault::missing(format!("Manifest not found for arn {name}"))
+        } else {
+            IamFault::invalid(format!("Invalid ARN: {name}"))
+        }
+    }
+}
+
+impl NeverThere for action::GetServerCertificate {
+    fn read(m: &mut Members<'_>) -> String {
+        names::name(m, "ServerCertificateName", 128)
+    }
+
+    fn arn(cx: &Cx<'_>, name: &str) -> String {
+        let (partition, account) = cx.caller.home();
+        format!("arn:{partition}:iam::{account}:server-certificate/{name}")
+    }
+
+    fn missing(name: &str) -> IamFault {
+        IamFault::missing(format!(
+            "The Server Certificate with name {name} cannot be found."
+        ))
+    }
+}
+
+/// `GetSAMLProvider`, `GetServerCertificate`
+#[derive(Debug)]
+pub struct Get<A> {
+    name: String,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A: NeverThere> Operation for Get<A> {
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    /// The ARN.
+    type Resolved = String;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let name = A::read(&mut m);
+        m.finish()?;
+        let action = PhantomData;
+        Ok(Self { name, action })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
+        Ok(A::arn(cx, &self.name))
+    }
+
+    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.permit(&IdentityOnly::new(arn), |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        _arn: &String,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        Err(A::missing(&self.name))
+    }
+}

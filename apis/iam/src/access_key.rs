@@ -1,0 +1,363 @@
+//! Access keys of users and of the root user: made, switched, deleted.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html>
+
+pub mod list;
+
+use keyward_crypto::random;
+use keyward_engine::{
+    directory::{
+        paths, purpose,
+        records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1},
+        units::identity::UserUnit,
+    },
+    gate::{Denied, Gate, protected::IdentityOnly},
+    operation::{Done, Empty, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_store::{batch::Precondition, revision::Revision, sealed::SealedBatch};
+use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
+use keyward_wire::{json, query::Params, xml};
+
+use crate::{
+    Cx, Iam,
+    entity::{Asked, Entity, Record},
+    fault::IamFault,
+    names,
+    user::named_or_caller,
+};
+
+/// The most access keys of a user.
+const MAX_ACCESS_KEYS: usize = 2;
+
+/// Whose keys an operation is about.
+#[derive(Debug)]
+pub enum Owner {
+    /// A user.
+    User(Asked<UserUnit>),
+    /// The root user, who asks for itself.
+    Root {
+        /// The account's record.
+        record: AccountRecord,
+        /// When it was last written.
+        revision: Revision,
+    },
+}
+
+impl Owner {
+    async fn resolve(name: Option<&str>, cx: &Cx<'_>) -> Result<Self, IamFault> {
+        if name.is_some() || !cx.caller.principal().is_root() {
+            return named_or_caller(cx, name).await.map(Self::User);
+        }
+        let found = cx.directory().account(cx.partition(), cx.account()).await?;
+        let (record, read) = found.ok_or_else(|| UserUnit::missing("root"))?;
+        Ok(Self::Root {
+            record,
+            revision: read.revision,
+        })
+    }
+
+    fn permit<A: keyward_types::action::Action>(
+        &self,
+        gate: &Gate<'_>,
+    ) -> Result<Permit<A>, Denied> {
+        match self {
+            Self::User(user) => user.permit(gate, |_| ()),
+            Self::Root { record, .. } => {
+                let arn = format!("arn:{}:iam::{}:root", record.partition, record.account);
+                gate.permit(&IdentityOnly::new(&arn), |_| ())
+            }
+        }
+    }
+
+    fn keys(&self) -> Result<&[AccessKeyId], IamFault> {
+        Ok(match self {
+            Self::User(user) => &user.get()?.record().access_keys,
+            Self::Root { record, .. } => &record.root_access_keys,
+        })
+    }
+
+    /// The key of that id, which must be the owner's.
+    fn key(&self, id: &str) -> Result<&AccessKeyId, IamFault> {
+        let found = self.keys()?.iter().find(|known| known.as_str() == id);
+        found.ok_or_else(|| no_such_key(id))
+    }
+
+    fn inactive_keys(&self) -> Result<&[AccessKeyId], IamFault> {
+        Ok(match self {
+            Self::User(user) => &user.get()?.record().inactive_access_keys,
+            Self::Root { record, .. } => &record.inactive_root_access_keys,
+        })
+    }
+
+    /// Writes the owner's record with other keys, and those of them that are inactive.
+    fn put_keys(
+        &self,
+        cx: &Cx<'_>,
+        batch: &mut SealedBatch,
+        (keys, inactive): (Vec<AccessKeyId>, Vec<AccessKeyId>),
+    ) -> Result<(), IamFault> {
+        match self {
+            Self::User(user) => {
+                let user = user.get()?;
+                let mut record = user.edit(cx)?;
+                record.access_keys = keys;
+                record.inactive_access_keys = inactive;
+                record.put(cx, batch, Some(user.revision()))
+            }
+            Self::Root { record, revision } => {
+                let record = AccountRecord {
+                    root_access_keys: keys,
+                    inactive_root_access_keys: inactive,
+                    ..record.clone()
+                };
+                let path = paths::account(cx.partition(), cx.account());
+                let bytes = records::encode(&record)?;
+                batch.put(path, purpose::ACCOUNT, &bytes, Precondition::At(*revision))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn user_name(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => user.found().map(|user| user.record().name.as_str()),
+            Self::Root { .. } => None,
+        }
+    }
+}
+
+/// The fault for a key that is not there.
+pub fn no_such_key(id: &str) -> IamFault {
+    IamFault::missing(format!("The Access Key with id {id} cannot be found."))
+}
+
+/// `CreateAccessKey`
+#[derive(Debug)]
+pub struct CreateAccessKey {
+    user: Option<String>,
+}
+
+/// The output of CreateAccessKey, the only one that ever holds the secret.
+#[derive(Debug)]
+pub struct AccessKeyCreated {
+    user: Option<String>,
+    id: AccessKeyId,
+    secret: SecretText,
+    created: Timestamp,
+}
+
+impl Operation for CreateAccessKey {
+    const NAME: &'static str = "CreateAccessKey";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = AccessKeyCreated;
+    type Fault = IamFault;
+    type Resolved = Owner;
+    type Permits = Permit<action::CreateAccessKey>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
+        m.finish()?;
+        Ok(Self { user })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
+        Owner::resolve(self.user.as_deref(), cx).await
+    }
+
+    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        owner.permit(gate)
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        owner: &Owner,
+        cx: &Cx<'_>,
+    ) -> Result<Done<AccessKeyCreated>, IamFault> {
+        if owner.keys()?.len() >= MAX_ACCESS_KEYS {
+            return Err(IamFault::quota("AccessKeysPerUser", MAX_ACCESS_KEYS));
+        }
+        let record = AccessKeyRecord {
+            version: V1,
+            id: AccessKeyId::long_term(cx.account(), random::array()),
+            account: cx.account(),
+            partition: cx.partition(),
+            owner: match owner {
+                Owner::User(user) => AccessKeyOwner::User(user.get()?.record().id.clone()),
+                Owner::Root { .. } => AccessKeyOwner::Root,
+            },
+            active: true,
+            created: cx.now,
+            secret: SecretText::generate(),
+        };
+        let mut batch = cx.batch();
+        let keys = owner.keys()?.iter().chain([&record.id]).cloned().collect();
+        let inactive = owner.inactive_keys()?.to_vec();
+        owner.put_keys(cx, &mut batch, (keys, inactive))?;
+        put_key(&mut batch, &record, Precondition::Absent)?;
+        let output = AccessKeyCreated {
+            user: owner.user_name().map(str::to_owned),
+            id: record.id.clone(),
+            secret: record.secret,
+            created: record.created,
+        };
+        Ok(Done::changed(output, batch))
+    }
+}
+
+impl Output<Iam> for AccessKeyCreated {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("AccessKey", |key| {
+            if let Some(user) = &self.user {
+                key.text("UserName", user);
+            }
+            key.text("AccessKeyId", self.id.as_str());
+            key.text("Status", "Active");
+            key.text("SecretAccessKey", self.secret.expose());
+            key.timestamp("CreateDate", self.created);
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        elements.object("accessKey", |key| {
+            key.string("accessKeyId", self.id.as_str());
+            key.string("status", "Active");
+            if let Some(user) = &self.user {
+                key.string("userName", user);
+            }
+            key.string("createDate", &self.created.iso8601());
+        });
+    }
+}
+
+/// `DeleteAccessKey`
+#[derive(Debug)]
+pub struct DeleteAccessKey {
+    user: Option<String>,
+    id: String,
+}
+
+impl Operation for DeleteAccessKey {
+    const NAME: &'static str = "DeleteAccessKey";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Owner;
+    type Permits = Permit<action::DeleteAccessKey>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
+        let id = names::access_key_id(&mut m);
+        m.finish()?;
+        Ok(Self { user, id })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
+        Owner::resolve(self.user.as_deref(), cx).await
+    }
+
+    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        owner.permit(gate)
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        owner: &Owner,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let id = owner.key(&self.id)?;
+        let mut batch = cx.batch();
+        batch.delete(paths::access_key(id), Precondition::Any)?;
+        batch.delete(paths::access_key_last_use(id), Precondition::Any)?;
+        let without = |keys: &[AccessKeyId]| {
+            let left = keys.iter().filter(|key| *key != id);
+            left.cloned().collect()
+        };
+        let left = (without(owner.keys()?), without(owner.inactive_keys()?));
+        owner.put_keys(cx, &mut batch, left)?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `UpdateAccessKey`
+#[derive(Debug)]
+pub struct UpdateAccessKey {
+    user: Option<String>,
+    id: String,
+    status: &'static str,
+}
+
+impl Operation for UpdateAccessKey {
+    const NAME: &'static str = "UpdateAccessKey";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Owner;
+    type Permits = Permit<action::UpdateAccessKey>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
+        let id = names::access_key_id(&mut m);
+        let states = &["Active", "Inactive", "Expired"];
+        let status = m.enumeration("Status", states).required();
+        m.finish()?;
+        if status == "Expired" {
+            return Err(IamFault::invalid("Status Expired cannot be set."));
+        }
+        Ok(Self { user, id, status })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
+        Owner::resolve(self.user.as_deref(), cx).await
+    }
+
+    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        owner.permit(gate)
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        owner: &Owner,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let id = owner.key(&self.id)?;
+        let found = cx
+            .directory()
+            .rare(&paths::access_key(id), purpose::CREDENTIAL)
+            .await?;
+        let (mut record, revision): (AccessKeyRecord, _) =
+            found.ok_or_else(|| no_such_key(&self.id))?;
+        let active = self.status == "Active";
+        if record.active == active {
+            return Ok(Done::unchanged(Empty));
+        }
+        record.active = active;
+        let mut batch = cx.batch();
+        put_key(&mut batch, &record, Precondition::At(revision))?;
+        let others = owner.inactive_keys()?.iter().filter(|key| *key != id);
+        let inactive = others.chain((!active).then_some(id)).cloned().collect();
+        owner.put_keys(cx, &mut batch, (owner.keys()?.to_vec(), inactive))?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// Writes a key's record, which holds the secret.
+fn put_key(
+    batch: &mut SealedBatch,
+    record: &AccessKeyRecord,
+    precondition: Precondition,
+) -> Result<(), IamFault> {
+    let bytes = keyward_crypto::secret::SecretBytes::from_vec(records::encode(record)?);
+    let path = paths::access_key(&record.id);
+    batch.put(path, purpose::CREDENTIAL, bytes.expose(), precondition)?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Permissions boundaries of users and roles.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html>
+
+use std::sync::Arc;
+
+use keyward_engine::{
+    directory::{
+        identities::Home,
+        paths, purpose,
+        records::{
+            self, V1,
+            identity::{ManagedPolicyRef, MembershipRecord},
+        },
+        units::identity::ManagedPolicyUnit,
+    },
+    gate::{Denied, Gate, supply::Supply},
+    operation::{Done, Empty, Operation},
+    policy::permit::Permit,
+};
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_types::unique_id::UniqueId;
+use keyward_wire::{json::Members, query::Params};
+
+use crate::{
+    Cx, Iam,
+    attachment::{self, recount, supply_boundary},
+    condition_keys,
+    entity::{Asked, Entity, Record, Subject, Target},
+    fault::IamFault,
+    names,
+    nouns::Bounded,
+    on_one::{On, OnOne},
+};
+
+/// The policy that is to be a boundary.
+///
+/// # Errors
+/// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
+pub fn usable<'p>(
+    policy: &'p Option<Arc<ManagedPolicyUnit>>,
+    arn: &str,
+) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
+    attachment::usable(policy, arn, "Scope ARN:")
+}
+
+/// Notes that a policy is the boundary of somebody, in the policy and in the index.
+///
+/// # Errors
+/// When the batch is full.
+pub fn bind(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    (policy, of): (&ManagedPolicyUnit, &UniqueId),
+) -> Result<(), IamFault> {
+    let path = paths::policy_boundary(cx.partition(), cx.account(), (policy.id(), of));
+    let entry = records::encode(&MembershipRecord { version: V1 })?;
+    batch.put(path, purpose::MEMBERSHIP, &entry, Precondition::Absent)?;
+    recount(cx, batch, policy, |policy| {
+        policy.boundaries = policy.boundaries.saturating_add(1);
+    })
+}
+
+/// Takes that back.
+///
+/// # Errors
+/// When the batch is full.
+pub fn release(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    (policy, of): (&ManagedPolicyUnit, &UniqueId),
+) -> Result<(), IamFault> {
+    let path = paths::policy_boundary(cx.partition(), cx.account(), (policy.id(), of));
+    batch.delete(path, Precondition::Any)?;
+    recount(cx, batch, policy, |policy| {
+        policy.boundaries = policy.boundaries.saturating_sub(1);
+    })
+}
+
+/// The policy that is a boundary now.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn current(
+    cx: &Cx<'_>,
+    boundary: Option<&ManagedPolicyRef>,
+) -> Result<Option<Arc<ManagedPolicyUnit>>, IamFault> {
+    let home: Home = cx.caller.home();
+    Ok(match boundary {
+        Some(policy) => Some(cx.directory().attached_policy(home, policy).await?),
+        None => None,
+    })
+}
+
+/// A user or role, the boundary it is to have, and the one it has.
+#[derive(Debug)]
+pub struct Change<E> {
+    of: Asked<E>,
+    new: Option<Arc<ManagedPolicyUnit>>,
+}
+
+/// `PutUserPermissionsBoundary`, `PutRolePermissionsBoundary`
+#[derive(Debug)]
+pub struct Put<A> {
+    of: Subject<A>,
+    boundary: String,
+}
+
+impl<A> Operation for Put<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Bounded,
+{
+    const NAME: &'static str = A::OPERATION;
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Change<A::Entity>;
+    type Permits = Permit<A>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let of = Subject::read(&mut m);
+        let boundary = names::policy_arn(&mut m, "PermissionsBoundary");
+        m.finish()?;
+        Ok(Self { of, boundary })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
+        let of = self.of.find(cx).await?;
+        let new = ManagedPolicyUnit::find(cx, &self.boundary).await?;
+        Ok(Change { of, new })
+    }
+
+    fn authorize(&self, change: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        change.of.permit(gate, |supply| {
+            supply.text(condition_keys::PERMISSIONS_BOUNDARY, &*self.boundary);
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        change: &Self::Resolved,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        let of = change.of.get()?;
+        let mut record = of.edit(cx)?;
+        let new = usable(&change.new, &self.boundary)?;
+        if record.boundary_mut().as_ref() == Some(&new.reference()) {
+            return Ok(Done::unchanged(Empty));
+        }
+        let old = current(cx, record.boundary_mut().as_ref()).await?;
+        let mut batch = cx.batch();
+        if let Some(old) = &old {
+            release(cx, &mut batch, (old, record.id()))?;
+        }
+        bind(cx, &mut batch, (new, record.id()))?;
+        *record.boundary_mut() = Some(new.reference());
+        record.put(cx, &mut batch, of.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `DeleteUserPermissionsBoundary`, `DeleteRolePermissionsBoundary`
+#[derive(Debug)]
+pub struct Delete<A> {
+    of: Subject<A>,
+}
+
+impl<A> OnOne for Delete<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Bounded,
+{
+    const READ_ONLY: bool = false;
+    type Action = A;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        Self { of }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.of
+    }
+
+    fn supply(&self, of: &On<Self>, supply: &mut Supply) {
+        supply_boundary(of, supply);
+    }
+
+    async fn answer(&self, asked: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let of = asked.get()?;
+        let mut record = of.edit(cx)?;
+        let old = current(cx, record.boundary_mut().as_ref()).await?;
+        let Some(old) = old else {
+            let (noun, name) = (A::Entity::NOUN, &self.of.name);
+            let message = format!("The permissions boundary of {noun} {name} cannot be found.");
+            return Err(IamFault::missing(message));
+        };
+        let mut batch = cx.batch();
+        release(cx, &mut batch, (&old, record.id()))?;
+        *record.boundary_mut() = None;
+        record.put(cx, &mut batch, of.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

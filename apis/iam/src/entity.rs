@@ -1,0 +1,273 @@
+//! What users, groups, roles and managed policies have in common: they are found by a name, have an
+//! ARN and tags, and rest in a record of their own.
+
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+
+use keyward_engine::{
+    directory::{
+        ReadError,
+        identities::{Home, Named},
+        records,
+    },
+    gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
+    policy::permit::Permit,
+};
+use keyward_store::{
+    batch::Precondition,
+    path::{Path, Prefix},
+    revision::Revision,
+    sealed::{Purpose, SealedBatch},
+};
+use keyward_types::{action::Action, tag::Tag, unique_id::UniqueId};
+use keyward_wire::{json::Members, query::Params};
+use serde::Serialize;
+
+use crate::{Cx, fault::IamFault, names};
+
+/// A noun of IAM.
+pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The record it rests in.
+    type Record: Record;
+    /// The noun in messages and ARNs, such as `user`.
+    const NOUN: &'static str;
+    /// The member that names it, such as `UserName`.
+    const MEMBER: &'static str;
+
+    /// Reads the member that names it, which has that many characters at most.
+    fn read_name(m: &mut Members<'_>, most: usize) -> String {
+        names::name(m, Self::MEMBER, most)
+    }
+
+    /// Finds it in the caller's account.
+    fn find(
+        cx: &Cx<'_>,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Arc<Self>>, ReadError>> + Send;
+
+    /// Its ARN.
+    fn arn(&self) -> &str;
+
+    /// Its tags.
+    fn tags(&self) -> &[Tag] {
+        &[]
+    }
+
+    /// The ARN of its permissions boundary.
+    fn boundary(&self) -> Option<&str> {
+        None
+    }
+
+    /// Its record.
+    ///
+    /// # Errors
+    /// When it has none, since it is AWS's own.
+    fn stored(&self) -> Result<&Self::Record, IamFault>;
+
+    /// When its record was last written, if it has one: what a change of it stands on.
+    fn written(&self) -> Option<Revision>;
+
+    /// The record, to be changed by a caller of that account.
+    ///
+    /// # Errors
+    /// When no caller may change it.
+    fn edit(&self, _cx: &Cx<'_>) -> Result<Self::Record, IamFault> {
+        self.stored().cloned()
+    }
+
+    /// The same, for a denial that names the action.
+    ///
+    /// # Errors
+    /// When no caller may change it.
+    fn edit_by<A: Action>(&self, cx: &Cx<'_>) -> Result<Self::Record, IamFault> {
+        self.edit(cx)
+    }
+
+    /// The fault for one that is not there.
+    fn missing(name: &str) -> IamFault;
+
+    /// Its ARN if it were there, and how denials show that.
+    fn stand_in(cx: &Cx<'_>, name: &str) -> (String, String) {
+        let (partition, account) = cx.caller.home();
+        let noun = Self::NOUN;
+        let arn = format!("arn:{partition}:iam::{account}:{noun}/{name}");
+        (arn, format!("{noun} {name}"))
+    }
+}
+
+/// The record of an [`Entity`].
+pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
+    /// Its purpose.
+    const PURPOSE: Purpose;
+    /// What its names are hashed as.
+    const NAMED: Named;
+
+    /// Its unique id.
+    fn id(&self) -> &UniqueId;
+
+    /// Its name.
+    fn name(&self) -> &str;
+
+    /// Its path, `/` at both ends.
+    fn path(&self) -> &str;
+
+    /// Its ARN in that account.
+    fn arn(&self, home: Home) -> String;
+
+    /// Where all of an account's are.
+    fn all(home: Home) -> Prefix;
+
+    /// Where it is stored.
+    fn place(&self, cx: &Cx<'_>) -> Path;
+
+    /// Writes it over what was read at that revision; makes it if there is none.
+    ///
+    /// # Errors
+    /// When the batch is full.
+    fn put(
+        &self,
+        cx: &Cx<'_>,
+        batch: &mut SealedBatch,
+        read: Option<Revision>,
+    ) -> Result<(), IamFault> {
+        let precondition = read.map_or(Precondition::Absent, Precondition::At);
+        let bytes = records::encode(self)?;
+        batch.put(self.place(cx), Self::PURPOSE, &bytes, precondition)?;
+        Ok(())
+    }
+}
+
+/// What an action of IAM is done to.
+pub trait Target: Action {
+    /// The noun.
+    type Entity: Entity;
+    /// The most characters of the member that names it. The model has several for users.
+    const LONGEST: usize;
+}
+
+/// The name of an entity that an operation is about, as it was asked for.
+pub struct Subject<A> {
+    /// The name, or for managed policies the ARN.
+    pub name: String,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A> fmt::Debug for Subject<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subject").field(&self.name).finish()
+    }
+}
+
+impl<A: Target> Subject<A> {
+    /// Reads the member that names it.
+    pub fn read(m: &mut Members<'_>) -> Self {
+        Self::named(A::Entity::read_name(m, A::LONGEST))
+    }
+
+    /// One of that name.
+    pub fn named(name: String) -> Self {
+        let action = PhantomData;
+        Self { name, action }
+    }
+
+    /// Reads an input that has no other member.
+    ///
+    /// # Errors
+    /// `ValidationError`.
+    pub fn parse_alone(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let subject = Self::read(&mut m);
+        m.finish()?;
+        Ok(subject)
+    }
+
+    /// Looks for it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn find(&self, cx: &Cx<'_>) -> Result<Asked<A::Entity>, IamFault> {
+        Asked::find(cx, &self.name).await
+    }
+}
+
+/// An entity that was asked for and may not be there; who may not ask does not learn which.
+#[derive(Debug)]
+pub struct Asked<E> {
+    name: String,
+    found: Option<Arc<E>>,
+    arn: String,
+    shown: String,
+}
+
+impl<E: Entity> Asked<E> {
+    /// Looks for it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn find(cx: &Cx<'_>, name: &str) -> Result<Self, IamFault> {
+        Ok(match E::find(cx, name).await? {
+            Some(found) => Self::of(name, found),
+            None => Self::absent(cx, name),
+        })
+    }
+
+    fn absent(cx: &Cx<'_>, name: &str) -> Self {
+        let (arn, shown) = E::stand_in(cx, name);
+        let (name, found) = (name.to_owned(), None);
+        Self {
+            name,
+            found,
+            arn,
+            shown,
+        }
+    }
+
+    /// Only if that is its ARN; otherwise as if it were not there.
+    #[must_use]
+    pub fn only_at(self, cx: &Cx<'_>, arn: &str) -> Self {
+        match self.found.as_ref().filter(|found| found.arn() != arn) {
+            Some(_) => Self::absent(cx, &self.name),
+            None => self,
+        }
+    }
+
+    /// One that is there.
+    pub fn of(name: &str, found: Arc<E>) -> Self {
+        Self {
+            name: name.to_owned(),
+            arn: found.arn().to_owned(),
+            shown: found.arn().to_owned(),
+            found: Some(found),
+        }
+    }
+
+    /// Asks for a permit on it.
+    ///
+    /// # Errors
+    /// When the policies deny.
+    pub fn permit<A: Action>(
+        &self,
+        gate: &Gate<'_>,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        let tags = self.found.as_ref().map(|found| found.tags());
+        gate.permit(
+            &IdentityOnly::new(&self.arn)
+                .tagged(tags.unwrap_or_default())
+                .shown_as(&self.shown),
+            supply,
+        )
+    }
+
+    /// The entity.
+    ///
+    /// # Errors
+    /// `NoSuchEntity`.
+    pub fn get(&self) -> Result<&Arc<E>, IamFault> {
+        self.found.as_ref().ok_or_else(|| E::missing(&self.name))
+    }
+
+    /// The entity, if it is there.
+    pub fn found(&self) -> Option<&Arc<E>> {
+        self.found.as_ref()
+    }
+}

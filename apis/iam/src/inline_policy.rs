@@ -1,0 +1,243 @@
+//! Policies embedded in users, groups and roles.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html>
+
+use keyward_engine::{
+    gate::supply::Supply,
+    operation::{Done, Empty, Output},
+    policy::document::{Document, PolicyError, PolicyKind},
+};
+use keyward_wire::{json::Members, xml};
+
+use crate::{
+    Cx, Iam,
+    attachment::supply_boundary,
+    entity::{Entity, Record, Subject, Target},
+    fault::IamFault,
+    names,
+    nouns::Holder,
+    on_one::{On, OnOne},
+    page::{Page, Paging},
+    stored,
+};
+
+fn missing<A: Target>(policy: &str) -> IamFault {
+    let noun = A::Entity::NOUN;
+    IamFault::missing(format!(
+        "The {noun} policy with name {policy} cannot be found."
+    ))
+}
+
+/// `PutUserPolicy`, `PutGroupPolicy`, `PutRolePolicy`
+#[derive(Debug)]
+pub struct Put<A> {
+    into: Subject<A>,
+    policy_name: String,
+    document: String,
+}
+
+impl<A> OnOne for Put<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Holder,
+{
+    const READ_ONLY: bool = false;
+    type Action = A;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let into = Subject::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        let document = names::document(m, "PolicyDocument");
+        Self {
+            into,
+            policy_name,
+            document,
+        }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.into
+    }
+
+    fn supply(&self, into: &On<Self>, supply: &mut Supply) {
+        supply_boundary(into, supply);
+    }
+
+    async fn answer(&self, into: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        type Of<A> = <<A as Target>::Entity as Entity>::Record;
+        let into = into.get()?;
+        let mut record = into.edit(cx)?;
+        let most = Of::<A>::MAX_INLINE;
+        let too_long = || {
+            let (noun, name) = (A::Entity::NOUN, &self.into.name);
+            let message = format!("Maximum policy size of {most} bytes exceeded for {noun} {name}");
+            IamFault::LimitExceeded { message }
+        };
+        let document =
+            Document::parse(&self.document, PolicyKind::Identity).map_err(|error| match error {
+                // One document alone is over what all of them may have together.
+                PolicyError::TooLong(_) => too_long(),
+                PolicyError::Malformed(_) | PolicyError::Characters => error.into(),
+            })?;
+        record.inline_mut().remove(&self.policy_name);
+        let others: usize = record.inline().values().map(String::len).sum();
+        let text = stored::text(&document, &self.document, others)?;
+        record.inline_mut().insert(self.policy_name.clone(), text);
+        let size: usize = record
+            .inline()
+            .values()
+            .map(|text| Document::size(text))
+            .sum();
+        if size > most {
+            return Err(too_long());
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, into.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `DeleteUserPolicy`, `DeleteGroupPolicy`, `DeleteRolePolicy`
+#[derive(Debug)]
+pub struct Delete<A> {
+    from: Subject<A>,
+    policy_name: String,
+}
+
+impl<A> OnOne for Delete<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Holder,
+{
+    const READ_ONLY: bool = false;
+    type Action = A;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let from = Subject::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        Self { from, policy_name }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.from
+    }
+
+    fn supply(&self, from: &On<Self>, supply: &mut Supply) {
+        supply_boundary(from, supply);
+    }
+
+    async fn answer(&self, from: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let from = from.get()?;
+        let mut record = from.edit(cx)?;
+        if record.inline_mut().remove(&self.policy_name).is_none() {
+            return Err(missing::<A>(&self.policy_name));
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, from.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `GetUserPolicy`, `GetGroupPolicy`, `GetRolePolicy`
+#[derive(Debug)]
+pub struct Get<A> {
+    of: Subject<A>,
+    policy_name: String,
+}
+
+/// An embedded policy.
+#[derive(Debug)]
+pub struct Embedded {
+    member: &'static str,
+    of: String,
+    name: String,
+    document: String,
+}
+
+impl<A> OnOne for Get<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Holder,
+{
+    const READ_ONLY: bool = true;
+    type Action = A;
+    type Output = Embedded;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        Self { of, policy_name }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.of
+    }
+
+    async fn answer(&self, of: &On<Self>, _cx: &Cx<'_>) -> Result<Done<Embedded>, IamFault> {
+        let found = of.get()?.stored()?.inline().get(&self.policy_name);
+        let document = found.ok_or_else(|| missing::<A>(&self.policy_name))?;
+        Ok(Done::unchanged(Embedded {
+            member: A::Entity::MEMBER,
+            of: self.of.name.clone(),
+            name: self.policy_name.clone(),
+            document: document.clone(),
+        }))
+    }
+}
+
+impl Output<Iam> for Embedded {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.text(self.member, &self.of);
+        out.text("PolicyName", &self.name);
+        out.url_encoded("PolicyDocument", &self.document);
+    }
+}
+
+/// `ListUserPolicies`, `ListGroupPolicies`, `ListRolePolicies`
+#[derive(Debug)]
+pub struct List<A> {
+    of: Subject<A>,
+    paging: Paging,
+}
+
+/// A page of the names of embedded policies.
+#[derive(Debug)]
+pub struct PolicyNames(Page<String>);
+
+impl<A> OnOne for List<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Holder,
+{
+    const READ_ONLY: bool = true;
+    type Action = A;
+    type Output = PolicyNames;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.of
+    }
+
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<PolicyNames>, IamFault> {
+        let names = of.get()?.stored()?.inline().keys().cloned().collect();
+        // Names of embedded policies do count case, so it is kept to tell two apart.
+        let page = self
+            .paging
+            .cut(cx, (Self::NAME, &self.of.name), names, String::clone)?;
+        Ok(Done::unchanged(PolicyNames(page)))
+    }
+}
+
+impl Output<Iam> for PolicyNames {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render_end(out);
+        out.texts("PolicyNames", &self.0.items);
+    }
+}

@@ -1,0 +1,241 @@
+//! IAM: one file per noun, and the table of operations.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
+
+pub mod absent;
+pub mod access_key;
+pub mod account;
+pub mod attachment;
+pub mod boundary;
+pub mod by_path;
+pub mod condition_keys;
+pub mod credential_report;
+pub mod deletion_aids;
+pub mod entity;
+pub mod fault;
+pub mod group;
+pub mod inline_policy;
+pub mod instance_profile;
+pub mod last_accessed;
+pub mod managed_policy;
+pub mod names;
+pub mod naming;
+pub mod newborn;
+pub mod nouns;
+pub mod oidc_provider;
+pub mod on_one;
+pub mod page;
+pub mod parameters;
+pub mod rename;
+pub mod reserved;
+pub mod role;
+pub mod shape;
+pub mod simulation;
+pub mod stored;
+pub mod tags;
+pub mod user;
+
+use keyward_engine::{
+    api::Api,
+    api_context,
+    audit::parameters::Declared,
+    caller::Caller,
+    context::Context,
+    fault::Fault,
+    pipeline::{Row, row},
+    protocol::{AwsQuery, Wire},
+    session::Subject,
+};
+
+use crate::on_one::One;
+use keyward_types::{action, arn::ArnParts};
+use keyward_wire::sigv4::AuthError;
+
+/// IAM over the Query protocol.
+#[derive(Clone, Copy, Debug)]
+pub enum Iam {}
+
+api_context!(
+    /// The context of a request to IAM.
+    Cx,
+    ()
+);
+
+impl Api for Iam {
+    type Protocol = AwsQuery;
+    type State = ();
+    type Context<'a> = Cx<'a>;
+    const SERVICE: &'static str = "iam";
+    const EVENT_SOURCE: &'static str = "iam.amazonaws.com";
+    const WIRE: Wire = Wire::Query {
+        version: "2010-05-08",
+        namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        let (noun, name) = arn.resource.split_once('/')?;
+        // What is listed is no resource.
+        if name.is_empty() || name.ends_with(['/', '*']) {
+            return None;
+        }
+        match (noun, name) {
+            ("group", _) => Some("AWS::IAM::Group"),
+            ("instance-profile", _) => Some("AWS::IAM::InstanceProfile"),
+            ("mfa", _) => Some("AWS::IAM::VirtualMFADevice"),
+            ("oidc-provider", _) => Some("AWS::IAM::OIDCProvider"),
+            ("policy", _) => Some("AWS::IAM::Policy"),
+            ("role", _) => Some("AWS::IAM::Role"),
+            ("saml-provider", _) => Some("AWS::IAM::SAMLProvider"),
+            ("server-certificate", _) => Some("AWS::IAM::ServerCertificate"),
+            ("user", _) => Some("AWS::IAM::User"),
+            _ => None,
+        }
+    }
+
+    fn restricted(_caller: &Caller, subject: &Subject, _operation: &str) -> Option<Fault> {
+        match subject {
+            Subject::Role { .. } => None,
+            // Without a multi-factor device, and there is none. AWS takes them for unknown.
+            Subject::Root | Subject::User(_) | Subject::Federated { .. } => {
+                let message = AuthError::UnknownAccessKey.to_string();
+                let fault = Fault::new("InvalidClientTokenId", Some(message));
+                Some(fault.status(403))
+            }
+        }
+    }
+
+    fn contended() -> Fault {
+        let message = "The request was rejected because multiple requests to change this object \
+                       were submitted simultaneously. Wait a few minutes and submit your request \
+                       again.";
+        Fault::new("ConcurrentModification", Some(message.to_owned())).status(409)
+    }
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row] = &[
+    row::<oidc_provider::client_ids::AddClientIDToOpenIDConnectProvider>(),
+    row::<instance_profile::role::AddRoleToInstanceProfile>(),
+    row::<group::membership::AddUserToGroup>(),
+    row::<attachment::Attach<action::AttachGroupPolicy>>(),
+    row::<attachment::Attach<action::AttachRolePolicy>>(),
+    row::<attachment::Attach<action::AttachUserPolicy>>(),
+    row::<access_key::CreateAccessKey>(),
+    row::<account::alias::CreateAccountAlias>(),
+    row::<group::CreateGroup>(),
+    row::<instance_profile::CreateInstanceProfile>(),
+    row::<oidc_provider::create::CreateOpenIDConnectProvider>(),
+    row::<managed_policy::CreatePolicy>(),
+    row::<One<managed_policy::version::CreatePolicyVersion>>(),
+    row::<role::CreateRole>(),
+    row::<role::service_linked::CreateServiceLinkedRole>(),
+    row::<user::CreateUser>(),
+    row::<access_key::DeleteAccessKey>(),
+    row::<account::alias::DeleteAccountAlias>(),
+    row::<One<group::DeleteGroup>>(),
+    row::<One<inline_policy::Delete<action::DeleteGroupPolicy>>>(),
+    row::<One<instance_profile::DeleteInstanceProfile>>(),
+    row::<deletion_aids::LoginProfile<action::DeleteLoginProfile>>(),
+    row::<oidc_provider::delete::DeleteOpenIDConnectProvider>(),
+    row::<One<managed_policy::DeletePolicy>>(),
+    row::<One<managed_policy::version::DeletePolicyVersion>>(),
+    row::<One<role::DeleteRole>>(),
+    row::<One<boundary::Delete<action::DeleteRolePermissionsBoundary>>>(),
+    row::<One<inline_policy::Delete<action::DeleteRolePolicy>>>(),
+    row::<One<role::service_linked::DeleteServiceLinkedRole>>(),
+    row::<One<user::DeleteUser>>(),
+    row::<One<boundary::Delete<action::DeleteUserPermissionsBoundary>>>(),
+    row::<One<inline_policy::Delete<action::DeleteUserPolicy>>>(),
+    row::<attachment::Detach<action::DetachGroupPolicy>>(),
+    row::<attachment::Detach<action::DetachRolePolicy>>(),
+    row::<attachment::Detach<action::DetachUserPolicy>>(),
+    row::<credential_report::GenerateCredentialReport>(),
+    row::<last_accessed::GenerateServiceLastAccessedDetails>(),
+    row::<access_key::list::GetAccessKeyLastUsed>(),
+    row::<account::authorization_details::GetAccountAuthorizationDetails>(),
+    row::<absent::GetAccountPasswordPolicy>(),
+    row::<account::GetAccountSummary>(),
+    row::<simulation::context_keys::GetContextKeysForCustomPolicy>(),
+    row::<simulation::context_keys::GetContextKeysForPrincipalPolicy>(),
+    row::<credential_report::GetCredentialReport>(),
+    row::<One<group::GetGroup>>(),
+    row::<One<inline_policy::Get<action::GetGroupPolicy>>>(),
+    row::<One<instance_profile::GetInstanceProfile>>(),
+    row::<deletion_aids::LoginProfile<action::GetLoginProfile>>(),
+    row::<oidc_provider::get::GetOpenIDConnectProvider>(),
+    row::<One<managed_policy::GetPolicy>>(),
+    row::<One<managed_policy::version::GetPolicyVersion>>(),
+    row::<One<role::GetRole>>(),
+    row::<One<inline_policy::Get<action::GetRolePolicy>>>(),
+    row::<absent::Get<action::GetSAMLProvider>>(),
+    row::<absent::Get<action::GetServerCertificate>>(),
+    row::<last_accessed::Get<action::GetServiceLastAccessedDetails>>(),
+    row::<last_accessed::Get<action::GetServiceLastAccessedDetailsWithEntities>>(),
+    row::<role::service_linked::GetServiceLinkedRoleDeletionStatus>(),
+    row::<user::GetUser>(),
+    row::<One<inline_policy::Get<action::GetUserPolicy>>>(),
+    row::<access_key::list::ListAccessKeys>(),
+    row::<account::alias::ListAccountAliases>(),
+    row::<One<attachment::ListAttached<action::ListAttachedGroupPolicies>>>(),
+    row::<One<attachment::ListAttached<action::ListAttachedRolePolicies>>>(),
+    row::<One<attachment::ListAttached<action::ListAttachedUserPolicies>>>(),
+    row::<One<managed_policy::entities::ListEntitiesForPolicy>>(),
+    row::<One<inline_policy::List<action::ListGroupPolicies>>>(),
+    row::<group::ListGroups>(),
+    row::<One<group::membership::ListGroupsForUser>>(),
+    row::<One<tags::ListTags<action::ListInstanceProfileTags>>>(),
+    row::<instance_profile::list::ListInstanceProfiles>(),
+    row::<One<instance_profile::list::ListInstanceProfilesForRole>>(),
+    row::<deletion_aids::OfUser<action::ListMFADevices>>(),
+    row::<oidc_provider::tags::ListOpenIDConnectProviderTags>(),
+    row::<oidc_provider::list::ListOpenIDConnectProviders>(),
+    row::<managed_policy::list::ListPolicies>(),
+    row::<One<tags::ListTags<action::ListPolicyTags>>>(),
+    row::<One<managed_policy::version::ListPolicyVersions>>(),
+    row::<One<inline_policy::List<action::ListRolePolicies>>>(),
+    row::<One<tags::ListTags<action::ListRoleTags>>>(),
+    row::<role::list::ListRoles>(),
+    row::<absent::ListSamlProviders>(),
+    row::<deletion_aids::OfUser<action::ListSSHPublicKeys>>(),
+    row::<absent::ListServerCertificates>(),
+    row::<deletion_aids::OfUser<action::ListServiceSpecificCredentials>>(),
+    row::<deletion_aids::OfUser<action::ListSigningCertificates>>(),
+    row::<One<inline_policy::List<action::ListUserPolicies>>>(),
+    row::<One<tags::ListTags<action::ListUserTags>>>(),
+    row::<user::list::ListUsers>(),
+    row::<deletion_aids::ListVirtualMfaDevices>(),
+    row::<One<inline_policy::Put<action::PutGroupPolicy>>>(),
+    row::<boundary::Put<action::PutRolePermissionsBoundary>>(),
+    row::<One<inline_policy::Put<action::PutRolePolicy>>>(),
+    row::<boundary::Put<action::PutUserPermissionsBoundary>>(),
+    row::<One<inline_policy::Put<action::PutUserPolicy>>>(),
+    row::<oidc_provider::client_ids::RemoveClientIDFromOpenIDConnectProvider>(),
+    row::<instance_profile::role::RemoveRoleFromInstanceProfile>(),
+    row::<group::membership::RemoveUserFromGroup>(),
+    row::<One<managed_policy::version::SetDefaultPolicyVersion>>(),
+    row::<simulation::SimulateCustomPolicy>(),
+    row::<simulation::SimulatePrincipalPolicy>(),
+    row::<One<tags::AddTags<action::TagInstanceProfile>>>(),
+    row::<oidc_provider::tags::TagOpenIDConnectProvider>(),
+    row::<One<tags::AddTags<action::TagPolicy>>>(),
+    row::<One<tags::AddTags<action::TagRole>>>(),
+    row::<One<tags::AddTags<action::TagUser>>>(),
+    row::<One<tags::RemoveTags<action::UntagInstanceProfile>>>(),
+    row::<oidc_provider::tags::UntagOpenIDConnectProvider>(),
+    row::<One<tags::RemoveTags<action::UntagPolicy>>>(),
+    row::<One<tags::RemoveTags<action::UntagRole>>>(),
+    row::<One<tags::RemoveTags<action::UntagUser>>>(),
+    row::<access_key::UpdateAccessKey>(),
+    row::<One<role::update::UpdateAssumeRolePolicy>>(),
+    row::<rename::Update<action::UpdateGroup>>(),
+    row::<oidc_provider::thumbprints::UpdateOpenIDConnectProviderThumbprint>(),
+    row::<One<role::update::UpdateRole>>(),
+    row::<One<role::update::UpdateRoleDescription>>(),
+    row::<rename::Update<action::UpdateUser>>(),
+];

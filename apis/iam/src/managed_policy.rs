@@ -1,0 +1,267 @@
+//! Managed policies: made, shown, listed, deleted. Customers' have a record; AWS's own stand in a
+//! table and are the same in every account.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>
+
+pub mod entities;
+pub mod list;
+pub mod shown;
+pub mod version;
+
+use std::sync::Arc;
+
+use keyward_crypto::random;
+use keyward_engine::{
+    counts::Counted,
+    directory::{
+        identities::Named,
+        records::{
+            V1,
+            identity::{ManagedPolicyRecord, PolicyVersionRecord},
+        },
+        units::identity::ManagedPolicyUnit,
+    },
+    gate::{Denied, Gate, protected::IdentityOnly},
+    operation::{Done, Empty, Operation, Output},
+    policy::{
+        document::{Document, PolicyKind},
+        permit::Permit,
+    },
+};
+use keyward_store::batch::Precondition;
+use keyward_types::{
+    action,
+    tag::Tag,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
+
+use crate::{
+    Cx, Iam,
+    entity::{Entity, Record, Subject},
+    fault::IamFault,
+    managed_policy::shown::{ShownPolicy, show},
+    names, naming,
+    newborn::New,
+    on_one::{On, OnOne},
+    reserved, shape, stored,
+    tags::Keys,
+};
+
+/// A managed policy alone.
+#[derive(Debug)]
+pub struct PolicyFound {
+    policy: ShownPolicy,
+    created: bool,
+}
+
+impl Output<Iam> for PolicyFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("Policy", |out| {
+            self.policy.render_in_list(out);
+            // CreatePolicy does not say it again.
+            if let Some(description) = self
+                .policy
+                .record
+                .description
+                .as_ref()
+                .filter(|_| !self.created)
+            {
+                out.text("Description", description);
+            }
+            // GetPolicy shows the list even if it is empty.
+            let tags = &self.policy.record.tags;
+            if self.created {
+                shape::tags(out, tags);
+            } else {
+                out.list("Tags", tags, shape::tag);
+            }
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        if self.created {
+            let record = &self.policy.record;
+            elements.object("policy", |policy| {
+                policy.string("policyName", &record.name);
+                policy.string("policyId", record.id.as_str());
+                policy.string("arn", &self.policy.arn);
+                policy.string("path", &record.path);
+                policy.string("createDate", &record.created.iso8601());
+            });
+        }
+    }
+}
+
+/// `CreatePolicy`
+#[derive(Debug)]
+pub struct CreatePolicy {
+    name: String,
+    path: String,
+    document: String,
+    description: Option<String>,
+    tags: Vec<Tag>,
+}
+
+impl Operation for CreatePolicy {
+    const NAME: &'static str = "CreatePolicy";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = PolicyFound;
+    type Fault = IamFault;
+    type Resolved = New;
+    type Permits = (
+        Permit<action::CreatePolicy>,
+        Option<Permit<action::TagPolicy>>,
+    );
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let name = names::name(&mut m, "PolicyName", 128);
+        let path = names::policy_path(&mut m);
+        let document = names::document(&mut m, "PolicyDocument");
+        let description = m
+            .string("Description")
+            .length(0, 1000)
+            .optional()
+            .map(str::to_owned);
+        let tags = names::tags(&mut m);
+        m.finish()?;
+        reserved::check(Some(&path), Some(&name))?;
+        Ok(Self {
+            name,
+            path,
+            document,
+            description,
+            tags: Keys::Exact.checked(tags)?,
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
+        New::find::<ManagedPolicyUnit>(cx, (&self.path, &self.name)).await
+    }
+
+    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let shown = format!("policy {}", self.name);
+        let on = IdentityOnly::new(new.arn()).shown_as(&shown);
+        let create = gate.permit(&on, |supply| supply.request_tags(&self.tags))?;
+        Ok((create, gate.tagging(&on, &self.tags)?))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &New,
+        cx: &Cx<'_>,
+    ) -> Result<Done<PolicyFound>, IamFault> {
+        let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
+        let text = stored::text(&document, &self.document, 0)?;
+        new.check_free(|| {
+            format!(
+                "A policy called {} already exists. Duplicate names are not allowed.",
+                self.name
+            )
+        })?;
+        let counted = (
+            Counted::Policies(cx.account()),
+            cx.shared().quotas().policies,
+        );
+        naming::count(cx, counted, "PoliciesPerAccount")?;
+        let record = ManagedPolicyRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::ManagedPolicy, random::array()),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            description: self.description.clone(),
+            created: cx.now,
+            updated: cx.now,
+            tags: self.tags.clone(),
+            versions: vec![PolicyVersionRecord {
+                number: 1,
+                text,
+                created: cx.now,
+            }],
+            default_version: 1,
+            last_version: 1,
+            attachments: 0,
+            boundaries: 0,
+        };
+        let mut batch = cx.batch();
+        naming::take(cx, &mut batch, (Named::Policy, &self.name, &record.id))?;
+        record.put(cx, &mut batch, None)?;
+        let arn = new.arn().to_owned();
+        let policy = ShownPolicy { arn, record };
+        let created = true;
+        Ok(Done::changed(PolicyFound { policy, created }, batch))
+    }
+}
+
+/// `GetPolicy`
+#[derive(Debug)]
+pub struct GetPolicy(Subject<action::GetPolicy>);
+
+impl OnOne for GetPolicy {
+    const READ_ONLY: bool = true;
+    type Action = action::GetPolicy;
+    type Output = PolicyFound;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
+    }
+
+    fn subject(&self) -> &Subject<action::GetPolicy> {
+        &self.0
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<PolicyFound>, IamFault> {
+        let policy: &Arc<ManagedPolicyUnit> = policy.get()?;
+        let policy = show(cx, policy).await?;
+        let created = false;
+        Ok(Done::unchanged(PolicyFound { policy, created }))
+    }
+}
+
+/// `DeletePolicy`
+#[derive(Debug)]
+pub struct DeletePolicy(Subject<action::DeletePolicy>);
+
+impl OnOne for DeletePolicy {
+    const READ_ONLY: bool = false;
+    type Action = action::DeletePolicy;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
+    }
+
+    fn subject(&self) -> &Subject<action::DeletePolicy> {
+        &self.0
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let policy = policy.get()?;
+        let record = policy.edit_by::<action::DeletePolicy>(cx)?;
+        if record.attachments > 0 || record.boundaries > 0 {
+            let message = "Cannot delete a policy attached to entities.".to_owned();
+            return Err(IamFault::DeleteConflict { message });
+        }
+        if record.versions.len() > 1 {
+            let message = "This policy has more than one version. Before you delete a policy, you \
+                           must delete the policy's versions. The default version is deleted with \
+                           the policy."
+                .to_owned();
+            return Err(IamFault::DeleteConflict { message });
+        }
+        let mut batch = cx.batch();
+        let read = policy
+            .revision()
+            .map_or(Precondition::Any, Precondition::At);
+        batch.delete(record.place(cx), read)?;
+        naming::free(cx, &mut batch, (Named::Policy, &record.name))?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

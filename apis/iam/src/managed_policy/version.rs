@@ -1,0 +1,302 @@
+//! The versions of managed policies. The one that is the default decides; numbers are never used
+//! again.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html>
+
+use std::sync::Arc;
+
+use keyward_engine::{
+    directory::{records::identity::PolicyVersionRecord, units::identity::ManagedPolicyUnit},
+    operation::{Done, Empty, Output},
+    policy::document::{Document, PolicyKind},
+};
+use keyward_types::action;
+use keyward_wire::{
+    json::{self, Members},
+    xml,
+};
+
+use crate::{
+    Cx, Iam,
+    entity::{Asked, Entity, Record, Subject},
+    fault::IamFault,
+    managed_policy::shown::show,
+    names,
+    nouns::check_policy_arn,
+    on_one::{On, OnOne},
+    page::{Page, Paging},
+    shape, stored,
+};
+
+/// The most versions of a policy.
+const MAX_VERSIONS: usize = 5;
+
+/// The policy that a version is asked of. One that is not there has no such version, and AWS says
+/// it like this.
+fn with_version<'p>(
+    policy: &'p Asked<ManagedPolicyUnit>,
+    (arn, version): (&str, &str),
+) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
+    match policy.found() {
+        Some(found) => Ok(found),
+        None => {
+            check_policy_arn(arn)?;
+            Err(shape::no_such_version(arn, version))
+        }
+    }
+}
+
+/// A version of a policy, with its document or without.
+#[derive(Debug)]
+pub struct VersionShown {
+    version: PolicyVersionRecord,
+    default: u32,
+    with_document: bool,
+}
+
+impl Output<Iam> for VersionShown {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("PolicyVersion", |out| {
+            shape::version(out, (&self.version, self.default, self.with_document));
+        });
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        if !self.with_document {
+            elements.object("policyVersion", |version| {
+                version.string("versionId", &shape::version_id(self.version.number));
+                version.boolean("isDefaultVersion", self.version.number == self.default);
+                version.string("createDate", &self.version.created.iso8601());
+            });
+        }
+    }
+}
+
+/// `CreatePolicyVersion`
+#[derive(Debug)]
+pub struct CreatePolicyVersion {
+    of: Subject<action::CreatePolicyVersion>,
+    document: String,
+    set_as_default: bool,
+}
+
+impl OnOne for CreatePolicyVersion {
+    const READ_ONLY: bool = false;
+    type Action = action::CreatePolicyVersion;
+    type Output = VersionShown;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let document = names::document(m, "PolicyDocument");
+        let set_as_default = m.boolean("SetAsDefault").optional().unwrap_or(false);
+        Self {
+            of,
+            document,
+            set_as_default,
+        }
+    }
+
+    fn subject(&self) -> &Subject<action::CreatePolicyVersion> {
+        &self.of
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<VersionShown>, IamFault> {
+        let policy = policy.get()?;
+        let mut record = policy.edit_by::<action::CreatePolicyVersion>(cx)?;
+        let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
+        if record.versions.len() >= MAX_VERSIONS {
+            let message = format!(
+                "A managed policy can have up to {MAX_VERSIONS} versions. Before you create a new \
+                 version, you must delete an existing version."
+            );
+            return Err(IamFault::LimitExceeded { message });
+        }
+        record.last_version = record.last_version.saturating_add(1);
+        record.updated = cx.now;
+        let version = PolicyVersionRecord {
+            number: record.last_version,
+            text: stored::text(&document, &self.document, 0)?,
+            created: cx.now,
+        };
+        record.versions.push(version.clone());
+        if self.set_as_default {
+            record.default_version = version.number;
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, policy.written())?;
+        let (default, with_document) = (record.default_version, false);
+        let shown = VersionShown {
+            version,
+            default,
+            with_document,
+        };
+        Ok(Done::changed(shown, batch))
+    }
+}
+
+/// `GetPolicyVersion`
+#[derive(Debug)]
+pub struct GetPolicyVersion {
+    of: Subject<action::GetPolicyVersion>,
+    version: String,
+}
+
+impl OnOne for GetPolicyVersion {
+    const READ_ONLY: bool = true;
+    type Action = action::GetPolicyVersion;
+    type Output = VersionShown;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let version = names::version_id(m);
+        Self { of, version }
+    }
+
+    fn subject(&self) -> &Subject<action::GetPolicyVersion> {
+        &self.of
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<VersionShown>, IamFault> {
+        let policy = with_version(policy, (&self.of.name, &self.version))?;
+        let shown = show(cx, policy).await?;
+        let number = shape::version_number(&self.version);
+        let mut versions = shown.record.versions.into_iter();
+        let version = versions.find(|version| Some(version.number) == number);
+        let Some(version) = version else {
+            return Err(shape::no_such_version(&self.of.name, &self.version));
+        };
+        let (default, with_document) = (shown.record.default_version, true);
+        Ok(Done::unchanged(VersionShown {
+            version,
+            default,
+            with_document,
+        }))
+    }
+}
+
+/// `DeletePolicyVersion`
+#[derive(Debug)]
+pub struct DeletePolicyVersion {
+    of: Subject<action::DeletePolicyVersion>,
+    version: String,
+}
+
+impl OnOne for DeletePolicyVersion {
+    const READ_ONLY: bool = false;
+    type Action = action::DeletePolicyVersion;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let version = names::version_id(m);
+        Self { of, version }
+    }
+
+    fn subject(&self) -> &Subject<action::DeletePolicyVersion> {
+        &self.of
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let policy = with_version(policy, (&self.of.name, &self.version))?;
+        let mut record = policy.edit_by::<action::DeletePolicyVersion>(cx)?;
+        let number = shape::version_number(&self.version);
+        let before = record.versions.len();
+        record
+            .versions
+            .retain(|version| Some(version.number) != number);
+        if record.versions.len() == before {
+            return Err(shape::no_such_version(&self.of.name, &self.version));
+        }
+        if Some(record.default_version) == number {
+            let message = "Cannot delete the default version of a policy.".to_owned();
+            return Err(IamFault::DeleteConflict { message });
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, policy.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `ListPolicyVersions`
+#[derive(Debug)]
+pub struct ListPolicyVersions {
+    of: Subject<action::ListPolicyVersions>,
+    paging: Paging,
+}
+
+/// A page of versions, newest first.
+#[derive(Debug)]
+pub struct Versions {
+    page: Page<PolicyVersionRecord>,
+    default: u32,
+}
+
+impl OnOne for ListPolicyVersions {
+    const READ_ONLY: bool = true;
+    type Action = action::ListPolicyVersions;
+    type Output = Versions;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
+    }
+
+    fn subject(&self) -> &Subject<action::ListPolicyVersions> {
+        &self.of
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Versions>, IamFault> {
+        let record = show(cx, policy.get()?).await?.record;
+        let (filter, default) = ((Self::NAME, self.of.name.as_str()), record.default_version);
+        let newest_first =
+            |version: &PolicyVersionRecord| format!("{:010}", u32::MAX - version.number);
+        let page = self.paging.cut(cx, filter, record.versions, newest_first)?;
+        Ok(Done::unchanged(Versions { page, default }))
+    }
+}
+
+impl Output<Iam> for Versions {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.page.render(out, "Versions", |out, version| {
+            shape::version(out, (version, self.default, false));
+        });
+    }
+}
+
+/// `SetDefaultPolicyVersion`
+#[derive(Debug)]
+pub struct SetDefaultPolicyVersion {
+    of: Subject<action::SetDefaultPolicyVersion>,
+    version: String,
+}
+
+impl OnOne for SetDefaultPolicyVersion {
+    const READ_ONLY: bool = false;
+    type Action = action::SetDefaultPolicyVersion;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let version = names::version_id(m);
+        Self { of, version }
+    }
+
+    fn subject(&self) -> &Subject<action::SetDefaultPolicyVersion> {
+        &self.of
+    }
+
+    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let policy = with_version(policy, (&self.of.name, &self.version))?;
+        let mut record = policy.edit_by::<action::SetDefaultPolicyVersion>(cx)?;
+        let number = shape::version_number(&self.version);
+        let known = record.versions.iter().map(|version| version.number);
+        let Some(number) = known.into_iter().find(|known| Some(*known) == number) else {
+            return Err(shape::no_such_version(&self.of.name, &self.version));
+        };
+        record.default_version = number;
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, policy.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

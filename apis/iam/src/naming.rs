@@ -1,0 +1,115 @@
+//! The records that lead from a name or a unique id to what bears it.
+
+use keyward_engine::{
+    counts::Counted,
+    directory::{
+        identities::Named,
+        paths, purpose,
+        records::{
+            self, V1,
+            identity::{NameRecord, PrincipalIdRecord},
+        },
+    },
+};
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_types::unique_id::UniqueId;
+
+use crate::{Cx, fault::IamFault};
+
+/// Takes a name that is free.
+///
+/// # Errors
+/// When the batch is full.
+pub fn take(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    (kind, name, id): (Named, &str, &UniqueId),
+) -> Result<(), IamFault> {
+    put(cx, batch, (kind, name, id), Precondition::Absent)
+}
+
+/// Gives a name back.
+///
+/// # Errors
+/// When the batch is full.
+pub fn free(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    (kind, name): (Named, &str),
+) -> Result<(), IamFault> {
+    let path = cx.directory().name_path(kind, cx.caller.home(), name);
+    batch.delete(path, Precondition::Any)?;
+    Ok(())
+}
+
+/// Renames what bears a name; the new one must be free or differ from the old by case alone.
+///
+/// # Errors
+/// When the batch is full.
+pub fn change(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    (kind, id): (Named, &UniqueId),
+    (old, new): (&str, &str),
+) -> Result<(), IamFault> {
+    if old.to_lowercase() == new.to_lowercase() {
+        return put(cx, batch, (kind, new, id), Precondition::Any);
+    }
+    free(cx, batch, (kind, old))?;
+    take(cx, batch, (kind, new, id))
+}
+
+fn put(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    (kind, name, id): (Named, &str, &UniqueId),
+    precondition: Precondition,
+) -> Result<(), IamFault> {
+    let leads = NameRecord {
+        version: V1,
+        id: id.clone(),
+        name: name.to_owned(),
+    };
+    let path = cx.directory().name_path(kind, cx.caller.home(), name);
+    batch.put(
+        path,
+        kind.purpose(),
+        &records::encode(&leads)?,
+        precondition,
+    )?;
+    Ok(())
+}
+
+/// Notes where the bearer of a unique id lives, for policies that name it so.
+///
+/// # Errors
+/// When the batch is full.
+pub fn put_principal_id(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    id: &UniqueId,
+) -> Result<(), IamFault> {
+    let (partition, account) = cx.caller.home();
+    let lives = PrincipalIdRecord {
+        version: V1,
+        partition,
+        account,
+    };
+    let path = paths::principal_id(id);
+    let bytes = records::encode(&lives)?;
+    batch.put(path, purpose::PRINCIPAL_ID, &bytes, Precondition::Absent)?;
+    Ok(())
+}
+
+/// Counts one more of something whose number in an account is limited.
+///
+/// # Errors
+/// `LimitExceeded`.
+pub fn count(cx: &Cx<'_>, (counted, most): (Counted, u64), quota: &str) -> Result<(), IamFault> {
+    let counts = &cx.shared().counts();
+    if counts.get(counted).is_some_and(|count| count >= most) {
+        return Err(IamFault::quota(quota, most));
+    }
+    counts.made(counted);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! `TagOpenIDConnectProvider`, `UntagOpenIDConnectProvider`, `ListOpenIDConnectProviderTags`
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagOpenIDConnectProvider.html>
+
+use keyward_engine::{
+    gate::{Denied, Gate},
+    operation::{Done, Empty, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_types::{action, tag::Tag};
+use keyward_wire::{query::Params, xml};
+
+use crate::{
+    Cx, Iam, condition_keys,
+    fault::IamFault,
+    names,
+    oidc_provider::{Asked, ProviderArn},
+    page::{Page, Paging},
+    shape,
+    tags::Keys,
+};
+
+/// `TagOpenIDConnectProvider`
+#[derive(Debug)]
+pub struct TagOpenIDConnectProvider {
+    arn: ProviderArn,
+    tags: Vec<Tag>,
+}
+
+impl Operation for TagOpenIDConnectProvider {
+    const NAME: &'static str = "TagOpenIDConnectProvider";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked;
+    type Permits = Permit<action::TagOpenIDConnectProvider>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let arn = ProviderArn::read(&mut m);
+        let tags = names::required_tags(&mut m);
+        m.finish()?;
+        Ok(Self {
+            arn,
+            tags: Keys::Exact.checked(tags)?,
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+        self.arn.find(cx).await
+    }
+
+    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        asked.permit(gate, |supply| supply.request_tags(&self.tags))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        asked: &Asked,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        asked.change(cx, |provider| {
+            Keys::Exact.add(&mut provider.tags, &self.tags)
+        })
+    }
+}
+
+/// `UntagOpenIDConnectProvider`
+#[derive(Debug)]
+pub struct UntagOpenIDConnectProvider {
+    arn: ProviderArn,
+    keys: Vec<String>,
+}
+
+impl Operation for UntagOpenIDConnectProvider {
+    const NAME: &'static str = "UntagOpenIDConnectProvider";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked;
+    type Permits = Permit<action::UntagOpenIDConnectProvider>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let arn = ProviderArn::read(&mut m);
+        let keys = names::tag_keys(&mut m);
+        m.finish()?;
+        Ok(Self { arn, keys })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+        self.arn.find(cx).await
+    }
+
+    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        asked.permit(gate, |supply| {
+            if !self.keys.is_empty() {
+                supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+            }
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        asked: &Asked,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        asked.change(cx, |provider| {
+            Keys::Exact.remove(&mut provider.tags, &self.keys);
+            Ok(())
+        })
+    }
+}
+
+/// `ListOpenIDConnectProviderTags`
+#[derive(Debug)]
+pub struct ListOpenIDConnectProviderTags {
+    arn: ProviderArn,
+    paging: Paging,
+}
+
+/// A page of tags.
+#[derive(Debug)]
+pub struct Tags(Page<Tag>);
+
+impl Operation for ListOpenIDConnectProviderTags {
+    const NAME: &'static str = "ListOpenIDConnectProviderTags";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = Tags;
+    type Fault = IamFault;
+    type Resolved = Asked;
+    type Permits = Permit<action::ListOpenIDConnectProviderTags>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let arn = ProviderArn::read(&mut m);
+        let paging = Paging::read(&mut m);
+        m.finish()?;
+        Ok(Self { arn, paging })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+        self.arn.find(cx).await
+    }
+
+    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        asked.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        asked: &Asked,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Tags>, IamFault> {
+        let mut tags = asked.get()?.record().tags.clone();
+        tags.sort_by(|a, b| a.key.cmp(&b.key));
+        // A key may be longer than a marker can be, so the marker holds its place in the order.
+        let numbered = tags.into_iter().enumerate().collect();
+        let filter = (Self::NAME, asked.arn());
+        let page = self
+            .paging
+            .cut(cx, filter, numbered, |(at, _)| format!("{at:02}"))?;
+        Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
+    }
+}
+
+impl Output<Iam> for Tags {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render(out, "Tags", shape::tag);
+    }
+}

@@ -1,0 +1,68 @@
+//! `UpdateOpenIDConnectProviderThumbprint`: replaces the whole list, which decides nothing here.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateOpenIDConnectProviderThumbprint.html>
+
+use keyward_engine::{
+    gate::{Denied, Gate},
+    operation::{Done, Empty, Operation},
+    policy::permit::Permit,
+};
+use keyward_types::action;
+use keyward_wire::query::Params;
+
+use crate::{
+    Cx, Iam,
+    fault::IamFault,
+    oidc_provider::{Asked, ProviderArn, checked_thumbprints, read_thumbprints},
+};
+
+/// `UpdateOpenIDConnectProviderThumbprint`
+#[derive(Debug)]
+pub struct UpdateOpenIDConnectProviderThumbprint {
+    arn: ProviderArn,
+    thumbprints: Vec<String>,
+}
+
+impl Operation for UpdateOpenIDConnectProviderThumbprint {
+    const NAME: &'static str = "UpdateOpenIDConnectProviderThumbprint";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = Empty;
+    type Fault = IamFault;
+    type Resolved = Asked;
+    type Permits = Permit<action::UpdateOpenIDConnectProviderThumbprint>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let arn = ProviderArn::read(&mut m);
+        let thumbprints = read_thumbprints(&mut m);
+        if thumbprints.is_none() {
+            m.strings("ThumbprintList").required();
+        }
+        m.finish()?;
+        Ok(Self {
+            arn,
+            thumbprints: checked_thumbprints(thumbprints.unwrap_or_default())?,
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+        self.arn.find(cx).await
+    }
+
+    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        asked.permit(gate, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        asked: &Asked,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, IamFault> {
+        asked.change(cx, |provider| {
+            provider.thumbprints = self.thumbprints.clone();
+            Ok(())
+        })
+    }
+}

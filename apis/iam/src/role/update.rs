@@ -1,0 +1,152 @@
+//! What of a role can be changed: description, session length, trust policy.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>
+
+use keyward_engine::operation::{Done, Empty, Output};
+use keyward_types::action;
+use keyward_wire::{json::Members, xml};
+
+use crate::{
+    Cx, Iam,
+    entity::{Entity, Record, Subject},
+    fault::IamFault,
+    names,
+    on_one::{On, OnOne},
+    role::{max_session, show},
+    shape::{self, ShownRole},
+};
+
+/// `UpdateRole`
+#[derive(Debug)]
+pub struct UpdateRole {
+    of: Subject<action::UpdateRole>,
+    description: Option<String>,
+    max_session: Option<u32>,
+}
+
+/// The output of UpdateRole, which has no members and yet is one.
+#[derive(Debug)]
+pub struct RoleUpdated;
+
+impl Output<Iam> for RoleUpdated {
+    fn render(&self, _out: &mut xml::Writer<'_>) {}
+}
+
+impl OnOne for UpdateRole {
+    const READ_ONLY: bool = false;
+    type Action = action::UpdateRole;
+    type Output = RoleUpdated;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let description = names::description(m);
+        let max_session = max_session(m);
+        Self {
+            of,
+            description,
+            max_session,
+        }
+    }
+
+    fn subject(&self) -> &Subject<action::UpdateRole> {
+        &self.of
+    }
+
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<RoleUpdated>, IamFault> {
+        let role = role.get()?;
+        let mut record = role.edit(cx)?;
+        if let Some(description) = &self.description {
+            record.description = Some(description.clone());
+        }
+        if let Some(seconds) = self.max_session {
+            record.max_session_seconds = seconds;
+        }
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, Some(role.revision()))?;
+        Ok(Done::changed(RoleUpdated, batch))
+    }
+}
+
+/// `UpdateRoleDescription`
+#[derive(Debug)]
+pub struct UpdateRoleDescription {
+    of: Subject<action::UpdateRoleDescription>,
+    description: String,
+}
+
+/// The output of UpdateRoleDescription.
+#[derive(Debug)]
+pub struct DescriptionUpdated(ShownRole);
+
+impl Output<Iam> for DescriptionUpdated {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("Role", |out| shape::role_as_written(out, &self.0));
+    }
+}
+
+impl OnOne for UpdateRoleDescription {
+    const READ_ONLY: bool = false;
+    type Action = action::UpdateRoleDescription;
+    type Output = DescriptionUpdated;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        // Members reads it again, as missing, only if it was not given.
+        let description = names::description(m);
+        if description.is_none() {
+            m.string("Description").required();
+        }
+        let description = description.unwrap_or_default();
+        Self { of, description }
+    }
+
+    fn subject(&self) -> &Subject<action::UpdateRoleDescription> {
+        &self.of
+    }
+
+    async fn answer(
+        &self,
+        role: &On<Self>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<DescriptionUpdated>, IamFault> {
+        let role = role.get()?;
+        let mut record = role.edit(cx)?;
+        record.description = Some(self.description.clone());
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, Some(role.revision()))?;
+        let shown = show(cx, (role.arn(), &record), None).await?;
+        Ok(Done::changed(DescriptionUpdated(shown), batch))
+    }
+}
+
+/// `UpdateAssumeRolePolicy`
+#[derive(Debug)]
+pub struct UpdateAssumeRolePolicy {
+    of: Subject<action::UpdateAssumeRolePolicy>,
+    trust: String,
+}
+
+impl OnOne for UpdateAssumeRolePolicy {
+    const READ_ONLY: bool = false;
+    type Action = action::UpdateAssumeRolePolicy;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let trust = names::document(m, "PolicyDocument");
+        Self { of, trust }
+    }
+
+    fn subject(&self) -> &Subject<action::UpdateAssumeRolePolicy> {
+        &self.of
+    }
+
+    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let role = role.get()?;
+        let mut record = role.edit(cx)?;
+        record.trust = cx.check_trust(&self.trust).await?;
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, Some(role.revision()))?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

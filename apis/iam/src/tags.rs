@@ -1,0 +1,219 @@
+//! Tags of users, roles and managed policies.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html>
+
+use keyward_engine::{
+    gate::supply::Supply,
+    operation::{Done, Empty, Output},
+};
+use keyward_types::tag::Tag;
+use keyward_wire::{json::Members, xml};
+
+use crate::{
+    Cx, Iam, condition_keys,
+    entity::{Entity, Record, Subject, Target},
+    fault::IamFault,
+    names::{self, MAX_TAGS},
+    nouns::Tagged,
+    on_one::{On, OnOne},
+    page::{Page, Paging},
+    shape,
+};
+
+/// How the keys of the tags of something are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Without regard to case: users and roles.
+    IgnoringCase,
+    /// As they are: everything else.
+    Exact,
+}
+
+impl Keys {
+    fn same(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::IgnoringCase => one.to_lowercase() == other.to_lowercase(),
+            Self::Exact => one == other,
+        }
+    }
+
+    /// The tags, if no two have the same key and none is AWS's own.
+    ///
+    /// # Errors
+    /// `InvalidInput`.
+    pub fn checked(self, tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
+        let mut before = tags.iter().enumerate();
+        if before.any(|(at, tag)| tags.iter().take(at).any(|t| self.same(&t.key, &tag.key))) {
+            return Err(IamFault::invalid(match self {
+                Self::IgnoringCase => {
+                    "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+                }
+                Self::Exact => "Duplicate tag keys found.",
+            }));
+        }
+        if tags
+            .iter()
+            .any(|tag| tag.key.to_lowercase().starts_with("aws:"))
+        {
+            return Err(IamFault::invalid(
+                "System tags cannot be added/updated by requester.",
+            ));
+        }
+        Ok(tags)
+    }
+
+    /// Adds tags; one with a key that is there takes its place.
+    ///
+    /// # Errors
+    /// `LimitExceeded`.
+    pub fn add(self, tags: &mut Vec<Tag>, new: &[Tag]) -> Result<(), IamFault> {
+        for tag in new {
+            match tags.iter_mut().find(|t| self.same(&t.key, &tag.key)) {
+                Some(known) => *known = tag.clone(),
+                None => tags.push(tag.clone()),
+            }
+        }
+        if tags.len() > MAX_TAGS {
+            let message = "The number of tags has reached the maximum limit.".to_owned();
+            return Err(IamFault::LimitExceeded { message });
+        }
+        Ok(())
+    }
+
+    /// Takes the tags with those keys away.
+    pub fn remove(self, tags: &mut Vec<Tag>, keys: &[String]) {
+        tags.retain(|tag| !keys.iter().any(|key| self.same(key, &tag.key)));
+    }
+}
+
+/// `TagUser`, `TagRole`, `TagPolicy`
+#[derive(Debug)]
+pub struct AddTags<A> {
+    of: Subject<A>,
+    tags: Vec<Tag>,
+}
+
+impl<A> OnOne for AddTags<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Tagged,
+{
+    const READ_ONLY: bool = false;
+    type Action = A;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let tags = names::required_tags(m);
+        Self { of, tags }
+    }
+
+    fn checked(self) -> Result<Self, IamFault> {
+        let tags = <A::Entity as Entity>::Record::KEYS.checked(self.tags)?;
+        Ok(Self { tags, ..self })
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.of
+    }
+
+    fn supply(&self, _of: &On<Self>, supply: &mut Supply) {
+        supply.request_tags(&self.tags);
+    }
+
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let of = of.get()?;
+        let mut record = of.edit_by::<A>(cx)?;
+        <A::Entity as Entity>::Record::KEYS.add(record.tags_mut(), &self.tags)?;
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, of.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `UntagUser`, `UntagRole`, `UntagPolicy`
+#[derive(Debug)]
+pub struct RemoveTags<A> {
+    of: Subject<A>,
+    keys: Vec<String>,
+}
+
+impl<A> OnOne for RemoveTags<A>
+where
+    A: Target,
+    <A::Entity as Entity>::Record: Tagged,
+{
+    const READ_ONLY: bool = false;
+    type Action = A;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let keys = names::tag_keys(m);
+        Self { of, keys }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.of
+    }
+
+    fn supply(&self, _of: &On<Self>, supply: &mut Supply) {
+        if !self.keys.is_empty() {
+            supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+        }
+    }
+
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let of = of.get()?;
+        let mut record = of.edit_by::<A>(cx)?;
+        <A::Entity as Entity>::Record::KEYS.remove(record.tags_mut(), &self.keys);
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, of.written())?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+/// `ListUserTags`, `ListRoleTags`, `ListPolicyTags`
+#[derive(Debug)]
+pub struct ListTags<A> {
+    of: Subject<A>,
+    paging: Paging,
+}
+
+/// A page of tags.
+#[derive(Debug)]
+pub struct Tags(Page<Tag>);
+
+impl<A: Target> OnOne for ListTags<A> {
+    const READ_ONLY: bool = true;
+    type Action = A;
+    type Output = Tags;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = Subject::read(m);
+        let paging = Paging::read(m);
+        Self { of, paging }
+    }
+
+    fn subject(&self) -> &Subject<A> {
+        &self.of
+    }
+
+    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Tags>, IamFault> {
+        let mut tags = of.get()?.tags().to_vec();
+        tags.sort_by(|a, b| a.key.cmp(&b.key));
+        // A key may be longer than a marker can be, so the marker holds its place in the order.
+        let numbered = tags.into_iter().enumerate().collect();
+        let filter = (Self::NAME, self.of.name.as_str());
+        let page = self
+            .paging
+            .cut(cx, filter, numbered, |(at, _)| format!("{at:02}"))?;
+        Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
+    }
+}
+
+impl Output<Iam> for Tags {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        self.0.render(out, "Tags", shape::tag);
+    }
+}

@@ -1,0 +1,302 @@
+//! IAM users: made, shown, deleted.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>
+
+pub mod list;
+
+use std::collections::BTreeMap;
+
+use keyward_crypto::random;
+use keyward_engine::{
+    counts::Counted,
+    directory::{
+        identities::Named,
+        paths,
+        records::{UserRecord, V1},
+        units::identity::UserUnit,
+    },
+    gate::{Denied, Gate, protected::IdentityOnly},
+    operation::{Done, Empty, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_store::batch::Precondition;
+use keyward_types::{
+    action,
+    tag::Tag,
+    unique_id::{UniqueId, UniqueIdKind},
+};
+use keyward_wire::{
+    json::{self, Members},
+    query::Params,
+    xml,
+};
+
+use crate::{
+    Cx, Iam, boundary,
+    entity::{Asked, Entity, Record, Subject},
+    fault::IamFault,
+    names, naming,
+    newborn::NewIdentity,
+    on_one::{On, OnOne},
+    reserved, shape,
+};
+
+/// `CreateUser`
+#[derive(Debug)]
+pub struct CreateUser {
+    name: String,
+    path: String,
+    boundary: Option<String>,
+    tags: Vec<Tag>,
+}
+
+/// A user with its ARN.
+#[derive(Debug)]
+pub struct ShownUser {
+    arn: String,
+    record: UserRecord,
+}
+
+impl Operation for CreateUser {
+    const NAME: &'static str = "CreateUser";
+    const READ_ONLY: bool = false;
+    type Api = Iam;
+    type Output = ShownUser;
+    type Fault = IamFault;
+    type Resolved = NewIdentity;
+    type Permits = (Permit<action::CreateUser>, Option<Permit<action::TagUser>>);
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let path = names::path(&mut m);
+        let name = names::name(&mut m, "UserName", names::USER);
+        let boundary = names::optional_boundary(&mut m);
+        let tags = names::tags(&mut m);
+        m.finish()?;
+        reserved::check(Some(&path), Some(&name))?;
+        let tags = names::checked_tags(tags)?;
+        Ok(Self {
+            name,
+            path,
+            boundary,
+            tags,
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewIdentity, IamFault> {
+        let named = (self.path.as_str(), self.name.as_str());
+        NewIdentity::find::<UserUnit>(cx, named, self.boundary.as_deref()).await
+    }
+
+    fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        new.permits(gate, (&self.tags, self.boundary.as_deref()))
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        new: &NewIdentity,
+        cx: &Cx<'_>,
+    ) -> Result<Done<ShownUser>, IamFault> {
+        let taken = || format!("User with name {} already exists.", self.name);
+        new.entity().check_free(taken)?;
+        let boundary = new.boundary(self.boundary.as_deref())?;
+        let counted = (Counted::Users(cx.account()), cx.shared().quotas().users);
+        naming::count(cx, counted, "UsersPerAccount")?;
+        let record = UserRecord {
+            version: V1,
+            id: UniqueId::from_random(UniqueIdKind::User, random::array()),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            created: cx.now,
+            tags: self.tags.clone(),
+            access_keys: Vec::new(),
+            inactive_access_keys: Vec::new(),
+            inline_policies: BTreeMap::new(),
+            attached_policies: Vec::new(),
+            boundary: boundary.map(|policy| policy.reference()),
+            groups: Vec::new(),
+        };
+        let mut batch = cx.batch();
+        naming::take(cx, &mut batch, (Named::User, &self.name, &record.id))?;
+        naming::put_principal_id(cx, &mut batch, &record.id)?;
+        if let Some(policy) = boundary {
+            boundary::bind(cx, &mut batch, (policy, &record.id))?;
+        }
+        record.put(cx, &mut batch, None)?;
+        let arn = new.entity().arn().to_owned();
+        Ok(Done::changed(ShownUser { arn, record }, batch))
+    }
+}
+
+impl Output<Iam> for ShownUser {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        out.element("User", |user| shape::user(user, (&self.arn, &self.record)));
+    }
+
+    fn response_elements(&self, elements: &mut json::Writer<'_>) {
+        elements.object("user", |user| {
+            user.string("path", &self.record.path);
+            user.string("userName", &self.record.name);
+            user.string("userId", self.record.id.as_str());
+            user.string("arn", &self.arn);
+            user.string("createDate", &self.record.created.iso8601());
+        });
+    }
+}
+
+/// The user that an operation names, or the caller if it names none.
+///
+/// # Errors
+/// `NoSuchEntity` if the caller is no user and names none.
+pub async fn named_or_caller(cx: &Cx<'_>, name: Option<&str>) -> Result<Asked<UserUnit>, IamFault> {
+    match (name, cx.caller.user()) {
+        (Some(name), _) => Asked::find(cx, name).await,
+        (None, Some(user)) => {
+            let record = user.record();
+            let (partition, account) = cx.caller.home();
+            let found = cx.directory().user(partition, account, &record.id).await?;
+            match found {
+                Some(found) => Ok(Asked::of(&record.name, found)),
+                None => Err(UserUnit::missing(&record.name)),
+            }
+        }
+        (None, None) => Err(IamFault::Validation {
+            message: "Must specify userName when calling with non-User credentials".to_owned(),
+        }),
+    }
+}
+
+/// `GetUser`
+#[derive(Debug)]
+pub struct GetUser {
+    name: Option<String>,
+}
+
+/// The user to be shown: the root user shows itself.
+#[derive(Debug)]
+pub enum Shown {
+    /// A user.
+    User(Asked<UserUnit>),
+    /// The root user, with its account's record.
+    Root(keyward_engine::directory::records::AccountRecord),
+}
+
+/// The output of GetUser.
+#[derive(Debug)]
+pub enum UserFound {
+    /// A user.
+    User(Box<ShownUser>),
+    /// The root user.
+    Root(keyward_engine::directory::records::AccountRecord),
+}
+
+fn root_arn(record: &keyward_engine::directory::records::AccountRecord) -> String {
+    format!("arn:{}:iam::{}:root", record.partition, record.account)
+}
+
+impl Operation for GetUser {
+    const NAME: &'static str = "GetUser";
+    const READ_ONLY: bool = true;
+    type Api = Iam;
+    type Output = UserFound;
+    type Fault = IamFault;
+    type Resolved = Shown;
+    type Permits = Permit<action::GetUser>;
+
+    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
+        let mut m = params.members();
+        let name = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
+        m.finish()?;
+        Ok(Self { name })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Shown, IamFault> {
+        if self.name.is_none() && cx.caller.principal().is_root() {
+            let (partition, account) = cx.caller.home();
+            let found = cx.directory().account(partition, account).await?;
+            let (record, _) = found.ok_or_else(|| UserUnit::missing("root"))?;
+            return Ok(Shown::Root(record));
+        }
+        named_or_caller(cx, self.name.as_deref())
+            .await
+            .map(Shown::User)
+    }
+
+    fn authorize(&self, shown: &Shown, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        match shown {
+            Shown::User(user) => user.permit(gate, |_| ()),
+            Shown::Root(record) => gate.permit(&IdentityOnly::new(&root_arn(record)), |_| ()),
+        }
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        shown: &Shown,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<UserFound>, IamFault> {
+        Ok(Done::unchanged(match shown {
+            Shown::User(user) => {
+                let user = user.get()?;
+                UserFound::User(Box::new(ShownUser {
+                    arn: user.arn().to_owned(),
+                    record: user.record().clone(),
+                }))
+            }
+            Shown::Root(record) => UserFound::Root(record.clone()),
+        }))
+    }
+}
+
+impl Output<Iam> for UserFound {
+    fn render(&self, out: &mut xml::Writer<'_>) {
+        match self {
+            Self::User(user) => user.render(out),
+            // AWS shows no path and no name for the root user.
+            Self::Root(record) => out.element("User", |user| {
+                user.text("UserId", record.account.as_str());
+                user.text("Arn", &root_arn(record));
+                user.timestamp("CreateDate", record.created);
+            }),
+        }
+    }
+}
+
+/// `DeleteUser`
+#[derive(Debug)]
+pub struct DeleteUser(Subject<action::DeleteUser>);
+
+impl OnOne for DeleteUser {
+    const READ_ONLY: bool = false;
+    type Action = action::DeleteUser;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Subject::read(m))
+    }
+
+    fn subject(&self) -> &Subject<action::DeleteUser> {
+        &self.0
+    }
+
+    async fn answer(&self, user: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let user = user.get()?;
+        let record = user.record();
+        let left = [
+            (!record.attached_policies.is_empty(), "detach all policies"),
+            (!record.inline_policies.is_empty(), "delete policies"),
+            (!record.access_keys.is_empty(), "delete access keys"),
+            (!record.groups.is_empty(), "remove users from group"),
+        ];
+        IamFault::check_nothing_left(&left)?;
+        let mut batch = cx.batch();
+        if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
+            boundary::release(cx, &mut batch, (&policy, &record.id))?;
+        }
+        batch.delete(record.place(cx), Precondition::At(user.revision()))?;
+        naming::free(cx, &mut batch, (Named::User, &record.name))?;
+        batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

@@ -1,0 +1,62 @@
+//! `DisableKey`: the key cannot be used until it is enabled again. Idempotent.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html>
+//!
+//! When the answer has left, no later request uses the key.
+
+use keyward_engine::{
+    gate::{Denied, Gate},
+    operation::{Changed, Done, Operation},
+    policy::permit::Permit,
+};
+use keyward_types::action;
+use keyward_wire::json::{Members, Object};
+
+use crate::{Cx, Kms, condition_keys, fault::KmsFault, last_usage::KeyWithUse, members};
+
+/// The input.
+#[derive(Debug)]
+pub struct DisableKey {
+    key_id: String,
+}
+
+impl Operation for DisableKey {
+    const NAME: &'static str = "DisableKey";
+    const READ_ONLY: bool = false;
+    type Api = Kms;
+    type Output = Changed;
+    type Fault = KmsFault;
+    type Resolved = KeyWithUse;
+    type Permits = Permit<action::DisableKey>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::key_id(&mut m, "KeyId");
+        m.finish()?;
+        Ok(Self { key_id })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<KeyWithUse, KmsFault> {
+        KeyWithUse::resolve(&self.key_id, cx).await
+    }
+
+    fn authorize(&self, key: &KeyWithUse, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.permit(&key.key, |supply| {
+            supply.number(condition_keys::TRAILING_DAYS, key.trailing_days);
+        })
+    }
+
+    async fn call(
+        &self,
+        permit: &Self::Permits,
+        key: &KeyWithUse,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Changed>, KmsFault> {
+        let key = key.key.unit()?;
+        let record = cx.state().ring().disable(permit, key.key())?;
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
+    }
+}

@@ -1,0 +1,58 @@
+//! `EnableKey`: makes a disabled key ready for use. Idempotent.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKey.html>
+
+use keyward_engine::{
+    gate::{Denied, Gate},
+    operation::{Changed, Done, Operation},
+    policy::permit::Permit,
+};
+use keyward_types::action;
+use keyward_wire::json::{Members, Object};
+
+use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+
+/// The input.
+#[derive(Debug)]
+pub struct EnableKey {
+    key_id: String,
+}
+
+impl Operation for EnableKey {
+    const NAME: &'static str = "EnableKey";
+    const READ_ONLY: bool = false;
+    type Api = Kms;
+    type Output = Changed;
+    type Fault = KmsFault;
+    type Resolved = ResolvedKey;
+    type Permits = Permit<action::EnableKey>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let key_id = members::key_id(&mut m, "KeyId");
+        m.finish()?;
+        Ok(Self { key_id })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
+        cx.key_to_manage(&self.key_id).await
+    }
+
+    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.permit(key, |_| ())
+    }
+
+    async fn call(
+        &self,
+        permit: &Self::Permits,
+        key: &ResolvedKey,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Changed>, KmsFault> {
+        let key = key.unit()?;
+        let record = cx.state().ring().enable(permit, key.key())?;
+        Ok(Done::changed(
+            Changed(key.arn().clone()),
+            cx.change_key(key, &record)?,
+        ))
+    }
+}

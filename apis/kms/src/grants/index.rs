@@ -1,0 +1,328 @@
+//! Where grants stand: the grant itself, and the entries by which it is found.
+//!
+//! Below the key's account and Region, but for those of a retiring principal, which stand below
+//! its own account so that grants on keys of all accounts are found together:
+//!
+//! | path | what |
+//! |---|---|
+//! | `grant/{key}/{grant}` | the grant |
+//! | `grant-entry/{key}/{grantee}/{shape}/{bucket}/{operation}/{grant}` | that it allows this |
+//! | `grant-entry/{key}/{grantee}/{shape}/{bucket}/CreateGrant/{set}-{grant}` | that it allows making grants of these operations |
+//! | `grant-shape/{key}/{grantee}/{shape}` | a shape that constraints of the grantee's grants have |
+//! | `grant-name/{key}/{name}` | the grant of a name with all its parameters |
+//! | `grantee/{key}/{grantee}/{grant}` | that the grantee has it |
+//! | `retirable/{retiring}/{account}/{key}/{grant}` | that this principal may retire it |
+//! | `grants-left/{key}` | a destroyed key had grants, to be swept away |
+
+use std::borrow::Cow;
+
+use keyward_store::{
+    path::{Path, PathError, Prefix, Split},
+    reader::Reader,
+};
+use keyward_types::{
+    account::AccountId,
+    grant::{GrantId, GrantOperation, GrantOperations},
+    key_id::KeyArn,
+    partition::Partition,
+    region::Region,
+};
+
+use crate::grants::{
+    record::GrantRecord,
+    terms::{Bucket, Shape, push},
+};
+
+/// The segment of a shape, or of a bucket, that looks at nothing.
+const NONE: &str = "none";
+
+/// The paths of one key's grants.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    reader: &'a Reader,
+    key: &'a KeyArn,
+}
+
+impl<'a> Places<'a> {
+    /// Of the grants on that key.
+    pub fn new(reader: &'a Reader, key: &'a KeyArn) -> Self {
+        Self { reader, key }
+    }
+
+    /// A grant.
+    pub fn grant(&self, id: &GrantId) -> Result<Path, PathError> {
+        self.join("grant", &[id.as_str()])
+    }
+
+    /// Every grant.
+    pub fn grants(&self) -> Result<Prefix, PathError> {
+        self.below("grant")
+    }
+
+    /// Every entry of every grant.
+    pub fn all_entries(&self) -> Result<Prefix, PathError> {
+        self.below("grant-entry")
+    }
+
+    /// The shapes of every grantee.
+    pub fn all_shapes(&self) -> Result<Prefix, PathError> {
+        self.below("grant-shape")
+    }
+
+    /// The names of every grant.
+    pub fn names(&self) -> Result<Prefix, PathError> {
+        self.below("grant-name")
+    }
+
+    /// Every grant by grantee.
+    pub fn grantees(&self) -> Result<Prefix, PathError> {
+        self.below("grantee")
+    }
+
+    /// The unit of a grantee's shapes.
+    pub fn shapes(&self, grantee: &str) -> String {
+        self.unit("grant-shape", &[grantee])
+    }
+
+    /// The unit of the entries by which one may allow an operation, for those whose constraints
+    /// fall into that bucket of that shape.
+    pub fn entries(
+        &self,
+        grantee: &str,
+        shape: &str,
+        bucket: &Bucket,
+        operation: GrantOperation,
+    ) -> String {
+        let bucket = self.bucket_segment(bucket);
+        self.unit(
+            "grant-entry",
+            &[grantee, shape, &bucket, operation.as_str()],
+        )
+    }
+
+    /// Everything that a grantee has under one shape.
+    pub fn entries_of_shape(&self, grantee: &str, shape: &str) -> Result<Prefix, PathError> {
+        Prefix::parse(&format!("{}/{grantee}/{shape}/", self.text("grant-entry")))
+    }
+
+    /// The shapes of a grant's constraint, each with its path.
+    pub fn shapes_of(&self, grant: &GrantRecord) -> Result<Vec<(Path, Shape)>, PathError> {
+        let grantee = grant.grantee.segment(self.reader);
+        let mut shapes: Vec<(Path, Shape)> = Vec::new();
+        for operation in indexed(grant) {
+            let shape = grant.terms.constraint.shape(operation);
+            if shapes.iter().all(|(_, known)| *known != shape) {
+                let segment = self.shape_segment(&shape);
+                let path = self.join("grant-shape", &[&grantee, &segment])?;
+                shapes.push((path, shape));
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// The entries of a grant.
+    pub fn entries_of(&self, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
+        let grantee = grant.grantee.segment(self.reader);
+        let constraint = &grant.terms.constraint;
+        let entry = |operation: GrantOperation| {
+            let shape = self.shape_segment(&constraint.shape(operation));
+            let unit = self.entries(&grantee, &shape, &constraint.bucket(operation), operation);
+            let unit = Path::parse(&unit)?;
+            if operation == GrantOperation::CreateGrant {
+                unit.child(&entry_of_parent(grant))
+            } else {
+                unit.child(grant.id.as_str())
+            }
+        };
+        indexed(grant).map(entry).collect()
+    }
+
+    /// Where the name of a grant leads to it, if it has one. All that was asked for is in it: a
+    /// request with the same name and anything else different makes another grant.
+    pub fn name_of(&self, grant: &GrantRecord) -> Result<Option<Path>, PathError> {
+        let Some(name) = &grant.name else {
+            return Ok(None);
+        };
+        let constraint = &grant.terms.constraint;
+        let mut operations: Vec<GrantOperation> = grant.terms.operations.iter().collect();
+        operations.sort_unstable();
+        let mut text = String::new();
+        let retiring = grant.retiring.as_ref().map(|p| p.segment(self.reader));
+        for part in [
+            name,
+            grant.issuing_account.as_str(),
+            &grant.grantee.segment(self.reader),
+            &retiring.unwrap_or_default(),
+            &constraint.shape(GrantOperation::Decrypt).text(),
+            constraint.bucket(GrantOperation::Decrypt).text(),
+        ] {
+            push(&mut text, part);
+        }
+        for operation in operations {
+            push(&mut text, operation.as_str());
+        }
+        let hash = self
+            .reader
+            .name_hash(self.key.as_str(), "grant name", &text);
+        self.join("grant-name", &[hash.as_str()]).map(Some)
+    }
+
+    /// That the grantee has the grant.
+    pub fn grantee_of(&self, grant: &GrantRecord) -> Result<Path, PathError> {
+        let grantee = grant.grantee.segment(self.reader);
+        self.join("grantee", &[&grantee, grant.id.as_str()])
+    }
+
+    /// The grants of one grantee.
+    pub fn grants_of(&self, grantee: &str) -> Result<Prefix, PathError> {
+        Prefix::parse(&format!("{}/{grantee}/", self.text("grantee")))
+    }
+
+    /// That its retiring principal may retire the grant, if it has one.
+    pub fn retirable_of(&self, grant: &GrantRecord) -> Result<Option<Path>, PathError> {
+        let Some(retiring) = &grant.retiring else {
+            return Ok(None);
+        };
+        let segment = retiring.segment(self.reader);
+        let base = retirable(
+            self.key.partition(),
+            self.key.region(),
+            retiring.account(),
+            &segment,
+        );
+        let (account, key) = (self.key.account(), self.key.id());
+        Path::parse(&format!("{base}{account}/{key}/{}", grant.id)).map(Some)
+    }
+
+    /// That grants of the destroyed key are to be swept away.
+    pub fn left(&self) -> Result<Path, PathError> {
+        Path::parse(&self.text("grants-left"))
+    }
+
+    fn shape_segment(&self, shape: &Shape) -> String {
+        if shape.is_none() {
+            return NONE.to_owned();
+        }
+        self.hash("grant shape", &shape.text())
+    }
+
+    fn bucket_segment(&self, bucket: &Bucket) -> Cow<'static, str> {
+        if bucket.text().is_empty() {
+            return NONE.into();
+        }
+        self.hash("grant bucket", bucket.text()).into()
+    }
+
+    /// Hashes differ from key to key, so that they do not tell which keys have equal contexts.
+    fn hash(&self, kind: &str, text: &str) -> String {
+        self.reader.name_hash(self.key.as_str(), kind, text).into()
+    }
+
+    fn text(&self, word: &str) -> String {
+        self.unit(word, &[])
+    }
+
+    /// The path `word/key` with `rest` below it. Every request makes some, so it is put together
+    /// without formatting.
+    fn unit(&self, word: &str, rest: &[&str]) -> String {
+        let key = self.key;
+        let (account, region) = (key.account(), key.region());
+        let first = [
+            key.partition().as_str(),
+            account.as_str(),
+            region.as_str(),
+            word,
+            key.id().as_str(),
+        ];
+        let mut text = String::with_capacity(256);
+        for segment in first.iter().chain(rest) {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(segment);
+        }
+        text
+    }
+
+    fn below(&self, word: &str) -> Result<Prefix, PathError> {
+        Prefix::parse(&format!("{}/", self.text(word)))
+    }
+
+    fn join(&self, word: &str, rest: &[&str]) -> Result<Path, PathError> {
+        let mut path = Path::parse(&self.text(word))?;
+        for segment in rest {
+            path = path.child(segment)?;
+        }
+        Ok(path)
+    }
+}
+
+/// The last segment of an entry for CreateGrant: the grant's operations, as eight hexadecimal
+/// digits, stand before its id, so that grants with the same ones stand together.
+fn entry_of_parent(grant: &GrantRecord) -> String {
+    format!("{:08x}-{}", grant.terms.operations.bits(), grant.id)
+}
+
+/// What an entry for CreateGrant says: the operations, and the grant.
+pub fn parent_of_entry(path: &Path) -> Option<(GrantOperations, GrantId)> {
+    let (set, id) = path.segments().last()?.split_once('-')?;
+    let operations = GrantOperations::from_bits(u32::from_str_radix(set, 16).ok()?)?;
+    Some((operations, GrantId::parse(id).ok()?))
+}
+
+/// Where to read on behind all entries for CreateGrant with these operations.
+pub fn behind_parents(unit: &Path, operations: &GrantOperations) -> Result<Path, PathError> {
+    // Behind every id, which is hexadecimal.
+    unit.child(&format!("{:08x}-~", operations.bits()))
+}
+
+/// The operations that are looked up; who may retire a grant is read from the grant itself.
+fn indexed(grant: &GrantRecord) -> impl Iterator<Item = GrantOperation> + '_ {
+    let operations = grant.terms.operations.iter();
+    operations.filter(|operation| *operation != GrantOperation::RetireGrant)
+}
+
+/// Everything in a Region that a principal of the account may retire, by what stands for it.
+pub fn retirable_by(
+    region: Region,
+    account: AccountId,
+    segment: &str,
+) -> Result<Prefix, PathError> {
+    Prefix::parse(&retirable(
+        region.partition(),
+        region,
+        Some(account),
+        segment,
+    ))
+}
+
+/// Every destroyed key of an account and Region whose grants are to be swept away.
+pub fn all_left(region: Region, account: AccountId) -> Result<Prefix, PathError> {
+    Prefix::parse(&format!(
+        "{}/{account}/{region}/grants-left/",
+        region.partition()
+    ))
+}
+
+fn retirable(
+    partition: Partition,
+    region: Region,
+    account: Option<AccountId>,
+    segment: &str,
+) -> String {
+    match account {
+        Some(account) => format!("{partition}/{account}/{region}/retirable/{segment}/"),
+        // Services live in no account.
+        None => format!("service-retirable/{partition}/{region}/{segment}/"),
+    }
+}
+
+/// The unit of a path of entries, as the cache names it.
+pub fn entry_unit<'p>(path: &Split<'p>) -> Option<&'p str> {
+    path.with("grant-entry", 3).and(path.first(9))
+}
+
+/// The unit of a path of shapes.
+pub fn shape_unit<'p>(path: &Split<'p>) -> Option<&'p str> {
+    path.with("grant-shape", 3).and(path.first(6))
+}

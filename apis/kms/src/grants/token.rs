@@ -1,0 +1,119 @@
+//! Grant tokens: sealed to a grant, different each time, worth nothing to anybody but the grantee.
+//!
+//! A grant is effective at once here, so a token adds nothing to it; it is opened all the same, and
+//! one that does not open is refused.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_crypto::{
+    aead::{self, Aad, NONCE_BYTES, Purpose},
+    derive::DerivedKey,
+    random,
+};
+use keyward_engine::fault::Internal;
+use keyward_types::{
+    account::AccountId,
+    arn::ArnParts,
+    grant::GrantId,
+    key_id::{KeyArn, KeyId},
+    region::Region,
+};
+
+use crate::{Cx, fault::KmsFault};
+
+const VERSION: u8 = 2;
+/// What the key of the tokens is derived for.
+const LABEL: &[u8] = b"keyward grant token";
+
+/// The grant that a token is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOf {
+    /// The key.
+    pub key: KeyArn,
+    /// The grant.
+    pub grant: GrantId,
+}
+
+impl Cx<'_> {
+    /// A new token of a grant.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn seal_grant_token(&self, key: &KeyArn, grant: &GrantId) -> Result<String, KmsFault> {
+        let nonce: [u8; NONCE_BYTES] = random::array();
+        let content = format!("{key} {grant}");
+        let token_key = self.grant_token_key();
+        let sealed = aead::seal(
+            &token_key,
+            nonce,
+            &self.grant_token_aad(),
+            content.as_bytes(),
+        );
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Ok(STANDARD.encode(bytes))
+    }
+
+    /// The grant of a token, which may be gone.
+    ///
+    /// # Errors
+    /// `InvalidGrantTokenException` for what this server did not give in this Region.
+    pub fn open_grant_token(&self, token: &str) -> Result<TokenOf, KmsFault> {
+        let opened = self.opened(token).and_then(|text| parse(&text));
+        opened
+            .filter(|of| of.key.region() == self.region)
+            .ok_or(KmsFault::InvalidGrantToken)
+    }
+
+    /// Refuses tokens that do not open. What they are of is found without them.
+    ///
+    /// # Errors
+    /// `InvalidGrantTokenException`.
+    pub fn check_grant_tokens(&self, tokens: &[String]) -> Result<(), KmsFault> {
+        for token in tokens {
+            self.open_grant_token(token)?;
+        }
+        Ok(())
+    }
+
+    fn opened(&self, token: &str) -> Option<String> {
+        let bytes = STANDARD.decode(token).ok()?;
+        let Some((&VERSION, rest)) = bytes.split_first() else {
+            return None;
+        };
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
+        let content = aead::open(
+            &self.grant_token_key(),
+            *nonce,
+            &self.grant_token_aad(),
+            sealed,
+        )
+        .ok()?;
+        String::from_utf8(content.expose().to_vec()).ok()
+    }
+
+    fn grant_token_key(&self) -> DerivedKey {
+        self.derived_key(LABEL, VERSION)
+    }
+
+    fn grant_token_aad(&self) -> Aad {
+        Aad::new(Purpose::GrantToken, VERSION).part(self.directory().store_id().as_bytes())
+    }
+}
+
+fn parse(content: &str) -> Option<TokenOf> {
+    let (key, grant) = content.split_once(' ')?;
+    let parts = ArnParts::parse(key)?;
+    let region = Region::parse(parts.region).ok()?;
+    let account = AccountId::parse(parts.account).ok()?;
+    let id = KeyId::parse(parts.resource.strip_prefix("key/")?).ok()?;
+    Some(TokenOf {
+        key: KeyArn::new(region, account, id),
+        grant: GrantId::parse(grant).ok()?,
+    })
+}
+
+/// A fault of ours while a grant is handled.
+pub fn internal(error: impl std::fmt::Display) -> KmsFault {
+    KmsFault::Internal(Internal::new(error.to_string()))
+}

@@ -1,0 +1,86 @@
+//! `RevokeGrant`: ends a grant, on the key owner's side.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_RevokeGrant.html>
+
+use keyward_engine::{
+    gate::{Denied, Gate},
+    operation::{Changed, Done, Operation},
+    policy::permit::Permit,
+};
+use keyward_types::{action, grant::GrantId};
+use keyward_wire::json::{Members, Object};
+
+use crate::{
+    Cx, Kms, condition_keys, fault::KmsFault, grant_members, grants::lookup::StoredGrant, members,
+    resolved::ResolvedKey,
+};
+
+/// The input.
+#[derive(Debug)]
+pub struct RevokeGrant {
+    key_id: String,
+    grant_id: GrantId,
+    dry_run: bool,
+}
+
+/// The key and, if there is one of that id, the grant.
+#[derive(Debug)]
+pub struct GrantOfKey {
+    key: ResolvedKey,
+    grant: Option<StoredGrant>,
+}
+
+impl Operation for RevokeGrant {
+    const NAME: &'static str = "RevokeGrant";
+    const READ_ONLY: bool = false;
+    type Api = Kms;
+    type Output = Changed;
+    type Fault = KmsFault;
+    type Resolved = GrantOfKey;
+    type Permits = Permit<action::RevokeGrant>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
+        let mut m = Members::of(body);
+        let dry_run = m.boolean("DryRun").optional().unwrap_or(false);
+        let key_id = members::key_id(&mut m, "KeyId");
+        let grant_id = m.string("GrantId").length(1, 128).required();
+        m.finish()?;
+        Ok(Self {
+            key_id,
+            grant_id: grant_members::checked_id(grant_id)?,
+            dry_run,
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<GrantOfKey, KmsFault> {
+        let key = cx.key_to_manage(&self.key_id).await?;
+        let grant = cx.state().grant(key.arn(), &self.grant_id).await?;
+        Ok(GrantOfKey { key, grant })
+    }
+
+    fn authorize(&self, found: &GrantOfKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.permit(&found.key, |supply| {
+            supply.boolean(
+                condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
+                gate.is_forwarded(),
+            );
+        })
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        found: &GrantOfKey,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Changed>, KmsFault> {
+        let key = found.key.unit()?.arn();
+        let Some(grant) = &found.grant else {
+            return Err(KmsFault::grant_not_found(&self.grant_id));
+        };
+        if self.dry_run {
+            return Err(KmsFault::DryRunOperation);
+        }
+        let batch = cx.end_grant(key, grant)?;
+        Ok(Done::changed(Changed(key.clone()), batch))
+    }
+}

@@ -1,0 +1,34 @@
+//! What the system itself owes keys and grants, without a caller.
+
+pub mod due;
+pub mod sweep;
+
+use std::{sync::Arc, time::Duration};
+
+use keyward_engine::{
+    directory::ReadError,
+    workers::{Worker, WorkerContext},
+};
+
+use crate::{state::KmsState, workers::due::DueWorker};
+
+/// The workers of KMS.
+///
+/// # Errors
+/// When the last reading of the clock cannot be read.
+pub async fn all(kms: Arc<KmsState>, cx: WorkerContext) -> Result<Vec<Worker>, ReadError> {
+    const DUE: Duration = Duration::from_secs(30);
+    const SWEEP: Duration = Duration::from_secs(60);
+    let due = Arc::new(DueWorker::new(&cx, kms).await?);
+    let with_due = cx.clone();
+    Ok(vec![
+        Worker::new(DUE, move || {
+            let (cx, due) = (with_due.clone(), Arc::clone(&due));
+            async move { due.round(&cx).await }
+        }),
+        Worker::new(SWEEP, move || {
+            let cx = cx.clone();
+            async move { sweep::sweep(&cx).await }
+        }),
+    ])
+}

@@ -1,0 +1,205 @@
+//! The accounts of an organization.
+//!
+//! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html>
+
+use std::sync::Arc;
+
+use keyward_engine::{
+    directory::{
+        records::organization::MemberRecord,
+        units::organization::{Member, OrganizationUnit},
+    },
+    operation::{Done, Empty, Output},
+};
+use keyward_types::{
+    account::AccountId,
+    action::organizations as action,
+    organization::{Parent, Target},
+};
+use keyward_wire::json::{Members, Writer};
+
+use crate::{
+    Cx, Organizations,
+    change::Change,
+    fault::OrganizationsFault,
+    managed::Ask,
+    members,
+    page::{Page, Paged},
+    render,
+    standing::Thing,
+};
+
+/// An account with the organization that it is shown in.
+#[derive(Debug)]
+pub struct Shown {
+    organization: Arc<OrganizationUnit>,
+    member: Arc<Member>,
+}
+
+impl Shown {
+    /// The account's id.
+    pub fn id(&self) -> &str {
+        self.member.record().account.as_str()
+    }
+
+    /// The accounts of an organization that stand below `parent`, or all of them.
+    pub fn all<'o>(
+        organization: &'o Arc<OrganizationUnit>,
+        parent: Option<&'o Parent>,
+    ) -> impl Iterator<Item = Self> + 'o {
+        let below = move |member: &&Arc<Member>| {
+            parent.is_none_or(|parent| member.record().parent == *parent)
+        };
+        let members = organization.accounts().values().filter(below);
+        members.map(|member| Self {
+            organization: Arc::clone(organization),
+            member: Arc::clone(member),
+        })
+    }
+}
+
+/// A page of accounts.
+#[derive(Debug)]
+pub struct AccountsListed(pub Paged<Shown>);
+
+impl Output<Organizations> for AccountsListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.0.render(out, "Accounts", |shown, entry| {
+            render::account(&shown.organization, &shown.member, entry);
+        });
+    }
+}
+
+/// `DescribeAccount`
+#[derive(Debug)]
+pub struct DescribeAccount {
+    account: AccountId,
+}
+
+/// The output of DescribeAccount.
+#[derive(Debug)]
+pub struct AccountDescribed(Shown);
+
+impl Ask for DescribeAccount {
+    const NAME: &'static str = "DescribeAccount";
+    const READ_ONLY: bool = true;
+    type Action = action::DescribeAccount;
+    type Output = AccountDescribed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let account = members::account(m, "AccountId");
+        Some(Self { account: account? })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![Thing::Target(Target::Account(self.account))]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<AccountDescribed>, OrganizationsFault> {
+        let member = organization.accounts().get(&self.account);
+        let member = member.ok_or(OrganizationsFault::AccountNotFound)?;
+        Ok(Done::unchanged(AccountDescribed(Shown {
+            organization: Arc::clone(organization),
+            member: Arc::clone(member),
+        })))
+    }
+}
+
+impl Output<Organizations> for AccountDescribed {
+    fn render(&self, out: &mut Writer<'_>) {
+        let Self(shown) = self;
+        out.object("Account", |entry| {
+            render::account(&shown.organization, &shown.member, entry);
+        });
+    }
+}
+
+/// `ListAccounts`
+#[derive(Debug)]
+pub struct ListAccounts {
+    page: Page,
+}
+
+impl Ask for ListAccounts {
+    const NAME: &'static str = "ListAccounts";
+    const READ_ONLY: bool = true;
+    type Action = action::ListAccounts;
+    type Output = AccountsListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let page = Page::read(m);
+        Some(Self { page })
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<AccountsListed>, OrganizationsFault> {
+        let all = Shown::all(organization, None);
+        let page = self.page.cut(cx, (Self::NAME, ""), all, Shown::id)?;
+        Ok(Done::unchanged(AccountsListed(page)))
+    }
+}
+
+/// `MoveAccount`
+#[derive(Debug)]
+pub struct MoveAccount {
+    account: AccountId,
+    from: Parent,
+    to: Parent,
+}
+
+impl Ask for MoveAccount {
+    const NAME: &'static str = "MoveAccount";
+    const READ_ONLY: bool = false;
+    type Action = action::MoveAccount;
+    type Output = Empty;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let account = members::account(m, "AccountId");
+        let from = members::parent(m, "SourceParentId");
+        let to = members::parent(m, "DestinationParentId");
+        Some(Self {
+            account: account?,
+            from: from?,
+            to: to?,
+        })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![
+            Thing::Target(Target::Account(self.account)),
+            Thing::Target(self.from.clone().into()),
+            Thing::Target(self.to.clone().into()),
+        ]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, OrganizationsFault> {
+        let member = organization.accounts().get(&self.account);
+        let member = member.ok_or(OrganizationsFault::AccountNotFound)?;
+        if member.record().parent != self.from {
+            return Err(OrganizationsFault::SourceParentNotFound);
+        }
+        if !organization.has(&self.to.clone().into()) {
+            return Err(OrganizationsFault::DestinationParentNotFound);
+        }
+        if self.from == self.to {
+            return Err(OrganizationsFault::DuplicateAccount);
+        }
+        let mut change = Change::of(organization, cx)?;
+        change.put_account(&MemberRecord {
+            parent: self.to.clone(),
+            ..member.record().clone()
+        })?;
+        Ok(Done::changed(Empty, change.into_batch()))
+    }
+}

@@ -1,0 +1,234 @@
+//! Reads of what an organization of Keyward cannot have: delegated administrators, invitations, a
+//! resource policy. They answer as AWS does where there is none.
+
+use std::sync::Arc;
+
+use keyward_engine::{
+    directory::units::organization::OrganizationUnit,
+    gate::{Denied, Gate, supply::Supply},
+    operation::{Done, Empty, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_types::{
+    account::AccountId,
+    action::organizations::{self as action},
+};
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    Cx, Organizations, SERVICE_PRINCIPAL,
+    fault::OrganizationsFault,
+    managed::Ask,
+    members,
+    page::{Page, Paged},
+    standing::Thing,
+};
+use keyward_types::organization::Target;
+
+/// An empty list, under its name.
+#[derive(Debug)]
+pub struct NoneListed {
+    name: &'static str,
+    page: Paged<()>,
+}
+
+impl NoneListed {
+    /// The page that is asked for. No token of a further one was ever given.
+    fn of(
+        name: &'static str,
+        page: &Page,
+        (operation, filter): (&str, &str),
+        cx: &Cx<'_>,
+    ) -> Result<Done<Self>, OrganizationsFault> {
+        let page = page.cut(cx, (operation, filter), [], |()| "")?;
+        Ok(Done::unchanged(Self { name, page }))
+    }
+}
+
+impl Output<Organizations> for NoneListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.page.render(out, self.name, |(), _| ());
+    }
+}
+
+/// `ListDelegatedAdministrators`
+#[derive(Debug)]
+pub struct ListDelegatedAdministrators {
+    service: Option<String>,
+    page: Page,
+}
+
+impl Ask for ListDelegatedAdministrators {
+    const NAME: &'static str = "ListDelegatedAdministrators";
+    const READ_ONLY: bool = true;
+    type Action = action::ListDelegatedAdministrators;
+    type Output = NoneListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        Some(Self {
+            service: members::optional_service_principal(m),
+            page: Page::read(m),
+        })
+    }
+
+    fn supply(&self, supply: &mut Supply) {
+        if let Some(service) = &self.service {
+            supply.text(SERVICE_PRINCIPAL, service);
+        }
+    }
+
+    fn answer(
+        &self,
+        _organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<NoneListed>, OrganizationsFault> {
+        let asked = (Self::NAME, self.service.as_deref().unwrap_or_default());
+        NoneListed::of("DelegatedAdministrators", &self.page, asked, cx)
+    }
+}
+
+/// `ListDelegatedServicesForAccount`
+#[derive(Debug)]
+pub struct ListDelegatedServicesForAccount {
+    account: AccountId,
+}
+
+impl Ask for ListDelegatedServicesForAccount {
+    const NAME: &'static str = "ListDelegatedServicesForAccount";
+    const READ_ONLY: bool = true;
+    type Action = action::ListDelegatedServicesForAccount;
+    type Output = NoneListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let account = members::account(m, "AccountId");
+        Page::read(m);
+        Some(Self { account: account? })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![Thing::Target(Target::Account(self.account))]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<NoneListed>, OrganizationsFault> {
+        if organization.accounts().contains_key(&self.account) {
+            Err(OrganizationsFault::AccountNotRegistered)
+        } else {
+            Err(OrganizationsFault::AccountNotFound)
+        }
+    }
+}
+
+/// What handshakes are asked for.
+#[derive(Debug)]
+struct Handshakes {
+    filter: String,
+    page: Page,
+}
+
+impl Handshakes {
+    fn read(m: &mut Members<'_>) -> Self {
+        let filter = m.structure("Filter", |filter| {
+            let action = filter
+                .enumeration("ActionType", members::HANDSHAKES)
+                .optional();
+            (action, members::optional_handshake(filter))
+        });
+        let (action, parent) = filter.optional().unwrap_or_default();
+        Self {
+            filter: format!("{action:?} {parent:?}"),
+            page: Page::read(m),
+        }
+    }
+
+    fn none(&self, operation: &str, cx: &Cx<'_>) -> Result<Done<NoneListed>, OrganizationsFault> {
+        NoneListed::of("Handshakes", &self.page, (operation, &self.filter), cx)
+    }
+}
+
+/// `ListHandshakesForOrganization`
+#[derive(Debug)]
+pub struct ListHandshakesForOrganization(Handshakes);
+
+impl Ask for ListHandshakesForOrganization {
+    const NAME: &'static str = "ListHandshakesForOrganization";
+    const READ_ONLY: bool = true;
+    type Action = action::ListHandshakesForOrganization;
+    type Output = NoneListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        Some(Self(Handshakes::read(m)))
+    }
+
+    fn answer(
+        &self,
+        _organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<NoneListed>, OrganizationsFault> {
+        self.0.none(Self::NAME, cx)
+    }
+}
+
+/// `ListHandshakesForAccount`: every account may ask, of an organization or not.
+#[derive(Debug)]
+pub struct ListHandshakesForAccount(Handshakes);
+
+impl Operation for ListHandshakesForAccount {
+    const NAME: &'static str = "ListHandshakesForAccount";
+    const READ_ONLY: bool = true;
+    type Api = Organizations;
+    type Output = NoneListed;
+    type Fault = OrganizationsFault;
+    type Resolved = ();
+    type Permits = Permit<action::ListHandshakesForAccount>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
+        let mut m = Members::of(body);
+        let asked = Handshakes::read(&mut m);
+        m.finish()?;
+        Ok(Self(asked))
+    }
+
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), OrganizationsFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        cx: &Cx<'_>,
+    ) -> Result<Done<NoneListed>, OrganizationsFault> {
+        self.0.none(Self::NAME, cx)
+    }
+}
+
+/// `DescribeResourcePolicy`
+#[derive(Debug)]
+pub struct DescribeResourcePolicy;
+
+impl Ask for DescribeResourcePolicy {
+    const NAME: &'static str = "DescribeResourcePolicy";
+    const READ_ONLY: bool = true;
+    type Action = action::DescribeResourcePolicy;
+    type Output = Empty;
+
+    fn read(_m: &mut Members<'_>) -> Option<Self> {
+        Some(Self)
+    }
+
+    fn answer(
+        &self,
+        _organization: &Arc<OrganizationUnit>,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, OrganizationsFault> {
+        Err(OrganizationsFault::ResourcePolicyNotFound)
+    }
+}

@@ -1,0 +1,317 @@
+//! What stands where: roots, parents and children.
+//!
+//! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListRoots.html>
+
+use std::sync::Arc;
+
+use keyward_engine::{
+    directory::{
+        records::organization::OrganizationalUnitRecord,
+        units::organization::{Member, OrganizationUnit},
+    },
+    operation::{Done, Output},
+};
+use keyward_types::{
+    action::organizations as action,
+    organization::{Parent, Target},
+};
+use keyward_wire::json::{Members, Writer};
+
+use crate::{
+    Cx, Organizations,
+    account::{AccountsListed, Shown},
+    fault::OrganizationsFault,
+    managed::Ask,
+    members,
+    page::{Page, Paged},
+    render,
+    standing::Thing,
+};
+
+/// Refuses a parent that is not there.
+fn check_parent(
+    organization: &OrganizationUnit,
+    parent: &Parent,
+) -> Result<(), OrganizationsFault> {
+    if organization.has(&parent.clone().into()) {
+        Ok(())
+    } else {
+        Err(OrganizationsFault::ParentNotFound)
+    }
+}
+
+/// The organizational units that stand below a parent, by id.
+fn units_below<'o>(
+    organization: &'o OrganizationUnit,
+    parent: &'o Parent,
+) -> impl Iterator<Item = &'o OrganizationalUnitRecord> {
+    let below = move |unit: &&OrganizationalUnitRecord| unit.parent == *parent;
+    organization.units().values().filter(below)
+}
+
+fn root_id(organization: &Arc<OrganizationUnit>) -> &str {
+    organization.record().root.as_str()
+}
+
+/// `ListRoots`: there is one.
+#[derive(Debug)]
+pub struct ListRoots {
+    page: Page,
+}
+
+/// The output of ListRoots.
+#[derive(Debug)]
+pub struct RootsListed(Paged<Arc<OrganizationUnit>>);
+
+impl Ask for ListRoots {
+    const NAME: &'static str = "ListRoots";
+    const READ_ONLY: bool = true;
+    type Action = action::ListRoots;
+    type Output = RootsListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let page = Page::read(m);
+        Some(Self { page })
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<RootsListed>, OrganizationsFault> {
+        let root = [Arc::clone(organization)];
+        let page = self.page.cut(cx, (Self::NAME, ""), root, root_id)?;
+        Ok(Done::unchanged(RootsListed(page)))
+    }
+}
+
+impl Output<Organizations> for RootsListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.0.render(out, "Roots", |organization, entry| {
+            render::root(organization, entry);
+        });
+    }
+}
+
+/// `ListAccountsForParent`
+#[derive(Debug)]
+pub struct ListAccountsForParent {
+    parent: Parent,
+    page: Page,
+}
+
+impl Ask for ListAccountsForParent {
+    const NAME: &'static str = "ListAccountsForParent";
+    const READ_ONLY: bool = true;
+    type Action = action::ListAccountsForParent;
+    type Output = AccountsListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let parent = members::parent(m, "ParentId");
+        let page = Page::read(m);
+        Some(Self {
+            parent: parent?,
+            page,
+        })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![Thing::Target(self.parent.clone().into())]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<AccountsListed>, OrganizationsFault> {
+        check_parent(organization, &self.parent)?;
+        let all = Shown::all(organization, Some(&self.parent));
+        let asked = (Self::NAME, self.parent.as_str());
+        let page = self.page.cut(cx, asked, all, Shown::id)?;
+        Ok(Done::unchanged(AccountsListed(page)))
+    }
+}
+
+/// `ListOrganizationalUnitsForParent`
+#[derive(Debug)]
+pub struct ListOrganizationalUnitsForParent {
+    parent: Parent,
+    page: Page,
+}
+
+/// The output of ListOrganizationalUnitsForParent.
+#[derive(Debug)]
+pub struct UnitsListed {
+    organization: Arc<OrganizationUnit>,
+    page: Paged<OrganizationalUnitRecord>,
+}
+
+impl Ask for ListOrganizationalUnitsForParent {
+    const NAME: &'static str = "ListOrganizationalUnitsForParent";
+    const READ_ONLY: bool = true;
+    type Action = action::ListOrganizationalUnitsForParent;
+    type Output = UnitsListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let parent = members::parent(m, "ParentId");
+        let page = Page::read(m);
+        Some(Self {
+            parent: parent?,
+            page,
+        })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![Thing::Target(self.parent.clone().into())]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<UnitsListed>, OrganizationsFault> {
+        check_parent(organization, &self.parent)?;
+        let units = units_below(organization, &self.parent).cloned();
+        let asked = (Self::NAME, self.parent.as_str());
+        let page = self.page.cut(cx, asked, units, |unit| unit.id.as_str())?;
+        Ok(Done::unchanged(UnitsListed {
+            organization: Arc::clone(organization),
+            page,
+        }))
+    }
+}
+
+impl Output<Organizations> for UnitsListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.page.render(out, "OrganizationalUnits", |unit, entry| {
+            render::unit(&self.organization, unit, entry);
+        });
+    }
+}
+
+/// `ListParents`: a child has one.
+#[derive(Debug)]
+pub struct ListParents {
+    child: Target,
+    page: Page,
+}
+
+/// The output of ListParents.
+#[derive(Debug)]
+pub struct ParentsListed(Paged<Parent>);
+
+impl Ask for ListParents {
+    const NAME: &'static str = "ListParents";
+    const READ_ONLY: bool = true;
+    type Action = action::ListParents;
+    type Output = ParentsListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let child = members::child(m, "ChildId");
+        let page = Page::read(m);
+        Some(Self {
+            child: child?,
+            page,
+        })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![Thing::Target(self.child.clone())]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<ParentsListed>, OrganizationsFault> {
+        let parent = match &self.child {
+            Target::Root(_) => None,
+            Target::Unit(unit) => organization.units().get(unit).map(|unit| &unit.parent),
+            Target::Account(account) => {
+                let member = organization.accounts().get(account);
+                member.map(|member| &member.record().parent)
+            }
+        };
+        let parent = [parent.ok_or(OrganizationsFault::ChildNotFound)?.clone()];
+        let asked = (Self::NAME, self.child.as_str());
+        let page = self.page.cut(cx, asked, parent, Parent::as_str)?;
+        Ok(Done::unchanged(ParentsListed(page)))
+    }
+}
+
+impl Output<Organizations> for ParentsListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.0.render(out, "Parents", |parent, entry| {
+            entry.string("Id", parent.as_str());
+            entry.string("Type", parent.kind());
+        });
+    }
+}
+
+/// `ListChildren`
+#[derive(Debug)]
+pub struct ListChildren {
+    parent: Parent,
+    kind: &'static str,
+    page: Page,
+}
+
+/// The output of ListChildren.
+#[derive(Debug)]
+pub struct ChildrenListed(Paged<Target>);
+
+impl Ask for ListChildren {
+    const NAME: &'static str = "ListChildren";
+    const READ_ONLY: bool = true;
+    type Action = action::ListChildren;
+    type Output = ChildrenListed;
+
+    fn read(m: &mut Members<'_>) -> Option<Self> {
+        let parent = members::parent(m, "ParentId");
+        let kinds = &["ACCOUNT", "ORGANIZATIONAL_UNIT"];
+        let kind = m.enumeration("ChildType", kinds).required();
+        let page = Page::read(m);
+        Some(Self {
+            parent: parent?,
+            kind,
+            page,
+        })
+    }
+
+    fn things(&self) -> Vec<Thing> {
+        vec![Thing::Target(self.parent.clone().into())]
+    }
+
+    fn answer(
+        &self,
+        organization: &Arc<OrganizationUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Done<ChildrenListed>, OrganizationsFault> {
+        check_parent(organization, &self.parent)?;
+        let children: Vec<Target> = if self.kind == "ACCOUNT" {
+            let below = |(_, member): &(_, &Arc<_>)| is_below(member, &self.parent);
+            let accounts = organization.accounts().iter().filter(below);
+            accounts.map(|(id, _)| Target::Account(*id)).collect()
+        } else {
+            let units = units_below(organization, &self.parent);
+            units.map(|unit| Target::Unit(unit.id.clone())).collect()
+        };
+        let filter = format!("{} {}", self.kind, self.parent.as_str());
+        let asked = (Self::NAME, filter.as_str());
+        let page = self.page.cut(cx, asked, children, Target::as_str)?;
+        Ok(Done::unchanged(ChildrenListed(page)))
+    }
+}
+
+fn is_below(member: &Member, parent: &Parent) -> bool {
+    member.record().parent == *parent
+}
+
+impl Output<Organizations> for ChildrenListed {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.0.render(out, "Children", |child, entry| {
+            entry.string("Id", child.as_str());
+            entry.string("Type", child.kind());
+        });
+    }
+}

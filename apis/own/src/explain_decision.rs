@@ -1,0 +1,376 @@
+//! `ExplainDecision`: may this principal do that with this key today, and how does that come
+//! about: every policy in play, the statement that decides, what failed of the others, and the
+//! least that would turn a denial into an allow.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_api_kms::{fault::KmsFault, identifier::Forms, members, units::KeyUnit};
+use keyward_engine::{
+    directory::units::identity::RoleUnit,
+    fault::Internal,
+    gate::{Denied, Gate},
+    operation::{Done, Operation, Output},
+    policy::{
+        case,
+        decision::{Decision, Outcome},
+        document::PolicyKind,
+        explain::{self, Explanation, Finding, Found},
+        known::actions::{Known, look_up},
+        permit::Permit,
+    },
+    scans::Turn,
+};
+use keyward_types::action;
+use keyward_wire::json::{Members, Object, Writer};
+use serde_json::Value;
+
+use crate::{
+    Cx, Keyward,
+    case::{Subject, Target, Written, shown_home},
+    fault::KeywardFault,
+};
+
+/// The most condition values that a question gives.
+const MOST_CONTEXT: usize = 100;
+
+/// The input.
+#[derive(Debug)]
+pub struct ExplainDecision {
+    principal: String,
+    issuer: Option<String>,
+    action: String,
+    about: About,
+    context: BTreeMap<String, Value>,
+}
+
+/// What is asked about.
+#[derive(Debug)]
+enum About {
+    Key(String),
+    Resource(String),
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct Explained {
+    explanation: Explanation,
+    written: Written,
+    notes: Vec<String>,
+}
+
+impl Operation for ExplainDecision {
+    const NAME: &'static str = "ExplainDecision";
+    const READ_ONLY: bool = true;
+    type Api = Keyward;
+    type Output = Explained;
+    type Fault = KeywardFault;
+    type Resolved = ();
+    type Permits = Permit<action::ExplainDecision>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let principal = m.string("Principal").length(1, 2048).required().to_owned();
+        let issuer = m.string("Issuer").length(1, 2048).optional();
+        let issuer = issuer.map(str::to_owned);
+        let action = action_name(&mut m);
+        let key = members::optional_key_id(&mut m, "KeyId");
+        let resource = m.string("Resource").length(1, 2048).optional();
+        let resource = resource.map(str::to_owned);
+        let context = given_context(&mut m);
+        m.finish()?;
+        let action = known_action(&action)?;
+        let about = match (key, resource) {
+            (Some(key), None) => {
+                check_key_action(&action)?;
+                About::Key(key)
+            }
+            (None, Some(resource)) => About::Resource(resource),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "Give KeyId or Resource, and not both.";
+                return Err(KmsFault::validation(message).into());
+            }
+        };
+        Ok(Self {
+            principal,
+            issuer,
+            action,
+            about,
+            context,
+        })
+    }
+
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Self::Permits,
+        (): &(),
+        cx: &Cx<'_>,
+    ) -> Result<Done<Explained>, KeywardFault> {
+        let turn = cx.shared().scans().turn().await?;
+        let subject = cx
+            .subject_or_fault(&self.principal, self.issuer.as_deref())
+            .await?;
+        let target = match &self.about {
+            About::Key(key) => {
+                let unit = cx.own_key(key).await?;
+                cx.target_key(&unit).await?
+            }
+            About::Resource(resource) => cx.target_of(resource, &self.action).await?,
+        };
+        let written = cx
+            .write_case(&subject, &self.action, &target, &self.context)
+            .await?;
+        let explained = Explained::of(written, Vec::new(), turn).await?;
+        Ok(Done::unchanged(explained))
+    }
+}
+
+/// An action with its service's prefix.
+pub(super) fn action_name(m: &mut Members<'_>) -> String {
+    let legal = |text: &str| {
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        text.split_once(':')
+            .is_some_and(|(service, name)| plain(service) && plain(name))
+    };
+    let action = m.string("Action").length(3, 128);
+    action
+        .pattern("[a-zA-Z0-9-]+:[a-zA-Z0-9]+", legal)
+        .required()
+        .to_owned()
+}
+
+/// The action in AWS's own case. One that its service does not have is a mistake of whoever asks:
+/// "denied" would be true of it and help nobody.
+pub(super) fn known_action(given: &str) -> Result<String, KeywardFault> {
+    match look_up(given) {
+        Known::Action(action) => Ok(action),
+        // What other services have is not known here.
+        Known::OtherService => Ok(given.to_owned()),
+        Known::Mistyped(alike) => {
+            let meant = match alike.split_last() {
+                None => String::new(),
+                Some((only, [])) => format!(" Did you mean {only}?"),
+                Some((last, others)) => format!(" Did you mean {} or {last}?", others.join(", ")),
+            };
+            let message = format!("There is no action {given}.{meant}");
+            Err(KmsFault::validation(message).into())
+        }
+    }
+}
+
+/// An action on keys.
+pub(super) fn check_key_action(action: &str) -> Result<(), KeywardFault> {
+    if action.starts_with("kms:") {
+        return Ok(());
+    }
+    let message = format!("{action} is not an action on KMS keys: their names begin with kms:.");
+    Err(KmsFault::validation(message).into())
+}
+
+/// Condition values: names with one value, or with several of a multivalued key.
+pub(super) fn given_context(m: &mut Members<'_>) -> BTreeMap<String, Value> {
+    let given = m.structures("Context", |one| {
+        let name = one.string("Name").length(1, 512).required().to_owned();
+        let values = one.strings("Values").count(1, MOST_CONTEXT).required();
+        let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
+        (name, values)
+    });
+    let given = given.count(0, MOST_CONTEXT).optional().unwrap_or_default();
+    let value = |mut values: Vec<String>| match (values.pop(), values.is_empty()) {
+        (Some(one), true) => Value::from(one),
+        (Some(last), false) => {
+            values.push(last);
+            Value::from(values)
+        }
+        (None, _) => Value::Null,
+    };
+    given
+        .into_iter()
+        .map(|(name, values)| (name, value(values)))
+        .collect()
+}
+
+impl Cx<'_> {
+    /// Somebody of the caller's own account, or the fault that says what can be asked about.
+    pub(super) async fn subject_or_fault(
+        &self,
+        text: &str,
+        issuer: Option<&str>,
+    ) -> Result<Subject, KeywardFault> {
+        let found = self.subject(text, issuer).await?;
+        found.ok_or_else(|| KeywardFault::NoSuchPrincipal {
+            principal: text.to_owned(),
+            account: shown_home(self.caller.home()),
+        })
+    }
+
+    /// A key of the caller's own account.
+    pub(super) async fn own_key(&self, text: &str) -> Result<Arc<KeyUnit>, KeywardFault> {
+        let found = self.kms().named_key(text, Forms::All).await?;
+        match found.found_unit() {
+            Some(unit) if unit.arn().account() == self.account() => Ok(Arc::clone(unit)),
+            Some(_) | None => Err(KeywardFault::OtherAccount {
+                account: shown_home(self.caller.home()),
+            }),
+        }
+    }
+
+    /// What is no key: `*`, an alias, a role, another resource of the caller's account.
+    pub(super) async fn target_of(
+        &self,
+        resource: &str,
+        action: &str,
+    ) -> Result<Target, KeywardFault> {
+        let assumes = action.to_ascii_lowercase().starts_with("sts:assumerole");
+        if !assumes {
+            return Ok(Target::without_policy(resource));
+        }
+        let home = self.caller.home();
+        let role: Option<Arc<RoleUnit>> = match self.directory().id_of_arn(home.0, resource).await?
+        {
+            Some(id) => self.directory().role(home, &id).await?,
+            None => None,
+        };
+        match role {
+            Some(role) => {
+                let trust = &role.record().trust;
+                let shown = self
+                    .kms()
+                    .stored_for_display(trust, PolicyKind::Trust)
+                    .await?;
+                Target::role(&role, &shown)
+            }
+            None => Err(KeywardFault::NoSuchPrincipal {
+                principal: resource.to_owned(),
+                account: shown_home(home),
+            }),
+        }
+    }
+}
+
+impl Explained {
+    /// Explains a case.
+    pub(super) async fn of(
+        written: Written,
+        notes: Vec<String>,
+        turn: Turn,
+    ) -> Result<Self, KeywardFault> {
+        // Large policies take a while: not on a thread that serves.
+        let explained = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            case::explain(&written.line).map(|explanation| Self {
+                explanation,
+                written,
+                notes,
+            })
+        });
+        let explained = explained
+            .await
+            .map_err(|error| Internal::new(error.to_string()))?;
+        // The case was written here from what is stored, so it can be read.
+        explained.map_err(|errors| Internal::new(errors.join("; ")).into())
+    }
+
+    fn text(&self) -> String {
+        let mut text = explain::text::render(&self.explanation);
+        if !self.written.titles.is_empty() {
+            text.push_str("\nThe policies:\n");
+            for (place, title) in &self.written.titles {
+                text.push_str(&format!("  {place}: {title}\n"));
+            }
+        }
+        let unknown = unknown_keys(&self.explanation);
+        if !unknown.is_empty() {
+            text.push_str(
+                "\nNot known to this question, and taken for absent; a request may have them:\n",
+            );
+            for key in &unknown {
+                text.push_str(&format!("  {key}\n"));
+            }
+        }
+        if !self.notes.is_empty() {
+            text.push_str("\nTo know:\n");
+            for note in &self.notes {
+                text.push_str(&format!("  - {note}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// Whether a condition key, in lower case, follows from principal and resource: it is known to be
+/// absent when it is.
+pub(super) fn is_settled(key: &str) -> bool {
+    const SETTLED: &[&str] = &[
+        "aws:principal",
+        "aws:resource",
+        "aws:username",
+        "aws:userid",
+        "kms:key",
+        "kms:multiregion",
+        "kms:resourcealiases",
+        "kms:customermasterkey",
+        "kms:calleraccount",
+    ];
+    SETTLED.iter().any(|settled| key.starts_with(settled))
+}
+
+/// The condition keys that statements name and the question says nothing of.
+pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
+    let policies = explanation.layers.iter().flat_map(|layer| &layer.policies);
+    let statements = policies.flat_map(|policy| &policy.statements);
+    let findings = statements.flat_map(|statement| statement.failed.iter().chain(&statement.met));
+    let mut unknown: Vec<String> = findings
+        .filter_map(|finding| match finding {
+            Finding::Condition {
+                key,
+                found: Found::Absent,
+                ..
+            } => Some(key.clone()),
+            Finding::Condition { .. }
+            | Finding::Action(_)
+            | Finding::Principal(_)
+            | Finding::Resource(_) => None,
+        })
+        .filter(|key| !is_settled(&key.to_lowercase()))
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
+}
+
+/// The word for a decision.
+pub(super) fn word(decision: &Decision) -> &'static str {
+    Outcome::of(decision).as_str()
+}
+
+impl Output<Keyward> for Explained {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("Decision", word(&self.explanation.decision));
+        out.string("Text", &self.text());
+        out.string("Explanation", &explain::json::render(&self.explanation));
+        out.array("Policies", |policies| {
+            for (place, title) in &self.written.titles {
+                policies.object(|policy| {
+                    policy.string("Place", place);
+                    policy.string("Title", title);
+                });
+            }
+        });
+        out.strings("Unknown", unknown_keys(&self.explanation));
+        out.strings("Notes", &self.notes);
+        out.string("Case", &String::from_utf8_lossy(&self.written.line));
+    }
+}

@@ -1,0 +1,187 @@
+//! The faults of Keyward's own service: KMS's where it works on keys, and AWS's for a request that
+//! proves nobody.
+
+use keyward_api_kms::fault::KmsFault;
+use keyward_engine::{
+    directory::ReadError,
+    fault::{Fault, Internal},
+    gate::Denied,
+    scans::Busy,
+};
+use keyward_store::path::PathError;
+use keyward_wire::{json::Rejected, sigv4::AuthError};
+
+/// A fault of the service `keyward`.
+#[derive(Debug)]
+pub enum KeywardFault {
+    /// The presented request proves nobody.
+    Unproven(AuthError),
+    /// Only a service may do this.
+    NotAService {
+        /// The caller's ARN.
+        caller: String,
+        /// The operation.
+        operation: &'static str,
+    },
+    /// A principal that is not of the caller's account, or not there.
+    NoSuchPrincipal {
+        /// As it was named.
+        principal: String,
+        /// The caller's account.
+        account: String,
+    },
+    /// A key of another account.
+    OtherAccount {
+        /// The caller's account.
+        account: String,
+    },
+    /// No event of that request in the caller's account.
+    NoSuchRequest {
+        /// The id asked for.
+        request_id: String,
+    },
+    /// No event of a denied request in the caller's account.
+    NothingDenied {
+        /// To whom, if that was asked.
+        principal: Option<String>,
+    },
+    /// No policy was asked about the request.
+    NothingDecided {
+        /// The request.
+        request_id: String,
+    },
+    /// The event of the request was shortened.
+    Shortened {
+        /// The request.
+        request_id: String,
+    },
+    /// The request was made by another account's principal.
+    AnothersRequest {
+        /// The request.
+        request_id: String,
+    },
+    /// Too many ask for much at once.
+    Busy,
+    /// As KMS says it.
+    Kms(KmsFault),
+}
+
+impl From<KmsFault> for KeywardFault {
+    fn from(fault: KmsFault) -> Self {
+        Self::Kms(fault)
+    }
+}
+
+impl From<Busy> for KeywardFault {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<AuthError> for KeywardFault {
+    fn from(error: AuthError) -> Self {
+        Self::Unproven(error)
+    }
+}
+
+impl From<Denied> for KeywardFault {
+    fn from(denied: Denied) -> Self {
+        Self::Kms(denied.into())
+    }
+}
+
+impl From<Rejected> for KeywardFault {
+    fn from(rejected: Rejected) -> Self {
+        Self::Kms(rejected.into())
+    }
+}
+
+impl From<ReadError> for KeywardFault {
+    fn from(error: ReadError) -> Self {
+        Self::Kms(error.into())
+    }
+}
+
+impl From<PathError> for KeywardFault {
+    fn from(error: PathError) -> Self {
+        Internal::new(error).into()
+    }
+}
+
+impl From<Internal> for KeywardFault {
+    fn from(internal: Internal) -> Self {
+        Self::Kms(KmsFault::Internal(internal))
+    }
+}
+
+impl From<KeywardFault> for Fault {
+    fn from(fault: KeywardFault) -> Self {
+        match fault {
+            KeywardFault::Kms(fault) => fault.into(),
+            KeywardFault::Unproven(error) => {
+                let wire = error.json();
+                let message = wire.message.map(std::borrow::Cow::into_owned);
+                let code = match wire.code {
+                    std::borrow::Cow::Borrowed(code) => code,
+                    std::borrow::Cow::Owned(_) => "InvalidSignatureException",
+                };
+                Self::new(code, message).status(wire.status)
+            }
+            KeywardFault::Busy => {
+                let message = "Others are asking the same kind of question. Try again.";
+                Self::new("ThrottlingException", Some(message.to_owned()))
+            }
+            KeywardFault::NoSuchPrincipal { principal, account } => {
+                let message = format!(
+                    "{principal} is no user, role, session or federated user of {account}, and no service. Name it by its ARN; what is known of other accounts stays there."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::OtherAccount { account } => {
+                let message =
+                    format!("Only keys of your own account ({account}) can be asked about.");
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NoSuchRequest { request_id } => {
+                let message = format!(
+                    "The audit trail of your account has no request {request_id}. The id stands in the answer's x-amzn-RequestId; who failed to authenticate is not on the trail."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NothingDenied { principal } => {
+                let whose = match principal {
+                    Some(principal) => format!(" by {principal}"),
+                    None => String::new(),
+                };
+                let message = format!(
+                    "The audit trail of your account has no request{whose} that policies denied."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NothingDecided { request_id } => {
+                let message = format!(
+                    "No policy was asked about request {request_id}: it ended before, or needs none."
+                );
+                Self::new("ValidationException", Some(message))
+            }
+            KeywardFault::Shortened { request_id } => {
+                let message = format!(
+                    "The event of request {request_id} was too long to be kept whole: what was decided stands there, and what it was decided from does not."
+                );
+                Self::new("ValidationException", Some(message))
+            }
+            KeywardFault::AnothersRequest { request_id } => {
+                let message = format!(
+                    "Request {request_id} was made by a principal of another account, whose policies are not known here."
+                );
+                Self::new("ValidationException", Some(message))
+            }
+            KeywardFault::NotAService { caller, operation } => {
+                let message = format!(
+                    "User: {caller} is not authorized to perform: keyward:{operation} because only a service that was given credentials may"
+                );
+                Self::new("AccessDeniedException", Some(message)).audited_as("AccessDenied")
+            }
+        }
+    }
+}

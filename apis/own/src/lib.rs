@@ -1,0 +1,83 @@
+//! Keyward's own service: what AWS has no operation for. JSON 1.1 like KMS, signed for `keyward`.
+
+pub mod case;
+pub mod create_forward_access_session;
+pub mod explain_decision;
+pub mod explain_recorded_decision;
+pub mod fault;
+pub mod parameters;
+pub mod who_can;
+
+use std::sync::Arc;
+
+use keyward_api_kms::{self as kms, state::KmsState};
+use keyward_engine::{
+    api::{Api, State},
+    api_context,
+    audit::parameters::Declared,
+    context::Context,
+    pipeline::{Row, row},
+    protocol::{AwsJson, Wire},
+    session::Sessions,
+};
+use keyward_types::arn::ArnParts;
+
+/// The service `keyward` over AWS JSON 1.1.
+#[derive(Clone, Copy, Debug)]
+pub enum Keyward {}
+
+/// What the operations of Keyward's own service share.
+#[derive(Debug)]
+pub struct KeywardState {
+    /// KMS, whose keys and grants decisions are explained for.
+    pub kms: Arc<KmsState>,
+    /// Temporary credentials.
+    pub sessions: Arc<Sessions>,
+}
+
+impl State for KeywardState {}
+
+api_context!(
+    /// The context of a request to Keyward's own service.
+    Cx,
+    KeywardState
+);
+
+impl<'a> Cx<'a> {
+    /// The request as KMS sees it.
+    pub fn kms(&self) -> kms::Cx<'a> {
+        kms::Cx::new(self.request, &self.state.kms)
+    }
+}
+
+impl Api for Keyward {
+    type Protocol = AwsJson;
+    type State = KeywardState;
+    type Context<'a> = Cx<'a>;
+    const SERVICE: &'static str = "keyward";
+    const EVENT_SOURCE: &'static str = "keyward";
+    const WIRE: Wire = Wire::Json {
+        target_prefix: "Keyward_20261101.",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
+    const ANSWER_ROOM: usize = 2048;
+    const FOR_SERVICES: &'static [&'static str] = &["CreateForwardAccessSession"];
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
+    }
+
+    fn resource_type(_arn: &ArnParts<'_>) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row] = &[
+    row::<create_forward_access_session::CreateForwardAccessSession>(),
+    row::<explain_decision::ExplainDecision>(),
+    row::<explain_recorded_decision::ExplainRecordedDecision>(),
+    row::<who_can::WhoCan>(),
+];

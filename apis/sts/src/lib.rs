@@ -1,0 +1,123 @@
+//! STS: one file per operation, and the table of them.
+//!
+//! <https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html>
+
+pub mod assume_role;
+pub mod assume_role_with_web_identity;
+pub mod condition_keys;
+pub mod credentials;
+pub mod decode_authorization_message;
+pub mod fault;
+pub mod get_access_key_info;
+pub mod get_caller_identity;
+pub mod get_federation_token;
+pub mod get_session_token;
+pub mod mfa;
+pub mod names;
+pub mod packed;
+pub mod parameters;
+pub mod restrictions;
+pub mod role;
+pub mod session_policies;
+pub mod session_tags;
+pub mod unserved;
+pub mod web_identity;
+
+use keyward_wire::sigv4::Presigned;
+
+use std::sync::Arc;
+
+use keyward_engine::{
+    api::{Api, Prove, State},
+    api_context,
+    audit::parameters::Declared,
+    caller::Caller,
+    context::Context,
+    fault::Fault,
+    operation::Operation as _,
+    pipeline::{Row, row},
+    protocol::{AwsQuery, Wire},
+    session::{Sessions, Subject},
+};
+
+use crate::assume_role_with_web_identity::AssumeRoleWithWebIdentity;
+use keyward_oidc::issuers::Issuers;
+use keyward_types::arn::ArnParts;
+
+/// STS over the Query protocol.
+#[derive(Clone, Copy, Debug)]
+pub enum Sts {}
+
+/// What the operations of STS share.
+#[derive(Debug)]
+pub struct StsState {
+    /// The keys of OpenID Connect issuers.
+    pub issuers: Issuers,
+    /// Temporary credentials.
+    pub sessions: Arc<Sessions>,
+}
+
+impl State for StsState {}
+
+api_context!(
+    /// The context of a request to STS.
+    Cx,
+    StsState
+);
+
+impl Api for Sts {
+    type Protocol = AwsQuery;
+    type State = StsState;
+    type Context<'a> = Cx<'a>;
+    const SERVICE: &'static str = "sts";
+    const EVENT_SOURCE: &'static str = "sts.amazonaws.com";
+    const WIRE: Wire = Wire::Query {
+        version: "2011-06-15",
+        namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const FOR_SERVICES: &'static [&'static str] = &["AssumeRole", "GetCallerIdentity"];
+    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn presigned(operation: &str) -> Presigned {
+        match operation {
+            "GetCallerIdentity" => Presigned::Accepted,
+            _ => Presigned::Refused,
+        }
+    }
+
+    fn own_proof(operation: &str) -> Option<Prove> {
+        (operation == AssumeRoleWithWebIdentity::NAME).then_some(web_identity::prove)
+    }
+
+    fn restricted(caller: &Caller, subject: &Subject, operation: &str) -> Option<Fault> {
+        restrictions::restricted(caller, subject, operation)
+    }
+
+    /// Sessions are made of users and roles; a service is neither.
+    fn service_denied(caller: &Caller, operation: &str) -> Fault {
+        restrictions::unauthorized(caller, operation)
+    }
+
+    fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
+        Cx::new(request, state)
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        match (arn.service, arn.resource.split_once('/')?) {
+            ("iam", ("role", _)) => Some("AWS::IAM::Role"),
+            _ => None,
+        }
+    }
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row] = &[
+    row::<assume_role::AssumeRole>(),
+    row::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),
+    row::<decode_authorization_message::DecodeAuthorizationMessage>(),
+    row::<get_access_key_info::GetAccessKeyInfo>(),
+    row::<get_caller_identity::GetCallerIdentity>(),
+    row::<get_federation_token::GetFederationToken>(),
+    row::<get_session_token::GetSessionToken>(),
+];
