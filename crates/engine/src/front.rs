@@ -75,12 +75,23 @@ impl Front {
     /// Answers a request.
     pub async fn answer(&self, received: &Received<'_>, body: &[u8]) -> Answer {
         let ids = Ids::new();
+        let turn = if received.is_signed() {
+            let holds = || received.holds() + body.len();
+            match self.shared.turns.take(received.peer, holds).await {
+                Some(turn) => Some(turn),
+                None => return self.crowded_out(received, &ids),
+            }
+        } else {
+            None
+        };
         let target = match dispatch::target(&self.services, received, body) {
             Ok(target) => target,
             Err(refused) => return self.answer_unserved(received, body, &ids, refused).await,
         };
         let proven = match (target.api().own_proof)(&target.name) {
             Some(prove) => {
+                // It may wait for an issuer, which is not work.
+                drop(turn);
                 let unproven = Unproven {
                     shared: &self.shared,
                     state: target.service.state(),
@@ -100,7 +111,7 @@ impl Front {
         };
         // A token of a public provider proves nothing until a trust policy lets its bearer in.
         if caller.caller.web_identity().is_none() {
-            received.peer.proof.note();
+            self.shared.turns.note(received.peer, &caller.caller);
         }
         let form = target.form(received);
         if let Some(throttle) = &self.shared.throttle
@@ -148,6 +159,31 @@ impl Front {
         let body = (api.render_fault)(&fault, &Asked::of(api.wire, &request_id, form));
         let content_type = (api.content_type)(form);
         Answer::new(fault.http_status(), content_type, ids.request, body)
+    }
+
+    /// The answer to a request for which there was no turn: counted, and not recorded. Nobody is proven
+    /// to have made it.
+    fn crowded_out(&self, received: &Received<'_>, ids: &Ids) -> Answer {
+        let target = received.header("x-amz-target");
+        let found = target.and_then(|target| self.services.targeted(target));
+        let claimed = || self.services.named(dispatch::claimed_service(received)?);
+        let row = found.map(|(row, _)| row).or_else(claimed);
+        let api = row.unwrap_or(self.services.own()).api();
+        let known = found.and_then(|(_, name)| api.operation(name));
+        if received.peer.proof.is_proven() {
+            let operation = known.map_or(UNKNOWN, |row| row.name);
+            let metrics = &self.shared.metrics;
+            metrics.request(api.service, operation, Ended::Throttled);
+        } else {
+            self.count_refused(received.peer, api.throttled.0, "", "");
+        }
+        let style = match (target, row) {
+            (Some(_), _) => Style::Json,
+            (None, row) => self.services.query_style(row.map(|row| row.api().service)),
+        };
+        let (code, text) = api.throttled;
+        let fault = Fault::new(code, Some(text.to_owned()));
+        self.render(received, style, ids, &fault.to_wire())
     }
 
     /// The answer to a body longer than any request's.

@@ -26,6 +26,7 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod throttle;
+pub mod turns;
 pub mod usage;
 pub mod via_service;
 pub mod workers;

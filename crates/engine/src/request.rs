@@ -4,9 +4,10 @@
 use std::{
     fmt,
     net::IpAddr,
+    num::NonZeroU64,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -21,6 +22,11 @@ use keyward_wire::{
 use uuid::Uuid;
 
 use crate::directory::units::organization::Membership;
+
+/// Bytes of memory that a header takes besides its name and value, at most.
+const HEADER_COST: usize = 512;
+/// Bytes of memory that a request takes besides headers and body.
+const REQUEST_COST: usize = 4 << 10;
 
 /// A request as the listener received it.
 #[derive(Debug)]
@@ -44,6 +50,13 @@ impl<'a> Received<'a> {
             .iter()
             .find(|(field, _)| field.len() == name.len() && field.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// Bytes of memory that it holds besides its body, at most.
+    pub fn holds(&self) -> usize {
+        let headers = self.headers.iter();
+        let texts = headers.map(|(name, value)| name.len() + value.len() + HEADER_COST);
+        REQUEST_COST + texts.sum::<usize>()
     }
 
     /// Whether it claims to be signed. What does not is at most a web identity's.
@@ -115,22 +128,28 @@ impl Peer {
     }
 }
 
-/// Whether a caller was proven on a connection; its clones share that.
+/// Whether a caller was proven on a connection, and which principal was last; its clones share that.
 #[derive(Clone, Debug, Default)]
-pub struct Proof(Arc<AtomicBool>);
+pub struct Proof(Arc<AtomicU64>);
 
 impl Proof {
-    /// A caller was proven.
-    pub fn note(&self) {
+    /// A caller was proven, whose principal has this number.
+    pub fn note(&self, principal: NonZeroU64) {
+        let principal = principal.get();
         // Read first: the requests of a connection then do not take the line from each other.
-        if !self.is_proven() {
-            self.0.store(true, Ordering::Relaxed);
+        if self.0.load(Ordering::Relaxed) != principal {
+            self.0.store(principal, Ordering::Relaxed);
         }
     }
 
     /// Whether one was.
     pub fn is_proven(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.principal().is_some()
+    }
+
+    /// The number of the principal that was proven last.
+    pub fn principal(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.0.load(Ordering::Relaxed))
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     scans::Scans,
     session::Sessions,
     throttle::Throttle,
+    turns::Turns,
     usage::{CredentialUse, LastUse, Usage},
 };
 
@@ -55,6 +56,10 @@ pub struct Quotas {
     pub request_interval: Option<Duration>,
     /// Requests of one principal at once, if there is such a limit.
     pub request_burst: u32,
+    /// Requests that are worked on at once; of one principal, half of them.
+    pub requests_at_once: usize,
+    /// Bytes of memory for requests that wait for their turn.
+    pub waiting_bytes: usize,
 }
 
 impl Default for Quotas {
@@ -71,6 +76,8 @@ impl Default for Quotas {
             grants_per_key: 50_000,
             request_interval: None,
             request_burst: 100,
+            requests_at_once: 256,
+            waiting_bytes: 16 << 20,
         }
     }
 }
@@ -120,6 +127,7 @@ pub struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) quotas: Quotas,
     pub(crate) throttle: Option<Throttle>,
+    pub(crate) turns: Turns,
     pub(crate) regions: Vec<Region>,
     pub(crate) marker_key: ArenaSecret,
     pub(crate) sessions: Arc<Sessions>,
@@ -157,6 +165,7 @@ impl Shared {
             quotas,
             throttle: (quotas.request_interval)
                 .map(|interval| Throttle::new(interval, quotas.request_burst)),
+            turns: Turns::new(quotas.requests_at_once, quotas.waiting_bytes),
             regions: parts.regions,
             marker_key: parts.marker_key,
             sessions: parts.sessions,
@@ -220,6 +229,11 @@ impl Shared {
     /// The directory of the audit trail.
     pub fn audit_directory(&self) -> &Path {
         &self.audit_directory
+    }
+
+    /// The turns of requests.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Why requests cannot succeed for now; nothing if they can.

@@ -56,7 +56,8 @@ impl Throttle {
 
     /// Takes a token of the caller's bucket, if there is one.
     pub fn admits(&self, caller: &Caller, now: Timestamp) -> bool {
-        self.takes(self.key(caller), now.millis().saturating_mul(1000))
+        let key = principal(&self.hasher, caller);
+        self.takes(key, now.millis().saturating_mul(1000))
     }
 
     fn takes(&self, key: u64, now: i64) -> bool {
@@ -87,19 +88,19 @@ impl Throttle {
         buckets.insert(key, after);
         true
     }
+}
 
-    /// The principal behind the caller, without its session.
-    fn key(&self, caller: &Caller) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        match caller.bearer() {
-            Bearer::User(user) => user.record().id.as_str().hash(&mut hasher),
-            Bearer::Role(role) => role.record().id.as_str().hash(&mut hasher),
-            Bearer::Root => caller.principal().account_text().hash(&mut hasher),
-            Bearer::Service(service) => service.name.hash(&mut hasher),
-            Bearer::Nobody => caller.principal().arn().hash(&mut hasher),
-        }
-        hasher.finish()
+/// The principal behind the caller, without its session, as a number.
+pub(crate) fn principal(hasher: &RandomState, caller: &Caller) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    match caller.bearer() {
+        Bearer::User(user) => user.record().id.as_str().hash(&mut hasher),
+        Bearer::Role(role) => role.record().id.as_str().hash(&mut hasher),
+        Bearer::Root => caller.principal().account_text().hash(&mut hasher),
+        Bearer::Service(service) => service.name.hash(&mut hasher),
+        Bearer::Nobody => caller.principal().arn().hash(&mut hasher),
     }
+    hasher.finish()
 }
 
 #[cfg(test)]

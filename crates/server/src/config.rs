@@ -70,6 +70,10 @@ pub struct Config {
     pub body_timeout: Duration,
     /// How long a stop waits.
     pub drain: Duration,
+    /// Requests of proven callers that are worked on at once.
+    pub requests_at_once: usize,
+    /// Bytes of memory for requests that wait for their turn.
+    pub waiting_bytes: usize,
     /// Free disk bytes below which `/readyz` is red.
     pub free_disk_bytes: u64,
     /// KMS keys kept in the cache.
@@ -189,6 +193,12 @@ impl RawConfig {
             header_timeout: seconds("limits.header_seconds", self.limits.header_seconds, 60)?,
             body_timeout: seconds("limits.body_seconds", self.limits.body_seconds, 20)?,
             drain: seconds("limits.drain_seconds", self.limits.drain_seconds, 20)?,
+            requests_at_once: at_least(
+                "limits.requests_at_once",
+                self.limits.requests_at_once.unwrap_or(256),
+                2,
+            )?,
+            waiting_bytes: self.limits.waiting_bytes.unwrap_or(16 << 20),
             free_disk_bytes: self.limits.free_disk_bytes.unwrap_or(64 << 20),
             cached_keys: at_least(
                 "memory.cached_keys",
@@ -289,6 +299,10 @@ mod tests {
             (
                 "[limits]\nunauthenticated_bytes = 1000",
                 "`limits.unauthenticated_bytes` is `1000`: use at least 1048576",
+            ),
+            (
+                "[limits]\nrequests_at_once = 1",
+                "`limits.requests_at_once` is `1`: use at least 2",
             ),
             (
                 "[oidc.jwks_files]\n\"issuer.example\" = \"k.json\"",

@@ -28,7 +28,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use hyper::{
     body::{Body as _, Incoming},
     service::service_fn,
@@ -81,10 +81,6 @@ const SMALL_BODY: u64 = 16 << 10;
 const MAX_HEADER_BYTES: u32 = 32 << 10;
 /// More headers than clients of AWS usually send.
 const USUAL_HEADERS: usize = 16;
-/// Bytes of memory that a header takes besides its name and value, at most.
-const HEADER_COST: usize = 512;
-/// Bytes of memory that a request takes besides headers and body.
-const REQUEST_COST: usize = 4 << 10;
 /// Bytes of memory that an answer takes besides its body, with its stream.
 const ANSWER_COST: usize = 4 << 10;
 /// A longer answer counts on every connection; one that is not, where a client can have many at once.
@@ -437,7 +433,7 @@ impl Connection {
         let stranger = !received.peer.proof.is_proven();
         let waiting = Waiting {
             budget: self.listening.budget(stranger),
-            holds: held(&head.headers),
+            holds: received.holds(),
             // What a client sends in one piece with the head is there at once, or nearly.
             expects,
             at_once: stranger || !small || head.version >= Version::HTTP_2,
@@ -456,14 +452,6 @@ impl Connection {
             Err(fault) => without_body(front, received, fault),
         }
     }
-}
-
-/// Bytes of memory that a request holds before its body comes, at most.
-fn held(headers: &HeaderMap) -> usize {
-    let texts = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_COST);
-    REQUEST_COST + texts.sum::<usize>()
 }
 
 fn without_body(front: &Front, received: &Received<'_>, fault: BodyFault) -> Answer {

@@ -129,6 +129,15 @@ impl World {
 
     /// A world that begins at that second.
     pub async fn at(start: i64, issuers: Issuers) -> Self {
+        Self::open(start, issuers, Quotas::default()).await
+    }
+
+    /// A world with quotas of its own.
+    pub async fn with(quotas: Quotas) -> Self {
+        Self::open(START, issuer::offline(), quotas).await
+    }
+
+    async fn open(start: i64, issuers: Issuers, quotas: Quotas) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (arena, _) = Arena::new(256 << 10).unwrap();
         let root_key = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
@@ -154,7 +163,7 @@ impl World {
                 cached_keys: 100,
                 cached_grants: 100,
             },
-            quotas: Quotas::default(),
+            quotas,
             issuers,
         };
         let id = AccessKeyId::long_term(account(OWN), [1; 7]);

@@ -120,7 +120,7 @@ pub fn target<'a>(
 
 /// The service that the credential scope claims to be for. A request that names no known version
 /// tells it nowhere else.
-fn claimed_service<'a>(received: &Received<'a>) -> Option<&'a str> {
+pub(super) fn claimed_service<'a>(received: &Received<'a>) -> Option<&'a str> {
     let (_, credential) = received
         .header("authorization")?
         .split_once("Credential=")?;

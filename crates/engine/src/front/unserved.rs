@@ -58,7 +58,7 @@ impl Front {
         let Ok(proven) = authenticate::prove(&self.shared, &request, expected).await else {
             return self.refuse(received, ids, refused);
         };
-        received.peer.proof.note();
+        self.shared.turns.note(received.peer, &proven.caller);
         let cx = self.context(received, (&proven, received.form()), ids);
         let Refused { style, fault } = refused;
         let code = match fault.code {

@@ -88,7 +88,7 @@ impl<'a> Recorder<'a> {
                 return Recorded::Failed(self.fault(Some(sent), fault, evaluations).await);
             }
         }
-        cx.peer.proof.note();
+        cx.shared.turns.note(cx.peer, cx.caller);
         self.note_use(used, &shares);
         let metrics = &cx.shared.metrics;
         metrics.request(api.service, operation, Ended::Success);

@@ -210,6 +210,8 @@ pub async fn open(
             policies_per_identity: config.quota_policies_per_identity,
             request_interval: config.quota_request_interval,
             request_burst: config.quota_request_burst,
+            requests_at_once: config.requests_at_once,
+            waiting_bytes: config.waiting_bytes,
         },
         issuers: issuers::issuers(&config.oidc)?,
     };

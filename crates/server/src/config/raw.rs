@@ -97,6 +97,10 @@ pub struct RawLimits {
     pub body_seconds: Option<u64>,
     /// Seconds that a stop waits for requests under way.
     pub drain_seconds: Option<u64>,
+    /// Requests of authenticated callers that are worked on at once.
+    pub requests_at_once: Option<usize>,
+    /// Bytes of memory for requests that wait for their turn.
+    pub waiting_bytes: Option<usize>,
     /// Free bytes of the data directory's disk below which `/readyz` is red.
     pub free_disk_bytes: Option<u64>,
 }

@@ -132,6 +132,8 @@ impl Drop for Moving {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_millis(5);
@@ -139,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_idle_while_nothing_is_asked() {
         let (activity, proof) = (Activity::default(), Proof::default());
-        proof.note();
+        proof.note(NonZeroU64::MIN);
         let idle = || activity.idle(PATIENCE, &proof, PATIENCE);
         idle().await;
         let request = activity.begin();
@@ -155,7 +157,7 @@ mod tests {
         let (activity, proof) = (Activity::default(), Proof::default());
         let _request = activity.begin();
         activity.idle(PATIENCE, &proof, PATIENCE * 3).await;
-        proof.note();
+        proof.note(NonZeroU64::MIN);
         let idle = activity.idle(PATIENCE, &proof, PATIENCE);
         let waited = tokio::time::timeout(PATIENCE * 40, idle);
         assert!(waited.await.is_err(), "it is a client's");

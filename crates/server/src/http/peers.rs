@@ -299,6 +299,8 @@ impl Open {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
 
     fn peers(all: usize, strangers: usize, per_address: usize) -> Peers {
@@ -318,7 +320,7 @@ mod tests {
     }
 
     fn prove(place: &Place) {
-        place.proof().note();
+        place.proof().note(NonZeroU64::MIN);
         place.settle();
     }
 
@@ -370,7 +372,7 @@ mod tests {
         let peers = peers(4, 2, 10);
         let (client, mut kept) = peers.admit(ip("10.0.0.1")).unwrap();
         // Noted by the front, and not yet looked at.
-        client.proof().note();
+        client.proof().note(NonZeroU64::MIN);
         let crowd: Vec<_> = (0..9).filter_map(|_| peers.admit(ip("10.0.0.1"))).collect();
         assert!(!is_displaced(&mut kept));
         let tally = peers.tally();

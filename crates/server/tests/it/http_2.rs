@@ -1,6 +1,7 @@
 //! HTTP/2, frame by frame: what no client's library would send.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read as _, Write as _},
     net::TcpStream,
     time::Duration,
@@ -38,6 +39,8 @@ pub struct Asking {
     next: u32,
     /// Bytes of bodies that the server still takes.
     window: usize,
+    /// Of answers that have begun.
+    statuses: VecDeque<u16>,
 }
 
 impl Asking {
@@ -48,7 +51,17 @@ impl Asking {
             stream,
             next: 1,
             window: 65_535,
+            statuses: VecDeque::new(),
         }
+    }
+
+    /// A client that takes any number of answers of any length.
+    pub fn taking_all(address: &str) -> Self {
+        const LARGE: u32 = 1 << 30;
+        let mut asking = Self::new(address, LARGE);
+        let more = frame(8, 0, 0, &LARGE.to_be_bytes());
+        asking.stream.write_all(&more).unwrap();
+        asking
     }
 
     /// Sends a request with these fields and this body, which must fit the server's window of a
@@ -92,8 +105,37 @@ impl Asking {
         Ok(())
     }
 
+    /// Waits for a whole answer, of whichever stream: 200, 400, or 0 for any other status.
+    ///
+    /// # Errors
+    /// If a stream or the connection ends without one.
+    pub fn answer(&mut self) -> io::Result<u16> {
+        loop {
+            let (kind, ended, payload) = self.whole_frame()?;
+            match (kind, payload.first()) {
+                // The status stands first, as a row of HPACK's own table.
+                (1, Some(0x88)) => self.statuses.push_back(200),
+                (1, Some(0x8c)) => self.statuses.push_back(400),
+                (1, _) => self.statuses.push_back(0),
+                (3 | 7, _) => return Err(io::ErrorKind::ConnectionReset.into()),
+                _ => {}
+            }
+            if ended {
+                return self
+                    .statuses
+                    .pop_front()
+                    .ok_or(io::ErrorKind::InvalidData.into());
+            }
+        }
+    }
+
     /// The next frame: its kind, whether it ends its stream, and its length.
     pub fn frame(&mut self) -> io::Result<(u8, bool, usize)> {
+        let (kind, ended, payload) = self.whole_frame()?;
+        Ok((kind, ended, payload.len()))
+    }
+
+    fn whole_frame(&mut self) -> io::Result<(u8, bool, Vec<u8>)> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head)?;
         let [a, b, c, kind, flags, stream @ ..] = head;
@@ -103,12 +145,12 @@ impl Asking {
         match (kind, u32::from_be_bytes(stream)) {
             (4, _) if flags & 1 == 0 => self.stream.write_all(&frame(4, 1, 0, &[]))?,
             (8, 0) => {
-                let more: [u8; 4] = payload.try_into().unwrap();
+                let more: [u8; 4] = payload.as_slice().try_into().unwrap();
                 self.window += u32::from_be_bytes(more) as usize;
             }
             _ => {}
         }
-        Ok((kind, kind < 2 && flags & 1 != 0, length))
+        Ok((kind, kind < 2 && flags & 1 != 0, payload))
     }
 
     /// The bare connection.

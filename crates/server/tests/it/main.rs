@@ -9,6 +9,7 @@
 
 mod command;
 mod durability;
+mod flood;
 mod help;
 mod http_2;
 mod limits;

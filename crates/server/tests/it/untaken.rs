@@ -149,7 +149,7 @@ fn an_answer_that_is_taken_slowly_arrives() {
 }
 
 /// The fields and the body of a request whose answer is long.
-fn long_answer(server: &Server) -> (Vec<(String, String)>, Vec<u8>) {
+pub fn long_answer(server: &Server) -> (Vec<(String, String)>, Vec<u8>) {
     let root = server.root();
     let mut connection = server.connect();
     let key = connection.send(&root.kms("CreateKey", &json!({}))).json();
@@ -172,7 +172,7 @@ fn long_answer(server: &Server) -> (Vec<(String, String)>, Vec<u8>) {
     (fields.collect(), body.as_bytes().to_vec())
 }
 
-fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+pub fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
     let fields = fields.iter();
     fields
         .map(|(name, value)| (name.as_str(), value.as_str()))

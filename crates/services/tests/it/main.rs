@@ -5,3 +5,4 @@ mod forward;
 mod kms;
 mod own;
 mod sts;
+mod turns;
