@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 from keyward import key_arn
-from wire import JSON, Wire
+from wire import FORM, JSON, Wire
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -285,3 +285,53 @@ def test_an_encryption_context_value_is_text(wire, key):
 
 def test_the_key_of_a_crypto_answer_is_the_arn(wire, key):
     assert wire.kms("Encrypt", {"KeyId": key, "Plaintext": "YQ=="}).json["KeyId"] == key_arn(key)
+
+
+NAMESPACES = {
+    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+}
+
+
+def xml_error(service, answer, code, message):
+    """The whole body of an error of a service that speaks Query."""
+    return (
+        f'<ErrorResponse xmlns="{NAMESPACES[service]}"><Error><Type>Sender</Type><Code>{code}</Code>'
+        f"<Message>{message}</Message></Error><RequestId>{answer.headers['x-amzn-requestid']}</RequestId>"
+        "</ErrorResponse>"
+    )
+
+
+@pytest.mark.parametrize("service", ["iam", "sts"])
+def test_what_is_refused_before_its_body_is_read_is_refused_by_the_service_it_is_signed_for(wire, service):
+    def ask(body, headers=None):
+        return wire.send({**wire.signed({"content-type": FORM}, body, service=service), **(headers or {})}, body)
+
+    missing = (
+        "The request names no operation. Requests to kms, organizations and keyward need an X-Amz-Target header, "
+        "and requests to iam and sts need an Action parameter."
+    )
+    for status, code, message, answer in [
+        (400, "MalformedQueryString", "A parameter name must not occur twice.", ask(b"a=1&a=2")),
+        (400, "MalformedQueryString", "A parameter of the request is not UTF-8.", ask(b"Action=%FF")),
+        (400, "MissingAction", missing, ask(b"")),
+        (400, "InvalidAction", "Could not find operation  for version NO_VERSION_SPECIFIED", ask(b"{}")),
+        (413, "RequestEntityTooLargeException", "", ask(b"a" * 600_000)),
+    ]:
+        assert (answer.status, answer.headers["content-type"]) == (status, "text/xml"), code
+        assert answer.body.decode() == xml_error(service, answer, code, message)
+    # In a presigned query as well.
+    path, headers = wire.presigned(service, {"A": "1"})
+    answer = wire.send(headers, method="GET", path=path)
+    message = "Could not find operation  for version NO_VERSION_SPECIFIED"
+    assert answer.body.decode() == xml_error(service, answer, "InvalidAction", message)
+
+
+def test_what_is_signed_for_kms_and_names_no_operation_is_refused_in_json(wire):
+    for body in (b"", b"{}", b"a=1&a=2", b"Action=ListKeys"):
+        answer = wire.send(wire.signed({"content-type": JSON}, body), body)
+        assert (answer.status, answer.headers["content-type"]) == (400, JSON)
+        assert answer.json == {"__type": "UnknownOperationException"}
+    body = b"a" * 600_000
+    answer = wire.send(wire.signed({"content-type": JSON}, body), body)
+    assert (answer.status, answer.json) == (413, {"__type": "RequestEntityTooLargeException"})

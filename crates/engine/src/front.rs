@@ -166,7 +166,7 @@ impl Front {
     fn crowded_out(&self, received: &Received<'_>, ids: &Ids) -> Answer {
         let target = received.header("x-amz-target");
         let found = target.and_then(|target| self.services.targeted(target));
-        let claimed = || self.services.named(dispatch::claimed_service(received)?);
+        let claimed = || self.services.named(&dispatch::claimed_service(received)?);
         let row = found.map(|(row, _)| row).or_else(claimed);
         let api = row.unwrap_or(self.services.own()).api();
         let known = found.and_then(|(_, name)| api.operation(name));
@@ -179,7 +179,7 @@ impl Front {
         }
         let style = match (target, row) {
             (Some(_), _) => Style::Json,
-            (None, row) => self.services.query_style(row.map(|row| row.api().service)),
+            (None, _) => dispatch::claimed_style(&self.services, received),
         };
         let (code, text) = api.throttled;
         let fault = Fault::new(code, Some(text.to_owned()));
@@ -216,7 +216,7 @@ impl Front {
         let style = if received.header("x-amz-target").is_some() {
             Style::Json
         } else {
-            self.services.query_style(None)
+            dispatch::claimed_style(&self.services, received)
         };
         self.refuse_claimed(received, &Ids::new(), style, fault, "", "")
     }

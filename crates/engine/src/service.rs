@@ -101,13 +101,11 @@ impl Services {
         })
     }
 
-    /// How a request of the Query protocol is answered that claims to be for that service.
-    pub fn query_style(&self, claimed: Option<&str>) -> Style {
+    /// How a request is answered of which nothing is known but the service that it claims to be for.
+    pub fn claimed_style(&self, claimed: Option<&str>) -> Style {
         let row = claimed.and_then(|name| self.named(name));
-        match row.map(|row| row.api.wire.style()) {
-            Some(style @ Style::Query(_)) => style,
-            Some(Style::Json) | None => Style::Query(self.unnamed),
-        }
+        let style = row.map(|row| row.api.wire.style());
+        style.unwrap_or(Style::Query(self.unnamed))
     }
 
     /// The names of all APIs, as a sentence lists them.

@@ -57,16 +57,14 @@ impl Front {
                 .unwrap_or_default(),
         };
         let style = target.as_ref().map(Target::style);
-        let unnamed = style.unwrap_or(self.services.query_style(None));
-        let refuse = |error| unprovable(unnamed, Refused::Auth(error, String::new()));
+        let style = style.unwrap_or_else(|| dispatch::claimed_style(&self.services, received));
+        let refuse = |error| unprovable(style, Refused::Auth(error, String::new()));
         let request = request.map_err(refuse)?;
         if target.is_none() && request.value("authorization").is_none() {
             // The one operation that is not signed is named in the body.
             return Ok(());
         }
         let claim = Claim::parse(&request, Presigned::Refused).map_err(refuse)?;
-        let claimed = claim.credential().service();
-        let style = style.unwrap_or(self.services.query_style(Some(claimed)));
         let expected = match &target {
             Some(target) => Expected::of(target),
             // Which of its services it is for stands in the body, so that the claim is believed.

@@ -87,22 +87,20 @@ pub fn target<'a>(
         "GET" => received.query.as_bytes(),
         _ => return Err(unknown_target()),
     };
-    let unnamed = services.query_style(None);
+    let refused = |fault| match claimed_style(services, received) {
+        // An API that speaks JSON takes the name of an operation from nowhere else.
+        Style::Json => unknown_target(),
+        style @ Style::Query(_) => Refused { style, fault },
+    };
     if text.is_empty() {
         let (json, query) = services.list_by_protocol();
         let message = format!(
             "The request names no operation. Requests to {json} need an X-Amz-Target header, and requests to {query} need an Action parameter."
         );
         let fault = Fault::new("MissingAction", 400).with_message(message);
-        return Err(Refused {
-            style: unnamed,
-            fault,
-        });
+        return Err(refused(fault));
     }
-    let params = Params::parse(text, &Limits::AWS).map_err(|error| Refused {
-        style: unnamed,
-        fault: error.into(),
-    })?;
+    let params = Params::parse(text, &Limits::AWS).map_err(|error| refused(error.into()))?;
     let name = params.action().unwrap_or_default().to_owned();
     let version = params.get("Version");
     match version.and_then(|version| services.versioned(version)) {
@@ -111,21 +109,33 @@ pub fn target<'a>(
             name: Cow::Owned(name),
             payload: Payload::Query(params),
         }),
-        None => Err(Refused {
-            style: services.query_style(claimed_service(received)),
-            fault: unknown_action_fault(&name, version.unwrap_or(NO_VERSION)).to_wire(),
-        }),
+        None => {
+            let fault = unknown_action_fault(&name, version.unwrap_or(NO_VERSION));
+            Err(refused(fault.to_wire()))
+        }
     }
 }
 
-/// The service that the credential scope claims to be for. A request that names no known version
-/// tells it nowhere else.
-pub(super) fn claimed_service<'a>(received: &Received<'a>) -> Option<&'a str> {
-    let (_, credential) = received
-        .header("authorization")?
-        .split_once("Credential=")?;
-    let scope = credential.split(',').next()?;
-    scope.trim().rsplit('/').nth(1)
+/// How a request without `X-Amz-Target` is answered before its body tells its API: as the API that the
+/// credential scope claims answers.
+pub(super) fn claimed_style(services: &Services, received: &Received<'_>) -> Style {
+    services.claimed_style(claimed_service(received).as_deref())
+}
+
+/// The service that the credential scope claims to be for, in the header or in a presigned query.
+pub(super) fn claimed_service<'a>(received: &Received<'a>) -> Option<Cow<'a, str>> {
+    if let Some(authorization) = received.header("authorization") {
+        let (_, credential) = authorization.split_once("Credential=")?;
+        let scope = credential.split(',').next()?;
+        return scope.trim().rsplit('/').nth(1).map(Cow::Borrowed);
+    }
+    let fields = received.query.split('&');
+    let mut scopes = fields.filter_map(|field| field.strip_prefix("X-Amz-Credential="));
+    let scope = scopes.next()?.replace("%2F", "/").replace("%2f", "/");
+    scope
+        .rsplit('/')
+        .nth(1)
+        .map(|name| Cow::Owned(name.to_owned()))
 }
 
 /// What AWS calls the version of a request that names none.
