@@ -12,6 +12,7 @@ DOCUMENT = "operations.md"
 
 @pytest.fixture
 def places(tmp_path):
+    (tmp_path / "backup").mkdir()
     return {
         "/var/lib/keyward": tmp_path / "data",
         "/var/backups/keyward": tmp_path / "backup",
@@ -44,7 +45,7 @@ def test_a_backup_of_a_running_server_is_restored_after_the_disk_is_lost(running
     done = shell(named(DOCUMENT, "backup"), places, tmp_path)
     assert done.returncode == 0, done.stderr
     after = kms.encrypt(KeyId=key, Plaintext=b"after the backup")["CiphertextBlob"]
-    kept = {path.name for path in (tmp_path / "backup").iterdir()}
+    kept = {path.name for path in (tmp_path / "backup/2026-11-29").iterdir()}
     assert kept == {"store.db", "audit", "environment.toml"}, "neither root key nor credentials"
     credentials = lost(running)
     done = shell(named(DOCUMENT, "restore"), places, tmp_path)
