@@ -1,11 +1,12 @@
 """Backup and restore, by the very commands that `docs/operations.md` shows."""
 
+import re
 import shutil
 
 import pytest
 
 from documents import named, shell
-from keyward import Server, eventually
+from keyward import ROOT, Server, eventually
 
 DOCUMENT = "operations.md"
 
@@ -96,3 +97,33 @@ def test_the_store_alone_brings_every_key_back(running, tmp_path):
     assert done.returncode == 0, done.stderr
     running.start()
     assert running.client("kms").decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+
+
+def said_by_the_program():
+    """The text of the program's sources, with strings that go over several lines in one piece."""
+    sources = [*ROOT.glob("crates/*/src/**/*.rs"), *ROOT.glob("apis/*/src/**/*.rs")]
+    text = "\n".join(path.read_text() for path in sources)
+    return re.sub(r"\\\n\s*", "", text).replace('\\"', '"')
+
+
+def test_the_sentences_that_the_document_explains_are_the_programs():
+    document = (ROOT / "docs" / DOCUMENT).read_text()
+    tables = [
+        document.split("A version refuses what it cannot read", 1)[1].split("To go back", 1)[0],
+        document.split("**The server or a command does not start.**", 1)[1].split("**A client gets", 1)[0],
+    ]
+    sentences = [
+        found
+        for table in tables
+        for row in re.findall(r"^\| (.*?) \| ", table, re.MULTILINE)
+        for pair in re.findall(r"`` (.+?) ``|`([^`]+)`", row)
+        for found in pair
+        if found not in ("", "Permission denied")
+    ]
+    assert len(sentences) > 20
+    program = said_by_the_program()
+    for sentence in sentences:
+        # What differs from case to case is `…`, or a number in an example.
+        for part in re.split(r"…|\b\d+\b", sentence):
+            part = part.strip(" :`")
+            assert len(part) < 8 or part in program, f"{part!r} of {sentence!r}"
