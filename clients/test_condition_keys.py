@@ -122,6 +122,8 @@ ROWS = [
 
 # Keys that need more of a world than a user and a key: the file whose tests hold them.
 ELSEWHERE = {
+    "organizations:PolicyType": "test_organizations.py",
+    "organizations:ServicePrincipal": "test_organizations.py",
     "aws:CalledVia": "test_via_service.py",
     "aws:CalledViaFirst": "test_via_service.py",
     "aws:CalledViaLast": "test_via_service.py",

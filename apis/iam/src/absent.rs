@@ -10,14 +10,11 @@ use keyward_engine::{
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{
-    action::{self, Action},
-    arn::ArnParts,
-};
+use keyward_types::{action::Action, arn::ArnParts};
 use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     names,
     page::{Page, Paging},

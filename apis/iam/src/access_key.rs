@@ -16,11 +16,11 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, revision::Revision, sealed::SealedBatch};
-use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
+use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::{Asked, Entity, Record},
     fault::IamFault,
     names,

@@ -19,10 +19,10 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
-use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
+use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, fault::IamFault};
+use crate::{Cx, Iam, action, fault::IamFault};
 
 /// For so long a report that was asked for can be fetched, as in AWS.
 const GOOD_FOR_MILLIS: i64 = 4 * 60 * 60 * 1000;

@@ -11,11 +11,11 @@ use keyward_engine::{
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action::{self, Action};
+use keyward_types::action::Action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::Asked,
     fault::IamFault,
     names,

@@ -20,10 +20,7 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
-use keyward_types::{
-    action,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
     query::Params,
@@ -31,7 +28,7 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     by_path::ByPath,
     entity::{Entity, Record, Subject},
     fault::IamFault,

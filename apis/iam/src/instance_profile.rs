@@ -21,7 +21,6 @@ use keyward_engine::{
 };
 use keyward_store::batch::Precondition;
 use keyward_types::{
-    action,
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
@@ -32,7 +31,7 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::{Entity, Record, Subject},
     fault::IamFault,
     names, naming,

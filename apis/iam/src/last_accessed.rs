@@ -13,15 +13,12 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{
-    action::{self, Action},
-    time::Timestamp,
-};
+use keyward_types::{action::Action, time::Timestamp};
 use keyward_wire::{json, query::Params, xml};
 use uuid::Uuid;
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::Asked,
     fault::IamFault,
     names,

@@ -5,6 +5,7 @@
 pub mod absent;
 pub mod access_key;
 pub mod account;
+pub mod action;
 pub mod attachment;
 pub mod boundary;
 pub mod by_path;
@@ -42,13 +43,14 @@ use keyward_engine::{
     caller::Caller,
     context::Context,
     fault::Fault,
+    gate::declared::DeclaredKey,
     pipeline::{Row, row},
     protocol::{AwsQuery, Wire},
     session::Subject,
 };
 
 use crate::on_one::One;
-use keyward_types::{action, arn::ArnParts};
+use keyward_types::arn::ArnParts;
 use keyward_wire::sigv4::AuthError;
 
 /// IAM over the Query protocol.
@@ -72,6 +74,7 @@ impl Api for Iam {
         namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
     };
     const OPERATIONS: &'static [Row] = OPERATIONS;
+    const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {

@@ -30,7 +30,6 @@ use keyward_engine::{
 };
 use keyward_store::batch::Precondition;
 use keyward_types::{
-    action,
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
@@ -41,7 +40,7 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::{Entity, Record, Subject},
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},

@@ -19,16 +19,11 @@ use keyward_store::{
     revision::Revision,
     sealed::Purpose,
 };
-use keyward_types::{
-    action::{self, Action},
-    arn::ArnParts,
-    tag::Tag,
-    unique_id::UniqueId,
-};
+use keyward_types::{action::Action, arn::ArnParts, tag::Tag, unique_id::UniqueId};
 use keyward_wire::json::Members;
 
 use crate::{
-    Cx,
+    Cx, action,
     entity::{Entity, Record, Target},
     fault::IamFault,
     names,

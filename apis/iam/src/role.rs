@@ -27,7 +27,6 @@ use keyward_engine::{
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{
-    action,
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
 };
@@ -38,7 +37,7 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, boundary,
+    Cx, Iam, action, boundary,
     entity::{Entity, Record, Subject},
     fault::IamFault,
     names, naming,

@@ -18,11 +18,10 @@ use keyward_engine::{
     operation::{Done, Operation, Work},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::{json, query::Params};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     names,
     simulation::{

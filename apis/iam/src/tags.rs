@@ -10,7 +10,7 @@ use keyward_types::tag::Tag;
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    Cx, Iam, condition_keys,
+    Cx, Iam,
     entity::{Entity, Record, Subject, Target},
     fault::IamFault,
     names::{self, MAX_TAGS},
@@ -159,7 +159,7 @@ where
 
     fn supply(&self, _of: &On<Self>, supply: &mut Supply) {
         if !self.keys.is_empty() {
-            supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+            supply.tag_keys(&self.keys);
         }
     }
 

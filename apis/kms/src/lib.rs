@@ -65,6 +65,7 @@ use keyward_engine::{
     api_context,
     audit::parameters::Declared,
     context::Context,
+    gate::declared::DeclaredKey,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
     workers::WorkerContext,
@@ -129,6 +130,7 @@ impl Api for Kms {
         "UntagResource",
         "UpdateKeyDescription",
     ];
+    const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn workers(state: Arc<KmsState>, cx: WorkerContext) -> StartedWorkers {

@@ -10,7 +10,7 @@ use keyward_engine::{
 use keyward_types::action;
 use keyward_wire::json::{Members, Object};
 
-use crate::{Cx, Kms, condition_keys, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
 
 /// The input.
 #[derive(Debug)]
@@ -42,9 +42,7 @@ impl Operation for UntagResource {
     }
 
     fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |supply| {
-            supply.many(condition_keys::TAG_KEYS, self.tag_keys.clone())
-        })
+        gate.permit(key, |supply| supply.tag_keys(&self.tag_keys))
     }
 
     async fn call(

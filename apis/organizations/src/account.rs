@@ -13,13 +13,12 @@ use keyward_engine::{
 };
 use keyward_types::{
     account::AccountId,
-    action::organizations as action,
     organization::{Parent, Target},
 };
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations,
+    Cx, Organizations, action,
     change::Change,
     fault::OrganizationsFault,
     managed::Ask,

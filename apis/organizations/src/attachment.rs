@@ -9,15 +9,13 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
-use keyward_types::{
-    action::organizations as action,
-    organization::{ControlPolicyId, ControlPolicyType, Target},
-};
+use keyward_types::organization::{ControlPolicyId, ControlPolicyType, Target};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, POLICY_TYPE,
+    Cx, Organizations, action,
     change::Change,
+    condition_keys::POLICY_TYPE,
     fault::{Because, NON_DETACHABLE, OrganizationsFault},
     list_policies::{PoliciesListed, policy_id},
     managed::Ask,

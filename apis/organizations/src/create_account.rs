@@ -26,7 +26,6 @@ use keyward_engine::{
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{
     account::AccountId,
-    action::organizations as action,
     organization::{CreateAccountRequestId, Parent},
     tag::Tag,
     unique_id::{UniqueId, UniqueIdKind},
@@ -34,7 +33,7 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Organizations,
+    Cx, Organizations, action,
     change::{Change, check_room},
     create_account_status::status,
     fault::{Because, OrganizationsFault},

@@ -12,11 +12,11 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::{path::Path, store::MAX_RANGE};
-use keyward_types::{action::organizations as action, organization::CreateAccountRequestId};
+use keyward_types::organization::CreateAccountRequestId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Organizations,
+    Cx, Organizations, action,
     fault::OrganizationsFault,
     page::{Page, Paged},
     standing::Standing,

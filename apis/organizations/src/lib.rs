@@ -5,8 +5,10 @@
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/Welcome.html>
 
 pub mod account;
+pub mod action;
 pub mod attachment;
 pub mod change;
+pub mod condition_keys;
 pub mod create_account;
 pub mod create_account_status;
 pub mod fault;
@@ -32,7 +34,7 @@ use keyward_engine::{
     audit::parameters::Declared,
     context::Context,
     fault::Fault,
-    gate::supply::ConditionKey,
+    gate::declared::DeclaredKey,
     pipeline::{Row, row},
     protocol::{Asked, AwsJson, Wire},
 };
@@ -51,15 +53,6 @@ api_context!(
     ()
 );
 
-/// The type of the policy that a request is about.
-pub const POLICY_TYPE: ConditionKey = ConditionKey("organizations:PolicyType");
-
-/// The keys of the tags that a request takes away.
-pub const TAG_KEYS: ConditionKey = ConditionKey("aws:TagKeys");
-
-/// The service that a request is about.
-pub const SERVICE_PRINCIPAL: ConditionKey = ConditionKey("organizations:ServicePrincipal");
-
 impl Api for Organizations {
     type Protocol = AwsJson;
     type State = ();
@@ -77,6 +70,7 @@ impl Api for Organizations {
         "TooManyRequestsException",
         "You have sent too many requests in too short a period of time. The quota helps protect against denial-of-service attacks. Try again later.",
     );
+    const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {

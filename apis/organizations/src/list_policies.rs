@@ -9,11 +9,11 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Output},
 };
-use keyward_types::action::organizations as action;
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, POLICY_TYPE,
+    Cx, Organizations, action,
+    condition_keys::POLICY_TYPE,
     fault::OrganizationsFault,
     managed::Ask,
     members::{self, PolicyType},

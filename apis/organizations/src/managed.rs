@@ -9,14 +9,11 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{
-    action::{Action, organizations as action},
-    tag::Tag,
-};
+use keyward_types::{action::Action, tag::Tag};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    Cx, Organizations,
+    Cx, Organizations, action,
     fault::OrganizationsFault,
     standing::{Standing, Thing},
 };

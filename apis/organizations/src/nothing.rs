@@ -9,14 +9,12 @@ use keyward_engine::{
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{
-    account::AccountId,
-    action::organizations::{self as action},
-};
+use keyward_types::account::AccountId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Organizations, SERVICE_PRINCIPAL,
+    Cx, Organizations, action,
+    condition_keys::SERVICE_PRINCIPAL,
     fault::OrganizationsFault,
     managed::Ask,
     members,

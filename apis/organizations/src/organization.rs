@@ -20,13 +20,12 @@ use keyward_engine::{
 };
 use keyward_store::batch::Precondition;
 use keyward_types::{
-    action::organizations as action,
     organization::{OrganizationId, Parent, RootId},
     partition::Partition,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Organizations, fault::OrganizationsFault, render, standing::Standing};
+use crate::{Cx, Organizations, action, fault::OrganizationsFault, render, standing::Standing};
 
 /// The most organizational units and policies that go with their organization at once.
 const MOST_AT_ONCE: usize = 90;

@@ -16,15 +16,15 @@ use keyward_engine::{
     policy::document::{Document, PolicyKind},
 };
 use keyward_types::{
-    action::organizations as action,
     organization::{ControlPolicyId, ControlPolicyType},
     tag::Tag,
 };
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, POLICY_TYPE,
+    Cx, Organizations, action,
     change::{Change, check_room},
+    condition_keys::POLICY_TYPE,
     fault::{Because, IMMUTABLE, OrganizationsFault},
     managed::Ask,
     members::{self, PolicyType},

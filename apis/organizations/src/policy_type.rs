@@ -12,15 +12,13 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Output},
 };
-use keyward_types::{
-    action::organizations as action,
-    organization::{RootId, Target},
-};
+use keyward_types::organization::{RootId, Target};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, POLICY_TYPE,
+    Cx, Organizations, action,
     change::Change,
+    condition_keys::POLICY_TYPE,
     fault::OrganizationsFault,
     managed::Ask,
     members::{self, PolicyType},

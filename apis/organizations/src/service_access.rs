@@ -11,12 +11,13 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
-use keyward_types::{action::organizations as action, time::Timestamp};
+use keyward_types::time::Timestamp;
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, SERVICE_PRINCIPAL,
+    Cx, Organizations, action,
     change::Change,
+    condition_keys::SERVICE_PRINCIPAL,
     fault::{OrganizationsFault, UNRECOGNIZED_SERVICE},
     managed::Ask,
     members,

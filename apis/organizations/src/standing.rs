@@ -13,7 +13,7 @@ use keyward_types::{
     tag::Tag,
 };
 
-use crate::{Cx, POLICY_TYPE, fault::OrganizationsFault};
+use crate::{Cx, condition_keys::POLICY_TYPE, fault::OrganizationsFault};
 
 /// Something that a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
-use keyward_types::{action::organizations as action, organization::Target, tag::Tag};
+use keyward_types::{organization::Target, tag::Tag};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, TAG_KEYS,
+    Cx, Organizations, action,
     change::Change,
     fault::{IMMUTABLE, OrganizationsFault},
     managed::Ask,
@@ -165,7 +165,7 @@ impl Ask for UntagResource {
     }
 
     fn supply(&self, supply: &mut Supply) {
-        supply.many(TAG_KEYS, self.keys.iter().cloned());
+        supply.tag_keys(&self.keys);
     }
 
     fn answer(

@@ -11,15 +11,13 @@ use keyward_engine::{
     },
     operation::{Done, Output},
 };
-use keyward_types::{
-    action::organizations as action,
-    organization::{Parent, Target},
-};
+use keyward_types::organization::{Parent, Target};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations,
     account::{AccountsListed, Shown},
+    action,
     fault::OrganizationsFault,
     managed::Ask,
     members,

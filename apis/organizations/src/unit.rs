@@ -14,14 +14,13 @@ use keyward_engine::{
     operation::{Done, Empty, Output},
 };
 use keyward_types::{
-    action::organizations as action,
     organization::{ControlPolicyType, OrganizationalUnitId, Parent, Target},
     tag::Tag,
 };
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations,
+    Cx, Organizations, action,
     change::{Change, check_room},
     fault::{Because, OrganizationsFault},
     managed::Ask,

@@ -20,12 +20,11 @@ use keyward_engine::{
     },
     scans::Turn,
 };
-use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    Cx, Keyward,
+    Cx, Keyward, action,
     case::{Subject, Target, Written, shown_home},
     fault::KeywardFault,
 };

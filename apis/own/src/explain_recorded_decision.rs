@@ -16,7 +16,6 @@ use keyward_engine::{
 };
 use keyward_types::{
     account::AccountId,
-    action,
     arn::ArnParts,
     key_id::{KeyArn, KeyId},
     principal::Principal,
@@ -28,7 +27,7 @@ use serde_json::Value;
 
 use self::events::{Which, find, given, recorded, text};
 use crate::{
-    Cx, Keyward,
+    Cx, Keyward, action,
     case::{Subject, Target, Titled, shown_home},
     explain_decision::Explained,
     fault::KeywardFault,

@@ -1,5 +1,6 @@
 //! Keyward's own service: what AWS has no operation for. JSON 1.1 like KMS, signed for `keyward`.
 
+pub mod action;
 pub mod case;
 pub mod create_forward_access_session;
 pub mod explain_decision;
@@ -29,10 +30,19 @@ pub enum Keyward {}
 /// What the operations of Keyward's own service share.
 #[derive(Debug)]
 pub struct KeywardState {
-    /// KMS, whose keys and grants decisions are explained for.
-    pub kms: Arc<KmsState>,
-    /// Temporary credentials.
-    pub sessions: Arc<Sessions>,
+    kms: Arc<KmsState>,
+    sessions: Arc<Sessions>,
+}
+
+impl KeywardState {
+    /// The state of the service: KMS, whose keys and grants decisions are explained for, and
+    /// temporary credentials.
+    pub fn new(kms: &Arc<KmsState>, sessions: &Arc<Sessions>) -> Self {
+        Self {
+            kms: Arc::clone(kms),
+            sessions: Arc::clone(sessions),
+        }
+    }
 }
 
 impl State for KeywardState {}

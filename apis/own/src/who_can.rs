@@ -25,7 +25,7 @@ use keyward_engine::{
 };
 use keyward_store::{path::Prefix, store::MAX_RANGE};
 use keyward_types::{
-    account::AccountId, action, arn::ArnParts, grant::GrantOperation, principal::Principal,
+    account::AccountId, arn::ArnParts, grant::GrantOperation, principal::Principal,
     unique_id::UniqueId,
 };
 use keyward_wire::json::{Members, Object, Writer};
@@ -33,7 +33,7 @@ use serde_json::Value;
 
 use self::allowed::Allowed;
 use crate::{
-    Cx, Keyward,
+    Cx, Keyward, action,
     case::{Subject, Written},
     explain_decision::{
         action_name, check_key_action, given_context, is_settled, known_action, unknown_keys,

@@ -10,11 +10,11 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     session::Subject,
 };
-use keyward_types::{action, session};
+use keyward_types::session;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Sts,
+    Cx, Sts, action,
     credentials::{Credentials, NewSession},
     fault::StsFault,
     mfa, packed,

@@ -15,11 +15,10 @@ use keyward_engine::{
     session::Subject,
 };
 use keyward_oidc::token::MAX_TOKEN_BYTES;
-use keyward_types::action;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Sts,
+    Cx, Sts, action,
     credentials::{Credentials, NewSession},
     fault::StsFault,
     packed,

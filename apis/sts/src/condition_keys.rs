@@ -4,21 +4,17 @@
 //! What an identity provider vouches for stands under keys that begin with the provider's name;
 //! the caller supplies those.
 
-use keyward_engine::gate::supply::ConditionKey;
+use keyward_engine::condition_keys;
 
-/// `ExternalId` of AssumeRole; absent when not sent.
-pub const EXTERNAL_ID: ConditionKey = ConditionKey("sts:ExternalId");
-/// `RoleSessionName`.
-pub const ROLE_SESSION_NAME: ConditionKey = ConditionKey("sts:RoleSessionName");
-/// The source identity that the session will have; absent when it has none.
-pub const SOURCE_IDENTITY: ConditionKey = ConditionKey("sts:SourceIdentity");
-/// `TransitiveTagKeys`, or an identity provider's.
-pub const TRANSITIVE_TAG_KEYS: ConditionKey = ConditionKey("sts:TransitiveTagKeys");
-
-/// Every key above, for the tests that hold supply and declaration together.
-pub const ALL: &[ConditionKey] = &[
-    EXTERNAL_ID,
-    ROLE_SESSION_NAME,
-    SOURCE_IDENTITY,
-    TRANSITIVE_TAG_KEYS,
-];
+condition_keys! {
+    supplied {
+        /// `ExternalId` of AssumeRole; absent when not sent.
+        EXTERNAL_ID = "sts:ExternalId", String, Operation;
+        /// `RoleSessionName`.
+        ROLE_SESSION_NAME = "sts:RoleSessionName", String, Operation;
+        /// The source identity that the session will have; absent when it has none.
+        SOURCE_IDENTITY = "sts:SourceIdentity", String, Operation;
+        /// `TransitiveTagKeys`, or an identity provider's.
+        TRANSITIVE_TAG_KEYS = "sts:TransitiveTagKeys", Strings, Operation;
+    }
+}

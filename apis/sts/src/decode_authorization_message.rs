@@ -8,10 +8,9 @@ use keyward_engine::{
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::query::Params;
 
-use crate::{Cx, Sts, fault::StsFault};
+use crate::{Cx, Sts, action, fault::StsFault};
 
 /// The input.
 #[derive(Debug)]

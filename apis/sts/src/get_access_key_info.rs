@@ -8,10 +8,10 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{account::AccountId, action, unique_id::AccessKeyId};
+use keyward_types::{account::AccountId, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Sts, fault::StsFault};
+use crate::{Cx, Sts, action, fault::StsFault};
 
 /// The input.
 #[derive(Debug)]

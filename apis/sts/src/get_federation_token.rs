@@ -11,11 +11,11 @@ use keyward_engine::{
     policy::permit::Permit,
     session::Subject,
 };
-use keyward_types::{action, principal::Principal, session};
+use keyward_types::{principal::Principal, session};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Sts,
+    Cx, Sts, action,
     credentials::{Credentials, NewSession},
     fault::StsFault,
     get_session_token, packed,

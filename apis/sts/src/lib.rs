@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html>
 
+pub mod action;
 pub mod assume_role;
 pub mod assume_role_with_web_identity;
 pub mod condition_keys;
@@ -34,6 +35,7 @@ use keyward_engine::{
     caller::Caller,
     context::Context,
     fault::Fault,
+    gate::declared::DeclaredKey,
     operation::Operation as _,
     pipeline::{Row, row},
     protocol::{AwsQuery, Wire},
@@ -51,10 +53,18 @@ pub enum Sts {}
 /// What the operations of STS share.
 #[derive(Debug)]
 pub struct StsState {
-    /// The keys of OpenID Connect issuers.
-    pub issuers: Issuers,
-    /// Temporary credentials.
-    pub sessions: Arc<Sessions>,
+    issuers: Arc<Issuers>,
+    sessions: Arc<Sessions>,
+}
+
+impl StsState {
+    /// The state of STS: what verifies web identities, and temporary credentials.
+    pub fn new(issuers: &Arc<Issuers>, sessions: &Arc<Sessions>) -> Self {
+        Self {
+            issuers: Arc::clone(issuers),
+            sessions: Arc::clone(sessions),
+        }
+    }
 }
 
 impl State for StsState {}
@@ -77,6 +87,7 @@ impl Api for Sts {
     };
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const FOR_SERVICES: &'static [&'static str] = &["AssumeRole", "GetCallerIdentity"];
+    const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn presigned(operation: &str) -> Presigned {

@@ -14,12 +14,10 @@ use keyward_engine::{
     policy::{permit::Permit, request::Resource},
 };
 use keyward_store::sealed::Generation;
-use keyward_types::{
-    account::AccountId, action, arn::ArnParts, partition::Partition, session, tag::Tag,
-};
+use keyward_types::{account::AccountId, arn::ArnParts, partition::Partition, session, tag::Tag};
 use keyward_wire::{json::Members, xml};
 
-use crate::{condition_keys, fault::StsFault, names, session_tags::SessionTags};
+use crate::{action, condition_keys, fault::StsFault, names, session_tags::SessionTags};
 
 /// How long a session lasts if nothing else is asked for, in seconds.
 const DEFAULT_SECONDS: i64 = 3600;
@@ -195,7 +193,7 @@ impl Wanted<'_> {
 
 /// Permits for a session of a role: to make it by the action `A`, and to give it what it carries.
 #[derive(Debug)]
-pub struct RolePermits<A: action::Action> {
+pub struct RolePermits<A: keyward_types::action::Action> {
     /// To make it.
     pub assume: Permit<A>,
     /// To give it tags, if it has some.
@@ -204,7 +202,7 @@ pub struct RolePermits<A: action::Action> {
     pub source_identity: Option<Permit<action::SetSourceIdentity>>,
 }
 
-impl<A: action::Action> RolePermits<A> {
+impl<A: keyward_types::action::Action> RolePermits<A> {
     /// Asks for them all.
     ///
     /// # Errors

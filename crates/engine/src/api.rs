@@ -17,6 +17,7 @@ use crate::{
     directory::ReadError,
     fault::{Fault, Internal},
     front::authenticate::Proven,
+    gate::declared::DeclaredKey,
     operation::Operation,
     pipeline::Row,
     protocol::{Asked, Payload, Protocol, Wire},
@@ -66,6 +67,8 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// Bytes set aside for an answer. An answer with secrets must fit, so that no copy of them is
     /// left behind when the buffer grows.
     const ANSWER_ROOM: usize = 1024;
+    /// The condition keys that are the API's own, see [`condition_keys`](crate::condition_keys).
+    const CONDITION_KEYS: &'static [DeclaredKey] = &[];
     /// What the audit trail shows of every member of every operation.
     const PARAMETERS: &'static [Declared];
     /// The operations that a service may call by itself. A service belongs to no account, so what
@@ -190,6 +193,8 @@ pub struct ApiDescription {
     pub internal: &'static str,
     /// See [`Api::THROTTLED`].
     pub throttled: (&'static str, &'static str),
+    /// See [`Api::CONDITION_KEYS`].
+    pub condition_keys: &'static [DeclaredKey],
     /// See [`Api::PARAMETERS`].
     pub parameters: &'static [Declared],
     /// See [`Api::FOR_SERVICES`].
@@ -263,6 +268,7 @@ impl<A: Api> Described<A> {
         unsupported: A::UNSUPPORTED,
         internal: A::INTERNAL,
         throttled: A::THROTTLED,
+        condition_keys: A::CONDITION_KEYS,
         parameters: A::PARAMETERS,
         for_services: A::FOR_SERVICES,
         content_type: <A::Protocol as Protocol>::content_type,

@@ -7,35 +7,72 @@ use keyward_api_kms::{Kms, state::KmsState};
 use keyward_api_organizations::Organizations;
 use keyward_api_own::{Keyward, KeywardState};
 use keyward_api_sts::{Sts, StsState};
-use keyward_engine::service::{Service, Services};
+use keyward_engine::{
+    api::{Api, ApiDescription},
+    gate::declared::{DeclaredKey, GLOBAL},
+    service::{Service, Services},
+    session::Sessions,
+};
+use keyward_oidc::issuers::Issuers;
 
-/// All of them. Clients that name no API speak to STS, as at AWS.
-pub fn services(kms: Arc<KmsState>, sts: StsState) -> Services {
-    let stateless = || Arc::new(());
-    Services::new::<Sts>(
-        Service::new::<Keyward>(Arc::new(KeywardState {
-            kms: Arc::clone(&kms),
-            sessions: Arc::clone(&sts.sessions),
-        })),
-        [
-            Service::new::<Kms>(kms),
-            Service::new::<Iam>(stateless()),
-            Service::new::<Sts>(Arc::new(sts)),
-            Service::new::<Organizations>(stateless()),
-        ],
-    )
+/// What the APIs share that have a state.
+#[derive(Debug)]
+pub struct States {
+    /// KMS's.
+    pub kms: Arc<KmsState>,
+    /// What verifies web identities.
+    pub issuers: Arc<Issuers>,
+    /// Temporary credentials.
+    pub sessions: Arc<Sessions>,
+}
+
+macro_rules! apis {
+    (own $own:ident: $own_state:expr; $( $api:ident: $state:expr; )*) => {
+        /// What the engine knows of each API.
+        pub const DESCRIPTIONS: &[&ApiDescription] =
+            &[ApiDescription::of::<$own>(), $( ApiDescription::of::<$api>(), )*];
+
+        /// All of them. Clients that name no API speak to STS, as at AWS.
+        pub fn services(states: &States) -> Services {
+            fn of<A: Api>(
+                states: &States,
+                state: impl FnOnce(&States) -> Arc<A::State>,
+            ) -> Service {
+                Service::new::<A>(state(states))
+            }
+            Services::new::<Sts>(
+                of::<$own>(states, $own_state),
+                [$( of::<$api>(states, $state), )*],
+            )
+        }
+    };
+}
+
+apis! {
+    own Keyward: |states| Arc::new(KeywardState::new(&states.kms, &states.sessions));
+    Iam: |_| Arc::new(());
+    Kms: |states| Arc::clone(&states.kms);
+    Organizations: |_| Arc::new(());
+    Sts: |states| Arc::new(StsState::new(&states.issuers, &states.sessions));
+}
+
+/// Every condition key that a server supplies, by name; those that begin with a name that a user
+/// chose come last.
+pub fn condition_keys() -> Vec<DeclaredKey> {
+    let own = DESCRIPTIONS.iter().flat_map(|api| api.condition_keys);
+    let mut keys: Vec<DeclaredKey> = GLOBAL.iter().chain(own).copied().collect();
+    keys.sort_by_key(|key| (key.name.starts_with('<'), key.name));
+    keys
 }
 
 #[cfg(test)]
 mod tests {
+    use keyward_engine::audit::parameters::{self, Parameter, Shown};
+
     use super::*;
-    use keyward_engine::{
-        api::ApiDescription,
-        audit::parameters::{Declared, Parameter, Shown},
-    };
 
     /// One line for each member of a table's operations: its path, and whether it is shown.
-    fn listed(service: &str, table: &[Declared]) -> String {
+    fn listed(service: &str, table: &[parameters::Declared]) -> String {
         fn list(path: &str, members: &[Parameter], lines: &mut Vec<String>) {
             for parameter in members {
                 let path = format!("{path}.{}", parameter.member);
@@ -58,19 +95,25 @@ mod tests {
         lines.concat()
     }
 
-    fn apis() -> [&'static ApiDescription; 5] {
-        [
-            ApiDescription::of::<Iam>(),
-            ApiDescription::of::<Keyward>(),
-            ApiDescription::of::<Kms>(),
-            ApiDescription::of::<Organizations>(),
-            ApiDescription::of::<Sts>(),
-        ]
+    #[test]
+    fn a_condition_key_is_declared_once_and_by_its_service() {
+        let keys = condition_keys();
+        for (key, next) in keys.iter().zip(keys.iter().skip(1)) {
+            assert_ne!(key.name, next.name);
+        }
+        for api in DESCRIPTIONS {
+            let prefix = format!("{}:", api.service);
+            let foreign = api
+                .condition_keys
+                .iter()
+                .find(|key| !key.name.starts_with(&prefix));
+            assert_eq!(foreign, None, "{api:?}");
+        }
     }
 
     #[test]
     fn the_rows_are_those_of_the_operations() {
-        for api in apis() {
+        for api in DESCRIPTIONS {
             let served = api.operations.iter().map(|row| row.name);
             let declared = api.parameters.iter().map(|(name, _)| *name);
             assert!(served.eq(declared), "{api:?}");
@@ -89,7 +132,9 @@ mod tests {
         let mut text = "# Every member of every operation, and what the audit trail shows of it. Written from\n\
              # the tables in the `parameters.rs` of each API by a test; see crates/engine/src/audit/parameters.rs.\n"
             .to_owned();
-        for api in apis() {
+        let mut apis = DESCRIPTIONS.to_vec();
+        apis.sort_by_key(|api| api.service);
+        for api in apis {
             text.push_str(&listed(api.service, api.parameters));
         }
         if std::env::var_os("UPDATE_EXPECT").is_some() {

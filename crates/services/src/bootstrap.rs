@@ -16,7 +16,6 @@ use std::{
 
 pub use keyward_api_kms::state::KmsOptions;
 use keyward_api_kms::state::{KmsCaches, KmsState};
-use keyward_api_sts::StsState;
 use keyward_crypto::secret::arena::Arena;
 use keyward_engine::{
     audit::ledger::{Ledger, keep},
@@ -47,7 +46,7 @@ pub use self::{
     error::OpenError,
     keys::is_empty,
 };
-use crate::apis;
+use crate::apis::{self, States};
 
 /// How a server is opened.
 #[derive(Debug)]
@@ -176,11 +175,11 @@ pub async fn open(
         sessions: Arc::clone(&sessions),
         audit_directory: options.audit_directory.to_owned(),
     });
-    let sts = StsState {
-        issuers: options.issuers,
+    let services = apis::services(&States {
+        kms: Arc::clone(&kms),
+        issuers: Arc::new(options.issuers),
         sessions,
-    };
-    let services = apis::services(Arc::clone(&kms), sts);
+    });
     let shared = Arc::new(shared);
     let workers = WorkerContext::new(Arc::clone(&shared), node);
     let front = Front::new(shared, services);

@@ -14,12 +14,13 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{action, time::Timestamp, unique_id::AccessKeyId};
+use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
     Cx, Iam,
     access_key::Owner,
+    action,
     fault::IamFault,
     names,
     page::{Page, Paging},

@@ -13,11 +13,10 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, path::Path, revision::Revision};
-use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     names,
     page::{Page, Paging},

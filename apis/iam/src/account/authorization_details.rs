@@ -16,11 +16,10 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     instance_profile,
     managed_policy::{list, shown::ShownPolicy},

@@ -14,11 +14,10 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
-use keyward_types::action;
 use keyward_wire::{json::Members, query::Params};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::{Asked, Entity, Record, Subject},
     fault::IamFault,
     group::Groups,

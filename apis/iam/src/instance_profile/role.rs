@@ -14,11 +14,10 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
-use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam, condition_keys,
+    Cx, Iam, action, condition_keys,
     entity::{Asked, Entity, Record, Subject},
     fault::IamFault,
     names,

@@ -6,14 +6,11 @@ use keyward_engine::{
     directory::paths,
     operation::{Done, Output},
 };
-use keyward_types::{
-    action,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::Subject,
     fault::IamFault,
     names,

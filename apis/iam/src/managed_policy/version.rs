@@ -10,14 +10,13 @@ use keyward_engine::{
     operation::{Done, Empty, Output},
     policy::document::{Document, PolicyKind},
 };
-use keyward_types::action;
 use keyward_wire::{
     json::{self, Members},
     xml,
 };
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::{Asked, Entity, Record, Subject},
     fault::IamFault,
     managed_policy::shown::show,

@@ -8,11 +8,10 @@ use keyward_engine::{
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     oidc_provider::{Asked, MAX_CLIENT_IDS, ProviderArn, too_many_client_ids},
 };

@@ -13,11 +13,11 @@ use keyward_engine::{
 };
 use keyward_oidc::url::HttpsUrl;
 use keyward_store::batch::Precondition;
-use keyward_types::{action, tag::Tag};
+use keyward_types::tag::Tag;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     names,
     oidc_provider::{MAX_CLIENT_IDS, checked_thumbprints, read_thumbprints, too_many_client_ids},

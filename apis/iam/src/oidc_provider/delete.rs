@@ -10,11 +10,10 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
-use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     oidc_provider::{Asked, ProviderArn},
 };

@@ -11,10 +11,9 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, fault::IamFault};
+use crate::{Cx, Iam, action, fault::IamFault};
 
 /// More than an account can have.
 const LIMIT: usize = 1000;

@@ -7,11 +7,11 @@ use keyward_engine::{
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{action, tag::Tag};
+use keyward_types::tag::Tag;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, condition_keys,
+    Cx, Iam, action,
     fault::IamFault,
     names,
     oidc_provider::{Asked, ProviderArn},
@@ -98,7 +98,7 @@ impl Operation for UntagOpenIDConnectProvider {
     fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |supply| {
             if !self.keys.is_empty() {
-                supply.many(condition_keys::TAG_KEYS, self.keys.iter().cloned());
+                supply.tag_keys(&self.keys);
             }
         })
     }

@@ -7,11 +7,10 @@ use keyward_engine::{
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     fault::IamFault,
     oidc_provider::{Asked, ProviderArn, checked_thumbprints, read_thumbprints},
 };

@@ -17,10 +17,7 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{
-    action,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
     query::Params,
@@ -29,7 +26,7 @@ use keyward_wire::{
 use uuid::Uuid;
 
 use crate::{
-    Cx, Iam, attachment, condition_keys,
+    Cx, Iam, action, attachment, condition_keys,
     entity::{Entity, Subject},
     fault::IamFault,
     names,

@@ -3,11 +3,10 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>
 
 use keyward_engine::operation::{Done, Empty, Output};
-use keyward_types::action;
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    Cx, Iam,
+    Cx, Iam, action,
     entity::{Entity, Record, Subject},
     fault::IamFault,
     names,

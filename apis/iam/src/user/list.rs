@@ -8,10 +8,9 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape};
+use crate::{Cx, Iam, action, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape};
 
 /// `ListUsers`
 #[derive(Debug)]

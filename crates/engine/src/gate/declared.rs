@@ -1,9 +1,10 @@
-//! Every condition key that Keyward supplies, with its type and who supplies it.
+//! Condition keys, with their types and who supplies them: those of every service, and how an API
+//! declares its own.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
 
 use self::{
-    Kind::{Arn, Bool, Date, Ip, Numeric, String, Strings},
+    Kind::{Arn, Bool, Date, Ip, String, Strings},
     Supplier::{Caller, Network, Operation, Request, Resource, Service, Session},
 };
 
@@ -47,7 +48,7 @@ pub enum Supplier {
 
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredKey {
     /// Its name; `<…>` stands for what a user chose.
     pub name: &'static str,
     /// Its type.
@@ -56,12 +57,12 @@ pub struct Declared {
     pub from: Supplier,
 }
 
-const fn key(name: &'static str, kind: Kind, from: Supplier) -> Declared {
-    Declared { name, kind, from }
+const fn key(name: &'static str, kind: Kind, from: Supplier) -> DeclaredKey {
+    DeclaredKey { name, kind, from }
 }
 
-/// The table.
-pub const CONDITION_KEYS: &[Declared] = &[
+/// The keys of every service. Each API declares its own.
+pub const GLOBAL: &[DeclaredKey] = &[
     key("aws:CalledVia", Strings, Service),
     key("aws:CalledViaFirst", String, Service),
     key("aws:CalledViaLast", String, Service),
@@ -98,68 +99,37 @@ pub const CONDITION_KEYS: &[Declared] = &[
     key("aws:referer", String, Request),
     key("aws:userid", String, Caller),
     key("aws:username", String, Caller),
-    key("iam:AWSServiceName", String, Operation),
-    key("iam:PassedToService", String, Operation),
-    key("iam:PermissionsBoundary", String, Operation),
-    key("iam:PolicyARN", Arn, Operation),
-    key("iam:ResourceTag/<key>", String, Resource),
-    key("kms:BypassPolicyLockoutSafetyCheck", Bool, Operation),
-    key("kms:CallerAccount", String, Caller),
-    key("kms:CustomerMasterKeySpec", String, Resource),
-    key("kms:CustomerMasterKeyUsage", String, Resource),
-    key("kms:EncryptionAlgorithm", String, Operation),
-    key("kms:EncryptionContext:<key>", String, Operation),
-    key("kms:EncryptionContextKeys", Strings, Operation),
-    key("kms:GrantConstraintSourceArn", Arn, Operation),
-    key("kms:GrantConstraintType", String, Operation),
-    key("kms:GrantIsForAWSResource", Bool, Operation),
-    key("kms:GrantOperations", Strings, Operation),
-    key("kms:GranteePrincipal", String, Operation),
-    key("kms:GranteeServicePrincipal", String, Operation),
-    key("kms:KeyOrigin", String, Resource),
-    key("kms:KeySpec", String, Resource),
-    key("kms:KeyUsage", String, Resource),
-    key("kms:MultiRegion", Bool, Resource),
-    key("kms:PolicyName", String, Operation),
-    key("kms:ReEncryptOnSameKey", Bool, Operation),
-    key("kms:RequestAlias", String, Operation),
-    key("kms:ResourceAliases", Strings, Resource),
-    key("kms:RetiringPrincipal", String, Operation),
-    key("kms:RetiringServicePrincipal", String, Operation),
-    key("kms:RotationPeriodInDays", Numeric, Operation),
-    key(
-        "kms:ScheduleKeyDeletionPendingWindowInDays",
-        Numeric,
-        Operation,
-    ),
-    key("kms:TrailingDaysWithoutKeyUsage", Numeric, Operation),
-    key("kms:ViaService", String, Service),
-    key("sts:ExternalId", String, Operation),
-    key("sts:RoleSessionName", String, Operation),
-    key("sts:SourceIdentity", String, Operation),
-    key("sts:TransitiveTagKeys", Strings, Operation),
     key("<provider>:aud", String, Session),
     key("<provider>:sub", String, Session),
 ];
 
-/// The row of a name as an operation supplies it.
-pub fn row(name: &str) -> Option<&'static Declared> {
-    CONDITION_KEYS.iter().find(|declared| declared.name == name)
-}
+/// Declares the condition keys of an API, a row each: those that its operations supply, with the
+/// name that operations call them by, and those that come from elsewhere, such as the resource.
+/// `ALL` has every row.
+#[macro_export]
+macro_rules! condition_keys {
+    (
+        supplied { $( $(#[$doc:meta])* $name:ident = $text:literal, $kind:ident, $from:ident; )* }
+        $( others { $( $other:literal, $other_kind:ident, $other_from:ident; )* } )?
+    ) => {
+        $(
+            $(#[$doc])*
+            pub const $name: $crate::gate::supply::ConditionKey =
+                $crate::gate::supply::ConditionKey($text);
+        )*
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_key_is_declared_twice() {
-        for (index, declared) in CONDITION_KEYS.iter().enumerate() {
-            let rest = CONDITION_KEYS.iter().skip(index + 1);
-            assert!(
-                rest.clone().all(|other| other.name != declared.name),
-                "{}",
-                declared.name
-            );
-        }
-    }
+        /// Every condition key of the API.
+        pub const ALL: &[$crate::gate::declared::DeclaredKey] = &[
+            $( $crate::gate::declared::DeclaredKey {
+                name: $text,
+                kind: $crate::gate::declared::Kind::$kind,
+                from: $crate::gate::declared::Supplier::$from,
+            }, )*
+            $( $( $crate::gate::declared::DeclaredKey {
+                name: $other,
+                kind: $crate::gate::declared::Kind::$other_kind,
+                from: $crate::gate::declared::Supplier::$other_from,
+            }, )* )?
+        ];
+    };
 }

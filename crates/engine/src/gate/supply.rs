@@ -4,7 +4,7 @@ use keyward_types::{encryption_context::EncryptionContext, tag::Tag};
 use keyward_wire::json::Writer;
 use smallvec::SmallVec;
 
-/// A condition key that operations supply by name; see `kms/condition_keys.rs` for the table.
+/// A condition key that operations supply by name; see [`condition_keys`](crate::condition_keys).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConditionKey(pub &'static str);
 
@@ -68,6 +68,11 @@ impl Supply {
         if !context.is_empty() {
             self.supplied.context = context.clone();
         }
+    }
+
+    /// `aws:TagKeys`: the keys of the tags that a request takes away.
+    pub fn tag_keys(&mut self, keys: &[String]) {
+        self.many(ConditionKey("aws:TagKeys"), keys.iter().cloned());
     }
 
     /// `aws:RequestTag/…` and `aws:TagKeys`.

@@ -1,7 +1,8 @@
 //! `keyward policy keys`
 
 use clap::Args;
-use keyward_engine::gate::declared::{CONDITION_KEYS, Kind, Supplier};
+use keyward_engine::gate::declared::{Kind, Supplier};
+use keyward_services::apis::condition_keys;
 
 use crate::out::{OutError, say};
 
@@ -14,7 +15,7 @@ pub struct Keys {}
 
 impl Keys {
     pub fn run(self) -> Result<(), OutError> {
-        for key in CONDITION_KEYS {
+        for key in condition_keys() {
             let kind = match key.kind {
                 Kind::String => "string",
                 Kind::Bool => "bool",
