@@ -30,6 +30,11 @@ def binary():
     return path
 
 
+def pins():
+    """The pinned packages of the clients, a line each."""
+    return "".join(path.read_text() for path in sorted((ROOT / "clients").glob("requirements*.txt")))
+
+
 class Server:
     """One server process on one data directory."""
 

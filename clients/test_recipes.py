@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from documents import blocks, shell
-from keyward import ROOT, Server
+from keyward import pins, ROOT, Server
 
 RECIPES = ROOT / "docs/recipes"
 RUN = ["aws-cli", "boto3", "encryption-sdk", "file-encryption", "nodejs", "sops"]
@@ -70,7 +70,7 @@ def test_the_index_names_every_recipe_and_the_versions_that_are_installed():
     index = (RECIPES / "README.md").read_text()
     for path in RECIPES.glob("*.md"):
         assert path.stem == "README" or f"]({path.name})" in index
-    installed = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "clients/requirements.txt").read_text(), re.MULTILINE))
+    installed = dict(re.findall(r"^([\w-]+)==(\S+)$", pins(), re.MULTILINE))
     for package, shown in {
         "awscli": "aws-cli",
         "boto3": "boto3",

@@ -5,7 +5,7 @@ import re
 import botocore.session
 import pytest
 
-from keyward import ROOT
+from keyward import pins, ROOT
 
 PAGE = (ROOT / "docs/support.md").read_text()
 LISTED = [
@@ -27,7 +27,7 @@ def test_the_counts_are_those_of_the_model(service):
 
 
 def test_the_versions_are_those_of_the_pinned_clients():
-    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "clients/requirements.txt").read_text(), re.MULTILINE))
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", pins(), re.MULTILINE))
     assert f"botocore {pinned['botocore']}" in PAGE
     for row, package in {
         "boto3, botocore": "boto3",
