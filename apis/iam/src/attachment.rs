@@ -28,9 +28,10 @@ use keyward_wire::{json::Members, query::Params, xml};
 use crate::{
     Cx, Iam, condition_keys,
     entity::{Asked, Entity, Record, Subject, Target},
+    facets::Holder,
     fault::IamFault,
     names,
-    nouns::{Holder, check_policy_arn},
+    nouns::check_policy_arn,
     on_one::{On, OnOne},
     page::{Page, Paging},
     shape,

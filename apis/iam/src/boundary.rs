@@ -27,9 +27,9 @@ use crate::{
     attachment::{self, recount, supply_boundary},
     condition_keys,
     entity::{Asked, Entity, Record, Subject, Target},
+    facets::Bounded,
     fault::IamFault,
     names,
-    nouns::Bounded,
     on_one::{On, OnOne},
 };
 

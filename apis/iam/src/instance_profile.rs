@@ -39,7 +39,7 @@ use crate::{
     on_one::{On, OnOne},
     role::show as show_role,
     shape::{self, ShownProfile},
-    tags::Keys,
+    tag_keys::Keys,
 };
 
 /// An instance profile as answers show it.

@@ -13,6 +13,7 @@ pub mod condition_keys;
 pub mod credential_report;
 pub mod deletion_aids;
 pub mod entity;
+pub mod facets;
 pub mod fault;
 pub mod group;
 pub mod inline_policy;
@@ -33,6 +34,7 @@ pub mod role;
 pub mod shape;
 pub mod simulation;
 pub mod stored;
+pub mod tag_keys;
 pub mod tags;
 pub mod user;
 

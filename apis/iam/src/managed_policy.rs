@@ -48,7 +48,7 @@ use crate::{
     newborn::New,
     on_one::{On, OnOne},
     reserved, shape, stored,
-    tags::Keys,
+    tag_keys::Keys,
 };
 
 /// A managed policy alone.

@@ -9,14 +9,15 @@ use keyward_types::{
 };
 use keyward_wire::json::{Members, Text};
 
-use crate::{fault::IamFault, tags::Keys};
+use crate::{
+    fault::IamFault,
+    tag_keys::{Keys, MAX_TAGS},
+};
 
 const TEXT_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+";
 const DESCRIPTION_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*";
 const TAG_KEY_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+";
 const TAG_VALUE_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*";
-/// The most tags of anything.
-pub const MAX_TAGS: usize = 50;
 
 /// The most characters of the name of a user, as most operations have it.
 pub const EXISTING_USER: usize = 128;

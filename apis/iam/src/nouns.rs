@@ -25,10 +25,10 @@ use keyward_wire::json::Members;
 use crate::{
     Cx, action,
     entity::{Entity, Record, Target},
+    facets::{Bounded, Holder, Renamed, Tagged},
     fault::IamFault,
     names,
-    rename::Renamed,
-    tags::Keys,
+    tag_keys::Keys,
 };
 
 impl Entity for UserUnit {
@@ -265,38 +265,6 @@ records! {
     ManagedPolicyRecord: purpose::MANAGED_POLICY, Named::Policy, paths::policy, paths::policies;
     InstanceProfileRecord:
         purpose::INSTANCE_PROFILE, Named::InstanceProfile, paths::instance_profile, paths::instance_profiles;
-}
-
-/// A record with tags.
-pub trait Tagged: Record {
-    /// How their keys are told apart.
-    const KEYS: Keys;
-
-    /// The tags.
-    fn tags_mut(&mut self) -> &mut Vec<Tag>;
-}
-
-/// A record with a permissions boundary.
-pub trait Bounded: Record {
-    /// The boundary.
-    fn boundary_mut(&mut self) -> &mut Option<ManagedPolicyRef>;
-}
-
-/// A record with policies, embedded and attached.
-pub trait Holder: Record {
-    /// The most characters of its embedded policies, white space not counted.
-    const MAX_INLINE: usize;
-    /// AWS's name for the quota of attached policies.
-    const QUOTA: &'static str;
-
-    /// Embedded policies by name.
-    fn inline(&self) -> &BTreeMap<String, String>;
-    /// Embedded policies by name.
-    fn inline_mut(&mut self) -> &mut BTreeMap<String, String>;
-    /// Attached policies.
-    fn attached(&self) -> &[ManagedPolicyRef];
-    /// Attached policies.
-    fn attached_mut(&mut self) -> &mut Vec<ManagedPolicyRef>;
 }
 
 macro_rules! facets {

@@ -14,24 +14,10 @@ use keyward_wire::query::Params;
 use crate::{
     Cx, Iam,
     entity::{Asked, Entity, Record, Subject, Target},
+    facets::Renamed,
     fault::IamFault,
     names, naming, reserved,
 };
-
-/// A record whose bearer may be renamed and moved.
-pub trait Renamed: Record + PartialEq {
-    /// The noun at the beginning of a message, such as `User`.
-    const NOUN: &'static str;
-    /// The member with the new name.
-    const NEW_NAME: &'static str;
-    /// The most characters of the new name.
-    const LONGEST: usize;
-
-    /// The name.
-    fn name_mut(&mut self) -> &mut String;
-    /// The path, `/` at both ends.
-    fn path_mut(&mut self) -> &mut String;
-}
 
 /// `UpdateUser`, `UpdateGroup`
 #[derive(Debug)]

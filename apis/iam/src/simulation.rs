@@ -161,7 +161,10 @@ impl Operation for SimulatePrincipalPolicy {
         cx: &Cx<'_>,
     ) -> Result<Done<Outcomes>, IamFault> {
         let mut sources = found.sources(cx).await?;
-        sources.exclude(&self.excluded);
+        sources.leave_out(
+            |source| self.excluded.iter().any(|one| one.matches(source)),
+            self.excluded.iter().any(Excluded::is_organization),
+        );
         for text in &self.policies {
             sources.add_input(text)?;
         }

@@ -10,7 +10,11 @@ use keyward_engine::{
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{alias::AliasName, arn::ArnParts, key_id::KeyId, time::Timestamp};
 
-use crate::{Cx, fault::KmsFault, lookup::too_large, units::AliasUnit};
+use crate::{
+    Cx,
+    fault::{KmsFault, too_large},
+    units::AliasUnit,
+};
 
 /// Refuses an alias as the target of an alias.
 ///

@@ -29,7 +29,7 @@ use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     Cx, Kms, condition_keys,
-    fault::KmsFault,
+    fault::{KmsFault, too_large},
     grant_members,
     grants::{
         index::Places,
@@ -40,7 +40,7 @@ use crate::{
         write::put_grant,
     },
     identifier::Forms,
-    lookup::{put_key, too_large},
+    lookup::put_key,
     members,
     resolved::ResolvedKey,
     units::KeyUnit,
@@ -172,7 +172,7 @@ impl Operation for CreateGrant {
                 made_before = read.value.as_ref().map(named_grant).transpose()?;
             }
             let grantee = grant.grantee.segment(reader);
-            shapes = cx.state().grant_shapes(key.arn(), &grantee).await?;
+            shapes = cx.state().grants().shapes_of(key.arn(), &grantee).await?;
         }
         Ok(NewGrant {
             key,

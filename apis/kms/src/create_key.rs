@@ -30,8 +30,8 @@ use std::sync::Arc;
 
 use crate::{
     Cx, Kms, condition_keys,
-    fault::KmsFault,
-    lookup::{put_new_key, too_large},
+    fault::{KmsFault, too_large},
+    lookup::put_new_key,
     members, metadata,
     policies::{DEFAULT_POLICY_NAME, default_policy},
     put_key_policy::LOCKED_OUT,

@@ -12,6 +12,7 @@ use keyward_engine::{
     marker::MarkerError,
 };
 use keyward_keys::{ring::RingError, state::StateFault};
+use keyward_store::error::LimitError;
 use keyward_types::{
     grant::GrantId,
     key_spec::{EncryptionAlgorithm, KeySpec, KeyUsage},
@@ -315,4 +316,9 @@ impl From<KmsFault> for Fault {
         };
         Self::new(code, message)
     }
+}
+
+/// Something that cannot be kept: a limit of the store, which AWS's own limits stay below.
+pub fn too_large(error: LimitError) -> KmsFault {
+    KmsFault::Internal(Internal::new(error))
 }

@@ -144,7 +144,7 @@ impl ListGrants {
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let reader = cx.directory().reader();
-        let grant = cx.state().grant(wanted.key.arn(), id).await?;
+        let grant = cx.state().grants().grant(wanted.key.arn(), id).await?;
         let is_theirs = |grant: &StoredGrant| {
             grantee.is_none_or(|grantee| grant.record.grantee.segment(reader) == grantee)
         };

@@ -142,7 +142,7 @@ async fn grant_at(
     if cx.state().key(&key).await?.is_none() {
         return Ok(None);
     }
-    let Some(found) = cx.state().grant(&key, &grant).await? else {
+    let Some(found) = cx.state().grants().grant(&key, &grant).await? else {
         return Ok(None);
     };
     let places = Places::new(cx.directory().reader(), &key);

@@ -7,7 +7,7 @@ use keyward_engine::{
     fault::Internal,
 };
 use keyward_keys::{ciphertext_blob::CiphertextBlob, record::KeyRecord};
-use keyward_store::{batch::Precondition, error::LimitError, sealed::SealedBatch};
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::{
     account::AccountId,
     alias::AliasName,
@@ -17,7 +17,7 @@ use keyward_types::{
 
 use crate::{
     Cx,
-    fault::KmsFault,
+    fault::{KmsFault, too_large},
     grants::terms::{Act, Asked},
     identifier::{Forms, KeyIdentifier},
     resolved::ResolvedKey,
@@ -28,11 +28,6 @@ impl From<ReadError> for KmsFault {
     fn from(error: ReadError) -> Self {
         Self::Internal(Internal::new(error))
     }
-}
-
-/// Something that cannot be kept: a limit of the store, which AWS's own limits stay below.
-pub fn too_large(error: LimitError) -> KmsFault {
-    KmsFault::Internal(Internal::new(error))
 }
 
 impl Cx<'_> {
@@ -120,7 +115,11 @@ impl Cx<'_> {
             source_arn: self.source.arn.as_deref(),
         };
         let caller = self.caller.principal();
-        let found = self.state().grant_for(key.arn(), caller, &asked).await?;
+        let found = self
+            .state()
+            .grants()
+            .grant_for(key.arn(), caller, &asked)
+            .await?;
         // A tombstone's grants are as absent as their key, though they may not be swept away yet.
         let found = found.filter(|_| key.found_unit().is_some());
         Ok(key.granted(found))

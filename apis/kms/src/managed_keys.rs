@@ -34,8 +34,8 @@ use keyward_types::{
 use crate::{
     Cx,
     aliases::new_alias,
-    fault::KmsFault,
-    lookup::{put_new_key, too_large},
+    fault::{KmsFault, too_large},
+    lookup::put_new_key,
 };
 
 /// An AWS managed key that is to be made.

@@ -100,7 +100,7 @@ impl Operation for RetireGrant {
             }
             Meant::Ids { key_id, grant_id } => (cx.key_to_manage(key_id).await?, grant_id.clone()),
         };
-        let grant = cx.state().grant(key.arn(), &grant_id).await?;
+        let grant = cx.state().grants().grant(key.arn(), &grant_id).await?;
         let grant = grant.filter(|_| key.found_unit().is_some());
         let standing = grant.as_ref().and_then(|grant| standing(&grant.record, cx));
         if grant.is_none() && cx.caller.principal().account() == Some(key.arn().account()) {

@@ -54,7 +54,7 @@ impl Operation for RevokeGrant {
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<GrantOfKey, KmsFault> {
         let key = cx.key_to_manage(&self.key_id).await?;
-        let grant = cx.state().grant(key.arn(), &self.grant_id).await?;
+        let grant = cx.state().grants().grant(key.arn(), &self.grant_id).await?;
         Ok(GrantOfKey { key, grant })
     }
 

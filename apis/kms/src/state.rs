@@ -38,7 +38,7 @@ use keyward_types::{
 };
 
 use crate::{
-    grants::lookup::GrantCaches,
+    grants::lookup::{GrantCaches, Grants},
     units::{AliasUnit, KeyUnit},
 };
 
@@ -95,6 +95,7 @@ pub struct KmsState {
     arena: Arena,
     ring: Ring,
     caches: KmsCaches,
+    grants: Grants,
 }
 
 impl State for KmsState {
@@ -139,11 +140,12 @@ impl KmsState {
     pub fn new(reader: Reader, (root, arena): (RootKey, Arena), caches: KmsCaches) -> Self {
         let ring = Ring::new(arena.clone());
         Self {
-            reader,
             root,
             arena,
             ring,
+            grants: Grants::new(reader.clone(), caches.grants.clone()),
             caches,
+            reader,
         }
     }
 
@@ -157,14 +159,9 @@ impl KmsState {
         self.root.in_store(self.reader.store_id())
     }
 
-    /// What may be read of the store.
-    pub(crate) fn reader(&self) -> &Reader {
-        &self.reader
-    }
-
-    /// What is remembered of grants.
-    pub(crate) fn grants(&self) -> &GrantCaches {
-        &self.caches.grants
+    /// The grants of all keys.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     /// The hash that stands in paths for an alias's name.

@@ -16,8 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     aws::{Credentials, Settings},
-    cli::env::Exports,
     clock::SystemClock,
+    exports::Exports,
     trust,
 };
 

@@ -5,6 +5,7 @@
 //! holds it against this file.
 
 mod check;
+mod error;
 mod network;
 mod raw;
 
@@ -13,9 +14,9 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use keyward_types::{account::AccountId, region::Region};
 
 use check::{
-    ConfigError, address, at_least, connections, durability, interval, networks, oidc, refuse,
-    regions, seconds, tls,
+    address, at_least, connections, durability, interval, networks, oidc, regions, seconds, tls,
 };
+use error::{ConfigError, refuse};
 
 pub use network::Network;
 pub use raw::RawConfig;

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod descriptors;
 mod endpoint;
+mod exports;
 mod http;
 mod issuers;
 mod opened;

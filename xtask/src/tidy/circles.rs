@@ -15,9 +15,8 @@ use std::str::FromStr as _;
 use anyhow::Context as _;
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-/// The crates that have no circles. Those that are not here have some: the engine is one round of
-/// traits.
-const CRATES: [&str; 12] = [
+/// The crates that have no circles. Only the engine is not here: its traits name each other.
+const CRATES: [&str; 15] = [
     "crates/types",
     "crates/crypto",
     "crates/policy",
@@ -27,6 +26,9 @@ const CRATES: [&str; 12] = [
     "crates/oidc",
     "crates/trail",
     "crates/services",
+    "crates/server",
+    "apis/iam",
+    "apis/kms",
     "apis/organizations",
     "apis/own",
     "apis/sts",

@@ -22,7 +22,7 @@ use crate::{
     names,
     oidc_provider::{MAX_CLIENT_IDS, checked_thumbprints, read_thumbprints, too_many_client_ids},
     shape,
-    tags::Keys,
+    tag_keys::Keys,
 };
 
 /// The most providers of an account.

@@ -17,7 +17,7 @@ use crate::{
     oidc_provider::{Asked, ProviderArn},
     page::{Page, Paging},
     shape,
-    tags::Keys,
+    tag_keys::Keys,
 };
 
 /// `TagOpenIDConnectProvider`

@@ -16,7 +16,7 @@ use keyward_engine::{
 };
 use keyward_types::{arn::ArnParts, principal::Principal, tag::Tag};
 
-use crate::{Cx, entity::Entity as _, fault::IamFault, shape, simulation::excluded::Excluded};
+use crate::{Cx, entity::Entity as _, fault::IamFault, shape};
 
 /// The session that stands for a simulated role.
 pub const SESSION: &str = "simulated";
@@ -178,12 +178,11 @@ impl Sources {
         Ok(())
     }
 
-    /// Leaves out what is excluded.
-    pub fn exclude(&mut self, excluded: &[Excluded]) {
-        let out = |source: &Source| excluded.iter().any(|excluded| excluded.matches(source));
+    /// Leaves out policies of the caller's side, and those of the organization.
+    pub fn leave_out(&mut self, out: impl Fn(&Source) -> bool, organization: bool) {
         self.identity.retain(|source| !out(source));
         self.boundary.take_if(|source| out(source));
-        self.without_organization = excluded.iter().any(Excluded::is_organization);
+        self.without_organization = organization;
     }
 
     /// Every policy.

@@ -20,14 +20,11 @@ use keyward_store::{
 };
 use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
 
-use crate::{
-    grants::{
-        index::{self, Places, behind_parents, parent_of_entry},
-        party::standings,
-        record::{GrantRecord, GrantShapeRecord},
-        terms::{Act, Asked, Shape},
-    },
-    state::KmsState,
+use crate::grants::{
+    index::{self, Places, behind_parents, parent_of_entry},
+    party::standings,
+    record::{GrantRecord, GrantShapeRecord},
+    terms::{Act, Asked, Shape},
 };
 
 /// A grant by which the caller may do what it asks.
@@ -91,8 +88,8 @@ impl Shapes {
     }
 }
 
-/// The caches of what a look-up needs.
-#[derive(Debug)]
+/// The caches of what a look-up needs. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct GrantCaches {
     shapes: Arc<Cache<Shapes>>,
     entries: Arc<Cache<GrantId>>,
@@ -213,7 +210,19 @@ fn grant_of_entry(path: &Path) -> Result<GrantId, ReadError> {
     GrantId::parse(id).map_err(|_| ReadError::Missing { path: path.clone() })
 }
 
-impl KmsState {
+/// The grants of all keys: found by index, and remembered.
+#[derive(Debug)]
+pub struct Grants {
+    reader: Reader,
+    caches: GrantCaches,
+}
+
+impl Grants {
+    /// Grants in the store that is read, and that the caches follow.
+    pub fn new(reader: Reader, caches: GrantCaches) -> Self {
+        Self { reader, caches }
+    }
+
     /// The strongest grant on the key by which the caller may do that, if any.
     ///
     /// # Errors
@@ -224,11 +233,11 @@ impl KmsState {
         caller: &Principal,
         asked: &Asked<'_>,
     ) -> Result<Option<FoundGrant>, ReadError> {
-        let reader = self.reader();
+        let reader = &self.reader;
         let places = Places::new(reader, key);
         for standing in standings(reader, caller) {
             let unit = places.shapes(&standing.segment);
-            let Some(shapes) = self.grants().shapes(self.reader(), &unit).await? else {
+            let Some(shapes) = self.caches.shapes(&self.reader, &unit).await? else {
                 continue;
             };
             for known in shapes.iter() {
@@ -240,7 +249,7 @@ impl KmsState {
                 let unit = places.entries(&standing.segment, shape, &bucket, operation);
                 let found = match asked.act {
                     Act::Use(..) => {
-                        let entry = self.grants().entry(self.reader(), key, &unit).await?;
+                        let entry = self.caches.entry(&self.reader, key, &unit).await?;
                         entry.map(|id| ((*id).clone(), None))
                     }
                     Act::Child(_) => self.parent(key, &unit, asked).await?,
@@ -269,8 +278,8 @@ impl KmsState {
     ) -> Result<Option<(GrantId, Option<Revision>)>, ReadError> {
         let unit = Path::parse(unit)?;
         let prefix = Prefix::below(&unit);
-        let places = Places::new(self.reader(), key);
-        let reader = self.reader();
+        let places = Places::new(&self.reader, key);
+        let reader = &self.reader;
         let mut after: Option<Path> = None;
         for _ in 0..MOST_PARENTS {
             let page = reader.entries(&prefix, after.as_ref(), 1).await?.value;
@@ -311,7 +320,7 @@ impl KmsState {
         key: &KeyArn,
         id: &GrantId,
     ) -> Result<Option<StoredGrant>, ReadError> {
-        let reader = self.reader();
+        let reader = &self.reader;
         let path = Places::new(reader, key).grant(id)?;
         let read = reader.get(&path).await?.value;
         read.map(|record| stored(&record)).transpose()
@@ -321,13 +330,13 @@ impl KmsState {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn grant_shapes(
+    pub async fn shapes_of(
         &self,
         key: &KeyArn,
         grantee: &str,
     ) -> Result<Option<Arc<Shapes>>, ReadError> {
-        let unit = Places::new(self.reader(), key).shapes(grantee);
-        self.grants().shapes(self.reader(), &unit).await
+        let unit = Places::new(&self.reader, key).shapes(grantee);
+        self.caches.shapes(&self.reader, &unit).await
     }
 }
 

@@ -16,13 +16,12 @@ use keyward_types::key_id::KeyArn;
 
 use crate::{
     Cx,
-    fault::KmsFault,
+    fault::{KmsFault, too_large},
     grants::{
         index::Places,
         lookup::{Shapes, StoredGrant},
         record::{GrantNameRecord, GrantRecord, GrantShapeRecord},
     },
-    lookup::too_large,
 };
 
 /// The most shapes that constraints of one grantee's grants on one key may have: a request looks

@@ -36,6 +36,7 @@ impl Cx<'_> {
                 found.extend(
                     self.state()
                         .kms
+                        .grants()
                         .grant(key, &id)
                         .await?
                         .map(|grant| grant.record),

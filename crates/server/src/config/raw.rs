@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::check::ConfigError;
+use super::error::ConfigError;
 
 /// The file as written. Unknown keys are refused by name.
 #[derive(Clone, Debug, Default, Deserialize)]

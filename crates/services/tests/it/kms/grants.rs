@@ -171,7 +171,11 @@ impl KeyWorld {
     async fn check(&self, grants: &[GrantRecord], asked: &Asked<'_>) {
         let kms = &self.kms;
         for caller in callers() {
-            let found = kms.grant_for(&self.key, &caller, asked).await.unwrap();
+            let found = kms
+                .grants()
+                .grant_for(&self.key, &caller, asked)
+                .await
+                .unwrap();
             let by_hand = grants
                 .iter()
                 .filter(|grant| grant.terms.allow(asked))

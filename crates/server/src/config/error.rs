@@ -1,0 +1,55 @@
+//! Why a configuration cannot be used. A refusal names the key, the value and the remedy.
+
+use std::path::PathBuf;
+
+/// A refusal: which key, what it says, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("`{key}` is `{value}`: {remedy}")]
+pub struct Refused {
+    key: &'static str,
+    value: String,
+    remedy: String,
+}
+
+pub(super) fn refuse(
+    key: &'static str,
+    value: impl ToString,
+    remedy: impl Into<String>,
+) -> Refused {
+    Refused {
+        key,
+        value: value.to_string(),
+        remedy: remedy.into(),
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML of this shape.
+    #[error("the configuration file {} is not valid", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// Nothing says where the data is.
+    #[error(
+        "no data directory is given: use --data-dir DIR, or `data_dir` in the configuration file"
+    )]
+    NoDataDir,
+    /// A value is not valid.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}

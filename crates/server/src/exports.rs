@@ -1,0 +1,49 @@
+//! What a data directory tells a client: where the server is, and the root user's credentials.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use zeroize::Zeroizing;
+
+use crate::{
+    aws::{Credentials, ProfileFile},
+    opened::{self, ADMIN_CREDENTIALS},
+    remembered::Remembered,
+};
+
+/// What points a client at the server of a data directory, as the account's root user.
+pub struct Exports {
+    pub endpoint: String,
+    pub region: String,
+    pub credentials: Credentials,
+}
+
+impl Exports {
+    /// Reads it from the data directory.
+    pub fn read(data_dir: &Path) -> anyhow::Result<Self> {
+        opened::check(data_dir)?;
+        let remembered = Remembered::read(data_dir)?.with_context(|| {
+            format!(
+                "the server of {} has not been started yet: run `keyward serve`",
+                data_dir.display()
+            )
+        })?;
+        let path = data_dir.join(ADMIN_CREDENTIALS);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = ProfileFile::new(Zeroizing::new(text));
+        let value = |key: &str| {
+            file.value("default", key)
+                .with_context(|| format!("{} has no {key}", path.display()))
+        };
+        Ok(Self {
+            endpoint: remembered.endpoint,
+            region: remembered.region,
+            credentials: Credentials {
+                access_key_id: value("aws_access_key_id")?.to_owned(),
+                secret: Zeroizing::new(value("aws_secret_access_key")?.to_owned()),
+                session_token: None,
+            },
+        })
+    }
+}
