@@ -212,6 +212,7 @@ async fn destroy(
     let record = kms
         .ring()
         .destroy(duty, unit.key())
+        .await
         .map_err(Internal::new)?;
     let aliases: Vec<Path> = unit
         .record()

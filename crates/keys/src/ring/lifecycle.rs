@@ -216,10 +216,13 @@ impl Ring {
 
     /// Destroys the key's material for ever. What is left names the aliases that go with it.
     ///
+    /// It is waited for as the other uses of material are: a backend that holds it elsewhere has to be
+    /// asked.
+    ///
     /// # Errors
     /// When the duty is another key's, or the key as it is now does not owe it: its deletion may
     /// have been cancelled since the duty was found.
-    pub fn destroy(&self, duty: &Duty<Destroy>, key: &Key) -> Result<KeyRecord, RingError> {
+    pub async fn destroy(&self, duty: &Duty<Destroy>, key: &Key) -> Result<KeyRecord, RingError> {
         if duty.key() != key.arn() {
             return Err(RingError::WrongPermit);
         }

@@ -58,7 +58,7 @@ fn a_due_key_is_destroyed_and_leaves_a_tombstone_without_material() {
     assert!(watched(&key, START.plus_days(6)).is_none(), "not due yet");
     let due = START.plus_days(7);
     let duty = watched(&key, due).unwrap();
-    let record = world.ring.destroy(&duty, &key).unwrap();
+    let record = ready(world.ring.destroy(&duty, &key)).unwrap();
     assert_eq!(
         record.lifecycle,
         Lifecycle::Destroyed {
@@ -82,7 +82,7 @@ fn a_deletion_cancelled_after_the_duty_was_found_is_not_carried_out() {
             .cancel_deletion(&permit(key.arn()), &key)
             .unwrap(),
     );
-    match world.ring.destroy(&duty, &saved) {
+    match ready(world.ring.destroy(&duty, &saved)) {
         Err(RingError::State {
             fault: StateFault::NotPendingDeletion,
             ..
@@ -98,7 +98,7 @@ fn a_deletion_cancelled_after_the_duty_was_found_is_not_carried_out() {
             .unwrap(),
     );
     assert!(matches!(
-        world.ring.destroy(&duty, &again),
+        ready(world.ring.destroy(&duty, &again)),
         Err(RingError::WrongPermit)
     ));
 }
@@ -108,9 +108,9 @@ fn a_destroyed_key_is_not_destroyed_twice() {
     let world = World::new();
     let key = doomed(&world);
     let duty = watched(&key, START.plus_days(7)).unwrap();
-    let gone = world.reopen(world.ring.destroy(&duty, &key).unwrap());
+    let gone = world.reopen(ready(world.ring.destroy(&duty, &key)).unwrap());
     assert!(matches!(
-        world.ring.destroy(&duty, &gone),
+        ready(world.ring.destroy(&duty, &gone)),
         Err(RingError::Destroyed { .. })
     ));
 }
@@ -121,7 +121,7 @@ fn a_duty_is_for_one_key() {
     let (key, other) = (doomed(&world), doomed(&world));
     let duty = watched(&key, START.plus_days(7)).unwrap();
     assert!(matches!(
-        world.ring.destroy(&duty, &other),
+        ready(world.ring.destroy(&duty, &other)),
         Err(RingError::WrongPermit)
     ));
     let mut guard = DestructionGuard::new(START);
