@@ -1,5 +1,9 @@
 //! A fault on its way to the wire: code, HTTP status and message, of whatever service.
 
+use std::error::Error;
+
+use keyward_store::error::{CommitError, StoreError};
+use keyward_trail::writer::NotRecorded;
 use keyward_wire::echo;
 
 /// What failed inside; the chain of causes goes to the log, and none of it to the caller.
@@ -22,6 +26,19 @@ impl Internal {
             cause = next.source();
         }
         text
+    }
+
+    /// Whether no room was left on the server's disk.
+    fn is_disk_full(&self) -> bool {
+        let first: &(dyn Error + 'static) = &*self.0;
+        let mut causes = std::iter::successors(Some(first), |cause| (*cause).source());
+        causes.any(|cause| {
+            let store = cause.downcast_ref::<StoreError>();
+            let commit = cause.downcast_ref::<CommitError>();
+            store == Some(&StoreError::Full)
+                || commit == Some(&CommitError::Store(StoreError::Full))
+                || cause.downcast_ref() == Some(&NotRecorded::DiskFull)
+        })
     }
 }
 
@@ -51,9 +68,15 @@ impl Fault {
         }
     }
 
-    /// A failure on our side (HTTP 500): nothing but the code is said.
+    /// A failure on our side (HTTP 500): nothing but the code is said, and that the disk is full if it
+    /// is, which does not mend itself.
     pub fn internal(code: &'static str, internal: Internal) -> Self {
-        let message = Some("The request could not be completed. Try again later.".to_owned());
+        let message = if internal.is_disk_full() {
+            "The request could not be completed: the server's disk is full. Its operator must free space on it."
+        } else {
+            "The request could not be completed. Try again later."
+        };
+        let message = Some(message.to_owned());
         Self {
             code,
             status: 500,

@@ -9,6 +9,7 @@ use std::{
 
 use keyward_crypto::secret::arena::ArenaSecret;
 use keyward_policy::permit::Authority;
+use keyward_store::error::StoreError;
 use keyward_trail::{refused::Refusals, writer::Writer};
 use keyward_types::{
     key_id::KeyArn,
@@ -239,8 +240,21 @@ impl Shared {
     /// Why requests cannot succeed for now; nothing if they can.
     pub fn not_ready(&self) -> Vec<String> {
         let mut reasons = self.health.reasons.lock().clone();
-        if self.writer.state().is_failing() {
-            reasons.push("the audit trail cannot be written".to_owned());
+        let trail = self.writer.state();
+        let store = StoreError::Full.to_string();
+        let store = reasons.iter_mut().find(|reason| **reason == store);
+        match (trail.is_failing(), trail.is_disk_full(), store) {
+            (false, _, _) => {}
+            (true, false, _) => reasons.push("the audit trail cannot be written".to_owned()),
+            (true, true, None) => {
+                let reason = "the audit trail has no room left to write: free space on its disk";
+                reasons.push(reason.to_owned());
+            }
+            // As a rule it is one disk, and there is one thing to do.
+            (true, true, Some(reason)) => {
+                let both = "the store and the audit trail have no room left to write: free space on their disk";
+                both.clone_into(reason);
+            }
         }
         if !self.directory.node().is_fresh(self.clock.monotonic()) {
             reasons.push("the store has not been heard from for too long".to_owned());

@@ -35,8 +35,16 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "keyward: {error:#}");
+            let advice = advice(&error).unwrap_or_default();
+            let _ = writeln!(std::io::stderr(), "keyward: {error:#}{advice}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// What to do about an error of the system that does not say so.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    let full = causes.any(keyward_trail::writer::is_disk_full);
+    full.then_some(": free space on its disk, then try again")
 }

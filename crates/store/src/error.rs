@@ -10,7 +10,7 @@ use crate::revision::Revision;
 pub enum StoreError {
     /// No room is left to write: the disk, a quota or a size limit refused it. Nothing of the
     /// batch was kept. Reads go on; writes work again once there is room. Readiness should be red.
-    #[error("the store has no room left to write")]
+    #[error("the store has no room left to write: free space on its disk")]
     Full,
     /// The store's own structure is damaged, or the file is no store.
     #[error("the store is damaged or no store at all: {detail}")]

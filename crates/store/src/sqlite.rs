@@ -265,6 +265,14 @@ impl From<rusqlite::Error> for StoreError {
             {
                 Self::Full
             }
+            // The index of the log cannot grow, but the log has: nobody knows what was kept.
+            Some(cause) if cause.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+                let detail =
+                    "no room is left for the file `-shm` beside it: free space on its disk";
+                Self::Failed {
+                    detail: detail.to_owned(),
+                }
+            }
             Some(cause)
                 if matches!(
                     cause.code,
@@ -309,6 +317,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 fn failed(error: &std::io::Error) -> StoreError {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return StoreError::Full;
+    }
     StoreError::Failed {
         detail: error.to_string(),
     }

@@ -9,7 +9,7 @@
 //! after one that took long.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -43,13 +43,40 @@ const PROBATION: u32 = 256;
 
 /// The event could not be recorded, so its request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the audit event cannot be recorded")]
-pub struct NotRecorded;
+pub enum NotRecorded {
+    /// The reason is in the log.
+    #[error("the audit event cannot be recorded")]
+    Failed,
+    /// No room is left for it.
+    #[error(
+        "the audit event cannot be recorded: the audit trail has no room left to write: free space on its disk"
+    )]
+    DiskFull,
+}
+
+impl NotRecorded {
+    fn after(error: &io::Error) -> Self {
+        if is_disk_full(error) {
+            Self::DiskFull
+        } else {
+            Self::Failed
+        }
+    }
+}
+
+/// Whether the system refused a write because no room is left: of the disk, or of a quota.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
 
 /// What the writer has done so far.
 #[derive(Debug, Default)]
 pub struct WriterState {
     failing: AtomicBool,
+    disk_full: AtomicBool,
     events: AtomicU64,
     batches: AtomicU64,
     bytes: AtomicU64,
@@ -59,6 +86,18 @@ impl WriterState {
     /// Whether the last batch could not be written.
     pub fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Acquire)
+    }
+
+    /// Whether that is because no room is left.
+    pub fn is_disk_full(&self) -> bool {
+        self.is_failing() && self.disk_full.load(Ordering::Acquire)
+    }
+
+    fn fails(&self, why: NotRecorded) -> NotRecorded {
+        let disk_full = why == NotRecorded::DiskFull;
+        self.disk_full.store(disk_full, Ordering::Release);
+        self.failing.store(true, Ordering::Release);
+        why
     }
 
     /// Events written.
@@ -233,8 +272,8 @@ impl Writer {
             done,
         };
         let sent = self.queue.send(Item::Events(events)).await;
-        sent.map_err(|_| NotRecorded)?;
-        word.await.map_err(|_| NotRecorded)?
+        sent.map_err(|_| NotRecorded::Failed)?;
+        word.await.map_err(|_| NotRecorded::Failed)?
     }
 }
 
@@ -326,9 +365,8 @@ impl Gatherer {
         let word = if self.flusher.has_failed() {
             // Events that count as recorded may be lost with the machine's power: this is not the
             // time to take more. The next batch finds out whether it can be written again.
-            self.state.failing.store(true, Ordering::Release);
             self.batch.clear();
-            Err(NotRecorded)
+            Err(self.state.fails(NotRecorded::Failed))
         } else {
             self.write_batch().await
         };
@@ -355,8 +393,7 @@ impl Gatherer {
         };
         let Some(written) = written else {
             // Without the thread and the trail that it had, nothing can be recorded.
-            self.state.failing.store(true, Ordering::Release);
-            return Err(NotRecorded);
+            return Err(self.state.fails(NotRecorded::Failed));
         };
         if written.took > QUICK && !by_design {
             self.probation = PROBATION;
@@ -412,17 +449,20 @@ fn append(mut trail: Trail, batch: Batch, state: &WriterState) -> Written {
     let start = Instant::now();
     let written = trail.append(&mut lines, count, copied);
     let took = start.elapsed();
-    state.failing.store(written.is_err(), Ordering::Release);
     if let Err(error) = &written {
         tracing::error!(%error, events = count, "the audit trail cannot be written");
     } else {
+        state.failing.store(false, Ordering::Release);
         state.events.fetch_add(count, Ordering::Relaxed);
         state.batches.fetch_add(1, Ordering::Relaxed);
         state.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
     lines.clear();
     Written {
-        word: written.map(|()| trail.end().at).map_err(|_| NotRecorded),
+        word: match written {
+            Ok(()) => Ok(trail.end().at),
+            Err(error) => Err(state.fails(NotRecorded::after(&error))),
+        },
         trail,
         lines,
         took,

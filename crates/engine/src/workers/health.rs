@@ -16,7 +16,7 @@ pub async fn look(shared: &Shared, least_free_bytes: u64) {
                 .available_bytes
                 .filter(|free| *free < least_free_bytes)
             {
-                reasons.push(format!("the disk is nearly full: {free} bytes are left"));
+                reasons.push(format!("the disk is nearly full: {free} bytes are left: free space on it before requests fail"));
             }
         }
         Err(error) => reasons.push(error.to_string()),

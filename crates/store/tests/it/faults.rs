@@ -193,7 +193,10 @@ async fn a_full_store_refuses_writes_answers_reads_and_recovers_when_there_is_ro
         }
     };
     assert_eq!(refused, CommitError::Store(StoreError::Full));
-    assert_eq!(refused.to_string(), "the store has no room left to write");
+    assert_eq!(
+        refused.to_string(),
+        "the store has no room left to write: free space on its disk"
+    );
     assert!(kept > 20);
     let all = Prefix::parse("n/").unwrap();
     let read = store.range(&all, None, 1000).await.unwrap();

@@ -118,7 +118,7 @@ async fn what_could_not_be_brought_to_the_disk_fails_one_batch() {
     tokio::spawn(gatherer.run(items));
     let writer = Writer { queue, state };
     let refused = writer.record(br#"{"refused":1}"#.to_vec()).await;
-    assert_eq!(refused, Err(NotRecorded));
+    assert_eq!(refused, Err(NotRecorded::Failed));
     assert!(writer.state().is_failing());
     assert_eq!(writer.record(b"{}".to_vec()).await, Ok(()));
     assert!(!writer.state().is_failing());
@@ -171,7 +171,10 @@ async fn without_its_thread_nothing_is_recorded_and_the_state_says_so() {
     let writer = Writer { queue, state };
     assert!(!writer.state().is_failing());
     for _ in 0..2 {
-        assert_eq!(writer.record(b"{}".to_vec()).await, Err(NotRecorded));
+        assert_eq!(
+            writer.record(b"{}".to_vec()).await,
+            Err(NotRecorded::Failed)
+        );
         assert!(writer.state().is_failing());
     }
     assert_eq!(writer.state().events(), 0);

@@ -129,7 +129,7 @@ fn credentials_that_the_store_does_not_take_replace_none() {
         let words = format!("{command} --data-dir {}", data.display());
         let ran = with_room(&Desk::new(), 64, &words);
         assert_eq!(ran.status, 1, "{command}");
-        let no_room = "the store has no room left to write";
+        let no_room = "the store has no room left to write: free space on its disk";
         assert!(ran.err.contains(no_room), "{}", ran.err);
         assert_eq!(read(), credentials);
         assert!(!data.join("credentials-rds").exists());
