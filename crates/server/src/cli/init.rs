@@ -87,7 +87,8 @@ impl Init {
                 |before| before.endpoint,
             );
             data.remember(&endpoint, &config)?;
-            drop(running.front);
+            // What works beside the requests holds the writer as well.
+            drop((running.front, running.workers));
             let writer = running.writer;
             // Its thread ends when it has brought the trail to the disk.
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
