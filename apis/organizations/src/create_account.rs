@@ -202,7 +202,7 @@ impl CreateAccount {
             id: organization.record().id.clone(),
             management,
         };
-        accounts::put(batch, &record, Some(joined), &*cx.shared().of_accounts())
+        accounts::put(batch, &record, Some(joined), cx.shared().of_accounts())
             .map_err(OrganizationsFault::Internal)?;
         let email = EmailRecord {
             version: V1,

@@ -1,5 +1,10 @@
 //! The APIs below the wire: a whole server in memory, with clocks that the tests move.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly"
+)]
 
 mod forward;
 mod kms;
