@@ -33,6 +33,9 @@ use zeroize::Zeroizing;
 const CHECK_LABEL: &[u8] = b"keyward root key check v1";
 /// The longest file that is read, in bytes.
 const MAX_FILE_BYTES: usize = 1024;
+/// Random bytes in the name of a draft, and what follows them.
+const DRAFT_NUMBER: usize = 8;
+const DRAFT_END: &str = ".tmp";
 /// The version that a root key has in what it wraps.
 const VERSION: u32 = 1;
 
@@ -91,12 +94,9 @@ impl RootKey {
             }
         };
         // Written under another name and linked, so that a crash leaves no half a key behind.
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        let draft = directory.join(format!(
-            ".root-key-{}.tmp",
-            hex::encode(random::array::<8>())
-        ));
+        let directory = directory_of(path);
+        let number = hex::encode(random::array::<DRAFT_NUMBER>());
+        let draft = directory.join(format!("{}{number}{DRAFT_END}", draft_start(path)));
         let write = || {
             let mut file = OpenOptions::new()
                 .write(true)
@@ -115,6 +115,31 @@ impl RootKey {
             id,
             key: arena.store(&key)?,
         })
+    }
+
+    /// Removes the drafts that a crash in [`create`](Self::create) left of this file: the key under
+    /// another name, or one that was never used. Nobody else may be about to create the file.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove_drafts(path: &Path) -> io::Result<()> {
+        let directory = match fs::read_dir(directory_of(path)) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let start = draft_start(path);
+        for entry in directory {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix(&start));
+            let number = number.and_then(|rest| rest.strip_suffix(DRAFT_END));
+            let number = number.and_then(|digits| hex::decode(digits).ok());
+            if number.is_some_and(|number| number.len() == DRAFT_NUMBER) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the root key in a file.
@@ -223,6 +248,17 @@ pub(crate) fn in_store(store: StoreId, subject: &[u8]) -> Vec<u8> {
     let mut bound = format!("store {store} ").into_bytes();
     bound.extend_from_slice(subject);
     bound
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
+/// How the names of a file's drafts begin.
+fn draft_start(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}-")
 }
 
 fn check(id: &[u8; 16], key: &SecretBytes) -> [u8; 32] {

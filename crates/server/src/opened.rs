@@ -171,6 +171,7 @@ impl DataDir {
     /// # Errors
     /// When it is not where it should be, or is not valid.
     pub fn root_key(&self, path: &Path, arena: &Arena) -> anyhow::Result<RootKey> {
+        remove_root_key_drafts(path);
         match RootKey::open(path, arena) {
             Ok(key) => Ok(key),
             Err(RootKeyError::Missing(path)) => bail!(
@@ -202,6 +203,7 @@ impl DataDir {
                 .create(parent)
                 .with_context(|| format!("cannot create {} for the root key", parent.display()))?;
         }
+        remove_root_key_drafts(path);
         Ok((RootKey::create(path, arena)?, true))
     }
 
@@ -229,6 +231,35 @@ impl DataDir {
         }
     }
 
+    /// Settles what starts and commands that ended too early left of credentials: in this directory, and
+    /// beside a file that was chosen for some.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the system refuses.
+    pub async fn settle_drafts(
+        &self,
+        (store, root, arena): (&Arc<dyn Store>, &RootKey, &Arena),
+        chosen: Option<&Path>,
+    ) -> anyhow::Result<()> {
+        let mut files: Vec<PathBuf> = chosen.into_iter().map(Path::to_owned).collect();
+        if chosen.is_none() {
+            for entry in fs::read_dir(&self.path)? {
+                let name = entry?.file_name();
+                let name = name.to_str().and_then(|name| name.strip_prefix('.'));
+                let name = name.and_then(|name| name.strip_suffix(".tmp"));
+                let is_theirs =
+                    |name: &&str| *name == ADMIN_CREDENTIALS || name.starts_with("credentials-");
+                files.extend(name.filter(is_theirs).map(|name| self.path.join(name)));
+            }
+        }
+        for file in files {
+            let settled = settle_draft(&file, (store, root, arena)).await;
+            settled
+                .with_context(|| format!("the draft of {} cannot be settled", file.display()))?;
+        }
+        Ok(())
+    }
+
     /// Has the directory remember what later starts and commands need.
     ///
     /// # Errors
@@ -246,6 +277,36 @@ impl DataDir {
         write_private(&file, remembered.render()?.as_bytes())
             .with_context(|| format!("{} cannot be written", file.display()))
     }
+}
+
+/// Removes what a crash left of the root key under other names, where the system lets us.
+fn remove_root_key_drafts(path: &Path) {
+    if let Err(error) = RootKey::remove_drafts(path) {
+        tracing::warn!(%error, path = %path.display(), "drafts of the root key cannot be removed");
+    }
+}
+
+/// Has a file's draft replace it if the store took its access key, and removes it otherwise: nobody has
+/// that key.
+async fn settle_draft(
+    file: &Path,
+    (store, root, arena): (&Arc<dyn Store>, &RootKey, &Arena),
+) -> anyhow::Result<()> {
+    let draft = CredentialsDraft::of(file)?;
+    let ids = match access_keys(&draft.draft) {
+        Ok(ids) => ids,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // What is no text holds no access key, and must not keep a server from starting.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for id in &ids {
+        if bootstrap::has_access_key(Arc::clone(store), root, arena, id).await? {
+            tracing::warn!(file = %file.display(), "an access key that was left in a draft is in its file now");
+            return draft.keep();
+        }
+    }
+    Ok(fs::remove_file(&draft.draft)?)
 }
 
 /// Where the root key is, unless it is in the data directory, which may be moved with it.
@@ -397,10 +458,17 @@ impl CredentialsDraft {
 
 /// Whether a credentials file has one of these access keys.
 fn holds(file: &Path, keys: &[AccessKeyId]) -> io::Result<bool> {
+    Ok(access_keys(file)?.iter().any(|id| keys.contains(id)))
+}
+
+/// The access keys in a credentials file.
+fn access_keys(file: &Path) -> io::Result<Vec<AccessKeyId>> {
     let text = Zeroizing::new(fs::read_to_string(file)?);
     let ids = text.lines().filter_map(|line| line.split_once('='));
-    let mut ids = ids.filter(|(name, _)| name.trim() == "aws_access_key_id");
-    Ok(ids.any(|(_, id)| keys.iter().any(|key| key.as_str() == id.trim())))
+    let ids = ids.filter(|(name, _)| name.trim() == "aws_access_key_id");
+    Ok(ids
+        .filter_map(|(_, id)| AccessKeyId::parse(id.trim()).ok())
+        .collect())
 }
 
 /// Writes a file whole or not at all, mode 0600, on disk before it answers.

@@ -42,7 +42,10 @@ use self::{
     keys::{OtherKeys, open_keys, opened_keys},
 };
 pub use self::{
-    accounts::{FirstCredentials, NewAccount, accounts, create_account, replace_root_credentials},
+    accounts::{
+        FirstCredentials, NewAccount, accounts, create_account, has_access_key,
+        replace_root_credentials,
+    },
     error::OpenError,
     keys::is_empty,
 };

@@ -99,6 +99,7 @@ impl Create {
         let file = self
             .credentials
             .unwrap_or_else(|| server.data().credentials(account.as_str()));
+        server.settle(&file).await?;
         let new = NewAccount {
             account,
             region: server.config().region,

@@ -181,6 +181,9 @@ pub async fn open(
     let (root, root_key) = data
         .root_key_or_new(&*store, &config.root_key, &arena)
         .await?;
+    if !bootstrap::is_empty(&*store).await? {
+        data.settle_drafts((&store, &root, &arena), None).await?;
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let audit = data.audit();
     let options = OpenOptions {

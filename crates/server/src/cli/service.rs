@@ -80,6 +80,7 @@ impl Create {
         let file = self
             .credentials
             .unwrap_or_else(|| server.data().credentials(service.name));
+        server.settle(&file).await?;
         let place = (server.config().region, server.config().account);
         let mut draft = None;
         services::create(

@@ -1,6 +1,9 @@
 //! A server that does not run, opened by a command that looks after it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::root_key::RootKey;
@@ -27,6 +30,7 @@ impl StoppedServer {
         let (arena, _) = Arena::new(config.arena_bytes)?;
         let store = data.store().await?;
         let root = data.root_key(&config.root_key, &arena)?;
+        data.settle_drafts((&store, &root, &arena), None).await?;
         Ok(Self {
             data,
             config,
@@ -35,6 +39,15 @@ impl StoppedServer {
             root,
             clock: SystemClock::new(),
         })
+    }
+
+    /// Settles what an earlier command left of credentials beside the file that is chosen for new ones.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the system refuses.
+    pub async fn settle(&self, chosen: &Path) -> anyhow::Result<()> {
+        let opened = (&self.store, &self.root, &self.arena);
+        self.data.settle_drafts(opened, Some(chosen)).await
     }
 
     /// What accepts something.

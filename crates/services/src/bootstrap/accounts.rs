@@ -86,6 +86,20 @@ pub struct NewAccount {
     pub email: Option<String>,
 }
 
+/// Whether a store has an access key, of whomever.
+///
+/// # Errors
+/// As [`super::open`].
+pub async fn has_access_key(
+    store: Arc<dyn Store>,
+    root: &RootKey,
+    arena: &Arena,
+    id: &AccessKeyId,
+) -> Result<bool, OpenError> {
+    let sealed = open_sealed(store, root, arena).await?;
+    Ok(sealed.get(&paths::access_key(id)).await?.value.is_some())
+}
+
 /// The account's root access keys; the account is made if there is none.
 pub(super) async fn account(
     sealed: &Sealed,

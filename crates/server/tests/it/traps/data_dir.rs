@@ -157,6 +157,67 @@ fn credentials_that_a_start_left_in_a_draft_are_kept_by_the_next() {
 }
 
 #[test]
+fn credentials_that_a_command_left_in_a_draft_are_kept_by_the_next() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    desk.keyward("account create --account-id 111122223333 --data-dir data")
+        .ok();
+    desk.keyward("account create --account-id 444455556666 --credentials other --data-dir data")
+        .ok();
+    desk.keyward("service create rds --data-dir data").ok();
+    for (name, command) in [
+        ("credentials-111122223333", "account list"),
+        ("credentials-rds", "init"),
+        ("admin-credentials", "service list"),
+    ] {
+        let (file, draft) = (
+            desk.data().join(name),
+            desk.data().join(format!(".{name}.tmp")),
+        );
+        let credentials = fs::read_to_string(&file).unwrap();
+        fs::rename(&file, &draft).unwrap();
+        desk.keyward(&format!("{command} --data-dir data")).ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), credentials, "{name}");
+        assert!(!draft.exists(), "{name}");
+        // One that the store never took is no one's.
+        fs::write(&draft, credentials.replace("_id = A", "_id = B")).unwrap();
+        desk.keyward(&format!("{command} --data-dir data")).ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), credentials, "{name}");
+        assert!(!draft.exists(), "{name}");
+        fs::write(&draft, b"\xff").unwrap();
+        desk.keyward(&format!("{command} --data-dir data")).ok();
+        assert!(!draft.exists(), "{name}");
+    }
+    // Elsewhere, the next command for the same file does it.
+    let credentials = desk.read("other");
+    let draft = desk.path().join(".other.tmp");
+    fs::rename(desk.path().join("other"), &draft).unwrap();
+    desk.keyward("account create --account-id 444455556666 --credentials other --data-dir data")
+        .failed();
+    assert_eq!(desk.read("other"), credentials);
+    assert!(!draft.exists());
+}
+
+#[test]
+fn drafts_of_the_root_key_do_not_stay() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    let (key, data) = (desk.data().join("root.key"), desk.data());
+    let draft = data.join(".root.key-0123456789abcdef.tmp");
+    let others = [".root.key-0123.tmp", ".other.key-0123456789abcdef.tmp"];
+    for command in ["init", "account list"] {
+        fs::hard_link(&key, &draft).unwrap();
+        for name in others {
+            fs::write(data.join(name), "x").unwrap();
+        }
+        desk.keyward(&format!("{command} --data-dir data")).ok();
+        assert!(!draft.exists(), "{command}");
+        assert!(others.iter().all(|name| data.join(name).exists()));
+        assert!(key.exists());
+    }
+}
+
+#[test]
 fn credentials_are_not_written_over_those_of_others() {
     let desk = Desk::new();
     desk.keyward("init --data-dir data").ok();
