@@ -21,7 +21,7 @@ use keyward_wire::{json, query::Params, xml};
 
 use crate::{
     Cx, Iam, action,
-    entity::{Asked, Entity, Record},
+    entity::{Entity, Lookup, Record},
     fault::IamFault,
     names,
     user::named_or_caller,
@@ -34,7 +34,7 @@ const MAX_ACCESS_KEYS: usize = 2;
 #[derive(Debug)]
 pub enum Owner {
     /// A user.
-    User(Asked<UserUnit>),
+    User(Lookup<UserUnit>),
     /// The root user, who asks for itself.
     Root {
         /// The account's record.

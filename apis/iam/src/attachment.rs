@@ -27,7 +27,7 @@ use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
     Cx, Iam, condition_keys,
-    entity::{Asked, Entity, Record, Subject, Target},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record},
     facets::Holder,
     fault::IamFault,
     names,
@@ -105,13 +105,13 @@ pub fn put_entry(
 /// An identity and the policy that is attached to it or not.
 #[derive(Debug)]
 pub struct Both<E> {
-    to: Asked<E>,
+    to: Lookup<E>,
     policy: Option<Arc<ManagedPolicyUnit>>,
 }
 
 impl<E: Entity> Both<E> {
     async fn find(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Self, IamFault> {
-        let to = Asked::find(cx, name).await?;
+        let to = Lookup::find(cx, name).await?;
         let policy = ManagedPolicyUnit::find(cx, arn).await?;
         Ok(Self { to, policy })
     }
@@ -123,7 +123,7 @@ impl<E: Entity> Both<E> {
 }
 
 /// `iam:PermissionsBoundary` of who has one.
-pub fn supply_boundary<E: Entity>(of: &Asked<E>, supply: &mut Supply) {
+pub fn supply_boundary<E: Entity>(of: &Lookup<E>, supply: &mut Supply) {
     if let Some(boundary) = of.found().and_then(|found| found.boundary()) {
         supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);
     }
@@ -132,13 +132,13 @@ pub fn supply_boundary<E: Entity>(of: &Asked<E>, supply: &mut Supply) {
 /// `AttachUserPolicy`, `AttachGroupPolicy`, `AttachRolePolicy`
 #[derive(Debug)]
 pub struct Attach<A> {
-    to: Subject<A>,
+    to: EntityName<A>,
     policy: String,
 }
 
 impl<A> Operation for Attach<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const NAME: &'static str = A::OPERATION;
@@ -151,7 +151,7 @@ where
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let to = Subject::read(&mut m);
+        let to = EntityName::read(&mut m);
         let policy = names::policy_arn(&mut m, "PolicyArn");
         m.finish()?;
         Ok(Self { to, policy })
@@ -180,7 +180,7 @@ where
         }
         let most = cx.shared().quotas().policies_per_identity;
         if record.attached().len() >= most {
-            type Of<A> = <<A as Target>::Entity as Entity>::Record;
+            type Of<A> = <<A as EntityAction>::Entity as Entity>::Record;
             return Err(IamFault::quota(Of::<A>::QUOTA, most));
         }
         record.attached_mut().push(policy.reference());
@@ -197,13 +197,13 @@ where
 /// `DetachUserPolicy`, `DetachGroupPolicy`, `DetachRolePolicy`
 #[derive(Debug)]
 pub struct Detach<A> {
-    from: Subject<A>,
+    from: EntityName<A>,
     policy: String,
 }
 
 impl<A> Operation for Detach<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const NAME: &'static str = A::OPERATION;
@@ -216,7 +216,7 @@ where
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let from = Subject::read(&mut m);
+        let from = EntityName::read(&mut m);
         let policy = names::policy_arn(&mut m, "PolicyArn");
         m.finish()?;
         Ok(Self { from, policy })
@@ -265,7 +265,7 @@ where
 /// `ListAttachedUserPolicies`, `ListAttachedGroupPolicies`, `ListAttachedRolePolicies`
 #[derive(Debug)]
 pub struct ListAttached<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     path_prefix: String,
     paging: Paging,
 }
@@ -276,7 +276,7 @@ pub struct AttachedPolicies(Page<ManagedPolicyRef>);
 
 impl<A> OnOne for ListAttached<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
@@ -284,7 +284,7 @@ where
     type Output = AttachedPolicies;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let path_prefix = names::policy_path_prefix(m);
         let paging = Paging::read(m);
         Self {
@@ -294,7 +294,7 @@ where
         }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 

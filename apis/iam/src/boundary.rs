@@ -26,7 +26,7 @@ use crate::{
     Cx, Iam,
     attachment::{self, recount, supply_boundary},
     condition_keys,
-    entity::{Asked, Entity, Record, Subject, Target},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record},
     facets::Bounded,
     fault::IamFault,
     names,
@@ -94,21 +94,21 @@ pub async fn current(
 
 /// A user or role, the boundary it is to have, and the one it has.
 #[derive(Debug)]
-pub struct Change<E> {
-    of: Asked<E>,
+pub struct BoundaryChange<E> {
+    of: Lookup<E>,
     new: Option<Arc<ManagedPolicyUnit>>,
 }
 
 /// `PutUserPermissionsBoundary`, `PutRolePermissionsBoundary`
 #[derive(Debug)]
 pub struct Put<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     boundary: String,
 }
 
 impl<A> Operation for Put<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Bounded,
 {
     const NAME: &'static str = A::OPERATION;
@@ -116,12 +116,12 @@ where
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Change<A::Entity>;
+    type Resolved = BoundaryChange<A::Entity>;
     type Permits = Permit<A>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let of = Subject::read(&mut m);
+        let of = EntityName::read(&mut m);
         let boundary = names::policy_arn(&mut m, "PermissionsBoundary");
         m.finish()?;
         Ok(Self { of, boundary })
@@ -130,7 +130,7 @@ where
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
         let of = self.of.find(cx).await?;
         let new = ManagedPolicyUnit::find(cx, &self.boundary).await?;
-        Ok(Change { of, new })
+        Ok(BoundaryChange { of, new })
     }
 
     fn authorize(&self, change: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -166,12 +166,12 @@ where
 /// `DeleteUserPermissionsBoundary`, `DeleteRolePermissionsBoundary`
 #[derive(Debug)]
 pub struct Delete<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
 }
 
 impl<A> OnOne for Delete<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Bounded,
 {
     const READ_ONLY: bool = false;
@@ -179,11 +179,11 @@ where
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         Self { of }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 

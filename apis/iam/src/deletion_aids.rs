@@ -16,7 +16,7 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     Cx, Iam, action,
-    entity::Asked,
+    entity::Lookup,
     fault::IamFault,
     names,
     page::{Page, Paging},
@@ -72,7 +72,7 @@ impl<A: Listed> Operation for OfUser<A> {
     type Output = Nothing;
     type Fault = IamFault;
     /// The user; none for the root user, who asks for itself.
-    type Resolved = Option<Asked<UserUnit>>;
+    type Resolved = Option<Lookup<UserUnit>>;
     type Permits = Permit<A>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -166,7 +166,7 @@ impl<A: Action> Operation for LoginProfile<A> {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked<UserUnit>;
+    type Resolved = Lookup<UserUnit>;
     type Permits = Permit<A>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -177,18 +177,18 @@ impl<A: Action> Operation for LoginProfile<A> {
         Ok(Self { user, action })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked<UserUnit>, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Lookup<UserUnit>, IamFault> {
         named_or_caller(cx, self.user.as_deref()).await
     }
 
-    fn authorize(&self, user: &Asked<UserUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, user: &Lookup<UserUnit>, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         user.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        user: &Asked<UserUnit>,
+        user: &Lookup<UserUnit>,
         _cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         let name = &user.get()?.record().name;

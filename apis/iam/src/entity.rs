@@ -137,7 +137,7 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
 }
 
 /// What an action of IAM is done to.
-pub trait Target: Action {
+pub trait EntityAction: Action {
     /// The noun.
     type Entity: Entity;
     /// The most characters of the member that names it. The model has several for users.
@@ -145,19 +145,19 @@ pub trait Target: Action {
 }
 
 /// The name of an entity that an operation is about, as it was asked for.
-pub struct Subject<A> {
+pub struct EntityName<A> {
     /// The name, or for managed policies the ARN.
     pub name: String,
     action: PhantomData<fn() -> A>,
 }
 
-impl<A> fmt::Debug for Subject<A> {
+impl<A> fmt::Debug for EntityName<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Subject").field(&self.name).finish()
     }
 }
 
-impl<A: Target> Subject<A> {
+impl<A: EntityAction> EntityName<A> {
     /// Reads the member that names it.
     pub fn read(m: &mut Members<'_>) -> Self {
         Self::named(A::Entity::read_name(m, A::LONGEST))
@@ -184,21 +184,21 @@ impl<A: Target> Subject<A> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn find(&self, cx: &Cx<'_>) -> Result<Asked<A::Entity>, IamFault> {
-        Asked::find(cx, &self.name).await
+    pub async fn find(&self, cx: &Cx<'_>) -> Result<Lookup<A::Entity>, IamFault> {
+        Lookup::find(cx, &self.name).await
     }
 }
 
 /// An entity that was asked for and may not be there; who may not ask does not learn which.
 #[derive(Debug)]
-pub struct Asked<E> {
+pub struct Lookup<E> {
     name: String,
     found: Option<Arc<E>>,
     arn: String,
     shown: String,
 }
 
-impl<E: Entity> Asked<E> {
+impl<E: Entity> Lookup<E> {
     /// Looks for it.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use keyward_wire::{
 use crate::{
     Cx, Iam, action,
     by_path::ByPath,
-    entity::{Entity, Record, Subject},
+    entity::{Entity, EntityName, Record},
     fault::IamFault,
     names, naming,
     newborn::New,
@@ -128,7 +128,7 @@ impl Output<Iam> for ShownGroup {
 /// `GetGroup`
 #[derive(Debug)]
 pub struct GetGroup {
-    of: Subject<action::GetGroup>,
+    of: EntityName<action::GetGroup>,
     paging: Paging,
 }
 
@@ -145,12 +145,12 @@ impl OnOne for GetGroup {
     type Output = GroupFound;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let paging = Paging::read(m);
         Self { of, paging }
     }
 
-    fn subject(&self) -> &Subject<action::GetGroup> {
+    fn subject(&self) -> &EntityName<action::GetGroup> {
         &self.of
     }
 
@@ -187,7 +187,7 @@ impl Output<Iam> for GroupFound {
 
 /// `DeleteGroup`
 #[derive(Debug)]
-pub struct DeleteGroup(Subject<action::DeleteGroup>);
+pub struct DeleteGroup(EntityName<action::DeleteGroup>);
 
 impl OnOne for DeleteGroup {
     const READ_ONLY: bool = false;
@@ -195,10 +195,10 @@ impl OnOne for DeleteGroup {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::DeleteGroup> {
+    fn subject(&self) -> &EntityName<action::DeleteGroup> {
         &self.0
     }
 

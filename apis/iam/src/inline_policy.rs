@@ -12,7 +12,7 @@ use keyward_wire::{json::Members, xml};
 use crate::{
     Cx, Iam,
     attachment::supply_boundary,
-    entity::{Entity, Record, Subject, Target},
+    entity::{Entity, EntityAction, EntityName, Record},
     facets::Holder,
     fault::IamFault,
     names,
@@ -21,7 +21,7 @@ use crate::{
     stored,
 };
 
-fn missing<A: Target>(policy: &str) -> IamFault {
+fn missing<A: EntityAction>(policy: &str) -> IamFault {
     let noun = A::Entity::NOUN;
     IamFault::missing(format!(
         "The {noun} policy with name {policy} cannot be found."
@@ -31,14 +31,14 @@ fn missing<A: Target>(policy: &str) -> IamFault {
 /// `PutUserPolicy`, `PutGroupPolicy`, `PutRolePolicy`
 #[derive(Debug)]
 pub struct Put<A> {
-    into: Subject<A>,
+    into: EntityName<A>,
     policy_name: String,
     document: String,
 }
 
 impl<A> OnOne for Put<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = false;
@@ -46,7 +46,7 @@ where
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let into = Subject::read(m);
+        let into = EntityName::read(m);
         let policy_name = names::name(m, "PolicyName", 128);
         let document = names::document(m, "PolicyDocument");
         Self {
@@ -56,7 +56,7 @@ where
         }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.into
     }
 
@@ -65,7 +65,7 @@ where
     }
 
     async fn answer(&self, into: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
-        type Of<A> = <<A as Target>::Entity as Entity>::Record;
+        type Of<A> = <<A as EntityAction>::Entity as Entity>::Record;
         let into = into.get()?;
         let mut record = into.edit(cx)?;
         let most = Of::<A>::MAX_INLINE;
@@ -101,13 +101,13 @@ where
 /// `DeleteUserPolicy`, `DeleteGroupPolicy`, `DeleteRolePolicy`
 #[derive(Debug)]
 pub struct Delete<A> {
-    from: Subject<A>,
+    from: EntityName<A>,
     policy_name: String,
 }
 
 impl<A> OnOne for Delete<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = false;
@@ -115,12 +115,12 @@ where
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let from = Subject::read(m);
+        let from = EntityName::read(m);
         let policy_name = names::name(m, "PolicyName", 128);
         Self { from, policy_name }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.from
     }
 
@@ -143,7 +143,7 @@ where
 /// `GetUserPolicy`, `GetGroupPolicy`, `GetRolePolicy`
 #[derive(Debug)]
 pub struct Get<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     policy_name: String,
 }
 
@@ -158,7 +158,7 @@ pub struct Embedded {
 
 impl<A> OnOne for Get<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
@@ -166,12 +166,12 @@ where
     type Output = Embedded;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let policy_name = names::name(m, "PolicyName", 128);
         Self { of, policy_name }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 
@@ -198,7 +198,7 @@ impl Output<Iam> for Embedded {
 /// `ListUserPolicies`, `ListGroupPolicies`, `ListRolePolicies`
 #[derive(Debug)]
 pub struct List<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     paging: Paging,
 }
 
@@ -208,7 +208,7 @@ pub struct PolicyNames(Page<String>);
 
 impl<A> OnOne for List<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
@@ -216,12 +216,12 @@ where
     type Output = PolicyNames;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let paging = Paging::read(m);
         Self { of, paging }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 

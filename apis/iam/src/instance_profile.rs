@@ -32,7 +32,7 @@ use keyward_wire::{
 
 use crate::{
     Cx, Iam, action,
-    entity::{Entity, Record, Subject},
+    entity::{Entity, EntityName, Record},
     fault::IamFault,
     names, naming,
     newborn::New,
@@ -176,7 +176,7 @@ impl Operation for CreateInstanceProfile {
 
 /// `GetInstanceProfile`
 #[derive(Debug)]
-pub struct GetInstanceProfile(Subject<action::GetInstanceProfile>);
+pub struct GetInstanceProfile(EntityName<action::GetInstanceProfile>);
 
 impl OnOne for GetInstanceProfile {
     const READ_ONLY: bool = true;
@@ -184,10 +184,10 @@ impl OnOne for GetInstanceProfile {
     type Output = ProfileFound;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::GetInstanceProfile> {
+    fn subject(&self) -> &EntityName<action::GetInstanceProfile> {
         &self.0
     }
 
@@ -200,7 +200,7 @@ impl OnOne for GetInstanceProfile {
 
 /// `DeleteInstanceProfile`
 #[derive(Debug)]
-pub struct DeleteInstanceProfile(Subject<action::DeleteInstanceProfile>);
+pub struct DeleteInstanceProfile(EntityName<action::DeleteInstanceProfile>);
 
 impl OnOne for DeleteInstanceProfile {
     const READ_ONLY: bool = false;
@@ -208,10 +208,10 @@ impl OnOne for DeleteInstanceProfile {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::DeleteInstanceProfile> {
+    fn subject(&self) -> &EntityName<action::DeleteInstanceProfile> {
         &self.0
     }
 

@@ -19,12 +19,12 @@ use uuid::Uuid;
 
 use crate::{
     Cx, Iam, action,
-    entity::Asked,
+    entity::Lookup,
     fault::IamFault,
     names,
     nouns::check_policy_arn,
     page::{Page, Paging},
-    simulation::found::Found,
+    simulation::found::SimulatedIdentity,
 };
 
 const GRANULARITIES: &[&str] = &["SERVICE_LEVEL", "ACTION_LEVEL"];
@@ -40,9 +40,9 @@ pub struct GenerateServiceLastAccessedDetails {
 #[derive(Debug)]
 pub enum About {
     /// A managed policy.
-    Policy(Asked<ManagedPolicyUnit>),
+    Policy(Lookup<ManagedPolicyUnit>),
     /// A user, group or role.
-    Identity(Found),
+    Identity(SimulatedIdentity),
 }
 
 /// The id of a job.
@@ -69,9 +69,9 @@ impl Operation for GenerateServiceLastAccessedDetails {
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<About, IamFault> {
         Ok(if check_policy_arn(&self.arn).is_ok() {
-            About::Policy(Asked::find(cx, &self.arn).await?)
+            About::Policy(Lookup::find(cx, &self.arn).await?)
         } else {
-            About::Identity(Found::find(cx, &self.arn).await?)
+            About::Identity(SimulatedIdentity::find(cx, &self.arn).await?)
         })
     }
 
@@ -90,9 +90,9 @@ impl Operation for GenerateServiceLastAccessedDetails {
     ) -> Result<Done<Started>, IamFault> {
         match about {
             About::Policy(policy) => policy.get().map(|_| ())?,
-            About::Identity(Found::User(user)) => user.get().map(|_| ())?,
-            About::Identity(Found::Group(group)) => group.get().map(|_| ())?,
-            About::Identity(Found::Role(role)) => role.get().map(|_| ())?,
+            About::Identity(SimulatedIdentity::User(user)) => user.get().map(|_| ())?,
+            About::Identity(SimulatedIdentity::Group(group)) => group.get().map(|_| ())?,
+            About::Identity(SimulatedIdentity::Role(role)) => role.get().map(|_| ())?,
         }
         let job = Job {
             created: cx.now,

@@ -41,7 +41,7 @@ use keyward_wire::{
 
 use crate::{
     Cx, Iam, action,
-    entity::{Entity, Record, Subject},
+    entity::{Entity, EntityName, Record},
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},
     names, naming,
@@ -201,7 +201,7 @@ impl Operation for CreatePolicy {
 
 /// `GetPolicy`
 #[derive(Debug)]
-pub struct GetPolicy(Subject<action::GetPolicy>);
+pub struct GetPolicy(EntityName<action::GetPolicy>);
 
 impl OnOne for GetPolicy {
     const READ_ONLY: bool = true;
@@ -209,10 +209,10 @@ impl OnOne for GetPolicy {
     type Output = PolicyFound;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::GetPolicy> {
+    fn subject(&self) -> &EntityName<action::GetPolicy> {
         &self.0
     }
 
@@ -226,7 +226,7 @@ impl OnOne for GetPolicy {
 
 /// `DeletePolicy`
 #[derive(Debug)]
-pub struct DeletePolicy(Subject<action::DeletePolicy>);
+pub struct DeletePolicy(EntityName<action::DeletePolicy>);
 
 impl OnOne for DeletePolicy {
     const READ_ONLY: bool = false;
@@ -234,10 +234,10 @@ impl OnOne for DeletePolicy {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::DeletePolicy> {
+    fn subject(&self) -> &EntityName<action::DeletePolicy> {
         &self.0
     }
 

@@ -24,7 +24,7 @@ use keyward_wire::json::Members;
 
 use crate::{
     Cx, action,
-    entity::{Entity, Record, Target},
+    entity::{Entity, EntityAction, Record},
     facets::{Bounded, Holder, Renamed, Tagged},
     fault::IamFault,
     names,
@@ -333,7 +333,7 @@ renamed! {
 
 macro_rules! targets {
     ($($unit:ty, $longest:expr => $($action:ident)*;)*) => {$($(
-        impl Target for action::$action {
+        impl EntityAction for action::$action {
             type Entity = $unit;
             const LONGEST: usize = $longest;
         }

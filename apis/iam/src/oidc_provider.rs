@@ -55,7 +55,7 @@ impl ProviderArn {
     ///
     /// # Errors
     /// `InvalidInput` for the ARN of anything else.
-    pub async fn find(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    pub async fn find(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         let parts = ArnParts::parse(&self.0).filter(|parts| {
             parts.service == "iam" && parts.region.is_empty() && !parts.account.is_empty()
         });
@@ -74,7 +74,7 @@ impl ProviderArn {
             true => cx.directory().oidc_provider(home, host_and_path).await?,
             false => None,
         };
-        Ok(Asked {
+        Ok(ProviderLookup {
             arn: self.0.clone(),
             unit,
         })
@@ -83,12 +83,12 @@ impl ProviderArn {
 
 /// A provider that was asked for, and may not be there.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ProviderLookup {
     arn: String,
     unit: Option<Arc<OidcProviderUnit>>,
 }
 
-impl Asked {
+impl ProviderLookup {
     /// A permit on it.
     ///
     /// # Errors

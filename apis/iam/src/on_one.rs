@@ -13,12 +13,12 @@ use keyward_wire::{json::Members, query::Params};
 
 use crate::{
     Cx, Iam,
-    entity::{Asked, Subject, Target},
+    entity::{EntityAction, EntityName, Lookup},
     fault::IamFault,
 };
 
 /// The entity that such an operation names, which may not be there.
-pub type On<O> = Asked<<<O as OnOne>::Action as Target>::Entity>;
+pub type On<O> = Lookup<<<O as OnOne>::Action as EntityAction>::Entity>;
 
 /// An operation on one entity.
 pub trait OnOne: Sized + Send + Sync + 'static {
@@ -27,7 +27,7 @@ pub trait OnOne: Sized + Send + Sync + 'static {
     /// Whether the audit trail calls it read-only.
     const READ_ONLY: bool;
     /// The action it needs a permit for.
-    type Action: Target;
+    type Action: EntityAction;
     /// What it answers.
     type Output: Output<Iam>;
 
@@ -43,7 +43,7 @@ pub trait OnOne: Sized + Send + Sync + 'static {
     }
 
     /// The entity's name.
-    fn subject(&self) -> &Subject<Self::Action>;
+    fn subject(&self) -> &EntityName<Self::Action>;
 
     /// Supplies condition values.
     fn supply(&self, _on: &On<Self>, _supply: &mut Supply) {}

@@ -13,7 +13,7 @@ use keyward_wire::query::Params;
 
 use crate::{
     Cx, Iam,
-    entity::{Asked, Entity, Record, Subject, Target},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record},
     facets::Renamed,
     fault::IamFault,
     names, naming, reserved,
@@ -22,23 +22,23 @@ use crate::{
 /// `UpdateUser`, `UpdateGroup`
 #[derive(Debug)]
 pub struct Update<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     new_path: Option<String>,
     new_name: Option<String>,
 }
 
 /// A user or group, and what it will be.
 #[derive(Debug)]
-pub struct Change<E: Entity> {
-    asked: Asked<E>,
+pub struct Renaming<E: Entity> {
+    asked: Lookup<E>,
     new: Option<E::Record>,
     new_arn: Option<String>,
     taken: bool,
 }
 
-type Of<A> = <<A as Target>::Entity as Entity>::Record;
+type Of<A> = <<A as EntityAction>::Entity as Entity>::Record;
 
-impl<A: Target> Operation for Update<A>
+impl<A: EntityAction> Operation for Update<A>
 where
     Of<A>: Renamed,
 {
@@ -47,13 +47,13 @@ where
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Change<A::Entity>;
+    type Resolved = Renaming<A::Entity>;
     /// On what it is and on what it will be.
     type Permits = (Permit<A>, Option<Permit<A>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let of = Subject::read(&mut m);
+        let of = EntityName::read(&mut m);
         let new_path = names::optional_path(&mut m, "NewPath");
         let new_name = names::optional_name(&mut m, Of::<A>::NEW_NAME, Of::<A>::LONGEST);
         m.finish()?;
@@ -82,7 +82,7 @@ where
             new = Some(record);
         }
         let new_arn = new.as_ref().map(|record| record.arn(cx.caller.home()));
-        Ok(Change {
+        Ok(Renaming {
             asked,
             new,
             new_arn,

@@ -38,7 +38,7 @@ use keyward_wire::{
 
 use crate::{
     Cx, Iam, action, boundary,
-    entity::{Entity, Record, Subject},
+    entity::{Entity, EntityName, Record},
     fault::IamFault,
     names, naming,
     newborn::NewIdentity,
@@ -234,7 +234,7 @@ impl Output<Iam> for RoleCreated {
 
 /// `GetRole`
 #[derive(Debug)]
-pub struct GetRole(Subject<action::GetRole>);
+pub struct GetRole(EntityName<action::GetRole>);
 
 /// A role that was found.
 #[derive(Debug)]
@@ -246,10 +246,10 @@ impl OnOne for GetRole {
     type Output = RoleFound;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::GetRole> {
+    fn subject(&self) -> &EntityName<action::GetRole> {
         &self.0
     }
 
@@ -269,7 +269,7 @@ impl Output<Iam> for RoleFound {
 
 /// `DeleteRole`
 #[derive(Debug)]
-pub struct DeleteRole(Subject<action::DeleteRole>);
+pub struct DeleteRole(EntityName<action::DeleteRole>);
 
 impl OnOne for DeleteRole {
     const READ_ONLY: bool = false;
@@ -277,10 +277,10 @@ impl OnOne for DeleteRole {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::DeleteRole> {
+    fn subject(&self) -> &EntityName<action::DeleteRole> {
         &self.0
     }
 

@@ -26,7 +26,7 @@ use crate::{
     names,
     simulation::{
         excluded::{Excluded, Sent},
-        found::Found,
+        found::SimulatedIdentity,
         outcome::Outcomes,
         request::Simulated,
         source::{Source, Sources},
@@ -56,7 +56,7 @@ impl Operation for SimulateCustomPolicy {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         if !m.has("PolicyInputList") {
-            // Asked for as required, so that it is missed.
+            // SimulatedQuestion for as required, so that it is missed.
             m.strings("PolicyInputList").required();
         }
         let policies = names::documents(&mut m, "PolicyInputList").unwrap_or_default();
@@ -126,7 +126,7 @@ impl Operation for SimulatePrincipalPolicy {
     type Api = Iam;
     type Output = Outcomes;
     type Fault = IamFault;
-    type Resolved = Found;
+    type Resolved = SimulatedIdentity;
     type Permits = Permit<action::SimulatePrincipalPolicy>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -146,18 +146,22 @@ impl Operation for SimulatePrincipalPolicy {
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Found, IamFault> {
-        Found::find(cx, &self.of).await
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<SimulatedIdentity, IamFault> {
+        SimulatedIdentity::find(cx, &self.of).await
     }
 
-    fn authorize(&self, found: &Found, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(
+        &self,
+        found: &SimulatedIdentity,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied> {
         found.permit(gate)
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        found: &Found,
+        found: &SimulatedIdentity,
         cx: &Cx<'_>,
     ) -> Result<Done<Outcomes>, IamFault> {
         let mut sources = found.sources(cx).await?;

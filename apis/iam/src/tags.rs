@@ -11,7 +11,7 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam,
-    entity::{Entity, Record, Subject, Target},
+    entity::{Entity, EntityAction, EntityName, Record},
     facets::Tagged,
     fault::IamFault,
     names,
@@ -23,13 +23,13 @@ use crate::{
 /// `TagUser`, `TagRole`, `TagPolicy`
 #[derive(Debug)]
 pub struct AddTags<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     tags: Vec<Tag>,
 }
 
 impl<A> OnOne for AddTags<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Tagged,
 {
     const READ_ONLY: bool = false;
@@ -37,7 +37,7 @@ where
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let tags = names::required_tags(m);
         Self { of, tags }
     }
@@ -47,7 +47,7 @@ where
         Ok(Self { tags, ..self })
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 
@@ -68,13 +68,13 @@ where
 /// `UntagUser`, `UntagRole`, `UntagPolicy`
 #[derive(Debug)]
 pub struct RemoveTags<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     keys: Vec<String>,
 }
 
 impl<A> OnOne for RemoveTags<A>
 where
-    A: Target,
+    A: EntityAction,
     <A::Entity as Entity>::Record: Tagged,
 {
     const READ_ONLY: bool = false;
@@ -82,12 +82,12 @@ where
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let keys = names::tag_keys(m);
         Self { of, keys }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 
@@ -110,7 +110,7 @@ where
 /// `ListUserTags`, `ListRoleTags`, `ListPolicyTags`
 #[derive(Debug)]
 pub struct ListTags<A> {
-    of: Subject<A>,
+    of: EntityName<A>,
     paging: Paging,
 }
 
@@ -118,18 +118,18 @@ pub struct ListTags<A> {
 #[derive(Debug)]
 pub struct Tags(Page<Tag>);
 
-impl<A: Target> OnOne for ListTags<A> {
+impl<A: EntityAction> OnOne for ListTags<A> {
     const READ_ONLY: bool = true;
     type Action = A;
     type Output = Tags;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let paging = Paging::read(m);
         Self { of, paging }
     }
 
-    fn subject(&self) -> &Subject<A> {
+    fn subject(&self) -> &EntityName<A> {
         &self.of
     }
 

@@ -32,7 +32,7 @@ use keyward_wire::{
 
 use crate::{
     Cx, Iam, action, boundary,
-    entity::{Asked, Entity, Record, Subject},
+    entity::{Entity, EntityName, Lookup, Record},
     fault::IamFault,
     names, naming,
     newborn::NewIdentity,
@@ -148,15 +148,18 @@ impl Output<Iam> for ShownUser {
 ///
 /// # Errors
 /// `NoSuchEntity` if the caller is no user and names none.
-pub async fn named_or_caller(cx: &Cx<'_>, name: Option<&str>) -> Result<Asked<UserUnit>, IamFault> {
+pub async fn named_or_caller(
+    cx: &Cx<'_>,
+    name: Option<&str>,
+) -> Result<Lookup<UserUnit>, IamFault> {
     match (name, cx.caller.user()) {
-        (Some(name), _) => Asked::find(cx, name).await,
+        (Some(name), _) => Lookup::find(cx, name).await,
         (None, Some(user)) => {
             let record = user.record();
             let (partition, account) = cx.caller.home();
             let found = cx.directory().user(partition, account, &record.id).await?;
             match found {
-                Some(found) => Ok(Asked::of(&record.name, found)),
+                Some(found) => Ok(Lookup::of(&record.name, found)),
                 None => Err(UserUnit::missing(&record.name)),
             }
         }
@@ -174,9 +177,9 @@ pub struct GetUser {
 
 /// The user to be shown: the root user shows itself.
 #[derive(Debug)]
-pub enum Shown {
+pub enum WantedUser {
     /// A user.
-    User(Asked<UserUnit>),
+    User(Lookup<UserUnit>),
     /// The root user, with its account's record.
     Root(keyward_engine::directory::records::AccountRecord),
 }
@@ -200,7 +203,7 @@ impl Operation for GetUser {
     type Api = Iam;
     type Output = UserFound;
     type Fault = IamFault;
-    type Resolved = Shown;
+    type Resolved = WantedUser;
     type Permits = Permit<action::GetUser>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -210,40 +213,40 @@ impl Operation for GetUser {
         Ok(Self { name })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Shown, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<WantedUser, IamFault> {
         if self.name.is_none() && cx.caller.principal().is_root() {
             let (partition, account) = cx.caller.home();
             let found = cx.directory().account(partition, account).await?;
             let (record, _) = found.ok_or_else(|| UserUnit::missing("root"))?;
-            return Ok(Shown::Root(record));
+            return Ok(WantedUser::Root(record));
         }
         named_or_caller(cx, self.name.as_deref())
             .await
-            .map(Shown::User)
+            .map(WantedUser::User)
     }
 
-    fn authorize(&self, shown: &Shown, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, shown: &WantedUser, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         match shown {
-            Shown::User(user) => user.permit(gate, |_| ()),
-            Shown::Root(record) => gate.permit(&IdentityOnly::new(&root_arn(record)), |_| ()),
+            WantedUser::User(user) => user.permit(gate, |_| ()),
+            WantedUser::Root(record) => gate.permit(&IdentityOnly::new(&root_arn(record)), |_| ()),
         }
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        shown: &Shown,
+        shown: &WantedUser,
         _cx: &Cx<'_>,
     ) -> Result<Done<UserFound>, IamFault> {
         Ok(Done::unchanged(match shown {
-            Shown::User(user) => {
+            WantedUser::User(user) => {
                 let user = user.get()?;
                 UserFound::User(Box::new(ShownUser {
                     arn: user.arn().to_owned(),
                     record: user.record().clone(),
                 }))
             }
-            Shown::Root(record) => UserFound::Root(record.clone()),
+            WantedUser::Root(record) => UserFound::Root(record.clone()),
         }))
     }
 }
@@ -264,7 +267,7 @@ impl Output<Iam> for UserFound {
 
 /// `DeleteUser`
 #[derive(Debug)]
-pub struct DeleteUser(Subject<action::DeleteUser>);
+pub struct DeleteUser(EntityName<action::DeleteUser>);
 
 impl OnOne for DeleteUser {
     const READ_ONLY: bool = false;
@@ -272,10 +275,10 @@ impl OnOne for DeleteUser {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::DeleteUser> {
+    fn subject(&self) -> &EntityName<action::DeleteUser> {
         &self.0
     }
 

@@ -32,7 +32,7 @@ use crate::{
     fault::{KmsFault, too_large},
     grant_members,
     grants::{
-        index::Places,
+        index::GrantPaths,
         lookup::Shapes,
         party::Party,
         record::{GrantNameRecord, GrantRecord},
@@ -50,8 +50,8 @@ use crate::{
 #[derive(Debug)]
 pub struct CreateGrant {
     key_id: String,
-    grantee: Named,
-    retiring: Option<Named>,
+    grantee: NamedParty,
+    retiring: Option<NamedParty>,
     terms: Terms,
     grant_tokens: Vec<String>,
     name: Option<String>,
@@ -60,7 +60,7 @@ pub struct CreateGrant {
 
 /// How a request names a party.
 #[derive(Debug)]
-enum Named {
+enum NamedParty {
     Principal(String),
     Service(String),
 }
@@ -109,8 +109,8 @@ impl Operation for CreateGrant {
         m.finish()?;
         let constraint = constraints.checked()?;
         let grantee = match (grantee, grantee_service) {
-            (Some(arn), None) => Named::Principal(arn),
-            (None, Some(name)) => Named::Service(name),
+            (Some(arn), None) => NamedParty::Principal(arn),
+            (None, Some(name)) => NamedParty::Service(name),
             (None, None) | (Some(_), Some(_)) => {
                 return Err(KmsFault::validation(
                     "Specify either GranteePrincipal or GranteeServicePrincipal.",
@@ -123,11 +123,11 @@ impl Operation for CreateGrant {
                     "Specify either RetiringPrincipal or RetiringServicePrincipal.",
                 ));
             }
-            (Some(arn), None) => Some(Named::Principal(arn)),
-            (None, Some(name)) => Some(Named::Service(name)),
+            (Some(arn), None) => Some(NamedParty::Principal(arn)),
+            (None, Some(name)) => Some(NamedParty::Service(name)),
             (None, None) => None,
         };
-        let to_service = matches!(grantee, Named::Service(_));
+        let to_service = matches!(grantee, NamedParty::Service(_));
         if to_service && (constraint.source_arn.is_none() || retiring.is_none()) {
             return Err(KmsFault::validation(
                 "GranteeServicePrincipal requires a SourceArn constraint and a RetiringPrincipal or RetiringServicePrincipal.",
@@ -166,7 +166,7 @@ impl Operation for CreateGrant {
         let (mut made_before, mut shapes) = (None, None);
         if let Ok(grant) = &grant {
             let reader = cx.directory().reader();
-            let places = Places::new(reader, key.arn());
+            let places = GrantPaths::new(reader, key.arn());
             if let Some(path) = places.name_of(grant).map_err(ReadError::from)? {
                 let read = reader.get(&path).await.map_err(ReadError::from)?;
                 made_before = read.value.as_ref().map(named_grant).transpose()?;
@@ -199,17 +199,17 @@ impl Operation for CreateGrant {
                 operations.map(|operation| operation.as_str().to_owned()),
             );
             match &self.grantee {
-                Named::Principal(arn) => supply.text(condition_keys::GRANTEE_PRINCIPAL, arn),
-                Named::Service(name) => {
+                NamedParty::Principal(arn) => supply.text(condition_keys::GRANTEE_PRINCIPAL, arn),
+                NamedParty::Service(name) => {
                     supply.text(condition_keys::GRANTEE_SERVICE_PRINCIPAL, name);
                 }
             }
             match &self.retiring {
                 None => {}
-                Some(Named::Principal(arn)) => {
+                Some(NamedParty::Principal(arn)) => {
                     supply.text(condition_keys::RETIRING_PRINCIPAL, arn);
                 }
-                Some(Named::Service(name)) => {
+                Some(NamedParty::Service(name)) => {
                     supply.text(condition_keys::RETIRING_SERVICE_PRINCIPAL, name);
                 }
             }
@@ -250,7 +250,7 @@ impl Operation for CreateGrant {
         } else {
             put_key(&mut batch, unit, &record)?;
         }
-        let places = Places::new(cx.directory().reader(), unit.arn());
+        let places = GrantPaths::new(cx.directory().reader(), unit.arn());
         if let (Evidence::Grant(_), Some(parent)) = (permit.evidence(), new.key.found_grant())
             && let Some(revision) = parent.revision
         {
@@ -322,10 +322,10 @@ impl CreateGrant {
 }
 
 /// The party, or the ARN that names none.
-async fn party(named: &Named, cx: &Cx<'_>) -> Result<Result<Party, String>, KmsFault> {
+async fn party(named: &NamedParty, cx: &Cx<'_>) -> Result<Result<Party, String>, KmsFault> {
     match named {
-        Named::Principal(arn) => Ok(cx.party(arn).await?.ok_or_else(|| arn.clone())),
-        Named::Service(name) => Ok(Ok(Party::Service {
+        NamedParty::Principal(arn) => Ok(cx.party(arn).await?.ok_or_else(|| arn.clone())),
+        NamedParty::Service(name) => Ok(Ok(Party::Service {
             name: name.clone(),
             as_principal: false,
         })),

@@ -32,7 +32,7 @@ pub struct DescribeKey {
 
 /// The key that is asked for.
 #[derive(Debug)]
-pub enum Asked {
+pub enum DescribedKey {
     /// One that is there, or a stand-in.
     Key(ResolvedKey),
     /// The AWS managed key that the question makes.
@@ -51,7 +51,7 @@ impl Operation for DescribeKey {
     type Api = Kms;
     type Output = KeyDescribed;
     type Fault = KmsFault;
-    type Resolved = Asked;
+    type Resolved = DescribedKey;
     type Permits = Permit<action::DescribeKey>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
@@ -65,26 +65,26 @@ impl Operation for DescribeKey {
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<DescribedKey, KmsFault> {
         let none = EncryptionContext::default();
         let act = Act::Use(GrantOperation::DescribeKey, &none);
         let found = cx
             .key_to_use(&self.key_id, Forms::All, &self.grant_tokens, act)
             .await;
         match found {
-            Ok(key) => Ok(Asked::Key(key)),
+            Ok(key) => Ok(DescribedKey::Key(key)),
             Err(KmsFault::AliasNotFound { alias }) => match self.managed(cx).await? {
-                Some(new) => Ok(Asked::New(Box::new(new))),
+                Some(new) => Ok(DescribedKey::New(Box::new(new))),
                 None => Err(KmsFault::AliasNotFound { alias }),
             },
             Err(fault) => Err(fault),
         }
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &DescribedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         match asked {
-            Asked::Key(key) => gate.permit(key, |_| ()),
-            Asked::New(new) => {
+            DescribedKey::Key(key) => gate.permit(key, |_| ()),
+            DescribedKey::New(new) => {
                 let key = ResolvedKey::absent(new.arn()).by_alias(new.alias().clone());
                 gate.permit(&key.with_policy(new.policy()), |_| ())
             }
@@ -94,15 +94,15 @@ impl Operation for DescribeKey {
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &DescribedKey,
         cx: &Cx<'_>,
     ) -> Result<Done<KeyDescribed>, KmsFault> {
         match asked {
-            Asked::Key(key) => {
+            DescribedKey::Key(key) => {
                 let record = key.unit()?.record().clone();
                 Ok(Done::unchanged(KeyDescribed { record }))
             }
-            Asked::New(new) => {
+            DescribedKey::New(new) => {
                 let record = new.record().clone();
                 let batch = cx.put_managed_key(new, (cx.region, cx.account()))?;
                 Ok(Done::changed(KeyDescribed { record }, batch))

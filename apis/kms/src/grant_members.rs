@@ -228,8 +228,8 @@ pub struct GrantEntry {
     id: GrantId,
     name: Option<String>,
     created: Timestamp,
-    grantee: Shown,
-    retiring: Option<Shown>,
+    grantee: ShownParty,
+    retiring: Option<ShownParty>,
     issuing_account: String,
     operations: GrantOperations,
     constraint: Constraint,
@@ -237,7 +237,7 @@ pub struct GrantEntry {
 
 /// A party as lists show it.
 #[derive(Debug)]
-enum Shown {
+enum ShownParty {
     Principal(String),
     Service(String),
 }
@@ -266,13 +266,13 @@ impl Cx<'_> {
         })
     }
 
-    async fn shown(&self, party: &Party) -> Result<Shown, ReadError> {
+    async fn shown(&self, party: &Party) -> Result<ShownParty, ReadError> {
         let text = self.shown_party(party).await?;
         Ok(match party {
             Party::Service {
                 as_principal: false,
                 ..
-            } => Shown::Service(text),
+            } => ShownParty::Service(text),
             Party::Service {
                 as_principal: true, ..
             }
@@ -280,7 +280,7 @@ impl Cx<'_> {
             | Party::User { .. }
             | Party::Role { .. }
             | Party::Session { .. }
-            | Party::FederatedUser { .. } => Shown::Principal(text),
+            | Party::FederatedUser { .. } => ShownParty::Principal(text),
         })
     }
 }
@@ -294,13 +294,13 @@ impl GrantEntry {
         out.string("Name", self.name.as_deref().unwrap_or_default());
         out.timestamp("CreationDate", self.created);
         match &self.grantee {
-            Shown::Principal(arn) => out.string("GranteePrincipal", arn),
-            Shown::Service(name) => out.string("GranteeServicePrincipal", name),
+            ShownParty::Principal(arn) => out.string("GranteePrincipal", arn),
+            ShownParty::Service(name) => out.string("GranteeServicePrincipal", name),
         }
         match &self.retiring {
             None => {}
-            Some(Shown::Principal(arn)) => out.string("RetiringPrincipal", arn),
-            Some(Shown::Service(name)) => out.string("RetiringServicePrincipal", name),
+            Some(ShownParty::Principal(arn)) => out.string("RetiringPrincipal", arn),
+            Some(ShownParty::Service(name)) => out.string("RetiringServicePrincipal", name),
         }
         out.string("IssuingAccount", &self.issuing_account);
         let operations = self.operations.iter();

@@ -18,7 +18,7 @@ use crate::{
     fault::KmsFault,
     grant_members::{self, GrantEntry},
     grants::{
-        index::Places,
+        index::GrantPaths,
         lookup::{StoredGrant, stored},
         record::GrantRecord,
     },
@@ -159,7 +159,7 @@ impl ListGrants {
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let reader = cx.directory().reader();
-        let places = Places::new(reader, wanted.key.arn());
+        let places = GrantPaths::new(reader, wanted.key.arn());
         let prefix = places.grants().map_err(ReadError::from)?;
         let after = after.map(|id| places.grant(&id)).transpose();
         let after = after.map_err(ReadError::from)?;
@@ -181,7 +181,7 @@ impl ListGrants {
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let key = wanted.key.arn();
         let reader = cx.directory().reader();
-        let prefix = Places::new(reader, key).grants_of(grantee);
+        let prefix = GrantPaths::new(reader, key).grants_of(grantee);
         let prefix = prefix.map_err(ReadError::from)?;
         let mut after = match after {
             Some(id) => {

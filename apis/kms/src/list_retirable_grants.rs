@@ -24,7 +24,7 @@ use crate::{
     fault::KmsFault,
     grant_members,
     grants::{
-        index::{self, Places},
+        index::{self, GrantPaths},
         record::GrantRecord,
     },
     list_grants::GrantsListed,
@@ -145,7 +145,7 @@ async fn grant_at(
     let Some(found) = cx.state().grants().grant(&key, &grant).await? else {
         return Ok(None);
     };
-    let places = Places::new(cx.directory().reader(), &key);
+    let places = GrantPaths::new(cx.directory().reader(), &key);
     let own = places.retirable_of(&found.record)?.as_ref() == Some(entry);
     Ok(own.then_some(found.record))
 }

@@ -18,7 +18,7 @@ use keyward_types::{
 use crate::{
     Cx,
     fault::{KmsFault, too_large},
-    grants::terms::{Act, Asked},
+    grants::terms::{Act, GrantQuestion},
     identifier::{Forms, KeyIdentifier},
     resolved::ResolvedKey,
     units::KeyUnit,
@@ -110,7 +110,7 @@ impl Cx<'_> {
         if own && !has_grants {
             return Ok(key);
         }
-        let asked = Asked {
+        let asked = GrantQuestion {
             act,
             source_arn: self.source.arn.as_deref(),
         };

@@ -19,7 +19,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::Change,
+    change::OrganizationChange,
     fault::OrganizationsFault,
     managed::Ask,
     members,
@@ -30,12 +30,12 @@ use crate::{
 
 /// An account with the organization that it is shown in.
 #[derive(Debug)]
-pub struct Shown {
+pub struct ShownAccount {
     organization: Arc<OrganizationUnit>,
     member: Arc<Member>,
 }
 
-impl Shown {
+impl ShownAccount {
     /// The account's id.
     pub fn id(&self) -> &str {
         self.member.record().account.as_str()
@@ -59,7 +59,7 @@ impl Shown {
 
 /// A page of accounts.
 #[derive(Debug)]
-pub struct AccountsListed(pub Paged<Shown>);
+pub struct AccountsListed(pub Paged<ShownAccount>);
 
 impl Output<Organizations> for AccountsListed {
     fn render(&self, out: &mut Writer<'_>) {
@@ -77,7 +77,7 @@ pub struct DescribeAccount {
 
 /// The output of DescribeAccount.
 #[derive(Debug)]
-pub struct AccountDescribed(Shown);
+pub struct AccountDescribed(ShownAccount);
 
 impl Ask for DescribeAccount {
     const NAME: &'static str = "DescribeAccount";
@@ -101,7 +101,7 @@ impl Ask for DescribeAccount {
     ) -> Result<Done<AccountDescribed>, OrganizationsFault> {
         let member = organization.accounts().get(&self.account);
         let member = member.ok_or(OrganizationsFault::AccountNotFound)?;
-        Ok(Done::unchanged(AccountDescribed(Shown {
+        Ok(Done::unchanged(AccountDescribed(ShownAccount {
             organization: Arc::clone(organization),
             member: Arc::clone(member),
         })))
@@ -139,8 +139,8 @@ impl Ask for ListAccounts {
         organization: &Arc<OrganizationUnit>,
         cx: &Cx<'_>,
     ) -> Result<Done<AccountsListed>, OrganizationsFault> {
-        let all = Shown::all(organization, None);
-        let page = self.page.cut(cx, (Self::NAME, ""), all, Shown::id)?;
+        let all = ShownAccount::all(organization, None);
+        let page = self.page.cut(cx, (Self::NAME, ""), all, ShownAccount::id)?;
         Ok(Done::unchanged(AccountsListed(page)))
     }
 }
@@ -194,7 +194,7 @@ impl Ask for MoveAccount {
         if self.from == self.to {
             return Err(OrganizationsFault::DuplicateAccount);
         }
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.put_account(&MemberRecord {
             parent: self.to.clone(),
             ..member.record().clone()

@@ -14,7 +14,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::Change,
+    change::OrganizationChange,
     condition_keys::POLICY_TYPE,
     fault::{Because, NON_DETACHABLE, OrganizationsFault},
     list_policies::{PoliciesListed, policy_id},
@@ -62,7 +62,7 @@ fn attach(
     if let Some(attachments) = record.attachments_mut(kind) {
         attachments.insert(target.clone(), ids);
     }
-    let change = Change::with_head(organization, &record, cx)?;
+    let change = OrganizationChange::with_head(organization, &record, cx)?;
     Ok(Done::changed(Empty, change.into_batch()))
 }
 

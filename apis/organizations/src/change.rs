@@ -26,12 +26,12 @@ use crate::{
 
 /// A batch that changes an organization.
 #[derive(Debug)]
-pub struct Change {
+pub struct OrganizationChange {
     home: Home,
     batch: SealedBatch,
 }
 
-impl Change {
+impl OrganizationChange {
     /// A change that leaves the head as it is.
     ///
     /// # Errors

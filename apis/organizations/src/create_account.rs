@@ -34,7 +34,7 @@ use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::{Change, check_room},
+    change::{OrganizationChange, check_room},
     create_account_status::status,
     fault::{Because, OrganizationsFault},
     members,
@@ -175,7 +175,7 @@ impl CreateAccount {
         let management = organization.record().management;
         let home = (organization.partition(), account);
         let absent = Precondition::Absent;
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.put_account(&MemberRecord {
             version: V1,
             account,

@@ -23,7 +23,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::{Change, check_room},
+    change::{OrganizationChange, check_room},
     condition_keys::POLICY_TYPE,
     fault::{Because, IMMUTABLE, OrganizationsFault},
     managed::Ask,
@@ -183,7 +183,7 @@ impl Ask for CreatePolicy {
             text: self.text.clone(),
             tags: self.tags.clone(),
         };
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.put_policy(&record)?;
         let output = PolicyPut::of(organization, record);
         Ok(Done::changed(output, change.into_batch()))
@@ -242,7 +242,7 @@ impl Ask for UpdatePolicy {
         if let Some(description) = &self.description {
             record.description.clone_from(description);
         }
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.put_policy(&record)?;
         let output = PolicyPut::of(organization, record);
         Ok(Done::changed(output, change.into_batch()))
@@ -323,7 +323,7 @@ impl Ask for DeletePolicy {
         if attached.any(|(_, ids)| ids.contains(&self.policy)) {
             return Err(OrganizationsFault::PolicyInUse);
         }
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.delete("policy", self.policy.as_str())?;
         Ok(Done::changed(Empty, change.into_batch()))
     }

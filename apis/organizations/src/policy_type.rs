@@ -17,7 +17,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::Change,
+    change::OrganizationChange,
     condition_keys::POLICY_TYPE,
     fault::OrganizationsFault,
     managed::Ask,
@@ -50,7 +50,7 @@ fn change(
     record: OrganizationRecord,
     cx: &Cx<'_>,
 ) -> Result<Done<RootShown>, OrganizationsFault> {
-    let change = Change::with_head(organization, &record, cx)?;
+    let change = OrganizationChange::with_head(organization, &record, cx)?;
     let output = RootShown {
         organization: Arc::clone(organization),
         record,
@@ -60,12 +60,12 @@ fn change(
 
 /// What both operations are asked with.
 #[derive(Debug)]
-struct Asked {
+struct PolicyTypeInput {
     root: RootId,
     kind: PolicyType,
 }
 
-impl Asked {
+impl PolicyTypeInput {
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let root = members::root(m, "RootId");
         let kind = members::policy_type(m, "PolicyType");
@@ -87,7 +87,7 @@ impl Asked {
 
 /// `EnablePolicyType`: everything has AWS's own policy of the type from then on.
 #[derive(Debug)]
-pub struct EnablePolicyType(Asked);
+pub struct EnablePolicyType(PolicyTypeInput);
 
 impl Ask for EnablePolicyType {
     const NAME: &'static str = "EnablePolicyType";
@@ -96,7 +96,7 @@ impl Ask for EnablePolicyType {
     type Output = RootShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
-        Asked::read(m).map(Self)
+        PolicyTypeInput::read(m).map(Self)
     }
 
     fn things(&self) -> Vec<Thing> {
@@ -126,7 +126,7 @@ impl Ask for EnablePolicyType {
 
 /// `DisablePolicyType`: every policy of the type is detached from everything.
 #[derive(Debug)]
-pub struct DisablePolicyType(Asked);
+pub struct DisablePolicyType(PolicyTypeInput);
 
 impl Ask for DisablePolicyType {
     const NAME: &'static str = "DisablePolicyType";
@@ -135,7 +135,7 @@ impl Ask for DisablePolicyType {
     type Output = RootShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
-        Asked::read(m).map(Self)
+        PolicyTypeInput::read(m).map(Self)
     }
 
     fn things(&self) -> Vec<Thing> {

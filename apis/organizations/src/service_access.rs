@@ -16,7 +16,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::Change,
+    change::OrganizationChange,
     condition_keys::SERVICE_PRINCIPAL,
     fault::{OrganizationsFault, UNRECOGNIZED_SERVICE},
     managed::Ask,
@@ -44,7 +44,7 @@ fn change(
     record: &OrganizationRecord,
     cx: &Cx<'_>,
 ) -> Result<Done<Empty>, OrganizationsFault> {
-    let change = Change::with_head(organization, record, cx)?;
+    let change = OrganizationChange::with_head(organization, record, cx)?;
     Ok(Done::changed(Empty, change.into_batch()))
 }
 

@@ -14,7 +14,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::Change,
+    change::OrganizationChange,
     fault::{IMMUTABLE, OrganizationsFault},
     managed::Ask,
     members,
@@ -51,7 +51,7 @@ fn put(
     if let Thing::Target(Target::Root(_)) = thing {
         head.root_tags.clone_from(&tags);
     }
-    let mut change = Change::with_head(organization, &head, cx)?;
+    let mut change = OrganizationChange::with_head(organization, &head, cx)?;
     match thing {
         Thing::Target(Target::Root(_)) => {}
         Thing::Target(Target::Unit(id)) => {

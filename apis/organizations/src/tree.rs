@@ -16,7 +16,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations,
-    account::{AccountsListed, Shown},
+    account::{AccountsListed, ShownAccount},
     action,
     fault::OrganizationsFault,
     managed::Ask,
@@ -123,9 +123,9 @@ impl Ask for ListAccountsForParent {
         cx: &Cx<'_>,
     ) -> Result<Done<AccountsListed>, OrganizationsFault> {
         check_parent(organization, &self.parent)?;
-        let all = Shown::all(organization, Some(&self.parent));
+        let all = ShownAccount::all(organization, Some(&self.parent));
         let asked = (Self::NAME, self.parent.as_str());
-        let page = self.page.cut(cx, asked, all, Shown::id)?;
+        let page = self.page.cut(cx, asked, all, ShownAccount::id)?;
         Ok(Done::unchanged(AccountsListed(page)))
     }
 }

@@ -21,7 +21,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Organizations, action,
-    change::{Change, check_room},
+    change::{OrganizationChange, check_room},
     fault::{Because, OrganizationsFault},
     managed::Ask,
     members, render,
@@ -142,7 +142,7 @@ impl Ask for CreateOrganizationalUnit {
             parent: self.parent.clone(),
             tags: self.tags.clone(),
         };
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.put_unit(&unit)?;
         let output = UnitShown {
             organization: Arc::clone(organization),
@@ -219,7 +219,7 @@ impl Ask for UpdateOrganizationalUnit {
             check_name(organization, &unit.parent, (name, Some(&unit.id)))?;
             unit.name.clone_from(name);
         }
-        let mut change = Change::of(organization, cx)?;
+        let mut change = OrganizationChange::of(organization, cx)?;
         change.put_unit(&unit)?;
         let output = UnitShown {
             organization: Arc::clone(organization),
@@ -272,7 +272,7 @@ impl Ask for DeleteOrganizationalUnit {
                 attachments.remove(&target);
             }
         }
-        let mut change = Change::with_head(organization, &record, cx)?;
+        let mut change = OrganizationChange::with_head(organization, &record, cx)?;
         change.delete("unit", self.unit.as_str())?;
         Ok(Done::changed(Empty, change.into_batch()))
     }

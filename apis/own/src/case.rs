@@ -30,7 +30,7 @@ pub struct Titled {
 
 /// Somebody who may ask, with all that speaks for it.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct CaseCaller {
     /// The identity.
     pub principal: Principal,
     principal_id: Option<String>,
@@ -47,7 +47,7 @@ pub struct Subject {
 
 /// What is asked about.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct CaseResource {
     /// Its ARN, or `*`.
     pub resource: String,
     policy: Option<Titled>,
@@ -120,12 +120,12 @@ impl Titled {
 
 impl Cx<'_> {
     /// A key of this account and Region.
-    pub(super) async fn target_key(&self, unit: &KeyUnit) -> Result<Target, KeywardFault> {
+    pub(super) async fn target_key(&self, unit: &KeyUnit) -> Result<CaseResource, KeywardFault> {
         let record = unit.record();
         let arn = unit.arn();
         let shown = self.kms().policy_for_display(record).await?;
         let title = format!("the key policy of {}", record.id);
-        let mut target = Target {
+        let mut target = CaseResource {
             resource: arn.to_string(),
             policy: Some(Titled::new(title, &shown)?),
             key: Some(arn.clone()),
@@ -156,9 +156,9 @@ impl Cx<'_> {
     /// Writes the case: the subject, the action, the target, with more condition values.
     pub(super) async fn write_case(
         &self,
-        subject: &Subject,
+        subject: &CaseCaller,
         action: &str,
-        target: &Target,
+        target: &CaseResource,
         given: &BTreeMap<String, Value>,
     ) -> Result<Written, KeywardFault> {
         let mut grants = Vec::new();
@@ -231,7 +231,7 @@ impl Cx<'_> {
     }
 }
 
-impl Target {
+impl CaseResource {
     /// Something without a policy of its own: `*`, an alias, a resource of IAM.
     pub fn without_policy(resource: &str) -> Self {
         Self {
@@ -331,7 +331,7 @@ fn service_linked(principal: &Principal) -> Option<bool> {
 }
 
 /// What the policies of a case are called, by their places in it.
-fn titles(subject: &Subject, target: &Target) -> Vec<(String, String)> {
+fn titles(subject: &CaseCaller, target: &CaseResource) -> Vec<(String, String)> {
     let mut titles = Vec::new();
     let mut add = |place: String, titled: &Titled| titles.push((place, titled.title.clone()));
     if let Some(policy) = &target.policy {

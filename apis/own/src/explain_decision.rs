@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::{
     Cx, Keyward, action,
-    case::{Subject, Target, Written, shown_home},
+    case::{CaseCaller, CaseResource, Written, shown_home},
     fault::KeywardFault,
 };
 
@@ -207,7 +207,7 @@ impl Cx<'_> {
         &self,
         text: &str,
         issuer: Option<&str>,
-    ) -> Result<Subject, KeywardFault> {
+    ) -> Result<CaseCaller, KeywardFault> {
         let found = self.subject(text, issuer).await?;
         found.ok_or_else(|| KeywardFault::NoSuchPrincipal {
             principal: text.to_owned(),
@@ -231,10 +231,10 @@ impl Cx<'_> {
         &self,
         resource: &str,
         action: &str,
-    ) -> Result<Target, KeywardFault> {
+    ) -> Result<CaseResource, KeywardFault> {
         let assumes = action.to_ascii_lowercase().starts_with("sts:assumerole");
         if !assumes {
-            return Ok(Target::without_policy(resource));
+            return Ok(CaseResource::without_policy(resource));
         }
         let home = self.caller.home();
         let role: Option<Arc<RoleUnit>> = match self.directory().id_of_arn(home.0, resource).await?
@@ -249,7 +249,7 @@ impl Cx<'_> {
                     .kms()
                     .stored_for_display(trust, PolicyKind::Trust)
                     .await?;
-                Target::role(&role, &shown)
+                CaseResource::role(&role, &shown)
             }
             None => Err(KeywardFault::NoSuchPrincipal {
                 principal: resource.to_owned(),

@@ -28,7 +28,7 @@ use serde_json::Value;
 use self::events::{Which, find, given, recorded, text};
 use crate::{
     Cx, Keyward, action,
-    case::{Subject, Target, Titled, shown_home},
+    case::{CaseCaller, CaseResource, Titled, shown_home},
     explain_decision::Explained,
     fault::KeywardFault,
 };
@@ -156,7 +156,7 @@ impl Cx<'_> {
         event: &Value,
         given: &mut BTreeMap<String, Value>,
         notes: &mut Vec<String>,
-    ) -> Result<Subject, KeywardFault> {
+    ) -> Result<CaseCaller, KeywardFault> {
         let (partition, account) = self.caller.home();
         let arn = text(event, "/userIdentity/arn").unwrap_or_default();
         let id = text(event, "/userIdentity/principalId").unwrap_or_default();
@@ -210,7 +210,7 @@ impl Cx<'_> {
     async fn add_session(
         &self,
         event: &Value,
-        subject: &mut Subject,
+        subject: &mut CaseCaller,
         given: &mut BTreeMap<String, Value>,
     ) -> Result<(), KeywardFault> {
         let Some(session) = event.pointer("/keyward/session") else {
@@ -245,7 +245,7 @@ impl Cx<'_> {
     async fn compare(
         &self,
         event: &Value,
-        subject: &Subject,
+        subject: &CaseCaller,
         notes: &mut Vec<String>,
     ) -> Result<(), KeywardFault> {
         let Some(then) = event
@@ -305,7 +305,7 @@ impl Cx<'_> {
         action: &str,
         decision: &Value,
         notes: &mut Vec<String>,
-    ) -> Result<Target, KeywardFault> {
+    ) -> Result<CaseResource, KeywardFault> {
         let Some(arn) = key_arn(resource) else {
             return self.target_of(resource, action).await;
         };
@@ -315,7 +315,7 @@ impl Cx<'_> {
                  here."
                     .to_owned(),
             );
-            return Ok(Target::without_policy(resource));
+            return Ok(CaseResource::without_policy(resource));
         }
         match self.state().kms.key(&arn).await? {
             Some(unit) => {
@@ -331,7 +331,7 @@ impl Cx<'_> {
             }
             None => {
                 notes.push("The key is gone.".to_owned());
-                Ok(Target::without_policy(resource))
+                Ok(CaseResource::without_policy(resource))
             }
         }
     }

@@ -34,7 +34,7 @@ use serde_json::Value;
 use self::allowed::Allowed;
 use crate::{
     Cx, Keyward, action,
-    case::{Subject, Written},
+    case::{CaseCaller, Written},
     explain_decision::{
         action_name, check_key_action, given_context, is_settled, known_action, unknown_keys,
     },
@@ -294,7 +294,7 @@ impl Cx<'_> {
         &self,
         one: &Somebody,
         notes: &mut Vec<String>,
-    ) -> Result<Option<Subject>, KeywardFault> {
+    ) -> Result<Option<CaseCaller>, KeywardFault> {
         let (partition, account) = self.caller.home();
         let directory = self.directory();
         match one {

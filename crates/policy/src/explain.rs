@@ -21,7 +21,7 @@ pub mod text;
 mod trace;
 mod world;
 
-pub use change::{At, Change, NewPrincipal, NewStatement, Suggestion, Target};
+pub use change::{At, Change, NewPrincipal, NewStatement, StatementTarget, Suggestion};
 pub use phrase::condition;
 pub use possible::{Way, exceptions, ways};
 

@@ -119,7 +119,7 @@ pub struct GetAccessKeyLastUsed {
 
 /// A key of the caller's account, and the ARN of its owner; none if there is no such key.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundKey {
     key: Option<Arc<AccessKeyUnit>>,
     user: Option<(String, String)>,
     arn: String,
@@ -138,7 +138,7 @@ impl Operation for GetAccessKeyLastUsed {
     type Api = Iam;
     type Output = LastUsed;
     type Fault = IamFault;
-    type Resolved = Found;
+    type Resolved = FoundKey;
     type Permits = Permit<action::GetAccessKeyLastUsed>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -148,7 +148,7 @@ impl Operation for GetAccessKeyLastUsed {
         Ok(Self { id })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Found, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<FoundKey, IamFault> {
         let (partition, account) = cx.caller.home();
         let key = match AccessKeyId::parse(&self.id) {
             Ok(id) => cx.directory().access_key(&id).await?,
@@ -170,10 +170,10 @@ impl Operation for GetAccessKeyLastUsed {
             Some((arn, _)) => arn.clone(),
             None => format!("arn:{partition}:iam::{account}:root"),
         };
-        Ok(Found { key, user, arn })
+        Ok(FoundKey { key, user, arn })
     }
 
-    fn authorize(&self, found: &Found, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, found: &FoundKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         let shown = match &found.key {
             Some(_) => found.arn.clone(),
             None => format!("access key {}", self.id),
@@ -184,7 +184,7 @@ impl Operation for GetAccessKeyLastUsed {
     async fn call(
         &self,
         _permit: &Self::Permits,
-        found: &Found,
+        found: &FoundKey,
         cx: &Cx<'_>,
     ) -> Result<Done<LastUsed>, IamFault> {
         // AWS tells those who may ask no more of a key that is none of the account's.

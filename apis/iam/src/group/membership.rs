@@ -18,7 +18,7 @@ use keyward_wire::{json::Members, query::Params};
 
 use crate::{
     Cx, Iam, action,
-    entity::{Asked, Entity, Record, Subject},
+    entity::{Entity, EntityName, Lookup, Record},
     fault::IamFault,
     group::Groups,
     names,
@@ -32,14 +32,14 @@ const MAX_GROUPS: usize = 10;
 /// A group and a user.
 #[derive(Debug)]
 pub struct Both {
-    group: Asked<GroupUnit>,
-    user: Asked<UserUnit>,
+    group: Lookup<GroupUnit>,
+    user: Lookup<UserUnit>,
 }
 
 impl Both {
     async fn find(cx: &Cx<'_>, group: &str, user: &str) -> Result<Self, IamFault> {
-        let group = Asked::find(cx, group).await?;
-        let user = Asked::find(cx, user).await?;
+        let group = Lookup::find(cx, group).await?;
+        let user = Lookup::find(cx, user).await?;
         Ok(Self { group, user })
     }
 }
@@ -47,7 +47,7 @@ impl Both {
 /// `AddUserToGroup`
 #[derive(Debug)]
 pub struct AddUserToGroup {
-    group: Subject<action::AddUserToGroup>,
+    group: EntityName<action::AddUserToGroup>,
     user: String,
 }
 
@@ -62,7 +62,7 @@ impl Operation for AddUserToGroup {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let group = Subject::read(&mut m);
+        let group = EntityName::read(&mut m);
         let user = names::name(&mut m, "UserName", names::EXISTING_USER);
         m.finish()?;
         Ok(Self { group, user })
@@ -107,7 +107,7 @@ impl Operation for AddUserToGroup {
 /// `RemoveUserFromGroup`
 #[derive(Debug)]
 pub struct RemoveUserFromGroup {
-    group: Subject<action::RemoveUserFromGroup>,
+    group: EntityName<action::RemoveUserFromGroup>,
     user: String,
 }
 
@@ -122,7 +122,7 @@ impl Operation for RemoveUserFromGroup {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let group = Subject::read(&mut m);
+        let group = EntityName::read(&mut m);
         let user = names::name(&mut m, "UserName", names::EXISTING_USER);
         m.finish()?;
         Ok(Self { group, user })
@@ -165,7 +165,7 @@ impl Operation for RemoveUserFromGroup {
 /// `ListGroupsForUser`
 #[derive(Debug)]
 pub struct ListGroupsForUser {
-    of: Subject<action::ListGroupsForUser>,
+    of: EntityName<action::ListGroupsForUser>,
     paging: Paging,
 }
 
@@ -175,12 +175,12 @@ impl OnOne for ListGroupsForUser {
     type Output = Groups;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let paging = Paging::read(m);
         Self { of, paging }
     }
 
-    fn subject(&self) -> &Subject<action::ListGroupsForUser> {
+    fn subject(&self) -> &EntityName<action::ListGroupsForUser> {
         &self.of
     }
 

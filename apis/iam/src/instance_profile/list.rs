@@ -13,7 +13,7 @@ use keyward_wire::{json::Members, query::Params, xml};
 use crate::{
     Cx, Iam, action,
     by_path::ByPath,
-    entity::Subject,
+    entity::EntityName,
     fault::IamFault,
     instance_profile::show,
     on_one::{On, OnOne},
@@ -83,7 +83,7 @@ impl Operation for ListInstanceProfiles {
 /// `ListInstanceProfilesForRole`
 #[derive(Debug)]
 pub struct ListInstanceProfilesForRole {
-    role: Subject<action::ListInstanceProfilesForRole>,
+    role: EntityName<action::ListInstanceProfilesForRole>,
     paging: Paging,
 }
 
@@ -93,12 +93,12 @@ impl OnOne for ListInstanceProfilesForRole {
     type Output = Profiles;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let role = Subject::read(m);
+        let role = EntityName::read(m);
         let paging = Paging::read(m);
         Self { role, paging }
     }
 
-    fn subject(&self) -> &Subject<action::ListInstanceProfilesForRole> {
+    fn subject(&self) -> &EntityName<action::ListInstanceProfilesForRole> {
         &self.role
     }
 

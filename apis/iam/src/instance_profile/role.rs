@@ -18,7 +18,7 @@ use keyward_wire::query::Params;
 
 use crate::{
     Cx, Iam, action, condition_keys,
-    entity::{Asked, Entity, Record, Subject},
+    entity::{Entity, EntityName, Lookup, Record},
     fault::IamFault,
     names,
 };
@@ -31,15 +31,15 @@ const MOST_ROLES: usize = 1;
 /// An instance profile and a role.
 #[derive(Debug)]
 pub struct Both {
-    profile: Asked<InstanceProfileUnit>,
-    role: Asked<RoleUnit>,
+    profile: Lookup<InstanceProfileUnit>,
+    role: Lookup<RoleUnit>,
 }
 
 impl Both {
     async fn find(cx: &Cx<'_>, profile: &str, role: &str) -> Result<Self, IamFault> {
         Ok(Self {
-            profile: Asked::find(cx, profile).await?,
-            role: Asked::find(cx, role).await?,
+            profile: Lookup::find(cx, profile).await?,
+            role: Lookup::find(cx, role).await?,
         })
     }
 }
@@ -47,7 +47,7 @@ impl Both {
 /// `AddRoleToInstanceProfile`
 #[derive(Debug)]
 pub struct AddRoleToInstanceProfile {
-    profile: Subject<action::AddRoleToInstanceProfile>,
+    profile: EntityName<action::AddRoleToInstanceProfile>,
     role: String,
 }
 
@@ -65,7 +65,7 @@ impl Operation for AddRoleToInstanceProfile {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let profile = Subject::read(&mut m);
+        let profile = EntityName::read(&mut m);
         let role = RoleUnit::read_name(&mut m, names::ROLE);
         m.finish()?;
         Ok(Self { profile, role })
@@ -113,7 +113,7 @@ impl Operation for AddRoleToInstanceProfile {
 /// `RemoveRoleFromInstanceProfile`
 #[derive(Debug)]
 pub struct RemoveRoleFromInstanceProfile {
-    profile: Subject<action::RemoveRoleFromInstanceProfile>,
+    profile: EntityName<action::RemoveRoleFromInstanceProfile>,
     role: String,
 }
 
@@ -128,7 +128,7 @@ impl Operation for RemoveRoleFromInstanceProfile {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let profile = Subject::read(&mut m);
+        let profile = EntityName::read(&mut m);
         let role = RoleUnit::read_name(&mut m, names::ROLE);
         m.finish()?;
         Ok(Self { profile, role })

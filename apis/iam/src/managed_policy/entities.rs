@@ -11,7 +11,7 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam, action,
-    entity::Subject,
+    entity::EntityName,
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -21,7 +21,7 @@ use crate::{
 /// `ListEntitiesForPolicy`
 #[derive(Debug)]
 pub struct ListEntitiesForPolicy {
-    of: Subject<action::ListEntitiesForPolicy>,
+    of: EntityName<action::ListEntitiesForPolicy>,
     kind: Option<&'static str>,
     path_prefix: String,
     usage: Option<&'static str>,
@@ -85,7 +85,7 @@ impl OnOne for ListEntitiesForPolicy {
     type Output = Entities;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let kinds = &[
             "User",
             "Role",
@@ -107,7 +107,7 @@ impl OnOne for ListEntitiesForPolicy {
         }
     }
 
-    fn subject(&self) -> &Subject<action::ListEntitiesForPolicy> {
+    fn subject(&self) -> &EntityName<action::ListEntitiesForPolicy> {
         &self.of
     }
 

@@ -17,7 +17,7 @@ use keyward_wire::{
 
 use crate::{
     Cx, Iam, action,
-    entity::{Asked, Entity, Record, Subject},
+    entity::{Entity, EntityName, Lookup, Record},
     fault::IamFault,
     managed_policy::shown::show,
     names,
@@ -33,7 +33,7 @@ const MAX_VERSIONS: usize = 5;
 /// The policy that a version is asked of. One that is not there has no such version, and AWS says
 /// it like this.
 fn with_version<'p>(
-    policy: &'p Asked<ManagedPolicyUnit>,
+    policy: &'p Lookup<ManagedPolicyUnit>,
     (arn, version): (&str, &str),
 ) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
     match policy.found() {
@@ -74,7 +74,7 @@ impl Output<Iam> for VersionShown {
 /// `CreatePolicyVersion`
 #[derive(Debug)]
 pub struct CreatePolicyVersion {
-    of: Subject<action::CreatePolicyVersion>,
+    of: EntityName<action::CreatePolicyVersion>,
     document: String,
     set_as_default: bool,
 }
@@ -85,7 +85,7 @@ impl OnOne for CreatePolicyVersion {
     type Output = VersionShown;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let document = names::document(m, "PolicyDocument");
         let set_as_default = m.boolean("SetAsDefault").optional().unwrap_or(false);
         Self {
@@ -95,7 +95,7 @@ impl OnOne for CreatePolicyVersion {
         }
     }
 
-    fn subject(&self) -> &Subject<action::CreatePolicyVersion> {
+    fn subject(&self) -> &EntityName<action::CreatePolicyVersion> {
         &self.of
     }
 
@@ -136,7 +136,7 @@ impl OnOne for CreatePolicyVersion {
 /// `GetPolicyVersion`
 #[derive(Debug)]
 pub struct GetPolicyVersion {
-    of: Subject<action::GetPolicyVersion>,
+    of: EntityName<action::GetPolicyVersion>,
     version: String,
 }
 
@@ -146,12 +146,12 @@ impl OnOne for GetPolicyVersion {
     type Output = VersionShown;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let version = names::version_id(m);
         Self { of, version }
     }
 
-    fn subject(&self) -> &Subject<action::GetPolicyVersion> {
+    fn subject(&self) -> &EntityName<action::GetPolicyVersion> {
         &self.of
     }
 
@@ -176,7 +176,7 @@ impl OnOne for GetPolicyVersion {
 /// `DeletePolicyVersion`
 #[derive(Debug)]
 pub struct DeletePolicyVersion {
-    of: Subject<action::DeletePolicyVersion>,
+    of: EntityName<action::DeletePolicyVersion>,
     version: String,
 }
 
@@ -186,12 +186,12 @@ impl OnOne for DeletePolicyVersion {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let version = names::version_id(m);
         Self { of, version }
     }
 
-    fn subject(&self) -> &Subject<action::DeletePolicyVersion> {
+    fn subject(&self) -> &EntityName<action::DeletePolicyVersion> {
         &self.of
     }
 
@@ -219,7 +219,7 @@ impl OnOne for DeletePolicyVersion {
 /// `ListPolicyVersions`
 #[derive(Debug)]
 pub struct ListPolicyVersions {
-    of: Subject<action::ListPolicyVersions>,
+    of: EntityName<action::ListPolicyVersions>,
     paging: Paging,
 }
 
@@ -236,12 +236,12 @@ impl OnOne for ListPolicyVersions {
     type Output = Versions;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let paging = Paging::read(m);
         Self { of, paging }
     }
 
-    fn subject(&self) -> &Subject<action::ListPolicyVersions> {
+    fn subject(&self) -> &EntityName<action::ListPolicyVersions> {
         &self.of
     }
 
@@ -266,7 +266,7 @@ impl Output<Iam> for Versions {
 /// `SetDefaultPolicyVersion`
 #[derive(Debug)]
 pub struct SetDefaultPolicyVersion {
-    of: Subject<action::SetDefaultPolicyVersion>,
+    of: EntityName<action::SetDefaultPolicyVersion>,
     version: String,
 }
 
@@ -276,12 +276,12 @@ impl OnOne for SetDefaultPolicyVersion {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let version = names::version_id(m);
         Self { of, version }
     }
 
-    fn subject(&self) -> &Subject<action::SetDefaultPolicyVersion> {
+    fn subject(&self) -> &EntityName<action::SetDefaultPolicyVersion> {
         &self.of
     }
 

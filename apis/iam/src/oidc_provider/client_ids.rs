@@ -13,7 +13,7 @@ use keyward_wire::query::Params;
 use crate::{
     Cx, Iam, action,
     fault::IamFault,
-    oidc_provider::{Asked, MAX_CLIENT_IDS, ProviderArn, too_many_client_ids},
+    oidc_provider::{MAX_CLIENT_IDS, ProviderArn, ProviderLookup, too_many_client_ids},
 };
 
 /// `AddClientIDToOpenIDConnectProvider`
@@ -29,7 +29,7 @@ impl Operation for AddClientIDToOpenIDConnectProvider {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::AddClientIDToOpenIDConnectProvider>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -40,18 +40,18 @@ impl Operation for AddClientIDToOpenIDConnectProvider {
         Ok(Self { arn, client_id })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.arn.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
@@ -79,7 +79,7 @@ impl Operation for RemoveClientIDFromOpenIDConnectProvider {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::RemoveClientIDFromOpenIDConnectProvider>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -90,18 +90,18 @@ impl Operation for RemoveClientIDFromOpenIDConnectProvider {
         Ok(Self { arn, client_id })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.arn.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {

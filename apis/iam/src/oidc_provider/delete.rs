@@ -15,7 +15,7 @@ use keyward_wire::query::Params;
 use crate::{
     Cx, Iam, action,
     fault::IamFault,
-    oidc_provider::{Asked, ProviderArn},
+    oidc_provider::{ProviderArn, ProviderLookup},
 };
 
 /// The input.
@@ -28,7 +28,7 @@ impl Operation for DeleteOpenIDConnectProvider {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::DeleteOpenIDConnectProvider>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -38,18 +38,18 @@ impl Operation for DeleteOpenIDConnectProvider {
         Ok(Self(arn))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.0.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         // The text differs from that of every other operation.

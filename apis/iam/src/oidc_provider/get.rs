@@ -15,7 +15,7 @@ use keyward_wire::{query::Params, xml};
 use crate::{
     Cx, Iam, action,
     fault::IamFault,
-    oidc_provider::{Asked, ProviderArn},
+    oidc_provider::{ProviderArn, ProviderLookup},
     shape,
 };
 
@@ -33,7 +33,7 @@ impl Operation for GetOpenIDConnectProvider {
     type Api = Iam;
     type Output = Provider;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::GetOpenIDConnectProvider>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -43,18 +43,18 @@ impl Operation for GetOpenIDConnectProvider {
         Ok(Self(arn))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.0.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         _cx: &Cx<'_>,
     ) -> Result<Done<Provider>, IamFault> {
         Ok(Done::unchanged(Provider(Arc::clone(asked.get()?))))

@@ -14,7 +14,7 @@ use crate::{
     Cx, Iam, action,
     fault::IamFault,
     names,
-    oidc_provider::{Asked, ProviderArn},
+    oidc_provider::{ProviderArn, ProviderLookup},
     page::{Page, Paging},
     shape,
     tag_keys::Keys,
@@ -33,7 +33,7 @@ impl Operation for TagOpenIDConnectProvider {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::TagOpenIDConnectProvider>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -47,18 +47,18 @@ impl Operation for TagOpenIDConnectProvider {
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.arn.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |supply| supply.request_tags(&self.tags))
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
@@ -80,7 +80,7 @@ impl Operation for UntagOpenIDConnectProvider {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::UntagOpenIDConnectProvider>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -91,11 +91,11 @@ impl Operation for UntagOpenIDConnectProvider {
         Ok(Self { arn, keys })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.arn.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |supply| {
             if !self.keys.is_empty() {
                 supply.tag_keys(&self.keys);
@@ -106,7 +106,7 @@ impl Operation for UntagOpenIDConnectProvider {
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {
@@ -133,7 +133,7 @@ impl Operation for ListOpenIDConnectProviderTags {
     type Api = Iam;
     type Output = Tags;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::ListOpenIDConnectProviderTags>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -144,18 +144,18 @@ impl Operation for ListOpenIDConnectProviderTags {
         Ok(Self { arn, paging })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.arn.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Tags>, IamFault> {
         let mut tags = asked.get()?.record().tags.clone();

@@ -12,7 +12,7 @@ use keyward_wire::query::Params;
 use crate::{
     Cx, Iam, action,
     fault::IamFault,
-    oidc_provider::{Asked, ProviderArn, checked_thumbprints, read_thumbprints},
+    oidc_provider::{ProviderArn, ProviderLookup, checked_thumbprints, read_thumbprints},
 };
 
 /// `UpdateOpenIDConnectProviderThumbprint`
@@ -28,7 +28,7 @@ impl Operation for UpdateOpenIDConnectProviderThumbprint {
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
-    type Resolved = Asked;
+    type Resolved = ProviderLookup;
     type Permits = Permit<action::UpdateOpenIDConnectProviderThumbprint>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -45,18 +45,18 @@ impl Operation for UpdateOpenIDConnectProviderThumbprint {
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Asked, IamFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         self.arn.find(cx).await
     }
 
-    fn authorize(&self, asked: &Asked, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         asked.permit(gate, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        asked: &Asked,
+        asked: &ProviderLookup,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
         asked.change(cx, |provider| {

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     Cx, Iam, action, attachment, condition_keys,
-    entity::{Entity, Subject},
+    entity::{Entity, EntityName},
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -175,7 +175,7 @@ impl Operation for CreateServiceLinkedRole {
 
 /// `DeleteServiceLinkedRole`
 #[derive(Debug)]
-pub struct DeleteServiceLinkedRole(Subject<action::DeleteServiceLinkedRole>);
+pub struct DeleteServiceLinkedRole(EntityName<action::DeleteServiceLinkedRole>);
 
 /// What can be asked for by GetServiceLinkedRoleDeletionStatus.
 #[derive(Debug)]
@@ -187,10 +187,10 @@ impl OnOne for DeleteServiceLinkedRole {
     type Output = DeletionTask;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Subject::read(m))
+        Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &Subject<action::DeleteServiceLinkedRole> {
+    fn subject(&self) -> &EntityName<action::DeleteServiceLinkedRole> {
         &self.0
     }
 

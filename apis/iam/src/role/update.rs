@@ -7,7 +7,7 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam, action,
-    entity::{Entity, Record, Subject},
+    entity::{Entity, EntityName, Record},
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -18,7 +18,7 @@ use crate::{
 /// `UpdateRole`
 #[derive(Debug)]
 pub struct UpdateRole {
-    of: Subject<action::UpdateRole>,
+    of: EntityName<action::UpdateRole>,
     description: Option<String>,
     max_session: Option<u32>,
 }
@@ -37,7 +37,7 @@ impl OnOne for UpdateRole {
     type Output = RoleUpdated;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let description = names::description(m);
         let max_session = max_session(m);
         Self {
@@ -47,7 +47,7 @@ impl OnOne for UpdateRole {
         }
     }
 
-    fn subject(&self) -> &Subject<action::UpdateRole> {
+    fn subject(&self) -> &EntityName<action::UpdateRole> {
         &self.of
     }
 
@@ -69,7 +69,7 @@ impl OnOne for UpdateRole {
 /// `UpdateRoleDescription`
 #[derive(Debug)]
 pub struct UpdateRoleDescription {
-    of: Subject<action::UpdateRoleDescription>,
+    of: EntityName<action::UpdateRoleDescription>,
     description: String,
 }
 
@@ -89,7 +89,7 @@ impl OnOne for UpdateRoleDescription {
     type Output = DescriptionUpdated;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         // Members reads it again, as missing, only if it was not given.
         let description = names::description(m);
         if description.is_none() {
@@ -99,7 +99,7 @@ impl OnOne for UpdateRoleDescription {
         Self { of, description }
     }
 
-    fn subject(&self) -> &Subject<action::UpdateRoleDescription> {
+    fn subject(&self) -> &EntityName<action::UpdateRoleDescription> {
         &self.of
     }
 
@@ -121,7 +121,7 @@ impl OnOne for UpdateRoleDescription {
 /// `UpdateAssumeRolePolicy`
 #[derive(Debug)]
 pub struct UpdateAssumeRolePolicy {
-    of: Subject<action::UpdateAssumeRolePolicy>,
+    of: EntityName<action::UpdateAssumeRolePolicy>,
     trust: String,
 }
 
@@ -131,12 +131,12 @@ impl OnOne for UpdateAssumeRolePolicy {
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = Subject::read(m);
+        let of = EntityName::read(m);
         let trust = names::document(m, "PolicyDocument");
         Self { of, trust }
     }
 
-    fn subject(&self) -> &Subject<action::UpdateAssumeRolePolicy> {
+    fn subject(&self) -> &EntityName<action::UpdateAssumeRolePolicy> {
         &self.of
     }
 

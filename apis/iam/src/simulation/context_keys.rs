@@ -13,7 +13,7 @@ use crate::{
     Cx, Iam, action,
     fault::IamFault,
     names,
-    simulation::{found::Found, source::Sources},
+    simulation::{found::SimulatedIdentity, source::Sources},
 };
 
 /// The names of condition keys.
@@ -44,7 +44,7 @@ impl Operation for GetContextKeysForCustomPolicy {
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         if !m.has("PolicyInputList") {
-            // Asked for as required, so that it is missed.
+            // SimulatedQuestion for as required, so that it is missed.
             m.strings("PolicyInputList").required();
         }
         let policies = names::documents(&mut m, "PolicyInputList").unwrap_or_default();
@@ -87,7 +87,7 @@ impl Operation for GetContextKeysForPrincipalPolicy {
     type Api = Iam;
     type Output = ContextKeys;
     type Fault = IamFault;
-    type Resolved = Found;
+    type Resolved = SimulatedIdentity;
     type Permits = Permit<action::GetContextKeysForPrincipalPolicy>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
@@ -98,18 +98,22 @@ impl Operation for GetContextKeysForPrincipalPolicy {
         Ok(Self { of, policies })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Found, IamFault> {
-        Found::find(cx, &self.of).await
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<SimulatedIdentity, IamFault> {
+        SimulatedIdentity::find(cx, &self.of).await
     }
 
-    fn authorize(&self, found: &Found, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(
+        &self,
+        found: &SimulatedIdentity,
+        gate: &Gate<'_>,
+    ) -> Result<Self::Permits, Denied> {
         found.permit(gate)
     }
 
     async fn call(
         &self,
         _permit: &Self::Permits,
-        found: &Found,
+        found: &SimulatedIdentity,
         cx: &Cx<'_>,
     ) -> Result<Done<ContextKeys>, IamFault> {
         let mut sources = found.sources(cx).await?;

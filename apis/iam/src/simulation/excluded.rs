@@ -9,7 +9,7 @@ use crate::{
     fault::IamFault,
     names,
     nouns::check_policy_arn,
-    simulation::source::{Place, Source},
+    simulation::source::{PolicyOrigin, Source},
 };
 
 /// Which policies an entry of `PolicyExclusionList` names.
@@ -122,15 +122,15 @@ impl Excluded {
     /// Whether it leaves out that policy. What was given with the request is never left out.
     pub fn matches(&self, source: &Source) -> bool {
         match (self, &source.place) {
-            (_, Place::Given) => false,
+            (_, PolicyOrigin::Given) => false,
             (Self::Type(kind), place) => *kind == place.kind(),
-            (Self::Managed { head, name }, Place::Managed { arn }) => {
+            (Self::Managed { head, name }, PolicyOrigin::Managed { arn }) => {
                 let parts = arn.split_once('/');
                 parts.is_some_and(|(h, n)| h == head && name.matches(n))
             }
             (
                 Self::Inline { policy, noun, of },
-                Place::Inline {
+                PolicyOrigin::Inline {
                     name,
                     noun: n,
                     of: o,

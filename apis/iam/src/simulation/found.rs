@@ -13,7 +13,7 @@ use keyward_types::{
 
 use crate::{
     Cx,
-    entity::{Asked, Entity},
+    entity::{Entity, Lookup},
     fault::IamFault,
     shape,
     simulation::source::{SESSION, Sources, managed},
@@ -21,13 +21,13 @@ use crate::{
 
 /// Whose policies a simulation is of.
 #[derive(Debug)]
-pub enum Found {
+pub enum SimulatedIdentity {
     /// A user's, with its groups'.
-    User(Asked<UserUnit>),
+    User(Lookup<UserUnit>),
     /// A group's.
-    Group(Asked<GroupUnit>),
+    Group(Lookup<GroupUnit>),
     /// A role's.
-    Role(Asked<RoleUnit>),
+    Role(Lookup<RoleUnit>),
 }
 
 /// A user, group or role as an ARN names it.
@@ -76,7 +76,7 @@ impl<'a> EntityArn<'a> {
     }
 }
 
-impl Found {
+impl SimulatedIdentity {
     /// Finds the user, group or role with that ARN.
     ///
     /// # Errors
@@ -155,8 +155,8 @@ async fn add_group(
 }
 
 /// What has that very name and ARN.
-async fn exact<E: Entity>(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Asked<E>, IamFault> {
+async fn exact<E: Entity>(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Lookup<E>, IamFault> {
     // One with another path is as if it were not there, which only who may ask is told.
-    let asked: Asked<E> = Asked::find(cx, name).await?;
+    let asked: Lookup<E> = Lookup::find(cx, name).await?;
     Ok(asked.only_at(cx, arn))
 }

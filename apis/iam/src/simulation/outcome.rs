@@ -27,7 +27,7 @@ use crate::{
 
 /// One question of a simulation.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct SimulatedQuestion<'a> {
     /// Who is said to call.
     pub caller: &'a Principal,
     /// The action.
@@ -89,7 +89,7 @@ struct Matched {
     place: Option<(Position, Position)>,
 }
 
-impl Asked<'_> {
+impl SimulatedQuestion<'_> {
     /// What the policies say.
     pub fn outcome(&self, sources: &Sources) -> OnResource {
         let identity: Vec<Attached<'_>> = sources.identity.iter().map(Source::attached).collect();

@@ -211,7 +211,7 @@ impl Simulated {
             for resource in resources {
                 let owner = self.owner(cx, resource, &caller.principal);
                 on.push(
-                    outcome::Asked {
+                    outcome::SimulatedQuestion {
                         caller: &caller.principal,
                         action,
                         resource,

@@ -23,7 +23,7 @@ pub const SESSION: &str = "simulated";
 
 /// What a policy of a simulation is, as far as exclusions tell policies apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum PolicyOrigin {
     /// Given with the request.
     Given,
     /// Embedded in a user, group or role.
@@ -44,7 +44,7 @@ pub enum Place {
     Boundary,
 }
 
-impl Place {
+impl PolicyOrigin {
     /// The `PolicyType` that names it; none has the empty one.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ pub struct Source {
     /// What it is called in answers.
     pub id: String,
     /// Where it comes from.
-    pub place: Place,
+    pub place: PolicyOrigin,
     /// Where its statements begin and end in its text.
     pub positions: Vec<(Position, Position)>,
     document: Document,
@@ -111,7 +111,7 @@ impl Source {
         let policy = Policy::compile(&document, bindings);
         Self {
             id,
-            place: Place::Given,
+            place: PolicyOrigin::Given,
             positions: position::of_statements(text),
             document,
             policy,
@@ -211,7 +211,7 @@ impl Sources {
         for (policy, text) in policies {
             let id = format!("{noun}_{name}_{policy}");
             let mut source = Source::of(id, text, PolicyKind::Identity)?;
-            source.place = Place::Inline {
+            source.place = PolicyOrigin::Inline {
                 name: policy.clone(),
                 noun,
                 of: name.to_owned(),
@@ -265,8 +265,8 @@ pub async fn managed(
     let id = shape::name_of(&policy.arn).to_owned();
     let mut source = Source::stored(id, text, PolicyKind::ManagedIdentity)?;
     source.place = match boundary {
-        true => Place::Boundary,
-        false => Place::Managed {
+        true => PolicyOrigin::Boundary,
+        false => PolicyOrigin::Managed {
             arn: policy.arn.clone(),
         },
     };

@@ -38,12 +38,12 @@ const NONE: &str = "none";
 
 /// The paths of one key's grants.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
+pub struct GrantPaths<'a> {
     reader: &'a Reader,
     key: &'a KeyArn,
 }
 
-impl<'a> Places<'a> {
+impl<'a> GrantPaths<'a> {
     /// Of the grants on that key.
     pub fn new(reader: &'a Reader, key: &'a KeyArn) -> Self {
         Self { reader, key }

@@ -21,10 +21,10 @@ use keyward_store::{
 use keyward_types::{grant::GrantId, key_id::KeyArn, principal::Principal};
 
 use crate::grants::{
-    index::{self, Places, behind_parents, parent_of_entry},
+    index::{self, GrantPaths, behind_parents, parent_of_entry},
     party::standings,
     record::{GrantRecord, GrantShapeRecord},
-    terms::{Act, Asked, Shape},
+    terms::{Act, GrantQuestion, Shape},
 };
 
 /// A grant by which the caller may do what it asks.
@@ -188,7 +188,7 @@ impl GrantCaches {
                 record.bytes_of(purpose::GRANT_INDEX)?;
                 let id = grant_of_entry(&record.path)?;
                 // An entry counts only with its grant: one that was put back leads to none.
-                let places = Places::new(reader, key);
+                let places = GrantPaths::new(reader, key);
                 let grant = reader.get(&places.grant(&id)?).await?.value;
                 let disagrees = || ReadError::Disagrees {
                     path: record.path.clone(),
@@ -231,10 +231,10 @@ impl Grants {
         &self,
         key: &KeyArn,
         caller: &Principal,
-        asked: &Asked<'_>,
+        asked: &GrantQuestion<'_>,
     ) -> Result<Option<FoundGrant>, ReadError> {
         let reader = &self.reader;
-        let places = Places::new(reader, key);
+        let places = GrantPaths::new(reader, key);
         for standing in standings(reader, caller) {
             let unit = places.shapes(&standing.segment);
             let Some(shapes) = self.caches.shapes(&self.reader, &unit).await? else {
@@ -274,11 +274,11 @@ impl Grants {
         &self,
         key: &KeyArn,
         unit: &str,
-        asked: &Asked<'_>,
+        asked: &GrantQuestion<'_>,
     ) -> Result<Option<(GrantId, Option<Revision>)>, ReadError> {
         let unit = Path::parse(unit)?;
         let prefix = Prefix::below(&unit);
-        let places = Places::new(&self.reader, key);
+        let places = GrantPaths::new(&self.reader, key);
         let reader = &self.reader;
         let mut after: Option<Path> = None;
         for _ in 0..MOST_PARENTS {
@@ -321,7 +321,7 @@ impl Grants {
         id: &GrantId,
     ) -> Result<Option<StoredGrant>, ReadError> {
         let reader = &self.reader;
-        let path = Places::new(reader, key).grant(id)?;
+        let path = GrantPaths::new(reader, key).grant(id)?;
         let read = reader.get(&path).await?.value;
         read.map(|record| stored(&record)).transpose()
     }
@@ -335,7 +335,7 @@ impl Grants {
         key: &KeyArn,
         grantee: &str,
     ) -> Result<Option<Arc<Shapes>>, ReadError> {
-        let unit = Places::new(&self.reader, key).shapes(grantee);
+        let unit = GrantPaths::new(&self.reader, key).shapes(grantee);
         self.caches.shapes(&self.reader, &unit).await
     }
 }

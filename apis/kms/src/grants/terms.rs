@@ -45,7 +45,7 @@ pub enum ContextConstraint {
 
 /// What a request asks of grants.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct GrantQuestion<'a> {
     /// What is to be done.
     pub act: Act<'a>,
     /// The `aws:SourceArn` of the call, which only a service's has.
@@ -63,7 +63,7 @@ pub enum Act<'a> {
 
 impl Terms {
     /// Whether a grant with these terms lets its grantee do that.
-    pub fn allow(&self, asked: &Asked<'_>) -> bool {
+    pub fn allow(&self, asked: &GrantQuestion<'_>) -> bool {
         let listed = match asked.act {
             Act::Use(operation, _) => self.operations.contains(operation),
             Act::Child(child) => {
@@ -76,7 +76,7 @@ impl Terms {
 }
 
 impl Constraint {
-    fn holds(&self, asked: &Asked<'_>) -> bool {
+    fn holds(&self, asked: &GrantQuestion<'_>) -> bool {
         let context = match &self.context {
             ContextConstraint::None => true,
             _ if !asked.act.operation().is_constrained_by_context() => true,
@@ -155,7 +155,7 @@ pub enum ContextShape {
 
 impl Shape {
     /// The bucket that the request falls into; none if no constraint of this shape can hold.
-    pub fn bucket(&self, asked: &Asked<'_>) -> Option<Bucket> {
+    pub fn bucket(&self, asked: &GrantQuestion<'_>) -> Option<Bucket> {
         let source = if self.source_arn {
             Some(asked.source_arn()?)
         } else {
@@ -234,7 +234,7 @@ pub(super) fn push(out: &mut String, text: &str) {
     out.push_str(text);
 }
 
-impl<'a> Asked<'a> {
+impl<'a> GrantQuestion<'a> {
     /// What the source constraint of a grant is compared with: a child must have the same one.
     fn source_arn(&self) -> Option<&'a str> {
         match self.act {

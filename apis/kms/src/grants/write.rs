@@ -18,7 +18,7 @@ use crate::{
     Cx,
     fault::{KmsFault, too_large},
     grants::{
-        index::Places,
+        index::GrantPaths,
         lookup::{Shapes, StoredGrant},
         record::{GrantNameRecord, GrantRecord, GrantShapeRecord},
     },
@@ -39,7 +39,7 @@ impl Cx<'_> {
             // Nobody is refused for what was only noted.
             Some(known) if known.count < most || known.counted => known.count,
             Some(_) | None => {
-                let places = Places::new(self.directory().reader(), key);
+                let places = GrantPaths::new(self.directory().reader(), key);
                 let prefix = places.grantees().map_err(ReadError::from)?;
                 let count = count_prefix(self.shared(), &prefix).await;
                 let count = count.map_err(ReadError::from)?;
@@ -69,7 +69,7 @@ impl Cx<'_> {
     ) -> Result<(), KmsFault> {
         let reader = self.directory().reader();
         let key = grant.key_arn();
-        let places = Places::new(reader, &key);
+        let places = GrantPaths::new(reader, &key);
         let wanted = places.shapes_of(grant).map_err(ReadError::from)?;
         let is_known = |path: &Path| known.is_some_and(|k| k.iter().any(|s| s.path == *path));
         let added = wanted.iter().filter(|(path, _)| !is_known(path)).count();
@@ -118,7 +118,7 @@ impl Cx<'_> {
     /// # Errors
     /// Never for what is stored.
     pub fn end_grant(&self, key: &KeyArn, grant: &StoredGrant) -> Result<SealedBatch, KmsFault> {
-        let places = Places::new(self.directory().reader(), key);
+        let places = GrantPaths::new(self.directory().reader(), key);
         let mut batch = self.batch();
         let path = places.grant(&grant.record.id).map_err(ReadError::from)?;
         let precondition = Precondition::At(grant.revision);
@@ -137,7 +137,7 @@ impl Cx<'_> {
 /// When the record is larger than any can be.
 pub fn put_grant(
     batch: &mut SealedBatch,
-    places: &Places<'_>,
+    places: &GrantPaths<'_>,
     grant: &GrantRecord,
 ) -> Result<(), KmsFault> {
     let mut put = |path: Path, purpose, bytes: &[u8]| {
@@ -169,7 +169,7 @@ pub fn put_grant(
 ///
 /// # Errors
 /// Never for what is stored.
-pub fn leading_to(places: &Places<'_>, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
+pub fn leading_to(places: &GrantPaths<'_>, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
     let mut paths = places.entries_of(grant)?;
     paths.push(places.grantee_of(grant)?);
     paths.extend(places.retirable_of(grant)?);

@@ -30,7 +30,7 @@ use keyward_wire::json::Writer;
 use parking_lot::Mutex;
 
 use crate::{
-    fault::KmsFault, grants::index::Places, lookup::put_key, service_events, state::KmsState,
+    fault::KmsFault, grants::index::GrantPaths, lookup::put_key, service_events, state::KmsState,
     units::KeyUnit,
 };
 
@@ -226,7 +226,7 @@ async fn destroy(
         .collect();
     let last_use = paths::last_use(unit.arn());
     let reader = cx.reader();
-    let left = Places::new(reader, unit.arn())
+    let left = GrantPaths::new(reader, unit.arn())
         .left()
         .map_err(Internal::new)?;
     commit(cx, unit, &record, |batch| {

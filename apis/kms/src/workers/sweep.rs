@@ -9,7 +9,7 @@ use keyward_store::{
 use keyward_types::key_id::{KeyArn, KeyId};
 
 use crate::grants::{
-    index::{self, Places},
+    index::{self, GrantPaths},
     lookup::stored,
 };
 
@@ -58,7 +58,7 @@ async fn sweep_all(cx: &WorkerContext) -> Result<(), SweepError> {
 
 async fn sweep_key(cx: &WorkerContext, key: &KeyArn) -> Result<(), SweepError> {
     let reader = cx.reader();
-    let places = Places::new(reader, key);
+    let places = GrantPaths::new(reader, key);
     let grants = places.grants().map_err(ReadError::from)?;
     loop {
         let page = reader.range(&grants, None, AT_ONCE).await;

@@ -8,7 +8,8 @@ use keyward_types::{key_id::KeyArn, principal::Principal};
 
 use super::GrantCase;
 use keyward_api_kms::grants::{
-    index::Places, lookup::stored, party::standings, record::GrantRecord, terms::ContextConstraint,
+    index::GrantPaths, lookup::stored, party::standings, record::GrantRecord,
+    terms::ContextConstraint,
 };
 use keyward_engine::fault::Internal;
 
@@ -25,7 +26,7 @@ impl Cx<'_> {
         principal: &Principal,
     ) -> Result<Vec<GrantRecord>, KeywardFault> {
         let reader = self.directory().reader();
-        let places = Places::new(reader, key);
+        let places = GrantPaths::new(reader, key);
         let mut found = Vec::new();
         for standing in standings(reader, principal) {
             let prefix = places.grants_of(&standing.segment)?;
@@ -80,7 +81,7 @@ impl Cx<'_> {
         most: usize,
     ) -> Result<Vec<GrantRecord>, KeywardFault> {
         let reader = self.directory().reader();
-        let prefix = Places::new(reader, key).grants()?;
+        let prefix = GrantPaths::new(reader, key).grants()?;
         let (mut found, mut after): (Vec<GrantRecord>, Option<Path>) = (Vec::new(), None);
         loop {
             let page = reader.range(&prefix, after.as_ref(), MAX_RANGE).await;

@@ -13,7 +13,7 @@ use keyward_engine::{
 };
 use keyward_types::{account::AccountId, principal::Principal, unique_id::UniqueIdKind};
 
-use super::{Subject, Titled};
+use super::{CaseCaller, Titled};
 
 use crate::{Cx, fault::KeywardFault};
 
@@ -30,7 +30,7 @@ impl Cx<'_> {
         &self,
         text: &str,
         issuer: Option<&str>,
-    ) -> Result<Option<Subject>, KeywardFault> {
+    ) -> Result<Option<CaseCaller>, KeywardFault> {
         let home = self.caller.home();
         let directory = self.directory();
         let named = PrincipalRef::parse_aws(text).or_else(|| PrincipalRef::parse_service(text));
@@ -101,7 +101,7 @@ impl Cx<'_> {
         &self,
         arn: &str,
         issuer: Option<&str>,
-    ) -> Result<Option<Subject>, KeywardFault> {
+    ) -> Result<Option<CaseCaller>, KeywardFault> {
         let home = self.caller.home();
         let own = format!("arn:{}:sts::{}:federated-user/", home.0, home.1);
         let Some(name) = arn.strip_prefix(&own) else {
@@ -129,14 +129,17 @@ impl Cx<'_> {
     }
 
     /// The root user, or whoever has no policies.
-    pub(crate) async fn of_principal(&self, principal: Principal) -> Result<Subject, KeywardFault> {
+    pub(crate) async fn of_principal(
+        &self,
+        principal: Principal,
+    ) -> Result<CaseCaller, KeywardFault> {
         let mut subject = plain(principal);
         self.add_organization(&mut subject).await?;
         Ok(subject)
     }
 
     /// A user.
-    pub(crate) async fn of_user(&self, user: &UserUnit) -> Result<Subject, KeywardFault> {
+    pub(crate) async fn of_user(&self, user: &UserUnit) -> Result<CaseCaller, KeywardFault> {
         let record = user.record();
         let home = self.caller.home();
         let mut subject = plain(user.principal().as_ref().clone());
@@ -166,7 +169,7 @@ impl Cx<'_> {
         &self,
         role: &RoleUnit,
         session: &str,
-    ) -> Result<Subject, KeywardFault> {
+    ) -> Result<CaseCaller, KeywardFault> {
         let record = role.record();
         let home = self.caller.home();
         let mut subject = plain(role.session(session));
@@ -186,7 +189,7 @@ impl Cx<'_> {
 
     async fn add_attached(
         &self,
-        subject: &mut Subject,
+        subject: &mut CaseCaller,
         home: Home,
         owner: &str,
         attached: &[ManagedPolicyRef],
@@ -214,7 +217,7 @@ impl Cx<'_> {
         Titled::new(title, text)
     }
 
-    async fn add_organization(&self, subject: &mut Subject) -> Result<(), KeywardFault> {
+    async fn add_organization(&self, subject: &mut CaseCaller) -> Result<(), KeywardFault> {
         let Some(account) = subject.principal.account() else {
             return Ok(());
         };
@@ -239,7 +242,7 @@ impl Cx<'_> {
     }
 }
 
-impl Subject {
+impl CaseCaller {
     /// The unique id of the user, or of the role.
     pub fn principal_id(&self) -> Option<&str> {
         self.principal_id.as_deref()
@@ -258,8 +261,8 @@ impl Subject {
     }
 }
 
-fn plain(principal: Principal) -> Subject {
-    Subject {
+fn plain(principal: Principal) -> CaseCaller {
+    CaseCaller {
         principal,
         principal_id: None,
         role_arn: None,

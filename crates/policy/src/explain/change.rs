@@ -14,7 +14,7 @@ pub struct Suggestion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Add a statement to a policy.
-    AddStatement(Target, NewStatement),
+    AddStatement(StatementTarget, NewStatement),
     /// Except the caller from a statement that denies, by one more condition
     /// `StringNotEquals` on `aws:PrincipalArn` (beside values that stand there already).
     ExceptCaller(At, String),
@@ -40,7 +40,7 @@ pub enum Change {
 
 /// Where a statement is to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct StatementTarget {
     /// The kind of policy.
     pub layer: Layer,
     /// The level of service control policies, from the root at 0.
@@ -55,7 +55,7 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct At {
     /// The policy.
-    pub target: Target,
+    pub target: StatementTarget,
     /// The statement's place, from 0, when the changes before this one are made.
     pub index: usize,
     /// Its Sid.

@@ -1,6 +1,6 @@
 //! An explanation as an object for programs.
 
-use super::change::{At, Change, Target};
+use super::change::{At, Change, StatementTarget};
 use super::{
     Explanation, Finding, Found, GrantReport, LayerReport, Mismatch, StatementReport, Verdict,
 };
@@ -232,7 +232,7 @@ fn change(it: &Change) -> Json {
     }
 }
 
-fn place(target: &Target) -> Vec<(&'static str, Json)> {
+fn place(target: &StatementTarget) -> Vec<(&'static str, Json)> {
     let mut members = vec![("in", text(target.layer.word()))];
     if let Some(level) = target.level {
         members.push(("level", number(level)));

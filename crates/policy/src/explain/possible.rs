@@ -1,7 +1,7 @@
 //! What a denial leaves open: ways in which other requests of the same caller are allowed, which
 //! have condition values that the question says nothing of.
 
-use super::change::{At, Target};
+use super::change::{At, StatementTarget};
 use super::world::World;
 use super::{Finding, Found, Inquiry, LayerReport, StatementReport, phrase};
 use crate::decision::{Decision, Evidence};
@@ -179,7 +179,7 @@ fn assumptions(
         for (place, policy) in report.policies.iter().enumerate() {
             for statement in &policy.statements {
                 let at = At {
-                    target: Target {
+                    target: StatementTarget {
                         layer: report.layer,
                         level: report.level,
                         policy: Some(place),

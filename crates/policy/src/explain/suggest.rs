@@ -2,7 +2,7 @@
 
 use keyward_types::principal::PrincipalKind;
 
-use super::change::{At, Change, NewPrincipal, NewStatement, Suggestion, Target};
+use super::change::{At, Change, NewPrincipal, NewStatement, StatementTarget, Suggestion};
 use super::world::World;
 use super::{Finding, Found, LayerReport};
 use crate::condition::operator::{Base, Operator, Quantifier};
@@ -183,7 +183,7 @@ fn missing(
         | Layer::Boundary
         | Layer::Session => first.map(|_| 0),
     };
-    let target = Target {
+    let target = StatementTarget {
         layer,
         level,
         policy,
@@ -293,7 +293,7 @@ fn denying(layers: &[LayerReport], layer: Layer) -> Option<At> {
             let mut statements = policy.statements.iter();
             if let Some(found) = statements.find(|s| s.denies && s.applies.is_some()) {
                 return Some(At {
-                    target: Target {
+                    target: StatementTarget {
                         layer,
                         level: report.level,
                         policy: Some(place),

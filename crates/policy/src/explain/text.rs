@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::change::{At, Change, Target};
+use super::change::{At, Change, StatementTarget};
 use super::{
     Explanation, Finding, Found, GrantReport, LayerReport, Mismatch, PolicyReport, StatementReport,
     Verdict,
@@ -458,7 +458,7 @@ impl Text<'_> {
         }
     }
 
-    fn target(&self, target: &Target) -> String {
+    fn target(&self, target: &StatementTarget) -> String {
         let named = |name: &Option<String>| match name {
             // Where there is only one, its kind says all.
             Some(name) if !["boundary", "sessionPolicy"].contains(&name.as_str()) => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use keyward_types::arn::ArnParts;
 use keyward_types::principal::{Principal, PrincipalKind};
 
-use super::change::{At, Change, NewStatement, Target};
+use super::change::{At, Change, NewStatement, StatementTarget};
 use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, trace};
 use crate::attributes::{Attributes, Values, is_key};
 use crate::condition::Condition;
@@ -415,7 +415,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn add(&mut self, target: &Target, statement: &NewStatement) -> bool {
+    fn add(&mut self, target: &StatementTarget, statement: &NewStatement) -> bool {
         let kind = match target.layer {
             Layer::Resource => self.own_kind(),
             Layer::Endpoint => PolicyKind::Endpoint,

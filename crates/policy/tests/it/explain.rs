@@ -8,7 +8,7 @@ use keyward_policy::attributes::NoAttributes;
 use keyward_policy::case::{Decider, explain};
 use keyward_policy::decision::Layer;
 use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::explain::{At, Change, Inquiry, Suggestion, Target, json, text};
+use keyward_policy::explain::{At, Change, Inquiry, StatementTarget, Suggestion, json, text};
 use keyward_policy::grant::Usage;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::Bindings;
@@ -205,7 +205,7 @@ fn statement<'c>(case: &'c mut Value, at: &At) -> &'c mut Value {
     &mut statements(policy(case, &at.target))[at.index]
 }
 
-fn policy<'c>(case: &'c mut Value, target: &Target) -> &'c mut Value {
+fn policy<'c>(case: &'c mut Value, target: &StatementTarget) -> &'c mut Value {
     let new = json!({"Version": "2012-10-17", "Statement": []});
     let list = match target.layer {
         Layer::Resource => return member(case, "keyPolicy", new),

@@ -30,15 +30,15 @@ fn terms(operations: &[Op], context: ContextConstraint) -> Terms {
     }
 }
 
-fn uses<'a>(operation: Op, context: &'a EncryptionContext) -> Asked<'a> {
-    Asked {
+fn uses<'a>(operation: Op, context: &'a EncryptionContext) -> GrantQuestion<'a> {
+    GrantQuestion {
         act: Act::Use(operation, context),
         source_arn: None,
     }
 }
 
-fn makes(child: &Terms) -> Asked<'_> {
-    Asked {
+fn makes(child: &Terms) -> GrantQuestion<'_> {
+    GrantQuestion {
         act: Act::Child(child),
         source_arn: None,
     }
@@ -211,7 +211,7 @@ proptest! {
                 other => Act::Use(other, &context),
             });
         for act in acts {
-            let asked = Asked { act, source_arn: source.as_deref() };
+            let asked = GrantQuestion { act, source_arn: source.as_deref() };
             let operation = act.operation();
             let found = grant.constraint.shape(operation).bucket(&asked);
             let hit = found == Some(grant.constraint.bucket(operation));
@@ -235,7 +235,7 @@ proptest! {
         };
         let explained = explained(&grant, &caller);
         for operation in [Op::Decrypt, Op::Encrypt, Op::DescribeKey] {
-            let asked = Asked {
+            let asked = GrantQuestion {
                 act: Act::Use(operation, &context),
                 source_arn: source.as_deref(),
             };
@@ -265,7 +265,7 @@ proptest! {
             },
             new_source_arn: child.constraint.source_arn.as_deref(),
         };
-        let asked = Asked {
+        let asked = GrantQuestion {
             act: Act::Child(&child),
             source_arn: source.as_deref(),
         };
@@ -284,7 +284,7 @@ proptest! {
         let mut ancestors: Vec<&Terms> = Vec::new();
         for (terms, caller_source) in &chain {
             if let Some(parent) = ancestors.last() {
-                let asked = Asked { act: Act::Child(terms), source_arn: caller_source.as_deref() };
+                let asked = GrantQuestion { act: Act::Child(terms), source_arn: caller_source.as_deref() };
                 if !parent.allow(&asked) {
                     continue;
                 }
@@ -293,7 +293,7 @@ proptest! {
         }
         let last = ancestors.last().unwrap();
         for operation in [Op::Decrypt, Op::Encrypt, Op::DescribeKey] {
-            let asked = Asked {
+            let asked = GrantQuestion {
                 act: Act::Use(operation, &context),
                 source_arn: source.as_deref(),
             };
@@ -303,7 +303,7 @@ proptest! {
         }
         // What the last may hand on, its ancestors may too.
         for (child, caller_source) in &chain {
-            let asked = Asked { act: Act::Child(child), source_arn: caller_source.as_deref() };
+            let asked = GrantQuestion { act: Act::Child(child), source_arn: caller_source.as_deref() };
             if last.allow(&asked) {
                 prop_assert!(ancestors.iter().all(|ancestor| ancestor.allow(&asked)));
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyward_api_kms::{
     grants::{
-        index::Places,
+        index::GrantPaths,
         party::Party,
         record::GrantRecord,
         terms::{Constraint, ContextConstraint, Terms},
@@ -71,7 +71,7 @@ async fn the_grants_of_a_destroyed_key_are_swept_away() {
     })
     .await;
     let reader = world.workers.reader();
-    let places = Places::new(reader, &world.key);
+    let places = GrantPaths::new(reader, &world.key);
     let (other, retiring) = (
         AccountId::parse("444455556666").unwrap(),
         AccountId::parse("777788889999").unwrap(),

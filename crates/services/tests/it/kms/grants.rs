@@ -16,10 +16,10 @@ use proptest::{
 };
 
 use keyward_api_kms::grants::{
-    index::Places,
+    index::GrantPaths,
     party::Party,
     record::{GrantRecord, GrantShapeRecord},
-    terms::{Act, Asked, Constraint, ContextConstraint, Terms},
+    terms::{Act, Constraint, ContextConstraint, GrantQuestion, Terms},
     write::{leading_to, put_grant},
 };
 use keyward_engine::directory::{
@@ -143,7 +143,7 @@ impl KeyWorld {
     }
 
     async fn write(&self, grant: &GrantRecord) {
-        let places = Places::new(self.workers.reader(), &self.key);
+        let places = GrantPaths::new(self.workers.reader(), &self.key);
         let mut batch = self.workers.batch();
         for (path, shape) in places.shapes_of(grant).unwrap() {
             let version = V1;
@@ -157,7 +157,7 @@ impl KeyWorld {
     }
 
     async fn end(&self, grant: &GrantRecord) {
-        let places = Places::new(self.workers.reader(), &self.key);
+        let places = GrantPaths::new(self.workers.reader(), &self.key);
         let mut batch = self.workers.batch();
         let mut paths = leading_to(&places, grant).unwrap();
         paths.push(places.grant(&grant.id).unwrap());
@@ -168,7 +168,7 @@ impl KeyWorld {
     }
 
     /// Holds the index against all grants that there are, for every caller.
-    async fn check(&self, grants: &[GrantRecord], asked: &Asked<'_>) {
+    async fn check(&self, grants: &[GrantRecord], asked: &GrantQuestion<'_>) {
         let kms = &self.kms;
         for caller in callers() {
             let found = kms
@@ -219,7 +219,9 @@ async fn what_the_index_finds_is_what_reading_all_grants_would_find() {
                     Act::Child(child),
                 ];
                 for act in acts {
-                    world.check(&grants, &Asked { act, source_arn }).await;
+                    world
+                        .check(&grants, &GrantQuestion { act, source_arn })
+                        .await;
                 }
             }
         }
@@ -229,6 +231,6 @@ async fn what_the_index_finds_is_what_reading_all_grants_would_find() {
         let none = EncryptionContext::default();
         let act = Act::Use(Op::Decrypt, &none);
         let source_arn = None;
-        world.check(&[], &Asked { act, source_arn }).await;
+        world.check(&[], &GrantQuestion { act, source_arn }).await;
     }
 }
