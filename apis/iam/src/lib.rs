@@ -39,7 +39,7 @@ pub mod tags;
 pub mod user;
 
 use keyward_engine::{
-    api::Api,
+    api::{Api, ApiDescription},
     api_context,
     audit::parameters::Declared,
     caller::Caller,
@@ -65,6 +65,8 @@ api_context!(
     ()
 );
 
+static DESCRIPTION: ApiDescription = ApiDescription::of::<Iam>();
+
 impl Api for Iam {
     type Protocol = AwsQuery;
     type State = ();
@@ -78,6 +80,10 @@ impl Api for Iam {
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn description() -> &'static ApiDescription {
+        &DESCRIPTION
+    }
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
         Cx::new(request, state)

@@ -61,7 +61,7 @@ pub mod workers;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, StartedWorkers},
+    api::{Api, ApiDescription, StartedWorkers},
     api_context,
     audit::parameters::Declared,
     context::Context,
@@ -83,6 +83,8 @@ api_context!(
     Cx,
     KmsState
 );
+
+static DESCRIPTION: ApiDescription = ApiDescription::of::<Kms>();
 
 impl Api for Kms {
     type Protocol = AwsJson;
@@ -135,6 +137,10 @@ impl Api for Kms {
 
     fn workers(state: Arc<KmsState>, cx: WorkerContext) -> StartedWorkers {
         Box::pin(workers::all(state, cx))
+    }
+
+    fn description() -> &'static ApiDescription {
+        &DESCRIPTION
     }
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {

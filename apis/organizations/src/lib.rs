@@ -29,7 +29,7 @@ pub mod tree;
 pub mod unit;
 
 use keyward_engine::{
-    api::Api,
+    api::{Api, ApiDescription},
     api_context,
     audit::parameters::Declared,
     context::Context,
@@ -53,6 +53,8 @@ api_context!(
     ()
 );
 
+static DESCRIPTION: ApiDescription = ApiDescription::of::<Organizations>();
+
 impl Api for Organizations {
     type Protocol = AwsJson;
     type State = ();
@@ -72,6 +74,10 @@ impl Api for Organizations {
     );
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn description() -> &'static ApiDescription {
+        &DESCRIPTION
+    }
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
         Cx::new(request, state)

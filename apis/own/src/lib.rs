@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use keyward_api_kms::{self as kms, state::KmsState};
 use keyward_engine::{
-    api::{Api, State},
+    api::{Api, ApiDescription, State},
     api_context,
     audit::parameters::Declared,
     context::Context,
@@ -60,6 +60,8 @@ impl<'a> Cx<'a> {
     }
 }
 
+static DESCRIPTION: ApiDescription = ApiDescription::of::<Keyward>();
+
 impl Api for Keyward {
     type Protocol = AwsJson;
     type State = KeywardState;
@@ -74,6 +76,10 @@ impl Api for Keyward {
     const ANSWER_ROOM: usize = 2048;
     const FOR_SERVICES: &'static [&'static str] = &["CreateForwardAccessSession"];
     const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
+
+    fn description() -> &'static ApiDescription {
+        &DESCRIPTION
+    }
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
         Cx::new(request, state)

@@ -29,7 +29,7 @@ use keyward_wire::sigv4::Presigned;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, Prove, State},
+    api::{Api, ApiDescription, Prove, State},
     api_context,
     audit::parameters::Declared,
     caller::Caller,
@@ -75,6 +75,8 @@ api_context!(
     StsState
 );
 
+static DESCRIPTION: ApiDescription = ApiDescription::of::<Sts>();
+
 impl Api for Sts {
     type Protocol = AwsQuery;
     type State = StsState;
@@ -108,6 +110,10 @@ impl Api for Sts {
     /// Sessions are made of users and roles; a service is neither.
     fn service_denied(caller: &Caller, operation: &str) -> Fault {
         restrictions::unauthorized(caller, operation)
+    }
+
+    fn description() -> &'static ApiDescription {
+        &DESCRIPTION
     }
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {

@@ -1,7 +1,7 @@
 //! What an API is: its name, its protocol, its state and its operations. An API is a type; the
 //! engine works with the [`ApiDescription`] that is made of it when the program is built.
 
-use std::{any::Any, future::Future, marker::PhantomData, ops::Deref, pin::Pin, sync::Arc};
+use std::{any::Any, future::Future, ops::Deref, pin::Pin, sync::Arc};
 
 use keyward_store::boxed::BoxFuture;
 use keyward_types::arn::ArnParts;
@@ -74,6 +74,11 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The operations that a service may call by itself. A service belongs to no account, so what
     /// an operation does in the caller's own account is not for it.
     const FOR_SERVICES: &'static [&'static str] = &[];
+
+    /// What the engine knows of the API: a static of the API's crate, made by [`ApiDescription::of`].
+    /// As a static it is compiled there, and all operations with it; a constant would be compiled
+    /// by whoever uses it.
+    fn description() -> &'static ApiDescription;
 
     /// The context of a request.
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Self::Context<'a>;
@@ -218,9 +223,29 @@ pub struct ApiDescription {
 }
 
 impl ApiDescription {
-    /// The description of an API.
-    pub const fn of<A: Api>() -> &'static Self {
-        const { &Described::<A>::DESCRIPTION }
+    /// The description of an API, for its [`description`](Api::description).
+    pub const fn of<A: Api>() -> Self {
+        Self {
+            service: A::SERVICE,
+            event_source: A::EVENT_SOURCE,
+            wire: A::WIRE,
+            operations: A::OPERATIONS,
+            unsupported: A::UNSUPPORTED,
+            internal: A::INTERNAL,
+            throttled: A::THROTTLED,
+            condition_keys: A::CONDITION_KEYS,
+            parameters: A::PARAMETERS,
+            for_services: A::FOR_SERVICES,
+            content_type: <A::Protocol as Protocol>::content_type,
+            resource_type: A::resource_type,
+            render_fault: A::render_fault,
+            contended: A::contended,
+            skew: A::skew,
+            presigned: A::presigned,
+            own_proof: A::own_proof,
+            restricted: A::restricted,
+            service_denied: A::service_denied,
+        }
     }
 
     /// An operation that is served.
@@ -256,34 +281,7 @@ impl std::fmt::Debug for ApiDescription {
     }
 }
 
-/// The place of an API's description, which is made when the program is built.
-struct Described<A>(PhantomData<A>);
-
-impl<A: Api> Described<A> {
-    const DESCRIPTION: ApiDescription = ApiDescription {
-        service: A::SERVICE,
-        event_source: A::EVENT_SOURCE,
-        wire: A::WIRE,
-        operations: A::OPERATIONS,
-        unsupported: A::UNSUPPORTED,
-        internal: A::INTERNAL,
-        throttled: A::THROTTLED,
-        condition_keys: A::CONDITION_KEYS,
-        parameters: A::PARAMETERS,
-        for_services: A::FOR_SERVICES,
-        content_type: <A::Protocol as Protocol>::content_type,
-        resource_type: A::resource_type,
-        render_fault: A::render_fault,
-        contended: A::contended,
-        skew: A::skew,
-        presigned: A::presigned,
-        own_proof: A::own_proof,
-        restricted: A::restricted,
-        service_denied: A::service_denied,
-    };
-}
-
 /// The API of an operation.
-pub(crate) const fn api_of<O: Operation>() -> &'static ApiDescription {
-    ApiDescription::of::<O::Api>()
+pub(crate) fn api_of<O: Operation>() -> &'static ApiDescription {
+    O::Api::description()
 }

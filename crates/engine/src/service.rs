@@ -20,7 +20,7 @@ impl Service {
     /// The row of an API.
     pub fn new<A: Api>(state: Arc<A::State>) -> Self {
         Self {
-            api: ApiDescription::of::<A>(),
+            api: A::description(),
             state: Arc::clone(&state) as _,
             workers: Arc::new(move |cx| A::workers(Arc::clone(&state), cx)),
         }

@@ -29,8 +29,9 @@ pub struct States {
 macro_rules! apis {
     (own $own:ident: $own_state:expr; $( $api:ident: $state:expr; )*) => {
         /// What the engine knows of each API.
-        pub const DESCRIPTIONS: &[&ApiDescription] =
-            &[ApiDescription::of::<$own>(), $( ApiDescription::of::<$api>(), )*];
+        pub fn descriptions() -> Vec<&'static ApiDescription> {
+            vec![$own::description(), $( $api::description(), )*]
+        }
 
         /// All of them. Clients that name no API speak to STS, as at AWS.
         pub fn services(states: &States) -> Services {
@@ -59,7 +60,9 @@ apis! {
 /// Every condition key that a server supplies, by name; those that begin with a name that a user
 /// chose come last.
 pub fn condition_keys() -> Vec<DeclaredKey> {
-    let own = DESCRIPTIONS.iter().flat_map(|api| api.condition_keys);
+    let own = descriptions()
+        .into_iter()
+        .flat_map(|api| api.condition_keys);
     let mut keys: Vec<DeclaredKey> = GLOBAL.iter().chain(own).copied().collect();
     keys.sort_by_key(|key| (key.name.starts_with('<'), key.name));
     keys
@@ -101,7 +104,7 @@ mod tests {
         for (key, next) in keys.iter().zip(keys.iter().skip(1)) {
             assert_ne!(key.name, next.name);
         }
-        for api in DESCRIPTIONS {
+        for api in descriptions() {
             let prefix = format!("{}:", api.service);
             let foreign = api
                 .condition_keys
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_rows_are_those_of_the_operations() {
-        for api in DESCRIPTIONS {
+        for api in descriptions() {
             let served = api.operations.iter().map(|row| row.name);
             let declared = api.parameters.iter().map(|(name, _)| *name);
             assert!(served.eq(declared), "{api:?}");
@@ -132,7 +135,7 @@ mod tests {
         let mut text = "# Every member of every operation, and what the audit trail shows of it. Written from\n\
              # the tables in the `parameters.rs` of each API by a test; see crates/engine/src/audit/parameters.rs.\n"
             .to_owned();
-        let mut apis = DESCRIPTIONS.to_vec();
+        let mut apis = descriptions();
         apis.sort_by_key(|api| api.service);
         for api in apis {
             text.push_str(&listed(api.service, api.parameters));

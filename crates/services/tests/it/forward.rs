@@ -7,7 +7,7 @@ use keyward_wire::json::{Members, Object, Writer};
 
 use keyward_api_sts::Sts;
 use keyward_engine::{
-    api::Api,
+    api::{Api, ApiDescription},
     api_context,
     audit::parameters::{Declared, texts},
     context::Context,
@@ -53,6 +53,11 @@ macro_rules! test_api {
             };
             const OPERATIONS: &'static [Row] = &[row::<Protect<Self>>()];
             const PARAMETERS: &'static [Declared] = &[("Protect", &[texts("KeyIds")])];
+
+            fn description() -> &'static ApiDescription {
+                static DESCRIPTION: ApiDescription = ApiDescription::of::<$name>();
+                &DESCRIPTION
+            }
 
             fn context<'a>(request: &'a Context<'a>, state: &'a ()) -> Cx<'a> {
                 Cx::new(request, state)
