@@ -109,11 +109,12 @@ impl Mark {
             &self.copied.sum.to_be_bytes(),
             &self.store.to_be_bytes(),
         ];
-        let source = parts.into_iter().flatten();
-        bytes
-            .iter_mut()
-            .zip(source)
-            .for_each(|(to, from)| *to = *from);
+        let mut rest = &mut bytes[..];
+        for part in parts {
+            let (place, after) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = after;
+        }
         bytes
     }
 }

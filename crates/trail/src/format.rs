@@ -4,6 +4,7 @@
 //! between two of them shows. The layout is in `docs/formats.md`.
 
 use keyward_types::store_id::StoreId;
+use keyward_wire::json::Writer;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, ChainId, Copied, Mark};
@@ -65,7 +66,7 @@ struct HeaderText {
     mac: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ClosingText {
     keyward_batch: u32,
@@ -121,21 +122,20 @@ impl Header {
 }
 
 impl Closing {
-    /// The line, with its line feed.
-    pub(crate) fn render(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    /// Appends the line, with its line feed. Each batch has one, so it is not put together by way of
+    /// [`ClosingText`], which reads it.
+    pub(crate) fn render(&self, out: &mut Vec<u8>) {
         let Mark { copied, store } = self.mark;
-        let text = ClosingText {
-            keyward_batch: FORMAT,
-            count: self.count,
-            revision: copied.revision,
-            changes: copied.events,
-            sum: hex_sum(copied.sum),
-            store_revision: store,
-            mac: hex::encode(self.mac),
-        };
-        serde_json::to_writer(&mut *out, &text)?;
+        Writer::append(out, |line| {
+            line.natural("keywardBatch", FORMAT.into());
+            line.natural("count", self.count);
+            line.natural("revision", copied.revision);
+            line.natural("changes", copied.events);
+            line.hexadecimal("sum", &copied.sum.to_be_bytes());
+            line.natural("storeRevision", store);
+            line.hexadecimal("mac", &self.mac);
+        });
         out.push(b'\n');
-        Ok(())
     }
 }
 
@@ -277,6 +277,41 @@ mod tests {
         match parse(&line) {
             Some(Own::Header(read, found, stated)) => {
                 assert_eq!((read, found, stated), (chain, header(), mac));
+            }
+            _ => panic!("it reads back"),
+        }
+    }
+
+    #[test]
+    fn the_layout_of_a_closing_line_is_fixed() {
+        let closing = Closing {
+            count: 13,
+            mark: Mark {
+                copied: Copied {
+                    revision: u64::MAX,
+                    events: 4,
+                    sum: 5,
+                },
+                store: 9,
+            },
+            mac: [0xa7; 32],
+        };
+        let mut line = b"before\n".to_vec();
+        closing.render(&mut line);
+        let expected = concat!(
+            "before\n",
+            r#"{"keywardBatch":2,"count":13,"revision":18446744073709551615,"changes":4,"#,
+            r#""sum":"00000000000000000000000000000005","storeRevision":9,"#,
+            r#""mac":"a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7"}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(line.clone()).unwrap(), expected);
+        match parse(line.split_at(7).1) {
+            Some(Own::Closing(read)) => {
+                assert_eq!(
+                    (read.count, read.mark, read.mac),
+                    (closing.count, closing.mark, closing.mac)
+                );
             }
             _ => panic!("it reads back"),
         }

@@ -95,9 +95,9 @@ pub(crate) fn scan(
         };
         let lines = pending.get(..start).unwrap_or_default();
         let expected = format::batch_mac(chain, &scan.end.mac, closing.count, closing.mark, lines);
-        let mut same = Vec::new();
-        let same = closing.render(&mut same).is_ok() && same == line;
-        if !same || !mac::equal(&expected, &closing.mac) {
+        let mut rendered = Vec::new();
+        closing.render(&mut rendered);
+        if rendered != line || !mac::equal(&expected, &closing.mac) {
             scan.misfit = Some(scan.lines);
             break;
         }

@@ -165,7 +165,7 @@ impl Trail {
         let copied = copied.unwrap_or(self.copied);
         let mark = self.mark(copied);
         let mac = format::batch_mac(&self.chain, &self.end.mac, count, mark, lines);
-        Closing { count, mark, mac }.render(lines)?;
+        Closing { count, mark, mac }.render(lines);
         self.write(lines, mac)?;
         self.copied = copied;
         Ok(())

@@ -126,6 +126,11 @@ impl Writer<'_> {
         out
     }
 
+    /// Appends one object to what stands there.
+    pub fn append(out: &mut Vec<u8>, members: impl FnOnce(&mut Writer<'_>)) {
+        write_object(out, members);
+    }
+
     /// A string member.
     #[inline(always)]
     pub fn string(&mut self, name: &'static str, value: &str) {
@@ -210,6 +215,14 @@ impl Writer<'_> {
     pub fn integer(&mut self, name: &'static str, value: i64) {
         self.name(name);
         write_integer(self.out, value);
+    }
+
+    /// An integer member that is never negative.
+    #[inline(always)]
+    pub fn natural(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        self.out
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// A boolean member.
