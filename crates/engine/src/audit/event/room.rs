@@ -93,7 +93,10 @@ pub(super) fn section(
 
 /// The longest beginning of a text that takes at most so many bytes as it is written.
 pub(super) fn cut(text: &str, most: usize) -> &str {
-    // Nearly every text is short and needs no escape; a control character takes five bytes more.
+    // Nearly every text is short, even if each of its bytes were written as an escape of six.
+    if text.len() <= most / 6 {
+        return text;
+    }
     let escaped = |byte: u8| usize::from(byte < b' ' || byte == b'"' || byte == b'\\');
     let escapes: usize = text.bytes().map(escaped).sum();
     if text.len() + escapes * 5 <= most {
@@ -125,6 +128,9 @@ mod tests {
         assert_eq!(cut("äöü", 5), "äö");
         assert_eq!(cut("\"\"\"", 5), "\"\"");
         assert_eq!(cut("\u{1}\u{1}", 11), "\u{1}");
+        assert_eq!(cut("\u{1}\u{1}", 12), "\u{1}\u{1}");
+        assert_eq!(cut("ab\u{1}", 8), "ab\u{1}");
+        assert_eq!(cut("ab\u{1}", 7), "ab");
         for text in ["\u{1}\"\n\\ä", "plain"] {
             let written = Writer::render(64, |out| out.string("a", cut(text, 9)));
             assert!(written.len() <= 9 + r#"{"a":""}"#.len());
