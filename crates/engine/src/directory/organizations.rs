@@ -74,28 +74,14 @@ impl Directory {
     /// When it cannot be read, and when the records of account and organization do not agree: what
     /// an organization denies must not be lost with one of them.
     pub async fn membership(&self, home: Home) -> Result<Option<Membership>, ReadError> {
-        for _ in 0..TRIES {
-            let Some(record) = self.membership_record(home).await? else {
-                if self.account(home.0, home.1).await?.is_none() {
-                    return Ok(None);
-                }
+        match self.place_of(home).await? {
+            Some(place) => Ok(place),
+            None if self.account(home.0, home.1).await?.is_none() => Ok(None),
+            None => {
                 let path = paths::membership(home.0, home.1);
-                return Err(ReadError::Missing { path });
-            };
-            let Some(joined) = &record.organization else {
-                return Ok(None);
-            };
-            let organization = self.organization((home.0, joined.management)).await?;
-            // It may have been deleted between the two reads, and another one made.
-            let found = organization.filter(|found| found.record().id == joined.id);
-            if let Some(organization) = found {
-                let listed = Membership::new(organization, home.1);
-                let path = part((home.0, joined.management), "account", home.1.as_str())?;
-                return listed.ok_or(ReadError::Missing { path }).map(Some);
+                Err(ReadError::Missing { path })
             }
         }
-        let path = paths::membership(home.0, home.1);
-        Err(ReadError::Disagrees { path })
     }
 
     /// The place of an account that somebody acts from, so that it is there.
@@ -103,12 +89,33 @@ impl Directory {
     /// # Errors
     /// As [`membership`](Self::membership), and when there is no such account.
     pub async fn own_membership(&self, home: Home) -> Result<Option<Membership>, ReadError> {
-        let found = self.membership(home).await?;
-        if found.is_none() && self.membership_record(home).await?.is_none() {
-            let path = paths::membership(home.0, home.1);
-            return Err(ReadError::Missing { path });
+        let place = self.place_of(home).await?;
+        place.ok_or_else(|| ReadError::Missing {
+            path: paths::membership(home.0, home.1),
+        })
+    }
+
+    /// What the record of an account's place says; nothing if there is none.
+    async fn place_of(&self, home: Home) -> Result<Option<Option<Membership>>, ReadError> {
+        for _ in 0..TRIES {
+            let Some(record) = self.membership_record(home).await? else {
+                return Ok(None);
+            };
+            let Some(joined) = &record.organization else {
+                return Ok(Some(None));
+            };
+            let organization = self.organization((home.0, joined.management)).await?;
+            // It may have been deleted between the two reads, and another one made.
+            let found = organization.filter(|found| found.record().id == joined.id);
+            if let Some(organization) = found {
+                let listed = Membership::new(organization, home.1);
+                let path = part((home.0, joined.management), "account", home.1.as_str())?;
+                let listed = listed.ok_or(ReadError::Missing { path })?;
+                return Ok(Some(Some(listed)));
+            }
         }
-        Ok(found)
+        let path = paths::membership(home.0, home.1);
+        Err(ReadError::Disagrees { path })
     }
 
     async fn membership_record(
