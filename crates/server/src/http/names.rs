@@ -8,17 +8,20 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::LazyLock,
     task::{Context, Poll, ready},
 };
 
-use memchr::memchr;
+use memchr::{memchr, memmem::Finder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What every answer of HTTP/1.1 begins with.
 const VERSION: &[u8] = b"HTTP/1.";
 /// A name that does not begin each of its words with a capital.
 const REQUEST_ID: &[u8; 16] = b"x-amzn-RequestId";
-const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
+const CONTENT_LENGTH: &[u8] = b"Content-Length";
+/// The end of a head: that of its last field, and an empty line.
+static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 /// The most pieces of an answer written at once, its head among them.
 const PIECES: usize = 8;
 
@@ -172,44 +175,44 @@ fn rename(bytes: &[u8], head: &mut Vec<u8>) -> Option<(usize, u64)> {
     if !bytes.starts_with(VERSION) {
         return None;
     }
+    let end = HEAD_END.find(bytes)? + HEAD_END.needle().len();
     head.clear();
+    // The head alone: what follows it may be secret, and is wiped where it came from.
+    head.extend_from_slice(bytes.get(..end)?);
+    let first = memchr(b'\n', head)? + 1;
+    let mut rest = head.get_mut(first..)?;
     let mut length = 0;
-    let mut from = memchr(b'\n', bytes)? + 1;
-    head.extend_from_slice(bytes.get(..from)?);
-    loop {
-        let rest = bytes.get(from..)?;
-        let end = memchr(b'\n', rest)? + 1;
-        let line = rest.get(..end)?;
-        head.extend_from_slice(line);
-        from += end;
-        if line == b"\r\n" {
-            return Some((from, length));
+    // The last line is empty.
+    while rest.len() > b"\r\n".len() {
+        let named = capitalize(rest);
+        let (name, after) = rest.split_at_mut_checked(named)?;
+        let line = memchr(b'\n', after)? + 1;
+        if name == CONTENT_LENGTH {
+            let digits = after.get(1..line)?;
+            length = std::str::from_utf8(digits).ok()?.trim().parse().ok()?;
+        } else if name.len() == REQUEST_ID.len() && name.eq_ignore_ascii_case(REQUEST_ID) {
+            name.copy_from_slice(REQUEST_ID);
         }
-        let start = head.len() - line.len();
-        let line = head.get_mut(start..)?;
-        capitalize(line);
-        if let Some(value) = line.strip_prefix(CONTENT_LENGTH) {
-            length = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
-        }
+        rest = after.get_mut(line..)?;
     }
+    Some((end, length))
 }
 
-fn capitalize(line: &mut [u8]) {
-    if let Some(name) = line.first_chunk_mut()
-        && name.eq_ignore_ascii_case(REQUEST_ID)
-    {
-        *name = *REQUEST_ID;
-        return;
-    }
+/// Makes the first letter of each of a name's words a capital. Answers how long the name is.
+fn capitalize(line: &mut [u8]) -> usize {
     let mut begins = true;
+    let mut length = 0;
     for byte in line {
-        match byte {
-            b':' => return,
-            b'a'..=b'z' if begins => byte.make_ascii_uppercase(),
-            _ => {}
+        if *byte == b':' {
+            break;
+        }
+        if begins {
+            byte.make_ascii_uppercase();
         }
         begins = *byte == b'-';
+        length += 1;
     }
+    length
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Names<S> {
