@@ -86,7 +86,11 @@ impl Front {
         };
         let target = match dispatch::target(&self.services, received, body) {
             Ok(target) => target,
-            Err(refused) => return self.answer_unserved(received, body, &ids, refused).await,
+            Err(refused) => {
+                // In a box, so that the future of what is served is no longer for it.
+                let answer = self.answer_unserved(received, body, &ids, refused);
+                return Box::pin(answer).await;
+            }
         };
         let proven = match (target.api().own_proof)(&target.name) {
             Some(prove) => {

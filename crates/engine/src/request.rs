@@ -59,6 +59,12 @@ impl<'a> Received<'a> {
         REQUEST_COST + texts.sum::<usize>()
     }
 
+    /// Whether the client waits to be told to send the body.
+    pub fn expects(&self) -> bool {
+        let mut names = self.headers.iter().map(|(field, _)| field);
+        names.any(|field| field.eq_ignore_ascii_case("expect"))
+    }
+
     /// Whether it claims to be signed. What does not is at most a web identity's.
     pub fn is_signed(&self) -> bool {
         let header = "authorization";

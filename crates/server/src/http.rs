@@ -59,7 +59,7 @@ use crate::{
         budget::{Budget, Claim, Ending},
         frames::Frames,
         idle::Activity,
-        kind::{Kind, MAX_HEADERS, Refusal},
+        kind::{Kind, Refusal},
         leaving::{Held, Leaving},
         names::Names,
         peers::{Peers, Place},
@@ -213,8 +213,8 @@ fn server(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
     server
         .http1()
         .header_read_timeout(options.header_timeout)
-        .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX))
-        .max_headers(MAX_HEADERS);
+        // It takes MAX_HEADERS if it is not told how many. Told so, it clears their places each time.
+        .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX));
     server
         .http2()
         .timer(TokioTimer::new())
@@ -301,13 +301,14 @@ impl Connection {
             };
             // Whoever only asks for health, or only looks, does not stay for it.
             let under_way = (kind == Kind::Request).then(|| requests.begin());
-            async move {
+            // In a box, since the HTTP library moves it about.
+            Box::pin(async move {
                 let answer = connection.answer(request, kind, &peer, &timer).await;
                 let claim = connection.claim(answer.body().len(), version, &peer, &ending);
                 let held = Held::new(activity.leave(), claim, under_way);
                 let answer = answer.map(|body| Leaving::new(body, held));
                 Ok::<_, std::convert::Infallible>(answer)
-            }
+            })
         });
         let io = TokioIo::new(Names::new(Frames::new(Taken::new(stream, body_timeout))));
         let mut server = connection.listening.server.clone();
@@ -412,14 +413,21 @@ impl Connection {
     ) -> Answer {
         let Listening { front, options, .. } = &*self.listening;
         let length = body.size_hint().exact();
-        let expects = head.headers.contains_key(header::EXPECT);
         let small = length.is_some_and(|length| length <= SMALL_BODY);
         let signed = received.is_signed();
         let most = if signed { MAX_BODY } else { MAX_UNSIGNED_BODY };
-        if !small && let Err(refused) = front.look(received).await {
+        let stranger = !received.peer.proof.is_proven();
+        let waiting = Waiting {
+            budget: self.listening.budget(stranger),
+            received,
+            // What a client sends in one piece with the head is there at once, or nearly.
+            at_once: stranger || !small || head.version >= Version::HTTP_2,
+        };
+        // What is rare is waited for in a box, so that nobody else's future is longer for it.
+        if !small && let Err(refused) = Box::pin(front.look(received)).await {
             // Who waits to be told to send is told at once. Others would not hear it before they
             // have sent all.
-            let passed = if expects {
+            let passed = if received.expects() {
                 Ok(())
             } else {
                 let passed = timer.within(options.body_timeout, body::discard(body, MAX_BODY));
@@ -430,14 +438,6 @@ impl Connection {
                 Err(fault) => without_body(front, received, fault),
             };
         }
-        let stranger = !received.peer.proof.is_proven();
-        let waiting = Waiting {
-            budget: self.listening.budget(stranger),
-            holds: received.holds(),
-            // What a client sends in one piece with the head is there at once, or nearly.
-            expects,
-            at_once: stranger || !small || head.version >= Version::HTTP_2,
-        };
         let body = timer.within(options.body_timeout, body::whole(body, most, &waiting));
         match body.await.unwrap_or(Err(BodyFault::TooSlow)) {
             Ok((body, share)) if signed => {
@@ -445,7 +445,7 @@ impl Connection {
                 front.answer(received, &body).await
             }
             Ok((body, share)) => {
-                let answer = front.answer(received, &body);
+                let answer = Box::pin(front.answer(received, &body));
                 let answer = body::counted(answer, body.len(), share, &waiting).await;
                 answer.unwrap_or_else(|fault| without_body(front, received, fault))
             }

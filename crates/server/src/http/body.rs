@@ -9,6 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
+use keyward_engine::request::Received;
 
 use crate::http::budget::{Budget, Crowded, Share};
 
@@ -40,10 +41,8 @@ impl From<Crowded> for BodyFault {
 pub struct Waiting<'a> {
     /// From where its memory comes.
     pub budget: &'a Budget,
-    /// What it holds already, in bytes.
-    pub holds: usize,
-    /// Whether the client waits to be told to send it.
-    pub expects: bool,
+    /// What has come of it. Hardly any waits for so long that it is asked what that holds.
+    pub received: &'a Received<'a>,
     /// Whether it is counted as soon as it waits. If not, it is when its body has come in part.
     pub at_once: bool,
 }
@@ -60,7 +59,7 @@ pub async fn whole(
     let declared = body.size_hint().lower();
     if declared > most as u64 {
         // A client that waits to be told to send is told now.
-        if !waiting.expects {
+        if !waiting.received.expects() {
             pass(&mut body).await;
         }
         return Err(BodyFault::TooLarge);
@@ -103,7 +102,7 @@ async fn put_together(
             now => now.saturating_sub(before),
         };
         match &mut share {
-            None => share = Some(waiting.budget.share(waiting.holds + held)?),
+            None => share = Some(waiting.budget.share(waiting.received.holds() + held)?),
             Some(share) => share.grow(held)?,
         }
     }
@@ -128,7 +127,7 @@ pub async fn counted<F: Future>(
 ) -> Result<F::Output, BodyFault> {
     let mut share = match share {
         Some(share) => share,
-        None => waiting.budget.share(waiting.holds + holds)?,
+        None => waiting.budget.share(waiting.received.holds() + holds)?,
     };
     let mut answer = pin!(answer);
     poll_fn(|cx| match answer.as_mut().poll(cx) {
@@ -157,7 +156,7 @@ fn poll_frame(
         }
     }
     if share.is_none() && waiting.at_once {
-        *share = Some(waiting.budget.share(waiting.holds)?);
+        *share = Some(waiting.budget.share(waiting.received.holds())?);
     }
     match share {
         Some(share) => share.poll_taken_back(cx).map(|crowded| Err(crowded.into())),
@@ -209,23 +208,35 @@ fn fault(error: &(dyn std::error::Error + Send + Sync + 'static)) -> BodyFault {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use keyward_engine::request::Peer;
+
     use super::*;
 
     #[tokio::test]
     async fn a_request_that_is_not_signed_makes_room_while_its_answer_is_waited_for() {
-        let budget = Budget::new(100);
+        let received = Received {
+            method: "POST",
+            path: "/",
+            query: "",
+            headers: &[("host", b"a.test")],
+            peer: &Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), None),
+        };
+        let holds = received.holds();
+        let budget = Budget::new(holds + 90);
         let waiting = Waiting {
             budget: &budget,
-            holds: 10,
-            expects: false,
+            received: &received,
             at_once: true,
         };
         let waits = counted(std::future::pending::<()>(), 50, None, &waiting);
-        let (waited, other) = tokio::join!(waits, async { budget.share(60) });
+        let (waited, other) = tokio::join!(waits, async { budget.share(41) });
         assert_eq!(waited, Err(BodyFault::Crowded));
         drop(other);
-        let share = budget.share(100).ok();
+        let share = budget.share(holds + 90).ok();
         assert_eq!(counted(async { 7 }, 50, share, &waiting).await, Ok(7));
+        assert_eq!(counted(async { 7 }, 90, None, &waiting).await, Ok(7));
         let answer = counted(async { 7 }, 91, None, &waiting).await;
         assert_eq!(answer, Err(BodyFault::Crowded));
     }

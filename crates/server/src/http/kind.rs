@@ -4,8 +4,8 @@ use http::{HeaderMap, StatusCode, Version, header};
 
 use crate::http::{about, health};
 
-/// The most headers of a request.
-pub const MAX_HEADERS: usize = 100;
+/// The most headers of a request, which is also what the HTTP library takes of HTTP/1.1.
+const MAX_HEADERS: usize = 100;
 
 /// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
