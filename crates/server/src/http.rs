@@ -14,6 +14,7 @@ mod names;
 pub mod peers;
 pub mod proxy;
 mod request_log;
+mod seldom;
 pub mod taken;
 mod timer;
 pub mod tls;
@@ -64,6 +65,7 @@ use crate::{
         names::Names,
         peers::{Peers, Place},
         request_log::Begun,
+        seldom::Seldom,
         taken::Taken,
         timer::Kept,
     },
@@ -167,7 +169,7 @@ pub async fn serve(
                 // Nobody is favoured by it: whoever is ready first is the end.
                 biased;
                 ended = connection.serve(stream, watcher) => ended,
-                _ = displaced => Err("others needed its place".into()),
+                _ = Seldom::new(displaced) => Err("others needed its place".into()),
             };
             if let Err(error) = ended {
                 tracing::debug!(%address, %error, "connection ended");
@@ -314,12 +316,19 @@ impl Connection {
         let mut server = connection.listening.server.clone();
         server.http1().timer(Kept::default());
         let served = server.serve_connection(io, service).into_owned();
+        // What else may end the connection.
+        let other_end = async {
+            tokio::select! {
+                biased;
+                () = activity.idle(header_timeout, &proof, header_timeout + body_timeout) => Ok(()),
+                () = activity.stalled(body_timeout) => Err("the client does not take its answers"),
+                _ = &mut ended => Err("others needed the memory of its answers"),
+            }
+        };
         tokio::select! {
             biased;
             ended = watcher.watch(served) => ended,
-            () = activity.idle(header_timeout, &proof, header_timeout + body_timeout) => Ok(()),
-            () = activity.stalled(body_timeout) => Err("the client does not take its answers".into()),
-            _ = &mut ended => Err("others needed the memory of its answers".into()),
+            other = Seldom::new(other_end) => other.map_err(Error::from),
         }
     }
 

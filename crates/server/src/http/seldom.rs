@@ -1,0 +1,130 @@
+//! A future that is waited for beside a busier one. A task that wakes looks at all it waits for; this
+//! one is looked at only when it has something to say.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+/// A future that is polled when it woke its task, and not when others did.
+#[derive(Debug)]
+pub struct Seldom<F> {
+    future: Pin<Box<F>>,
+    /// What the future wakes, and how it is told to it.
+    bell: Arc<Bell>,
+    rings: Waker,
+    /// Whom the bell wakes.
+    task: Waker,
+}
+
+#[derive(Debug)]
+struct Bell {
+    /// Whether it rang since the future was polled last.
+    rang: AtomicBool,
+    task: Mutex<Waker>,
+}
+
+impl<F> Seldom<F> {
+    /// The future, which is polled once in any case.
+    pub fn new(future: F) -> Self {
+        let bell = Arc::new(Bell {
+            rang: AtomicBool::new(true),
+            task: Mutex::new(Waker::noop().clone()),
+        });
+        Self {
+            future: Box::pin(future),
+            rings: Waker::from(Arc::clone(&bell)),
+            bell,
+            task: Waker::noop().clone(),
+        }
+    }
+}
+
+impl<F: Future> Future for Seldom<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        if !this.task.will_wake(cx.waker()) {
+            this.task.clone_from(cx.waker());
+            *this.bell.task() = cx.waker().clone();
+        }
+        // After the task is known: whoever rings before wakes the one before, but has rung.
+        if !this.bell.rang.swap(false, Ordering::AcqRel) {
+            return Poll::Pending;
+        }
+        this.future
+            .as_mut()
+            .poll(&mut Context::from_waker(&this.rings))
+    }
+}
+
+impl Bell {
+    fn task(&self) -> std::sync::MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rang.store(true, Ordering::Release);
+        self.task().wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::atomic::AtomicUsize};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_did_not_ring_is_not_polled() {
+        let (send, mut receive) = oneshot::channel();
+        let polled = AtomicUsize::new(0);
+        let mut seldom = Seldom::new(poll_fn(|cx| {
+            polled.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut receive).poll(cx)
+        }));
+        for _ in 0..10 {
+            let pending = poll_fn(|cx| Poll::Ready(Pin::new(&mut seldom).poll(cx).is_pending()));
+            assert!(pending.await);
+        }
+        assert_eq!(polled.load(Ordering::Relaxed), 1);
+        send.send(7).unwrap();
+        assert_eq!(seldom.await, Ok(7));
+        assert_eq!(polled.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn it_wakes_whoever_polled_it_last() {
+        let (send, receive) = oneshot::channel();
+        let mut seldom = Seldom::new(receive);
+        let first = Pin::new(&mut seldom).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(first.is_pending());
+        let waiting = tokio::spawn(seldom);
+        tokio::task::yield_now().await;
+        send.send(7).unwrap();
+        assert_eq!(waiting.await.unwrap(), Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_at_once_is_there_at_once() {
+        assert_eq!(Seldom::new(async { 7 }).await, 7);
+        let yields = async {
+            tokio::task::yield_now().await;
+            7
+        };
+        assert_eq!(Seldom::new(yields).await, 7);
+    }
+}
