@@ -70,7 +70,7 @@ def test_a_case_that_differs_is_explained(tmp_path):
     assert f"{file}:2: differs: ImplicitDeny, expected Allow\n" in done.stdout
     assert "    Why: the key policy does not let the caller in" in done.stdout
     assert "      - add to the key policy:\n" in done.stdout
-    assert f"{file}:3: open: cannot be decided\n" in done.stdout
+    assert f"{file}:3: open: cannot be decided: principal is missing\n" in done.stdout
     assert done.stdout.endswith("1 as expected, 2 not\n")
 
     told = [json.loads(line) for line in policy("test", "--output", "json", file).stdout.splitlines()]
@@ -86,7 +86,7 @@ def test_wrong_usage_is_told_apart(tmp_path):
     assert policy("test").returncode == 2
     missing = policy("test", tmp_path / "missing.jsonl")
     assert missing.returncode == 2
-    assert "missing.jsonl: No such file or directory" in missing.stderr
+    assert "missing.jsonl cannot be read: No such file or directory" in missing.stderr
 
 
 def test_answers_come_in_order_and_nothing_stops_them():

@@ -65,7 +65,11 @@ impl Test {
             if let Err(error) = run.file(path) {
                 match error {
                     Stop::Read(error) => {
-                        let _ = writeln!(io::stderr(), "keyward: {}: {error}", path.display());
+                        let _ = writeln!(
+                            io::stderr(),
+                            "keyward: {} cannot be read: {error}",
+                            path.display()
+                        );
                         return Ok(ExitCode::from(USAGE));
                     }
                     Stop::Write(error) => return Err(OutError::from(error).into()),
@@ -167,14 +171,17 @@ impl<W: Write> Run<W> {
         let id = answer.id.as_deref().unwrap_or("case without id");
         let place = format!("{}:{}: {id}", place.path.display(), place.line);
         match (answer.decision, answer.expected) {
-            (None, _) => writeln!(self.out, "{place}: cannot be decided")?,
             (Some(decision), Some(expected)) if differs => {
                 writeln!(self.out, "{place}: {decision}, expected {expected}")?;
             }
-            (Some(_), _) => {}
+            _ => {}
         }
+        let undecided = match answer.decision {
+            None => "cannot be decided: ",
+            Some(_) => "",
+        };
         for error in &answer.errors {
-            writeln!(self.out, "{place}: {error}")?;
+            writeln!(self.out, "{place}: {undecided}{error}")?;
         }
         // An explanation has them too.
         for warning in answer.warnings.iter().filter(|_| !differs) {
