@@ -9,7 +9,10 @@ use std::{
 use keyward_engine::request::TlsDetails;
 use keyward_types::time::Timestamp;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject as _},
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -20,7 +23,18 @@ use crate::{
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read as PEM.
+    /// The system does not give a file.
+    #[error("`{key}` is `{}`, which cannot be read", path.display())]
+    Read {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is not PEM.
     #[error("`{key}` is `{}`, which holds no {what} in PEM form", path.display())]
     Pem {
         /// The key of the configuration.
@@ -31,7 +45,7 @@ pub enum TlsError {
         what: &'static str,
         /// The reason.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: pem::Error,
     },
     /// The file has no certificate.
     #[error("`tls.certificate` is `{}`, which holds no certificate in PEM form", .0.display())]
@@ -92,6 +106,22 @@ pub enum TlsError {
     Unusable(#[source] rustls::Error),
 }
 
+impl TlsError {
+    /// Why the file of a key of the configuration gives nothing.
+    fn of(error: pem::Error, key: &'static str, path: &Path, what: &'static str) -> Self {
+        let path = path.to_owned();
+        match error {
+            pem::Error::Io(source) => Self::Read { key, path, source },
+            source => Self::Pem {
+                key,
+                path,
+                what,
+                source,
+            },
+        }
+    }
+}
+
 /// Reads the files and makes what accepts connections.
 ///
 /// # Errors
@@ -122,12 +152,7 @@ pub fn acceptor(files: &TlsFiles, now: Timestamp) -> Result<TlsAcceptor, TlsErro
 fn chain(path: &Path, now: Timestamp) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|source| TlsError::Pem {
-            key: "tls.certificate",
-            path: path.to_owned(),
-            what: "certificate",
-            source: source.into(),
-        })?;
+        .map_err(|error| TlsError::of(error, "tls.certificate", path, "certificate"))?;
     let own = chain
         .first()
         .ok_or_else(|| TlsError::NoCertificate(path.to_owned()))?;
@@ -149,16 +174,11 @@ fn chain(path: &Path, now: Timestamp) -> Result<Vec<CertificateDer<'static>>, Tl
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| TlsError::Pem {
-        key: "tls.private_key",
-        path: path.to_owned(),
-        what: "private key",
-        source,
-    };
-    if !is_private(path).map_err(|source| unreadable(source.into()))? {
+    let refused = |error| TlsError::of(error, "tls.private_key", path, "private key");
+    if !is_private(path).map_err(|error| refused(pem::Error::Io(error)))? {
         return Err(TlsError::Readable(path.to_owned()));
     }
-    PrivateKeyDer::from_pem_file(path).map_err(|source| unreadable(source.into()))
+    PrivateKeyDer::from_pem_file(path).map_err(refused)
 }
 
 /// Whether only the owner (and root) can read the file.
