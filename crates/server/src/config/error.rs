@@ -36,13 +36,12 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML of this shape.
-    #[error("the configuration file {} is not valid", path.display())]
+    #[error("the configuration file {} is not valid: {}", path.display(), reason.trim_end())]
     Parse {
         /// The file.
         path: PathBuf,
         /// Line and reason.
-        #[source]
-        source: Box<toml::de::Error>,
+        reason: String,
     },
     /// Nothing says where the data is.
     #[error(
