@@ -44,7 +44,7 @@ pub struct Logging {
 enum Format {
     /// To be read by people
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 
