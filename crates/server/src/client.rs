@@ -1,8 +1,8 @@
 //! The command line's own client: questions to a running server, signed like any other request.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use http::{Request, header};
@@ -194,7 +194,13 @@ impl Client {
         let request = request.body(Full::new(Bytes::from(body)))?;
         let stream = TcpStream::connect((bare(&self.host), self.port))
             .await
-            .with_context(|| format!("cannot connect to {host}: is the server running?"))?;
+            .map_err(|error| {
+                let advice = match error.kind() {
+                    io::ErrorKind::ConnectionRefused => "is the server running?",
+                    _ => "check the server's URL",
+                };
+                anyhow!("cannot connect to {host}: {error}: {advice}")
+            })?;
         match &self.tls {
             None => exchange(stream, request).await.with_context(|| {
                 format!("{host} does not answer in HTTP: if it has a certificate, use a URL that begins with https://")
@@ -203,7 +209,7 @@ impl Client {
                 let name = ServerName::try_from(bare(&self.host).to_owned())?;
                 let stream = tls.connect(name, stream).await;
                 let stream =
-                    stream.map_err(|error| anyhow::anyhow!(trust::failure(&host, &error)))?;
+                    stream.map_err(|error| anyhow!(trust::failure(&host, &error)))?;
                 exchange(stream, request).await
             }
         }
@@ -228,7 +234,7 @@ where
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?;
+    let body = body.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
     connection.abort();
     Ok((status, body.to_bytes()))
 }

@@ -1,8 +1,8 @@
 //! What a data directory tells a client: where the server is, and the root user's credentials.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -10,6 +10,10 @@ use crate::{
     opened::{self, ADMIN_CREDENTIALS},
     remembered::Remembered,
 };
+
+/// What helps those who lost the root user's access key.
+const REPLACE: &str =
+    "stop the server, and run `keyward init --new-root-credentials` for a new one";
 
 /// What points a client at the server of a data directory, as the account's root user.
 pub struct Exports {
@@ -29,12 +33,19 @@ impl Exports {
             )
         })?;
         let path = data_dir.join(ADMIN_CREDENTIALS);
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!("{} is missing: {REPLACE}", path.display());
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+            }
+        };
         let file = ProfileFile::new(Zeroizing::new(text));
         let value = |key: &str| {
             file.value("default", key)
-                .with_context(|| format!("{} has no {key}", path.display()))
+                .with_context(|| format!("{} has no {key}: {REPLACE}", path.display()))
         };
         Ok(Self {
             endpoint: remembered.endpoint,

@@ -18,7 +18,10 @@ mod remembered;
 mod telemetry;
 mod trust;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let advice = advice(&error).unwrap_or_default();
-            let _ = writeln!(std::io::stderr(), "keyward: {error:#}{advice}");
+            let _ = writeln!(io::stderr(), "keyward: {error:#}{advice}");
             ExitCode::FAILURE
         }
     }
@@ -45,6 +48,13 @@ fn main() -> ExitCode {
 /// What to do about an error of the system that does not say so.
 fn advice(error: &anyhow::Error) -> Option<&'static str> {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
-    let full = causes.any(keyward_trail::writer::is_disk_full);
-    full.then_some(": free space on its disk, then try again")
+    causes.find_map(|cause: &io::Error| {
+        if keyward_trail::writer::is_disk_full(cause) {
+            return Some(": free space on its disk, then try again");
+        }
+        let denied = cause.kind() == io::ErrorKind::PermissionDenied;
+        denied.then_some(
+            ": run the command as the user that runs the server, or correct the permissions",
+        )
+    })
 }

@@ -345,6 +345,10 @@ fn hollow(data_dir: &Path) -> anyhow::Result<Option<Hollow>> {
     match fs::metadata(&file) {
         Ok(found) => Ok((found.len() == 0).then_some(Hollow::Empty)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(Hollow::Missing)),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => bail!(
+            "{} is not a directory: check --data-dir",
+            data_dir.display()
+        ),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 /// The file's name.
@@ -30,18 +30,29 @@ impl Remembered {
     /// Reads the file of a data directory, if there is one.
     ///
     /// # Errors
-    /// When it cannot be read, or was not written by Keyward.
+    /// When it cannot be read, or is not as Keyward wrote it.
     pub fn read(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = data_dir.join(FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                bail!(
+                    "{} is not a directory: check --data-dir",
+                    data_dir.display()
+                );
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("{} cannot be read", path.display()));
             }
         };
-        let remembered = toml::from_str(&text)
-            .with_context(|| format!("{} was not written by Keyward", path.display()))?;
+        let remembered = toml::from_str(&text).map_err(|error| {
+            anyhow!(
+                "{} is not as Keyward wrote it: repair it, or put it back from a backup: {}",
+                path.display(),
+                error.to_string().trim_end()
+            )
+        })?;
         Ok(Some(remembered))
     }
 

@@ -81,6 +81,7 @@ impl Create {
     async fn run(self) -> anyhow::Result<()> {
         let account = match &self.account_id {
             Some(text) => AccountId::parse(text)
+                .ok()
                 .with_context(|| format!("--account-id is `{text}`: use twelve digits"))?,
             None => AccountId::from_random(random::array()),
         };

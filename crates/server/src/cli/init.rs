@@ -77,8 +77,8 @@ impl Init {
                 return new_root_credentials(self.place).await;
             }
             let config = self.place.resolve()?;
-            let data = DataDir::create(&config.data_dir)?;
             let chosen = chosen_credentials(self.danger.danger_short_bootstrap_secret)?;
+            let data = DataDir::create(&config.data_dir)?;
             let opened = open(&config, &data, chosen).await?;
             let running = opened.running;
             let before = Remembered::read(&config.data_dir)?;
@@ -256,21 +256,22 @@ pub fn chosen_credentials(allow_short: bool) -> anyhow::Result<Option<FirstCrede
     const SECRET: &str = "KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY";
     const SECRET_FILE: &str = "KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE";
     let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let secret = match (read(SECRET), read(SECRET_FILE)) {
+    let (secret, source) = match (read(SECRET), read(SECRET_FILE)) {
         (Some(_), Some(_)) => bail!("give {SECRET} or {SECRET_FILE}, not both"),
-        (Some(secret), None) => Some(secret),
+        (Some(secret), None) => (Some(secret), SECRET),
         (None, Some(path)) => {
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("{SECRET_FILE} names {path}, which cannot be read"))?;
-            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+            let secret = text.trim_end_matches(['\r', '\n']).to_owned();
+            (Some(secret), SECRET_FILE)
         }
-        (None, None) => None,
+        (None, None) => (None, SECRET),
     };
     let (id, secret) = match (read(ID), secret) {
         (Some(id), Some(secret)) => (id, SecretText::new(secret)),
         (None, None) => return Ok(None),
         (Some(_), None) => bail!("{ID} is set: set {SECRET} or {SECRET_FILE} too"),
-        (None, Some(_)) => bail!("{SECRET} is set: set {ID} too"),
+        (None, Some(_)) => bail!("{source} is set: set {ID} too"),
     };
     let legal = AccessKeyId::parse(&id).ok().filter(|id| !id.is_temporary());
     let Some(id) = legal else {
@@ -278,7 +279,12 @@ pub fn chosen_credentials(allow_short: bool) -> anyhow::Result<Option<FirstCrede
             "{ID} is `{id}`: use 4 to 128 characters of [A-Za-z0-9_-] that do not begin with ASIA"
         );
     };
-    check_secret(SECRET, secret.expose(), allow_short)?;
+    let name = if source == SECRET_FILE {
+        "the secret in the file of KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE"
+    } else {
+        SECRET
+    };
+    check_secret(name, secret.expose(), allow_short)?;
     Ok(Some(FirstCredentials { id, secret }))
 }
 

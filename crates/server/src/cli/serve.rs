@@ -1,8 +1,8 @@
 //! `keyward serve`
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use keyward_engine::workers;
 use keyward_types::time::Clock as _;
@@ -95,11 +95,11 @@ impl Serve {
             Some(files) => Some(tls::acceptor(files, SystemClock::new().now())?),
             None => None,
         };
-        let data = DataDir::create(&config.data_dir)?;
         let chosen = chosen_credentials(self.danger.danger_short_bootstrap_secret)?;
-        let listener = bind(config.listen).await?;
+        let data = DataDir::create(&config.data_dir)?;
+        let listener = bind(config.listen, "--listen").await?;
         let admin = match config.admin_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(bind(address, "--admin-listen").await?),
             None => None,
         };
         let Opened { running, created } = open(&config, &data, chosen).await?;
@@ -167,9 +167,16 @@ impl Serve {
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: if another server does, choose another address with --listen")
+/// Listens on the address that a flag gave, or could give.
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "stop the other process, or choose another address with",
+            io::ErrorKind::AddrNotAvailable => "choose an address of this machine with",
+            io::ErrorKind::PermissionDenied => "choose a port of at least 1024 with",
+            _ => "choose another address with",
+        };
+        anyhow!("cannot listen on {address}: {error}: {advice} {flag}")
     })
 }
 

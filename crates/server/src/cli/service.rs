@@ -135,6 +135,7 @@ impl List {
         let server = StoppedServer::open(self.existing.place()).await?;
         let place = (server.config().region, server.config().account);
         let found = services::list(server.store(), server.root(), server.arena(), place).await?;
+        say!("{:<20}{:<30}ACCESS KEY", "SERVICE", "AWS MANAGED KEY")?;
         for service in SERVICES {
             let keys = found
                 .iter()
@@ -143,9 +144,9 @@ impl List {
             let keys = keys.map_or("no credentials".to_owned(), ToString::to_string);
             let managed = service.alias().map(|alias| alias.to_string());
             say!(
-                "{:<20} {:<26} {keys}",
+                "{:<20}{:<30}{keys}",
                 service.name,
-                managed.unwrap_or_default()
+                managed.as_deref().unwrap_or("-")
             )?;
         }
         Ok(())

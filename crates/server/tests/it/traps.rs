@@ -5,7 +5,7 @@ mod data_dir;
 mod first_start;
 mod pipes;
 
-use std::{fs, process::Command};
+use std::{fs, net::TcpListener, process::Command};
 
 use expect_test::expect;
 use rustix::process::Signal;
@@ -131,6 +131,94 @@ fn a_default_region_that_is_not_served_is_refused() {
             .failed(),
     );
     assert!(!desk.data().exists());
+}
+
+#[test]
+fn an_address_in_use_is_told_with_the_flag_that_chooses_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let desk = Desk::new();
+    let said = |flags: &str| {
+        let said = desk.keyward(&format!("serve --data-dir data {flags}"));
+        said.failed().replace(&address.to_string(), "ADDRESS")
+    };
+    expect![[r#"
+        keyward: cannot listen on ADDRESS: Address already in use (os error 98): stop the other process, or choose another address with --listen
+    "#]]
+    .assert_eq(&said(&format!("--listen {address}")));
+    expect![[r#"
+        keyward: cannot listen on ADDRESS: Address already in use (os error 98): stop the other process, or choose another address with --admin-listen
+    "#]]
+    .assert_eq(&said(&format!("--listen 127.0.0.1:0 --admin-listen {address}")));
+}
+
+#[test]
+fn a_configuration_that_is_not_toml_is_shown_where_it_is_not() {
+    let desk = Desk::new();
+    fs::write(desk.path().join("keyward.toml"), "region = [\n").unwrap();
+    let said = desk.keyward("serve --data-dir data --config keyward.toml");
+    let said = said.failed();
+    assert!(
+        said.starts_with("keyward: the configuration file keyward.toml is not valid: TOML parse"),
+        "{said}"
+    );
+    assert!(said.ends_with("]`\n"), "{said}");
+}
+
+#[test]
+fn a_bootstrap_secret_from_a_file_is_refused_by_the_name_that_was_set() {
+    const FILE: &str = "KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE";
+    let desk = Desk::new();
+    fs::write(desk.path().join("secret"), "short\n").unwrap();
+    let refused = |id: &str| {
+        let mut init = desk.command(program());
+        init.args(["init", "--data-dir", "data"])
+            .env("KEYWARD_BOOTSTRAP_ACCESS_KEY_ID", id)
+            .env(FILE, "secret");
+        desk.run(&mut init).failed()
+    };
+    expect![[r#"
+        keyward: KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE is set: set KEYWARD_BOOTSTRAP_ACCESS_KEY_ID too
+    "#]]
+    .assert_eq(&refused(""));
+    expect![[r#"
+        keyward: the secret in the file of KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY_FILE has fewer than 20 characters: choose a longer one, or accept the danger with --danger-short-bootstrap-secret
+    "#]]
+    .assert_eq(&refused("AKIAIOSFODNN7EXAMPLE"));
+    // What is refused leaves nothing behind.
+    assert!(!desk.data().exists());
+}
+
+#[test]
+fn an_account_id_that_is_not_one_is_told_once() {
+    let desk = Desk::new();
+    expect![[r#"
+        keyward: --account-id is `12`: use twelve digits
+    "#]]
+    .assert_eq(
+        &desk
+            .keyward("account create --data-dir data --account-id 12")
+            .failed(),
+    );
+}
+
+#[test]
+fn a_server_that_does_not_run_is_asked_about_last() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let desk = Desk::new();
+    let mut asks = desk.command(program());
+    asks.args(["policy", "who-can", "kms:Decrypt", "alias/x"])
+        .args(["--region", "us-east-1", "--endpoint-url"])
+        .arg(format!("http://{address}"))
+        .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    let said = desk.run(&mut asks).failed();
+    expect![[r#"
+        keyward: cannot connect to ADDRESS: Connection refused (os error 111): is the server running?
+    "#]]
+    .assert_eq(&said.replace(&address.to_string(), "ADDRESS"));
 }
 
 #[test]

@@ -303,3 +303,39 @@ fn a_running_servers_directory_is_not_taken() {
         )
     );
 }
+
+#[test]
+fn a_file_is_not_a_data_directory() {
+    let desk = Desk::new();
+    fs::write(desk.data(), "").unwrap();
+    for command in COMMANDS.into_iter().chain(["serve", "init"]) {
+        let said = desk.keyward(&format!("{command} --data-dir data")).failed();
+        assert_eq!(
+            said, "keyward: data is not a directory: check --data-dir\n",
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn a_lost_credentials_file_is_told_with_the_command_that_helps() {
+    let server = Server::start("");
+    let desk = Desk::new();
+    let file = server.data_dir().join("admin-credentials");
+    let env = || {
+        let mut env = desk.command(program());
+        env.args(["env", "--data-dir"]).arg(server.data_dir());
+        let said = desk.run(&mut env).failed();
+        said.replace(&server.data_dir().display().to_string(), "data")
+    };
+    fs::write(&file, "").unwrap();
+    expect![[r#"
+        keyward: data/admin-credentials has no aws_access_key_id: stop the server, and run `keyward init --new-root-credentials` for a new one
+    "#]]
+    .assert_eq(&env());
+    fs::remove_file(&file).unwrap();
+    expect![[r#"
+        keyward: data/admin-credentials is missing: stop the server, and run `keyward init --new-root-credentials` for a new one
+    "#]]
+    .assert_eq(&env());
+}
