@@ -170,11 +170,8 @@ impl<W: Write> Run<W> {
     ) -> io::Result<()> {
         let id = answer.id.as_deref().unwrap_or("case without id");
         let place = format!("{}:{}: {id}", place.path.display(), place.line);
-        match (answer.decision, answer.expected) {
-            (Some(decision), Some(expected)) if differs => {
-                writeln!(self.out, "{place}: {decision}, expected {expected}")?;
-            }
-            _ => {}
+        if differs && let (Some(decision), Some(expected)) = (answer.decision, answer.expected) {
+            writeln!(self.out, "{place}: {decision}, expected {expected}")?;
         }
         let undecided = match answer.decision {
             None => "cannot be decided: ",
