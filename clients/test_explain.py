@@ -129,8 +129,8 @@ def test_who_asks_is_authorized_and_recorded(server, keyward, user, key):
 @pytest.mark.parametrize(
     "arguments,said",
     [
-        (["--principal", "arn:aws:iam::999999999999:user/x"], "what is known of other accounts stays there"),
-        (["--principal", user_arn("nobody-there")], "is no user, role, session or federated user of"),
+        (["--principal", "arn:aws:iam::999999999999:user/x"], "principals of other accounts can be asked about only there"),
+        (["--principal", user_arn("nobody-there")], "is not a user, role, session or federated user of"),
     ],
 )
 def test_what_cannot_be_asked_is_said_with_what_to_do(keyward, key, arguments, said):

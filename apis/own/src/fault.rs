@@ -133,7 +133,7 @@ impl From<KeywardFault> for Fault {
             }
             KeywardFault::NoSuchPrincipal { principal, account } => {
                 let message = format!(
-                    "{principal} is no user, role, session or federated user of {account}, and no service. Name it by its ARN; what is known of other accounts stays there."
+                    "{principal} is not a user, role, session or federated user of {account}, and not a service. Give its ARN; principals of other accounts can be asked about only there."
                 );
                 Self::new("NotFoundException", Some(message))
             }
@@ -144,7 +144,7 @@ impl From<KeywardFault> for Fault {
             }
             KeywardFault::NoSuchRequest { request_id } => {
                 let message = format!(
-                    "The audit trail of your account has no request {request_id}. The id stands in the answer's x-amzn-RequestId; who failed to authenticate is not on the trail."
+                    "The audit trail of your account has no request {request_id}. The id is in the answer's header x-amzn-RequestId; requests that failed to authenticate are not on the trail."
                 );
                 Self::new("NotFoundException", Some(message))
             }
