@@ -59,7 +59,7 @@ pub enum RootKeyError {
     )]
     Readable(PathBuf),
     /// The file is no root key, or was altered.
-    #[error("{} is no root key of version 1, or was altered", .0.display())]
+    #[error("{} is not a root key of version 1, or was altered: use your copy", .0.display())]
     Malformed(PathBuf),
     /// The operating system refused.
     #[error("the root key {} cannot be {doing}", path.display())]

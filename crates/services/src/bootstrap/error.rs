@@ -103,14 +103,14 @@ pub enum OpenError {
     #[error("an account's name has 1 to 50 visible ASCII characters and spaces")]
     AccountName,
     /// No e-mail address.
-    #[error("an e-mail address has 6 to 64 characters, one `@`, and a dot behind it")]
+    #[error("an e-mail address has 6 to 64 characters, one `@`, and a dot after it")]
     Email,
     /// The e-mail address is another account's.
     #[error("the e-mail address is that of account {0}")]
     EmailTaken(AccountId),
     /// The account has another partition than the default Region.
     #[error(
-        "the store has no account {account} in partition {partition}: it was initialized with another account id or Region"
+        "the store has no account {account} in partition {partition}: it was initialized with another account id or Region; `keyward account list` shows its accounts"
     )]
     OtherAccount {
         /// The account asked for.
