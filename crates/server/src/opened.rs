@@ -171,6 +171,13 @@ impl DataDir {
     /// # Errors
     /// When it is not where it should be, or is not valid.
     pub fn root_key(&self, path: &Path, arena: &Arena) -> anyhow::Result<RootKey> {
+        // Its permissions are right for a directory: they must not be changed.
+        if path.is_dir() {
+            bail!(
+                "the root key {} is a directory: name the file with --root-key",
+                path.display()
+            );
+        }
         remove_root_key_drafts(path);
         match RootKey::open(path, arena) {
             Ok(key) => Ok(key),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use keyward_services::bootstrap::{self, accept};
 use keyward_trail::verify::Verified;
@@ -61,6 +62,13 @@ impl Audit {
 
 impl Verify {
     async fn run(self) -> anyhow::Result<()> {
+        // One that is not there has no segments, which would look as if all were well.
+        if let Some(missing) = self.archive.iter().find(|archive| !archive.is_dir()) {
+            bail!(
+                "--archive is `{}`: there is no such directory",
+                missing.display()
+            );
+        }
         let server = StoppedServer::open(self.existing.place()).await?;
         let places = (server.audit(), self.archive);
         let found = bootstrap::verify_trail(

@@ -339,3 +339,29 @@ fn a_lost_credentials_file_is_told_with_the_command_that_helps() {
     "#]]
     .assert_eq(&env());
 }
+
+#[test]
+fn a_directory_is_not_a_root_key() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    fs::create_dir(desk.path().join("keys")).unwrap();
+    for command in ["serve --listen 127.0.0.1:0", "init", "account list"] {
+        let said = desk.keyward(&format!("{command} --data-dir data --root-key keys"));
+        assert_eq!(
+            said.failed(),
+            "keyward: the root key keys is a directory: name the file with --root-key\n",
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn a_mistyped_archive_is_not_taken_for_one_without_segments() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    let said = desk.keyward("audit verify --data-dir data --archive older");
+    assert_eq!(
+        said.failed(),
+        "keyward: --archive is `older`: there is no such directory\n"
+    );
+}
