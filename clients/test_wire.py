@@ -4,7 +4,9 @@ import json
 import re
 import socket
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import pytest
 
@@ -335,3 +337,14 @@ def test_what_is_signed_for_kms_and_names_no_operation_is_refused_in_json(wire):
     body = b"a" * 600_000
     answer = wire.send(wire.signed({"content-type": JSON}, body), body)
     assert (answer.status, answer.json) == (413, {"__type": "RequestEntityTooLargeException"})
+
+
+def test_a_mark_of_a_signature_does_not_make_room_for_a_token(server):
+    """AssumeRoleWithWebIdentity is never signed, so what looks like a signature allows nothing."""
+    body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=" + "x" * (65 << 10)
+    asked = urllib.request.Request(
+        f"{server.url}/?X-Amz-Signature=x", body.encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(asked)
+    assert caught.value.code == 413

@@ -31,6 +31,10 @@ const UNKNOWN: &str = "UnknownOperation";
 /// The code of a failure on our side before an API is known, which is one of AWS's common errors.
 const INTERNAL: &str = "InternalFailure";
 
+/// The longest body of a request whose caller is not proven by a signature, in bytes: a web identity's
+/// token of 20,000 characters with session policies.
+pub const MAX_UNSIGNED_BODY: usize = 64 << 10;
+
 /// The front of a server.
 #[derive(Clone, Debug)]
 pub struct Front {
@@ -94,6 +98,10 @@ impl Front {
         };
         let proven = match (target.api().own_proof)(&target.name) {
             Some(prove) => {
+                // A signature beside the proof is not looked at, and does not make room for more.
+                if body.len() > MAX_UNSIGNED_BODY {
+                    return self.body_too_large(received);
+                }
                 // It may wait for an issuer, which is not work.
                 drop(turn);
                 let unproven = Unproven {

@@ -138,14 +138,23 @@ async fn attempt<'c, O: Operation>(cx: &'c ContextOf<'c, O::Api>, operation: &O)
         Ok(permits) => {
             let call = operation.call(&permits, &resolved, cx);
             let done = match O::WORK {
-                Work::Ready => call.await,
+                Work::Ready => Some(call.await),
                 Work::Blocks | Work::Computes => cx.shared.pool.run(call).await,
             };
-            done.map_err(Into::into)
+            match done {
+                Some(done) => done.map_err(Into::into),
+                None => Err(throttled::<O>()),
+            }
         }
         Err(denied) => Err(O::Fault::from(denied).into()),
     };
     Attempt { done, evaluations }
+}
+
+/// The fault of a request for which the pool has no place.
+fn throttled<O: Operation>() -> Fault {
+    let (code, text) = O::Api::THROTTLED;
+    Fault::new(code, Some(text.to_owned()))
 }
 
 /// The answer of a request that succeeded and is recorded.

@@ -42,7 +42,7 @@ use hyper_util::{
     },
 };
 use keyward_engine::{
-    front::Front,
+    front::{Front, MAX_UNSIGNED_BODY},
     request::{Answer, Peer, Received},
 };
 use smallvec::SmallVec;
@@ -74,9 +74,6 @@ use crate::{
 /// The longest body, in bytes: the longest parameter KMS has (an attestation document of
 /// 262,144 bytes) in base64, with room for the rest.
 const MAX_BODY: usize = 512 << 10;
-/// The longest body of a request that is not signed: a web identity's token of 20,000 characters
-/// with session policies.
-const MAX_UNSIGNED_BODY: usize = 64 << 10;
 /// Of a longer body nothing is kept before the caller's claim has been looked at.
 const SMALL_BODY: u64 = 16 << 10;
 /// The most header bytes of a request; session tokens, of 16 KiB at most, are the longest of them.
@@ -449,7 +446,9 @@ impl Connection {
         }
         let body = timer.within(options.body_timeout, body::whole(body, most, &waiting));
         match body.await.unwrap_or(Err(BodyFault::TooSlow)) {
-            Ok((body, share)) if signed => {
+            // A mark of a signature proves nothing: until its client is proven, what a request holds
+            // counts as a stranger's.
+            Ok((body, share)) if signed && !stranger => {
                 drop(share);
                 front.answer(received, &body).await
             }

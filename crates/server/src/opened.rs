@@ -5,8 +5,10 @@
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,6 +22,7 @@ use keyward_store::{
     store::Store,
 };
 use keyward_types::unique_id::AccessKeyId;
+use rustix::{fs::OFlags, io::Errno};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -300,10 +303,14 @@ async fn settle_draft(
     (store, root, arena): (&Arc<dyn Store>, &RootKey, &Arena),
 ) -> anyhow::Result<()> {
     let draft = CredentialsDraft::of(file)?;
-    let ids = match access_keys(&draft.draft) {
+    if draft.draft.is_dir() {
+        tracing::warn!(directory = %draft.draft.display(), "a directory has the name of a draft and is left alone");
+        return Ok(());
+    }
+    let ids = match draft.access_keys() {
         Ok(ids) => ids,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        // What is no text holds no access key, and must not keep a server from starting.
+        // What Keyward did not write holds no access key, and must not keep a server from starting.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
         Err(error) => return Err(error.into()),
     };
@@ -444,12 +451,42 @@ impl CredentialsDraft {
     /// store took them, and the file does not have them yet.
     fn left_behind(file: &Path, keys: &[AccessKeyId]) -> io::Result<Option<Self>> {
         let draft = Self::of(file)?;
-        match holds(&draft.draft, keys) {
-            Ok(true) => Ok(Some(draft)),
-            Ok(false) => Ok(None),
+        match draft.access_keys() {
+            Ok(held) => Ok(held.iter().any(|id| keys.contains(id)).then_some(draft)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The access keys in the draft. It is believed only if it is as Keyward writes it: a file of its
+    /// own user that nobody else can read, and no link, pipe or device that somebody put there.
+    fn access_keys(&self) -> io::Result<Vec<AccessKeyId>> {
+        const MOST_BYTES: u64 = 64 << 10;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(&self.draft);
+        let foreign = || io::Error::from(io::ErrorKind::InvalidData);
+        let mut file = match file {
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(foreign());
+            }
+            opened => opened?,
+        };
+        let found = file.metadata()?;
+        let own = found.is_file()
+            && found.nlink() == 1
+            && found.uid() == rustix::process::geteuid().as_raw()
+            && found.mode() & 0o077 == 0
+            && found.len() <= MOST_BYTES;
+        if !own {
+            return Err(foreign());
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.read_to_string(&mut text)?;
+        Ok(access_keys_of(&text))
     }
 
     /// Puts the credentials in the file's place.
@@ -475,11 +512,14 @@ fn holds(file: &Path, keys: &[AccessKeyId]) -> io::Result<bool> {
 /// The access keys in a credentials file.
 fn access_keys(file: &Path) -> io::Result<Vec<AccessKeyId>> {
     let text = Zeroizing::new(fs::read_to_string(file)?);
+    Ok(access_keys_of(&text))
+}
+
+fn access_keys_of(text: &str) -> Vec<AccessKeyId> {
     let ids = text.lines().filter_map(|line| line.split_once('='));
     let ids = ids.filter(|(name, _)| name.trim() == "aws_access_key_id");
-    Ok(ids
-        .filter_map(|(_, id)| AccessKeyId::parse(id.trim()).ok())
-        .collect())
+    ids.filter_map(|(_, id)| AccessKeyId::parse(id.trim()).ok())
+        .collect()
 }
 
 /// Writes a file whole or not at all, mode 0600, on disk before it answers.

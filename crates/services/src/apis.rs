@@ -51,10 +51,10 @@ macro_rules! apis {
 
 apis! {
     own Keyward: |states| Arc::new(KeywardState::new(&states.kms, &states.sessions));
-    Iam: |_| Arc::new(());
     Kms: |states| Arc::clone(&states.kms);
-    Organizations: |_| Arc::new(());
+    Iam: |_| Arc::new(());
     Sts: |states| Arc::new(StsState::new(&states.issuers, &states.sessions));
+    Organizations: |_| Arc::new(());
 }
 
 /// Every condition key that a server supplies, by name; those that begin with a name that a user

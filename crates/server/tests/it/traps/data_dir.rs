@@ -1,6 +1,6 @@
 //! Data directories that are not what somebody thinks they are.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use expect_test::expect;
 
@@ -154,6 +154,37 @@ fn credentials_that_a_start_left_in_a_draft_are_kept_by_the_next() {
     fs::write(&draft, credentials.replace("_id = A", "_id = B")).unwrap();
     desk.keyward("init --data-dir data").ok();
     assert_eq!(fs::read_to_string(&file).unwrap(), credentials);
+}
+
+#[test]
+fn a_draft_that_keyward_did_not_write_is_not_believed() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    let (file, draft) = (
+        desk.data().join("admin-credentials"),
+        desk.data().join(".admin-credentials.tmp"),
+    );
+    let (kept, credentials) = (desk.path().join("kept"), fs::read(&file).unwrap());
+    fs::rename(&file, &kept).unwrap();
+    let put: [fn(&std::path::Path, &std::path::Path); 4] = [
+        |kept, draft| {
+            fs::copy(kept, draft).unwrap();
+            fs::set_permissions(draft, fs::Permissions::from_mode(0o644)).unwrap();
+        },
+        |kept, draft| std::os::unix::fs::symlink(kept, draft).unwrap(),
+        |kept, draft| fs::hard_link(kept, draft).unwrap(),
+        |_, draft| {
+            let made = std::process::Command::new("mkfifo").arg(draft).status();
+            assert!(made.unwrap().success());
+        },
+    ];
+    for put in put {
+        put(&kept, &draft);
+        desk.keyward("account list --data-dir data").ok();
+        assert!(!file.exists());
+        assert!(fs::symlink_metadata(&draft).is_err());
+        assert_eq!(fs::read(&kept).unwrap(), credentials);
+    }
 }
 
 #[test]
