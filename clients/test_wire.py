@@ -348,3 +348,13 @@ def test_a_mark_of_a_signature_does_not_make_room_for_a_token(server):
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(asked)
     assert caught.value.code == 413
+
+
+@pytest.mark.parametrize("fields,status", [(100, 200), (101, 431)])
+def test_a_request_has_at_most_a_hundred_headers(server, fields, status):
+    host, port = server.url.removeprefix("http://").split(":")
+    more = "".join(f"x-{number}: y\r\n" for number in range(fields - 2))
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n".encode())
+        head = connection.makefile("rb").readline()
+    assert int(head.split()[1]) == status
