@@ -19,6 +19,11 @@ use crate::{state::KmsState, workers::due::DueWorker};
 pub async fn all(kms: Arc<KmsState>, cx: WorkerContext) -> Result<Vec<Worker>, ReadError> {
     const DUE: Duration = Duration::from_secs(30);
     const SWEEP: Duration = Duration::from_secs(60);
+    // A process that ended between the destruction of a key and this has left the key's old record in
+    // the store's files.
+    if let Err(error) = cx.scrub().await {
+        tracing::warn!(%error, "what deleted records left in the store's files cannot be overwritten yet");
+    }
     let due = Arc::new(DueWorker::new(&cx, kms).await?);
     let with_due = cx.clone();
     Ok(vec![

@@ -1,4 +1,4 @@
-//! A store that counts what is read from it.
+//! A store that counts what is read from it, and how often it is scrubbed.
 
 use std::sync::{
     Arc,
@@ -21,11 +21,16 @@ use keyward_store::{
 pub struct Watched {
     store: Arc<dyn Store>,
     reads: Arc<AtomicU64>,
+    scrubs: Arc<AtomicU64>,
 }
 
 impl Watched {
-    pub fn new(store: Arc<dyn Store>, reads: Arc<AtomicU64>) -> Self {
-        Self { store, reads }
+    pub fn new(store: Arc<dyn Store>, reads: Arc<AtomicU64>, scrubs: Arc<AtomicU64>) -> Self {
+        Self {
+            store,
+            reads,
+            scrubs,
+        }
     }
 }
 
@@ -66,6 +71,7 @@ impl Store for Watched {
     }
 
     fn scrub(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.scrubs.fetch_add(1, Ordering::SeqCst);
         self.store.scrub()
     }
 }

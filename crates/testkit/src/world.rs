@@ -114,6 +114,7 @@ pub struct World {
     /// What the root user of [`OWN`] signs with.
     pub root: Key,
     reads: Arc<AtomicU64>,
+    scrubs: Arc<AtomicU64>,
     audit: std::path::PathBuf,
     _home: tempfile::TempDir,
 }
@@ -142,8 +143,12 @@ impl World {
         let (arena, _) = Arena::new(256 << 10).unwrap();
         let root_key = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
         let memory: Arc<dyn Store> = Arc::new(Memory::new(FeedOptions::default()));
-        let reads = Arc::new(AtomicU64::new(0));
-        let store: Arc<dyn Store> = Arc::new(Watched::new(memory, Arc::clone(&reads)));
+        let (reads, scrubs) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let store: Arc<dyn Store> = Arc::new(Watched::new(
+            memory,
+            Arc::clone(&reads),
+            Arc::clone(&scrubs),
+        ));
         let hands = Arc::new(Hands {
             wall: AtomicI64::new(start * 1000),
             monotonic: AtomicU64::new(1),
@@ -189,6 +194,7 @@ impl World {
             hands,
             root,
             reads,
+            scrubs,
             audit,
             _home: home,
         };
@@ -203,6 +209,11 @@ impl World {
     /// How often the store was read so far.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
+    }
+
+    /// How often the store was scrubbed so far.
+    pub fn scrubs(&self) -> u64 {
+        self.scrubs.load(Ordering::SeqCst)
     }
 
     /// Where the audit trail lies.

@@ -192,7 +192,7 @@ async fn rotate(
         .rotate_due(&duty, unit.key())
         .await
         .map_err(Internal::new)?;
-    commit(cx, unit, &record, |batch| {
+    let rotated = commit(cx, unit, &record, |batch| {
         let kind = RotationType::Automatic;
         service_events::put_rotation(
             batch,
@@ -200,8 +200,8 @@ async fn rotate(
             kind,
             cx.shared().clock().now(),
         )
-    })
-    .await
+    });
+    rotated.await.map(|_| ())
 }
 
 async fn destroy(
@@ -229,7 +229,7 @@ async fn destroy(
     let left = GrantPaths::new(reader, unit.arn())
         .left()
         .map_err(Internal::new)?;
-    commit(cx, unit, &record, |batch| {
+    let destroyed = commit(cx, unit, &record, |batch| {
         // At most 50 aliases: all of it fits one batch. Grants are left to the sweeper.
         for path in aliases.iter().chain([&last_use]) {
             batch
@@ -249,28 +249,31 @@ async fn destroy(
             cx.shared().clock().now(),
             details,
         )
-    })
-    .await?;
+    });
+    if !destroyed.await? {
+        return Ok(());
+    }
     // What was overwritten must not be found in the files either.
     cx.scrub().await.map_err(Internal::new)?;
     tracing::info!(key = %unit.arn(), "a key was destroyed");
     Ok(())
 }
 
-/// Commits a changed key with what else belongs to the change, its event last.
+/// Commits a changed key with what else belongs to the change, its event last. Answers whether that was
+/// done: if somebody changed the key meanwhile, the next round looks at it anew.
 async fn commit(
     cx: &WorkerContext,
     unit: &KeyUnit,
     record: &KeyRecord,
     also: impl FnOnce(&mut SealedBatch) -> Result<(), Internal>,
-) -> Result<(), Internal> {
+) -> Result<bool, Internal> {
     let mut batch = cx.batch();
     put_key(&mut batch, unit, record)
         .map_err(|fault: KmsFault| Internal::new(format!("{fault:?}")))?;
     also(&mut batch)?;
     match cx.commit(batch).await {
-        // Somebody changed the key meanwhile: the next round looks at it anew.
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(CommitError::Conflict { .. }) => Ok(false),
         Err(error) => Err(Internal::new(error)),
     }
 }

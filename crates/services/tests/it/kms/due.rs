@@ -10,7 +10,7 @@ use keyward_api_kms::{
         terms::{Constraint, ContextConstraint, Terms},
         write::put_grant,
     },
-    workers::{due::DueWorker, sweep::sweep},
+    workers::{all, due::DueWorker, sweep::sweep},
 };
 use keyward_engine::directory::{paths, records};
 use keyward_keys::record::{KeyRecord, Lifecycle, RotationSchedule};
@@ -213,4 +213,13 @@ async fn a_row_that_was_taken_away_is_written_again_after_the_next_start() {
             .value
             .is_some()
     );
+}
+
+#[tokio::test]
+async fn a_start_overwrites_what_an_earlier_end_left_of_destroyed_keys() {
+    let world = world(|_, _| ()).await;
+    assert_eq!(world.scrubs(), 0);
+    let workers = all(Arc::clone(&world.kms), world.workers.clone()).await;
+    assert_eq!(workers.unwrap().len(), 2);
+    assert_eq!(world.scrubs(), 1);
 }
