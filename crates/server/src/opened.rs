@@ -5,10 +5,8 @@
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{
-        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-    },
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,19 +14,20 @@ use std::{
 use anyhow::{Context as _, bail};
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::root_key::{RootKey, RootKeyError};
-use keyward_services::bootstrap::{self, FirstCredentials};
+use keyward_services::bootstrap;
 use keyward_store::{
     sqlite::{Sqlite, SqliteOptions},
     store::Store,
 };
 use keyward_types::unique_id::AccessKeyId;
-use rustix::{fs::OFlags, io::Errno};
-use zeroize::Zeroizing;
 
+use self::draft::CredentialsDraft;
 use crate::{
     config::{self, Config},
     remembered::{self, Remembered},
 };
+
+pub mod draft;
 
 /// The file with the access key of the root user of the first start's account.
 pub const ADMIN_CREDENTIALS: &str = "admin-credentials";
@@ -263,7 +262,7 @@ impl DataDir {
             }
         }
         for file in files {
-            let settled = settle_draft(&file, (store, root, arena)).await;
+            let settled = draft::settle(&file, (store, root, arena)).await;
             settled
                 .with_context(|| format!("the draft of {} cannot be settled", file.display()))?;
         }
@@ -284,7 +283,7 @@ impl DataDir {
             root_key: root_key_elsewhere(config)?,
         };
         let file = self.path.join(remembered::FILE);
-        write_private(&file, remembered.render()?.as_bytes())
+        draft::write_private(&file, remembered.render()?.as_bytes())
             .with_context(|| format!("{} cannot be written", file.display()))
     }
 }
@@ -294,33 +293,6 @@ fn remove_root_key_drafts(path: &Path) {
     if let Err(error) = RootKey::remove_drafts(path) {
         tracing::warn!(%error, path = %path.display(), "drafts of the root key cannot be removed");
     }
-}
-
-/// Has a file's draft replace it if the store took its access key, and removes it otherwise: nobody has
-/// that key.
-async fn settle_draft(
-    file: &Path,
-    (store, root, arena): (&Arc<dyn Store>, &RootKey, &Arena),
-) -> anyhow::Result<()> {
-    let draft = CredentialsDraft::of(file)?;
-    if draft.draft.is_dir() {
-        tracing::warn!(directory = %draft.draft.display(), "a directory has the name of a draft and is left alone");
-        return Ok(());
-    }
-    let ids = match draft.access_keys() {
-        Ok(ids) => ids,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        // What Keyward did not write holds no access key, and must not keep a server from starting.
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    for id in &ids {
-        if bootstrap::has_access_key(Arc::clone(store), root, arena, id).await? {
-            tracing::warn!(file = %file.display(), "an access key that was left in a draft is in its file now");
-            return draft.keep();
-        }
-    }
-    Ok(fs::remove_file(&draft.draft)?)
 }
 
 /// Where the root key is, unless it is in the data directory, which may be moved with it.
@@ -395,158 +367,4 @@ fn check_beside(data_dir: &Path, hollow: Hollow) -> Result<(), NoStoreBeside> {
         },
         beside,
     })
-}
-
-/// Credentials on disk beside the file they are for, which they replace once the store has them. If
-/// the store does not take them, the file stays as it was.
-#[derive(Debug)]
-pub struct CredentialsDraft {
-    draft: PathBuf,
-    file: PathBuf,
-}
-
-impl CredentialsDraft {
-    /// Where the draft of a file is.
-    fn of(file: &Path) -> io::Result<Self> {
-        let name = file.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-        Ok(Self {
-            draft: file.with_file_name(format!(".{name}.tmp")),
-            file: file.to_owned(),
-        })
-    }
-
-    /// Writes credentials as a profile that the AWS tools read, for the owner only, on disk before
-    /// it answers. They may replace a file with one of the access keys `replaced`, or any file if
-    /// there is no such list.
-    ///
-    /// # Errors
-    /// When the system refuses, and when the file is there and holds something else.
-    pub fn write(
-        file: &Path,
-        (credentials, profile): (&FirstCredentials, &str),
-        replaced: Option<&[AccessKeyId]>,
-    ) -> io::Result<Self> {
-        let at =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
-        let draft = Self::of(file).map_err(at)?;
-        if let Some(replaced) = replaced
-            && fs::symlink_metadata(file).is_ok()
-            && !holds(file, replaced).map_err(at)?
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!(
-                    "{} is there already and may hold other credentials: move it away, or choose another file",
-                    file.display()
-                ),
-            ));
-        }
-        let text = credentials.profile(profile);
-        write_draft(&draft.draft, text.expose().as_bytes()).map_err(at)?;
-        Ok(draft)
-    }
-
-    /// The draft that a start or command left behind, if it holds one of these access keys: the
-    /// store took them, and the file does not have them yet.
-    fn left_behind(file: &Path, keys: &[AccessKeyId]) -> io::Result<Option<Self>> {
-        let draft = Self::of(file)?;
-        match draft.access_keys() {
-            Ok(held) => Ok(held.iter().any(|id| keys.contains(id)).then_some(draft)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The access keys in the draft. It is believed only if it is as Keyward writes it: a file of its
-    /// own user that nobody else can read, and no link, pipe or device that somebody put there.
-    fn access_keys(&self) -> io::Result<Vec<AccessKeyId>> {
-        const MOST_BYTES: u64 = 64 << 10;
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(&self.draft);
-        let foreign = || io::Error::from(io::ErrorKind::InvalidData);
-        let mut file = match file {
-            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-                return Err(foreign());
-            }
-            opened => opened?,
-        };
-        let found = file.metadata()?;
-        let own = found.is_file()
-            && found.nlink() == 1
-            && found.uid() == rustix::process::geteuid().as_raw()
-            && found.mode() & 0o077 == 0
-            && found.len() <= MOST_BYTES;
-        if !own {
-            return Err(foreign());
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text)?;
-        Ok(access_keys_of(&text))
-    }
-
-    /// Puts the credentials in the file's place.
-    ///
-    /// # Errors
-    /// When the system refuses; the sentence says where the credentials are.
-    pub fn keep(self) -> anyhow::Result<()> {
-        rename(&self.draft, &self.file).with_context(|| {
-            format!(
-                "the new access key is in {}, and cannot be moved to {}",
-                self.draft.display(),
-                self.file.display()
-            )
-        })
-    }
-}
-
-/// Whether a credentials file has one of these access keys.
-fn holds(file: &Path, keys: &[AccessKeyId]) -> io::Result<bool> {
-    Ok(access_keys(file)?.iter().any(|id| keys.contains(id)))
-}
-
-/// The access keys in a credentials file.
-fn access_keys(file: &Path) -> io::Result<Vec<AccessKeyId>> {
-    let text = Zeroizing::new(fs::read_to_string(file)?);
-    Ok(access_keys_of(&text))
-}
-
-fn access_keys_of(text: &str) -> Vec<AccessKeyId> {
-    let ids = text.lines().filter_map(|line| line.split_once('='));
-    let ids = ids.filter(|(name, _)| name.trim() == "aws_access_key_id");
-    ids.filter_map(|(_, id)| AccessKeyId::parse(id.trim()).ok())
-        .collect()
-}
-
-/// Writes a file whole or not at all, mode 0600, on disk before it answers.
-fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = CredentialsDraft::of(file)?.draft;
-    write_draft(&draft, bytes)?;
-    rename(&draft, file)
-}
-
-/// Writes a file that is to replace another, mode 0600, on disk before it answers.
-fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
-    let _ = fs::remove_file(draft);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(draft)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if written.is_err() {
-        let _ = fs::remove_file(draft);
-    }
-    written
-}
-
-/// Has a draft replace its file, on disk before it answers.
-fn rename(draft: &Path, file: &Path) -> io::Result<()> {
-    fs::rename(draft, file)?;
-    let directory = file.parent().filter(|parent| *parent != Path::new(""));
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

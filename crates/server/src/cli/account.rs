@@ -10,7 +10,7 @@ use keyward_types::account::AccountId;
 
 use crate::{
     cli::{Existing, Place, stopped::StoppedServer},
-    opened::CredentialsDraft,
+    opened::draft::CredentialsDraft,
     out::say,
 };
 

@@ -22,7 +22,7 @@ use crate::{
     clock::SystemClock,
     config::{AuditDurability, Config, DEFAULT_ACCOUNT},
     endpoint, issuers,
-    opened::{CredentialsDraft, DataDir},
+    opened::{DataDir, draft::CredentialsDraft},
     out::{self, say},
     remembered::Remembered,
     telemetry::Logging,

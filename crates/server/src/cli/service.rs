@@ -9,7 +9,7 @@ use keyward_services::bootstrap::services;
 
 use crate::{
     cli::{Existing, stopped::StoppedServer},
-    opened::CredentialsDraft,
+    opened::draft::CredentialsDraft,
     out::say,
 };
 

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use expect_test::expect;
+use serde_json::json;
 
 use crate::{
     command::{Desk, Ran},
@@ -113,8 +114,25 @@ fn with_room(desk: &Desk, blocks: u32, words: &str) -> Ran {
     desk.run(shell.args(["-c", &script]).arg(program()))
 }
 
+/// Has a server write until the store's log is longer than so many bytes.
+fn fill_log(server: &Server, bytes: u64) {
+    let (root, mut connection) = (server.root(), server.connect());
+    let log = server.data_dir().join("store.db-wal");
+    // A start empties the log once, in the background: what comes after many writes stays.
+    for made in 0.. {
+        if made >= 20 && fs::metadata(&log).unwrap().len() > bytes {
+            return;
+        }
+        assert!(made < 1_000, "{} does not grow", log.display());
+        let answer = connection.send(&root.kms("CreateKey", &json!({})));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
 #[test]
 fn credentials_that_the_store_does_not_take_replace_none() {
+    // No fewer: SQLite's index of the log takes so much.
+    const BLOCKS: u32 = 64;
     for command in [
         "init --new-root-credentials",
         "service create rds",
@@ -122,12 +140,13 @@ fn credentials_that_the_store_does_not_take_replace_none() {
     ] {
         let mut server = Server::start("");
         let data = server.data_dir();
+        fill_log(&server, u64::from(BLOCKS) * 512);
         // Its log of writes stays, so that there is no room behind it.
         server.kill();
         let read = || fs::read_to_string(data.join("admin-credentials")).unwrap();
         let credentials = read();
         let words = format!("{command} --data-dir {}", data.display());
-        let ran = with_room(&Desk::new(), 64, &words);
+        let ran = with_room(&Desk::new(), BLOCKS, &words);
         assert_eq!(ran.status, 1, "{command}");
         let no_room = "the store has no room left to write: free space on its disk";
         assert!(ran.err.contains(no_room), "{}", ran.err);
@@ -185,6 +204,18 @@ fn a_draft_that_keyward_did_not_write_is_not_believed() {
         assert!(fs::symlink_metadata(&draft).is_err());
         assert_eq!(fs::read(&kept).unwrap(), credentials);
     }
+}
+
+#[test]
+fn credentials_do_not_take_the_place_of_a_pipe() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    let pipe = desk.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let ran =
+        desk.keyward("account create --data-dir data --account-id 444455556666 --credentials pipe");
+    assert!(ran.err.contains("is there already"), "{}", ran.err);
 }
 
 #[test]
