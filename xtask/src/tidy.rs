@@ -91,8 +91,7 @@ fn walk(root: &Path, folder: &str, paths: &mut Vec<String>) -> anyhow::Result<()
 fn check_size(path: &str, text: &str, found: &mut Vec<String>) {
     let source = path.ends_with(".rs") || path.ends_with(".py");
     let lines = text.lines().count();
-    let holds_an_operation =
-        path.starts_with(APIS) && !path.contains("/tests/");
+    let holds_an_operation = path.starts_with(APIS) && !path.contains("/tests/");
     let limit = if holds_an_operation {
         OPERATION_LINES
     } else {

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
@@ -14,7 +15,7 @@ use keyward_types::{action::Action, arn::ArnParts};
 use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     names,
     page::{Page, Paging},
@@ -24,14 +25,17 @@ use crate::{
 #[derive(Debug)]
 pub struct GetAccountPasswordPolicy;
 
+keyward_types::action!("iam": GetAccountPasswordPolicy = "iam:GetAccountPasswordPolicy");
+
 impl Operation for GetAccountPasswordPolicy {
     const NAME: &'static str = "GetAccountPasswordPolicy";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::GetAccountPasswordPolicy>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         params.members().finish()?;
@@ -61,21 +65,24 @@ impl Operation for GetAccountPasswordPolicy {
 
 /// `ListSAMLProviders`
 #[derive(Debug)]
-pub struct ListSamlProviders;
+pub struct ListSAMLProviders;
 
 /// No SAML providers.
 #[derive(Debug)]
 pub struct NoProviders;
 
-impl Operation for ListSamlProviders {
+keyward_types::action!("iam": ListSAMLProviders = "iam:ListSAMLProviders");
+
+impl Operation for ListSAMLProviders {
     const NAME: &'static str = "ListSAMLProviders";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Iam;
     type Output = NoProviders;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListSAMLProviders>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         params.members().finish()?;
@@ -117,15 +124,19 @@ pub struct ListServerCertificates {
 #[derive(Debug)]
 pub struct NoCertificates;
 
+keyward_types::action!("iam": ListServerCertificates = "iam:ListServerCertificates");
+
 impl Operation for ListServerCertificates {
     const NAME: &'static str = "ListServerCertificates";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = NoCertificates;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListServerCertificates>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -163,9 +174,18 @@ impl Output<Iam> for NoCertificates {
     }
 }
 
+keyward_types::actions! {
+    "iam":
+    GetSAMLProvider = "iam:GetSAMLProvider",
+    GetServerCertificate = "iam:GetServerCertificate",
+}
+
 /// Something that is asked for alone and never there.
 pub trait NeverThere: Action {
-    /// Reads the member that names it.
+    /// The member that names it.
+    const MEMBER: &'static str;
+
+    /// Reads that member.
     fn read(m: &mut Members<'_>) -> String;
 
     /// Its ARN if it were there.
@@ -175,9 +195,11 @@ pub trait NeverThere: Action {
     fn missing(name: &str) -> IamFault;
 }
 
-impl NeverThere for action::GetSAMLProvider {
+impl NeverThere for GetSAMLProvider {
+    const MEMBER: &'static str = "SAMLProviderArn";
+
     fn read(m: &mut Members<'_>) -> String {
-        names::arn(m, "SAMLProviderArn")
+        names::arn(m, Self::MEMBER)
     }
 
     fn arn(_cx: &Cx<'_>, name: &str) -> String {
@@ -195,9 +217,11 @@ impl NeverThere for action::GetSAMLProvider {
     }
 }
 
-impl NeverThere for action::GetServerCertificate {
+impl NeverThere for GetServerCertificate {
+    const MEMBER: &'static str = "ServerCertificateName";
+
     fn read(m: &mut Members<'_>) -> String {
-        names::name(m, "ServerCertificateName", 128)
+        names::name(m, Self::MEMBER, 128)
     }
 
     fn arn(cx: &Cx<'_>, name: &str) -> String {
@@ -222,6 +246,7 @@ pub struct Get<A> {
 impl<A: NeverThere> Operation for Get<A> {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text(A::MEMBER)];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;

@@ -6,6 +6,7 @@ pub mod list;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::{
         paths, purpose,
         records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1},
@@ -20,7 +21,7 @@ use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     entity::{Entity, Lookup, Record},
     fault::IamFault,
     names,
@@ -147,14 +148,17 @@ pub struct AccessKeyCreated {
     created: Timestamp,
 }
 
+keyward_types::action!("iam": CreateAccessKey = "iam:CreateAccessKey");
+
 impl Operation for CreateAccessKey {
     const NAME: &'static str = "CreateAccessKey";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("UserName")];
     type Api = Iam;
     type Output = AccessKeyCreated;
     type Fault = IamFault;
     type Resolved = Owner;
-    type Permits = Permit<action::CreateAccessKey>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -240,14 +244,17 @@ pub struct DeleteAccessKey {
     id: String,
 }
 
+keyward_types::action!("iam": DeleteAccessKey = "iam:DeleteAccessKey");
+
 impl Operation for DeleteAccessKey {
     const NAME: &'static str = "DeleteAccessKey";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("UserName"), text("AccessKeyId")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Owner;
-    type Permits = Permit<action::DeleteAccessKey>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -293,14 +300,18 @@ pub struct UpdateAccessKey {
     status: &'static str,
 }
 
+keyward_types::action!("iam": UpdateAccessKey = "iam:UpdateAccessKey");
+
 impl Operation for UpdateAccessKey {
     const NAME: &'static str = "UpdateAccessKey";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("UserName"), text("AccessKeyId"), text("Status")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Owner;
-    type Permits = Permit<action::UpdateAccessKey>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

@@ -6,6 +6,7 @@ pub mod alias;
 pub mod authorization_details;
 
 use keyward_engine::{
+    audit::parameters::Parameter,
     directory::{counting::count_prefix, paths},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -13,7 +14,7 @@ use keyward_engine::{
 };
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, action, fault::IamFault};
+use crate::{Cx, Iam, fault::IamFault};
 
 /// `GetAccountSummary`
 #[derive(Debug)]
@@ -23,14 +24,17 @@ pub struct GetAccountSummary;
 #[derive(Debug)]
 pub struct Summary(Vec<(&'static str, u64)>);
 
+keyward_types::action!("iam": GetAccountSummary = "iam:GetAccountSummary");
+
 impl Operation for GetAccountSummary {
     const NAME: &'static str = "GetAccountSummary";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Iam;
     type Output = Summary;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::GetAccountSummary>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         params.members().finish()?;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         aws_policies::AwsPolicy,
         paths, purpose,
@@ -15,7 +16,7 @@ use keyward_engine::{
             self, V1,
             identity::{ManagedPolicyRecord, ManagedPolicyRef, MembershipRecord},
         },
-        units::identity::ManagedPolicyUnit,
+        units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     },
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Empty, Operation, Output},
@@ -27,7 +28,7 @@ use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
     Cx, Iam, condition_keys,
-    entity::{Entity, EntityAction, EntityName, Lookup, Record},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record, entity_actions},
     facets::Holder,
     fault::IamFault,
     names,
@@ -36,6 +37,12 @@ use crate::{
     page::{Page, Paging},
     shape,
 };
+
+entity_actions! {
+    UserUnit, names::USER => AttachUserPolicy = "iam:AttachUserPolicy", DetachUserPolicy = "iam:DetachUserPolicy", ListAttachedUserPolicies = "iam:ListAttachedUserPolicies",;
+    GroupUnit, names::GROUP => AttachGroupPolicy = "iam:AttachGroupPolicy", DetachGroupPolicy = "iam:DetachGroupPolicy", ListAttachedGroupPolicies = "iam:ListAttachedGroupPolicies",;
+    RoleUnit, names::ROLE => AttachRolePolicy = "iam:AttachRolePolicy", DetachRolePolicy = "iam:DetachRolePolicy", ListAttachedRolePolicies = "iam:ListAttachedRolePolicies",;
+}
 
 /// The policy that is to be attached.
 ///
@@ -143,6 +150,7 @@ where
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyArn")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
@@ -208,6 +216,7 @@ where
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyArn")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
@@ -280,6 +289,12 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text(A::Entity::MEMBER),
+        text("PathPrefix"),
+        text("Marker"),
+        integer("MaxItems"),
+    ];
     type Action = A;
     type Output = AttachedPolicies;
 

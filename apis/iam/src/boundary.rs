@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::{
         identities::Home,
         paths, purpose,
@@ -12,7 +13,7 @@ use keyward_engine::{
             self, V1,
             identity::{ManagedPolicyRef, MembershipRecord},
         },
-        units::identity::ManagedPolicyUnit,
+        units::identity::{ManagedPolicyUnit, RoleUnit, UserUnit},
     },
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Empty, Operation},
@@ -26,12 +27,17 @@ use crate::{
     Cx, Iam,
     attachment::{self, recount, supply_boundary},
     condition_keys,
-    entity::{Entity, EntityAction, EntityName, Lookup, Record},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record, entity_actions},
     facets::Bounded,
     fault::IamFault,
     names,
     on_one::{On, OnOne},
 };
+
+entity_actions! {
+    UserUnit, names::USER => DeleteUserPermissionsBoundary = "iam:DeleteUserPermissionsBoundary", PutUserPermissionsBoundary = "iam:PutUserPermissionsBoundary",;
+    RoleUnit, names::ROLE => DeleteRolePermissionsBoundary = "iam:DeleteRolePermissionsBoundary", PutRolePermissionsBoundary = "iam:PutRolePermissionsBoundary",;
+}
 
 /// The policy that is to be a boundary.
 ///
@@ -113,6 +119,8 @@ where
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] =
+        &[text(A::Entity::MEMBER), text("PermissionsBoundary")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
@@ -175,6 +183,7 @@ where
     <A::Entity as Entity>::Record: Bounded,
 {
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER)];
     type Action = A;
     type Output = Empty;
 

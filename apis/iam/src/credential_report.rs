@@ -7,6 +7,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_engine::{
+    audit::parameters::Parameter,
     directory::{
         paths, purpose,
         records::{
@@ -22,7 +23,7 @@ use keyward_store::batch::Precondition;
 use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, action, fault::IamFault};
+use crate::{Cx, Iam, fault::IamFault};
 
 /// For so long a report that was asked for can be fetched, as in AWS.
 const GOOD_FOR_MILLIS: i64 = 4 * 60 * 60 * 1000;
@@ -61,14 +62,17 @@ pub struct State {
     complete: bool,
 }
 
+keyward_types::action!("iam": GenerateCredentialReport = "iam:GenerateCredentialReport");
+
 impl Operation for GenerateCredentialReport {
     const NAME: &'static str = "GenerateCredentialReport";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Iam;
     type Output = State;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::GenerateCredentialReport>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         params.members().finish()?;
@@ -132,14 +136,17 @@ pub struct Report {
     generated: Timestamp,
 }
 
+keyward_types::action!("iam": GetCredentialReport = "iam:GetCredentialReport");
+
 impl Operation for GetCredentialReport {
     const NAME: &'static str = "GetCredentialReport";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Iam;
     type Output = Report;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::GetCredentialReport>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         params.members().finish()?;

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, integer, text},
     directory::units::identity::UserUnit,
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation, Output},
@@ -15,7 +16,7 @@ use keyward_types::action::Action;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     entity::Lookup,
     fault::IamFault,
     names,
@@ -23,28 +24,52 @@ use crate::{
     user::named_or_caller,
 };
 
-/// What a list is called, and whether it is of a user's things.
-pub trait Listed: Action {
+keyward_types::actions! {
+    "iam":
+    DeleteLoginProfile = "iam:DeleteLoginProfile",
+    GetLoginProfile = "iam:GetLoginProfile",
+    ListMFADevices = "iam:ListMFADevices",
+    ListSSHPublicKeys = "iam:ListSSHPublicKeys",
+    ListServiceSpecificCredentials = "iam:ListServiceSpecificCredentials",
+    ListSigningCertificates = "iam:ListSigningCertificates",
+}
+
+/// A list of a user's things.
+pub trait OfOneUser: Action {
     /// The element that holds it.
     const LIST: &'static str;
-    /// The most characters of the user's name, where it is of a user's things.
+    /// The most characters of the user's name.
+    const LONGEST_USER: usize;
+    /// See [`Operation::PARAMETERS`].
+    const PARAMETERS: &'static [Parameter] =
+        &[text("UserName"), text("Marker"), integer("MaxItems")];
+}
+
+impl OfOneUser for ListMFADevices {
+    const LIST: &'static str = "MFADevices";
     const LONGEST_USER: usize = names::EXISTING_USER;
 }
 
-macro_rules! listed {
-    ($($action:ident = $list:literal $(, $longest:expr)?;)*) => {$(
-        impl Listed for action::$action {
-            const LIST: &'static str = $list;
-            $(const LONGEST_USER: usize = $longest;)?
-        }
-    )*};
+impl OfOneUser for ListSSHPublicKeys {
+    const LIST: &'static str = "SSHPublicKeys";
+    const LONGEST_USER: usize = names::USER;
 }
-listed! {
-    ListMFADevices = "MFADevices";
-    ListSSHPublicKeys = "SSHPublicKeys", names::USER;
-    ListServiceSpecificCredentials = "ServiceSpecificCredentials", names::USER;
-    ListSigningCertificates = "Certificates";
-    ListVirtualMFADevices = "VirtualMFADevices";
+
+impl OfOneUser for ListServiceSpecificCredentials {
+    const LIST: &'static str = "ServiceSpecificCredentials";
+    const LONGEST_USER: usize = names::USER;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("UserName"),
+        text("ServiceName"),
+        boolean("AllUsers"),
+        text("Marker"),
+        integer("MaxItems"),
+    ];
+}
+
+impl OfOneUser for ListSigningCertificates {
+    const LIST: &'static str = "Certificates";
+    const LONGEST_USER: usize = names::EXISTING_USER;
 }
 
 /// An empty list.
@@ -65,9 +90,10 @@ pub struct OfUser<A> {
     action: PhantomData<fn() -> A>,
 }
 
-impl<A: Listed> Operation for OfUser<A> {
+impl<A: OfOneUser> Operation for OfUser<A> {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = A::PARAMETERS;
     type Api = Iam;
     type Output = Nothing;
     type Fault = IamFault;
@@ -113,16 +139,23 @@ impl<A: Listed> Operation for OfUser<A> {
 
 /// `ListVirtualMFADevices`
 #[derive(Debug)]
-pub struct ListVirtualMfaDevices;
+pub struct ListVirtualMFADevices;
 
-impl Operation for ListVirtualMfaDevices {
+keyward_types::action!("iam": ListVirtualMFADevices = "iam:ListVirtualMFADevices");
+
+impl Operation for ListVirtualMFADevices {
     const NAME: &'static str = "ListVirtualMFADevices";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("AssignmentStatus"),
+        text("Marker"),
+        integer("MaxItems"),
+    ];
     type Api = Iam;
     type Output = Nothing;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::ListVirtualMFADevices>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -147,9 +180,7 @@ impl Operation for ListVirtualMfaDevices {
         (): &(),
         _cx: &Cx<'_>,
     ) -> Result<Done<Nothing>, IamFault> {
-        Ok(Done::unchanged(Nothing(
-            action::ListVirtualMFADevices::LIST,
-        )))
+        Ok(Done::unchanged(Nothing("VirtualMFADevices")))
     }
 }
 
@@ -163,6 +194,7 @@ pub struct LoginProfile<A> {
 impl<A: Action> Operation for LoginProfile<A> {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = matches!(A::OPERATION.as_bytes(), [b'G', ..]);
+    const PARAMETERS: &'static [Parameter] = &[text("UserName")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;

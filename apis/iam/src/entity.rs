@@ -144,6 +144,34 @@ pub trait EntityAction: Action {
     const LONGEST: usize;
 }
 
+/// Makes an operation the marker of its own action, which is done to an entity; with the most characters
+/// of the member that names it.
+macro_rules! entity_action {
+    ($operation:ty = $text:literal, $entity:ty, $longest:expr) => {
+        keyward_types::action!("iam": $operation = $text);
+
+        impl $crate::entity::EntityAction for $operation {
+            type Entity = $entity;
+            const LONGEST: usize = $longest;
+        }
+    };
+}
+pub(crate) use entity_action;
+
+/// Declares markers for actions that are done to an entity; with the most characters of the member
+/// that names it.
+macro_rules! entity_actions {
+    ($($entity:ty, $longest:expr => $($name:ident = $text:literal,)*;)*) => {
+        keyward_types::actions! { "iam": $($($name = $text,)*)* }
+
+        $($(impl $crate::entity::EntityAction for $name {
+            type Entity = $entity;
+            const LONGEST: usize = $longest;
+        })*)*
+    };
+}
+pub(crate) use entity_actions;
+
 /// The name of an entity that an operation is about, as it was asked for.
 pub struct EntityName<A> {
     /// The name, or for managed policies the ARN.

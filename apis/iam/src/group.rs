@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     counts::Counted,
     directory::{
         identities::Named,
@@ -28,9 +29,9 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     by_path::ByPath,
-    entity::{Entity, EntityName, Record},
+    entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names, naming,
     newborn::New,
@@ -53,14 +54,17 @@ pub struct ShownGroup {
     record: GroupRecord,
 }
 
+keyward_types::action!("iam": CreateGroup = "iam:CreateGroup");
+
 impl Operation for CreateGroup {
     const NAME: &'static str = "CreateGroup";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("Path"), text("GroupName")];
     type Api = Iam;
     type Output = ShownGroup;
     type Fault = IamFault;
     type Resolved = New;
-    type Permits = Permit<action::CreateGroup>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -128,7 +132,7 @@ impl Output<Iam> for ShownGroup {
 /// `GetGroup`
 #[derive(Debug)]
 pub struct GetGroup {
-    of: EntityName<action::GetGroup>,
+    of: EntityName<Self>,
     paging: Paging,
 }
 
@@ -139,9 +143,13 @@ pub struct GroupFound {
     users: Page<(String, UserRecord)>,
 }
 
+entity_action!(GetGroup = "iam:GetGroup", GroupUnit, names::GROUP);
+
 impl OnOne for GetGroup {
     const READ_ONLY: bool = true;
-    type Action = action::GetGroup;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("GroupName"), text("Marker"), integer("MaxItems")];
+    type Action = Self;
     type Output = GroupFound;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -150,7 +158,7 @@ impl OnOne for GetGroup {
         Self { of, paging }
     }
 
-    fn subject(&self) -> &EntityName<action::GetGroup> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -187,18 +195,21 @@ impl Output<Iam> for GroupFound {
 
 /// `DeleteGroup`
 #[derive(Debug)]
-pub struct DeleteGroup(EntityName<action::DeleteGroup>);
+pub struct DeleteGroup(EntityName<Self>);
+
+entity_action!(DeleteGroup = "iam:DeleteGroup", GroupUnit, names::GROUP);
 
 impl OnOne for DeleteGroup {
     const READ_ONLY: bool = false;
-    type Action = action::DeleteGroup;
+    const PARAMETERS: &'static [Parameter] = &[text("GroupName")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::DeleteGroup> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -226,15 +237,19 @@ pub struct ListGroups(ByPath);
 #[derive(Debug)]
 pub struct Groups(pub Page<(String, GroupRecord)>);
 
+keyward_types::action!("iam": ListGroups = "iam:ListGroups");
+
 impl Operation for ListGroups {
     const NAME: &'static str = "ListGroups";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = Groups;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListGroups>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         ByPath::parse(params).map(Self)

@@ -3,6 +3,8 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
+    directory::units::identity::{GroupUnit, RoleUnit, UserUnit},
     gate::supply::Supply,
     operation::{Done, Empty, Output},
     policy::document::{Document, PolicyError, PolicyKind},
@@ -12,7 +14,7 @@ use keyward_wire::{json::Members, xml};
 use crate::{
     Cx, Iam,
     attachment::supply_boundary,
-    entity::{Entity, EntityAction, EntityName, Record},
+    entity::{Entity, EntityAction, EntityName, Record, entity_actions},
     facets::Holder,
     fault::IamFault,
     names,
@@ -20,6 +22,12 @@ use crate::{
     page::{Page, Paging},
     stored,
 };
+
+entity_actions! {
+    UserUnit, names::EXISTING_USER => DeleteUserPolicy = "iam:DeleteUserPolicy", GetUserPolicy = "iam:GetUserPolicy", ListUserPolicies = "iam:ListUserPolicies", PutUserPolicy = "iam:PutUserPolicy",;
+    GroupUnit, names::GROUP => DeleteGroupPolicy = "iam:DeleteGroupPolicy", GetGroupPolicy = "iam:GetGroupPolicy", ListGroupPolicies = "iam:ListGroupPolicies", PutGroupPolicy = "iam:PutGroupPolicy",;
+    RoleUnit, names::ROLE => DeleteRolePolicy = "iam:DeleteRolePolicy", GetRolePolicy = "iam:GetRolePolicy", ListRolePolicies = "iam:ListRolePolicies", PutRolePolicy = "iam:PutRolePolicy",;
+}
 
 fn missing<A: EntityAction>(policy: &str) -> IamFault {
     let noun = A::Entity::NOUN;
@@ -42,6 +50,11 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text(A::Entity::MEMBER),
+        text("PolicyName"),
+        text("PolicyDocument"),
+    ];
     type Action = A;
     type Output = Empty;
 
@@ -111,6 +124,7 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyName")];
     type Action = A;
     type Output = Empty;
 
@@ -162,6 +176,7 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyName")];
     type Action = A;
     type Output = Embedded;
 
@@ -212,6 +227,8 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text(A::Entity::MEMBER), text("Marker"), integer("MaxItems")];
     type Action = A;
     type Output = PolicyNames;
 

@@ -9,6 +9,7 @@ pub mod role;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     counts::Counted,
     directory::{
         identities::Named,
@@ -31,8 +32,8 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, action,
-    entity::{Entity, EntityName, Record},
+    Cx, Iam,
+    entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names, naming,
     newborn::New,
@@ -40,6 +41,7 @@ use crate::{
     role::show as show_role,
     shape::{self, ShownProfile},
     tag_keys::Keys,
+    tags,
 };
 
 /// An instance profile as answers show it.
@@ -112,17 +114,21 @@ pub struct CreateInstanceProfile {
     tags: Vec<Tag>,
 }
 
+keyward_types::action!("iam": CreateInstanceProfile = "iam:CreateInstanceProfile");
+
 impl Operation for CreateInstanceProfile {
     const NAME: &'static str = "CreateInstanceProfile";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("InstanceProfileName"),
+        text("Path"),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Api = Iam;
     type Output = ProfileFound;
     type Fault = IamFault;
     type Resolved = New;
-    type Permits = (
-        Permit<action::CreateInstanceProfile>,
-        Option<Permit<action::TagInstanceProfile>>,
-    );
+    type Permits = (Permit<Self>, Option<Permit<tags::TagInstanceProfile>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -176,18 +182,25 @@ impl Operation for CreateInstanceProfile {
 
 /// `GetInstanceProfile`
 #[derive(Debug)]
-pub struct GetInstanceProfile(EntityName<action::GetInstanceProfile>);
+pub struct GetInstanceProfile(EntityName<Self>);
+
+entity_action!(
+    GetInstanceProfile = "iam:GetInstanceProfile",
+    InstanceProfileUnit,
+    names::INSTANCE_PROFILE
+);
 
 impl OnOne for GetInstanceProfile {
     const READ_ONLY: bool = true;
-    type Action = action::GetInstanceProfile;
+    const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName")];
+    type Action = Self;
     type Output = ProfileFound;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::GetInstanceProfile> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -200,18 +213,25 @@ impl OnOne for GetInstanceProfile {
 
 /// `DeleteInstanceProfile`
 #[derive(Debug)]
-pub struct DeleteInstanceProfile(EntityName<action::DeleteInstanceProfile>);
+pub struct DeleteInstanceProfile(EntityName<Self>);
+
+entity_action!(
+    DeleteInstanceProfile = "iam:DeleteInstanceProfile",
+    InstanceProfileUnit,
+    names::INSTANCE_PROFILE
+);
 
 impl OnOne for DeleteInstanceProfile {
     const READ_ONLY: bool = false;
-    type Action = action::DeleteInstanceProfile;
+    const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::DeleteInstanceProfile> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{paths, units::identity::ManagedPolicyUnit},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -18,7 +19,7 @@ use keyward_wire::{json, query::Params, xml};
 use uuid::Uuid;
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     entity::Lookup,
     fault::IamFault,
     names,
@@ -49,14 +50,17 @@ pub enum About {
 #[derive(Debug)]
 pub struct Started(String);
 
+keyward_types::action!("iam": GenerateServiceLastAccessedDetails = "iam:GenerateServiceLastAccessedDetails");
+
 impl Operation for GenerateServiceLastAccessedDetails {
     const NAME: &'static str = "GenerateServiceLastAccessedDetails";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("Arn"), text("Granularity")];
     type Api = Iam;
     type Output = Started;
     type Fault = IamFault;
     type Resolved = About;
-    type Permits = Permit<action::GenerateServiceLastAccessedDetails>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -150,20 +154,35 @@ impl Cx<'_> {
     }
 }
 
+keyward_types::actions! {
+    "iam":
+    GetServiceLastAccessedDetails = "iam:GetServiceLastAccessedDetails",
+    GetServiceLastAccessedDetailsWithEntities = "iam:GetServiceLastAccessedDetailsWithEntities",
+}
+
 /// What is asked about a job.
 pub trait OfJob: Action {
+    /// See [`Operation::PARAMETERS`].
+    const PARAMETERS: &'static [Parameter];
     /// The element that would hold what was found.
     const LIST: &'static str;
     /// Whether the answer says what was asked for.
     const SAYS_TYPE: bool;
 }
 
-impl OfJob for action::GetServiceLastAccessedDetails {
+impl OfJob for GetServiceLastAccessedDetails {
+    const PARAMETERS: &'static [Parameter] = &[text("JobId"), integer("MaxItems"), text("Marker")];
     const LIST: &'static str = "ServicesLastAccessed";
     const SAYS_TYPE: bool = true;
 }
 
-impl OfJob for action::GetServiceLastAccessedDetailsWithEntities {
+impl OfJob for GetServiceLastAccessedDetailsWithEntities {
+    const PARAMETERS: &'static [Parameter] = &[
+        text("JobId"),
+        text("ServiceNamespace"),
+        integer("MaxItems"),
+        text("Marker"),
+    ];
     const LIST: &'static str = "EntityDetailsList";
     const SAYS_TYPE: bool = false;
 }
@@ -185,6 +204,7 @@ pub struct Failed<A> {
 impl<A: OfJob> Operation for Get<A> {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = A::PARAMETERS;
     type Api = Iam;
     type Output = Failed<A>;
     type Fault = IamFault;

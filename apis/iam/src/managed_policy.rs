@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     counts::Counted,
     directory::{
         identities::Named,
@@ -40,8 +41,8 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, action,
-    entity::{Entity, EntityName, Record},
+    Cx, Iam,
+    entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},
     names, naming,
@@ -49,6 +50,7 @@ use crate::{
     on_one::{On, OnOne},
     reserved, shape, stored,
     tag_keys::Keys,
+    tags,
 };
 
 /// A managed policy alone.
@@ -106,17 +108,23 @@ pub struct CreatePolicy {
     tags: Vec<Tag>,
 }
 
+keyward_types::action!("iam": CreatePolicy = "iam:CreatePolicy");
+
 impl Operation for CreatePolicy {
     const NAME: &'static str = "CreatePolicy";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("PolicyName"),
+        text("Path"),
+        text("PolicyDocument"),
+        text("Description"),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Api = Iam;
     type Output = PolicyFound;
     type Fault = IamFault;
     type Resolved = New;
-    type Permits = (
-        Permit<action::CreatePolicy>,
-        Option<Permit<action::TagPolicy>>,
-    );
+    type Permits = (Permit<Self>, Option<Permit<tags::TagPolicy>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -201,18 +209,21 @@ impl Operation for CreatePolicy {
 
 /// `GetPolicy`
 #[derive(Debug)]
-pub struct GetPolicy(EntityName<action::GetPolicy>);
+pub struct GetPolicy(EntityName<Self>);
+
+entity_action!(GetPolicy = "iam:GetPolicy", ManagedPolicyUnit, names::ARN);
 
 impl OnOne for GetPolicy {
     const READ_ONLY: bool = true;
-    type Action = action::GetPolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyArn")];
+    type Action = Self;
     type Output = PolicyFound;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::GetPolicy> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -226,24 +237,31 @@ impl OnOne for GetPolicy {
 
 /// `DeletePolicy`
 #[derive(Debug)]
-pub struct DeletePolicy(EntityName<action::DeletePolicy>);
+pub struct DeletePolicy(EntityName<Self>);
+
+entity_action!(
+    DeletePolicy = "iam:DeletePolicy",
+    ManagedPolicyUnit,
+    names::ARN
+);
 
 impl OnOne for DeletePolicy {
     const READ_ONLY: bool = false;
-    type Action = action::DeletePolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyArn")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::DeletePolicy> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 
     async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = policy.get()?;
-        let record = policy.edit_by::<action::DeletePolicy>(cx)?;
+        let record = policy.edit_by::<Self>(cx)?;
         if record.attachments > 0 || record.boundaries > 0 {
             let message = "Cannot delete a policy attached to entities.".to_owned();
             return Err(IamFault::DeleteConflict { message });

@@ -3,6 +3,7 @@
 //! Lengths are the model's and are told as such. What names, paths and documents may be made of
 //! IAM checks itself, after all lengths, and tells in a sentence of its own.
 
+use keyward_engine::audit::parameters::{Parameter, text};
 use keyward_types::{
     arn::ArnParts,
     tag::{Tag, is_tag_text},
@@ -13,6 +14,9 @@ use crate::{
     fault::IamFault,
     tag_keys::{Keys, MAX_TAGS},
 };
+
+/// What the audit trail shows of a tag.
+pub const SHOWN_TAG: &[Parameter] = &[text("Key"), text("Value")];
 
 const TEXT_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+";
 const DESCRIPTION_PATTERN: &str = "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*";

@@ -12,7 +12,7 @@ use keyward_engine::directory::{
             GroupRecord, InstanceProfileRecord, ManagedPolicyRecord, ManagedPolicyRef, RoleRecord,
         },
     },
-    units::identity::{GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+    units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
 };
 use keyward_store::{
     path::{Path, Prefix},
@@ -23,8 +23,8 @@ use keyward_types::{action::Action, arn::ArnParts, tag::Tag, unique_id::UniqueId
 use keyward_wire::json::Members;
 
 use crate::{
-    Cx, action,
-    entity::{Entity, EntityAction, Record},
+    Cx,
+    entity::{Entity, Record},
     facets::{Bounded, Holder, Renamed, Tagged},
     fault::IamFault,
     names,
@@ -329,32 +329,4 @@ macro_rules! renamed {
 renamed! {
     UserRecord = "User", "NewUserName", 64;
     GroupRecord = "Group", "NewGroupName", 128;
-}
-
-macro_rules! targets {
-    ($($unit:ty, $longest:expr => $($action:ident)*;)*) => {$($(
-        impl EntityAction for action::$action {
-            type Entity = $unit;
-            const LONGEST: usize = $longest;
-        }
-    )*)*};
-}
-targets! {
-    UserUnit, names::EXISTING_USER => DeleteUser DeleteUserPolicy GetUser GetUserPolicy ListGroupsForUser ListUserPolicies
-        ListUserTags PutUserPolicy TagUser UntagUser UpdateUser;
-    UserUnit, names::USER => AttachUserPolicy DeleteLoginProfile DeleteUserPermissionsBoundary
-        DetachUserPolicy GetLoginProfile ListAttachedUserPolicies PutUserPermissionsBoundary;
-    GroupUnit, names::GROUP => AddUserToGroup AttachGroupPolicy DeleteGroup DeleteGroupPolicy DetachGroupPolicy
-        GetGroup GetGroupPolicy ListAttachedGroupPolicies ListGroupPolicies PutGroupPolicy
-        RemoveUserFromGroup UpdateGroup;
-    RoleUnit, names::ROLE => AttachRolePolicy DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy
-        DeleteServiceLinkedRole DetachRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies
-        ListInstanceProfilesForRole ListRolePolicies ListRoleTags PutRolePermissionsBoundary
-        PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription;
-    InstanceProfileUnit, names::INSTANCE_PROFILE => AddRoleToInstanceProfile DeleteInstanceProfile
-        GetInstanceProfile ListInstanceProfileTags RemoveRoleFromInstanceProfile
-        TagInstanceProfile UntagInstanceProfile;
-    ManagedPolicyUnit, names::ARN => CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy
-        GetPolicyVersion ListEntitiesForPolicy ListPolicyTags ListPolicyVersions
-        SetDefaultPolicyVersion TagPolicy UntagPolicy;
 }

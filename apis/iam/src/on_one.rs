@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use keyward_engine::{
+    audit::parameters::Parameter,
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -26,6 +27,8 @@ pub trait OnOne: Sized + Send + Sync + 'static {
     const NAME: &'static str = Self::Action::OPERATION;
     /// Whether the audit trail calls it read-only.
     const READ_ONLY: bool;
+    /// Every member of its input, and what the audit trail shows of it.
+    const PARAMETERS: &'static [Parameter];
     /// The action it needs a permit for.
     type Action: EntityAction;
     /// What it answers.
@@ -63,6 +66,7 @@ pub struct One<O>(O);
 impl<O: OnOne> Operation for One<O> {
     const NAME: &'static str = O::NAME;
     const READ_ONLY: bool = O::READ_ONLY;
+    const PARAMETERS: &'static [Parameter] = O::PARAMETERS;
     type Api = Iam;
     type Output = O::Output;
     type Fault = IamFault;

@@ -5,6 +5,8 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateGroup.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
+    directory::units::identity::{GroupUnit, UserUnit},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
@@ -13,11 +15,16 @@ use keyward_wire::query::Params;
 
 use crate::{
     Cx, Iam,
-    entity::{Entity, EntityAction, EntityName, Lookup, Record},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record, entity_actions},
     facets::Renamed,
     fault::IamFault,
     names, naming, reserved,
 };
+
+entity_actions! {
+    UserUnit, names::EXISTING_USER => UpdateUser = "iam:UpdateUser",;
+    GroupUnit, names::GROUP => UpdateGroup = "iam:UpdateGroup",;
+}
 
 /// `UpdateUser`, `UpdateGroup`
 #[derive(Debug)]
@@ -44,6 +51,11 @@ where
 {
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text(A::Entity::MEMBER),
+        text("NewPath"),
+        text(Of::<A>::NEW_NAME),
+    ];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, structures, text},
     counts::Counted,
     directory::{
         identities::Named,
@@ -37,14 +38,15 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, action, boundary,
-    entity::{Entity, EntityName, Record},
+    Cx, Iam, boundary,
+    entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names, naming,
     newborn::NewIdentity,
     on_one::{On, OnOne},
     reserved,
     shape::{self, ShownRole},
+    tags,
 };
 
 /// How long a session may be if nothing is said, in seconds.
@@ -75,14 +77,25 @@ pub struct CreateRole {
 #[derive(Debug)]
 pub struct RoleCreated(pub ShownRole);
 
+keyward_types::action!("iam": CreateRole = "iam:CreateRole");
+
 impl Operation for CreateRole {
     const NAME: &'static str = "CreateRole";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Path"),
+        text("RoleName"),
+        text("AssumeRolePolicyDocument"),
+        text("Description"),
+        integer("MaxSessionDuration"),
+        text("PermissionsBoundary"),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Api = Iam;
     type Output = RoleCreated;
     type Fault = IamFault;
     type Resolved = NewIdentity;
-    type Permits = (Permit<action::CreateRole>, Option<Permit<action::TagRole>>);
+    type Permits = (Permit<Self>, Option<Permit<tags::TagRole>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -234,22 +247,25 @@ impl Output<Iam> for RoleCreated {
 
 /// `GetRole`
 #[derive(Debug)]
-pub struct GetRole(EntityName<action::GetRole>);
+pub struct GetRole(EntityName<Self>);
 
 /// A role that was found.
 #[derive(Debug)]
 pub struct RoleFound(pub ShownRole);
 
+entity_action!(GetRole = "iam:GetRole", RoleUnit, names::ROLE);
+
 impl OnOne for GetRole {
     const READ_ONLY: bool = true;
-    type Action = action::GetRole;
+    const PARAMETERS: &'static [Parameter] = &[text("RoleName")];
+    type Action = Self;
     type Output = RoleFound;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::GetRole> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -269,18 +285,21 @@ impl Output<Iam> for RoleFound {
 
 /// `DeleteRole`
 #[derive(Debug)]
-pub struct DeleteRole(EntityName<action::DeleteRole>);
+pub struct DeleteRole(EntityName<Self>);
+
+entity_action!(DeleteRole = "iam:DeleteRole", RoleUnit, names::ROLE);
 
 impl OnOne for DeleteRole {
     const READ_ONLY: bool = false;
-    type Action = action::DeleteRole;
+    const PARAMETERS: &'static [Parameter] = &[text("RoleName")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::DeleteRole> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 

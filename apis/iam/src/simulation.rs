@@ -14,6 +14,7 @@ pub mod request;
 pub mod source;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, structure, structures, text, texts},
     gate::{Denied, Gate},
     operation::{Done, Operation, Work},
     policy::permit::Permit,
@@ -21,7 +22,7 @@ use keyward_engine::{
 use keyward_wire::{json, query::Params};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     names,
     simulation::{
@@ -33,6 +34,30 @@ use crate::{
     },
 };
 
+/// What the audit trail shows of a context entry.
+const CONTEXT_ENTRY: &[Parameter] = &[
+    text("ContextKeyName"),
+    texts("ContextKeyValues"),
+    text("ContextKeyType"),
+];
+
+/// What the audit trail shows of the policies of one level.
+const ORGANIZATION_POLICIES: &[Parameter] = &[texts("ServiceControlPolicyInputList")];
+
+/// What the audit trail shows of a policy that is left out.
+const EXCLUDED_POLICY: &[Parameter] = &[
+    text("PolicyType"),
+    text("PolicyArn"),
+    structure(
+        "InlinePolicyIdentifier",
+        &[
+            text("PolicyName"),
+            text("AttachmentType"),
+            text("AttachmentName"),
+        ],
+    ),
+];
+
 /// `SimulateCustomPolicy`
 #[derive(Debug)]
 pub struct SimulateCustomPolicy {
@@ -42,16 +67,32 @@ pub struct SimulateCustomPolicy {
     simulated: Simulated,
 }
 
+keyward_types::action!("iam": SimulateCustomPolicy = "iam:SimulateCustomPolicy");
+
 impl Operation for SimulateCustomPolicy {
     const NAME: &'static str = "SimulateCustomPolicy";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        texts("PolicyInputList"),
+        texts("PermissionsBoundaryPolicyInputList"),
+        structures("OrderedOrganizationPolicyInputList", ORGANIZATION_POLICIES),
+        texts("ActionNames"),
+        texts("ResourceArns"),
+        text("ResourcePolicy"),
+        text("ResourceOwner"),
+        text("CallerArn"),
+        structures("ContextEntries", CONTEXT_ENTRY),
+        text("ResourceHandlingOption"),
+        integer("MaxItems"),
+        text("Marker"),
+    ];
     // A thousand actions on as many resources take a while.
     const WORK: Work = Work::Computes;
     type Api = Iam;
     type Output = Outcomes;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::SimulateCustomPolicy>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -118,16 +159,33 @@ pub struct SimulatePrincipalPolicy {
     simulated: Simulated,
 }
 
+keyward_types::action!("iam": SimulatePrincipalPolicy = "iam:SimulatePrincipalPolicy");
+
 impl Operation for SimulatePrincipalPolicy {
     const NAME: &'static str = "SimulatePrincipalPolicy";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("PolicySourceArn"),
+        texts("PolicyInputList"),
+        texts("PermissionsBoundaryPolicyInputList"),
+        structures("PolicyExclusionList", EXCLUDED_POLICY),
+        texts("ActionNames"),
+        texts("ResourceArns"),
+        text("ResourcePolicy"),
+        text("ResourceOwner"),
+        text("CallerArn"),
+        structures("ContextEntries", CONTEXT_ENTRY),
+        text("ResourceHandlingOption"),
+        integer("MaxItems"),
+        text("Marker"),
+    ];
     // A thousand actions on as many resources take a while.
     const WORK: Work = Work::Computes;
     type Api = Iam;
     type Output = Outcomes;
     type Fault = IamFault;
     type Resolved = SimulatedIdentity;
-    type Permits = Permit<action::SimulatePrincipalPolicy>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

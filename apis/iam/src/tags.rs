@@ -3,6 +3,8 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, structures, text, texts},
+    directory::units::identity::{InstanceProfileUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
@@ -11,7 +13,7 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam,
-    entity::{Entity, EntityAction, EntityName, Record},
+    entity::{Entity, EntityAction, EntityName, Record, entity_actions},
     facets::Tagged,
     fault::IamFault,
     names,
@@ -19,6 +21,13 @@ use crate::{
     page::{Page, Paging},
     shape,
 };
+
+entity_actions! {
+    UserUnit, names::EXISTING_USER => ListUserTags = "iam:ListUserTags", TagUser = "iam:TagUser", UntagUser = "iam:UntagUser",;
+    RoleUnit, names::ROLE => ListRoleTags = "iam:ListRoleTags", TagRole = "iam:TagRole", UntagRole = "iam:UntagRole",;
+    InstanceProfileUnit, names::INSTANCE_PROFILE => ListInstanceProfileTags = "iam:ListInstanceProfileTags", TagInstanceProfile = "iam:TagInstanceProfile", UntagInstanceProfile = "iam:UntagInstanceProfile",;
+    ManagedPolicyUnit, names::ARN => ListPolicyTags = "iam:ListPolicyTags", TagPolicy = "iam:TagPolicy", UntagPolicy = "iam:UntagPolicy",;
+}
 
 /// `TagUser`, `TagRole`, `TagPolicy`
 #[derive(Debug)]
@@ -33,6 +42,10 @@ where
     <A::Entity as Entity>::Record: Tagged,
 {
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text(A::Entity::MEMBER),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Action = A;
     type Output = Empty;
 
@@ -78,6 +91,7 @@ where
     <A::Entity as Entity>::Record: Tagged,
 {
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), texts("TagKeys")];
     type Action = A;
     type Output = Empty;
 
@@ -120,6 +134,8 @@ pub struct Tags(Page<Tag>);
 
 impl<A: EntityAction> OnOne for ListTags<A> {
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text(A::Entity::MEMBER), text("Marker"), integer("MaxItems")];
     type Action = A;
     type Output = Tags;
 

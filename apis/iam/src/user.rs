@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     counts::Counted,
     directory::{
         identities::Named,
@@ -31,13 +32,13 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, action, boundary,
-    entity::{Entity, EntityName, Lookup, Record},
+    Cx, Iam, boundary,
+    entity::{Entity, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
     names, naming,
     newborn::NewIdentity,
     on_one::{On, OnOne},
-    reserved, shape,
+    reserved, shape, tags,
 };
 
 /// `CreateUser`
@@ -56,14 +57,22 @@ pub struct ShownUser {
     record: UserRecord,
 }
 
+keyward_types::action!("iam": CreateUser = "iam:CreateUser");
+
 impl Operation for CreateUser {
     const NAME: &'static str = "CreateUser";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Path"),
+        text("UserName"),
+        text("PermissionsBoundary"),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Api = Iam;
     type Output = ShownUser;
     type Fault = IamFault;
     type Resolved = NewIdentity;
-    type Permits = (Permit<action::CreateUser>, Option<Permit<action::TagUser>>);
+    type Permits = (Permit<Self>, Option<Permit<tags::TagUser>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -197,14 +206,17 @@ fn root_arn(record: &keyward_engine::directory::records::AccountRecord) -> Strin
     format!("arn:{}:iam::{}:root", record.partition, record.account)
 }
 
+entity_action!(GetUser = "iam:GetUser", UserUnit, names::EXISTING_USER);
+
 impl Operation for GetUser {
     const NAME: &'static str = "GetUser";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("UserName")];
     type Api = Iam;
     type Output = UserFound;
     type Fault = IamFault;
     type Resolved = WantedUser;
-    type Permits = Permit<action::GetUser>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -267,18 +279,25 @@ impl Output<Iam> for UserFound {
 
 /// `DeleteUser`
 #[derive(Debug)]
-pub struct DeleteUser(EntityName<action::DeleteUser>);
+pub struct DeleteUser(EntityName<Self>);
+
+entity_action!(
+    DeleteUser = "iam:DeleteUser",
+    UserUnit,
+    names::EXISTING_USER
+);
 
 impl OnOne for DeleteUser {
     const READ_ONLY: bool = false;
-    type Action = action::DeleteUser;
+    const PARAMETERS: &'static [Parameter] = &[text("UserName")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::DeleteUser> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CancelKeyDeletion.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -27,6 +28,7 @@ pub struct DeletionCancelled {
 impl Operation for CancelKeyDeletion {
     const NAME: &'static str = "CancelKeyDeletion";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
     type Output = DeletionCancelled;
     type Fault = KmsFault;

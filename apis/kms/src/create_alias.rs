@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -36,6 +37,7 @@ pub struct NewAlias {
 impl Operation for CreateAlias {
     const NAME: &'static str = "CreateAlias";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("AliasName"), text("TargetKeyId")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

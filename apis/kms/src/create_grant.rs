@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, map, secret, structure, text, texts},
     directory::{
         ReadError, paths, purpose,
         records::{self, V1},
@@ -45,6 +46,13 @@ use crate::{
     resolved::ResolvedKey,
     units::KeyUnit,
 };
+
+/// What the audit trail shows of constraints.
+const CONSTRAINTS: &[Parameter] = &[
+    map("EncryptionContextSubset"),
+    map("EncryptionContextEquals"),
+    text("SourceArn"),
+];
 
 /// The input.
 #[derive(Debug)]
@@ -88,6 +96,18 @@ pub struct NewGrant {
 impl Operation for CreateGrant {
     const NAME: &'static str = "CreateGrant";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("KeyId"),
+        text("GranteePrincipal"),
+        text("RetiringPrincipal"),
+        texts("Operations"),
+        structure("Constraints", CONSTRAINTS),
+        secret("GrantTokens"),
+        text("Name"),
+        boolean("DryRun"),
+        text("GranteeServicePrincipal"),
+        text("RetiringServicePrincipal"),
+    ];
     type Api = Kms;
     type Output = GrantCreated;
     type Fault = KmsFault;

@@ -6,6 +6,7 @@
 //! AWS creates is refused by name.
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, structures, text},
     counts::Counted,
     directory::{paths, purpose, records},
     fault::Internal,
@@ -112,6 +113,19 @@ impl CreateKey {
 impl Operation for CreateKey {
     const NAME: &'static str = "CreateKey";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Policy"),
+        text("Description"),
+        text("KeyUsage"),
+        text("CustomerMasterKeySpec"),
+        text("KeySpec"),
+        text("Origin"),
+        text("CustomKeyStoreId"),
+        boolean("BypassPolicyLockoutSafetyCheck"),
+        structures("Tags", members::SHOWN_TAG),
+        boolean("MultiRegion"),
+        text("XksKeyId"),
+    ];
     type Api = Kms;
     type Output = KeyCreated;
     type Fault = KmsFault;

@@ -6,6 +6,7 @@
 
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, map, secret, text, text_or, texts},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -44,6 +45,16 @@ pub struct Decrypted {
 impl Operation for Decrypt {
     const NAME: &'static str = "Decrypt";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        secret("CiphertextBlob"),
+        map("EncryptionContext"),
+        secret("GrantTokens"),
+        text("KeyId"),
+        text_or("EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
+        secret("Recipient"),
+        boolean("DryRun"),
+        texts("DryRunModifiers"),
+    ];
     type Api = Kms;
     type Output = Decrypted;
     type Fault = KmsFault;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -31,6 +32,7 @@ pub struct OldAlias {
 impl Operation for DeleteAlias {
     const NAME: &'static str = "DeleteAlias";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("AliasName")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

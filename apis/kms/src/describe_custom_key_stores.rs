@@ -3,11 +3,11 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeCustomKeyStores.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members};
@@ -24,14 +24,22 @@ pub struct DescribeCustomKeyStores {
 #[derive(Debug)]
 pub struct NoStores;
 
+keyward_types::action!("kms": DescribeCustomKeyStores = "kms:DescribeCustomKeyStores");
+
 impl Operation for DescribeCustomKeyStores {
     const NAME: &'static str = "DescribeCustomKeyStores";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("CustomKeyStoreId"),
+        text("CustomKeyStoreName"),
+        integer("Limit"),
+        text("Marker"),
+    ];
     type Api = Kms;
     type Output = NoStores;
     type Fault = KmsFault;
     type Resolved = ();
-    type Permits = Permit<action::DescribeCustomKeyStores>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, secret, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -48,6 +49,7 @@ pub struct KeyDescribed {
 impl Operation for DescribeKey {
     const NAME: &'static str = "DescribeKey";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), secret("GrantTokens")];
     type Api = Kms;
     type Output = KeyDescribed;
     type Fault = KmsFault;

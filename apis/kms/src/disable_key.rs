@@ -5,6 +5,7 @@
 //! When the answer has left, no later request uses the key.
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -23,6 +24,7 @@ pub struct DisableKey {
 impl Operation for DisableKey {
     const NAME: &'static str = "DisableKey";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

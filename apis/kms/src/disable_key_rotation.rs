@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKeyRotation.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -21,6 +22,7 @@ pub struct DisableKeyRotation {
 impl Operation for DisableKeyRotation {
     const NAME: &'static str = "DisableKeyRotation";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

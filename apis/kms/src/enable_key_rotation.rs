@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -22,6 +23,7 @@ pub struct EnableKeyRotation {
 impl Operation for EnableKeyRotation {
     const NAME: &'static str = "EnableKeyRotation";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), integer("RotationPeriodInDays")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

@@ -4,6 +4,7 @@
 
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, map, secret, text, text_or},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -42,6 +43,14 @@ pub struct Encrypted {
 impl Operation for Encrypt {
     const NAME: &'static str = "Encrypt";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("KeyId"),
+        secret("Plaintext"),
+        map("EncryptionContext"),
+        secret("GrantTokens"),
+        text_or("EncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
+        boolean("DryRun"),
+    ];
     type Api = Kms;
     type Output = Encrypted;
     type Fault = KmsFault;

@@ -4,6 +4,7 @@
 
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, integer, map, secret, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -46,6 +47,15 @@ pub struct DataKeyGenerated {
 impl Operation for GenerateDataKey {
     const NAME: &'static str = "GenerateDataKey";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("KeyId"),
+        map("EncryptionContext"),
+        integer("NumberOfBytes"),
+        text("KeySpec"),
+        secret("GrantTokens"),
+        secret("Recipient"),
+        boolean("DryRun"),
+    ];
     type Api = Kms;
     type Output = DataKeyGenerated;
     type Fault = KmsFault;

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKeyWithoutPlaintext.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, integer, map, secret, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -43,6 +44,14 @@ pub struct WrappedDataKeyGenerated {
 impl Operation for GenerateDataKeyWithoutPlaintext {
     const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("KeyId"),
+        map("EncryptionContext"),
+        text("KeySpec"),
+        integer("NumberOfBytes"),
+        secret("GrantTokens"),
+        boolean("DryRun"),
+    ];
     type Api = Kms;
     type Output = WrappedDataKeyGenerated;
     type Fault = KmsFault;

@@ -4,11 +4,11 @@
 
 use keyward_crypto::{random, secret::SecretBytes};
 use keyward_engine::{
+    audit::parameters::{Parameter, omitted, secret},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, recipient};
@@ -26,14 +26,21 @@ pub struct RandomGenerated {
     plaintext: SecretBytes,
 }
 
+keyward_types::action!("kms": GenerateRandom = "kms:GenerateRandom");
+
 impl Operation for GenerateRandom {
     const NAME: &'static str = "GenerateRandom";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        omitted("NumberOfBytes"),
+        omitted("CustomKeyStoreId"),
+        secret("Recipient"),
+    ];
     type Api = Kms;
     type Output = RandomGenerated;
     type Fault = KmsFault;
     type Resolved = ();
-    type Permits = Permit<action::GenerateRandom>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

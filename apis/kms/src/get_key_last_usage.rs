@@ -3,12 +3,13 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::records::LastUseRecord,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::{action, key_id::KeyArn, time::Timestamp};
+use keyward_types::{key_id::KeyArn, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
@@ -27,14 +28,17 @@ pub struct LastUsage {
     usage: Option<LastUseRecord>,
 }
 
+keyward_types::action!("kms": GetKeyLastUsage = "kms:GetKeyLastUsage");
+
 impl Operation for GetKeyLastUsage {
     const NAME: &'static str = "GetKeyLastUsage";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
     type Output = LastUsage;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
-    type Permits = Permit<action::GetKeyLastUsage>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

@@ -3,11 +3,11 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
@@ -28,14 +28,17 @@ pub struct KeyPolicy {
     policy: String,
 }
 
+keyward_types::action!("kms": GetKeyPolicy = "kms:GetKeyPolicy");
+
 impl Operation for GetKeyPolicy {
     const NAME: &'static str = "GetKeyPolicy";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), text("PolicyName")];
     type Api = Kms;
     type Output = KeyPolicy;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
-    type Permits = Permit<action::GetKeyPolicy>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

@@ -3,12 +3,13 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
 use keyward_keys::record::RotationSchedule;
-use keyward_types::{action, key_id::KeyArn, key_state::KeyState};
+use keyward_types::{key_id::KeyArn, key_state::KeyState};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
@@ -26,14 +27,17 @@ pub struct RotationStatus {
     schedule: Option<RotationSchedule>,
 }
 
+keyward_types::action!("kms": GetKeyRotationStatus = "kms:GetKeyRotationStatus");
+
 impl Operation for GetKeyRotationStatus {
     const NAME: &'static str = "GetKeyRotationStatus";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
     type Output = RotationStatus;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
-    type Permits = Permit<action::GetKeyRotationStatus>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

@@ -1,5 +1,8 @@
 //! KMS: one file per operation, and the table of them.
 //!
+//! As AWS does it, no plaintext, ciphertext, grant token or attestation document is shown on the audit
+//! trail, nothing of what GenerateRandom and RetireGrant are given, and always an algorithm.
+//!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html>
 
 pub mod aliases;
@@ -39,7 +42,6 @@ pub mod lookup;
 pub mod managed_keys;
 pub mod members;
 pub mod metadata;
-pub mod parameters;
 pub mod policies;
 pub mod put_key_policy;
 pub mod re_encrypt;
@@ -63,7 +65,6 @@ use std::sync::Arc;
 use keyward_engine::{
     api::{Api, ApiDescription, StartedWorkers},
     api_context,
-    audit::parameters::Declared,
     context::Context,
     gate::declared::DeclaredKey,
     pipeline::{Row, row},
@@ -133,7 +134,6 @@ impl Api for Kms {
         "UpdateKeyDescription",
     ];
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
-    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn workers(state: Arc<KmsState>, cx: WorkerContext) -> StartedWorkers {
         Box::pin(workers::all(state, cx))

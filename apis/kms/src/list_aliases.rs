@@ -5,6 +5,7 @@
 //! The aliases of AWS managed keys are listed before their keys are there, without a key.
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         ReadError, paths, purpose,
         records::{self, AliasRecord},
@@ -16,7 +17,7 @@ use keyward_engine::{
     via_service::{SERVICES, Service},
 };
 use keyward_store::path::Path;
-use keyward_types::{action, alias::AliasName};
+use keyward_types::alias::AliasName;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
@@ -50,14 +51,17 @@ impl Listed {
     }
 }
 
+keyward_types::action!("kms": ListAliases = "kms:ListAliases");
+
 impl Operation for ListAliases {
     const NAME: &'static str = "ListAliases";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), integer("Limit"), text("Marker")];
     type Api = Kms;
     type Output = AliasesListed;
     type Fault = KmsFault;
     type Resolved = ();
-    type Permits = Permit<action::ListAliases>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

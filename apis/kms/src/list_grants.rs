@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::ReadError,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -10,7 +11,7 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::path::Path;
-use keyward_types::{action, grant::GrantId};
+use keyward_types::grant::GrantId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
@@ -48,14 +49,24 @@ pub struct Wanted {
     grantee: Option<Option<String>>,
 }
 
+keyward_types::action!("kms": ListGrants = "kms:ListGrants");
+
 impl Operation for ListGrants {
     const NAME: &'static str = "ListGrants";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        integer("Limit"),
+        text("Marker"),
+        text("KeyId"),
+        text("GrantId"),
+        text("GranteePrincipal"),
+        text("GranteeServicePrincipal"),
+    ];
     type Api = Kms;
     type Output = GrantsListed;
     type Fault = KmsFault;
     type Resolved = Wanted;
-    type Permits = Permit<action::ListGrants>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

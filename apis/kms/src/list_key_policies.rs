@@ -3,11 +3,11 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyPolicies.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::action;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
@@ -22,14 +22,17 @@ pub struct ListKeyPolicies {
 #[derive(Debug)]
 pub struct KeyPolicies;
 
+keyward_types::action!("kms": ListKeyPolicies = "kms:ListKeyPolicies");
+
 impl Operation for ListKeyPolicies {
     const NAME: &'static str = "ListKeyPolicies";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), integer("Limit"), text("Marker")];
     type Api = Kms;
     type Output = KeyPolicies;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
-    type Permits = Permit<action::ListKeyPolicies>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

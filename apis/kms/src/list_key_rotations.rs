@@ -3,13 +3,14 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeyRotations.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     page::{Page, Paging},
     policy::permit::Permit,
 };
 use keyward_types::{
-    action, key_id::KeyArn, key_spec::RotationType, material_id::MaterialId, time::Timestamp,
+    key_id::KeyArn, key_spec::RotationType, material_id::MaterialId, time::Timestamp,
 };
 use keyward_wire::json::{Members, Object, Writer};
 
@@ -38,14 +39,22 @@ struct Rotation {
     rotated: Option<(Timestamp, RotationType)>,
 }
 
+keyward_types::action!("kms": ListKeyRotations = "kms:ListKeyRotations");
+
 impl Operation for ListKeyRotations {
     const NAME: &'static str = "ListKeyRotations";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("KeyId"),
+        text("IncludeKeyMaterial"),
+        integer("Limit"),
+        text("Marker"),
+    ];
     type Api = Kms;
     type Output = KeyRotations;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
-    type Permits = Permit<action::ListKeyRotations>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

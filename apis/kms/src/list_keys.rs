@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListKeys.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text, texts},
     directory::{ReadError, paths, purpose},
     fault::Internal,
     gate::{Denied, Gate},
@@ -12,7 +13,7 @@ use keyward_engine::{
 };
 use keyward_keys::record::KeyRecord;
 use keyward_store::{path::Path, sealed::Record};
-use keyward_types::{action, key_id::KeyArn};
+use keyward_types::key_id::KeyArn;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members};
@@ -28,14 +29,18 @@ pub struct ListKeys {
 #[derive(Debug)]
 pub struct KeysListed(Page<KeyArn>);
 
+keyward_types::action!("kms": ListKeys = "kms:ListKeys");
+
 impl Operation for ListKeys {
     const NAME: &'static str = "ListKeys";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[integer("Limit"), text("Marker"), texts("ResourceOwners")];
     type Api = Kms;
     type Output = KeysListed;
     type Fault = KmsFault;
     type Resolved = ();
-    type Permits = Permit<action::ListKeys>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

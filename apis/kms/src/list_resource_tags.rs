@@ -3,12 +3,13 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListResourceTags.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     page::{Page, Paging},
     policy::permit::Permit,
 };
-use keyward_types::{action, tag::Tag};
+use keyward_types::tag::Tag;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
@@ -24,14 +25,17 @@ pub struct ListResourceTags {
 #[derive(Debug)]
 pub struct ResourceTags(Page<Tag>);
 
+keyward_types::action!("kms": ListResourceTags = "kms:ListResourceTags");
+
 impl Operation for ListResourceTags {
     const NAME: &'static str = "ListResourceTags";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), integer("Limit"), text("Marker")];
     type Api = Kms;
     type Output = ResourceTags;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
-    type Permits = Permit<action::ListResourceTags>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

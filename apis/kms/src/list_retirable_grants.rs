@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListRetirableGrants.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::ReadError,
     gate::{Denied, Gate},
     operation::{Done, Operation},
@@ -13,7 +14,6 @@ use keyward_engine::{
 use keyward_store::path::Path;
 use keyward_types::{
     account::AccountId,
-    action,
     grant::GrantId,
     key_id::{KeyArn, KeyId},
 };
@@ -38,14 +38,22 @@ pub struct ListRetirableGrants {
     retiring: String,
 }
 
+keyward_types::action!("kms": ListRetirableGrants = "kms:ListRetirableGrants");
+
 impl Operation for ListRetirableGrants {
     const NAME: &'static str = "ListRetirableGrants";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        integer("Limit"),
+        text("Marker"),
+        text("RetiringPrincipal"),
+        text("RetiringServicePrincipal"),
+    ];
     type Api = Kms;
     type Output = GrantsListed;
     type Fault = KmsFault;
     type Resolved = ();
-    type Permits = Permit<action::ListRetirableGrants>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

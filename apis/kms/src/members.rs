@@ -1,6 +1,9 @@
 //! Members that several KMS operations have, with AWS's constraints for them.
 
-use keyward_engine::page::Paging;
+use keyward_engine::{
+    audit::parameters::{Parameter, text},
+    page::Paging,
+};
 use keyward_types::{
     encryption_context::{EncryptionContext, EncryptionContextError},
     key_spec::{DataKeySpec, EncryptionAlgorithm, KeySpec},
@@ -9,6 +12,9 @@ use keyward_types::{
 use keyward_wire::json::{Members, Rejected};
 
 use crate::fault::KmsFault;
+
+/// What the audit trail shows of a tag.
+pub const SHOWN_TAG: &[Parameter] = &[text("TagKey"), text("TagValue")];
 
 /// How many words of `KeySpec` AWS lists when a data key's is wrong. They are those of KMS keys but
 /// the latest, an oddity of its own.

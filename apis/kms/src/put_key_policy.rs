@@ -6,6 +6,7 @@
 //! whoever puts it must be able to put the next one.
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, text},
     gate::{Denied, Gate, supply::Supply},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -44,6 +45,12 @@ impl PutKeyPolicy {
 impl Operation for PutKeyPolicy {
     const NAME: &'static str = "PutKeyPolicy";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("KeyId"),
+        text("PolicyName"),
+        text("Policy"),
+        boolean("BypassPolicyLockoutSafetyCheck"),
+    ];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

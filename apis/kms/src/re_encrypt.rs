@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, map, secret, text, text_or, texts},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -64,6 +65,18 @@ impl FromTo {
 impl Operation for ReEncrypt {
     const NAME: &'static str = "ReEncrypt";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        secret("CiphertextBlob"),
+        map("SourceEncryptionContext"),
+        text("SourceKeyId"),
+        text("DestinationKeyId"),
+        map("DestinationEncryptionContext"),
+        text_or("SourceEncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
+        text_or("DestinationEncryptionAlgorithm", "SYMMETRIC_DEFAULT"),
+        secret("GrantTokens"),
+        boolean("DryRun"),
+        texts("DryRunModifiers"),
+    ];
     type Api = Kms;
     type Output = ReEncrypted;
     type Fault = KmsFault;

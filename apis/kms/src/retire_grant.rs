@@ -7,12 +7,12 @@
 //! users of an account do what the account may, and can deny.
 
 use keyward_engine::{
+    audit::parameters::{Parameter, omitted, secret},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::{permit::Permit, principal::Class},
 };
 use keyward_types::{
-    action,
     grant::{GrantId, GrantOperation},
     key_id::KeyArn,
 };
@@ -60,14 +60,22 @@ pub struct Ending {
     grant: Option<StoredGrant>,
 }
 
+keyward_types::action!("kms": RetireGrant = "kms:RetireGrant");
+
 impl Operation for RetireGrant {
     const NAME: &'static str = "RetireGrant";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        secret("GrantToken"),
+        omitted("KeyId"),
+        omitted("GrantId"),
+        omitted("DryRun"),
+    ];
     type Api = Kms;
     type Output = GrantRetired;
     type Fault = KmsFault;
     type Resolved = Ending;
-    type Permits = Permit<action::RetireGrant>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

@@ -3,11 +3,12 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_RevokeGrant.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, text},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
 };
-use keyward_types::{action, grant::GrantId};
+use keyward_types::grant::GrantId;
 use keyward_wire::json::{Members, Object};
 
 use crate::{
@@ -30,14 +31,17 @@ pub struct GrantOfKey {
     grant: Option<StoredGrant>,
 }
 
+keyward_types::action!("kms": RevokeGrant = "kms:RevokeGrant");
+
 impl Operation for RevokeGrant {
     const NAME: &'static str = "RevokeGrant";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), text("GrantId"), boolean("DryRun")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;
     type Resolved = GrantOfKey;
-    type Permits = Permit<action::RevokeGrant>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
         let mut m = Members::of(body);

@@ -6,6 +6,7 @@
 //! `RotateKey` service event that follows at AWS stands in the same batch.
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -30,6 +31,7 @@ pub struct Rotated {
 impl Operation for RotateKeyOnDemand {
     const NAME: &'static str = "RotateKeyOnDemand";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
     type Output = Rotated;
     type Fault = KmsFault;

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_TagResource.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -22,6 +23,8 @@ pub struct TagResource {
 impl Operation for TagResource {
     const NAME: &'static str = "TagResource";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("KeyId"), structures("Tags", members::SHOWN_TAG)];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_UntagResource.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text, texts},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -22,6 +23,7 @@ pub struct UntagResource {
 impl Operation for UntagResource {
     const NAME: &'static str = "UntagResource";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), texts("TagKeys")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::records::AliasRecord,
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Changed, Done, Operation},
@@ -42,6 +43,7 @@ pub struct MovedAlias {
 impl Operation for UpdateAlias {
     const NAME: &'static str = "UpdateAlias";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("AliasName"), text("TargetKeyId")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdateKeyDescription.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -22,6 +23,7 @@ pub struct UpdateKeyDescription {
 impl Operation for UpdateKeyDescription {
     const NAME: &'static str = "UpdateKeyDescription";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("KeyId"), text("Description")];
     type Api = Kms;
     type Output = Changed;
     type Fault = KmsFault;

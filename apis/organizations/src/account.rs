@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         records::organization::MemberRecord,
         units::organization::{Member, OrganizationUnit},
@@ -18,7 +19,7 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::OrganizationChange,
     fault::OrganizationsFault,
     managed::Ask,
@@ -79,10 +80,13 @@ pub struct DescribeAccount {
 #[derive(Debug)]
 pub struct AccountDescribed(ShownAccount);
 
+keyward_types::action!("organizations": DescribeAccount = "organizations:DescribeAccount");
+
 impl Ask for DescribeAccount {
     const NAME: &'static str = "DescribeAccount";
     const READ_ONLY: bool = true;
-    type Action = action::DescribeAccount;
+    const PARAMETERS: &'static [Parameter] = &[text("AccountId")];
+    type Action = Self;
     type Output = AccountDescribed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -123,10 +127,13 @@ pub struct ListAccounts {
     page: Page,
 }
 
+keyward_types::action!("organizations": ListAccounts = "organizations:ListAccounts");
+
 impl Ask for ListAccounts {
     const NAME: &'static str = "ListAccounts";
     const READ_ONLY: bool = true;
-    type Action = action::ListAccounts;
+    const PARAMETERS: &'static [Parameter] = &[text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = AccountsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -153,10 +160,17 @@ pub struct MoveAccount {
     to: Parent,
 }
 
+keyward_types::action!("organizations": MoveAccount = "organizations:MoveAccount");
+
 impl Ask for MoveAccount {
     const NAME: &'static str = "MoveAccount";
     const READ_ONLY: bool = false;
-    type Action = action::MoveAccount;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("AccountId"),
+        text("SourceParentId"),
+        text("DestinationParentId"),
+    ];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::units::organization::OrganizationUnit,
     gate::supply::Supply,
     operation::{Done, Empty, Output},
@@ -13,7 +14,7 @@ use keyward_types::organization::{ControlPolicyId, ControlPolicyType, Target};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::OrganizationChange,
     condition_keys::POLICY_TYPE,
     fault::{Because, NON_DETACHABLE, OrganizationsFault},
@@ -73,10 +74,13 @@ pub struct AttachPolicy {
     target: Target,
 }
 
+keyward_types::action!("organizations": AttachPolicy = "organizations:AttachPolicy");
+
 impl Ask for AttachPolicy {
     const NAME: &'static str = "AttachPolicy";
     const READ_ONLY: bool = false;
-    type Action = action::AttachPolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyId"), text("TargetId")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -122,10 +126,13 @@ pub struct DetachPolicy {
     target: Target,
 }
 
+keyward_types::action!("organizations": DetachPolicy = "organizations:DetachPolicy");
+
 impl Ask for DetachPolicy {
     const NAME: &'static str = "DetachPolicy";
     const READ_ONLY: bool = false;
-    type Action = action::DetachPolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyId"), text("TargetId")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -181,10 +188,18 @@ pub struct ListPoliciesForTarget {
     page: Page,
 }
 
+keyward_types::action!("organizations": ListPoliciesForTarget = "organizations:ListPoliciesForTarget");
+
 impl Ask for ListPoliciesForTarget {
     const NAME: &'static str = "ListPoliciesForTarget";
     const READ_ONLY: bool = true;
-    type Action = action::ListPoliciesForTarget;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("TargetId"),
+        text("Filter"),
+        text("NextToken"),
+        integer("MaxResults"),
+    ];
+    type Action = Self;
     type Output = PoliciesListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -239,10 +254,14 @@ pub struct TargetsListed {
     page: Paged<Target>,
 }
 
+keyward_types::action!("organizations": ListTargetsForPolicy = "organizations:ListTargetsForPolicy");
+
 impl Ask for ListTargetsForPolicy {
     const NAME: &'static str = "ListTargetsForPolicy";
     const READ_ONLY: bool = true;
-    type Action = action::ListTargetsForPolicy;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PolicyId"), text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = TargetsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

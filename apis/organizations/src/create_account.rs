@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, masked, structures, text},
     directory::{
         accounts, aws_policies,
         identities::{Home, Named},
@@ -33,10 +34,11 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::{OrganizationChange, check_room},
     create_account_status::status,
     fault::{Because, OrganizationsFault},
+    managed::TagResource,
     members,
     standing::Standing,
 };
@@ -57,17 +59,23 @@ pub struct CreateAccount {
 #[derive(Debug)]
 pub struct AccountRequested(CreateAccountRecord);
 
+keyward_types::action!("organizations": CreateAccount = "organizations:CreateAccount");
+
 impl Operation for CreateAccount {
     const NAME: &'static str = "CreateAccount";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        masked("Email"),
+        masked("AccountName"),
+        text("RoleName"),
+        text("IamUserAccessToBilling"),
+        structures("Tags", members::SHOWN_TAG),
+    ];
     type Api = Organizations;
     type Output = AccountRequested;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = (
-        Permit<action::CreateAccount>,
-        Option<Permit<action::TagResource>>,
-    );
+    type Permits = (Permit<Self>, Option<Permit<TagResource>>);
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeCreateAccountStatus.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text, texts},
     directory::{
         paths, purpose,
         records::{self, organization::CreateAccountRecord},
@@ -16,7 +17,7 @@ use keyward_types::organization::CreateAccountRequestId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     fault::OrganizationsFault,
     page::{Page, Paged},
     standing::Standing,
@@ -32,14 +33,17 @@ pub struct DescribeCreateAccountStatus {
 #[derive(Debug)]
 pub struct StatusDescribed(CreateAccountRecord);
 
+keyward_types::action!("organizations": DescribeCreateAccountStatus = "organizations:DescribeCreateAccountStatus");
+
 impl Operation for DescribeCreateAccountStatus {
     const NAME: &'static str = "DescribeCreateAccountStatus";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("CreateAccountRequestId")];
     type Api = Organizations;
     type Output = StatusDescribed;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::DescribeCreateAccountStatus>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);
@@ -102,14 +106,18 @@ pub struct ListCreateAccountStatus {
 #[derive(Debug)]
 pub struct StatusesListed(Paged<CreateAccountRecord>);
 
+keyward_types::action!("organizations": ListCreateAccountStatus = "organizations:ListCreateAccountStatus");
+
 impl Operation for ListCreateAccountStatus {
     const NAME: &'static str = "ListCreateAccountStatus";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[texts("States"), text("NextToken"), integer("MaxResults")];
     type Api = Organizations;
     type Output = StatusesListed;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::ListCreateAccountStatus>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);

@@ -5,7 +5,6 @@
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/Welcome.html>
 
 pub mod account;
-pub mod action;
 pub mod attachment;
 pub mod change;
 pub mod condition_keys;
@@ -18,7 +17,6 @@ pub mod members;
 pub mod nothing;
 pub mod organization;
 pub mod page;
-pub mod parameters;
 pub mod policy;
 pub mod policy_type;
 pub mod render;
@@ -31,7 +29,6 @@ pub mod unit;
 use keyward_engine::{
     api::{Api, ApiDescription},
     api_context,
-    audit::parameters::Declared,
     context::Context,
     fault::Fault,
     gate::declared::DeclaredKey,
@@ -73,7 +70,6 @@ impl Api for Organizations {
         "You have sent too many requests in too short a period of time. The quota helps protect against denial-of-service attacks. Try again later.",
     );
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
-    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn description() -> &'static ApiDescription {
         &DESCRIPTION

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::units::organization::{ControlPolicy, OrganizationUnit, full_access},
     gate::supply::Supply,
     operation::{Done, Output},
@@ -12,7 +13,7 @@ use keyward_engine::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     condition_keys::POLICY_TYPE,
     fault::OrganizationsFault,
     managed::Ask,
@@ -37,10 +38,14 @@ pub struct ListPolicies {
 #[derive(Debug)]
 pub struct PoliciesListed(pub Paged<Arc<ControlPolicy>>);
 
+keyward_types::action!("organizations": ListPolicies = "organizations:ListPolicies");
+
 impl Ask for ListPolicies {
     const NAME: &'static str = "ListPolicies";
     const READ_ONLY: bool = true;
-    type Action = action::ListPolicies;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("Filter"), text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = PoliciesListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

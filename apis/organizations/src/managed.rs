@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::Parameter,
     directory::units::organization::OrganizationUnit,
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Operation, Output},
@@ -13,10 +14,15 @@ use keyward_types::{action::Action, tag::Tag};
 use keyward_wire::json::{Members, Object};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     fault::OrganizationsFault,
     standing::{Standing, Thing},
 };
+
+keyward_types::actions! {
+    "organizations":
+    TagResource = "organizations:TagResource",
+}
 
 /// An operation that the management account alone may ask.
 pub trait Ask: Sized + Send + Sync + 'static {
@@ -24,6 +30,8 @@ pub trait Ask: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// Whether the audit trail calls it read-only.
     const READ_ONLY: bool;
+    /// Every member of its input, and what the audit trail shows of it.
+    const PARAMETERS: &'static [Parameter];
     /// The action it needs a permit for.
     type Action: Action;
     /// What it answers.
@@ -72,11 +80,12 @@ pub struct Managed<A>(A);
 impl<A: Ask> Operation for Managed<A> {
     const NAME: &'static str = A::NAME;
     const READ_ONLY: bool = A::READ_ONLY;
+    const PARAMETERS: &'static [Parameter] = A::PARAMETERS;
     type Api = Organizations;
     type Output = A::Output;
     type Fault = OrganizationsFault;
     type Resolved = Standing;
-    type Permits = (Vec<Permit<A::Action>>, Vec<Permit<action::TagResource>>);
+    type Permits = (Vec<Permit<A::Action>>, Vec<Permit<TagResource>>);
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);

@@ -1,5 +1,6 @@
 //! Members that several operations have, with AWS's constraints for them.
 
+use keyward_engine::audit::parameters::{Parameter, text};
 use keyward_types::{
     account::AccountId,
     organization::{
@@ -13,6 +14,9 @@ use crate::{
     fault::{Because, DUPLICATE_TAG, OrganizationsFault, SYSTEM_TAG},
     standing::Thing,
 };
+
+/// What the audit trail shows of a tag.
+pub const SHOWN_TAG: &[Parameter] = &[text("Key"), text("Value")];
 
 const ROOT: &str = "^r-[0-9a-z]{4,32}$";
 const UNIT: &str = "^ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}$";

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, structure, text},
     directory::units::organization::OrganizationUnit,
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Empty, Operation, Output},
@@ -13,7 +14,7 @@ use keyward_types::account::AccountId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     condition_keys::SERVICE_PRINCIPAL,
     fault::OrganizationsFault,
     managed::Ask,
@@ -56,10 +57,17 @@ pub struct ListDelegatedAdministrators {
     page: Page,
 }
 
+keyward_types::action!("organizations": ListDelegatedAdministrators = "organizations:ListDelegatedAdministrators");
+
 impl Ask for ListDelegatedAdministrators {
     const NAME: &'static str = "ListDelegatedAdministrators";
     const READ_ONLY: bool = true;
-    type Action = action::ListDelegatedAdministrators;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("ServicePrincipal"),
+        text("NextToken"),
+        integer("MaxResults"),
+    ];
+    type Action = Self;
     type Output = NoneListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -91,10 +99,14 @@ pub struct ListDelegatedServicesForAccount {
     account: AccountId,
 }
 
+keyward_types::action!("organizations": ListDelegatedServicesForAccount = "organizations:ListDelegatedServicesForAccount");
+
 impl Ask for ListDelegatedServicesForAccount {
     const NAME: &'static str = "ListDelegatedServicesForAccount";
     const READ_ONLY: bool = true;
-    type Action = action::ListDelegatedServicesForAccount;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("AccountId"), text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = NoneListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -119,6 +131,9 @@ impl Ask for ListDelegatedServicesForAccount {
         }
     }
 }
+
+/// What the audit trail shows of a filter.
+const FILTER: &[Parameter] = &[text("ActionType"), text("ParentHandshakeId")];
 
 /// What handshakes are asked for.
 #[derive(Debug)]
@@ -151,10 +166,17 @@ impl Handshakes {
 #[derive(Debug)]
 pub struct ListHandshakesForOrganization(Handshakes);
 
+keyward_types::action!("organizations": ListHandshakesForOrganization = "organizations:ListHandshakesForOrganization");
+
 impl Ask for ListHandshakesForOrganization {
     const NAME: &'static str = "ListHandshakesForOrganization";
     const READ_ONLY: bool = true;
-    type Action = action::ListHandshakesForOrganization;
+    const PARAMETERS: &'static [Parameter] = &[
+        structure("Filter", FILTER),
+        text("NextToken"),
+        integer("MaxResults"),
+    ];
+    type Action = Self;
     type Output = NoneListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -174,14 +196,21 @@ impl Ask for ListHandshakesForOrganization {
 #[derive(Debug)]
 pub struct ListHandshakesForAccount(Handshakes);
 
+keyward_types::action!("organizations": ListHandshakesForAccount = "organizations:ListHandshakesForAccount");
+
 impl Operation for ListHandshakesForAccount {
     const NAME: &'static str = "ListHandshakesForAccount";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        structure("Filter", FILTER),
+        text("NextToken"),
+        integer("MaxResults"),
+    ];
     type Api = Organizations;
     type Output = NoneListed;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::ListHandshakesForAccount>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);
@@ -212,10 +241,13 @@ impl Operation for ListHandshakesForAccount {
 #[derive(Debug)]
 pub struct DescribeResourcePolicy;
 
+keyward_types::action!("organizations": DescribeResourcePolicy = "organizations:DescribeResourcePolicy");
+
 impl Ask for DescribeResourcePolicy {
     const NAME: &'static str = "DescribeResourcePolicy";
     const READ_ONLY: bool = true;
-    type Action = action::DescribeResourcePolicy;
+    const PARAMETERS: &'static [Parameter] = &[];
+    type Action = Self;
     type Output = Empty;
 
     fn read(_m: &mut Members<'_>) -> Option<Self> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::{
         organizations::part,
         paths, purpose,
@@ -25,7 +26,7 @@ use keyward_types::{
 };
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Organizations, action, fault::OrganizationsFault, render, standing::Standing};
+use crate::{Cx, Organizations, fault::OrganizationsFault, render, standing::Standing};
 
 /// The most organizational units and policies that go with their organization at once.
 const MOST_AT_ONCE: usize = 90;
@@ -60,14 +61,17 @@ impl Output<Organizations> for OrganizationShown {
 #[derive(Debug)]
 pub struct CreateOrganization;
 
+keyward_types::action!("organizations": CreateOrganization = "organizations:CreateOrganization");
+
 impl Operation for CreateOrganization {
     const NAME: &'static str = "CreateOrganization";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("FeatureSet")];
     type Api = Organizations;
     type Output = OrganizationShown;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::CreateOrganization>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         let mut m = Members::of(body);
@@ -163,14 +167,17 @@ impl Operation for CreateOrganization {
 #[derive(Debug)]
 pub struct DescribeOrganization;
 
+keyward_types::action!("organizations": DescribeOrganization = "organizations:DescribeOrganization");
+
 impl Operation for DescribeOrganization {
     const NAME: &'static str = "DescribeOrganization";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Organizations;
     type Output = OrganizationShown;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::DescribeOrganization>;
+    type Permits = Permit<Self>;
 
     fn parse(_body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         Ok(Self)
@@ -206,14 +213,17 @@ impl Operation for DescribeOrganization {
 #[derive(Debug)]
 pub struct DeleteOrganization;
 
+keyward_types::action!("organizations": DeleteOrganization = "organizations:DeleteOrganization");
+
 impl Operation for DeleteOrganization {
     const NAME: &'static str = "DeleteOrganization";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Organizations;
     type Output = Empty;
     type Fault = OrganizationsFault;
     type Resolved = ();
-    type Permits = Permit<action::DeleteOrganization>;
+    type Permits = Permit<Self>;
 
     fn parse(_body: &Object<'_>) -> Result<Self, OrganizationsFault> {
         Ok(Self)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     directory::{
         organizations::policy_arn,
         records::{V1, organization::ControlPolicyRecord},
@@ -22,7 +23,7 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::{OrganizationChange, check_room},
     condition_keys::POLICY_TYPE,
     fault::{Because, IMMUTABLE, OrganizationsFault},
@@ -125,10 +126,19 @@ pub struct CreatePolicy {
     tags: Vec<Tag>,
 }
 
+keyward_types::action!("organizations": CreatePolicy = "organizations:CreatePolicy");
+
 impl Ask for CreatePolicy {
     const NAME: &'static str = "CreatePolicy";
     const READ_ONLY: bool = false;
-    type Action = action::CreatePolicy;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Content"),
+        text("Description"),
+        text("Name"),
+        text("Type"),
+        structures("Tags", members::SHOWN_TAG),
+    ];
+    type Action = Self;
     type Output = PolicyPut;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -199,10 +209,18 @@ pub struct UpdatePolicy {
     text: Option<String>,
 }
 
+keyward_types::action!("organizations": UpdatePolicy = "organizations:UpdatePolicy");
+
 impl Ask for UpdatePolicy {
     const NAME: &'static str = "UpdatePolicy";
     const READ_ONLY: bool = false;
-    type Action = action::UpdatePolicy;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("PolicyId"),
+        text("Name"),
+        text("Description"),
+        text("Content"),
+    ];
+    type Action = Self;
     type Output = PolicyPut;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -259,10 +277,13 @@ pub struct DescribePolicy {
 #[derive(Debug)]
 pub struct PolicyDescribed(Arc<ControlPolicy>);
 
+keyward_types::action!("organizations": DescribePolicy = "organizations:DescribePolicy");
+
 impl Ask for DescribePolicy {
     const NAME: &'static str = "DescribePolicy";
     const READ_ONLY: bool = true;
-    type Action = action::DescribePolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyId")];
+    type Action = Self;
     type Output = PolicyDescribed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -297,10 +318,13 @@ pub struct DeletePolicy {
     policy: ControlPolicyId,
 }
 
+keyward_types::action!("organizations": DeletePolicy = "organizations:DeletePolicy");
+
 impl Ask for DeletePolicy {
     const NAME: &'static str = "DeletePolicy";
     const READ_ONLY: bool = false;
-    type Action = action::DeletePolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyId")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

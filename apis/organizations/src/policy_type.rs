@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::{
         records::organization::{Attachments, OrganizationRecord},
         units::organization::OrganizationUnit,
@@ -16,7 +17,7 @@ use keyward_types::organization::{RootId, Target};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::OrganizationChange,
     condition_keys::POLICY_TYPE,
     fault::OrganizationsFault,
@@ -89,10 +90,13 @@ impl PolicyTypeInput {
 #[derive(Debug)]
 pub struct EnablePolicyType(PolicyTypeInput);
 
+keyward_types::action!("organizations": EnablePolicyType = "organizations:EnablePolicyType");
+
 impl Ask for EnablePolicyType {
     const NAME: &'static str = "EnablePolicyType";
     const READ_ONLY: bool = false;
-    type Action = action::EnablePolicyType;
+    const PARAMETERS: &'static [Parameter] = &[text("RootId"), text("PolicyType")];
+    type Action = Self;
     type Output = RootShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -128,10 +132,13 @@ impl Ask for EnablePolicyType {
 #[derive(Debug)]
 pub struct DisablePolicyType(PolicyTypeInput);
 
+keyward_types::action!("organizations": DisablePolicyType = "organizations:DisablePolicyType");
+
 impl Ask for DisablePolicyType {
     const NAME: &'static str = "DisablePolicyType";
     const READ_ONLY: bool = false;
-    type Action = action::DisablePolicyType;
+    const PARAMETERS: &'static [Parameter] = &[text("RootId"), text("PolicyType")];
+    type Action = Self;
     type Output = RootShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{records::organization::OrganizationRecord, units::organization::OrganizationUnit},
     gate::supply::Supply,
     operation::{Done, Empty, Output},
@@ -15,7 +16,7 @@ use keyward_types::time::Timestamp;
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::OrganizationChange,
     condition_keys::SERVICE_PRINCIPAL,
     fault::{OrganizationsFault, UNRECOGNIZED_SERVICE},
@@ -52,10 +53,13 @@ fn change(
 #[derive(Debug)]
 pub struct EnableAWSServiceAccess(String);
 
+keyward_types::action!("organizations": EnableAWSServiceAccess = "organizations:EnableAWSServiceAccess");
+
 impl Ask for EnableAWSServiceAccess {
     const NAME: &'static str = "EnableAWSServiceAccess";
     const READ_ONLY: bool = false;
-    type Action = action::EnableAWSServiceAccess;
+    const PARAMETERS: &'static [Parameter] = &[text("ServicePrincipal")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -96,10 +100,13 @@ impl Ask for EnableAWSServiceAccess {
 #[derive(Debug)]
 pub struct DisableAWSServiceAccess(String);
 
+keyward_types::action!("organizations": DisableAWSServiceAccess = "organizations:DisableAWSServiceAccess");
+
 impl Ask for DisableAWSServiceAccess {
     const NAME: &'static str = "DisableAWSServiceAccess";
     const READ_ONLY: bool = false;
-    type Action = action::DisableAWSServiceAccess;
+    const PARAMETERS: &'static [Parameter] = &[text("ServicePrincipal")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -139,10 +146,13 @@ pub struct ListAWSServiceAccessForOrganization(Page);
 #[derive(Debug)]
 pub struct ServicesListed(Paged<(String, Timestamp)>);
 
+keyward_types::action!("organizations": ListAWSServiceAccessForOrganization = "organizations:ListAWSServiceAccessForOrganization");
+
 impl Ask for ListAWSServiceAccessForOrganization {
     const NAME: &'static str = "ListAWSServiceAccessForOrganization";
     const READ_ONLY: bool = true;
-    type Action = action::ListAWSServiceAccessForOrganization;
+    const PARAMETERS: &'static [Parameter] = &[text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = ServicesListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

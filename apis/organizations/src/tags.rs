@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text, texts},
     directory::units::organization::OrganizationUnit,
     gate::supply::Supply,
     operation::{Done, Empty, Output},
@@ -13,10 +14,10 @@ use keyward_types::{organization::Target, tag::Tag};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::OrganizationChange,
     fault::{IMMUTABLE, OrganizationsFault},
-    managed::Ask,
+    managed::{self, Ask},
     members,
     page::{Page, Paged},
     standing::{Thing, tags_of},
@@ -96,7 +97,9 @@ pub struct TagResource {
 impl Ask for TagResource {
     const NAME: &'static str = "TagResource";
     const READ_ONLY: bool = false;
-    type Action = action::TagResource;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("ResourceId"), structures("Tags", members::SHOWN_TAG)];
+    type Action = managed::TagResource;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -145,10 +148,13 @@ pub struct UntagResource {
     keys: Vec<String>,
 }
 
+keyward_types::action!("organizations": UntagResource = "organizations:UntagResource");
+
 impl Ask for UntagResource {
     const NAME: &'static str = "UntagResource";
     const READ_ONLY: bool = false;
-    type Action = action::UntagResource;
+    const PARAMETERS: &'static [Parameter] = &[text("ResourceId"), texts("TagKeys")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -191,10 +197,13 @@ pub struct ListTagsForResource {
 #[derive(Debug)]
 pub struct TagsListed(Paged<Tag>);
 
+keyward_types::action!("organizations": ListTagsForResource = "organizations:ListTagsForResource");
+
 impl Ask for ListTagsForResource {
     const NAME: &'static str = "ListTagsForResource";
     const READ_ONLY: bool = true;
-    type Action = action::ListTagsForResource;
+    const PARAMETERS: &'static [Parameter] = &[text("ResourceId"), text("NextToken")];
+    type Action = Self;
     type Output = TagsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         records::organization::OrganizationalUnitRecord,
         units::organization::{Member, OrganizationUnit},
@@ -17,7 +18,6 @@ use keyward_wire::json::{Members, Writer};
 use crate::{
     Cx, Organizations,
     account::{AccountsListed, ShownAccount},
-    action,
     fault::OrganizationsFault,
     managed::Ask,
     members,
@@ -61,10 +61,13 @@ pub struct ListRoots {
 #[derive(Debug)]
 pub struct RootsListed(Paged<Arc<OrganizationUnit>>);
 
+keyward_types::action!("organizations": ListRoots = "organizations:ListRoots");
+
 impl Ask for ListRoots {
     const NAME: &'static str = "ListRoots";
     const READ_ONLY: bool = true;
-    type Action = action::ListRoots;
+    const PARAMETERS: &'static [Parameter] = &[text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = RootsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -98,10 +101,14 @@ pub struct ListAccountsForParent {
     page: Page,
 }
 
+keyward_types::action!("organizations": ListAccountsForParent = "organizations:ListAccountsForParent");
+
 impl Ask for ListAccountsForParent {
     const NAME: &'static str = "ListAccountsForParent";
     const READ_ONLY: bool = true;
-    type Action = action::ListAccountsForParent;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("ParentId"), text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = AccountsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -144,10 +151,14 @@ pub struct UnitsListed {
     page: Paged<OrganizationalUnitRecord>,
 }
 
+keyward_types::action!("organizations": ListOrganizationalUnitsForParent = "organizations:ListOrganizationalUnitsForParent");
+
 impl Ask for ListOrganizationalUnitsForParent {
     const NAME: &'static str = "ListOrganizationalUnitsForParent";
     const READ_ONLY: bool = true;
-    type Action = action::ListOrganizationalUnitsForParent;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("ParentId"), text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = UnitsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -198,10 +209,14 @@ pub struct ListParents {
 #[derive(Debug)]
 pub struct ParentsListed(Paged<Parent>);
 
+keyward_types::action!("organizations": ListParents = "organizations:ListParents");
+
 impl Ask for ListParents {
     const NAME: &'static str = "ListParents";
     const READ_ONLY: bool = true;
-    type Action = action::ListParents;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("ChildId"), text("NextToken"), integer("MaxResults")];
+    type Action = Self;
     type Output = ParentsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -258,10 +273,18 @@ pub struct ListChildren {
 #[derive(Debug)]
 pub struct ChildrenListed(Paged<Target>);
 
+keyward_types::action!("organizations": ListChildren = "organizations:ListChildren");
+
 impl Ask for ListChildren {
     const NAME: &'static str = "ListChildren";
     const READ_ONLY: bool = true;
-    type Action = action::ListChildren;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("ParentId"),
+        text("ChildType"),
+        text("NextToken"),
+        integer("MaxResults"),
+    ];
+    type Action = Self;
     type Output = ChildrenListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

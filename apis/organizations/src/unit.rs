@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     directory::{
         records::{V1, organization::OrganizationalUnitRecord},
         units::organization::{MAX_DEPTH, OrganizationUnit},
@@ -20,7 +21,7 @@ use keyward_types::{
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Organizations, action,
+    Cx, Organizations,
     change::{OrganizationChange, check_room},
     fault::{Because, OrganizationsFault},
     managed::Ask,
@@ -83,10 +84,17 @@ pub struct CreateOrganizationalUnit {
     tags: Vec<Tag>,
 }
 
+keyward_types::action!("organizations": CreateOrganizationalUnit = "organizations:CreateOrganizationalUnit");
+
 impl Ask for CreateOrganizationalUnit {
     const NAME: &'static str = "CreateOrganizationalUnit";
     const READ_ONLY: bool = false;
-    type Action = action::CreateOrganizationalUnit;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("ParentId"),
+        text("Name"),
+        structures("Tags", members::SHOWN_TAG),
+    ];
+    type Action = Self;
     type Output = UnitShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -158,10 +166,13 @@ pub struct DescribeOrganizationalUnit {
     unit: OrganizationalUnitId,
 }
 
+keyward_types::action!("organizations": DescribeOrganizationalUnit = "organizations:DescribeOrganizationalUnit");
+
 impl Ask for DescribeOrganizationalUnit {
     const NAME: &'static str = "DescribeOrganizationalUnit";
     const READ_ONLY: bool = true;
-    type Action = action::DescribeOrganizationalUnit;
+    const PARAMETERS: &'static [Parameter] = &[text("OrganizationalUnitId")];
+    type Action = Self;
     type Output = UnitShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -192,10 +203,13 @@ pub struct UpdateOrganizationalUnit {
     name: Option<String>,
 }
 
+keyward_types::action!("organizations": UpdateOrganizationalUnit = "organizations:UpdateOrganizationalUnit");
+
 impl Ask for UpdateOrganizationalUnit {
     const NAME: &'static str = "UpdateOrganizationalUnit";
     const READ_ONLY: bool = false;
-    type Action = action::UpdateOrganizationalUnit;
+    const PARAMETERS: &'static [Parameter] = &[text("OrganizationalUnitId"), text("Name")];
+    type Action = Self;
     type Output = UnitShown;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
@@ -235,10 +249,13 @@ pub struct DeleteOrganizationalUnit {
     unit: OrganizationalUnitId,
 }
 
+keyward_types::action!("organizations": DeleteOrganizationalUnit = "organizations:DeleteOrganizationalUnit");
+
 impl Ask for DeleteOrganizationalUnit {
     const NAME: &'static str = "DeleteOrganizationalUnit";
     const READ_ONLY: bool = false;
-    type Action = action::DeleteOrganizationalUnit;
+    const PARAMETERS: &'static [Parameter] = &[text("OrganizationalUnitId")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {

@@ -14,6 +14,7 @@ use keyward_api_kms::{
 };
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, secret, text},
     caller::{Bearer, Caller},
     directory::records::{SecretText, V1},
     fault::Internal,
@@ -81,6 +82,14 @@ pub struct ForwardAccess {
 impl Operation for CreateForwardAccessSession {
     const NAME: &'static str = "CreateForwardAccessSession";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Method"),
+        text("Path"),
+        secret("Query"),
+        secret("Headers"),
+        secret("Body"),
+        text("KeyId"),
+    ];
     type Api = Keyward;
     type Output = ForwardAccess;
     type Fault = KeywardFault;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api_kms::{fault::KmsFault, identifier::Forms, members, units::KeyUnit};
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text, texts},
     directory::units::identity::RoleUnit,
     fault::Internal,
     gate::{Denied, Gate},
@@ -24,13 +25,16 @@ use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
 use crate::{
-    Cx, Keyward, action,
+    Cx, Keyward,
     case::{CaseCaller, CaseResource, Written, shown_home},
     fault::KeywardFault,
 };
 
 /// The most condition values that a question gives.
 const MOST_CONTEXT: usize = 100;
+
+/// What the audit trail shows of a condition value.
+pub const SHOWN_CONTEXT: &[Parameter] = &[text("Name"), texts("Values")];
 
 /// The input.
 #[derive(Debug)]
@@ -57,14 +61,24 @@ pub struct Explained {
     notes: Vec<String>,
 }
 
+keyward_types::action!("keyward": ExplainDecision = "keyward:ExplainDecision");
+
 impl Operation for ExplainDecision {
     const NAME: &'static str = "ExplainDecision";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Principal"),
+        text("Issuer"),
+        text("Action"),
+        text("KeyId"),
+        text("Resource"),
+        structures("Context", SHOWN_CONTEXT),
+    ];
     type Api = Keyward;
     type Output = Explained;
     type Fault = KeywardFault;
     type Resolved = ();
-    type Permits = Permit<action::ExplainDecision>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
         let mut m = Members::of(body);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use keyward_api_kms::fault::KmsFault;
 use keyward_engine::{
+    audit::parameters::{self, Parameter, boolean},
     fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -27,7 +28,7 @@ use serde_json::Value;
 
 use self::events::{Which, find, given, recorded, text};
 use crate::{
-    Cx, Keyward, action,
+    Cx, Keyward,
     case::{CaseCaller, CaseResource, Titled, shown_home},
     explain_decision::Explained,
     fault::KeywardFault,
@@ -43,14 +44,21 @@ pub struct ExplainRecordedDecision {
 #[derive(Debug)]
 pub struct RecordedExplained(Explained);
 
+keyward_types::action!("keyward": ExplainRecordedDecision = "keyward:ExplainRecordedDecision");
+
 impl Operation for ExplainRecordedDecision {
     const NAME: &'static str = "ExplainRecordedDecision";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        parameters::text("RequestId"),
+        boolean("LastDenied"),
+        parameters::text("Principal"),
+    ];
     type Api = Keyward;
     type Output = RecordedExplained;
     type Fault = KeywardFault;
     type Resolved = ();
-    type Permits = Permit<action::ExplainRecordedDecision>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
         let mut m = Members::of(body);

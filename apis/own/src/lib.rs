@@ -1,12 +1,10 @@
 //! Keyward's own service: what AWS has no operation for. JSON 1.1 like KMS, signed for `keyward`.
 
-pub mod action;
 pub mod case;
 pub mod create_forward_access_session;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
 pub mod fault;
-pub mod parameters;
 pub mod who_can;
 
 use std::sync::Arc;
@@ -15,7 +13,6 @@ use keyward_api_kms::{self as kms, state::KmsState};
 use keyward_engine::{
     api::{Api, ApiDescription, State},
     api_context,
-    audit::parameters::Declared,
     context::Context,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
@@ -75,7 +72,6 @@ impl Api for Keyward {
     const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
     const ANSWER_ROOM: usize = 2048;
     const FOR_SERVICES: &'static [&'static str] = &["CreateForwardAccessSession"];
-    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn description() -> &'static ApiDescription {
         &DESCRIPTION

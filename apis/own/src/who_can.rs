@@ -11,6 +11,7 @@ use keyward_api_kms::{
     members,
 };
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text},
     directory::paths,
     fault::Internal,
     gate::{Denied, Gate},
@@ -33,10 +34,11 @@ use serde_json::Value;
 
 use self::allowed::Allowed;
 use crate::{
-    Cx, Keyward, action,
+    Cx, Keyward,
     case::{CaseCaller, Written},
     explain_decision::{
-        action_name, check_key_action, given_context, is_settled, known_action, unknown_keys,
+        SHOWN_CONTEXT, action_name, check_key_action, given_context, is_settled, known_action,
+        unknown_keys,
     },
     fault::KeywardFault,
 };
@@ -78,14 +80,21 @@ pub struct Capable {
     notes: Vec<String>,
 }
 
+keyward_types::action!("keyward": WhoCan = "keyward:WhoCan");
+
 impl Operation for WhoCan {
     const NAME: &'static str = "WhoCan";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Action"),
+        text("KeyId"),
+        structures("Context", SHOWN_CONTEXT),
+    ];
     type Api = Keyward;
     type Output = Capable;
     type Fault = KeywardFault;
     type Resolved = ();
-    type Permits = Permit<action::WhoCan>;
+    type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
         let mut m = Members::of(body);

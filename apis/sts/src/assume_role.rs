@@ -6,6 +6,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, secret, structures, text, texts},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     session::Subject,
@@ -14,13 +15,13 @@ use keyward_types::session;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Sts, action,
+    Cx, Sts,
     credentials::{Credentials, NewSession},
     fault::StsFault,
     mfa, packed,
     role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
     session_policies::{self, RequestedPolicies},
-    session_tags::SessionTags,
+    session_tags::{self, SessionTags},
     unserved,
 };
 
@@ -55,14 +56,34 @@ pub struct RoleAssumed {
     source_identity: Option<String>,
 }
 
+keyward_types::action!("sts": AssumeRole = "sts:AssumeRole");
+
 impl Operation for AssumeRole {
     const NAME: &'static str = "AssumeRole";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("RoleArn"),
+        text("RoleSessionName"),
+        structures("PolicyArns", session_policies::SHOWN_DESCRIPTOR),
+        text("Policy"),
+        integer("DurationSeconds"),
+        structures("Tags", session_tags::SHOWN_TAG),
+        texts("TransitiveTagKeys"),
+        text("ExternalId"),
+        text("SerialNumber"),
+        secret("TokenCode"),
+        text("SourceIdentity"),
+        structures(
+            "ProvidedContexts",
+            &[text("ProviderArn"), secret("ContextAssertion")],
+        ),
+        integer("MinimumSessionTokenSize"),
+    ];
     type Api = Sts;
     type Output = RoleAssumed;
     type Fault = StsFault;
     type Resolved = Resolved;
-    type Permits = RolePermits<action::AssumeRole>;
+    type Permits = RolePermits<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
         let mut m = params.members_with_values();
@@ -131,11 +152,7 @@ impl Operation for AssumeRole {
         })
     }
 
-    fn authorize(
-        &self,
-        resolved: &Resolved,
-        gate: &Gate<'_>,
-    ) -> Result<RolePermits<action::AssumeRole>, Denied> {
+    fn authorize(&self, resolved: &Resolved, gate: &Gate<'_>) -> Result<RolePermits<Self>, Denied> {
         let wanted = Wanted {
             session: &self.session,
             requested: &self.tags,
@@ -148,7 +165,7 @@ impl Operation for AssumeRole {
 
     async fn call(
         &self,
-        _permits: &RolePermits<action::AssumeRole>,
+        _permits: &RolePermits<Self>,
         resolved: &Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<RoleAssumed>, StsFault> {

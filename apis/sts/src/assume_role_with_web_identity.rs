@@ -7,6 +7,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, secret, structures, text},
     caller::WebIdentity,
     directory::records::SecretText,
     fault::Internal,
@@ -18,7 +19,7 @@ use keyward_oidc::token::MAX_TOKEN_BYTES;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Sts, action,
+    Cx, Sts,
     credentials::{Credentials, NewSession},
     fault::StsFault,
     packed,
@@ -70,14 +71,26 @@ impl AssumeRoleWithWebIdentity {
     }
 }
 
+keyward_types::action!("sts": AssumeRoleWithWebIdentity = "sts:AssumeRoleWithWebIdentity");
+
 impl Operation for AssumeRoleWithWebIdentity {
     const NAME: &'static str = "AssumeRoleWithWebIdentity";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("RoleArn"),
+        text("RoleSessionName"),
+        secret("WebIdentityToken"),
+        text("ProviderId"),
+        structures("PolicyArns", session_policies::SHOWN_DESCRIPTOR),
+        text("Policy"),
+        integer("DurationSeconds"),
+        integer("MinimumSessionTokenSize"),
+    ];
     type Api = Sts;
     type Output = WebIdentityAccepted;
     type Fault = StsFault;
     type Resolved = Resolved;
-    type Permits = RolePermits<action::AssumeRoleWithWebIdentity>;
+    type Permits = RolePermits<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
         let mut m = params.members_with_values();
@@ -116,11 +129,7 @@ impl Operation for AssumeRoleWithWebIdentity {
         })
     }
 
-    fn authorize(
-        &self,
-        resolved: &Resolved,
-        gate: &Gate<'_>,
-    ) -> Result<RolePermits<action::AssumeRoleWithWebIdentity>, Denied> {
+    fn authorize(&self, resolved: &Resolved, gate: &Gate<'_>) -> Result<RolePermits<Self>, Denied> {
         let wanted = Wanted {
             session: &self.session,
             requested: &resolved.tags,
@@ -133,7 +142,7 @@ impl Operation for AssumeRoleWithWebIdentity {
 
     async fn call(
         &self,
-        _permits: &RolePermits<action::AssumeRoleWithWebIdentity>,
+        _permits: &RolePermits<Self>,
         resolved: &Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<WebIdentityAccepted>, StsFault> {

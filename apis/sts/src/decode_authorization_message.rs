@@ -4,26 +4,30 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, omitted},
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
 };
 use keyward_wire::query::Params;
 
-use crate::{Cx, Sts, action, fault::StsFault};
+use crate::{Cx, Sts, fault::StsFault};
 
 /// The input.
 #[derive(Debug)]
 pub struct DecodeAuthorizationMessage;
 
+keyward_types::action!("sts": DecodeAuthorizationMessage = "sts:DecodeAuthorizationMessage");
+
 impl Operation for DecodeAuthorizationMessage {
     const NAME: &'static str = "DecodeAuthorizationMessage";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[omitted("EncodedMessage")];
     type Api = Sts;
     type Output = Empty;
     type Fault = StsFault;
     type Resolved = ();
-    type Permits = Permit<action::DecodeAuthorizationMessage>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
         let mut m = params.members_with_values();

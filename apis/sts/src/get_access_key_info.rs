@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -11,7 +12,7 @@ use keyward_engine::{
 use keyward_types::{account::AccountId, unique_id::AccessKeyId};
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Sts, action, fault::StsFault};
+use crate::{Cx, Sts, fault::StsFault};
 
 /// The input.
 #[derive(Debug)]
@@ -25,14 +26,17 @@ pub struct AccessKeyInfo {
     account: AccountId,
 }
 
+keyward_types::action!("sts": GetAccessKeyInfo = "sts:GetAccessKeyInfo");
+
 impl Operation for GetAccessKeyInfo {
     const NAME: &'static str = "GetAccessKeyInfo";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("AccessKeyId")];
     type Api = Sts;
     type Output = AccessKeyInfo;
     type Fault = StsFault;
     type Resolved = ();
-    type Permits = Permit<action::GetAccessKeyInfo>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, StsFault> {
         let mut m = params.members_with_values();

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 
 use keyward_engine::{
+    audit::parameters::Parameter,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
@@ -25,6 +26,7 @@ pub struct CallerIdentity {
 impl Operation for GetCallerIdentity {
     const NAME: &'static str = "GetCallerIdentity";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Sts;
     type Output = CallerIdentity;
     type Fault = StsFault;

@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, structures, text},
     caller::Bearer,
     fault::Internal,
     gate::{Denied, Gate, protected::IdentityOnly},
@@ -15,12 +16,13 @@ use keyward_types::{principal::Principal, session};
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Sts, action,
+    Cx, Sts,
     credentials::{Credentials, NewSession},
     fault::StsFault,
     get_session_token, packed,
+    role::TagSession,
     session_policies::{self, RequestedPolicies},
-    session_tags::SessionTags,
+    session_tags::{self, SessionTags},
     unserved,
 };
 
@@ -44,9 +46,9 @@ pub struct Resolved {
 #[derive(Debug)]
 pub struct Permits {
     /// To make it.
-    pub make: Permit<action::GetFederationToken>,
+    pub make: Permit<GetFederationToken>,
     /// To give it tags, if it has some.
-    pub tag: Option<Permit<action::TagSession>>,
+    pub tag: Option<Permit<TagSession>>,
 }
 
 /// The output.
@@ -58,9 +60,19 @@ pub struct FederationToken {
     packed_size: i64,
 }
 
+keyward_types::action!("sts": GetFederationToken = "sts:GetFederationToken");
+
 impl Operation for GetFederationToken {
     const NAME: &'static str = "GetFederationToken";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Name"),
+        text("Policy"),
+        structures("PolicyArns", session_policies::SHOWN_DESCRIPTOR),
+        integer("DurationSeconds"),
+        structures("Tags", session_tags::SHOWN_TAG),
+        integer("MinimumSessionTokenSize"),
+    ];
     type Api = Sts;
     type Output = FederationToken;
     type Fault = StsFault;

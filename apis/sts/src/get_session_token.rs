@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, secret, text},
     caller::Bearer,
     fault::Internal,
     gate::{Denied, Gate},
@@ -51,6 +52,12 @@ pub struct SessionToken(Credentials);
 impl Operation for GetSessionToken {
     const NAME: &'static str = "GetSessionToken";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        integer("DurationSeconds"),
+        text("SerialNumber"),
+        secret("TokenCode"),
+        integer("MinimumSessionTokenSize"),
+    ];
     type Api = Sts;
     type Output = SessionToken;
     type Fault = StsFault;

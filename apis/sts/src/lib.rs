@@ -1,8 +1,7 @@
-//! STS: one file per operation, and the table of them.
+//! STS: one file per operation, and the table of them. The audit trail shows no tokens and no codes.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html>
 
-pub mod action;
 pub mod assume_role;
 pub mod assume_role_with_web_identity;
 pub mod condition_keys;
@@ -16,7 +15,6 @@ pub mod get_session_token;
 pub mod mfa;
 pub mod names;
 pub mod packed;
-pub mod parameters;
 pub mod restrictions;
 pub mod role;
 pub mod session_policies;
@@ -31,7 +29,6 @@ use std::sync::Arc;
 use keyward_engine::{
     api::{Api, ApiDescription, Prove, State},
     api_context,
-    audit::parameters::Declared,
     caller::Caller,
     context::Context,
     fault::Fault,
@@ -90,7 +87,6 @@ impl Api for Sts {
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const FOR_SERVICES: &'static [&'static str] = &["AssumeRole", "GetCallerIdentity"];
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
-    const PARAMETERS: &'static [Declared] = parameters::PARAMETERS;
 
     fn presigned(operation: &str) -> Presigned {
         match operation {

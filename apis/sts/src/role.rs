@@ -17,7 +17,7 @@ use keyward_store::sealed::Generation;
 use keyward_types::{account::AccountId, arn::ArnParts, partition::Partition, session, tag::Tag};
 use keyward_wire::{json::Members, xml};
 
-use crate::{action, condition_keys, fault::StsFault, names, session_tags::SessionTags};
+use crate::{condition_keys, fault::StsFault, names, session_tags::SessionTags};
 
 /// How long a session lasts if nothing else is asked for, in seconds.
 const DEFAULT_SECONDS: i64 = 3600;
@@ -191,15 +191,21 @@ impl Wanted<'_> {
     }
 }
 
+keyward_types::actions! {
+    "sts":
+    SetSourceIdentity = "sts:SetSourceIdentity",
+    TagSession = "sts:TagSession",
+}
+
 /// Permits for a session of a role: to make it by the action `A`, and to give it what it carries.
 #[derive(Debug)]
 pub struct RolePermits<A: keyward_types::action::Action> {
     /// To make it.
     pub assume: Permit<A>,
     /// To give it tags, if it has some.
-    pub tag: Option<Permit<action::TagSession>>,
+    pub tag: Option<Permit<TagSession>>,
     /// To give it a source identity, if it has one.
-    pub source_identity: Option<Permit<action::SetSourceIdentity>>,
+    pub source_identity: Option<Permit<SetSourceIdentity>>,
 }
 
 impl<A: keyward_types::action::Action> RolePermits<A> {

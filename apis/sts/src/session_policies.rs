@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::identities::Home,
     policy::document::{Document, PolicyError, PolicyKind},
     session::SessionPolicies,
@@ -19,6 +20,10 @@ pub const MAX_INLINE: usize = 2048;
 pub const UNRESTRICTED: usize = 128 << 10;
 /// The most managed policies.
 const MAX_MANAGED: usize = 10;
+
+/// What the audit trail shows of a managed policy.
+pub const SHOWN_DESCRIPTOR: &[Parameter] = &[text("arn")];
+
 /// The session policies that a request asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestedPolicies {

@@ -3,7 +3,10 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>
 
-use keyward_engine::session::SessionUnit;
+use keyward_engine::{
+    audit::parameters::{Parameter, text},
+    session::SessionUnit,
+};
 use keyward_types::{
     session,
     tag::{Tag, is_aws_owned, is_tag_text},
@@ -11,6 +14,9 @@ use keyward_types::{
 use keyward_wire::json::Members;
 
 use crate::fault::StsFault;
+
+/// What the audit trail shows of a tag.
+pub const SHOWN_TAG: &[Parameter] = &[text("Key"), text("Value")];
 
 const TAG_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*";
 const TAG_KEY_PATTERN: &str = "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+";

@@ -11,7 +11,6 @@ use keyward_wire::{
 };
 
 use crate::{
-    audit::parameters::Declared,
     caller::{Bearer, Caller},
     context::Context,
     directory::ReadError,
@@ -69,8 +68,6 @@ pub trait Api: Sized + Send + Sync + 'static {
     const ANSWER_ROOM: usize = 1024;
     /// The condition keys that are the API's own, see [`condition_keys`](crate::condition_keys).
     const CONDITION_KEYS: &'static [DeclaredKey] = &[];
-    /// What the audit trail shows of every member of every operation.
-    const PARAMETERS: &'static [Declared];
     /// The operations that a service may call by itself. A service belongs to no account, so what
     /// an operation does in the caller's own account is not for it.
     const FOR_SERVICES: &'static [&'static str] = &[];
@@ -200,8 +197,6 @@ pub struct ApiDescription {
     pub throttled: (&'static str, &'static str),
     /// See [`Api::CONDITION_KEYS`].
     pub condition_keys: &'static [DeclaredKey],
-    /// See [`Api::PARAMETERS`].
-    pub parameters: &'static [Declared],
     /// See [`Api::FOR_SERVICES`].
     pub for_services: &'static [&'static str],
     /// See [`Protocol::content_type`].
@@ -234,7 +229,6 @@ impl ApiDescription {
             internal: A::INTERNAL,
             throttled: A::THROTTLED,
             condition_keys: A::CONDITION_KEYS,
-            parameters: A::PARAMETERS,
             for_services: A::FOR_SERVICES,
             content_type: <A::Protocol as Protocol>::content_type,
             resource_type: A::resource_type,

@@ -8,6 +8,7 @@ use keyward_wire::json;
 
 use crate::{
     api::Api,
+    audit::parameters::Parameter,
     fault::Fault,
     gate::{Denied, Gate},
     protocol::Protocol,
@@ -40,6 +41,8 @@ pub trait Operation: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// Whether the audit trail calls it read-only.
     const READ_ONLY: bool;
+    /// Every member of its input, in the order of AWS's model, and what the audit trail shows of it.
+    const PARAMETERS: &'static [Parameter];
     /// What its call does to the thread. All but [`Work::Ready`] runs on the bounded
     /// [pool](crate::pool).
     const WORK: Work = Work::Ready;

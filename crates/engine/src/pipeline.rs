@@ -11,7 +11,7 @@ use crate::{
     api::{Api, ApiDescription, State, api_of},
     audit::{
         event::{EventParts, Named},
-        parameters::{self, Parameter, Sent},
+        parameters::{Parameter, Sent},
     },
     context::Context,
     fault::{Fault, Internal},
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Row {
 pub const fn row<O: Operation>() -> Row {
     Row {
         name: O::NAME,
-        parameters: parameters::Of::<O>::DECLARED,
+        parameters: O::PARAMETERS,
         serve: |cx, state, payload| Box::pin(serve::<O>(cx, state, payload)),
     }
 }

@@ -1,8 +1,10 @@
-//! Action markers: one type per action that a permit can be for. Those of KMS are here, since the key
-//! core demands permits for them; those of another API are in its crate.
+//! Action markers: one type per action that a permit can be for. Here are those of KMS for which the key
+//! core demands permits. All others are declared where an operation asks for them: an operation is the
+//! marker of its own action ([`action!`](crate::action!)), and what several operations ask for has a
+//! type of its own ([`actions!`](crate::actions!)).
 //!
-//! A marker is never made; it only stands in `Permit<action::Encrypt>`, so that a permit for one
-//! action does not compile where one for another is wanted.
+//! A marker only stands in `Permit<action::Encrypt>`, so that a permit for one action does not compile
+//! where one for another is wanted.
 
 /// An action of a service, such as `kms:Encrypt`.
 pub trait Action: Send + Sync + 'static {
@@ -14,7 +16,18 @@ pub trait Action: Send + Sync + 'static {
     const OPERATION: &'static str = Self::NAME.split_at(Self::SERVICE.len() + 1).1;
 }
 
-/// Declares the actions of a service, each with its name in policies.
+/// Makes an operation the marker of its own action, which has that name in policies.
+#[macro_export]
+macro_rules! action {
+    ($service:literal: $operation:ty = $text:literal) => {
+        impl $crate::action::Action for $operation {
+            const SERVICE: &'static str = $service;
+            const NAME: &'static str = $text;
+        }
+    };
+}
+
+/// Declares markers for actions of a service, each with its name in policies.
 #[macro_export]
 macro_rules! actions {
     ($service:literal: $($name:ident = $text:literal,)*) => {
@@ -38,7 +51,6 @@ actions! {
     CreateKey = "kms:CreateKey",
     Decrypt = "kms:Decrypt",
     DeleteAlias = "kms:DeleteAlias",
-    DescribeCustomKeyStores = "kms:DescribeCustomKeyStores",
     DescribeKey = "kms:DescribeKey",
     DisableKey = "kms:DisableKey",
     DisableKeyRotation = "kms:DisableKeyRotation",
@@ -47,22 +59,9 @@ actions! {
     Encrypt = "kms:Encrypt",
     GenerateDataKey = "kms:GenerateDataKey",
     GenerateDataKeyWithoutPlaintext = "kms:GenerateDataKeyWithoutPlaintext",
-    GenerateRandom = "kms:GenerateRandom",
-    GetKeyLastUsage = "kms:GetKeyLastUsage",
-    GetKeyPolicy = "kms:GetKeyPolicy",
-    GetKeyRotationStatus = "kms:GetKeyRotationStatus",
-    ListAliases = "kms:ListAliases",
-    ListGrants = "kms:ListGrants",
-    ListKeyPolicies = "kms:ListKeyPolicies",
-    ListKeyRotations = "kms:ListKeyRotations",
-    ListKeys = "kms:ListKeys",
-    ListResourceTags = "kms:ListResourceTags",
-    ListRetirableGrants = "kms:ListRetirableGrants",
     PutKeyPolicy = "kms:PutKeyPolicy",
     ReEncryptFrom = "kms:ReEncryptFrom",
     ReEncryptTo = "kms:ReEncryptTo",
-    RetireGrant = "kms:RetireGrant",
-    RevokeGrant = "kms:RevokeGrant",
     RotateKeyOnDemand = "kms:RotateKeyOnDemand",
     ScheduleKeyDeletion = "kms:ScheduleKeyDeletion",
     TagResource = "kms:TagResource",

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         paths, purpose,
         records::{AccessKeyOwner, AccessKeyRecord, identity::CredentialUseRecord},
@@ -20,7 +21,6 @@ use keyward_wire::{query::Params, xml};
 use crate::{
     Cx, Iam,
     access_key::Owner,
-    action,
     fault::IamFault,
     names,
     page::{Page, Paging},
@@ -47,14 +47,18 @@ struct Shown {
     created: Timestamp,
 }
 
+keyward_types::action!("iam": ListAccessKeys = "iam:ListAccessKeys");
+
 impl Operation for ListAccessKeys {
     const NAME: &'static str = "ListAccessKeys";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("UserName"), text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = AccessKeys;
     type Fault = IamFault;
     type Resolved = Owner;
-    type Permits = Permit<action::ListAccessKeys>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -132,14 +136,17 @@ pub struct LastUsed {
     used: Option<CredentialUseRecord>,
 }
 
+keyward_types::action!("iam": GetAccessKeyLastUsed = "iam:GetAccessKeyLastUsed");
+
 impl Operation for GetAccessKeyLastUsed {
     const NAME: &'static str = "GetAccessKeyLastUsed";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("AccessKeyId")];
     type Api = Iam;
     type Output = LastUsed;
     type Fault = IamFault;
     type Resolved = FoundKey;
-    type Permits = Permit<action::GetAccessKeyLastUsed>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccountAlias.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         paths, purpose,
         records::{self, V1, identity::AccountAliasRecord},
@@ -16,7 +17,7 @@ use keyward_store::{batch::Precondition, path::Path, revision::Revision};
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     names,
     page::{Page, Paging},
@@ -42,14 +43,17 @@ impl Cx<'_> {
 #[derive(Debug)]
 pub struct CreateAccountAlias(String);
 
+keyward_types::action!("iam": CreateAccountAlias = "iam:CreateAccountAlias");
+
 impl Operation for CreateAccountAlias {
     const NAME: &'static str = "CreateAccountAlias";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("AccountAlias")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::CreateAccountAlias>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -103,14 +107,17 @@ impl Operation for CreateAccountAlias {
 #[derive(Debug)]
 pub struct DeleteAccountAlias(String);
 
+keyward_types::action!("iam": DeleteAccountAlias = "iam:DeleteAccountAlias");
+
 impl Operation for DeleteAccountAlias {
     const NAME: &'static str = "DeleteAccountAlias";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("AccountAlias")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::DeleteAccountAlias>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -154,14 +161,17 @@ pub struct ListAccountAliases(Paging);
 #[derive(Debug)]
 pub struct Aliases(Page<String>);
 
+keyward_types::action!("iam": ListAccountAliases = "iam:ListAccountAliases");
+
 impl Operation for ListAccountAliases {
     const NAME: &'static str = "ListAccountAliases";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = Aliases;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::ListAccountAliases>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

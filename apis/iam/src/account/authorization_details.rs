@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text, texts},
     directory::{
         paths, purpose,
         records::{
@@ -19,7 +20,7 @@ use keyward_engine::{
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     instance_profile,
     managed_policy::{list, shown::ShownPolicy},
@@ -143,14 +144,18 @@ impl GetAccountAuthorizationDetails {
     }
 }
 
+keyward_types::action!("iam": GetAccountAuthorizationDetails = "iam:GetAccountAuthorizationDetails");
+
 impl Operation for GetAccountAuthorizationDetails {
     const NAME: &'static str = "GetAccountAuthorizationDetails";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[texts("Filter"), integer("MaxItems"), text("Marker")];
     type Api = Iam;
     type Output = Details;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::GetAccountAuthorizationDetails>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddUserToGroup.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{
         paths, purpose,
         records::{self, V1, identity::MembershipRecord},
@@ -17,8 +18,8 @@ use keyward_store::batch::Precondition;
 use keyward_wire::{json::Members, query::Params};
 
 use crate::{
-    Cx, Iam, action,
-    entity::{Entity, EntityName, Lookup, Record},
+    Cx, Iam,
+    entity::{Entity, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
     group::Groups,
     names,
@@ -47,18 +48,25 @@ impl Both {
 /// `AddUserToGroup`
 #[derive(Debug)]
 pub struct AddUserToGroup {
-    group: EntityName<action::AddUserToGroup>,
+    group: EntityName<Self>,
     user: String,
 }
+
+entity_action!(
+    AddUserToGroup = "iam:AddUserToGroup",
+    GroupUnit,
+    names::GROUP
+);
 
 impl Operation for AddUserToGroup {
     const NAME: &'static str = "AddUserToGroup";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("GroupName"), text("UserName")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Both;
-    type Permits = Permit<action::AddUserToGroup>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -107,18 +115,25 @@ impl Operation for AddUserToGroup {
 /// `RemoveUserFromGroup`
 #[derive(Debug)]
 pub struct RemoveUserFromGroup {
-    group: EntityName<action::RemoveUserFromGroup>,
+    group: EntityName<Self>,
     user: String,
 }
+
+entity_action!(
+    RemoveUserFromGroup = "iam:RemoveUserFromGroup",
+    GroupUnit,
+    names::GROUP
+);
 
 impl Operation for RemoveUserFromGroup {
     const NAME: &'static str = "RemoveUserFromGroup";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("GroupName"), text("UserName")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Both;
-    type Permits = Permit<action::RemoveUserFromGroup>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -165,13 +180,21 @@ impl Operation for RemoveUserFromGroup {
 /// `ListGroupsForUser`
 #[derive(Debug)]
 pub struct ListGroupsForUser {
-    of: EntityName<action::ListGroupsForUser>,
+    of: EntityName<Self>,
     paging: Paging,
 }
 
+entity_action!(
+    ListGroupsForUser = "iam:ListGroupsForUser",
+    UserUnit,
+    names::EXISTING_USER
+);
+
 impl OnOne for ListGroupsForUser {
     const READ_ONLY: bool = true;
-    type Action = action::ListGroupsForUser;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("UserName"), text("Marker"), integer("MaxItems")];
+    type Action = Self;
     type Output = Groups;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -180,7 +203,7 @@ impl OnOne for ListGroupsForUser {
         Self { of, paging }
     }
 
-    fn subject(&self) -> &EntityName<action::ListGroupsForUser> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 

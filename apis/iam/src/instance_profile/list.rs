@@ -3,7 +3,11 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfiles.html>
 
 use keyward_engine::{
-    directory::{records::identity::InstanceProfileRecord, units::identity::InstanceProfileUnit},
+    audit::parameters::{Parameter, integer, text},
+    directory::{
+        records::identity::InstanceProfileRecord,
+        units::identity::{InstanceProfileUnit, RoleUnit},
+    },
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -11,11 +15,12 @@ use keyward_engine::{
 use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     by_path::ByPath,
-    entity::EntityName,
+    entity::{EntityName, entity_action},
     fault::IamFault,
     instance_profile::show,
+    names,
     on_one::{On, OnOne},
     page::{Page, Paging},
     shape::{self, ShownProfile},
@@ -47,15 +52,19 @@ impl Output<Iam> for Profiles {
 #[derive(Debug)]
 pub struct ListInstanceProfiles(ByPath);
 
+keyward_types::action!("iam": ListInstanceProfiles = "iam:ListInstanceProfiles");
+
 impl Operation for ListInstanceProfiles {
     const NAME: &'static str = "ListInstanceProfiles";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = Profiles;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListInstanceProfiles>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         ByPath::parse(params).map(Self)
@@ -83,13 +92,21 @@ impl Operation for ListInstanceProfiles {
 /// `ListInstanceProfilesForRole`
 #[derive(Debug)]
 pub struct ListInstanceProfilesForRole {
-    role: EntityName<action::ListInstanceProfilesForRole>,
+    role: EntityName<Self>,
     paging: Paging,
 }
 
+entity_action!(
+    ListInstanceProfilesForRole = "iam:ListInstanceProfilesForRole",
+    RoleUnit,
+    names::ROLE
+);
+
 impl OnOne for ListInstanceProfilesForRole {
     const READ_ONLY: bool = true;
-    type Action = action::ListInstanceProfilesForRole;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("RoleName"), text("Marker"), integer("MaxItems")];
+    type Action = Self;
     type Output = Profiles;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -98,7 +115,7 @@ impl OnOne for ListInstanceProfilesForRole {
         Self { role, paging }
     }
 
-    fn subject(&self) -> &EntityName<action::ListInstanceProfilesForRole> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.role
     }
 

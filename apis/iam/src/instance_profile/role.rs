@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::{
         paths, purpose,
         records::{self, V1, identity::MembershipRecord},
@@ -17,8 +18,8 @@ use keyward_store::batch::Precondition;
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam, action, condition_keys,
-    entity::{Entity, EntityName, Lookup, Record},
+    Cx, Iam, condition_keys,
+    entity::{Entity, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
     names,
 };
@@ -47,21 +48,27 @@ impl Both {
 /// `AddRoleToInstanceProfile`
 #[derive(Debug)]
 pub struct AddRoleToInstanceProfile {
-    profile: EntityName<action::AddRoleToInstanceProfile>,
+    profile: EntityName<Self>,
     role: String,
 }
+
+keyward_types::actions! { "iam": PassRole = "iam:PassRole", }
+
+entity_action!(
+    AddRoleToInstanceProfile = "iam:AddRoleToInstanceProfile",
+    InstanceProfileUnit,
+    names::INSTANCE_PROFILE
+);
 
 impl Operation for AddRoleToInstanceProfile {
     const NAME: &'static str = "AddRoleToInstanceProfile";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName"), text("RoleName")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Both;
-    type Permits = (
-        Permit<action::AddRoleToInstanceProfile>,
-        Permit<action::PassRole>,
-    );
+    type Permits = (Permit<Self>, Permit<PassRole>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -113,18 +120,25 @@ impl Operation for AddRoleToInstanceProfile {
 /// `RemoveRoleFromInstanceProfile`
 #[derive(Debug)]
 pub struct RemoveRoleFromInstanceProfile {
-    profile: EntityName<action::RemoveRoleFromInstanceProfile>,
+    profile: EntityName<Self>,
     role: String,
 }
+
+entity_action!(
+    RemoveRoleFromInstanceProfile = "iam:RemoveRoleFromInstanceProfile",
+    InstanceProfileUnit,
+    names::INSTANCE_PROFILE
+);
 
 impl Operation for RemoveRoleFromInstanceProfile {
     const NAME: &'static str = "RemoveRoleFromInstanceProfile";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName"), text("RoleName")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Both;
-    type Permits = Permit<action::RemoveRoleFromInstanceProfile>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

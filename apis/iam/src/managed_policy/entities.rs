@@ -3,15 +3,17 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::paths,
+    directory::units::identity::ManagedPolicyUnit,
     operation::{Done, Output},
 };
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    Cx, Iam, action,
-    entity::EntityName,
+    Cx, Iam,
+    entity::{EntityName, entity_action},
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -21,7 +23,7 @@ use crate::{
 /// `ListEntitiesForPolicy`
 #[derive(Debug)]
 pub struct ListEntitiesForPolicy {
-    of: EntityName<action::ListEntitiesForPolicy>,
+    of: EntityName<Self>,
     kind: Option<&'static str>,
     path_prefix: String,
     usage: Option<&'static str>,
@@ -79,9 +81,23 @@ fn word(kind: UniqueIdKind) -> &'static str {
     }
 }
 
+entity_action!(
+    ListEntitiesForPolicy = "iam:ListEntitiesForPolicy",
+    ManagedPolicyUnit,
+    names::ARN
+);
+
 impl OnOne for ListEntitiesForPolicy {
     const READ_ONLY: bool = true;
-    type Action = action::ListEntitiesForPolicy;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("PolicyArn"),
+        text("EntityFilter"),
+        text("PathPrefix"),
+        text("PolicyUsageFilter"),
+        text("Marker"),
+        integer("MaxItems"),
+    ];
+    type Action = Self;
     type Output = Entities;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -107,7 +123,7 @@ impl OnOne for ListEntitiesForPolicy {
         }
     }
 
-    fn subject(&self) -> &EntityName<action::ListEntitiesForPolicy> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, integer, text},
     directory::{aws_policies, paths, purpose, records::identity::ManagedPolicyRecord},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
@@ -11,7 +12,7 @@ use keyward_engine::{
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},
     names,
@@ -48,15 +49,25 @@ impl ListPolicies {
     }
 }
 
+keyward_types::action!("iam": ListPolicies = "iam:ListPolicies");
+
 impl Operation for ListPolicies {
     const NAME: &'static str = "ListPolicies";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Scope"),
+        boolean("OnlyAttached"),
+        text("PathPrefix"),
+        text("PolicyUsageFilter"),
+        text("Marker"),
+        integer("MaxItems"),
+    ];
     type Api = Iam;
     type Output = Policies;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListPolicies>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

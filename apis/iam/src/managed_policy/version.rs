@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, boolean, integer, text},
     directory::{records::identity::PolicyVersionRecord, units::identity::ManagedPolicyUnit},
     operation::{Done, Empty, Output},
     policy::document::{Document, PolicyKind},
@@ -16,8 +17,8 @@ use keyward_wire::{
 };
 
 use crate::{
-    Cx, Iam, action,
-    entity::{Entity, EntityName, Lookup, Record},
+    Cx, Iam,
+    entity::{Entity, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
     managed_policy::shown::show,
     names,
@@ -74,14 +75,25 @@ impl Output<Iam> for VersionShown {
 /// `CreatePolicyVersion`
 #[derive(Debug)]
 pub struct CreatePolicyVersion {
-    of: EntityName<action::CreatePolicyVersion>,
+    of: EntityName<Self>,
     document: String,
     set_as_default: bool,
 }
 
+entity_action!(
+    CreatePolicyVersion = "iam:CreatePolicyVersion",
+    ManagedPolicyUnit,
+    names::ARN
+);
+
 impl OnOne for CreatePolicyVersion {
     const READ_ONLY: bool = false;
-    type Action = action::CreatePolicyVersion;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("PolicyArn"),
+        text("PolicyDocument"),
+        boolean("SetAsDefault"),
+    ];
+    type Action = Self;
     type Output = VersionShown;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -95,13 +107,13 @@ impl OnOne for CreatePolicyVersion {
         }
     }
 
-    fn subject(&self) -> &EntityName<action::CreatePolicyVersion> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
     async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<VersionShown>, IamFault> {
         let policy = policy.get()?;
-        let mut record = policy.edit_by::<action::CreatePolicyVersion>(cx)?;
+        let mut record = policy.edit_by::<Self>(cx)?;
         let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
         if record.versions.len() >= MAX_VERSIONS {
             let message = format!(
@@ -136,13 +148,20 @@ impl OnOne for CreatePolicyVersion {
 /// `GetPolicyVersion`
 #[derive(Debug)]
 pub struct GetPolicyVersion {
-    of: EntityName<action::GetPolicyVersion>,
+    of: EntityName<Self>,
     version: String,
 }
 
+entity_action!(
+    GetPolicyVersion = "iam:GetPolicyVersion",
+    ManagedPolicyUnit,
+    names::ARN
+);
+
 impl OnOne for GetPolicyVersion {
     const READ_ONLY: bool = true;
-    type Action = action::GetPolicyVersion;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyArn"), text("VersionId")];
+    type Action = Self;
     type Output = VersionShown;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -151,7 +170,7 @@ impl OnOne for GetPolicyVersion {
         Self { of, version }
     }
 
-    fn subject(&self) -> &EntityName<action::GetPolicyVersion> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -176,13 +195,20 @@ impl OnOne for GetPolicyVersion {
 /// `DeletePolicyVersion`
 #[derive(Debug)]
 pub struct DeletePolicyVersion {
-    of: EntityName<action::DeletePolicyVersion>,
+    of: EntityName<Self>,
     version: String,
 }
 
+entity_action!(
+    DeletePolicyVersion = "iam:DeletePolicyVersion",
+    ManagedPolicyUnit,
+    names::ARN
+);
+
 impl OnOne for DeletePolicyVersion {
     const READ_ONLY: bool = false;
-    type Action = action::DeletePolicyVersion;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyArn"), text("VersionId")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -191,13 +217,13 @@ impl OnOne for DeletePolicyVersion {
         Self { of, version }
     }
 
-    fn subject(&self) -> &EntityName<action::DeletePolicyVersion> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
     async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
-        let mut record = policy.edit_by::<action::DeletePolicyVersion>(cx)?;
+        let mut record = policy.edit_by::<Self>(cx)?;
         let number = shape::version_number(&self.version);
         let before = record.versions.len();
         record
@@ -219,7 +245,7 @@ impl OnOne for DeletePolicyVersion {
 /// `ListPolicyVersions`
 #[derive(Debug)]
 pub struct ListPolicyVersions {
-    of: EntityName<action::ListPolicyVersions>,
+    of: EntityName<Self>,
     paging: Paging,
 }
 
@@ -230,9 +256,17 @@ pub struct Versions {
     default: u32,
 }
 
+entity_action!(
+    ListPolicyVersions = "iam:ListPolicyVersions",
+    ManagedPolicyUnit,
+    names::ARN
+);
+
 impl OnOne for ListPolicyVersions {
     const READ_ONLY: bool = true;
-    type Action = action::ListPolicyVersions;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PolicyArn"), text("Marker"), integer("MaxItems")];
+    type Action = Self;
     type Output = Versions;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -241,7 +275,7 @@ impl OnOne for ListPolicyVersions {
         Self { of, paging }
     }
 
-    fn subject(&self) -> &EntityName<action::ListPolicyVersions> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -266,13 +300,20 @@ impl Output<Iam> for Versions {
 /// `SetDefaultPolicyVersion`
 #[derive(Debug)]
 pub struct SetDefaultPolicyVersion {
-    of: EntityName<action::SetDefaultPolicyVersion>,
+    of: EntityName<Self>,
     version: String,
 }
 
+entity_action!(
+    SetDefaultPolicyVersion = "iam:SetDefaultPolicyVersion",
+    ManagedPolicyUnit,
+    names::ARN
+);
+
 impl OnOne for SetDefaultPolicyVersion {
     const READ_ONLY: bool = false;
-    type Action = action::SetDefaultPolicyVersion;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicyArn"), text("VersionId")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -281,13 +322,13 @@ impl OnOne for SetDefaultPolicyVersion {
         Self { of, version }
     }
 
-    fn subject(&self) -> &EntityName<action::SetDefaultPolicyVersion> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
     async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let policy = with_version(policy, (&self.of.name, &self.version))?;
-        let mut record = policy.edit_by::<action::SetDefaultPolicyVersion>(cx)?;
+        let mut record = policy.edit_by::<Self>(cx)?;
         let number = shape::version_number(&self.version);
         let known = record.versions.iter().map(|version| version.number);
         let Some(number) = known.into_iter().find(|known| Some(*known) == number) else {

@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
@@ -11,7 +12,7 @@ use keyward_engine::{
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     oidc_provider::{MAX_CLIENT_IDS, ProviderArn, ProviderLookup, too_many_client_ids},
 };
@@ -23,14 +24,17 @@ pub struct AddClientIDToOpenIDConnectProvider {
     client_id: String,
 }
 
+keyward_types::action!("iam": AddClientIDToOpenIDConnectProvider = "iam:AddClientIDToOpenIDConnectProvider");
+
 impl Operation for AddClientIDToOpenIDConnectProvider {
     const NAME: &'static str = "AddClientIDToOpenIDConnectProvider";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn"), text("ClientID")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::AddClientIDToOpenIDConnectProvider>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -73,14 +77,17 @@ pub struct RemoveClientIDFromOpenIDConnectProvider {
     client_id: String,
 }
 
+keyward_types::action!("iam": RemoveClientIDFromOpenIDConnectProvider = "iam:RemoveClientIDFromOpenIDConnectProvider");
+
 impl Operation for RemoveClientIDFromOpenIDConnectProvider {
     const NAME: &'static str = "RemoveClientIDFromOpenIDConnectProvider";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn"), text("ClientID")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::RemoveClientIDFromOpenIDConnectProvider>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

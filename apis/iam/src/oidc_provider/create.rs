@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, structures, text, texts},
     directory::{
         ReadError, paths, purpose,
         records::{self, V1, identity::OidcProviderRecord},
@@ -17,10 +18,13 @@ use keyward_types::tag::Tag;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     names,
-    oidc_provider::{MAX_CLIENT_IDS, checked_thumbprints, read_thumbprints, too_many_client_ids},
+    oidc_provider::{
+        MAX_CLIENT_IDS, checked_thumbprints, read_thumbprints, tags::TagOpenIDConnectProvider,
+        too_many_client_ids,
+    },
     shape,
     tag_keys::Keys,
 };
@@ -53,17 +57,22 @@ pub struct ProviderCreated {
     tags: Vec<Tag>,
 }
 
+keyward_types::action!("iam": CreateOpenIDConnectProvider = "iam:CreateOpenIDConnectProvider");
+
 impl Operation for CreateOpenIDConnectProvider {
     const NAME: &'static str = "CreateOpenIDConnectProvider";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("Url"),
+        texts("ClientIDList"),
+        texts("ThumbprintList"),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Api = Iam;
     type Output = ProviderCreated;
     type Fault = IamFault;
     type Resolved = NewProvider;
-    type Permits = (
-        Permit<action::CreateOpenIDConnectProvider>,
-        Option<Permit<action::TagOpenIDConnectProvider>>,
-    );
+    type Permits = (Permit<Self>, Option<Permit<TagOpenIDConnectProvider>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

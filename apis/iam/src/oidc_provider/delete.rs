@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteOpenIDConnectProvider.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::paths,
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
@@ -13,7 +14,7 @@ use keyward_store::batch::Precondition;
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup},
 };
@@ -22,14 +23,17 @@ use crate::{
 #[derive(Debug)]
 pub struct DeleteOpenIDConnectProvider(ProviderArn);
 
+keyward_types::action!("iam": DeleteOpenIDConnectProvider = "iam:DeleteOpenIDConnectProvider");
+
 impl Operation for DeleteOpenIDConnectProvider {
     const NAME: &'static str = "DeleteOpenIDConnectProvider";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::DeleteOpenIDConnectProvider>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

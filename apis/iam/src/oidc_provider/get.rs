@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::units::identity::OidcProviderUnit,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -13,7 +14,7 @@ use keyward_engine::{
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup},
     shape,
@@ -27,14 +28,17 @@ pub struct GetOpenIDConnectProvider(ProviderArn);
 #[derive(Debug)]
 pub struct Provider(Arc<OidcProviderUnit>);
 
+keyward_types::action!("iam": GetOpenIDConnectProvider = "iam:GetOpenIDConnectProvider");
+
 impl Operation for GetOpenIDConnectProvider {
     const NAME: &'static str = "GetOpenIDConnectProvider";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn")];
     type Api = Iam;
     type Output = Provider;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::GetOpenIDConnectProvider>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListOpenIDConnectProviders.html>
 
 use keyward_engine::{
+    audit::parameters::Parameter,
     directory::{
         ReadError, paths, purpose,
         records::{self, identity::OidcProviderRecord},
@@ -13,7 +14,7 @@ use keyward_engine::{
 };
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, action, fault::IamFault};
+use crate::{Cx, Iam, fault::IamFault};
 
 /// More than an account can have.
 const LIMIT: usize = 1000;
@@ -26,14 +27,17 @@ pub struct ListOpenIDConnectProviders;
 #[derive(Debug)]
 pub struct Providers(Vec<String>);
 
+keyward_types::action!("iam": ListOpenIDConnectProviders = "iam:ListOpenIDConnectProviders");
+
 impl Operation for ListOpenIDConnectProviders {
     const NAME: &'static str = "ListOpenIDConnectProviders";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
     type Api = Iam;
     type Output = Providers;
     type Fault = IamFault;
     type Resolved = String;
-    type Permits = Permit<action::ListOpenIDConnectProviders>;
+    type Permits = Permit<Self>;
 
     fn parse(_params: &Params<'_>) -> Result<Self, IamFault> {
         Ok(Self)

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagOpenIDConnectProvider.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, structures, text, texts},
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
@@ -11,7 +12,7 @@ use keyward_types::tag::Tag;
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     names,
     oidc_provider::{ProviderArn, ProviderLookup},
@@ -27,14 +28,20 @@ pub struct TagOpenIDConnectProvider {
     tags: Vec<Tag>,
 }
 
+keyward_types::action!("iam": TagOpenIDConnectProvider = "iam:TagOpenIDConnectProvider");
+
 impl Operation for TagOpenIDConnectProvider {
     const NAME: &'static str = "TagOpenIDConnectProvider";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("OpenIDConnectProviderArn"),
+        structures("Tags", names::SHOWN_TAG),
+    ];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::TagOpenIDConnectProvider>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -74,14 +81,17 @@ pub struct UntagOpenIDConnectProvider {
     keys: Vec<String>,
 }
 
+keyward_types::action!("iam": UntagOpenIDConnectProvider = "iam:UntagOpenIDConnectProvider");
+
 impl Operation for UntagOpenIDConnectProvider {
     const NAME: &'static str = "UntagOpenIDConnectProvider";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn"), texts("TagKeys")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::UntagOpenIDConnectProvider>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -127,14 +137,21 @@ pub struct ListOpenIDConnectProviderTags {
 #[derive(Debug)]
 pub struct Tags(Page<Tag>);
 
+keyward_types::action!("iam": ListOpenIDConnectProviderTags = "iam:ListOpenIDConnectProviderTags");
+
 impl Operation for ListOpenIDConnectProviderTags {
     const NAME: &'static str = "ListOpenIDConnectProviderTags";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("OpenIDConnectProviderArn"),
+        text("Marker"),
+        integer("MaxItems"),
+    ];
     type Api = Iam;
     type Output = Tags;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::ListOpenIDConnectProviderTags>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateOpenIDConnectProviderThumbprint.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text, texts},
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
@@ -10,7 +11,7 @@ use keyward_engine::{
 use keyward_wire::query::Params;
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup, checked_thumbprints, read_thumbprints},
 };
@@ -22,14 +23,18 @@ pub struct UpdateOpenIDConnectProviderThumbprint {
     thumbprints: Vec<String>,
 }
 
+keyward_types::action!("iam": UpdateOpenIDConnectProviderThumbprint = "iam:UpdateOpenIDConnectProviderThumbprint");
+
 impl Operation for UpdateOpenIDConnectProviderThumbprint {
     const NAME: &'static str = "UpdateOpenIDConnectProviderThumbprint";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("OpenIDConnectProviderArn"), texts("ThumbprintList")];
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = ProviderLookup;
-    type Permits = Permit<action::UpdateOpenIDConnectProviderThumbprint>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

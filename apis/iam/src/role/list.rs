@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{records::identity::RoleRecord, units::identity::RoleUnit},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
@@ -11,7 +12,7 @@ use keyward_engine::{
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     by_path::ByPath,
     entity::Record,
     fault::IamFault,
@@ -28,15 +29,19 @@ pub struct ListRoles(ByPath);
 #[derive(Debug)]
 pub struct Roles(Page<ShownRole>);
 
+keyward_types::action!("iam": ListRoles = "iam:ListRoles");
+
 impl Operation for ListRoles {
     const NAME: &'static str = "ListRoles";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = Roles;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListRoles>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         ByPath::parse(params).map(Self)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
+    audit::parameters::{Parameter, text},
     directory::{
         aws_policies, paths,
         records::{V1, identity::RoleRecord},
@@ -26,8 +27,8 @@ use keyward_wire::{
 use uuid::Uuid;
 
 use crate::{
-    Cx, Iam, action, attachment, condition_keys,
-    entity::{Entity, EntityName},
+    Cx, Iam, attachment, condition_keys,
+    entity::{Entity, EntityName, entity_action},
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -57,14 +58,21 @@ pub struct NewRole {
     taken: bool,
 }
 
+keyward_types::action!("iam": CreateServiceLinkedRole = "iam:CreateServiceLinkedRole");
+
 impl Operation for CreateServiceLinkedRole {
     const NAME: &'static str = "CreateServiceLinkedRole";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("AWSServiceName"),
+        text("Description"),
+        text("CustomSuffix"),
+    ];
     type Api = Iam;
     type Output = RoleCreated;
     type Fault = IamFault;
     type Resolved = NewRole;
-    type Permits = Permit<action::CreateServiceLinkedRole>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -175,22 +183,29 @@ impl Operation for CreateServiceLinkedRole {
 
 /// `DeleteServiceLinkedRole`
 #[derive(Debug)]
-pub struct DeleteServiceLinkedRole(EntityName<action::DeleteServiceLinkedRole>);
+pub struct DeleteServiceLinkedRole(EntityName<Self>);
 
 /// What can be asked for by GetServiceLinkedRoleDeletionStatus.
 #[derive(Debug)]
 pub struct DeletionTask(String);
 
+entity_action!(
+    DeleteServiceLinkedRole = "iam:DeleteServiceLinkedRole",
+    RoleUnit,
+    names::ROLE
+);
+
 impl OnOne for DeleteServiceLinkedRole {
     const READ_ONLY: bool = false;
-    type Action = action::DeleteServiceLinkedRole;
+    const PARAMETERS: &'static [Parameter] = &[text("RoleName")];
+    type Action = Self;
     type Output = DeletionTask;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<action::DeleteServiceLinkedRole> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -269,15 +284,18 @@ impl GetServiceLinkedRoleDeletionStatus {
     }
 }
 
+keyward_types::action!("iam": GetServiceLinkedRoleDeletionStatus = "iam:GetServiceLinkedRoleDeletionStatus");
+
 impl Operation for GetServiceLinkedRoleDeletionStatus {
     const NAME: &'static str = "GetServiceLinkedRoleDeletionStatus";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("DeletionTaskId")];
     type Api = Iam;
     type Output = Succeeded;
     type Fault = IamFault;
     /// The role's ARN.
     type Resolved = String;
-    type Permits = Permit<action::GetServiceLinkedRoleDeletionStatus>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

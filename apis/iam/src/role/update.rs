@@ -2,12 +2,16 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>
 
-use keyward_engine::operation::{Done, Empty, Output};
+use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
+    directory::units::identity::RoleUnit,
+    operation::{Done, Empty, Output},
+};
 use keyward_wire::{json::Members, xml};
 
 use crate::{
-    Cx, Iam, action,
-    entity::{Entity, EntityName, Record},
+    Cx, Iam,
+    entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -18,7 +22,7 @@ use crate::{
 /// `UpdateRole`
 #[derive(Debug)]
 pub struct UpdateRole {
-    of: EntityName<action::UpdateRole>,
+    of: EntityName<Self>,
     description: Option<String>,
     max_session: Option<u32>,
 }
@@ -31,9 +35,16 @@ impl Output<Iam> for RoleUpdated {
     fn render(&self, _out: &mut xml::Writer<'_>) {}
 }
 
+entity_action!(UpdateRole = "iam:UpdateRole", RoleUnit, names::ROLE);
+
 impl OnOne for UpdateRole {
     const READ_ONLY: bool = false;
-    type Action = action::UpdateRole;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("RoleName"),
+        text("Description"),
+        integer("MaxSessionDuration"),
+    ];
+    type Action = Self;
     type Output = RoleUpdated;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -47,7 +58,7 @@ impl OnOne for UpdateRole {
         }
     }
 
-    fn subject(&self) -> &EntityName<action::UpdateRole> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -69,7 +80,7 @@ impl OnOne for UpdateRole {
 /// `UpdateRoleDescription`
 #[derive(Debug)]
 pub struct UpdateRoleDescription {
-    of: EntityName<action::UpdateRoleDescription>,
+    of: EntityName<Self>,
     description: String,
 }
 
@@ -83,9 +94,16 @@ impl Output<Iam> for DescriptionUpdated {
     }
 }
 
+entity_action!(
+    UpdateRoleDescription = "iam:UpdateRoleDescription",
+    RoleUnit,
+    names::ROLE
+);
+
 impl OnOne for UpdateRoleDescription {
     const READ_ONLY: bool = false;
-    type Action = action::UpdateRoleDescription;
+    const PARAMETERS: &'static [Parameter] = &[text("RoleName"), text("Description")];
+    type Action = Self;
     type Output = DescriptionUpdated;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -99,7 +117,7 @@ impl OnOne for UpdateRoleDescription {
         Self { of, description }
     }
 
-    fn subject(&self) -> &EntityName<action::UpdateRoleDescription> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -121,13 +139,20 @@ impl OnOne for UpdateRoleDescription {
 /// `UpdateAssumeRolePolicy`
 #[derive(Debug)]
 pub struct UpdateAssumeRolePolicy {
-    of: EntityName<action::UpdateAssumeRolePolicy>,
+    of: EntityName<Self>,
     trust: String,
 }
 
+entity_action!(
+    UpdateAssumeRolePolicy = "iam:UpdateAssumeRolePolicy",
+    RoleUnit,
+    names::ROLE
+);
+
 impl OnOne for UpdateAssumeRolePolicy {
     const READ_ONLY: bool = false;
-    type Action = action::UpdateAssumeRolePolicy;
+    const PARAMETERS: &'static [Parameter] = &[text("RoleName"), text("PolicyDocument")];
+    type Action = Self;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -136,7 +161,7 @@ impl OnOne for UpdateAssumeRolePolicy {
         Self { of, trust }
     }
 
-    fn subject(&self) -> &EntityName<action::UpdateAssumeRolePolicy> {
+    fn subject(&self) -> &EntityName<Self> {
         &self.of
     }
 

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetContextKeysForPrincipalPolicy.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, text, texts},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -10,7 +11,7 @@ use keyward_engine::{
 use keyward_wire::{query::Params, xml};
 
 use crate::{
-    Cx, Iam, action,
+    Cx, Iam,
     fault::IamFault,
     names,
     simulation::{found::SimulatedIdentity, source::Sources},
@@ -32,14 +33,17 @@ pub struct GetContextKeysForCustomPolicy {
     policies: Vec<String>,
 }
 
+keyward_types::action!("iam": GetContextKeysForCustomPolicy = "iam:GetContextKeysForCustomPolicy");
+
 impl Operation for GetContextKeysForCustomPolicy {
     const NAME: &'static str = "GetContextKeysForCustomPolicy";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[texts("PolicyInputList")];
     type Api = Iam;
     type Output = ContextKeys;
     type Fault = IamFault;
     type Resolved = ();
-    type Permits = Permit<action::GetContextKeysForCustomPolicy>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
@@ -81,14 +85,17 @@ pub struct GetContextKeysForPrincipalPolicy {
     policies: Vec<String>,
 }
 
+keyward_types::action!("iam": GetContextKeysForPrincipalPolicy = "iam:GetContextKeysForPrincipalPolicy");
+
 impl Operation for GetContextKeysForPrincipalPolicy {
     const NAME: &'static str = "GetContextKeysForPrincipalPolicy";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("PolicySourceArn"), texts("PolicyInputList")];
     type Api = Iam;
     type Output = ContextKeys;
     type Fault = IamFault;
     type Resolved = SimulatedIdentity;
-    type Permits = Permit<action::GetContextKeysForPrincipalPolicy>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html>
 
 use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
     directory::{records::UserRecord, units::identity::UserUnit},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
@@ -10,7 +11,7 @@ use keyward_engine::{
 };
 use keyward_wire::{query::Params, xml};
 
-use crate::{Cx, Iam, action, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape};
+use crate::{Cx, Iam, by_path::ByPath, entity::Record, fault::IamFault, page::Page, shape};
 
 /// `ListUsers`
 #[derive(Debug)]
@@ -20,15 +21,19 @@ pub struct ListUsers(ByPath);
 #[derive(Debug)]
 pub struct Users(pub Page<(String, UserRecord)>);
 
+keyward_types::action!("iam": ListUsers = "iam:ListUsers");
+
 impl Operation for ListUsers {
     const NAME: &'static str = "ListUsers";
     const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
     type Api = Iam;
     type Output = Users;
     type Fault = IamFault;
     /// What the list is of, as a resource.
     type Resolved = String;
-    type Permits = Permit<action::ListUsers>;
+    type Permits = Permit<Self>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         ByPath::parse(params).map(Self)

@@ -1,12 +1,10 @@
 //! `requestParameters` of an event: what was sent, as far as the operation's declaration shows it.
 //!
-//! Each API has one table that names every member of every operation and says whether it is
-//! shown, masked, omitted or a secret. The trail is written from the parsed body by that table alone, so
-//! what is absent in the body is absent on the trail, nothing is filled in, and what the table
-//! does not show cannot be written. An operation without its row does not compile;
-//! `clients/test_model.py` holds the rows against AWS's models.
-
-use std::marker::PhantomData;
+//! Each operation names every member of its input and says whether it is shown, masked, omitted or a
+//! secret. The trail is written from the parsed body by that declaration alone, so what is absent in the
+//! body is absent on the trail, nothing is filled in, and what the operation does not show cannot be
+//! written. An operation without a declaration does not compile; `docs/request-parameters.txt` lists
+//! them, and `clients/test_model.py` compares the list with AWS's models.
 
 use keyward_crypto::digest::sha256;
 use keyward_wire::json::{Elements, Name, Object, Slot, Value, Writer};
@@ -19,9 +17,6 @@ use crate::{
 
 /// What stands for a masked value, as at AWS.
 const MASK: &str = "****";
-
-/// The members of one operation, under its name.
-pub type Declared = (&'static str, &'static [Parameter]);
 
 /// A member of an operation's input, and what the trail shows of it.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +129,7 @@ impl<'i> Sent<'i> {
     pub fn to<O: Operation>(input: &'i InputOf<'_, O::Api>) -> Self {
         Self {
             body: <O::Api as Api>::Protocol::body(input),
-            declared: Of::<O>::DECLARED,
+            declared: O::PARAMETERS,
         }
     }
 
@@ -150,39 +145,6 @@ impl<'i> Sent<'i> {
             }
         }
     }
-}
-
-/// The row of an operation in its API's table, found when the program is built.
-pub(crate) struct Of<O>(PhantomData<O>);
-
-impl<O: Operation> Of<O> {
-    /// The operation's members.
-    pub(crate) const DECLARED: &'static [Parameter] = find(<O::Api as Api>::PARAMETERS, O::NAME);
-}
-
-#[expect(
-    clippy::panic,
-    reason = "it is reached when the program is built, which then fails"
-)]
-const fn find(table: &[Declared], name: &str) -> &'static [Parameter] {
-    let mut rest = table;
-    while let [(found, members), after @ ..] = rest {
-        if is_same(found.as_bytes(), name.as_bytes()) {
-            return members;
-        }
-        rest = after;
-    }
-    panic!("the operation has no row in `parameters.rs` of its API: declare its members there")
-}
-
-const fn is_same(mut one: &[u8], mut other: &[u8]) -> bool {
-    while let ([first, one_rest @ ..], [second, other_rest @ ..]) = (one, other) {
-        if *first != *second {
-            return false;
-        }
-        (one, other) = (one_rest, other_rest);
-    }
-    one.is_empty() && other.is_empty()
 }
 
 impl Parameter {

@@ -9,7 +9,7 @@ use keyward_api_sts::Sts;
 use keyward_engine::{
     api::{Api, ApiDescription},
     api_context,
-    audit::parameters::{Declared, texts},
+    audit::parameters::{Parameter, texts},
     context::Context,
     fault::Fault,
     forward::{Forwards, NotDone, call},
@@ -52,7 +52,6 @@ macro_rules! test_api {
                 target_prefix: $prefix,
             };
             const OPERATIONS: &'static [Row] = &[row::<Protect<Self>>()];
-            const PARAMETERS: &'static [Declared] = &[("Protect", &[texts("KeyIds")])];
 
             fn description() -> &'static ApiDescription {
                 static DESCRIPTION: ApiDescription = ApiDescription::of::<$name>();
@@ -123,6 +122,7 @@ where
 {
     const NAME: &'static str = "Protect";
     const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[texts("KeyIds")];
     type Api = A;
     type Output = Protected;
     type Fault = TestFault;
