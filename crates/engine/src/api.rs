@@ -107,7 +107,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// How far a client's clock may be off.
     fn skew() -> Skew {
         match Self::WIRE {
-            Wire::Json { .. } => Skew::FiveMinutes,
+            Wire::Json { .. } | Wire::Rest { .. } => Skew::FiveMinutes,
             Wire::Query { .. } => Skew::FifteenMinutes,
         }
     }
@@ -134,6 +134,7 @@ pub trait Api: Sized + Send + Sync + 'static {
         let (code, status) = match Self::WIRE {
             Wire::Json { .. } => ("AccessDeniedException", 400),
             Wire::Query { .. } => ("AccessDenied", 403),
+            Wire::Rest { .. } => ("AccessDeniedException", 403),
         };
         let principal = caller.principal().arn();
         let service = Self::SERVICE;
@@ -246,6 +247,12 @@ impl ApiDescription {
     pub fn operation(&self, name: &str) -> Option<&'static Row> {
         let found = self.operations.binary_search_by(|row| row.name.cmp(name));
         self.operations.get(found.ok()?)
+    }
+
+    /// The fault of a request over a rate.
+    pub fn throttled(&self) -> Fault {
+        let (code, text) = self.throttled;
+        Fault::new(code, Some(text.to_owned())).status(self.wire.throttled())
     }
 
     /// The fault of a request that failed on our side, as this API names it.

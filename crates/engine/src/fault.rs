@@ -1,6 +1,6 @@
 //! A fault on its way to the wire: code, HTTP status and message, of whatever service.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use keyward_store::error::{CommitError, StoreError};
 use keyward_trail::writer::NotRecorded;
@@ -49,6 +49,7 @@ pub struct Fault {
     status: u16,
     message: Option<String>,
     reason: Option<&'static str>,
+    named: Option<(&'static str, String)>,
     audit_code: &'static str,
     internal: Option<Internal>,
 }
@@ -63,9 +64,21 @@ impl Fault {
             status: 400,
             message,
             reason: None,
+            named: None,
             audit_code: code,
             internal: None,
         }
+    }
+
+    /// A fault of the wire, whose code is ours or that of AWS's own faults; `otherwise` stands for a
+    /// code that is neither.
+    pub fn of_wire(fault: keyward_wire::fault::Fault, otherwise: &'static str) -> Self {
+        let code = match fault.code {
+            Cow::Borrowed(code) => code,
+            Cow::Owned(_) => otherwise,
+        };
+        let message = fault.message.map(Cow::into_owned);
+        Self::new(code, message).status(fault.status)
     }
 
     /// A failure on our side (HTTP 500): nothing but the code is said, and that the disk is full if it
@@ -82,6 +95,7 @@ impl Fault {
             status: 500,
             message,
             reason: None,
+            named: None,
             audit_code: code,
             internal: Some(internal),
         }
@@ -99,6 +113,13 @@ impl Fault {
     #[must_use]
     pub fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
+        self
+    }
+
+    /// With a member beside code and message, such as the id of what exists already.
+    #[must_use]
+    pub fn naming(mut self, member: &'static str, value: String) -> Self {
+        self.named = Some((member, value));
         self
     }
 
@@ -148,6 +169,12 @@ impl Fault {
     /// AWS's word for why, where a service has one beside the message.
     pub fn reason(&self) -> Option<&'static str> {
         self.reason
+    }
+
+    /// The member beside code and message, where there is one.
+    pub fn named(&self) -> Option<(&'static str, &str)> {
+        let (member, value) = self.named.as_ref()?;
+        Some((member, value))
     }
 
     /// What failed inside, for the log.

@@ -49,7 +49,7 @@ pub enum NotDone {
 }
 
 /// Calls an operation of another API for the caller of this request; `body` is what a client would
-/// send. Answers the body of the answer.
+/// send, for REST-JSON with the members that stand in path and query string. Answers the body of the answer.
 ///
 /// # Errors
 /// When the called API refuses, or fails.
@@ -65,7 +65,7 @@ pub async fn call<A: Forwards>(
         return Err(failed("APIs call each other in too many hops"));
     }
     let payload = match called.api().wire {
-        Wire::Json { .. } => Payload::Json(body),
+        Wire::Json { .. } | Wire::Rest { .. } => Payload::Json(body),
         Wire::Query { .. } => Payload::parameters(body)
             .map_err(|_| failed("an API calls another with malformed parameters"))?,
     };

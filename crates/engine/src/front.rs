@@ -165,12 +165,12 @@ impl Front {
         let api = target.api();
         let metrics = &self.shared.metrics;
         metrics.request(api.service, target.known_name(), Ended::Throttled);
-        let (code, text) = api.throttled;
-        let fault = Fault::new(code, Some(text.to_owned()));
+        let fault = api.throttled();
         let request_id = ids.request.to_string();
         let body = (api.render_fault)(&fault, &Asked::of(api.wire, &request_id, form));
         let content_type = (api.content_type)(form);
         Answer::new(fault.http_status(), content_type, ids.request, body)
+            .with_code(api.wire.style(), fault.code().into())
     }
 
     /// The answer to a request for which there was no turn: counted, and not recorded. Nobody is proven
@@ -193,8 +193,10 @@ impl Front {
             (Some(_), _) => Style::Json,
             (None, _) => dispatch::claimed_style(&self.services, received),
         };
-        let (code, text) = api.throttled;
-        let fault = Fault::new(code, Some(text.to_owned()));
+        let mut fault = api.throttled();
+        if style != api.wire.style() {
+            fault = fault.status(400);
+        }
         self.render(received, style, ids, &fault.to_wire())
     }
 
@@ -273,6 +275,7 @@ impl Front {
             authenticate::Refused::Auth(error, claimed) => {
                 let fault = match style {
                     Style::Json => error.json(),
+                    Style::Rest => error.rest(),
                     Style::Query(_) => error.query(),
                 };
                 self.refuse_claimed(received, ids, style, &fault, &claimed, operation)
@@ -338,6 +341,7 @@ impl Front {
         let fault = fault.clone().for_strangers();
         let (content_type, body) = match style {
             Style::Json => (keyward_wire::response::AWS_JSON, fault.json()),
+            Style::Rest => (keyward_wire::response::JSON, fault.rest()),
             Style::Query(namespace) => {
                 let form = received.form();
                 let about = xml::About {
@@ -348,7 +352,7 @@ impl Front {
                 (form.content_type(), fault.query(&about))
             }
         };
-        Answer::new(fault.status, content_type, ids.request, body)
+        Answer::new(fault.status, content_type, ids.request, body).with_code(style, fault.code)
     }
 }
 
@@ -370,7 +374,9 @@ pub(crate) async fn serve(cx: &Context<'_>, target: &Target<'_>) -> Answer {
     let unsupported = api.unsupported.iter().find(|known| **known == name);
     let (name, fault) = match (api.wire, unsupported) {
         (_, Some(known)) => (*known, unsupported_fault(known)),
-        (Wire::Json { .. }, None) => (UNKNOWN, Fault::new("UnknownOperationException", None)),
+        (Wire::Json { .. } | Wire::Rest { .. }, None) => {
+            (UNKNOWN, Fault::new("UnknownOperationException", None))
+        }
         (Wire::Query { version, .. }, None) => {
             (UNKNOWN, dispatch::unknown_action_fault(name, version))
         }

@@ -153,8 +153,7 @@ async fn attempt<'c, O: Operation>(cx: &'c ContextOf<'c, O::Api>, operation: &O)
 
 /// The fault of a request for which the pool has no place.
 fn throttled<O: Operation>() -> Fault {
-    let (code, text) = O::Api::THROTTLED;
-    Fault::new(code, Some(text.to_owned()))
+    api_of::<O>().throttled()
 }
 
 /// The answer of a request that succeeded and is recorded.
@@ -168,7 +167,8 @@ fn answer<O: Operation>(cx: &Context<'_>, output: &O::Output) -> Answer {
         let asked = Asked::of(O::Api::WIRE, request_id, cx.form);
         <O::Api as Api>::Protocol::render::<O>(output, &asked)
     };
-    Answer::new(200, (api.content_type)(cx.form), cx.request_id, body)
+    let status = O::Api::WIRE.success(O::NAME);
+    Answer::new(status, (api.content_type)(cx.form), cx.request_id, body)
 }
 
 /// What the event of an operation tells of its output.

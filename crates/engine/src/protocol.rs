@@ -8,6 +8,7 @@ use std::ops::Deref;
 use keyward_wire::{
     json::{self, Object},
     query::{Form, Limits, Params, ParamsError},
+    rest::{Route, Routed},
     xml,
 };
 
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// How requests name an API and its operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Wire {
     /// AWS JSON 1.1: by the header `X-Amz-Target`.
     Json {
@@ -32,6 +33,13 @@ pub enum Wire {
         /// The XML namespace of answers.
         namespace: &'static str,
     },
+    /// REST-JSON: by method and path.
+    Rest {
+        /// The API version, with which every path begins.
+        version: &'static str,
+        /// The operations of the model, served or not.
+        routes: &'static [Route],
+    },
 }
 
 impl Wire {
@@ -40,6 +48,26 @@ impl Wire {
         match self {
             Self::Json { .. } => Style::Json,
             Self::Query { namespace, .. } => Style::Query(namespace),
+            Self::Rest { .. } => Style::Rest,
+        }
+    }
+
+    /// The HTTP status of an operation's success.
+    pub(crate) fn success(self, operation: &str) -> u16 {
+        match self {
+            Self::Json { .. } | Self::Query { .. } => 200,
+            Self::Rest { routes, .. } => {
+                let route = routes.iter().find(|route| route.operation == operation);
+                route.map_or(200, |route| route.status)
+            }
+        }
+    }
+
+    /// The HTTP status of a request over a rate.
+    pub(crate) fn throttled(self) -> u16 {
+        match self {
+            Self::Json { .. } | Self::Query { .. } => 400,
+            Self::Rest { .. } => 429,
         }
     }
 }
@@ -51,6 +79,8 @@ pub enum Style {
     Json,
     /// Query, in this XML namespace or as JSON.
     Query(&'static str),
+    /// REST-JSON.
+    Rest,
 }
 
 /// The body of a request, as far as it was read to find the operation.
@@ -60,6 +90,8 @@ pub enum Payload<'a> {
     Json(&'a [u8]),
     /// The parameters of the Query protocol.
     Query(Params<'a>),
+    /// REST-JSON: the members in path, query string and body, read once the caller is proven.
+    Rest(Routed<'a>),
 }
 
 impl<'a> Payload<'a> {
@@ -88,7 +120,7 @@ impl<'a> Asked<'a> {
     pub fn of(wire: Wire, request_id: &'a str, form: Form) -> Self {
         let namespace = match wire {
             Wire::Query { namespace, .. } => namespace,
-            Wire::Json { .. } => "",
+            Wire::Json { .. } | Wire::Rest { .. } => "",
         };
         Self {
             request_id,
@@ -167,19 +199,14 @@ impl Protocol for AwsJson {
     fn read<'p>(payload: &'p Payload<'p>) -> Result<Read<'p, Object<'p>>, Fault> {
         let body = match payload {
             Payload::Json(body) => *body,
-            Payload::Query(_) => return Err(Fault::new("SerializationException", None)),
+            Payload::Query(_) | Payload::Rest(_) => {
+                return Err(Fault::new("SerializationException", None));
+            }
         };
         let parsed = Object::parse(body, &json::Limits::KMS);
-        parsed.map(Read::Here).map_err(|error| {
-            let fault = keyward_wire::fault::Fault::from(error);
-            let code = if fault.status == 413 {
-                "RequestEntityTooLargeException"
-            } else {
-                "SerializationException"
-            };
-            let message = fault.message.map(std::borrow::Cow::into_owned);
-            Fault::new(code, message).status(fault.status)
-        })
+        parsed
+            .map(Read::Here)
+            .map_err(|error| Fault::of_wire(error.into(), "SerializationException"))
     }
 
     fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
@@ -214,7 +241,7 @@ impl Protocol for AwsQuery {
     fn read<'p>(payload: &'p Payload<'p>) -> Result<Read<'p, Params<'p>>, Fault> {
         match payload {
             Payload::Query(params) => Ok(Read::Before(params)),
-            Payload::Json(_) => Err(Fault::new("MalformedInput", None)),
+            Payload::Json(_) | Payload::Rest(_) => Err(Fault::new("MalformedInput", None)),
         }
     }
 
@@ -239,5 +266,45 @@ impl Protocol for AwsQuery {
 
     fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
         fault.to_wire().query(&asked.about())
+    }
+}
+
+/// REST-JSON.
+#[derive(Clone, Copy, Debug)]
+pub enum RestJson {}
+
+impl Protocol for RestJson {
+    type Input<'a> = Object<'a>;
+    type Renderer<'w> = json::Writer<'w>;
+
+    fn read<'p>(payload: &'p Payload<'p>) -> Result<Read<'p, Object<'p>>, Fault> {
+        let read = match payload {
+            Payload::Rest(routed) => routed.read(&json::Limits::KMS),
+            // An API that calls another has all members in the body.
+            Payload::Json(body) => Object::parse(body, &json::Limits::KMS).map_err(Into::into),
+            Payload::Query(_) => return Err(Fault::new("SerializationException", None)),
+        };
+        read.map(Read::Here)
+            .map_err(|error| Fault::of_wire(error.into(), "SerializationException"))
+    }
+
+    fn body<'i>(input: &'i Object<'_>) -> &'i Object<'i> {
+        input
+    }
+
+    fn content_type(_form: Form) -> &'static str {
+        keyward_wire::response::JSON
+    }
+
+    fn render<O>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8>
+    where
+        O: Operation,
+        O::Api: Api<Protocol = Self>,
+    {
+        json::Writer::render(O::Api::ANSWER_ROOM, |out| output.render(out))
+    }
+
+    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
+        fault.to_wire().rest()
     }
 }

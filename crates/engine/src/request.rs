@@ -2,6 +2,7 @@
 //! the server speaks of.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::IpAddr,
     num::NonZeroU64,
@@ -21,7 +22,7 @@ use keyward_wire::{
 };
 use uuid::Uuid;
 
-use crate::directory::units::organization::Membership;
+use crate::{directory::units::organization::Membership, protocol::Style};
 
 /// Bytes of memory that a header takes besides its name and value, at most.
 const HEADER_COST: usize = 512;
@@ -176,6 +177,8 @@ pub struct Answer {
     pub content_type: &'static str,
     /// The request's id.
     pub request_id: Uuid,
+    /// The code of an error of REST-JSON, which stands in a field of its own.
+    pub error_type: Option<Cow<'static, str>>,
     /// The body; its memory is wiped when it has been sent.
     pub body: Bytes,
     /// What the body says of a fault, for an API that made the call; none of other answers.
@@ -199,9 +202,20 @@ impl Answer {
             status,
             content_type,
             request_id,
+            error_type: None,
             body,
             told: None,
         }
+    }
+
+    /// The same answer in that style, with the code of an error where the style has it outside of the
+    /// body.
+    #[must_use]
+    pub fn with_code(mut self, style: Style, code: Cow<'static, str>) -> Self {
+        if style == Style::Rest {
+            self.error_type = Some(code);
+        }
+        self
     }
 }
 

@@ -65,7 +65,7 @@ impl Services {
         rows.push(own.clone());
         let unnamed = match Unnamed::WIRE {
             Wire::Query { namespace, .. } => namespace,
-            Wire::Json { .. } => "",
+            Wire::Json { .. } | Wire::Rest { .. } => "",
         };
         Self { rows, own, unnamed }
     }
@@ -89,7 +89,7 @@ impl Services {
     pub fn targeted<'t>(&self, target: &'t str) -> Option<(&Service, &'t str)> {
         self.rows.iter().find_map(|row| match row.api.wire {
             Wire::Json { target_prefix } => Some((row, target.strip_prefix(target_prefix)?)),
-            Wire::Query { .. } => None,
+            Wire::Query { .. } | Wire::Rest { .. } => None,
         })
     }
 
@@ -97,13 +97,26 @@ impl Services {
     pub fn versioned(&self, wanted: &str) -> Option<&Service> {
         self.rows.iter().find(|row| match row.api.wire {
             Wire::Query { version, .. } => version == wanted,
-            Wire::Json { .. } => false,
+            Wire::Json { .. } | Wire::Rest { .. } => false,
         })
     }
 
-    /// How a request is answered of which nothing is known but the service that it claims to be for.
-    pub fn claimed_style(&self, claimed: Option<&str>) -> Style {
-        let row = claimed.and_then(|name| self.named(name));
+    /// The API of REST-JSON that a request is for: the one that it claims to be for, or, if it claims
+    /// nothing, the one whose version its path begins with.
+    pub fn rest(&self, claimed: Option<&str>, path: &str) -> Option<&Service> {
+        let first = path.split('/').nth(1);
+        self.rows.iter().find(|row| match (row.api.wire, claimed) {
+            (Wire::Rest { .. }, Some(name)) => row.api.service == name,
+            (Wire::Rest { version, .. }, None) => first == Some(version),
+            (Wire::Json { .. } | Wire::Query { .. }, _) => false,
+        })
+    }
+
+    /// How a request is answered of which nothing is known but the service that it claims to be for,
+    /// and its path.
+    pub fn claimed_style(&self, claimed: Option<&str>, path: &str) -> Style {
+        let named = claimed.and_then(|name| self.named(name));
+        let row = named.or_else(|| self.rest(claimed, path));
         let style = row.map(|row| row.api.wire.style());
         style.unwrap_or(Style::Query(self.unnamed))
     }
@@ -113,13 +126,15 @@ impl Services {
         listed(self.rows.iter())
     }
 
-    /// The names of the APIs that speak JSON, and of those that speak Query.
+    /// The names of the APIs whose requests name the operation in a header, and of those whose
+    /// requests name it in a parameter.
     pub fn list_by_protocol(&self) -> (String, String) {
-        let (json, query): (Vec<&Service>, Vec<&Service>) = self
-            .rows
-            .iter()
-            .partition(|row| matches!(row.api.wire, Wire::Json { .. }));
-        (listed(json.into_iter()), listed(query.into_iter()))
+        let json = |row: &&Service| matches!(row.api.wire, Wire::Json { .. });
+        let query = |row: &&Service| matches!(row.api.wire, Wire::Query { .. });
+        (
+            listed(self.rows.iter().filter(json)),
+            listed(self.rows.iter().filter(query)),
+        )
     }
 }
 

@@ -471,6 +471,7 @@ fn without_body(front: &Front, received: &Received<'_>, fault: BodyFault) -> Ans
     }
 }
 
+const ERROR_TYPE: HeaderName = HeaderName::from_static(keyward_wire::response::ERROR_TYPE);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 fn render(answer: Answer) -> Response<Bytes> {
@@ -483,6 +484,11 @@ fn render(answer: Answer) -> Response<Bytes> {
     let id = answer.request_id.hyphenated().encode_lower(&mut id);
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+    if let Some(code) = &answer.error_type
+        && let Ok(code) = HeaderValue::from_str(code)
+    {
+        headers.insert(ERROR_TYPE, code);
     }
     headers.insert(
         header::CONTENT_TYPE,

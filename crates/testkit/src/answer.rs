@@ -1,4 +1,4 @@
-//! What a request is signed with, and what came back.
+//! What a request is signed with, what it asks for, and what came back.
 
 /// What a request is signed with.
 #[derive(Clone, Debug)]
@@ -8,10 +8,30 @@ pub struct Key {
     pub token: Option<String>,
 }
 
+/// What stands on a request line. Paths have no characters that are encoded but `%`, and parameters
+/// are in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub query: &'a str,
+}
+
+impl Line<'static> {
+    /// That of the APIs whose body or header names the operation.
+    pub const POST: Self = Self {
+        method: "POST",
+        path: "/",
+        query: "",
+    };
+}
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
+    /// The code of an error of REST-JSON.
+    pub error_type: Option<String>,
     pub body: String,
 }
 

@@ -3,14 +3,17 @@
 use keyward_crypto::{digest::sha256, mac::hmac_sha256};
 use keyward_types::time::Clock as _;
 
-use crate::{answer::Key, world::World};
+use crate::{
+    answer::{Key, Line},
+    world::World,
+};
 
 impl World {
     pub(crate) fn sign(
         &self,
         key: &Key,
         service: &str,
-        body: &[u8],
+        (line, body): (Line<'_>, &[u8]),
         fields: &mut Vec<(String, String)>,
     ) {
         let stamp = self.hands.now().iso8601_basic();
@@ -22,7 +25,17 @@ impl World {
         let lines: String = fields.iter().map(|(n, v)| format!("{n}:{v}\n")).collect();
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let names = names.join(";");
-        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", hex::encode(sha256(body)));
+        let Line {
+            method,
+            path,
+            query,
+        } = line;
+        // What is encoded in a path is encoded once more.
+        let path = path.replace('%', "%25");
+        let canonical = format!(
+            "{method}\n{path}\n{query}\n{lines}\n{names}\n{}",
+            hex::encode(sha256(body))
+        );
         let scope = format!("{date}/us-east-1/{service}/aws4_request");
         let hash = hex::encode(sha256(canonical.as_bytes()));
         let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hash}");

@@ -53,7 +53,7 @@ use keyward_engine::{
 use keyward_services::bootstrap::{self, FirstCredentials, OpenOptions};
 
 use crate::{
-    answer::{Answer, Key},
+    answer::{Answer, Key, Line},
     issuer,
     watched::Watched,
 };
@@ -265,7 +265,7 @@ impl World {
             body.push_str(&format!("&{name}={coded}"));
         }
         let fields = vec![("host".to_owned(), "keyward.test".to_owned())];
-        self.send(key, service, fields, body).await
+        self.send(key, service, (Line::POST, fields), body).await
     }
 
     /// A request of an API that speaks JSON, such as `TrentService.ListKeys`.
@@ -274,18 +274,39 @@ impl World {
             ("host".to_owned(), "keyward.test".to_owned()),
             ("x-amz-target".to_owned(), target.to_owned()),
         ];
-        self.send(Some(key), service, fields, body.to_owned()).await
+        self.send(Some(key), service, (Line::POST, fields), body.to_owned())
+            .await
+    }
+
+    /// A request of an API of REST-JSON, such as `GET` of `/2015-02-01/file-systems?MaxItems=1`, signed
+    /// if there is a key.
+    pub async fn rest(
+        &self,
+        key: Option<&Key>,
+        service: &str,
+        (method, target): (&str, &str),
+        body: &str,
+    ) -> Answer {
+        let fields = vec![("host".to_owned(), "keyward.test".to_owned())];
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let line = Line {
+            method,
+            path,
+            query,
+        };
+        self.send(key, service, (line, fields), body.to_owned())
+            .await
     }
 
     async fn send(
         &self,
         key: Option<&Key>,
         service: &str,
-        mut fields: Vec<(String, String)>,
+        (line, mut fields): (Line<'_>, Vec<(String, String)>),
         body: String,
     ) -> Answer {
         if let Some(key) = key {
-            self.sign(key, service, body.as_bytes(), &mut fields);
+            self.sign(key, service, (line, body.as_bytes()), &mut fields);
         }
         let headers: Vec<(&str, &[u8])> = fields
             .iter()
@@ -293,15 +314,16 @@ impl World {
             .collect();
         let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), None);
         let received = Received {
-            method: "POST",
-            path: "/",
-            query: "",
+            method: line.method,
+            path: line.path,
+            query: line.query,
             headers: &headers,
             peer: &peer,
         };
         let answer = self.front.answer(&received, body.as_bytes()).await;
         Answer {
             status: answer.status,
+            error_type: answer.error_type.map(std::borrow::Cow::into_owned),
             body: String::from_utf8(answer.body.to_vec()).unwrap(),
         }
     }

@@ -52,18 +52,33 @@ impl Fault {
     /// The body of the AWS JSON protocol: `{"__type":…,"message":…}`, no message when there is
     /// none.
     pub fn json(&self) -> Vec<u8> {
-        // The authorization layer of AWS, which speaks for every service, writes it so.
-        let name = if self.code == "AccessDeniedException" {
-            "Message"
-        } else {
-            "message"
-        };
+        let name = self.message_name();
         Writer::render(64, |body| {
             body.string("__type", &self.code);
             if let Some(message) = &self.message {
                 body.string(name, message);
             }
         })
+    }
+
+    /// The body of REST-JSON, whose code stands in the field [`ERROR_TYPE`](crate::response::ERROR_TYPE).
+    pub fn rest(&self) -> Vec<u8> {
+        let name = self.message_name();
+        Writer::render(64, |body| {
+            if let Some(message) = &self.message {
+                body.string(name, message);
+            }
+        })
+    }
+
+    /// What the message is called in JSON: the authorization layer of AWS, which speaks for every
+    /// service, writes it with a capital letter.
+    fn message_name(&self) -> &'static str {
+        if self.code == "AccessDeniedException" {
+            "Message"
+        } else {
+            "message"
+        }
     }
 
     /// The body of the AWS Query protocol.

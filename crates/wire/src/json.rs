@@ -19,6 +19,7 @@ pub use members::lists::Structure;
 pub use members::lists::Structures;
 pub use members::scalars::Blob;
 pub use members::scalars::Boolean;
+pub use members::scalars::Double;
 pub use members::scalars::Enumeration;
 pub use members::scalars::Integer;
 pub use members::scalars::Text;

@@ -11,5 +11,6 @@ pub mod proxy;
 pub mod query;
 pub mod request_id;
 pub mod response;
+pub mod rest;
 pub mod sigv4;
 pub mod xml;

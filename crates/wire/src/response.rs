@@ -2,10 +2,12 @@
 
 /// `Content-Type` of AWS JSON 1.1, in requests and answers.
 pub const AWS_JSON: &str = "application/x-amz-json-1.1";
-/// `Content-Type` of answers of the Query protocol in JSON.
+/// `Content-Type` of REST-JSON, and of answers of the Query protocol in JSON.
 pub const JSON: &str = "application/json";
 /// `Content-Type` of answers of the Query protocol.
 pub const XML: &str = "text/xml";
+/// The name of the field with the code of an error of REST-JSON.
+pub const ERROR_TYPE: &str = "x-amzn-errortype";
 /// The name of the field with the request's id.
 pub const REQUEST_ID: &str = "x-amzn-requestid";
 

@@ -21,6 +21,7 @@ use crate::{
     caller::Caller,
     fault::Fault,
     gate::evaluation::{About, By, Evaluation, Outcome},
+    protocol::Wire,
     request::{Peer, Source},
     session::SessionUnit,
 };
@@ -241,6 +242,9 @@ impl Told<'_> {
         event.boolean("readOnly", self.named.read_only);
         event.array("resources", |resources| self.resources(resources, room));
         event.string("eventType", "AwsApiCall");
+        if let Wire::Rest { version, .. } = self.named.api.wire {
+            event.string("apiVersion", version);
+        }
         event.boolean("managementEvent", true);
         let (recipient, shared) = match audience {
             Audience::Caller(shared) => (self.recipient(), *shared),

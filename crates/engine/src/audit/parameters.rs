@@ -35,6 +35,8 @@ pub enum Shown {
     Text(Option<&'static str>),
     /// An integer.
     Integer,
+    /// A number with or without fraction.
+    Double,
     /// A boolean.
     Boolean,
     /// A list of texts.
@@ -74,6 +76,11 @@ pub const fn text_or(member: &'static str, default: &'static str) -> Parameter {
 /// An integer, shown.
 pub const fn integer(member: &'static str) -> Parameter {
     parameter(member, Shown::Integer)
+}
+
+/// A number with or without fraction, shown.
+pub const fn double(member: &'static str) -> Parameter {
+    parameter(member, Shown::Double)
 }
 
 /// A boolean, shown.
@@ -214,6 +221,7 @@ impl Shown {
                 Ok(integer) => slot.integer(integer),
                 Err(_) => slot.string(text),
             },
+            (Self::Double, Value::Number(number)) => slot.double(number.as_float()),
             (Self::Boolean, Value::Boolean(boolean)) => slot.boolean(*boolean),
             (Self::Boolean, Value::Text(text)) => match &**text {
                 "true" => slot.boolean(true),
@@ -275,6 +283,7 @@ mod tests {
         text_or("Algorithm", "DEFAULT"),
         integer("Limit"),
         boolean("DryRun"),
+        double("Rate"),
         texts("Operations"),
         map("Context"),
         structure("Constraints", &[map("Equals"), secret("Secret")]),
@@ -310,10 +319,10 @@ mod tests {
     fn what_was_sent_is_shown_as_it_was_sent() {
         assert_eq!(
             json(
-                r#"{"Limit":5000,"DryRun":false,"Name":"","Operations":["b","a"],"Context":{"B":2,"A":true,"a":"1"},
+                r#"{"Limit":5000,"DryRun":false,"Rate":1.5,"Name":"","Operations":["b","a"],"Context":{"B":2,"A":true,"a":"1"},
                     "Constraints":{"Equals":{}},"Tags":[]}"#
             ),
-            r#"{"name":"","algorithm":"DEFAULT","limit":5000,"dryRun":false,"operations":["b","a"],"context":{"B":"2","A":"true","a":"1"},"constraints":{"equals":{}},"tags":[]}"#
+            r#"{"name":"","algorithm":"DEFAULT","limit":5000,"dryRun":false,"rate":1.5,"operations":["b","a"],"context":{"B":"2","A":"true","a":"1"},"constraints":{"equals":{}},"tags":[]}"#
         );
         let params = "Limit=7&DryRun=true&Operations.member.1=a&Tags=&Name=x%22";
         let params = Params::parse(params.as_bytes(), &query::Limits::AWS).unwrap();

@@ -30,20 +30,15 @@ impl Front {
     /// When its caller cannot be proven with any body. Nothing is counted or sampled yet:
     /// [`Front::refuse_looked_at`] does that.
     pub async fn look(&self, received: &Received<'_>) -> Result<(), Unprovable> {
-        if received.method != "POST" {
-            return Ok(());
-        }
         let query = Some(received.query).filter(|query| !query.is_empty());
         let headers = received.headers.iter().copied();
         let request = Request::new(received.method, received.path, query, None, headers, b"");
-        let target = if received.header("x-amz-target").is_some() {
-            match dispatch::target(&self.services, received, b"") {
-                Ok(target) => Some(target),
-                // Its refusal needs no caller.
-                Err(_) => return Ok(()),
-            }
-        } else {
-            None
+        let target = match dispatch::by_head(&self.services, received, b"") {
+            Some(Ok(target)) => Some(target),
+            // Its refusal needs no caller.
+            Some(Err(_)) => return Ok(()),
+            None if received.method != "POST" => return Ok(()),
+            None => None,
         };
         let unprovable = |style, refused| Unprovable {
             style,

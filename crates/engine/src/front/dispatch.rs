@@ -1,17 +1,18 @@
-//! Which API and operation a request is for: by `X-Amz-Target` or by a Query body's `Version` and
-//! `Action`. The credential scope is held against it later.
+//! Which API and operation a request is for: by `X-Amz-Target`, by method and path, or by a Query body's
+//! `Version` and `Action`. The credential scope is held against it later.
 
 use std::borrow::Cow;
 
 use keyward_wire::{
     fault::Fault,
     query::{Form, Limits, Params},
+    rest,
 };
 
 use crate::{
     api::ApiDescription,
     pipeline::Row,
-    protocol::{Payload, Style},
+    protocol::{Payload, Style, Wire},
     request::Received,
     service::{Service, Services},
 };
@@ -51,7 +52,7 @@ impl Target<'_> {
     /// How the client wants the answer, if it is of the Query protocol.
     pub fn form(&self, received: &Received<'_>) -> Form {
         match self.style() {
-            Style::Json => Form::Xml,
+            Style::Json | Style::Rest => Form::Xml,
             Style::Query(_) => received.form(),
         }
     }
@@ -72,15 +73,8 @@ pub fn target<'a>(
     received: &Received<'a>,
     body: &'a [u8],
 ) -> Result<Target<'a>, Refused> {
-    if let Some(target) = received.header("x-amz-target") {
-        let found = services.targeted(target);
-        let found = found.filter(|_| received.method == "POST");
-        let (service, name) = found.ok_or_else(unknown_target)?;
-        return Ok(Target {
-            service,
-            name: Cow::Borrowed(name),
-            payload: Payload::Json(body),
-        });
+    if let Some(found) = by_head(services, received, body) {
+        return found;
     }
     let text = match received.method {
         "POST" => body,
@@ -89,7 +83,7 @@ pub fn target<'a>(
     };
     let refused = |fault| match claimed_style(services, received) {
         // An API that speaks JSON takes the name of an operation from nowhere else.
-        Style::Json => unknown_target(),
+        Style::Json | Style::Rest => unknown_target(),
         style @ Style::Query(_) => Refused { style, fault },
     };
     if text.is_empty() {
@@ -116,10 +110,49 @@ pub fn target<'a>(
     }
 }
 
+/// Finds what a request is for if its head alone says it: by `X-Amz-Target`, or by method and path of
+/// an API of REST-JSON. None if it is for the body to say.
+pub(super) fn by_head<'a>(
+    services: &'a Services,
+    received: &Received<'a>,
+    body: &'a [u8],
+) -> Option<Result<Target<'a>, Refused>> {
+    if let Some(target) = received.header("x-amz-target") {
+        let found = services.targeted(target);
+        let found = found.filter(|_| received.method == "POST");
+        let found = found.map(|(service, name)| Target {
+            service,
+            name: Cow::Borrowed(name),
+            payload: Payload::Json(body),
+        });
+        return Some(found.ok_or_else(unknown_target));
+    }
+    let service = services.rest(claimed_service(received).as_deref(), received.path)?;
+    let Wire::Rest { routes, .. } = service.api().wire else {
+        return None;
+    };
+    let place = (received.path, received.query);
+    Some(match rest::find(routes, received.method, place, body) {
+        Ok(Some(routed)) => Ok(Target {
+            service,
+            name: Cow::Borrowed(routed.route().operation),
+            payload: Payload::Rest(routed),
+        }),
+        Ok(None) => Err(Refused {
+            style: Style::Rest,
+            fault: Fault::new("UnknownOperationException", 404),
+        }),
+        Err(error) => Err(Refused {
+            style: Style::Rest,
+            fault: error.into(),
+        }),
+    })
+}
+
 /// How a request without `X-Amz-Target` is answered before its body tells its API: as the API that the
-/// credential scope claims answers.
+/// credential scope claims answers, or the one whose path it has.
 pub(super) fn claimed_style(services: &Services, received: &Received<'_>) -> Style {
-    services.claimed_style(claimed_service(received).as_deref())
+    services.claimed_style(claimed_service(received).as_deref(), received.path)
 }
 
 /// The service that the credential scope claims to be for, in the header or in a presigned query.

@@ -1,8 +1,6 @@
 //! Requests that no API here serves, of another AWS service or of none. Whoever signed them properly
 //! is told what is served, on the trail, and is not counted among those who failed authentication.
 
-use std::borrow::Cow;
-
 use keyward_wire::sigv4::{Claim, Presigned, Request, Skew};
 
 use crate::{
@@ -61,12 +59,7 @@ impl Front {
         self.shared.turns.note(received.peer, &proven.caller);
         let cx = self.context(received, (&proven, received.form()), ids);
         let Refused { style, fault } = refused;
-        let code = match fault.code {
-            Cow::Borrowed(code) => code,
-            Cow::Owned(_) => "UnknownOperationException",
-        };
-        let message = fault.message.map(Cow::into_owned);
-        let fault = Fault::new(code, message).status(fault.status);
+        let fault = Fault::of_wire(fault, "UnknownOperationException");
         let (api, counted) = match row {
             Some(row) => (row.api(), row.api().service),
             // The trail has no source for it but the server itself.
@@ -85,7 +78,9 @@ impl Front {
             received.header("x-amz-target").is_none() && (is_form || READ_XML.contains(&service));
         let (code, style) = match style {
             Style::Query(_) if xml => ("InvalidAction", style),
-            Style::Query(_) | Style::Json => ("UnknownOperationException", Style::Json),
+            Style::Query(_) | Style::Json | Style::Rest => {
+                ("UnknownOperationException", Style::Json)
+            }
         };
         let shown: String = service.chars().take(MAX_NAME).collect();
         let served = self.services.list();

@@ -266,7 +266,8 @@ fn answer(cx: &Context<'_>, api: &ApiDescription, fault: &Fault) -> Answer {
     let asked = Asked::of(api.wire, &request_id, cx.form);
     let body = (api.render_fault)(fault, &asked);
     let content_type = (api.content_type)(cx.form);
-    let mut answer = Answer::new(fault.http_status(), content_type, cx.request_id, body);
+    let mut answer = Answer::new(fault.http_status(), content_type, cx.request_id, body)
+        .with_code(api.wire.style(), fault.code().into());
     answer.told = Some(Box::new(Told {
         code: fault.code(),
         message: fault.message().map(str::to_owned),

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What every answer of HTTP/1.1 begins with.
 const VERSION: &[u8] = b"HTTP/1.";
-/// A name that does not begin each of its words with a capital.
-const REQUEST_ID: &[u8; 16] = b"x-amzn-RequestId";
+/// The names that do not begin each of their words with a capital.
+const OTHERS: [&[u8; 16]; 2] = [b"x-amzn-RequestId", b"x-amzn-ErrorType"];
 const CONTENT_LENGTH: &[u8] = b"Content-Length";
 /// The end of a head: that of its last field, and an empty line.
 static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
@@ -190,8 +190,12 @@ fn rename(bytes: &[u8], head: &mut Vec<u8>) -> Option<(usize, u64)> {
         if name == CONTENT_LENGTH {
             let digits = after.get(1..line)?;
             length = std::str::from_utf8(digits).ok()?.trim().parse().ok()?;
-        } else if name.len() == REQUEST_ID.len() && name.eq_ignore_ascii_case(REQUEST_ID) {
-            name.copy_from_slice(REQUEST_ID);
+        } else if name.len() == OTHERS[0].len()
+            && let Some(other) = OTHERS
+                .iter()
+                .find(|other| name.eq_ignore_ascii_case(**other))
+        {
+            name.copy_from_slice(*other);
         }
         rest = after.get_mut(line..)?;
     }
@@ -266,12 +270,14 @@ mod tests {
     const FIRST: &str = "HTTP/1.1 200 OK\r\nx-amzn-requestid: content-type\r\ncontent-type: a/b-c\r\n\
                          content-length: 21\r\ndate: mon: x-y\r\n\r\nx-amzn-requestid: a\r\n";
     const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
-    const LAST: &str = "HTTP/1.0 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const LAST: &str = "HTTP/1.0 400 Bad Request\r\nx-amzn-errortype: a-b\r\ncontent-length: 0\r\n\
+                        connection: close\r\n\r\n";
 
     fn as_aws_writes(text: &str) -> String {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let head = head
             .replace("\r\nx-amzn-requestid:", "\r\nx-amzn-RequestId:")
+            .replace("\r\nx-amzn-errortype:", "\r\nx-amzn-ErrorType:")
             .replace("\r\ncontent-type:", "\r\nContent-Type:")
             .replace("\r\ncontent-length:", "\r\nContent-Length:")
             .replace("\r\nconnection:", "\r\nConnection:")

@@ -9,5 +9,6 @@
 mod forward;
 mod kms;
 mod own;
+mod rest;
 mod sts;
 mod turns;

@@ -75,6 +75,8 @@ pub(super) enum Shown<'v> {
     List(&'v [&'v str]),
     /// A number: `Value '0' at`.
     Number(i64),
+    /// A number with a fraction: `Value '0.5' at`.
+    Double(f64),
     /// Nothing, for secrets and blobs: `Value at`.
     Nothing,
 }
@@ -91,6 +93,7 @@ impl fmt::Display for Shown<'_> {
             }
             Self::List(texts) => write!(f, " '[{}]'", echo::List(texts)),
             Self::Number(number) => write!(f, " '{number}'"),
+            Self::Double(number) => write!(f, " '{number:?}'"),
             Self::Nothing => Ok(()),
         }
     }

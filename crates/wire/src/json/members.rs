@@ -35,6 +35,7 @@ use lists::Structure;
 use lists::Structures;
 use scalars::Blob;
 use scalars::Boolean;
+use scalars::Double;
 use scalars::Enumeration;
 use scalars::Integer;
 use scalars::Text;
@@ -100,6 +101,7 @@ pub(super) enum Found {
 pub(super) enum Wanted {
     Blob,
     Boolean,
+    Double,
     Integer,
     List,
     Map,
@@ -142,6 +144,7 @@ impl fmt::Display for Mismatch {
         let wanted = match self.wanted {
             Wanted::Blob => "a Blob",
             Wanted::Boolean => "a Boolean",
+            Wanted::Double => "a Double",
             Wanted::Integer => "an Integer",
             Wanted::Time => "a Timestamp",
             Wanted::List | Wanted::Map | Wanted::Structure | Wanted::Text => "a String",
@@ -195,6 +198,11 @@ impl<'o> Members<'o> {
     /// An integer member. `2.0` is accepted for `2`.
     pub fn integer(&mut self, name: &'static str) -> Integer<'_, 'o> {
         Integer::new(self, name)
+    }
+
+    /// A member that is a number with or without fraction.
+    pub fn double(&mut self, name: &'static str) -> Double<'_, 'o> {
+        Double::new(self, name)
     }
 
     /// A boolean member.

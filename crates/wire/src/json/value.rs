@@ -54,6 +54,11 @@ impl<'a> Object<'a> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
+    /// All members, each with its name.
+    pub(crate) fn into_members(self) -> impl Iterator<Item = (Cow<'a, str>, Value<'a>)> {
+        self.0.into_iter()
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -225,6 +225,12 @@ impl Writer<'_> {
             .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
+    /// A number member with a fraction, if only `.0`; `null` for what is no number in JSON.
+    pub fn double(&mut self, name: &'static str, value: f64) {
+        self.name(name);
+        write_double(self.out, value);
+    }
+
     /// A boolean member.
     #[inline(always)]
     pub fn boolean(&mut self, name: &'static str, value: bool) {
@@ -343,6 +349,11 @@ impl Slot<'_> {
         write_integer(self.out, value);
     }
 
+    /// A number with a fraction.
+    pub fn double(self, value: f64) {
+        write_double(self.out, value);
+    }
+
     /// A boolean.
     pub fn boolean(self, value: bool) {
         write_boolean(self.out, value);
@@ -406,6 +417,14 @@ fn write_array(out: &mut Vec<u8>, elements: impl FnOnce(&mut Elements<'_>)) {
 
 pub(crate) fn write_integer(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+fn write_double(out: &mut Vec<u8>, value: f64) {
+    if value.is_finite() {
+        out.extend_from_slice(format!("{value:?}").as_bytes());
+    } else {
+        out.extend_from_slice(b"null");
+    }
 }
 
 fn write_boolean(out: &mut Vec<u8>, value: bool) {

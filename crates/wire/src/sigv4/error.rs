@@ -1,7 +1,7 @@
 //! Every way to fail authentication, with AWS's codes and texts for both protocols.
 //!
-//! JSON services answer 400 to all of them; the Query services have names and statuses of their
-//! own. <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>
+//! JSON services answer 400 to all of them, REST-JSON services 403; the Query services have names and
+//! statuses of their own. <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>
 
 use super::clock::SkewError;
 use super::credential_scope::ScopeError;
@@ -67,6 +67,14 @@ impl AuthError {
             Self::ExpiredToken => "ExpiredTokenException",
         };
         Fault::new(code, 400).with_message(self.to_string())
+    }
+
+    /// How a REST-JSON service answers: as one that speaks JSON, with another status.
+    pub fn rest(&self) -> Fault {
+        Fault {
+            status: 403,
+            ..self.json()
+        }
     }
 
     /// How a Query service answers.

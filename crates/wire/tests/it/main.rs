@@ -5,5 +5,6 @@ mod json;
 mod properties;
 mod query;
 mod request;
+mod rest;
 mod sigv4_errors;
 mod sigv4_suite;

@@ -303,6 +303,57 @@ impl<'m, 'o> Integer<'m, 'o> {
     }
 }
 
+/// Reads a member that is a number with or without fraction.
+#[derive(Debug)]
+#[must_use = "a member is read by `required` or `optional`"]
+pub struct Double<'m, 'o> {
+    members: &'m mut Members<'o>,
+    name: &'static str,
+    value: Option<f64>,
+    least: Option<i64>,
+}
+
+impl<'m, 'o> Double<'m, 'o> {
+    pub(super) fn new(members: &'m mut Members<'o>, name: &'static str) -> Self {
+        let value = members.get(name).and_then(|value| {
+            let double = match (value, members.protocol) {
+                (Value::Number(number), _) => Some(number.as_float()),
+                (Value::Text(digits), Protocol::Query) => digits.parse().ok(),
+                _ => None,
+            };
+            let double = double.filter(|double: &f64| double.is_finite());
+            if double.is_none() {
+                members.mismatched(value, Wanted::Double);
+            }
+            double
+        });
+        Self {
+            members,
+            name,
+            value,
+            least: None,
+        }
+    }
+
+    /// The least value.
+    pub fn at_least(mut self, least: i32) -> Self {
+        if self.value.is_some_and(|value| value < f64::from(least)) {
+            self.least = Some(i64::from(least));
+        }
+        self
+    }
+
+    /// The value, if there is one.
+    pub fn optional(self) -> Option<f64> {
+        if let (Some(least), Some(value)) = (self.least, self.value) {
+            let broken = Constraint::ValueAtLeast(least);
+            self.members
+                .failed(self.name, &Shown::Double(value), broken);
+        }
+        self.value
+    }
+}
+
 /// Reads a boolean member.
 #[derive(Debug)]
 #[must_use = "a member is read by `required` or `optional`"]
