@@ -92,7 +92,7 @@ impl Operation for CreateGroup {
         let taken = || format!("Group with name {} already exists.", self.name);
         new.check_free(taken)?;
         let counted = (Counted::Groups(cx.account()), cx.shared().quotas().groups);
-        naming::count(cx, counted, "GroupsPerAccount")?;
+        let counted = naming::count(cx, counted, "GroupsPerAccount")?;
         let record = GroupRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::Group, random::array()),
@@ -107,7 +107,7 @@ impl Operation for CreateGroup {
         naming::take(cx, &mut batch, (Named::Group, &self.name, &record.id))?;
         record.put(cx, &mut batch, None)?;
         let arn = new.arn().to_owned();
-        Ok(Done::changed(ShownGroup { arn, record }, batch))
+        Ok(Done::changed(ShownGroup { arn, record }, batch).counting(counted))
     }
 }
 

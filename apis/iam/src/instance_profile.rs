@@ -160,7 +160,7 @@ impl Operation for CreateInstanceProfile {
         new.check_free(taken)?;
         let most = cx.shared().quotas().instance_profiles;
         let counted = (Counted::InstanceProfiles(cx.account()), most);
-        naming::count(cx, counted, "InstanceProfilesPerAccount")?;
+        let counted = naming::count(cx, counted, "InstanceProfilesPerAccount")?;
         let record = InstanceProfileRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::InstanceProfile, random::array()),
@@ -176,7 +176,7 @@ impl Operation for CreateInstanceProfile {
         record.put(cx, &mut batch, None)?;
         let profile = show(cx, &record).await?;
         let created = true;
-        Ok(Done::changed(ProfileFound { profile, created }, batch))
+        Ok(Done::changed(ProfileFound { profile, created }, batch).counting(counted))
     }
 }
 

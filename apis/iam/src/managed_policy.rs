@@ -177,7 +177,7 @@ impl Operation for CreatePolicy {
             Counted::Policies(cx.account()),
             cx.shared().quotas().policies,
         );
-        naming::count(cx, counted, "PoliciesPerAccount")?;
+        let counted = naming::count(cx, counted, "PoliciesPerAccount")?;
         let record = ManagedPolicyRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::ManagedPolicy, random::array()),
@@ -203,7 +203,7 @@ impl Operation for CreatePolicy {
         let arn = new.arn().to_owned();
         let policy = ShownPolicy { arn, record };
         let created = true;
-        Ok(Done::changed(PolicyFound { policy, created }, batch))
+        Ok(Done::changed(PolicyFound { policy, created }, batch).counting(counted))
     }
 }
 

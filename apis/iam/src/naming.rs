@@ -1,7 +1,7 @@
 //! The records that lead from a name or a unique id to what bears it.
 
 use keyward_engine::{
-    counts::Counted,
+    counts::{CountChange, Counted},
     directory::{
         identities::Named,
         paths, purpose,
@@ -101,15 +101,18 @@ pub fn put_principal_id(
     Ok(())
 }
 
-/// Counts one more of something whose number in an account is limited.
+/// One more of something whose number in an account is limited.
 ///
 /// # Errors
 /// `LimitExceeded`.
-pub fn count(cx: &Cx<'_>, (counted, most): (Counted, u64), quota: &str) -> Result<(), IamFault> {
-    let counts = &cx.shared().counts();
-    if counts.get(counted).is_some_and(|count| count >= most) {
+pub fn count(
+    cx: &Cx<'_>,
+    (counted, most): (Counted, u64),
+    quota: &str,
+) -> Result<CountChange, IamFault> {
+    let count = cx.shared().counts().get(counted);
+    if count.is_some_and(|count| count >= most) {
         return Err(IamFault::quota(quota, most));
     }
-    counts.made(counted);
-    Ok(())
+    Ok(CountChange::Made(counted))
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text},
-    counts::Counted,
+    counts::{CountChange, Counted},
     directory::{
         identities::Named,
         paths, purpose,
@@ -157,7 +157,7 @@ impl Operation for CreateRole {
         if let Some(policy) = boundary {
             boundary::bind(cx, &mut batch, (policy, &record.id))?;
         }
-        make(cx, &mut batch, &record)?;
+        let counted = make(cx, &mut batch, &record)?;
         // Whom the policy names is shown as it was sent; GetRole shows today's ARNs.
         let shown = ShownRole {
             arn: new.entity().arn().to_owned(),
@@ -165,20 +165,25 @@ impl Operation for CreateRole {
             trust: self.trust.clone(),
             last_used: None,
         };
-        Ok(Done::changed(RoleCreated(shown), batch))
+        Ok(Done::changed(RoleCreated(shown), batch).counting(counted))
     }
 }
 
-/// Writes a new role.
+/// Writes a new role, and answers what that does to the counts.
 ///
 /// # Errors
 /// `LimitExceeded`.
-pub fn make(cx: &Cx<'_>, batch: &mut SealedBatch, record: &RoleRecord) -> Result<(), IamFault> {
+pub fn make(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    record: &RoleRecord,
+) -> Result<CountChange, IamFault> {
     let counted = (Counted::Roles(cx.account()), cx.shared().quotas().roles);
-    naming::count(cx, counted, "RolesPerAccount")?;
+    let counted = naming::count(cx, counted, "RolesPerAccount")?;
     naming::take(cx, batch, (Named::Role, &record.name, &record.id))?;
     naming::put_principal_id(cx, batch, &record.id)?;
-    record.put(cx, batch, None)
+    record.put(cx, batch, None)?;
+    Ok(counted)
 }
 
 /// Deletes a role and all that leads to it.

@@ -110,7 +110,7 @@ impl Operation for CreateUser {
         new.entity().check_free(taken)?;
         let boundary = new.boundary(self.boundary.as_deref())?;
         let counted = (Counted::Users(cx.account()), cx.shared().quotas().users);
-        naming::count(cx, counted, "UsersPerAccount")?;
+        let counted = naming::count(cx, counted, "UsersPerAccount")?;
         let record = UserRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::User, random::array()),
@@ -133,7 +133,7 @@ impl Operation for CreateUser {
         }
         record.put(cx, &mut batch, None)?;
         let arn = new.entity().arn().to_owned();
-        Ok(Done::changed(ShownUser { arn, record }, batch))
+        Ok(Done::changed(ShownUser { arn, record }, batch).counting(counted))
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, map, secret, structure, text, texts},
+    counts::CountChange,
     directory::{
         ReadError, paths, purpose,
         records::{self, V1},
@@ -279,8 +280,8 @@ impl Operation for CreateGrant {
             batch.check(path, precondition).map_err(too_large)?;
         }
         put_grant(&mut batch, &places, grant)?;
-        cx.shared().counts().grant_made(unit.arn());
-        Ok(Done::changed(created(cx, unit.arn(), &grant.id)?, batch))
+        let made = CountChange::GrantMade(unit.arn().clone());
+        Ok(Done::changed(created(cx, unit.arn(), &grant.id)?, batch).counting(made))
     }
 }
 

@@ -7,7 +7,7 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, structures, text},
-    counts::Counted,
+    counts::{CountChange, Counted},
     directory::{paths, purpose, records},
     fault::Internal,
     gate::{Denied, Gate, supply::Supply},
@@ -280,8 +280,8 @@ impl Operation for CreateKey {
             }
         }
         put_new_key(&mut batch, &arn, &record)?;
-        cx.shared().counts().made(counted);
-        Ok(Done::changed(KeyCreated { record, arn }, batch))
+        let made = CountChange::Made(counted);
+        Ok(Done::changed(KeyCreated { record, arn }, batch).counting(made))
     }
 }
 

@@ -142,12 +142,11 @@ impl Operation for RetireGrant {
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }
-        let batch = cx.end_grant(key, grant)?;
         let output = GrantRetired {
             key: key.clone(),
             grant: grant.record.id.clone(),
         };
-        Ok(Done::changed(output, batch))
+        cx.end_grant(output, (key, grant))
     }
 }
 

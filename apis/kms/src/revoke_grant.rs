@@ -84,7 +84,6 @@ impl Operation for RevokeGrant {
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }
-        let batch = cx.end_grant(key, grant)?;
-        Ok(Done::changed(Changed(key.clone()), batch))
+        cx.end_grant(Changed(key.clone()), (key, grant))
     }
 }

@@ -25,6 +25,18 @@ pub enum Counted {
     InstanceProfiles(AccountId),
 }
 
+/// What a change does to the counts. The pipeline notes it once the change is committed: what meets a
+/// conflict is tried again, and would be counted twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CountChange {
+    /// One more of this.
+    Made(Counted),
+    /// One more grant on a key.
+    GrantMade(KeyArn),
+    /// One grant less on a key.
+    GrantEnded(KeyArn),
+}
+
 /// The counts as they were last gathered, with what was made here since.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -37,8 +49,8 @@ pub struct Counts {
 pub struct GrantCount {
     /// How many.
     pub count: u64,
-    /// Whether they were counted, and none was made or ended here since. What meets a conflict is
-    /// noted again when it is tried again, so what is noted may be too much.
+    /// Whether they were counted, and none was made or ended here since. Other servers make and end
+    /// grants too, so what is only noted may be too much.
     pub counted: bool,
 }
 
@@ -60,8 +72,17 @@ impl Counts {
             .insert(counted, count);
     }
 
+    /// Notes what a committed change did.
+    pub(crate) fn note(&self, change: &CountChange) {
+        match change {
+            CountChange::Made(counted) => self.made(*counted),
+            CountChange::GrantMade(key) => self.grant_made(key),
+            CountChange::GrantEnded(key) => self.grant_ended(key),
+        }
+    }
+
     /// One was made here.
-    pub fn made(&self, counted: Counted) {
+    fn made(&self, counted: Counted) {
         let mut counts = self.all.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&counted) {
             *count = count.saturating_add(1);
@@ -88,7 +109,7 @@ impl Counts {
     }
 
     /// A grant was made here.
-    pub fn grant_made(&self, key: &KeyArn) {
+    fn grant_made(&self, key: &KeyArn) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(grants) = grants.get_mut(key) {
             grants.count = grants.count.saturating_add(1);
@@ -97,7 +118,7 @@ impl Counts {
     }
 
     /// A grant was ended here.
-    pub fn grant_ended(&self, key: &KeyArn) {
+    fn grant_ended(&self, key: &KeyArn) {
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(grants) = grants.get_mut(key) {
             grants.count = grants.count.saturating_sub(1);

@@ -9,6 +9,7 @@ use keyward_wire::json;
 use crate::{
     api::Api,
     audit::parameters::Parameter,
+    counts::CountChange,
     fault::Fault,
     gate::{Denied, Gate},
     protocol::Protocol,
@@ -63,7 +64,8 @@ pub trait Operation: Sized + Send + Sync + 'static {
     /// The service's validation fault, with every failed constraint.
     fn parse(input: &InputOf<'_, Self::Api>) -> Result<Self, Self::Fault>;
 
-    /// Fetches the units.
+    /// Fetches the units that the decisions are about. What only the answer needs, and what costs much, is
+    /// read by [`call`](Self::call): who may not ask costs nothing.
     fn resolve<'c>(
         &self,
         cx: &'c ContextOf<'c, Self::Api>,
@@ -153,6 +155,8 @@ pub struct Done<T> {
     pub changes: Option<SealedBatch>,
     /// The keys that were successfully used, for GetKeyLastUsage.
     pub used: smallvec::SmallVec<[KeyArn; 1]>,
+    /// What the changes do to the counts.
+    pub counted: Vec<CountChange>,
 }
 
 impl<T> Done<T> {
@@ -162,6 +166,7 @@ impl<T> Done<T> {
             output,
             changes: None,
             used: smallvec::SmallVec::new(),
+            counted: Vec::new(),
         }
     }
 
@@ -171,6 +176,7 @@ impl<T> Done<T> {
             output,
             changes: None,
             used: smallvec::smallvec![key.clone()],
+            counted: Vec::new(),
         }
     }
 
@@ -180,6 +186,14 @@ impl<T> Done<T> {
             output,
             changes: Some(changes),
             used: smallvec::SmallVec::new(),
+            counted: Vec::new(),
         }
+    }
+
+    /// The changes do this to the counts.
+    #[must_use]
+    pub fn counting(mut self, change: CountChange) -> Self {
+        self.counted.push(change);
+        self
     }
 }

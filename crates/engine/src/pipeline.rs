@@ -92,13 +92,14 @@ async fn serve<O: Operation>(cx: &Context<'_>, state: &dyn State, payload: &Payl
             output,
             changes,
             used,
+            counted,
         } = match done {
             Ok(done) => done,
             Err(fault) => return recorder.fault(Some(sent), fault, &evaluations).await,
         };
         let parts = Parts::<O>(&output);
         let recorded = recorder
-            .success(sent, &parts, (changes, &used), &evaluations)
+            .success(sent, &parts, (changes, &used, &counted), &evaluations)
             .await;
         match recorded {
             Recorded::Written => return answer::<O>(cx, &output),

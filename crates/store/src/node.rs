@@ -124,15 +124,33 @@ impl Node {
     }
 
     /// Commits a batch and answers after this node's caches have applied it: whatever begins
-    /// after the answer sees it.
+    /// after the answer sees it. A conflict is answered after they have applied the change that caused
+    /// it, so that whoever tries again does not meet it again.
     pub async fn commit(&self, batch: SealedBatch) -> Result<Revision, CommitError> {
-        let revision = self.sealed.commit(batch).await?;
+        let revision = match self.sealed.commit(batch).await {
+            Ok(revision) => revision,
+            Err(CommitError::Conflict { path }) => {
+                // If this fails, the conflict is only met once more.
+                if let Ok(read) = self.sealed.get(&path).await {
+                    self.applies(read.at).await;
+                }
+                return Err(CommitError::Conflict { path });
+            }
+            Err(error) => return Err(error),
+        };
+        if self.applies(revision).await {
+            Ok(revision)
+        } else {
+            Err(CommitError::Unapplied { revision })
+        }
+    }
+
+    /// Waits until the caches have applied a revision; answers whether they have in time.
+    async fn applies(&self, revision: Revision) -> bool {
         let mut applied = self.view.applied.subscribe();
         let reached = applied.wait_for(|applied| *applied >= revision);
-        match tokio::time::timeout(self.options.apply_within, reached).await {
-            Ok(Ok(_)) => Ok(revision),
-            Ok(Err(_)) | Err(_) => Err(CommitError::Unapplied { revision }),
-        }
+        let reached = tokio::time::timeout(self.options.apply_within, reached).await;
+        matches!(reached, Ok(Ok(_)))
     }
 
     /// Whether the node has heard "complete up to here" within the staleness bound. If not, what

@@ -170,14 +170,14 @@ impl Operation for CreateServiceLinkedRole {
         };
         let mut batch = cx.batch();
         attachment::put_entry(cx, &mut batch, (policy.id(), &record.id))?;
-        make(cx, &mut batch, &record)?;
+        let counted = make(cx, &mut batch, &record)?;
         let shown = ShownRole {
             arn: new.arn.clone(),
             record,
             trust,
             last_used: None,
         };
-        Ok(Done::changed(RoleCreated(shown), batch))
+        Ok(Done::changed(RoleCreated(shown), batch).counting(counted))
     }
 }
 

@@ -1,11 +1,13 @@
 //! How a grant comes and goes: with all that leads to it, in one batch.
 
 use keyward_engine::{
+    counts::CountChange,
     directory::counting::count_prefix,
     directory::{
         ReadError, purpose,
         records::{self, V1},
     },
+    operation::Done,
 };
 use keyward_store::{
     batch::Precondition,
@@ -113,11 +115,15 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// A batch that ends a grant, unless it was ended since it was read.
+    /// The end of a grant, unless it was ended since it was read.
     ///
     /// # Errors
     /// Never for what is stored.
-    pub fn end_grant(&self, key: &KeyArn, grant: &StoredGrant) -> Result<SealedBatch, KmsFault> {
+    pub fn end_grant<T>(
+        &self,
+        output: T,
+        (key, grant): (&KeyArn, &StoredGrant),
+    ) -> Result<Done<T>, KmsFault> {
         let places = GrantPaths::new(self.directory().reader(), key);
         let mut batch = self.batch();
         let path = places.grant(&grant.record.id).map_err(ReadError::from)?;
@@ -126,8 +132,7 @@ impl Cx<'_> {
         for path in leading_to(&places, &grant.record).map_err(ReadError::from)? {
             batch.delete(path, Precondition::Any).map_err(too_large)?;
         }
-        self.shared().counts().grant_ended(key);
-        Ok(batch)
+        Ok(Done::changed(output, batch).counting(CountChange::GrantEnded(key.clone())))
     }
 }
 

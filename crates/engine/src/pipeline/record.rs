@@ -17,6 +17,7 @@ use crate::{
     },
     caller::WebIdentity,
     context::Context,
+    counts::CountChange,
     directory::purpose,
     fault::{Fault, Internal},
     gate::evaluation::Evaluation,
@@ -64,7 +65,7 @@ impl<'a> Recorder<'a> {
         &self,
         sent: Sent<'_>,
         parts: &dyn EventParts,
-        (changes, used): (Option<SealedBatch>, &[KeyArn]),
+        (changes, used, counted): (Option<SealedBatch>, &[KeyArn], &[CountChange]),
         evaluations: &[Evaluation],
     ) -> Recorded {
         let (cx, Named { api, operation, .. }) = (self.cx, self.named);
@@ -90,6 +91,9 @@ impl<'a> Recorder<'a> {
         }
         cx.shared.turns.note(cx.peer, cx.caller);
         self.note_use(used, &shares);
+        for change in counted {
+            cx.shared.counts.note(change);
+        }
         let metrics = &cx.shared.metrics;
         metrics.request(api.service, operation, Ended::Success);
         Recorded::Written

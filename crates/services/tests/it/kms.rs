@@ -1,5 +1,6 @@
 //! KMS below the wire, with clocks that move.
 
+mod counts;
 mod due;
 mod grants;
 mod world;
