@@ -116,7 +116,7 @@ def test_a_restored_store_is_found_and_goes_on_when_it_is_accepted(own_server, t
     assert details["store"] == "older than the trail"
     assert details["storeRevision"] < details["trailRevision"]
     assert details["operatingSystemUserId"] == os.getuid()
-    assert " are whole; 0 pieces " in verified(server)
+    assert "; 0 pieces were set aside after a crash." in verified(server)
     server.start()
 
 
@@ -142,7 +142,7 @@ def test_a_forged_end_is_found(own_server):
     assert "ListKeys" not in last.read_text() or forged in last.read_text()
 
 
-@pytest.mark.parametrize("taken", ["batches", "last", "all"])
+@pytest.mark.parametrize("taken", ["batches", "contents", "last", "all"])
 def test_what_is_taken_from_the_trail_is_found_and_accepted_with_an_event(tmp_path, taken):
     config = tmp_path / "keyward.toml"
     config.write_text(SMALL)
@@ -157,6 +157,10 @@ def test_what_is_taken_from_the_trail_is_found_and_accepted_with_an_event(tmp_pa
             ends = [number for number, line in enumerate(lines) if line.startswith('{"keyward')]
             last.write_text("".join(lines[: ends[-2] + 1]))
             expected = f"the audit trail was cut short: {last} ends after "
+        elif taken == "contents":
+            last = segments(server)[-1]
+            last.write_bytes(b"")
+            expected = f"the audit trail was cut short: {last} is empty"
         elif taken == "last":
             last = segments(server)[-1]
             last.unlink()
@@ -165,6 +169,8 @@ def test_what_is_taken_from_the_trail_is_found_and_accepted_with_an_event(tmp_pa
             last = segments(server)[-1]
             shutil.rmtree(server.data_dir / "audit")
             expected = f"a part of the audit trail is missing: {last}"
+        worked, said = keyward(server, "audit", "verify")
+        assert not worked and expected in said
         said = refusal(server)
         assert expected in said
         assert "put back what was taken from the trail or changed in it, or run `keyward audit accept-loss`" in said
@@ -205,7 +211,7 @@ def test_segments_moved_away_as_documented_break_neither_start_nor_verify(tmp_pa
         for path in moved:
             path.rename(archive / path.name)
         said = verified(server)
-        assert f"They begin with segment {len(moved) + 1}: the segments before it are not here" in said
+        assert f"The first segment here is number {len(moved) + 1}: the segments before it were not verified." in said
         # With them it is what it was.
         assert verified(server, "--archive", archive).splitlines()[0] == whole
         server.start()
@@ -275,7 +281,7 @@ def test_what_a_crash_leaves_is_set_aside_and_never_made_part_of_the_trail(own_s
     assert details["bytes"] == len(forged)
     assert (own_server.data_dir / "audit" / details["file"]).read_bytes() == forged
     assert not named(own_server, "Forged")
-    assert " are whole; 1 piece was set aside after a crash." in verified(own_server)
+    assert "; 1 piece was set aside after a crash." in verified(own_server)
 
 
 def test_accepting_the_clock_is_an_event(own_server):

@@ -45,6 +45,12 @@ pub enum TrailError {
         /// How many there were.
         least: u64,
     },
+    /// Nothing is left of a segment but its file.
+    #[error("the audit trail was cut short: {} is empty", path.display())]
+    Empty {
+        /// The segment.
+        path: PathBuf,
+    },
     /// A segment differs from the one that was on disk.
     #[error("this is not the audit trail that the store knows: {} differs", path.display())]
     Other {
@@ -86,6 +92,7 @@ impl TrailError {
             Self::Altered { .. }
             | Self::Unlinked { .. }
             | Self::Short { .. }
+            | Self::Empty { .. }
             | Self::Other { .. }
             | Self::Missing { .. } => true,
             Self::Io { .. } | Self::Foreign { .. } | Self::Last { .. } | Self::Format { .. } => {

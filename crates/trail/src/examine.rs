@@ -127,13 +127,14 @@ fn torn(path: &Path, scan: &Scan) -> Option<Torn> {
 }
 
 /// What is wrong with a segment that is not what it was.
-fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
+pub(crate) fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
     let path = path.to_owned();
     let least = match known.end.at {
         Position { segment, length } if segment == scan.end.at.segment => length,
         _ => 0,
     };
     match scan.misfit {
+        None if scan.lines == 0 => TrailError::Empty { path },
         Some(line) => TrailError::Altered { path, line },
         None if scan.end.at.length < least && scan.rest == 0 => TrailError::Short {
             path,

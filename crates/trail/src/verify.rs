@@ -8,6 +8,7 @@ use std::{
 use crate::{
     chain::{Chain, End},
     error::{TrailError, io_at},
+    examine::altered,
     head::Known,
     scan::scan,
     segment, set_aside,
@@ -62,16 +63,12 @@ pub fn verify(
     for (number, path) in &all {
         let scan = scan(path, *number, chain, &known.end)?;
         let is_last = last == Some(*number);
-        let misfit = |line| TrailError::Altered {
-            path: path.clone(),
-            line,
-        };
         let Some(header) = scan.header else {
             if is_last && *number > known.end.at.segment {
                 verified.rest = scan.rest;
                 break;
             }
-            return Err(misfit(scan.misfit.unwrap_or(1)));
+            return Err(altered(path, &scan, known));
         };
         match before {
             Some((at, _)) if at + 1 < *number => {
@@ -93,7 +90,7 @@ pub fn verify(
             verified.after_loss.push(*number);
         }
         if scan.rest > 0 && !is_last {
-            return Err(misfit(scan.misfit.unwrap_or(scan.lines)));
+            return Err(altered(path, &scan, known));
         }
         verified.first = verified.first.or(Some(*number));
         verified.segments += 1;

@@ -167,6 +167,33 @@ fn a_segment_that_is_missing_between_others_is_found() {
 }
 
 #[test]
+fn an_emptied_segment_is_called_that_by_start_and_verify() {
+    let (home, frontier) = written(1);
+    let early = known(&frontier);
+    let options = TrailOptions {
+        segment_bytes: 700,
+        strict: true,
+    };
+    append(&mut open_for(home.path(), options, &frontier), 1..9);
+    let (all, late) = (segment::all(home.path()).unwrap(), known(&frontier));
+    let last = *all.keys().next_back().unwrap();
+    assert!(last >= 4);
+    for (number, path) in &all {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, b"").unwrap();
+        let text = format!("the audit trail was cut short: {} is empty", path.display());
+        let error = verify((home.path(), &[]), &chain(), &late).unwrap_err();
+        assert_eq!(error.to_string(), text, "verify, segment {number}");
+        // A start looks no further back than what it knows, and may find the last one just begun.
+        let known = if *number == last { &late } else { &early };
+        let error = examine(home.path(), &chain(), known).unwrap_err();
+        assert_eq!(error.to_string(), text, "start, segment {number}");
+        assert!(error.is_loss());
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
 fn segments_that_were_moved_away_break_neither_start_nor_verify() {
     let (home, frontier) = written(9);
     let archive = tempfile::tempdir().unwrap();
