@@ -39,7 +39,7 @@ async fn authenticate(unproven: &Unproven<'_>) -> Result<Proven, Fault> {
     let state = state.map_err(StsFault::Internal)?;
     let params = AwsQuery::read(unproven.payload)?;
     let asked = AssumeRoleWithWebIdentity::parse(&params)?;
-    check_fresh(shared).map_err(StsFault::Internal)?;
+    check_fresh(shared).await.map_err(StsFault::Internal)?;
     let token = UnverifiedToken::parse(asked.token()).map_err(StsFault::Token)?;
     let home = asked.role().home();
     let unknown = || TokenError::UnknownIssuer(token.issuer().to_owned());
@@ -53,7 +53,10 @@ async fn authenticate(unproven: &Unproven<'_>) -> Result<Proven, Fault> {
         url: &format!("https://{}", record.host_and_path),
         client_ids: &record.client_ids,
     };
-    let verified = state.issuers.verify(&token, &trusted, shared.clock()).await;
+    let before_waiting = || unproven.waits();
+    let verified = (state.issuers)
+        .verify(&token, &trusted, shared.clock(), &before_waiting)
+        .await;
     let verified = verified.map_err(StsFault::Token)?;
     let identity = WebIdentity::new(home, &provider, verified);
     let region = region_of_unsigned(shared, home.0).ok_or_else(|| {

@@ -22,6 +22,7 @@ use crate::{
     protocol::{Asked, Payload, Protocol, Wire},
     server::Shared,
     session::Subject,
+    turns::Turn,
     workers::{Worker, WorkerContext},
 };
 
@@ -156,6 +157,8 @@ pub struct Unproven<'a> {
     pub state: &'a dyn State,
     /// The body.
     pub payload: &'a Payload<'a>,
+    /// The request's turn.
+    pub(crate) turn: &'a Turn<'a>,
 }
 
 impl<'a> Unproven<'a> {
@@ -163,6 +166,12 @@ impl<'a> Unproven<'a> {
     pub fn state<S: State>(&self) -> Option<&'a S> {
         let state: &dyn Any = self.state;
         state.downcast_ref()
+    }
+
+    /// Gives the request's turn back: it waits for somebody else, which is not work. What follows the proof
+    /// waits for another turn.
+    pub fn waits(&self) {
+        self.turn.give_back();
     }
 }
 

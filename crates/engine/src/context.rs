@@ -9,9 +9,11 @@ use uuid::Uuid;
 use crate::{
     caller::Caller,
     directory::Directory,
+    gate::declared::{DeclaredKey, GLOBAL},
     request::{Peer, Source},
     server::Shared,
     service::Services,
+    turns::Turn,
 };
 
 /// One request in the server.
@@ -30,6 +32,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// From where.
     pub peer: &'a Peer,
+    /// The request's turn, if it waited for one.
+    pub(crate) turn: Option<&'a Turn<'a>>,
     /// The client's word for itself, perhaps empty.
     pub user_agent: &'a str,
     /// The `Referer` header, perhaps empty.
@@ -64,6 +68,20 @@ impl Context<'_> {
     /// The partition of the call.
     pub fn partition(&self) -> Partition {
         self.caller.principal().partition()
+    }
+
+    /// Every condition key that requests to this server can have: those of all services, and those of
+    /// each API.
+    pub fn condition_keys(&self) -> impl Iterator<Item = &'static DeclaredKey> {
+        let rows = self.services.rows().iter();
+        GLOBAL
+            .iter()
+            .chain(rows.flat_map(|row| row.api().condition_keys))
+    }
+
+    /// Whether an API of that name is served.
+    pub fn serves(&self, service: &str) -> bool {
+        self.services.named(service).is_some()
     }
 
     /// Units by what requests call them.

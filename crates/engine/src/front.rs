@@ -22,6 +22,7 @@ use crate::{
     request::{Answer, Ids, Peer, Received},
     server::Shared,
     service::{Service, Services},
+    turns::Turn,
 };
 
 /// What the audit trail and the metrics call an operation that nobody knows: the name asked for
@@ -79,14 +80,9 @@ impl Front {
     /// Answers a request.
     pub async fn answer(&self, received: &Received<'_>, body: &[u8]) -> Answer {
         let ids = Ids::new();
-        let turn = if received.is_signed() {
-            let holds = || received.holds() + body.len();
-            match self.shared.turns.take(received.peer, holds).await {
-                Some(turn) => Some(turn),
-                None => return self.crowded_out(received, &ids),
-            }
-        } else {
-            None
+        let holds = || received.holds() + body.len();
+        let Some(mut turn) = self.shared.turns.take(received.peer, holds).await else {
+            return self.crowded_out(received, &ids);
         };
         let target = match dispatch::target(&self.services, received, body) {
             Ok(target) => target,
@@ -102,14 +98,21 @@ impl Front {
                 if body.len() > MAX_UNSIGNED_BODY {
                     return self.body_too_large(received);
                 }
-                // It may wait for an issuer, which is not work.
-                drop(turn);
                 let unproven = Unproven {
                     shared: &self.shared,
                     state: target.service.state(),
                     payload: &target.payload,
+                    turn: &turn,
                 };
                 let proven = prove(&unproven).await;
+                // It waited for an issuer. Whoever it believes is served in turn, like everybody.
+                if proven.is_ok() && turn.is_over() {
+                    let next = Box::pin(self.shared.turns.take(received.peer, holds)).await;
+                    let Some(next) = next else {
+                        return self.throttled((&ids, target.form(received)), &target);
+                    };
+                    turn = next;
+                }
                 proven.map_err(|fault| self.refuse_proof(received, &ids, &target, fault))
             }
             None => {
@@ -131,7 +134,7 @@ impl Front {
         {
             return self.throttled((&ids, form), &target);
         }
-        let cx = self.context(received, (&caller, form), &ids);
+        let cx = self.context(received, (&caller, form), (&ids, Some(&turn)));
         serve(&cx, &target).await
     }
 
@@ -140,7 +143,7 @@ impl Front {
         &'a self,
         received: &Received<'a>,
         (proven, form): (&'a authenticate::Proven, Form),
-        ids: &Ids,
+        (ids, turn): (&Ids, Option<&'a Turn<'a>>),
     ) -> Context<'a> {
         let client = received.client();
         Context {
@@ -151,6 +154,7 @@ impl Front {
             region: proven.region,
             now: proven.at,
             peer: received.peer,
+            turn,
             user_agent: client.user_agent,
             referer: client.referer,
             host: client.host,
@@ -180,7 +184,11 @@ impl Front {
         let found = target.and_then(|target| self.services.targeted(target));
         let claimed = || self.services.named(&dispatch::claimed_service(received)?);
         let row = found.map(|(row, _)| row).or_else(claimed);
-        let api = row.unwrap_or(self.services.own()).api();
+        let unknown = || match target {
+            Some(_) => self.services.own(),
+            None => self.services.unnamed(),
+        };
+        let api = row.unwrap_or_else(unknown).api();
         let known = found.and_then(|(_, name)| api.operation(name));
         if received.peer.proof.is_proven() {
             let operation = known.map_or(UNKNOWN, |row| row.name);

@@ -32,7 +32,8 @@ pub enum Work {
     Ready,
     /// It may block the thread, by a library that cannot wait otherwise.
     Blocks,
-    /// It may compute for more than a millisecond.
+    /// It may compute for more than a millisecond. Such an operation gives its turn back when it comes to
+    /// the pool, and of each principal only one is there.
     Computes,
 }
 

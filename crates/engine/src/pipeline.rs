@@ -140,7 +140,16 @@ async fn attempt<'c, O: Operation>(cx: &'c ContextOf<'c, O::Api>, operation: &O)
             let call = operation.call(&permits, &resolved, cx);
             let done = match O::WORK {
                 Work::Ready => Some(call.await),
-                Work::Blocks | Work::Computes => cx.shared.pool.run(call).await,
+                Work::Blocks => cx.shared.pool.run(call).await,
+                Work::Computes => {
+                    // What it holds from here on is bounded by the pool: it takes no turn from those who
+                    // compute nothing.
+                    if let Some(turn) = cx.turn {
+                        turn.give_back();
+                    }
+                    let principal = cx.shared.turns.principal(cx.caller);
+                    cx.shared.pool.compute(principal, call).await
+                }
             };
             match done {
                 Some(done) => done.map_err(Into::into),

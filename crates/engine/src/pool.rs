@@ -3,13 +3,21 @@
 //!
 //! While such an operation runs, the runtime serves other requests on another thread. The pool bounds
 //! how many run at once; some wait for their turn without holding a thread, and the rest are turned away.
+//!
+//! What blocks does not use a processor, so that many may. What computes uses one, for up to seconds: half
+//! of the processors are for it at most, so that the other half is there for requests that compute
+//! nothing. Of one principal at most one computes or waits here, so that principals who have much to
+//! compute take turns.
 
 use std::{
+    collections::HashSet,
     future::Future,
+    num::NonZeroU64,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::Semaphore,
@@ -21,10 +29,21 @@ const FOR_EACH_PROCESSOR: usize = 4;
 /// How many may wait for each that runs. Whoever waits holds a turn of the server, so that an endless
 /// line here would keep everybody else out.
 const WAITING_FOR_EACH: usize = 4;
+/// How many principals may wait to compute. Each holds the memory of its request.
+const WAITING_TO_COMPUTE: usize = 16;
 
 /// The pool.
 #[derive(Debug)]
 pub struct Pool {
+    blocking: Line,
+    computing: Line,
+    /// Those who compute or wait for it.
+    principals: Mutex<HashSet<NonZeroU64>>,
+}
+
+/// Places for one kind of work.
+#[derive(Debug)]
+struct Line {
     turns: Semaphore,
     /// How many run or wait.
     inside: AtomicUsize,
@@ -34,7 +53,7 @@ pub struct Pool {
 impl Default for Pool {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        Self::new(processors * FOR_EACH_PROCESSOR)
+        Self::new(processors * FOR_EACH_PROCESSOR, processors / 2)
     }
 }
 
@@ -47,19 +66,63 @@ impl Drop for Inside<'_> {
     }
 }
 
+/// That a principal computes, or waits for it, until it is dropped.
+struct Computing<'p> {
+    pool: &'p Pool,
+    principal: NonZeroU64,
+}
+
+impl Drop for Computing<'_> {
+    fn drop(&mut self) {
+        self.pool.principals.lock().remove(&self.principal);
+    }
+}
+
 impl Pool {
-    /// A pool in which so many run at once.
-    pub fn new(most: usize) -> Self {
+    /// A pool in which so many block at once, and so many, but one at least, compute at once.
+    pub fn new(blocking: usize, computing: usize) -> Self {
+        let computing = computing.max(1);
         Self {
-            turns: Semaphore::new(most),
-            inside: AtomicUsize::new(0),
-            most_inside: most.saturating_mul(1 + WAITING_FOR_EACH),
+            blocking: Line::new(blocking, blocking.saturating_mul(WAITING_FOR_EACH)),
+            computing: Line::new(computing, WAITING_TO_COMPUTE),
+            principals: Mutex::default(),
         }
     }
 
-    /// Runs work when its turn comes; the work may block its thread. Answers none, without running it,
-    /// if too many wait already.
+    /// Runs work that may block its thread, when its turn comes. Answers none, without running it, if too
+    /// many wait already.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.blocking.run(work).await
+    }
+
+    /// Runs work of a principal that computes, when its turn comes. Answers none, without running it, if
+    /// the principal has work here already, or if too many wait.
+    pub async fn compute<T>(
+        &self,
+        principal: NonZeroU64,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        if !self.principals.lock().insert(principal) {
+            return None;
+        }
+        let _computing = Computing {
+            pool: self,
+            principal,
+        };
+        self.computing.run(work).await
+    }
+}
+
+impl Line {
+    fn new(at_once: usize, waiting: usize) -> Self {
+        Self {
+            turns: Semaphore::new(at_once),
+            inside: AtomicUsize::new(0),
+            most_inside: at_once.saturating_add(waiting),
+        }
+    }
+
+    async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let before = self.inside.fetch_add(1, Ordering::AcqRel);
         let _inside = Inside(&self.inside);
         if before >= self.most_inside {
@@ -93,7 +156,7 @@ mod tests {
     /// Would never end if the blocked thread were the only one that serves.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn others_are_served_while_one_blocks() {
-        let pool = Arc::new(Pool::new(1));
+        let pool = Arc::new(Pool::new(1, 1));
         let (send, receive) = mpsc::channel();
         let (started, has_started) = oneshot::channel();
         let blocked = tokio::spawn({
@@ -114,7 +177,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_more_run_at_once_than_the_pool_has_turns() {
-        let pool = Arc::new(Pool::new(2));
+        let pool = Arc::new(Pool::new(2, 1));
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let all: Vec<_> = (0..10)
             .map(|_| {
@@ -139,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_the_line_too_long_is_turned_away_at_once() {
-        let pool = Arc::new(Pool::new(1));
+        let pool = Arc::new(Pool::new(1, 1));
         let endless = |pool: Arc<Pool>| async move { pool.run(std::future::pending::<()>()).await };
         let line: Vec<_> = (0..5)
             .map(|_| tokio::spawn(endless(Arc::clone(&pool))))
@@ -151,6 +214,54 @@ mod tests {
             assert!(one.await.unwrap_err().is_cancelled());
         }
         assert_eq!(pool.run(async { 7 }).await, Some(7));
+    }
+
+    fn principal(number: u64) -> NonZeroU64 {
+        NonZeroU64::new(number).unwrap()
+    }
+
+    /// Comes to the pool and stays there.
+    async fn computes(pool: &Arc<Pool>, number: u64) -> task::JoinHandle<Option<()>> {
+        let pool = Arc::clone(pool);
+        let endless = std::future::pending::<()>();
+        let one = tokio::spawn(async move { pool.compute(principal(number), endless).await });
+        task::yield_now().await;
+        one
+    }
+
+    #[tokio::test]
+    async fn a_principal_computes_one_thing_at_a_time() {
+        let pool = Arc::new(Pool::new(1, 2));
+        let first = computes(&pool, 1).await;
+        assert_eq!(pool.compute(principal(1), async { 7 }).await, None);
+        assert_eq!(pool.compute(principal(2), async { 7 }).await, Some(7));
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        assert_eq!(pool.compute(principal(1), async { 7 }).await, Some(7));
+        assert!(pool.principals.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn those_who_compute_wait_for_each_other_and_for_nobody_who_blocks() {
+        let pool = Arc::new(Pool::new(1, 1));
+        let first = computes(&pool, 1).await;
+        let second = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.compute(principal(2), async { 7 }).await }
+        });
+        task::yield_now().await;
+        assert!(!second.is_finished());
+        assert_eq!(pool.run(async { 7 }).await, Some(7));
+        // So many may wait, and no more.
+        let most = u64::try_from(WAITING_TO_COMPUTE).unwrap();
+        let mut line = Vec::new();
+        for number in 3..=most + 1 {
+            line.push(computes(&pool, number).await);
+        }
+        assert_eq!(pool.compute(principal(most + 2), async { 7 }).await, None);
+        first.abort();
+        assert_eq!(second.await.unwrap(), Some(7));
+        line.into_iter().for_each(|one| one.abort());
     }
 
     #[tokio::test]

@@ -53,7 +53,8 @@ impl fmt::Debug for Service {
 pub struct Services {
     rows: Vec<Service>,
     own: Service,
-    unnamed: &'static str,
+    /// The name and the namespace of the API that clients speak to who name none.
+    unnamed: (&'static str, &'static str),
 }
 
 impl Services {
@@ -67,7 +68,13 @@ impl Services {
             Wire::Query { namespace, .. } => namespace,
             Wire::Json { .. } | Wire::Rest { .. } => "",
         };
+        let unnamed = (Unnamed::SERVICE, unnamed);
         Self { rows, own, unnamed }
+    }
+
+    /// The API of the Query protocol that clients speak to who name none.
+    pub(crate) fn unnamed(&self) -> &Service {
+        self.named(self.unnamed.0).unwrap_or(&self.own)
     }
 
     /// All of them.
@@ -118,7 +125,7 @@ impl Services {
         let named = claimed.and_then(|name| self.named(name));
         let row = named.or_else(|| self.rest(claimed, path));
         let style = row.map(|row| row.api.wire.style());
-        style.unwrap_or(Style::Query(self.unnamed))
+        style.unwrap_or(Style::Query(self.unnamed.1))
     }
 
     /// The names of all APIs, as a sentence lists them.

@@ -1,4 +1,4 @@
-//! How many signed requests are worked on at once, and whose turn is next.
+//! How many requests are worked on at once, and whose turn is next.
 //!
 //! A request that is worked on holds records, its answer and its event, and takes the processor's time;
 //! one that waits for its turn holds what its client sent. So only so many are worked on, from the proof
@@ -15,7 +15,7 @@ use std::{
     hash::BuildHasher as _,
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU64,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     time::Duration,
 };
 
@@ -86,6 +86,21 @@ struct Waiter {
 pub struct Turn<'a> {
     turns: &'a Turns,
     lane: usize,
+    over: AtomicBool,
+}
+
+impl Turn<'_> {
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(SeqCst)
+    }
+
+    /// Ends the turn before the request is over: from here on, something else bounds what it takes.
+    pub fn give_back(&self) {
+        if !self.over.swap(true, SeqCst) {
+            self.turns.end(self.lane);
+        }
+    }
 }
 
 /// A request in the queue. Dropping it takes it out, or gives back the turn that it was just given.
@@ -128,21 +143,34 @@ impl Turns {
 
     /// Has a connection's next requests wait for turns of this caller's principal.
     pub fn note(&self, peer: &Peer, caller: &Caller) {
-        let principal = throttle::principal(&self.hasher, caller);
-        peer.proof
-            .note(NonZeroU64::new(principal).unwrap_or(NonZeroU64::MIN));
+        peer.proof.note(self.principal(caller));
+    }
+
+    /// The number of a caller's principal. The sessions of a role share it.
+    pub(crate) fn principal(&self, caller: &Caller) -> NonZeroU64 {
+        let number = throttle::principal(&self.hasher, caller);
+        NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN)
     }
 
     /// A turn at once, if nobody waits for one.
     fn take_now(&self, lane: usize) -> Option<Turn<'_>> {
         let taken = self.waiting.load(SeqCst) == 0 && self.begin(lane);
-        taken.then(|| Turn { turns: self, lane })
+        taken.then(|| self.turn(lane))
+    }
+
+    /// A turn of a lane that has begun.
+    fn turn(&self, lane: usize) -> Turn<'_> {
+        Turn {
+            turns: self,
+            lane,
+            over: AtomicBool::new(false),
+        }
     }
 
     async fn wait(&self, lane: usize, bytes: usize) -> Option<Turn<'_>> {
         let mut waiting = self.enter(lane, bytes);
         match tokio::time::timeout(self.patience, &mut waiting.go).await {
-            Ok(Ok(())) => Some(Turn { turns: self, lane }),
+            Ok(Ok(())) => Some(self.turn(lane)),
             Ok(Err(_)) | Err(_) => None,
         }
     }
@@ -319,7 +347,7 @@ impl Queue {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.turns.end(self.lane);
+        self.give_back();
     }
 }
 

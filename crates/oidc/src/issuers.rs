@@ -131,7 +131,7 @@ impl Issuers {
     }
 
     /// Verifies a token of an issuer that an account trusts: issuer, audience and times first,
-    /// which cost nothing, then the signature.
+    /// which cost nothing, then the signature. `before_waiting` is called before it waits for the issuer.
     ///
     /// # Errors
     /// The first thing that is not right.
@@ -140,6 +140,7 @@ impl Issuers {
         token: &UnverifiedToken,
         trusted: &TrustedIssuer<'_>,
         clock: &dyn Clock,
+        before_waiting: &(dyn Fn() + Sync),
     ) -> Result<VerifiedToken, TokenError> {
         let claims = &token.claims;
         if claims.issuer != trusted.url {
@@ -152,7 +153,7 @@ impl Issuers {
         };
         let audience = audience.ok_or(TokenError::WrongAudience)?.clone();
         check_times(token, clock.now())?;
-        match self.verdict(token, clock).await? {
+        match self.verdict(token, clock, before_waiting).await? {
             Verdict::Holds => Ok(VerifiedToken {
                 claims: claims.clone(),
                 audience,
@@ -166,6 +167,7 @@ impl Issuers {
         &self,
         token: &UnverifiedToken,
         clock: &dyn Clock,
+        before_waiting: &(dyn Fn() + Sync),
     ) -> Result<Verdict, TokenError> {
         let issuer = token.issuer();
         if let Some(keys) = self.configured.get(issuer) {
@@ -175,6 +177,7 @@ impl Issuers {
         if let Some(verdict) = known.verdict(token, clock.monotonic()) {
             return Ok(verdict);
         }
+        before_waiting();
         let mut failed = known.fetching.lock().await;
         let now = clock.monotonic();
         if let Some(verdict) = known.verdict(token, now) {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use keyward_types::time::Clock;
 use keyward_types::time::Monotonic;
+use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -46,6 +47,9 @@ pub struct NodeOptions {
     /// How long ago the node may last have heard "complete up to here" and still be fresh. Must
     /// be well over the engine's heartbeat interval.
     pub staleness: Duration,
+    /// How long [`Node::wait_fresh`] waits. Must be over two heartbeats: the first answer after a pause may
+    /// have been asked for before it.
+    pub fresh_within: Duration,
     /// How long a commit waits for the caches after it is durable.
     pub apply_within: Duration,
     /// How long to wait before asking again after the feed failed.
@@ -56,6 +60,7 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             staleness: Duration::from_secs(5),
+            fresh_within: Duration::from_secs(5),
             apply_within: Duration::from_secs(10),
             retry_after: Duration::from_millis(100),
         }
@@ -79,6 +84,8 @@ struct View {
     applied: watch::Sender<Revision>,
     // Monotonic milliseconds at which the last complete answer was asked for.
     heard: AtomicU64,
+    // Wakes whoever waits for the node to be fresh, after `heard` has changed.
+    fresher: Notify,
 }
 
 impl Node {
@@ -97,6 +104,7 @@ impl Node {
             floor: AtomicU64::new(at.number()),
             applied: watch::Sender::new(at),
             heard: AtomicU64::new(asked.millis()),
+            fresher: Notify::new(),
         });
         let follow = follow(
             sealed.clone(),
@@ -157,6 +165,26 @@ impl Node {
     /// its caches hold may be overtaken, and it must not do cryptography with it.
     pub fn is_fresh(&self, now: Monotonic) -> bool {
         u128::from(self.age(now)) <= self.options.staleness.as_millis()
+    }
+
+    /// Waits until the node is fresh, and answers whether it is.
+    ///
+    /// If the process was not running for a while (a paused machine, or one with far too much to do),
+    /// nothing is wrong with the store: the node hears from it within two heartbeats.
+    pub async fn wait_fresh(&self, clock: &dyn Clock) -> bool {
+        let fresh = async {
+            loop {
+                // Listens before it looks, so that it misses nothing.
+                let fresher = self.view.fresher.notified();
+                if self.is_fresh(clock.monotonic()) {
+                    return;
+                }
+                fresher.await;
+            }
+        };
+        tokio::time::timeout(self.options.fresh_within, fresh)
+            .await
+            .is_ok()
     }
 
     /// Milliseconds since it last asked for an answer that was complete.
@@ -253,7 +281,7 @@ impl View {
                 }
                 self.rise_to(complete_to);
                 if caught_up {
-                    self.heard.store(asked.millis(), Ordering::Release);
+                    self.hear(asked);
                 }
             }
             Progress::Compacted { resume_at } => {
@@ -263,9 +291,14 @@ impl View {
                     cache.clear();
                 }
                 self.rise_to(resume_at);
-                self.heard.store(asked.millis(), Ordering::Release);
+                self.hear(asked);
             }
         }
+    }
+
+    fn hear(&self, asked: Monotonic) {
+        self.heard.store(asked.millis(), Ordering::Release);
+        self.fresher.notify_waiters();
     }
 
     fn rise_to(&self, revision: Revision) {

@@ -102,9 +102,15 @@ fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
     }
 }
 
-/// Whether what is known of keys and callers is not overtaken; otherwise nobody is let in.
-pub fn check_fresh(shared: &Shared) -> Result<(), Internal> {
-    if shared.directory.node().is_fresh(shared.clock.monotonic()) {
+/// Checks that what is known of keys and callers is not overtaken; otherwise nobody is let in. If the
+/// process has just gone on after a pause, it waits until the store has been heard from.
+///
+/// # Errors
+/// When the store has not been heard from for too long.
+pub async fn check_fresh(shared: &Shared) -> Result<(), Internal> {
+    let node = shared.directory.node();
+    // In a box, so that the futures of other requests have no room for it.
+    if node.is_fresh(shared.clock.monotonic()) || Box::pin(node.wait_fresh(shared.clock())).await {
         return Ok(());
     }
     let stale = "this node has not heard from the store for too long";
@@ -123,7 +129,7 @@ pub async fn prove(
     let claim = Claim::parse(request, expected.presigned)
         .map_err(|error| Refused::Auth(error, String::new()))?;
     let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
-    let (region, at, id) = check(shared, &claim, expected)?;
+    let (region, at, id) = check(shared, &claim, expected).await?;
     let unknown = || refused(AuthError::UnknownAccessKey);
     let scope = (claim.credential().date(), region, expected.service);
     let verify = |signer: &Signer| {
@@ -192,7 +198,7 @@ pub async fn prove(
 }
 
 /// Checks what a claim says of itself, and reads the access key's id.
-fn check(
+async fn check(
     shared: &Shared,
     claim: &Claim<'_>,
     expected: Expected<'_>,
@@ -204,9 +210,9 @@ fn check(
         .check_scope(expected.service, |_| served.is_some())
         .map_err(refused)?;
     let region = served.ok_or_else(|| refused(AuthError::UnknownAccessKey))?;
+    check_fresh(shared).await.map_err(Refused::Internal)?;
     let at = shared.clock.now();
     claim.check_clock(at, expected.skew).map_err(refused)?;
-    check_fresh(shared).map_err(Refused::Internal)?;
     let id = AccessKeyId::parse(claim.access_key_id());
     let id = id.map_err(|_| refused(AuthError::UnknownAccessKey))?;
     Ok((region, at, id))
@@ -222,7 +228,7 @@ pub async fn look(
     claim: &Claim<'_>,
     expected: Expected<'_>,
 ) -> Result<(), Refused> {
-    let (region, at, id) = check(shared, claim, expected)?;
+    let (region, at, id) = check(shared, claim, expected).await?;
     let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
     let unknown = || refused(AuthError::UnknownAccessKey);
     let partition = match (claim.session_token(), id.is_temporary()) {

@@ -57,7 +57,7 @@ impl Front {
             return self.refuse(received, ids, refused);
         };
         self.shared.turns.note(received.peer, &proven.caller);
-        let cx = self.context(received, (&proven, received.form()), ids);
+        let cx = self.context(received, (&proven, received.form()), (ids, None));
         let Refused { style, fault } = refused;
         let fault = Fault::of_wire(fault, "UnknownOperationException");
         let (api, counted) = match row {

@@ -57,6 +57,22 @@ async fn a_principal_has_half_of_the_turns() {
 }
 
 #[tokio::test]
+async fn a_turn_that_is_given_back_is_the_next_ones_and_ends_once() {
+    let turns = Turns::new(2, 1000);
+    let mine = turns.take_now(1).unwrap();
+    let mut second = wait(&turns, 1);
+    mine.give_back();
+    let second = turn(&mut second);
+    mine.give_back();
+    drop(mine);
+    let mut third = wait(&turns, 1);
+    assert!(look(&mut third).is_pending());
+    drop(second);
+    drop(turn(&mut third));
+    assert!(is_over(&turns));
+}
+
+#[tokio::test]
 async fn principals_take_turns() {
     let turns = Turns::new(2, 1000);
     let held = [turns.take_now(8).unwrap(), turns.take_now(9).unwrap()];

@@ -100,7 +100,7 @@ async fn verify(
         client_ids: &clients,
     };
     let token = UnverifiedToken::parse(text).unwrap();
-    issuers.verify(&token, &trusted, clock).await
+    issuers.verify(&token, &trusted, clock, &|| ()).await
 }
 
 async fn refusal(issuers: &Issuers, text: &str, clock: &MovedClock) -> TokenError {
@@ -198,7 +198,7 @@ async fn the_authorized_party_is_the_audience_if_there_is_one() {
         };
         let token = UnverifiedToken::parse(text).unwrap();
         let error = issuers
-            .verify(&token, &trusted, &clock)
+            .verify(&token, &trusted, &clock, &|| ())
             .await
             .expect_err("refused");
         assert_eq!(error, TokenError::WrongAudience);
@@ -216,7 +216,7 @@ async fn a_token_of_another_issuer_is_refused_before_anything_is_fetched() {
         };
         let token = UnverifiedToken::parse(BY_EC_1).unwrap();
         let error = issuers
-            .verify(&token, &trusted, &MovedClock::at(2000))
+            .verify(&token, &trusted, &MovedClock::at(2000), &|| ())
             .await;
         let unknown = TokenError::UnknownIssuer(ISSUER.to_owned());
         assert_eq!(error.expect_err("refused"), unknown);
@@ -250,7 +250,10 @@ async fn keys_are_fetched_again_when_they_are_old_or_one_is_unknown_but_not_too_
     assert_eq!(web.asked().len(), 0);
     let later = MovedClock::at(4660);
     let token = UnverifiedToken::parse(BY_RSA_1).unwrap();
-    assert_eq!(issuers.verdict(&token, &later).await, Ok(Verdict::NoKey));
+    assert_eq!(
+        issuers.verdict(&token, &later, &|| ()).await,
+        Ok(Verdict::NoKey)
+    );
     assert_eq!(web.asked().len(), 2);
 }
 

@@ -9,6 +9,7 @@
 mod forward;
 mod kms;
 mod own;
+mod pause;
 mod rest;
 mod sts;
 mod turns;

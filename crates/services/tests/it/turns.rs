@@ -1,13 +1,19 @@
 //! Answers to requests for which there is no turn.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use keyward_engine::{
     request::Peer,
     server::Quotas,
     turns::{Turn, Turns},
 };
-use keyward_testkit::{answer::Answer, world::World};
+use keyward_testkit::{
+    answer::Answer,
+    world::{OWN, World},
+};
 
 /// All turns of two.
 async fn both(turns: &Turns) -> Vec<Turn<'_>> {
@@ -26,6 +32,59 @@ async fn both(turns: &Turns) -> Vec<Turn<'_>> {
 fn told(answer: &Answer) -> (u16, String) {
     let id = answer.text("RequestId").unwrap_or("no id");
     (answer.status, answer.body.replace(id, "ID"))
+}
+
+/// A simulation that takes a while: many questions about many statements.
+async fn simulate(world: &World) -> Answer {
+    let statement =
+        r#"{"Effect":"Allow","Action":"kms:*","Resource":"arn:aws:kms:*:*:key/*a*b*c*d*e"}"#;
+    let statements = vec![statement; 100].join(",");
+    let policy = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
+    let mut parameters = vec![("PolicyInputList.member.1".to_owned(), policy)];
+    for number in 1..=10 {
+        let name = format!("ActionNames.member.{number}");
+        parameters.push((name, format!("kms:Decrypt{number}")));
+    }
+    for number in 1..=100 {
+        let name = format!("ResourceArns.member.{number}");
+        let id = "abcd".repeat(20);
+        parameters.push((
+            name,
+            format!("arn:aws:kms:us-east-1:{OWN}:key/{id}{number}"),
+        ));
+    }
+    let parameters: Vec<(&str, &str)> = (parameters.iter())
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    world
+        .iam(&world.root, "SimulateCustomPolicy", &parameters)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_computes_takes_no_turn_from_those_who_do_not() {
+    // With one turn in all, whoever kept it would keep everybody out.
+    let world = Arc::new(
+        World::with(Quotas {
+            requests_at_once: 1,
+            ..Quotas::default()
+        })
+        .await,
+    );
+    let user = world.user(OWN, "alice", None).await;
+    let simulated = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { simulate(&world).await }
+    });
+    let mut served = 0;
+    while !simulated.is_finished() {
+        let answer = world.sts(&user, "GetCallerIdentity", &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        served += 1;
+    }
+    let simulated = simulated.await.unwrap();
+    assert_eq!(simulated.status, 200, "{}", simulated.body);
+    assert!(served > 10, "{served}");
 }
 
 #[tokio::test]
@@ -56,6 +115,12 @@ async fn a_request_for_which_there_is_no_turn_is_told_to_slow_down() {
     let answer = world.iam(root, "ListUsers", &[]).await;
     let iam = expected("https://iam.amazonaws.com/doc/2010-05-08/");
     assert_eq!(told(&answer), iam);
+    // Nor is there one for who presents a token instead of a signature.
+    let parameters = [("RoleArn", "r"), ("WebIdentityToken", "t")];
+    let answer = world
+        .unsigned("AssumeRoleWithWebIdentity", &parameters)
+        .await;
+    assert_eq!(told(&answer), sts);
     drop(held);
     assert_eq!(kms().await.status, 200);
 }

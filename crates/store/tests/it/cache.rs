@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use keyward_store::batch::Precondition;
 use keyward_store::cache::Cache;
@@ -36,6 +37,14 @@ async fn node_that_remembers(
     retained: usize,
     heartbeat_millis: u64,
 ) -> (Arc<Node>, Arc<Cache<String>>, Arc<TestClock>) {
+    node_with(NodeOptions::default(), retained, heartbeat_millis).await
+}
+
+async fn node_with(
+    options: NodeOptions,
+    retained: usize,
+    heartbeat_millis: u64,
+) -> (Arc<Node>, Arc<Cache<String>>, Arc<TestClock>) {
     let cache = Cache::new(CacheOptions {
         name: "texts",
         max_weight: 1 << 20,
@@ -44,7 +53,7 @@ async fn node_that_remembers(
         unit: |path| Some(path.whole()),
     });
     let clock = Arc::new(TestClock::default());
-    let heartbeat = std::time::Duration::from_millis(heartbeat_millis);
+    let heartbeat = Duration::from_millis(heartbeat_millis);
     let store = Memory::new(FeedOptions {
         heartbeat,
         retained,
@@ -52,7 +61,7 @@ async fn node_that_remembers(
     let node = Node::start(
         sealed(Arc::new(store)),
         Arc::clone(&clock) as Arc<dyn Clock>,
-        NodeOptions::default(),
+        options,
         vec![Arc::clone(&cache) as _],
     )
     .await
@@ -238,6 +247,26 @@ async fn a_node_that_hears_nothing_goes_stale() {
     assert!(node.is_fresh(clock.monotonic()));
     clock.advance(5_001);
     assert!(!node.is_fresh(clock.monotonic()));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_stale_node_goes_on_as_soon_as_it_hears_again() {
+    let (node, _, clock) = node(20).await;
+    clock.advance(5_001);
+    assert!(!node.is_fresh(clock.monotonic()));
+    assert!(node.wait_fresh(&*clock).await);
+    assert!(node.is_fresh(clock.monotonic()));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_ever_for_a_node_that_hears_nothing() {
+    let options = NodeOptions {
+        fresh_within: Duration::from_millis(20),
+        ..NodeOptions::default()
+    };
+    let (node, _, clock) = node_with(options, 1, 3_600_000).await;
+    clock.advance(5_001);
+    assert!(!node.wait_fresh(&*clock).await);
 }
 
 #[tokio::test]

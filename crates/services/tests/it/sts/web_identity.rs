@@ -1,6 +1,18 @@
 //! Roles for whom an identity provider vouches.
 
-use keyward_oidc::fetch::FetchError;
+use std::{
+    collections::HashMap,
+    future::Future as _,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Waker},
+};
+
+use keyward_oidc::{
+    fetch::{Fetch, FetchError, Fetching},
+    issuers::Issuers,
+    url::HttpsUrl,
+};
 
 use keyward_testkit::{
     answer::{Answer, Key},
@@ -18,9 +30,14 @@ fn trusting(more: &str) -> String {
 }
 
 /// A world at second 2000 whose account trusts the issuer for that audience.
-async fn world(audience: &str) -> (World, std::sync::Arc<Web>) {
+async fn world(audience: &str) -> (World, Arc<Web>) {
     let web = Web::publishing(&[RSA_1, EC_1]);
-    let world = World::at(2000, fetching(&web)).await;
+    (trusting_world(audience, fetching(&web)).await, web)
+}
+
+/// The same, with issuers that are asked in another way.
+async fn trusting_world(audience: &str, issuers: Issuers) -> World {
+    let world = World::at(2000, issuers).await;
     let parameters = [
         ("Url", "https://issuer.example/realm"),
         ("ClientIDList.member.1", audience),
@@ -34,7 +51,7 @@ async fn world(audience: &str) -> (World, std::sync::Arc<Web>) {
         "{}",
         made.body
     );
-    (world, web)
+    world
 }
 
 async fn assume(world: &World, token: &str, more: &[(&str, &str)]) -> Answer {
@@ -188,6 +205,34 @@ async fn tokens_that_are_not_believed_are_refused_with_what_is_wrong() {
     assert!(trail.contains("InvalidIdentityToken"));
 }
 
+/// Issuers that never answer.
+#[derive(Debug)]
+struct Silent;
+
+impl Fetch for Silent {
+    fn fetch<'a>(&'a self, _url: &'a HttpsUrl) -> Fetching<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_an_issuer_holds_no_turn() {
+    let silent = Issuers::new(Arc::new(Silent), HashMap::new());
+    let world = trusting_world("client", silent).await;
+    let free = || {
+        let turns = format!("{:?}", world.front.shared().turns());
+        turns.contains("free: 256, waiting: 0")
+    };
+    assert!(free());
+    let mut waits = pin!(assume(&world, BY_EC_1, &[]));
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..100 {
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(free(), "{:?}", world.front.shared().turns());
+}
+
 #[tokio::test]
 async fn a_token_for_somebody_else_is_refused_until_the_provider_lists_it() {
     let (world, _) = world("nobody").await;
@@ -276,7 +321,7 @@ async fn the_issuer_sets_tags_and_source_identity_if_the_role_lets_it() {
 }
 
 /// Roles that lack one of the permissions each.
-async fn world_of_two() -> (World, std::sync::Arc<Web>) {
+async fn world_of_two() -> (World, Arc<Web>) {
     let (world, web) = world("client").await;
     for (name, missing) in [
         ("tag", "sts:TagSession"),
