@@ -216,7 +216,7 @@ def test_who_can_lists_everybody_with_the_statement_that_lets_them(keyward, serv
     assert found[user.arn]["Through"] == f"the key policy of {key}, Statement[1]"
     assert f'inline policy "p" of the user "{other_user.name}"' in found[other_user.arn]["Through"]
     _, told = keyward("who-can", "kms:Decrypt", key)
-    allowed, conditional = told.split("1 may under conditions:\n")
+    allowed, conditional = told.split("1 principal may under conditions:\n")
     assert user.arn not in allowed
     assert conditional.startswith(
         f"  {user.arn}\n      through the key policy of {key}, Statement[1] (Named)\n"
@@ -240,8 +240,8 @@ def test_who_can_never_says_nobody_of_whom_somebody_may_under_conditions(keyward
     key = kms.create_key(Policy=policy(admin, allow, deny))["KeyMetadata"]["KeyId"]
     _, told = keyward("who-can", "kms:Decrypt", key)
     assert told.startswith(
-        "Nobody may kms:Decrypt without conditions.\n"
-        "1 may under conditions:\n"
+        "Nobody may call kms:Decrypt without conditions.\n"
+        "1 principal may under conditions:\n"
         f"  {user.arn}\n"
         f"      through the key policy of {key}, Statement[1] (Users)\n"
         "      if kms:EncryptionContext:dept = hr or it\n"
@@ -260,7 +260,7 @@ def test_who_can_never_says_nobody_of_whom_somebody_may_under_conditions(keyward
     # The deny lets nobody in.
     assert "everybody" not in told
     _, told = keyward("who-can", "kms:GenerateMac", key)
-    assert told.startswith("Nobody of the account may kms:GenerateMac.\n")
+    assert told.startswith("Nobody in the account may call kms:GenerateMac.\n")
 
 
 # Random worlds: what who-can prints is exactly whom the pipeline allows.

@@ -113,7 +113,7 @@ def test_the_trail_verifies_with_what_is_added(opened):
     command = [binary(), "audit", "verify", "--data-dir", server.data_dir]
     audit = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
     assert audit.returncode == 0, audit.stderr
-    assert " are whole; 0 " in audit.stdout, audit.stdout
+    assert "; 0 pieces " in audit.stdout, audit.stdout
 
 
 def test_a_store_from_before_the_first_release_is_refused_and_the_reason_says_what_to_do(tmp_path):

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api_kms::{fault::KmsFault, identifier::Forms, members, units::KeyUnit};
 use keyward_engine::{
-    audit::parameters::{Parameter, structures, text, texts},
+    audit::parameters::{Parameter, structures, text},
     directory::units::identity::RoleUnit,
     fault::Internal,
     gate::{Denied, Gate},
@@ -28,13 +28,8 @@ use crate::{
     Cx, Keyward,
     case::{CaseCaller, CaseResource, Written, shown_home},
     fault::KeywardFault,
+    given::{SHOWN_CONTEXT, given_context, meant},
 };
-
-/// The most condition values that a question gives.
-const MOST_CONTEXT: usize = 100;
-
-/// What the audit trail shows of a condition value.
-pub const SHOWN_CONTEXT: &[Parameter] = &[text("Name"), texts("Values")];
 
 /// The input.
 #[derive(Debug)]
@@ -58,6 +53,8 @@ enum About {
 pub struct Explained {
     explanation: Explanation,
     written: Written,
+    /// The condition keys that a request could have besides, and that statements name.
+    unknown: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -112,8 +109,8 @@ impl Operation for ExplainDecision {
         })
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
-        Ok(())
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        cx.check_context(&self.context, &self.action)
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -141,6 +138,7 @@ impl Operation for ExplainDecision {
             .write_case(&subject, &self.action, &target, &self.context)
             .await?;
         let explained = Explained::of(written, Vec::new(), turn).await?;
+        let explained = explained.known(cx, &self.action);
         Ok(Done::unchanged(explained))
     }
 }
@@ -172,12 +170,7 @@ pub(super) fn known_action(given: &str) -> Result<String, KeywardFault> {
         // What other services have is not known here.
         Known::OtherService => Ok(given.to_owned()),
         Known::Mistyped(alike) => {
-            let meant = match alike.split_last() {
-                None => String::new(),
-                Some((only, [])) => format!(" Did you mean {only}?"),
-                Some((last, others)) => format!(" Did you mean {} or {last}?", others.join(", ")),
-            };
-            let message = format!("There is no action {given}.{meant}");
+            let message = format!("There is no action {given}.{}", meant(&alike));
             Err(KmsFault::validation(message).into())
         }
     }
@@ -190,29 +183,6 @@ pub(super) fn check_key_action(action: &str) -> Result<(), KeywardFault> {
     }
     let message = format!("{action} is not an action on KMS keys: their names begin with kms:.");
     Err(KmsFault::validation(message).into())
-}
-
-/// Condition values: names with one value, or with several of a multivalued key.
-pub(super) fn given_context(m: &mut Members<'_>) -> BTreeMap<String, Value> {
-    let given = m.structures("Context", |one| {
-        let name = one.string("Name").length(1, 512).required().to_owned();
-        let values = one.strings("Values").count(1, MOST_CONTEXT).required();
-        let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
-        (name, values)
-    });
-    let given = given.count(0, MOST_CONTEXT).optional().unwrap_or_default();
-    let value = |mut values: Vec<String>| match (values.pop(), values.is_empty()) {
-        (Some(one), true) => Value::from(one),
-        (Some(last), false) => {
-            values.push(last);
-            Value::from(values)
-        }
-        (None, _) => Value::Null,
-    };
-    given
-        .into_iter()
-        .map(|(name, values)| (name, value(values)))
-        .collect()
 }
 
 impl Cx<'_> {
@@ -284,6 +254,7 @@ impl Explained {
         let explained = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             case::explain(&written.line).map(|explanation| Self {
+                unknown: unknown_keys(&explanation),
                 explanation,
                 written,
                 notes,
@@ -296,6 +267,12 @@ impl Explained {
         explained.map_err(|errors| Internal::new(errors.join("; ")).into())
     }
 
+    /// Without the condition keys that no request for the action can have: those are known to be absent.
+    pub(super) fn known(mut self, cx: &Cx<'_>, action: &str) -> Self {
+        self.unknown.retain(|key| cx.may_have(key, action));
+        self
+    }
+
     fn text(&self) -> String {
         let mut text = explain::text::render(&self.explanation);
         if !self.written.titles.is_empty() {
@@ -304,12 +281,11 @@ impl Explained {
                 text.push_str(&format!("  {place}: {title}\n"));
             }
         }
-        let unknown = unknown_keys(&self.explanation);
-        if !unknown.is_empty() {
+        if !self.unknown.is_empty() {
             text.push_str(
                 "\nNot known to this question, and taken for absent; a request may have them:\n",
             );
-            for key in &unknown {
+            for key in &self.unknown {
                 text.push_str(&format!("  {key}\n"));
             }
         }
@@ -382,7 +358,7 @@ impl Output<Keyward> for Explained {
                 });
             }
         });
-        out.strings("Unknown", unknown_keys(&self.explanation));
+        out.strings("Unknown", &self.unknown);
         out.strings("Notes", &self.notes);
         out.string("Case", &String::from_utf8_lossy(&self.written.line));
     }

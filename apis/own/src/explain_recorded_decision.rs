@@ -129,6 +129,7 @@ impl Operation for ExplainRecordedDecision {
             .await?;
         let written = cx.write_case(&subject, &action, &target, &given).await?;
         let explained = Explained::of(written, notes, turn).await?;
+        let explained = explained.known(cx, &action);
         Ok(Done::unchanged(RecordedExplained(explained)))
     }
 }

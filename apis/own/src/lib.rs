@@ -5,6 +5,7 @@ pub mod create_forward_access_session;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
 pub mod fault;
+pub mod given;
 pub mod who_can;
 
 use std::sync::Arc;

@@ -36,11 +36,9 @@ use self::allowed::Allowed;
 use crate::{
     Cx, Keyward,
     case::{CaseCaller, Written},
-    explain_decision::{
-        SHOWN_CONTEXT, action_name, check_key_action, given_context, is_settled, known_action,
-        unknown_keys,
-    },
+    explain_decision::{action_name, check_key_action, is_settled, known_action, unknown_keys},
     fault::KeywardFault,
+    given::{SHOWN_CONTEXT, given_context},
 };
 
 /// How many cases are in memory at once.
@@ -111,8 +109,8 @@ impl Operation for WhoCan {
         })
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
-        Ok(())
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        cx.check_context(&self.context, &self.action)
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
@@ -161,6 +159,9 @@ impl Operation for WhoCan {
                 .await
                 .map_err(|error| Internal::new(error.to_string()))??;
         }
+        // The others are known to be absent.
+        let unknown = &mut capable.unknown;
+        unknown.retain(|key| cx.may_have(key, &self.action));
         Ok(Done::unchanged(capable.finished(notes)))
     }
 }

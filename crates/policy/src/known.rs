@@ -8,6 +8,26 @@ use keyward_types::region::Region;
 
 use crate::principal::service_labels;
 
+/// How similar two names are, from 0 to 1, if one may be the other mistyped.
+const SIMILAR: f64 = 0.85;
+/// The most names that are proposed.
+const MOST_PROPOSED: usize = 3;
+
+/// The names that somebody may have meant who wrote `given`, the likeliest first. Case does not
+/// count.
+pub fn alike<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let given = given.to_ascii_lowercase();
+    let similar = |name: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &given);
+    let names = names.into_iter().map(|name| (similar(name), name));
+    let mut alike: Vec<(f64, &str)> = names.filter(|(similar, _)| *similar > SIMILAR).collect();
+    alike.sort_by(|(one, a), (other, b)| other.total_cmp(one).then(a.cmp(b)));
+    alike
+        .into_iter()
+        .take(MOST_PROPOSED)
+        .map(|(_, name)| name)
+        .collect()
+}
+
 /// The condition keys that hold a list, in lower case and in the alphabet's order.
 pub const MULTIVALUED: &[&str] = &[
     "aws:calledvia",

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod env;
 mod first_start;
 mod init;
+mod next;
 mod policy;
 mod serve;
 mod service;
@@ -18,7 +19,7 @@ mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::{
     config::{Config, RawConfig},
@@ -66,13 +67,23 @@ enum Command {
     Completions(completions::Completions),
 }
 
+/// One of these says where the data directory is, and every command that needs one shows that.
+fn data_dir_group() -> ArgGroup {
+    ArgGroup::new("where")
+        .args(["data_dir", "config"])
+        .required(true)
+        .multiple(true)
+}
+
 // Where a server's data and settings are, or will be created.
 #[derive(Clone, Debug, Default, Args)]
+#[command(group = data_dir_group())]
 pub struct Place {
     /// The directory that holds everything, except the root key if that is stored elsewhere
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The configuration file (TOML; docs/configuration.md lists its keys). Flags override it
+    /// The configuration file (TOML; docs/configuration.md lists its keys). Flags override it. With a
+    /// `data_dir` in it, --data-dir is not needed
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the root key is, or will be created. The data directory remembers it
@@ -91,11 +102,12 @@ pub struct Place {
 
 // Where the data and settings of a server are that was started before.
 #[derive(Clone, Debug, Args)]
+#[command(group = data_dir_group())]
 pub struct Existing {
     /// The directory that holds everything, except the root key if that is stored elsewhere
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The configuration file, if it says where the data directory is. Flags override it
+    /// The configuration file. With a `data_dir` in it, --data-dir is not needed. Flags override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the root key is [default: where it was at the last start]

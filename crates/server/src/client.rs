@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use crate::{
     aws::{Credentials, Settings},
     clock::SystemClock,
+    config::RawConfig,
     exports::Exports,
     trust,
 };
@@ -31,10 +32,10 @@ const TARGET: &str = "Keyward_20261101";
 /// What commands that ask a server say about it, at the end of their help.
 pub const ENVIRONMENT: &str = "\
 Environment:
-  Without --data-dir, the server, Region and credentials are found as the AWS CLI finds them, in
-  AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-  AWS_SESSION_TOKEN, or in the profile that AWS_PROFILE names in ~/.aws/config (AWS_CONFIG_FILE)
-  and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
+  Without --data-dir or --config, the server, Region and credentials are found as the AWS CLI finds
+  them, in AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
+  AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or in the profile that AWS_PROFILE names in
+  ~/.aws/config (AWS_CONFIG_FILE) and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
   AWS_CA_BUNDLE is a file of certificates to trust, as --ca-file is.";
 
 // Where the server is and who asks.
@@ -43,6 +44,10 @@ pub struct Connect {
     /// A data directory on this machine: its server is asked, as the account's root user
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The configuration file of a server on this machine, instead of --data-dir: the `data_dir` in it
+    /// is used
+    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    config: Option<PathBuf>,
     /// The server's URL [default: AWS_ENDPOINT_URL, or the data directory's server]
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
@@ -80,7 +85,7 @@ impl Connect {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let home = std::env::home_dir();
         let settings = || Settings::read(&variable, self.profile.as_deref(), home.as_deref());
-        let (endpoint, region, credentials, bundle) = match self.data_dir.as_deref() {
+        let (endpoint, region, credentials, bundle) = match self.data_dir()?.as_deref() {
             Some(data_dir) => {
                 let exports = Exports::read(data_dir)?;
                 let credentials = match self.profile {
@@ -121,7 +126,15 @@ impl Connect {
                 let config = trust::client_config(file)?;
                 (Some(TlsConnector::from(Arc::new(config))), 443)
             }
-            Some("http") => (None, 80),
+            Some("http") => {
+                // The environment is for every server; the flag is for this one.
+                if self.ca_file.is_some() {
+                    bail!(
+                        "--ca-file is given, but `{endpoint}` is not encrypted: use the server's URL that begins with https://, or leave --ca-file out"
+                    );
+                }
+                (None, 80)
+            }
             Some(_) | None => {
                 bail!("`{endpoint}` is not a URL that begins with http:// or https://")
             }
@@ -133,6 +146,20 @@ impl Connect {
             region,
             credentials,
         })
+    }
+
+    /// The data directory, if one is given or the configuration file that is given names one.
+    fn data_dir(&self) -> anyhow::Result<Option<PathBuf>> {
+        let Some(config) = &self.config else {
+            return Ok(self.data_dir.clone());
+        };
+        match RawConfig::read(config)?.data_dir {
+            Some(data_dir) => Ok(Some(data_dir)),
+            None => bail!(
+                "the configuration file {} has no `data_dir`: use --data-dir DIR, or leave --config out to find the server as the AWS CLI does",
+                config.display()
+            ),
+        }
     }
 }
 

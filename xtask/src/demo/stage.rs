@@ -20,7 +20,7 @@ const NEXT: &str = "
   target/release/keyward --help    the program; copy it to wherever you want to use it
   README.md                        how to set up a server of your own
   docs/operations.md               backups, TLS, several accounts, the audit trail
-  docs/article.md                  a longer story, by the AWS CLI";
+  docs/article.md                  the article behind it, and what AWS would not accept in it";
 
 /// The folder `target/demo` and all that happens in it.
 #[derive(Debug)]

@@ -57,6 +57,24 @@ pub struct DeclaredKey {
     pub from: Supplier,
 }
 
+impl DeclaredKey {
+    /// Whether a condition key of that name, in any case, is this one.
+    pub fn covers(&self, name: &str) -> bool {
+        let Some((start, chosen)) = self.name.split_once('<') else {
+            return self.name.eq_ignore_ascii_case(name);
+        };
+        let end = chosen.split_once('>').map_or("", |(_, end)| end);
+        // Something stands in between.
+        let Some(most) = name.len().checked_sub(start.len() + end.len() + 1) else {
+            return false;
+        };
+        let fits = |part: Option<&str>, with: &str| {
+            part.is_some_and(|part| part.eq_ignore_ascii_case(with))
+        };
+        fits(name.get(..start.len()), start) && fits(name.get(start.len() + most + 1..), end)
+    }
+}
+
 const fn key(name: &'static str, kind: Kind, from: Supplier) -> DeclaredKey {
     DeclaredKey { name, kind, from }
 }
@@ -132,4 +150,34 @@ macro_rules! condition_keys {
             }, )* )?
         ];
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_covers_its_name_in_any_case_and_whatever_a_user_chose() {
+        let covered = |name: &str| {
+            GLOBAL
+                .iter()
+                .find(|key| key.covers(name))
+                .map(|key| key.name)
+        };
+        for (name, by) in [
+            ("AWS:sourceip", Some("aws:SourceIp")),
+            ("aws:RequestTag/cost", Some("aws:RequestTag/<key>")),
+            ("aws:requesttag/c:/", Some("aws:RequestTag/<key>")),
+            ("aws:RequestTag/", None),
+            ("aws:RequestTag", None),
+            ("aws:SourceIpv6", None),
+            ("id.example.org/realm:sub", Some("<provider>:sub")),
+            (":sub", None),
+            ("sub", None),
+            ("é:aud", Some("<provider>:aud")),
+            ("aws:RequestTagé", None),
+        ] {
+            assert_eq!(covered(name), by, "{name}");
+        }
+    }
 }

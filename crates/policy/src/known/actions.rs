@@ -1,6 +1,8 @@
 //! The actions of the services that are served here, whether Keyward serves them or not. It decides
 //! nothing: who asks about an action that is not here has probably mistyped it.
 
+use super::alike;
+
 /// The actions of each service without their prefix, in the alphabet's order: AWS's operations, with
 /// the actions that are no operations.
 const ACTIONS: &[(&str, &[&str])] = &[
@@ -346,11 +348,6 @@ const ACTIONS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-/// How alike two names are, from 0 to 1, of which one may be the other mistyped.
-const ALIKE: f64 = 0.85;
-/// The most names that are proposed.
-const MOST: usize = 3;
-
 /// What is known of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -376,20 +373,8 @@ pub fn look_up(action: &str) -> Known {
     if let Some(known) = names.iter().find(|known| known.eq_ignore_ascii_case(name)) {
         return Known::Action(full(known));
     }
-    let lower = name.to_ascii_lowercase();
-    let mut alike: Vec<(f64, &str)> = names
-        .iter()
-        .map(|known| {
-            (
-                strsim::jaro_winkler(&known.to_ascii_lowercase(), &lower),
-                *known,
-            )
-        })
-        .filter(|(alike, _)| *alike > ALIKE)
-        .collect();
-    alike.sort_by(|(one, a), (other, b)| other.total_cmp(one).then(a.cmp(b)));
-    let alike = alike.into_iter().take(MOST);
-    Known::Mistyped(alike.map(|(_, name)| full(name)).collect())
+    let alike = alike(name, names.iter().copied());
+    Known::Mistyped(alike.into_iter().map(full).collect())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use keyward_services::bootstrap::{self, FirstCredentials, NewAccount};
 use keyward_types::account::AccountId;
 
 use crate::{
-    cli::{Existing, Place, stopped::StoppedServer},
+    cli::{Existing, Place, next::UseFile, stopped::StoppedServer},
     opened::draft::CredentialsDraft,
     out::say,
 };
@@ -122,11 +122,17 @@ impl Create {
             draft.keep()?;
         }
         say!("Account {account} is created.")?;
-        Ok(say!(
+        say!(
             "The access key of its root user is in {}, profile {}.",
             file.display(),
             self.profile
-        )?)
+        )?;
+        let use_file = UseFile {
+            file: &file,
+            profile: &self.profile,
+            config: server.config(),
+        };
+        use_file.say()
     }
 }
 

@@ -8,7 +8,7 @@ use keyward_services::bootstrap::{self, accept};
 use keyward_trail::verify::Verified;
 
 use crate::{
-    cli::{Existing, stopped::StoppedServer},
+    cli::{Existing, next::START, stopped::StoppedServer},
     out::{OutError, say},
 };
 
@@ -84,7 +84,7 @@ impl Verify {
 
 fn print(found: &Verified) -> Result<(), OutError> {
     say!(
-        "{} in {} of {} are whole; {} set aside after a crash.",
+        "Verified {} in {} of {}; {} set aside after a crash.",
         counted(found.events, "event", "events"),
         counted(found.batches, "batch", "batches"),
         counted(found.segments, "segment", "segments"),
@@ -92,19 +92,23 @@ fn print(found: &Verified) -> Result<(), OutError> {
     )?;
     if let Some(first) = found.first.filter(|first| *first > 1) {
         say!(
-            "They begin with segment {first}: the segments before it are not here, and were not verified."
+            "The first segment here is number {first}: the segments before it were not verified."
         )?;
     }
     for (first, last) in &found.missing {
-        say!("Segments {first} to {last} are missing; this loss was accepted.")?;
+        if first == last {
+            say!("Segment {first} is missing; this loss was accepted.")?;
+        } else {
+            say!("Segments {first} to {last} are missing; this loss was accepted.")?;
+        }
     }
     for segment in &found.after_loss {
         say!("Segment {segment} begins after a loss that was accepted.")?;
     }
     if found.rest > 0 {
         say!(
-            "{} bytes after the last batch are not authentic; the next start sets them aside.",
-            found.rest
+            "{} after the last batch; the next start sets aside what is not authentic.",
+            counted(found.rest, "byte is", "bytes are")
         )?;
     }
     say!(
@@ -132,7 +136,7 @@ async fn accept_loss(existing: Existing) -> anyhow::Result<()> {
             counted(lost.events, "event of a change is", "events of changes are")
         )?;
     }
-    Ok(())
+    Ok(say!("\n{START}")?)
 }
 
 /// A number with its noun.

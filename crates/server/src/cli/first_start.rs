@@ -74,7 +74,8 @@ impl fmt::Display for Banner<'_> {
     }
 }
 
-fn shell_path(path: &Path) -> String {
+/// A path as a shell reads it.
+pub fn shell_path(path: &Path) -> String {
     quoted(&path.to_string_lossy()).into_owned()
 }
 

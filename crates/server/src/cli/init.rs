@@ -17,6 +17,7 @@ use crate::{
     cli::{
         Place,
         first_start::{Banner, Created, program},
+        next::{self, UseFile},
         stopped::StoppedServer,
     },
     clock::SystemClock,
@@ -147,7 +148,16 @@ async fn new_root_credentials(place: Place) -> anyhow::Result<()> {
         config.account,
         file.display()
     )?;
-    Ok(say!("Its old access keys are deleted.")?)
+    say!("Its old access keys are deleted.")?;
+    if config.account.as_str() == home {
+        return Ok(next::use_env(&config.data_dir)?);
+    }
+    let use_file = UseFile {
+        file: &file,
+        profile: "default",
+        config,
+    };
+    use_file.say()
 }
 
 /// A server that was opened, and what was created for it.

@@ -8,7 +8,7 @@ use keyward_engine::via_service::{SERVICES, Service as Known};
 use keyward_services::bootstrap::services;
 
 use crate::{
-    cli::{Existing, stopped::StoppedServer},
+    cli::{Existing, next::START, stopped::StoppedServer},
     opened::draft::CredentialsDraft,
     out::say,
 };
@@ -99,10 +99,13 @@ impl Create {
         if let Some(draft) = draft {
             draft.keep()?;
         }
-        Ok(say!(
+        say!(
             "The credentials of {} are in {}.",
             service.global_name(),
             file.display()
+        )?;
+        Ok(say!(
+            "\n{START} Then have the service sign its requests with these credentials:\ndocs/recipes/services.md shows a service that acts for its callers."
         )?)
     }
 }

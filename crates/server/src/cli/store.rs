@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use keyward_services::bootstrap::accept;
 
 use crate::{
-    cli::{Existing, stopped::StoppedServer},
+    cli::{Existing, next::START, stopped::StoppedServer},
     out::say,
 };
 
@@ -51,9 +51,8 @@ impl Store {
 async fn accept_clock(existing: Existing) -> anyhow::Result<()> {
     let server = StoppedServer::open(existing.place()).await?;
     accept::accept_clock(&server.stopped()).await?;
-    Ok(say!(
-        "The time is accepted. Keys scheduled for deletion are destroyed when they are due."
-    )?)
+    say!("The time is accepted. Keys scheduled for deletion are destroyed when they are due.")?;
+    Ok(say!("\n{START}")?)
 }
 
 async fn accept_restore(existing: Existing) -> anyhow::Result<()> {
@@ -64,7 +63,6 @@ async fn accept_restore(existing: Existing) -> anyhow::Result<()> {
         found.store,
         found.trail
     )?;
-    Ok(say!(
-        "The audit trail shows what changed in between: those changes are not in the store."
-    )?)
+    say!("The audit trail shows what changed in between: those changes are not in the store.")?;
+    Ok(say!("\n{START}")?)
 }

@@ -1,8 +1,10 @@
 //! Mistakes that people make, and what comes of them: nothing is lost, and a sentence says what to do.
 
+mod asking;
 mod certificates;
 mod data_dir;
 mod first_start;
+mod next;
 mod pipes;
 
 use std::{fs, net::TcpListener, process::Command};

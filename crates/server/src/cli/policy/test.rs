@@ -29,8 +29,8 @@ Examples:
 /// does not match and on which value, and for a denial the smallest changes that would allow the
 /// call.
 ///
-/// Exits with 0 if all cases are decided as they expect, with 1 if one is not or cannot be decided,
-/// and with 2 if a file cannot be read. A case without `expect` is decided, but cannot fail.
+/// Exits with 0 if all cases are decided as they expect, with 1 if one is not or cannot be decided or
+/// if a file has no cases, and with 2 if a file cannot be read. A case without `expect` is decided, but cannot fail.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Test {
@@ -61,23 +61,40 @@ impl Test {
             differed: 0,
             open: 0,
         };
+        let mut without_cases = false;
         for path in &self.files {
-            if let Err(error) = run.file(path) {
-                match error {
-                    Stop::Read(error) => {
-                        let _ = writeln!(
-                            io::stderr(),
-                            "keyward: {} cannot be read: {error}",
-                            path.display()
-                        );
-                        return Ok(ExitCode::from(USAGE));
-                    }
-                    Stop::Write(error) => return Err(OutError::from(error).into()),
+            let before = run.cases();
+            match run.file(path) {
+                Ok(()) => {}
+                Err(Stop::Read(error)) => {
+                    complain(path, &format!("cannot be read: {error}"));
+                    return Ok(ExitCode::from(USAGE));
                 }
+                Err(Stop::Write(error)) => return Err(OutError::from(error).into()),
+            }
+            // Most likely the wrong file, or one that was never written: nothing was tested.
+            if run.cases() == before {
+                complain(path, "has no cases");
+                without_cases = true;
             }
         }
-        Ok(run.finish().map_err(OutError::from)?)
+        let agreed = run.finish().map_err(OutError::from)?;
+        Ok(if agreed && !without_cases {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
+}
+
+/// Says what is wrong with a file.
+fn complain(path: &Path, what: &str) {
+    let shown = match path.to_str() {
+        Some("-") => "standard input".into(),
+        Some(_) | None => path.to_string_lossy(),
+    };
+    // Nobody can be told if this fails.
+    let _ = writeln!(io::stderr(), "keyward: {shown} {what}");
 }
 
 struct Run<W> {
@@ -211,7 +228,13 @@ impl<W: Write> Run<W> {
         )
     }
 
-    fn finish(mut self) -> io::Result<ExitCode> {
+    /// How many cases there have been.
+    fn cases(&self) -> u64 {
+        self.agreed + self.differed + self.open
+    }
+
+    /// Prints the sum, and answers whether all cases are decided as they expect.
+    fn finish(mut self) -> io::Result<bool> {
         let Self {
             agreed,
             differed,
@@ -225,10 +248,6 @@ impl<W: Write> Run<W> {
             }
             writeln!(self.out)?;
         }
-        Ok(if differed == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(differed == 0)
     }
 }

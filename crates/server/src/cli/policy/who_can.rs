@@ -74,16 +74,16 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
         .collect();
     whom.dedup();
     match (allowed.len(), whom.len()) {
-        (0, 0) => say!("Nobody of the account may {action}.")?,
-        (0, _) => say!("Nobody may {action} without conditions.")?,
-        (count, _) => say!("{count} may {action}:")?,
+        (0, 0) => say!("Nobody in the account may call {action}.")?,
+        (0, _) => say!("Nobody may call {action} without conditions.")?,
+        (count, _) => say!("{} may call {action}:", principals(count))?,
     }
     for principal in allowed {
         say!("  {}", member(principal, "Principal"))?;
         print_way(principal)?;
     }
     if !conditional.is_empty() {
-        say!("{} may under conditions:", whom.len())?;
+        say!("{} may under conditions:", principals(whom.len()))?;
     }
     let mut last = "";
     for way in conditional {
@@ -108,6 +108,13 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
         }
     }
     Ok(())
+}
+
+fn principals(count: usize) -> String {
+    match count {
+        1 => "1 principal".to_owned(),
+        _ => format!("{count} principals"),
+    }
 }
 
 fn print_way(way: &Value) -> Result<(), OutError> {

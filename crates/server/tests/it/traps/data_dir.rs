@@ -320,6 +320,14 @@ fn new_credentials_of_one_account_leave_those_of_another() {
     expect![[r#"
         The new access key of the root user of account 111122223333 is in data/credentials-111122223333.
         Its old access keys are deleted.
+
+        Next: start the server. To use the access key, paste this into a shell:
+
+          unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+          export AWS_SHARED_CREDENTIALS_FILE=data/credentials-111122223333 AWS_PROFILE=default
+          export AWS_ENDPOINT_URL=http://127.0.0.1:5670
+          export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+          aws sts get-caller-identity
     "#]]
     .assert_eq(&said);
     assert_eq!(desk.read(home), before.0);
