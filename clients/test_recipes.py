@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from documents import blocks, shell
-from keyward import pins, ROOT, Server
+from efs import server_with_service
+from keyward import pins, ROOT
 
 RECIPES = ROOT / "docs/recipes"
-RUN = ["aws-cli", "boto3", "encryption-sdk", "file-encryption", "nodejs", "sops"]
+RUN = ["aws-cli", "boto3", "encryption-sdk", "file-encryption", "nodejs", "services", "sops"]
 
 # What stands between what one block prints and what the next one does.
 END = "-- end of a block --\n"
@@ -20,7 +21,8 @@ END = "-- end of a block --\n"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("recipes") / "data")
+    # A service's credentials are created before the server starts.
+    server, _ = server_with_service(tmp_path_factory.mktemp("recipes") / "data", "elasticfilesystem")
     yield server
     server.kill()
 
