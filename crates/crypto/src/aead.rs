@@ -31,6 +31,8 @@ pub enum Purpose {
     ClientData = 7,
     /// A grant token.
     GrantToken = 8,
+    /// A block of an encrypted volume.
+    VolumeBlock = 9,
 }
 
 /// Additional data: purpose, format version, and parts with their lengths. It is injective and
