@@ -1,0 +1,30 @@
+//! The block engine of encrypted volumes.
+//!
+//! A volume is one image file. It holds blocks of 4 KiB, each sealed with XAES-256-GCM; a journal, so that a
+//! block and its tag change together; and a tree of keyed hashes over the tags, whose root is in the
+//! superblock, so that no part of the image can be put back to an older state unnoticed. The engine knows
+//! nothing of its front end, of the service that wraps its data key, or of file systems.
+//!
+//! `docs/formats.md` describes every byte, and `docs/decisions/0022` says why it is so.
+#![forbid(unsafe_code)]
+
+mod bytes;
+pub mod disk;
+mod error;
+mod id;
+pub mod journal;
+pub mod layout;
+mod seal;
+pub mod superblock;
+mod tree;
+mod volume;
+
+pub use error::Error;
+pub use id::VolumeId;
+pub use seal::{Nonces, SystemNonces};
+pub use superblock::{KeyInfo, Superblock};
+pub use volume::check::{CheckReport, Damage};
+pub use volume::copy::Copy;
+pub use volume::create::{Create, DEFAULT_JOURNAL_BYTES, create};
+pub use volume::open::{DEFAULT_CACHED_PAGES, Open};
+pub use volume::{Usage, Volume};

@@ -1,0 +1,505 @@
+//! An open volume: blocks are read from where they were last written, and written to the journal.
+//!
+//! Locks are taken in this order: the committed superblock, the locks of blocks, the log, the view.
+
+pub mod check;
+mod checkpoint;
+pub mod copy;
+pub mod create;
+pub mod open;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwapOption, Guard};
+use parking_lot::{Condvar, Mutex, RwLock};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::disk::Disk;
+use crate::journal::flusher::Flusher;
+use crate::journal::index::{Index, Place};
+use crate::journal::log::Log;
+use crate::journal::record::Body;
+use crate::layout::{BLOCK, BLOCK_BYTES, Layout, RECORD_BLOCKS};
+use crate::seal::{Keys, Nonces, Sealed};
+use crate::superblock::Superblock;
+use crate::tree::{Link, Tree};
+use crate::{Error, VolumeId};
+
+/// How many locks the blocks share.
+const LOCKS: u64 = 64;
+/// Neighboring blocks that share a lock.
+const EXTENT: u64 = RECORD_BLOCKS as u64;
+/// The fewest items that the index of the journal may have.
+const LEAST_ITEMS: u64 = 256;
+
+/// An open volume. All methods can be called from many threads at the same time.
+pub struct Volume {
+    disk: Arc<dyn Disk>,
+    layout: Layout,
+    volume_id: VolumeId,
+    seal_id: VolumeId,
+    nonces: Arc<dyn Nonces>,
+    keys: ArcSwapOption<Keys>,
+    blocks: AtomicU64,
+    generation: AtomicU64,
+    closed: AtomicBool,
+    /// Held for reading while a block is read, and for writing while it changes.
+    locks: Vec<RwLock<()>>,
+    log: Mutex<Log>,
+    flusher: Flusher,
+    view: RwLock<View>,
+    tree: Tree,
+    /// The superblock on the disk. Whoever holds it is the only one who changes anything but the journal.
+    committed: Mutex<Superblock>,
+    /// Whether a full region waits to go home.
+    due: Mutex<bool>,
+    due_changed: Condvar,
+}
+
+/// Where the newest version of each block is.
+#[derive(Debug)]
+struct View {
+    /// What the active region of the journal has.
+    active: Index,
+    /// What is on its way home.
+    frozen: Option<Arc<Index>>,
+    /// All other blocks.
+    root: Link,
+}
+
+/// Space, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// What can be stored.
+    pub size: u64,
+    /// What was stored at the last checkpoint: blocks that were written and not discarded.
+    pub stored: u64,
+    /// What the image takes on its disk, with journal and tree.
+    pub allocated: u64,
+}
+
+/// Whether a record was appended.
+enum Appended {
+    Done,
+    /// There is no room in the region that begins with this record.
+    Full(Option<u64>),
+}
+
+impl Volume {
+    /// The volume's id.
+    pub fn id(&self) -> VolumeId {
+        self.volume_id
+    }
+
+    /// The volume's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.blocks.load(Ordering::Acquire) * BLOCK
+    }
+
+    /// The generation of the superblock on the disk. Whoever opens the volume next may demand at least this
+    /// one, if it was noted down elsewhere.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Space, as of the last checkpoint.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        let stored = self.view.read().root.map_or(0, |child| child.count);
+        Ok(Usage {
+            size: self.size(),
+            stored: stored * BLOCK,
+            allocated: self.disk.allocated()?,
+        })
+    }
+
+    /// Pages of the tree in memory, and items of the journal's index: what the volume's memory depends on.
+    pub fn memory(&self) -> (usize, usize) {
+        let view = self.view.read();
+        let frozen = view.frozen.as_ref().map_or(0, |index| index.len());
+        (self.tree.cached(), view.active.len() + frozen)
+    }
+
+    /// Fills a buffer from any offset. What was never written is zeros.
+    ///
+    /// # Errors
+    /// When the range is not in the volume, the key is gone, a block or page is damaged, or the disk fails.
+    /// The buffer then has no meaning.
+    pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        let keys = self.keys()?;
+        let result = self.read_range(&keys, offset, out);
+        // What was opened while the key went away is not handed out.
+        let result = result.and_then(|()| self.keys().map(|_| ()));
+        if result.is_err() {
+            out.zeroize();
+        }
+        result
+    }
+
+    /// Writes bytes at any offset. Blocks that are only partly covered are read first; nobody else reads or
+    /// writes them meanwhile. Each block is written as a whole or not at all; a write that fails may have
+    /// changed some of them.
+    ///
+    /// # Errors
+    /// When the range is not in the volume, the key is gone, no room is left, or the disk fails.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.check_range(offset, bytes.len() as u64)?;
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let piece = self.piece(at, rest.len());
+            let (now, later) = rest.split_at(piece);
+            loop {
+                let keys = self.keys()?;
+                let lock = self.lock_of(at / BLOCK).write();
+                let appended = self.write_piece(&keys, at, now)?;
+                drop(lock);
+                match appended {
+                    Appended::Done => break,
+                    Appended::Full(seen) => self.make_room(seen)?,
+                }
+            }
+            at += piece as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Discards whole blocks in a range; what it covers only partly stays as it is. Discarded blocks read
+    /// as zeros, and their space is given back at the next checkpoint.
+    ///
+    /// # Errors
+    /// As for writes.
+    pub fn discard(&self, offset: u64, length: u64) -> Result<(), Error> {
+        self.check_range(offset, length)?;
+        let first = offset.div_ceil(BLOCK);
+        let count = ((offset + length) / BLOCK).saturating_sub(first);
+        if count == 0 {
+            return self.keys().map(|_| ());
+        }
+        loop {
+            let keys = self.keys()?;
+            let guards: Vec<_> = self.locks_of(first, count).map(RwLock::write).collect();
+            let mut buffer = vec![0; BLOCK_BYTES];
+            let appended = self.append(&keys, Body::Discard(first, count), &mut buffer)?;
+            drop(guards);
+            match appended {
+                Appended::Done => return Ok(()),
+                Appended::Full(seen) => self.make_room(seen)?,
+            }
+        }
+    }
+
+    /// Makes a range zeros: whole blocks are discarded, what is left over on either side is written.
+    ///
+    /// # Errors
+    /// As for writes.
+    pub fn write_zeros(&self, offset: u64, length: u64) -> Result<(), Error> {
+        self.check_range(offset, length)?;
+        let end = offset + length;
+        let first = offset.next_multiple_of(BLOCK).min(end);
+        let last = (end / BLOCK * BLOCK).max(first);
+        let zeros = [0; BLOCK_BYTES];
+        let write = |from: u64, to: u64| {
+            let length = usize::try_from(to - from).unwrap_or(BLOCK_BYTES);
+            self.write(from, zeros.get(..length).unwrap_or(&zeros))
+        };
+        write(offset, first)?;
+        self.discard(first, last - first)?;
+        write(last, end)
+    }
+
+    /// Makes everything durable that was written before the call. Callers that wait at the same time share
+    /// one sync of the disk.
+    ///
+    /// # Errors
+    /// When the key is gone, or the disk fails: then nothing can be written until the volume is opened
+    /// again.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.keys()?;
+        self.flusher.flush()?;
+        self.keys().map(|_| ())
+    }
+
+    /// Wipes the keys: everything but [`usage`](Self::usage) fails from now on, and the locked memory is
+    /// wiped as soon as the calls that use it at this moment have returned.
+    pub fn wipe(&self) {
+        self.keys.store(None);
+        self.wake();
+    }
+
+    /// The keys, unless they are gone or the volume was closed.
+    fn keys(&self) -> Result<Guarded, Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        self.live_keys()
+    }
+
+    /// The keys, unless they are gone.
+    fn live_keys(&self) -> Result<Guarded, Error> {
+        let guard = self.keys.load();
+        if guard.is_some() {
+            Ok(Guarded(guard))
+        } else {
+            Err(Error::KeyGone)
+        }
+    }
+
+    fn check_range(&self, offset: u64, length: u64) -> Result<(), Error> {
+        let size = self.size();
+        match offset.checked_add(length) {
+            Some(end) if end <= size => Ok(()),
+            _ => Err(Error::OutOfRange {
+                offset,
+                length,
+                size,
+            }),
+        }
+    }
+
+    /// How many of the bytes from an offset on one record can have, under one lock.
+    fn piece(&self, offset: u64, length: usize) -> usize {
+        let block = offset / BLOCK;
+        let records = self.layout.record_blocks() as u64;
+        let end = (block / EXTENT + 1) * EXTENT;
+        let end = end.min(block + records) * BLOCK;
+        usize::try_from(end - offset).map_or(length, |most| most.min(length))
+    }
+
+    fn lock_of(&self, block: u64) -> &RwLock<()> {
+        let at = usize::try_from(block / EXTENT % LOCKS).unwrap_or(0);
+        self.locks.get(at).unwrap_or(&UNUSED)
+    }
+
+    /// The locks of a run of blocks, in the order in which all who need several take them.
+    fn locks_of(&self, first: u64, count: u64) -> impl Iterator<Item = &RwLock<()>> {
+        let (from, to) = (first / EXTENT, (first + count - 1) / EXTENT);
+        let needed = move |at: u64| to - from >= LOCKS - 1 || (from..=to).any(|n| n % LOCKS == at);
+        let locks = (0..).zip(&self.locks);
+        locks
+            .filter(move |(at, _)| needed(*at))
+            .map(|(_, lock)| lock)
+    }
+
+    fn read_range(&self, keys: &Keys, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        self.check_range(offset, out.len() as u64)?;
+        let (mut at, mut rest) = (offset, out);
+        while !rest.is_empty() {
+            let piece = self.piece(at, rest.len());
+            let (now, later) = rest.split_at_mut(piece);
+            let _lock = self.lock_of(at / BLOCK).read();
+            self.read_piece(keys, at, now)?;
+            at += piece as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Reads bytes whose blocks the caller has locked.
+    fn read_piece(&self, keys: &Keys, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        let first = offset / BLOCK;
+        let end = (offset + out.len() as u64).div_ceil(BLOCK);
+        let places = self.locate(keys, first, end - first)?;
+        let mut skip = usize::try_from(offset % BLOCK).unwrap_or(0);
+        let (mut block, mut places, mut rest) = (first, places.as_slice(), out);
+        while let Some(place) = places.first() {
+            // Blocks that stand one behind the other are read at once.
+            let together = (0..)
+                .zip(places)
+                .take_while(|(at, other)| match (place, other) {
+                    (Some(place), Some(other)) => other.offset == place.offset + at * BLOCK,
+                    (None, None) => true,
+                    _ => false,
+                });
+            let count = together.count();
+            let (now, later) = places.split_at(count);
+            places = later;
+            let mut ciphertexts = Vec::new();
+            if let Some(place) = place {
+                ciphertexts.resize(count * BLOCK_BYTES, 0);
+                self.disk.read_at(place.offset, &mut ciphertexts)?;
+            }
+            let mut ciphertexts = ciphertexts.chunks_exact(BLOCK_BYTES);
+            for place in now {
+                let (part, behind) = rest.split_at_mut(rest.len().min(BLOCK_BYTES - skip));
+                match (place, ciphertexts.next()) {
+                    (Some(place), Some(ciphertext)) => {
+                        open_part(keys, block, &place.sealed, ciphertext, skip, part)?;
+                    }
+                    _ => part.fill(0),
+                }
+                (rest, skip, block) = (behind, 0, block + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where blocks are that the caller has locked; `None` for zeros.
+    fn locate(&self, keys: &Keys, first: u64, count: u64) -> Result<Vec<Option<Place>>, Error> {
+        let (found, root) = {
+            let view = self.view.read();
+            let found: Vec<_> = (first..first + count)
+                .map(|block| view.get(block))
+                .collect();
+            (found, view.root)
+        };
+        let mut leaf = None;
+        let mut places = Vec::with_capacity(found.len());
+        for (block, found) in (first..).zip(found) {
+            if let Some(place) = found {
+                places.push(place);
+                continue;
+            }
+            let (number, within) = (
+                block / crate::layout::LEAF_BLOCKS,
+                block % crate::layout::LEAF_BLOCKS,
+            );
+            let page = match leaf.take() {
+                Some((kept, page)) if kept == number => page,
+                _ => self.tree.leaf(keys, root, number)?,
+            };
+            let sealed = page.as_ref().and_then(|page| page.node.entry(within));
+            leaf = Some((number, page));
+            places.push(sealed.map(|sealed| Place {
+                offset: self.layout.block(block),
+                sealed,
+            }));
+        }
+        Ok(places)
+    }
+
+    /// Seals and appends bytes whose blocks the caller has locked.
+    fn write_piece(&self, keys: &Keys, offset: u64, bytes: &[u8]) -> Result<Appended, Error> {
+        let first = offset / BLOCK;
+        let end = offset + bytes.len() as u64;
+        let count = end.div_ceil(BLOCK) - first;
+        let blocks = usize::try_from(count).unwrap_or(RECORD_BLOCKS);
+        // Room for the header, then the blocks.
+        let mut buffer = vec![0; (1 + blocks) * BLOCK_BYTES];
+        let (_, body) = buffer.split_at_mut(BLOCK_BYTES);
+        match self.seal_piece(keys, offset, bytes, body) {
+            Ok(entries) => self.append(keys, Body::Write(entries), &mut buffer),
+            Err(error) => {
+                // Not all of it was sealed.
+                buffer.zeroize();
+                Err(error)
+            }
+        }
+    }
+
+    /// Seals bytes into whole blocks. The first and the last are read if they are only partly covered.
+    fn seal_piece(
+        &self,
+        keys: &Keys,
+        offset: u64,
+        bytes: &[u8],
+        body: &mut [u8],
+    ) -> Result<Vec<(u64, Sealed)>, Error> {
+        let (first, end) = (offset / BLOCK, offset + bytes.len() as u64);
+        let skip = usize::try_from(offset % BLOCK).unwrap_or(0);
+        let last = body.len() - BLOCK_BYTES;
+        if skip > 0 || end < (first + 1) * BLOCK {
+            let (block, _) = body.split_at_mut(BLOCK_BYTES);
+            self.read_piece(keys, first * BLOCK, block)?;
+        }
+        if last > 0 && !end.is_multiple_of(BLOCK) {
+            let (_, block) = body.split_at_mut(last);
+            self.read_piece(keys, end / BLOCK * BLOCK, block)?;
+        }
+        if let Some(covered) = body.get_mut(skip..skip + bytes.len()) {
+            covered.copy_from_slice(bytes);
+        }
+        let blocks = (first..).zip(body.chunks_exact_mut(BLOCK_BYTES));
+        let seal = |(block, bytes): (u64, &mut [u8])| {
+            Ok((block, keys.seal_block(block, self.nonces.draw(), bytes)?))
+        };
+        blocks.map(seal).collect()
+    }
+
+    /// Appends a record, and shows it to readers.
+    fn append(&self, keys: &Keys, body: Body, buffer: &mut [u8]) -> Result<Appended, Error> {
+        let mut log = self.log.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        if self.flusher.has_failed() {
+            return Err(Error::Failed);
+        }
+        let items = self.view.read().active.len() as u64;
+        let most = (self.layout.journal_bytes() / BLOCK).max(LEAST_ITEMS);
+        let sequence = log.next();
+        let full = Appended::Full(log.first());
+        if items + body.ciphertexts() as u64 + 2 > most {
+            return Ok(full);
+        }
+        let flushed = self.flusher.flushed();
+        let first = match log.append(&*self.disk, keys, flushed, body.clone(), buffer) {
+            Ok(Some(first)) => first,
+            Ok(None) => return Ok(full),
+            Err(error) => {
+                // The record may be on the disk all the same. If flushes went on, it could come back at the
+                // next opening, older than what its caller knows.
+                self.flusher.fail();
+                return Err(error);
+            }
+        };
+        self.view.write().active.apply(&body, first);
+        self.flusher.appended(sequence);
+        Ok(Appended::Done)
+    }
+}
+
+/// Never taken: there is a lock for each block.
+static UNUSED: RwLock<()> = RwLock::new(());
+
+/// Keys that stay in memory until this is dropped.
+struct Guarded(Guard<Option<Arc<Keys>>>);
+
+impl std::ops::Deref for Guarded {
+    type Target = Keys;
+
+    fn deref(&self) -> &Keys {
+        self.0.as_ref().expect("only made of keys")
+    }
+}
+
+impl View {
+    /// What the journal has of a block.
+    fn get(&self, block: u64) -> Option<Option<Place>> {
+        let frozen = || self.frozen.as_ref().and_then(|index| index.get(block));
+        self.active.get(block).or_else(frozen)
+    }
+}
+
+/// Opens a block and copies out what is behind the bytes that are skipped.
+fn open_part(
+    keys: &Keys,
+    block: u64,
+    sealed: &Sealed,
+    ciphertext: &[u8],
+    skip: usize,
+    out: &mut [u8],
+) -> Result<(), Error> {
+    if out.len() == BLOCK_BYTES {
+        return keys.open_block(block, sealed, ciphertext, out);
+    }
+    let mut whole = Zeroizing::new([0; BLOCK_BYTES]);
+    keys.open_block(block, sealed, ciphertext, &mut *whole)?;
+    for (to, from) in out.iter_mut().zip(whole.iter().skip(skip)) {
+        *to = *from;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Volume")
+            .field("id", &self.volume_id)
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}

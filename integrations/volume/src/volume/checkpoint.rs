@@ -1,0 +1,319 @@
+//! Brings home what is in the journal, and commits superblocks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Volume;
+use super::create::{blocks, session};
+use crate::Error;
+use crate::journal::index::{Index, Item};
+use crate::layout::{BLOCK_BYTES, Layout};
+use crate::seal::Keys;
+use crate::superblock::{JournalStart, KeyInfo, Superblock};
+use crate::tree::Link;
+use crate::tree::update::{Update, Written};
+
+/// The most bytes that go home with one write.
+const RUN_BYTES: usize = 256 * 1024;
+/// How long the background waits after the disk has failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a superblock is committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Only if something goes home.
+    Home,
+    /// In any case.
+    Always,
+    /// In any case; the volume is closed.
+    Close,
+}
+
+impl Volume {
+    /// Brings home all that was written before the call, so that the journal is empty, and returns the
+    /// generation.
+    ///
+    /// # Errors
+    /// When the key is gone, no room is left, or the disk fails. What was flushed is safe in any case.
+    pub fn checkpoint(&self) -> Result<u64, Error> {
+        self.keys()?;
+        let mut committed = self.committed.lock();
+        self.empty_journal(&mut committed)?;
+        Ok(committed.generation)
+    }
+
+    /// Checkpoints, marks the image as closed, wipes the keys, and returns the last generation. If it fails,
+    /// the volume stays open.
+    ///
+    /// # Errors
+    /// As for a checkpoint.
+    pub fn close(&self) -> Result<u64, Error> {
+        let mut committed = self.committed.lock();
+        self.keys()?;
+        {
+            // Whoever holds the log has checked this before.
+            let _log = self.log.lock();
+            self.closed.store(true, Ordering::Release);
+        }
+        if let Err(error) = self.drain(&mut committed, Why::Close) {
+            self.closed.store(false, Ordering::Release);
+            return Err(error);
+        }
+        let generation = committed.generation;
+        drop(committed);
+        self.wipe();
+        Ok(generation)
+    }
+
+    /// Makes the volume larger, to so many bytes.
+    ///
+    /// # Errors
+    /// When it is not larger or too large, the key is gone, or the disk fails.
+    pub fn grow(&self, size: u64) -> Result<(), Error> {
+        self.keys()?;
+        let mut committed = self.committed.lock();
+        let blocks = blocks(size)?;
+        if blocks < committed.blocks {
+            return Err(Error::Argument("a volume cannot become smaller"));
+        }
+        if self.flusher.has_failed() {
+            return Err(Error::Failed);
+        }
+        self.disk.set_len(self.layout.image_bytes(blocks))?;
+        let keys = self.keys()?;
+        let mut next = committed.clone();
+        next.generation += 1;
+        next.blocks = blocks;
+        self.commit(&keys, &mut committed, next)?;
+        self.blocks.store(blocks, Ordering::Release);
+        Ok(())
+    }
+
+    /// Replaces what is said about the data key: the key itself stays, but is wrapped anew.
+    ///
+    /// # Errors
+    /// When a limit is exceeded, the key is gone, or the disk fails.
+    pub fn rekey(&self, key: KeyInfo) -> Result<u64, Error> {
+        key.check()?;
+        let keys = self.keys()?;
+        let mut committed = self.committed.lock();
+        let mut next = committed.clone();
+        next.generation += 1;
+        next.key = key;
+        self.commit(&keys, &mut committed, next)?;
+        Ok(committed.generation)
+    }
+
+    /// What is said about the data key.
+    pub fn key_info(&self) -> KeyInfo {
+        self.committed.lock().key.clone()
+    }
+
+    /// Brings home full regions as they fill up, so that writers need not; for a thread of its own. Returns
+    /// when the volume was closed or its key is gone.
+    ///
+    /// # Errors
+    /// When the disk has failed for good. While it has no room, it is tried again every second.
+    pub fn run_checkpoints(&self) -> Result<(), Error> {
+        loop {
+            {
+                let mut due = self.due.lock();
+                while !*due && self.keys().is_ok() {
+                    self.due_changed.wait(&mut due);
+                }
+                *due = false;
+            }
+            if self.keys().is_err() {
+                return Ok(());
+            }
+            let result = self.go_home(&mut self.committed.lock(), Why::Home);
+            match result {
+                Ok(()) => {}
+                Err(Error::KeyGone | Error::Closed) => return Ok(()),
+                Err(Error::NoSpace | Error::Io(_)) if !self.flusher.has_failed() => {
+                    let mut due = self.due.lock();
+                    self.due_changed.wait_for(&mut due, PAUSE);
+                    *due = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Wakes the thread that brings regions home.
+    pub(super) fn wake(&self) {
+        *self.due.lock() = true;
+        self.due_changed.notify_all();
+    }
+
+    /// Begins a session of the journal after the volume was opened, when what was replayed has gone home.
+    pub(super) fn begin(&self) -> Result<(), Error> {
+        let mut committed = self.committed.lock();
+        let found = self.view.read().frozen.is_some();
+        match self.go_home(&mut committed, Why::Always) {
+            // What was found in the journal stays there for now.
+            Err(Error::NoSpace | Error::Io(_)) if found && !self.flusher.has_failed() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Gets room in the journal for a writer that found the region full that begins with this record.
+    pub(super) fn make_room(&self, seen: Option<u64>) -> Result<(), Error> {
+        let mut committed = self.committed.lock();
+        // Another writer may have got it meanwhile.
+        if self.log.lock().first() != seen {
+            return Ok(());
+        }
+        self.go_home(&mut committed, Why::Home)?;
+        if self.log.lock().first() == seen {
+            self.switch();
+        }
+        drop(committed);
+        self.wake();
+        Ok(())
+    }
+
+    /// Brings home all that is in the journal.
+    pub(super) fn empty_journal(&self, committed: &mut Superblock) -> Result<(), Error> {
+        self.drain(committed, Why::Home)
+    }
+
+    fn drain(&self, committed: &mut Superblock, why: Why) -> Result<(), Error> {
+        if self.flusher.has_failed() {
+            return Err(Error::Failed);
+        }
+        self.go_home(committed, Why::Home)?;
+        if self.switch() || why != Why::Home {
+            self.go_home(committed, why)?;
+        }
+        Ok(())
+    }
+
+    /// Continues in the other region of the journal, unless this one is empty or the other occupied.
+    fn switch(&self) -> bool {
+        let mut log = self.log.lock();
+        let mut view = self.view.write();
+        if view.active.is_empty() || view.frozen.is_some() || !log.switch() {
+            return false;
+        }
+        view.frozen = Some(Arc::new(std::mem::take(&mut view.active)));
+        true
+    }
+
+    /// Brings home what is frozen, commits it, and frees its region.
+    fn go_home(&self, committed: &mut Superblock, why: Why) -> Result<(), Error> {
+        let keys = self.live_keys()?;
+        let frozen = self.view.read().frozen.clone();
+        if frozen.is_none() && why == Why::Home {
+            return Ok(());
+        }
+        let mut next = committed.clone();
+        next.generation += 1;
+        next.clean = why == Why::Close;
+        let mut written = Vec::new();
+        if let Some(index) = &frozen {
+            // Not before it is durable: a block that is torn on its way home is in the journal.
+            self.flusher.flush()?;
+            (next.root, written) = self.copy_home(&keys, index, committed.root, next.generation)?;
+            self.flusher.sync()?;
+        }
+        let begins = {
+            let log = self.log.lock();
+            let start = log.start(self.flusher.flushed());
+            next.journal = start.unwrap_or_else(|| JournalStart {
+                session: session(&*self.nonces),
+                region: 0,
+                sequence: log.next(),
+                previous: [0; 32],
+                flushed: log.next() - 1,
+            });
+            start.is_none()
+        };
+        self.commit(&keys, committed, next)?;
+        {
+            let mut view = self.view.write();
+            view.frozen = None;
+            view.root = committed.root;
+        }
+        for (level, index, child, node) in written {
+            self.tree.keep(level, index, child, node);
+        }
+        // Whoever looked before may still be reading from the region, or from the old slots of pages.
+        for lock in &self.locks {
+            drop(lock.write());
+        }
+        let mut log = self.log.lock();
+        if begins {
+            log.begin(committed.journal);
+        } else {
+            log.release();
+        }
+        log.set_generation(committed.generation);
+        Ok(())
+    }
+
+    /// Copies blocks to their homes, and writes the pages of the tree that say so.
+    fn copy_home(
+        &self,
+        keys: &Keys,
+        index: &Index,
+        root: Link,
+        generation: u64,
+    ) -> Result<(Link, Vec<Written>), Error> {
+        let mut update = Update::new(&self.tree, keys, root, generation);
+        let mut run: Vec<u8> = Vec::with_capacity(RUN_BYTES);
+        let mut run_start = 0;
+        for (block, item) in index.iter() {
+            self.live_keys()?;
+            match item {
+                Item::Discarded(length) => update.clear(block, *length)?,
+                Item::Written(place) => {
+                    let home = self.layout.block(block);
+                    if home != run_start + run.len() as u64 || run.len() >= RUN_BYTES {
+                        self.write_run(run_start, &run)?;
+                        run.clear();
+                        run_start = home;
+                    }
+                    let mut bytes = [0; BLOCK_BYTES];
+                    self.disk.read_at(place.offset, &mut bytes)?;
+                    run.extend_from_slice(&bytes);
+                    update.set(block, place.sealed)?;
+                }
+            }
+        }
+        self.write_run(run_start, &run)?;
+        update.finish()
+    }
+
+    fn write_run(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if !bytes.is_empty() {
+            self.disk.write_at(offset, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes both copies of a superblock, one after the other, so that one of them is always good.
+    fn commit(
+        &self,
+        keys: &Keys,
+        committed: &mut Superblock,
+        next: Superblock,
+    ) -> Result<(), Error> {
+        let bytes = next.render(keys);
+        for copy in [0, 1] {
+            if self.flusher.has_failed() {
+                return Err(Error::Failed);
+            }
+            if let Err(error) = self.disk.write_at(Layout::superblock(copy), &bytes) {
+                // Nobody knows which of the two states is on the disk now.
+                self.flusher.fail();
+                return Err(error.into());
+            }
+            self.flusher.sync()?;
+        }
+        self.generation.store(next.generation, Ordering::Release);
+        *committed = next;
+        Ok(())
+    }
+}

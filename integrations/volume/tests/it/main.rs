@@ -1,0 +1,18 @@
+//! What a volume promises, held against a simulated disk and real files.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+mod crash;
+mod damage;
+mod files;
+mod format;
+mod histories;
+mod model;
+mod operations;
+mod sim;
+mod threads;
+mod world;

@@ -1,0 +1,108 @@
+//! Many threads on one volume.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use keyward_volume::Error;
+
+use crate::sim::Dice;
+use crate::world::{BLOCK, World, block, filled};
+
+/// Each writer owns every fourth block and counts up; readers see whole blocks that never go back.
+#[test]
+fn readers_see_whole_blocks_in_order_while_regions_go_home() {
+    const WRITERS: u64 = 4;
+    const BLOCKS: u64 = 640;
+    let world = World::new();
+    let (disk, volume) = world.volume(BLOCKS, 40);
+    let done = AtomicBool::new(false);
+    let counts: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let background = scope.spawn(|| volume.run_checkpoints());
+        let readers = [0, 1].map(|reader| {
+            let (volume, done) = (&volume, &done);
+            scope.spawn(move || {
+                let mut dice = Dice(reader);
+                let mut seen = vec![0; BLOCKS as usize];
+                while !done.load(Ordering::Relaxed) {
+                    let number = dice.below(BLOCKS);
+                    let bytes = block(volume, number).unwrap();
+                    let count = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+                    assert_eq!(bytes, filled(count), "block {number}");
+                    assert!(count >= seen[number as usize], "block {number} went back");
+                    seen[number as usize] = count;
+                }
+            })
+        });
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let volume = &volume;
+                scope.spawn(move || {
+                    let mut dice = Dice(100 + writer);
+                    let mut counts = vec![0; BLOCKS as usize];
+                    for round in 0..600 {
+                        let number = dice.below(BLOCKS / WRITERS) * WRITERS + writer;
+                        counts[number as usize] += 1;
+                        let bytes = filled(counts[number as usize]);
+                        volume.write(number * BLOCK, &bytes).unwrap();
+                        if round % 20 == writer * 3 {
+                            volume.flush().unwrap();
+                        }
+                        if round % 150 == 149 {
+                            volume.checkpoint().unwrap();
+                        }
+                    }
+                    counts
+                })
+            })
+            .collect();
+        let counts = writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap())
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().unwrap());
+        volume.close().unwrap();
+        background.join().unwrap().unwrap();
+        counts
+    });
+    let again = world.open(&disk).unwrap();
+    for number in 0..BLOCKS {
+        let count = counts[(number % WRITERS) as usize][number as usize];
+        assert_eq!(block(&again, number).unwrap(), filled(count));
+    }
+}
+
+#[test]
+fn a_wipe_ends_all_threads_at_once() {
+    let world = World::new();
+    let (_, volume) = world.volume(640, 40);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                let volume = &volume;
+                scope.spawn(move || {
+                    let mut dice = Dice(worker);
+                    loop {
+                        let number = dice.below(640);
+                        let result = volume.write(number * BLOCK, &filled(number));
+                        let result = result.and_then(|()| block(volume, number).map(|_| ()));
+                        if let Err(error) = result.and_then(|()| volume.flush()) {
+                            return error;
+                        }
+                    }
+                })
+            })
+            .collect();
+        let background = scope.spawn(|| volume.run_checkpoints());
+        while volume.generation() < 6 {
+            std::thread::yield_now();
+        }
+        volume.wipe();
+        for worker in workers {
+            assert!(matches!(worker.join().unwrap(), Error::KeyGone));
+        }
+        background.join().unwrap().unwrap();
+    });
+    assert_eq!(world.arena.used_slots(), 0);
+}
