@@ -1,6 +1,6 @@
 //! One region of memory of our own: mapped, locked against swap, left out of core dumps.
 //!
-//! The only module of Keyward with `unsafe` code.
+//! The only module with `unsafe` code, apart from the ioctls of `keyward-attach`.
 #![expect(
     unsafe_code,
     reason = "memory is mapped, locked and viewed as bytes here, and only here"

@@ -1,0 +1,217 @@
+//! The cut-off: nothing of a volume can be read or written any more, and everything is taken away, whoever
+//! uses it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    mount::MountFlags,
+};
+
+use crate::{
+    error::{At as _, Error, Step},
+    holders, ioctl,
+    loop_device::LoopDevice,
+    mounts::{self, DeviceNumber, Mount},
+    place::Place,
+};
+
+/// What the cut-off found and did.
+#[derive(Debug, Default)]
+#[must_use = "steps may have failed"]
+pub struct CutOff {
+    /// Mounts that were in use. They are out of sight, and the processes that have files open there get EIO.
+    pub lazily_unmounted: Vec<PathBuf>,
+    /// The loop device, if somebody still has it open or mounted in another mount namespace. The kernel
+    /// frees it when they let go; until then every request to it fails.
+    pub held: Option<PathBuf>,
+    /// Steps that failed. If 3 or 4 did, what is left stays, dead, for the next attempt.
+    pub failures: Vec<Error>,
+}
+
+impl CutOff {
+    /// Keeps the error of a step, or answers what it brought.
+    fn note<T>(&mut self, step: Result<T, Error>) -> Option<T> {
+        step.map_err(|error| self.failures.push(error)).ok()
+    }
+}
+
+/// Cuts a volume off, in this order:
+///
+/// 1. ext4 is shut down without writing its journal (`FS_IOC_SHUTDOWN`): from now on, reads of cached pages
+///    fail too, wherever it is mounted.
+/// 2. The FUSE connection is aborted, so that no later step waits for the process that serves, even if that
+///    hangs. If the first step is not done after `patience`, because the process that serves does not
+///    answer, this ends it.
+/// 3. ext4 is unmounted, wherever it is mounted in this mount namespace; lazily where it is in use.
+/// 4. The loop device is let go.
+/// 5. The served file is unmounted, and the record is dropped. The process that serves sees the end of
+///    [`Server::wait`](crate::server::Server::wait).
+///
+/// What was written and flushed before is on the volume; ext4's journal makes a consistent file system of
+/// it. To make sure of that without a doubt, let the volume fail all requests first. What is already gone
+/// is no error, and it can be called again. It does not wait for a step that another process is doing: it
+/// makes that step fail.
+pub fn cut_off(place: &Place, patience: Duration) -> CutOff {
+    let mut done = CutOff::default();
+    let mut is_shut = false;
+    if let Some(device) = done.note(LoopDevice::find(place)).flatten() {
+        match shut_down_and_abort(place, device, patience, &mut done) {
+            Some(shut) => is_shut = shut,
+            // All that follows would wait as well.
+            None => return done,
+        }
+    } else {
+        let aborted = abort(place);
+        done.note(aborted);
+    }
+    // Whoever did a step has it behind them by now: it failed.
+    let Some(_lock) = done.note(place.lock_steps()) else {
+        return done;
+    };
+    // What is found now is all there is: a step that was on its way may have bound and mounted it.
+    if let Some(device) = done.note(LoopDevice::find(place)).flatten()
+        && !take_away(&device, is_shut, &mut done)
+    {
+        // The served file is dead, but tells the next attempt which loop device is ours.
+        return done;
+    }
+    for point in [place.mount_point(), place.control()] {
+        let mounts = mounts::at(&point).at(Step::Unserve, &point);
+        for mount in done.note(mounts).unwrap_or_default() {
+            unmount(&mount, Step::Unserve, &mut done);
+        }
+    }
+    let forgotten = place.forget();
+    done.note(forgotten);
+    done
+}
+
+/// Answers whether a file system was shut down, and nothing if somebody may still wait for the process that
+/// serves.
+fn shut_down_and_abort(
+    place: &Place,
+    device: LoopDevice,
+    patience: Duration,
+    done: &mut CutOff,
+) -> Option<bool> {
+    let (report, reported) = mpsc::channel();
+    let worker = thread::Builder::new().name("shut-down".to_owned());
+    let worker = worker.spawn(move || {
+        // What fails here is tried again, and then reported, when nothing can make it wait.
+        let _ = report.send(shut_down(&device).unwrap_or(false));
+    });
+    done.note(worker.at(Step::ShutDown, place.path()));
+    let in_time = reported.recv_timeout(patience);
+    let aborted = abort(place);
+    let is_aborted = done.note(aborted).is_some();
+    match in_time {
+        Err(RecvTimeoutError::Timeout) if is_aborted => Some(reported.recv().unwrap_or(false)),
+        Err(RecvTimeoutError::Timeout) => None,
+        shut => Some(shut.unwrap_or(false)),
+    }
+}
+
+/// All mounts of a device have one file system. It is enough to shut it down through one of them, and no
+/// error to do it again. If it is mounted, but not here, the way leads through a process that has it open
+/// or mounted. Answers whether there was something to shut down.
+fn shut_down(device: &LoopDevice) -> Result<bool, Error> {
+    let node = device.node();
+    let number = device.device_number().at(Step::ShutDown, node)?;
+    let here = mounts::of(number).at(Step::ShutDown, node)?;
+    let here = here.into_iter().map(|mount| mount.point);
+    let mut ways = here.chain(holders::ways_in(number));
+    if ways.any(|way| shut_down_through(&way, number).is_ok()) {
+        return Ok(true);
+    }
+    match device.open_alone() {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            let text = "it is mounted where it cannot be reached";
+            Err(io::Error::other(text)).at(Step::ShutDown, node)
+        }
+        // It is not mounted at all.
+        _ => Ok(false),
+    }
+}
+
+fn shut_down_through(way: &Path, number: DeviceNumber) -> io::Result<()> {
+    // Without waiting, if it is a pipe.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = rustix::fs::open(way, flags, Mode::empty())?;
+    // Looked at after it was opened: what is open is shut down.
+    if mounts::is_in(number, &open, Path::new(""))? {
+        ioctl::shut_down(open)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Aborts the connections that are mounted in the place: every request that waits fails, and every later one.
+fn abort(place: &Place) -> Result<(), Error> {
+    let point = place.mount_point();
+    let served = mounts::at(&point).at(Step::Abort, &point)?;
+    if served.is_empty() {
+        return Ok(());
+    }
+    let control = place.control();
+    let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
+    rustix::mount::mount("none", &control, "fusectl", flags, None).at(Step::Abort, &control)?;
+    let mut aborted = Ok(());
+    for mount in served {
+        // The number of the connection is that of the file system's anonymous device.
+        let (_, minor) = mount.device;
+        let written = fs::write(control.join(minor.to_string()).join("abort"), "1");
+        match written {
+            // It has ended by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            written => aborted = aborted.and(written.at(Step::Abort, &point)),
+        }
+    }
+    aborted.and(mounts::unmount(&control, true).at(Step::Abort, &control))
+}
+
+/// Answers whether all was unmounted and the loop device let go.
+fn take_away(device: &LoopDevice, is_shut: bool, done: &mut CutOff) -> bool {
+    let node = device.node();
+    let mounts = device.mounts().at(Step::Unmount, node);
+    let Some(mounts) = done.note(mounts) else {
+        return false;
+    };
+    let shut = shut_down(device);
+    // A file of what is shut down cannot be opened, so the same way may be closed now.
+    if !is_shut {
+        done.note(shut);
+    }
+    for mount in mounts {
+        if !unmount(&mount, Step::Unmount, done) {
+            return false;
+        }
+    }
+    let unbound = device.open().and_then(|open| device.unbind(open));
+    let unbound = done.note(unbound.at(Step::Unbind, node));
+    if unbound == Some(false) {
+        done.held = Some(node.to_owned());
+    }
+    unbound.is_some()
+}
+
+/// Lazily where it is in use. Answers whether it is out of sight.
+fn unmount(mount: &Mount, step: Step, done: &mut CutOff) -> bool {
+    let point = &mount.point;
+    match mount.unmount(false) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            let lazily = done.note(mount.unmount(true).at(step, point));
+            if lazily.is_some() && step == Step::Unmount {
+                done.lazily_unmounted.push(point.to_owned());
+            }
+            lazily.is_some()
+        }
+        unmounted => done.note(unmounted.at(step, point)).is_some(),
+    }
+}

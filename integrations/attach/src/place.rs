@@ -1,0 +1,238 @@
+//! The private directory of one volume.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{At as _, Error, Step};
+
+/// Where the served file is mounted.
+const MOUNT_POINT: &str = "device";
+/// The name of the served file.
+pub(crate) const FILE: &str = "volume";
+/// Where the control files of FUSE are mounted while a connection is aborted.
+const CONTROL: &str = "control";
+/// Locked while a process serves; contains its number.
+const SERVER_LOCK: &str = "server.lock";
+/// Locked while a step is done.
+const STEPS_LOCK: &str = "steps.lock";
+/// Which loop device was bound.
+const RECORD: &str = "loop.json";
+
+/// A directory that only this user can enter, for one volume.
+///
+/// It should be in a directory that is empty after a start of the machine, such as `/run`: nothing in it
+/// has a meaning beyond that. If it is not, what an earlier start left is recognized and dropped.
+#[derive(Clone, Debug)]
+pub struct Place(PathBuf);
+
+/// What is recorded. It is not flushed to disk: the loop devices are gone after a power failure too.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    version: u32,
+    number: u32,
+}
+
+/// The version of [`Record`].
+const VERSION: u32 = 1;
+
+/// A lock that the kernel releases when its holder ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Place {
+    /// Opens the directory, and creates it (mode 0700) if its parent exists and it does not.
+    ///
+    /// # Errors
+    /// When others can use it, or it cannot be created.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        create_private(path).at(Step::Place, path)?;
+        let path = path.canonicalize().at(Step::Place, path)?;
+        let found = fs::symlink_metadata(&path).at(Step::Place, &path)?;
+        let uid = rustix::process::geteuid().as_raw();
+        if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
+            return Err(Error::NotPrivate { at: path, uid });
+        }
+        let place = Self(path);
+        for folder in [place.mount_point(), place.control()] {
+            create_private(&folder).at(Step::Place, folder)?;
+        }
+        Ok(place)
+    }
+
+    /// The directory, without links in its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the served file is mounted.
+    pub(crate) fn mount_point(&self) -> PathBuf {
+        self.0.join(MOUNT_POINT)
+    }
+
+    /// The served file: the volume in plaintext, for root only.
+    pub fn file(&self) -> PathBuf {
+        self.mount_point().join(FILE)
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.0.join(CONTROL)
+    }
+
+    /// The lock of the process that serves, which writes its number into it.
+    pub(crate) fn lock_server(&self) -> Result<Lock, Error> {
+        let path = self.0.join(SERVER_LOCK);
+        let mut file = open_private(&path).at(Step::Place, &path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).at(Step::Place, &path)?;
+                let at = self.0.clone();
+                return Err(Error::Served { at, pid });
+            }
+            Err(error) => return Err(error).at(Step::Place, path),
+        }
+        let write = |mut file: &File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            write!(file, "{}", std::process::id())
+        };
+        write(&file).at(Step::Place, path)?;
+        Ok(Lock(file))
+    }
+
+    /// The lock of whoever does a step; waits for it.
+    pub(crate) fn lock_steps(&self) -> Result<Lock, Error> {
+        let path = self.0.join(STEPS_LOCK);
+        let file = open_private(&path).at(Step::Place, &path)?;
+        flock(&file, FlockOperation::LockExclusive).at(Step::Place, path)?;
+        Ok(Lock(file))
+    }
+
+    /// Records which loop device is going to be bound. It is called before the device is.
+    pub(crate) fn record(&self, number: u32) -> Result<(), Error> {
+        let (path, draft) = (self.0.join(RECORD), self.0.join("loop.json.draft"));
+        let version = VERSION;
+        let write = || {
+            let bytes = serde_json::to_vec(&Record { version, number })?;
+            let mut file = open_private(&draft)?;
+            file.set_len(0)?;
+            file.write_all(&bytes)?;
+            fs::rename(&draft, &path)
+        };
+        write().at(Step::Place, &path)
+    }
+
+    /// The loop device that is recorded. Whether it is still that of this place, the device itself says.
+    pub(crate) fn recorded(&self) -> Result<Option<u32>, Error> {
+        let path = self.0.join(RECORD);
+        let read = || match fs::read(&path) {
+            Ok(bytes) => {
+                let record: Record = serde_json::from_slice(&bytes)?;
+                if record.version == VERSION {
+                    Ok(Some(record.number))
+                } else {
+                    let text = format!("written in version {}, not {VERSION}", record.version);
+                    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        read().at(Step::Place, &path)
+    }
+
+    /// Drops the record. None is no error.
+    pub(crate) fn forget(&self) -> Result<(), Error> {
+        let path = self.0.join(RECORD);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).at(Step::Place, path)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would do it too, unless a child has it open for a moment.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Does not look at what exists: it may be the mount of a process that is dead.
+fn create_private(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_can_enter_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p");
+        Place::open(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let error = Place::open(&path).unwrap_err();
+        assert!(matches!(error, Error::NotPrivate { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_record_is_read_back_and_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::open(&folder.path().join("p")).unwrap();
+        assert_eq!(place.recorded().unwrap(), None);
+        place.record(17).unwrap();
+        place.record(3).unwrap();
+        assert_eq!(place.recorded().unwrap(), Some(3));
+        place.forget().unwrap();
+        place.forget().unwrap();
+        assert_eq!(place.recorded().unwrap(), None);
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::open(&folder.path().join("p")).unwrap();
+        fs::write(place.path().join(RECORD), r#"{"version":2,"number":3}"#).unwrap();
+        let error = place.recorded().unwrap_err().to_string();
+        assert!(error.ends_with("written in version 2, not 1"), "{error}");
+    }
+
+    #[test]
+    fn only_one_process_serves_in_a_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::open(&folder.path().join("p")).unwrap();
+        let lock = place.lock_server().unwrap();
+        let error = place.lock_server().unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(
+            error.ends_with(&format!("by process {pid}")),
+            "{error}, {pid}"
+        );
+        drop(lock);
+        place.lock_server().unwrap();
+    }
+}
