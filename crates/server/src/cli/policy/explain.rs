@@ -54,7 +54,7 @@ pub struct Explain {
     #[arg(long, value_name = "ARN")]
     resource: Option<String>,
     /// A condition key of the request and its value, such as kms:EncryptionContext:dept=hr. Give a
-    /// key several times to give it several values
+    /// key several times to give it several values. `keyward policy keys` lists the keys
     #[arg(long = "context", value_name = "KEY=VALUE", num_args = 1..)]
     context: Vec<String>,
     /// Ask about a recorded request instead: its id, which the answer has in its header
@@ -141,7 +141,7 @@ impl Explain {
     }
 }
 
-/// Condition values as the service takes them.
+/// Condition values in the form that the service expects.
 pub fn context(given: &[String]) -> anyhow::Result<Value> {
     let mut list: Vec<(String, Vec<String>)> = Vec::new();
     for pair in given {
@@ -159,7 +159,8 @@ pub fn context(given: &[String]) -> anyhow::Result<Value> {
     Ok(Value::Array(shown.collect()))
 }
 
-/// A case keeps its policies as they were written; a line of cases has no line feeds.
+/// A case keeps its policies as they were written, with their line feeds, but a case file has one
+/// case on each line.
 fn one_line(case: &str) -> String {
     serde_json::from_str::<Value>(case).map_or_else(|_| case.to_owned(), |case| case.to_string())
 }

@@ -35,7 +35,8 @@ pub struct WhoCan {
     action: String,
     /// The KMS key: id, ARN, alias name or alias ARN
     key: String,
-    /// A condition key of the request and its value, such as kms:EncryptionContext:dept=hr
+    /// A condition key of the request and its value, such as kms:EncryptionContext:dept=hr.
+    /// `keyward policy keys` lists the keys
     #[arg(long = "context", value_name = "KEY=VALUE")]
     context: Vec<String>,
     /// The output format
@@ -87,7 +88,7 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
     }
     let mut last = "";
     for way in conditional {
-        // One principal may have several ways.
+        // A principal may have several ways to be allowed.
         let principal = member(way, "Principal");
         if principal != last {
             say!("  {principal}")?;
