@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
-/// What a profile may have in place of an access key. Other programs make credentials of it.
+/// What a profile may have instead of an access key. Other programs turn it into credentials.
 const INDIRECT: [&str; 6] = [
     "role_arn",
     "credential_process",
@@ -33,12 +33,12 @@ pub struct Credentials {
 
 /// A file of profiles.
 ///
-/// A section begins with its name in brackets, and has a `key = value` on each line. Indented lines
-/// belong to the value above, of which none is read here.
+/// A section begins with its name in brackets, followed by lines of the form `key = value`.
+/// Indented lines belong to the value above them; no such value is read here.
 pub struct ProfileFile(Zeroizing<String>);
 
 impl ProfileFile {
-    /// A file's text.
+    /// Takes the text of a file.
     pub fn new(text: Zeroizing<String>) -> Self {
         Self(text)
     }
@@ -63,7 +63,7 @@ impl ProfileFile {
         found.last()
     }
 
-    /// Whether there is a section of that name, be it an empty one.
+    /// Whether there is a section of that name, even if it is empty.
     fn has(&self, section: &str) -> bool {
         self.0
             .lines()
@@ -85,8 +85,8 @@ impl ProfileFile {
     }
 }
 
-/// The name of a section that a line begins. The configuration file writes `profile NAME`, perhaps
-/// in quotation marks.
+/// The name of the section that a line begins. The configuration file has `profile NAME`, with or
+/// without quotation marks.
 fn heading(line: &str) -> Option<&str> {
     let name = line.strip_prefix('[')?.split(']').next()?.trim();
     let name = match name.strip_prefix("profile") {
@@ -100,15 +100,17 @@ fn heading(line: &str) -> Option<&str> {
 pub struct Settings<'v> {
     variable: &'v dyn Fn(&str) -> Option<String>,
     profile: String,
-    /// Whether the profile was chosen on the command line, and so goes before the environment.
+    /// Whether the profile was chosen on the command line, and so takes precedence over the
+    /// environment.
     chosen: bool,
     config: ProfileFile,
     credentials: ProfileFile,
 }
 
 impl<'v> Settings<'v> {
-    /// Reads the files of profiles. `variable` answers an environment variable that is set and not
-    /// empty; `chosen` is the profile named on the command line, and `home` the user's directory.
+    /// Reads the profile files. `variable` answers the value of an environment variable that is set
+    /// and not empty, `chosen` is the profile given on the command line, and `home` is the user's
+    /// home directory.
     ///
     /// # Errors
     /// When a file cannot be read, or the chosen profile is in neither.
@@ -169,7 +171,7 @@ impl<'v> Settings<'v> {
             .context("the server's URL is not set: give --endpoint-url or --data-dir, or set AWS_ENDPOINT_URL")
     }
 
-    /// A file of certificates to trust, and where its name was found.
+    /// A file of certificates to trust, and which setting named it.
     pub fn ca_bundle(&self) -> Option<(&'static str, PathBuf)> {
         if let Some(path) = (self.variable)("AWS_CA_BUNDLE") {
             return Some(("AWS_CA_BUNDLE", path.into()));
@@ -181,7 +183,8 @@ impl<'v> Settings<'v> {
     /// The access key.
     ///
     /// # Errors
-    /// When none is set, or the profile has something else that has to be turned into one.
+    /// If none is set, or if the profile has something else from which one would have to be
+    /// obtained.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
         if !self.chosen
             && let Some(credentials) = self.environment_credentials()?
@@ -230,7 +233,7 @@ impl<'v> Settings<'v> {
         }
     }
 
-    /// The first of these variables that is set, or what the profile says.
+    /// The first of these variables that is set, or else the profile's value.
     fn first(&self, variables: &[&str], key: &str) -> Option<String> {
         variables
             .iter()

@@ -1,4 +1,4 @@
-//! What a certificate says of itself: from when until when it is valid, and for which names.
+//! What a certificate contains: the period in which it is valid, and its names.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use x509_cert::{
     time::Time,
 };
 
-/// The time in which a certificate is valid.
+/// The period in which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// The first second.
@@ -26,9 +26,9 @@ pub struct Validity {
 pub enum Standing {
     /// It is.
     Valid,
-    /// It will be, later.
+    /// Not yet.
     NotYet,
-    /// It was.
+    /// Not any more.
     Expired,
 }
 
@@ -38,7 +38,7 @@ pub enum Standing {
 pub struct NotCertificate;
 
 impl Validity {
-    /// Reads a certificate's own.
+    /// Reads it from a certificate.
     ///
     /// # Errors
     /// When it is not a certificate.
@@ -51,7 +51,7 @@ impl Validity {
         })
     }
 
-    /// How things stand at a time.
+    /// Whether the certificate is valid at a given time.
     pub fn at(self, now: Timestamp) -> Standing {
         if now < self.from {
             Standing::NotYet
@@ -71,7 +71,7 @@ fn seconds(since: Duration) -> Timestamp {
     Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// The time that the TLS library gives, as ours.
+/// Converts the TLS library's time into ours.
 pub fn from_unix(time: UnixTime) -> Timestamp {
     seconds(Duration::from_secs(time.as_secs()))
 }

@@ -1,4 +1,4 @@
-//! The command line's own client: questions to a running server, signed like any other request.
+//! The client of the command line: it sends requests to a running server, signed like all others.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::{
     trust,
 };
 
-/// The longest answer read.
+/// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 << 20;
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The prefix of the targets of Keyward's own service.
 const TARGET: &str = "Keyward_20261101";
 
-/// What commands that ask a server say about it, at the end of their help.
+/// The end of the help of commands that ask a server.
 pub const ENVIRONMENT: &str = "\
 Environment:
   Without --data-dir or --config, the server, Region and credentials are found as the AWS CLI finds
@@ -76,7 +76,7 @@ impl Connect {
     /// The client.
     ///
     /// # Errors
-    /// When it is not said where the server is or who asks.
+    /// If nothing says where the server is or who asks.
     #[expect(
         clippy::disallowed_methods,
         reason = "configuration is where the environment is read"
@@ -127,7 +127,7 @@ impl Connect {
                 (Some(TlsConnector::from(Arc::new(config))), 443)
             }
             Some("http") => {
-                // The environment is for every server; the flag is for this one.
+                // AWS_CA_BUNDLE is for every server, so it is ignored; the flag is for this one.
                 if self.ca_file.is_some() {
                     bail!(
                         "--ca-file is given, but `{endpoint}` is not encrypted: use the server's URL that begins with https://, or leave --ca-file out"
@@ -148,7 +148,7 @@ impl Connect {
         })
     }
 
-    /// The data directory, if one is given or the configuration file that is given names one.
+    /// The data directory, given directly or by the configuration file.
     fn data_dir(&self) -> anyhow::Result<Option<PathBuf>> {
         let Some(config) = &self.config else {
             return Ok(self.data_dir.clone());
@@ -167,7 +167,7 @@ impl Client {
     /// One call of Keyward's own service.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses; the server's own words are in the message.
+    /// If the server cannot be reached or refuses; the message contains the server's own words.
     pub async fn call(
         &self,
         operation: &str,

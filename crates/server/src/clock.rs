@@ -1,4 +1,4 @@
-//! The real clocks: the one place that reads them.
+//! The real clocks. Only this module reads them.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// The clocks, the monotonic one starting now.
+    /// Creates the clocks; the monotonic one starts now.
     #[expect(clippy::disallowed_methods, reason = "this is the home of the clocks")]
     pub fn new() -> Self {
         Self {

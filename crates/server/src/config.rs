@@ -1,8 +1,8 @@
-//! What the server is told: a TOML file and flags, resolved into one valid configuration.
+//! The configuration: a TOML file and flags, resolved into valid settings.
 //!
-//! [`RawConfig`] is the file as written; [`Config`] is what the server works with. A refusal
-//! names the key, the value and the remedy. `docs/configuration.md` lists every key; a test
-//! holds it against this file.
+//! [`RawConfig`] is the file as written; [`Config`] is what the server works with. An error names
+//! the key, the value and the remedy. `docs/configuration.md` lists every key; a test compares it
+//! with this file.
 
 mod check;
 mod error;
@@ -21,31 +21,31 @@ use error::{ConfigError, refuse};
 pub use network::Network;
 pub use raw::RawConfig;
 
-/// The account of a first start that names none.
+/// The account that a first start creates if no other is given.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
 
-/// The root key's file, if nothing says where it is.
+/// The name of the root key's file, if no other is given.
 pub const ROOT_KEY: &str = "root.key";
 
-/// How sure an answer may be that its event is kept.
+/// What an answer guarantees about its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditDurability {
-    /// The operating system has it: survives the process.
+    /// The operating system has the event: it survives a crash of the process.
     Written,
-    /// The disk has it: survives power loss.
+    /// The disk has the event: it survives a power cut.
     Strict,
 }
 
 /// The resolved configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory that holds everything but, perhaps, the root key.
+    /// The directory that holds everything, except the root key if that is elsewhere.
     pub data_dir: PathBuf,
     /// The address to serve on.
     pub listen: SocketAddr,
     /// The address for metrics.
     pub admin_listen: Option<SocketAddr>,
-    /// The account that the first start makes.
+    /// The account that the first start creates.
     pub account: AccountId,
     /// The default Region.
     pub region: Region,
@@ -57,7 +57,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Peers that speak the PROXY protocol.
     pub proxies: Vec<Network>,
-    /// How sure an answer is that its event is kept.
+    /// What an answer guarantees about its event.
     pub audit_durability: AuditDurability,
     /// Bytes after which a new audit segment begins.
     pub audit_segment_bytes: u64,
@@ -65,17 +65,17 @@ pub struct Config {
     pub connections: Connections,
     /// Bytes of memory for requests that are not authenticated yet.
     pub unauthenticated_bytes: usize,
-    /// To send the headers.
+    /// The time limit for sending the headers.
     pub header_timeout: Duration,
-    /// To send the body.
+    /// The time limit for sending the body.
     pub body_timeout: Duration,
     /// How long a stop waits.
     pub drain: Duration,
-    /// Requests of proven callers that are worked on at once.
+    /// Requests that are handled at once.
     pub requests_at_once: usize,
     /// Bytes of memory for requests that wait for their turn.
     pub waiting_bytes: usize,
-    /// Free disk bytes below which `/readyz` is red.
+    /// Free disk bytes below which `/readyz` answers 503.
     pub free_disk_bytes: u64,
     /// KMS keys kept in the cache.
     pub cached_keys: usize,
@@ -112,9 +112,9 @@ pub struct Config {
 /// How many connections may be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// In all, if it was configured. Else as many as usual, or as the system allows.
+    /// In total, if configured; otherwise the default, or as many as the system allows.
     pub all: Option<usize>,
-    /// On which nobody has been authenticated yet, if it was configured.
+    /// On which nobody has been authenticated yet, if configured.
     pub strangers: Option<usize>,
     /// From one address.
     pub per_address: usize,
@@ -123,13 +123,13 @@ pub struct Connections {
 /// How issuers of web identities are asked for their keys.
 #[derive(Clone, Debug)]
 pub struct OidcOptions {
-    /// PEM file of authorities to trust besides the system's.
+    /// PEM file of authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// Key sets by issuer.
     pub jwks_files: BTreeMap<String, PathBuf>,
     /// Hosts that may have addresses that are not public.
     pub private: Vec<PrivateHost>,
-    /// To fetch a document.
+    /// The time limit for fetching a document.
     pub timeout: Duration,
 }
 
@@ -138,9 +138,9 @@ pub struct OidcOptions {
 pub struct PrivateHost {
     /// A name or an address.
     pub host: String,
-    /// The one port.
+    /// Its port.
     pub port: u16,
-    /// Where it may be.
+    /// The networks in which its addresses may be.
     pub addresses: Vec<Network>,
 }
 
@@ -157,7 +157,7 @@ impl RawConfig {
     /// Checks everything and fills in the defaults.
     ///
     /// # Errors
-    /// The first value that cannot be.
+    /// The first value that is not valid.
     pub fn resolve(self) -> Result<Config, ConfigError> {
         let data_dir = self.data_dir.ok_or(ConfigError::NoDataDir)?;
         let region = self.region.as_deref().unwrap_or("us-east-1");

@@ -1,18 +1,18 @@
-//! How many files the system lets this process have open, connections among them.
+//! The system's limit on open files, which include connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Connections;
 use crate::http::peers::Places;
 
-/// Connections, if the configuration does not say how many.
+/// The default limit on connections.
 const USUAL: usize = 4096;
-/// Files besides connections: the store, the trail, issuers that are asked, operators.
+/// Files other than connections: the store, the trail, connections to issuers and from operators.
 const OTHER: usize = 192;
-/// The fewest connections that make sense.
+/// The smallest sensible limit on connections.
 const FEWEST: usize = 16;
 
-/// The system's limit does not allow what is configured.
+/// The system's limit does not allow the configured number.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`limits.connections` is `{connections}`: the system allows this process {files} open files, of which {OTHER} are needed for other things; raise its limit (`ulimit -Hn`, `LimitNOFILE=` of systemd) to {}, or use at most {}",
@@ -24,10 +24,10 @@ pub struct TooFew {
     files: usize,
 }
 
-/// Raises the process's limit as far as it must, and says how many places there are.
+/// Raises the process's limit as far as necessary, and answers how many connections are allowed.
 ///
 /// # Errors
-/// When the system does not allow as many as are configured.
+/// If the system does not allow as many as are configured.
 pub fn places(configured: &Connections) -> Result<Places, TooFew> {
     let wanted = configured.all.unwrap_or(USUAL);
     let files = raise(wanted.saturating_add(OTHER));
@@ -61,7 +61,7 @@ fn divide(configured: &Connections, files: usize) -> Result<Places, TooFew> {
     })
 }
 
-/// Raises the limit to so many files, or as near to it as may be. Answers the limit.
+/// Raises the limit to this many files, or as close to it as possible, and answers the new limit.
 fn raise(wanted: usize) -> usize {
     let count = |limit: Option<u64>| {
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));

@@ -1,4 +1,4 @@
-//! The server's URL, as it is bound and as clients should be told.
+//! The server's URL: the one that is bound, and the one for clients.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,8 +11,8 @@ pub fn bound(address: SocketAddr, tls: bool) -> String {
     format!("{}://{address}", if tls { "https" } else { "http" })
 }
 
-/// The URL for clients on this machine. They cannot connect to "every address", and with TLS they
-/// want a name that is in the certificate.
+/// The URL for clients on this machine. They cannot connect to the wildcard address, and with TLS
+/// they need a name that is in the certificate.
 pub fn for_clients(address: SocketAddr, tls: Option<&TlsFiles>) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -31,7 +31,7 @@ pub fn for_clients(address: SocketAddr, tls: Option<&TlsFiles>) -> String {
     }
 }
 
-/// A name that a certificate is for, if it is not for the address itself.
+/// A name in the certificate, if the address itself is not in it.
 fn name(certificate: &CertificateDer<'_>, ip: IpAddr) -> Option<String> {
     if certificate::is_for(certificate, &ip.to_string()) {
         return None;

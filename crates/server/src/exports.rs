@@ -1,4 +1,5 @@
-//! What a data directory tells a client: where the server is, and the root user's credentials.
+//! What a client learns from a data directory: where the server is, and the root user's
+//! credentials.
 
 use std::{fs, io, path::Path};
 
@@ -11,11 +12,11 @@ use crate::{
     remembered::Remembered,
 };
 
-/// What helps those who lost the root user's access key.
+/// What to do if the root user's access key is lost.
 const REPLACE: &str =
     "stop the server, and run `keyward init --new-root-credentials` for a new one";
 
-/// What points a client at the server of a data directory, as the account's root user.
+/// Points a client at the server of a data directory, as the account's root user.
 pub struct Exports {
     pub endpoint: String,
     pub region: String,

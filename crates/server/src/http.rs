@@ -1,5 +1,5 @@
-//! The listener: HTTP/1.1 and HTTP/2, with or without TLS, with limits on everything a stranger
-//! can make long, many or slow.
+//! The listener: HTTP/1.1 and HTTP/2, with or without TLS. Everything that a stranger could make
+//! long, numerous or slow has a limit.
 
 mod about;
 pub mod admin;
@@ -74,23 +74,24 @@ use crate::{
 /// The longest body, in bytes: the longest parameter KMS has (an attestation document of
 /// 262,144 bytes) in base64, with room for the rest.
 const MAX_BODY: usize = 512 << 10;
-/// Of a longer body nothing is kept before the caller's claim has been looked at.
+/// Nothing of a longer body is kept until the caller's claim has been checked.
 const SMALL_BODY: u64 = 16 << 10;
-/// The most header bytes of a request; session tokens, of 16 KiB at most, are the longest of them.
+/// The most header bytes of a request. Session tokens are the longest headers, with up to 16 KiB.
 const MAX_HEADER_BYTES: u32 = 32 << 10;
-/// More headers than clients of AWS usually send.
+/// More headers than AWS clients usually send.
 const USUAL_HEADERS: usize = 16;
-/// Bytes of memory that an answer takes besides its body, with its stream.
+/// Bytes of memory that an answer and its stream take in addition to the body.
 const ANSWER_COST: usize = 4 << 10;
-/// A longer answer counts on every connection; one that is not, where a client can have many at once.
+/// A longer answer is counted on every connection, a shorter one only where a client can have many
+/// at once.
 const SMALL_ANSWER: usize = 8 << 10;
-/// Requests at once on one HTTP/2 connection. The headers of all of them may be decoded before the
-/// first is looked at.
+/// How many requests one HTTP/2 connection may have at once. The headers of all of them may be
+/// decoded before the first one is handled.
 const MAX_STREAMS: u32 = 64;
-/// Bytes of bodies that a client of HTTP/2 may send ahead on one stream, and on all together.
+/// Bytes of bodies that an HTTP/2 client may send ahead on one stream, and on all streams together.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
-/// Bytes of answers kept for a client of HTTP/2 that does not take them.
+/// Bytes of answers that are kept for an HTTP/2 client that does not read them.
 const MAX_SEND_BUFFER: usize = 64 << 10;
 /// How long a TLS handshake or a PROXY header may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -101,19 +102,19 @@ pub struct HttpOptions {
     pub tls: Option<tokio_rustls::TlsAcceptor>,
     /// Peers whose connections begin with a PROXY header.
     pub proxies: Vec<Network>,
-    /// Who holds the places for connections.
+    /// Keeps track of who holds a connection.
     pub peers: Peers,
-    /// Bytes of memory for requests that nobody is proven to have made.
+    /// Bytes of memory for requests whose caller has not been authenticated.
     pub unauthenticated_bytes: usize,
-    /// To send the headers, and between two requests.
+    /// The time limit for sending the headers, and between two requests.
     pub header_timeout: Duration,
-    /// To send the body, and how long at most the client may not take its answer.
+    /// The time limit for sending the body, and for not reading an answer.
     pub body_timeout: Duration,
-    /// How long a stop waits for requests under way.
+    /// How long a stop waits for requests in progress.
     pub drain: Duration,
 }
 
-/// Accepts connections until `stop` says so, then waits for the requests under way.
+/// Accepts connections until `stop` changes, and then waits for the requests in progress.
 pub async fn serve(
     listener: TcpListener,
     front: Arc<Front>,
@@ -137,7 +138,8 @@ pub async fn serve(
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors or the like: what is open goes on, new ones wait.
+                // No file descriptors are left, or the like: open connections continue, and new
+                // ones wait.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -163,7 +165,7 @@ pub async fn serve(
                 settled: AtomicBool::new(false),
             };
             let ended = tokio::select! {
-                // Nobody is favoured by it: whoever is ready first is the end.
+                // The order does not matter: the first branch that is ready ends the connection.
                 biased;
                 ended = connection.serve(stream, watcher) => ended,
                 _ = Seldom::new(displaced) => Err("others needed its place".into()),
@@ -184,20 +186,20 @@ pub async fn serve(
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What all connections share.
+/// State that all connections share.
 struct Listening {
     front: Arc<Front>,
     options: HttpOptions,
     server: auto::Builder<TokioExecutor>,
-    /// The memory of requests whose bodies are waited for, and of answers that have not left: on
-    /// connections where nobody has been proven yet, and on the others. Strangers cannot use up what
-    /// clients need.
+    /// The memory of requests that wait for their bodies, and of answers that have not been sent:
+    /// one budget for connections on which nobody has been authenticated yet, and one for the
+    /// others. Strangers cannot use up what clients need.
     strangers: Budget,
     clients: Budget,
 }
 
 impl Listening {
-    /// The memory that somebody's requests and answers count against.
+    /// The budget that requests and answers of strangers or of clients count against.
     fn budget(&self, stranger: bool) -> &Budget {
         if stranger {
             &self.strangers
@@ -212,13 +214,14 @@ fn server(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
     server
         .http1()
         .header_read_timeout(options.header_timeout)
-        // It takes MAX_HEADERS if it is not told how many. Told so, it clears their places each time.
+        // Its own default is MAX_HEADERS. If the limit is set explicitly, it clears that many slots
+        // for every request.
         .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX));
     server
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(options.header_timeout))
-        // A block of headers must stand in one frame.
+        // A header block must fit into one frame.
         .max_frame_size(MAX_HEADER_BYTES)
         .max_header_list_size(MAX_HEADER_BYTES)
         .max_concurrent_streams(MAX_STREAMS)
@@ -234,7 +237,7 @@ struct Connection {
     address: SocketAddr,
     behind_proxy: bool,
     place: Place,
-    /// Whether the place is known not to be a stranger's.
+    /// Whether the connection is known to be no stranger's.
     settled: AtomicBool,
 }
 
@@ -255,14 +258,14 @@ impl Connection {
         }
     }
 
-    /// The stream of the client itself, and its address.
+    /// The stream behind a PROXY header, and the client's address.
     async fn client(&self, stream: TcpStream) -> Result<(proxy::Prefixed, IpAddr), Error> {
         if !self.behind_proxy {
             return Ok((proxy::Prefixed::bare(stream), self.address.ip()));
         }
         let accepted = tokio::time::timeout(HANDSHAKE, proxy::accept(stream));
         let (stream, source) = accepted.await??;
-        // A proxy that names nobody asks for itself.
+        // A proxy that names no client speaks for itself.
         let source = source.unwrap_or(self.address.ip());
         if !self.place.attribute(source) {
             return Err("too many connections of the client".into());
@@ -292,15 +295,16 @@ impl Connection {
                 (Arc::clone(&asked), Arc::clone(&peer), body_timer.clone());
             let (activity, ending) = (requests.clone(), Arc::clone(&ending));
             let version = request.version();
-            // Here and not in the task of the request: what is too long is gone before more is read.
+            // Checked here and not in the request's own task, so that too long a head is dropped
+            // before more is read.
             let kind = Kind::of(&request);
             let request = match kind {
                 Kind::Refused(refusal) => Err(refusal),
                 Kind::Request | Kind::Health | Kind::About => Ok(request),
             };
-            // Whoever only asks for health, or only looks, does not stay for it.
+            // Health checks and visits by browsers do not keep a connection open.
             let under_way = (kind == Kind::Request).then(|| requests.begin());
-            // In a box, since the HTTP library moves it about.
+            // Boxed, because the HTTP library moves it around.
             Box::pin(async move {
                 let answer = connection.answer(request, kind, &peer, &timer).await;
                 let claim = connection.claim(answer.body().len(), version, &peer, &ending);
@@ -313,7 +317,7 @@ impl Connection {
         let mut server = connection.listening.server.clone();
         server.http1().timer(Kept::default());
         let served = server.serve_connection(io, service).into_owned();
-        // What else may end the connection.
+        // The other reasons to end the connection.
         let other_end = async {
             tokio::select! {
                 biased;
@@ -329,8 +333,8 @@ impl Connection {
         }
     }
 
-    /// What an answer takes of the memory for those that have not left. Those that are short are not
-    /// counted on a known connection of HTTP/1.1, which has one at a time.
+    /// What an answer claims of the budget until it has been sent. Short answers are not counted on
+    /// an authenticated connection of HTTP/1.1, since it has only one at a time.
     fn claim(
         &self,
         bytes: usize,
@@ -381,7 +385,7 @@ impl Connection {
         if !head.headers.contains_key(header::HOST)
             && let Some(authority) = head.uri.authority()
         {
-            // HTTP/2 says :authority where HTTP/1.1 says Host; the signature covers it as host.
+            // HTTP/2 has :authority instead of Host; the signature covers it as host.
             headers.push(("host", authority.as_str().as_bytes()));
         }
         headers.extend(
@@ -404,7 +408,7 @@ impl Connection {
         begun.answered(&head, peer.address(), &answer);
         let mut response = render(answer);
         if head.method == http::Method::HEAD {
-            // Else the head would tell the length of a body that is not sent.
+            // Otherwise the head would give the length of a body that is not sent.
             *response.body_mut() = Bytes::new();
         }
         response
@@ -426,13 +430,13 @@ impl Connection {
         let waiting = Waiting {
             budget: self.listening.budget(stranger),
             received,
-            // What a client sends in one piece with the head is there at once, or nearly.
+            // A body that the client sends together with the head is there at once, or nearly so.
             at_once: stranger || !small || head.version >= Version::HTTP_2,
         };
-        // What is rare is waited for in a box, so that nobody else's future is longer for it.
+        // Rare cases are boxed, so that they do not enlarge the future of every request.
         if !small && let Err(refused) = Box::pin(front.look(received)).await {
-            // Who waits to be told to send is told at once. Others would not hear it before they
-            // have sent all.
+            // A client that waits for `100 Continue` gets the answer at once. Others would not read
+            // it before they have sent everything.
             let passed = if received.expects() {
                 Ok(())
             } else {
@@ -446,8 +450,8 @@ impl Connection {
         }
         let body = timer.within(options.body_timeout, body::whole(body, most, &waiting));
         match body.await.unwrap_or(Err(BodyFault::TooSlow)) {
-            // A mark of a signature proves nothing: until its client is proven, what a request holds
-            // counts as a stranger's.
+            // A signature that has not been verified proves nothing: until the client is
+            // authenticated, the request's memory counts as a stranger's.
             Ok((body, share)) if signed && !stranger => {
                 drop(share);
                 front.answer(received, &body).await

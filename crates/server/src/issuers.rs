@@ -1,8 +1,8 @@
-//! Issuers of web identities: their documents over `https`, from addresses that may be reached,
-//! and key sets from files instead.
+//! Issuers of web identities: their documents are fetched over `https` from permitted addresses, or
+//! their key sets are read from files.
 //!
-//! The address is looked up once and judged, and the connection goes to that very address: a name
-//! that changes its mind between the two gains nothing.
+//! A name is resolved once, the address is checked, and the connection goes to exactly that
+//! address. A name that resolves differently later gains nothing.
 
 pub mod address;
 
@@ -35,16 +35,16 @@ use crate::{
     trust,
 };
 
-/// Addresses of one name that are tried.
+/// How many addresses of one name are tried.
 const MAX_ADDRESSES: usize = 4;
-/// Documents that are fetched at once. Others wait, within their own time.
+/// How many documents are fetched at once. Others wait, and their time limit includes the wait.
 const MAX_FETCHES: usize = 16;
-/// The port of issuers that the configuration does not name.
+/// The port of issuers that are not in the configuration.
 const HTTPS: u16 = 443;
-/// Header bytes of an answer.
+/// The most header bytes of an answer.
 const MAX_HEADER_BYTES: usize = 16 << 10;
 
-/// What verifies web identities, as configured.
+/// Creates the verifier of web identities from the configuration.
 ///
 /// # Errors
 /// When a file that the configuration names cannot be read.
@@ -103,7 +103,7 @@ impl HttpsFetch {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| FetchError::Connection)?;
-        // Ends with this function, whatever the other side does.
+        // Dropped when this function returns, whatever the other side does.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let request = Request::get(url.target())

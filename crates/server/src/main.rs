@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match cli.run() {
         Ok(code) => code,
-        // Whoever reads has read enough, as `head` does.
+        // The reader has read enough, as `head` does.
         Err(error) if matches!(error.downcast_ref(), Some(out::OutError::Closed)) => {
             ExitCode::SUCCESS
         }
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What to do about an error of the system that does not say so.
+/// Advice for system errors whose text gives none.
 fn advice(error: &anyhow::Error) -> Option<&'static str> {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
     causes.find_map(|cause: &io::Error| {

@@ -1,7 +1,7 @@
 //! The data directory, opened by one process: its lock, its store, its root key.
 //!
-//! [`DataDir::create`] is for what may begin a new one. Everything else opens one that is there, and
-//! creates nothing in it: a mistyped path is told, and leaves no trace.
+//! [`DataDir::create`] is for commands that may create one. All others open an existing one and
+//! create nothing in it: a mistyped path is reported and leaves no trace.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -32,14 +32,14 @@ pub mod draft;
 /// The file with the access key of the root user of the first start's account.
 pub const ADMIN_CREDENTIALS: &str = "admin-credentials";
 
-/// A data directory that this process has alone.
+/// A data directory that only this process uses.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     _lock: File,
 }
 
-/// A store that holds nothing lies beside files that only one that holds something leaves.
+/// An empty or missing store next to files that only a store in use leaves behind.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the store {} {what}, but {}: put the store back from a backup (docs/operations.md says how), or, to begin again with an empty store, move {} away",
@@ -80,12 +80,12 @@ pub enum NoDataDir {
         .0.display()
     )]
     NoStore(PathBuf),
-    /// The store is gone, or holds nothing.
+    /// The store is missing or empty.
     #[error(transparent)]
     Beside(#[from] NoStoreBeside),
 }
 
-/// How a store that holds nothing is called.
+/// Whether such a store is missing or empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hollow {
     Missing,
@@ -93,7 +93,7 @@ enum Hollow {
 }
 
 impl DataDir {
-    /// Takes a directory that may be a new one; it is created if it is not there.
+    /// Takes a directory, and creates it if it does not exist.
     ///
     /// # Errors
     /// When it cannot be created or is in use, and when an audit trail or credentials lie in it without their
@@ -110,7 +110,7 @@ impl DataDir {
         Self::lock(path)
     }
 
-    /// Takes a directory that holds a store. Nothing is created in one that does not.
+    /// Takes a directory that holds a store. Nothing is created in one without.
     ///
     /// # Errors
     /// When it does not exist, holds no store, or is in use.
@@ -128,7 +128,7 @@ impl DataDir {
             .mode(0o600)
             .open(&lock_path)
             .and_then(|lock| {
-                // One that was there before may be open to others.
+                // An existing directory may be readable by others.
                 lock.set_permissions(Permissions::from_mode(0o600))?;
                 Ok(lock)
             });
@@ -173,7 +173,7 @@ impl DataDir {
     /// # Errors
     /// When it is not where it should be, or is not valid.
     pub fn root_key(&self, path: &Path, arena: &Arena) -> anyhow::Result<RootKey> {
-        // Its permissions are right for a directory: they must not be changed.
+        // The permissions of a directory are right, and must not be changed.
         if path.is_dir() {
             bail!(
                 "the root key {} is a directory: name the file with --root-key",

@@ -9,7 +9,7 @@ use std::{
 /// Nothing more can be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutError {
-    /// Whoever read has read enough.
+    /// The reader has read enough.
     #[error("standard output is closed")]
     Closed,
     /// The system's reason.
@@ -27,17 +27,17 @@ impl From<io::Error> for OutError {
     }
 }
 
-/// Prints a text, and has it written before it answers.
+/// Prints a text and flushes it.
 ///
 /// # Errors
-/// When standard output is closed, or takes nothing more.
+/// If standard output is closed, or cannot be written.
 pub fn text(text: fmt::Arguments<'_>) -> Result<(), OutError> {
     let mut out = io::stdout().lock();
     out.write_fmt(text)?;
     Ok(out.flush()?)
 }
 
-/// Prints a line, as `println!` does; answers an error where that would panic.
+/// Prints a line like `println!`, but answers an error instead of panicking.
 macro_rules! say {
     ($($argument:tt)*) => {
         $crate::out::text(format_args!("{}\n", format_args!($($argument)*)))

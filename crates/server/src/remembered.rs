@@ -1,5 +1,5 @@
-//! What a data directory remembers of its server, in `environment.toml`: where it listens, and what
-//! later starts and commands need not be told again.
+//! What a data directory remembers of its server, in `environment.toml`: where it listens, and
+//! settings that later starts and commands need not repeat.
 
 use std::{
     fs, io,
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 /// The file's name.
 pub const FILE: &str = "environment.toml";
 
-/// What is remembered. The file is written by the first start, and by every start after it.
+/// What is remembered. Every start writes the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
-    /// Where clients find the server.
+    /// The URL for clients.
     pub endpoint: String,
     /// The default Region.
     pub region: String,
@@ -30,7 +30,7 @@ impl Remembered {
     /// Reads the file of a data directory, if there is one.
     ///
     /// # Errors
-    /// When it cannot be read, or is not as Keyward wrote it.
+    /// If it cannot be read, or has been damaged.
     pub fn read(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = data_dir.join(FILE);
         let text = match fs::read_to_string(&path) {

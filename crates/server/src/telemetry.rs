@@ -1,4 +1,4 @@
-//! The log, on standard error: text on a terminal, else one JSON object a line.
+//! The log, on standard error: text on a terminal, otherwise one JSON object on each line.
 
 mod flood;
 
@@ -15,7 +15,7 @@ use tracing_subscriber::{
 
 use flood::Flood;
 
-/// How often lines that were left out are counted in the log.
+/// How often the log says how many lines were left out.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// The levels, from the one that logs least.
@@ -48,7 +48,7 @@ enum Format {
     Json,
 }
 
-/// Checks a filter. The library takes a misspelled level for a part of the program.
+/// Checks a filter. The library would take a misspelled level for the name of a module.
 fn checked(text: &str) -> Result<String, String> {
     for part in text.split(',').map(str::trim) {
         let is_level = LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));

@@ -1,6 +1,7 @@
-//! Which servers a client of ours trusts: those with a certificate of an authority that the system
-//! trusts or that a file names, and those whose very certificate is in the file. So a self-signed
-//! certificate works as it is, also one that says it is an authority, as `openssl req -x509` makes.
+//! Which servers Keyward's own clients trust: those with a certificate of an authority that the
+//! system trusts or that is in a file, and those whose certificate itself is in the file. So a
+//! self-signed certificate works as it is, even one that is marked as an authority's, as `openssl
+//! req -x509` creates it.
 
 use std::{path::Path, sync::Arc};
 
@@ -19,11 +20,11 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _
 
 use crate::certificate::{Standing, Validity, from_unix};
 
-/// Trusts what the system trusts, and the certificates of a file besides. `named` is how the file
-/// was given, for messages.
+/// Trusts what the system trusts, and also the certificates in a file. `named` is the setting that
+/// named the file, for messages.
 ///
 /// # Errors
-/// When the file cannot be read or has no certificate.
+/// If the file cannot be read or has no certificate.
 pub fn client_config(file: Option<(&str, &Path)>) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
@@ -70,7 +71,7 @@ pub fn client_config(file: Option<(&str, &Path)>) -> anyhow::Result<ClientConfig
 /// Verifies a server's certificate.
 #[derive(Debug)]
 struct Verifier {
-    /// By authorities; none if no authority is trusted.
+    /// Verifies by authorities; none if no authority is trusted.
     authorities: Option<Arc<WebPkiServerVerifier>>,
     /// The certificates of the file.
     known: Vec<CertificateDer<'static>>,
@@ -131,14 +132,15 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Why a connection by TLS failed, in a sentence that says what to do.
+/// Why a TLS connection failed, in a sentence that says what to do.
 pub fn failure(host: &str, error: &std::io::Error) -> String {
     let cause = error
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {
         Some(rustls::Error::InvalidCertificate(error)) => match error {
-            // A certificate that says it is an authority, and is nobody's here, is another error.
+            // A certificate that is marked as an authority's, and is not trusted, causes a
+            // different error.
             CertificateError::UnknownIssuer | CertificateError::Other(_) => format!(
                 "the certificate of {host} is not trusted: give it, or the certificate of the authority that signed it, with --ca-file or AWS_CA_BUNDLE"
             ),
@@ -164,7 +166,7 @@ pub fn failure(host: &str, error: &std::io::Error) -> String {
     }
 }
 
-/// The names that a certificate is for, if the error tells.
+/// The names of a certificate, if the error contains them.
 fn names(error: &CertificateError) -> String {
     match error {
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
@@ -175,7 +177,7 @@ fn names(error: &CertificateError) -> String {
     }
 }
 
-/// A name as it is written, without the kind around it: `DnsName("localhost")`.
+/// The name without its kind, such as `localhost` of `DnsName("localhost")`.
 fn plain(name: &str) -> &str {
     let inner = name
         .strip_prefix("DnsName(")

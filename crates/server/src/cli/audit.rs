@@ -62,7 +62,8 @@ impl Audit {
 
 impl Verify {
     async fn run(self) -> anyhow::Result<()> {
-        // One that is not there has no segments, which would look as if all were well.
+        // A directory that does not exist has no segments, which would look as if everything were
+        // well.
         if let Some(missing) = self.archive.iter().find(|archive| !archive.is_dir()) {
             bail!(
                 "--archive is `{}`: there is no such directory",

@@ -44,7 +44,7 @@ impl Env {
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
             say!("export {name}={}", quoted(&exports.region))?;
         }
-        // Whatever would go before these.
+        // Variables that would take precedence over these.
         say!("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")?;
         Ok(say!(
             "unset AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_ORGANIZATIONS"
@@ -52,7 +52,7 @@ impl Env {
     }
 }
 
-/// A word as a POSIX shell reads it back, whatever is in it.
+/// Quotes a word so that a POSIX shell reads back exactly this word.
 pub fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {

@@ -1,4 +1,4 @@
-//! What the first start tells the person who started it.
+//! What the first start prints.
 
 use std::{fmt, path::Path};
 
@@ -7,11 +7,11 @@ use crate::{cli::env::quoted, config::Config, opened::ADMIN_CREDENTIALS};
 /// What a first start created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Created {
-    /// Whether the root key was; else it was there.
+    /// Whether the root key was created; otherwise it was there already.
     pub root_key: bool,
 }
 
-/// Tells what was created, what must be kept, and how to go on.
+/// Says what was created, what must be kept safe, and what to do next.
 pub struct Banner<'a> {
     /// What was created.
     pub created: Created,
@@ -19,7 +19,7 @@ pub struct Banner<'a> {
     pub config: &'a Config,
     /// The program, as it was called.
     pub program: &'a str,
-    /// Whether the server runs: else it is to be started first.
+    /// Whether the server is running; otherwise it has to be started first.
     pub serves: bool,
 }
 

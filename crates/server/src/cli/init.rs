@@ -88,10 +88,10 @@ impl Init {
                 |before| before.endpoint,
             );
             data.remember(&endpoint, &config)?;
-            // What works beside the requests holds the writer as well.
+            // The background workers hold the writer as well.
             drop((running.front, running.workers));
             let writer = running.writer;
-            // Its thread ends when it has brought the trail to the disk.
+            // Its thread ends when the trail is on disk.
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
             running.closing.finish().await?;
             let Some(created) = opened.created else {
@@ -114,7 +114,8 @@ impl Init {
 async fn new_root_credentials(place: Place) -> anyhow::Result<()> {
     let server = StoppedServer::open(place).await?;
     let (config, data) = (server.config(), server.data());
-    // The file of the first start is the home account's; another account must not overwrite it.
+    // The file of the first start belongs to the first account; another account must not overwrite
+    // it.
     let remembered = Remembered::read(&config.data_dir)?;
     let home = remembered.map_or_else(|| DEFAULT_ACCOUNT.to_owned(), |old| old.account_id);
     let file = if config.account.as_str() == home {
@@ -168,7 +169,8 @@ pub struct Opened {
     pub created: Option<Created>,
 }
 
-/// Access keys and users kept in the cache, each. An access key takes up to four slots of the arena.
+/// How many access keys, and how many users, are cached. An access key takes up to four slots of
+/// the arena.
 const MAX_PRINCIPALS: usize = 2000;
 
 /// Opens the server of a data directory; initializes it if it is empty.
@@ -298,8 +300,8 @@ pub fn chosen_credentials(allow_short: bool) -> anyhow::Result<Option<FirstCrede
     Ok(Some(FirstCredentials { id, secret }))
 }
 
-/// Checks a secret that somebody chose. It is stored on a line of a credentials file, whose readers
-/// drop spaces around it.
+/// Checks a secret that somebody chose. It is stored on a line of a credentials file, and programs
+/// that read such files strip the spaces around it.
 fn check_secret(name: &str, secret: &str, allow_short: bool) -> anyhow::Result<()> {
     if secret.len() > 128 {
         bail!("{name} has more than 128 characters");

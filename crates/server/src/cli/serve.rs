@@ -120,7 +120,7 @@ impl Serve {
         if let Some(admin) = admin {
             tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
         }
-        // Whoever read the line below may stop the server at once, and it must drain.
+        // Somebody who reads the line below may stop the server at once, and then it must drain.
         tokio::spawn(wait_for_signal(Signals::new()?, stop));
         if let Some(created) = created {
             let banner = Banner {
@@ -129,7 +129,7 @@ impl Serve {
                 program: &program(),
                 serves: true,
             };
-            // A server whose standard output is closed serves all the same.
+            // A server serves even if its standard output is closed.
             let _ = out::text(format_args!("{banner}\n"));
         }
         // Scripts wait for this line; the address is the bound one, also for port 0.
@@ -167,7 +167,7 @@ impl Serve {
     }
 }
 
-/// Listens on the address that a flag gave, or could give.
+/// Listens on an address, which the named flag sets.
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let advice = match error.kind() {
@@ -180,7 +180,7 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The signals that the server heeds.
+/// The signals that the server handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -188,7 +188,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// Signals that come from now on are seen.
+    /// Signals are seen from now on.
     fn new() -> anyhow::Result<Self> {
         let of = |kind| signal(kind).context("cannot wait for signals");
         Ok(Self {
@@ -204,7 +204,7 @@ async fn wait_for_signal(mut signals: Signals, stop: watch::Sender<bool>) {
         tokio::select! {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            // A terminal that closes sends it, and tools that expect a reload.
+            // Sent by a terminal that closes, and by tools that expect a reload.
             _ = signals.hangup.recv() => tracing::info!(
                 "SIGHUP does nothing: restart the server to have it read its configuration again"
             ),

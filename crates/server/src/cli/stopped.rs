@@ -1,4 +1,4 @@
-//! A server that does not run, opened by a command that looks after it.
+//! A stopped server, opened by a maintenance command.
 
 use std::{
     path::{Path, PathBuf},
@@ -41,7 +41,8 @@ impl StoppedServer {
         })
     }
 
-    /// Settles what an earlier command left of credentials beside the file that is chosen for new ones.
+    /// Settles drafts of credentials that an earlier command left next to the file chosen for new
+    /// ones.
     ///
     /// # Errors
     /// When the store cannot be read, or the system refuses.
@@ -50,7 +51,7 @@ impl StoppedServer {
         self.data.settle_drafts(opened, Some(chosen)).await
     }
 
-    /// What accepts something.
+    /// The parts that accepting a restore, a loss or a clock needs.
     pub fn stopped(&self) -> Stopped<'_> {
         Stopped {
             store: Arc::clone(&self.store),

@@ -1,4 +1,4 @@
-//! One check for each kind of value. A refusal names the key, the value and the remedy.
+//! One check for each kind of value. An error names the key, the value and the remedy.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,8 +1,8 @@
-//! Why a configuration cannot be used. A refusal names the key, the value and the remedy.
+//! Why a configuration cannot be used. An error names the key, the value and the remedy.
 
 use std::path::PathBuf;
 
-/// A refusal: which key, what it says, and what to do.
+/// An error: which key, which value, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("`{key}` is `{value}`: {remedy}")]
 pub struct Refused {

@@ -9,17 +9,17 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// The file as written. Unknown keys are refused by name.
+/// The file as written. Unknown keys are errors that name the key.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
-    /// The directory that holds everything but, perhaps, the root key.
+    /// The directory that holds everything, except the root key if that is elsewhere.
     pub data_dir: Option<PathBuf>,
     /// The address to serve on.
     pub listen: Option<String>,
     /// The address for metrics.
     pub admin_listen: Option<String>,
-    /// The account that the first start makes.
+    /// The account that the first start creates.
     pub account_id: Option<String>,
     /// The default Region, for what is printed.
     pub region: Option<String>,
@@ -36,7 +36,7 @@ pub struct RawConfig {
     /// The audit trail.
     #[serde(default)]
     pub audit: RawAudit,
-    /// Limits on strangers and friends.
+    /// Limits on clients, authenticated or not.
     #[serde(default)]
     pub limits: RawLimits,
     /// How much is kept in memory.
@@ -91,17 +91,17 @@ pub struct RawLimits {
     pub connections_per_address: Option<usize>,
     /// Bytes of memory for requests that are not authenticated yet.
     pub unauthenticated_bytes: Option<usize>,
-    /// Seconds to send the headers, or between two requests of a connection.
+    /// Seconds for sending the headers, and between two requests of a connection.
     pub header_seconds: Option<u64>,
-    /// Seconds to send the body.
+    /// Seconds for sending the body.
     pub body_seconds: Option<u64>,
-    /// Seconds that a stop waits for requests under way.
+    /// Seconds that a stop waits for requests in progress.
     pub drain_seconds: Option<u64>,
-    /// Requests of authenticated callers that are worked on at once.
+    /// Requests that are handled at once.
     pub requests_at_once: Option<usize>,
     /// Bytes of memory for requests that wait for their turn.
     pub waiting_bytes: Option<usize>,
-    /// Free bytes of the data directory's disk below which `/readyz` is red.
+    /// Free bytes on the data directory's disk below which `/readyz` answers 503.
     pub free_disk_bytes: Option<u64>,
 }
 
@@ -139,7 +139,7 @@ pub struct RawQuotas {
     pub instance_profiles: Option<u64>,
     /// Managed policies attached to a user, group or role.
     pub policies_per_identity: Option<usize>,
-    /// Requests a second of one principal; no limit if zero.
+    /// Requests per second of one principal; zero means no limit.
     pub requests_per_second: Option<f64>,
     /// Requests of one principal at once.
     pub request_burst: Option<u32>,
@@ -149,15 +149,15 @@ pub struct RawQuotas {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawOidc {
-    /// PEM file of authorities to trust besides the system's.
+    /// PEM file of authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Key sets by issuer, which are then not fetched.
+    /// Key sets by issuer; they are read instead of being fetched.
     #[serde(default)]
     pub jwks_files: BTreeMap<String, PathBuf>,
-    /// Addresses that issuers' hosts may have though they are not public, by host and port.
+    /// Non-public addresses that issuers' hosts may have, by host and port.
     #[serde(default)]
     pub private_addresses: BTreeMap<String, Vec<String>>,
-    /// Seconds to fetch a document.
+    /// Seconds for fetching a document.
     pub timeout_seconds: Option<u64>,
 }
 
@@ -165,7 +165,7 @@ impl RawConfig {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it cannot be read or is no TOML of this shape.
+    /// If it cannot be read, or is not TOML of this shape.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),

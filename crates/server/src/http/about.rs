@@ -1,9 +1,9 @@
-//! What a browser or `curl` is told, which ask without a signature: what this server is.
+//! The answer to a browser or `curl`, which send no signature: what this server is.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-/// What this is, and how to use it.
+/// What the server is, and how to use it.
 const ABOUT: &str = "\
 This is Keyward: key management with the APIs of AWS KMS, IAM, STS and Organizations.
 
@@ -16,8 +16,8 @@ On the server's machine, `keyward env --data-dir DIR` prints the URL and credent
 /healthz and /readyz tell whether the server works.
 ";
 
-/// Whether somebody only looks: a GET (or HEAD) without parameters and without a signature, which no
-/// client of AWS sends.
+/// Whether this is a visit by a browser: a GET or HEAD without parameters and without a signature,
+/// which no AWS client sends.
 pub fn is_asked<B>(request: &Request<B>) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
         && request.uri().query().is_none()
@@ -25,7 +25,7 @@ pub fn is_asked<B>(request: &Request<B>) -> bool {
         && !request.headers().contains_key("x-amz-target")
 }
 
-/// The answer: 200 at `/`, else 404.
+/// The answer: 200 for `/`, and 404 for every other path.
 pub fn answer(path: &str) -> Response<Bytes> {
     let (status, text) = if path == "/" {
         (StatusCode::OK, Bytes::from_static(ABOUT.as_bytes()))

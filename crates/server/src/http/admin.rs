@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::http::peers::Peers;
 
-/// Connections of operators at once.
+/// How many operators may be connected at once.
 const MAX_CONNECTIONS: usize = 32;
 
 /// Serves `/metrics` for as long as it is polled.
@@ -64,7 +64,7 @@ fn answer(path: &str, front: &Front, peers: &Peers) -> Response<Full<Bytes>> {
     response
 }
 
-/// Writes what there is to say of connections.
+/// Writes the metrics of connections.
 fn render(peers: &Peers, out: &mut String) {
     let tally = peers.tally();
     let _ = write!(

@@ -1,4 +1,4 @@
-//! The body of a request: put together within its limits, or let pass by.
+//! The body of a request: collected within its limits, or read and dropped.
 
 use std::{
     future::poll_fn,
@@ -13,20 +13,20 @@ use keyward_engine::request::Received;
 
 use crate::http::budget::{Budget, Crowded, Share};
 
-/// The most bytes that are read of a body that is too long. A client that sends all before it reads
-/// would otherwise find its connection broken, and no answer.
+/// The most bytes that are read of a body that is too long. A client that sends everything before
+/// it reads would otherwise see a broken connection and no answer.
 const MAX_PASSED: u64 = 8 << 20;
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFault {
-    /// It is longer than it may be.
+    /// It is too long.
     TooLarge,
-    /// It did not come in time.
+    /// It did not arrive in time.
     TooSlow,
     /// It ended early.
     Broken,
-    /// Too many others wait for theirs.
+    /// Too many other requests are waiting for their bodies.
     Crowded,
 }
 
@@ -39,18 +39,20 @@ impl From<Crowded> for BodyFault {
 /// How a request waits for its body.
 #[derive(Debug)]
 pub struct Waiting<'a> {
-    /// From where its memory comes.
+    /// The budget that its memory comes from.
     pub budget: &'a Budget,
-    /// What has come of it. Hardly any waits for so long that it is asked what that holds.
+    /// The request's head. Its size is computed only for the few requests that wait long enough.
     pub received: &'a Received<'a>,
-    /// Whether it is counted as soon as it waits. If not, it is when its body has come in part.
+    /// Whether it is counted as soon as it waits; otherwise it is counted once a part of its body
+    /// has arrived.
     pub at_once: bool,
 }
 
-/// The body, put together only if it came in pieces, and what it took of the budget.
+/// Reads the body, and answers it with what it took of the budget. It is copied only if it arrived
+/// in pieces.
 ///
 /// # Errors
-/// When it breaks a limit, or others need the memory.
+/// If it exceeds a limit, or others need the memory.
 pub async fn whole(
     mut body: Incoming,
     most: usize,
@@ -58,7 +60,7 @@ pub async fn whole(
 ) -> Result<(Bytes, Option<Share>), BodyFault> {
     let declared = body.size_hint().lower();
     if declared > most as u64 {
-        // A client that waits to be told to send is told now.
+        // A client that waits for `100 Continue` gets the answer now.
         if !waiting.received.expects() {
             pass(&mut body).await;
         }
@@ -114,11 +116,11 @@ async fn put_together(
     Ok((body, share))
 }
 
-/// Waits for the answer to a request that is not signed. It may take its time, for the keys of an
-/// issuer, and so what the request holds is counted until then.
+/// Waits for the answer to an unsigned request. This may take a while, since the keys of an issuer
+/// may have to be fetched, so the request's memory is counted until then.
 ///
 /// # Errors
-/// When others need the memory.
+/// If others need the memory.
 pub async fn counted<F: Future>(
     answer: F,
     holds: usize,
@@ -137,7 +139,7 @@ pub async fn counted<F: Future>(
     .await
 }
 
-/// The next data; none at the end. Trailers say nothing here.
+/// The next data, or none at the end. Trailers are ignored.
 fn poll_frame(
     cx: &mut Context<'_>,
     body: &mut Limited<&mut Incoming>,
@@ -164,10 +166,10 @@ fn poll_frame(
     }
 }
 
-/// Lets the body pass by, so that whoever sends it hears the answer.
+/// Reads and drops the body, so that the client gets to read the answer.
 ///
 /// # Errors
-/// When it breaks a limit.
+/// If it exceeds a limit.
 pub async fn discard(mut body: Incoming, most: usize) -> Result<(), BodyFault> {
     let mut limited = Limited::new(&mut body, most);
     while let Some(frame) = limited.frame().await {
@@ -182,8 +184,8 @@ pub async fn discard(mut body: Incoming, most: usize) -> Result<(), BodyFault> {
     Ok(())
 }
 
-/// Lets the rest of a body that is too long pass by, or as much of it as may be read. One that is
-/// known to be longer is not read at all.
+/// Reads and drops the rest of a body that is too long, up to the limit. If it is known to be
+/// longer than that, nothing is read.
 async fn pass(body: &mut Incoming) {
     let mut left = MAX_PASSED;
     if body.size_hint().lower() > left {

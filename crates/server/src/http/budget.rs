@@ -1,6 +1,7 @@
-//! How much memory requests may take that wait for their bodies, and so cannot be proven yet, and
-//! answers that have not left. When it is used up, whoever has waited longest makes room: a client
-//! sends its body and takes its answer at once, and whoever wants to hold memory must wait.
+//! How much memory may be used by requests that wait for their bodies, and so cannot be
+//! authenticated yet, and by answers that have not been sent. When it is used up, the one that has
+//! waited longest makes room: an honest client sends its body and reads its answer at once, while
+//! an attacker who wants to occupy memory must wait.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ pub struct Budget {
 struct Waiting {
     bytes: usize,
     next: u64,
-    /// By number, and so the longest waiting first.
+    /// By number, so that the one that has waited longest comes first.
     claims: BTreeMap<u64, Held>,
 }
 
@@ -34,9 +35,9 @@ struct Held {
 
 #[derive(Debug)]
 enum By {
-    /// A request that waits for its body; dropped, it ends the wait.
+    /// A request that waits for its body. Dropping this ends the wait.
     Request { _hold: oneshot::Sender<()> },
-    /// An answer that has not left.
+    /// An answer that has not been sent.
     Answer(Arc<Ending>),
 }
 
@@ -47,20 +48,20 @@ pub struct Claim {
     budget: Budget,
 }
 
-/// What a request that waits takes of the budget; dropping it gives that back.
+/// The part of the budget that a waiting request takes; dropping it gives it back.
 #[derive(Debug)]
 pub struct Share {
     claim: Claim,
     taken_back: oneshot::Receiver<()>,
 }
 
-/// Ends a connection whose client does not take its answers. A stream of HTTP/2 whose window is
-/// closed cannot be ended alone: nobody asks for the rest of its answer.
+/// Ends a connection whose client does not read its answers. A single HTTP/2 stream whose window is
+/// closed cannot be ended, since nothing polls the rest of its answer.
 #[derive(Debug, Default)]
 pub struct Ending(Mutex<Option<oneshot::Sender<()>>>);
 
 impl Ending {
-    /// For one connection, and what hears of it.
+    /// The handle for one connection, and the receiver that learns of its end.
     pub fn new() -> (Self, oneshot::Receiver<()>) {
         let (hold, ended) = oneshot::channel();
         (Self(Mutex::new(Some(hold))), ended)
@@ -76,7 +77,7 @@ impl Ending {
 pub struct Crowded;
 
 impl Budget {
-    /// So many bytes.
+    /// A budget of this many bytes.
     pub fn new(most: usize) -> Self {
         let waiting = Arc::default();
         Self { most, waiting }
@@ -93,8 +94,8 @@ impl Budget {
         fits.then_some(share).ok_or(Crowded)
     }
 
-    /// A claim for an answer that is there and must leave. One that is longer than all of the budget
-    /// takes all of it.
+    /// A claim for an answer, which exists already and must be sent. If it is longer than the whole
+    /// budget, it takes all of it.
     pub fn answer(&self, bytes: usize, connection: &Arc<Ending>) -> Claim {
         let by = By::Answer(Arc::clone(connection));
         let (claim, _) = self.claim(bytes.min(self.most), by);
@@ -113,7 +114,7 @@ impl Budget {
         (Claim { number, budget }, fits)
     }
 
-    /// Bytes that are taken.
+    /// Bytes in use.
     #[cfg(test)]
     pub fn taken(&self) -> usize {
         self.waiting().bytes
@@ -125,10 +126,10 @@ impl Budget {
 }
 
 impl Share {
-    /// Takes more.
+    /// Enlarges the share.
     ///
     /// # Errors
-    /// [`Crowded`] if the share was taken back, or is now.
+    /// [`Crowded`] if the share was taken back earlier, or is taken back now.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Crowded> {
         let Claim { number, budget } = &self.claim;
         let mut waiting = budget.waiting();
@@ -139,7 +140,7 @@ impl Share {
         fits.then_some(()).ok_or(Crowded)
     }
 
-    /// Ready when the share was taken back.
+    /// Ready once the share has been taken back.
     pub fn poll_taken_back(&mut self, cx: &mut Context<'_>) -> Poll<Crowded> {
         Pin::new(&mut self.taken_back).poll(cx).map(|_| Crowded)
     }
@@ -152,8 +153,8 @@ impl Drop for Claim {
 }
 
 impl Waiting {
-    /// Takes claims back, the longest held first, until no more than that is taken. Says whether one
-    /// of them was kept.
+    /// Takes claims back, beginning with the oldest, until no more than `most` is in use. Answers
+    /// whether the claim with this number was kept.
     fn fit(&mut self, most: usize, number: u64) -> bool {
         while self.bytes > most {
             let Some(longest) = self.claims.keys().next().copied() else {

@@ -1,9 +1,9 @@
-//! What a client of HTTP/2 sends, frame by frame. No client of AWS's needs header blocks in pieces,
-//! streams that are reset one after the other, or pings by the thousand; each costs the server more
-//! than the client, so the connection ends.
+//! Watches what an HTTP/2 client sends, frame by frame. No AWS client needs header blocks in
+//! pieces, streams that are reset one after the other, or thousands of pings. Each of these costs
+//! the server more than the client, so they end the connection.
 //!
-//! A block that stands in one frame is decoded and judged at once. In pieces it could be held open,
-//! and its fields, decoded, take a hundred times the bytes that were sent.
+//! A block in one frame is decoded and checked at once. A block in several frames could be kept
+//! open, and its decoded fields take a hundred times as much memory as was sent.
 
 use std::{
     io,
@@ -13,15 +13,15 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a connection of HTTP/2 begins with.
+/// What an HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of a frame's head.
+/// The length of a frame header, in bytes.
 const HEAD: usize = 9;
-/// Streams that a client may reset without regard to how many it lets end.
+/// Streams that a client may reset, however few of its streams it lets finish.
 const FREE_RESETS: u64 = 100;
-/// Frames that carry neither fields nor data that a client may send without asking for anything.
+/// Frames without fields or data that a client may send without making a request.
 const FREE_CONTROL: u64 = 500;
-/// And for each request besides: updates of windows, mostly.
+/// And as many more for each request: most are window updates.
 const CONTROL_PER_REQUEST: u64 = 16;
 
 /// <https://www.rfc-editor.org/rfc/rfc9113#section-6>
@@ -33,14 +33,14 @@ mod kind {
     pub const PING: u8 = 6;
     pub const CONTINUATION: u8 = 9;
 }
-/// Of SETTINGS and PING.
+/// The flag of SETTINGS and PING.
 const ACK: u8 = 0x1;
-/// Of DATA.
+/// The flag of DATA.
 const END_STREAM: u8 = 0x1;
-/// Of HEADERS.
+/// The flag of HEADERS.
 const END_HEADERS: u8 = 0x4;
 
-/// A stream that ends with an error when its peer sends such frames. Other protocols pass as they are.
+/// A stream that fails when its peer sends such frames. Other protocols pass unchanged.
 #[derive(Debug)]
 pub struct Frames<S> {
     stream: S,
@@ -49,19 +49,19 @@ pub struct Frames<S> {
 
 #[derive(Debug)]
 enum Seen {
-    /// So much of the preface.
+    /// This many bytes of the preface have been seen.
     Preface(usize),
     Frames(Counts),
-    /// It is no HTTP/2.
+    /// It is not HTTP/2.
     Other,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// The head of the frame under way, and how much of it is there.
+    /// The header of the current frame, and how much of it has arrived.
     head: [u8; HEAD],
     have: usize,
-    /// Bytes of the frame under way that are still to come.
+    /// Bytes of the current frame that have not arrived yet.
     skip: usize,
     requests: u64,
     resets: u64,
@@ -69,7 +69,7 @@ struct Counts {
 }
 
 impl<S> Frames<S> {
-    /// The stream, of which nothing was read.
+    /// Wraps a stream from which nothing has been read.
     pub fn new(stream: S) -> Self {
         let seen = Seen::Preface(0);
         Self { stream, seen }
@@ -119,7 +119,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Judges the frame whose head is there.
+    /// Checks the frame whose header has arrived.
     fn frame(&mut self) -> Result<(), &'static str> {
         let [a, b, c, kind, flags, ..] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]);
@@ -201,7 +201,7 @@ mod tests {
         frame
     }
 
-    /// What is said of these bytes, however they are cut.
+    /// The verdict on these bytes, however they are split.
     #[track_caller]
     fn look(bytes: &[u8]) -> Result<(), &'static str> {
         let all = [PREFACE, bytes].concat();

@@ -1,18 +1,19 @@
-//! `/healthz` and `/readyz`: two paths that belong to no API.
+//! `/healthz` and `/readyz`, the two paths that belong to no API.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use keyward_engine::front::Front;
 
-/// Whether a path is one of the two.
+/// Whether a path is one of these two.
 pub fn is_asked(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz")
 }
 
-/// The answer to a health question, if the path is one.
+/// The answer, if the path is one of these two.
 ///
-/// `/healthz` says that the process answers. `/readyz` says whether requests can succeed: the
-/// store and the audit trail take writes and the disk has room; else 503 with a reason a line.
+/// `/healthz` shows that the process answers. `/readyz` shows whether requests can succeed, that
+/// is, whether the store and the audit trail accept writes and the disk has room. If not, it
+/// answers 503 with one reason on each line.
 pub fn answer(path: &str, front: &Front) -> Option<Response<Bytes>> {
     let (status, text) = match path {
         "/healthz" => (StatusCode::OK, "ok\n".to_owned()),

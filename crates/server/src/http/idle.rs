@@ -1,6 +1,6 @@
-//! Whether anything is asked on a connection, and whether its answers are taken. A silent one gives
-//! its place back: before its first byte, between two requests, and also where HTTP/2's pings are
-//! answered. So does one with an answer that does not move.
+//! Whether a connection has requests, and whether its answers are read. A silent connection is
+//! closed: before its first byte, between two requests, and also if it only answers HTTP/2 pings.
+//! So is one with an answer that makes no progress.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 
 use keyward_engine::request::Proof;
 
-/// The requests of one connection, counted. No clock is read for a request.
+/// Counts the requests of one connection. No clock is read for a request.
 #[derive(Clone, Debug, Default)]
 pub struct Activity(Arc<Counts>);
 
@@ -20,34 +20,35 @@ pub struct Activity(Arc<Counts>);
 struct Counts {
     begun: AtomicU64,
     ended: AtomicU64,
-    /// How many times somebody looked whether answers move.
+    /// How many times the answers have been checked for progress.
     turn: AtomicUsize,
-    /// Answers that have not left, by the turn in which they moved last.
+    /// Answers that have not been sent, by the turn in which they last made progress.
     unmoved: [AtomicUsize; TURNS],
 }
 
-/// This turn, the one before, and the one before that, in which no answer may have moved last.
+/// The current turn, the one before, and the one before that, in which no answer may have made its
+/// last progress.
 const TURNS: usize = 3;
 
-/// An answer that has not left; dropping it says that it has.
+/// An answer that has not been sent; dropping this marks it as sent.
 #[derive(Debug)]
 pub struct Moving {
     activity: Activity,
     turn: AtomicUsize,
 }
 
-/// A request under way; dropping it ends it.
+/// A request in progress; dropping this ends it.
 #[derive(Debug)]
 pub struct UnderWay(Activity);
 
 impl Activity {
-    /// A request has begun.
+    /// Counts a request that begins.
     pub fn begin(&self) -> UnderWay {
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.clone())
     }
 
-    /// An answer begins to leave.
+    /// Counts an answer that begins to be sent.
     pub fn leave(&self) -> Moving {
         let turn = self.0.turn.load(Ordering::Relaxed);
         self.unmoved(turn).fetch_add(1, Ordering::Relaxed);
@@ -57,7 +58,7 @@ impl Activity {
         }
     }
 
-    /// How many answers moved last in a turn.
+    /// How many answers last made progress in a turn.
     fn unmoved(&self, turn: usize) -> &AtomicUsize {
         let [first, second, third] = &self.0.unmoved;
         match turn % TURNS {
@@ -67,13 +68,12 @@ impl Activity {
         }
     }
 
-    /// Waits until there is an answer that has not moved for at least `patience`, and at most twice
-    /// that.
+    /// Waits until an answer has made no progress for at least `patience`, and at most twice that.
     pub async fn stalled(&self, patience: Duration) {
         loop {
             tokio::time::sleep(patience).await;
             let turn = self.0.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            // Two turns ago: of three, that is the next one.
+            // Two turns ago: with three counters, that is the next one.
             let before_last = self.unmoved(turn.wrapping_add(1));
             if before_last.load(Ordering::Relaxed) > 0 {
                 return;
@@ -81,8 +81,8 @@ impl Activity {
         }
     }
 
-    /// Waits until no request has been under way for at least `patience`, and at most twice that; or
-    /// until somebody should have proven who they are and nobody has.
+    /// Waits until no request has been in progress for at least `patience`, and at most twice that,
+    /// or until the time for authenticating has passed and nobody has.
     pub async fn idle(&self, patience: Duration, proof: &Proof, to_prove: Duration) {
         let mut before = None;
         let mut open = Duration::ZERO;
@@ -109,7 +109,7 @@ impl Drop for UnderWay {
 }
 
 impl Moving {
-    /// Part of the answer has left.
+    /// Notes that a part of the answer has been sent.
     pub fn moved(&self) {
         let now = self.activity.0.turn.load(Ordering::Relaxed);
         let before = self.turn.swap(now, Ordering::Relaxed);

@@ -1,22 +1,22 @@
-//! How a request is treated, as its head tells.
+//! How a request is treated, according to its head.
 
 use http::{HeaderMap, StatusCode, Version, header};
 
 use crate::http::{about, health};
 
-/// The most headers of a request, which is also what the HTTP library takes of HTTP/1.1.
+/// The most headers of a request. The HTTP library has the same limit for HTTP/1.1.
 const MAX_HEADERS: usize = 100;
 
 /// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It is AWS's.
+    /// A request to an API.
     Request,
-    /// It asks how the server is.
+    /// A health check.
     Health,
-    /// It asks what the server is.
+    /// A visit by a browser.
     About,
-    /// It is dropped, for this reason.
+    /// A request that is dropped, with the reason.
     Refused(Refusal),
 }
 
@@ -25,7 +25,7 @@ pub enum Kind {
 pub enum Refusal {
     /// It has too many headers.
     TooManyHeaders,
-    /// Its body is encoded as nobody here decodes.
+    /// Its body has a transfer coding that is not supported.
     UnknownCoding,
 }
 
@@ -65,8 +65,8 @@ impl Kind {
     }
 }
 
-/// Whether a body has another transfer coding than `chunked`, or that and others. The HTTP library
-/// looks at the last one only.
+/// Whether a body has any transfer coding besides `chunked`. The HTTP library looks only at the
+/// last one.
 ///
 /// <https://www.rfc-editor.org/rfc/rfc9112#section-6.1>
 fn has_unknown_coding(headers: &HeaderMap) -> bool {

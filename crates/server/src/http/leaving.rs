@@ -1,9 +1,9 @@
-//! An answer on its way out. Until its last byte has left, or its stream was reset, it counts against a
-//! budget and its request is under way.
+//! An answer that is being sent. Until its last byte has been sent, or its stream has been reset,
+//! it counts against a budget and its request is in progress.
 //!
-//! The HTTP library takes a body as soon as it can and holds it for as long as the client's window
-//! is closed. So what counts is tied to the bytes themselves, and a long body is handed over in
-//! pieces, which show that it moves.
+//! The HTTP library accepts a body as soon as it can, and keeps it while the client's window is
+//! closed. Therefore the claim is tied to the bytes themselves, and a long body is handed over in
+//! pieces, which show that it makes progress.
 
 use std::{
     convert::Infallible,
@@ -20,10 +20,11 @@ use crate::http::{
     idle::{Moving, UnderWay},
 };
 
-/// The most bytes that are handed over at once. What of them has left is not seen before all have.
+/// The most bytes that are handed over at once. Progress is visible only when all of them have been
+/// sent.
 const PIECE: usize = 16 << 10;
 
-/// What an answer holds until it has left.
+/// What an answer holds until it has been sent.
 #[derive(Debug)]
 pub struct Held {
     moving: Moving,
@@ -32,8 +33,8 @@ pub struct Held {
 }
 
 impl Held {
-    /// What tells when the answer moved last, what it takes of the budget, if it needs to, and its
-    /// request, if that keeps the connection.
+    /// Combines the record of the answer's progress, its claim on the budget, if it needs one, and
+    /// its request, if that keeps the connection open.
     pub fn new(moving: Moving, claim: Option<Claim>, under_way: Option<UnderWay>) -> Self {
         Self {
             moving,
@@ -47,7 +48,7 @@ impl Held {
 #[derive(Debug)]
 pub struct Leaving {
     rest: Bytes,
-    /// None when the last piece was handed over, which has it.
+    /// None once the last piece has been handed over, since that piece has it.
     held: Option<Keep>,
 }
 
@@ -58,7 +59,7 @@ enum Keep {
 }
 
 impl Leaving {
-    /// A body that holds this until it has left.
+    /// A body that holds this until it has been sent.
     pub fn new(body: Bytes, held: Held) -> Self {
         let keep = if body.len() <= PIECE {
             Keep::Alone { _held: held }
@@ -72,7 +73,7 @@ impl Leaving {
     }
 }
 
-/// Bytes that are handed over. Dropped, they have left, or will not.
+/// Bytes that were handed over. When they are dropped, they have been sent, or never will be.
 struct Piece {
     bytes: Bytes,
     held: Option<Keep>,
@@ -166,7 +167,7 @@ mod tests {
             assert_eq!(pieces.concat(), text[..length]);
             assert_eq!(pieces.len(), length.div_ceil(PIECE));
             drop(leaving);
-            // Its first bytes are all that waits: the library writes the end of a body first.
+            // Only its first bytes wait: the library writes the end of a body first.
             pieces.truncate(1);
             assert_eq!(budget.taken(), length);
             assert!(stalls(&activity).await);

@@ -1,9 +1,10 @@
-//! Header names as AWS writes them. HTTP/1.1 compares them without case, and some clients do not.
+//! Header names as AWS writes them. In HTTP/1.1 their case does not matter, but some clients
+//! compare it.
 //!
-//! Hyper writes names in small letters. It can begin words with capitals, or write a name as it was
-//! read in a message that is passed on; both together would serve, and cost every answer a twentieth of
-//! the work that it makes. So the names are changed where answers leave. That needs to know where an
-//! answer begins and ends, which each one's head says: all have a length.
+//! Hyper writes names in lower case. It can capitalize words, or preserve the names of a message
+//! that is forwarded. The two together would do, but would make every answer 5 % more expensive. So
+//! the names are changed where answers are written. This requires knowing where an answer begins
+//! and ends, which follows from its head, since every answer declares its length.
 
 use std::{
     io::{self, IoSlice},
@@ -15,21 +16,22 @@ use std::{
 use memchr::{memchr, memmem::Finder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What every answer of HTTP/1.1 begins with.
+/// What every HTTP/1.1 answer begins with.
 const VERSION: &[u8] = b"HTTP/1.";
 /// The names that do not begin each of their words with a capital.
 const OTHERS: [&[u8; 16]; 2] = [b"x-amzn-RequestId", b"x-amzn-ErrorType"];
 const CONTENT_LENGTH: &[u8] = b"Content-Length";
-/// The end of a head: that of its last field, and an empty line.
+/// The end of a head: the end of its last field, and an empty line.
 static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
-/// The most pieces of an answer written at once, its head among them.
+/// The most pieces of an answer that are written at once, including its head.
 const PIECES: usize = 8;
 
-/// A stream that writes the names in the heads of answers as AWS does. Other protocols pass as they are.
+/// A stream that writes the names in the heads of answers as AWS does. Other protocols pass
+/// unchanged.
 #[derive(Debug)]
 pub struct Names<S> {
     stream: S,
-    /// The head under way, with its names changed, and how much of it is written.
+    /// The current head, with its names changed, and how much of it has been written.
     head: Vec<u8>,
     written: usize,
     next: Next,
@@ -39,14 +41,14 @@ pub struct Names<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Head,
-    /// So many bytes of a body; then a head.
+    /// This many bytes of a body, and then a head.
     Body(u64),
-    /// It is no HTTP/1.1.
+    /// It is not HTTP/1.1.
     Other,
 }
 
 impl<S> Names<S> {
-    /// The stream, to which nothing was written.
+    /// Wraps a stream to which nothing has been written.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -58,7 +60,7 @@ impl<S> Names<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Names<S> {
-    /// Writes what is left of a head that was said to be written.
+    /// Writes the rest of a head that was already reported as written.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.head.len() {
             let rest = self.head.get(self.written..).unwrap_or_default();
@@ -120,7 +122,7 @@ impl<S: AsyncWrite + Unpin> Names<S> {
         Poll::Ready(Ok(written))
     }
 
-    /// Writes the head that was just changed, with what is there of its body.
+    /// Writes the head that was just changed, with the available part of its body.
     fn poll_answer(
         &mut self,
         cx: &mut Context<'_>,
@@ -134,7 +136,7 @@ impl<S: AsyncWrite + Unpin> Names<S> {
         for (piece, given) in pieces.iter_mut().zip(all) {
             *piece = given;
         }
-        // What follows the body is another answer's head.
+        // The body is followed by the next answer's head.
         let [head, bodies @ ..] = &pieces;
         let pieces = if length_of(bodies) <= length {
             &pieces[..]
@@ -143,13 +145,13 @@ impl<S: AsyncWrite + Unpin> Names<S> {
         };
         let written = match Pin::new(&mut self.stream).poll_write_vectored(cx, pieces) {
             Poll::Ready(Ok(written)) if written > 0 => written,
-            // Nothing was taken: the same will come again.
+            // Nothing was accepted: the caller will pass the same bytes again.
             other => {
                 self.head.clear();
                 return other;
             }
         };
-        // The whole head is taken; what of it is not written yet goes before all else.
+        // The whole head is accepted; the unwritten part of it is written before anything else.
         let of_head = self.head.len();
         self.written = written.min(of_head);
         let of_body = written.saturating_sub(of_head);
@@ -170,14 +172,14 @@ fn length_of(slices: &[IoSlice<'_>]) -> u64 {
 }
 
 /// Copies the head at the start of these bytes and changes its names. Answers where it ends and how
-/// long its body is; nothing if no whole head stands there.
+/// long its body is, or nothing if the head is not complete.
 fn rename(bytes: &[u8], head: &mut Vec<u8>) -> Option<(usize, u64)> {
     if !bytes.starts_with(VERSION) {
         return None;
     }
     let end = HEAD_END.find(bytes)? + HEAD_END.needle().len();
     head.clear();
-    // The head alone: what follows it may be secret, and is wiped where it came from.
+    // Only the head: what follows may be secret, and is wiped at its source.
     head.extend_from_slice(bytes.get(..end)?);
     let first = memchr(b'\n', head)? + 1;
     let mut rest = head.get_mut(first..)?;
@@ -202,7 +204,7 @@ fn rename(bytes: &[u8], head: &mut Vec<u8>) -> Option<(usize, u64)> {
     Some((end, length))
 }
 
-/// Makes the first letter of each of a name's words a capital. Answers how long the name is.
+/// Capitalizes the first letter of each word of a name. Answers the length of the name.
 fn capitalize(line: &mut [u8]) -> usize {
     let mut begins = true;
     let mut length = 0;

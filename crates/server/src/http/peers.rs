@@ -1,6 +1,6 @@
-//! Who holds the places for connections. A connection is a stranger's until a request on it has
-//! proven its caller. Strangers have a share of the places; when it is full, one of them makes room
-//! for the next.
+//! The open connections. A connection belongs to a stranger until a request on it has been
+//! authenticated. Strangers have a share of all connections; when the share is full, one of them
+//! makes room for the next.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,44 +11,44 @@ use std::{
 use keyward_engine::request::Proof;
 use tokio::sync::oneshot;
 
-/// How many places there are, and for whom.
+/// How many connections there may be, and whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     /// Connections in all.
     pub all: usize,
-    /// Those on which nobody has proven who they are yet.
+    /// Those on which nobody has been authenticated yet.
     pub strangers: usize,
-    /// Those from one address; of IPv6, from one network of 64 bits.
+    /// Those from one address or, with IPv6, from one /64 network.
     pub per_address: usize,
 }
 
-/// The open connections. The lock is taken at accept, at the first proof and at close, never by
-/// another request.
+/// The open connections. The lock is taken when a connection is accepted, first authenticated and
+/// closed, and never by other requests.
 #[derive(Clone, Debug)]
 pub struct Peers {
     places: Places,
     open: Arc<Mutex<Open>>,
 }
 
-/// How many connections are open, and how they fared since the start.
+/// How many connections are open, and what has happened to connections since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Open connections of strangers.
     pub strangers: usize,
-    /// Open connections on which a caller was proven.
+    /// Open connections on which a caller was authenticated.
     pub known: usize,
     /// Strangers that had to make room for others.
     pub displaced: u64,
-    /// Connections for which there was no place.
+    /// Connections that were refused because there was no room.
     pub refused: u64,
 }
 
-/// Addresses that count as one: whoever has one address of IPv6 has its whole network, as a rule.
+/// Addresses that count as one. Whoever has one IPv6 address usually has its whole network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Origin {
     V4([u8; 4]),
     V6([u16; 4]),
-    /// A proxy that has not yet said for whom it connects.
+    /// A proxy that has not yet named its client.
     Proxy,
 }
 
@@ -68,10 +68,10 @@ impl Origin {
 struct Open {
     next: u64,
     connections: HashMap<u64, Connection>,
-    /// The numbers of those that are strangers', and so the longest there first.
+    /// The numbers of the strangers' connections, so that the oldest comes first.
     strangers: BTreeSet<u64>,
     by_origin: HashMap<Origin, FromOrigin>,
-    /// Every origin that has strangers, with how many.
+    /// Every origin that has strangers, with their number.
     crowds: BTreeSet<(usize, Origin)>,
     displaced: u64,
     refused: u64,
@@ -81,7 +81,7 @@ struct Open {
 struct Connection {
     origin: Origin,
     proof: Proof,
-    /// Dropped, it ends the connection.
+    /// Dropping it ends the connection.
     _hold: oneshot::Sender<()>,
 }
 
@@ -91,7 +91,7 @@ struct FromOrigin {
     strangers: BTreeSet<u64>,
 }
 
-/// A connection's place; dropping it gives the place back.
+/// A connection's place among the open ones; dropping it gives the place back.
 #[derive(Debug)]
 pub struct Place {
     number: u64,
@@ -99,11 +99,11 @@ pub struct Place {
     peers: Peers,
 }
 
-/// Ends when the place was given to somebody else.
+/// Resolves when the place is given to somebody else.
 pub type Displaced = oneshot::Receiver<()>;
 
 impl Peers {
-    /// Nobody is there yet.
+    /// No connections yet.
     pub fn new(places: Places) -> Self {
         let open = Arc::default();
         Self { places, open }
@@ -114,7 +114,7 @@ impl Peers {
         self.admit_origin(Origin::of(address))
     }
 
-    /// A place for a connection from a proxy, which will say for whom it connects.
+    /// A place for a connection from a proxy, which will name its client.
     pub fn admit_proxy(&self) -> Option<(Place, Displaced)> {
         self.admit_origin(Origin::Proxy)
     }
@@ -144,7 +144,7 @@ impl Peers {
         Some((place, displaced))
     }
 
-    /// How many are open, and how connections fared.
+    /// How many are open, and what has happened to others.
     pub fn tally(&self) -> Tally {
         let open = self.open();
         Tally {
@@ -161,24 +161,24 @@ impl Peers {
 }
 
 impl Place {
-    /// Where the front notes that a caller was proven.
+    /// Where the front notes that a caller was authenticated.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
 
-    /// The place is no stranger's from now on, if a caller was proven.
+    /// If a caller was authenticated, the connection is no stranger's from now on.
     pub fn settle(&self) {
         if self.proof.is_proven() {
             self.peers.open().settle(self.number);
         }
     }
 
-    /// Counts the connection for the client whom a proxy named, and says whether that client has a
-    /// place.
+    /// Counts the connection for the client that a proxy named, and answers whether that client
+    /// gets a place.
     pub fn attribute(&self, address: IpAddr) -> bool {
         let origin = Origin::of(address);
         let mut open = self.peers.open();
-        // If it is not there, it was displaced meanwhile.
+        // If it is not there, it has been displaced in the meantime.
         let Some(mut connection) = open.leave(self.number) else {
             return false;
         };
@@ -237,7 +237,7 @@ impl Open {
         }
     }
 
-    /// Changes the strangers of an origin, and with it the place that it has among the crowds.
+    /// Changes the strangers of an origin, and with them its rank among the crowds.
     fn crowd(&mut self, origin: Origin, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
         let Some(from) = self.by_origin.get_mut(&origin) else {
             return;
@@ -249,7 +249,8 @@ impl Open {
         }
     }
 
-    /// Whether an origin has a place left, perhaps one that its longest waiting stranger gives up.
+    /// Whether there is room for another connection of an origin, if need be by displacing its
+    /// oldest stranger.
     fn make_room_at(&mut self, origin: Origin, places: &Places) -> bool {
         loop {
             let Some(from) = self.by_origin.get(&origin) else {
@@ -265,7 +266,7 @@ impl Open {
         }
     }
 
-    /// Whether there is a place left for a stranger, perhaps one that another gives up.
+    /// Whether there is room for a stranger, if need be by displacing another one.
     fn make_room(&mut self, places: &Places) -> bool {
         while self.strangers.len() >= places.strangers || self.connections.len() >= places.all {
             let Some(longest) = self.longest_of_largest_crowd() else {
@@ -276,8 +277,8 @@ impl Open {
         true
     }
 
-    /// The stranger who has waited longest at the origin that has most of them. Where none has more
-    /// than one, who has waited longest of all.
+    /// The oldest stranger of the origin that has most of them. If no origin has more than one, the
+    /// oldest of all.
     fn longest_of_largest_crowd(&self) -> Option<u64> {
         match self.crowds.last()? {
             (0 | 1, _) => self.strangers.first().copied(),
@@ -285,7 +286,7 @@ impl Open {
         }
     }
 
-    /// Ends a stranger's connection. One who has proven who it is meanwhile is no stranger.
+    /// Ends a stranger's connection, unless it has been authenticated in the meantime.
     fn displace(&mut self, number: u64) {
         let proven = self.connections.get(&number);
         if proven.is_some_and(|connection| connection.proof.is_proven()) {
@@ -371,7 +372,7 @@ mod tests {
     fn a_client_that_has_proven_itself_keeps_its_place() {
         let peers = peers(4, 2, 10);
         let (client, mut kept) = peers.admit(ip("10.0.0.1")).unwrap();
-        // Noted by the front, and not yet looked at.
+        // Noted by the front, and not yet seen here.
         client.proof().note(NonZeroU64::MIN);
         let crowd: Vec<_> = (0..9).filter_map(|_| peers.admit(ip("10.0.0.1"))).collect();
         assert!(!is_displaced(&mut kept));

@@ -1,5 +1,4 @@
-//! The PROXY protocol: a load balancer's word for who the client is, taken only from configured
-//! peers.
+//! The PROXY protocol: a load balancer names the client. It is accepted only from configured peers.
 
 use std::{
     io,
@@ -14,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A socket, and bytes that were read from it past the PROXY header.
+/// A socket, and the bytes after the PROXY header that were already read from it.
 #[derive(Debug)]
 pub struct Prefixed {
     stream: TcpStream,
@@ -23,7 +22,7 @@ pub struct Prefixed {
 }
 
 impl Prefixed {
-    /// A socket of which nothing was read.
+    /// A socket from which nothing has been read.
     pub fn bare(stream: TcpStream) -> Self {
         Self {
             stream,
@@ -36,7 +35,8 @@ impl Prefixed {
 /// Reads the header; answers the client's address if the header names one.
 ///
 /// # Errors
-/// When the peer sends no PROXY header: it is configured to, so nothing else is taken from it.
+/// If the peer sends no PROXY header. It is configured as a proxy, so nothing else is accepted from
+/// it.
 pub async fn accept(mut stream: TcpStream) -> io::Result<(Prefixed, Option<IpAddr>)> {
     let mut bytes = Vec::with_capacity(MAX_HEADER);
     loop {

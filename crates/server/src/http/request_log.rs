@@ -6,15 +6,15 @@ use keyward_types::time::{Clock as _, Monotonic};
 
 use crate::clock::SystemClock;
 
-/// The most bytes of a text of the client's that are logged.
+/// The most bytes that are logged of a text that the client sent.
 const MAX_TEXT: usize = 200;
 
-/// When a request began, if it is to be logged.
+/// The time at which a request began, if it is to be logged.
 #[derive(Debug)]
 pub struct Begun(Option<(SystemClock, Monotonic)>);
 
 impl Begun {
-    /// A request begins.
+    /// Notes that a request begins.
     pub fn now() -> Self {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return Self(None);
@@ -24,8 +24,8 @@ impl Begun {
         Self(Some((clock, now)))
     }
 
-    /// The request was answered. An operation of the Query protocol is named in the body, and so by
-    /// the audit trail alone.
+    /// Logs that the request was answered. An operation of the Query protocol is named in the body,
+    /// so only the audit trail shows it.
     pub fn answered(self, head: &Parts, client: &str, answer: &Answer) {
         let Some((clock, begun)) = self.0 else {
             return;

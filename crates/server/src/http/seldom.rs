@@ -1,5 +1,5 @@
-//! A future that is waited for beside a busier one. A task that wakes looks at all it waits for; this
-//! one is looked at only when it has something to say.
+//! A future that is awaited next to a busier one. A task that is woken polls everything it waits
+//! for; this future is polled only if it was itself woken.
 
 use std::{
     pin::Pin,
@@ -10,26 +10,26 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// A future that is polled when it woke its task, and not when others did.
+/// A future that is polled only if it woke its task, and not if others did.
 #[derive(Debug)]
 pub struct Seldom<F> {
     future: Pin<Box<F>>,
-    /// What the future wakes, and how it is told to it.
+    /// The bell that the future rings, and the waker for it.
     bell: Arc<Bell>,
     rings: Waker,
-    /// Whom the bell wakes.
+    /// The task that the bell wakes.
     task: Waker,
 }
 
 #[derive(Debug)]
 struct Bell {
-    /// Whether it rang since the future was polled last.
+    /// Whether it has rung since the future was last polled.
     rang: AtomicBool,
     task: Mutex<Waker>,
 }
 
 impl<F> Seldom<F> {
-    /// The future, which is polled once in any case.
+    /// Wraps a future, which is polled at least once.
     pub fn new(future: F) -> Self {
         let bell = Arc::new(Bell {
             rang: AtomicBool::new(true),
@@ -53,7 +53,8 @@ impl<F: Future> Future for Seldom<F> {
             this.task.clone_from(cx.waker());
             *this.bell.task() = cx.waker().clone();
         }
-        // After the task is known: whoever rings before wakes the one before, but has rung.
+        // Read after the task has been stored: an earlier ring wakes the previous task, but is not
+        // lost.
         if !this.bell.rang.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }

@@ -1,5 +1,5 @@
-//! A stream whose peer must take what is written to it: who does not read its answers gives its
-//! place back.
+//! A stream whose peer must read what is written to it: a client that does not read its answers
+//! loses its connection.
 
 use std::{
     future::Future as _,
@@ -14,7 +14,7 @@ use tokio::{
     time::Sleep,
 };
 
-/// The slowest that a peer may read, in bytes a second, once there is something to wait for.
+/// The lowest rate at which a peer may read once a write has to wait, in bytes per second.
 const LEAST_RATE: u64 = 1024;
 
 /// A stream that fails when its peer reads too slowly.
@@ -25,7 +25,7 @@ pub struct Taken<S> {
     stalled: Option<Stalled>,
 }
 
-/// Writing waits for the peer.
+/// A write that waits for the peer.
 #[derive(Debug)]
 struct Stalled {
     until: Pin<Box<Sleep>>,
@@ -33,7 +33,7 @@ struct Stalled {
 }
 
 impl<S> Taken<S> {
-    /// The stream, with so much patience at a time.
+    /// Wraps a stream. Rates are measured over periods of `patience`.
     pub fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
@@ -42,7 +42,7 @@ impl<S> Taken<S> {
         }
     }
 
-    /// Takes note of what came of writing, and of how much was written.
+    /// Notes the outcome of a write, and how much was written.
     fn note<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -112,7 +112,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Taken<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
         if let Poll::Ready(Ok(())) = outcome {
-            // All that was written is on its way: nothing is waited for.
+            // Everything has been handed to the system, so nothing is waiting.
             self.stalled = None;
         }
         self.note(cx, outcome, |()| 0)

@@ -1,5 +1,5 @@
-//! Timers that a connection uses again and again: each request would else enter one into the
-//! runtime's wheel and take it out again, for the head and for the body.
+//! Timers that a connection reuses. Otherwise each request would add two timers to the runtime's
+//! wheel and remove them again, one for the head and one for the body.
 
 use std::{
     future::poll_fn,
@@ -9,16 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One connection's timer for one purpose. Its clones share what they keep.
+/// One connection's timer for one purpose. Clones share the timer.
 #[derive(Clone, Debug, Default)]
 pub struct Kept(Arc<Mutex<Option<Pin<Box<tokio::time::Sleep>>>>>);
 
-/// The time was up first.
+/// The time was up before the future was ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooSlow;
 
 impl Kept {
-    /// Waits for a future, for so long at most.
+    /// Waits for a future, up to this long.
     ///
     /// # Errors
     /// [`TooSlow`] when the time is up.
@@ -38,7 +38,7 @@ impl Kept {
     fn take(&self, deadline: Instant) -> Sleep {
         let deadline = deadline.into();
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A later deadline than the one before costs one atomic operation.
+        // Moving a deadline to a later time costs one atomic operation.
         let sleep = match kept {
             Some(mut sleep) => {
                 sleep.as_mut().reset(deadline);
@@ -61,8 +61,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// A timer under way. Dropped, it goes back to its connection, still running: the worst that
-/// comes of it is that the connection is woken once for nothing.
+/// A running timer. When it is dropped, it goes back to its connection and keeps running; at worst
+/// the connection is woken once for nothing.
 #[derive(Debug)]
 struct Sleep {
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,

@@ -1,4 +1,5 @@
-//! TLS by rustls: the hybrid post-quantum key exchange first, TLS 1.2 for older clients.
+//! TLS with rustls. The hybrid post-quantum key exchange is preferred; TLS 1.2 is there for older
+//! clients.
 
 use std::{
     fs, io,
@@ -20,10 +21,10 @@ use crate::{
     config::TlsFiles,
 };
 
-/// Why there is no TLS.
+/// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The system does not give a file.
+    /// The system cannot read a file.
     #[error("`{key}` is `{}`, which cannot be read", path.display())]
     Read {
         /// The key of the configuration.
@@ -71,7 +72,7 @@ pub enum TlsError {
         /// Its last second.
         until: Timestamp,
     },
-    /// The certificate is for later.
+    /// The certificate is not valid yet.
     #[error(
         "`tls.certificate` is `{}`: this certificate is not valid before {}: wait, or check this machine's clock",
         path.display(),
@@ -89,7 +90,7 @@ pub enum TlsError {
         path = .0.display()
     )]
     Readable(PathBuf),
-    /// Certificate and key do not belong together.
+    /// The key does not belong to the certificate.
     #[error(
         "`tls.private_key` is `{}`: this is not the key of the certificate `{}`. The certificate must be the first one in its file",
         private_key.display(),
@@ -101,13 +102,13 @@ pub enum TlsError {
         /// The key's file.
         private_key: PathBuf,
     },
-    /// TLS cannot be set up with them.
+    /// TLS cannot be set up with these files.
     #[error("the certificate and the private key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
 
 impl TlsError {
-    /// Why the file of a key of the configuration gives nothing.
+    /// Why the file that a configuration key names cannot be used.
     fn of(error: pem::Error, key: &'static str, path: &Path, what: &'static str) -> Self {
         let path = path.to_owned();
         match error {
@@ -122,7 +123,7 @@ impl TlsError {
     }
 }
 
-/// Reads the files and makes what accepts connections.
+/// Reads the files and creates the acceptor for connections.
 ///
 /// # Errors
 /// When a file cannot be read, others can read the key, the certificate is not valid now, or the two
@@ -148,7 +149,7 @@ pub fn acceptor(files: &TlsFiles, now: Timestamp) -> Result<TlsAcceptor, TlsErro
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// The certificates of a file, of which the first is the server's and must be valid now.
+/// The certificates in a file. The first one is the server's and must be valid now.
 fn chain(path: &Path, now: Timestamp) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

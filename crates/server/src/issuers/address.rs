@@ -1,4 +1,4 @@
-//! Which addresses are public: the ones that anybody may be sent to.
+//! Which addresses are public, so that any issuer may have them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -30,7 +30,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
-    // What is assigned for global unicast, without what stands for something else in it.
+    // Global unicast, except ranges with a special meaning.
     let special = match (first, second) {
         // Teredo, benchmarking, ORCHID, documentation; and 6to4.
         (0x2001, second) => second < 0x200 || second == 0xdb8,

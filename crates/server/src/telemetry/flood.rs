@@ -1,4 +1,4 @@
-//! Warnings and errors of one cause are logged a few times a minute; the others are counted.
+//! Warnings and errors with the same cause are logged a few times a minute; the others are counted.
 
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
@@ -17,21 +17,22 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use crate::clock::SystemClock;
 
-/// Lines of one cause that are logged in a minute.
+/// How many lines of one cause are logged in a minute.
 const LINES: u32 = 5;
-/// Milliseconds after which a cause has all its lines again.
+/// Milliseconds after which a cause may be logged again.
 const WINDOW: u64 = 60_000;
-/// Causes that are told apart. Beyond them, one place in the program is one cause.
+/// How many causes are told apart. If there are more, all lines of one place in the program count
+/// as one cause.
 const MOST_CAUSES: usize = 256;
-/// Fields that say why something happened. Others, such as a request's id, differ each time.
+/// Fields that give the reason. Others, such as a request's id, differ each time.
 const WHY: [&str; 3] = ["error", "cause", "reasons"];
-/// The target of the lines that count others.
+/// The target of the lines that report counts.
 const COUNT: &str = "keyward::log";
 
-/// What caused a line: its place in the program, and a hash of the reason that it gives.
+/// What caused a line: its place in the program, and a hash of the reason.
 type Cause = (Identifier, u64);
 
-/// Leaves out lines of a cause that has had its share.
+/// Leaves out lines of a cause that has used up its share.
 #[derive(Clone, Debug)]
 pub struct Flood(Arc<Shared>);
 
@@ -41,7 +42,7 @@ struct Shared {
     causes: Mutex<HashMap<Cause, Share>>,
 }
 
-/// What a cause has had of its share.
+/// How much of its share a cause has used.
 #[derive(Debug)]
 struct Share {
     since: u64,
@@ -67,7 +68,7 @@ impl Default for Flood {
 }
 
 impl Flood {
-    /// Logs how many lines were left out of causes whose time is over.
+    /// Logs how many lines were left out, for each cause whose minute is over.
     pub fn count(&self) {
         for LeftOut { message, count } in self.take(self.now()) {
             tracing::warn!(
@@ -137,7 +138,7 @@ fn is_limited(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::WARN && metadata.target() != COUNT
 }
 
-/// What a line says of its reason.
+/// The reason in a line.
 #[derive(Default)]
 struct Reason {
     why: DefaultHasher,
@@ -162,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// Where the lines of a test go.
+    /// Collects the lines of a test.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 

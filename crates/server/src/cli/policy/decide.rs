@@ -40,8 +40,8 @@ impl Decide {
     }
 }
 
-/// Chunks go to the workers in turns, and their answers are taken in the same turns: so the order
-/// stays, and no more is in memory than a few chunks for each worker.
+/// Chunks go to the workers in turn, and their answers are collected in the same order. So the
+/// order is kept, and only a few chunks for each worker are in memory.
 fn stream(input: impl Read, output: impl Write + Send, workers: usize) -> anyhow::Result<()> {
     thread::scope(|scope| {
         let mut questions: Vec<SyncSender<Chunk>> = Vec::new();
@@ -66,7 +66,7 @@ fn stream(input: impl Read, output: impl Write + Send, workers: usize) -> anyhow
             .unwrap_or_else(|_| Err(io::Error::other("the thread that writes stopped")));
         read.context("cannot read standard input")?;
         match written {
-            // Whoever reads has read enough.
+            // The reader has read enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => written.context("cannot write to standard output"),
         }
@@ -97,7 +97,8 @@ fn line(answer: &Answer, out: &mut String) {
 }
 
 fn write(answers: &[Receiver<String>], mut output: impl Write) -> io::Result<()> {
-    // The first that has no more ends it: chunks went round in the same order.
+    // The first worker without more answers ends the loop, since the chunks were handed out in this
+    // order.
     for worker in answers.iter().cycle() {
         let Ok(lines) = worker.recv() else {
             break;

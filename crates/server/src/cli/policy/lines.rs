@@ -1,4 +1,4 @@
-//! Lines of bounded length out of a stream, as many at a time as there are.
+//! Lines of bounded length from a stream, as many at a time as have arrived.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -12,15 +12,15 @@ const READ: usize = 256 * 1024;
 pub enum Chunk {
     /// Whole lines with their ends; the last line of a stream may lack its end.
     Lines(Vec<u8>),
-    /// In place of a line of more than [`MAX_CASE`] bytes.
+    /// Stands for a line of more than [`MAX_CASE`] bytes.
     TooLong,
 }
 
-/// Gives every chunk to `take` until it answers false. Whatever has arrived is given before more
-/// is waited for.
+/// Passes every chunk to `take` until that answers false. What has arrived is passed on before it
+/// waits for more.
 pub fn each_chunk(mut input: impl Read, mut take: impl FnMut(Chunk) -> bool) -> io::Result<()> {
     let mut kept: Vec<u8> = Vec::new();
-    // Within a line that is too long, whose rest is dropped.
+    // Inside a line that is too long, the rest of which is dropped.
     let mut dropping = false;
     let mut block = vec![0; READ];
     loop {
@@ -61,7 +61,7 @@ pub fn each_chunk(mut input: impl Read, mut take: impl FnMut(Chunk) -> bool) -> 
     Ok(())
 }
 
-/// The lines of a chunk without their ends; a blank one is no case.
+/// The lines of a chunk without their line feeds. A blank line is not a case.
 pub fn cases(lines: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = lines.split(|byte| *byte == b'\n').enumerate();
     lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
@@ -71,7 +71,7 @@ pub fn cases(lines: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 mod tests {
     use super::*;
 
-    /// Gives one byte a read, as the slowest of pipes.
+    /// Returns one byte for each read, like a very slow pipe.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

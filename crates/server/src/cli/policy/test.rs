@@ -30,7 +30,8 @@ Examples:
 /// call.
 ///
 /// Exits with 0 if all cases are decided as they expect, with 1 if one is not or cannot be decided or
-/// if a file has no cases, and with 2 if a file cannot be read. A case without `expect` is decided, but cannot fail.
+/// if a file has no cases, and with 2 if a file cannot be read. A case without `expect` is decided, but
+/// cannot fail.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Test {
@@ -48,7 +49,7 @@ enum Output {
     Json,
 }
 
-/// The exit code for what the command was given wrongly.
+/// The exit code for wrong arguments.
 const USAGE: u8 = 2;
 
 impl Test {
@@ -107,7 +108,7 @@ struct Run<W> {
     open: u64,
 }
 
-/// Where a case stands.
+/// The place of a case in its file.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     path: &'a Path,
@@ -197,7 +198,7 @@ impl<W: Write> Run<W> {
         for error in &answer.errors {
             writeln!(self.out, "{place}: {undecided}{error}")?;
         }
-        // An explanation has them too.
+        // An explanation contains them too.
         for warning in answer.warnings.iter().filter(|_| !differs) {
             writeln!(self.out, "{place}: warning: {warning}")?;
         }
