@@ -1,4 +1,5 @@
-//! What is committed together: puts, deletes and checks, each under a precondition.
+//! A batch of changes that are committed together: puts, deletes and checks, each with a
+//! precondition.
 
 use crate::error::LimitError;
 use crate::path::Path;
@@ -11,26 +12,26 @@ pub const MAX_BATCH_CHANGES: usize = 100;
 /// The most bytes of paths and values in a batch.
 pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// What must be true of a path for the batch to be kept.
+/// What must be true of a path for the batch to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition {
     /// The path's last change was made at this revision.
     At(Revision),
-    /// Nothing stands there.
+    /// There is no value.
     Absent,
-    /// Nothing is presumed. For records that decide nothing (last use, cursors, the outbox), and
-    /// never for the head of a unit: somebody else may have written meanwhile.
+    /// No precondition. For records that decide nothing (last use, cursors, the outbox), and never
+    /// for the head of a unit: somebody else may have written it in the meantime.
     Any,
 }
 
 /// What a batch does to one path.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Write this value, over whatever stands there.
+    /// Write this value, replacing any other.
     Put(Vec<u8>),
-    /// Remove what stands there, if anything does.
+    /// Remove the value, if there is one.
     Delete,
-    /// Touch nothing, but hold the batch to the precondition.
+    /// Change nothing, but check the precondition.
     Check,
 }
 
@@ -39,13 +40,13 @@ pub enum Operation {
 pub struct Change {
     /// Where.
     pub path: Path,
-    /// What must be true there.
+    /// The precondition.
     pub precondition: Precondition,
     /// What to do.
     pub operation: Operation,
 }
 
-/// Changes that are kept all or not at all.
+/// Changes that are committed together or not at all.
 ///
 /// A batch is within the limits by construction: at most 100 changes, 1 MiB of paths and values,
 /// 256 KiB a value, and no path twice.
@@ -57,7 +58,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch that does nothing yet.
+    /// An empty batch.
     pub fn new() -> Self {
         Self::default()
     }
@@ -82,8 +83,8 @@ impl Batch {
         })
     }
 
-    /// Removes what stands at `path`. To delete what is absent is no error, and may leave no
-    /// trace among the changes.
+    /// Removes the value at `path`. Deleting an absent value is not an error, and may not appear
+    /// among the changes.
     pub fn delete(&mut self, path: Path, precondition: Precondition) -> Result<(), LimitError> {
         self.push(Change {
             path,
@@ -92,7 +93,7 @@ impl Batch {
         })
     }
 
-    /// Holds the batch to `precondition` without touching `path`.
+    /// Checks `precondition` without changing `path`.
     pub fn check(&mut self, path: Path, precondition: Precondition) -> Result<(), LimitError> {
         self.push(Change {
             path,
@@ -101,13 +102,13 @@ impl Batch {
         })
     }
 
-    /// Has the store keep the batch at a revision beyond this one, even if it has not come that far,
-    /// and even if the batch has no line.
+    /// Makes the store commit the batch at a revision beyond this one, even if the store has not
+    /// reached that, and even if the batch is empty.
     pub fn raise(&mut self, beyond: Revision) {
         self.beyond = self.beyond.max(Some(beyond));
     }
 
-    /// The revision at which the batch is kept in a store that stands at `at`.
+    /// The revision at which a store that is at `at` commits the batch.
     pub(crate) fn revision_after(&self, at: Revision) -> Revision {
         at.max(self.beyond.unwrap_or_default()).next()
     }

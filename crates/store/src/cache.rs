@@ -1,8 +1,8 @@
-//! A bounded cache of units that never shows what an acknowledged change has overtaken.
+//! A bounded cache of units that never shows a value that an acknowledged change has replaced.
 //!
 //! A *unit* is what is read, cached and dropped as a whole: one record, or everything below one
-//! path. That nothing stands there is cached, too. A hit takes a read lock of one of many shards
-//! and clones an [`Arc`]; it does no I/O and allocates nothing.
+//! path. The absence of a unit is cached too. A hit takes a read lock on one of many shards and
+//! clones an [`Arc`]; it does no I/O and allocates nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::store::MAX_RANGE;
 pub struct CacheOptions<U> {
     /// What it holds, for metrics and logs.
     pub name: &'static str,
-    /// The most that all its units may weigh together.
+    /// The most that all units may weigh together.
     pub max_weight: u64,
-    /// About how many units that is.
+    /// Roughly how many units that is.
     pub expected_units: usize,
-    /// What a unit weighs, in bytes, about. Its path and the cache's own cost are added to it.
+    /// The weight of a unit: roughly its bytes. Its path and the cache's own overhead are added.
     pub weigh: fn(&U) -> u64,
     /// The unit that a path belongs to: the path itself, or the beginning of it
     /// ([`Split::first`]). Nothing if this cache does not hold such paths.
@@ -39,8 +39,8 @@ pub struct CacheOptions<U> {
 pub struct Cache<U> {
     name: &'static str,
     unit: for<'p> fn(&Split<'p>) -> Option<&'p str>,
-    // INVARIANT: a placeholder loses to `remove` and `clear`: what it is filled with afterwards
-    // is not kept. The tests hold the library to it.
+    // INVARIANT: `remove` and `clear` win over a placeholder: what it is filled with afterwards is
+    // not kept. The tests check that the library does this.
     units: quick_cache::sync::Cache<Path, Option<Arc<U>>, Weigh<U>>,
 }
 
@@ -66,8 +66,8 @@ impl<U: Send + Sync + 'static> Cache<U> {
         self.units.get(unit)
     }
 
-    /// The unit that is the record at `path`: from the cache, or else read and made by `load`.
-    /// Many who ask at once wait for one load. An error is not remembered.
+    /// The unit that is the record at `path`: from the cache, or else read and created by `load`.
+    /// Concurrent requests wait for one load. Errors are not cached.
     pub async fn get<E, F>(
         &self,
         reader: &Reader,
@@ -90,14 +90,14 @@ impl<U: Send + Sync + 'static> Cache<U> {
             Some(record) => Some(Arc::new(load(record).await?)),
             None => None,
         };
-        // Refused if the unit changed since the place was taken. Whoever waited for this fill
-        // began before that change was acknowledged, and may have it.
+        // Rejected if the unit has changed since the placeholder was created. Whoever waited for
+        // this fill began before that change was acknowledged, and may use it.
         let _ = place.insert(made.clone());
         Ok(made)
     }
 
-    /// The unit of everything below `unit`, in the order of the paths: from the cache, or else
-    /// read at one revision and made by `load`. It is absent if nothing stands there.
+    /// The unit of everything below `unit`, in the order of the paths: from the cache, or else read
+    /// at one revision and created by `load`. It is absent if there are no records.
     pub async fn get_unit<E, F>(
         &self,
         reader: &Reader,
@@ -131,8 +131,8 @@ impl<U: Send + Sync + 'static> Cache<U> {
         Ok(made)
     }
 
-    /// The first record below `unit`, whatever else stands there: for units of which any one
-    /// record will do. A change of any record below it drops the unit like every other.
+    /// The first record below `unit`, whatever else is there: for units of which any record will
+    /// do. A change of any record below it drops the unit, as for all units.
     pub async fn get_first<E, F>(
         &self,
         reader: &Reader,
@@ -164,17 +164,17 @@ impl<U: Send + Sync + 'static> Cache<U> {
         self.name
     }
 
-    /// How many units it holds.
+    /// The number of units.
     pub fn len(&self) -> usize {
         self.units.len()
     }
 
-    /// Whether it holds none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 
-    /// What they weigh together.
+    /// Their total weight.
     pub fn weight(&self) -> u64 {
         self.units.weight()
     }
@@ -209,7 +209,7 @@ impl<U> fmt::Debug for CacheOptions<U> {
     }
 }
 
-/// What an entry costs beside its content: the cache's own bookkeeping, about.
+/// Roughly what an entry costs in addition to its content: the cache's own bookkeeping.
 const ENTRY_BYTES: u64 = 128;
 
 struct Weigh<U>(fn(&U) -> u64);

@@ -8,17 +8,18 @@ use crate::revision::Revision;
 /// A failure of the store itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// No room is left to write: the disk, a quota or a size limit refused it. Nothing of the
-    /// batch was kept. Reads go on; writes work again once there is room. Readiness should be red.
+    /// There is no room left: the disk, a quota or a size limit refused the write. Nothing of the
+    /// batch was committed. Reads continue; writes work again once there is room. The server should
+    /// report that it is not ready.
     #[error("the store has no room left to write: free space on its disk")]
     Full,
-    /// The store's own structure is damaged, or the file is no store.
+    /// The store's structure is damaged, or the file is not a store.
     #[error("the store is damaged or no store at all: {detail}")]
     Corrupt {
         /// What the engine said.
         detail: String,
     },
-    /// Made by a newer release.
+    /// Written by a newer release.
     #[error("the store has schema {found}, this release reads up to {supported}")]
     TooNew {
         /// The schema's number in the store.
@@ -29,18 +30,18 @@ pub enum StoreError {
     /// Another process has the store open.
     #[error("the store is in use by another process")]
     InUse,
-    /// The engine cannot read or write. After a failed write nobody knows what the operating
-    /// system kept, so that an engine that says this to a commit may refuse all later ones until
-    /// it is opened anew.
+    /// The engine cannot read or write. After a failed write nobody knows what the operating system
+    /// kept, so an engine that answers this to a commit may refuse all later ones until it is
+    /// reopened.
     #[error("the store failed: {detail}")]
     Failed {
         /// What the engine said.
         detail: String,
     },
-    /// Readers were in the way for too long; to be tried again.
+    /// Readers blocked it for too long; it can be retried.
     #[error("the store is busy")]
     Busy,
-    /// Reads stay older than what the change feed has already told.
+    /// Reads remain older than what the change feed has already reported.
     #[error("reads lag behind revision {floor}")]
     Behind {
         /// The revision that a read must show.
@@ -51,7 +52,7 @@ pub enum StoreError {
     Closed,
 }
 
-/// Why a batch was not answered with a revision.
+/// Why a commit has no revision.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CommitError {
     /// A precondition did not hold. Nothing of the batch was kept.
@@ -60,26 +61,26 @@ pub enum CommitError {
         /// The first path of the batch whose precondition did not hold.
         path: Path,
     },
-    /// The batch is kept, but this node's caches have not taken it in for too long. Whoever reads
-    /// here may still meet what was before, as long as the node is fresh.
+    /// The batch is committed, but this node's caches have not applied it for too long. Reads on
+    /// this node may still see the old state, as long as the node is fresh.
     #[error("the batch is kept at revision {revision}, but not applied to the caches")]
     Unapplied {
         /// Where it was kept.
         revision: Revision,
     },
-    /// The engine failed. Nothing was kept, except that after [`StoreError::Failed`] and
+    /// The engine failed. Nothing was committed; but after [`StoreError::Failed`] and
     /// [`StoreError::Closed`] the outcome is unknown until the store is read again.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What exceeds the limits that every engine shares.
+/// A limit of all engines that was exceeded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LimitError {
     /// A value over 256 KiB.
     #[error("the value of `{path}` has {bytes} bytes, at most 262144 fit")]
     Value {
-        /// Where it was to stand.
+        /// Its path.
         path: Path,
         /// Its size.
         bytes: usize,

@@ -1,4 +1,4 @@
-//! The recent changes of an engine whose writers all live in this process.
+//! The recent changes of an engine whose writers are all in this process.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,10 +17,9 @@ use crate::revision::Revision;
 /// How the change feed of an engine behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedOptions {
-    /// How long a feed waits for changes before it says that there were none.
+    /// How long a feed waits for changes before it reports that there are none.
     pub heartbeat: Duration,
-    /// How many changes are remembered. A reader that is further behind meets
-    /// [`Progress::Compacted`].
+    /// How many changes are kept. A reader that is further behind gets [`Progress::Compacted`].
     pub retained: usize,
 }
 
@@ -33,7 +32,7 @@ impl Default for FeedOptions {
     }
 }
 
-/// Changes in one answer, about: batches are never split.
+/// The approximate number of changes in one answer: batches are never split.
 const ANSWER: usize = 1024;
 
 /// A bounded memory of the last changes.
@@ -72,14 +71,15 @@ impl Log {
         self.recent.lock().newest
     }
 
-    /// Remembers what is durable now. Must be called before any of it is acknowledged, and in
+    /// Adds changes that are now durable. Must be called before any of them is acknowledged, and in
     /// the order of revisions.
     pub(crate) fn publish(&self, changes: Vec<Changed>, newest: Revision) {
         let mut recent = self.recent.lock();
         recent.changes.extend(changes);
         recent.newest = newest;
         let mut over = recent.changes.len().saturating_sub(self.options.retained);
-        // Batches leave whole, so that the floor is a revision all of whose changes are gone.
+        // Batches are removed as a whole, so that the floor is a revision of which no change is
+        // left.
         while over > 0
             || recent
                 .changes
@@ -110,13 +110,13 @@ impl Log {
         })
     }
 
-    /// What follows `at`, if anything does.
+    /// The changes after `at`, if there are any.
     fn after(&self, at: Revision) -> Result<Option<Progress>, StoreError> {
         let recent = self.recent.lock();
         if recent.closed {
             return Err(StoreError::Closed);
         }
-        // A reader ahead of the store has seen another store's history.
+        // A reader that is ahead of the store has seen a different history.
         if at < recent.floor || at > recent.newest {
             return Ok(Some(Progress::Compacted {
                 resume_at: recent.newest,
@@ -156,13 +156,13 @@ struct LogFeed {
 impl Feed for LogFeed {
     fn next(&mut self) -> BoxFuture<'_, Result<Progress, StoreError>> {
         Box::pin(async move {
-            // Marked as seen before looking, so that what comes after the look wakes.
+            // Marked as seen before the log is read, so that later changes wake it.
             self.woken.borrow_and_update();
             let progress = match self.log.after(self.at)? {
                 Some(progress) => progress,
                 None => {
                     let changed = self.woken.changed();
-                    // Timed out or woken: either way the log says what there is.
+                    // Timed out or woken: the log knows what there is in both cases.
                     let _ = tokio::time::timeout(self.log.options.heartbeat, changed).await;
                     self.log.after(self.at)?.unwrap_or(Progress::Changes {
                         changes: Vec::new(),

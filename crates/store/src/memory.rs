@@ -1,4 +1,4 @@
-//! The engine that forgets: for tests, and the yardstick of every other.
+//! The engine that keeps nothing on disk: for tests, and as a reference for the other engines.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -26,7 +26,7 @@ use crate::store::MAX_RANGE;
 use crate::store::Read;
 use crate::store::Store;
 
-/// A store in memory. Gone with the process.
+/// A store in memory. It is lost when the process ends.
 #[derive(Debug)]
 pub struct Memory {
     map: RwLock<Map>,
@@ -91,7 +91,7 @@ impl Memory {
             map.entries.insert(path, (revision, value));
             stamp.settled(true);
         }
-        // Still under the lock: the log hears of revisions in their order.
+        // Still under the lock, so that the log gets the revisions in order.
         self.log.publish(changed, revision);
         Ok(revision)
     }
@@ -104,7 +104,8 @@ impl Default for Memory {
 }
 
 impl Precondition {
-    /// Whether it holds of a path whose entry was last written at `stands`, if there is one.
+    /// Whether the precondition holds for a path whose entry, if there is one, was last written at
+    /// `stands`.
     pub(crate) fn holds(self, stands: Option<Revision>) -> bool {
         match self {
             Self::At(revision) => stands == Some(revision),

@@ -1,10 +1,10 @@
-//! One server's view of the store: what it has applied to its caches, and how fresh that is.
+//! One server's view of the store: which changes its caches have applied, and how fresh that is.
 //!
-//! INVARIANT: an acknowledged change holds. It rests on the order in which a node takes in a
-//! change at revision R: it first raises its *floor* to R, then drops the changed units from
-//! every cache, then raises what it has *applied* to R. A commit is answered when its revision is
-//! applied, and a cache fill whose read is older than the floor at the time the fill took its
-//! place is read again. The model in `tests/it/model.rs` tries every interleaving of it.
+//! INVARIANT: an acknowledged change is in force. This depends on the order in which a node applies
+//! a change at revision R: it first raises its *floor* to R, then drops the changed units from
+//! every cache, and then raises what it has *applied* to R. A commit is answered when its revision
+//! is applied. A cache fill reads again if its read is older than the floor was when the fill
+//! created its placeholder. The model in `tests/it/model.rs` tries every interleaving.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,28 +31,28 @@ use crate::sealed::Sealed;
 use crate::sealed::SealedBatch;
 use crate::sealed::SealedError;
 
-/// Something that remembers what the store held, and forgets what has changed.
+/// A cache of the store's content, which forgets what has changed.
 pub trait Invalidate: Send + Sync + fmt::Debug {
-    /// Forgets the unit of a changed path, and has every fill of it that is under way come to
-    /// nothing.
+    /// Forgets the unit of a changed path, and makes all fills of it that are in progress be
+    /// discarded.
     fn changed(&self, path: &Split<'_>);
 
-    /// Forgets everything, and has every fill that is under way come to nothing.
+    /// Forgets everything, and makes all fills that are in progress be discarded.
     fn clear(&self);
 }
 
 /// How a node keeps up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeOptions {
-    /// How long ago the node may last have heard "complete up to here" and still be fresh. Must
-    /// be well over the engine's heartbeat interval.
+    /// How long ago the node may have last heard "complete up to here" and still count as fresh.
+    /// Must be much longer than the engine's heartbeat.
     pub staleness: Duration,
     /// How long [`Node::wait_fresh`] waits. Must be over two heartbeats: the first answer after a pause may
     /// have been asked for before it.
     pub fresh_within: Duration,
     /// How long a commit waits for the caches after it is durable.
     pub apply_within: Duration,
-    /// How long to wait before asking again after the feed failed.
+    /// How long to wait after the feed has failed.
     pub retry_after: Duration,
 }
 
@@ -76,7 +76,7 @@ pub struct Node {
     task: JoinHandle<()>,
 }
 
-/// What the feed's task and the requests share.
+/// State that the feed's task and the requests share.
 #[derive(Debug)]
 struct View {
     caches: Vec<Arc<dyn Invalidate>>,
@@ -89,7 +89,7 @@ struct View {
 }
 
 impl Node {
-    /// Begins to follow the store on behalf of these caches, which must be empty.
+    /// Starts to follow the store for these caches, which must be empty.
     pub async fn start(
         sealed: Sealed,
         clock: Arc<dyn Clock>,
@@ -126,7 +126,7 @@ impl Node {
         &self.sealed
     }
 
-    /// A batch that does nothing yet, to be committed here.
+    /// An empty batch, to be committed here.
     pub fn batch(&self) -> SealedBatch {
         self.sealed.batch()
     }
@@ -161,8 +161,8 @@ impl Node {
         matches!(reached, Ok(Ok(_)))
     }
 
-    /// Whether the node has heard "complete up to here" within the staleness bound. If not, what
-    /// its caches hold may be overtaken, and it must not do cryptography with it.
+    /// Whether the node has heard "complete up to here" within the staleness bound. If not, its
+    /// caches may be out of date, and it must not do cryptography with their content.
     pub fn is_fresh(&self, now: Monotonic) -> bool {
         u128::from(self.age(now)) <= self.options.staleness.as_millis()
     }
@@ -187,32 +187,32 @@ impl Node {
             .is_ok()
     }
 
-    /// Milliseconds since it last asked for an answer that was complete.
+    /// Milliseconds since it asked for the last answer that was complete.
     pub fn age(&self, now: Monotonic) -> u64 {
         now.millis_since(Monotonic::from_millis(
             self.view.heard.load(Ordering::Acquire),
         ))
     }
 
-    /// Up to where its caches are true.
+    /// The revision up to which its caches are correct.
     pub fn applied(&self) -> Revision {
         *self.view.applied.borrow()
     }
 
-    /// Wakes whoever waits for changes, each time the caches have taken some in: for a worker
-    /// that then reads what it looks after.
+    /// Notifies of changes each time the caches have applied some: for a worker that then reads the
+    /// records it is responsible for.
     pub fn watch(&self) -> watch::Receiver<Revision> {
         self.view.applied.subscribe()
     }
 
-    /// Every change after `from`, in order and without gaps: for whoever must see each of them,
-    /// such as the relay of the audit outbox. It is a feed of its own, apart from the caches'.
+    /// Every change after `from`, in order and without gaps: for readers that must see each of
+    /// them, such as the relay of the audit outbox. It is a separate feed from that of the caches.
     pub async fn follow(&self, from: Revision) -> Result<Box<dyn Feed>, StoreError> {
         self.sealed.store().changes(from).await
     }
 
-    /// Reads a record until the read is no older than the floor was when it was begun. To be
-    /// called when the fill has taken its place in the cache, not before.
+    /// Reads a record until the read is at least as new as the floor was at the beginning. To be
+    /// called after the fill has created its placeholder in the cache, not before.
     pub(crate) async fn read_record(&self, path: &Path) -> Result<Option<Record>, SealedError> {
         let floor = self.floor();
         for attempt in 0..ATTEMPTS {
@@ -225,7 +225,7 @@ impl Node {
         Err(StoreError::Behind { floor }.into())
     }
 
-    /// As [`read_record`](Self::read_record), of the first `limit` records under a prefix.
+    /// Like [`read_record`](Self::read_record), for the first `limit` records under a prefix.
     pub(crate) async fn read_below(
         &self,
         prefix: &Prefix,
@@ -247,7 +247,7 @@ impl Node {
     }
 }
 
-/// How often a replica that lags behind the feed is asked.
+/// How many times a replica that lags behind the feed is read.
 const ATTEMPTS: u32 = 20;
 
 /// Waits before every attempt but the first, longer each time.
@@ -310,7 +310,7 @@ impl View {
     }
 }
 
-/// Takes in changes for as long as the node lives.
+/// Applies changes for as long as the node exists.
 async fn follow(
     sealed: Sealed,
     clock: Arc<dyn Clock>,
@@ -319,7 +319,7 @@ async fn follow(
     mut feed: Box<dyn Feed>,
 ) {
     loop {
-        // Before asking: an answer that was long under way does not make the node fresh.
+        // Taken before asking: an answer that took long does not make the node fresh.
         let asked = clock.monotonic();
         let failed = match feed.next().await {
             Ok(progress) => {

@@ -1,4 +1,4 @@
-//! Where a value stands: a path of at most 512 bytes, and the prefixes that `range` reads.
+//! The place of a value: a path of at most 512 bytes, and the prefixes that `range` reads.
 
 mod segment;
 
@@ -16,9 +16,9 @@ pub const MAX_PATH_BYTES: usize = 512;
 
 /// The place of one value: segments of visible ASCII characters joined by `/`, ordered by bytes.
 ///
-/// Paths begin `partition/account/Region` (an access key's look-up is global). What users name
-/// (aliases, tags, user names) never stands in a path as it is, only as
-/// [`crate::sealed::Sealed::name_hash`], since paths are stored in the clear. Cheap to clone.
+/// Paths begin with `partition/account/Region` (access keys are looked up globally). Names that
+/// users choose (aliases, tags, user names) are never part of a path in plain text, only as
+/// [`crate::sealed::Sealed::name_hash`], since paths are not encrypted. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(Arc<str>);
 
@@ -40,7 +40,7 @@ impl Path {
     /// It must not be longer than 512 bytes. Only unique ids and access key ids can have 128 bytes,
     /// and no path has more than two of them; all other segments are much shorter.
     pub fn of<'s>(segments: impl IntoIterator<Item = Segment<'s>>) -> Self {
-        // The longest path of a hot unit fits.
+        // Long enough for the longest path of a unit that is read often.
         let mut text = String::with_capacity(128);
         for segment in segments {
             if !text.is_empty() {
@@ -73,13 +73,13 @@ impl Path {
         &self.0
     }
 
-    /// Its segments from left to right.
+    /// Its segments, from left to right.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// The first `count` segments as a path of their own: how the unit of a changed path is
-    /// named. Nothing if the path has fewer, or `count` is zero.
+    /// The first `count` segments as a path: the name of the unit that a changed path belongs to.
+    /// None if the path has fewer segments, or `count` is zero.
     pub fn first(&self, count: usize) -> Option<&str> {
         let last = count.checked_sub(1)?;
         let mut ends = self
@@ -90,7 +90,7 @@ impl Path {
         self.0.get(..ends.nth(last)?)
     }
 
-    /// The path told apart, once for all who then ask for segments.
+    /// The path split into segments, once for all readers.
     pub fn split(&self) -> Split<'_> {
         let mut ends = [u16::MAX; SPLIT_SEGMENTS];
         let bytes = self.0.bytes().zip(0..);
@@ -108,11 +108,11 @@ impl Path {
 
 /// A path's text and where each of its first nine segments ends.
 ///
-/// Every change is held against what all caches hold: each of them then costs one comparison.
+/// Every change is compared with the units of all caches, so each comparison must be cheap.
 #[derive(Clone, Copy, Debug)]
 pub struct Split<'p> {
     text: &'p str,
-    // No path is that long: the rest are `u16::MAX`.
+    // No path is that long: unused places are `u16::MAX`.
     ends: [u16; SPLIT_SEGMENTS],
 }
 

@@ -85,8 +85,8 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the store, or makes an empty one if there is no file. Blocks for as long as the
-    /// recovery of the write-ahead log takes, which is bounded, whatever the number of entries.
+    /// Opens the store, or creates an empty one if there is no file. Blocks while the write-ahead
+    /// log is recovered, which takes a bounded time, however many entries there are.
     pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
         let lock = lock(&options)?;
         let connection = schema::open(&options)?;
@@ -142,14 +142,14 @@ impl Sqlite {
                 snapshot.finish()?;
                 Ok(value)
             });
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = reply.send(result.map_err(StoreError::from));
         });
         readers.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Has the writer do something, and waits for its answer.
+    /// Sends the writer a job, and waits for its answer.
     async fn write<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<T>) -> writer::Job,
@@ -161,8 +161,8 @@ impl Sqlite {
         answer.await.map_err(|_| StoreError::Closed)
     }
 
-    /// What can still be written beside `used` bytes: the disk's room, or what is left to the
-    /// limit.
+    /// How many bytes can still be written if `used` are in use: the free space on the disk, or
+    /// what is left of the limit.
     fn available_bytes(&self, used: u64) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.options.file)
             .ok()
@@ -175,12 +175,12 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.log.close();
-        // The writer, which is the first thread, ends when the readers are gone: the last
-        // connection that closes leaves one file behind, and of two that close at the same time
-        // neither is the last.
+        // The writer, which is the first thread, ends after the readers. The last connection that
+        // closes removes the extra files, and of two that close at the same time neither is the
+        // last.
         self.readers = None;
         for thread in self.threads.drain(1.min(self.threads.len())..) {
-            // A thread that panicked has nothing left to finish.
+            // A thread that has panicked has nothing to finish.
             let _ = thread.join();
         }
         self.writer = None;
@@ -257,15 +257,15 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let detail = error.to_string();
         match error.sqlite_error() {
-            // A refused write (a limit on file sizes, a quota) leaves the transaction
-            // uncommitted, like a full disk.
+            // A refused write (a limit on file sizes, a quota) leaves the transaction uncommitted,
+            // as a full disk does.
             Some(cause)
                 if cause.code == ErrorCode::DiskFull
                     || cause.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE =>
             {
                 Self::Full
             }
-            // The index of the log cannot grow, but the log has: nobody knows what was kept.
+            // The log has grown, but its index cannot: nobody knows what was kept.
             Some(cause) if cause.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
                 let detail =
                     "no room is left for the file `-shm` beside it: free space on its disk";

@@ -1,4 +1,4 @@
-//! An entry that goes with everything an engine keeps.
+//! An entry that is part of every transaction of an engine.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::revision::Revision;
 /// value, [`entry`](Self::entry) once, [`settled`](Self::settled) once the outcome is known. The
 /// entry is not among the changes that a feed tells of.
 pub trait Stamp: Send + Sync + fmt::Debug {
-    /// This value is about to be kept at this path.
+    /// This value is about to be committed at this path.
     fn put(&self, path: &Path, value: &[u8]);
 
-    /// The entry that is to be kept with the values, in a store that reaches this revision.
+    /// The entry to be committed with the values, in a store that reaches this revision.
     fn entry(&self, revision: Revision) -> (Path, Vec<u8>);
 
-    /// Whether the engine kept what it was told of since it last settled.
+    /// Tells whether the engine has committed what it was told of since the last call.
     fn settled(&self, kept: bool);
 }

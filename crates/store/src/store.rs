@@ -16,14 +16,14 @@ use crate::stamp::Stamp;
 /// The most entries that one `range` answers.
 pub const MAX_RANGE: usize = 1000;
 
-/// A value and where it stands.
+/// A value and its path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it stands.
+    /// The path.
     pub path: Path,
     /// When it was last written: what [`crate::batch::Precondition::At`] is compared with.
     pub revision: Revision,
-    /// What was written.
+    /// The value.
     pub value: Vec<u8>,
 }
 
@@ -34,17 +34,17 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// What was read, and the revision of the whole store that it shows.
+/// What was read, and the revision of the whole store at which it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read<T> {
-    /// Every change up to here is seen, and none later.
+    /// It shows every change up to here, and none after.
     pub at: Revision,
     /// What was read.
     pub value: T,
 }
 
 impl<T> Read<T> {
-    /// The same read of something made from the value.
+    /// Maps the value.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Read<U> {
         Read {
             at: self.at,
@@ -53,20 +53,20 @@ impl<T> Read<T> {
     }
 }
 
-/// How an engine is.
+/// The health of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// The newest revision.
     pub revision: Revision,
-    /// Bytes that can still be written where the store lies, if the engine can tell. Readiness
-    /// turns red while there still is some room, before writes fail.
+    /// Bytes that can still be written to the store's disk, if the engine can tell. The server
+    /// reports that it is not ready while there is still some room, before writes fail.
     pub available_bytes: Option<u64>,
 }
 
 /// An ordered map from path to value under one revision counter.
 ///
-/// Nothing above the trait may assume that it is the only writer: another server may stand behind
-/// the same engine. Every future may be dropped; a commit that was begun may then still be kept.
+/// Users of the trait must not assume that they are the only writer: another server may use the
+/// same store. Every future may be dropped; a commit that has begun may then still take effect.
 pub trait Store: Send + Sync + fmt::Debug {
     /// The newest revision that a read would show.
     fn revision(&self) -> BoxFuture<'_, Result<Revision, StoreError>>;
@@ -83,9 +83,9 @@ pub trait Store: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> BoxFuture<'a, Result<Read<Vec<Entry>>, StoreError>>;
 
-    /// Keeps all of the batch, durably, and answers the revision at which it was kept; or nothing
-    /// of it. Every entry it writes carries that revision. Any read begun after the answer shows
-    /// it. A batch that writes nothing answers a revision at which its checks held.
+    /// Commits the whole batch durably, or nothing of it, and answers the revision. Every entry
+    /// that it writes has that revision. Every read that begins after the answer shows it. For a
+    /// batch that writes nothing, it answers a revision at which its checks held.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, CommitError>>;
 
     /// Has every transaction from now on write what this makes. A second one replaces the first.

@@ -33,7 +33,7 @@ pub struct SealKey {
 }
 
 impl SealKey {
-    /// The version `id` with these 32 bytes.
+    /// Creates the version `id` from these 32 bytes.
     pub fn new(id: SealKeyId, key: ArenaSecret) -> Result<Self, SealKeyError> {
         require(&key)?;
         Ok(Self { id, key })
@@ -51,7 +51,7 @@ pub struct SealKeys {
     store: StoreId,
     current: SealKey,
     older: Vec<SealKey>,
-    // Never changes over a store's life: it decides where records stand.
+    // Never changes during a store's life, since it determines the paths of records.
     name_key: ArenaSecret,
 }
 
@@ -94,7 +94,7 @@ impl SealKeys {
     }
 
     pub(super) fn name_hash(&self, home: &str, kind: &str, text: &str) -> NameHash {
-        // The lengths keep (home, kind, text) apart from every other three.
+        // The lengths make the encoding of (home, kind, text) unambiguous.
         let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
         let parts: [&[u8]; 6] = [
             b"keyward name v2",
@@ -110,11 +110,11 @@ impl SealKeys {
     }
 }
 
-/// A key that is not as long as it must be.
+/// A key of the wrong length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a seal key and a name key have 32 bytes, not {bytes}")]
 pub struct SealKeyError {
-    /// How many were given.
+    /// Its length.
     pub bytes: usize,
 }
 

@@ -1,7 +1,7 @@
-//! What a database file may not do to us. Whoever can write to the file can put more into it than
-//! records: triggers that undo later changes, views and virtual tables in place of tables, columns
-//! that are computed, another collation. So the schema must be the one that Keyward made, word for
-//! word, and no connection runs what a schema brings with it.
+//! Protection against a manipulated database file. Whoever can write to the file can add more than
+//! records: triggers that undo later changes, views and virtual tables instead of tables, computed
+//! columns, another collation. Therefore the schema must be Keyward's, word for word, and
+//! connections run nothing that a schema contains.
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -30,18 +30,18 @@ pub(super) fn harden(connection: &Connection) -> Result<(), StoreError> {
             });
         }
     }
-    // No value is as long; a file that claims one must not be answered with memory.
+    // No value is that long. If a file claims to have one, no memory must be reserved for it.
     let longest = i32::try_from(MAX_BATCH_BYTES).unwrap_or(i32::MAX);
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "cell_size_check", "ON")?;
-    // The file can suggest a size of its own.
+    // The file itself can suggest a size.
     connection.pragma_update(None, "cache_size", -2000)?;
     connection.query_row("PRAGMA mmap_size = 0", [], |_| Ok(()))?;
     Ok(())
 }
 
-/// Refuses a file with anything that would run by itself, whatever version made it.
+/// Refuses a file with anything that would run by itself, whichever version wrote it.
 pub(super) fn check_kinds(connection: &Connection) -> Result<(), StoreError> {
     for object in objects(connection)? {
         let ordinary = match object.kind.as_str() {
@@ -107,7 +107,7 @@ impl std::fmt::Display for Object {
     }
 }
 
-/// More than any version's schema has.
+/// More lines than the schema of any version has.
 const MAX_OBJECTS: i64 = 100;
 
 fn objects(connection: &Connection) -> Result<Vec<Object>, StoreError> {

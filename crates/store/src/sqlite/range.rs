@@ -15,8 +15,9 @@ const FROM: &str = "SELECT path, revision, value FROM entry
 const AFTER: &str = "SELECT path, revision, value FROM entry
                      WHERE path > ?1 AND path < ?2 ORDER BY path LIMIT ?3";
 
-/// Up to `limit` entries under `prefix` that come after `after`, in the order of the paths. A page
-/// costs what stands on it, wherever it begins: SQLite seeks one lower bound, so it is given one.
+/// Up to `limit` entries under `prefix` that come after `after`, in the order of the paths. The
+/// cost of a page depends only on its entries, wherever it begins: SQLite seeks by a single lower
+/// bound, so it gets only one.
 pub(super) fn read(
     snapshot: &Connection,
     prefix: &Prefix,
@@ -32,7 +33,7 @@ fn select<'c>(
     after: Option<&Path>,
     limit: i64,
 ) -> rusqlite::Result<(CachedStatement<'c>, Vec<Entry>)> {
-    // Paths are visible ASCII: DEL comes after each of them and stands in none.
+    // Paths are visible ASCII: DEL sorts after every path and is part of none.
     let end = format!("{prefix}\u{7f}");
     let after = after
         .map(Path::as_str)

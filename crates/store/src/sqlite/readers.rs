@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-/// Reads that may wait before whoever asks waits, too.
+/// How many reads may be queued before callers have to wait.
 pub(super) const QUEUE: usize = 1024;
 
 /// One read.
@@ -19,11 +19,11 @@ pub(super) fn share(jobs: mpsc::Receiver<Job>) -> Jobs {
     Arc::new(Mutex::new(jobs))
 }
 
-/// Serves reads until nobody can ask any more.
+/// Serves reads until all senders are gone.
 pub(super) fn run(mut connection: Connection, jobs: &Jobs) {
     loop {
-        // One idle thread waits for the next job, the others for its place in the queue. The
-        // lock is gone before the job is done.
+        // One idle thread waits for the next job, and the others for the lock. The lock is released
+        // before the job runs.
         let job = jobs.lock().blocking_recv();
         match job {
             Some(job) => job(&mut connection),

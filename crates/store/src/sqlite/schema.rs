@@ -32,7 +32,7 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(&options.file, flags())?;
     guard::harden(&connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
-    // Before anything is written: a file that is something else stays untouched.
+    // Checked before anything is written, so that a file of another kind is not changed.
     let found = found(&connection)?;
     if found > CURRENT {
         return Err(StoreError::TooNew {
@@ -49,7 +49,7 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     // `PRAGMA secure_delete = ON` answers a row.
     connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
-    // A log that one large transaction has swollen shrinks at the next checkpoint.
+    // A log that has grown by a large transaction shrinks at the next checkpoint.
     connection.query_row("PRAGMA journal_size_limit = 16777216", [], |_| Ok(()))?;
     let pages = options.max_bytes.map(|bytes| (bytes / PAGE_BYTES).max(1));
     if let Some(pages) = pages {
@@ -92,8 +92,8 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Revision>
         .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-/// Opens a file, making it if it is missing, and takes it from everybody but its owner: a copy that
-/// was put back may be open to others. SQLite gives its journal the mode of the database.
+/// Opens a file, creating it if it is missing, and makes it accessible only to its owner: a
+/// restored copy may be readable by others. SQLite gives its journal the mode of the database.
 pub(super) fn create_private(file: &FilePath) -> Result<File, StoreError> {
     const OWNER_ONLY: u32 = 0o600;
     let open = || {
@@ -133,7 +133,7 @@ fn found(connection: &Connection) -> Result<i64, StoreError> {
     let sql = "SELECT value FROM meta WHERE name = 'schema'";
     let found = connection.query_row(sql, [], |row| row.get(0))?;
     match usize::try_from(found) {
-        // What a later version makes is not known here.
+        // The schema of a later version is not known here.
         Ok(version) if version > STEPS.len() => {}
         Ok(version) if version > 0 => guard::check_schema(connection, version)?,
         Ok(_) | Err(_) => {
@@ -145,7 +145,7 @@ fn found(connection: &Connection) -> Result<i64, StoreError> {
     Ok(found)
 }
 
-/// All steps in one transaction: a crash leaves the old schema or the new one.
+/// All steps are one transaction: a crash leaves either the old schema or the new one.
 fn migrate(connection: &mut Connection, found: i64) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -157,7 +157,7 @@ fn migrate(connection: &mut Connection, found: i64) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
-/// Makes the name of a new file as durable as its content.
+/// Makes the name of a new file durable, too.
 fn sync_folder(file: &FilePath) -> Result<(), StoreError> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -1,13 +1,13 @@
-//! What the schema of each version is made of.
+//! The schema of each version.
 
 /// SQLite's own default, which an existing file keeps.
 pub(super) const PAGE_BYTES: u64 = 4096;
 
-/// What leads from each schema to the next; the first makes an empty file a store. Steps that
-/// were released are never edited.
+/// The steps from each schema to the next; the first one turns an empty file into a store. Released
+/// steps are never edited.
 pub(super) const STEPS: [&str; 1] = [
-    // Values lie in a table in the order they were first written and only their paths in an
-    // index: a batch dirties few pages however its paths are strewn.
+    // Values are in a table in the order in which they were first written, and only their paths are
+    // in an index: so a batch changes few pages, however scattered its paths are.
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE entry (
          id INTEGER PRIMARY KEY,

@@ -1,4 +1,4 @@
-//! The thread that writes: everything that is queued becomes one transaction.
+//! The thread that writes. Everything that is queued becomes one transaction.
 
 use std::sync::Arc;
 
@@ -22,21 +22,21 @@ use crate::path::Path;
 use crate::revision::Revision;
 use crate::stamp::Stamp;
 
-/// Batches that may wait before whoever commits waits, too.
+/// How many batches may be queued before callers have to wait.
 pub(super) const QUEUE: usize = 1024;
 
-/// What one transaction holds at most: bounds how long the first in it waits for the last.
+/// The most that one transaction holds, which bounds how long its first batch waits for the last.
 const GROUP_BATCHES: usize = 256;
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-/// How often a scrub tries to get past readers that hold an old snapshot.
+/// How many times a scrub tries while readers hold an old snapshot.
 const SCRUB_ATTEMPTS: usize = 10;
 
-/// Writes an entry, over whatever stands there.
+/// Writes an entry, replacing any other.
 const PUT: &str = "INSERT INTO entry (path, revision, value) VALUES (?1, ?2, ?3)
      ON CONFLICT (path) DO UPDATE SET revision = excluded.revision, value = excluded.value";
 
-/// What the thread is asked.
+/// A job for the thread.
 pub(super) enum Job {
     Commit(Batch, Reply<Result<Revision, CommitError>>),
     Stamp(Arc<dyn Stamp>, Reply<()>),
@@ -52,8 +52,8 @@ pub(super) struct Writer {
     log: Arc<Log>,
     at: Revision,
     stamp: Option<Arc<dyn Stamp>>,
-    // After a failed write of the journal nobody knows what will be found after a crash. Only
-    // opening the store anew, which reads it back, can tell: until then nothing more is written.
+    // After a failed write to the journal nobody knows what will be there after a crash. Only
+    // reopening the store, which reads it back, can tell; until then nothing more is written.
     broken: Option<StoreError>,
 }
 
@@ -68,11 +68,11 @@ impl Writer {
         }
     }
 
-    /// Serves until nobody can ask any more.
+    /// Serves jobs until all senders are gone.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut held = None;
         while let Some(job) = held.take().or_else(|| jobs.blocking_recv()) {
-            // Whoever asked may have gone: answers are sent to nobody then.
+            // The caller may be gone; then the answer is dropped.
             match job {
                 Job::Commit(batch, reply) => {
                     let mut group = vec![(batch, reply)];
@@ -139,14 +139,14 @@ impl Writer {
     }
 }
 
-/// What a transaction kept.
+/// What a transaction has committed.
 struct Applied {
     at: Revision,
     changed: Vec<Changed>,
     each: Vec<Result<Revision, CommitError>>,
 }
 
-/// Adds what else is queued, and answers the first job that is no commit.
+/// Adds the other queued batches, and answers the first job that is not a commit.
 fn gather(group: &mut Vec<Waiting>, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
     let mut bytes = group.iter().map(|(batch, _)| batch.bytes()).sum::<usize>();
     while group.len() < GROUP_BATCHES && bytes < GROUP_BYTES {
@@ -162,9 +162,9 @@ fn gather(group: &mut Vec<Waiting>, jobs: &mut mpsc::Receiver<Job>) -> Option<Jo
     None
 }
 
-/// Each batch sees what those before it in the group did; one whose precondition does not hold
-/// leaves nothing and does not disturb the others. Nothing is answered before all is durable, a
-/// conflict neither: it may rest on a batch of the same group.
+/// Each batch sees the changes of those before it in the group. A batch whose precondition does not
+/// hold changes nothing and does not affect the others. Nothing is answered before everything is
+/// durable, not even a conflict, since it may be caused by a batch of the same group.
 fn apply(
     connection: &mut Connection,
     batches: Vec<Batch>,
@@ -257,7 +257,7 @@ fn write(
     Ok(())
 }
 
-/// Writes one durable page, as a commit would, and answers how many bytes are in use.
+/// Writes one page durably, like a commit, and answers how many bytes are in use.
 fn probe(connection: &mut Connection) -> Result<u64, StoreError> {
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'probe'", [])?;
     let pages = |name| connection.query_row(name, [], |row| row.get::<_, u32>(0));
@@ -265,8 +265,9 @@ fn probe(connection: &mut Connection) -> Result<u64, StoreError> {
     Ok(u64::from(used).saturating_mul(steps::PAGE_BYTES))
 }
 
-/// Deleted content is zeroed as it is freed (`secure_delete`). What is left of it stands in the
-/// journal and in pages not yet overwritten from there: after a checkpoint, nowhere.
+/// Deleted content is overwritten with zeros when it is freed (`secure_delete`). Remains of it are
+/// in the journal and in pages that the journal has not yet overwritten; after a checkpoint, there
+/// are none.
 fn scrub(connection: &mut Connection) -> Result<(), StoreError> {
     for _ in 0..SCRUB_ATTEMPTS {
         let busy: i64 =
@@ -275,7 +276,7 @@ fn scrub(connection: &mut Connection) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-    // Nothing is broken: readers were in the way all the time.
+    // Nothing is broken; readers blocked it all the time.
     Err(StoreError::Busy)
 }
 
