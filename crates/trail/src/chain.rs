@@ -1,4 +1,4 @@
-//! A chain of the trail, places in it, and what it says of its store.
+//! A chain of the trail, positions in it, and what it says about its store.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct ChainId {
 }
 
 impl ChainId {
-    /// The one chain of the one node that a store has today.
+    /// The only chain of the only node, which is all that a store has today.
     pub fn only(store: StoreId) -> Self {
         Self {
             store,
@@ -35,7 +35,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The chain of that id, authenticated by that key, which is good for nothing else.
+    /// The chain with this id and this key, which is used for nothing else.
     pub fn new(id: ChainId, key: Arc<ArenaSecret>) -> Self {
         Self { id, key }
     }
@@ -45,8 +45,8 @@ impl Chain {
         &self.id
     }
 
-    /// What an event of the outbox adds to [`Copied::sum`]: a number that nobody without the key
-    /// can tell of the generation of its record.
+    /// What an event of the outbox adds to [`Copied::sum`]: a number that only the holder of the
+    /// key can compute from the generation of its record.
     pub fn weight(&self, generation: &[u8; 16]) -> u128 {
         const LABEL: &[u8] = b"keyward outbox event v1";
         let mac = self.mac(&[LABEL, generation]);
@@ -60,47 +60,47 @@ impl Chain {
     }
 }
 
-/// A place between two batches.
+/// A position between two batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The segment's number, from 1; zero before the first.
     pub segment: u64,
-    /// Bytes of the segment before the place.
+    /// Bytes of the segment before the position.
     pub length: u64,
 }
 
-/// A place, and the last MAC before it, which authenticates everything up to there.
+/// A position, and the last MAC before it, which authenticates everything up to there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct End {
-    /// Where.
+    /// The position.
     pub at: Position,
     /// The MAC.
     pub mac: [u8; 32],
 }
 
-/// Which events of changes the trail has: all of those up to a revision.
+/// Which events of changes the trail has: all events up to a revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// The revision of the store.
     pub revision: u64,
     /// How many events there are.
     pub events: u64,
-    /// The sum of their weights ([`Chain::weight`]): a set with one event less, or another, has another.
+    /// The sum of their weights ([`Chain::weight`]): any other set of events has another sum.
     pub sum: u128,
 }
 
-/// What every header and closing line says of the store.
+/// What every header and closing line says about the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// The events of changes up to here.
     pub copied: Copied,
-    /// The newest revision that the store is known to have kept. A store that is older than that
-    /// is not the store that was there.
+    /// The newest revision that the store is known to have committed. A store that is older has
+    /// been replaced.
     pub store: u64,
 }
 
 impl Mark {
-    /// What a MAC covers of it.
+    /// The part of it that a MAC covers.
     pub(crate) fn to_bytes(self) -> [u8; 40] {
         let mut bytes = [0; 40];
         let parts: [&[u8]; 4] = [

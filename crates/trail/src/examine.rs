@@ -1,4 +1,4 @@
-//! What a start finds of the trail, compared with what the store knows of it.
+//! What a start finds of the trail, compared with what the store knows about it.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,16 @@ use crate::{
     segment,
 };
 
-/// What stands in a directory and is authentic.
+/// The authentic part of the trail in a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Where it ends.
     pub end: End,
-    /// What it says of the store there.
+    /// What it says about the store at its end.
     pub mark: Mark,
-    /// What stands behind that and is not authentic: a crash may have left it.
+    /// Bytes after the end that are not authentic: a crash may have left them.
     pub torn: Option<Torn>,
-    /// The segment to begin, if the last one cannot be gone on with.
+    /// The segment to begin, if the last one cannot be continued.
     pub next_segment: Option<u64>,
     /// Whether that segment begins after a loss that was accepted.
     pub after_loss: bool,
@@ -39,13 +39,13 @@ pub struct Torn {
     pub bytes: u64,
 }
 
-/// Reads the trail from the last segment that the store knows on.
+/// Reads the trail, beginning with the last segment that the store knows.
 ///
-/// Whatever comes after the place that was on disk a power cut may have taken, or left in part:
-/// that is [`Found::torn`] and no error. Everything before it must be there, as it was.
+/// What comes after the last position known to be on disk may be gone or incomplete after a power
+/// cut: it becomes [`Found::torn`], and is not an error. Everything before it must be unchanged.
 ///
 /// # Errors
-/// [`TrailError::is_loss`] of what is not there, or not as it was.
+/// [`TrailError::is_loss`] if something is missing or was changed.
 pub fn examine(directory: &Path, chain: &Chain, known: &Known) -> Result<Found, TrailError> {
     let segments = segment::all(directory)?;
     let missing = |number: u64| TrailError::Missing {
@@ -64,8 +64,8 @@ pub fn examine(directory: &Path, chain: &Chain, known: &Known) -> Result<Found, 
             ..Found::default()
         });
     }
-    // A store that was put back may be older than segments that have been moved away since. Then
-    // what is there is ahead of it.
+    // A restored store may be older than segments that have been moved away since. Then the
+    // segments that are there are ahead of it.
     if let Some((later, _)) = segments.range(from..).next()
         && let Ok(found) = read(&segments, *later, chain, known)
         && found.mark.store > known.store
@@ -75,7 +75,7 @@ pub fn examine(directory: &Path, chain: &Chain, known: &Known) -> Result<Found, 
     Err(missing(from))
 }
 
-/// The first number from `first` on that is missing between two others.
+/// The first number, from `first` on, that is missing between two others.
 fn gap(segments: &BTreeMap<u64, PathBuf>, first: u64) -> Option<u64> {
     let mut numbers = segments.range(first..).map(|(number, _)| *number);
     let expected = numbers.next()? + 1;
@@ -97,7 +97,7 @@ fn read(
         let scan = scan(path, *number, chain, &known.end)?;
         let Some(header) = scan.header else {
             if is_last && *number > known.end.at.segment {
-                // It was just being begun.
+                // A crash came while it was being started.
                 found.next_segment = Some(*number);
                 found.torn = torn(path, &scan);
                 return Ok(found);
@@ -126,7 +126,7 @@ fn torn(path: &Path, scan: &Scan) -> Option<Torn> {
     })
 }
 
-/// What is wrong with a segment that is not what it was.
+/// What is wrong with a segment that has been changed.
 pub(crate) fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
     let path = path.to_owned();
     let least = match known.end.at {
@@ -149,20 +149,20 @@ pub(crate) fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
     }
 }
 
-/// What is left of a trail that is not what it was.
+/// What is left of a trail that has been changed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remains {
-    /// What the last authentic line in the segment that was known says of the store.
+    /// What the last authentic line of the known segment says about the store.
     pub mark: Mark,
     /// The highest number of a segment.
     pub last: u64,
-    /// What is not authentic of the segment that was known.
+    /// The part of the known segment that is not authentic.
     pub torn: Option<Torn>,
-    /// Segments of which nothing can be kept: they do not begin as they did, or come later.
+    /// Segments of which nothing can be kept: their beginning was changed, or they come later.
     pub foreign: Vec<PathBuf>,
 }
 
-/// Tells what is authentic of a trail, from the segment on that was known to be on disk.
+/// Finds the authentic part of a trail, beginning with the segment that was known to be on disk.
 ///
 /// # Errors
 /// When something cannot be read, or is of another store or version.

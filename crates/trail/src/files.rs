@@ -1,5 +1,5 @@
-//! Files and folders that only their owner may read, whatever the umask is and whatever the modes
-//! were before.
+//! Files and folders that only their owner may read, whatever the umask is and whatever modes they
+//! had before.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -11,7 +11,7 @@ use std::{
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// Creates a folder and syncs it, or closes an existing one to everybody but its owner.
+/// Creates a folder and syncs it, or makes an existing one accessible only to its owner.
 pub fn folder(path: &Path) -> io::Result<()> {
     if !path.exists() {
         DirBuilder::new()

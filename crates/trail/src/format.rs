@@ -1,7 +1,7 @@
 //! The two kinds of line that are Keyward's own: a segment's header and a batch's closing line.
 //!
-//! Both carry a MAC that covers the link before it, so that whatever is cut, added or changed
-//! between two of them shows. The layout is in `docs/formats.md`.
+//! Both have a MAC that covers the previous MAC, so that anything that is cut, added or changed
+//! between them is detected. The layout is in `docs/formats.md`.
 
 use keyward_types::store_id::StoreId;
 use keyward_wire::json::Writer;
@@ -14,7 +14,7 @@ pub(crate) const FORMAT: u32 = 2;
 /// The longest header or closing line, in bytes.
 pub(crate) const MAX_LINE: usize = 768;
 
-/// The labels that begin what a MAC covers, so that the key is good for nothing else.
+/// The labels at the beginning of what a MAC covers, which keep different uses of the key apart.
 const SEGMENT_LABEL: &[u8] = b"keyward audit segment v2";
 const BATCH_LABEL: &[u8] = b"keyward audit batch v2";
 
@@ -25,9 +25,9 @@ pub(crate) struct Header {
     pub number: u64,
     /// The chain's MAC at the end of the segment before; zeros before the first.
     pub previous: [u8; 32],
-    /// What the trail has of the store where the segment begins.
+    /// What the trail knows about the store at the beginning of the segment.
     pub mark: Mark,
-    /// Whether what came before is not all there, and was accepted as lost.
+    /// Whether a part of what came before is missing, and was accepted as lost.
     pub after_loss: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Closing {
     pub mac: [u8; 32],
 }
 
-/// A line of Keyward's own, as it is read; nothing of it is proven.
+/// One of Keyward's own lines, as it was read, and not yet verified.
 pub(crate) enum Own {
     Header(ChainId, Header, [u8; 32]),
     Closing(Closing),
@@ -50,7 +50,7 @@ pub(crate) enum Own {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct HeaderText {
-    /// Always [`FORMAT`]; named so that no event looks like a header.
+    /// Always [`FORMAT`]. Its name makes sure that no event looks like a header.
     keyward_segment: u32,
     store: String,
     node: u32,
@@ -78,7 +78,7 @@ struct ClosingText {
     mac: String,
 }
 
-/// Only the version, of whatever version it is.
+/// Only the version, which every version has.
 #[derive(Deserialize)]
 struct Version {
     #[serde(alias = "keywardSegment", alias = "keywardBatch")]
@@ -122,8 +122,8 @@ impl Header {
 }
 
 impl Closing {
-    /// Appends the line, with its line feed. Each batch has one, so it is not put together by way of
-    /// [`ClosingText`], which reads it.
+    /// Appends the line, with its line feed. There is one in each batch, so for speed it is not
+    /// rendered with [`ClosingText`], which is for reading.
     pub(crate) fn render(&self, out: &mut Vec<u8>) {
         let Mark { copied, store } = self.mark;
         Writer::append(out, |line| {
@@ -224,7 +224,7 @@ pub(crate) fn hex_sum(sum: u128) -> String {
     format!("{sum:032x}")
 }
 
-/// The bytes that hexadecimal digits stand for, if there are that many.
+/// Decodes hexadecimal digits, if there is exactly the right number.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex::decode(text).ok()?.try_into().ok()
 }

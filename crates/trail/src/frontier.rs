@@ -1,4 +1,5 @@
-//! What the trail and its store tell each other while a server runs: how far each of them is kept.
+//! What the trail and its store tell each other while a server runs: how far each of them is
+//! durable.
 
 use std::sync::{
     Arc,
@@ -14,7 +15,7 @@ use crate::{
 
 /// How far the trail is on disk, and up to which revision its store is.
 ///
-/// The writer moves the one on, and whoever commits to the store the other. Every header and
+/// The writer advances the one, and commits to the store advance the other. Every header and
 /// closing line states the store's revision; the store's [`Head`] states the trail's end.
 #[derive(Debug)]
 pub struct Frontier {
@@ -51,12 +52,12 @@ impl Frontier {
         at <= self.synced.borrow().at
     }
 
-    /// How far the trail is on disk, and wakes whoever waits for more.
+    /// How far the trail is on disk; notifies of progress.
     pub fn watch(&self) -> watch::Receiver<End> {
         self.synced.subscribe()
     }
 
-    /// Takes this end for the trail's, though another was on disk: for a loss that was accepted.
+    /// Sets this end, although another one was on disk: for a loss that was accepted.
     pub fn reset(&self, end: End) {
         self.synced.send_replace(end);
     }

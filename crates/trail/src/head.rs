@@ -1,9 +1,9 @@
-//! The trail's head: what the store keeps of the trail, in a record of its own.
+//! The trail's head: what the store records about the trail.
 //!
-//! The head names the store's own revision, how far the trail is known to be on disk, and the set
-//! of all events that were ever put into the outbox. So an older store beside a newer trail shows,
-//! a trail that was cut short or is gone, and events that were taken out of the outbox before the
-//! trail had them. The layout is drawn in `docs/formats.md`.
+//! The head states the store's own revision, how far the trail is known to be on disk, and the set
+//! of all events that were ever in the outbox. With it, a start detects a store that is older than
+//! the trail, a trail that was cut short or is missing, and events that were removed from the
+//! outbox before the trail had them. The layout is in `docs/formats.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +29,9 @@ pub struct Head {
 /// What the store knows of a chain of the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainHead {
-    /// From this segment on none may be missing between two others.
+    /// From this segment on, no segment may be missing between two others.
     pub first: u64,
-    /// A place that is on disk.
+    /// A position that is on disk.
     pub end: End,
 }
 
@@ -50,7 +50,7 @@ pub enum HeadError {
     /// It is not JSON of that shape.
     #[error("the trail's head in the store cannot be read")]
     Shape(#[from] serde_json::Error),
-    /// Of a later version, or of more chains than this version knows.
+    /// It is of a later version, or has more chains than this version supports.
     #[error("the trail's head in the store is of another version")]
     Version,
 }
@@ -58,9 +58,9 @@ pub enum HeadError {
 /// What the store knows of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// From this segment on none may be missing between two others.
+    /// From this segment on, no segment may be missing between two others.
     pub first: u64,
-    /// A place that was on disk.
+    /// A position that was on disk.
     pub end: End,
     /// The store's revision.
     pub store: u64,
@@ -97,7 +97,7 @@ impl Head {
         }
     }
 
-    /// What it says of the chain.
+    /// What it says about the chain.
     pub fn known(&self) -> Known {
         Known {
             first: self.chain.first,

@@ -1,8 +1,8 @@
 //! The audit trail on disk: rendered lines in, authenticated files out, and back.
 //!
-//! A trail is a chain of segments, files of lines. Events are appended in batches; a MAC closes
-//! each batch and covers the MAC before it, so that whatever is cut, added or changed shows. The
-//! layout is drawn in `docs/formats.md`.
+//! A trail is a chain of segments, which are files of lines. Events are appended in batches; a MAC
+//! closes each batch and covers the previous MAC, so that anything that is cut, added or changed is
+//! detected. The layout is in `docs/formats.md`.
 //!
 //! - **Writing.** [`trail::Trail`] is the one open segment. [`writer::Writer`] is its handle: it
 //!   takes lines, puts those that come together into one batch, and answers when they are written.
@@ -15,7 +15,7 @@
 //! - [`refused`] is the bounded log of callers who were refused. It is beside the trail and not
 //!   part of it.
 //!
-//! Nothing here knows what an event says, nor requests, callers or the directory.
+//! This crate does not know the content of events, or requests, callers and the directory.
 #![forbid(unsafe_code)]
 
 pub mod chain;

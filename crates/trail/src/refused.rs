@@ -1,5 +1,6 @@
-//! Callers who fail authentication, and web identities that no trust policy lets in: counted, and
-//! sampled into a log of bounded size, since strangers must not be able to fill the disk.
+//! Callers who fail authentication, and web identities that no trust policy allows. They are
+//! counted, and sampled into a log of bounded size, since strangers must not be able to fill the
+//! disk.
 
 use std::{
     fs::{self, File},
@@ -14,11 +15,11 @@ use parking_lot::Mutex;
 
 use crate::files;
 
-/// The most samples a second.
+/// The most samples per second.
 const PER_SECOND: u32 = 10;
 /// Bytes after which the log is rotated; two files are kept.
 const MAX_BYTES: u64 = 1 << 20;
-/// The longest texts of strangers that are kept, in characters.
+/// The longest texts that strangers send and that are logged, in characters.
 const MAX_TEXT: usize = 128;
 
 /// The log of refused callers.
@@ -36,18 +37,18 @@ struct State {
     in_second: u32,
 }
 
-/// What is known of a refused request; nothing of it is proven but a web identity.
+/// What is known about a refused request. Only a web identity in it has been verified.
 #[derive(Debug)]
 pub struct Refusal<'a> {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// From where.
+    /// The client's address.
     pub source_ip: IpAddr,
     /// The answer's code.
     pub code: &'a str,
-    /// The access key id that was claimed, if one was read.
+    /// The claimed access key id, if there was one.
     pub access_key_id: Option<&'a str>,
-    /// What was asked for, if it is known.
+    /// The operation, if known.
     pub operation: Option<&'a str>,
     /// The provider and the subject of a web identity whose token was verified.
     pub identity: Option<(&'a str, &'a str)>,
@@ -73,8 +74,8 @@ impl Refusals {
         })
     }
 
-    /// Takes a sample, unless this second has had its share. If the log cannot be written, only the
-    /// sample is lost.
+    /// Logs a sample, unless there have been enough in this second. If the log cannot be written,
+    /// only the sample is lost.
     pub fn sample(&self, refusal: &Refusal<'_>) {
         let mut state = self.state.lock();
         if state.second != refusal.at.seconds() {

@@ -1,4 +1,4 @@
-//! Reading one segment, as far as its MACs carry.
+//! Reading one segment, as far as it is authentic.
 
 use std::{
     fs::File,
@@ -14,32 +14,32 @@ use crate::{
     format::{self, Header, Own},
 };
 
-/// The most bytes between two closing lines: more is no batch.
+/// The most bytes between two closing lines; a batch cannot be longer.
 const MAX_BATCH: u64 = 64 << 20;
 
-/// What a segment holds.
+/// The content of a segment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scan {
     /// Its header, if that is authentic.
     pub header: Option<Header>,
     /// The end of the last batch that is authentic, or of the header.
     pub end: End,
-    /// What the last line of Keyward's own says of the store.
+    /// What the last of Keyward's own lines says about the store.
     pub mark: Mark,
     pub batches: u64,
     pub events: u64,
     /// How many bytes come after the end.
     pub rest: u64,
-    /// The number of the first line of Keyward's own that does not fit its MAC.
+    /// The number of the first of Keyward's own lines that does not match its MAC.
     pub misfit: Option<u64>,
     /// How many lines were read.
     pub lines: u64,
-    /// Whether it passes the place that was asked for, by the very MAC.
+    /// Whether it contains the wanted position, with the same MAC.
     pub passes: bool,
 }
 
-/// Reads a segment up to the first thing in it that is not authentic. The header's link to the
-/// segment before is for the caller to compare.
+/// Reads a segment up to the first part that is not authentic. The caller compares the header's
+/// link with the segment before.
 pub(crate) fn scan(
     path: &Path,
     number: u64,
@@ -77,7 +77,8 @@ pub(crate) fn scan(
                     path: path.to_owned(),
                 });
             }
-            // The MAC covers what the line says; another way to write that is no line of Keyward's.
+            // The MAC covers the content of the line, not its form. Any other form of the same
+            // content is rejected.
             let same = header
                 .render(chain.id(), found)
                 .is_ok_and(|text| text == line);

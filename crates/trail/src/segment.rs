@@ -1,4 +1,4 @@
-//! The files of the trail: one a segment, named by its number.
+//! The files of the trail: one for each segment, named by its number.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ pub fn sync(directory: &Path, number: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The highest number of a segment: even the one after it is a number.
+/// The highest number that a segment may have, so that its successor still is a valid number.
 pub(crate) const LAST: u64 = u64::MAX - 1;
 
 /// The segments that are in a directory, by number; none if it does not exist.
@@ -57,7 +57,7 @@ pub(crate) fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>, TrailError
     Ok(found)
 }
 
-/// Where the segment of a number is.
+/// The path of the segment with this number.
 pub(crate) fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(name(number))
 }

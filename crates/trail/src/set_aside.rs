@@ -1,4 +1,4 @@
-//! Bytes that no MAC covers are never made part of the trail: they are put beside it.
+//! Bytes that no MAC covers never become part of the trail: they are moved to files of their own.
 
 use std::{
     fs::{self, File},
@@ -17,10 +17,10 @@ use crate::{
     segment,
 };
 
-/// The most bytes that are read to be set aside: what a crash leaves is one batch or two.
+/// The most bytes that are set aside: a crash leaves one batch or two.
 const MAX_TORN: u64 = 256 << 20;
 
-/// Bytes that stand beside the trail.
+/// Bytes that were set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
     /// Their file's name, in the trail's directory.
@@ -35,7 +35,7 @@ pub struct SetAside {
 /// opened, so that a crash meanwhile loses nothing.
 ///
 /// # Errors
-/// When the system refuses, or there is more than a crash leaves.
+/// If the system refuses, or if there is more than a crash can leave.
 pub fn copy(directory: &Path, torn: &Torn) -> Result<SetAside, TrailError> {
     let read = || -> io::Result<Vec<u8>> {
         if torn.bytes > MAX_TORN {
@@ -72,7 +72,7 @@ pub fn copy(directory: &Path, torn: &Torn) -> Result<SetAside, TrailError> {
     })
 }
 
-/// What is to be moved and cut off, so that only what is authentic is left where it is.
+/// What to move and cut off, so that only authentic content is left in place.
 #[derive(Debug, Default)]
 pub struct Clearing {
     moves: Vec<(PathBuf, PathBuf)>,
@@ -80,7 +80,7 @@ pub struct Clearing {
 }
 
 impl Clearing {
-    /// Does it. What was done before a crash is not done again.
+    /// Carries it out. What was done before a crash is not done again.
     ///
     /// # Errors
     /// When the system refuses.

@@ -1,4 +1,4 @@
-//! Checking every batch of a trail, from the first segment that is at hand.
+//! Checking every batch of a trail, beginning with the first segment that is there.
 
 use std::{
     collections::BTreeMap,
@@ -14,20 +14,20 @@ use crate::{
     segment, set_aside,
 };
 
-/// What [`verify`] found to be whole.
+/// What [`verify`] has checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// Segments read.
     pub segments: u64,
-    /// Batches whose MACs fit.
+    /// Batches with a correct MAC.
     pub batches: u64,
     /// Event lines in them.
     pub events: u64,
-    /// Pieces that a crash left and a start set aside.
+    /// Pieces that a crash left, and that a start has set aside.
     pub set_aside: u64,
-    /// The first segment that is at hand.
+    /// The first segment that is there.
     pub first: Option<u64>,
-    /// Segments between others that are not at hand, first and last: their loss was accepted.
+    /// Ranges of missing segments between others (first and last), whose loss was accepted.
     pub missing: Vec<(u64, u64)>,
     /// Segments that begin after a loss that was accepted.
     pub after_loss: Vec<u64>,
@@ -39,12 +39,12 @@ pub struct Verified {
 
 /// Checks every batch of the segments in a directory, and of those that were moved to `archives`.
 ///
-/// What comes before the first segment at hand cannot be seen; its header says with what MAC that
-/// ends.
+/// What comes before the first segment cannot be checked; its header states the last MAC of that
+/// part.
 ///
 /// # Errors
-/// The first thing that is not as it was written, or a segment that is missing between two others
-/// and was not accepted as lost.
+/// The first part that was changed, or a segment that is missing between two others and was not
+/// accepted as lost.
 pub fn verify(
     (directory, archives): (&Path, &[PathBuf]),
     chain: &Chain,

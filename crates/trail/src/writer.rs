@@ -1,12 +1,12 @@
 //! The writer of the trail: requests give it their events and wait until they are written.
 //!
-//! A task beside the requests gathers their events. It lets every request that can go on do so
-//! before it closes a batch: the more requests there are, the fewer writes.
+//! A task beside the requests gathers their events. Before it closes a batch, it lets all requests
+//! run that can: the more requests there are, the fewer writes each of them needs.
 //!
-//! A write into the page cache takes less than having a thread do it, so the task does it itself.
-//! What waits for the disk, or may wait, is done by a thread, so that it delays only those who wait
-//! for it: every batch of a strict trail, the first of a segment, and all batches for a while
-//! after one that took long.
+//! A write to the page cache takes less time than handing it to a thread, so the task does it
+//! itself. What waits for the disk, or may have to, is done by a thread, so that it delays only
+//! those who wait for it: every batch of a strict trail, the first batch of a segment, and all
+//! batches for a while after one that took long.
 
 use std::{
     fmt, io,
@@ -33,12 +33,12 @@ mod flusher;
 const MAX_BATCH_EVENTS: usize = 1024;
 /// The most bytes of events in one batch.
 const MAX_BATCH_BYTES: usize = 1 << 20;
-/// How many events may wait for the writer before requests wait for a place.
+/// How many events may be queued before requests have to wait.
 const QUEUE: usize = 8192;
 
-/// A write that takes longer has waited for the disk.
+/// A write that takes longer than this has waited for the disk.
 const QUICK: Duration = Duration::from_millis(1);
-/// How many quick batches the thread writes, after one that took long, before the task does again.
+/// How many quick batches the thread writes after a slow one before the task takes over again.
 const PROBATION: u32 = 256;
 
 /// The event could not be recorded, so its request fails.
@@ -47,7 +47,7 @@ pub enum NotRecorded {
     /// The reason is in the log.
     #[error("the audit event cannot be recorded")]
     Failed,
-    /// No room is left for it.
+    /// There is no room left for it.
     #[error(
         "the audit event cannot be recorded: the audit trail has no room left to write: free space on its disk"
     )]
@@ -64,7 +64,7 @@ impl NotRecorded {
     }
 }
 
-/// Whether the system refused a write because no room is left: of the disk, or of a quota.
+/// Whether the system refused a write because the disk or a quota is full.
 pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -88,7 +88,7 @@ impl WriterState {
         self.failing.load(Ordering::Acquire)
     }
 
-    /// Whether that is because no room is left.
+    /// Whether that is because there is no room left.
     pub fn is_disk_full(&self) -> bool {
         self.is_failing() && self.disk_full.load(Ordering::Acquire)
     }
@@ -125,12 +125,12 @@ enum Item {
 struct Events {
     lines: Vec<u8>,
     count: u64,
-    /// Which changes have their events in the trail with these, from the relay.
+    /// Which changes the trail has with these events; set by the relay.
     copied: Option<Copied>,
     done: oneshot::Sender<Result<Position, NotRecorded>>,
 }
 
-/// What is written at once.
+/// Events that are written together.
 #[derive(Default)]
 struct Batch {
     lines: Vec<u8>,
@@ -145,7 +145,7 @@ impl Batch {
     }
 }
 
-/// What the thread is to do with the trail.
+/// A job for the thread.
 enum Job {
     /// Append a batch.
     Write(Trail, Batch),
