@@ -135,7 +135,7 @@ impl Api for Kms {
     ];
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
 
-    fn workers(state: Arc<KmsState>, cx: WorkerContext) -> StartedWorkers {
+    fn workers(state: Arc<KmsState>, cx: &WorkerContext) -> StartedWorkers<'_> {
         Box::pin(workers::all(state, cx))
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn a_service_calls_what_is_about_one_key_and_nothing_of_an_account() {
         let ours = Kms::FOR_SERVICES;
         assert!(ours.is_sorted_by(|a, b| a < b));
-        let all: Vec<&str> = OPERATIONS.iter().map(|row| row.name).collect();
+        let all: Vec<&str> = OPERATIONS.iter().map(|row| row.name()).collect();
         assert!(ours.iter().all(|name| all.contains(name)));
         let rest: Vec<&str> = all
             .into_iter()

@@ -65,12 +65,10 @@ impl Operation for RotateKeyOnDemand {
             .ring()
             .rotate_on_demand(permit, key.key(), cx.now)
             .await?;
-        let mut batch = cx.change_key(key, &record)?;
-        let kind = RotationType::OnDemand;
-        service_events::put_rotation(&mut batch, (key.record(), &record), kind, cx.now)
-            .map_err(KmsFault::Internal)?;
+        let batch = cx.change_key(key, &record)?;
+        let event = service_events::rotation(key.record(), &record, RotationType::OnDemand);
         let key = key.arn().clone();
-        Ok(Done::changed(Rotated { key }, batch))
+        Ok(Done::changed(Rotated { key }, batch).with_event(event))
     }
 }
 

@@ -1,47 +1,45 @@
 //! What the system itself does to a key, as the audit trail tells it.
 
-use keyward_engine::{audit::service_event, fault::Internal};
+use keyward_engine::audit::service_event::ServiceEvent;
 use keyward_keys::record::KeyRecord;
-use keyward_store::sealed::SealedBatch;
-use keyward_types::{key_spec::RotationType, time::Timestamp};
-use keyward_wire::json::Writer;
+use keyward_types::key_spec::RotationType;
 
-/// Adds the event of what this batch does to a key.
-///
-/// # Errors
-/// When the batch has no room for it.
-pub fn put(
-    batch: &mut SealedBatch,
-    name: &str,
+/// The event of what is done to a key.
+fn of(
+    name: &'static str,
     key: &KeyRecord,
-    now: Timestamp,
-    details: impl FnOnce(&mut Writer<'_>),
-) -> Result<(), Internal> {
-    let arn = key.arn();
-    let named = (name, "kms.amazonaws.com");
-    let place = (key.region, key.account, arn.as_str());
-    service_event::put(batch, named, place, now, details)
+    details: impl IntoIterator<Item = (&'static str, String)>,
+) -> ServiceEvent {
+    let arn = key.arn().to_string();
+    ServiceEvent {
+        name,
+        source: "kms.amazonaws.com",
+        region: key.region,
+        account: key.account,
+        details: [("keyId", arn.clone())]
+            .into_iter()
+            .chain(details)
+            .collect(),
+        arn,
+    }
 }
 
-/// Adds the `RotateKey` event of a key that has new material.
-///
-/// # Errors
-/// When the batch has no room for it.
-pub fn put_rotation(
-    batch: &mut SealedBatch,
-    (before, after): (&KeyRecord, &KeyRecord),
-    kind: RotationType,
-    now: Timestamp,
-) -> Result<(), Internal> {
+/// The `DeleteKey` event of a key that is destroyed.
+pub fn destruction(key: &KeyRecord) -> ServiceEvent {
+    of("DeleteKey", key, [])
+}
+
+/// The `RotateKey` event of a key that has new material.
+pub fn rotation(before: &KeyRecord, after: &KeyRecord, kind: RotationType) -> ServiceEvent {
     let material = |key: &KeyRecord| {
         let current = key.current_material().map(|material| material.id);
         current.map(|id| id.to_string()).unwrap_or_default()
     };
-    put(batch, "RotateKey", after, now, |details| {
-        details.string("keyId", after.arn().as_str());
-        details.string("rotationType", kind.as_str());
-        details.string("keyOrigin", after.origin.as_str());
-        details.string("previousKeyMaterialId", &material(before));
-        details.string("currentKeyMaterialId", &material(after));
-    })
+    let details = [
+        ("rotationType", kind.as_str().to_owned()),
+        ("keyOrigin", after.origin.as_str().to_owned()),
+        ("previousKeyMaterialId", material(before)),
+        ("currentKeyMaterialId", material(after)),
+    ];
+    of("RotateKey", after, details)
 }

@@ -16,7 +16,7 @@ use crate::{state::KmsState, workers::due::DueWorker};
 ///
 /// # Errors
 /// When the last reading of the clock cannot be read.
-pub async fn all(kms: Arc<KmsState>, cx: WorkerContext) -> Result<Vec<Worker>, ReadError> {
+pub async fn all(kms: Arc<KmsState>, cx: &WorkerContext) -> Result<Vec<Worker>, ReadError> {
     const DUE: Duration = Duration::from_secs(30);
     const SWEEP: Duration = Duration::from_secs(60);
     // A process that ended between the destruction of a key and this has left the key's old record in
@@ -24,16 +24,12 @@ pub async fn all(kms: Arc<KmsState>, cx: WorkerContext) -> Result<Vec<Worker>, R
     if let Err(error) = cx.scrub().await {
         tracing::warn!(%error, "what deleted records left in the store's files cannot be overwritten yet");
     }
-    let due = Arc::new(DueWorker::new(&cx, kms).await?);
-    let with_due = cx.clone();
+    let due = Arc::new(DueWorker::new(cx, kms).await?);
     Ok(vec![
-        Worker::new(DUE, move || {
-            let (cx, due) = (with_due.clone(), Arc::clone(&due));
-            async move { due.round(&cx).await }
+        Worker::new(DUE, move |cx| {
+            let due = Arc::clone(&due);
+            Box::pin(async move { due.round(cx).await })
         }),
-        Worker::new(SWEEP, move || {
-            let cx = cx.clone();
-            async move { sweep::sweep(&cx).await }
-        }),
+        Worker::new(SWEEP, |cx| Box::pin(sweep::sweep(cx))),
     ])
 }

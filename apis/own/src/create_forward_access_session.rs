@@ -125,7 +125,9 @@ impl Operation for CreateForwardAccessSession {
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Prepared, KeywardFault> {
         let service = own_service(cx)?;
-        let Proven { caller, region, .. } = self.prove(cx, service).await?;
+        let proven = self.prove(cx, service).await?;
+        let region = proven.region();
+        let caller = proven.into_caller();
         let (_, account) = caller.home();
         let identifier = KeyIdentifier::parse(&self.key_id, Forms::All, region, Some(account))?;
         let (key, new) = match identifier {
@@ -221,7 +223,7 @@ impl CreateForwardAccessSession {
                     Refused::Auth(error, _) => KeywardFault::from(error),
                     Refused::Internal(internal) => internal.into(),
                 })?;
-        match proven.caller.bearer() {
+        match proven.caller().bearer() {
             // A service has no caller's rights to hand on.
             Bearer::Service(_) => {
                 Err(KmsFault::validation("The presented request was signed by a service.").into())

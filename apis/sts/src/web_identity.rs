@@ -5,12 +5,10 @@ use std::pin::Pin;
 
 use keyward_engine::{
     api::Unproven,
-    caller::{Caller, WebIdentity},
     fault::{Fault, Internal},
     front::authenticate::{Proven, check_fresh},
     operation::Operation as _,
     protocol::{AwsQuery, Protocol as _},
-    request::Source,
     server::Shared,
 };
 use keyward_oidc::{error::TokenError, issuers::TrustedIssuer, token::UnverifiedToken};
@@ -58,17 +56,11 @@ async fn authenticate(unproven: &Unproven<'_>) -> Result<Proven, Fault> {
         .verify(&token, &trusted, shared.clock(), &before_waiting)
         .await;
     let verified = verified.map_err(StsFault::Token)?;
-    let identity = WebIdentity::new(home, &provider, verified);
     let region = region_of_unsigned(shared, home.0).ok_or_else(|| {
         StsFault::Internal(Internal::new("no Region of the role's partition is served"))
     })?;
-    let caller = Caller::of_web_identity(shared.directory(), home, identity).await;
-    Ok(Proven {
-        caller: caller.map_err(StsFault::from)?,
-        region,
-        at: shared.clock().now(),
-        source: Source::default(),
-    })
+    let proven = Proven::by_token(shared, (home, region), &provider, verified).await;
+    Ok(proven.map_err(StsFault::Internal)?)
 }
 
 fn region_of_unsigned(shared: &Shared, partition: Partition) -> Option<Region> {

@@ -37,7 +37,7 @@ pub trait State: Any + Send + Sync {
 impl State for () {}
 
 /// The workers of an API, once they have what they start from.
-pub type StartedWorkers = BoxFuture<'static, Result<Vec<Worker>, ReadError>>;
+pub type StartedWorkers<'c> = BoxFuture<'c, Result<Vec<Worker>, ReadError>>;
 
 /// An API of AWS, or of Keyward itself.
 pub trait Api: Sized + Send + Sync + 'static {
@@ -88,7 +88,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When what a worker starts from cannot be read.
-    fn workers(_state: Arc<Self::State>, _cx: WorkerContext) -> StartedWorkers {
+    fn workers(_state: Arc<Self::State>, _cx: &WorkerContext) -> StartedWorkers<'_> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -254,7 +254,7 @@ impl ApiDescription {
 
     /// An operation that is served.
     pub fn operation(&self, name: &str) -> Option<&'static Row> {
-        let found = self.operations.binary_search_by(|row| row.name.cmp(name));
+        let found = self.operations.binary_search_by(|row| row.name().cmp(name));
         self.operations.get(found.ok()?)
     }
 
@@ -277,7 +277,7 @@ impl ApiDescription {
         if let Bearer::Service(_) = caller.bearer() {
             // What is not known is refused as such.
             let beyond = !self.for_services.contains(&operation)
-                && self.operations.iter().any(|row| row.name == operation);
+                && self.operations.iter().any(|row| row.name() == operation);
             return beyond.then(|| (self.service_denied)(caller, operation));
         }
         let subject = caller.session()?.subject();

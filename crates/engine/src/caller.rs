@@ -61,7 +61,7 @@ pub struct WebIdentity {
 
 impl WebIdentity {
     /// What a token says that was verified for a provider of that account.
-    pub fn new(home: Home, provider: &OidcProviderUnit, token: VerifiedToken) -> Self {
+    pub(crate) fn new(home: Home, provider: &OidcProviderUnit, token: VerifiedToken) -> Self {
         let host_and_path = &provider.record().host_and_path;
         let mut claims = BTreeMap::new();
         let mut claim = |name: &str, values: Vec<String>| {
@@ -213,7 +213,7 @@ impl Caller {
     ///
     /// # Errors
     /// When the account's place in an organization cannot be read.
-    pub async fn of_web_identity(
+    pub(crate) async fn of_web_identity(
         directory: &Directory,
         (partition, account): Home,
         identity: WebIdentity,

@@ -49,7 +49,7 @@ impl Front {
         let mut names = vec![(unserved::OTHER, UNKNOWN)];
         for row in services.rows() {
             let api = row.api();
-            let served = api.operations.iter().map(|row| row.name);
+            let served = api.operations.iter().map(|row| row.name());
             let known = served.chain(api.unsupported.iter().copied());
             let named = known.chain([UNKNOWN]).map(|name| (api.service, name));
             names.extend(named);
@@ -191,7 +191,7 @@ impl Front {
         let api = row.unwrap_or_else(unknown).api();
         let known = found.and_then(|(_, name)| api.operation(name));
         if received.peer.proof.is_proven() {
-            let operation = known.map_or(UNKNOWN, |row| row.name);
+            let operation = known.map_or(UNKNOWN, |row| row.name());
             let metrics = &self.shared.metrics;
             metrics.request(api.service, operation, Ended::Throttled);
         } else {
@@ -377,7 +377,7 @@ pub(crate) async fn serve(cx: &Context<'_>, target: &Target<'_>) -> Answer {
         return pipeline::refuse(cx, (api, target.known_name()), fault, Ended::Denied).await;
     }
     if let Some(row) = target.operation() {
-        return (row.serve)(cx, target.service.state(), &target.payload).await;
+        return row.serve(cx, target.service.state(), &target.payload).await;
     }
     let unsupported = api.unsupported.iter().find(|known| **known == name);
     let (name, fault) = match (api.wire, unsupported) {

@@ -8,7 +8,7 @@ use keyward_wire::json;
 
 use crate::{
     api::Api,
-    audit::parameters::Parameter,
+    audit::{parameters::Parameter, service_event::ServiceEvent},
     counts::CountChange,
     fault::Fault,
     gate::{Denied, Gate},
@@ -158,6 +158,8 @@ pub struct Done<T> {
     pub used: smallvec::SmallVec<[KeyArn; 1]>,
     /// What the changes do to the counts.
     pub counted: Vec<CountChange>,
+    /// What the changes do that has an event of its own.
+    pub events: Vec<ServiceEvent>,
 }
 
 impl<T> Done<T> {
@@ -168,6 +170,7 @@ impl<T> Done<T> {
             changes: None,
             used: smallvec::SmallVec::new(),
             counted: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -178,6 +181,7 @@ impl<T> Done<T> {
             changes: None,
             used: smallvec::smallvec![key.clone()],
             counted: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -188,6 +192,7 @@ impl<T> Done<T> {
             changes: Some(changes),
             used: smallvec::SmallVec::new(),
             counted: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -195,6 +200,13 @@ impl<T> Done<T> {
     #[must_use]
     pub fn counting(mut self, change: CountChange) -> Self {
         self.counted.push(change);
+        self
+    }
+
+    /// The changes do something that has an event of its own.
+    #[must_use]
+    pub fn with_event(mut self, event: ServiceEvent) -> Self {
+        self.events.push(event);
         self
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     fault::{Fault, Internal},
     gate::{Gate, evaluation::Evaluation},
     operation::{ContextOf, Done, Operation, Output as _, Work},
-    pipeline::record::{Recorded, Recorder},
+    pipeline::record::{Effects, Recorded, Recorder},
     protocol::{Asked, Payload, Protocol as _},
     request::Answer,
 };
@@ -27,19 +27,17 @@ pub(crate) use crate::pipeline::record::{refuse, refused};
 /// How often a request starts anew because another was faster.
 const MAX_CONFLICTS: u32 = 16;
 
-/// A table's row: an operation behind one function type.
+/// A table's row: an operation behind one function type. Only [`row`] makes one, so that every operation
+/// goes through the pipeline.
 #[derive(Clone, Copy)]
 pub struct Row {
-    /// The operation's name on the wire.
-    pub name: &'static str,
-    /// What the audit trail shows of its members.
-    pub parameters: &'static [Parameter],
-    /// Serves a request, with the state of the API.
-    pub serve: Serve,
+    name: &'static str,
+    parameters: &'static [Parameter],
+    serve: Serve,
 }
 
 /// What a row's function is.
-pub type Serve = for<'a> fn(
+type Serve = for<'a> fn(
     &'a Context<'a>,
     &'a dyn State,
     &'a Payload<'a>,
@@ -48,6 +46,28 @@ pub type Serve = for<'a> fn(
 impl std::fmt::Debug for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl Row {
+    /// The operation's name on the wire.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Every member of its input, and what the audit trail shows of it.
+    pub const fn parameters(&self) -> &'static [Parameter] {
+        self.parameters
+    }
+
+    /// Serves a request, with the state of the API.
+    pub(crate) async fn serve(
+        &self,
+        cx: &Context<'_>,
+        state: &dyn State,
+        payload: &Payload<'_>,
+    ) -> Answer {
+        (self.serve)(cx, state, payload).await
     }
 }
 
@@ -93,14 +113,19 @@ async fn serve<O: Operation>(cx: &Context<'_>, state: &dyn State, payload: &Payl
             changes,
             used,
             counted,
+            events,
         } = match done {
             Ok(done) => done,
             Err(fault) => return recorder.fault(Some(sent), fault, &evaluations).await,
         };
         let parts = Parts::<O>(&output);
-        let recorded = recorder
-            .success(sent, &parts, (changes, &used, &counted), &evaluations)
-            .await;
+        let effects = Effects {
+            changes,
+            used: &used,
+            counted: &counted,
+            events: &events,
+        };
+        let recorded = recorder.success(sent, &parts, effects, &evaluations).await;
         match recorded {
             Recorded::Written => return answer::<O>(cx, &output),
             Recorded::Failed(answer) => return answer,

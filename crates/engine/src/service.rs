@@ -8,12 +8,15 @@ use crate::{
     workers::WorkerContext,
 };
 
+/// What starts the workers of an API.
+type Start = dyn for<'c> Fn(&'c WorkerContext) -> StartedWorkers<'c> + Send + Sync;
+
 /// An API with its state: a row of the table.
 #[derive(Clone)]
 pub struct Service {
     api: &'static ApiDescription,
     state: Arc<dyn State>,
-    workers: Arc<dyn Fn(WorkerContext) -> StartedWorkers + Send + Sync>,
+    workers: Arc<Start>,
 }
 
 impl Service {
@@ -22,7 +25,7 @@ impl Service {
         Self {
             api: A::description(),
             state: Arc::clone(&state) as _,
-            workers: Arc::new(move |cx| A::workers(Arc::clone(&state), cx)),
+            workers: start(move |cx| A::workers(Arc::clone(&state), cx)),
         }
     }
 
@@ -32,7 +35,7 @@ impl Service {
     }
 
     /// Its workers.
-    pub(crate) fn workers(&self, cx: WorkerContext) -> StartedWorkers {
+    pub(crate) fn workers<'c>(&self, cx: &'c WorkerContext) -> StartedWorkers<'c> {
         (self.workers)(cx)
     }
 
@@ -40,6 +43,13 @@ impl Service {
     pub(crate) fn state(&self) -> &dyn State {
         &*self.state
     }
+}
+
+/// As a function for contexts of any lifetime, which a closure alone is not known to be.
+fn start(
+    start: impl for<'c> Fn(&'c WorkerContext) -> StartedWorkers<'c> + Send + Sync + 'static,
+) -> Arc<Start> {
+    Arc::new(start)
 }
 
 impl fmt::Debug for Service {

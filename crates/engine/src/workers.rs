@@ -5,7 +5,7 @@ pub mod health;
 pub mod last_use;
 pub mod relay;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use keyward_store::{
     boxed::BoxFuture,
@@ -16,11 +16,18 @@ use keyward_store::{
 };
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use crate::{directory::ReadError, front::Front, server::Shared};
+use crate::{
+    audit::service_event::{self, ServiceEvent},
+    directory::ReadError,
+    fault::Internal,
+    front::Front,
+    server::Shared,
+};
 
 /// What a worker works with. An operation leaves its changes to the pipeline, which commits them
-/// with their event; a worker has no caller and commits by itself.
-#[derive(Clone, Debug)]
+/// with their event; a worker has no caller and commits by itself. It is lent this for a round, and
+/// cannot keep it.
+#[derive(Debug)]
 pub struct WorkerContext {
     shared: Arc<Shared>,
     node: Arc<Node>,
@@ -50,9 +57,24 @@ impl WorkerContext {
     /// Commits a batch; whatever begins after the answer sees it.
     ///
     /// # Errors
-    /// When a precondition does not hold, or the store cannot be written.
-    pub async fn commit(&self, batch: SealedBatch) -> Result<(), CommitError> {
-        self.node.commit(batch).await.map(|_| ())
+    /// When a precondition does not hold, the store cannot be written, or the batch writes to the outbox.
+    pub async fn commit(&self, batch: SealedBatch) -> Result<(), NotCommitted> {
+        service_event::check_untold(&batch)?;
+        Ok(self.node.commit(batch).await.map(|_| ())?)
+    }
+
+    /// Commits a batch with the event of what it does to a resource.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit), and when the batch has no room for the event.
+    pub async fn commit_with(
+        &self,
+        mut batch: SealedBatch,
+        event: &ServiceEvent,
+    ) -> Result<(), NotCommitted> {
+        service_event::check_untold(&batch)?;
+        event.put(&mut batch, self.shared.clock.now())?;
+        Ok(self.node.commit(batch).await.map(|_| ())?)
     }
 
     /// Overwrites what deleted records left in the store's files.
@@ -64,31 +86,51 @@ impl WorkerContext {
     }
 }
 
+/// Why a worker's batch is not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCommitted {
+    /// A precondition does not hold, or the store cannot be written.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Its events are not as they should be.
+    #[error("{}", .0.chain())]
+    Event(Internal),
+}
+
+impl From<Internal> for NotCommitted {
+    fn from(internal: Internal) -> Self {
+        Self::Event(internal)
+    }
+}
+
+/// What a worker does in a round.
+type Round = dyn for<'c> Fn(&'c WorkerContext) -> BoxFuture<'c, ()> + Send + Sync;
+
 /// A worker: what is done again and again.
 pub struct Worker {
     period: Duration,
-    round: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    round: Box<Round>,
 }
 
 impl Worker {
     /// A worker that begins a round every so often.
-    pub fn new<F: Future<Output = ()> + Send + 'static>(
+    pub fn new(
         period: Duration,
-        round: impl Fn() -> F + Send + Sync + 'static,
+        round: impl for<'c> Fn(&'c WorkerContext) -> BoxFuture<'c, ()> + Send + Sync + 'static,
     ) -> Self {
         Self {
             period,
-            round: Box::new(move || Box::pin(round())),
+            round: Box::new(round),
         }
     }
 
     /// Works until `stop` says so.
-    pub async fn work(self, mut stop: watch::Receiver<bool>) {
+    pub async fn work(self, cx: Arc<WorkerContext>, mut stop: watch::Receiver<bool>) {
         let mut ticks = tokio::time::interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => (self.round)().await,
+                _ = ticks.tick() => (self.round)(&cx).await,
                 _ = stop.changed() => return,
             }
         }
@@ -116,24 +158,15 @@ pub async fn all(
     const LAST_USE: Duration = Duration::from_secs(10);
     const HEALTH: Duration = Duration::from_secs(5);
     const COUNTING: Duration = Duration::from_secs(300);
-    let (noting, looking) = (Arc::clone(&cx.shared), Arc::clone(&cx.shared));
-    let gathering = Arc::clone(&cx.shared);
     let mut workers = vec![
-        Worker::new(LAST_USE, move || {
-            let shared = Arc::clone(&noting);
-            async move { last_use::write(&shared).await }
+        Worker::new(LAST_USE, |cx| Box::pin(last_use::write(&cx.shared))),
+        Worker::new(HEALTH, move |cx| {
+            Box::pin(health::look(&cx.shared, least_free_bytes))
         }),
-        Worker::new(HEALTH, move || {
-            let shared = Arc::clone(&looking);
-            async move { health::look(&shared, least_free_bytes).await }
-        }),
-        Worker::new(COUNTING, move || {
-            let shared = Arc::clone(&gathering);
-            async move { counting::count(&shared).await }
-        }),
+        Worker::new(COUNTING, |cx| Box::pin(counting::count(&cx.shared))),
     ];
     for service in front.services().rows() {
-        workers.extend(service.workers(cx.clone()).await?);
+        workers.extend(service.workers(cx).await?);
     }
     Ok(workers)
 }

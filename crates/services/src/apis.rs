@@ -91,8 +91,8 @@ mod tests {
         }
         let mut lines = Vec::new();
         for row in api.operations {
-            let path = format!("{}:{}", api.service, row.name);
-            list(&path, row.parameters, &mut lines);
+            let path = format!("{}:{}", api.service, row.name());
+            list(&path, row.parameters(), &mut lines);
         }
         lines.concat()
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_operations_of_an_api_are_sorted() {
         for api in descriptions() {
-            assert!(api.operations.is_sorted_by_key(|row| row.name), "{api:?}");
+            assert!(api.operations.is_sorted_by_key(|row| row.name()), "{api:?}");
         }
     }
 

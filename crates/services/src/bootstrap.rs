@@ -82,7 +82,7 @@ pub struct Running {
     /// The state of KMS.
     pub kms: Arc<KmsState>,
     /// What its workers work with.
-    pub workers: WorkerContext,
+    pub workers: Arc<WorkerContext>,
     /// The audit writer's thread; it ends when the last handle on the server is gone.
     pub writer: JoinHandle<()>,
     /// What is to be done after that.
@@ -184,7 +184,7 @@ pub async fn open(
         sessions,
     });
     let shared = Arc::new(shared);
-    let workers = WorkerContext::new(Arc::clone(&shared), node);
+    let workers = Arc::new(WorkerContext::new(Arc::clone(&shared), node));
     let front = Front::new(shared, services);
     Ok(Running {
         front,

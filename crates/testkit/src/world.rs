@@ -106,7 +106,7 @@ pub struct World {
     /// What answers requests.
     pub front: Front,
     /// What its workers work with; tests commit by it.
-    pub workers: WorkerContext,
+    pub workers: Arc<WorkerContext>,
     /// The state of KMS.
     pub kms: Arc<KmsState>,
     /// The clocks.

@@ -3,9 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use keyward_engine::{
+    audit::service_event::ServiceEvent,
     directory::{paths, purpose, scopes::scopes},
     fault::Internal,
-    workers::WorkerContext,
+    workers::{NotCommitted, WorkerContext},
 };
 use keyward_keys::{
     deletion::{DestructionGuard, Reading},
@@ -26,7 +27,6 @@ use keyward_types::{
     region::Region,
     time::Timestamp,
 };
-use keyward_wire::json::Writer;
 use parking_lot::Mutex;
 
 use crate::{
@@ -192,15 +192,8 @@ async fn rotate(
         .rotate_due(&duty, unit.key())
         .await
         .map_err(Internal::new)?;
-    let rotated = commit(cx, unit, &record, |batch| {
-        let kind = RotationType::Automatic;
-        service_events::put_rotation(
-            batch,
-            (unit.record(), &record),
-            kind,
-            cx.shared().clock().now(),
-        )
-    });
+    let event = service_events::rotation(unit.record(), &record, RotationType::Automatic);
+    let rotated = commit(cx, unit, (&record, &event), |_| Ok(()));
     rotated.await.map(|_| ())
 }
 
@@ -229,7 +222,8 @@ async fn destroy(
     let left = GrantPaths::new(reader, unit.arn())
         .left()
         .map_err(Internal::new)?;
-    let destroyed = commit(cx, unit, &record, |batch| {
+    let event = service_events::destruction(&record);
+    let destroyed = commit(cx, unit, (&record, &event), |batch| {
         // At most 50 aliases: all of it fits one batch. Grants are left to the sweeper.
         for path in aliases.iter().chain([&last_use]) {
             batch
@@ -241,14 +235,7 @@ async fn destroy(
                 .put(left, purpose::DUE, b"{}", Precondition::Any)
                 .map_err(Internal::new)?;
         }
-        let details = |details: &mut Writer<'_>| details.string("keyId", unit.arn().as_str());
-        service_events::put(
-            batch,
-            "DeleteKey",
-            &record,
-            cx.shared().clock().now(),
-            details,
-        )
+        Ok(())
     });
     if !destroyed.await? {
         return Ok(());
@@ -259,21 +246,21 @@ async fn destroy(
     Ok(())
 }
 
-/// Commits a changed key with what else belongs to the change, its event last. Answers whether that was
+/// Commits a changed key with what else belongs to the change, and its event. Answers whether that was
 /// done: if somebody changed the key meanwhile, the next round looks at it anew.
 async fn commit(
     cx: &WorkerContext,
     unit: &KeyUnit,
-    record: &KeyRecord,
+    (record, event): (&KeyRecord, &ServiceEvent),
     also: impl FnOnce(&mut SealedBatch) -> Result<(), Internal>,
 ) -> Result<bool, Internal> {
     let mut batch = cx.batch();
     put_key(&mut batch, unit, record)
         .map_err(|fault: KmsFault| Internal::new(format!("{fault:?}")))?;
     also(&mut batch)?;
-    match cx.commit(batch).await {
+    match cx.commit_with(batch, event).await {
         Ok(()) => Ok(true),
-        Err(CommitError::Conflict { .. }) => Ok(false),
+        Err(NotCommitted::Commit(CommitError::Conflict { .. })) => Ok(false),
         Err(error) => Err(Internal::new(error)),
     }
 }

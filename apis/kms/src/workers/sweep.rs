@@ -1,9 +1,13 @@
 //! The end of all grants that a destroyed key had.
 
-use keyward_engine::{directory::ReadError, directory::scopes::scopes, workers::WorkerContext};
+use keyward_engine::{
+    directory::ReadError,
+    directory::scopes::scopes,
+    workers::{NotCommitted, WorkerContext},
+};
 use keyward_store::{
     batch::{MAX_BATCH_CHANGES, Precondition},
-    error::{CommitError, LimitError},
+    error::LimitError,
     path::Prefix,
 };
 use keyward_types::key_id::{KeyArn, KeyId};
@@ -30,7 +34,7 @@ enum SweepError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(#[from] NotCommitted),
     #[error(transparent)]
     Limit(#[from] LimitError),
 }

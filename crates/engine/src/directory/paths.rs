@@ -422,6 +422,11 @@ pub fn outbox_place(process: &str, number: u64) -> Result<Path, PathError> {
     Path::parse(&format!("outbox/{process}-{number}"))
 }
 
+/// Whether an event is stored at a path.
+pub fn is_outbox(path: &Path) -> bool {
+    path.as_str().starts_with("outbox/")
+}
+
 /// Whether it is such a place of that process.
 pub fn is_outbox_place(path: &Path, process: &str) -> bool {
     let place = path.as_str().strip_prefix("outbox/");

@@ -1,12 +1,16 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
+use keyward_oidc::issuers::VerifiedToken;
 use keyward_types::{region::Region, time::Timestamp, unique_id::AccessKeyId};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
-    caller::{Bearer, Caller},
-    directory::units::signer::Signer,
+    caller::{Bearer, Caller, WebIdentity},
+    directory::{
+        identities::Home,
+        units::{identity::OidcProviderUnit, signer::Signer},
+    },
     fault::Internal,
     front::{Front, dispatch::Target},
     request::{Received, Source},
@@ -24,17 +28,60 @@ pub enum Refused {
     Internal(Internal),
 }
 
-/// A proven caller, and the Region its scope names.
+/// A proven caller, and the Region its scope names. There are two proofs: a signature ([`prove`]) and a
+/// token ([`Proven::by_token`]).
 #[derive(Debug)]
 pub struct Proven {
+    pub(super) caller: Caller,
+    pub(super) region: Region,
+    pub(super) at: Timestamp,
+    pub(super) source: Source,
+}
+
+impl Proven {
+    /// Whom a provider of that account speaks for, by a token that was verified. The caller has no
+    /// identity of its own, so that only a trust policy can let it do anything.
+    ///
+    /// # Errors
+    /// When the token is not for that provider, or the account's place in an organization cannot be read.
+    pub async fn by_token(
+        shared: &Shared,
+        (home, region): (Home, Region),
+        provider: &OidcProviderUnit,
+        token: VerifiedToken,
+    ) -> Result<Self, Internal> {
+        let record = provider.record();
+        let issuer = token.issuer().strip_prefix("https://");
+        let is_listed = record.client_ids.iter().any(|id| id == token.audience());
+        if issuer != Some(record.host_and_path.as_str()) || !is_listed {
+            return Err(Internal::new(
+                "a token is not for the provider it is taken for",
+            ));
+        }
+        let identity = WebIdentity::new(home, provider, token);
+        let caller = Caller::of_web_identity(&shared.directory, home, identity).await;
+        Ok(Self {
+            caller: caller.map_err(Internal::new)?,
+            region,
+            at: shared.clock.now(),
+            source: Source::default(),
+        })
+    }
+
     /// The caller.
-    pub caller: Caller,
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The caller alone.
+    pub fn into_caller(self) -> Caller {
+        self.caller
+    }
+
     /// The Region.
-    pub region: Region,
-    /// When it was proven.
-    pub at: Timestamp,
-    /// For whose resource, if a service calls by itself.
-    pub source: Source,
+    pub fn region(&self) -> Region {
+        self.region
+    }
 }
 
 /// What a request must be signed for.

@@ -41,7 +41,7 @@ impl Target<'_> {
 
     /// The name of the operation if it is served: what is told to metrics and the trail.
     pub fn known_name(&self) -> &'static str {
-        self.operation().map_or(super::UNKNOWN, |row| row.name)
+        self.operation().map_or(super::UNKNOWN, |row| row.name())
     }
 
     /// How its answer is written.

@@ -13,6 +13,7 @@ use crate::{
         event::{self, Audience, Circumstances, EventParts, Named},
         outbox::places::Place,
         parameters::Sent,
+        service_event::{self, ServiceEvent},
         shares::Shares,
     },
     caller::WebIdentity,
@@ -32,6 +33,18 @@ use crate::{
 pub(super) struct Recorder<'a> {
     cx: &'a Context<'a>,
     named: Named,
+}
+
+/// What a request that succeeded does beside its answer.
+pub(super) struct Effects<'d> {
+    /// What changes, if anything.
+    pub changes: Option<SealedBatch>,
+    /// The keys that were used.
+    pub used: &'d [KeyArn],
+    /// What the changes do to the counts.
+    pub counted: &'d [CountChange],
+    /// What they do that has an event of its own.
+    pub events: &'d [ServiceEvent],
 }
 
 /// What came of recording a request that succeeded.
@@ -65,13 +78,17 @@ impl<'a> Recorder<'a> {
         &self,
         sent: Sent<'_>,
         parts: &dyn EventParts,
-        (changes, used, counted): (Option<SealedBatch>, &[KeyArn], &[CountChange]),
+        effects: Effects<'_>,
         evaluations: &[Evaluation],
     ) -> Recorded {
         let (cx, Named { api, operation, .. }) = (self.cx, self.named);
         let shares = Shares::of(cx.caller, evaluations);
-        let recorded = match changes {
-            Some(batch) => self.commit(sent, parts, evaluations, batch, &shares).await,
+        let recorded = match effects.changes {
+            Some(batch) => {
+                let changes = (batch, effects.events);
+                self.commit(sent, parts, evaluations, changes, &shares)
+                    .await
+            }
             None => {
                 let lines = self.events(sent, parts, evaluations, &[], &shares);
                 let recorded = match lines.into_inner() {
@@ -90,8 +107,8 @@ impl<'a> Recorder<'a> {
             }
         }
         cx.shared.turns.note(cx.peer, cx.caller);
-        self.note_use(used, &shares);
-        for change in counted {
+        self.note_use(effects.used, &shares);
+        for change in effects.counted {
             cx.shared.counts.note(change);
         }
         let metrics = &cx.shared.metrics;
@@ -105,17 +122,17 @@ impl<'a> Recorder<'a> {
         sent: Sent<'_>,
         parts: &dyn EventParts,
         evaluations: &[Evaluation],
-        mut batch: SealedBatch,
+        (mut batch, events): (SealedBatch, &[ServiceEvent]),
         shares: &Shares,
     ) -> Result<(), Failed> {
         let shared = self.cx.shared;
-        let changes: Vec<event::Changed> = batch
-            .written()
-            .iter()
-            // Events are no changes of their own.
-            .filter(|(path, _)| !path.as_str().starts_with("outbox/"))
-            .map(|(path, generation)| (path.as_str().to_owned(), *generation))
-            .collect();
+        service_event::check_untold(&batch).map_err(Failed::Internal)?;
+        let changes = service_event::changes(&batch);
+        for event in events {
+            event
+                .put(&mut batch, self.cx.now)
+                .map_err(Failed::Internal)?;
+        }
         let internal =
             |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
         let mut places = SmallVec::<[Place<'_>; 1]>::new();

@@ -114,7 +114,7 @@ impl Serve {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(workers::relay::relay(front.clone(), running.copied));
         for worker in workers::all(&front, &running.workers, config.free_disk_bytes).await? {
-            tasks.spawn(worker.work(stopped.clone()));
+            tasks.spawn(worker.work(Arc::clone(&running.workers), stopped.clone()));
         }
         drop(running.workers);
         if let Some(admin) = admin {

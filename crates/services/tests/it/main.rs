@@ -8,6 +8,7 @@
 
 mod forward;
 mod kms;
+mod outbox;
 mod own;
 mod pause;
 mod rest;

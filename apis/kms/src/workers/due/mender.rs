@@ -6,7 +6,7 @@ use keyward_engine::{
         ReadError, paths, purpose,
         scopes::{Scope, scopes},
     },
-    workers::WorkerContext,
+    workers::{NotCommitted, WorkerContext},
 };
 use keyward_keys::record::KeyRecord;
 use keyward_store::{batch::Precondition, error::CommitError, path::Path, sealed::Record};
@@ -94,7 +94,7 @@ async fn mend(cx: &WorkerContext, record: &Record) -> Result<(), ReadError> {
             tracing::error!(key = %arn, "what is due for a key had been taken away and is written again")
         }
         // The key was changed meanwhile, and its row with it.
-        Err(CommitError::Conflict { .. }) => {}
+        Err(NotCommitted::Commit(CommitError::Conflict { .. })) => {}
         Err(error) => tracing::warn!(%error, key = %arn, "what is due for a key cannot be written"),
     }
     Ok(())
