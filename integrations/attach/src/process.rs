@@ -1,7 +1,12 @@
 //! What a process does for itself before it serves a volume.
 //!
-//! When memory is short, the kernel writes pages of ext4 to the volume to have them back, and so waits
-//! for the process that serves. That must not wait for memory in turn.
+//! When memory is short, the kernel writes pages of ext4 to the volume to have them back, and so waits for
+//! the process that serves. That must not wait for memory in turn. Two things prevent it:
+//!
+//! - [`prepare`] tells the kernel (`PR_SET_IO_FLUSHER`), which allows it only with CAP_SYS_RESOURCE.
+//! - The process that serves is in another memory cgroup than those that use the volume. Without the
+//!   capability this is necessary: with both in one group of cgroup version 1, a writer that fills the group
+//!   makes both wait for ever, until [`cut_off`](crate::attachment::cut_off) aborts the connection.
 
 use std::fs;
 
@@ -55,7 +60,7 @@ pub fn prepare() -> Prepared {
     }
     if let Err(error) = configure_io_flusher_behavior(true) {
         warnings.push(format!(
-            "the process can wait for its own volume when memory is short ({error}): it needs CAP_SYS_RESOURCE"
+            "the process can wait for its own volume when memory is short ({error}): it needs CAP_SYS_RESOURCE, or else must be in another memory cgroup than every process that uses the volume"
         ));
     }
     Prepared {
