@@ -1,5 +1,5 @@
-//! How much of what was sent is repeated in messages. AWS repeats values in full; a request of half a
-//! megabyte must not be answered, recorded and held in memory at several times its length.
+//! How much of a request is repeated in messages. AWS repeats values in full, but the answer and
+//! the event to a request of half a megabyte must not be several times as long.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::fmt;
 /// The most bytes of one value, or of one list of values. The longest members that are not documents
 /// have 10,240 characters: one that is somewhat too long is still repeated in full.
 pub const MAX_VALUE: usize = 12 << 10;
-/// The most bytes of a whole message, as it is written at the longest: escaped for XML.
+/// The most bytes of a whole message in its longest form, which is escaped for XML.
 pub const MAX_MESSAGE: usize = 32 << 10;
-/// The same for whoever has not proven who they are.
+/// The same for callers that are not authenticated.
 pub const MAX_STRANGERS_MESSAGE: usize = 4 << 10;
 
-/// What stands for the rest.
+/// Stands for the rest.
 const REST: &str = "...";
 
-/// A value in a message: its start, if it is longer than [`MAX_VALUE`].
+/// A value in a message: only its beginning, if it is longer than [`MAX_VALUE`].
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'v>(pub &'v str);
 
@@ -43,7 +43,7 @@ impl fmt::Display for List<'_> {
     }
 }
 
-/// Writes what there is room for, and answers whether that was all.
+/// Writes as much as there is room for, and answers whether that was everything.
 fn part(f: &mut fmt::Formatter<'_>, text: &str, left: &mut usize) -> Result<bool, fmt::Error> {
     let end = text.floor_char_boundary(*left);
     let (now, rest) = text.split_at(end);
@@ -56,7 +56,7 @@ fn part(f: &mut fmt::Formatter<'_>, text: &str, left: &mut usize) -> Result<bool
     Ok(false)
 }
 
-/// A message, cut so that it takes no more than so many bytes and three dots on the wire.
+/// A message, cut to at most this many bytes on the wire, plus three dots.
 pub fn message<'m>(text: impl Into<Cow<'m, str>>, most: usize) -> Cow<'m, str> {
     let text = text.into();
     // No character takes more than six times its bytes.
@@ -74,7 +74,7 @@ pub fn message<'m>(text: impl Into<Cow<'m, str>>, most: usize) -> Cow<'m, str> {
     }
 }
 
-/// The bytes of a character in XML or JSON, at most.
+/// The most bytes that a character takes in XML or JSON.
 fn on_the_wire(c: char) -> usize {
     match c {
         '&' | '<' | '>' | '"' | '\'' => "&quot;".len(),

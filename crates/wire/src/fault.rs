@@ -16,7 +16,7 @@ pub struct Fault {
     pub code: Cow<'static, str>,
     /// The HTTP status.
     pub status: u16,
-    /// The text; many KMS errors have none.
+    /// The message; many KMS errors have none.
     pub message: Option<Cow<'static, str>>,
 }
 
@@ -30,7 +30,7 @@ impl Fault {
         }
     }
 
-    /// The same fault with a message, of which [`echo::MAX_MESSAGE`] bytes are told.
+    /// The same fault with a message, of which at most [`echo::MAX_MESSAGE`] bytes are sent.
     #[must_use]
     pub fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Fault {
         }
     }
 
-    /// What a stranger is told of it.
+    /// The version for callers that are not authenticated.
     #[must_use]
     pub fn for_strangers(self) -> Self {
         let shorten = |message| echo::message::<'static>(message, echo::MAX_STRANGERS_MESSAGE);
@@ -71,8 +71,8 @@ impl Fault {
         })
     }
 
-    /// What the message is called in JSON: the authorization layer of AWS, which speaks for every
-    /// service, writes it with a capital letter.
+    /// The name of the message in JSON: AWS's authorization layer, which all services share, writes
+    /// it with a capital letter.
     fn message_name(&self) -> &'static str {
         if self.code == "AccessDeniedException" {
             "Message"

@@ -1,7 +1,7 @@
-//! AWS on the wire: bytes to types and back, without meaning.
+//! AWS's protocols: from bytes to types and back, without their meaning.
 //!
-//! Nothing here does I/O or reads a clock, and nothing knows an operation: services name their
-//! members and outputs, and the pipeline drives the steps of authentication.
+//! This crate does no I/O, reads no clock and knows no operation: services name their members and
+//! outputs, and the pipeline carries out the steps of authentication.
 #![forbid(unsafe_code)]
 
 pub mod echo;

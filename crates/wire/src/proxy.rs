@@ -1,15 +1,15 @@
 //! The header of the PROXY protocol, versions 1 and 2, with which a load balancer begins a
 //! connection: who the client is.
 //!
-//! Strict, since what it says decides `aws:SourceIp`: nothing is taken that the specification does
-//! not let a sender write.
+//! The parser is strict, since the header determines `aws:SourceIp`: it accepts only what the
+//! specification allows a sender to write.
 //!
 //! <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The longest header taken: version 1 has 107 bytes at most, version 2 little more without
-/// extensions, and these are limited here.
+/// The longest header that is accepted. Version 1 has at most 107 bytes, and version 2 little more
+/// without extensions, which are limited here.
 pub const MAX_HEADER: usize = 1024;
 
 /// The longest line of version 1, with its end.
@@ -19,22 +19,22 @@ const V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes of version 2 before the addresses.
 const V2_FIXED: usize = 16;
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proxied {
     /// Bytes of the header.
     pub length: usize,
-    /// The client's address; none if the proxy connects for itself or does not know.
+    /// The client's address; none if the proxy connects for itself or does not know the client.
     pub client: Option<IpAddr>,
 }
 
 /// Why there is no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// These bytes may begin one, and more are needed.
+    /// These bytes may be the beginning of a header; more are needed.
     #[error("the PROXY header is not complete")]
     Incomplete,
-    /// No header begins so.
+    /// No header begins like this.
     #[error("no PROXY header")]
     Malformed,
 }
@@ -55,7 +55,7 @@ pub fn parse(bytes: &[u8]) -> Result<Proxied, ProxyError> {
     }
 }
 
-/// Whether two byte strings are the same as far as both go.
+/// Whether one of two byte strings is a prefix of the other.
 fn begins(bytes: &[u8], with: &[u8]) -> bool {
     bytes.iter().zip(with).all(|(a, b)| a == b)
 }
@@ -80,7 +80,7 @@ fn line(bytes: &[u8]) -> Result<Proxied, ProxyError> {
     let length = end + 2;
     let mut words = text.split(' ');
     let client = match words.next() {
-        // Whatever follows means nothing.
+        // What follows is ignored.
         Some("UNKNOWN") => {
             return Ok(Proxied {
                 length,
@@ -129,7 +129,7 @@ fn binary(bytes: &[u8]) -> Result<Proxied, ProxyError> {
     if length > MAX_HEADER {
         return Err(Malformed);
     }
-    // What must be is judged before the rest is waited for.
+    // The fixed parts are checked before it waits for the rest.
     let for_itself = match command {
         0x20 => true,
         0x21 => false,
@@ -166,7 +166,7 @@ fn binary(bytes: &[u8]) -> Result<Proxied, ProxyError> {
     Ok(Proxied { length, client })
 }
 
-/// What stands after the addresses must be whole, though nothing of it is used.
+/// What follows the addresses must be complete, although it is not used.
 fn extensions(mut bytes: &[u8], for_itself: bool) -> Result<(), ProxyError> {
     // The receiver of a LOCAL command must skip all of it unread.
     while !for_itself && !bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! The AWS Query protocol: form parameters whose dotted names make lists and structures.
+//! The AWS Query protocol: form parameters whose dotted names form lists and structures.
 //!
 //! `Tags.member.1.Key=a&Tags.member.1.Value=b` becomes the same tree a JSON body would, so that
 //! members are read by the same [`Members`], with the same messages.
@@ -19,7 +19,7 @@ use crate::json::Object;
 use crate::json::Value;
 use crate::json::members_of_query;
 
-/// What a request may hold before it is refused.
+/// The limits of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the whole text.
@@ -31,8 +31,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Room for every request of IAM and STS: the largest parameter is a policy of 131,072
-    /// characters (`PolicySourceArn` simulations), each of which may be escaped.
+    /// Large enough for every request of IAM and STS. The largest parameter is a policy of 131,072
+    /// characters (in simulations), each of which may be escaped.
     pub const AWS: Self = Self {
         bytes: 1 << 20,
         parameters: 2048,
@@ -40,7 +40,7 @@ impl Limits {
     };
 }
 
-/// Why text holds no parameters.
+/// Why text cannot be read as parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamsError {
     /// Longer than [`Limits::bytes`].
@@ -49,13 +49,14 @@ pub enum ParamsError {
     /// More parameters than [`Limits::parameters`], or a name deeper than [`Limits::depth`].
     #[error("the request has too many parameters")]
     TooMany,
-    /// No UTF-8 after percent-decoding.
+    /// Not UTF-8 after percent-decoding.
     #[error("a parameter is not UTF-8")]
     NotUtf8,
-    /// A name stands twice.
+    /// A name occurs twice.
     #[error("a parameter stands twice")]
     Duplicate,
-    /// A name stands for a value and for a structure or list, or a list's index is none.
+    /// A name is used both for a value and for a structure or list, or the index of a list is
+    /// malformed.
     #[error("parameter names contradict each other")]
     Contradiction,
 }
@@ -108,18 +109,18 @@ impl<'a> Params<'a> {
         &self.0
     }
 
-    /// Typed access. Values are left out of messages, as IAM does.
+    /// Typed access. Messages do not contain values, as in IAM.
     pub fn members(&self) -> Members<'_> {
         members_of_query(&self.0, false)
     }
 
-    /// Typed access. Values stand in messages, as STS has them.
+    /// Typed access. Messages contain values, as in STS.
     pub fn members_with_values(&self) -> Members<'_> {
         members_of_query(&self.0, true)
     }
 }
 
-/// A parameter tree on its way to values.
+/// A tree of parameters, before it is turned into values.
 #[derive(Default)]
 struct Node<'a> {
     text: Option<Cow<'a, str>>,
@@ -193,7 +194,7 @@ impl<'a> Node<'a> {
         let mut elements = BTreeMap::new();
         for (index, node) in self.children {
             let number: u32 = index.parse().map_err(|_| ParamsError::Contradiction)?;
-            // One way to write a number, or `1` and `01` would be two elements.
+            // Numbers have one spelling; otherwise `1` and `01` would be two elements.
             if number == 0 || index.starts_with('0') || index.starts_with('+') {
                 return Err(ParamsError::Contradiction);
             }

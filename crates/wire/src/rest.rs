@@ -91,19 +91,19 @@ impl QueryMember {
     }
 }
 
-/// Why a request is no request of this protocol.
+/// Why a request is not valid in this protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestError {
     /// Path or query string is longer than any request's.
     #[error("the path or the query string is too long")]
     TooLong,
-    /// An escape that is none, or no UTF-8 behind the escapes.
+    /// A malformed escape, or text that is not UTF-8 after decoding.
     #[error("the path or the query string has a malformed escape")]
     Escape,
     /// A parameter that must occur once occurs more often.
     #[error("a query parameter occurs more than once")]
     Repeated,
-    /// The body is no JSON object within the limits.
+    /// The body is not a JSON object within the limits.
     #[error(transparent)]
     Body(#[from] DecodeError),
 }
@@ -132,7 +132,8 @@ pub fn find<'a>(
         return Err(RestError::TooLong);
     }
     let sent: SmallVec<[&str; 8]> = segments(path).take(MAX_SEGMENTS + 1).collect();
-    // A signature does not tell `/a/../b` from `/b`: what such a path means is not to be guessed.
+    // A signature does not distinguish `/a/../b` from `/b`, so the meaning of such a path must not
+    // be guessed.
     if sent
         .iter()
         .any(|segment| matches!(*segment, "" | "." | ".."))

@@ -1,4 +1,5 @@
-//! Signature Version 4, the server's side: what a request claims, and the proof that it is so.
+//! Signature Version 4, the server's side: what a request claims, and the proof that the claim is
+//! true.
 //!
 //! The steps go in the order of AWS's own answers, and each has its own function, since between
 //! them the caller looks up the access key:
@@ -60,7 +61,7 @@ const SIGNED_IF_PRESENT: [(&str, &str); 3] = [
     ("x-amz-content-sha256", "X-Amz-Content-Sha256"),
 ];
 
-/// Fields of which a second one would leave open which of the two is meant.
+/// Fields that must not occur twice, since it would not be clear which one counts.
 const SINGLE: [(&str, &str); 7] = [
     ("authorization", "Authorization"),
     ("date", "Date"),
@@ -71,7 +72,7 @@ const SINGLE: [(&str, &str); 7] = [
     ("x-amz-target", "X-Amz-Target"),
 ];
 
-/// A request as it came, borrowed from the server.
+/// A request as it was received, borrowed from the server.
 #[derive(Clone)]
 pub struct Request<'r> {
     method: &'r str,
@@ -80,14 +81,14 @@ pub struct Request<'r> {
     authority: Option<&'r str>,
     // A vector, since a claim borrows the request for as long as the request's own parts.
     headers: Vec<(&'r str, &'r [u8])>,
-    // The first value of each field of SINGLE, and the first of them that stands twice.
+    // The first value of each field of SINGLE, and the first of these fields that occurs twice.
     single: [Option<&'r [u8]>; SINGLE.len()],
     repeated: Option<usize>,
     body: &'r [u8],
 }
 
 impl std::fmt::Debug for Request<'_> {
-    // Fields and body hold credentials and plaintexts.
+    // Fields and body contain credentials and plaintexts.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
@@ -148,7 +149,7 @@ impl<'r> Request<'r> {
         })
     }
 
-    /// The values of a field, in order. The name is compared without case.
+    /// The values of a field, in order. The case of the name does not matter.
     fn values<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'n, 'r> {
         self.headers
             .iter()
@@ -156,7 +157,7 @@ impl<'r> Request<'r> {
             .map(|(_, value)| *value)
     }
 
-    /// The first value of a field. The name is compared without case.
+    /// The first value of a field. The case of the name does not matter.
     pub fn value(&self, name: &str) -> Option<&'r [u8]> {
         match SINGLE.iter().position(|(known, _)| *known == name) {
             Some(at) => self.single.get(at).copied().flatten(),
@@ -165,7 +166,7 @@ impl<'r> Request<'r> {
     }
 }
 
-/// Whether a presigned query may stand for the `Authorization` field.
+/// Whether a presigned query is accepted instead of the `Authorization` field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presigned {
     /// Yes: `GetCallerIdentity`, whose presigned URLs are the tokens of clusters.
@@ -174,12 +175,13 @@ pub enum Presigned {
     Refused,
 }
 
-/// What a request says of its caller. Nothing of it is true before [`Claim::verify`].
+/// What a request claims about its caller. Nothing of it is proven before [`Claim::verify`].
 pub struct Claim<'r> {
     request: &'r Request<'r>,
     credential: Credential<'r>,
     signed_headers: SignedHeaders<'r>,
-    // None if it is no 64 lower-case hexadecimal digits, which is a wrong signature like another.
+    // None if it does not consist of 64 lower-case hexadecimal digits, which is treated like any
+    // wrong signature.
     signature: Option<[u8; 32]>,
     time: RequestTime,
     session_token: Option<Cow<'r, str>>,
@@ -217,7 +219,7 @@ impl<'r> Claim<'r> {
     fn from_header(request: &'r Request<'r>, value: &'r [u8]) -> Result<Self, AuthError> {
         let lossy = || -> Box<str> { String::from_utf8_lossy(value).into() };
         let text = std::str::from_utf8(value).unwrap_or_default().trim();
-        // Byte by byte: what stands between is ASCII, and so splits text into text.
+        // Split by bytes: the separators are ASCII, so the parts are valid text.
         let mut words = text
             .as_bytes()
             .split(|byte| matches!(byte, b' ' | b'\t' | b','))
@@ -289,23 +291,23 @@ impl<'r> Claim<'r> {
         &self.credential
     }
 
-    /// The session token that came along, of temporary credentials.
+    /// The session token of temporary credentials, if there is one.
     pub fn session_token(&self) -> Option<&str> {
         self.session_token.as_deref()
     }
 
-    /// When the caller says it signed.
+    /// The time at which the caller claims to have signed.
     pub fn time(&self) -> Timestamp {
         self.time.instant()
     }
 
-    /// Whether the claim stands in the query of a presigned URL.
+    /// Whether the claim is in the query of a presigned URL.
     pub fn is_presigned(&self) -> bool {
         self.presigned
     }
 
-    /// Holds the credential scope against the service dispatched to, the Regions served, and
-    /// the date of the request.
+    /// Checks the credential scope against the called service, the served Regions, and the date of
+    /// the request.
     ///
     /// # Errors
     /// [`AuthError::Scope`] with everything that is wrong.
@@ -319,8 +321,8 @@ impl<'r> Claim<'r> {
             .check(service, region_is_served, &self.time)?)
     }
 
-    /// Holds the request's time against the clock. A presigned query lives as long as the skew
-    /// allows, whatever its `X-Amz-Expires` says: cluster tokens rely on 15 minutes.
+    /// Checks the request's time against the clock. A presigned query is valid as long as the skew
+    /// allows, whatever its `X-Amz-Expires` is: cluster tokens rely on 15 minutes.
     ///
     /// # Errors
     /// [`AuthError::Skew`].
@@ -369,7 +371,7 @@ impl<'r> Claim<'r> {
     }
 }
 
-/// Whether two names are the same without case; the lengths tell nearly all apart.
+/// Whether two names are the same apart from case. Nearly all differ in length already.
 #[inline]
 fn is_name(name: &str, other: &str) -> bool {
     name.len() == other.len() && name.eq_ignore_ascii_case(other)
@@ -391,7 +393,7 @@ impl<'r> SignedHeaders<'r> {
         Self { text, ends }
     }
 
-    /// As they stand there, joined by semicolons.
+    /// As in the request, joined by semicolons.
     fn text(&self) -> &str {
         &self.text
     }

@@ -1,8 +1,8 @@
 //! Answers of the AWS Query protocol: `<XResponse><XResult>…` and `<ErrorResponse>`, or the same
 //! as JSON for a client that asks for it.
 //!
-//! As JSON, an element is a member of its object, a list an array, a map an object, a time a
-//! number of seconds, and what an operation says is absent is `null`.
+//! In JSON, an element is a member of its object, a list is an array, a map is an object, a time is
+//! a number of seconds, and a member that is declared absent is `null`.
 //!
 //! <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#response-serialization>
 
@@ -22,7 +22,7 @@ const RESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERI
     .remove(b'_')
     .remove(b'~');
 
-/// What an answer says of its request, and how it is written.
+/// What an answer says about its request, and how it is written.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
     /// XML or JSON.
@@ -33,7 +33,7 @@ pub struct About<'a> {
     pub request_id: &'a str,
 }
 
-/// An element under construction: what it holds is appended as it is named.
+/// An element under construction; its content is appended directly.
 pub struct Writer<'w> {
     out: &'w mut Vec<u8>,
     form: Form,
@@ -76,7 +76,8 @@ pub fn error(about: &About<'_>, code: &str, status: u16, message: &str) -> Vec<u
 }
 
 fn envelope(operation: &str, about: &About<'_>, result: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-    // Room for credentials with their token: growing would leave a copy of the secret behind.
+    // With room for credentials and their token: if the buffer grew, it would leave a copy of the
+    // secret behind.
     let mut out = Vec::with_capacity(8192);
     let name = format!("{operation}Response");
     let content = |response: &mut Writer<'_>| {
@@ -93,7 +94,7 @@ fn envelope(operation: &str, about: &About<'_>, result: impl FnOnce(&mut Writer<
 }
 
 impl fmt::Debug for Writer<'_> {
-    // What is written may be a secret access key.
+    // The content may be a secret access key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Writer")
     }
@@ -108,7 +109,7 @@ impl Writer<'_> {
         });
     }
 
-    /// An element with text percent-encoded as RFC 3986 has it: how IAM writes policies.
+    /// An element with text that is percent-encoded according to RFC 3986, as IAM writes policies.
     pub fn url_encoded(&mut self, name: &str, value: &str) {
         self.leaf(name, |out, form| {
             let quote: &[u8] = match form {

@@ -1,11 +1,11 @@
-//! The constraints of AWS's models and the words for each that is broken.
+//! The constraints of AWS's models, and the text for each violation.
 
 use std::fmt;
 use std::fmt::Write as _;
 
 use crate::echo;
 
-/// A constraint of the model, in the order AWS lists several on one member.
+/// A constraint of the model, in the order in which AWS lists several violations of one member.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Constraint {
     NotNull,
@@ -65,7 +65,7 @@ fn separated(
     Ok(())
 }
 
-/// What stands between `Value` and `at`.
+/// The text between `Value` and `at`.
 pub(super) enum Shown<'v> {
     /// The member is missing: `Value null at`.
     Null,
@@ -85,7 +85,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str(" null"),
-            // What cannot be printed is left out, as a secret is.
+            // Left out if it cannot be printed, like a secret.
             Self::Text(text) if text.chars().any(char::is_control) => Ok(()),
             Self::Text(text) => write!(f, " '{}'", echo::Value(text)),
             Self::List(texts) if texts.iter().any(|text| text.chars().any(char::is_control)) => {

@@ -1,4 +1,5 @@
-//! Bytes to [`Object`]: serde_json's tokens under limits, each name once in every object.
+//! From bytes to [`Object`]: serde_json's tokens, within limits, and with unique names in every
+//! object.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -18,12 +19,12 @@ use super::value::Value;
 /// which costs no allocation.
 const PAIRWISE: usize = 24;
 
-/// What a body may hold before it is refused.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the whole body.
     pub bytes: usize,
-    /// Objects and arrays inside each other, the body's own object included.
+    /// Nested objects and arrays, including the outermost object.
     pub depth: usize,
     /// Members of one object.
     pub members: usize,
@@ -34,8 +35,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Room for every request of the KMS model: the largest member is a key policy of 131,072
-    /// characters, each of which may be escaped.
+    /// Large enough for every request of the KMS model. The largest member is a key policy of
+    /// 131,072 characters, each of which may be escaped.
     pub const KMS: Self = Self {
         bytes: 1 << 20,
         depth: 16,
@@ -45,7 +46,7 @@ impl Limits {
     };
 }
 
-/// Why bytes are no request body.
+/// Why bytes are not a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Longer than [`Limits::bytes`].
@@ -54,7 +55,7 @@ pub enum DecodeError {
     /// Not JSON, or JSON with something after it.
     #[error("the request body is not valid JSON")]
     Syntax,
-    /// JSON, but no object.
+    /// JSON, but not an object.
     #[error("the request body is not a JSON object")]
     NotAnObject,
     /// Deeper than [`Limits::depth`].
@@ -63,13 +64,13 @@ pub enum DecodeError {
     /// More members, elements or values than the limits allow.
     #[error("the request body holds too many values")]
     TooMany,
-    /// A name stands twice in one object.
+    /// A name occurs twice in an object.
     #[error("a member name stands twice in one object of the request body")]
     DuplicateName,
 }
 
 impl<'a> Object<'a> {
-    /// Decodes a request body. An empty body is an empty object, as AWS takes it.
+    /// Decodes a request body. An empty body is an empty object, as at AWS.
     pub fn parse(body: &'a [u8], limits: &Limits) -> Result<Self, DecodeError> {
         if body.len() > limits.bytes {
             return Err(DecodeError::TooLarge);
@@ -103,8 +104,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// What is left of the limits. The reason of a refusal stands beside serde's error, which can
-/// only carry text.
+/// What is left of the limits. The reason for a failure is kept next to serde's error, which can
+/// hold only text.
 struct Budget<'l> {
     limits: &'l Limits,
     values: Cell<usize>,

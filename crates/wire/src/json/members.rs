@@ -41,7 +41,7 @@ use scalars::Integer;
 use scalars::Text;
 use scalars::Time;
 
-/// How members came: the protocols differ in what a value may be written as.
+/// The protocol of the members: protocols differ in how a value may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// JSON has types, and a value of another type is a `SerializationException`.
@@ -62,13 +62,13 @@ pub struct Members<'o> {
     mismatch: Option<Mismatch>,
 }
 
-/// Why the members are not what the model asks for. Its `Display` is the message on the wire.
+/// Why the members do not fit the model. Its `Display` is the message on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// A JSON member has another type than the model's.
     #[error("{0}")]
     Serialization(Mismatch),
-    /// A Query parameter is no text of its type.
+    /// A Query parameter is not the text of a value of its type.
     #[error("{0}")]
     MalformedInput(Mismatch),
     /// Constraints of the model are broken, in the JSON protocol.
@@ -86,7 +86,7 @@ pub struct Mismatch {
     pub(super) wanted: Wanted,
 }
 
-/// What stands in the body.
+/// The type in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Boolean(bool),
@@ -96,7 +96,7 @@ pub(super) enum Found {
     Object,
 }
 
-/// What the model has there.
+/// The type in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Blob,
@@ -181,7 +181,7 @@ impl<'o> Members<'o> {
         Text::new(self, name)
     }
 
-    /// A string member that is one of a list of words, told in the order given.
+    /// A string member that is one of a list of words; messages list them in this order.
     pub fn enumeration(
         &mut self,
         name: &'static str,
@@ -250,9 +250,9 @@ impl<'o> Members<'o> {
         Structures::new(self, name, read)
     }
 
-    /// All that failed, in the order the members were asked for. A value of the wrong type goes
-    /// before broken constraints, since AWS decodes before it validates, and those go before the
-    /// first broken rule of the service's own ([`Text::rule`]).
+    /// Everything that failed, in the order in which the members were read. A value of the wrong
+    /// type takes precedence over broken constraints, since AWS decodes before it validates, and
+    /// these take precedence over the first broken rule of the service's own ([`Text::rule`]).
     pub fn finish(self) -> Result<(), Rejected> {
         if let Some(mismatch) = self.mismatch {
             return Err(match self.protocol {
@@ -307,7 +307,7 @@ impl<'o> Members<'o> {
         ));
     }
 
-    /// Notes that a rule of the service's own is broken; the first one counts.
+    /// Notes that a rule of the service's own is broken. The first one is reported.
     pub(super) fn refused(&mut self, message: String) {
         self.refusal.get_or_insert(message);
     }
@@ -325,7 +325,7 @@ impl<'o> Members<'o> {
         }
     }
 
-    /// Takes over what failed inside.
+    /// Adds the failures inside a structure.
     pub(super) fn absorb(&mut self, inner: Self) {
         self.failures.extend(inner.failures);
         self.refusal = self.refusal.take().or(inner.refusal);
@@ -333,7 +333,7 @@ impl<'o> Members<'o> {
     }
 }
 
-/// A member's name in messages: the wire name with a small first letter.
+/// A member's name in messages: the wire name with a lower-case first letter.
 pub(super) struct LowerCamel<'n>(pub(super) &'n str);
 
 impl fmt::Display for LowerCamel<'_> {

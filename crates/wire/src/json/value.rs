@@ -1,16 +1,16 @@
-//! What a request body decodes to. Text borrows from the body unless it had escapes.
+//! The decoded request body. Text is borrowed from the body unless it had escapes.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A JSON object: members in the order they came, each name once.
+/// A JSON object: members in the order of the body, with unique names.
 #[derive(Clone, Default, PartialEq)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// A JSON value.
 #[derive(Clone, PartialEq)]
 pub enum Value<'a> {
-    /// `null`, which AWS takes for an absent member.
+    /// `null`, which AWS treats like an absent member.
     Null,
     /// `true` or `false`.
     Boolean(bool),
@@ -49,7 +49,7 @@ impl<'a> Object<'a> {
             .filter(|value| !matches!(value, Value::Null))
     }
 
-    /// All members in the order they came, `null` ones included.
+    /// All members in the order of the body, including those that are `null`.
     pub fn members(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
@@ -112,7 +112,7 @@ impl fmt::Display for Number {
 }
 
 impl fmt::Debug for Object<'_> {
-    // Bodies hold plaintexts: names are shown, values never.
+    // Bodies contain plaintexts: names are shown, but never values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
             .entries(self.0.iter().map(|(name, _)| name))
@@ -121,7 +121,7 @@ impl fmt::Debug for Object<'_> {
 }
 
 impl fmt::Debug for Value<'_> {
-    // As for objects: the kind of value, never the value.
+    // As for objects: only the kind of value is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Null => "Null",

@@ -1,4 +1,4 @@
-//! Values to bytes: members are appended as they are named, nothing is built in between.
+//! From values to bytes: members are appended directly, without an intermediate tree.
 
 use std::fmt;
 
@@ -12,7 +12,8 @@ pub struct Writer<'w> {
     empty: bool,
 }
 
-/// Members of an object, rendered beforehand: what is said again and again, and seldom changes.
+/// Members of an object that were rendered in advance, since they are written often and seldom
+/// change.
 pub struct Fragment(Box<[u8]>);
 
 /// A JSON array under construction.
@@ -33,7 +34,7 @@ pub struct Name {
     length: u8,
 }
 
-/// A place in an object under construction that can be gone back to.
+/// A position in an object under construction to which the writer can return.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     length: usize,
@@ -41,7 +42,7 @@ pub struct Mark {
 }
 
 impl Name {
-    /// The name with its first letter made small, as the audit trail writes AWS's names.
+    /// The name with a lower-case first letter, as the audit trail writes AWS's names.
     ///
     /// # Panics
     /// When the program is built, if the name is empty, too long or needs escapes.
@@ -87,7 +88,7 @@ impl fmt::Debug for Slot<'_> {
 }
 
 impl fmt::Debug for Writer<'_> {
-    // What is written may be a plaintext.
+    // The content may be a plaintext.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Writer")
     }
@@ -106,7 +107,7 @@ impl fmt::Debug for Fragment {
 }
 
 impl Fragment {
-    /// Renders members, none or more.
+    /// Renders any number of members.
     pub fn of(members: impl FnOnce(&mut Writer<'_>)) -> Self {
         let mut out = Vec::new();
         members(&mut Writer {
@@ -118,15 +119,15 @@ impl Fragment {
 }
 
 impl Writer<'_> {
-    /// The bytes of one object, in a buffer that starts with room for `capacity` bytes. A
-    /// capacity that suffices leaves no copies of a secret behind in freed memory.
+    /// The bytes of one object, in a buffer with room for `capacity` bytes. If that is enough, no
+    /// copies of a secret are left in freed memory.
     pub fn render(capacity: usize, members: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let mut out = Vec::with_capacity(capacity);
         write_object(&mut out, members);
         out
     }
 
-    /// Appends one object to what stands there.
+    /// Appends one object to a buffer.
     pub fn append(out: &mut Vec<u8>, members: impl FnOnce(&mut Writer<'_>)) {
         write_object(out, members);
     }
@@ -153,7 +154,7 @@ impl Writer<'_> {
         Slot { out: self.out }
     }
 
-    /// This place, to go back to.
+    /// This position, to return to.
     pub fn mark(&self) -> Mark {
         Mark {
             length: self.out.len(),
@@ -166,7 +167,7 @@ impl Writer<'_> {
         self.out.get(mark.length..).unwrap_or_default()
     }
 
-    /// Takes back what has been written since.
+    /// Removes what has been written since.
     pub fn rewind(&mut self, mark: Mark) {
         self.out.truncate(mark.length);
         self.empty = mark.empty;
@@ -180,7 +181,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A string member whose name is `prefix` and `name` together; the name may be anybody's.
+    /// A string member whose name is `prefix` followed by `name`, which users may choose.
     pub fn prefixed_string(&mut self, (prefix, name): (&str, &str), value: &str) {
         separate(self.out, &mut self.empty);
         self.out.push(b'"');
@@ -190,12 +191,12 @@ impl Writer<'_> {
         write_string(self.out, value);
     }
 
-    /// A string member whose name may be anybody's.
+    /// A string member whose name users may choose.
     pub fn named_string(&mut self, name: &str, value: &str) {
         self.prefixed_string(("", name), value);
     }
 
-    /// A string member of bytes as lower-case hexadecimal digits; the name may be anybody's.
+    /// A string member of bytes as lower-case hexadecimal digits, whose name users may choose.
     pub fn named_hexadecimal(&mut self, name: &str, value: &[u8]) {
         separate(self.out, &mut self.empty);
         write_string(self.out, name);
@@ -225,7 +226,8 @@ impl Writer<'_> {
             .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
-    /// A number member with a fraction, if only `.0`; `null` for what is no number in JSON.
+    /// A number member with a fraction, even if it is `.0`; `null` for numbers that JSON does not
+    /// have.
     pub fn double(&mut self, name: &'static str, value: f64) {
         self.name(name);
         write_double(self.out, value);
@@ -303,7 +305,7 @@ impl Writer<'_> {
     fn name(&mut self, name: &'static str) {
         debug_assert!(!any_needs_escape(name.as_bytes()), "{name:?}");
         let empty = std::mem::replace(&mut self.empty, false);
-        // Put together where the name is known, so that it is appended in one piece of known length.
+        // Built where the name is known, so that it is appended in one piece of known length.
         let mut piece = [0; LONGEST_PIECE];
         let length = name.len() + 4;
         if let Some((place, rest)) = piece.split_at_mut_checked(2)
@@ -464,7 +466,8 @@ fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
     let start = out.len();
     let length = value.len().div_ceil(3) * 4;
-    // Room for the members after it, too: growing then would leave a copy of a secret behind.
+    // With room for the members after it: if the buffer grew then, it would leave a copy of a
+    // secret behind.
     out.reserve(length + AFTER_BLOB);
     out.resize(start + length, b'=');
     if let Some(room) = out.get_mut(start..) {
@@ -475,7 +478,7 @@ fn write_base64(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn write_hexadecimal(out: &mut Vec<u8>, value: &[u8]) {
-    // Without a branch or a table, so that sixteen digits are made at once.
+    // Without a branch or a table, so that sixteen digits are computed at once.
     let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'9' - 1);
     out.reserve(value.len() * 2 + 2);
     out.push(b'"');
@@ -527,7 +530,7 @@ fn write_escaped(out: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// Whether any byte needs an escape. All are looked at, sixteen at once, since nearly all text
+/// Whether any byte needs an escape. All bytes are checked, sixteen at once, since nearly all text
 /// needs none.
 #[inline]
 fn any_needs_escape(bytes: &[u8]) -> bool {
@@ -541,7 +544,7 @@ fn any_needs_escape(bytes: &[u8]) -> bool {
     };
     let (chunks, rest) = bytes.as_chunks::<LANES>();
     let found = chunks.iter().fold(0, |found, chunk| found | any(chunk));
-    // The rest is looked at with what stands before it, if there is enough.
+    // The rest is checked together with the bytes before it, if there are enough.
     match bytes.last_chunk::<LANES>() {
         Some(last) if !rest.is_empty() => found | any(last) != 0,
         Some(_) => found != 0,

@@ -40,8 +40,8 @@ pub(super) fn write(claim: &Claim<'_>, body_hash: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(body_hash);
 }
 
-/// The path with dot segments and repeated slashes removed, each byte encoded once more: what
-/// was encoded on the request line is so twice, as every service but S3 has it.
+/// The path with dot segments and repeated slashes removed, and encoded once more: what was encoded
+/// on the request line is then encoded twice, as for every service but S3.
 fn write_path(path: &str, out: &mut Vec<u8>) {
     if path.is_empty() || path == "/" {
         out.extend_from_slice(b"/");
@@ -68,7 +68,7 @@ fn write_path(path: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// The parameters, encoded anew and sorted by name and value; the signature itself is left out.
+/// The parameters, encoded again and sorted by name and value, without the signature itself.
 fn write_query(claim: &Claim<'_>, out: &mut Vec<u8>) {
     let query = claim.request.query;
     if query.is_empty() {
@@ -92,15 +92,14 @@ fn write_query(claim: &Claim<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// A query component as SigV4 writes it: `+` is a blank, which forms write so.
+/// A query component as SigV4 writes it. `+` is a space, as in forms.
 fn encoded(component: &str) -> String {
     let spaced = component.replace('+', " ");
     let bytes: Vec<u8> = percent_decode_str(&spaced).collect();
     percent_encode(&bytes, RESERVED).to_string()
 }
 
-/// The values of a field, joined with commas in the order they came; the authority of HTTP/2
-/// stands for the host.
+/// The values of a field, joined with commas in their order; HTTP/2's authority counts as the host.
 fn write_values(claim: &Claim<'_>, name: &str, out: &mut Vec<u8>) {
     let request = claim.request;
     let is_authority = name == ":authority";
@@ -123,7 +122,7 @@ fn write_values(claim: &Claim<'_>, name: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// A value without blanks at its ends, and with one blank for each run of blanks inside.
+/// A value without spaces at its ends, and with runs of spaces inside replaced by one.
 fn write_value(value: &[u8], out: &mut Vec<u8>) {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     if !value.iter().fold(false, |any, byte| any | is_blank(byte)) {

@@ -1,4 +1,4 @@
-//! The time of a request: read from it, and held against the server's clock.
+//! The time of a request: reading it, and comparing it with the server's clock.
 
 use std::fmt;
 
@@ -97,7 +97,7 @@ impl fmt::Debug for Basic {
     }
 }
 
-/// When a request says it was signed, and which field says so.
+/// When a request claims to have been signed, and in which field.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestTime {
     instant: Timestamp,
@@ -154,7 +154,7 @@ impl RequestTime {
         self.basic
     }
 
-    /// The field that says so, in lower case and as messages write it.
+    /// The name of that field, in lower case and as messages write it.
     pub(super) fn field(&self) -> (&'static str, &'static str) {
         self.field
     }

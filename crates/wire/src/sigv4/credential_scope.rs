@@ -1,4 +1,4 @@
-//! The credential: an access key id and the scope its signing key is derived for.
+//! The credential: an access key id, and the scope for which its signing key is derived.
 
 use std::borrow::Cow;
 use std::fmt;

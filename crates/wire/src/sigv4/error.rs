@@ -11,13 +11,13 @@ use crate::fault::Fault;
 /// Why a request is not authenticated. Its `Display` is the message on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// Neither an `Authorization` field nor, where it may stand, a presigned query.
+    /// Neither an `Authorization` field nor, where it is accepted, a presigned query.
     #[error("Missing Authentication Token")]
     MissingAuthenticationToken,
-    /// Credentials came, but parts of them are missing or malformed.
+    /// There are credentials, but parts of them are missing or malformed.
     #[error("{0}")]
     Incomplete(#[from] Incomplete),
-    /// A field or parameter that decides something stands twice.
+    /// A field or parameter that matters occurs twice.
     #[error("Authorization requires exactly one '{0}'.")]
     Repeated(&'static str),
     /// More header fields or query parameters, or longer ones, than a client sends.
@@ -38,10 +38,10 @@ pub enum AuthError {
     /// The access key is unknown, deleted or inactive, or the session token is not its own.
     #[error("The security token included in the request is invalid.")]
     UnknownAccessKey,
-    /// The session is over. AWS writes this one without a full stop.
+    /// The session has expired. AWS writes this message without a period.
     #[error("The security token included in the request is expired")]
     ExpiredToken,
-    /// The signature is another than the request's.
+    /// The signature is not that of the request.
     #[error(
         "The request signature we calculated does not match the signature you provided. Check \
          your AWS Secret Access Key and signing method. Consult the service documentation for \

@@ -1,19 +1,19 @@
-//! Credentials that came, but not whole, in AWS's words.
+//! Incomplete credentials, in AWS's words.
 
 use std::fmt;
 
-/// What is missing or malformed in the credentials of a request. What the caller sent is told
-/// back to it, as AWS does.
+/// What is missing or malformed in the credentials of a request. The message repeats what the
+/// caller sent, as at AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incomplete {
-    /// The `Authorization` field lacks parts, or no date came with it.
+    /// The `Authorization` field lacks parts, or there is no date.
     Header {
         /// The parts.
         missing: Missing,
         /// The field.
         authorization: Box<str>,
     },
-    /// A part of the `Authorization` field is no `name=value`.
+    /// A part of the `Authorization` field is not of the form `name=value`.
     NotAPair {
         /// The part.
         word: Box<str>,
@@ -27,16 +27,16 @@ pub enum Incomplete {
         /// Whether `X-Amz-Algorithm` is missing or names another algorithm.
         algorithm: bool,
     },
-    /// `X-Amz-Expires` is no number of seconds within a week.
+    /// `X-Amz-Expires` is not a number of seconds within a week.
     Expires,
-    /// The credential has not five elements.
+    /// The credential does not have five elements.
     Credential {
         /// The credential.
         value: Box<str>,
     },
-    /// `SignedHeaders` holds something that is no name of a field.
+    /// `SignedHeaders` contains something that is not the name of a field.
     SignedHeaders,
-    /// The date is none.
+    /// The date is malformed.
     Date {
         /// The date.
         value: Box<str>,

@@ -1,4 +1,4 @@
-//! Signing keys, and the comparison that makes a claim a proof.
+//! Signing keys, and the comparison that turns a claim into a proof.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::canonical;
 use super::credential_scope::Credential;
 use super::error::AuthError;
 
-/// Bytes of a canonical request, about; one with a session token is longer.
+/// The usual length of a canonical request, in bytes; with a session token it is longer.
 const CANONICAL: usize = 768;
 
 /// The key of one access key, day, Region and service.
@@ -41,7 +41,7 @@ impl SigningKey {
         SigningKeyRef(self.0.expose().first_chunk().unwrap_or(&[0; 32]))
     }
 
-    /// The 32 bytes, to be kept where secrets are kept.
+    /// The 32 bytes, to be stored where secrets are stored.
     pub fn into_secret(self) -> SecretBytes {
         self.0
     }
@@ -100,8 +100,8 @@ impl<'c> Verified<'c> {
 }
 
 impl<'r> Claim<'r> {
-    /// Computes the signature with the key of the claimed credential and scope, and compares it
-    /// in constant time. A hash of the body that came along must be the body's.
+    /// Computes the signature with the key of the claimed credential and scope, and compares it in
+    /// constant time. If the request has a hash of the body, it must be correct.
     ///
     /// # Errors
     /// [`AuthError::SignatureMismatch`], whatever the reason.
@@ -110,7 +110,7 @@ impl<'r> Claim<'r> {
         let claimed_hash = self.request.value("x-amz-content-sha256");
         let hash_is_right = claimed_hash.is_none_or(|claimed| claimed == body_hash);
 
-        // Hashed whole: each piece fed to the hash would have a cost of its own.
+        // Hashed in one piece: each update of the hash would have its own overhead.
         let mut canonical = Vec::with_capacity(CANONICAL);
         canonical::write(self, &body_hash, &mut canonical);
         let request_hash = hexadecimal(&digest::sha256(&canonical));
@@ -150,7 +150,7 @@ pub(super) fn parse(text: &str) -> Option<[u8; 32]> {
 
 fn hexadecimal(hash: &[u8; 32]) -> [u8; 64] {
     let mut text = [0; 64];
-    // The lengths fit, so this cannot fail; and zeros would be no hash of anything.
+    // The lengths fit, so this cannot fail; and zeros would not be the hash of anything.
     let _ = hex::encode_to_slice(hash, &mut text);
     text
 }

@@ -78,8 +78,8 @@ impl<'m, 'o> Strings<'m, 'o> {
         self.test(matches)
     }
 
-    /// Says that no element may be null, which AWS tells in some lists' messages and not in others;
-    /// it never is.
+    /// Adds to messages that no element may be null. AWS says this for some lists and not for
+    /// others; an element never is null.
     pub fn each_not_null(mut self) -> Self {
         self.of_each.push(Constraint::NotNull);
         self
@@ -146,8 +146,8 @@ impl<'m, 'o> StringMap<'m, 'o> {
         self.optional().unwrap_or_default()
     }
 
-    /// The pairs in the order they came, if the map is there. Numbers and booleans stand for
-    /// the text they are written as, which is how KMS takes them in an encryption context.
+    /// The pairs in their order, if the map is there. Numbers and booleans count as the text with
+    /// which they are written, as in KMS's encryption contexts.
     pub fn optional(self) -> Option<Vec<(&'o str, Cow<'o, str>)>> {
         let value = self.members.get(self.name)?;
         let Value::Object(object) = value else {
@@ -161,7 +161,7 @@ impl<'m, 'o> StringMap<'m, 'o> {
                 Value::Boolean(true) => Cow::Borrowed("true"),
                 Value::Boolean(false) => Cow::Borrowed("false"),
                 Value::Number(number) => Cow::Owned(number.to_string()),
-                // Leaving the pair out would bind less than the caller wrote.
+                // If the pair were left out, less would be authenticated than the caller wrote.
                 Value::Null => {
                     let path = format!("{}.{}.member", LowerCamel(self.name), echo::Value(name));
                     self.members.missing(&path, false);
@@ -203,7 +203,7 @@ impl<'m, 'o, F> Structure<'m, 'o, F> {
         }
     }
 
-    /// What `read` made of it, if it is there.
+    /// What `read` returned, if it is there.
     pub fn optional<T>(self) -> Option<T>
     where
         F: FnOnce(&mut Members<'o>) -> T,
@@ -221,7 +221,7 @@ impl<'m, 'o, F> Structure<'m, 'o, F> {
         Some(made)
     }
 
-    /// What `read` made of it; missing is a failure and answers the default.
+    /// What `read` returned; if it is missing, that is a failure, and the answer is the default.
     pub fn required<T: Default>(self) -> T
     where
         F: FnOnce(&mut Members<'o>) -> T,
@@ -266,7 +266,7 @@ impl<'m, 'o, F> Structures<'m, 'o, F> {
         self
     }
 
-    /// What `read` made of the elements, if the list is there.
+    /// What `read` returned for the elements, if the list is there.
     pub fn optional<T>(mut self) -> Option<Vec<T>>
     where
         F: FnMut(&mut Members<'o>) -> T,
@@ -299,7 +299,7 @@ impl<'m, 'o, F> Structures<'m, 'o, F> {
         Some(made)
     }
 
-    /// What `read` made of the elements; missing is a failure.
+    /// What `read` returned for the elements; missing is a failure.
     pub fn required<T>(self) -> Vec<T>
     where
         F: FnMut(&mut Members<'o>) -> T,

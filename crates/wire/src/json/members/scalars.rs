@@ -54,7 +54,8 @@ impl<'m, 'o> Text<'m, 'o> {
     /// The number of characters, both ends included.
     pub fn length(mut self, least: usize, most: usize) -> Self {
         if let Some(value) = self.value {
-            // Bytes bound characters from above, so counting is for the unclear cases only.
+            // There are at least as many bytes as characters, so characters are counted only in
+            // unclear cases.
             if value.len() < least || (value.len() > most || least > 1) {
                 length(&mut self.broken, value.chars().count(), least, most);
             }
