@@ -6,7 +6,7 @@ use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 use keyward_engine::{
     directory::{
         ReadError,
-        identities::{Home, Named},
+        identities::{Home, NameKind},
         records,
     },
     gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
@@ -99,7 +99,7 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     /// Its purpose.
     const PURPOSE: Purpose;
     /// What its names are hashed as.
-    const NAMED: Named;
+    const NAME_KIND: NameKind;
 
     /// Its unique id.
     fn id(&self) -> &UniqueId;

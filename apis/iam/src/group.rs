@@ -11,7 +11,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     counts::Counted,
     directory::{
-        identities::Named,
+        identities::NameKind,
         paths,
         records::{UserRecord, V1, identity::GroupRecord},
         units::identity::GroupUnit,
@@ -104,7 +104,7 @@ impl Operation for CreateGroup {
             members: 0,
         };
         let mut batch = cx.batch();
-        naming::take(cx, &mut batch, (Named::Group, &self.name, &record.id))?;
+        naming::take(cx, &mut batch, (NameKind::Group, &self.name, &record.id))?;
         record.put(cx, &mut batch, None)?;
         let arn = new.arn().to_owned();
         Ok(Done::changed(ShownGroup { arn, record }, batch).counting(counted))
@@ -224,7 +224,7 @@ impl OnOne for DeleteGroup {
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
         batch.delete(record.place(cx), Precondition::At(group.revision()))?;
-        naming::free(cx, &mut batch, (Named::Group, &record.name))?;
+        naming::free(cx, &mut batch, (NameKind::Group, &record.name))?;
         Ok(Done::changed(Empty, batch))
     }
 }

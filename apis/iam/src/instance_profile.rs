@@ -12,7 +12,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
     counts::Counted,
     directory::{
-        identities::Named,
+        identities::NameKind,
         records::{V1, identity::InstanceProfileRecord},
         units::identity::InstanceProfileUnit,
     },
@@ -171,7 +171,7 @@ impl Operation for CreateInstanceProfile {
             role: None,
         };
         let mut batch = cx.batch();
-        let named = (Named::InstanceProfile, self.name.as_str(), &record.id);
+        let named = (NameKind::InstanceProfile, self.name.as_str(), &record.id);
         naming::take(cx, &mut batch, named)?;
         record.put(cx, &mut batch, None)?;
         let profile = show(cx, &record).await?;
@@ -242,7 +242,7 @@ impl OnOne for DeleteInstanceProfile {
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
         batch.delete(record.place(cx), Precondition::At(profile.revision()))?;
-        naming::free(cx, &mut batch, (Named::InstanceProfile, &record.name))?;
+        naming::free(cx, &mut batch, (NameKind::InstanceProfile, &record.name))?;
         Ok(Done::changed(Empty, batch))
     }
 }

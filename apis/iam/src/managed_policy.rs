@@ -15,7 +15,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
     counts::Counted,
     directory::{
-        identities::Named,
+        identities::NameKind,
         records::{
             V1,
             identity::{ManagedPolicyRecord, PolicyVersionRecord},
@@ -198,7 +198,7 @@ impl Operation for CreatePolicy {
             boundaries: 0,
         };
         let mut batch = cx.batch();
-        naming::take(cx, &mut batch, (Named::Policy, &self.name, &record.id))?;
+        naming::take(cx, &mut batch, (NameKind::Policy, &self.name, &record.id))?;
         record.put(cx, &mut batch, None)?;
         let arn = new.arn().to_owned();
         let policy = ShownPolicy { arn, record };
@@ -278,7 +278,7 @@ impl OnOne for DeletePolicy {
             .revision()
             .map_or(Precondition::Any, Precondition::At);
         batch.delete(record.place(cx), read)?;
-        naming::free(cx, &mut batch, (Named::Policy, &record.name))?;
+        naming::free(cx, &mut batch, (NameKind::Policy, &record.name))?;
         Ok(Done::changed(Empty, batch))
     }
 }

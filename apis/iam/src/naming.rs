@@ -3,7 +3,7 @@
 use keyward_engine::{
     counts::{CountChange, Counted},
     directory::{
-        identities::Named,
+        identities::NameKind,
         paths, purpose,
         records::{
             self, V1,
@@ -23,7 +23,7 @@ use crate::{Cx, fault::IamFault};
 pub fn take(
     cx: &Cx<'_>,
     batch: &mut SealedBatch,
-    (kind, name, id): (Named, &str, &UniqueId),
+    (kind, name, id): (NameKind, &str, &UniqueId),
 ) -> Result<(), IamFault> {
     put(cx, batch, (kind, name, id), Precondition::Absent)
 }
@@ -35,7 +35,7 @@ pub fn take(
 pub fn free(
     cx: &Cx<'_>,
     batch: &mut SealedBatch,
-    (kind, name): (Named, &str),
+    (kind, name): (NameKind, &str),
 ) -> Result<(), IamFault> {
     let path = cx.directory().name_path(kind, cx.caller.home(), name);
     batch.delete(path, Precondition::Any)?;
@@ -49,7 +49,7 @@ pub fn free(
 pub fn change(
     cx: &Cx<'_>,
     batch: &mut SealedBatch,
-    (kind, id): (Named, &UniqueId),
+    (kind, id): (NameKind, &UniqueId),
     (old, new): (&str, &str),
 ) -> Result<(), IamFault> {
     if old.to_lowercase() == new.to_lowercase() {
@@ -62,7 +62,7 @@ pub fn change(
 fn put(
     cx: &Cx<'_>,
     batch: &mut SealedBatch,
-    (kind, name, id): (Named, &str, &UniqueId),
+    (kind, name, id): (NameKind, &str, &UniqueId),
     precondition: Precondition,
 ) -> Result<(), IamFault> {
     let leads = NameRecord {

@@ -32,7 +32,7 @@ impl New {
         (path, name): (&str, &str),
     ) -> Result<Self, IamFault> {
         let home = cx.caller.home();
-        let id = cx.directory().id_of_name(E::Record::NAMED, home, name);
+        let id = cx.directory().id_of_name(E::Record::NAME_KIND, home, name);
         let taken = id.await?.is_some();
         let ((partition, account), noun) = (home, E::NOUN);
         let arn = format!("arn:{partition}:iam::{account}:{noun}{path}{name}");

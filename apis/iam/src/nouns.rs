@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_engine::directory::{
     ReadError,
-    identities::{Home, Named},
+    identities::{Home, NameKind},
     paths, purpose,
     records::{
         UserRecord,
@@ -230,7 +230,7 @@ macro_rules! records {
     ($($record:ty: $purpose:expr, $named:expr, $place:path, $all:path;)*) => {$(
         impl Record for $record {
             const PURPOSE: Purpose = $purpose;
-            const NAMED: Named = $named;
+            const NAME_KIND: NameKind = $named;
 
             fn id(&self) -> &UniqueId {
                 &self.id
@@ -259,12 +259,12 @@ macro_rules! records {
     )*};
 }
 records! {
-    UserRecord: purpose::USER, Named::User, paths::user, paths::users;
-    GroupRecord: purpose::GROUP, Named::Group, paths::group, paths::groups;
-    RoleRecord: purpose::ROLE, Named::Role, paths::role, paths::roles;
-    ManagedPolicyRecord: purpose::MANAGED_POLICY, Named::Policy, paths::policy, paths::policies;
+    UserRecord: purpose::USER, NameKind::User, paths::user, paths::users;
+    GroupRecord: purpose::GROUP, NameKind::Group, paths::group, paths::groups;
+    RoleRecord: purpose::ROLE, NameKind::Role, paths::role, paths::roles;
+    ManagedPolicyRecord: purpose::MANAGED_POLICY, NameKind::Policy, paths::policy, paths::policies;
     InstanceProfileRecord:
-        purpose::INSTANCE_PROFILE, Named::InstanceProfile, paths::instance_profile, paths::instance_profiles;
+        purpose::INSTANCE_PROFILE, NameKind::InstanceProfile, paths::instance_profile, paths::instance_profiles;
 }
 
 macro_rules! facets {

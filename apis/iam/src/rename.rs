@@ -131,7 +131,7 @@ where
         }
         let mut batch = cx.batch();
         if new.name() != old.name() {
-            let of = (Of::<A>::NAMED, new.id());
+            let of = (Of::<A>::NAME_KIND, new.id());
             naming::change(cx, &mut batch, of, (old.name(), new.name()))?;
         }
         new.put(cx, &mut batch, found.written())?;

@@ -14,7 +14,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text},
     counts::{CountChange, Counted},
     directory::{
-        identities::Named,
+        identities::NameKind,
         paths, purpose,
         records::{
             V1,
@@ -180,7 +180,7 @@ pub fn make(
 ) -> Result<CountChange, IamFault> {
     let counted = (Counted::Roles(cx.account()), cx.shared().quotas().roles);
     let counted = naming::count(cx, counted, "RolesPerAccount")?;
-    naming::take(cx, batch, (Named::Role, &record.name, &record.id))?;
+    naming::take(cx, batch, (NameKind::Role, &record.name, &record.id))?;
     naming::put_principal_id(cx, batch, &record.id)?;
     record.put(cx, batch, None)?;
     Ok(counted)
@@ -196,7 +196,7 @@ pub async fn unmake(cx: &Cx<'_>, batch: &mut SealedBatch, role: &RoleUnit) -> Re
         boundary::release(cx, batch, (&policy, &record.id))?;
     }
     batch.delete(record.place(cx), Precondition::At(role.revision()))?;
-    naming::free(cx, batch, (Named::Role, &record.name))?;
+    naming::free(cx, batch, (NameKind::Role, &record.name))?;
     batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
     let used = paths::role_last_use(cx.partition(), cx.account(), &record.id);
     batch.delete(used, Precondition::Any)?;

@@ -11,7 +11,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
     counts::Counted,
     directory::{
-        identities::Named,
+        identities::NameKind,
         paths,
         records::{UserRecord, V1},
         units::identity::UserUnit,
@@ -126,7 +126,7 @@ impl Operation for CreateUser {
             groups: Vec::new(),
         };
         let mut batch = cx.batch();
-        naming::take(cx, &mut batch, (Named::User, &self.name, &record.id))?;
+        naming::take(cx, &mut batch, (NameKind::User, &self.name, &record.id))?;
         naming::put_principal_id(cx, &mut batch, &record.id)?;
         if let Some(policy) = boundary {
             boundary::bind(cx, &mut batch, (policy, &record.id))?;
@@ -316,7 +316,7 @@ impl OnOne for DeleteUser {
             boundary::release(cx, &mut batch, (&policy, &record.id))?;
         }
         batch.delete(record.place(cx), Precondition::At(user.revision()))?;
-        naming::free(cx, &mut batch, (Named::User, &record.name))?;
+        naming::free(cx, &mut batch, (NameKind::User, &record.name))?;
         batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }

@@ -73,7 +73,7 @@ impl NewManagedKey {
 pub fn service_of(alias: &AliasName) -> Option<&'static Service> {
     let name = alias.as_str().strip_prefix("alias/aws/")?;
     let mut services = SERVICES.iter();
-    services.find(|service| service.managed_key == Some(name))
+    services.find(|service| service.managed_key() == Some(name))
 }
 
 impl Cx<'_> {
@@ -109,7 +109,7 @@ impl Cx<'_> {
             kind: KeyKind::SYMMETRIC,
             description: format!(
                 "Default key that protects my {} data when no other key is defined",
-                service.title
+                service.title()
             ),
             policy: PolicyRecord::unbound(text),
             tags: Vec::new(),

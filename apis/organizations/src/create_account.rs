@@ -10,7 +10,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, masked, structures, text},
     directory::{
         accounts, aws_policies,
-        identities::{Home, Named},
+        identities::{Home, NameKind},
         paths, purpose,
         records::{
             self, AccountRecord, V1,
@@ -262,7 +262,7 @@ impl CreateAccount {
             id: role.id.clone(),
             name: role.name.clone(),
         };
-        let path = cx.directory().name_path(Named::Role, home, &role.name);
+        let path = cx.directory().name_path(NameKind::Role, home, &role.name);
         batch.put(path, purpose::ROLE_NAME, &records::encode(&leads)?, absent)?;
         let lives = PrincipalIdRecord {
             version: V1,

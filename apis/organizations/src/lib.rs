@@ -33,7 +33,7 @@ use keyward_engine::{
     fault::Fault,
     gate::declared::DeclaredKey,
     pipeline::{Row, row},
-    protocol::{Asked, AwsJson, Wire},
+    protocol::{AnswerTo, AwsJson, Wire},
 };
 use keyward_types::arn::ArnParts;
 use keyward_wire::json::Writer;
@@ -89,7 +89,7 @@ impl Api for Organizations {
         }
     }
 
-    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
+    fn render_fault(fault: &Fault, _asked: &AnswerTo<'_>) -> Vec<u8> {
         Writer::render(128, |body| {
             body.string("__type", fault.code());
             if let Some(message) = fault.message() {

@@ -29,7 +29,7 @@ use keyward_types::{
 };
 use keyward_wire::{
     json::{Members, Object, Writer},
-    sigv4::{AuthError, Presigned, Request, Skew},
+    sigv4::{AuthError, Request, Skew},
 };
 
 use crate::{Cx, Keyward, fault::KeywardFault};
@@ -211,11 +211,7 @@ impl CreateForwardAccessSession {
         let query = Some(self.query.as_str()).filter(|query| !query.is_empty());
         let request = Request::new(&self.method, &self.path, query, None, headers, &self.body)
             .map_err(KeywardFault::from)?;
-        let expected = Expected {
-            service: service.name,
-            skew: Skew::FiveMinutes,
-            presigned: Presigned::Refused,
-        };
+        let expected = Expected::elsewhere(service.name(), Skew::FiveMinutes);
         let proven =
             prove(cx.shared(), &request, expected)
                 .await
@@ -282,7 +278,7 @@ fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> Session
             .map(str::to_owned),
         federation: own.and_then(SessionUnit::federation).cloned(),
         forwarded: Some(Forwarded {
-            service: service.name.to_owned(),
+            service: service.name().to_owned(),
             key: prepared.key.to_string(),
             token_issued: own.and_then(SessionUnit::token_issued),
         }),

@@ -19,7 +19,7 @@ use crate::{
     gate::declared::DeclaredKey,
     operation::Operation,
     pipeline::Row,
-    protocol::{Asked, Payload, Protocol, Wire},
+    protocol::{AnswerTo, Payload, Protocol, Wire},
     server::Shared,
     session::Subject,
     turns::Turn,
@@ -93,7 +93,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     }
 
     /// The body of a fault.
-    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
+    fn render_fault(fault: &Fault, asked: &AnswerTo<'_>) -> Vec<u8> {
         Self::Protocol::render_fault(fault, asked)
     }
 
@@ -214,7 +214,7 @@ pub struct ApiDescription {
     /// See [`Api::resource_type`].
     pub resource_type: fn(&ArnParts<'_>) -> Option<&'static str>,
     /// See [`Api::render_fault`].
-    pub render_fault: fn(&Fault, &Asked<'_>) -> Vec<u8>,
+    pub render_fault: fn(&Fault, &AnswerTo<'_>) -> Vec<u8>,
     /// See [`Api::contended`].
     pub contended: fn() -> Fault,
     /// See [`Api::skew`].

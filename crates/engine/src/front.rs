@@ -18,7 +18,7 @@ use crate::{
     front::dispatch::Target,
     metrics::Ended,
     pipeline,
-    protocol::{Asked, Style, Wire},
+    protocol::{AnswerTo, Style, Wire},
     request::{Answer, Ids, Peer, Received},
     server::Shared,
     service::{Service, Services},
@@ -171,7 +171,7 @@ impl Front {
         metrics.request(api.service, target.known_name(), Ended::Throttled);
         let fault = api.throttled();
         let request_id = ids.request.to_string();
-        let body = (api.render_fault)(&fault, &Asked::of(api.wire, &request_id, form));
+        let body = (api.render_fault)(&fault, &AnswerTo::of(api.wire, &request_id, form));
         let content_type = (api.content_type)(form);
         Answer::new(fault.http_status(), content_type, ids.request, body)
             .with_code(api.wire.style(), fault.code().into())

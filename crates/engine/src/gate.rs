@@ -153,8 +153,8 @@ impl<'a> Gate<'a> {
         if let Some(denied) = self.beyond_session::<A>(&resource, on) {
             return Err(denied);
         }
-        let asked = Asked::new(self.cx, on, resource, A::SERVICE);
-        let answer = asked.decide(&supplied, A::NAME, |question| {
+        let question = PreparedQuestion::new(self.cx, on, resource, A::SERVICE);
+        let answer = question.decide(&supplied, A::NAME, |question| {
             self.authority.permit::<A>(question)
         });
         let outcome = match &answer {
@@ -166,7 +166,7 @@ impl<'a> Gate<'a> {
             about: About::of(&resource, on),
             outcome,
             supplied,
-            limited_by: asked.limited_by(),
+            limited_by: question.limited_by(),
         });
         answer.map_err(|mut denied| {
             if let Some(named) = on.hidden_from(caller) {
@@ -238,8 +238,8 @@ impl Context<'_> {
         let Some(resource) = on.resource(self.caller) else {
             return false;
         };
-        let asked = Asked::new(self, on, resource, A::SERVICE);
-        asked
+        let question = PreparedQuestion::new(self, on, resource, A::SERVICE);
+        question
             .decide(&supplied(supply), A::NAME, evaluate)
             .is_allow()
     }
@@ -252,7 +252,7 @@ fn supplied(supply: impl FnOnce(&mut Supply)) -> Supplied {
 }
 
 /// A question before it is put.
-struct Asked<'a> {
+struct PreparedQuestion<'a> {
     cx: &'a Context<'a>,
     on: &'a dyn Protected,
     resource: Resource<'a>,
@@ -261,7 +261,7 @@ struct Asked<'a> {
     rcps: &'a [Arc<ControlPolicy>],
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PreparedQuestion<'a> {
     fn new(
         cx: &'a Context<'a>,
         on: &'a dyn Protected,

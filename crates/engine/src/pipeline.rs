@@ -10,7 +10,7 @@ use std::{any::Any, future::Future, pin::Pin};
 use crate::{
     api::{Api, ApiDescription, State, api_of},
     audit::{
-        event::{EventParts, Named},
+        event::{EventParts, ServedOperation},
         parameters::{Parameter, Sent},
     },
     context::Context,
@@ -18,7 +18,7 @@ use crate::{
     gate::{Gate, evaluation::Evaluation},
     operation::{ContextOf, Done, Operation, Output as _, Work},
     pipeline::record::{Effects, Recorded, Recorder},
-    protocol::{Asked, Payload, Protocol as _},
+    protocol::{AnswerTo, Payload, Protocol as _},
     request::Answer,
 };
 
@@ -136,8 +136,8 @@ async fn serve<O: Operation>(cx: &Context<'_>, state: &dyn State, payload: &Payl
     recorder.fault(Some(sent), fault, &[]).await
 }
 
-fn named<O: Operation>() -> Named {
-    Named {
+fn named<O: Operation>() -> ServedOperation {
+    ServedOperation {
         api: api_of::<O>(),
         operation: O::NAME,
         read_only: O::READ_ONLY,
@@ -199,7 +199,7 @@ fn answer<O: Operation>(cx: &Context<'_>, output: &O::Output) -> Answer {
     } else {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         let request_id = cx.request_id.hyphenated().encode_lower(&mut text);
-        let asked = Asked::of(O::Api::WIRE, request_id, cx.form);
+        let asked = AnswerTo::of(O::Api::WIRE, request_id, cx.form);
         <O::Api as Api>::Protocol::render::<O>(output, &asked)
     };
     let status = O::Api::WIRE.success(O::NAME);

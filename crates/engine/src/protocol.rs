@@ -106,7 +106,7 @@ impl<'a> Payload<'a> {
 
 /// What an answer must know of its request.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct AnswerTo<'a> {
     /// The request's id.
     pub request_id: &'a str,
     /// How the client wants an answer of the Query protocol.
@@ -115,7 +115,7 @@ pub struct Asked<'a> {
     pub namespace: &'static str,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AnswerTo<'a> {
     /// Of a request for an API with that wire.
     pub fn of(wire: Wire, request_id: &'a str, form: Form) -> Self {
         let namespace = match wire {
@@ -179,13 +179,13 @@ pub trait Protocol: 'static {
     fn content_type(form: Form) -> &'static str;
 
     /// The body of a successful answer.
-    fn render<O>(output: &O::Output, asked: &Asked<'_>) -> Vec<u8>
+    fn render<O>(output: &O::Output, asked: &AnswerTo<'_>) -> Vec<u8>
     where
         O: Operation,
         O::Api: Api<Protocol = Self>;
 
     /// The body of a fault.
-    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8>;
+    fn render_fault(fault: &Fault, asked: &AnswerTo<'_>) -> Vec<u8>;
 }
 
 /// AWS JSON 1.1.
@@ -217,7 +217,7 @@ impl Protocol for AwsJson {
         keyward_wire::response::AWS_JSON
     }
 
-    fn render<O>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8>
+    fn render<O>(output: &O::Output, _asked: &AnswerTo<'_>) -> Vec<u8>
     where
         O: Operation,
         O::Api: Api<Protocol = Self>,
@@ -225,7 +225,7 @@ impl Protocol for AwsJson {
         json::Writer::render(O::Api::ANSWER_ROOM, |out| output.render(out))
     }
 
-    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
+    fn render_fault(fault: &Fault, _asked: &AnswerTo<'_>) -> Vec<u8> {
         fault.to_wire().json()
     }
 }
@@ -253,7 +253,7 @@ impl Protocol for AwsQuery {
         form.content_type()
     }
 
-    fn render<O>(output: &O::Output, asked: &Asked<'_>) -> Vec<u8>
+    fn render<O>(output: &O::Output, asked: &AnswerTo<'_>) -> Vec<u8>
     where
         O: Operation,
         O::Api: Api<Protocol = Self>,
@@ -264,7 +264,7 @@ impl Protocol for AwsQuery {
         xml::response(O::NAME, &asked.about(), |out| output.render(out))
     }
 
-    fn render_fault(fault: &Fault, asked: &Asked<'_>) -> Vec<u8> {
+    fn render_fault(fault: &Fault, asked: &AnswerTo<'_>) -> Vec<u8> {
         fault.to_wire().query(&asked.about())
     }
 }
@@ -296,7 +296,7 @@ impl Protocol for RestJson {
         keyward_wire::response::JSON
     }
 
-    fn render<O>(output: &O::Output, _asked: &Asked<'_>) -> Vec<u8>
+    fn render<O>(output: &O::Output, _asked: &AnswerTo<'_>) -> Vec<u8>
     where
         O: Operation,
         O::Api: Api<Protocol = Self>,
@@ -304,7 +304,7 @@ impl Protocol for RestJson {
         json::Writer::render(O::Api::ANSWER_ROOM, |out| output.render(out))
     }
 
-    fn render_fault(fault: &Fault, _asked: &Asked<'_>) -> Vec<u8> {
+    fn render_fault(fault: &Fault, _asked: &AnswerTo<'_>) -> Vec<u8> {
         fault.to_wire().rest()
     }
 }

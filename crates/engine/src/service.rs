@@ -17,6 +17,7 @@ pub struct Service {
     api: &'static ApiDescription,
     state: Arc<dyn State>,
     workers: Arc<Start>,
+    row: usize,
 }
 
 impl Service {
@@ -26,12 +27,18 @@ impl Service {
             api: A::description(),
             state: Arc::clone(&state) as _,
             workers: start(move |cx| A::workers(Arc::clone(&state), cx)),
+            row: 0,
         }
     }
 
     /// What the engine knows of the API.
     pub fn api(&self) -> &'static ApiDescription {
         self.api
+    }
+
+    /// Which row of the table it is.
+    pub(crate) fn row(&self) -> usize {
+        self.row
     }
 
     /// Its workers.
@@ -72,7 +79,14 @@ impl Services {
     /// is in it as well. A request of the Query protocol that names no API is answered in the
     /// namespace of `Unnamed`.
     pub fn new<Unnamed: Api>(own: Service, others: impl IntoIterator<Item = Service>) -> Self {
-        let mut rows: Vec<Service> = others.into_iter().collect();
+        let others = others.into_iter().enumerate();
+        let mut rows: Vec<Service> = others
+            .map(|(row, service)| Service { row, ..service })
+            .collect();
+        let own = Service {
+            row: rows.len(),
+            ..own
+        };
         rows.push(own.clone());
         let unnamed = match Unnamed::WIRE {
             Wire::Query { namespace, .. } => namespace,

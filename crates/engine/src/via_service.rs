@@ -12,14 +12,12 @@ use keyward_types::{alias::AliasName, partition::Partition, region::Region};
 /// A service that may act for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The name that requests to it are signed for, and that its principal begins with.
-    pub name: &'static str,
+    name: &'static str,
     /// The alias of its AWS managed key, after `alias/aws/`; none if it has none.
-    pub managed_key: Option<&'static str>,
+    managed_key: Option<&'static str>,
     /// What it is called in the policy of that key.
-    pub title: &'static str,
-    /// Whether it stands in `aws:CalledVia`, which few services support.
-    pub called_via: bool,
+    title: &'static str,
+    called_via: bool,
 }
 
 const fn service(
@@ -35,39 +33,102 @@ const fn service(
     }
 }
 
+/// Amazon Athena.
+pub const ATHENA: &Service = &service("athena", None, "Athena").in_called_via();
+
+/// AWS Backup.
+pub const BACKUP: &Service = &service("backup", Some("backup"), "AWS Backup");
+
+/// AWS CloudFormation.
+pub const CLOUD_FORMATION: &Service =
+    &service("cloudformation", None, "CloudFormation").in_called_via();
+
+/// AWS CloudTrail.
+pub const CLOUD_TRAIL: &Service = &service("cloudtrail", None, "CloudTrail");
+
+/// Amazon DynamoDB.
+pub const DYNAMO_DB: &Service = &service("dynamodb", Some("dynamodb"), "DynamoDB").in_called_via();
+
+/// Amazon EC2, for the volumes of EBS.
+pub const EC2: &Service = &service("ec2", Some("ebs"), "EBS");
+
+/// Amazon EKS.
+pub const EKS: &Service = &service("eks", None, "EKS");
+
+/// Amazon EFS.
+pub const ELASTIC_FILE_SYSTEM: &Service =
+    &service("elasticfilesystem", Some("elasticfilesystem"), "EFS");
+
+/// AWS Lambda.
+pub const LAMBDA: &Service = &service("lambda", Some("lambda"), "AWS Lambda");
+
+/// Amazon RDS.
+pub const RDS: &Service = &service("rds", Some("rds"), "RDS");
+
+/// Amazon S3.
+pub const S3: &Service = &service("s3", Some("s3"), "S3");
+
+/// AWS Secrets Manager.
+pub const SECRETS_MANAGER: &Service = &service(
+    "secretsmanager",
+    Some("secretsmanager"),
+    "AWS Secrets Manager",
+);
+
+/// Amazon SNS.
+pub const SNS: &Service = &service("sns", Some("sns"), "SNS");
+
+/// Amazon SQS.
+pub const SQS: &Service = &service("sqs", Some("sqs"), "SQS");
+
+/// AWS Systems Manager.
+pub const SYSTEMS_MANAGER: &Service = &service("ssm", Some("ssm"), "AWS Systems Manager");
+
 /// The services that can be given credentials, in the alphabet's order.
 pub const SERVICES: &[Service] = &[
-    Service {
-        called_via: true,
-        ..service("athena", None, "Athena")
-    },
-    service("backup", Some("backup"), "AWS Backup"),
-    Service {
-        called_via: true,
-        ..service("cloudformation", None, "CloudFormation")
-    },
-    service("cloudtrail", None, "CloudTrail"),
-    Service {
-        called_via: true,
-        ..service("dynamodb", Some("dynamodb"), "DynamoDB")
-    },
-    service("ec2", Some("ebs"), "EBS"),
-    service("eks", None, "EKS"),
-    service("elasticfilesystem", Some("elasticfilesystem"), "EFS"),
-    service("lambda", Some("lambda"), "AWS Lambda"),
-    service("rds", Some("rds"), "RDS"),
-    service("s3", Some("s3"), "S3"),
-    service(
-        "secretsmanager",
-        Some("secretsmanager"),
-        "AWS Secrets Manager",
-    ),
-    service("sns", Some("sns"), "SNS"),
-    service("sqs", Some("sqs"), "SQS"),
-    service("ssm", Some("ssm"), "AWS Systems Manager"),
+    *ATHENA,
+    *BACKUP,
+    *CLOUD_FORMATION,
+    *CLOUD_TRAIL,
+    *DYNAMO_DB,
+    *EC2,
+    *EKS,
+    *ELASTIC_FILE_SYSTEM,
+    *LAMBDA,
+    *RDS,
+    *S3,
+    *SECRETS_MANAGER,
+    *SNS,
+    *SQS,
+    *SYSTEMS_MANAGER,
 ];
 
 impl Service {
+    const fn in_called_via(mut self) -> Self {
+        self.called_via = true;
+        self
+    }
+
+    /// The name that requests to it are signed for, and that its principal begins with.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The alias of its AWS managed key, after `alias/aws/`; none if it has none.
+    pub const fn managed_key(&self) -> Option<&'static str> {
+        self.managed_key
+    }
+
+    /// What it is called in the policy of that key.
+    pub const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Whether it stands in `aws:CalledVia`, which few services support.
+    pub const fn is_in_called_via(&self) -> bool {
+        self.called_via
+    }
+
     /// The service of that name.
     pub fn find(name: &str) -> Option<&'static Self> {
         SERVICES.iter().find(|service| service.name == name)

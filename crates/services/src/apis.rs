@@ -68,7 +68,10 @@ pub fn condition_keys() -> Vec<DeclaredKey> {
 
 #[cfg(test)]
 mod tests {
-    use keyward_engine::audit::parameters::{Parameter, Shown};
+    use keyward_engine::{
+        audit::parameters::{Parameter, Shown},
+        directory::units::signer::MOST_KEPT,
+    };
 
     use super::*;
 
@@ -111,6 +114,11 @@ mod tests {
                 .find(|key| !key.name.starts_with(&prefix));
             assert_eq!(foreign, None, "{api:?}");
         }
+    }
+
+    #[test]
+    fn the_signing_keys_of_every_api_are_kept() {
+        assert!(descriptions().len() <= MOST_KEPT);
     }
 
     #[test]

@@ -38,7 +38,7 @@ use keyward_api_kms::state::{KmsOptions, KmsState};
 use keyward_engine::{
     directory::{
         Directory, DirectoryOptions, accounts,
-        identities::Named,
+        identities::NameKind,
         paths, purpose,
         records::{
             self, AccessKeyOwner, AccessKeyRecord, SecretText, UserRecord, V1,
@@ -349,7 +349,7 @@ impl World {
             boundary: None,
             groups: Vec::new(),
         };
-        self.put_name(&mut batch, Named::User, of, name, &id);
+        self.put_name(&mut batch, NameKind::User, of, name, &id);
         let path = paths::user(home.0, home.1, &id);
         put(
             &mut batch,
@@ -394,7 +394,7 @@ impl World {
         };
         edit(&mut record);
         let mut batch = self.workers.batch();
-        self.put_name(&mut batch, Named::Role, of, name, &record.id);
+        self.put_name(&mut batch, NameKind::Role, of, name, &record.id);
         let path = paths::role(home.0, home.1, &record.id);
         put(
             &mut batch,
@@ -413,12 +413,19 @@ impl World {
         let mut batch = self.workers.batch();
         let path = paths::role(home.0, home.1, id);
         batch.delete(path, Precondition::Any).unwrap();
-        let path = self.directory().name_path(Named::Role, home, name);
+        let path = self.directory().name_path(NameKind::Role, home, name);
         batch.delete(path, Precondition::Any).unwrap();
         self.workers.commit(batch).await.unwrap();
     }
 
-    fn put_name(&self, batch: &mut SealedBatch, kind: Named, of: &str, name: &str, id: &UniqueId) {
+    fn put_name(
+        &self,
+        batch: &mut SealedBatch,
+        kind: NameKind,
+        of: &str,
+        name: &str,
+        id: &UniqueId,
+    ) {
         let home = (Partition::Aws, account(of));
         let path = self.directory().name_path(kind, home, name);
         let leads = NameRecord {

@@ -151,7 +151,7 @@ pub fn given(event: &Value, decision: &Value) -> BTreeMap<String, Value> {
             let via = service.regional_name(region);
             given.insert("kms:ViaService".to_owned(), Value::from(via));
             given.insert("aws:ViaAWSService".to_owned(), Value::from("true"));
-            if service.called_via {
+            if service.is_in_called_via() {
                 let name = service.global_name();
                 given.insert("aws:CalledVia".to_owned(), Value::from(vec![name]));
             }

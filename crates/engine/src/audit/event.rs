@@ -59,7 +59,7 @@ pub type Changed = (String, Option<Generation>);
 
 /// The operation that an event names.
 #[derive(Clone, Copy, Debug)]
-pub struct Named {
+pub struct ServedOperation {
     /// Its API.
     pub api: &'static ApiDescription,
     /// Its name.
@@ -113,7 +113,7 @@ pub enum Audience<'a> {
 
 /// Renders the event of one request as a JSON object without line feed.
 pub fn render(
-    named: Named,
+    named: ServedOperation,
     circumstances: &Circumstances<'_>,
     sent: Option<Sent<'_>>,
     result: Result<'_>,
@@ -143,7 +143,7 @@ pub fn render(
 
 /// What an event tells.
 struct Told<'e> {
-    named: Named,
+    named: ServedOperation,
     circumstances: &'e Circumstances<'e>,
     sent: Option<Sent<'e>>,
     result: Result<'e>,

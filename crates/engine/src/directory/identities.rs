@@ -35,7 +35,7 @@ use crate::directory::{
 
 /// A kind of thing with a name that is unique in its account without regard to case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
+pub enum NameKind {
     /// Users.
     User,
     /// Roles.
@@ -48,7 +48,7 @@ pub enum Named {
     InstanceProfile,
 }
 
-impl Named {
+impl NameKind {
     /// What the name hash is made for.
     fn word(self) -> &'static str {
         match self {
@@ -128,21 +128,21 @@ pub type Home = (Partition, AccountId);
 
 impl Directory {
     /// The hash that stands in paths for a name.
-    pub fn name_hash(&self, kind: Named, (partition, account): Home, name: &str) -> NameHash {
+    pub fn name_hash(&self, kind: NameKind, (partition, account): Home, name: &str) -> NameHash {
         let home = paths::name_home(partition, account);
         let sealed = self.node().sealed();
         sealed.name_hash(home.as_str(), kind.word(), &name.to_lowercase())
     }
 
     /// The path of a name's record.
-    pub fn name_path(&self, kind: Named, (partition, account): Home, name: &str) -> Path {
+    pub fn name_path(&self, kind: NameKind, (partition, account): Home, name: &str) -> Path {
         let hash = self.name_hash(kind, (partition, account), name);
         match kind {
-            Named::User => paths::user_name(partition, account, &hash),
-            Named::Role => paths::role_name(partition, account, &hash),
-            Named::Group => paths::group_name(partition, account, &hash),
-            Named::Policy => paths::policy_name(partition, account, &hash),
-            Named::InstanceProfile => paths::instance_profile_name(partition, account, &hash),
+            NameKind::User => paths::user_name(partition, account, &hash),
+            NameKind::Role => paths::role_name(partition, account, &hash),
+            NameKind::Group => paths::group_name(partition, account, &hash),
+            NameKind::Policy => paths::policy_name(partition, account, &hash),
+            NameKind::InstanceProfile => paths::instance_profile_name(partition, account, &hash),
         }
     }
 
@@ -152,7 +152,7 @@ impl Directory {
     /// When it cannot be read.
     pub async fn id_of_name(
         &self,
-        kind: Named,
+        kind: NameKind,
         home: Home,
         name: &str,
     ) -> Result<Option<UniqueId>, ReadError> {
@@ -189,7 +189,7 @@ impl Directory {
             .users
             .get(self.reader(), &path, |record: Record| async move {
                 let home = (partition, account);
-                let read = (Named::User, purpose::USER);
+                let read = (NameKind::User, purpose::USER);
                 let named = self.named::<UserRecord>(record, read, home);
                 let (user, record, counts) = named.await?;
                 let policies = compile_inline(&record, &user.inline_policies)?;
@@ -209,7 +209,7 @@ impl Directory {
     async fn named<R: Identity>(
         &self,
         mut record: Record,
-        (kind, purpose): (Named, Purpose),
+        (kind, purpose): (NameKind, Purpose),
         home: Home,
     ) -> Result<(R, Record, bool), ReadError> {
         let sealed = self.node().sealed();
@@ -232,7 +232,7 @@ impl Directory {
     async fn leads_to(
         &self,
         home: Home,
-        kind: Named,
+        kind: NameKind,
         identity: &impl Identity,
     ) -> Result<bool, ReadError> {
         let sealed = self.node().sealed();
@@ -260,7 +260,7 @@ impl Directory {
         name: &str,
     ) -> Result<Option<Arc<UserUnit>>, ReadError> {
         match self
-            .id_of_name(Named::User, (partition, account), name)
+            .id_of_name(NameKind::User, (partition, account), name)
             .await?
         {
             Some(id) => self.user(partition, account, &id).await,
@@ -287,7 +287,7 @@ impl Directory {
             .roles
             .get(self.reader(), &path, |record: Record| async move {
                 let home = (partition, account);
-                let read = (Named::Role, purpose::ROLE);
+                let read = (NameKind::Role, purpose::ROLE);
                 let named = self.named::<RoleRecord>(record, read, home);
                 let (role, record, counts) = named.await?;
                 let policies = compile_inline(&record, &role.inline_policies)?;
@@ -311,7 +311,7 @@ impl Directory {
         home: Home,
         name: &str,
     ) -> Result<Option<Arc<RoleUnit>>, ReadError> {
-        match self.id_of_name(Named::Role, home, name).await? {
+        match self.id_of_name(NameKind::Role, home, name).await? {
             Some(id) => self.role(home, &id).await,
             None => Ok(None),
         }
@@ -366,7 +366,7 @@ impl Directory {
         home: Home,
         name: &str,
     ) -> Result<Option<Arc<GroupUnit>>, ReadError> {
-        match self.id_of_name(Named::Group, home, name).await? {
+        match self.id_of_name(NameKind::Group, home, name).await? {
             Some(id) => self.group(home, &id).await,
             None => Ok(None),
         }
@@ -387,7 +387,7 @@ impl Directory {
         let Some((home, name)) = policy_name_of(arn) else {
             return Ok(None);
         };
-        let Some(id) = self.id_of_name(Named::Policy, home, name).await? else {
+        let Some(id) = self.id_of_name(NameKind::Policy, home, name).await? else {
             return Ok(None);
         };
         let found = self.customer_policy(home, &id).await?;
@@ -467,7 +467,10 @@ impl Directory {
         home: Home,
         name: &str,
     ) -> Result<Option<Arc<InstanceProfileUnit>>, ReadError> {
-        match self.id_of_name(Named::InstanceProfile, home, name).await? {
+        match self
+            .id_of_name(NameKind::InstanceProfile, home, name)
+            .await?
+        {
             Some(id) => self.instance_profile(home, &id).await,
             None => Ok(None),
         }

@@ -93,6 +93,21 @@ pub struct Expected<'e> {
     pub skew: Skew,
     /// Whether a presigned query is as good as a header.
     pub presigned: Presigned,
+    /// The service's row in the table of services, if it is served.
+    row: Option<usize>,
+}
+
+impl<'e> Expected<'e> {
+    /// For a service that is not served here, or not known to be.
+    pub const fn elsewhere(service: &'e str, skew: Skew) -> Self {
+        let presigned = Presigned::Refused;
+        Self {
+            service,
+            skew,
+            presigned,
+            row: None,
+        }
+    }
 }
 
 impl Expected<'static> {
@@ -103,6 +118,7 @@ impl Expected<'static> {
             service: api.service,
             skew: (api.skew)(),
             presigned: (api.presigned)(&target.name),
+            row: Some(target.service.row()),
         }
     }
 }
@@ -180,7 +196,7 @@ pub async fn prove(
     let unknown = || refused(AuthError::UnknownAccessKey);
     let scope = (claim.credential().date(), region, expected.service);
     let verify = |signer: &Signer| {
-        let verified = signer.with_signing_key(scope, |key| {
+        let verified = signer.with_signing_key(scope, expected.row, |key| {
             claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
         });
         match verified {

@@ -63,11 +63,7 @@ impl Front {
         let expected = match &target {
             Some(target) => Expected::of(target),
             // Which of its services it is for stands in the body, so that the claim is believed.
-            None => Expected {
-                service: claim.credential().service(),
-                skew: Skew::FifteenMinutes,
-                presigned: Presigned::Refused,
-            },
+            None => Expected::elsewhere(claim.credential().service(), Skew::FifteenMinutes),
         };
         authenticate::look(&self.shared, &claim, expected)
             .await

@@ -48,11 +48,7 @@ impl Front {
             Some(_) => refused,
             None => self.not_served(received, service, refused.style),
         };
-        let expected = Expected {
-            service,
-            skew: Skew::FifteenMinutes,
-            presigned: Presigned::Refused,
-        };
+        let expected = Expected::elsewhere(service, Skew::FifteenMinutes);
         let Ok(proven) = authenticate::prove(&self.shared, &request, expected).await else {
             return self.refuse(received, ids, refused);
         };

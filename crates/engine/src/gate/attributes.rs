@@ -121,7 +121,7 @@ impl<'a> RequestAttributes<'a> {
     fn called_via(&self) -> impl DoubleEndedIterator<Item = String> {
         let acting = self.cx.caller.acting();
         acting
-            .filter(|service| service.called_via)
+            .filter(|service| service.is_in_called_via())
             .map(Service::global_name)
     }
 

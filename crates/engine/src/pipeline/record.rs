@@ -10,8 +10,8 @@ use uuid::{Uuid, fmt::Hyphenated};
 use crate::{
     api::ApiDescription,
     audit::{
-        event::{self, Audience, Circumstances, EventParts, Named},
-        outbox::places::Place,
+        event::{self, Audience, Circumstances, EventParts, ServedOperation},
+        outbox::places::Slot,
         parameters::Sent,
         service_event::{self, ServiceEvent},
         shares::Shares,
@@ -23,7 +23,7 @@ use crate::{
     fault::{Fault, Internal},
     gate::evaluation::Evaluation,
     metrics::Ended,
-    protocol::Asked,
+    protocol::AnswerTo,
     request::{Answer, Told},
     usage::LastUse,
 };
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recorder<'a> {
     cx: &'a Context<'a>,
-    named: Named,
+    named: ServedOperation,
 }
 
 /// What a request that succeeded does beside its answer.
@@ -64,12 +64,12 @@ enum Failed {
 
 impl<'a> Recorder<'a> {
     /// For a request to an operation.
-    pub fn new(cx: &'a Context<'a>, named: Named) -> Self {
+    pub fn new(cx: &'a Context<'a>, named: ServedOperation) -> Self {
         Self { cx, named }
     }
 
     /// The operation.
-    pub fn named(&self) -> Named {
+    pub fn named(&self) -> ServedOperation {
         self.named
     }
 
@@ -81,7 +81,7 @@ impl<'a> Recorder<'a> {
         effects: Effects<'_>,
         evaluations: &[Evaluation],
     ) -> Recorded {
-        let (cx, Named { api, operation, .. }) = (self.cx, self.named);
+        let (cx, ServedOperation { api, operation, .. }) = (self.cx, self.named);
         let shares = Shares::of(cx.caller, evaluations);
         let recorded = match effects.changes {
             Some(batch) => {
@@ -135,7 +135,7 @@ impl<'a> Recorder<'a> {
         }
         let internal =
             |error: &dyn std::fmt::Display| Failed::Internal(Internal::new(error.to_string()));
-        let mut places = SmallVec::<[Place<'_>; 1]>::new();
+        let mut places = SmallVec::<[Slot<'_>; 1]>::new();
         for line in self.events(sent, parts, evaluations, &changes, shares) {
             let place = shared.outbox.take().map_err(|error| internal(&error))?;
             // Whatever is stored there is on the trail.
@@ -148,11 +148,11 @@ impl<'a> Recorder<'a> {
         }
         match shared.directory.node().commit(batch).await {
             Ok(_) => {
-                places.into_iter().for_each(Place::committed);
+                places.into_iter().for_each(Slot::committed);
                 Ok(())
             }
             Err(CommitError::Conflict { .. }) => {
-                places.into_iter().for_each(Place::refused);
+                places.into_iter().for_each(Slot::refused);
                 Err(Failed::Conflict)
             }
             Err(error) => Err(Failed::Internal(Internal::new(error))),
@@ -166,7 +166,7 @@ impl<'a> Recorder<'a> {
         fault: Fault,
         evaluations: &[Evaluation],
     ) -> Answer {
-        let (cx, Named { api, operation, .. }) = (self.cx, self.named);
+        let (cx, ServedOperation { api, operation, .. }) = (self.cx, self.named);
         if let Some(cause) = fault.internal_cause() {
             let cause = cause.chain();
             tracing::error!(request_id = %cx.request_id, operation, cause, "request failed");
@@ -284,7 +284,7 @@ impl<'a> Recorder<'a> {
 
 fn answer(cx: &Context<'_>, api: &ApiDescription, fault: &Fault) -> Answer {
     let request_id = cx.request_id.to_string();
-    let asked = Asked::of(api.wire, &request_id, cx.form);
+    let asked = AnswerTo::of(api.wire, &request_id, cx.form);
     let body = (api.render_fault)(fault, &asked);
     let content_type = (api.content_type)(cx.form);
     let mut answer = Answer::new(fault.http_status(), content_type, cx.request_id, body)
@@ -316,7 +316,7 @@ pub(crate) async fn refused(
     (service, fault): (&'static str, Fault),
     ended: Ended,
 ) -> Fault {
-    let named = Named {
+    let named = ServedOperation {
         api,
         operation,
         read_only: true,

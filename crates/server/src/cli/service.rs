@@ -79,7 +79,7 @@ impl Create {
         let server = StoppedServer::open(self.existing.place()).await?;
         let file = self
             .credentials
-            .unwrap_or_else(|| server.data().credentials(service.name));
+            .unwrap_or_else(|| server.data().credentials(service.name()));
         server.settle(&file).await?;
         let place = (server.config().region, server.config().account);
         let mut draft = None;
@@ -124,7 +124,7 @@ impl Delete {
         )
         .await?;
         if !had {
-            bail!("{} has no credentials", service.name);
+            bail!("{} has no credentials", service.name());
         }
         Ok(say!(
             "Deleted the credentials of {}.",
@@ -142,13 +142,13 @@ impl List {
         for service in SERVICES {
             let keys = found
                 .iter()
-                .find(|record| record.name == service.name)
+                .find(|record| record.name == service.name())
                 .and_then(|record| record.access_keys.first());
             let keys = keys.map_or("no credentials".to_owned(), ToString::to_string);
             let managed = service.alias().map(|alias| alias.to_string());
             say!(
                 "{:<20}{:<30}{keys}",
-                service.name,
+                service.name(),
                 managed.as_deref().unwrap_or("-")
             )?;
         }
@@ -158,7 +158,7 @@ impl List {
 
 fn known(name: &str) -> anyhow::Result<&'static Known> {
     Known::find(name).with_context(|| {
-        let names: Vec<&str> = SERVICES.iter().map(|service| service.name).collect();
+        let names: Vec<&str> = SERVICES.iter().map(|service| service.name()).collect();
         format!("`{name}` is not a service: use one of {}", names.join(", "))
     })
 }

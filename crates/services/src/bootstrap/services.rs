@@ -70,10 +70,10 @@ pub async fn create(
     draft(&credentials, &replaced).map_err(OpenError::Credentials)?;
     let record = ServiceRecord {
         version: V1,
-        name: service.name.to_owned(),
+        name: service.name().to_owned(),
         access_keys: vec![credentials.id.clone()],
     };
-    let path = paths::service(partition, account, service.name)?;
+    let path = paths::service(partition, account, service.name())?;
     let bytes = records::encode(&record)?;
     batch.put(path, purpose::SERVICE, &bytes, precondition)?;
     let key = AccessKeyRecord {
@@ -81,7 +81,7 @@ pub async fn create(
         id: credentials.id,
         account,
         partition,
-        owner: AccessKeyOwner::Service(service.name.to_owned()),
+        owner: AccessKeyOwner::Service(service.name().to_owned()),
         active: true,
         created: clock.now(),
         secret: credentials.secret,
@@ -119,7 +119,7 @@ pub async fn delete(
     let Some((at, _)) = take_away(&sealed, &mut batch, (service, place)).await? else {
         return Ok(false);
     };
-    let path = paths::service(place.0.partition(), place.1, service.name)?;
+    let path = paths::service(place.0.partition(), place.1, service.name())?;
     batch.delete(path, at)?;
     let what = ("DeleteServiceCredentials", service, place);
     commit(&sealed, batch, clock, what).await?;
@@ -133,7 +133,7 @@ async fn take_away(
     batch: &mut SealedBatch,
     (service, (region, account)): (&Service, Place),
 ) -> Result<Option<(Precondition, Vec<AccessKeyId>)>, OpenError> {
-    let path = paths::service(region.partition(), account, service.name)?;
+    let path = paths::service(region.partition(), account, service.name())?;
     let Some(read) = sealed.get(&path).await?.value else {
         return Ok(None);
     };

@@ -27,9 +27,6 @@ use keyward_testkit::{
     world::{OWN, World},
 };
 
-const ATHENA: &via_service::Service = &via_service::SERVICES[0];
-const DYNAMODB: &via_service::Service = &via_service::SERVICES[4];
-
 api_context!(
     /// The context of a request to a test API.
     Cx,
@@ -73,11 +70,11 @@ test_api!(Outer, "athena", "Outer.");
 test_api!(Inner, "dynamodb", "Inner.");
 
 impl Forwards for Outer {
-    const CALLS_AS: &'static via_service::Service = ATHENA;
+    const CALLS_AS: &'static via_service::Service = via_service::ATHENA;
 }
 
 impl Forwards for Inner {
-    const CALLS_AS: &'static via_service::Service = DYNAMODB;
+    const CALLS_AS: &'static via_service::Service = via_service::DYNAMO_DB;
 }
 
 /// `Protect`: a data key under each of these keys.

@@ -52,7 +52,7 @@ impl Places {
     ///
     /// # Errors
     /// When its path cannot be formed.
-    pub fn take(&self) -> Result<Place<'_>, PathError> {
+    pub fn take(&self) -> Result<Slot<'_>, PathError> {
         let mut inner = self.inner.lock();
         let path = match inner.free.pop() {
             Some(path) => path,
@@ -62,7 +62,7 @@ impl Places {
                 path
             }
         };
-        Ok(Place {
+        Ok(Slot {
             places: self,
             path,
             end: End::Unknown,
@@ -102,10 +102,10 @@ impl Places {
     }
 }
 
-/// A place for one event. Dropped before it is known what came of the event, it is not taken again
+/// A slot in the outbox for one event. Dropped before it is known what came of the event, it is not taken again
 /// until the relay has looked at what stands there.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct Slot<'a> {
     places: &'a Places,
     path: Path,
     end: End,
@@ -118,7 +118,7 @@ enum End {
     Refused,
 }
 
-impl Place<'_> {
+impl Slot<'_> {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -145,7 +145,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         match self.end {
             End::Committed => {}
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_place_is_taken_again_only_when_it_was_given_back() {
         let places = Places::default();
-        let path = |place: &Place<'_>| place.path().clone();
+        let path = |place: &Slot<'_>| place.path().clone();
         let first = path(&places.take().unwrap());
         let second = places.take().unwrap();
         assert_ne!(first, path(&second));
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_is_given_up_is_not_taken_again() {
         let places = Places::default();
-        let taken: Vec<Place<'_>> = (0..3).map(|_| places.take().unwrap()).collect();
+        let taken: Vec<Slot<'_>> = (0..3).map(|_| places.take().unwrap()).collect();
         let paths: Vec<Path> = taken.iter().map(|place| place.path().clone()).collect();
         for path in paths.iter().take(2) {
             places.give_back(path);
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn no_more_is_kept_at_hand_than_there_is_room() {
         let places = Places::default();
-        let taken: Vec<Place<'_>> = (0..3).map(|_| places.take().unwrap()).collect();
+        let taken: Vec<Slot<'_>> = (0..3).map(|_| places.take().unwrap()).collect();
         let paths: Vec<Path> = taken.iter().map(|place| place.path().clone()).collect();
         for place in taken {
             place.keep(Generation::random(), vec![0; MAX_AT_HAND / 2]);

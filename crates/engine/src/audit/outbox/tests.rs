@@ -25,7 +25,7 @@ use keyward_types::{
 };
 use tempfile::TempDir;
 
-use super::{places::Place, *};
+use super::{places::Slot, *};
 use crate::audit::ledger::keep::keep;
 
 #[derive(Debug)]
@@ -149,7 +149,7 @@ async fn events_whose_changes_are_forgotten_are_copied_once_and_in_order() {
 }
 
 /// Commits an event to its place.
-async fn commit_to(node: &Node, place: &Place<'_>, text: &str) -> (Revision, Generation) {
+async fn commit_to(node: &Node, place: &Slot<'_>, text: &str) -> (Revision, Generation) {
     let mut batch = node.batch();
     let (path, text) = (place.path().clone(), text.as_bytes());
     let generation = batch.put(path, purpose::OUTBOX, text, Precondition::Any);

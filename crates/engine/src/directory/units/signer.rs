@@ -8,15 +8,16 @@ use keyward_crypto::secret::arena::{Arena, ArenaSecret};
 use keyward_types::region::Region;
 use keyward_wire::sigv4::SigningKey;
 
-/// The services whose signing keys are kept; requests to others are rare.
-const SIGNED_SERVICES: [&str; 3] = ["kms", "sts", "iam"];
+/// The most services whose signing keys a signer keeps: the first rows of the table of services, which
+/// has fewer today. Requests to others need a derivation each.
+pub const MOST_KEPT: usize = 12;
 
 /// The secret of an access key or a session.
 #[derive(Debug)]
 pub struct Signer {
     secret: ArenaSecret,
     arena: Arena,
-    signing: [ArcSwapOption<CachedSigningKey>; SIGNED_SERVICES.len()],
+    signing: [ArcSwapOption<CachedSigningKey>; MOST_KEPT],
 }
 
 #[derive(Debug)]
@@ -32,18 +33,19 @@ impl Signer {
         Self {
             secret,
             arena,
-            signing: [const { ArcSwapOption::const_empty() }; SIGNED_SERVICES.len()],
+            signing: [const { ArcSwapOption::const_empty() }; MOST_KEPT],
         }
     }
 
-    /// Lends the signing key of a credential scope, made once for each day, Region and service.
+    /// Lends the signing key of a credential scope, made once for each day, Region and service that is
+    /// served; `row` is the service's row in the table of services, if it has one.
     pub(crate) fn with_signing_key<T>(
         &self,
         (date, region, service): (&str, Region, &str),
+        row: Option<usize>,
         work: impl FnOnce(&[u8; 32]) -> T,
     ) -> Option<T> {
-        let index = SIGNED_SERVICES.iter().position(|known| *known == service);
-        let place = index.and_then(|index| self.signing.get(index));
+        let place = row.and_then(|row| self.signing.get(row));
         let cached = place.map(|place| place.load());
         if let Some(cached) = cached
             .as_ref()
