@@ -82,12 +82,15 @@ class Wire:
         signed.update(after)
         return self.send({name: value for name, value in signed.items() if value is not None}, sent)
 
+    def json(self, service, target, members):
+        """One request of an API that speaks JSON."""
+        body = json.dumps(members).encode()
+        headers = {"content-type": JSON, "x-amz-target": target}
+        return self.send(self.signed(headers, body, service=service), body)
+
     def organizations(self, operation, members):
         """One request of Organizations."""
-        body = json.dumps(members).encode()
-        target = f"AWSOrganizationsV20161128.{operation}"
-        headers = {"content-type": JSON, "x-amz-target": target}
-        return self.send(self.signed(headers, body, service="organizations"), body)
+        return self.json("organizations", f"AWSOrganizationsV20161128.{operation}", members)
 
     def query(self, service, parameters, method="POST", **bent):
         """One request of the AWS Query protocol."""

@@ -225,7 +225,9 @@ impl CreateForwardAccessSession {
                 Err(KmsFault::validation("The presented request was signed by a service.").into())
             }
             // Who has no identity here signed nothing.
-            Bearer::Nobody => Err(KeywardFault::from(AuthError::MissingAuthenticationToken)),
+            Bearer::Agent(_) | Bearer::Nobody => {
+                Err(KeywardFault::from(AuthError::MissingAuthenticationToken))
+            }
             Bearer::Root | Bearer::User(_) | Bearer::Role(_) => Ok(proven),
         }
     }
@@ -235,7 +237,7 @@ impl CreateForwardAccessSession {
 fn own_service(cx: &Cx<'_>) -> Result<&'static Service, KeywardFault> {
     match cx.caller.bearer() {
         Bearer::Service(service) => Ok(service),
-        Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => {
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Agent(_) | Bearer::Nobody => {
             Err(KeywardFault::NotAService {
                 caller: cx.caller.principal().arn().to_owned(),
                 operation: CreateForwardAccessSession::NAME,
@@ -254,9 +256,10 @@ fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> Session
         (Some(subject), _) => subject.clone(),
         (None, Bearer::User(user)) => Subject::User(user.record().id.clone()),
         // Roles have sessions only; services and who has no identity were refused.
-        (None, Bearer::Root | Bearer::Role(_) | Bearer::Service(_) | Bearer::Nobody) => {
-            Subject::Root
-        }
+        (
+            None,
+            Bearer::Root | Bearer::Role(_) | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody,
+        ) => Subject::Root,
     };
     let policies: Option<SessionPolicies> = own
         .and_then(SessionUnit::policies)

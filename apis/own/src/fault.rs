@@ -5,10 +5,13 @@ use keyward_api_kms::fault::KmsFault;
 use keyward_engine::{
     directory::ReadError,
     fault::{Fault, Internal},
+    forward::NotDone,
     gate::Denied,
+    request::Told,
     scans::Busy,
 };
 use keyward_store::path::PathError;
+use keyward_types::storage::VolumeId;
 use keyward_wire::{json::Rejected, sigv4::AuthError};
 
 /// A fault of the service `keyward`.
@@ -60,6 +63,20 @@ pub enum KeywardFault {
         /// The request.
         request_id: String,
     },
+    /// No agent of that id in the caller's account and Region.
+    NoSuchAgent {
+        /// As it was named.
+        agent: String,
+    },
+    /// No volume of that id is assigned to the agent.
+    NoSuchVolume {
+        /// As it was named.
+        volume: String,
+    },
+    /// A token that is none, was used, or has expired.
+    BadToken,
+    /// A service's call of KMS was refused.
+    Refused(Told),
     /// Too many ask for much at once.
     Busy,
     /// As KMS says it.
@@ -69,6 +86,35 @@ pub enum KeywardFault {
 impl From<KmsFault> for KeywardFault {
     fn from(fault: KmsFault) -> Self {
         Self::Kms(fault)
+    }
+}
+
+impl KeywardFault {
+    /// A volume stands twice in a report.
+    pub fn twice(volume: &VolumeId) -> Self {
+        let message = format!("{volume} must not occur twice in a report.");
+        Self::Kms(KmsFault::validation(message))
+    }
+
+    /// A report of something that is not wanted.
+    pub fn unwanted(volume: &VolumeId, state: &str, wanted: &str) -> Self {
+        let message = format!("{volume} cannot be {state}: it is wanted {wanted}.");
+        Self::Kms(KmsFault::validation(message))
+    }
+
+    /// A volume that has no key, or is to be gone.
+    pub fn nothing_to_open(volume: &VolumeId) -> Self {
+        let message = format!("{volume} is not encrypted, or is to be gone.");
+        Self::Kms(KmsFault::validation(message))
+    }
+}
+
+impl From<NotDone> for KeywardFault {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Refused(told) => Self::Refused(told),
+            NotDone::Failed(internal) => internal.into(),
+        }
     }
 }
 
@@ -127,6 +173,19 @@ impl From<KeywardFault> for Fault {
                 };
                 Self::new(code, message).status(wire.status)
             }
+            KeywardFault::NoSuchAgent { agent } => {
+                let message = format!("There is no agent {agent} in your account and Region.");
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NoSuchVolume { volume } => {
+                let message = format!("No volume {volume} is assigned to this agent.");
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::BadToken => {
+                let message = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
+                Self::new("InvalidTokenException", Some(message.to_owned())).status(403)
+            }
+            KeywardFault::Refused(Told { code, message }) => Self::new(code, message),
             KeywardFault::Busy => {
                 let message = "Others are asking the same kind of question. Try again.";
                 Self::new("ThrottlingException", Some(message.to_owned()))

@@ -1,23 +1,35 @@
-//! Keyward's own service: what AWS has no operation for. JSON 1.1 like KMS, signed for `keyward`.
+//! Keyward's own service: what AWS has no operation for, and what agents ask. JSON 1.1 like KMS, signed for `keyward`.
 
+pub mod agent_token;
+pub mod agents;
 pub mod case;
+pub mod create_agent_token;
 pub mod create_forward_access_session;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
 pub mod fault;
 pub mod given;
+pub mod list_agents;
+pub mod open_volume;
+pub mod poll_volumes;
+pub mod register_agent;
+pub mod remove_agent;
+pub mod report_volumes;
 pub mod who_can;
 
 use std::sync::Arc;
 
 use keyward_api_kms::{self as kms, state::KmsState};
 use keyward_engine::{
-    api::{Api, ApiDescription, State},
+    api::{Api, ApiDescription, Prove, State},
     api_context,
     context::Context,
+    forward::CallsAsServices,
+    operation::Operation as _,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
     session::Sessions,
+    via_service::{ELASTIC_FILE_SYSTEM, Service},
 };
 use keyward_types::arn::ArnParts;
 
@@ -58,6 +70,10 @@ impl<'a> Cx<'a> {
     }
 }
 
+impl CallsAsServices for Keyward {
+    const SERVICES: &'static [&'static Service] = &[ELASTIC_FILE_SYSTEM];
+}
+
 static DESCRIPTION: ApiDescription = ApiDescription::of::<Keyward>();
 
 impl Api for Keyward {
@@ -73,6 +89,12 @@ impl Api for Keyward {
     const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
     const ANSWER_ROOM: usize = 2048;
     const FOR_SERVICES: &'static [&'static str] = &["CreateForwardAccessSession"];
+    const FOR_AGENTS: &'static [&'static str] = &[
+        "OpenVolume",
+        "PollVolumes",
+        "RegisterAgent",
+        "ReportVolumes",
+    ];
 
     fn description() -> &'static ApiDescription {
         &DESCRIPTION
@@ -82,6 +104,10 @@ impl Api for Keyward {
         Cx::new(request, state)
     }
 
+    fn own_proof(operation: &str) -> Option<Prove> {
+        (operation == register_agent::RegisterAgent::NAME).then_some(register_agent::prove)
+    }
+
     fn resource_type(_arn: &ArnParts<'_>) -> Option<&'static str> {
         None
     }
@@ -89,8 +115,15 @@ impl Api for Keyward {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
+    row::<create_agent_token::CreateAgentToken>(),
     row::<create_forward_access_session::CreateForwardAccessSession>(),
     row::<explain_decision::ExplainDecision>(),
     row::<explain_recorded_decision::ExplainRecordedDecision>(),
+    row::<list_agents::ListAgents>(),
+    row::<open_volume::OpenVolume>(),
+    row::<poll_volumes::PollVolumes>(),
+    row::<register_agent::RegisterAgent>(),
+    row::<remove_agent::RemoveAgent>(),
+    row::<report_volumes::ReportVolumes>(),
     row::<who_can::WhoCan>(),
 ];

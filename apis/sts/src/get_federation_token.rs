@@ -105,7 +105,7 @@ impl Operation for GetFederationToken {
         let issuer = match cx.caller.bearer() {
             Bearer::Root => None,
             Bearer::User(user) => Some(user.record().id.clone()),
-            Bearer::Role(_) | Bearer::Service(_) | Bearer::Nobody => {
+            Bearer::Role(_) | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => {
                 let cause = "a session that may not do so asks for a federated user's";
                 return Err(StsFault::Internal(Internal::new(cause)));
             }

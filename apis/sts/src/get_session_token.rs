@@ -32,9 +32,11 @@ const ROOT_SECONDS: i64 = 3600;
 pub fn seconds(asked: Option<i64>, bearer: &Bearer) -> i64 {
     match bearer {
         Bearer::Root => asked.unwrap_or(ROOT_SECONDS).min(ROOT_SECONDS),
-        Bearer::User(_) | Bearer::Role(_) | Bearer::Service(_) | Bearer::Nobody => {
-            asked.unwrap_or(DEFAULT_SECONDS)
-        }
+        Bearer::User(_)
+        | Bearer::Role(_)
+        | Bearer::Service(_)
+        | Bearer::Agent(_)
+        | Bearer::Nobody => asked.unwrap_or(DEFAULT_SECONDS),
     }
 }
 
@@ -88,7 +90,7 @@ impl Operation for GetSessionToken {
         let subject = match bearer {
             Bearer::Root => Subject::Root,
             Bearer::User(user) => Subject::User(user.record().id.clone()),
-            Bearer::Role(_) | Bearer::Service(_) | Bearer::Nobody => {
+            Bearer::Role(_) | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => {
                 let cause = "a session that may not do so asks for a session of its own";
                 return Err(StsFault::Internal(Internal::new(cause)));
             }

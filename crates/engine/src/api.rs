@@ -73,6 +73,9 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// an operation does in the caller's own account is not for it.
     const FOR_SERVICES: &'static [&'static str] = &[];
 
+    /// The operations for agents, and for nobody else.
+    const FOR_AGENTS: &'static [&'static str] = &[];
+
     /// What the engine knows of the API: a static of the API's crate, made by [`ApiDescription::of`].
     /// As a static it is compiled there, and all operations with it; a constant would be compiled
     /// by whoever uses it.
@@ -209,6 +212,8 @@ pub struct ApiDescription {
     pub condition_keys: &'static [DeclaredKey],
     /// See [`Api::FOR_SERVICES`].
     pub for_services: &'static [&'static str],
+    /// See [`Api::FOR_AGENTS`].
+    pub for_agents: &'static [&'static str],
     /// See [`Protocol::content_type`].
     pub content_type: fn(Form) -> &'static str,
     /// See [`Api::resource_type`].
@@ -240,6 +245,7 @@ impl ApiDescription {
             throttled: A::THROTTLED,
             condition_keys: A::CONDITION_KEYS,
             for_services: A::FOR_SERVICES,
+            for_agents: A::FOR_AGENTS,
             content_type: <A::Protocol as Protocol>::content_type,
             resource_type: A::resource_type,
             render_fault: A::render_fault,
@@ -274,11 +280,22 @@ impl ApiDescription {
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html>
     pub fn restricted(&self, caller: &Caller, operation: &str) -> Option<Fault> {
-        if let Bearer::Service(_) = caller.bearer() {
-            // What is not known is refused as such.
-            let beyond = !self.for_services.contains(&operation)
-                && self.operations.iter().any(|row| row.name() == operation);
-            return beyond.then(|| (self.service_denied)(caller, operation));
+        // Of operations: what is not known is refused as such.
+        let known = || self.operations.iter().any(|row| row.name() == operation);
+        let only = match caller.bearer() {
+            Bearer::Service(_) => Some(self.for_services),
+            Bearer::Agent(_) => Some(self.for_agents),
+            Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => None,
+        };
+        let beyond = match only {
+            Some(only) => !only.contains(&operation) && known(),
+            None => self.for_agents.contains(&operation),
+        };
+        if beyond {
+            return Some((self.service_denied)(caller, operation));
+        }
+        if only.is_some() {
+            return None;
         }
         let subject = caller.session()?.subject();
         (self.restricted)(caller, subject, operation)

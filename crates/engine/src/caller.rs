@@ -15,6 +15,7 @@ use keyward_types::{
     partition::Partition,
     principal::Principal,
     region::Region,
+    storage::AgentId,
     tag::Tag,
     unique_id::{AccessKeyId, UniqueId},
 };
@@ -46,6 +47,8 @@ pub enum Credential {
     Session(Arc<SessionUnit>),
     /// Nothing: an identity provider's token stands in the request instead.
     WebIdentity(Arc<WebIdentity>),
+    /// Nothing: it is a service of this server, or an agent that registers.
+    None,
 }
 
 /// A verified token, and the account's provider that it was verified for.
@@ -94,8 +97,21 @@ pub enum Bearer {
     Role(Arc<RoleUnit>),
     /// A service by itself, which has none.
     Service(&'static Service),
+    /// An agent, which has none: what it may do is what an API says agents may.
+    Agent(Agent),
     /// Nobody's: the caller has no identity here yet.
     Nobody,
+}
+
+/// An agent, and where it stores volumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The Region.
+    pub region: Region,
+    /// The account.
+    pub account: AccountId,
+    /// Its id; none while it registers.
+    pub id: Option<AgentId>,
 }
 
 /// The authenticated caller of one request. Only `authenticate` makes one.
@@ -116,6 +132,19 @@ pub struct Caller {
     membership: Option<Membership>,
     /// The APIs of this process that call for it, the first one first.
     through: Vec<&'static Service>,
+}
+
+impl Agent {
+    /// What it is called as a principal, which no policy of AWS can name.
+    fn name(&self) -> String {
+        let Self {
+            region,
+            account,
+            id,
+        } = self;
+        let id = id.as_ref().map_or("agent", AgentId::as_str);
+        format!("{id}.{account}.{region}.keyward")
+    }
 }
 
 impl Caller {
@@ -159,6 +188,15 @@ impl Caller {
                 }
                 None => return Ok(None),
             },
+            AccessKeyOwner::Agent { region, id } => {
+                let agent = Agent {
+                    region: *region,
+                    account,
+                    id: Some(id.clone()),
+                };
+                let principal = Arc::new(Principal::service(partition, &agent.name()));
+                (principal, Bearer::Agent(agent))
+            }
         };
         let identity = (principal, (partition, account));
         Self::load(directory, identity, Credential::AccessKey(key), bearer)
@@ -238,6 +276,55 @@ impl Caller {
         })
     }
 
+    /// An agent that registers with a token of that account and Region, which was verified.
+    pub(crate) fn of_new_agent(region: Region, account: AccountId) -> Self {
+        let agent = Agent {
+            region,
+            account,
+            id: None,
+        };
+        let principal = Principal::service(region.partition(), &agent.name());
+        let home = (region.partition(), account);
+        Self::of_nobodys_policies(principal, home, Bearer::Agent(agent))
+    }
+
+    /// A service by itself, in whose name an API of this server calls in that Region.
+    pub(crate) fn of_service(service: &'static Service, region: Region, home: Home) -> Self {
+        let name = service.regional_name(region);
+        let principal = Principal::service(region.partition(), &name);
+        Self::of_nobodys_policies(principal, home, Bearer::Service(service))
+    }
+
+    /// Who signed nothing, and whom no policy of an account speaks for.
+    fn of_nobodys_policies(principal: Principal, home: Home, bearer: Bearer) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            home,
+            credential: Credential::None,
+            bearer,
+            groups: Vec::new(),
+            managed: Vec::new(),
+            boundary: None,
+            session_managed: Vec::new(),
+            session_void: None,
+            merged_tags: None,
+            membership: None,
+            through: Vec::new(),
+        }
+    }
+
+    /// The agent that calls, if it is one that is registered.
+    pub fn agent(&self) -> Option<(&Agent, &AgentId)> {
+        match &self.bearer {
+            Bearer::Agent(agent) => Some((agent, agent.id.as_ref()?)),
+            Bearer::Root
+            | Bearer::User(_)
+            | Bearer::Role(_)
+            | Bearer::Service(_)
+            | Bearer::Nobody => None,
+        }
+    }
+
     async fn load(
         directory: &Directory,
         (principal, home): (Arc<Principal>, Home),
@@ -246,7 +333,7 @@ impl Caller {
     ) -> Result<Self, ReadError> {
         let (mut groups, mut managed, mut boundary) = (Vec::new(), Vec::new(), None);
         let (attached, bound): (&[ManagedPolicyRef], Option<&ManagedPolicyRef>) = match &bearer {
-            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => (&[], None),
+            Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => (&[], None),
             Bearer::User(user) => {
                 let record = user.record();
                 for id in &record.groups {
@@ -329,7 +416,7 @@ impl Caller {
         match &self.credential {
             Credential::AccessKey(key) => Some(key.id()),
             Credential::Session(session) => Some(session.access_key_id()),
-            Credential::WebIdentity(_) => None,
+            Credential::WebIdentity(_) | Credential::None => None,
         }
     }
 
@@ -341,7 +428,7 @@ impl Caller {
     /// The session, if the credentials are temporary.
     pub fn session(&self) -> Option<&SessionUnit> {
         match &self.credential {
-            Credential::AccessKey(_) | Credential::WebIdentity(_) => None,
+            Credential::AccessKey(_) | Credential::WebIdentity(_) | Credential::None => None,
             Credential::Session(session) => Some(session),
         }
     }
@@ -377,9 +464,11 @@ impl Caller {
         }
         match &self.bearer {
             Bearer::Service(service) => Some(service),
-            Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => {
-                Service::find(&self.forwarded()?.service)
-            }
+            Bearer::Root
+            | Bearer::User(_)
+            | Bearer::Role(_)
+            | Bearer::Agent(_)
+            | Bearer::Nobody => Service::find(&self.forwarded()?.service),
         }
     }
 
@@ -387,7 +476,7 @@ impl Caller {
     pub fn web_identity(&self) -> Option<&WebIdentity> {
         match &self.credential {
             Credential::WebIdentity(identity) => Some(identity),
-            Credential::AccessKey(_) | Credential::Session(_) => None,
+            Credential::AccessKey(_) | Credential::Session(_) | Credential::None => None,
         }
     }
 
@@ -416,6 +505,7 @@ impl Caller {
                 | Bearer::Root
                 | Bearer::Role(_)
                 | Bearer::Service(_)
+                | Bearer::Agent(_)
                 | Bearer::Nobody,
                 _,
             ) => None,
@@ -425,7 +515,7 @@ impl Caller {
     /// The unique id that grants and policies name the caller by: a user's, or its role's.
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match &self.bearer {
-            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => None,
+            Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => None,
             Bearer::User(user) => Some(&user.record().id),
             Bearer::Role(role) => Some(&role.record().id),
         }
@@ -434,7 +524,7 @@ impl Caller {
     /// The policies on the caller's side, for one question.
     pub fn in_play(&self) -> InPlay<'_> {
         let own: &[(String, Policy)] = match &self.bearer {
-            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => &[],
+            Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => &[],
             Bearer::User(user) => user.policies(),
             Bearer::Role(role) => role.policies(),
         };
@@ -477,7 +567,7 @@ impl Caller {
                 .as_ref()
                 .map(Membership::scps)
                 .unwrap_or_default(),
-            Bearer::Service(_) | Bearer::Nobody => &[],
+            Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => &[],
         }
     }
 
@@ -490,10 +580,10 @@ impl Caller {
             Credential::WebIdentity(identity) => {
                 policies.hexadecimal("identityProvider", identity.generation.as_bytes());
             }
-            Credential::Session(_) => {}
+            Credential::Session(_) | Credential::None => {}
         }
         match &self.bearer {
-            Bearer::Root | Bearer::Service(_) | Bearer::Nobody => {}
+            Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => {}
             Bearer::User(user) => policies.hexadecimal("user", user.generation().as_bytes()),
             Bearer::Role(role) => policies.hexadecimal("role", role.generation().as_bytes()),
         }
@@ -568,7 +658,7 @@ async fn subject(
 
 fn bearer_tags(bearer: &Bearer) -> &[Tag] {
     match bearer {
-        Bearer::Root | Bearer::Service(_) | Bearer::Nobody => &[],
+        Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => &[],
         Bearer::User(user) => &user.record().tags,
         Bearer::Role(role) => &role.record().tags,
     }

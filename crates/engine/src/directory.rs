@@ -23,6 +23,7 @@ use keyward_store::{
     node::{Invalidate, Node, NodeOptions},
     path::{Path, PathError, Split},
     reader::Reader,
+    revision::Revision,
     sealed::{Record, Sealed, SealedError},
 };
 use keyward_types::{
@@ -38,6 +39,7 @@ use crate::directory::{
     organizations::Organizations,
     records::{
         AccessKeyOwner, AccessKeyRecord, AccountRecord, RecordError, ServiceRecord, UserRecord,
+        storage::AgentRecord,
     },
     units::AccessKeyUnit,
 };
@@ -180,6 +182,11 @@ impl Directory {
         &self.node
     }
 
+    /// Tells of every revision that this node has applied.
+    pub fn watch(&self) -> tokio::sync::watch::Receiver<Revision> {
+        self.node.watch()
+    }
+
     /// The store's id.
     pub fn store_id(&self) -> StoreId {
         self.node.sealed().store_id()
@@ -245,6 +252,16 @@ impl Directory {
                 let found = sealed.get(&path).await?.value;
                 let owner = found.map(|record| {
                     records::decode::<ServiceRecord>(record.bytes_of(purpose::SERVICE)?)
+                        .map_err(ReadError::from)
+                });
+                let owner = owner.transpose()?;
+                owner.map(|owner| (owner.access_keys, Vec::new()))
+            }
+            AccessKeyOwner::Agent { region, id } => {
+                let path = paths::agent(*region, account, id);
+                let found = sealed.get(&path).await?.value;
+                let owner = found.map(|record| {
+                    records::decode::<AgentRecord>(record.bytes_of(purpose::AGENT)?)
                         .map_err(ReadError::from)
                 });
                 let owner = owner.transpose()?;

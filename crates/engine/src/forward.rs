@@ -18,14 +18,16 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use keyward_types::account::AccountId;
 
 use crate::{
     api::Api,
+    caller::Caller,
     context::Context,
     fault::Internal,
     front::{self, dispatch::Target},
     protocol::{Payload, Wire},
-    request::{Ids, Told},
+    request::{Ids, Source, Told},
     via_service::Service,
 };
 
@@ -48,6 +50,48 @@ pub enum NotDone {
     Failed(Internal),
 }
 
+/// An API that may call KMS as services by themselves, for resources that they were given a key for.
+pub trait CallsAsServices: Api {
+    /// The services.
+    const SERVICES: &'static [&'static Service];
+}
+
+/// For which resource a service calls by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'r> {
+    /// Its ARN.
+    pub arn: &'r str,
+    /// The account that it belongs to.
+    pub account: AccountId,
+}
+
+/// Calls an operation of another API as a service by itself, for a resource of its own: with no
+/// rights but those that policies and grants give the service. Answers the body of the answer.
+///
+/// # Errors
+/// As [`call`]; and if the API may not call as that service.
+pub async fn by_service<A: CallsAsServices>(
+    cx: &Context<'_>,
+    (service, resource): (&'static Service, Resource<'_>),
+    named: (&str, &str),
+    body: &[u8],
+) -> Result<Bytes, NotDone> {
+    if !A::SERVICES.contains(&service) {
+        let cause = "an API calls as a service that it is not";
+        return Err(NotDone::Failed(Internal::new(cause)));
+    }
+    let partition = cx.region.partition();
+    let home = (partition, resource.account);
+    let organization = cx.directory().membership(home).await;
+    let source = Source {
+        arn: Some(resource.arn.to_owned()),
+        account: Some(resource.account.to_string()),
+        organization: organization.map_err(|error| NotDone::Failed(Internal::new(error)))?,
+    };
+    let caller = Caller::of_service(service, cx.region, home);
+    serve(cx, (&caller, &source), named, body).await
+}
+
 /// Calls an operation of another API for the caller of this request; `body` is what a client would
 /// send, for REST-JSON with the members that stand in path and query string. Answers the body of the answer.
 ///
@@ -55,24 +99,35 @@ pub enum NotDone {
 /// When the called API refuses, or fails.
 pub async fn call<A: Forwards>(
     cx: &Context<'_>,
+    named: (&str, &str),
+    body: &[u8],
+) -> Result<Bytes, NotDone> {
+    if cx.caller.acting().count() >= MOST_HOPS {
+        let cause = "APIs call each other in too many hops";
+        return Err(NotDone::Failed(Internal::new(cause)));
+    }
+    let caller = cx.caller.through(A::CALLS_AS);
+    serve(cx, (&caller, cx.source), named, body).await
+}
+
+async fn serve(
+    cx: &Context<'_>,
+    (caller, source): (&Caller, &Source),
     (service, operation): (&str, &str),
     body: &[u8],
 ) -> Result<Bytes, NotDone> {
     let failed = |text: &'static str| NotDone::Failed(Internal::new(text));
     let called = cx.services.named(service);
     let called = called.ok_or_else(|| failed("an API calls one that is not served"))?;
-    if cx.caller.acting().count() >= MOST_HOPS {
-        return Err(failed("APIs call each other in too many hops"));
-    }
     let payload = match called.api().wire {
         Wire::Json { .. } | Wire::Rest { .. } => Payload::Json(body),
         Wire::Query { .. } => Payload::parameters(body)
             .map_err(|_| failed("an API calls another with malformed parameters"))?,
     };
-    let caller = cx.caller.through(A::CALLS_AS);
     let ids = Ids::new();
     let request = Context {
-        caller: &caller,
+        caller,
+        source,
         request_id: ids.request,
         event_id: ids.event,
         ..*cx

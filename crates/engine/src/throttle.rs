@@ -98,7 +98,7 @@ pub(crate) fn principal(hasher: &RandomState, caller: &Caller) -> u64 {
         Bearer::Role(role) => role.record().id.as_str().hash(&mut hasher),
         Bearer::Root => caller.principal().account_text().hash(&mut hasher),
         Bearer::Service(service) => service.name().hash(&mut hasher),
-        Bearer::Nobody => caller.principal().arn().hash(&mut hasher),
+        Bearer::Agent(_) | Bearer::Nobody => caller.principal().arn().hash(&mut hasher),
     }
     hasher.finish()
 }

@@ -5,6 +5,7 @@
 //! the place of the command's.
 
 mod account;
+mod agent;
 mod audit;
 pub mod completions;
 pub mod env;
@@ -60,6 +61,8 @@ enum Command {
     Account(account::Account),
     #[command(subcommand)]
     Service(service::Service),
+    #[command(subcommand)]
+    Agent(agent::Agent),
     #[command(subcommand)]
     Audit(audit::Audit),
     #[command(subcommand)]
@@ -174,6 +177,7 @@ impl Cli {
             Command::Env(env) => env.run()?,
             Command::Store(store) => store.run()?,
             Command::Service(service) => service.run()?,
+            Command::Agent(agent) => agent.run()?,
             Command::Audit(audit) => audit.run()?,
             Command::Completions(completions) => completions.run()?,
         }

@@ -278,6 +278,16 @@ impl World {
             .await
     }
 
+    /// A request of an API that speaks JSON that nobody signed.
+    pub async fn unsigned_json(&self, target: &str, body: &str) -> Answer {
+        let fields = vec![
+            ("host".to_owned(), "keyward.test".to_owned()),
+            ("x-amz-target".to_owned(), target.to_owned()),
+        ];
+        let line = (Line::POST, fields);
+        self.send(None, "", line, body.to_owned()).await
+    }
+
     /// A request of an API of REST-JSON, such as `GET` of `/2015-02-01/file-systems?MaxItems=1`, signed
     /// if there is a key.
     pub async fn rest(
@@ -469,6 +479,18 @@ impl World {
             secret: SECRET.to_owned(),
             token: None,
         }
+    }
+
+    /// The events of changes, which nothing copies to the trail here, a line each.
+    pub async fn outbox(&self) -> String {
+        let prefix = paths::all_outbox();
+        let read = self.workers.reader().range(&prefix, None, 500).await;
+        let records = read.unwrap().value;
+        let lines = records.iter().map(|record| {
+            let line = record.bytes_of(purpose::OUTBOX).unwrap();
+            format!("{}\n", String::from_utf8(line.to_vec()).unwrap())
+        });
+        lines.collect()
     }
 
     /// Every file of the audit trail.

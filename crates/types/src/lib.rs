@@ -20,6 +20,7 @@ pub mod partition;
 pub mod principal;
 pub mod region;
 pub mod session;
+pub mod storage;
 pub mod store_id;
 pub mod tag;
 pub mod time;

@@ -72,6 +72,15 @@ impl QueryMember {
         }
     }
 
+    /// A text whose parameter is called otherwise.
+    pub const fn named(parameter: &'static str, member: &'static str) -> Self {
+        Self {
+            parameter,
+            member,
+            kind: QueryKind::Text,
+        }
+    }
+
     /// An integer whose parameter is called as the member.
     pub const fn integer(name: &'static str) -> Self {
         Self {

@@ -18,7 +18,7 @@ use self::room::Room;
 use crate::{
     api::ApiDescription,
     audit::parameters::Sent,
-    caller::Caller,
+    caller::{Bearer, Caller},
     fault::Fault,
     gate::evaluation::{About, By, Evaluation, Outcome},
     protocol::Wire,
@@ -171,7 +171,12 @@ impl Told<'_> {
             Result::Failure(_) => self.evaluations.last(),
         };
         let decided = || decided().map(|evaluation| evaluation.about.account());
-        let own = self.circumstances.caller.principal().account();
+        let caller = self.circumstances.caller;
+        let of_agent = || match caller.bearer() {
+            Bearer::Agent(agent) => Some(agent.account),
+            _ => None,
+        };
+        let own = caller.principal().account().or_else(of_agent);
         own.or_else(decided).or_else(made)
     }
 

@@ -28,6 +28,23 @@ impl Directory {
         Ok(found)
     }
 
+    /// As [`every`](Self::every), each with when it was last written.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub async fn every_with_revision<R: DeserializeOwned>(
+        &self,
+        prefix: &Prefix,
+        purpose: Purpose,
+    ) -> Result<Vec<(R, Revision)>, ReadError> {
+        let mut found = Vec::new();
+        for record in self.every_record(prefix).await? {
+            let read = records::decode(record.bytes_of(purpose)?)?;
+            found.push((read, record.revision));
+        }
+        Ok(found)
+    }
+
     /// The unique ids that the entries of an index under a prefix name last.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use keyward_types::{
     organization::CreateAccountRequestId,
     partition::Partition,
     region::Region,
+    storage::{AgentId, AgentTokenId, VolumeId},
     time::Timestamp,
     unique_id::{AccessKeyId, UniqueId},
 };
@@ -415,6 +416,57 @@ pub fn due(arn: &KeyArn, at: Timestamp) -> Path {
 /// Everything due in an account and Region.
 pub fn all_due(region: Region, account: AccountId) -> Prefix {
     below_scoped(region, account, [word!("due")])
+}
+
+/// An agent.
+pub fn agent(region: Region, account: AccountId, id: &AgentId) -> Path {
+    scoped(region, account, [word!("agent"), id.into()])
+}
+
+/// Every agent of an account and Region.
+pub fn agents(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [word!("agent")])
+}
+
+/// A token by which an agent may register.
+pub fn agent_token(region: Region, account: AccountId, id: &AgentTokenId) -> Path {
+    scoped(region, account, [word!("agent-token"), id.into()])
+}
+
+/// A volume.
+pub fn volume(region: Region, account: AccountId, id: &VolumeId) -> Path {
+    scoped(region, account, [word!("volume"), id.into()])
+}
+
+/// Every volume of an account and Region.
+pub fn volumes(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [word!("volume")])
+}
+
+/// A record of an API's own, of a kind and with an id that are segments.
+///
+/// # Errors
+/// When they are none.
+pub fn of_kind(
+    region: Region,
+    account: AccountId,
+    kind: &'static str,
+    id: &str,
+) -> Result<Path, PathError> {
+    let rest = [Segment::parse(kind)?, Segment::parse(id)?];
+    Ok(scoped(region, account, rest))
+}
+
+/// Every record of such a kind.
+///
+/// # Errors
+/// When the kind is no segment.
+pub fn all_of_kind(
+    region: Region,
+    account: AccountId,
+    kind: &'static str,
+) -> Result<Prefix, PathError> {
+    Ok(below_scoped(region, account, [Segment::parse(kind)?]))
 }
 
 /// A place of a process for events of changes on their way to the trail.

@@ -73,6 +73,22 @@ pub const ACCOUNT_EMAIL: Purpose = Purpose::new(35);
 pub const CREATE_ACCOUNT: Purpose = Purpose::new(36);
 /// What the store knows of the audit trail.
 pub const TRAIL_HEAD: Purpose = Purpose::new(37);
+/// An agent, which stores volumes.
+pub const AGENT: Purpose = Purpose::new(60);
+/// A token by which an agent may register.
+pub const AGENT_TOKEN: Purpose = Purpose::new(61);
+/// A volume.
+pub const VOLUME: Purpose = Purpose::new(62);
+/// A file system.
+pub const FILE_SYSTEM: Purpose = Purpose::new(70);
+/// Which file system was made with a creation token.
+pub const CREATION_TOKEN: Purpose = Purpose::new(71);
+/// A mount target.
+pub const MOUNT_TARGET: Purpose = Purpose::new(72);
+/// An access point.
+pub const ACCESS_POINT: Purpose = Purpose::new(73);
+/// What an account prefers of file systems.
+pub const FILE_SYSTEM_PREFERENCES: Purpose = Purpose::new(74);
 /// An instance profile.
 pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
 /// Where an instance profile's name leads.

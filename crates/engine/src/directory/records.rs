@@ -5,6 +5,7 @@
 
 pub mod identity;
 pub mod organization;
+pub mod storage;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ use keyward_types::{
     alias::AliasName,
     key_id::KeyId,
     partition::Partition,
+    region::Region,
+    storage::AgentId,
     tag::Tag,
     time::Timestamp,
     unique_id::{AccessKeyId, UniqueId},
@@ -154,6 +157,13 @@ pub enum AccessKeyOwner {
     User(UniqueId),
     /// A service that acts for callers, by the name that requests to it are signed for.
     Service(String),
+    /// An agent of the account, by where it stores volumes.
+    Agent {
+        /// The Region that it belongs to.
+        region: Region,
+        /// `agent-…`.
+        id: AgentId,
+    },
 }
 
 /// A service that was given credentials.

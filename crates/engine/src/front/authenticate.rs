@@ -2,13 +2,19 @@
 //! access key, the signature.
 
 use keyward_oidc::issuers::VerifiedToken;
-use keyward_types::{region::Region, time::Timestamp, unique_id::AccessKeyId};
+use keyward_types::{
+    account::AccountId, region::Region, storage::AgentTokenId, time::Timestamp,
+    unique_id::AccessKeyId,
+};
 use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKeyRef, Skew};
 
 use crate::{
     caller::{Bearer, Caller, WebIdentity},
     directory::{
+        ReadError,
         identities::Home,
+        paths, purpose,
+        records::{AccessKeyOwner, storage::AgentTokenRecord},
         units::{identity::OidcProviderUnit, signer::Signer},
     },
     fault::Internal,
@@ -19,6 +25,9 @@ use crate::{
     usage::CredentialUse,
 };
 
+/// The API that agents sign for.
+const AGENTS_API: &str = "keyward";
+
 /// Why a caller is not proven.
 #[derive(Debug)]
 pub enum Refused {
@@ -28,8 +37,8 @@ pub enum Refused {
     Internal(Internal),
 }
 
-/// A proven caller, and the Region its scope names. There are two proofs: a signature ([`prove`]) and a
-/// token ([`Proven::by_token`]).
+/// A proven caller, and the Region its scope names. There are three proofs: a signature ([`prove`]), an
+/// identity provider's token ([`Proven::by_token`]) and an agent's ([`Proven::by_agents_token`]).
 #[derive(Debug)]
 pub struct Proven {
     pub(super) caller: Caller,
@@ -66,6 +75,31 @@ impl Proven {
             at: shared.clock.now(),
             source: Source::default(),
         })
+    }
+
+    /// An agent that is about to register, by a token that was created for one in that Region and account;
+    /// none if the token is not good. `hash` is what is kept of the token's secret.
+    ///
+    /// # Errors
+    /// When the token cannot be looked up.
+    pub async fn by_agents_token(
+        shared: &Shared,
+        (region, account): (Region, AccountId),
+        (id, hash): (&AgentTokenId, &str),
+    ) -> Result<Option<Self>, ReadError> {
+        let at = shared.clock.now();
+        let path = paths::agent_token(region, account, id);
+        let found = shared
+            .directory
+            .rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
+        let good = |token: &AgentTokenRecord| token.is_good(hash, at);
+        let found = found.await?.filter(|(token, _)| good(token));
+        Ok(found.map(|_| Self {
+            caller: Caller::of_new_agent(region, account),
+            region,
+            at,
+            source: Source::default(),
+        }))
     }
 
     /// The caller.
@@ -161,7 +195,7 @@ fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
         }
         (None, Bearer::Role(_) | Bearer::Service(_))
         | (Some(_), Bearer::Root | Bearer::User(_) | Bearer::Service(_))
-        | (_, Bearer::Nobody) => {}
+        | (_, Bearer::Agent(_) | Bearer::Nobody) => {}
     }
 }
 
@@ -216,6 +250,11 @@ pub async fn prove(
             if key.partition() != region.partition() {
                 return Err(unknown());
             }
+            // What an agent may do is in one API alone.
+            let of_agent = matches!(key.owner(), AccessKeyOwner::Agent { .. });
+            if of_agent && expected.service != AGENTS_API {
+                return Err(unknown());
+            }
             verify(key.signer())?;
             Caller::of_access_key(directory, key, region).await
         }
@@ -250,7 +289,9 @@ pub async fn prove(
             }
             source
         }
-        Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => Source::default(),
+        Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Agent(_) | Bearer::Nobody => {
+            Source::default()
+        }
     };
     Ok(Proven {
         caller,

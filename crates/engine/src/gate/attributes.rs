@@ -113,7 +113,11 @@ impl<'a> RequestAttributes<'a> {
     fn own_service(&self) -> Option<&'static Service> {
         match self.cx.caller.bearer() {
             Bearer::Service(service) => Some(service),
-            Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Nobody => None,
+            Bearer::Root
+            | Bearer::User(_)
+            | Bearer::Role(_)
+            | Bearer::Agent(_)
+            | Bearer::Nobody => None,
         }
     }
 
@@ -273,7 +277,7 @@ pub fn account_of<'v>(principal: &Principal) -> Values<'v> {
 fn organization_of(caller: &Caller) -> Option<&Membership> {
     match caller.bearer() {
         Bearer::Root | Bearer::User(_) | Bearer::Role(_) => caller.membership(),
-        Bearer::Service(_) | Bearer::Nobody => None,
+        Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => None,
     }
 }
 

@@ -194,7 +194,14 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ),
     (
         "keyward",
-        &["ExplainDecision", "ExplainRecordedDecision", "WhoCan"],
+        &[
+            "CreateAgentToken",
+            "ExplainDecision",
+            "ExplainRecordedDecision",
+            "ListAgents",
+            "RemoveAgent",
+            "WhoCan",
+        ],
     ),
     (
         "kms",

@@ -5,6 +5,9 @@ use keyward_types::key_id::KeyId;
 use keyward_types::organization::CreateAccountRequestId;
 use keyward_types::partition::Partition;
 use keyward_types::region::Region;
+use keyward_types::storage::AgentId;
+use keyward_types::storage::AgentTokenId;
+use keyward_types::storage::VolumeId;
 use keyward_types::unique_id::AccessKeyId;
 use keyward_types::unique_id::UniqueId;
 
@@ -139,6 +142,24 @@ impl<'s> From<&'s CreateAccountRequestId> for Segment<'s> {
     }
 }
 
+impl<'s> From<&'s AgentId> for Segment<'s> {
+    fn from(id: &'s AgentId) -> Self {
+        Self(id.as_str())
+    }
+}
+
+impl<'s> From<&'s AgentTokenId> for Segment<'s> {
+    fn from(id: &'s AgentTokenId) -> Self {
+        Self(id.as_str())
+    }
+}
+
+impl<'s> From<&'s VolumeId> for Segment<'s> {
+    fn from(id: &'s VolumeId) -> Self {
+        Self(id.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +191,12 @@ mod tests {
         let id = AccessKeyId::parse(&"_-".repeat(64)).unwrap();
         assert!(is_segment(Segment::from(&id).as_str()));
         let id = KeyId::parse("mrk-1234abcd12ab34cd56ef1234567890ab").unwrap();
+        assert!(is_segment(Segment::from(&id).as_str()));
+        let id = AgentId::parse(&format!("agent-{}", "f".repeat(40))).unwrap();
+        assert!(is_segment(Segment::from(&id).as_str()));
+        let id = AgentTokenId::parse(&format!("token-{}", "0".repeat(40))).unwrap();
+        assert!(is_segment(Segment::from(&id).as_str()));
+        let id = VolumeId::parse(&format!("f-{}", "z9".repeat(31))).unwrap();
         assert!(is_segment(Segment::from(&id).as_str()));
     }
 }

@@ -53,6 +53,17 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
         return;
     }
     let principal: &Principal = caller.principal();
+    if let Bearer::Agent(agent) = caller.bearer() {
+        identity.string("type", "KeywardAgent");
+        if let Some(id) = &agent.id {
+            identity.string("principalId", id.as_str());
+        }
+        identity.string("accountId", agent.account.as_str());
+        if let Some(id) = caller.access_key_id() {
+            identity.string("accessKeyId", id.as_str());
+        }
+        return;
+    }
     let kind = match principal.kind() {
         PrincipalKind::Root => "Root",
         PrincipalKind::User { .. } => "IAMUser",
@@ -111,7 +122,10 @@ fn session_context(context: &mut Writer<'_>, caller: &Caller, session: &SessionU
             let arn = format!("arn:{}:iam::{account}:root", session.partition());
             Some(("Root", account.as_str(), arn, ""))
         }
-        (Bearer::User(_) | Bearer::Root | Bearer::Service(_) | Bearer::Nobody, _) => None,
+        (
+            Bearer::User(_) | Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody,
+            _,
+        ) => None,
     };
     if let Some((kind, id, arn, name)) = issuer {
         context.object("sessionIssuer", |issuer| {

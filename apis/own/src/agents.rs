@@ -1,0 +1,141 @@
+//! Agents: programs on other machines that store the volumes of an account in a Region, and what they
+//! and their operators ask of the server.
+//!
+//! An agent proves itself once by a token, and is given an access key of its own. That key is good for
+//! the operations for agents and for nothing else. It opens the volumes that are assigned to this
+//! agent: the server unwraps their data keys in the name of the service that they belong to. So a
+//! stolen machine opens its own volumes until it is removed, and no others.
+
+use keyward_engine::{
+    caller::Agent,
+    context::Context,
+    directory::{
+        ReadError, paths, purpose,
+        records::{
+            self,
+            storage::{AgentRecord, VolumeRecord, Wanted},
+        },
+    },
+    fault::Internal,
+};
+use keyward_store::{
+    batch::Precondition, error::LimitError, path::Path, revision::Revision, sealed::SealedBatch,
+};
+use keyward_types::{
+    account::AccountId,
+    region::Region,
+    storage::{AgentId, VolumeId},
+};
+
+use crate::fault::KeywardFault;
+
+/// The agent that calls.
+///
+/// # Errors
+/// When it is none that is registered; the pipeline has refused everybody else.
+pub fn caller<'c>(cx: &'c Context<'_>) -> Result<(&'c Agent, &'c AgentId), KeywardFault> {
+    let agent = cx.caller.agent();
+    agent.ok_or_else(|| Internal::new("an operation for agents is called by none").into())
+}
+
+/// Where agents and volumes stand that a request is about.
+pub type Place = (Region, AccountId);
+
+/// The agents of an account in a Region.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn all(
+    cx: &Context<'_>,
+    (region, account): Place,
+) -> Result<Vec<(AgentRecord, Revision)>, ReadError> {
+    let prefix = paths::agents(region, account);
+    cx.directory()
+        .every_with_revision(&prefix, purpose::AGENT)
+        .await
+}
+
+/// The volumes that are assigned to an agent.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn volumes(
+    cx: &Context<'_>,
+    (region, account): Place,
+    agent: &AgentId,
+) -> Result<Vec<(VolumeRecord, Revision)>, ReadError> {
+    let prefix = paths::volumes(region, account);
+    let all = cx
+        .directory()
+        .every_with_revision::<VolumeRecord>(&prefix, purpose::VOLUME);
+    let mut found = all.await?;
+    found.retain(|(volume, _)| volume.agent == *agent);
+    Ok(found)
+}
+
+/// A volume, if it is assigned to that agent.
+///
+/// # Errors
+/// [`KeywardFault::NoSuchVolume`] if it is not, or cannot be read.
+pub async fn volume(
+    cx: &Context<'_>,
+    (region, account): Place,
+    (agent, id): (&AgentId, &VolumeId),
+) -> Result<(VolumeRecord, Revision), KeywardFault> {
+    let path = paths::volume(region, account, id);
+    let found = cx.directory().rare::<VolumeRecord>(&path, purpose::VOLUME);
+    let found = found.await?.filter(|(volume, _)| volume.agent == *agent);
+    found.ok_or_else(|| KeywardFault::NoSuchVolume {
+        volume: id.to_string(),
+    })
+}
+
+/// Has a volume end in a batch, with all that ends with it.
+///
+/// # Errors
+/// When a path of it is none, or the batch is too large.
+pub fn end(
+    batch: &mut SealedBatch,
+    (region, account): Place,
+    (volume, revision): (&VolumeRecord, Revision),
+) -> Result<(), KeywardFault> {
+    for path in &volume.belongings {
+        batch
+            .delete(Path::parse(path)?, Precondition::Any)
+            .map_err(too_large)?;
+    }
+    let path = paths::volume(region, account, &volume.id);
+    let at = Precondition::At(revision);
+    batch.delete(path, at).map_err(too_large)
+}
+
+/// Writes a volume that was read at that revision.
+///
+/// # Errors
+/// When the batch is too large.
+pub fn put(
+    batch: &mut SealedBatch,
+    (region, account): Place,
+    (volume, revision): (&VolumeRecord, Revision),
+) -> Result<(), KeywardFault> {
+    let path = paths::volume(region, account, &volume.id);
+    let bytes = records::encode(volume).map_err(Internal::new)?;
+    let at = Precondition::At(revision);
+    batch
+        .put(path, purpose::VOLUME, &bytes, at)
+        .map_err(too_large)?;
+    Ok(())
+}
+
+/// What an agent is told of what is wanted.
+pub fn word(wanted: Wanted) -> &'static str {
+    match wanted {
+        Wanted::Present => "PRESENT",
+        Wanted::Absent => "ABSENT",
+    }
+}
+
+/// Something that cannot be kept.
+pub fn too_large(error: LimitError) -> KeywardFault {
+    Internal::new(error).into()
+}

@@ -1,0 +1,118 @@
+//! `CreateAgentToken`: a token by which one agent may register in the caller's account and Region,
+//! once and soon.
+
+use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
+    directory::{
+        paths, purpose,
+        records::{self, SecretText, V1, storage::AgentTokenRecord},
+    },
+    fault::Internal,
+    gate::{Denied, Gate},
+    operation::{Done, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_store::batch::Precondition;
+use keyward_types::{storage::AgentTokenId, time::Timestamp};
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{Cx, Keyward, agent_token::Token, agents::too_large, fault::KeywardFault};
+
+/// How long a token is good, in seconds, if nothing is said of it.
+const LIFETIME: i64 = 3600;
+/// The longest that one may be good, in seconds.
+const MAX_LIFETIME: i64 = 24 * 3600;
+
+/// The input.
+#[derive(Debug)]
+pub struct CreateAgentToken {
+    name: String,
+    seconds: i64,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct TokenCreated {
+    id: AgentTokenId,
+    text: SecretText,
+    expires: Timestamp,
+}
+
+keyward_types::action!("keyward": CreateAgentToken = "keyward:CreateAgentToken");
+
+impl Operation for CreateAgentToken {
+    const NAME: &'static str = "CreateAgentToken";
+    const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("AgentName"), integer("DurationSeconds")];
+    type Api = Keyward;
+    type Output = TokenCreated;
+    type Fault = KeywardFault;
+    type Resolved = ();
+    type Permits = Permit<Self>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let name = m.string("AgentName").length(1, 64);
+        let name = name.pattern("[a-zA-Z0-9._-]+", is_name).required();
+        let seconds = m.integer("DurationSeconds").range(60, MAX_LIFETIME);
+        let seconds = seconds.optional().unwrap_or(LIFETIME);
+        let name = name.to_owned();
+        m.finish()?;
+        Ok(Self { name, seconds })
+    }
+
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        (): &(),
+        cx: &Cx<'_>,
+    ) -> Result<Done<TokenCreated>, KeywardFault> {
+        let token = Token::generate(cx.region, cx.account());
+        let record = AgentTokenRecord {
+            version: V1,
+            id: token.id.clone(),
+            hash: token.hash(),
+            created: cx.now,
+            expires: cx.now.plus_millis(self.seconds * 1000),
+            name: self.name.clone(),
+        };
+        let path = paths::agent_token(cx.region, cx.account(), &record.id);
+        let bytes = records::encode(&record).map_err(Internal::new)?;
+        let mut batch = cx.batch();
+        batch
+            .put(path, purpose::AGENT_TOKEN, &bytes, Precondition::Absent)
+            .map_err(too_large)?;
+        let output = TokenCreated {
+            id: record.id,
+            text: token.text(),
+            expires: record.expires,
+        };
+        Ok(Done::changed(output, batch))
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+impl Output<Keyward> for TokenCreated {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("TokenId", self.id.as_str());
+        out.string("Token", self.text.expose());
+        out.timestamp("Expiration", self.expires);
+    }
+
+    fn response_elements(&self, elements: &mut Writer<'_>) {
+        elements.string("tokenId", self.id.as_str());
+        elements.string("expiration", &self.expires.iso8601());
+    }
+}

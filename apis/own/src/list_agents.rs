@@ -1,0 +1,90 @@
+//! `ListAgents`: the agents of the caller's account and Region, and how many volumes each stores.
+
+use keyward_engine::{
+    audit::parameters::Parameter,
+    directory::{
+        paths, purpose,
+        records::storage::{AgentRecord, VolumeRecord},
+    },
+    gate::{Denied, Gate},
+    operation::{Done, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_wire::json::{Object, Writer};
+
+use crate::{Cx, Keyward, agents, fault::KeywardFault};
+
+/// The input: nothing.
+#[derive(Debug)]
+pub struct ListAgents;
+
+/// The output.
+#[derive(Debug)]
+pub struct Agents(Vec<(AgentRecord, usize)>);
+
+keyward_types::action!("keyward": ListAgents = "keyward:ListAgents");
+
+impl Operation for ListAgents {
+    const NAME: &'static str = "ListAgents";
+    const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[];
+    type Api = Keyward;
+    type Output = Agents;
+    type Fault = KeywardFault;
+    type Resolved = ();
+    type Permits = Permit<Self>;
+
+    fn parse(_body: &Object<'_>) -> Result<Self, KeywardFault> {
+        Ok(Self)
+    }
+
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        (): &(),
+        cx: &Cx<'_>,
+    ) -> Result<Done<Agents>, KeywardFault> {
+        let place = (cx.region, cx.account());
+        let prefix = paths::volumes(place.0, place.1);
+        let volumes = cx
+            .directory()
+            .every::<VolumeRecord>(&prefix, purpose::VOLUME);
+        let volumes = volumes.await?;
+        let stored = |agent: &AgentRecord| {
+            let of_agent = volumes.iter().filter(|volume| volume.agent == agent.id);
+            of_agent.count()
+        };
+        let agents = agents::all(cx, place).await?.into_iter();
+        let agents = agents.map(|(agent, _)| {
+            let count = stored(&agent);
+            (agent, count)
+        });
+        Ok(Done::unchanged(Agents(agents.collect())))
+    }
+}
+
+impl Output<Keyward> for Agents {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.array("Agents", |list| {
+            for (agent, volumes) in &self.0 {
+                list.object(|out| {
+                    out.string("AgentId", agent.id.as_str());
+                    out.string("AgentName", &agent.name);
+                    out.timestamp("RegistrationTime", agent.created);
+                    out.natural(
+                        "NumberOfVolumes",
+                        u64::try_from(*volumes).unwrap_or(u64::MAX),
+                    );
+                });
+            }
+        });
+    }
+}

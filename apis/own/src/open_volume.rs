@@ -1,0 +1,117 @@
+//! `OpenVolume`: an agent is given the data key of a volume that is assigned to it.
+//!
+//! The server unwraps it in the name of the service that the volume belongs to: the service's grant
+//! decides, and the call of `Decrypt` has an event of its own. The agent cannot call KMS itself, and so
+//! cannot present the wrapped key of another agent's volume.
+
+use keyward_crypto::secret::SecretBytes;
+use keyward_engine::{
+    audit::parameters::{Parameter, text},
+    directory::records::storage::{VolumeRecord, Wanted},
+    fault::Internal,
+    forward::{Resource, by_service},
+    gate::{Denied, Gate},
+    operation::{Done, Operation, Output},
+    via_service::Service,
+};
+use keyward_store::revision::Revision;
+use keyward_types::storage::VolumeId;
+use keyward_wire::json::{Limits, Members, Object, Writer};
+
+use crate::{Cx, Keyward, agents, fault::KeywardFault};
+
+/// The input.
+#[derive(Debug)]
+pub struct OpenVolume {
+    volume: String,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct Opened {
+    volume: VolumeId,
+    generation: u64,
+    plaintext: SecretBytes,
+}
+
+impl Operation for OpenVolume {
+    const NAME: &'static str = "OpenVolume";
+    const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("VolumeId")];
+    type Api = Keyward;
+    type Output = Opened;
+    type Fault = KeywardFault;
+    type Resolved = (VolumeRecord, Revision);
+    type Permits = ();
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let volume = m.string("VolumeId").length(1, 64).required().to_owned();
+        m.finish()?;
+        Ok(Self { volume })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
+        let (agent, id) = agents::caller(cx)?;
+        let Ok(volume) = VolumeId::parse(&self.volume) else {
+            return Err(KeywardFault::NoSuchVolume {
+                volume: self.volume.clone(),
+            });
+        };
+        agents::volume(cx, (agent.region, agent.account), (id, &volume)).await
+    }
+
+    fn authorize(&self, _volume: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
+        // Being the agent that it is assigned to is the permission; KMS decides about the key.
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        (): &(),
+        (volume, _): &Self::Resolved,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Opened>, KeywardFault> {
+        let (agent, _) = agents::caller(cx)?;
+        let key = volume.key.as_ref();
+        let key = key.filter(|_| volume.wanted == Wanted::Present);
+        let key = key.ok_or_else(|| KeywardFault::nothing_to_open(&volume.id))?;
+        let service = Service::find(&volume.service)
+            .ok_or_else(|| Internal::new("a volume belongs to no service"))?;
+        let body = Writer::render(512, |out| {
+            out.string("KeyId", &key.key);
+            out.string("CiphertextBlob", &key.ciphertext);
+            out.object("EncryptionContext", |context| {
+                for (name, value) in &key.context {
+                    context.named_string(name, value);
+                }
+            });
+        });
+        let resource = Resource {
+            arn: &volume.source,
+            account: agent.account,
+        };
+        let named = ("kms", "Decrypt");
+        let answer = by_service::<Keyward>(cx, (service, resource), named, &body).await?;
+        let answer = Object::parse(&answer, &Limits::KMS).map_err(Internal::new)?;
+        let mut m = Members::of(&answer);
+        let plaintext = m.blob("Plaintext").required_secret();
+        m.finish().map_err(Internal::new)?;
+        Ok(Done::unchanged(Opened {
+            volume: volume.id.clone(),
+            generation: volume.generation,
+            plaintext,
+        }))
+    }
+}
+
+impl Output<Keyward> for Opened {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("VolumeId", self.volume.as_str());
+        out.integer(
+            "Generation",
+            i64::try_from(self.generation).unwrap_or(i64::MAX),
+        );
+        out.blob("Plaintext", self.plaintext.expose());
+    }
+}

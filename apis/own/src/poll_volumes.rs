@@ -1,0 +1,149 @@
+//! `PollVolumes`: an agent asks what is wanted of the volumes that are assigned to it, and waits until
+//! that is something else than it knows.
+
+use std::time::Duration;
+
+use keyward_crypto::digest::sha256;
+use keyward_engine::{
+    audit::parameters::{Parameter, integer, omitted},
+    directory::records::storage::VolumeRecord,
+    gate::{Denied, Gate},
+    operation::{Done, Operation, Output},
+};
+use keyward_types::account::AccountId;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{Cx, Keyward, agents, fault::KeywardFault};
+
+/// The longest that an agent waits, in seconds.
+const MAX_WAIT: i64 = 20;
+
+/// The input.
+#[derive(Debug)]
+pub struct PollVolumes {
+    known: Option<String>,
+    wait: Duration,
+}
+
+/// The output.
+#[derive(Debug)]
+pub struct Volumes {
+    account: AccountId,
+    volumes: Vec<VolumeRecord>,
+    known: String,
+}
+
+impl Operation for PollVolumes {
+    const NAME: &'static str = "PollVolumes";
+    const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[omitted("Known"), integer("WaitSeconds")];
+    type Api = Keyward;
+    type Output = Volumes;
+    type Fault = KeywardFault;
+    type Resolved = Volumes;
+    type Permits = ();
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let known = m.string("Known").length(1, 64).optional();
+        let known = known.map(str::to_owned);
+        let wait = m.integer("WaitSeconds").range(0, MAX_WAIT).optional();
+        m.finish()?;
+        let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
+        Ok(Self {
+            known,
+            wait: Duration::from_secs(wait),
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Volumes, KeywardFault> {
+        let mut revisions = cx.directory().watch();
+        let wait = tokio::time::sleep(self.wait);
+        tokio::pin!(wait);
+        loop {
+            // Seen before it is read, so that what changes meanwhile is not missed.
+            revisions.borrow_and_update();
+            let found = Volumes::read(cx).await?;
+            if self.known.as_ref() != Some(&found.known) {
+                return Ok(found);
+            }
+            tokio::select! {
+                () = &mut wait => return Ok(found),
+                changed = revisions.changed() => if changed.is_err() {
+                    return Ok(found);
+                },
+            }
+        }
+    }
+
+    fn authorize(&self, _volumes: &Volumes, _gate: &Gate<'_>) -> Result<(), Denied> {
+        // Being an agent is the permission, for what is assigned to it.
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        (): &(),
+        volumes: &Volumes,
+        _cx: &Cx<'_>,
+    ) -> Result<Done<Volumes>, KeywardFault> {
+        Ok(Done::unchanged(volumes.copy()))
+    }
+}
+
+impl Volumes {
+    async fn read(cx: &Cx<'_>) -> Result<Self, KeywardFault> {
+        let (agent, id) = agents::caller(cx)?;
+        let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
+        let volumes: Vec<VolumeRecord> = volumes.into_iter().map(|(volume, _)| volume).collect();
+        let told = volumes.iter().map(|volume| {
+            let word = agents::word(volume.wanted);
+            format!("{} {} {word}\n", volume.id, volume.generation)
+        });
+        let digest = sha256(told.collect::<String>().as_bytes());
+        let known = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+        Ok(Self {
+            account: agent.account,
+            volumes,
+            known: known.collect(),
+        })
+    }
+
+    fn copy(&self) -> Self {
+        Self {
+            account: self.account,
+            volumes: self.volumes.clone(),
+            known: self.known.clone(),
+        }
+    }
+}
+
+impl Output<Keyward> for Volumes {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("Known", &self.known);
+        out.array("Volumes", |list| {
+            for volume in &self.volumes {
+                list.object(|out| {
+                    out.string("VolumeId", volume.id.as_str());
+                    out.string("Service", &volume.service);
+                    out.string("AccountId", self.account.as_str());
+                    out.integer(
+                        "Generation",
+                        i64::try_from(volume.generation).unwrap_or(i64::MAX),
+                    );
+                    out.string("Wanted", agents::word(volume.wanted));
+                    out.boolean("Encrypted", volume.key.is_some());
+                    if let Some(key) = &volume.key {
+                        out.string("KeyId", &key.key);
+                        out.string("CiphertextBlob", &key.ciphertext);
+                        out.object("EncryptionContext", |context| {
+                            for (name, value) in &key.context {
+                                context.named_string(name, value);
+                            }
+                        });
+                    }
+                });
+            }
+        });
+    }
+}

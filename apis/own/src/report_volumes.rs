@@ -1,0 +1,160 @@
+//! `ReportVolumes`: an agent says what became of what was wanted of its volumes.
+
+use keyward_engine::{
+    audit::parameters::{Parameter, integer, structures, text},
+    directory::records::storage::{Reported, State, VolumeRecord, Wanted},
+    gate::{Denied, Gate},
+    operation::{Done, Operation, Output},
+};
+use keyward_store::revision::Revision;
+use keyward_types::storage::VolumeId;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{Cx, Keyward, agents, fault::KeywardFault};
+
+/// The most volumes in one report.
+const MOST: usize = 100;
+/// The states that an agent tells.
+const STATES: &[&str] = &["FAILED", "GONE", "READY"];
+
+/// The input.
+#[derive(Debug)]
+pub struct ReportVolumes {
+    reports: Vec<Report>,
+}
+
+#[derive(Debug)]
+struct Report {
+    volume: Result<VolumeId, String>,
+    generation: u64,
+    state: &'static str,
+    bytes: Option<u64>,
+    message: Option<String>,
+}
+
+/// The output: the volumes of which something else is wanted by now.
+#[derive(Debug)]
+pub struct Stale(Vec<VolumeId>);
+
+impl Operation for ReportVolumes {
+    const NAME: &'static str = "ReportVolumes";
+    const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[structures(
+        "Volumes",
+        &[
+            text("VolumeId"),
+            integer("Generation"),
+            text("State"),
+            integer("Bytes"),
+            text("Message"),
+        ],
+    )];
+    type Api = Keyward;
+    type Output = Stale;
+    type Fault = KeywardFault;
+    type Resolved = Vec<(VolumeRecord, Revision)>;
+    type Permits = ();
+
+    fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
+        let mut m = Members::of(body);
+        let reports = m.structures("Volumes", |m| {
+            let volume = m.string("VolumeId").length(1, 64).required();
+            let generation = m.integer("Generation").range(1, i64::MAX).required();
+            let state = m.enumeration("State", STATES).required();
+            let bytes = m.integer("Bytes").range(0, i64::MAX).optional();
+            let message = m.string("Message").length(0, 1024).optional();
+            Report {
+                volume: VolumeId::parse(volume).map_err(|_| volume.to_owned()),
+                generation: u64::try_from(generation).unwrap_or_default(),
+                state,
+                bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+                message: message.map(str::to_owned),
+            }
+        });
+        let reports = reports.count(1, MOST).required();
+        m.finish()?;
+        Ok(Self { reports })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
+        let (agent, id) = agents::caller(cx)?;
+        let place = (agent.region, agent.account);
+        let mut found = Vec::with_capacity(self.reports.len());
+        for (at, report) in self.reports.iter().enumerate() {
+            let volume = report.volume.as_ref();
+            let volume = volume.map_err(|text| KeywardFault::NoSuchVolume {
+                volume: text.clone(),
+            })?;
+            let before = self.reports.iter().take(at);
+            if before
+                .flat_map(|other| &other.volume)
+                .any(|other| other == volume)
+            {
+                return Err(KeywardFault::twice(volume));
+            }
+            found.push(agents::volume(cx, place, (id, volume)).await?);
+        }
+        Ok(found)
+    }
+
+    fn authorize(&self, _volumes: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
+        // Being an agent is the permission, for what is assigned to it.
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        (): &(),
+        volumes: &Self::Resolved,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Stale>, KeywardFault> {
+        let (agent, _) = agents::caller(cx)?;
+        let place = (agent.region, agent.account);
+        let mut batch = cx.batch();
+        let mut stale = Vec::new();
+        for (report, (volume, revision)) in self.reports.iter().zip(volumes) {
+            if report.generation != volume.generation {
+                stale.push(volume.id.clone());
+                continue;
+            }
+            let state = match (report.state, volume.wanted) {
+                ("GONE", Wanted::Absent) => {
+                    agents::end(&mut batch, place, (volume, *revision))?;
+                    continue;
+                }
+                ("READY", Wanted::Present) => State::Ready,
+                ("FAILED", _) => State::Failed,
+                (state, wanted) => {
+                    return Err(KeywardFault::unwanted(
+                        &volume.id,
+                        state,
+                        agents::word(wanted),
+                    ));
+                }
+            };
+            let reported = Reported {
+                generation: report.generation,
+                state,
+                at: cx.now,
+                bytes: report.bytes,
+                message: report.message.clone(),
+            };
+            let volume = VolumeRecord {
+                reported: Some(reported),
+                ..volume.clone()
+            };
+            agents::put(&mut batch, place, (&volume, *revision))?;
+        }
+        let output = Stale(stale);
+        if batch.is_empty() {
+            return Ok(Done::unchanged(output));
+        }
+        Ok(Done::changed(output, batch))
+    }
+}
+
+impl Output<Keyward> for Stale {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.strings("Stale", self.0.iter().map(VolumeId::as_str));
+    }
+}

@@ -1,0 +1,100 @@
+"""Agents by the command line and by a client of their own: a token, a registration, and the end."""
+
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from keyward import binary, clean_environment, eventually
+from wire import Wire
+
+TARGET = "Keyward_20261101."
+
+
+def keyward(server, *arguments, expect=0):
+    done = subprocess.run(
+        [binary(), "agent", *arguments, "--data-dir", server.data_dir],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == expect, done.stderr
+    return done.stdout if expect == 0 else done.stderr
+
+
+def register(server, token):
+    """RegisterAgent, which nobody signs: status and body."""
+    request = urllib.request.Request(
+        server.url,
+        data=json.dumps({"Token": token}).encode(),
+        headers={"X-Amz-Target": TARGET + "RegisterAgent", "Content-Type": "application/x-amz-json-1.1"},
+        method="POST",
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+class Agent:
+    """An agent that has registered."""
+
+    def __init__(self, server, name="storage-1"):
+        status, made = register(server, keyward(server, "token", name).strip())
+        assert status == 200, made
+        self.id = made["AgentId"]
+        credentials = made["AccessKeyId"], made["SecretAccessKey"]
+        self.wire = Wire(server, credentials=credentials)
+
+    def call(self, operation, **members):
+        """Status and body of an operation for agents."""
+        answer = self.wire.json("keyward", TARGET + operation, members)
+        return answer.status, json.loads(answer.body)
+
+
+@pytest.fixture
+def server(own_server):
+    return own_server
+
+
+def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
+    token = keyward(server, "token", "storage-1").strip()
+    assert re.fullmatch(r"keyward-agent\.us-east-1\.000000000000\.token-[0-9a-f]{17}\.[\w-]{43}", token)
+    status, made = register(server, token)
+    assert (status, made["AgentName"]) == (200, "storage-1")
+    assert register(server, token)[1]["__type"] == "InvalidTokenException"
+    lines = keyward(server, "list").splitlines()
+    assert [line.split() for line in lines] == [["AGENT", "NAME", "VOLUMES"], [made["AgentId"], "storage-1", "0"]]
+    assert keyward(server, "remove", made["AgentId"]) == f"Removed {made['AgentId']}.\n"
+    assert len(keyward(server, "list").splitlines()) == 1
+    told = keyward(server, "remove", made["AgentId"], expect=1)
+    assert f"NotFoundException: There is no agent {made['AgentId']} in your account and Region." in told
+    events = {"CreateAgentToken", "RegisterAgent", "ListAgents", "RemoveAgent"}
+
+    def named():
+        text = (server.data_dir / "audit" / "trail-00000001.jsonl").read_text()
+        return {name for name in events if f'"eventName":"{name}"' in text} == events and text
+
+    text = eventually(named)
+    assert token.rsplit(".", 1)[1] not in text and made["SecretAccessKey"] not in text
+
+
+def test_an_agent_asks_for_its_volumes_and_is_told_of_no_others(server):
+    agent = Agent(server)
+    status, body = agent.call("PollVolumes", WaitSeconds=0)
+    assert (status, body["Volumes"]) == (200, [])
+    status, body = agent.call("PollVolumes", Known=body["Known"], WaitSeconds=1)
+    assert (status, body["Volumes"]) == (200, [])
+    for operation, members in [
+        ("OpenVolume", {"VolumeId": "fs-0123456789abcdef0"}),
+        ("ReportVolumes", {"Volumes": [{"VolumeId": "fs-0123456789abcdef0", "Generation": 1, "State": "READY"}]}),
+    ]:
+        status, body = agent.call(operation, **members)
+        assert (status, body["__type"]) == (400, "NotFoundException")
+        assert body["message"] == "No volume fs-0123456789abcdef0 is assigned to this agent."
+    keyward(server, "remove", agent.id)
+    assert agent.call("PollVolumes")[1]["__type"] == "UnrecognizedClientException"

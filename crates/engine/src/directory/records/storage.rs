@@ -1,0 +1,147 @@
+//! What is kept of agents, which store volumes on other machines, and of those volumes.
+//!
+//! An agent belongs to an account and a Region, and stores volumes of that account there.
+
+use std::collections::BTreeMap;
+
+use keyward_crypto::mac;
+use keyward_types::{
+    storage::{AgentId, AgentTokenId, VolumeId},
+    time::Timestamp,
+    unique_id::AccessKeyId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::V1;
+
+/// A token by which one agent may register, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentTokenRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `token-…`.
+    pub id: AgentTokenId,
+    /// SHA-256 of its secret, in hexadecimal digits. The secret has 256 bits of its own.
+    pub hash: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on it is good for nothing.
+    pub expires: Timestamp,
+    /// The name of the agent that it is for.
+    pub name: String,
+}
+
+impl AgentTokenRecord {
+    /// Whether it is good at that time for whoever has a secret of that hash.
+    pub fn is_good(&self, hash: &str, at: Timestamp) -> bool {
+        mac::equal(self.hash.as_bytes(), hash.as_bytes()) && at < self.expires
+    }
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `agent-…`.
+    pub id: AgentId,
+    /// What the operator calls it.
+    pub name: String,
+    /// When it registered.
+    pub created: Timestamp,
+    /// What it signs with.
+    pub access_keys: Vec<AccessKeyId>,
+}
+
+/// A volume, as it shall be and as its agent says it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The id of the resource that it holds.
+    pub id: VolumeId,
+    /// The service that it belongs to, by the name that requests to it are signed for.
+    pub service: String,
+    /// The agent that stores it.
+    pub agent: AgentId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Counts what was wanted of it: an agent's report is about one of them.
+    pub generation: u64,
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// Its data key, if it is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<VolumeKey>,
+    /// What the agent last said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
+    /// The ARN of the resource, for which the service calls.
+    pub source: String,
+    /// The paths of the records that end with it, once the agent says that it is gone.
+    pub belongings: Vec<String>,
+}
+
+/// What is wanted of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    /// That it is there.
+    Present,
+    /// That it is gone.
+    Absent,
+}
+
+/// The data key of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeKey {
+    /// The ARN of the KMS key that wraps it.
+    pub key: String,
+    /// The wrapped key, in base64.
+    pub ciphertext: String,
+    /// The encryption context that it was wrapped with.
+    pub context: BTreeMap<String, String>,
+    /// The grant that lets the service unwrap it.
+    pub grant: String,
+}
+
+/// What an agent said of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reported {
+    /// Of which generation.
+    pub generation: u64,
+    /// What it is.
+    pub state: State,
+    /// When.
+    pub at: Timestamp,
+    /// The bytes that it takes, if the agent said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// What went wrong, for the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The state of a volume on its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It can be used.
+    Ready,
+    /// It could not be made as it is wanted.
+    Failed,
+}
+
+impl VolumeRecord {
+    /// Whether it is there, as its agent says, and is to be there.
+    pub fn is_ready(&self) -> bool {
+        let reported = self.reported.as_ref();
+        let ready = reported.is_some_and(|reported| reported.state == State::Ready);
+        self.wanted == Wanted::Present && ready
+    }
+}

@@ -1,0 +1,125 @@
+//! `keyward agent`
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Connect, ENVIRONMENT},
+    out::say,
+};
+
+fn after_token() -> String {
+    format!(
+        "Examples:
+  keyward agent token --data-dir DIR storage-1
+  keyward agent token --data-dir DIR --hours 24 storage-1
+
+{ENVIRONMENT}"
+    )
+}
+
+/// Manage the agents that store the volumes of an account in a Region
+///
+/// An agent is a program on a machine with disks. It registers once with a token, and from then on
+/// signs with an access key of its own, which opens the volumes that are assigned to it and nothing
+/// else.
+#[derive(Debug, Subcommand)]
+pub enum Agent {
+    Token(Token),
+    List(List),
+    Remove(Remove),
+}
+
+/// Create a token by which one agent may register, once
+///
+/// The token is printed and stored nowhere: the server keeps a hash of it.
+#[derive(Debug, Args)]
+#[command(after_long_help = after_token())]
+pub struct Token {
+    #[command(flatten)]
+    connect: Connect,
+    /// What the agent will be called: letters, digits and . _ -
+    name: String,
+    /// How many hours the token is good
+    #[arg(long, value_name = "HOURS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=24))]
+    hours: u32,
+}
+
+/// List the agents, and how many volumes each stores
+#[derive(Debug, Args)]
+#[command(after_long_help = ENVIRONMENT)]
+pub struct List {
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// Remove an agent: its access key is good for nothing from now on
+///
+/// The volumes that it stores stay on its disks. Without the server nobody can open those that are
+/// encrypted.
+#[derive(Debug, Args)]
+#[command(after_long_help = ENVIRONMENT)]
+pub struct Remove {
+    #[command(flatten)]
+    connect: Connect,
+    /// The agent's id, such as agent-0123456789abcdef0
+    agent: String,
+}
+
+impl Agent {
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Token(token) => token.run(),
+            Self::List(list) => list.run(),
+            Self::Remove(remove) => remove.run(),
+        }
+    }
+}
+
+impl Token {
+    fn run(self) -> anyhow::Result<()> {
+        let seconds = self.hours * 3600;
+        let input = json!({ "AgentName": self.name, "DurationSeconds": seconds });
+        let answer = call(&self.connect, "CreateAgentToken", &input)?;
+        Ok(say!("{}", member(&answer, "Token"))?)
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<()> {
+        let answer = call(&self.connect, "ListAgents", &json!({}))?;
+        say!("{:<25}{:<30}VOLUMES", "AGENT", "NAME")?;
+        let agents = answer.get("Agents").and_then(Value::as_array);
+        for agent in agents.into_iter().flatten() {
+            let volumes = agent.get("NumberOfVolumes").and_then(Value::as_u64);
+            say!(
+                "{:<25}{:<30}{}",
+                member(agent, "AgentId"),
+                member(agent, "AgentName"),
+                volumes.unwrap_or_default()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Remove {
+    fn run(self) -> anyhow::Result<()> {
+        call(
+            &self.connect,
+            "RemoveAgent",
+            &json!({ "AgentId": self.agent }),
+        )?;
+        Ok(say!("Removed {}.", self.agent)?)
+    }
+}
+
+fn call(connect: &Connect, operation: &str, input: &Value) -> anyhow::Result<Value> {
+    let client = connect.client()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(client.call(operation, input))
+}
+
+fn member<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}

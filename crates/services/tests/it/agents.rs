@@ -1,0 +1,405 @@
+//! Agents: how one becomes known, what it may do, and what a stolen one may not.
+
+use std::collections::BTreeMap;
+
+use keyward_engine::directory::{
+    paths, purpose,
+    records::{
+        self, V1,
+        storage::{VolumeKey, VolumeRecord, Wanted},
+    },
+};
+use keyward_store::batch::Precondition;
+use keyward_testkit::{
+    answer::{Answer, Key},
+    world::{OTHER, OWN, World, account},
+};
+use keyward_types::{
+    region::Region,
+    storage::{AgentId, VolumeId},
+};
+use serde_json::{Value, json};
+
+const CONTEXT: &str = "aws:elasticfilesystem:filesystem:id";
+const FIRST: &str = "fs-00000000000000001";
+const SECOND: &str = "fs-00000000000000002";
+
+async fn ask(world: &World, key: &Key, operation: &str, body: Value) -> Answer {
+    let target = format!("Keyward_20261101.{operation}");
+    let body = body.to_string();
+    world.json(key, "keyward", &target, &body).await
+}
+
+async fn asked(world: &World, key: &Key, operation: &str, body: Value) -> Value {
+    let answer = ask(world, key, operation, body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+fn told(answer: &Answer) -> (u16, String, String) {
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let message = format!("{}{}", text("message"), text("Message"));
+    (answer.status, text("__type"), message)
+}
+
+async fn token(world: &World, seconds: i64) -> String {
+    let body = json!({ "AgentName": "storage-1", "DurationSeconds": seconds });
+    let root = world.root.clone();
+    let made = asked(world, &root, "CreateAgentToken", body).await;
+    made["Token"].as_str().unwrap().to_owned()
+}
+
+async fn register(world: &World, token: &str) -> Answer {
+    let body = json!({ "Token": token }).to_string();
+    world
+        .unsigned_json("Keyward_20261101.RegisterAgent", &body)
+        .await
+}
+
+/// An agent: its id, and what it signs with.
+async fn agent(world: &World) -> (AgentId, Key) {
+    let answer = register(world, &token(world, 3600).await).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let text = |name: &str| body[name].as_str().unwrap().to_owned();
+    let key = Key {
+        id: text("AccessKeyId"),
+        secret: text("SecretAccessKey"),
+        token: None,
+    };
+    assert_eq!(
+        (text("AccountId"), text("Region")),
+        (OWN.to_owned(), "us-east-1".to_owned())
+    );
+    (AgentId::parse(&text("AgentId")).unwrap(), key)
+}
+
+fn arn(id: &str) -> String {
+    format!("arn:aws:elasticfilesystem:us-east-1:{OWN}:file-system/{id}")
+}
+
+/// Stores a volume as a service would that made it for a caller.
+async fn volume(world: &World, id: &str, agent: &AgentId, key: Option<VolumeKey>) {
+    let region = Region::parse("us-east-1").unwrap();
+    let id = VolumeId::parse(id).unwrap();
+    let record = VolumeRecord {
+        version: V1,
+        id: id.clone(),
+        service: "elasticfilesystem".to_owned(),
+        agent: agent.clone(),
+        created: world.front.shared().clock().now(),
+        generation: 1,
+        wanted: Wanted::Present,
+        key,
+        reported: None,
+        source: arn(id.as_str()),
+        belongings: Vec::new(),
+    };
+    let mut batch = world.workers.batch();
+    let path = paths::volume(region, account(OWN), &id);
+    let bytes = records::encode(&record).unwrap();
+    batch
+        .put(path, purpose::VOLUME, &bytes, Precondition::Any)
+        .unwrap();
+    world.workers.commit(batch).await.unwrap();
+}
+
+/// A data key for a volume, and the grant by which EFS unwraps it.
+async fn volume_key(world: &World, id: &str) -> VolumeKey {
+    let root = world.root.clone();
+    let kms = async |operation: &str, body: Value| {
+        let target = format!("TrentService.{operation}");
+        let answer = world.json(&root, "kms", &target, &body.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str::<Value>(&answer.body).unwrap()
+    };
+    let made = kms("CreateKey", json!({})).await;
+    let key = made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
+    let context = json!({ CONTEXT: id });
+    let body = json!({ "KeyId": key, "KeySpec": "AES_256", "EncryptionContext": context });
+    let data = kms("GenerateDataKeyWithoutPlaintext", body).await;
+    let grant = kms(
+        "CreateGrant",
+        json!({
+            "KeyId": key,
+            "GranteeServicePrincipal": "elasticfilesystem.us-east-1.amazonaws.com",
+            "RetiringServicePrincipal": "elasticfilesystem.us-east-1.amazonaws.com",
+            "Operations": ["Decrypt"],
+            "Constraints": { "EncryptionContextEquals": context, "SourceArn": arn(id) },
+        }),
+    );
+    VolumeKey {
+        key: key.clone(),
+        ciphertext: data["CiphertextBlob"].as_str().unwrap().to_owned(),
+        context: BTreeMap::from([(CONTEXT.to_owned(), id.to_owned())]),
+        grant: grant.await["GrantId"].as_str().unwrap().to_owned(),
+    }
+}
+
+async fn events(world: &World, name: &str) -> Vec<Value> {
+    let trail = world.trail() + &world.outbox().await;
+    let lines = trail
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines
+        .filter(|event: &Value| event["eventName"] == name)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_token_lets_one_agent_in_once_and_soon() {
+    let world = World::new().await;
+    let good = token(&world, 3600).await;
+    let answer = register(&world, &good).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let text = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
+    let bad = (403, "InvalidTokenException".to_owned(), text.to_owned());
+    assert_eq!(told(&register(&world, &good).await), bad);
+    let late = token(&world, 60).await;
+    let wrong = format!("{}AAAA", late.get(..late.len() - 4).unwrap());
+    assert_eq!(told(&register(&world, &wrong).await), bad);
+    assert_eq!(told(&register(&world, "keyward-agent.x").await), bad);
+    assert_eq!(
+        told(&register(&world, &late.replace(OWN, OTHER)).await),
+        bad
+    );
+    world.advance(60).await;
+    assert_eq!(told(&register(&world, &late).await), bad);
+    // The trail has the one that came, without any secret; those who failed are not on it.
+    let registered = events(&world, "RegisterAgent").await;
+    assert_eq!(registered.len(), 1);
+    let event = &registered[0];
+    assert_eq!(event["userIdentity"]["type"], "KeywardAgent");
+    assert_eq!(event["recipientAccountId"], OWN);
+    assert_eq!(event["requestParameters"], Value::Null);
+    assert_eq!(event["responseElements"]["agentName"], "storage-1");
+    let trail = world.trail() + &world.outbox().await;
+    let secret = good.rsplit('.').next().unwrap();
+    assert!(!trail.contains(secret) && !trail.contains("SecretAccessKey"));
+    let created = &events(&world, "CreateAgentToken").await[0];
+    assert_eq!(created["requestParameters"]["agentName"], "storage-1");
+    assert!(created["responseElements"]["tokenId"].is_string());
+}
+
+#[tokio::test]
+async fn an_agent_does_what_is_for_agents_and_nothing_else() {
+    let world = World::new().await;
+    let (id, agent) = agent(&world).await;
+    let known = asked(&world, &agent, "PollVolumes", json!({})).await;
+    assert_eq!(known["Volumes"], json!([]));
+    for operation in [
+        "ListAgents",
+        "CreateAgentToken",
+        "CreateForwardAccessSession",
+        "WhoCan",
+    ] {
+        let (status, code, message) = told(&ask(&world, &agent, operation, json!({})).await);
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "AccessDeniedException"),
+            "{operation}"
+        );
+        assert!(
+            message.contains(&format!("keyward:{operation}")),
+            "{message}"
+        );
+    }
+    let answer = world
+        .json(&agent, "kms", "TrentService.ListKeys", "{}")
+        .await;
+    assert_eq!(told(&answer).1, "UnrecognizedClientException");
+    assert_eq!(
+        world.sts(&agent, "GetCallerIdentity", &[]).await.status,
+        403
+    );
+    // And nobody else does it.
+    let root = world.root.clone();
+    for operation in ["PollVolumes", "OpenVolume", "ReportVolumes"] {
+        let body = json!({ "VolumeId": FIRST, "Volumes": [] });
+        let (status, code, _) = told(&ask(&world, &root, operation, body).await);
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "AccessDeniedException"),
+            "{operation}"
+        );
+    }
+    let alice = world.user(OWN, "alice", None).await;
+    for (operation, body) in [
+        ("CreateAgentToken", json!({ "AgentName": "x" })),
+        ("ListAgents", json!({})),
+        ("RemoveAgent", json!({ "AgentId": id.as_str() })),
+    ] {
+        let (status, code, message) = told(&ask(&world, &alice, operation, body).await);
+        assert_eq!(
+            (status, code.as_str()),
+            (400, "AccessDeniedException"),
+            "{operation}"
+        );
+        assert_eq!(
+            message,
+            format!(
+                "User: arn:aws:iam::{OWN}:user/alice is not authorized to perform: keyward:{operation} on resource: * because no identity-based policy allows the keyward:{operation} action"
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_agent_opens_its_own_volumes_in_the_name_of_their_service() {
+    let world = World::new().await;
+    let (first, first_key) = agent(&world).await;
+    let (second, second_key) = agent(&world).await;
+    let (one, two) = (
+        volume_key(&world, FIRST).await,
+        volume_key(&world, SECOND).await,
+    );
+    volume(&world, FIRST, &first, Some(one.clone())).await;
+    volume(&world, SECOND, &second, Some(two)).await;
+    let opened = asked(
+        &world,
+        &first_key,
+        "OpenVolume",
+        json!({ "VolumeId": FIRST }),
+    )
+    .await;
+    assert_eq!(opened["Generation"], 1);
+    assert_eq!(opened["Plaintext"].as_str().unwrap().len(), 44);
+    let decrypted = events(&world, "Decrypt").await;
+    let event = decrypted.last().unwrap();
+    assert_eq!(
+        event["userIdentity"],
+        json!({ "type": "AWSService", "invokedBy": "elasticfilesystem.amazonaws.com" })
+    );
+    assert_eq!(
+        event["requestParameters"]["encryptionContext"],
+        json!({ CONTEXT: FIRST })
+    );
+    assert_eq!(
+        event["keyward"]["decisions"][0]["by"]["grant"],
+        one.grant.as_str()
+    );
+    assert_eq!(event["recipientAccountId"], OWN);
+    assert!(
+        !world
+            .trail()
+            .contains(opened["Plaintext"].as_str().unwrap())
+    );
+    // What is another agent's is not there.
+    for (volume, key) in [
+        (SECOND, &first_key),
+        (FIRST, &second_key),
+        ("fs-1", &first_key),
+        ("A", &first_key),
+    ] {
+        let message = format!("No volume {volume} is assigned to this agent.");
+        let expected = (400, "NotFoundException".to_owned(), message);
+        let answer = ask(&world, key, "OpenVolume", json!({ "VolumeId": volume })).await;
+        assert_eq!(told(&answer), expected);
+        let report = json!({ "VolumeId": volume, "Generation": 1, "State": "READY" });
+        let answer = ask(&world, key, "ReportVolumes", json!({ "Volumes": [report] })).await;
+        assert_eq!(told(&answer), expected);
+    }
+    // The grant decides.
+    let root = world.root.clone();
+    let body = json!({ "KeyId": one.key, "GrantId": one.grant }).to_string();
+    let revoked = world
+        .json(&root, "kms", "TrentService.RevokeGrant", &body)
+        .await;
+    assert_eq!(revoked.status, 200, "{}", revoked.body);
+    let answer = ask(
+        &world,
+        &first_key,
+        "OpenVolume",
+        json!({ "VolumeId": FIRST }),
+    )
+    .await;
+    assert_eq!(told(&answer).1, "AccessDeniedException");
+    // A removed agent is nobody from then on.
+    let body = json!({ "AgentId": second.as_str() });
+    asked(&world, &root, "RemoveAgent", body.clone()).await;
+    let answer = ask(
+        &world,
+        &second_key,
+        "OpenVolume",
+        json!({ "VolumeId": SECOND }),
+    )
+    .await;
+    assert_eq!(told(&answer).1, "UnrecognizedClientException");
+    let answer = ask(&world, &root, "RemoveAgent", body).await;
+    let message = format!("There is no agent {second} in your account and Region.");
+    assert_eq!(
+        told(&answer),
+        (400, "NotFoundException".to_owned(), message)
+    );
+    let listed = asked(&world, &root, "ListAgents", json!({})).await;
+    assert_eq!(listed["Agents"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["Agents"][0]["NumberOfVolumes"], 1);
+}
+
+#[tokio::test]
+async fn an_agent_hears_of_what_is_wanted_when_it_changes() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let known = asked(&world, &key, "PollVolumes", json!({})).await;
+    let body = json!({ "Known": known["Known"], "WaitSeconds": 20 });
+    let (heard, ()) = tokio::join!(asked(&world, &key, "PollVolumes", body), async {
+        // What changes nothing of it wakes it in vain.
+        world.user(OWN, "bob", None).await;
+        volume(&world, FIRST, &id, None).await;
+    });
+    assert_ne!(heard["Known"], known["Known"]);
+    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Encrypted": false }]);
+    assert_eq!(heard["Volumes"], wanted);
+    let again = json!({ "Known": heard["Known"], "WaitSeconds": 0 });
+    let again = asked(&world, &key, "PollVolumes", again).await;
+    assert_eq!(again["Known"], heard["Known"]);
+    // A volume without a key has none to open.
+    let answer = ask(&world, &key, "OpenVolume", json!({ "VolumeId": FIRST })).await;
+    let message = format!("{FIRST} is not encrypted, or is to be gone.");
+    assert_eq!(
+        told(&answer),
+        (400, "ValidationException".to_owned(), message)
+    );
+}
+
+#[tokio::test]
+async fn a_report_is_of_what_was_wanted_last() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    let report = async |generation: u64, state: &str| {
+        let report = json!({ "VolumeId": FIRST, "Generation": generation, "State": state });
+        ask(
+            &world,
+            &key,
+            "ReportVolumes",
+            json!({ "Volumes": [report] }),
+        )
+        .await
+    };
+    let answer = report(2, "READY").await;
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, format!(r#"{{"Stale":["{FIRST}"]}}"#))
+    );
+    let answer = report(1, "READY").await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, r#"{"Stale":[]}"#)
+    );
+    let answer = report(1, "GONE").await;
+    let message = format!("{FIRST} cannot be GONE: it is wanted PRESENT.");
+    assert_eq!(
+        told(&answer),
+        (400, "ValidationException".to_owned(), message)
+    );
+    let twice = json!({ "VolumeId": FIRST, "Generation": 1, "State": "READY" });
+    let twice = json!({ "Volumes": [twice, twice] });
+    let answer = ask(&world, &key, "ReportVolumes", twice).await;
+    let message = format!("{FIRST} must not occur twice in a report.");
+    assert_eq!(
+        told(&answer),
+        (400, "ValidationException".to_owned(), message)
+    );
+}
