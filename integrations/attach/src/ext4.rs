@@ -7,7 +7,6 @@ use rustix::mount::MountFlags;
 use crate::{
     error::{At as _, Error, Step},
     loop_device::LoopDevice,
-    mounts,
     tool::{FSCK, MKFS, RESIZE},
 };
 
@@ -54,19 +53,18 @@ pub enum Checked {
 
 pub(crate) fn format(device: &LoopDevice, format: &Format) -> Result<(), Error> {
     let node = device.node();
-    // Nobody mounts it meanwhile.
-    let mut open = mounts::patiently(|| device.open_alone()).at(Step::Run, node)?;
+    // Not alone: a process that another thread starts has a copy of this for a moment, and mkfs, which opens
+    // the device alone so that nobody mounts it meanwhile, would refuse.
+    let open = device.open().at(Step::Run, node)?;
     if !format.overwrite {
         let mut start = Vec::new();
-        let mut head = (&mut open).take(MUST_BE_EMPTY as u64);
+        let mut head = open.take(MUST_BE_EMPTY as u64);
         head.read_to_end(&mut start).at(Step::Run, node)?;
         if start.iter().any(|byte| *byte != 0) {
             let device = node.to_owned();
             return Err(Error::NotEmpty { device });
         }
     }
-    // mkfs opens it alone as well.
-    drop(open);
     let reserved = format.reserved_percent.to_string();
     let mut arguments = vec!["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256"];
     arguments.extend(["-m", &reserved]);
