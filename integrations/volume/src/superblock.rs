@@ -138,7 +138,10 @@ impl Superblock {
                 .u8()
                 .filter(|region| *region < 2)
                 .ok_or("a region is not known")?,
-            sequence: reader.u64().ok_or(short)?,
+            sequence: reader
+                .u64()
+                .filter(|sequence| *sequence > 0)
+                .ok_or("a sequence number is not possible")?,
             previous: reader.array().ok_or(short)?,
             flushed: reader.u64().ok_or(short)?,
         };
@@ -156,6 +159,16 @@ impl Superblock {
             key,
             root,
             journal,
+        })
+    }
+
+    /// The superblock that follows this one, with the same content.
+    pub(crate) fn following(&self) -> Result<Self, Error> {
+        let generation = self.generation.checked_add(1);
+        Ok(Self {
+            generation: generation.ok_or(Error::Argument("no generation is left"))?,
+            clean: false,
+            ..self.clone()
         })
     }
 

@@ -34,7 +34,8 @@ const EXTENT: u64 = RECORD_BLOCKS as u64;
 /// The fewest items that the index of the journal may have.
 const LEAST_ITEMS: u64 = 256;
 
-/// An open volume. All methods can be called from many threads at the same time.
+/// An open volume. All methods can be called from many threads at the same time. One that is dropped without
+/// being closed is as after a crash: what was flushed is safe.
 pub struct Volume {
     disk: Arc<dyn Disk>,
     layout: Layout,

@@ -16,6 +16,8 @@ use crate::tree::update::{Update, Written};
 
 /// The most bytes that go home with one write.
 const RUN_BYTES: usize = 256 * 1024;
+/// Bytes that go home between two syncs: a flush waits for no more than these.
+const SYNC_BYTES: usize = 4 << 20;
 /// How long the background waits after the disk has failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -82,8 +84,7 @@ impl Volume {
         }
         self.disk.set_len(self.layout.image_bytes(blocks))?;
         let keys = self.keys()?;
-        let mut next = committed.clone();
-        next.generation += 1;
+        let mut next = committed.following()?;
         next.blocks = blocks;
         self.commit(&keys, &mut committed, next)?;
         self.blocks.store(blocks, Ordering::Release);
@@ -98,8 +99,7 @@ impl Volume {
         key.check()?;
         let keys = self.keys()?;
         let mut committed = self.committed.lock();
-        let mut next = committed.clone();
-        next.generation += 1;
+        let mut next = committed.following()?;
         next.key = key;
         self.commit(&keys, &mut committed, next)?;
         Ok(committed.generation)
@@ -208,8 +208,7 @@ impl Volume {
         if frozen.is_none() && why == Why::Home {
             return Ok(());
         }
-        let mut next = committed.clone();
-        next.generation += 1;
+        let mut next = committed.following()?;
         next.clean = why == Why::Close;
         let mut written = Vec::new();
         if let Some(index) = &frozen {
@@ -263,15 +262,20 @@ impl Volume {
     ) -> Result<(Link, Vec<Written>), Error> {
         let mut update = Update::new(&self.tree, keys, root, generation);
         let mut run: Vec<u8> = Vec::with_capacity(RUN_BYTES);
-        let mut run_start = 0;
+        let (mut run_start, mut unsynced) = (0, 0);
         for (block, item) in index.iter() {
             self.live_keys()?;
+            if unsynced >= SYNC_BYTES {
+                self.flusher.sync()?;
+                unsynced = 0;
+            }
             match item {
                 Item::Discarded(length) => update.clear(block, *length)?,
                 Item::Written(place) => {
                     let home = self.layout.block(block);
                     if home != run_start + run.len() as u64 || run.len() >= RUN_BYTES {
                         self.write_run(run_start, &run)?;
+                        unsynced += run.len();
                         run.clear();
                         run_start = home;
                     }

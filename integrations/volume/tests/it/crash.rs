@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keyward_volume::disk::Disk;
+use keyward_volume::layout::SUPERBLOCK_BYTES;
 use keyward_volume::{Error, Volume};
 
 use crate::model::Model;
@@ -54,15 +55,74 @@ fn changes(volume: &Volume, model: &mut Model) -> Result<(), Error> {
     Ok(())
 }
 
+/// The image of an empty volume, and how many operations the history takes on it.
+fn fresh(world: &World) -> (Vec<u8>, u64) {
+    let disk = Arc::new(Sim::default());
+    world.create(&(Arc::clone(&disk) as Arc<dyn Disk>), BLOCKS, 16);
+    let image = disk.bytes();
+    let disk = Arc::new(Sim::of(image.clone()));
+    history(world, &disk, &mut Model::new(BLOCKS)).unwrap();
+    (image, disk.operations())
+}
+
+/// Opens the volume after a crash, and compares it with what must be there.
+fn verify(world: &World, disk: &Arc<Sim>, mut model: Model, which: &str) {
+    let volume = world.open(disk);
+    let volume = volume.unwrap_or_else(|error| panic!("{which}: {error}"));
+    model.grow(volume.size() / BLOCK);
+    let found = (0..model.len()).map(|number| block(&volume, number));
+    let found: Result<Vec<_>, _> = found.collect();
+    let found = found.unwrap_or_else(|error| panic!("{which}: {error}"));
+    model
+        .recovered(&found)
+        .unwrap_or_else(|why| panic!("{which}: {why}"));
+    assert_eq!(volume.check(&mut |_, _| true).unwrap().damages, 0);
+}
+
+/// The worst moment: one copy of the superblock is newer than the other, and both are good.
+#[test]
+fn a_stop_at_any_operation_of_a_recovery_between_two_superblocks_loses_nothing() {
+    let world = World::new();
+    let (image, operations) = fresh(&world);
+    let mut recoveries = 0;
+    for at in 1..=operations {
+        let disk = Arc::new(Sim::of(image.clone()));
+        let mut model = Model::new(BLOCKS);
+        disk.arm(at, Fault::Stop, at);
+        assert!(history(&world, &disk, &mut model).is_err());
+        model.uncertain = true;
+        // Everything is there that was written.
+        disk.crash(1, &mut Dice(at));
+        let between = disk.bytes();
+        let (a, b) = between[..2 * SUPERBLOCK_BYTES].split_at(SUPERBLOCK_BYTES);
+        if a == b {
+            continue;
+        }
+        for stop in 1.. {
+            let mut dice = Dice(at * 1000 + stop);
+            let disk = Arc::new(Sim::of(between.clone()));
+            disk.arm(stop, Fault::Stop, dice.roll());
+            drop(world.open(&disk));
+            if !disk.is_stopped() {
+                break;
+            }
+            recoveries += 1;
+            disk.crash(2 + (stop % 4) as u8, &mut dice);
+            verify(
+                &world,
+                &disk,
+                model.clone(),
+                &format!("operation {at}, then {stop}"),
+            );
+        }
+    }
+    assert!(recoveries > 200, "{recoveries} recoveries");
+}
+
 #[test]
 fn a_stop_at_any_operation_loses_nothing_that_was_flushed() {
     let world = World::new();
-    let fresh = Arc::new(Sim::default());
-    world.create(&(Arc::clone(&fresh) as Arc<dyn Disk>), BLOCKS, 16);
-    let image = fresh.bytes();
-    let whole = Arc::new(Sim::of(image.clone()));
-    history(&world, &whole, &mut Model::new(BLOCKS)).unwrap();
-    let operations = whole.operations();
+    let (image, operations) = fresh(&world);
     assert!(operations > 250, "{operations} operations");
     for at in 1..=operations {
         for mode in 0..6 {
@@ -80,14 +140,12 @@ fn a_stop_at_any_operation_loses_nothing_that_was_flushed() {
                 drop(world.open(&disk));
                 disk.crash(mode + 1, &mut dice);
             }
-            let volume = world.open(&disk).unwrap();
-            model.grow(volume.size() / BLOCK);
-            let found = (0..model.len()).map(|number| block(&volume, number).unwrap());
-            let found: Vec<_> = found.collect();
-            model
-                .recovered(&found)
-                .unwrap_or_else(|why| panic!("operation {at}, mode {mode}: {why}"));
-            assert_eq!(volume.check(&mut |_, _| true).unwrap().damages, 0);
+            verify(
+                &world,
+                &disk,
+                model,
+                &format!("operation {at}, mode {mode}"),
+            );
         }
     }
 }

@@ -14,5 +14,6 @@ mod histories;
 mod model;
 mod operations;
 mod sim;
+mod slow_readers;
 mod threads;
 mod world;

@@ -4,8 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyward_volume::Error;
 
-use crate::sim::Dice;
+use crate::sim::{Dice, Fault};
 use crate::world::{BLOCK, World, block, filled};
+
+/// Ends the readers, even if a writer has failed.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Each writer owns every fourth block and counts up; readers see whole blocks that never go back.
 #[test]
@@ -16,6 +25,7 @@ fn readers_see_whole_blocks_in_order_while_regions_go_home() {
     let (disk, volume) = world.volume(BLOCKS, 40);
     let done = AtomicBool::new(false);
     let counts: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let ends = Ends(&done);
         let background = scope.spawn(|| volume.run_checkpoints());
         let readers = [0, 1].map(|reader| {
             let (volume, done) = (&volume, &done);
@@ -54,17 +64,14 @@ fn readers_see_whole_blocks_in_order_while_regions_go_home() {
                 })
             })
             .collect();
-        let counts = writers
-            .into_iter()
-            .map(|writer| writer.join().unwrap())
-            .collect();
-        done.store(true, Ordering::Relaxed);
+        let counts: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        drop(ends);
         readers
             .into_iter()
             .for_each(|reader| reader.join().unwrap());
         volume.close().unwrap();
         background.join().unwrap().unwrap();
-        counts
+        counts.into_iter().map(|counts| counts.unwrap()).collect()
     });
     let again = world.open(&disk).unwrap();
     for number in 0..BLOCKS {
@@ -95,7 +102,7 @@ fn a_wipe_ends_all_threads_at_once() {
             })
             .collect();
         let background = scope.spawn(|| volume.run_checkpoints());
-        while volume.generation() < 6 {
+        while volume.generation() < 6 && !workers.iter().any(|worker| worker.is_finished()) {
             std::thread::yield_now();
         }
         volume.wipe();
@@ -105,4 +112,66 @@ fn a_wipe_ends_all_threads_at_once() {
         background.join().unwrap().unwrap();
     });
     assert_eq!(world.arena.used_slots(), 0);
+}
+
+/// Whether a writer's flush covers what others wrote or not: what each flushed is there after a crash.
+#[test]
+fn what_each_thread_flushed_is_there_after_a_crash_at_any_moment() {
+    const WRITERS: u64 = 4;
+    const BLOCKS: u64 = 640;
+    for round in 0..40 {
+        let world = World::new();
+        let (disk, volume) = world.volume(BLOCKS, 40);
+        let mut dice = Dice(round);
+        disk.arm(200 + dice.below(1500), Fault::Stop, dice.roll());
+        // What each writer last flushed, and last wrote, of its blocks.
+        let ends: Vec<(Vec<u64>, Vec<u64>)> = std::thread::scope(|scope| {
+            scope.spawn(|| volume.run_checkpoints());
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let volume = &volume;
+                    scope.spawn(move || {
+                        let mut dice = Dice(round * 100 + writer);
+                        let mut written = vec![0; BLOCKS as usize];
+                        let mut flushed = written.clone();
+                        loop {
+                            let number = dice.below(BLOCKS / WRITERS) * WRITERS + writer;
+                            written[number as usize] += 1;
+                            let bytes = filled(written[number as usize]);
+                            let mut result = volume.write(number * BLOCK, &bytes);
+                            if dice.below(4) == 0 {
+                                result = result.and_then(|()| volume.flush());
+                                if result.is_ok() {
+                                    flushed.clone_from(&written);
+                                }
+                            }
+                            if result.is_err() {
+                                return (flushed, written);
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let ends = writers
+                .into_iter()
+                .map(|writer| writer.join().unwrap())
+                .collect();
+            volume.wipe();
+            ends
+        });
+        drop(volume);
+        disk.crash(round as u8, &mut dice);
+        let again = world.open(&disk).unwrap();
+        for number in 0..BLOCKS {
+            let (flushed, written) = &ends[(number % WRITERS) as usize];
+            let bytes = block(&again, number).unwrap();
+            let count = u64::from_be_bytes(bytes[..8].try_into().unwrap());
+            assert_eq!(bytes, filled(count), "block {number}");
+            let (least, most) = (flushed[number as usize], written[number as usize]);
+            assert!(
+                (least..=most).contains(&count),
+                "{least} <= {count} <= {most}"
+            );
+        }
+    }
 }
