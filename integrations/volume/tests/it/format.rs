@@ -75,7 +75,8 @@ fn dump(image: &[u8], layout: Layout, blocks: u64) -> String {
 
 #[test]
 fn a_small_volume_has_the_bytes_that_it_had() {
-    let world = World::new();
+    let mut world = World::new();
+    world.key.wrapped = b"the wrapped data key".to_vec();
     let (disk, volume) = world.volume(150, 16);
     volume.write(0, &filled(1)).unwrap();
     volume

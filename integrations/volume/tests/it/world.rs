@@ -32,6 +32,7 @@ pub struct World {
     pub arena: Arena,
     pub data_key: SecretBytes,
     pub nonces: Arc<dyn Nonces>,
+    pub key: KeyInfo,
 }
 
 impl World {
@@ -41,12 +42,14 @@ impl World {
             arena,
             data_key: SecretBytes::from_vec(vec![7; 32]),
             nonces: Arc::new(Counted::default()),
+            key: Self::key_info(),
         }
     }
 
+    /// So long that a superblock has several sectors, of which some can be torn off.
     pub fn key_info() -> KeyInfo {
         KeyInfo {
-            wrapped: b"the wrapped data key".to_vec(),
+            wrapped: vec![5; 1000],
             key_arn: "arn:aws:kms:eu-central-1:111122223333:key/k".to_owned(),
             context: BTreeMap::from([("aws:ebs:id".to_owned(), "vol-1".to_owned())]),
             labels: BTreeMap::new(),
@@ -61,7 +64,7 @@ impl World {
                 volume_id: ID,
                 size: blocks * BLOCK,
                 journal_bytes: journal_pages * BLOCK,
-                key: Self::key_info(),
+                key: self.key.clone(),
                 data_key: &self.data_key,
                 arena: &self.arena,
                 nonces: &*self.nonces,
