@@ -94,9 +94,9 @@ impl Operation for OpenVolume {
         let named = ("kms", "Decrypt");
         let answer = by_service::<Keyward>(cx, (service, resource), named, &body).await?;
         let answer = Object::parse(&answer, &Limits::KMS).map_err(Internal::new)?;
-        let mut m = Members::of(&answer);
-        let plaintext = m.blob("Plaintext").required_secret();
-        m.finish().map_err(Internal::new)?;
+        let mut told = Members::of(&answer);
+        let plaintext = told.blob("Plaintext").required_secret();
+        told.finish().map_err(Internal::new)?;
         Ok(Done::unchanged(Opened {
             volume: volume.id.clone(),
             generation: volume.generation,

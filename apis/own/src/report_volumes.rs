@@ -57,12 +57,12 @@ impl Operation for ReportVolumes {
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
         let mut m = Members::of(body);
-        let reports = m.structures("Volumes", |m| {
-            let volume = m.string("VolumeId").length(1, 64).required();
-            let generation = m.integer("Generation").range(1, i64::MAX).required();
-            let state = m.enumeration("State", STATES).required();
-            let bytes = m.integer("Bytes").range(0, i64::MAX).optional();
-            let message = m.string("Message").length(0, 1024).optional();
+        let reports = m.structures("Volumes", |report| {
+            let volume = report.string("VolumeId").length(1, 64).required();
+            let generation = report.integer("Generation").range(1, i64::MAX).required();
+            let state = report.enumeration("State", STATES).required();
+            let bytes = report.integer("Bytes").range(0, i64::MAX).optional();
+            let message = report.string("Message").length(0, 1024).optional();
             Report {
                 volume: VolumeId::parse(volume).map_err(|_| volume.to_owned()),
                 generation: u64::try_from(generation).unwrap_or_default(),

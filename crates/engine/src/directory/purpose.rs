@@ -83,12 +83,6 @@ pub const VOLUME: Purpose = Purpose::new(62);
 pub const FILE_SYSTEM: Purpose = Purpose::new(70);
 /// Which file system was made with a creation token.
 pub const CREATION_TOKEN: Purpose = Purpose::new(71);
-/// A mount target.
-pub const MOUNT_TARGET: Purpose = Purpose::new(72);
-/// An access point.
-pub const ACCESS_POINT: Purpose = Purpose::new(73);
-/// What an account prefers of file systems.
-pub const FILE_SYSTEM_PREFERENCES: Purpose = Purpose::new(74);
 /// An instance profile.
 pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
 /// Where an instance profile's name leads.

@@ -7,6 +7,7 @@
 )]
 
 mod agents;
+mod efs;
 mod forward;
 mod kms;
 mod outbox;

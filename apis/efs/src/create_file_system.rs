@@ -1,0 +1,341 @@
+//! `CreateFileSystem`: a new file system, encrypted or not.
+//!
+//! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html>
+//!
+//! An agent of the account and Region stores it: the one that stores the fewest volumes. It is
+//! `creating` until the agent says that it is made.
+
+use keyward_crypto::random;
+use keyward_engine::{
+    audit::parameters::{Parameter, boolean, double, structures, text},
+    directory::{
+        paths, purpose,
+        records::{
+            self, V1,
+            storage::{AgentRecord, VolumeKey, VolumeRecord, Wanted},
+        },
+    },
+    fault::Internal,
+    gate::{Denied, Gate},
+    operation::{Done, Operation},
+    policy::permit::Permit,
+};
+use keyward_store::{batch::Precondition, revision::Revision};
+use keyward_types::{
+    storage::{AgentId, VolumeId},
+    tag::Tag,
+};
+use keyward_wire::json::{Members, Object};
+use tokio::sync::OnceCell;
+
+use crate::{
+    Cx, Efs, condition_keys,
+    data_key::{self, DEFAULT_KEY},
+    fault::EfsFault,
+    file_system::{self, AnyFileSystem, FileSystem, OneFileSystem},
+    members,
+    records::{CreationTokenRecord, FileSystemRecord, Throughput},
+    shown::Described,
+    tags, throughput,
+};
+
+/// The most file systems of an account in a Region.
+const MAX_FILE_SYSTEMS: usize = 1000;
+/// The modes of performance.
+const MODES: &[&str] = &["generalPurpose", "maxIO"];
+const KEY_ID: &str = r"^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|alias/[a-zA-Z0-9/_-]+|(arn:aws[-a-z]*:kms:[a-z0-9-]+:\d{12}:((key/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|(key/mrk-[0-9a-f]{32})|(alias/[a-zA-Z0-9/_-]+))))$";
+
+/// The input, and what was made for it.
+#[derive(Debug)]
+pub struct CreateFileSystem {
+    token: String,
+    performance_mode: &'static str,
+    encrypted: bool,
+    key: Option<String>,
+    throughput: Throughput,
+    availability_zone: Option<String>,
+    tags: Vec<Tag>,
+    /// The id that it gets, whatever conflicts its commit meets.
+    id: VolumeId,
+    made: OnceCell<VolumeKey>,
+}
+
+/// What a new file system needs.
+#[derive(Debug)]
+pub struct New {
+    any: AnyFileSystem,
+    one: OneFileSystem,
+    /// The file system that has the token already.
+    taken: Option<String>,
+    count: usize,
+    agent: Option<(AgentId, Revision)>,
+}
+
+keyward_types::action!("elasticfilesystem": CreateFileSystem = "elasticfilesystem:CreateFileSystem");
+
+impl Operation for CreateFileSystem {
+    const NAME: &'static str = "CreateFileSystem";
+    const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("CreationToken"),
+        text("PerformanceMode"),
+        boolean("Encrypted"),
+        text("KmsKeyId"),
+        text("ThroughputMode"),
+        double("ProvisionedThroughputInMibps"),
+        text("AvailabilityZoneName"),
+        boolean("Backup"),
+        structures("Tags", members::SHOWN_TAG),
+    ];
+    type Api = Efs;
+    type Output = Described;
+    type Fault = EfsFault;
+    type Resolved = New;
+    type Permits = (Permit<Self>, Option<Permit<tags::TagResource>>);
+
+    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
+        let mut m = Members::of(body);
+        let token = members::creation_token(&mut m).map(str::to_owned);
+        if token.is_none() {
+            m.string("CreationToken").required();
+        }
+        let performance_mode = m.enumeration("PerformanceMode", MODES).optional();
+        let encrypted = m.boolean("Encrypted").optional().unwrap_or(false);
+        let key = m.string("KmsKeyId").length(1, 2048).pattern(KEY_ID, is_key);
+        let key = key.optional().map(str::to_owned);
+        let throughput = throughput::Asked::read(&mut m);
+        let zone = m.string("AvailabilityZoneName").length(1, 64).optional();
+        let zone = zone.map(str::to_owned);
+        let backup = m.boolean("Backup").optional().unwrap_or(false);
+        let tags = members::tags(&mut m).unwrap_or_default();
+        m.finish()?;
+        let wrong = |text: &str| Err(EfsFault::BadRequest(text.to_owned()));
+        if key.is_some() && !encrypted {
+            return wrong("KmsKeyId can be specified only if Encrypted is true.");
+        }
+        if backup {
+            return wrong("Backup cannot be true: this server has nothing to back up to.");
+        }
+        let performance_mode = performance_mode.unwrap_or("generalPurpose");
+        let throughput = throughput.from(Throughput::Bursting)?;
+        if performance_mode == "maxIO" && throughput == Throughput::Elastic {
+            return wrong("Elastic throughput requires the performance mode generalPurpose.");
+        }
+        if performance_mode == "maxIO" && zone.is_some() {
+            return wrong("One Zone file systems require the performance mode generalPurpose.");
+        }
+        let id = format!("fs-{}", digits(random::array()));
+        Ok(Self {
+            token: token.unwrap_or_default(),
+            performance_mode,
+            encrypted,
+            key,
+            throughput,
+            availability_zone: zone,
+            tags: members::checked(tags)?,
+            id: VolumeId::parse(&id).map_err(Internal::new)?,
+            made: OnceCell::new(),
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, EfsFault> {
+        let place = (cx.region, cx.account());
+        let taken = cx.created_with(&self.token).await?;
+        let directory = cx.directory();
+        let prefix = paths::agents(place.0, place.1);
+        let agents = directory.every_with_revision::<AgentRecord>(&prefix, purpose::AGENT);
+        let agents = agents.await?;
+        let prefix = paths::volumes(place.0, place.1);
+        let volumes = directory
+            .every::<VolumeRecord>(&prefix, purpose::VOLUME)
+            .await?;
+        let stored = |agent: &AgentRecord| {
+            let of_agent = volumes.iter().filter(|volume| volume.agent == agent.id);
+            of_agent.count()
+        };
+        let agents = agents.into_iter();
+        let agent = agents.min_by_key(|(agent, _)| (stored(agent), agent.created));
+        let of_efs = |volume: &&VolumeRecord| volume.service == "elasticfilesystem";
+        Ok(New {
+            any: AnyFileSystem::of(cx),
+            one: cx.named_file_system(self.id.as_str()).await?,
+            taken,
+            count: volumes.iter().filter(of_efs).count(),
+            agent: agent.map(|(agent, revision)| (agent.id, revision)),
+        })
+    }
+
+    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let permit = gate.permit(&new.any, |supply| {
+            supply.boolean(condition_keys::ENCRYPTED, self.encrypted);
+            supply.request_tags(&self.tags);
+        })?;
+        if self.tags.is_empty() {
+            return Ok((permit, None));
+        }
+        let tagging = gate.permit(&new.one, |supply| {
+            supply.one(condition_keys::CREATE_ACTION, Self::NAME);
+            supply.request_tags(&self.tags);
+        })?;
+        Ok((permit, Some(tagging)))
+    }
+
+    async fn call(
+        &self,
+        _permits: &Self::Permits,
+        new: &New,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Described>, EfsFault> {
+        let (agent, agent_revision) = match self.agent(new, cx) {
+            Ok(agent) => agent,
+            Err(fault) => {
+                // An earlier attempt may have made a grant, which nobody needs now.
+                if let Some(key) = self.made.get() {
+                    data_key::retire(cx, key, self.id.as_str()).await?;
+                }
+                return Err(fault);
+            }
+        };
+        let key = match self.encrypted {
+            true => {
+                let named = self.key.as_deref().unwrap_or(DEFAULT_KEY);
+                let make = || data_key::create(cx, named, self.id.as_str());
+                Some(self.made.get_or_try_init(make).await?.clone())
+            }
+            false => None,
+        };
+        let file_system = self.file_system(agent, key, cx)?;
+        let mut batch = cx.batch();
+        let absent = Precondition::Absent;
+        let bytes = records::encode(&file_system.record).map_err(Internal::new)?;
+        let path = file_system::path(cx, self.id.as_str())?;
+        batch.put(path, purpose::FILE_SYSTEM, &bytes, absent)?;
+        let token = CreationTokenRecord {
+            version: V1,
+            id: self.id.to_string(),
+        };
+        let bytes = records::encode(&token).map_err(Internal::new)?;
+        let path = file_system::token_path(cx, &self.token)?;
+        batch.put(path, purpose::CREATION_TOKEN, &bytes, absent)?;
+        let bytes = records::encode(&file_system.volume).map_err(Internal::new)?;
+        let path = paths::volume(cx.region, cx.account(), &self.id);
+        batch.put(path, purpose::VOLUME, &bytes, absent)?;
+        // The agent must not have gone meanwhile.
+        let path = paths::agent(cx.region, cx.account(), &file_system.volume.agent);
+        batch.check(path, Precondition::At(agent_revision))?;
+        Ok(Done::changed(Described::new(file_system, cx), batch))
+    }
+}
+
+impl CreateFileSystem {
+    /// The agent that stores it.
+    fn agent(&self, new: &New, cx: &Cx<'_>) -> Result<(AgentId, Revision), EfsFault> {
+        if let Some(id) = &new.taken {
+            return Err(EfsFault::FileSystemAlreadyExists {
+                id: id.clone(),
+                token: self.token.clone(),
+            });
+        }
+        if new.count >= MAX_FILE_SYSTEMS {
+            return Err(EfsFault::FileSystemLimitExceeded);
+        }
+        let own_zone = format!("{}a", cx.region);
+        if let Some(zone) = self.availability_zone.as_ref()
+            && *zone != own_zone
+        {
+            return Err(EfsFault::UnsupportedAvailabilityZone { zone: zone.clone() });
+        }
+        new.agent.clone().ok_or_else(|| EfsFault::NoAgent {
+            account: cx.account().to_string(),
+            region: cx.region.to_string(),
+        })
+    }
+
+    fn file_system(
+        &self,
+        agent: AgentId,
+        key: Option<VolumeKey>,
+        cx: &Cx<'_>,
+    ) -> Result<FileSystem, EfsFault> {
+        let id = self.id.as_str();
+        let belongings = vec![
+            file_system::path(cx, id)?.as_str().to_owned(),
+            file_system::token_path(cx, &self.token)?
+                .as_str()
+                .to_owned(),
+        ];
+        let record = FileSystemRecord {
+            version: V1,
+            id: id.to_owned(),
+            token: self.token.clone(),
+            created: cx.now,
+            performance_mode: self.performance_mode.to_owned(),
+            throughput: self.throughput,
+            throughput_changed: None,
+            availability_zone: self.availability_zone.clone(),
+            key: key.as_ref().map(|key| key.key.clone()),
+            tags: self.tags.clone(),
+            lifecycle: Vec::new(),
+        };
+        let volume = VolumeRecord {
+            version: V1,
+            id: self.id.clone(),
+            service: "elasticfilesystem".to_owned(),
+            agent,
+            created: cx.now,
+            generation: 1,
+            wanted: Wanted::Present,
+            key,
+            reported: None,
+            source: file_system::arn(cx.region, cx.account(), id),
+            belongings,
+        };
+        Ok(FileSystem {
+            record,
+            revision: Revision::default(),
+            volume,
+            volume_revision: Revision::default(),
+        })
+    }
+}
+
+/// 17 hexadecimal digits.
+fn digits(random: [u8; 9]) -> String {
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.chars().take(17).collect()
+}
+
+/// Whether the text has the shape of a key's id or ARN, or of an alias or its ARN.
+fn is_key(text: &str) -> bool {
+    let hex = |text: &str, length: usize| {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        text.len() == length && text.bytes().all(digit)
+    };
+    let is_id = |text: &str| match text.strip_prefix("mrk-") {
+        Some(digits) => hex(digits, 32),
+        None => {
+            let parts: Vec<&str> = text.split('-').collect();
+            let lengths = [8, 4, 4, 4, 12];
+            parts.len() == lengths.len()
+                && parts
+                    .iter()
+                    .zip(lengths)
+                    .all(|(part, length)| hex(part, length))
+        }
+    };
+    let is_alias = |text: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+        text.strip_prefix("alias/")
+            .is_some_and(|name| !name.is_empty() && name.bytes().all(legal))
+    };
+    let Some(parts) = keyward_types::arn::ArnParts::parse(text) else {
+        return is_id(text) || is_alias(text);
+    };
+    let account =
+        parts.account.len() == 12 && parts.account.bytes().all(|byte| byte.is_ascii_digit());
+    let named = match parts.resource.strip_prefix("key/") {
+        Some(id) => is_id(id),
+        None => is_alias(parts.resource),
+    };
+    parts.service == "kms" && account && named
+}

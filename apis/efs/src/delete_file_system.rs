@@ -1,0 +1,109 @@
+//! `DeleteFileSystem`: the grant is retired, so that nobody can unwrap the data key any more, and the
+//! agent is told that the volume is to be gone. The file system is `deleting` until the agent says that
+//! it is.
+//!
+//! <https://docs.aws.amazon.com/efs/latest/ug/API_DeleteFileSystem.html>
+
+use keyward_engine::{
+    audit::parameters::{Parameter, text},
+    directory::{
+        paths, purpose,
+        records::{
+            self,
+            storage::{AgentRecord, VolumeRecord, Wanted},
+        },
+    },
+    fault::Internal,
+    gate::{Denied, Gate},
+    operation::{Done, Empty, Operation},
+    policy::permit::Permit,
+};
+use keyward_store::{batch::Precondition, path::Path};
+use keyward_wire::json::{Members, Object};
+
+use crate::{Cx, Efs, data_key, fault::EfsFault, file_system::OneFileSystem, members};
+
+/// The input.
+#[derive(Debug)]
+pub struct DeleteFileSystem {
+    id: String,
+}
+
+/// The file system, and whether its agent is still there to delete it.
+#[derive(Debug)]
+pub struct Ending {
+    one: OneFileSystem,
+    has_agent: bool,
+}
+
+keyward_types::action!("elasticfilesystem": DeleteFileSystem = "elasticfilesystem:DeleteFileSystem");
+
+impl Operation for DeleteFileSystem {
+    const NAME: &'static str = "DeleteFileSystem";
+    const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
+    type Api = Efs;
+    type Output = Empty;
+    type Fault = EfsFault;
+    type Resolved = Ending;
+    type Permits = Permit<Self>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
+        let mut m = Members::of(body);
+        let id = members::file_system_id(&mut m);
+        m.finish()?;
+        Ok(Self { id })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Ending, EfsFault> {
+        let one = cx.named_file_system(&self.id).await?;
+        let has_agent = match one.get() {
+            Ok(found) => {
+                let path = paths::agent(cx.region, cx.account(), &found.volume.agent);
+                let agent = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
+                agent.await?.is_some()
+            }
+            Err(_) => false,
+        };
+        Ok(Ending { one, has_agent })
+    }
+
+    fn authorize(&self, ending: &Ending, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(&ending.one, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        ending: &Ending,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, EfsFault> {
+        let found = ending.one.get()?;
+        if let Some(key) = &found.volume.key {
+            data_key::retire(cx, key, &found.record.id).await?;
+        }
+        let mut batch = cx.batch();
+        let path = paths::volume(cx.region, cx.account(), &found.volume.id);
+        let at = Precondition::At(found.volume_revision);
+        if !ending.has_agent {
+            // Nobody is left to say that it is gone.
+            batch.delete(path, at)?;
+            for path in &found.volume.belongings {
+                batch.delete(Path::parse(path)?, Precondition::Any)?;
+            }
+            return Ok(Done::changed(Empty, batch));
+        }
+        if found.volume.wanted == Wanted::Absent {
+            return Ok(Done::unchanged(Empty));
+        }
+        let volume = VolumeRecord {
+            wanted: Wanted::Absent,
+            generation: found.volume.generation.saturating_add(1),
+            reported: None,
+            ..found.volume.clone()
+        };
+        let bytes = records::encode(&volume).map_err(Internal::new)?;
+        batch.put(path, purpose::VOLUME, &bytes, at)?;
+        Ok(Done::changed(Empty, batch))
+    }
+}

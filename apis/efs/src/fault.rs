@@ -1,0 +1,217 @@
+//! The faults of EFS: those of AWS's model, each with its code, HTTP status and message.
+//!
+//! The model has none for KMS: a key that cannot be used is a `BadRequest`. Its text was seen once, with
+//! the code of KMS at its end: `The request was rejected because the specified key could not be found.
+//! [error=NotFoundException]`. All refusals of KMS are told in that form, in the words of KMS. What EFS
+//! says if KMS denies the caller is not known: here it is what KMS says, with the status of a denial.
+//!
+//! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html#API_CreateFileSystem_Errors>
+
+use keyward_engine::{
+    directory::ReadError,
+    fault::{Fault, Internal},
+    forward::NotDone,
+    gate::Denied,
+    marker::MarkerError,
+    request::Told,
+};
+use keyward_store::{error::LimitError, path::PathError};
+use keyward_wire::json::{Rejected, Writer};
+
+/// A fault of EFS.
+#[derive(Debug)]
+pub enum EfsFault {
+    /// A policy does not allow the request, or a policy denies it.
+    AccessDenied(Denied),
+    /// The members are not what the model asks for.
+    Rejected(Rejected),
+    /// A rule of EFS's own is broken.
+    BadRequest(String),
+    /// The creation token was used before.
+    FileSystemAlreadyExists {
+        /// The file system that was created with it.
+        id: String,
+        /// The token.
+        token: String,
+    },
+    /// No file system of that id.
+    FileSystemNotFound {
+        /// As it was named.
+        id: String,
+    },
+    /// The account has as many file systems as it may.
+    FileSystemLimitExceeded,
+    /// The file system is being created or deleted.
+    IncorrectFileSystemLifeCycleState {
+        /// Its id.
+        id: String,
+        /// Its state.
+        state: &'static str,
+    },
+    /// No replication has that file system.
+    ReplicationNotFound,
+    /// The throughput was changed less than a day ago.
+    TooManyRequests,
+    /// There is no such Availability Zone.
+    UnsupportedAvailabilityZone {
+        /// As it was named.
+        zone: String,
+    },
+    /// KMS refused a call.
+    Kms(Told),
+    /// No agent stores volumes.
+    NoAgent {
+        /// The account.
+        account: String,
+        /// The Region.
+        region: String,
+    },
+    /// Something failed on our side.
+    Internal(Internal),
+}
+
+/// The faults that AWS's layers before EFS answer, which have no `ErrorCode`.
+const BEFORE: [&str; 7] = [
+    "AccessDeniedException",
+    "MalformedHttpRequestException",
+    "RequestEntityTooLargeException",
+    "SerializationException",
+    "UnknownOperationException",
+    "UnsupportedOperationException",
+    "ValidationException",
+];
+
+/// The body of a fault.
+pub fn render(fault: &Fault) -> Vec<u8> {
+    if BEFORE.contains(&fault.code()) {
+        return fault.to_wire().rest();
+    }
+    Writer::render(256, |out| {
+        out.string("ErrorCode", fault.code());
+        if let Some(message) = fault.message() {
+            out.string("Message", message);
+        }
+        if let Some((member, value)) = fault.named() {
+            out.string(member, value);
+        }
+    })
+}
+
+impl From<Denied> for EfsFault {
+    fn from(denied: Denied) -> Self {
+        Self::AccessDenied(denied)
+    }
+}
+
+impl From<Rejected> for EfsFault {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl From<Internal> for EfsFault {
+    fn from(internal: Internal) -> Self {
+        Self::Internal(internal)
+    }
+}
+
+impl From<ReadError> for EfsFault {
+    fn from(error: ReadError) -> Self {
+        Internal::new(error).into()
+    }
+}
+
+impl From<PathError> for EfsFault {
+    fn from(error: PathError) -> Self {
+        Internal::new(error).into()
+    }
+}
+
+impl From<LimitError> for EfsFault {
+    fn from(error: LimitError) -> Self {
+        Internal::new(error).into()
+    }
+}
+
+impl From<MarkerError> for EfsFault {
+    fn from(error: MarkerError) -> Self {
+        match error {
+            MarkerError::Invalid => Self::BadRequest("The marker is not valid.".to_owned()),
+            MarkerError::Internal(internal) => internal.into(),
+        }
+    }
+}
+
+impl From<NotDone> for EfsFault {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Refused(told) => Self::Kms(told),
+            NotDone::Failed(internal) => internal.into(),
+        }
+    }
+}
+
+impl From<EfsFault> for Fault {
+    fn from(fault: EfsFault) -> Self {
+        use EfsFault as F;
+        let (code, status, message) = match fault {
+            F::AccessDenied(denied) => return denied.into_fault("AccessDeniedException", 403),
+            F::Rejected(rejected) => {
+                let wire = keyward_wire::fault::Fault::from(&rejected);
+                return Self::of_wire(wire, "ValidationException");
+            }
+            F::Internal(internal) => return Self::internal("InternalServerError", internal),
+            F::FileSystemAlreadyExists { id, token } => {
+                let message =
+                    format!("File system '{id}' already exists with creation token '{token}'");
+                let fault = Self::new("FileSystemAlreadyExists", Some(message));
+                return fault.status(409).naming("FileSystemId", id);
+            }
+            F::Kms(Told {
+                code: "AccessDeniedException",
+                message,
+            }) => {
+                let fault = Self::new("AccessDeniedException", message).status(403);
+                return fault.audited_as("AccessDenied");
+            }
+            F::Kms(Told { code, message }) => {
+                let message = message.unwrap_or_else(|| "KMS refused the request.".to_owned());
+                ("BadRequest", 400, format!("{message} [error={code}]"))
+            }
+            F::BadRequest(message) => ("BadRequest", 400, message),
+            F::FileSystemNotFound { id } => {
+                let message = format!("File system '{id}' does not exist.");
+                ("FileSystemNotFound", 404, message)
+            }
+            F::FileSystemLimitExceeded => {
+                let message =
+                    "The maximum number of file systems of the account in this Region is reached.";
+                ("FileSystemLimitExceeded", 403, message.to_owned())
+            }
+            F::IncorrectFileSystemLifeCycleState { id, state } => {
+                let message = format!("The file system '{id}' is in the state '{state}'.");
+                ("IncorrectFileSystemLifeCycleState", 409, message)
+            }
+            F::ReplicationNotFound => {
+                let message = "The file system is part of no replication configuration.";
+                ("ReplicationNotFound", 404, message.to_owned())
+            }
+            F::TooManyRequests => {
+                let message =
+                    "The throughput was decreased, or its mode changed, less than 24 hours ago.";
+                ("TooManyRequests", 429, message.to_owned())
+            }
+            F::UnsupportedAvailabilityZone { zone } => {
+                let message = format!("The Availability Zone '{zone}' is not supported.");
+                ("UnsupportedAvailabilityZone", 400, message)
+            }
+            F::NoAgent { account, region } => {
+                let message = format!(
+                    "No agent stores volumes of account {account} in {region}. Create a token with `keyward agent token`, and register an agent with it."
+                );
+                ("InternalServerError", 500, message)
+            }
+        };
+        Self::new(code, Some(message)).status(status)
+    }
+}

@@ -1,0 +1,312 @@
+//! File systems as requests see them: their records with the volumes that hold them, and how they are
+//! protected.
+
+use keyward_engine::{
+    caller::Caller,
+    context::Context,
+    directory::{
+        paths, purpose,
+        records::{
+            self,
+            storage::{State, VolumeRecord, Wanted},
+        },
+    },
+    fault::Internal,
+    gate::protected::Protected,
+    policy::request::Resource,
+};
+use keyward_store::{batch::Precondition, path::Path, revision::Revision, sealed::SealedBatch};
+use keyward_types::{
+    account::AccountId, arn::ArnParts, region::Region, storage::VolumeId, tag::Tag,
+};
+
+use crate::{
+    Cx,
+    fault::EfsFault,
+    records::{CreationTokenRecord, FileSystemRecord},
+};
+
+/// What stands in paths for file systems.
+const KIND: &str = "file-system";
+/// What stands in paths for creation tokens.
+const TOKEN_KIND: &str = "file-system-token";
+
+/// A file system with its volume.
+#[derive(Clone, Debug)]
+pub struct FileSystem {
+    /// Its record.
+    pub record: FileSystemRecord,
+    /// When that was last written.
+    pub revision: Revision,
+    /// Its volume.
+    pub volume: VolumeRecord,
+    /// When that was last written.
+    pub volume_revision: Revision,
+}
+
+impl FileSystem {
+    /// `LifeCycleState`: what is wanted of the volume, and what its agent says.
+    pub fn state(&self) -> &'static str {
+        let reported = self.volume.reported.as_ref();
+        match (self.volume.wanted, reported.map(|reported| reported.state)) {
+            (Wanted::Absent, _) => "deleting",
+            (Wanted::Present, None) => "creating",
+            (Wanted::Present, Some(State::Ready)) => "available",
+            (Wanted::Present, Some(State::Failed)) => "error",
+        }
+    }
+
+    /// The file system, if its state is `available`.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn available(&self) -> Result<&Self, EfsFault> {
+        match self.state() {
+            "available" => Ok(self),
+            state => Err(EfsFault::IncorrectFileSystemLifeCycleState {
+                id: self.record.id.clone(),
+                state,
+            }),
+        }
+    }
+}
+
+/// The ARN of a file system.
+pub fn arn(region: Region, account: AccountId, id: &str) -> String {
+    let partition = region.partition();
+    format!("arn:{partition}:elasticfilesystem:{region}:{account}:file-system/{id}")
+}
+
+/// Where a file system's record stands.
+///
+/// # Errors
+/// When the id is no segment of a path.
+pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
+    Ok(paths::of_kind(cx.region, cx.account(), KIND, id)?)
+}
+
+/// Where it stands which file system was created with a token.
+///
+/// # Errors
+/// Never for a hash.
+pub fn token_path(cx: &Context<'_>, token: &str) -> Result<Path, EfsFault> {
+    let home = paths::regional_name_home(cx.region, cx.account());
+    let reader = cx.directory().reader();
+    let hash: String = reader.name_hash(home.as_str(), TOKEN_KIND, token).into();
+    Ok(paths::of_kind(cx.region, cx.account(), TOKEN_KIND, &hash)?)
+}
+
+/// The id of the file system that a request names by its id, or by its ARN in the caller's account and
+/// Region.
+///
+/// # Errors
+/// If it is named by the ARN of another account or Region.
+pub fn id_of(named: &str, cx: &Context<'_>) -> Result<String, EfsFault> {
+    let Some(parts) = ArnParts::parse(named) else {
+        return Ok(named.to_owned());
+    };
+    let own = parts.region == cx.region.as_str() && parts.account == cx.account().as_str();
+    let id = parts.resource.split_once('/').map(|(_, id)| id);
+    let id = id.filter(|_| own);
+    let id = id.ok_or_else(|| EfsFault::FileSystemNotFound {
+        id: named.to_owned(),
+    })?;
+    Ok(id.to_owned())
+}
+
+impl Cx<'_> {
+    /// A file system of the caller's account and Region.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn file_system(&self, id: &str) -> Result<Option<FileSystem>, EfsFault> {
+        let path = path(self, id)?;
+        let found = self
+            .directory()
+            .rare::<FileSystemRecord>(&path, purpose::FILE_SYSTEM);
+        let Some((record, revision)) = found.await? else {
+            return Ok(None);
+        };
+        let volume_id = VolumeId::parse(id).map_err(Internal::new)?;
+        let path = paths::volume(self.region, self.account(), &volume_id);
+        let volume = self
+            .directory()
+            .rare::<VolumeRecord>(&path, purpose::VOLUME);
+        // They are made and end in one batch each; between the two reads it may have ended.
+        Ok(volume.await?.map(|(volume, volume_revision)| FileSystem {
+            record,
+            revision,
+            volume,
+            volume_revision,
+        }))
+    }
+
+    /// A file system that a request names.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn named_file_system(&self, named: &str) -> Result<OneFileSystem, EfsFault> {
+        let id = id_of(named, self)?;
+        let found = self.file_system(&id).await?;
+        let arn = arn(self.region, self.account(), &id);
+        Ok(OneFileSystem { id, arn, found })
+    }
+
+    /// Every file system of the caller's account and Region, by id.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub async fn file_systems(&self) -> Result<Vec<FileSystem>, EfsFault> {
+        let prefix = paths::all_of_kind(self.region, self.account(), KIND)?;
+        let directory = self.directory();
+        let records =
+            directory.every_with_revision::<FileSystemRecord>(&prefix, purpose::FILE_SYSTEM);
+        let records = records.await?;
+        let prefix = paths::volumes(self.region, self.account());
+        let volumes = directory.every_with_revision::<VolumeRecord>(&prefix, purpose::VOLUME);
+        let mut volumes = volumes.await?;
+        let mut found = Vec::with_capacity(records.len());
+        for (record, revision) in records {
+            let at = volumes
+                .iter()
+                .position(|(volume, _)| volume.id.as_str() == record.id);
+            if let Some(at) = at {
+                let (volume, volume_revision) = volumes.swap_remove(at);
+                found.push(FileSystem {
+                    record,
+                    revision,
+                    volume,
+                    volume_revision,
+                });
+            }
+        }
+        found.sort_by(|one, other| one.record.id.cmp(&other.record.id));
+        Ok(found)
+    }
+
+    /// The file system that was created with a token.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn created_with(&self, token: &str) -> Result<Option<String>, EfsFault> {
+        let path = token_path(self, token)?;
+        let found = self
+            .directory()
+            .rare::<CreationTokenRecord>(&path, purpose::CREATION_TOKEN);
+        Ok(found.await?.map(|(record, _)| record.id))
+    }
+
+    /// A batch after which a file system has this record.
+    ///
+    /// # Errors
+    /// When the record is too large.
+    pub fn put(
+        &self,
+        file_system: &FileSystem,
+        record: &FileSystemRecord,
+    ) -> Result<SealedBatch, EfsFault> {
+        let mut batch = self.batch();
+        let bytes = records::encode(record).map_err(Internal::new)?;
+        let at = Precondition::At(file_system.revision);
+        let path = path(self, &record.id)?;
+        batch.put(path, purpose::FILE_SYSTEM, &bytes, at)?;
+        Ok(batch)
+    }
+}
+
+/// A file system that a request names, which may not be there.
+#[derive(Clone, Debug)]
+pub struct OneFileSystem {
+    /// Its id.
+    pub id: String,
+    arn: String,
+    found: Option<FileSystem>,
+}
+
+impl OneFileSystem {
+    /// The file system.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn get(&self) -> Result<&FileSystem, EfsFault> {
+        self.found
+            .as_ref()
+            .ok_or_else(|| EfsFault::FileSystemNotFound {
+                id: self.id.clone(),
+            })
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+}
+
+/// What EFS says of everything that it denies.
+fn denial(caller: &Caller, action: &str) -> String {
+    let caller = caller.principal().arn();
+    format!("User: {caller} is not authorized to perform: {action} on the specified resource")
+}
+
+impl Protected for OneFileSystem {
+    fn resource(&self, caller: &Caller) -> Option<Resource<'_>> {
+        let principal = caller.principal();
+        let account = principal.account()?;
+        Some(Resource::identity_only(
+            &self.arn,
+            principal.partition(),
+            account,
+        ))
+    }
+
+    fn shown(&self) -> &str {
+        &self.arn
+    }
+
+    fn tags(&self) -> &[Tag] {
+        match &self.found {
+            Some(found) => &found.record.tags,
+            None => &[],
+        }
+    }
+
+    fn denial(&self, caller: &Caller, action: &str) -> Option<String> {
+        Some(denial(caller, action))
+    }
+}
+
+/// The file systems of the caller's account and Region, none in particular.
+#[derive(Clone, Debug)]
+pub struct AnyFileSystem {
+    arn: String,
+}
+
+impl AnyFileSystem {
+    /// Those of the caller.
+    pub fn of(cx: &Context<'_>) -> Self {
+        let (partition, region, account) = (cx.region.partition(), cx.region, cx.account());
+        Self {
+            arn: format!("arn:{partition}:elasticfilesystem:{region}:{account}:*"),
+        }
+    }
+}
+
+impl Protected for AnyFileSystem {
+    fn resource(&self, caller: &Caller) -> Option<Resource<'_>> {
+        let principal = caller.principal();
+        let account = principal.account()?;
+        Some(Resource::account_wide(
+            &self.arn,
+            principal.partition(),
+            account,
+        ))
+    }
+
+    fn shown(&self) -> &str {
+        "*"
+    }
+
+    fn denial(&self, caller: &Caller, action: &str) -> Option<String> {
+        Some(denial(caller, action))
+    }
+}

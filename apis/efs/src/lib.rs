@@ -1,0 +1,131 @@
+//! Amazon EFS: file systems under KMS keys. The control plane: what there shall be, and under which key.
+//! Agents store the volumes, see `keyward-api-own`.
+//!
+//! <https://docs.aws.amazon.com/efs/latest/ug/api-reference.html>
+
+pub mod condition_keys;
+pub mod create_file_system;
+pub mod data_key;
+pub mod delete_file_system;
+pub mod describe_file_systems;
+pub mod describe_replication_configurations;
+pub mod fault;
+pub mod file_system;
+pub mod lifecycle_configuration;
+pub mod members;
+pub mod records;
+pub mod routes;
+pub mod shown;
+pub mod tags;
+pub mod throughput;
+pub mod update_file_system;
+
+use keyward_engine::{
+    api::{Api, ApiDescription},
+    api_context,
+    context::Context,
+    fault::Fault,
+    forward::{CallsAsServices, Forwards},
+    gate::declared::DeclaredKey,
+    pipeline::{Row, row},
+    protocol::{AnswerTo, RestJson, Wire},
+    via_service::{ELASTIC_FILE_SYSTEM, Service},
+};
+use keyward_types::arn::ArnParts;
+
+/// Amazon EFS over REST-JSON.
+#[derive(Clone, Copy, Debug)]
+pub enum Efs {}
+
+api_context!(
+    /// The context of a request to EFS.
+    Cx,
+    ()
+);
+
+static DESCRIPTION: ApiDescription = ApiDescription::of::<Efs>();
+
+impl Api for Efs {
+    type Protocol = RestJson;
+    type State = ();
+    type Context<'a> = Cx<'a>;
+    const SERVICE: &'static str = "elasticfilesystem";
+    const EVENT_SOURCE: &'static str = "elasticfilesystem.amazonaws.com";
+    const WIRE: Wire = Wire::Rest {
+        version: "2015-02-01",
+        routes: routes::ROUTES,
+    };
+    const OPERATIONS: &'static [Row] = OPERATIONS;
+    const UNSUPPORTED: &'static [&'static str] = UNSUPPORTED;
+    const INTERNAL: &'static str = "InternalServerError";
+    const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
+    const BARE: bool = true;
+    const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
+
+    fn description() -> &'static ApiDescription {
+        &DESCRIPTION
+    }
+
+    fn context<'a>(request: &'a Context<'a>, state: &'a ()) -> Cx<'a> {
+        Cx::new(request, state)
+    }
+
+    fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
+        match arn.resource.split_once('/')? {
+            ("file-system", _) => Some("AWS::EFS::FileSystem"),
+            ("access-point", _) => Some("AWS::EFS::AccessPoint"),
+            _ => None,
+        }
+    }
+
+    fn render_fault(fault: &Fault, _asked: &AnswerTo<'_>) -> Vec<u8> {
+        fault::render(fault)
+    }
+}
+
+impl Forwards for Efs {
+    const CALLS_AS: &'static Service = ELASTIC_FILE_SYSTEM;
+}
+
+impl CallsAsServices for Efs {
+    const SERVICES: &'static [&'static Service] = &[ELASTIC_FILE_SYSTEM];
+}
+
+/// The operations served, in the alphabet's order.
+pub const OPERATIONS: &[Row] = &[
+    row::<create_file_system::CreateFileSystem>(),
+    row::<delete_file_system::DeleteFileSystem>(),
+    row::<describe_file_systems::DescribeFileSystems>(),
+    row::<lifecycle_configuration::DescribeLifecycleConfiguration>(),
+    row::<describe_replication_configurations::DescribeReplicationConfigurations>(),
+    row::<tags::ListTagsForResource>(),
+    row::<lifecycle_configuration::PutLifecycleConfiguration>(),
+    row::<tags::TagResource>(),
+    row::<tags::UntagResource>(),
+    row::<update_file_system::UpdateFileSystem>(),
+];
+
+/// The operations of the model that this version answers with `UnsupportedOperationException`.
+pub const UNSUPPORTED: &[&str] = &[
+    "CreateAccessPoint",
+    "CreateMountTarget",
+    "CreateReplicationConfiguration",
+    "CreateTags",
+    "DeleteAccessPoint",
+    "DeleteFileSystemPolicy",
+    "DeleteMountTarget",
+    "DeleteReplicationConfiguration",
+    "DeleteTags",
+    "DescribeAccessPoints",
+    "DescribeAccountPreferences",
+    "DescribeBackupPolicy",
+    "DescribeFileSystemPolicy",
+    "DescribeMountTargetSecurityGroups",
+    "DescribeMountTargets",
+    "DescribeTags",
+    "ModifyMountTargetSecurityGroups",
+    "PutAccountPreferences",
+    "PutBackupPolicy",
+    "PutFileSystemPolicy",
+    "UpdateFileSystemProtection",
+];

@@ -1,0 +1,92 @@
+//! What is kept of file systems. Their volumes have records of their own, see
+//! `keyward_engine::directory::records::storage`.
+
+use keyward_engine::directory::records::V1;
+use keyward_types::{tag::Tag, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A file system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSystemRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `fs-…`.
+    pub id: String,
+    /// What its creation is idempotent by.
+    pub token: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// `generalPurpose` or `maxIO`.
+    pub performance_mode: String,
+    /// Its throughput.
+    pub throughput: Throughput,
+    /// When its throughput was last decreased, or its mode changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput_changed: Option<Timestamp>,
+    /// The zone of a One Zone file system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
+    /// The ARN of its KMS key, if it is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// Its lifecycle policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifecycle: Vec<LifecyclePolicy>,
+}
+
+/// The throughput of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "mode")]
+pub enum Throughput {
+    /// As its size allows.
+    Bursting,
+    /// As much as is asked for.
+    Elastic,
+    /// So much.
+    Provisioned {
+        /// In MiB a second.
+        mibps: f64,
+    },
+}
+
+impl Throughput {
+    /// The mode, as AWS calls it.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::Bursting => "bursting",
+            Self::Elastic => "elastic",
+            Self::Provisioned { .. } => "provisioned",
+        }
+    }
+
+    /// What is provisioned, in MiB a second.
+    pub fn mibps(self) -> Option<f64> {
+        match self {
+            Self::Bursting | Self::Elastic => None,
+            Self::Provisioned { mibps } => Some(mibps),
+        }
+    }
+}
+
+/// A transition of files that are not used, or used again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifecyclePolicy {
+    /// The member of AWS's model.
+    pub transition: String,
+    /// When.
+    pub after: String,
+}
+
+/// Which file system was created with a creation token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreationTokenRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The file system.
+    pub id: String,
+}

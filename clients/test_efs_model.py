@@ -1,0 +1,103 @@
+"""The service model of EFS inside botocore as judge: routes, what is served, and the shape of answers."""
+
+import json
+import re
+import uuid
+
+import botocore.session
+import pytest
+
+from calls_efs import agent, make, wait
+from keyward import ROOT, Server
+from test_model import check
+
+MODEL = botocore.session.get_session().get_service_model("efs")
+UNSUPPORTED = [
+    line.removeprefix("elasticfilesystem:").strip()
+    for line in (ROOT / "unsupported.txt").read_text().splitlines()
+    if line.startswith("elasticfilesystem:")
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("efs") / "data")
+    yield server
+    server.kill()
+
+
+def routes():
+    """Operation, method, path, parameters of the query and status, as the crate has them."""
+    text = (ROOT / "apis/efs/src/routes.rs").read_text()
+    for block in text.split("Route {")[1:]:
+        field = lambda name: re.search(rf'{name}: "?([^",]+)', block)[1]  # noqa: E731
+        parameters = re.findall(r'QueryMember::\w+\("(\w+)"', block)
+        yield field("operation"), field("method"), field("path"), parameters, int(field("status"))
+
+
+def test_the_routes_are_the_models():
+    theirs = []
+    for name in sorted(MODEL.operation_names):
+        operation = MODEL.operation_model(name)
+        http = operation.http
+        members = operation.input_shape.members if operation.input_shape else {}
+        query = [
+            shape.serialization["name"]
+            for shape in members.values()
+            if shape.serialization.get("location") == "querystring"
+        ]
+        theirs.append((name, http["method"], http["requestUri"], query, http.get("responseCode", 200)))
+    assert list(routes()) == theirs
+
+
+def test_an_operation_is_served_or_listed():
+    text = (ROOT / "apis/efs/src").glob("*.rs")
+    served = set(re.findall(r"const NAME: &'static str = \"(\w+)\"", "".join(p.read_text() for p in text)))
+    assert UNSUPPORTED == sorted(set(UNSUPPORTED))
+    assert served | set(UNSUPPORTED) == set(MODEL.operation_names)
+    assert not served & set(UNSUPPORTED)
+
+
+def test_an_answer_has_the_shape_of_the_model(server):
+    efs = server.client("efs")
+    storage = agent(server)
+    bodies = {}
+
+    def raw(http_response, model, **_):
+        if http_response.content:
+            bodies[model.name] = json.loads(http_response.content)
+
+    efs.meta.events.register("after-call.efs", raw)
+    tags = [{"Key": "Name", "Value": "n"}]
+    made = efs.create_file_system(CreationToken=uuid.uuid4().hex, Encrypted=True, Tags=tags)
+    file_system = made["FileSystemId"]
+    wait(storage, file_system)
+    make(server)
+    efs.describe_file_systems(MaxItems=1)
+    efs.update_file_system(FileSystemId=file_system, ThroughputMode="provisioned", ProvisionedThroughputInMibps=2.5)
+    efs.list_tags_for_resource(ResourceId=file_system)
+    policies = [{"TransitionToIA": "AFTER_30_DAYS"}]
+    efs.put_lifecycle_configuration(FileSystemId=file_system, LifecyclePolicies=policies)
+    efs.describe_lifecycle_configuration(FileSystemId=file_system)
+    efs.describe_replication_configurations()
+    assert len(bodies) == 7
+    for name, body in bodies.items():
+        check_numbers(body, MODEL.operation_model(name).output_shape, name)
+
+
+def check_numbers(body, shape, path):
+    """As `check`, for a model that has longs and doubles too, and names what it requires."""
+    if shape.type_name == "structure":
+        assert set(shape.required_members) <= set(body), path
+        for name, value in body.items():
+            assert name in shape.members, f"{path}.{name}"
+            check_numbers(value, shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        for value in body:
+            check_numbers(value, shape.member, f"{path}[]")
+    elif shape.type_name == "long":
+        assert isinstance(body, int), path
+    elif shape.type_name == "double":
+        assert isinstance(body, float), path
+    else:
+        check(body, shape, path)
