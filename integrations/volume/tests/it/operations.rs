@@ -6,7 +6,7 @@ use keyward_crypto::secret::SecretBytes;
 use keyward_volume::disk::Disk;
 use keyward_volume::{Copy, Error, Open, VolumeId, superblock};
 
-use crate::sim::Sim;
+use crate::sim::{Dice, Fault, Sim};
 use crate::world::{BLOCK, ID, World, block, filled};
 
 #[test]
@@ -124,7 +124,7 @@ fn another_key_another_volume_and_an_older_image_are_refused() {
 #[test]
 fn discards_give_space_back_however_long_they_are() {
     let world = World::new();
-    let (_folder, disk, volume) = world.large(200_000);
+    let (_folder, disk, volume) = world.large(200_000, 64);
     let empty = volume.usage().unwrap();
     for number in (0..200_000).step_by(997) {
         volume.write(number * BLOCK, &filled(number)).unwrap();
@@ -155,7 +155,7 @@ fn the_largest_volume_works_and_takes_no_space_for_its_size() {
     let world = World::new();
     // The largest file of ext4 has 16 TiB less a block.
     let blocks = 15 << 28;
-    let (_folder, _, volume) = world.large(blocks);
+    let (_folder, _, volume) = world.large(blocks, 64);
     for number in [0, blocks / 2, blocks - 1] {
         volume.write(number * BLOCK, &filled(number)).unwrap();
     }
@@ -283,7 +283,7 @@ fn a_full_disk_refuses_writes_keeps_what_was_flushed_and_goes_on_with_room() {
 #[test]
 fn memory_is_bounded_whatever_is_written() {
     let world = World::new();
-    let (_folder, _, volume) = world.large(2_000_000);
+    let (_folder, _, volume) = world.large(2_000_000, 64);
     for number in 0..2000 {
         volume
             .write(number * 997 % 2_000_000 * BLOCK, &filled(number))
@@ -298,4 +298,52 @@ fn memory_is_bounded_whatever_is_written() {
     let (pages, items) = volume.memory();
     assert!(pages <= 64, "{pages} pages");
     assert!(items <= 512, "{items} items");
+}
+
+/// A record that failed may be on the disk all the same, and would come back at the next opening.
+#[test]
+fn after_a_failed_write_nothing_is_acknowledged_until_the_volume_is_opened_again() {
+    for dice in 0..50 {
+        let world = World::new();
+        let (disk, volume) = world.volume(100, 32);
+        volume.write(0, &filled(1)).unwrap();
+        volume.flush().unwrap();
+        disk.arm(1, Fault::Error, dice);
+        assert!(matches!(volume.write(0, &filled(2)), Err(Error::Io(_))));
+        assert!(matches!(volume.flush(), Err(Error::Failed)));
+        assert!(matches!(volume.write(0, &filled(3)), Err(Error::Failed)));
+        assert!(matches!(volume.checkpoint(), Err(Error::Failed)));
+        assert!(matches!(volume.close(), Err(Error::Failed)));
+        assert_eq!(block(&volume, 0).unwrap(), filled(1));
+        drop(volume);
+        disk.crash(1, &mut Dice(dice));
+        let found = block(&world.open(&disk).unwrap(), 0).unwrap();
+        assert!(found == filled(1) || found == filled(2));
+    }
+}
+
+#[test]
+fn pages_in_memory_are_used_only_for_the_state_that_they_belong_to() {
+    const LEAVES: u64 = 700;
+    let world = World::new();
+    let (_folder, disk, volume) = world.large(LEAVES * 100, 2 * LEAVES + 10);
+    volume.close().unwrap();
+    let how = Open {
+        cached_pages: 4000,
+        ..world.how()
+    };
+    let volume = how.open(disk).unwrap();
+    // More pages change at once than a checkpoint puts into memory itself.
+    for round in 1..4 {
+        for leaf in 0..LEAVES {
+            volume
+                .write(leaf * 100 * BLOCK, &filled(round + leaf))
+                .unwrap();
+        }
+        volume.checkpoint().unwrap();
+        for leaf in 0..LEAVES {
+            assert_eq!(block(&volume, leaf * 100).unwrap(), filled(round + leaf));
+        }
+    }
+    assert!(volume.memory().0 > 512);
 }

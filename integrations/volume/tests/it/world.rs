@@ -86,11 +86,11 @@ impl World {
     }
 
     /// A new volume in a file, which takes no space for its size.
-    pub fn large(&self, blocks: u64) -> (tempfile::TempDir, Arc<dyn Disk>, Volume) {
+    pub fn large(&self, blocks: u64, pages: u64) -> (tempfile::TempDir, Arc<dyn Disk>, Volume) {
         let folder = tempfile::tempdir().unwrap();
         let disk = FileDisk::create(&folder.path().join("image")).unwrap();
         let disk: Arc<dyn Disk> = Arc::new(disk);
-        self.create(&disk, blocks, 64);
+        self.create(&disk, blocks, pages);
         let volume = self.how().open(Arc::clone(&disk)).unwrap();
         (folder, disk, volume)
     }
