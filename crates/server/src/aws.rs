@@ -171,6 +171,17 @@ impl<'v> Settings<'v> {
             .context("the server's URL is not set: give --endpoint-url or --data-dir, or set AWS_ENDPOINT_URL")
     }
 
+    /// The URL of KMS: what is said of KMS alone goes before what is said of all services.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub fn kms_endpoint(&self) -> anyhow::Result<String> {
+        match (self.variable)("AWS_ENDPOINT_URL_KMS") {
+            Some(url) => Ok(url),
+            None => self.endpoint(),
+        }
+    }
+
     /// A file of certificates to trust, and which setting named it.
     pub fn ca_bundle(&self) -> Option<(&'static str, PathBuf)> {
         if let Some(path) = (self.variable)("AWS_CA_BUNDLE") {
@@ -342,6 +353,31 @@ aws_access_key_id = AKIAHALF
             settings(&[&profile[..], &key[..]].concat(), None),
             "eu-north-1 | http://127.0.0.1:1 | AKIAENV s "
         );
+    }
+
+    #[test]
+    fn what_is_said_of_kms_alone_goes_before_what_is_said_of_all_services() {
+        let url = |variables: &'static [(&str, &str)]| {
+            let variable = |wanted: &str| {
+                let found = variables.iter().find(|(name, _)| *name == wanted);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            Settings::read(&variable, None, None)
+                .unwrap()
+                .kms_endpoint()
+        };
+        const NO_FILES: [(&str, &str); 2] = [
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ];
+        const ALL: (&str, &str) = ("AWS_ENDPOINT_URL", "http://all");
+        const KMS: (&str, &str) = ("AWS_ENDPOINT_URL_KMS", "http://kms");
+        assert_eq!(
+            url(&[NO_FILES[0], NO_FILES[1], ALL, KMS]).unwrap(),
+            "http://kms"
+        );
+        assert_eq!(url(&[NO_FILES[0], NO_FILES[1], ALL]).unwrap(), "http://all");
+        assert!(url(&[NO_FILES[0], NO_FILES[1]]).is_err());
     }
 
     #[test]

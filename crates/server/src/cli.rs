@@ -17,6 +17,7 @@ mod serve;
 mod service;
 mod stopped;
 mod store;
+mod volume;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -67,6 +68,8 @@ enum Command {
     Audit(audit::Audit),
     #[command(subcommand)]
     Store(store::Store),
+    #[command(subcommand)]
+    Volume(volume::Volume),
     Completions(completions::Completions),
 }
 
@@ -171,6 +174,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Policy(policy) => return policy.run(),
+            Command::Volume(volume) => return volume.run(),
             Command::Serve(serve) => serve.run()?,
             Command::Init(init) => init.run()?,
             Command::Account(account) => account.run()?,

@@ -1,6 +1,12 @@
 //! The client of the command line: it sends requests to a running server, signed like all others.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    io,
+    path::{PathBuf, absolute},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
@@ -13,6 +19,7 @@ use keyward_wire::sigv4::Signer;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{
     aws::{Credentials, Settings},
@@ -25,7 +32,7 @@ use crate::{
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 << 20;
 /// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// The prefix of the targets of Keyward's own service.
 const TARGET: &str = "Keyward_20261101";
 
@@ -39,7 +46,7 @@ Environment:
   AWS_CA_BUNDLE is a file of certificates to trust, as --ca-file is.";
 
 // Where the server is and who asks.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Connect {
     /// A data directory on this machine: its server is asked, as the account's root user
     #[arg(long, value_name = "DIR")]
@@ -73,15 +80,61 @@ pub struct Client {
 }
 
 impl Connect {
-    /// The client.
+    /// The client of Keyward's own service.
     ///
     /// # Errors
     /// If nothing says where the server is or who asks.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        self.client_at(|settings| settings.endpoint())
+    }
+
+    /// The client of KMS, be it Keyward's or that of AWS.
+    ///
+    /// # Errors
+    /// As for [`client`](Self::client).
+    pub fn kms(&self) -> anyhow::Result<Client> {
+        self.client_at(|settings| settings.kms_endpoint())
+    }
+
+    /// The same for a process with another working directory.
+    ///
+    /// # Errors
+    /// When there is no working directory.
+    pub fn absolute(mut self) -> io::Result<Self> {
+        let paths = [&mut self.data_dir, &mut self.config, &mut self.ca_file];
+        for path in paths.into_iter().flatten() {
+            *path = absolute(&*path)?;
+        }
+        Ok(self)
+    }
+
+    /// The flags that say the same. None of them is a secret.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let paths = [
+            ("--data-dir", &self.data_dir),
+            ("--config", &self.config),
+            ("--ca-file", &self.ca_file),
+        ];
+        let texts = [
+            ("--endpoint-url", &self.endpoint_url),
+            ("--region", &self.region),
+            ("--profile", &self.profile),
+        ];
+        let paths = paths.map(|(flag, value)| (flag, value.as_ref().map(OsString::from)));
+        let texts = texts.map(|(flag, value)| (flag, value.as_ref().map(OsString::from)));
+        let given = paths.into_iter().chain(texts);
+        let given = given.filter_map(|(flag, value)| Some([flag.into(), value?]));
+        given.flatten().collect()
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "configuration is where the environment is read"
     )]
-    pub fn client(&self) -> anyhow::Result<Client> {
+    fn client_at(
+        &self,
+        usual: fn(&Settings<'_>) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Client> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let home = std::env::home_dir();
         let settings = || Settings::read(&variable, self.profile.as_deref(), home.as_deref());
@@ -105,7 +158,7 @@ impl Connect {
                 (
                     self.endpoint_url
                         .clone()
-                        .map_or_else(|| settings.endpoint(), Ok)?,
+                        .map_or_else(|| usual(&settings), Ok)?,
                     self.region.clone().map_or_else(|| settings.region(), Ok)?,
                     settings.credentials()?,
                     settings.ca_bundle(),
@@ -173,10 +226,9 @@ impl Client {
         operation: &str,
         input: &serde_json::Value,
     ) -> anyhow::Result<serde_json::Value> {
-        let asked = self.ask(operation, serde_json::to_vec(input)?);
-        let answer = tokio::time::timeout(TIMEOUT, asked).await;
-        let (status, body) = answer
-            .with_context(|| format!("{}:{} did not answer in time", self.host, self.port))??;
+        let target = format!("{TARGET}.{operation}");
+        let body = serde_json::to_vec(input)?;
+        let (status, body) = self.post("keyward", &target, body, TIMEOUT).await?;
         let value: serde_json::Value = serde_json::from_slice(&body).with_context(|| {
             format!(
                 "{}:{} did not answer as a Keyward server does",
@@ -194,24 +246,41 @@ impl Client {
         }
     }
 
+    /// One request in JSON 1.1, and the answer to it, whatever that is. The answer is wiped after use.
+    ///
+    /// # Errors
+    /// When there is no answer in time.
+    pub async fn post(
+        &self,
+        service: &str,
+        target: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let asked = self.ask(service, target, body);
+        tokio::time::timeout(timeout, asked)
+            .await
+            .with_context(|| format!("{}:{} did not answer in time", self.host, self.port))?
+    }
+
     async fn ask(
         &self,
-        operation: &str,
+        service: &str,
+        target: &str,
         body: Vec<u8>,
-    ) -> anyhow::Result<(http::StatusCode, Bytes)> {
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
         let host = format!("{}:{}", self.host, self.port);
-        let target = format!("{TARGET}.{operation}");
         let signer = Signer {
             access_key_id: &self.credentials.access_key_id,
             secret: &self.credentials.secret,
             session_token: self.credentials.session_token.as_deref(),
             region: &self.region,
-            service: "keyward",
+            service,
         };
         let fields = [
             ("content-type", "application/x-amz-json-1.1"),
             ("host", host.as_str()),
-            ("x-amz-target", target.as_str()),
+            ("x-amz-target", target),
         ];
         let signed = signer.sign(&fields, &body, SystemClock::new().now());
         let mut request = Request::post("/").header(header::USER_AGENT, "keyward");
@@ -251,7 +320,7 @@ fn bare(host: &str) -> &str {
 async fn exchange<S>(
     stream: S,
     request: Request<Full<Bytes>>,
-) -> anyhow::Result<(http::StatusCode, Bytes)>
+) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -260,8 +329,28 @@ where
     let connection = tokio::spawn(connection);
     let answer = sender.send_request(request).await?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+    let mut body = Limited::new(answer.into_body(), MAX_ANSWER);
+    let mut pieces = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+        pieces.extend(frame.into_data());
+    }
+    // With the connection goes its own handle on the buffer that the pieces are in.
+    drop((sender, body));
     connection.abort();
-    Ok((status, body.to_bytes()))
+    let _ = connection.await;
+    Ok((status, gathered(pieces)))
+}
+
+/// The pieces in one, and what they were in wiped: it may have been a data key.
+fn gathered(pieces: Vec<Bytes>) -> Zeroizing<Vec<u8>> {
+    let length = pieces.iter().map(Bytes::len).sum();
+    let mut whole = Zeroizing::new(Vec::with_capacity(length));
+    for piece in pieces {
+        whole.extend_from_slice(&piece);
+        if let Ok(mut alone) = piece.try_into_mut() {
+            alone.as_mut().zeroize();
+        }
+    }
+    whole
 }

@@ -17,6 +17,7 @@ mod out;
 mod remembered;
 mod telemetry;
 mod trust;
+mod volume;
 
 use std::{
     io::{self, Write as _},

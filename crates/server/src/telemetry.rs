@@ -3,6 +3,7 @@
 mod flood;
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal as _},
     thread,
     time::Duration,
@@ -65,6 +66,19 @@ fn checked(text: &str) -> Result<String, String> {
 }
 
 impl Logging {
+    /// The flags that say the same.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let format = self
+            .log_format
+            .and_then(|format| format.to_possible_value());
+        let format = format.map(|format| ["--log-format".into(), format.get_name().into()]);
+        let level = ["--log".into(), OsString::from(&self.log)];
+        level
+            .into_iter()
+            .chain(format.into_iter().flatten())
+            .collect()
+    }
+
     /// Starts logging.
     pub fn start(&self) {
         let terminal = io::stderr().is_terminal();

@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
+use keyward_crypto::mac;
+use keyward_crypto::secret::SecretBytes;
+use keyward_crypto::secret::arena::Arena;
 use parking_lot::{Condvar, Mutex, RwLock};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -230,6 +233,19 @@ impl Volume {
     pub fn wipe(&self) {
         self.keys.store(None);
         self.wake();
+    }
+
+    /// Whether this is the volume's data key: whoever has unwrapped it again wants to know. It does not wait
+    /// for whatever else is done with the volume.
+    ///
+    /// # Errors
+    /// When the volume's key is gone, this is no data key, or there is no locked memory for a moment.
+    pub fn has_data_key(&self, data_key: &SecretBytes, arena: &Arena) -> Result<bool, Error> {
+        let own = self.keys()?;
+        let other = Keys::derive(data_key, self.seal_id, arena)?;
+        let probe = self.volume_id.as_bytes();
+        let (own, other) = (own.superblock_mac(probe), other.superblock_mac(probe));
+        Ok(mac::equal(&own, &other))
     }
 
     /// The keys, unless they are gone or the volume was closed.

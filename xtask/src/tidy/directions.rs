@@ -90,6 +90,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crates/trail",
             "crates/engine",
             "crates/services",
+            "integrations/volume",
+            "integrations/attach",
         ],
     ),
     (

@@ -41,6 +41,29 @@ fn what_is_outside_of_the_volume_is_refused() {
 }
 
 #[test]
+fn the_data_key_is_recognized_again_also_during_a_check() {
+    let world = World::new();
+    let (_, volume) = world.volume(100, 32);
+    volume.write(0, &filled(1)).unwrap();
+    let other = SecretBytes::from_vec(vec![8; 32]);
+    let short = SecretBytes::from_vec(vec![7; 16]);
+    let used = world.arena.used_slots();
+    volume
+        .check(&mut |_, _| {
+            assert!(volume.has_data_key(&world.data_key, &world.arena).unwrap());
+            assert!(!volume.has_data_key(&other, &world.arena).unwrap());
+            true
+        })
+        .unwrap();
+    assert!(volume.has_data_key(&world.data_key, &world.arena).unwrap());
+    assert!(volume.has_data_key(&short, &world.arena).is_err());
+    assert_eq!(world.arena.used_slots(), used);
+    volume.wipe();
+    let gone = volume.has_data_key(&world.data_key, &world.arena);
+    assert!(matches!(gone, Err(Error::KeyGone)), "{gone:?}");
+}
+
+#[test]
 fn after_the_key_is_wiped_nothing_works_and_its_memory_is_free() {
     let world = World::new();
     let (disk, volume) = world.volume(100, 32);

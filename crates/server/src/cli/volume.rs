@@ -1,0 +1,155 @@
+//! `keyward volume`
+
+mod attach;
+mod bind;
+mod check;
+mod create;
+mod detach;
+mod rekey;
+mod resize;
+mod snapshot;
+mod stat;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use keyward_attach::requirements;
+use keyward_volume::Superblock;
+
+use crate::{
+    client::{Connect, ENVIRONMENT},
+    volume::{
+        image::{Known, Opened, inspect},
+        kms::Kms,
+        state::{Found, StateArgs, States, is_denied},
+    },
+};
+
+/// Encrypted volumes: images whose data key a KMS keeps, mounted as ext4
+///
+/// A volume is one image file. Its blocks are encrypted and authenticated under a data key that is in the
+/// image only wrapped by a KMS key: Keyward's, or one of AWS KMS. While a volume is attached, KMS is asked
+/// again and again whether the key may still be used; if not, the volume is cut off at once.
+/// docs/volumes.md says more.
+#[derive(Debug, Subcommand)]
+pub enum Volume {
+    Create(create::Create),
+    Attach(attach::Attach),
+    Detach(detach::Detach),
+    Check(check::Check),
+    Resize(resize::Resize),
+    Rekey(rekey::Rekey),
+    Snapshot(snapshot::Snapshot),
+    Stat(stat::Stat),
+    #[command(hide = true)]
+    Serve(attach::Serve),
+    #[command(hide = true)]
+    Bind(bind::Bind),
+}
+
+impl Volume {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Attach(attach) => return attach.run(),
+            Self::Check(check) => return check.run(),
+            Self::Serve(serve) => return serve.run(),
+            Self::Create(create) => create.run()?,
+            Self::Detach(detach) => detach.run()?,
+            Self::Resize(resize) => resize.run()?,
+            Self::Rekey(rekey) => rekey.run()?,
+            Self::Snapshot(snapshot) => snapshot.run()?,
+            Self::Stat(stat) => stat.run()?,
+            Self::Bind(bind) => bind.run()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+// What every command has that opens an image: KMS, and what is known.
+#[derive(Debug, Args)]
+struct Access {
+    #[command(flatten)]
+    known: Known,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// An image that a command works on.
+struct Target {
+    image: PathBuf,
+    superblock: Superblock,
+    states: States,
+    known: Known,
+    kms: Kms,
+    /// The process that has it attached, as far as this user can see.
+    attached: Option<Found>,
+}
+
+impl Access {
+    /// Looks at an image and at who has it attached.
+    fn target(self, image: &Path) -> anyhow::Result<Target> {
+        let image = existing(image)?;
+        let superblock = inspect(&image)?;
+        let states = self.state.states()?;
+        let found = match states.find(superblock.volume_id) {
+            // If it is attached, opening the image will say so.
+            Err(error) if is_denied(&error) => None,
+            found => found?,
+        };
+        // Another file with the same volume is a copy, which nobody has attached.
+        let attached = found.filter(|found| found.lives && found.process.image == image);
+        Ok(Target {
+            image,
+            superblock,
+            states,
+            known: self.known,
+            kms: Kms::new(self.connect)?,
+            attached,
+        })
+    }
+}
+
+impl Target {
+    /// Opens it, which nobody has attached, with the data key as it is wrapped in the image or elsewhere.
+    fn open(&self, key: Option<&keyward_volume::KeyInfo>) -> anyhow::Result<Opened> {
+        let with = (&self.kms, &self.states, &self.known);
+        Opened::new(&self.image, &self.superblock, key, with)
+    }
+}
+
+/// A file that exists, without links in its path.
+fn existing(image: &Path) -> anyhow::Result<PathBuf> {
+    let shown = image.display();
+    let found = fs::canonicalize(image).with_context(|| format!("cannot open {shown}"))?;
+    if !found.is_file() {
+        bail!("{shown} is not a file");
+    }
+    Ok(found)
+}
+
+/// Refuses a machine on which nothing can be attached; it says what is missing.
+fn check_requirements() -> anyhow::Result<()> {
+    let missing = requirements::missing();
+    if !missing.is_empty() {
+        bail!(
+            "volumes cannot be attached here:\n  {}",
+            missing.join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+/// What follows the help of a command that asks KMS.
+fn environment(examples: &str) -> String {
+    format!("{examples}\n\n{ENVIRONMENT}\n  AWS_ENDPOINT_URL_KMS goes before AWS_ENDPOINT_URL.")
+}
+
+/// What every command but one heeds.
+const STATE: &str = "KEYWARD_VOLUME_STATE_DIR is a directory as --state-dir is.";

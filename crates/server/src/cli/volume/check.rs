@@ -1,0 +1,118 @@
+//! `keyward volume check`
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+
+use super::{Access, STATE, environment};
+use crate::{
+    out::say,
+    volume::{
+        control::{Request, ask},
+        report::Report,
+    },
+};
+
+fn after_help() -> String {
+    let help = environment(
+        "Examples:
+  keyward volume check customers.img --data-dir /var/lib/keyward
+
+Permissions:
+  kms:Decrypt on the key.
+
+The status is 1 if something is damaged.",
+    );
+    format!("{help}\n  {STATE}")
+}
+
+/// Verify every block of a volume
+///
+/// Reads the whole image and verifies that every block and every page of the tree above them is what was
+/// last written there. Lists what is damaged. Says nothing about the file system inside. An attached volume
+/// is checked by its process, and stays usable. Needs no root, unless the volume is attached.
+#[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
+pub struct Check {
+    /// The image
+    image: PathBuf,
+    #[command(flatten)]
+    access: Access,
+}
+
+impl Check {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let target = self.access.target(&self.image)?;
+        let mut meter = Meter::default();
+        let report = match &target.attached {
+            Some(found) => {
+                let mut progress = |done, total| meter.show(done, total);
+                let report = ask(&found.folder, &Request::Check, &mut progress)?;
+                serde_json::from_value(report)?
+            }
+            None => {
+                let opened = target.open(None)?;
+                let report = opened.volume.check(&mut |done, total| {
+                    meter.show(done, total);
+                    true
+                })?;
+                opened.close()?;
+                Report::new(&report)
+            }
+        };
+        meter.end();
+        let Report {
+            blocks,
+            pages,
+            damages,
+            damaged,
+            ..
+        } = report;
+        if damages == 0 {
+            say!(
+                "{} is as it was written: {blocks} blocks and {pages} pages of the tree are verified.",
+                self.image.display()
+            )?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        say!(
+            "{} is damaged in {damages} places; {blocks} blocks are as they were written.",
+            self.image.display()
+        )?;
+        for one in &damaged {
+            say!("  {one}")?;
+        }
+        if damages > damaged.len() as u64 {
+            say!("  and {} more", damages - damaged.len() as u64)?;
+        }
+        say!(
+            "\nWhat is damaged cannot be read; everything else can. Restore the image from a snapshot or a\nbackup, or copy the files that can still be read."
+        )?;
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Progress on a terminal, in percent.
+#[derive(Default)]
+pub struct Meter(Option<u64>);
+
+impl Meter {
+    fn show(&mut self, done: u64, total: u64) {
+        let percent = (done * 100).checked_div(total).unwrap_or(100);
+        let mut err = io::stderr();
+        if self.0 != Some(percent) && err.is_terminal() {
+            self.0 = Some(percent);
+            let _ = write!(err, "\r{percent} % verified");
+        }
+    }
+
+    fn end(&self) {
+        if self.0.is_some() {
+            let _ = writeln!(io::stderr());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `keyward volume rekey`
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{Access, STATE, environment};
+use crate::{
+    out::say,
+    volume::{
+        control::{Request, ask},
+        key::{Wrapped, check_context, context},
+    },
+};
+
+fn after_help() -> String {
+    let help = environment(
+        "Examples:
+  keyward volume rekey customers.img --key-id alias/customers-2027 --data-dir /var/lib/keyward
+
+Permissions:
+  kms:ReEncryptFrom on the old key, kms:ReEncryptTo and kms:Decrypt on the new one. The process
+  of an attached volume needs kms:Decrypt on the new key.",
+    );
+    format!("{help}\n  {STATE}")
+}
+
+/// Have another KMS key wrap a volume's data key
+///
+/// KMS wraps the data key anew; the data key itself is not renewed, and no block is encrypted again. A copy
+/// of the image from before can still be opened with the old KMS key. For a new data key, take a snapshot
+/// with --key-id. Needs no root, unless the volume is attached.
+#[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
+pub struct Rekey {
+    /// The image
+    image: PathBuf,
+    /// The KMS key that wraps the data key from now on: id, ARN, alias name or alias ARN
+    #[arg(long, value_name = "KEY")]
+    key_id: String,
+    #[command(flatten)]
+    access: Access,
+}
+
+impl Rekey {
+    pub fn run(self) -> anyhow::Result<()> {
+        let target = self.access.target(&self.image)?;
+        check_context(&target.superblock)?;
+        let (id, old) = (target.superblock.volume_id, &target.superblock.key);
+        let (ciphertext, key_arn) = target
+            .kms
+            .re_encrypt(old, &self.key_id, &context(id))
+            .with_context(|| format!("cannot wrap the data key under `{}`", self.key_id))?;
+        let wrapped = Wrapped::new(id, &ciphertext, key_arn);
+        match &target.attached {
+            Some(found) => {
+                let key = wrapped.clone();
+                ask(&found.folder, &Request::Rekey { key }, &mut |_, _| {})?;
+            }
+            None => {
+                // It is opened with what was wrapped anew: so that is good.
+                let new = wrapped.info(&old.labels)?;
+                let opened = target.open(Some(&new))?;
+                let labels = opened.volume.key_info().labels;
+                opened.volume.rekey(wrapped.info(&labels)?)?;
+                opened.close()?;
+            }
+        }
+        say!(
+            "The data key of {} is wrapped by {}, no longer by {}.",
+            self.image.display(),
+            wrapped.key_arn,
+            old.key_arn
+        )?;
+        Ok(say!(
+            "The data key itself is the same: whoever has a copy of the image from before and may use the\nold KMS key can still read that copy. `keyward volume snapshot --key-id` makes a copy under a\nnew data key."
+        )?)
+    }
+}

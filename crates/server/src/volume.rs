@@ -1,0 +1,15 @@
+//! Encrypted volumes on this machine, for `keyward volume`: where the block engine, the kernel and KMS meet.
+//!
+//! Each attached volume has a process of its own ([`keeper`]), which asks KMS for the data key itself. Commands
+//! speak with it through a socket that only its user can open ([`control`]).
+
+pub mod blocks;
+pub mod control;
+pub mod image;
+pub mod keeper;
+pub mod key;
+pub mod kms;
+pub mod report;
+pub mod state;
+pub mod units;
+pub mod verdict;

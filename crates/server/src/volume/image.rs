@@ -1,0 +1,292 @@
+//! Images: looked at, and opened by a command or by the process that serves them.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+use keyward_crypto::{
+    random,
+    secret::{SecretBytes, arena::Arena, process::harden},
+};
+use keyward_volume::{
+    Copy, Error, KeyInfo, Open, Superblock, Volume, VolumeId,
+    disk::{Disk, FileDisk},
+    superblock,
+};
+
+use super::{
+    key,
+    kms::Kms,
+    state::{States, is_denied},
+};
+
+/// Bytes of the arena: the keys of a volume, of a copy, and of one that is compared.
+const ARENA_BYTES: usize = 4096;
+
+// What an image that has been put back is measured by.
+#[derive(Clone, Debug, Args)]
+pub struct Known {
+    /// The newest generation that you know of, such as from another machine: an older image is refused
+    /// [default: what this machine has noted down]
+    #[arg(long, value_name = "N", conflicts_with = "danger_accept_rollback")]
+    pub known_generation: Option<u64>,
+    /// Take an image that is older than what is known, as after a restored backup. All that was written since
+    /// is lost
+    #[arg(long)]
+    pub danger_accept_rollback: bool,
+}
+
+/// What can be read of an image without its key.
+///
+/// # Errors
+/// When there is no volume in it.
+pub fn inspect(image: &Path) -> anyhow::Result<Superblock> {
+    let found = FileDisk::open_to_inspect(image).and_then(|disk| superblock::inspect(&disk));
+    found.map_err(|error| no_volume(image, error))
+}
+
+fn no_volume(image: &Path, error: Error) -> anyhow::Error {
+    let shown = image.display();
+    match error {
+        Error::NoSuperblock(why) => anyhow!(
+            "{shown} holds no volume that can be opened: neither copy of the superblock can be read ({why}). If it was one, restore the image from a snapshot or a backup"
+        ),
+        // What the system says of the file.
+        Error::Io(error) => anyhow::Error::new(error).context(format!("cannot open {shown}")),
+        other => anyhow::Error::new(other).context(format!("cannot open {shown}")),
+    }
+}
+
+/// Locked memory for keys, in a process that is hardened as every one of Keyward that has some.
+///
+/// # Errors
+/// When there is no memory, or it cannot be locked.
+pub fn arena() -> anyhow::Result<Arena> {
+    for warning in harden().warnings {
+        tracing::warn!("{warning}");
+    }
+    let (arena, report) = Arena::new(ARENA_BYTES)?;
+    if !report.locked {
+        bail!("{}", report.warnings.join(", "));
+    }
+    Ok(arena)
+}
+
+/// Where an image stands against what is known of its volume.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    volume: VolumeId,
+    known: u64,
+    accept_rollback: bool,
+}
+
+impl Bounds {
+    /// What the flags say, and what this machine has noted down.
+    pub fn new(noted: Option<u64>, known: &Known, volume: VolumeId) -> Self {
+        let known_generation = noted.max(known.known_generation).unwrap_or(0);
+        Self {
+            volume,
+            known: known_generation,
+            accept_rollback: known.danger_accept_rollback,
+        }
+    }
+}
+
+/// Opens an image with its data key.
+///
+/// # Errors
+/// When the image is in use, damaged, or older than what is known; it says what to do.
+pub fn open(
+    image: &Path,
+    data_key: &SecretBytes,
+    arena: &Arena,
+    bounds: Bounds,
+) -> anyhow::Result<Volume> {
+    let disk: Arc<dyn Disk> =
+        Arc::new(FileDisk::open(image).map_err(|error| refused(image, error))?);
+    let mut open = Open::new(data_key, arena);
+    open.volume_id = Some(bounds.volume);
+    open.known_generation = bounds.known;
+    open.accept_rollback = bounds.accept_rollback;
+    open.open(disk).map_err(|error| refused(image, error))
+}
+
+/// The reason why an image is not opened, and what to do.
+fn refused(image: &Path, error: Error) -> anyhow::Error {
+    let shown = image.display();
+    match error {
+        Error::InUse => anyhow!(
+            "{shown} is in use: it is attached, or another command works on it. `keyward volume stat {shown}`, as root, says by which process it is attached"
+        ),
+        Error::RolledBack { found, known } => anyhow!(
+            "{shown} is older than it should be: it has generation {found}, and generation {known} is known. Somebody has put an old copy of the image back. Look for the newest one; if you restored this one on purpose, use --danger-accept-rollback, and what was written since is lost"
+        ),
+        Error::NotAuthentic => anyhow!(
+            "{shown} was changed: no copy of its superblock is authentic under its data key. Restore the image from a snapshot or a backup"
+        ),
+        Error::JournalDamaged { sequence } => anyhow!(
+            "{shown} has lost what had been written and flushed: record {sequence} of its journal is damaged. Restore the image from a snapshot or a backup"
+        ),
+        other => no_volume(image, other),
+    }
+}
+
+/// An open volume that nobody serves.
+pub struct Opened {
+    /// The volume.
+    pub volume: Volume,
+    /// Where its keys are.
+    pub arena: Arena,
+    /// Where its generation is noted down, if this user may do that.
+    states: Option<States>,
+}
+
+impl Opened {
+    /// Unwraps the data key and opens the image. The key is `key`, or the one in the superblock.
+    ///
+    /// # Errors
+    /// When KMS does not unwrap the key, or the image cannot be opened.
+    pub fn new(
+        image: &Path,
+        superblock: &Superblock,
+        key: Option<&KeyInfo>,
+        (kms, states, known): (&Kms, &States, &Known),
+    ) -> anyhow::Result<Self> {
+        key::check_context(superblock)?;
+        let arena = arena()?;
+        let noted = match states.known(superblock.volume_id) {
+            Err(error) if is_denied(&error) => {
+                say_unknown(&error)?;
+                None
+            }
+            noted => Some(noted?),
+        };
+        let bounds = Bounds::new(noted.flatten(), known, superblock.volume_id);
+        let key = key.unwrap_or(&superblock.key);
+        let data_key = decrypt(kms, key)?;
+        let volume = open(image, &data_key, &arena, bounds)?;
+        let mut opened = Self {
+            volume,
+            arena,
+            states: noted.is_some().then(|| states.clone()),
+        };
+        match opened.note(opened.volume.generation()) {
+            Err(error) if is_denied(&error) => {
+                say_unknown(&error)?;
+                opened.states = None;
+            }
+            noted => noted?,
+        }
+        Ok(opened)
+    }
+
+    /// Closes the volume.
+    ///
+    /// # Errors
+    /// When what was written cannot be brought home.
+    pub fn close(self) -> anyhow::Result<()> {
+        let generation = self.volume.close()?;
+        self.note(generation)
+    }
+
+    fn note(&self, generation: u64) -> anyhow::Result<()> {
+        match &self.states {
+            Some(states) => states.note(self.volume.id(), generation),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Says what a user misses who may not use the directory of generations.
+fn say_unknown(error: &anyhow::Error) -> io::Result<()> {
+    writeln!(
+        io::stderr(),
+        "note: {error:#}: generations are not noted down for this user, so an older image is not recognized. --known-generation recognizes one; --state-dir is a directory of your own"
+    )
+}
+
+/// Unwraps a data key.
+///
+/// # Errors
+/// When KMS does not; it says for which key.
+pub fn decrypt(kms: &Kms, key: &KeyInfo) -> anyhow::Result<SecretBytes> {
+    let decrypted = kms.decrypt(key);
+    decrypted.with_context(|| format!("cannot unwrap the data key under {}", key.key_arn))
+}
+
+/// A random id for a new volume.
+pub fn new_id() -> VolumeId {
+    VolumeId::from_bytes(random::public())
+}
+
+/// An id as it is shown.
+pub fn parse_id(text: &str) -> Option<VolumeId> {
+    let bytes = u128::from_str_radix(text, 16).ok()?;
+    let id = VolumeId::from_bytes(bytes.to_be_bytes());
+    (id.to_string() == text).then_some(id)
+}
+
+/// A file that is removed again, unless it is kept.
+pub struct Draft {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Draft {
+    /// Creates a file that must not exist.
+    ///
+    /// # Errors
+    /// When it exists or cannot be created.
+    pub fn create(path: &Path) -> anyhow::Result<(Self, Arc<dyn Disk>)> {
+        must_be_new(path)?;
+        let disk = FileDisk::create(path).map_err(|error| no_volume(path, error))?;
+        let draft = Self {
+            path: path.to_owned(),
+            kept: false,
+        };
+        Ok((draft, Arc::new(disk)))
+    }
+
+    /// Keeps the file.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What is left holds no volume, and the next attempt says that it exists.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Refuses a file that exists.
+///
+/// # Errors
+/// When it does.
+pub fn must_be_new(path: &Path) -> anyhow::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        bail!(
+            "{} exists already: choose another name, or remove it first",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Copies an open volume to a new file.
+///
+/// # Errors
+/// When the file exists, a block is damaged, or a disk fails.
+pub fn copy(volume: &Volume, to: &Path, copy: &Copy<'_>) -> anyhow::Result<()> {
+    let (draft, disk) = Draft::create(to)?;
+    volume.copy_to(&disk, copy)?;
+    draft.keep();
+    Ok(())
+}

@@ -1,0 +1,565 @@
+//! The process of an attached volume: it serves the blocks, asks KMS again and again whether the key may still be
+//! used, cuts the volume off if not, and brings it back when it may.
+//!
+//! One thread decides everything, from events. What may take long (a question to KMS, a check, a copy) runs on
+//! threads of its own and ends in an event, so that nothing delays a cut-off.
+
+mod jobs;
+mod live;
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use keyward_attach::{place::Place, process};
+use keyward_crypto::secret::{SecretBytes, arena::Arena};
+use keyward_types::time::{Clock as _, Monotonic};
+use keyward_volume::{KeyInfo, Volume, VolumeId};
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::live::Live;
+pub use self::live::{Mounting, program};
+use super::{
+    control::{Asked, Listener, Request},
+    image::{self, Bounds, Known, inspect},
+    key::check_context,
+    kms::{Failure, Kms},
+    state::{Folder, Phase, Process, States},
+    verdict::{Verdict, Watch, verdict},
+};
+use crate::{client::Connect, clock::SystemClock};
+
+/// How often the thread that decides looks around.
+const TICK: Duration = Duration::from_millis(200);
+/// How long KMS may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long the end of the served file is waited for after everything was unmounted.
+const END: Duration = Duration::from_secs(10);
+/// How long whoever has unmounted everything may take to say so.
+const FINISH_MILLIS: u64 = 3_000;
+
+/// What a volume's process is told.
+#[derive(Debug)]
+pub struct Options {
+    /// The image, as an absolute path without links.
+    pub image: PathBuf,
+    /// How it is mounted.
+    pub mounting: Mounting,
+    /// Where KMS is, and who asks.
+    pub connect: Connect,
+    /// Where what is known is kept.
+    pub states: States,
+    /// What an older image is measured by, when the process starts.
+    pub known: Known,
+    /// How often KMS is asked again.
+    pub recheck: Duration,
+    /// How long the volume stays without an answer of KMS.
+    pub grace: Duration,
+    /// Whether the volume comes back after a cut-off.
+    pub returns: bool,
+}
+
+/// What happens to the process.
+enum Event {
+    /// A command asks.
+    Asked(Asked),
+    /// KMS has answered a question of this time.
+    Answered(Monotonic, Answer),
+    /// The data key is wrapped anew.
+    Rekeyed(KeyInfo),
+    /// The volume is closed, or could not be; somebody may wait for that.
+    Closed(Option<Asked>, anyhow::Result<u64>),
+    /// The process is to end.
+    Stop,
+}
+
+/// What KMS has answered.
+enum Answer {
+    /// The volume's data key, which is gone by now.
+    Fine,
+    /// The data key of a volume that is cut off.
+    Key(SecretBytes),
+    /// None.
+    Failed(Failure),
+    /// Another key than the volume's.
+    OtherKey,
+    /// The question could not be asked, for a reason of this machine.
+    Unasked(anyhow::Error),
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The volume was closed.
+    Closed,
+    /// It was cut off.
+    CutOff,
+}
+
+struct Keeper {
+    options: Options,
+    volume: VolumeId,
+    arena: Arena,
+    folder: Folder,
+    place: Place,
+    process: Process,
+    clock: SystemClock,
+    events: Sender<Event>,
+    key: KeyInfo,
+    live: Option<Live>,
+    /// A volume that is not served any more, while it is closed.
+    closing: Option<Arc<Volume>>,
+    watch: Watch,
+    /// When KMS was last asked, and whether an answer is due.
+    asked: Monotonic,
+    waits: bool,
+    noted: u64,
+    warned: bool,
+    /// Held by whoever changes what is said about the data key.
+    changes: Arc<Mutex<()>>,
+    /// When it was seen that nothing is served any more.
+    ended: Option<Monotonic>,
+}
+
+/// Attaches the volume, says so, and serves it until it ends.
+///
+/// # Errors
+/// When it cannot be attached, or cannot be closed.
+pub fn run(
+    options: Options,
+    attached: impl FnOnce(&Process) -> anyhow::Result<()>,
+) -> anyhow::Result<Ended> {
+    // Threads inherit it.
+    for warning in process::prepare().warnings {
+        tracing::warn!("{warning}");
+    }
+    let superblock = inspect(&options.image)?;
+    check_context(&superblock)?;
+    let folder = options.states.folder(superblock.volume_id)?;
+    let _lock: File = folder.lock()?;
+    let place = folder.place()?;
+    let (dir, volume) = (options.mounting.dir.as_deref(), superblock.volume_id);
+    let process = Process::this(volume, &options.image, dir, options.mounting.read_only);
+    let (events, incoming) = mpsc::channel();
+    let clock = SystemClock::new();
+    let now = clock.monotonic();
+    let mut keeper = Keeper {
+        watch: Watch::new(options.grace, options.recheck + ANSWER * 2, now),
+        volume,
+        arena: image::arena()?,
+        place,
+        process,
+        events,
+        key: superblock.key,
+        live: None,
+        closing: None,
+        asked: now,
+        waits: false,
+        noted: 0,
+        warned: false,
+        changes: Arc::default(),
+        ended: None,
+        folder,
+        clock,
+        options,
+    };
+    keeper.first()?;
+    keeper.listen()?;
+    attached(&keeper.process)?;
+    let ended = keeper.serve(&incoming);
+    if let Ok(Ended::Closed) = ended {
+        keeper.folder.forget()?;
+    }
+    ended
+}
+
+impl Keeper {
+    /// Attaches the volume for the first time.
+    fn first(&mut self) -> anyhow::Result<()> {
+        let before = self.options.states.find(self.volume)?;
+        self.folder.record(&self.process)?;
+        let noted = self.options.states.known(self.volume)?;
+        let bounds = Bounds::new(noted, &self.options.known, self.volume);
+        let kms = Kms::new(self.options.connect.clone())?;
+        kms.check()?;
+        let begun = image::decrypt(&kms, &self.key).and_then(|key| self.go_live(&key, bounds));
+        if begun.is_err() {
+            match before {
+                // What that process has left must still be found.
+                Some(found) => self.folder.record(&found.process)?,
+                None => self.folder.forget()?,
+            }
+        }
+        begun
+    }
+
+    /// Opens the image and mounts it.
+    fn go_live(&mut self, data_key: &SecretBytes, bounds: Bounds) -> anyhow::Result<()> {
+        let volume = image::open(&self.options.image, data_key, &self.arena, bounds)?;
+        self.note(volume.generation());
+        self.key = volume.key_info();
+        let live = Live::start(volume, &self.place, &self.options.mounting)?;
+        self.key = live.volume.key_info();
+        self.process.device = Some(live.device.clone());
+        self.live = Some(live);
+        (self.warned, self.ended) = (false, None);
+        self.say(Phase::Attached, None)?;
+        tracing::info!(image = %self.options.image.display(), volume = %self.volume, "the volume is attached");
+        Ok(())
+    }
+
+    /// Says what this process does.
+    fn say(&mut self, phase: Phase, reason: Option<String>) -> anyhow::Result<()> {
+        self.process.phase = phase;
+        self.process.reason = reason;
+        self.process.since = self.clock.now().iso8601().to_string();
+        self.folder.record(&self.process)
+    }
+
+    /// Starts the threads that bring requests and signals.
+    fn listen(&self) -> anyhow::Result<()> {
+        let listener = Listener::bind(&self.folder)?;
+        let events = self.events.clone();
+        spawn("control", move || {
+            listener.run(|asked| events.send(Event::Asked(asked)).is_ok());
+        })?;
+        let events = self.events.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let signals = {
+            let _context = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        spawn("signals", move || {
+            let (mut terminate, mut interrupt) = signals;
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                    if events.send(Event::Stop).is_err() {
+                        return;
+                    }
+                }
+            });
+        })
+    }
+
+    fn serve(&mut self, incoming: &Receiver<Event>) -> anyhow::Result<Ended> {
+        loop {
+            let ended = match incoming.recv_timeout(TICK) {
+                Ok(Event::Asked(asked)) => self.request(asked)?,
+                Ok(Event::Answered(asked, answer)) => self.answer(asked, answer)?,
+                Ok(Event::Rekeyed(key)) => {
+                    tracing::info!(key = key.key_arn, "the data key is wrapped by another key");
+                    self.key = key;
+                    None
+                }
+                Ok(Event::Closed(asked, closed)) => self.closed(asked, closed)?,
+                Ok(Event::Stop) => self.stop()?,
+                Err(RecvTimeoutError::Timeout) => None,
+                // This thread holds a sender.
+                Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Closed),
+            };
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+            if let Some(ended) = self.tick()? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn tick(&mut self) -> anyhow::Result<Option<Ended>> {
+        let now = self.clock.monotonic();
+        if let Some(live) = &self.live {
+            if live.server.has_ended() {
+                // Perhaps `keyward volume detach` has done it, and is about to say so.
+                let ended = *self.ended.get_or_insert(now);
+                if now.millis_since(ended) < FINISH_MILLIS {
+                    return Ok(None);
+                }
+                tracing::warn!(
+                    "the served file was unmounted by somebody else: the volume is closed"
+                );
+                self.close(None)?;
+                return Ok(None);
+            }
+            self.note(live.volume.generation());
+            if self.watch.is_over(now) {
+                let reason = "KMS has not answered, and the grace is over".to_owned();
+                return self.cut(reason);
+            }
+        }
+        if let Some(volume) = self.closing.as_ref().filter(|_| self.watch.is_over(now)) {
+            volume.wipe();
+        }
+        let since = Duration::from_millis(now.millis_since(self.asked));
+        if !self.waits && since >= self.options.recheck {
+            self.ask(now)?;
+        }
+        Ok(None)
+    }
+
+    /// Notes down a generation of the volume, if it is new.
+    fn note(&mut self, generation: u64) {
+        if generation > self.noted {
+            match self.options.states.note(self.volume, generation) {
+                Ok(()) => self.noted = generation,
+                Err(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "the volume's generation cannot be noted down: an older image would not be recognized"
+                    );
+                    // Not again until it changes.
+                    self.noted = generation;
+                }
+            }
+        }
+    }
+
+    /// Has KMS asked whether the key may be used.
+    fn ask(&mut self, now: Monotonic) -> anyhow::Result<()> {
+        (self.asked, self.waits) = (now, true);
+        let kms = Kms::new(self.options.connect.clone())?.patient_for(ANSWER);
+        let live = self.live.as_ref().map(|live| &live.volume);
+        let volume = live.or(self.closing.as_ref()).map(Arc::clone);
+        let (key, image) = (self.key.clone(), self.options.image.clone());
+        let (arena, events) = (self.arena.clone(), self.events.clone());
+        spawn("question", move || {
+            let answer = match volume {
+                Some(volume) => match kms.decrypt(&key) {
+                    Err(failure) => Answer::Failed(failure),
+                    Ok(data_key) => match volume.has_data_key(&data_key, &arena) {
+                        Ok(true) => Answer::Fine,
+                        Ok(false) => Answer::OtherKey,
+                        Err(error) => Answer::Unasked(error.into()),
+                    },
+                },
+                // It may have another wrapped key by now.
+                None => match inspect(&image).and_then(|found| {
+                    check_context(&found)?;
+                    Ok(found.key)
+                }) {
+                    Err(error) => Answer::Unasked(error),
+                    Ok(key) => kms.decrypt(&key).map_or_else(Answer::Failed, Answer::Key),
+                },
+            };
+            let _ = events.send(Event::Answered(now, answer));
+        })
+    }
+
+    fn answer(&mut self, asked: Monotonic, answer: Answer) -> anyhow::Result<Option<Ended>> {
+        self.waits = false;
+        let (found, why) = match answer {
+            Answer::Fine => (Verdict::Fine, String::new()),
+            Answer::OtherKey => (
+                Verdict::Cut,
+                "KMS unwraps the data key to another one".to_owned(),
+            ),
+            Answer::Failed(failure) => (verdict(Err(&failure)), failure.to_string()),
+            Answer::Unasked(error) => (Verdict::Grace, format!("{error:#}")),
+            Answer::Key(data_key) => {
+                self.return_with(&data_key, asked);
+                return Ok(None);
+            }
+        };
+        if let Some(volume) = &self.closing {
+            if self.watch.hears(found, asked) {
+                tracing::error!(why, "the keys are wiped before the volume is closed");
+                volume.wipe();
+            }
+            return Ok(None);
+        }
+        if self.live.is_none() {
+            // A question of before the cut-off, or the key is still gone.
+            tracing::debug!(why, "the volume stays cut off");
+            return Ok(None);
+        }
+        if self.watch.hears(found, asked) {
+            return self.cut(why);
+        }
+        match found {
+            Verdict::Fine if self.warned => {
+                self.warned = false;
+                tracing::info!("KMS answers again");
+            }
+            Verdict::Grace => {
+                self.warned = true;
+                let left = self.watch.left(asked).as_secs();
+                tracing::warn!(
+                    why,
+                    left,
+                    "KMS does not say that the key may be used: the volume is cut off unless it does within so many seconds"
+                );
+            }
+            Verdict::Fine | Verdict::Cut => {}
+        }
+        Ok(None)
+    }
+
+    /// Wipes the keys, and makes everything fail that uses the volume.
+    fn cut(&mut self, reason: String) -> anyhow::Result<Option<Ended>> {
+        tracing::error!(reason, "the volume is cut off");
+        if let Some(live) = self.live.take() {
+            live.cut_off(&self.place);
+        }
+        self.say(Phase::CutOff, Some(reason))?;
+        if self.options.returns {
+            tracing::info!("KMS is asked on: the volume comes back when its key may be used again");
+            return Ok(None);
+        }
+        Ok(Some(Ended::CutOff))
+    }
+
+    /// Attaches the volume again. What fails is tried again after the next answer.
+    fn return_with(&mut self, data_key: &SecretBytes, asked: Monotonic) {
+        if self.live.is_some() || self.closing.is_some() {
+            return;
+        }
+        tracing::info!("the key may be used again");
+        let none = Known {
+            known_generation: None,
+            danger_accept_rollback: false,
+        };
+        let bounds = Bounds::new(Some(self.noted), &none, self.volume);
+        match self.go_live(data_key, bounds) {
+            Ok(()) => {
+                let answers = self.options.recheck + ANSWER * 2;
+                self.watch = Watch::new(self.options.grace, answers, asked);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the volume cannot come back yet"
+                );
+            }
+        }
+    }
+
+    /// Ends as `keyward volume detach` does, with the help of another process: one that waits for its own
+    /// disk cannot be ended.
+    fn stop(&mut self) -> anyhow::Result<Option<Ended>> {
+        if self.closing.is_some() {
+            return Ok(None);
+        }
+        if self.live.is_none() {
+            return Ok(Some(Ended::Closed));
+        }
+        tracing::info!("this process is to end: the volume is detached");
+        let mut command = program();
+        command.args(["volume", "detach"]).arg(&self.options.image);
+        if let Some(dir) = self.options.states.given() {
+            command.arg("--state-dir").arg(dir);
+        }
+        spawn("detach", move || match command.output() {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr);
+                tracing::error!(why = why.trim_end(), "the volume stays attached");
+            }
+            Err(error) => tracing::error!(%error, "the volume stays attached"),
+        })?;
+        Ok(None)
+    }
+
+    /// Begins to close the volume, whose file nobody has mounted any more. It may wait for a copy to be complete.
+    fn close(&mut self, asked: Option<Asked>) -> anyhow::Result<()> {
+        let Some(live) = self.live.take() else {
+            return Ok(());
+        };
+        self.closing = Some(Arc::clone(&live.volume));
+        let events = self.events.clone();
+        spawn("close", move || {
+            let _ = events.send(Event::Closed(asked, live.close()));
+        })
+    }
+
+    fn closed(
+        &mut self,
+        asked: Option<Asked>,
+        closed: anyhow::Result<u64>,
+    ) -> anyhow::Result<Option<Ended>> {
+        self.closing = None;
+        if let Ok(generation) = closed {
+            self.note(generation);
+            tracing::info!(generation, "the volume is closed");
+        }
+        // Whoever looks after the reply finds the volume detached.
+        self.folder.forget()?;
+        let failed = closed.as_ref().err().map(|error| format!("{error:#}"));
+        if let Some(asked) = asked {
+            asked.reply(closed.map(|generation| json!({ "generation": generation })));
+        }
+        match failed {
+            None => Ok(Some(Ended::Closed)),
+            // It is over all the same: nothing is served any more, and what was flushed is safe.
+            Some(why) => Err(anyhow!("the volume could not be closed: {why}")),
+        }
+    }
+
+    fn request(&mut self, asked: Asked) -> anyhow::Result<Option<Ended>> {
+        if self.closing.is_some() {
+            asked.reply(Err(anyhow!("the volume is being closed")));
+            return Ok(None);
+        }
+        match (&asked.request, &self.live) {
+            (Request::Finish, None) => {
+                self.folder.forget()?;
+                asked.reply(Ok(Value::Null));
+                Ok(Some(Ended::Closed))
+            }
+            (Request::Finish, Some(live)) => {
+                if !live.has_ended_within(END) {
+                    asked.reply(Err(anyhow!("the volume is still served")));
+                    return Ok(None);
+                }
+                self.close(Some(asked))?;
+                Ok(None)
+            }
+            (Request::CutOff, _) => {
+                self.options.returns = false;
+                self.cut("by `keyward volume detach --force`".to_owned())?;
+                self.folder.forget()?;
+                asked.reply(Ok(Value::Null));
+                Ok(Some(Ended::Closed))
+            }
+            (_, None) => {
+                let reason = self.process.reason.clone().unwrap_or_default();
+                asked.reply(Err(anyhow!("the volume is cut off: {reason}")));
+                Ok(None)
+            }
+            (_, Some(live)) => {
+                let job = jobs::Job {
+                    volume: Arc::clone(&live.volume),
+                    arena: self.arena.clone(),
+                    changes: Arc::clone(&self.changes),
+                    connect: self.options.connect.clone(),
+                    events: self.events.clone(),
+                };
+                spawn("job", move || job.run(asked))?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).context("no thread can be started")?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What commands have done by the process of an attached volume while it goes on serving.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc::Sender};
+
+use anyhow::{Context as _, anyhow, bail};
+use keyward_crypto::secret::arena::Arena;
+use keyward_volume::{Copy, KeyInfo, Volume};
+use serde_json::{Value, json};
+
+use super::Event;
+use crate::{
+    client::Connect,
+    volume::{
+        control::{Asked, Request},
+        image::{copy, decrypt, parse_id},
+        key::{Pending, Wrapped},
+        kms::Kms,
+    },
+};
+
+/// What a request needs.
+pub struct Job {
+    pub volume: Arc<Volume>,
+    pub arena: Arena,
+    /// Held while what is said about the data key is read and changed.
+    pub changes: Arc<Mutex<()>>,
+    pub connect: Connect,
+    pub events: Sender<Event>,
+}
+
+impl Job {
+    /// Does what is asked, and replies.
+    pub fn run(&self, mut asked: Asked) {
+        let result = match asked.request.clone() {
+            Request::Check => self.check(&mut asked),
+            Request::Grow { size } => self.grow(size),
+            Request::Grown => self.grown(),
+            Request::Rekey { key } => self.rekey(&key),
+            Request::Snapshot {
+                to,
+                volume,
+                key,
+                is_new,
+            } => self.snapshot((&to, &volume), &key, is_new),
+            Request::Finish | Request::CutOff => Err(anyhow!("that is not for this thread")),
+        };
+        asked.reply(result);
+    }
+
+    fn check(&self, asked: &mut Asked) -> anyhow::Result<Value> {
+        let report = self
+            .volume
+            .check(&mut |done, total| asked.progress(done, total))?;
+        Ok(serde_json::to_value(crate::volume::report::Report::new(
+            &report,
+        ))?)
+    }
+
+    fn grow(&self, size: u64) -> anyhow::Result<Value> {
+        self.volume.grow(size)?;
+        // If nobody comes to grow the file system, the next attaching does.
+        self.change(|key| {
+            Pending::Grow.add(key);
+            Ok(())
+        })
+    }
+
+    fn grown(&self) -> anyhow::Result<Value> {
+        self.change(|key| {
+            Pending::Grow.remove(key);
+            Ok(())
+        })
+    }
+
+    fn rekey(&self, wrapped: &Wrapped) -> anyhow::Result<Value> {
+        self.change(|key| {
+            *key = wrapped.info(&key.labels)?;
+            self.must_be_the_same(key)
+        })
+    }
+
+    /// Changes what is said about the data key.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut KeyInfo) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Value> {
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = self.volume.key_info();
+        change(&mut key)?;
+        let generation = self.volume.rekey(key.clone())?;
+        let _ = self.events.send(Event::Rekeyed(key));
+        Ok(json!({ "generation": generation }))
+    }
+
+    fn snapshot(
+        &self,
+        (to, volume): (&std::path::Path, &str),
+        wrapped: &Wrapped,
+        is_new: bool,
+    ) -> anyhow::Result<Value> {
+        let key = wrapped.info(&self.volume.key_info().labels)?;
+        let data_key = if is_new {
+            Some(decrypt(&self.kms()?, &key)?)
+        } else {
+            self.must_be_the_same(&key)?;
+            None
+        };
+        let target = Copy {
+            volume_id: parse_id(volume).context("the copy's id is none")?,
+            key,
+            data_key: data_key.as_ref(),
+            arena: &self.arena,
+        };
+        copy(&self.volume, to, &target)?;
+        Ok(Value::Null)
+    }
+
+    /// Refuses a wrapped key that this process cannot unwrap, or that is another one.
+    fn must_be_the_same(&self, key: &KeyInfo) -> anyhow::Result<()> {
+        let data_key = decrypt(&self.kms()?, key)
+            .context("the volume's process, with its own credentials, could not use it")?;
+        if !self.volume.has_data_key(&data_key, &self.arena)? {
+            bail!("that is not the volume's data key");
+        }
+        Ok(())
+    }
+
+    fn kms(&self) -> anyhow::Result<Kms> {
+        Kms::new(self.connect.clone())
+    }
+}

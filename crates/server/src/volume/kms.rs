@@ -1,0 +1,267 @@
+//! The four operations of KMS that a volume needs.
+//!
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html>
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_crypto::secret::SecretBytes;
+use keyward_volume::KeyInfo;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::client::{Connect, TIMEOUT};
+
+/// Bytes of a data key.
+const DATA_KEY_BYTES: usize = 32;
+
+/// A KMS. Each call looks up the server and the credentials anew, since both may have changed.
+pub struct Kms {
+    connect: Connect,
+    runtime: Runtime,
+    timeout: Duration,
+}
+
+/// Why KMS did not do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nothing that KMS would say came back, or it could not be asked.
+    NoAnswer(String),
+    /// It refused.
+    Refused {
+        /// The status of the answer.
+        status: u16,
+        /// The error's code, such as `DisabledException`.
+        code: String,
+        /// Its own words.
+        message: Option<String>,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer(why) => f.write_str(why),
+            Self::Refused {
+                code,
+                message: Some(message),
+                ..
+            } => write!(f, "{code}: {message}"),
+            Self::Refused { code, .. } => f.write_str(code),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The answer to Decrypt. Nothing of it is copied, unless the text has escapes.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Decrypted<'a> {
+    #[serde(borrow)]
+    plaintext: Cow<'a, str>,
+}
+
+impl Drop for Decrypted<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(text) = &mut self.plaintext {
+            text.zeroize();
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Encrypted {
+    ciphertext_blob: String,
+    key_id: String,
+}
+
+impl Kms {
+    /// The KMS that the flags and the environment say.
+    ///
+    /// # Errors
+    /// When the process can have no runtime.
+    pub fn new(connect: Connect) -> anyhow::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        Ok(Self {
+            connect,
+            runtime: builder.enable_all().build()?,
+            timeout: TIMEOUT,
+        })
+    }
+
+    /// The same, but it waits only so long for an answer.
+    #[must_use]
+    pub fn patient_for(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Whether it is said where KMS is and who asks.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.connect.kms().map(drop)
+    }
+
+    /// A new data key of 32 bytes, wrapped, and the ARN of the key that wraps it.
+    ///
+    /// # Errors
+    /// When KMS refuses or does not answer.
+    pub fn generate(
+        &self,
+        key_id: &str,
+        context: &BTreeMap<String, String>,
+    ) -> Result<(Vec<u8>, String), Failure> {
+        let input = json!({
+            "KeyId": key_id,
+            "KeySpec": "AES_256",
+            "EncryptionContext": context,
+        });
+        encrypted(&self.call("GenerateDataKeyWithoutPlaintext", &input)?)
+    }
+
+    /// A data key in plaintext.
+    ///
+    /// # Errors
+    /// When KMS refuses or does not answer.
+    pub fn decrypt(&self, key: &KeyInfo) -> Result<SecretBytes, Failure> {
+        let input = json!({
+            "CiphertextBlob": STANDARD.encode(&key.wrapped),
+            "KeyId": key.key_arn,
+            "EncryptionContext": key.context,
+        });
+        let body = self.call("Decrypt", &input)?;
+        let answer: Decrypted<'_> = parsed(&body)?;
+        data_key(&answer.plaintext)
+    }
+
+    /// A data key wrapped anew, by a key and for a context; its plaintext does not leave KMS.
+    ///
+    /// # Errors
+    /// When KMS refuses or does not answer.
+    pub fn re_encrypt(
+        &self,
+        old: &KeyInfo,
+        key_id: &str,
+        context: &BTreeMap<String, String>,
+    ) -> Result<(Vec<u8>, String), Failure> {
+        let input = json!({
+            "CiphertextBlob": STANDARD.encode(&old.wrapped),
+            "SourceKeyId": old.key_arn,
+            "SourceEncryptionContext": old.context,
+            "DestinationKeyId": key_id,
+            "DestinationEncryptionContext": context,
+        });
+        encrypted(&self.call("ReEncrypt", &input)?)
+    }
+
+    fn call(&self, operation: &str, input: &Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let client = self.connect.kms().map_err(no_answer)?;
+        let body = serde_json::to_vec(input).map_err(|error| no_answer(error.into()))?;
+        let target = format!("TrentService.{operation}");
+        let asked = client.post("kms", &target, body, self.timeout);
+        let (status, body) = self.runtime.block_on(asked).map_err(no_answer)?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(refused(status.as_u16(), &body))
+    }
+}
+
+fn no_answer(error: anyhow::Error) -> Failure {
+    Failure::NoAnswer(format!("{error:#}"))
+}
+
+/// What an answer that is no success says. One without a code is not from KMS, but perhaps from a proxy.
+fn refused(status: u16, body: &[u8]) -> Failure {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let member = |name: &str| {
+        value
+            .get(name)
+            .and_then(Value::as_str)
+            .map(ToOwned::to_owned)
+    };
+    let Some(code) = member("__type") else {
+        return Failure::NoAnswer(format!(
+            "the server answered with status {status}, and not as KMS does"
+        ));
+    };
+    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+    Failure::Refused {
+        status,
+        code,
+        message: member("message").or_else(|| member("Message")),
+    }
+}
+
+fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
+    // The error could quote the answer.
+    serde_json::from_slice(body)
+        .map_err(|_| Failure::NoAnswer("the server did not answer as KMS does".to_owned()))
+}
+
+fn encrypted(body: &[u8]) -> Result<(Vec<u8>, String), Failure> {
+    let answer: Encrypted = parsed(body)?;
+    let blob = STANDARD.decode(answer.ciphertext_blob);
+    let blob =
+        blob.map_err(|_| Failure::NoAnswer("the server did not answer as KMS does".to_owned()))?;
+    Ok((blob, answer.key_id))
+}
+
+/// Decodes a data key without a copy elsewhere.
+fn data_key(text: &str) -> Result<SecretBytes, Failure> {
+    let mut bytes = vec![0; base64::decoded_len_estimate(text.len())];
+    let decoded = STANDARD.decode_slice(text, &mut bytes);
+    let length = decoded.as_ref().copied().unwrap_or(0);
+    bytes.truncate(length);
+    // From here on it is wiped, all of its capacity.
+    let secret = SecretBytes::from_vec(bytes);
+    match decoded {
+        Ok(DATA_KEY_BYTES) => Ok(secret),
+        _ => Err(Failure::NoAnswer(
+            "KMS answered with something that is not a data key of 32 bytes".to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_an_answer_of_something_else() {
+        let of_kms = refused(
+            400,
+            br#"{"__type":"a.b#NotFoundException","message":"no key"}"#,
+        );
+        assert_eq!(of_kms.to_string(), "NotFoundException: no key");
+        let capital = refused(400, br#"{"__type":"AccessDeniedException","Message":"no"}"#);
+        assert_eq!(capital.to_string(), "AccessDeniedException: no");
+        for other in [&b"<html>"[..], b"{}", b""] {
+            assert_eq!(
+                refused(403, other).to_string(),
+                "the server answered with status 403, and not as KMS does"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_data_key_of_32_bytes_is_taken() {
+        let good = STANDARD.encode([7; 32]);
+        assert_eq!(data_key(&good).unwrap().expose(), [7; 32]);
+        for wrong in ["", "AAAA", "*", &STANDARD.encode([7; 33])] {
+            assert!(data_key(wrong).is_err(), "{wrong}");
+        }
+        let body = format!(
+            r#"{{"KeyId":"k","Plaintext":"{}"}}"#,
+            good.replace('B', "\\u0042")
+        );
+        let answer: Decrypted<'_> = parsed(body.as_bytes()).unwrap();
+        assert_eq!(data_key(&answer.plaintext).unwrap().len(), 32);
+    }
+}

@@ -1,0 +1,407 @@
+//! What this machine knows of its volumes: which ones are attached, by which process, and the newest generation
+//! of each.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf, absolute},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use keyward_attach::place::Place;
+use keyward_volume::VolumeId;
+use serde::{Deserialize, Serialize};
+
+/// Where processes of attached volumes are found, unless another directory is given.
+const RUNNING: &str = "/run/keyward/volumes";
+/// Where generations are kept, unless another directory is given: it must outlast a restart.
+const KNOWN: &str = "/var/lib/keyward-volumes";
+/// Locked while a volume's process lives.
+const LOCK: &str = "process.lock";
+/// What it says of itself.
+const RECORD: &str = "process.json";
+/// How often it is tried to lock it, and after which time each.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// The version of [`Process`].
+const VERSION: u32 = 1;
+
+// Where what is known of volumes is kept.
+#[derive(Clone, Debug, Args)]
+pub struct StateArgs {
+    /// A directory for the processes of attached volumes and the newest generation of each volume, instead of
+    /// /run/keyward/volumes and /var/lib/keyward-volumes
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KEYWARD_VOLUME_STATE_DIR",
+        hide_env_values = true
+    )]
+    state_dir: Option<PathBuf>,
+}
+
+/// The two directories.
+#[derive(Clone, Debug)]
+pub struct States {
+    running: PathBuf,
+    known: PathBuf,
+    given: Option<PathBuf>,
+}
+
+/// How far a volume's process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It is being attached.
+    Starting,
+    /// It is attached.
+    Attached,
+    /// Its key may not be used, so nothing of it can be read.
+    CutOff,
+}
+
+/// What a volume's process says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Process {
+    /// The version of this record.
+    version: u32,
+    /// The process's number.
+    pub pid: u32,
+    /// The volume's id.
+    pub volume: String,
+    /// Its image.
+    pub image: PathBuf,
+    /// Where it is mounted.
+    pub dir: Option<PathBuf>,
+    /// Its loop device.
+    pub device: Option<PathBuf>,
+    /// Whether it is mounted for reading only.
+    pub read_only: bool,
+    /// How far it is.
+    pub phase: Phase,
+    /// Why it was cut off.
+    pub reason: Option<String>,
+    /// Since when, in UTC.
+    pub since: String,
+}
+
+impl Process {
+    /// This process, before it has done anything.
+    pub fn this(volume: VolumeId, image: &Path, dir: Option<&Path>, read_only: bool) -> Self {
+        Self {
+            version: VERSION,
+            pid: std::process::id(),
+            volume: volume.to_string(),
+            image: image.to_owned(),
+            dir: dir.map(Path::to_owned),
+            device: None,
+            read_only,
+            phase: Phase::Starting,
+            reason: None,
+            since: String::new(),
+        }
+    }
+}
+
+/// One volume's own directory, for root only.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+/// What is found in a volume's directory.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What the volume's process has said.
+    pub process: Process,
+    /// Whether it still lives.
+    pub lives: bool,
+    /// The directory.
+    pub folder: Folder,
+}
+
+impl StateArgs {
+    /// The directories.
+    ///
+    /// # Errors
+    /// When there is no working directory.
+    pub fn states(&self) -> anyhow::Result<States> {
+        let given = self.state_dir.as_ref().map(absolute).transpose()?;
+        let or = |usual: &str| given.clone().unwrap_or_else(|| usual.into());
+        Ok(States {
+            running: or(RUNNING),
+            known: or(KNOWN),
+            given,
+        })
+    }
+}
+
+impl States {
+    /// The directory that was given instead of the usual ones.
+    pub fn given(&self) -> Option<&Path> {
+        self.given.as_deref()
+    }
+
+    /// A volume's directory, created if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn folder(&self, volume: VolumeId) -> anyhow::Result<Folder> {
+        let path = self.running.join(volume.to_string());
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder
+            .create(&path)
+            .with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Folder(path))
+    }
+
+    /// The newest generation of a volume that this machine knows; `None` if it knows none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has something else.
+    pub fn known(&self, volume: VolumeId) -> anyhow::Result<Option<u64>> {
+        let path = self.generation_file(volume);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        let generation = text.trim_end().parse();
+        generation.map(Some).with_context(|| {
+            format!(
+                "{} does not hold a generation: write into it the newest one that is known of the volume",
+                path.display()
+            )
+        })
+    }
+
+    /// Notes down a generation, durably. An older one than what is known changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note(&self, volume: VolumeId, generation: u64) -> anyhow::Result<()> {
+        if self.known(volume)?.is_some_and(|known| known >= generation) {
+            return Ok(());
+        }
+        let path = self.generation_file(volume);
+        let write = || {
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700).create(&self.known)?;
+            let draft = path.with_extension("draft");
+            let mut file = private(&draft)?;
+            writeln!(file, "{generation}")?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            File::open(&self.known)?.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn generation_file(&self, volume: VolumeId) -> PathBuf {
+        self.known.join(format!("{volume}.generation"))
+    }
+
+    /// What is found of a volume, if anything.
+    ///
+    /// # Errors
+    /// When this user may not look.
+    pub fn find(&self, volume: VolumeId) -> anyhow::Result<Option<Found>> {
+        Folder(self.running.join(volume.to_string())).found()
+    }
+
+    /// What is found of the volume that has this image or is mounted on this directory. One that lives goes
+    /// before one that does not.
+    ///
+    /// # Errors
+    /// When this user may not look.
+    pub fn find_by_path(&self, path: &Path) -> anyhow::Result<Option<Found>> {
+        let entries = match fs::read_dir(&self.running) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read {}", self.running.display()));
+            }
+        };
+        // Resolving fails where a dead file system is mounted.
+        let paths = [absolute(path)?, fs::canonicalize(path).unwrap_or_default()];
+        let mut matching = Vec::new();
+        for entry in entries {
+            let found = Folder(entry?.path()).found()?;
+            matching.extend(found.filter(|found| {
+                let dir = found.process.dir.as_ref();
+                paths.contains(&found.process.image) || dir.is_some_and(|dir| paths.contains(dir))
+            }));
+        }
+        matching.sort_by_key(|found| !found.lives);
+        Ok(matching.into_iter().next())
+    }
+}
+
+impl Folder {
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The log of the volume's process.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    /// What ties loop device and mounts to the volume.
+    ///
+    /// # Errors
+    /// When somebody else could use it.
+    pub fn place(&self) -> anyhow::Result<Place> {
+        Ok(Place::open(&self.0.join("place"))?)
+    }
+
+    /// Locks the directory for this process, until what is answered is dropped.
+    ///
+    /// # Errors
+    /// When the volume has a process already.
+    pub fn lock(&self) -> anyhow::Result<File> {
+        let file = private(&self.0.join(LOCK))?;
+        for _ in 0..LOOKS {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                // Perhaps somebody only looks whether the process lives.
+                Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_LOOKS),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        bail!("the volume has a process already")
+    }
+
+    /// Says what this process does.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn record(&self, process: &Process) -> anyhow::Result<()> {
+        let (path, draft) = (self.0.join(RECORD), self.0.join("process.draft"));
+        let write = || {
+            let mut file = private(&draft)?;
+            file.write_all(&serde_json::to_vec(process)?)?;
+            fs::rename(&draft, &path)
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Drops what was said.
+    ///
+    /// # Errors
+    /// When it cannot be dropped.
+    pub fn forget(&self) -> anyhow::Result<()> {
+        match fs::remove_file(self.0.join(RECORD)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn found(self) -> anyhow::Result<Option<Found>> {
+        let path = self.0.join(RECORD);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        let unreadable = || format!("{} was not written by this release", path.display());
+        let process: Process = serde_json::from_slice(&bytes).with_context(unreadable)?;
+        if process.version != VERSION {
+            bail!(unreadable());
+        }
+        let lives = match File::open(self.0.join(LOCK)) {
+            Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            Err(_) => false,
+        };
+        Ok(Some(Found {
+            process,
+            lives,
+            folder: self,
+        }))
+    }
+}
+
+/// Whether this user may not do what failed.
+pub fn is_denied(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    causes.any(|cause: &io::Error| cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// A file for this user only, empty unless it is the lock.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn states(path: &Path) -> States {
+        let state_dir = Some(path.join("state"));
+        StateArgs { state_dir }.states().unwrap()
+    }
+
+    const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+
+    #[test]
+    fn a_known_generation_only_goes_up() {
+        let home = tempfile::tempdir().unwrap();
+        let states = states(home.path());
+        assert_eq!(states.known(VOLUME).unwrap(), None);
+        for (noted, known) in [(3, 3), (2, 3), (9, 9)] {
+            states.note(VOLUME, noted).unwrap();
+            assert_eq!(states.known(VOLUME).unwrap(), Some(known));
+        }
+        fs::write(states.generation_file(VOLUME), "many").unwrap();
+        let error = states.known(VOLUME).unwrap_err().to_string();
+        assert!(
+            error.ends_with("does not hold a generation: write into it the newest one that is known of the volume"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_process_is_found_by_image_and_by_directory_and_lives_while_it_has_the_lock() {
+        let home = tempfile::tempdir().unwrap();
+        let states = states(home.path());
+        let (image, dir) = (home.path().join("image"), home.path().join("dir"));
+        assert!(states.find_by_path(&image).unwrap().is_none());
+        let folder = states.folder(VOLUME).unwrap();
+        assert!(states.find(VOLUME).unwrap().is_none());
+        let process = Process::this(VOLUME, &image, Some(&dir), false);
+        folder.record(&process).unwrap();
+        assert!(!states.find(VOLUME).unwrap().unwrap().lives);
+        let lock = folder.lock().unwrap();
+        let error = folder.lock().unwrap_err().to_string();
+        assert_eq!(error, "the volume has a process already");
+        for path in [&image, &dir] {
+            let found = states.find_by_path(path).unwrap().unwrap();
+            assert!(found.lives);
+            assert_eq!(found.process.pid, std::process::id());
+        }
+        assert!(states.find_by_path(home.path()).unwrap().is_none());
+        drop(lock);
+        assert!(!states.find(VOLUME).unwrap().unwrap().lives);
+        folder.forget().unwrap();
+        folder.forget().unwrap();
+        assert!(states.find(VOLUME).unwrap().is_none());
+    }
+}

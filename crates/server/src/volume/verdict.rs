@@ -1,0 +1,209 @@
+//! What an attached volume does when KMS answers this or that. `docs/volumes.md` has the same table.
+
+use std::time::Duration;
+
+use keyward_types::time::Monotonic;
+
+use super::kms::Failure;
+
+/// What an answer of KMS means for an attached volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The key can be used.
+    Fine,
+    /// Nobody has said that it may not be used, but nobody has said that it may: the volume stays for a
+    /// bounded time.
+    Grace,
+    /// The key may not be used any more: the volume is cut off at once.
+    Cut,
+}
+
+/// The verdict about an answer to Decrypt of the volume's own wrapped data key.
+///
+/// Whatever KMS refuses for a reason that is not named here cuts the volume off, too: only a refusal that
+/// passes by itself, or is about the server, is given time.
+pub fn verdict(answer: Result<(), &Failure>) -> Verdict {
+    let (status, code) = match answer {
+        Ok(()) => return Verdict::Fine,
+        Err(Failure::NoAnswer(_)) => return Verdict::Grace,
+        Err(Failure::Refused { status, code, .. }) => (*status, code.as_str()),
+    };
+    match code {
+        "DisabledException"
+        | "KMSInvalidStateException"
+        | "AccessDeniedException"
+        | "NotFoundException" => Verdict::Cut,
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "KeyUnavailableException"
+        | "DependencyTimeoutException"
+        | "KMSInternalException"
+        // Nobody has taken anything away: new credentials of the same caller are due.
+        | "ExpiredTokenException" => Verdict::Grace,
+        _ if status >= 500 || status == 429 => Verdict::Grace,
+        _ => Verdict::Cut,
+    }
+}
+
+/// How long an attached volume has been without a good answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    grace: Duration,
+    answers: Duration,
+    fine: Monotonic,
+}
+
+impl Watch {
+    /// A volume whose key was good at this time. `answers` is the longest time from one question to the answer
+    /// to the next one.
+    pub const fn new(grace: Duration, answers: Duration, now: Monotonic) -> Self {
+        Self {
+            grace,
+            answers,
+            fine: now,
+        }
+    }
+
+    /// Takes a verdict on a question that was asked at this time, and answers whether to cut the volume off.
+    pub fn hears(&mut self, verdict: Verdict, asked: Monotonic) -> bool {
+        match verdict {
+            Verdict::Fine => {
+                self.fine = asked;
+                false
+            }
+            Verdict::Grace => self.left(asked).is_zero(),
+            Verdict::Cut => true,
+        }
+    }
+
+    /// Whether the grace has ended even though no answer came that would say so.
+    pub fn is_over(&self, now: Monotonic) -> bool {
+        Duration::from_millis(now.millis_since(self.fine)) > self.grace + self.answers
+    }
+
+    /// How much of the grace is left, counted from when the last question was asked that had a good answer.
+    pub fn left(&self, now: Monotonic) -> Duration {
+        let since = Duration::from_millis(now.millis_since(self.fine));
+        self.grace.saturating_sub(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str) -> Verdict {
+        let failure = Failure::Refused {
+            status,
+            code: code.to_owned(),
+            message: None,
+        };
+        verdict(Err(&failure))
+    }
+
+    #[test]
+    fn a_good_answer_is_fine() {
+        assert_eq!(verdict(Ok(())), Verdict::Fine);
+    }
+
+    #[test]
+    fn no_answer_has_grace() {
+        let failure = Failure::NoAnswer("it did not answer in time".to_owned());
+        assert_eq!(verdict(Err(&failure)), Verdict::Grace);
+    }
+
+    #[test]
+    fn whoever_may_not_use_the_key_is_cut_off() {
+        for (status, code) in [
+            (400, "DisabledException"),
+            (409, "DisabledException"),
+            (400, "KMSInvalidStateException"),
+            (409, "KMSInvalidStateException"),
+            (400, "AccessDeniedException"),
+            (403, "AccessDeniedException"),
+            (400, "NotFoundException"),
+            (404, "NotFoundException"),
+            // Not the key that wrapped it, or another context: what is asked for is not this volume's key.
+            (400, "IncorrectKeyException"),
+            (400, "InvalidCiphertextException"),
+            (400, "InvalidKeyUsageException"),
+            (400, "ValidationException"),
+            // The caller is nobody, or not who it says.
+            (403, "UnrecognizedClientException"),
+            (400, "UnrecognizedClientException"),
+            (403, "InvalidSignatureException"),
+            (403, "IncompleteSignatureException"),
+            (403, "MissingAuthenticationTokenException"),
+            (400, "NobodyKnowsThisException"),
+            (301, "NobodyKnowsThisException"),
+        ] {
+            assert_eq!(refused(status, code), Verdict::Cut, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_has_grace() {
+        for (status, code) in [
+            (400, "ThrottlingException"),
+            (429, "ThrottlingException"),
+            (400, "Throttling"),
+            (400, "TooManyRequestsException"),
+            (400, "RequestLimitExceeded"),
+            (400, "LimitExceededException"),
+            (429, "NobodyKnowsThisException"),
+            (500, "KeyUnavailableException"),
+            (400, "KeyUnavailableException"),
+            (500, "DependencyTimeoutException"),
+            (503, "DependencyTimeoutException"),
+            (500, "KMSInternalException"),
+            (500, "InternalFailure"),
+            (503, "ServiceUnavailableException"),
+            (500, "NobodyKnowsThisException"),
+            (400, "ExpiredTokenException"),
+            (403, "ExpiredTokenException"),
+        ] {
+            assert_eq!(refused(status, code), Verdict::Grace, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_counts_more_than_its_status() {
+        assert_eq!(refused(500, "DisabledException"), Verdict::Cut);
+        assert_eq!(refused(500, "AccessDeniedException"), Verdict::Cut);
+    }
+
+    #[test]
+    fn grace_is_counted_from_the_last_good_answer_and_ends() {
+        let at = Monotonic::from_millis;
+        let mut watch = Watch::new(Duration::from_secs(10), Duration::from_secs(2), at(0));
+        assert!(!watch.hears(Verdict::Grace, at(4_000)));
+        assert!(!watch.hears(Verdict::Fine, at(8_000)));
+        assert!(!watch.hears(Verdict::Grace, at(12_000)));
+        assert_eq!(watch.left(at(12_000)), Duration::from_secs(6));
+        assert!(!watch.hears(Verdict::Grace, at(17_999)));
+        assert!(watch.hears(Verdict::Grace, at(18_000)));
+        // A good answer saves what has not been cut off yet.
+        assert!(!watch.hears(Verdict::Fine, at(18_001)));
+        assert!(watch.hears(Verdict::Cut, at(18_002)));
+    }
+
+    #[test]
+    fn grace_ends_also_if_no_answer_ever_comes() {
+        let at = Monotonic::from_millis;
+        let watch = Watch::new(Duration::from_secs(10), Duration::from_secs(2), at(0));
+        assert!(!watch.is_over(at(12_000)));
+        assert!(watch.is_over(at(12_001)));
+    }
+
+    #[test]
+    fn without_grace_the_first_missing_answer_cuts_off() {
+        let at = Monotonic::from_millis;
+        let mut watch = Watch::new(Duration::ZERO, Duration::from_secs(70), at(0));
+        assert!(!watch.is_over(at(60_000)));
+        assert!(!watch.hears(Verdict::Fine, at(60_000)));
+        assert!(watch.hears(Verdict::Grace, at(120_000)));
+    }
+}
