@@ -5,6 +5,12 @@
 //! superblock, so that no part of the image can be put back to an older state unnoticed. The engine knows
 //! nothing of its front end, of the service that wraps its data key, or of file systems.
 //!
+//! A front end opens a volume with [`Open`], names the newest generation that it has noted down, and notes down
+//! [`Volume::generation`] at once. It serves [`Volume::read`], [`Volume::write`], [`Volume::write_zeros`] and
+//! [`Volume::discard`] at any offset from as many threads as it likes, answers a flush with [`Volume::flush`], and
+//! has one thread in [`Volume::run_checkpoints`]. It calls [`Volume::checkpoint`] now and then, notes down the generation that
+//! this returns, and ends with [`Volume::close`] or, when the key is lost, [`Volume::wipe`].
+//!
 //! `docs/formats.md` describes every byte, and `docs/decisions/0022` says why it is so.
 #![forbid(unsafe_code)]
 

@@ -97,8 +97,9 @@ impl Volume {
     /// When a limit is exceeded, the key is gone, or the disk fails.
     pub fn rekey(&self, key: KeyInfo) -> Result<u64, Error> {
         key.check()?;
-        let keys = self.keys()?;
         let mut committed = self.committed.lock();
+        // Not before: a volume that was closed meanwhile is not written to.
+        let keys = self.keys()?;
         let mut next = committed.following()?;
         next.key = key;
         self.commit(&keys, &mut committed, next)?;
