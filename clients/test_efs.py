@@ -171,6 +171,46 @@ def test_tags_throughput_and_lifecycle_by_their_calls(server, storage, efs):
         efs.describe_replication_configurations(FileSystemId=file_system)
 
 
+def test_older_calls_for_tags(server, efs):
+    file_system = make(server)
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+    assert efs.create_tags(FileSystemId=file_system, Tags=tags)["ResponseMetadata"]["HTTPStatusCode"] == 204
+    first = efs.describe_tags(FileSystemId=file_system, MaxItems=1)
+    assert first["Tags"] == tags[:1]
+    rest = efs.describe_tags(FileSystemId=file_system, Marker=first["NextMarker"])
+    assert (rest["Tags"], rest["Marker"]) == (tags[1:], first["NextMarker"])
+    assert efs.delete_tags(FileSystemId=file_system, TagKeys=["a"])["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert efs.list_tags_for_resource(ResourceId=file_system)["Tags"] == tags[1:]
+    with refused("BadRequest", "The marker is not valid."):
+        efs.list_tags_for_resource(ResourceId=file_system, NextToken=first["NextMarker"])
+    more = [{"Key": f"k{at}", "Value": ""} for at in range(50)]
+    with refused("BadRequest", "A resource has at most 50 tags."):
+        efs.create_tags(FileSystemId=file_system, Tags=more)
+
+
+def test_there_are_no_backups(server, storage, efs):
+    file_system = make(server)
+    wait(storage, file_system)
+    with refused("PolicyNotFound", "The file system has no such policy.", 404):
+        efs.describe_backup_policy(FileSystemId=file_system)
+    text = "Automatic backups cannot be enabled: this server has nothing to back up to."
+    with refused("BadRequest", text):
+        efs.put_backup_policy(FileSystemId=file_system, BackupPolicy={"Status": "ENABLED"})
+    with refused("BadRequest", "The status of a backup policy can be set to ENABLED or DISABLED."):
+        efs.put_backup_policy(FileSystemId=file_system, BackupPolicy={"Status": "ENABLING"})
+    disabled = {"Status": "DISABLED"}
+    assert efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=disabled)["BackupPolicy"] == disabled
+    assert efs.describe_backup_policy(FileSystemId=file_system)["BackupPolicy"] == disabled
+
+
+def test_ids_are_long(efs):
+    long = {"ResourceIdType": "LONG_ID", "Resources": ["FILE_SYSTEM", "MOUNT_TARGET"]}
+    assert efs.describe_account_preferences()["ResourceIdPreference"] == long
+    assert efs.put_account_preferences(ResourceIdType="LONG_ID")["ResourceIdPreference"] == long
+    with refused("BadRequest", "The ids of new resources cannot be short."):
+        efs.put_account_preferences(ResourceIdType="SHORT_ID")
+
+
 def test_pages_follow_each_other(server, efs):
     wanted = {make(server) for _ in range(3)}
     pages = efs.get_paginator("describe_file_systems").paginate(PaginationConfig={"PageSize": 1})

@@ -276,6 +276,7 @@ impl CreateFileSystem {
             key: key.as_ref().map(|key| key.key.clone()),
             tags: self.tags.clone(),
             lifecycle: Vec::new(),
+            has_backup_policy: false,
         };
         let volume = VolumeRecord {
             version: V1,

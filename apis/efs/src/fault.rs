@@ -48,6 +48,8 @@ pub enum EfsFault {
         /// Its state.
         state: &'static str,
     },
+    /// The file system was given no such policy.
+    PolicyNotFound,
     /// No replication has that file system.
     ReplicationNotFound,
     /// The throughput was changed less than a day ago.
@@ -191,6 +193,10 @@ impl From<EfsFault> for Fault {
             F::IncorrectFileSystemLifeCycleState { id, state } => {
                 let message = format!("The file system '{id}' is in the state '{state}'.");
                 ("IncorrectFileSystemLifeCycleState", 409, message)
+            }
+            F::PolicyNotFound => {
+                let message = "The file system has no such policy.";
+                ("PolicyNotFound", 404, message.to_owned())
             }
             F::ReplicationNotFound => {
                 let message = "The file system is part of no replication configuration.";

@@ -3,6 +3,8 @@
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/api-reference.html>
 
+pub mod account_preferences;
+pub mod backup_policy;
 pub mod condition_keys;
 pub mod create_file_system;
 pub mod data_key;
@@ -13,6 +15,7 @@ pub mod fault;
 pub mod file_system;
 pub mod lifecycle_configuration;
 pub mod members;
+pub mod old_tags;
 pub mod records;
 pub mod routes;
 pub mod shown;
@@ -94,11 +97,18 @@ impl CallsAsServices for Efs {
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
     row::<create_file_system::CreateFileSystem>(),
+    row::<old_tags::CreateTags>(),
     row::<delete_file_system::DeleteFileSystem>(),
+    row::<old_tags::DeleteTags>(),
+    row::<account_preferences::DescribeAccountPreferences>(),
+    row::<backup_policy::DescribeBackupPolicy>(),
     row::<describe_file_systems::DescribeFileSystems>(),
     row::<lifecycle_configuration::DescribeLifecycleConfiguration>(),
     row::<describe_replication_configurations::DescribeReplicationConfigurations>(),
+    row::<old_tags::DescribeTags>(),
     row::<tags::ListTagsForResource>(),
+    row::<account_preferences::PutAccountPreferences>(),
+    row::<backup_policy::PutBackupPolicy>(),
     row::<lifecycle_configuration::PutLifecycleConfiguration>(),
     row::<tags::TagResource>(),
     row::<tags::UntagResource>(),
@@ -110,22 +120,15 @@ pub const UNSUPPORTED: &[&str] = &[
     "CreateAccessPoint",
     "CreateMountTarget",
     "CreateReplicationConfiguration",
-    "CreateTags",
     "DeleteAccessPoint",
     "DeleteFileSystemPolicy",
     "DeleteMountTarget",
     "DeleteReplicationConfiguration",
-    "DeleteTags",
     "DescribeAccessPoints",
-    "DescribeAccountPreferences",
-    "DescribeBackupPolicy",
     "DescribeFileSystemPolicy",
     "DescribeMountTargetSecurityGroups",
     "DescribeMountTargets",
-    "DescribeTags",
     "ModifyMountTargetSecurityGroups",
-    "PutAccountPreferences",
-    "PutBackupPolicy",
     "PutFileSystemPolicy",
     "UpdateFileSystemProtection",
 ];

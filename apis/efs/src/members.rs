@@ -96,6 +96,15 @@ pub fn tags(m: &mut Members<'_>) -> Option<Vec<Tag>> {
     tags.optional()
 }
 
+/// `Tags`, which must be there.
+pub fn required_tags(m: &mut Members<'_>) -> Vec<Tag> {
+    let tags = tags(m);
+    if tags.is_none() {
+        m.structures("Tags", |_| ()).required();
+    }
+    tags.unwrap_or_default()
+}
+
 /// Tags that a resource may have.
 ///
 /// # Errors

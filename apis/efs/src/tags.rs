@@ -37,12 +37,9 @@ impl Operation for TagResource {
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
         let id = members::resource_id(&mut m);
-        let tags = members::tags(&mut m);
-        if tags.is_none() {
-            m.structures("Tags", |_| ()).required();
-        }
+        let tags = members::required_tags(&mut m);
         m.finish()?;
-        let tags = members::checked(tags.unwrap_or_default())?;
+        let tags = members::checked(tags)?;
         Ok(Self { id, tags })
     }
 
@@ -62,13 +59,7 @@ impl Operation for TagResource {
     ) -> Result<Done<Empty>, EfsFault> {
         let found = one.get()?;
         let mut record = found.record.clone();
-        for tag in &self.tags {
-            match record.tags.iter_mut().find(|old| old.key == tag.key) {
-                Some(old) => old.value.clone_from(&tag.value),
-                None => record.tags.push(tag.clone()),
-            }
-        }
-        record.tags = members::checked(record.tags)?;
+        record.tags = more(&record.tags, &self.tags)?;
         Ok(Done::changed(Empty, cx.put(found, &record)?))
     }
 }
@@ -170,22 +161,50 @@ impl Operation for ListTagsForResource {
         one: &OneFileSystem,
         cx: &Cx<'_>,
     ) -> Result<Done<Tags>, EfsFault> {
-        let mut tags = one.get()?.record.tags.clone();
-        tags.sort();
-        let list = (Self::NAME, one.id.as_str());
-        // By number, since a marker may be no longer than 128 characters, as a key may be.
-        let after = self.paging.after(cx, list)?;
-        let after = after
-            .and_then(|after| after.parse::<usize>().ok())
-            .unwrap_or(0);
-        let rest: Vec<(usize, Tag)> = (1..).zip(tags).skip(after).collect();
-        let page = self.paging.cut(cx, list, rest, |(at, _)| at.to_string())?;
-        Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
+        let tags = Tags::page(one, cx, (&self.paging, Self::NAME))?;
+        Ok(Done::unchanged(tags))
     }
 }
 
-impl Output<Efs> for Tags {
-    fn render(&self, out: &mut Writer<'_>) {
+/// Tags with more of them, or with other values for those of the same keys.
+///
+/// # Errors
+/// If there are too many then.
+pub fn more(before: &[Tag], new: &[Tag]) -> Result<Vec<Tag>, EfsFault> {
+    let mut tags = before.to_vec();
+    for tag in new {
+        match tags.iter_mut().find(|old| old.key == tag.key) {
+            Some(old) => old.value.clone_from(&tag.value),
+            None => tags.push(tag.clone()),
+        }
+    }
+    members::checked(tags)
+}
+
+impl Tags {
+    /// A page of the tags of a file system.
+    ///
+    /// # Errors
+    /// If the file system is not there, or the marker is of another list.
+    pub fn page(
+        one: &OneFileSystem,
+        cx: &Cx<'_>,
+        (paging, operation): (&Paging, &str),
+    ) -> Result<Self, EfsFault> {
+        let mut tags = one.get()?.record.tags.clone();
+        tags.sort();
+        let list = (operation, one.id.as_str());
+        // By number, since a marker may be no longer than 128 characters, as a key may be.
+        let after = paging.after(cx, list)?;
+        let after = after.and_then(|after| after.parse::<usize>().ok());
+        let rest = (1..).zip(tags).skip(after.unwrap_or(0));
+        let rest: Vec<(usize, Tag)> = rest.collect();
+        let page = paging.cut(cx, list, rest, |(at, _)| at.to_string())?;
+        Ok(Self(page.map(|(_, tag)| tag)))
+    }
+
+    /// Writes them, with the marker of the next page under that name.
+    pub fn write(&self, out: &mut Writer<'_>, next: &'static str) {
         out.array("Tags", |list| {
             for tag in &self.0.items {
                 list.object(|out| {
@@ -194,8 +213,14 @@ impl Output<Efs> for Tags {
                 });
             }
         });
-        if let Some(next) = &self.0.next {
-            out.string("NextToken", next);
+        if let Some(marker) = &self.0.next {
+            out.string(next, marker);
         }
+    }
+}
+
+impl Output<Efs> for Tags {
+    fn render(&self, out: &mut Writer<'_>) {
+        self.write(out, "NextToken");
     }
 }
