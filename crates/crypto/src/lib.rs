@@ -2,7 +2,8 @@
 //!
 //! Everything here is a thin, named use of AWS-LC: authenticated encryption with additional data
 //! that is never empty, one key derivation function, HMAC, SHA-256, random bytes and the checking of
-//! other people's signatures; and the types that hold secrets. Only `secret/lock.rs` has `unsafe` code: it locks pages.
+//! other people's signatures; and the types that hold secrets. Only `secret/lock.rs`, which locks pages, and
+//! `secret/allocator.rs` have `unsafe` code.
 #![deny(unsafe_code)]
 
 pub mod aead;

@@ -1,6 +1,7 @@
 //! Types that hold secrets: they cannot be printed, cloned, compared or serialized, and they are
 //! wiped when they go out of use. `expose` is the only way in.
 
+pub mod allocator;
 pub mod arena;
 mod lock;
 pub mod process;

@@ -1,6 +1,6 @@
 //! One region of memory of our own: mapped, locked against swap, left out of core dumps.
 //!
-//! The only module with `unsafe` code, apart from the ioctls of `keyward-attach`.
+//! Beside it, only the allocator and the ioctls of `keyward-attach` have `unsafe` code.
 #![expect(
     unsafe_code,
     reason = "memory is mapped, locked and viewed as bytes here, and only here"
