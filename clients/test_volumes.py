@@ -11,10 +11,11 @@ import subprocess
 import time
 import uuid
 
+import boto3
 import pytest
 
-from keyward import REGION, binary, eventually, key_arn
-from volumes import MIB, device_of, is_cut_off, run, volumes, write
+from keyward import REGION, Server, binary, eventually, key_arn
+from volumes import MIB, Volumes, device_of, is_cut_off, require, run, volumes, write
 
 # The capability that some of the hardening needs; containers often lack it.
 CAP_SYS_RESOURCE = 24
@@ -182,8 +183,39 @@ def memory_has(pid, needles):
     return found
 
 
-def test_the_data_key_is_nowhere_in_the_memory_of_the_process(volumes, kms, arn):
-    image = volumes.create(arn)
+@pytest.fixture(params=["http", "https"])
+def any_volumes(request, tmp_path):
+    """Volumes of a server of their own, which is asked in the clear or over TLS."""
+    require()
+    words, environment = [], {}
+    if request.param == "https":
+        certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+        run(
+            *["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
+            *["-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        )
+        config = tmp_path / "keyward.toml"
+        config.write_text(f'[tls]\ncertificate = "{certificate}"\nprivate_key = "{key}"\n')
+        words, environment = ["--config", config], {"AWS_CA_BUNDLE": str(certificate)}
+    server = Server(tmp_path / "data", *words)
+    volumes = Volumes(server, tmp_path / "volumes", environment)
+    volumes.folder.mkdir()
+    yield volumes
+    volumes.end()
+    server.kill()
+
+
+def test_the_data_key_is_nowhere_in_the_memory_of_the_process(any_volumes):
+    volumes = any_volumes
+    kms = boto3.client(
+        "kms",
+        endpoint_url=volumes.server.url,
+        region_name=REGION,
+        aws_access_key_id=volumes.credentials[0],
+        aws_secret_access_key=volumes.credentials[1],
+        verify=volumes.more.get("AWS_CA_BUNDLE"),
+    )
+    image = volumes.create(kms.create_key()["KeyMetadata"]["Arn"])
     volumes.attach(image, "--recheck", "1s")
     context = {"keyward:volume:id": volumes.stat(image)["VolumeId"]}
     data_key = kms.decrypt(CiphertextBlob=wrapped_key(image), EncryptionContext=context)["Plaintext"]

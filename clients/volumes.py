@@ -16,7 +16,8 @@ MIB = 1 << 20
 class Volumes:
     """Images, mount points and the state of one test, all in one directory."""
 
-    def __init__(self, server, folder):
+    def __init__(self, server, folder, environment=None):
+        self.more = environment or {}
         self.server = server
         self.folder = folder
         self.state = folder / "state"
@@ -33,6 +34,7 @@ class Volumes:
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": secret,
             "KEYWARD_VOLUME_STATE_DIR": str(self.state),
+            **self.more,
         }
 
     def run(self, *words, **options):

@@ -19,7 +19,7 @@ use keyward_wire::sigv4::Signer;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
     aws::{Credentials, Settings},
@@ -335,22 +335,19 @@ where
         let frame = frame.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
         pieces.extend(frame.into_data());
     }
-    // With the connection goes its own handle on the buffer that the pieces are in.
     drop((sender, body));
     connection.abort();
+    // Its buffers are gone when this function returns.
     let _ = connection.await;
-    Ok((status, gathered(pieces)))
+    Ok((status, gathered(&pieces)))
 }
 
-/// The pieces in one, and what they were in wiped: it may have been a data key.
-fn gathered(pieces: Vec<Bytes>) -> Zeroizing<Vec<u8>> {
+/// The pieces in one.
+fn gathered(pieces: &[Bytes]) -> Zeroizing<Vec<u8>> {
     let length = pieces.iter().map(Bytes::len).sum();
     let mut whole = Zeroizing::new(Vec::with_capacity(length));
     for piece in pieces {
-        whole.extend_from_slice(&piece);
-        if let Ok(mut alone) = piece.try_into_mut() {
-            alone.as_mut().zeroize();
-        }
+        whole.extend_from_slice(piece);
     }
     whole
 }

@@ -25,10 +25,12 @@ use std::{
 };
 
 use clap::Parser as _;
+use keyward_crypto::secret::allocator::Wiping;
 
-/// Secrets are wiped before their memory is given back, whichever allocator it goes to.
+/// Our own secrets are wiped before their memory is given back. Those that pass through buffers of libraries are
+/// wiped by the allocator.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

@@ -5,7 +5,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use keyward_crypto::secret::SecretBytes;
+use keyward_crypto::secret::{SecretBytes, allocator::wiping};
 use keyward_volume::KeyInfo;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -135,9 +135,12 @@ impl Kms {
             "KeyId": key.key_arn,
             "EncryptionContext": key.context,
         });
-        let body = self.call("Decrypt", &input)?;
-        let answer: Decrypted<'_> = parsed(&body)?;
-        data_key(&answer.plaintext)
+        // It passes through buffers of the TLS and HTTP libraries.
+        wiping(|| {
+            let body = self.call("Decrypt", &input)?;
+            let answer: Decrypted<'_> = parsed(&body)?;
+            data_key(&answer.plaintext)
+        })
     }
 
     /// A data key wrapped anew, by a key and for a context; its plaintext does not leave KMS.
