@@ -92,6 +92,8 @@ def test_without_an_answer_the_volume_stays_for_the_grace(own_server, tmp_path):
         began = time.monotonic()
         eventually(lambda: is_cut_off(mnt / "file"), seconds=20)
         assert time.monotonic() - began > 1
+        # The volume fails a moment before its process says why.
+        eventually(lambda: state(volumes) == "cut-off")
         assert "cannot connect to" in volumes.stat(image)["Process"]["Reason"]
         volumes("detach", image)
     finally:
