@@ -203,6 +203,75 @@ def test_there_are_no_backups(server, storage, efs):
     assert efs.describe_backup_policy(FileSystemId=file_system)["BackupPolicy"] == disabled
 
 
+def test_access_points_are_entries_into_a_file_system(server, storage, efs):
+    file_system = make(server)
+    asked = dict(
+        ClientToken=token(),
+        FileSystemId=file_system,
+        PosixUser={"Uid": 1000, "Gid": 1001, "SecondaryGids": [4294967295, 0]},
+        RootDirectory={
+            "Path": "/people/ada",
+            "CreationInfo": {"OwnerUid": 1000, "OwnerGid": 1001, "Permissions": "0750"},
+        },
+        Tags=[{"Key": "Name", "Value": "ada"}],
+    )
+    with refused("IncorrectFileSystemLifeCycleState", status=409):
+        efs.create_access_point(**asked)
+    wait(storage, file_system)
+    made = efs.create_access_point(**asked)
+    made.pop("ResponseMetadata")
+    point = made["AccessPointId"]
+    assert re.fullmatch("fsap-[0-9a-f]{17}", point)
+    arn = f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:access-point/{point}"
+    shown = {"Name": "ada", "AccessPointArn": arn, "OwnerId": ACCOUNT, "LifeCycleState": "available"}
+    assert made == {**asked, **shown, "AccessPointId": point}
+    with refused("AccessPointAlreadyExists", f"Access point '{point}' already exists with that client token.", 409) as told:
+        efs.create_access_point(**asked)
+    assert told.value.response["AccessPointId"] == point
+    plain = efs.create_access_point(ClientToken=token(), FileSystemId=file_system)
+    assert plain["RootDirectory"] == {"Path": "/"} and "PosixUser" not in plain
+    both = {point, plain["AccessPointId"]}
+    first = efs.describe_access_points(FileSystemId=file_system, MaxResults=1)
+    rest = efs.describe_access_points(FileSystemId=file_system, NextToken=first["NextToken"])
+    assert {one["AccessPointId"] for one in first["AccessPoints"] + rest["AccessPoints"]} == both
+    assert efs.describe_access_points(AccessPointId=arn)["AccessPoints"] == [made]
+    efs.tag_resource(ResourceId=point, Tags=[{"Key": "team", "Value": "red"}])
+    efs.untag_resource(ResourceId=arn, TagKeys=["Name"])
+    assert efs.list_tags_for_resource(ResourceId=point)["Tags"] == [{"Key": "team", "Value": "red"}]
+    assert efs.delete_access_point(AccessPointId=point)["ResponseMetadata"]["HTTPStatusCode"] == 204
+    gone = f"Access point '{point}' does not exist."
+    for call in [
+        lambda: efs.delete_access_point(AccessPointId=point),
+        lambda: efs.describe_access_points(AccessPointId=point),
+        lambda: efs.list_tags_for_resource(ResourceId=point),
+    ]:
+        with refused("AccessPointNotFound", gone, 404):
+            call()
+    # The token is free, and what is left ends with the file system.
+    again = efs.create_access_point(**asked)["AccessPointId"]
+    efs.delete_file_system(FileSystemId=file_system)
+    forget(storage, file_system)
+    with refused("AccessPointNotFound", f"Access point '{again}' does not exist.", 404):
+        efs.describe_access_points(AccessPointId=again)
+    with refused("FileSystemNotFound", status=404):
+        efs.create_access_point(**asked)
+
+
+def test_an_access_point_that_cannot_be(efs):
+    path = r"^(\/|(\/(?!\.)+[^$#<>;`|&?{}^*/\n]+){1,4})$"
+    asked = dict(ClientToken="t", FileSystemId="fs-01234567")
+    with invalid(("'/a/../b'", "rootDirectory.path", matching(path))):
+        efs.create_access_point(**asked, RootDirectory={"Path": "/a/../b"})
+    least = "Member must have value greater than or equal to 0"
+    with invalid(("'-1'", "posixUser.uid", least)):
+        efs.create_access_point(**asked, PosixUser={"Uid": -1, "Gid": 0})
+    each = f"Member must satisfy constraint: [Member must have value less than or equal to 4294967295, {least}]"
+    with invalid(("'[4294967296]'", "posixUser.secondaryGids", each)):
+        efs.create_access_point(**asked, PosixUser={"Uid": 1, "Gid": 0, "SecondaryGids": [4294967296]})
+    with refused("BadRequest", "AccessPointId and FileSystemId cannot both be specified."):
+        efs.describe_access_points(AccessPointId="fsap-01234567", FileSystemId="fs-01234567")
+
+
 def test_ids_are_long(efs):
     long = {"ResourceIdType": "LONG_ID", "Resources": ["FILE_SYSTEM", "MOUNT_TARGET"]}
     assert efs.describe_account_preferences()["ResourceIdPreference"] == long

@@ -301,7 +301,7 @@ impl CreateFileSystem {
 }
 
 /// 17 hexadecimal digits.
-fn digits(random: [u8; 9]) -> String {
+pub fn digits(random: [u8; 9]) -> String {
     let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     digits.chars().take(17).collect()
 }

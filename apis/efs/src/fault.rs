@@ -27,6 +27,18 @@ pub enum EfsFault {
     Rejected(Rejected),
     /// A rule of EFS's own is broken.
     BadRequest(String),
+    /// The client token was used before.
+    AccessPointAlreadyExists {
+        /// The access point that was created with it.
+        id: String,
+    },
+    /// The file system has as many access points as it may.
+    AccessPointLimitExceeded,
+    /// No access point of that id.
+    AccessPointNotFound {
+        /// As it was named.
+        id: String,
+    },
     /// The creation token was used before.
     FileSystemAlreadyExists {
         /// The file system that was created with it.
@@ -179,6 +191,19 @@ impl From<EfsFault> for Fault {
             F::Kms(Told { code, message }) => {
                 let message = message.unwrap_or_else(|| "KMS refused the request.".to_owned());
                 ("BadRequest", 400, format!("{message} [error={code}]"))
+            }
+            F::AccessPointAlreadyExists { id } => {
+                let message = format!("Access point '{id}' already exists with that client token.");
+                let fault = Self::new("AccessPointAlreadyExists", Some(message));
+                return fault.status(409).naming("AccessPointId", id);
+            }
+            F::AccessPointLimitExceeded => {
+                let message = "The maximum number of access points of the file system is reached.";
+                ("AccessPointLimitExceeded", 403, message.to_owned())
+            }
+            F::AccessPointNotFound { id } => {
+                let message = format!("Access point '{id}' does not exist.");
+                ("AccessPointNotFound", 404, message)
             }
             F::BadRequest(message) => ("BadRequest", 400, message),
             F::FileSystemNotFound { id } => {

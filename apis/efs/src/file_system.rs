@@ -102,16 +102,20 @@ pub fn token_path(cx: &Context<'_>, token: &str) -> Result<Path, EfsFault> {
 /// # Errors
 /// If it is named by the ARN of another account or Region.
 pub fn id_of(named: &str, cx: &Context<'_>) -> Result<String, EfsFault> {
+    own_id(named, cx).ok_or_else(|| EfsFault::FileSystemNotFound {
+        id: named.to_owned(),
+    })
+}
+
+/// The id of a resource that is named by its id, or by its ARN in the caller's account and Region; none
+/// if the ARN is of another one.
+pub fn own_id(named: &str, cx: &Context<'_>) -> Option<String> {
     let Some(parts) = ArnParts::parse(named) else {
-        return Ok(named.to_owned());
+        return Some(named.to_owned());
     };
     let own = parts.region == cx.region.as_str() && parts.account == cx.account().as_str();
     let id = parts.resource.split_once('/').map(|(_, id)| id);
-    let id = id.filter(|_| own);
-    let id = id.ok_or_else(|| EfsFault::FileSystemNotFound {
-        id: named.to_owned(),
-    })?;
-    Ok(id.to_owned())
+    Some(id.filter(|_| own)?.to_owned())
 }
 
 impl Cx<'_> {
@@ -147,7 +151,7 @@ impl Cx<'_> {
     /// When it cannot be read.
     pub async fn named_file_system(&self, named: &str) -> Result<OneFileSystem, EfsFault> {
         let id = id_of(named, self)?;
-        let found = self.file_system(&id).await?;
+        let found = self.file_system(&id).await?.map(Box::new);
         let arn = arn(self.region, self.account(), &id);
         Ok(OneFileSystem { id, arn, found })
     }
@@ -220,7 +224,7 @@ pub struct OneFileSystem {
     /// Its id.
     pub id: String,
     arn: String,
-    found: Option<FileSystem>,
+    found: Option<Box<FileSystem>>,
 }
 
 impl OneFileSystem {
@@ -230,7 +234,7 @@ impl OneFileSystem {
     /// If it is not there.
     pub fn get(&self) -> Result<&FileSystem, EfsFault> {
         self.found
-            .as_ref()
+            .as_deref()
             .ok_or_else(|| EfsFault::FileSystemNotFound {
                 id: self.id.clone(),
             })
@@ -243,7 +247,7 @@ impl OneFileSystem {
 }
 
 /// What EFS says of everything that it denies.
-fn denial(caller: &Caller, action: &str) -> String {
+pub fn denial(caller: &Caller, action: &str) -> String {
     let caller = caller.principal().arn();
     format!("User: {caller} is not authorized to perform: {action} on the specified resource")
 }

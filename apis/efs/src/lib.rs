@@ -3,9 +3,12 @@
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/api-reference.html>
 
+pub mod access_point;
+pub mod access_points;
 pub mod account_preferences;
 pub mod backup_policy;
 pub mod condition_keys;
+pub mod create_access_point;
 pub mod create_file_system;
 pub mod data_key;
 pub mod delete_file_system;
@@ -96,10 +99,13 @@ impl CallsAsServices for Efs {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
+    row::<create_access_point::CreateAccessPoint>(),
     row::<create_file_system::CreateFileSystem>(),
     row::<old_tags::CreateTags>(),
+    row::<access_points::DeleteAccessPoint>(),
     row::<delete_file_system::DeleteFileSystem>(),
     row::<old_tags::DeleteTags>(),
+    row::<access_points::DescribeAccessPoints>(),
     row::<account_preferences::DescribeAccountPreferences>(),
     row::<backup_policy::DescribeBackupPolicy>(),
     row::<describe_file_systems::DescribeFileSystems>(),
@@ -117,14 +123,11 @@ pub const OPERATIONS: &[Row] = &[
 
 /// The operations of the model that this version answers with `UnsupportedOperationException`.
 pub const UNSUPPORTED: &[&str] = &[
-    "CreateAccessPoint",
     "CreateMountTarget",
     "CreateReplicationConfiguration",
-    "DeleteAccessPoint",
     "DeleteFileSystemPolicy",
     "DeleteMountTarget",
     "DeleteReplicationConfiguration",
-    "DescribeAccessPoints",
     "DescribeFileSystemPolicy",
     "DescribeMountTargetSecurityGroups",
     "DescribeMountTargets",

@@ -74,6 +74,14 @@ pub fn optional_file_system_id(m: &mut Members<'_>) -> Option<String> {
     id.optional().map(str::to_owned)
 }
 
+/// `AccessPointId`, if it is there.
+pub fn access_point_id<'o>(m: &mut Members<'o>) -> Option<&'o str> {
+    const PATTERN: &str = "^(arn:aws[-a-z]*:elasticfilesystem:[0-9a-z-:]+:access-point/fsap-[0-9a-f]{8,40}|fsap-[0-9a-f]{8,40})$";
+    let id = m.string("AccessPointId").length(0, 128);
+    id.pattern(PATTERN, |id| is_named(id, &[ACCESS_POINT]))
+        .optional()
+}
+
 /// `ResourceId`: a file system or an access point.
 pub fn resource_id(m: &mut Members<'_>) -> String {
     let id = m.string("ResourceId").length(0, 128);

@@ -176,7 +176,11 @@ impl Operation for DescribeTags {
     ) -> Result<Done<OldTags>, EfsFault> {
         Ok(Done::unchanged(OldTags {
             marker: self.marker.clone(),
-            tags: Tags::page(one, cx, (&self.paging, Self::NAME))?,
+            tags: Tags::page(
+                (&one.id, &one.get()?.record.tags),
+                cx,
+                (&self.paging, Self::NAME),
+            )?,
         }))
     }
 }

@@ -84,12 +84,62 @@ pub struct LifecyclePolicy {
     pub after: String,
 }
 
-/// Which file system was created with a creation token.
+/// An access point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessPointRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `fsap-…`.
+    pub id: String,
+    /// What its creation is idempotent by.
+    pub token: String,
+    /// The file system that it leads into.
+    pub file_system: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The user that everybody is who comes through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posix_user: Option<PosixUser>,
+    /// Its root directory.
+    pub path: String,
+    /// How its root directory is created, if it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_info: Option<CreationInfo>,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+}
+
+/// A user of POSIX.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PosixUser {
+    /// The user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its other groups.
+    pub secondary_gids: Vec<u32>,
+}
+
+/// How a directory is created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreationInfo {
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its permissions, in octal digits.
+    pub permissions: String,
+}
+
+/// Which file system or access point was created with a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreationTokenRecord {
     /// The record's version.
     pub version: V1,
-    /// The file system.
+    /// Its id.
     pub id: String,
 }

@@ -1,18 +1,83 @@
-//! Tags of file systems.
+//! Tags of file systems and access points.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_TagResource.html>
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text, texts},
-    gate::{Denied, Gate},
+    gate::{Denied, Gate, protected::Protected},
     operation::{Done, Empty, Operation, Output},
     page::{Page, Paging},
     policy::permit::Permit,
 };
+use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::tag::Tag;
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Efs, fault::EfsFault, file_system::OneFileSystem, members};
+use crate::{
+    Cx, Efs, access_point::OneAccessPoint, fault::EfsFault, file_system::OneFileSystem, members,
+};
+
+/// A resource that has tags.
+#[derive(Debug)]
+pub enum Tagged {
+    /// A file system.
+    FileSystem(OneFileSystem),
+    /// An access point.
+    AccessPoint(OneAccessPoint),
+}
+
+impl Tagged {
+    /// The resource of that id or ARN.
+    async fn named(named: &str, cx: &Cx<'_>) -> Result<Self, EfsFault> {
+        let id = named.rsplit('/').next().unwrap_or(named);
+        match id.split_once('-') {
+            Some(("fsap", _)) => Ok(Self::AccessPoint(cx.named_access_point(named).await?)),
+            _ => Ok(Self::FileSystem(cx.named_file_system(named).await?)),
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Self::FileSystem(one) => &one.id,
+            Self::AccessPoint(one) => &one.id,
+        }
+    }
+
+    fn protected(&self) -> &dyn Protected {
+        match self {
+            Self::FileSystem(one) => one,
+            Self::AccessPoint(one) => one,
+        }
+    }
+
+    /// Its tags.
+    fn get(&self) -> Result<&[Tag], EfsFault> {
+        match self {
+            Self::FileSystem(one) => Ok(&one.get()?.record.tags),
+            Self::AccessPoint(one) => Ok(&one.get()?.0.tags),
+        }
+    }
+
+    /// A batch after which it has these tags.
+    fn put(&self, tags: Vec<Tag>, cx: &Cx<'_>) -> Result<SealedBatch, EfsFault> {
+        match self {
+            Self::FileSystem(one) => {
+                let found = one.get()?;
+                let mut record = found.record.clone();
+                record.tags = tags;
+                cx.put(found, &record)
+            }
+            Self::AccessPoint(one) => {
+                let (record, revision) = one.get()?;
+                let mut record = record.clone();
+                record.tags = tags;
+                let mut batch = cx.batch();
+                cx.put_access_point(&mut batch, &record, Precondition::At(*revision))?;
+                Ok(batch)
+            }
+        }
+    }
+}
 
 /// `TagResource`: more tags, or other values for those of the same keys.
 #[derive(Debug)]
@@ -31,7 +96,7 @@ impl Operation for TagResource {
     type Api = Efs;
     type Output = Empty;
     type Fault = EfsFault;
-    type Resolved = OneFileSystem;
+    type Resolved = Tagged;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
@@ -43,24 +108,22 @@ impl Operation for TagResource {
         Ok(Self { id, tags })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Tagged, EfsFault> {
+        Tagged::named(&self.id, cx).await
     }
 
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |supply| supply.request_tags(&self.tags))
+    fn authorize(&self, one: &Tagged, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one.protected(), |supply| supply.request_tags(&self.tags))
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        one: &OneFileSystem,
+        one: &Tagged,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, EfsFault> {
-        let found = one.get()?;
-        let mut record = found.record.clone();
-        record.tags = more(&record.tags, &self.tags)?;
-        Ok(Done::changed(Empty, cx.put(found, &record)?))
+        let tags = more(one.get()?, &self.tags)?;
+        Ok(Done::changed(Empty, one.put(tags, cx)?))
     }
 }
 
@@ -80,7 +143,7 @@ impl Operation for UntagResource {
     type Api = Efs;
     type Output = Empty;
     type Fault = EfsFault;
-    type Resolved = OneFileSystem;
+    type Resolved = Tagged;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
@@ -93,24 +156,23 @@ impl Operation for UntagResource {
         Ok(Self { id, keys })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Tagged, EfsFault> {
+        Tagged::named(&self.id, cx).await
     }
 
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |supply| supply.tag_keys(&self.keys))
+    fn authorize(&self, one: &Tagged, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one.protected(), |supply| supply.tag_keys(&self.keys))
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        one: &OneFileSystem,
+        one: &Tagged,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, EfsFault> {
-        let found = one.get()?;
-        let mut record = found.record.clone();
-        record.tags.retain(|tag| !self.keys.contains(&tag.key));
-        Ok(Done::changed(Empty, cx.put(found, &record)?))
+        let mut tags = one.get()?.to_vec();
+        tags.retain(|tag| !self.keys.contains(&tag.key));
+        Ok(Done::changed(Empty, one.put(tags, cx)?))
     }
 }
 
@@ -135,7 +197,7 @@ impl Operation for ListTagsForResource {
     type Api = Efs;
     type Output = Tags;
     type Fault = EfsFault;
-    type Resolved = OneFileSystem;
+    type Resolved = Tagged;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
@@ -147,21 +209,22 @@ impl Operation for ListTagsForResource {
         Ok(Self { id, paging })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Tagged, EfsFault> {
+        Tagged::named(&self.id, cx).await
     }
 
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
+    fn authorize(&self, one: &Tagged, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one.protected(), |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        one: &OneFileSystem,
+        one: &Tagged,
         cx: &Cx<'_>,
     ) -> Result<Done<Tags>, EfsFault> {
-        let tags = Tags::page(one, cx, (&self.paging, Self::NAME))?;
+        let of = (one.id(), one.get()?);
+        let tags = Tags::page(of, cx, (&self.paging, Self::NAME))?;
         Ok(Done::unchanged(tags))
     }
 }
@@ -182,18 +245,18 @@ pub fn more(before: &[Tag], new: &[Tag]) -> Result<Vec<Tag>, EfsFault> {
 }
 
 impl Tags {
-    /// A page of the tags of a file system.
+    /// A page of the tags of a resource.
     ///
     /// # Errors
-    /// If the file system is not there, or the marker is of another list.
+    /// If the marker is of another list.
     pub fn page(
-        one: &OneFileSystem,
+        (id, tags): (&str, &[Tag]),
         cx: &Cx<'_>,
         (paging, operation): (&Paging, &str),
     ) -> Result<Self, EfsFault> {
-        let mut tags = one.get()?.record.tags.clone();
+        let mut tags = tags.to_vec();
         tags.sort();
-        let list = (operation, one.id.as_str());
+        let list = (operation, id);
         // By number, since a marker may be no longer than 128 characters, as a key may be.
         let after = paging.after(cx, list)?;
         let after = after.and_then(|after| after.parse::<usize>().ok());

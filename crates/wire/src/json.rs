@@ -13,6 +13,7 @@ pub use decode::DecodeError;
 pub use decode::Limits;
 pub use members::Members;
 pub use members::Rejected;
+pub use members::lists::Integers;
 pub use members::lists::StringMap;
 pub use members::lists::Strings;
 pub use members::lists::Structure;

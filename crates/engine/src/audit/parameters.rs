@@ -41,6 +41,8 @@ pub enum Shown {
     Boolean,
     /// A list of texts.
     Texts,
+    /// A list of integers.
+    Integers,
     /// A map of texts, whose keys are the caller's.
     Map,
     /// A structure.
@@ -91,6 +93,11 @@ pub const fn boolean(member: &'static str) -> Parameter {
 /// A list of texts, shown.
 pub const fn texts(member: &'static str) -> Parameter {
     parameter(member, Shown::Texts)
+}
+
+/// A list of integers, shown.
+pub const fn integers(member: &'static str) -> Parameter {
+    parameter(member, Shown::Integers)
 }
 
 /// A map of texts, shown.
@@ -229,6 +236,15 @@ impl Shown {
                 other => slot.string(other),
             },
             (Self::Texts, Value::List(list)) => slot.array(|out| list_texts(out, list)),
+            (Self::Integers, Value::List(list)) => slot.array(|out| {
+                for value in list {
+                    if let Value::Number(number) = value
+                        && let Some(integer) = number.as_integer()
+                    {
+                        out.integer(integer);
+                    }
+                }
+            }),
             (Self::Map, Value::Object(pairs)) => slot.object(|out| {
                 for (name, value) in pairs.members() {
                     // Numbers and booleans stand for their text, as the reader of maps has it.

@@ -83,6 +83,8 @@ pub const VOLUME: Purpose = Purpose::new(62);
 pub const FILE_SYSTEM: Purpose = Purpose::new(70);
 /// Which file system was made with a creation token.
 pub const CREATION_TOKEN: Purpose = Purpose::new(71);
+/// An access point.
+pub const ACCESS_POINT: Purpose = Purpose::new(73);
 /// An instance profile.
 pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
 /// Where an instance profile's name leads.

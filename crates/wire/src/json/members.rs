@@ -29,6 +29,7 @@ use super::constraint::Constraint;
 use super::constraint::Shown;
 use super::value::Object;
 use super::value::Value;
+use lists::Integers;
 use lists::StringMap;
 use lists::Strings;
 use lists::Structure;
@@ -223,6 +224,11 @@ impl<'o> Members<'o> {
     /// A list member of strings.
     pub fn strings(&mut self, name: &'static str) -> Strings<'_, 'o> {
         Strings::new(self, name)
+    }
+
+    /// A list member of integers.
+    pub fn integers(&mut self, name: &'static str) -> Integers<'_, 'o> {
+        Integers::new(self, name)
     }
 
     /// A list member of words out of `words`.

@@ -125,6 +125,74 @@ impl<'m, 'o> Strings<'m, 'o> {
     }
 }
 
+/// Reads a list member of integers.
+#[derive(Debug)]
+#[must_use = "a member is read by `optional`"]
+pub struct Integers<'m, 'o> {
+    members: &'m mut Members<'o>,
+    name: &'static str,
+    value: Option<Vec<i64>>,
+    count: Option<(usize, usize)>,
+    of_each: SmallVec<[Constraint; 3]>,
+    broken: bool,
+}
+
+impl<'m, 'o> Integers<'m, 'o> {
+    pub(super) fn new(members: &'m mut Members<'o>, name: &'static str) -> Self {
+        let value = list(members, name).map(|elements| {
+            let mut integers = Vec::with_capacity(elements.len());
+            for element in elements {
+                let integer = match element {
+                    Value::Number(number) => number.as_integer(),
+                    _ => None,
+                };
+                match integer {
+                    Some(integer) => integers.push(integer),
+                    None => members.mismatched(element, Wanted::Integer),
+                }
+            }
+            integers
+        });
+        Self {
+            members,
+            name,
+            value,
+            count: None,
+            of_each: SmallVec::new(),
+            broken: false,
+        }
+    }
+
+    /// The number of elements, both ends included.
+    pub fn count(mut self, least: usize, most: usize) -> Self {
+        self.count = Some((least, most));
+        self
+    }
+
+    /// The least and the greatest value of each element.
+    pub fn each_range(mut self, least: i64, most: i64) -> Self {
+        self.of_each.push(Constraint::ValueAtMost(most));
+        self.of_each.push(Constraint::ValueAtLeast(least));
+        let mut all = self.value.iter().flatten();
+        self.broken |= all.any(|value| !(least..=most).contains(value));
+        self
+    }
+
+    /// The elements, if the list is there.
+    pub fn optional(self) -> Option<Vec<i64>> {
+        let integers = self.value?;
+        let texts: Vec<String> = integers.iter().map(i64::to_string).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let shown = Shown::List(&texts);
+        check_count(self.members, self.name, &shown, integers.len(), self.count);
+        if self.broken {
+            self.members
+                .failed(self.name, &shown, OfEach(&self.of_each));
+        }
+        Some(integers)
+    }
+}
+
 /// Reads a map member of strings to strings.
 #[derive(Debug)]
 #[must_use = "a member is read by `required` or `optional`"]
