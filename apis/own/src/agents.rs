@@ -19,7 +19,11 @@ use keyward_engine::{
     fault::Internal,
 };
 use keyward_store::{
-    batch::Precondition, error::LimitError, path::Path, revision::Revision, sealed::SealedBatch,
+    batch::Precondition,
+    error::LimitError,
+    path::{Path, PathError},
+    revision::Revision,
+    sealed::SealedBatch,
 };
 use keyward_types::{
     account::AccountId,
@@ -90,6 +94,23 @@ pub async fn volume(
     })
 }
 
+/// Why a volume cannot end in a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEnded {
+    /// What is kept of it names a path that is none.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The batch has no room for it.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+impl From<NotEnded> for KeywardFault {
+    fn from(error: NotEnded) -> Self {
+        Internal::new(error).into()
+    }
+}
+
 /// Has a volume end in a batch, with all that ends with it.
 ///
 /// # Errors
@@ -98,15 +119,12 @@ pub fn end(
     batch: &mut SealedBatch,
     (region, account): Place,
     (volume, revision): (&VolumeRecord, Revision),
-) -> Result<(), KeywardFault> {
+) -> Result<(), NotEnded> {
     for path in &volume.belongings {
-        batch
-            .delete(Path::parse(path)?, Precondition::Any)
-            .map_err(too_large)?;
+        batch.delete(Path::parse(path)?, Precondition::Any)?;
     }
     let path = paths::volume(region, account, &volume.id);
-    let at = Precondition::At(revision);
-    batch.delete(path, at).map_err(too_large)
+    Ok(batch.delete(path, Precondition::At(revision))?)
 }
 
 /// Writes a volume that was read at that revision.

@@ -9,6 +9,7 @@ pub mod explain_decision;
 pub mod explain_recorded_decision;
 pub mod fault;
 pub mod given;
+pub mod left_volumes;
 pub mod list_agents;
 pub mod open_volume;
 pub mod poll_volumes;
@@ -17,11 +18,11 @@ pub mod remove_agent;
 pub mod report_volumes;
 pub mod who_can;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use keyward_api_kms::{self as kms, state::KmsState};
 use keyward_engine::{
-    api::{Api, ApiDescription, Prove, State},
+    api::{Api, ApiDescription, Prove, StartedWorkers, State},
     api_context,
     context::Context,
     forward::CallsAsServices,
@@ -30,6 +31,7 @@ use keyward_engine::{
     protocol::{AwsJson, Wire},
     session::Sessions,
     via_service::{ELASTIC_FILE_SYSTEM, Service},
+    workers::{Worker, WorkerContext},
 };
 use keyward_types::arn::ArnParts;
 
@@ -102,6 +104,12 @@ impl Api for Keyward {
 
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Cx<'a> {
         Cx::new(request, state)
+    }
+
+    fn workers(_state: Arc<KeywardState>, _cx: &WorkerContext) -> StartedWorkers<'_> {
+        const LEFT_VOLUMES: Duration = Duration::from_secs(30);
+        let left = Worker::new(LEFT_VOLUMES, |cx| Box::pin(left_volumes::end(cx)));
+        Box::pin(async { Ok(vec![left]) })
     }
 
     fn own_proof(operation: &str) -> Option<Prove> {

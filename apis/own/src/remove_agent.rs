@@ -1,12 +1,13 @@
-//! `RemoveAgent`: an agent's access key is good for nothing from now on. Volumes that were to be gone
-//! are; the others stay where they are, and nobody can open them.
+//! `RemoveAgent`: an agent's access key is good for nothing from now on. Volumes that were to be gone end
+//! afterwards ([`left_volumes`](crate::left_volumes)); the others stay where they are, and nobody can open
+//! them.
+//!
+//! What cuts the agent off is the whole of the batch: it fits, however many volumes there are, and
+//! nothing that the agent writes can be faster.
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    directory::{
-        paths,
-        records::storage::{AgentRecord, VolumeRecord, Wanted},
-    },
+    directory::{paths, purpose, records::storage::AgentRecord},
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
@@ -15,23 +16,12 @@ use keyward_store::{batch::Precondition, revision::Revision};
 use keyward_types::storage::AgentId;
 use keyward_wire::json::{Members, Object};
 
-use crate::{
-    Cx, Keyward,
-    agents::{self, too_large},
-    fault::KeywardFault,
-};
+use crate::{Cx, Keyward, agents::too_large, fault::KeywardFault};
 
 /// The input.
 #[derive(Debug)]
 pub struct RemoveAgent {
     agent: String,
-}
-
-/// The agent, and the volumes that end with it.
-#[derive(Debug)]
-pub struct Leaving {
-    agent: Option<(AgentRecord, Revision)>,
-    ended: Vec<(VolumeRecord, Revision)>,
 }
 
 keyward_types::action!("keyward": RemoveAgent = "keyward:RemoveAgent");
@@ -43,7 +33,7 @@ impl Operation for RemoveAgent {
     type Api = Keyward;
     type Output = Empty;
     type Fault = KeywardFault;
-    type Resolved = Leaving;
+    type Resolved = Option<(AgentRecord, Revision)>;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -53,33 +43,26 @@ impl Operation for RemoveAgent {
         Ok(Self { agent })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Leaving, KeywardFault> {
-        let place = (cx.region, cx.account());
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
         let Ok(id) = AgentId::parse(&self.agent) else {
-            return Ok(Leaving {
-                agent: None,
-                ended: Vec::new(),
-            });
+            return Ok(None);
         };
-        let mut all = agents::all(cx, place).await?.into_iter();
-        let agent = all.find(|(agent, _)| agent.id == id);
-        let mut ended = agents::volumes(cx, place, &id).await?;
-        ended.retain(|(volume, _)| volume.wanted == Wanted::Absent);
-        Ok(Leaving { agent, ended })
+        let path = paths::agent(cx.region, cx.account(), &id);
+        let agent = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
+        Ok(agent.await?)
     }
 
-    fn authorize(&self, _leaving: &Leaving, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+    fn authorize(&self, _agent: &Self::Resolved, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        leaving: &Leaving,
+        agent: &Self::Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, KeywardFault> {
-        let place = (cx.region, cx.account());
-        let Some((agent, revision)) = &leaving.agent else {
+        let Some((agent, revision)) = agent else {
             return Err(KeywardFault::NoSuchAgent {
                 agent: self.agent.clone(),
             });
@@ -90,13 +73,10 @@ impl Operation for RemoveAgent {
                 .delete(paths::access_key(key), Precondition::Any)
                 .map_err(too_large)?;
         }
-        let path = paths::agent(place.0, place.1, &agent.id);
+        let path = paths::agent(cx.region, cx.account(), &agent.id);
         batch
             .delete(path, Precondition::At(*revision))
             .map_err(too_large)?;
-        for (volume, revision) in &leaving.ended {
-            agents::end(&mut batch, place, (volume, *revision))?;
-        }
         Ok(Done::changed(Empty, batch))
     }
 }

@@ -1,6 +1,6 @@
 //! Agents: how one becomes known, what it may do, and what a stolen one may not.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_engine::directory::{
     paths, purpose,
@@ -9,7 +9,7 @@ use keyward_engine::directory::{
         storage::{VolumeKey, VolumeRecord, Wanted},
     },
 };
-use keyward_store::batch::Precondition;
+use keyward_store::{batch::Precondition, path::Path};
 use keyward_testkit::{
     answer::{Answer, Key},
     world::{OTHER, OWN, World, account},
@@ -81,7 +81,32 @@ fn arn(id: &str) -> String {
 
 /// Stores a volume as a service would that made it for a caller.
 async fn volume(world: &World, id: &str, agent: &AgentId, key: Option<VolumeKey>) {
+    wanted_volume(world, id, agent, (key, Wanted::Present)).await;
+}
+
+/// Where two records stand that end with a volume.
+fn belongings(id: &str) -> [Path; 2] {
+    ["file-system", "file-system-token"].map(|kind| {
+        let region = Region::parse("us-east-1").unwrap();
+        paths::of_kind(region, account(OWN), kind, id).unwrap()
+    })
+}
+
+/// Stores a volume, with two records that end with it.
+async fn wanted_volume(
+    world: &World,
+    id: &str,
+    agent: &AgentId,
+    (key, wanted): (Option<VolumeKey>, Wanted),
+) {
     let region = Region::parse("us-east-1").unwrap();
+    let mut batch = world.workers.batch();
+    for path in belongings(id) {
+        batch
+            .put(path, purpose::CREATION_TOKEN, b"{}", Precondition::Any)
+            .unwrap();
+    }
+    let paths = belongings(id).map(|path| path.as_str().to_owned());
     let id = VolumeId::parse(id).unwrap();
     let record = VolumeRecord {
         version: V1,
@@ -90,13 +115,12 @@ async fn volume(world: &World, id: &str, agent: &AgentId, key: Option<VolumeKey>
         agent: agent.clone(),
         created: world.front.shared().clock().now(),
         generation: 1,
-        wanted: Wanted::Present,
+        wanted,
         key,
         reported: None,
         source: arn(id.as_str()),
-        belongings: Vec::new(),
+        belongings: paths.into(),
     };
-    let mut batch = world.workers.batch();
     let path = paths::volume(region, account(OWN), &id);
     let bytes = records::encode(&record).unwrap();
     batch
@@ -402,4 +426,94 @@ async fn a_report_is_of_what_was_wanted_last() {
         told(&answer),
         (400, "ValidationException".to_owned(), message)
     );
+}
+
+/// Ids of volumes, all different.
+fn ids(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("fs-{number:017x}"))
+        .collect()
+}
+
+/// How many of these volumes are there, and how many records that end with them.
+async fn left(world: &World, ids: &[String]) -> (usize, usize) {
+    let region = Region::parse("us-east-1").unwrap();
+    let reader = world.directory().reader();
+    let (mut volumes, mut others) = (0, 0);
+    for id in ids {
+        let path = paths::volume(region, account(OWN), &VolumeId::parse(id).unwrap());
+        volumes += usize::from(reader.get(&path).await.unwrap().value.is_some());
+        for path in belongings(id) {
+            others += usize::from(reader.get(&path).await.unwrap().value.is_some());
+        }
+    }
+    (volumes, others)
+}
+
+#[tokio::test]
+async fn an_agent_with_many_volumes_to_be_gone_is_cut_off_at_once() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let (other, _) = agent(&world).await;
+    let gone = ids(40);
+    for volume in &gone {
+        wanted_volume(&world, volume, &id, (None, Wanted::Absent)).await;
+    }
+    let stay = [
+        "fs-a0000000000000001".to_owned(),
+        "fs-a0000000000000002".to_owned(),
+    ];
+    wanted_volume(&world, &stay[0], &id, (None, Wanted::Present)).await;
+    wanted_volume(&world, &stay[1], &other, (None, Wanted::Absent)).await;
+    asked(
+        &world,
+        &world.root,
+        "RemoveAgent",
+        json!({ "AgentId": id.as_str() }),
+    )
+    .await;
+    let answer = ask(&world, &key, "PollVolumes", json!({})).await;
+    assert_eq!(told(&answer).1, "UnrecognizedClientException");
+    // What ends with it, ends afterwards; what was not to be gone, or is another agent's, does not.
+    keyward_api_own::left_volumes::end(&world.workers).await;
+    assert_eq!(left(&world, &gone).await, (0, 0));
+    assert_eq!(left(&world, &stay).await, (2, 4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_cannot_report_its_removal_away() {
+    let world = Arc::new(World::new().await);
+    let (id, key) = agent(&world).await;
+    let ids = ids(20);
+    for volume in &ids {
+        wanted_volume(&world, volume, &id, (None, Wanted::Absent)).await;
+    }
+    let reports: Vec<_> = (ids.iter())
+        .map(|id| json!({ "VolumeId": id, "Generation": 1, "State": "FAILED" }))
+        .collect();
+    let looping = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            loop {
+                let body = json!({ "Volumes": reports });
+                let answer = ask(&world, &key, "ReportVolumes", body).await;
+                if answer.status != 200 {
+                    return told(&answer).1;
+                }
+            }
+        }
+    });
+    while events(&world, "ReportVolumes").await.len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    asked(
+        &world,
+        &world.root,
+        "RemoveAgent",
+        json!({ "AgentId": id.as_str() }),
+    )
+    .await;
+    assert_eq!(looping.await.unwrap(), "UnrecognizedClientException");
+    keyward_api_own::left_volumes::end(&world.workers).await;
+    assert_eq!(left(&world, &ids).await, (0, 0));
 }

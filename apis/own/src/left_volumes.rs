@@ -1,0 +1,83 @@
+//! The end of volumes that were to be gone when their agent was removed: nobody is left to say that
+//! they are.
+
+use std::collections::BTreeSet;
+
+use keyward_engine::{
+    directory::{
+        ReadError, paths, purpose,
+        records::storage::{AgentRecord, VolumeRecord, Wanted},
+        scopes::scopes,
+    },
+    workers::{NotCommitted, WorkerContext},
+};
+use keyward_store::{error::CommitError, revision::Revision};
+use keyward_types::storage::AgentId;
+
+use crate::agents::{self, NotEnded, Place};
+
+/// Ends them all. It can stop anywhere and go on later.
+pub async fn end(cx: &WorkerContext) {
+    if let Err(error) = end_all(cx).await {
+        tracing::warn!(%error, "volumes of removed agents cannot be ended yet");
+    }
+}
+
+/// Why it stopped.
+#[derive(Debug, thiserror::Error)]
+enum EndError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Commit(#[from] NotCommitted),
+    #[error(transparent)]
+    End(#[from] NotEnded),
+}
+
+async fn end_all(cx: &WorkerContext) -> Result<(), EndError> {
+    for scope in scopes(cx.shared()).await.map_err(ReadError::from)? {
+        let Some(region) = scope.region else { continue };
+        let place = (region, scope.account);
+        for volume in left(cx, place).await? {
+            end_one(cx, place, volume).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The volumes that are to be gone and whose agent is.
+async fn left(
+    cx: &WorkerContext,
+    (region, account): Place,
+) -> Result<Vec<(VolumeRecord, Revision)>, ReadError> {
+    let directory = cx.shared().directory();
+    // Read before the agents: a volume's agent was there when the volume was made, so that one that is
+    // not there afterwards was removed.
+    let prefix = paths::volumes(region, account);
+    let mut volumes = directory
+        .every_with_revision::<VolumeRecord>(&prefix, purpose::VOLUME)
+        .await?;
+    volumes.retain(|(volume, _)| volume.wanted == Wanted::Absent);
+    if volumes.is_empty() {
+        return Ok(volumes);
+    }
+    let prefix = paths::agents(region, account);
+    let agents = directory.every::<AgentRecord>(&prefix, purpose::AGENT);
+    let agents: BTreeSet<AgentId> = agents.await?.into_iter().map(|agent| agent.id).collect();
+    volumes.retain(|(volume, _)| !agents.contains(&volume.agent));
+    Ok(volumes)
+}
+
+async fn end_one(
+    cx: &WorkerContext,
+    place: Place,
+    (volume, revision): (VolumeRecord, Revision),
+) -> Result<(), EndError> {
+    let mut batch = cx.batch();
+    agents::end(&mut batch, place, (&volume, revision))?;
+    match cx.commit(batch).await {
+        // A request that was under way when the agent was removed; the next round sees what it did.
+        Ok(()) | Err(NotCommitted::Commit(CommitError::Conflict { .. })) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
