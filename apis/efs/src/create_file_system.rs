@@ -12,7 +12,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self, V1,
-            storage::{AgentRecord, VolumeKey, VolumeRecord, Wanted},
+            storage::{AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
@@ -258,7 +258,7 @@ impl CreateFileSystem {
         cx: &Cx<'_>,
     ) -> Result<FileSystem, EfsFault> {
         let id = self.id.as_str();
-        let belongings = vec![
+        let belongings: [String; MOST_BELONGINGS] = [
             file_system::path(cx, id)?.as_str().to_owned(),
             file_system::token_path(cx, &self.token)?
                 .as_str()
@@ -289,7 +289,7 @@ impl CreateFileSystem {
             key,
             reported: None,
             source: file_system::arn(cx.region, cx.account(), id),
-            belongings,
+            belongings: belongings.into(),
         };
         Ok(FileSystem {
             record,

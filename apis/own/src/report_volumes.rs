@@ -2,18 +2,21 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text},
-    directory::records::storage::{Reported, State, VolumeRecord, Wanted},
+    directory::records::storage::{MOST_BELONGINGS, Reported, State, VolumeRecord, Wanted},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
-use keyward_store::revision::Revision;
+use keyward_store::{batch::MAX_BATCH_CHANGES, revision::Revision};
 use keyward_types::storage::VolumeId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Keyward, agents, fault::KeywardFault};
 
-/// The most volumes in one report.
-const MOST: usize = 100;
+/// The most volumes in one report: their changes are one batch with the event.
+const MOST: usize = 33;
+/// The lines of a batch that a volume takes that is gone, with what ends with it. Any other takes one.
+const LINES: usize = 1 + MOST_BELONGINGS;
+const _: () = assert!(MOST * LINES < MAX_BATCH_CHANGES, "one line is the event's");
 /// The states that an agent tells.
 const STATES: &[&str] = &["FAILED", "GONE", "READY"];
 

@@ -517,3 +517,41 @@ async fn an_agent_cannot_report_its_removal_away() {
     keyward_api_own::left_volumes::end(&world.workers).await;
     assert_eq!(left(&world, &ids).await, (0, 0));
 }
+
+#[tokio::test]
+async fn the_longest_report_of_every_state_is_taken() {
+    const MOST: usize = 33;
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let ids = ids(MOST);
+    let report = async |state: &str, ids: &[String]| {
+        let one = |id: &String| json!({ "VolumeId": id, "Generation": 1, "State": state, "Bytes": i64::MAX, "Message": "m".repeat(1024) });
+        let reports: Vec<Value> = ids.iter().map(one).collect();
+        ask(&world, &key, "ReportVolumes", json!({ "Volumes": reports })).await
+    };
+    for (state, wanted) in [
+        ("READY", Wanted::Present),
+        ("FAILED", Wanted::Present),
+        ("FAILED", Wanted::Absent),
+        ("GONE", Wanted::Absent),
+    ] {
+        for volume in &ids {
+            let key = VolumeKey {
+                key: "k".repeat(100),
+                ciphertext: "c".repeat(1000),
+                context: BTreeMap::from([(CONTEXT.to_owned(), volume.clone())]),
+                grant: "g".repeat(64),
+            };
+            wanted_volume(&world, volume, &id, (Some(key), wanted)).await;
+        }
+        let answer = report(state, &ids).await;
+        let taken = (200, r#"{"Stale":[]}"#);
+        assert_eq!((answer.status, answer.body.as_str()), taken, "{state}");
+    }
+    assert_eq!(left(&world, &ids).await, (0, 0));
+    let more = [&ids[..], &["fs-b".to_owned()]].concat();
+    let (status, code, message) = told(&report("GONE", &more).await);
+    assert_eq!((status, code.as_str()), (400, "ValidationException"));
+    let text = "Member must have length less than or equal to 33";
+    assert!(message.contains(text), "{message}");
+}

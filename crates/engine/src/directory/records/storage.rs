@@ -55,6 +55,10 @@ pub struct AgentRecord {
     pub access_keys: Vec<AccessKeyId>,
 }
 
+/// The most records that end with a volume. So many are deleted in one batch with it, for each volume that
+/// an agent reports gone.
+pub const MOST_BELONGINGS: usize = 2;
+
 /// A volume, as it shall be and as its agent says it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +85,8 @@ pub struct VolumeRecord {
     pub reported: Option<Reported>,
     /// The ARN of the resource, for which the service calls.
     pub source: String,
-    /// The paths of the records that end with it, once the agent says that it is gone.
+    /// The paths of the records that end with it, once the agent says that it is gone; at most
+    /// [`MOST_BELONGINGS`].
     pub belongings: Vec<String>,
 }
 
