@@ -12,7 +12,7 @@ impl World {
     pub(crate) fn sign(
         &self,
         key: &Key,
-        service: &str,
+        (region, service): (&str, &str),
         (line, body): (Line<'_>, &[u8]),
         fields: &mut Vec<(String, String)>,
     ) {
@@ -36,11 +36,11 @@ impl World {
             "{method}\n{path}\n{query}\n{lines}\n{names}\n{}",
             hex::encode(sha256(body))
         );
-        let scope = format!("{date}/us-east-1/{service}/aws4_request");
+        let scope = format!("{date}/{region}/{service}/aws4_request");
         let hash = hex::encode(sha256(canonical.as_bytes()));
         let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hash}");
         let mut signing = format!("AWS4{}", key.secret).into_bytes();
-        for part in [date, "us-east-1", service, "aws4_request"] {
+        for part in [date, region, service, "aws4_request"] {
             signing = hmac_sha256(&signing, &[part.as_bytes()]).to_vec();
         }
         let signature = hex::encode(hmac_sha256(&signing, &[text.as_bytes()]));

@@ -130,15 +130,20 @@ impl World {
 
     /// A world that begins at that second.
     pub async fn at(start: i64, issuers: Issuers) -> Self {
-        Self::open(start, issuers, Quotas::default()).await
+        Self::open((start, &["us-east-1"]), issuers, Quotas::default()).await
+    }
+
+    /// A world that serves these Regions. [`World::json_in`] asks in another than the first.
+    pub async fn in_regions(regions: &[&str]) -> Self {
+        Self::open((START, regions), issuer::offline(), Quotas::default()).await
     }
 
     /// A world with quotas of its own.
     pub async fn with(quotas: Quotas) -> Self {
-        Self::open(START, issuer::offline(), quotas).await
+        Self::open((START, &["us-east-1"]), issuer::offline(), quotas).await
     }
 
-    async fn open(start: i64, issuers: Issuers, quotas: Quotas) -> Self {
+    async fn open((start, regions): (i64, &[&str]), issuers: Issuers, quotas: Quotas) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (arena, _) = Arena::new(256 << 10).unwrap();
         let root_key = RootKey::create(&home.path().join("root.key"), &arena).unwrap();
@@ -153,12 +158,15 @@ impl World {
             wall: AtomicI64::new(start * 1000),
             monotonic: AtomicU64::new(1),
         });
-        let region = Region::parse("us-east-1").unwrap();
+        let regions: Vec<Region> = regions
+            .iter()
+            .map(|region| Region::parse(region).unwrap())
+            .collect();
         let audit = home.path().join("audit");
         let options = OpenOptions {
             account: account(OWN),
-            region,
-            regions: vec![region],
+            region: *regions.first().unwrap(),
+            regions,
             audit_directory: &audit,
             trail: TrailOptions::default(),
             directory: DirectoryOptions {
@@ -278,6 +286,25 @@ impl World {
             .await
     }
 
+    /// As [`World::json`], signed for a Region.
+    pub async fn json_in(
+        &self,
+        region: &str,
+        key: &Key,
+        service: &str,
+        target: &str,
+        body: &str,
+    ) -> Answer {
+        let mut fields = vec![
+            ("host".to_owned(), "keyward.test".to_owned()),
+            ("x-amz-target".to_owned(), target.to_owned()),
+        ];
+        let signed = (Line::POST, body.as_bytes());
+        self.sign(key, (region, service), signed, &mut fields);
+        self.send(None, service, (Line::POST, fields), body.to_owned())
+            .await
+    }
+
     /// A request of an API that speaks JSON that nobody signed.
     pub async fn unsigned_json(&self, target: &str, body: &str) -> Answer {
         let fields = vec![
@@ -316,7 +343,8 @@ impl World {
         body: String,
     ) -> Answer {
         if let Some(key) = key {
-            self.sign(key, service, (line, body.as_bytes()), &mut fields);
+            let scope = ("us-east-1", service);
+            self.sign(key, scope, (line, body.as_bytes()), &mut fields);
         }
         let headers: Vec<(&str, &[u8])> = fields
             .iter()

@@ -15,7 +15,7 @@ use crate::{
         identities::Home,
         paths, purpose,
         records::{AccessKeyOwner, storage::AgentTokenRecord},
-        units::{identity::OidcProviderUnit, signer::Signer},
+        units::{AccessKeyUnit, identity::OidcProviderUnit, signer::Signer},
     },
     fault::Internal,
     front::{Front, dispatch::Target},
@@ -247,12 +247,7 @@ pub async fn prove(
         (None, false) => {
             let key = directory.access_key(&id).await.map_err(internal)?;
             let key = key.filter(|key| key.is_active()).ok_or_else(unknown)?;
-            if key.partition() != region.partition() {
-                return Err(unknown());
-            }
-            // What an agent may do is in one API alone.
-            let of_agent = matches!(key.owner(), AccessKeyOwner::Agent { .. });
-            if of_agent && expected.service != AGENTS_API {
+            if !is_good_for(&key, (region, expected.service)) {
                 return Err(unknown());
             }
             verify(key.signer())?;
@@ -301,6 +296,16 @@ pub async fn prove(
     })
 }
 
+/// Whether an access key may be used for a service in a Region at all.
+fn is_good_for(key: &AccessKeyUnit, (region, service): (Region, &str)) -> bool {
+    let elsewhere = match key.owner() {
+        // What an agent may do is in one API, and in its own Region.
+        AccessKeyOwner::Agent { region: of, .. } => *of != region || service != AGENTS_API,
+        AccessKeyOwner::Root | AccessKeyOwner::User(_) | AccessKeyOwner::Service(_) => false,
+    };
+    key.partition() == region.partition() && !elsewhere
+}
+
 /// Checks what a claim says of itself, and reads the access key's id.
 async fn check(
     shared: &Shared,
@@ -335,15 +340,15 @@ pub async fn look(
     let (region, at, id) = check(shared, claim, expected).await?;
     let refused = |error| Refused::Auth(error, claim.access_key_id().to_owned());
     let unknown = || refused(AuthError::UnknownAccessKey);
-    let partition = match (claim.session_token(), id.is_temporary()) {
+    let is_good = match (claim.session_token(), id.is_temporary()) {
         (None, false) => {
             let key = shared.directory.access_key(&id).await;
             let key = key.map_err(|error| Refused::Internal(Internal::new(error)))?;
             let key = key.filter(|key| key.is_active()).ok_or_else(unknown)?;
-            key.partition()
+            is_good_for(&key, (region, expected.service))
         }
         (Some(token), true) => match shared.sessions.open(&id, token, at) {
-            Ok(session) => session.partition(),
+            Ok(session) => session.partition() == region.partition(),
             Err(TokenError::Invalid) => return Err(unknown()),
             Err(TokenError::Expired) => return Err(refused(AuthError::ExpiredToken)),
             Err(error @ TokenError::ArenaFull(_)) => {
@@ -352,9 +357,5 @@ pub async fn look(
         },
         (None, true) | (Some(_), false) => return Err(unknown()),
     };
-    if partition == region.partition() {
-        Ok(())
-    } else {
-        Err(unknown())
-    }
+    if is_good { Ok(()) } else { Err(unknown()) }
 }

@@ -555,3 +555,24 @@ async fn the_longest_report_of_every_state_is_taken() {
     let text = "Member must have length less than or equal to 33";
     assert!(message.contains(text), "{message}");
 }
+
+#[tokio::test]
+async fn an_agents_key_is_good_in_its_own_region_alone() {
+    let world = World::in_regions(&["us-east-1", "eu-west-1"]).await;
+    let (_, key) = agent(&world).await;
+    let nobody = Key {
+        id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        secret: "s".to_owned(),
+        token: None,
+    };
+    let poll = async |region: &str, key: &Key| {
+        let target = "Keyward_20261101.PollVolumes";
+        world.json_in(region, key, "keyward", target, "{}").await
+    };
+    assert_eq!(poll("us-east-1", &key).await.status, 200);
+    let refused = told(&poll("eu-west-1", &key).await);
+    assert_eq!(refused.1, "UnrecognizedClientException");
+    assert_eq!(refused, told(&poll("eu-west-1", &nobody).await));
+    let all = events(&world, "PollVolumes").await;
+    assert!(all.iter().all(|event| event["awsRegion"] == "us-east-1"));
+}
