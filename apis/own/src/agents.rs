@@ -30,6 +30,7 @@ use keyward_types::{
     region::Region,
     storage::{AgentId, VolumeId},
 };
+use keyward_wire::sigv4::AuthError;
 
 use crate::fault::KeywardFault;
 
@@ -40,6 +41,27 @@ use crate::fault::KeywardFault;
 pub fn caller<'c>(cx: &'c Context<'_>) -> Result<(&'c Agent, &'c AgentId), KeywardFault> {
     let agent = cx.caller.agent();
     agent.ok_or_else(|| Internal::new("an operation for agents is called by none").into())
+}
+
+/// Checks that the agent that calls was not removed since it was let in: it may have waited.
+///
+/// # Errors
+/// As for an access key that is unknown, if it was.
+pub async fn check(cx: &Context<'_>) -> Result<(), KeywardFault> {
+    let (agent, id) = caller(cx)?;
+    let path = paths::agent(agent.region, agent.account, id);
+    let found = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
+    let found = found.await?;
+    let key = cx.caller.access_key_id();
+    let is_known = found.is_some_and(|(agent, _)| {
+        let mut keys = agent.access_keys.iter();
+        keys.any(|known| Some(known) == key)
+    });
+    if is_known {
+        Ok(())
+    } else {
+        Err(AuthError::UnknownAccessKey.into())
+    }
 }
 
 /// Where agents and volumes stand that a request is about.

@@ -3,6 +3,7 @@
 
 use keyward_api_kms::fault::KmsFault;
 use keyward_engine::{
+    context::NoTurn,
     directory::ReadError,
     fault::{Fault, Internal},
     forward::NotDone,
@@ -79,6 +80,8 @@ pub enum KeywardFault {
     Refused(Told),
     /// Too many ask for much at once.
     Busy,
+    /// There is no turn for a request that waited.
+    NoTurn,
     /// As KMS says it.
     Kms(KmsFault),
 }
@@ -121,6 +124,12 @@ impl From<NotDone> for KeywardFault {
 impl From<Busy> for KeywardFault {
     fn from(_: Busy) -> Self {
         Self::Busy
+    }
+}
+
+impl From<NoTurn> for KeywardFault {
+    fn from(_: NoTurn) -> Self {
+        Self::NoTurn
     }
 }
 
@@ -189,6 +198,9 @@ impl From<KeywardFault> for Fault {
             KeywardFault::Busy => {
                 let message = "Others are asking the same kind of question. Try again.";
                 Self::new("ThrottlingException", Some(message.to_owned()))
+            }
+            KeywardFault::NoTurn => {
+                Self::new("ThrottlingException", Some("Rate exceeded".to_owned()))
             }
             KeywardFault::NoSuchPrincipal { principal, account } => {
                 let message = format!(

@@ -13,6 +13,7 @@ pub mod left_volumes;
 pub mod list_agents;
 pub mod open_volume;
 pub mod poll_volumes;
+pub mod polls;
 pub mod register_agent;
 pub mod remove_agent;
 pub mod report_volumes;
@@ -35,6 +36,8 @@ use keyward_engine::{
 };
 use keyward_types::arn::ArnParts;
 
+use crate::polls::Polls;
+
 /// The service `keyward` over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
 pub enum Keyward {}
@@ -44,6 +47,7 @@ pub enum Keyward {}
 pub struct KeywardState {
     kms: Arc<KmsState>,
     sessions: Arc<Sessions>,
+    polls: Polls,
 }
 
 impl KeywardState {
@@ -53,11 +57,18 @@ impl KeywardState {
         Self {
             kms: Arc::clone(kms),
             sessions: Arc::clone(sessions),
+            polls: Polls::default(),
         }
     }
 }
 
-impl State for KeywardState {}
+impl State for KeywardState {
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let waiting = u64::try_from(self.polls.count()).unwrap_or(u64::MAX);
+        let help = "Agents that wait to hear what is wanted of their volumes.";
+        vec![("waiting_agents", help, waiting)]
+    }
+}
 
 api_context!(
     /// The context of a request to Keyward's own service.

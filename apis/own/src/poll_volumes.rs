@@ -1,5 +1,5 @@
 //! `PollVolumes`: an agent asks what is wanted of the volumes that are assigned to it, and waits until
-//! that is something else than it knows.
+//! that is something else than it knows. One request of each agent waits; a newer one ends it.
 
 use std::time::Duration;
 
@@ -57,21 +57,29 @@ impl Operation for PollVolumes {
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Volumes, KeywardFault> {
-        let mut revisions = cx.directory().watch();
+        let (agent, id) = agents::caller(cx)?;
+        let mut changes = cx.directory().volume_changes(agent.region, agent.account);
         let wait = tokio::time::sleep(self.wait);
         tokio::pin!(wait);
+        let mut poll = None;
         loop {
             // Seen before it is read, so that what changes meanwhile is not missed.
-            revisions.borrow_and_update();
+            changes.borrow_and_update();
             let found = Volumes::read(cx).await?;
-            if self.known.as_ref() != Some(&found.known) {
+            if self.wait.is_zero() || self.known.as_ref() != Some(&found.known) {
                 return Ok(found);
             }
-            tokio::select! {
-                () = &mut wait => return Ok(found),
-                changed = revisions.changed() => if changed.is_err() {
-                    return Ok(found);
-                },
+            let poll = poll.get_or_insert_with(|| cx.state().polls.begin(id));
+            // It takes no turn from those who do not wait.
+            let changed = cx.wait(async {
+                tokio::select! {
+                    () = &mut wait => false,
+                    () = poll.overtaken() => false,
+                    changed = changes.changed() => changed.is_ok(),
+                }
+            });
+            if changed.await? != Some(true) {
+                return Ok(found);
             }
         }
     }
@@ -94,6 +102,7 @@ impl Operation for PollVolumes {
 impl Volumes {
     async fn read(cx: &Cx<'_>) -> Result<Self, KeywardFault> {
         let (agent, id) = agents::caller(cx)?;
+        agents::check(cx).await?;
         let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
         let volumes: Vec<VolumeRecord> = volumes.into_iter().map(|(volume, _)| volume).collect();
         let told = volumes.iter().map(|volume| {

@@ -16,6 +16,14 @@ use crate::{
     turns::Turn,
 };
 
+/// Bytes that a request holds which waits for a turn again, at most: its headers and a small body.
+const WAITING_BYTES: usize = 64 << 10;
+
+/// There is no turn for a request to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no turn to go on")]
+pub struct NoTurn;
+
 /// One request in the server.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -82,6 +90,26 @@ impl Context<'_> {
     /// Whether an API of that name is served.
     pub fn serves(&self, service: &str) -> bool {
         self.services.named(service).is_some()
+    }
+
+    /// Waits for something that is no work: the request's turn is given back meanwhile, and it waits for
+    /// another one after that. None if the server stops first.
+    ///
+    /// # Errors
+    /// [`NoTurn`] when there is none again in time.
+    pub async fn wait<T>(&self, until: impl Future<Output = T>) -> Result<Option<T>, NoTurn> {
+        if let Some(turn) = self.turn {
+            turn.give_back();
+        }
+        let mut stopping = self.shared.stopping.subscribe();
+        let waited = tokio::select! {
+            waited = until => Some(waited),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        match self.turn {
+            Some(turn) if !turn.take_again(WAITING_BYTES).await => Err(NoTurn),
+            Some(_) | None => Ok(waited),
+        }
     }
 
     /// Units by what requests call them.

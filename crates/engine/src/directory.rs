@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod aws_policies;
+mod changes;
 pub mod counting;
 pub mod identities;
 pub mod listing;
@@ -23,18 +24,19 @@ use keyward_store::{
     node::{Invalidate, Node, NodeOptions},
     path::{Path, PathError, Split},
     reader::Reader,
-    revision::Revision,
     sealed::{Record, Sealed, SealedError},
 };
 use keyward_types::{
     account::AccountId,
     partition::Partition,
+    region::Region,
     store_id::StoreId,
     time::{Clock, Timestamp},
     unique_id::AccessKeyId,
 };
 
 use crate::directory::{
+    changes::VolumeChanges,
     identities::Identities,
     organizations::Organizations,
     records::{
@@ -111,6 +113,7 @@ pub struct Directory {
     access_keys: Arc<Cache<AccessKeyUnit>>,
     identities: Identities,
     organizations: Organizations,
+    volume_changes: Arc<VolumeChanges>,
     /// When the root users' credentials were replaced, by account.
     root_users: Arc<Cache<Option<Timestamp>>>,
 }
@@ -159,6 +162,8 @@ impl Directory {
         caches.push(Arc::clone(&root_users) as _);
         caches.extend(identities.caches());
         caches.extend(organizations.caches());
+        let volume_changes = Arc::new(VolumeChanges::default());
+        caches.push(Arc::clone(&volume_changes) as _);
         let node = Node::start(sealed, clock, NodeOptions::default(), caches).await?;
         let directory = Self {
             reader: Reader::new(Arc::clone(&node)),
@@ -167,6 +172,7 @@ impl Directory {
             access_keys,
             identities,
             organizations,
+            volume_changes,
             root_users,
         };
         Ok((directory, node))
@@ -182,9 +188,14 @@ impl Directory {
         &self.node
     }
 
-    /// Tells of every revision that this node has applied.
-    pub fn watch(&self) -> tokio::sync::watch::Receiver<Revision> {
-        self.node.watch()
+    /// Tells of every change of an account's volumes in a Region, and of the agents that store them,
+    /// that this node has applied.
+    pub fn volume_changes(
+        &self,
+        region: Region,
+        account: AccountId,
+    ) -> tokio::sync::watch::Receiver<()> {
+        self.volume_changes.listen(region, account)
     }
 
     /// The store's id.

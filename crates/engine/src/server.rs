@@ -18,6 +18,7 @@ use keyward_types::{
     unique_id::{AccessKeyId, UniqueId},
 };
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::{
     audit::{ledger::Ledger, outbox::places::Places},
@@ -135,6 +136,8 @@ pub struct Shared {
     pub(crate) audit_directory: PathBuf,
     pub(crate) scans: Scans,
     pub(crate) pool: Pool,
+    /// Whether requests that wait for something to happen shall wait no longer.
+    pub(crate) stopping: watch::Sender<bool>,
     health: Health,
 }
 
@@ -173,6 +176,7 @@ impl Shared {
             audit_directory: parts.audit_directory,
             scans: Scans::default(),
             pool: Pool::default(),
+            stopping: watch::Sender::new(false),
             health: Health::default(),
         }
     }
@@ -235,6 +239,11 @@ impl Shared {
     /// The turns of requests.
     pub fn turns(&self) -> &Turns {
         &self.turns
+    }
+
+    /// Has requests that wait for something to happen wait no longer: the server stops.
+    pub fn end_waiting(&self) {
+        self.stopping.send_replace(true);
     }
 
     /// Why requests cannot succeed for now; nothing if they can.

@@ -101,6 +101,24 @@ impl Turn<'_> {
             self.turns.end(self.lane);
         }
     }
+
+    /// Takes a turn again that was given back, for a request that holds so many bytes; waits for it like a
+    /// new one. Answers whether there is one in time.
+    pub(crate) async fn take_again(&self, bytes: usize) -> bool {
+        if !self.is_over() {
+            return true;
+        }
+        let next = match self.turns.take_now(self.lane) {
+            Some(next) => Some(next),
+            None => self.turns.wait(self.lane, bytes).await,
+        };
+        if let Some(next) = &next {
+            // Its place is this turn's from now on.
+            next.over.store(true, SeqCst);
+            self.over.store(false, SeqCst);
+        }
+        next.is_some()
+    }
 }
 
 /// A request in the queue. Dropping it takes it out, or gives back the turn that it was just given.

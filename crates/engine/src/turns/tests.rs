@@ -178,6 +178,26 @@ async fn no_turn_is_lost() {
     assert!(is_over(&turns));
 }
 
+#[tokio::test]
+async fn a_turn_that_was_given_back_is_taken_again_in_turn() {
+    let turns = Turns::new(1, usize::MAX);
+    let turn = turns.take_now(1).expect("it is free");
+    assert!(turn.take_again(1).await, "it is still there");
+    turn.give_back();
+    let other = turns.take_now(2).expect("it was given back");
+    {
+        let mut again = pin!(turn.take_again(1));
+        assert!(!futures_once(again.as_mut()).await);
+        drop(other);
+        assert!(again.await);
+    }
+    assert!(!turn.is_over());
+    assert!(turns.take_now(2).is_none());
+    drop(turn);
+    assert_eq!(turns.free.load(SeqCst), 1);
+    assert!(is_over(&turns));
+}
+
 /// Looks once.
 async fn futures_once<F: Future + Unpin>(mut future: F) -> bool {
     std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx).is_ready())).await

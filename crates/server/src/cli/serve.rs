@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use keyward_engine::workers;
+use keyward_engine::{server::Shared, workers};
 use keyward_types::time::Clock as _;
 use tokio::{
     net::TcpListener,
@@ -121,7 +121,8 @@ impl Serve {
             tasks.spawn(http::admin::serve(admin, front.clone(), peers.clone()));
         }
         // Somebody who reads the line below may stop the server at once, and then it must drain.
-        tokio::spawn(wait_for_signal(Signals::new()?, stop));
+        let shared = Arc::clone(front.shared());
+        tokio::spawn(wait_for_signal(Signals::new()?, stop, shared));
         if let Some(created) = created {
             let banner = Banner {
                 created,
@@ -199,7 +200,7 @@ impl Signals {
     }
 }
 
-async fn wait_for_signal(mut signals: Signals, stop: watch::Sender<bool>) {
+async fn wait_for_signal(mut signals: Signals, stop: watch::Sender<bool>, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
@@ -212,4 +213,5 @@ async fn wait_for_signal(mut signals: Signals, stop: watch::Sender<bool>) {
     }
     tracing::info!("stopping: requests under way are finished first");
     let _ = stop.send(true);
+    shared.end_waiting();
 }
