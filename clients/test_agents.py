@@ -49,6 +49,8 @@ class Agent:
         self.id = made["AgentId"]
         credentials = made["AccessKeyId"], made["SecretAccessKey"]
         self.wire = Wire(server, credentials=credentials)
+        # Who never called is given no volumes.
+        assert self.call("PollVolumes")[0] == 200
 
     def call(self, operation, **members):
         """Status and body of an operation for agents."""
@@ -66,11 +68,25 @@ def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     assert re.fullmatch(r"keyward-agent\.us-east-1\.000000000000\.token-[0-9a-f]{17}\.[\w-]{43}", token)
     status, made = register(server, token)
     assert (status, made["AgentName"]) == (200, "storage-1")
+    head = ["AGENT", "NAME", "VOLUMES", "CALLED"]
+
+    def listed():
+        return [line.split() for line in keyward(server, "list").splitlines()]
+
+    open_token = [token.split(".")[3], "storage-1"]
+    assert listed() == [head, [made["AgentId"], "storage-1", "0", "never"], open_token]
+    credentials = made["AccessKeyId"], made["SecretAccessKey"]
+    assert Wire(server, credentials=credentials).json("keyward", TARGET + "PollVolumes", {}).status == 200
     assert register(server, token)[1]["__type"] == "InvalidTokenException"
-    lines = keyward(server, "list").splitlines()
-    assert [line.split() for line in lines] == [["AGENT", "NAME", "VOLUMES"], [made["AgentId"], "storage-1", "0"]]
+    assert listed() == [head, [made["AgentId"], "storage-1", "0", "yes"]]
     assert keyward(server, "remove", made["AgentId"]) == f"Removed {made['AgentId']}.\n"
-    assert len(keyward(server, "list").splitlines()) == 1
+    assert listed() == [head]
+    revoked = keyward(server, "token", "storage-2").strip()
+    named = revoked.split(".")[3]
+    assert keyward(server, "remove", named) == f"Removed {named}.\n"
+    assert register(server, revoked)[1]["__type"] == "InvalidTokenException"
+    told = keyward(server, "remove", named, expect=1)
+    assert f"NotFoundException: There is no token {named} in your account and Region." in told
     told = keyward(server, "remove", made["AgentId"], expect=1)
     assert f"NotFoundException: There is no agent {made['AgentId']} in your account and Region." in told
     events = {"CreateAgentToken", "RegisterAgent", "ListAgents", "RemoveAgent"}

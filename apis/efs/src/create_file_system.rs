@@ -2,8 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html>
 //!
-//! An agent of the account and Region stores it: the one that stores the fewest volumes. It is
-//! `creating` until the agent says that it is made.
+//! An agent of the account and Region stores it: of those that have ever called, the one that stores the fewest
+//! volumes. It is `creating` until the agent says that it is made.
 
 use keyward_crypto::random;
 use keyward_engine::{
@@ -153,7 +153,10 @@ impl Operation for CreateFileSystem {
             let of_agent = volumes.iter().filter(|volume| volume.agent == agent.id);
             of_agent.count()
         };
-        let agents = agents.into_iter();
+        // The key of one that never called may have been lost.
+        let agents = agents
+            .into_iter()
+            .filter(|(agent, _)| agent.called.is_some());
         let agent = agents.min_by_key(|(agent, _)| (stored(agent), agent.created));
         let of_efs = |volume: &&VolumeRecord| volume.service == "elasticfilesystem";
         Ok(New {

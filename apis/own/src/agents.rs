@@ -13,7 +13,7 @@ use keyward_engine::{
         ReadError, paths, purpose,
         records::{
             self,
-            storage::{AgentRecord, VolumeRecord, Wanted},
+            storage::{AgentRecord, AgentTokenRecord, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
@@ -43,29 +43,41 @@ pub fn caller<'c>(cx: &'c Context<'_>) -> Result<(&'c Agent, &'c AgentId), Keywa
     agent.ok_or_else(|| Internal::new("an operation for agents is called by none").into())
 }
 
-/// Checks that the agent that calls was not removed since it was let in: it may have waited.
+/// What is kept of the agent that calls. It may have waited, and may have been removed since it was let in.
 ///
 /// # Errors
 /// As for an access key that is unknown, if it was.
-pub async fn check(cx: &Context<'_>) -> Result<(), KeywardFault> {
+pub async fn record(cx: &Context<'_>) -> Result<(AgentRecord, Revision), KeywardFault> {
     let (agent, id) = caller(cx)?;
     let path = paths::agent(agent.region, agent.account, id);
     let found = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
-    let found = found.await?;
     let key = cx.caller.access_key_id();
-    let is_known = found.is_some_and(|(agent, _)| {
-        let mut keys = agent.access_keys.iter();
-        keys.any(|known| Some(known) == key)
-    });
-    if is_known {
-        Ok(())
-    } else {
-        Err(AuthError::UnknownAccessKey.into())
-    }
+    let is_caller = |agent: &AgentRecord| agent.access_keys.iter().any(|known| Some(known) == key);
+    let found = found.await?.filter(|(agent, _)| is_caller(agent));
+    found.ok_or_else(|| AuthError::UnknownAccessKey.into())
 }
 
 /// Where agents and volumes stand that a request is about.
 pub type Place = (Region, AccountId);
+
+/// The most agents of an account in a Region.
+pub const MOST_AGENTS: usize = 100;
+/// The most tokens of an account in a Region that have not expired.
+pub const MOST_TOKENS: usize = 20;
+
+/// The tokens of an account in a Region that are kept, expired ones as well.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn tokens(
+    cx: &Context<'_>,
+    (region, account): Place,
+) -> Result<Vec<(AgentTokenRecord, Revision)>, ReadError> {
+    let prefix = paths::agent_tokens(region, account);
+    cx.directory()
+        .every_with_revision(&prefix, purpose::AGENT_TOKEN)
+        .await
+}
 
 /// The agents of an account in a Region.
 ///
@@ -147,6 +159,42 @@ pub fn end(
     }
     let path = paths::volume(region, account, &volume.id);
     Ok(batch.delete(path, Precondition::At(revision))?)
+}
+
+/// Writes an agent.
+///
+/// # Errors
+/// When the batch is too large.
+pub fn put_agent(
+    batch: &mut SealedBatch,
+    (region, account): Place,
+    agent: &AgentRecord,
+    precondition: Precondition,
+) -> Result<(), KeywardFault> {
+    let path = paths::agent(region, account, &agent.id);
+    let bytes = records::encode(agent).map_err(Internal::new)?;
+    batch
+        .put(path, purpose::AGENT, &bytes, precondition)
+        .map_err(too_large)?;
+    Ok(())
+}
+
+/// Writes a token.
+///
+/// # Errors
+/// When the batch is too large.
+pub fn put_token(
+    batch: &mut SealedBatch,
+    (region, account): Place,
+    token: &AgentTokenRecord,
+    precondition: Precondition,
+) -> Result<(), KeywardFault> {
+    let path = paths::agent_token(region, account, &token.id);
+    let bytes = records::encode(token).map_err(Internal::new)?;
+    batch
+        .put(path, purpose::AGENT_TOKEN, &bytes, precondition)
+        .map_err(too_large)?;
+    Ok(())
 }
 
 /// Writes a volume that was read at that revision.

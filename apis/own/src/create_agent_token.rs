@@ -1,27 +1,40 @@
-//! `CreateAgentToken`: a token by which one agent may register in the caller's account and Region,
-//! once and soon.
+//! `CreateAgentToken`: a token by which one agent may register in the caller's account and Region, soon.
+//! Tokens that have expired are deleted on this occasion.
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     directory::{
-        paths, purpose,
-        records::{self, SecretText, V1, storage::AgentTokenRecord},
+        paths,
+        records::{SecretText, V1, storage::AgentTokenRecord},
     },
-    fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_store::batch::Precondition;
+use keyward_store::{
+    batch::{MAX_BATCH_CHANGES, Precondition},
+    revision::Revision,
+};
 use keyward_types::{storage::AgentTokenId, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Keyward, agent_token::Token, agents::too_large, fault::KeywardFault};
+use crate::{
+    Cx, Keyward,
+    agent_token::Token,
+    agents::{self, MOST_TOKENS, too_large},
+    fault::KeywardFault,
+};
 
 /// How long a token is good, in seconds, if nothing is said of it.
 const LIFETIME: i64 = 3600;
 /// The longest that one may be good, in seconds.
 const MAX_LIFETIME: i64 = 24 * 3600;
+/// The most expired tokens that one request deletes.
+const MOST_EXPIRED: usize = 50;
+const _: () = assert!(
+    MOST_EXPIRED + 1 < MAX_BATCH_CHANGES,
+    "beside the token and the event"
+);
 
 /// The input.
 #[derive(Debug)]
@@ -47,7 +60,7 @@ impl Operation for CreateAgentToken {
     type Api = Keyward;
     type Output = TokenCreated;
     type Fault = KeywardFault;
-    type Resolved = ();
+    type Resolved = Vec<(AgentTokenRecord, Revision)>;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -61,20 +74,31 @@ impl Operation for CreateAgentToken {
         Ok(Self { name, seconds })
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
-        Ok(())
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
+        Ok(agents::tokens(cx, (cx.region, cx.account())).await?)
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+    fn authorize(&self, _tokens: &Self::Resolved, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        (): &(),
+        tokens: &Self::Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<TokenCreated>, KeywardFault> {
+        let place = (cx.region, cx.account());
+        let expired = |(token, _): &&(AgentTokenRecord, Revision)| token.expires <= cx.now;
+        if tokens.len() - tokens.iter().filter(expired).count() >= MOST_TOKENS {
+            return Err(KeywardFault::limit(MOST_TOKENS, "tokens for agents"));
+        }
+        let mut batch = cx.batch();
+        for (token, revision) in tokens.iter().filter(expired).take(MOST_EXPIRED) {
+            let path = paths::agent_token(place.0, place.1, &token.id);
+            let at = Precondition::At(*revision);
+            batch.delete(path, at).map_err(too_large)?;
+        }
         let token = Token::generate(cx.region, cx.account());
         let record = AgentTokenRecord {
             version: V1,
@@ -83,13 +107,10 @@ impl Operation for CreateAgentToken {
             created: cx.now,
             expires: cx.now.plus_millis(self.seconds * 1000),
             name: self.name.clone(),
+            agent: None,
+            registrations: 0,
         };
-        let path = paths::agent_token(cx.region, cx.account(), &record.id);
-        let bytes = records::encode(&record).map_err(Internal::new)?;
-        let mut batch = cx.batch();
-        batch
-            .put(path, purpose::AGENT_TOKEN, &bytes, Precondition::Absent)
-            .map_err(too_large)?;
+        agents::put_token(&mut batch, place, &record, Precondition::Absent)?;
         let output = TokenCreated {
             id: record.id,
             text: token.text(),

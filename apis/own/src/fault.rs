@@ -69,6 +69,18 @@ pub enum KeywardFault {
         /// As it was named.
         agent: String,
     },
+    /// No token of that id in the caller's account and Region.
+    NoSuchToken {
+        /// As it was named.
+        token: String,
+    },
+    /// As many as there may be.
+    LimitExceeded {
+        /// How many.
+        most: usize,
+        /// Of what.
+        what: &'static str,
+    },
     /// No volume of that id is assigned to the agent.
     NoSuchVolume {
         /// As it was named.
@@ -93,6 +105,11 @@ impl From<KmsFault> for KeywardFault {
 }
 
 impl KeywardFault {
+    /// There are as many of these as there may be.
+    pub const fn limit(most: usize, what: &'static str) -> Self {
+        Self::LimitExceeded { most, what }
+    }
+
     /// A volume stands twice in a report.
     pub fn twice(volume: &VolumeId) -> Self {
         let message = format!("{volume} must not occur twice in a report.");
@@ -185,6 +202,16 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NoSuchAgent { agent } => {
                 let message = format!("There is no agent {agent} in your account and Region.");
                 Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NoSuchToken { token } => {
+                let message = format!("There is no token {token} in your account and Region.");
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::LimitExceeded { most, what } => {
+                let message = format!(
+                    "Your account has {most} {what} in this Region, as many as there may be. Remove one with `keyward agent remove`."
+                );
+                Self::new("LimitExceededException", Some(message))
             }
             KeywardFault::NoSuchVolume { volume } => {
                 let message = format!("No volume {volume} is assigned to this agent.");

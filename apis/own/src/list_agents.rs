@@ -1,10 +1,11 @@
-//! `ListAgents`: the agents of the caller's account and Region, and how many volumes each stores.
+//! `ListAgents`: the agents of the caller's account and Region, how many volumes each stores, and the tokens by
+//! which others may still register.
 
 use keyward_engine::{
     audit::parameters::Parameter,
     directory::{
         paths, purpose,
-        records::storage::{AgentRecord, VolumeRecord},
+        records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -20,7 +21,10 @@ pub struct ListAgents;
 
 /// The output.
 #[derive(Debug)]
-pub struct Agents(Vec<(AgentRecord, usize)>);
+pub struct Agents {
+    agents: Vec<(AgentRecord, usize)>,
+    tokens: Vec<AgentTokenRecord>,
+}
 
 keyward_types::action!("keyward": ListAgents = "keyward:ListAgents");
 
@@ -67,22 +71,39 @@ impl Operation for ListAgents {
             let count = stored(&agent);
             (agent, count)
         });
-        Ok(Done::unchanged(Agents(agents.collect())))
+        let agents = agents.collect();
+        let tokens = agents::tokens(cx, place).await?.into_iter();
+        let tokens = tokens.map(|(token, _)| token);
+        let tokens = tokens.filter(|token| cx.now < token.expires).collect();
+        Ok(Done::unchanged(Agents { agents, tokens }))
     }
 }
 
 impl Output<Keyward> for Agents {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Agents", |list| {
-            for (agent, volumes) in &self.0 {
+            for (agent, volumes) in &self.agents {
                 list.object(|out| {
                     out.string("AgentId", agent.id.as_str());
                     out.string("AgentName", &agent.name);
                     out.timestamp("RegistrationTime", agent.created);
+                    if let Some(called) = agent.called {
+                        out.timestamp("FirstCallTime", called);
+                    }
                     out.natural(
                         "NumberOfVolumes",
                         u64::try_from(*volumes).unwrap_or(u64::MAX),
                     );
+                });
+            }
+        });
+        out.array("Tokens", |list| {
+            for token in &self.tokens {
+                list.object(|out| {
+                    out.string("TokenId", token.id.as_str());
+                    out.string("AgentName", &token.name);
+                    out.timestamp("CreationTime", token.created);
+                    out.timestamp("Expiration", token.expires);
                 });
             }
         });

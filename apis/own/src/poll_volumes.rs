@@ -6,10 +6,14 @@ use std::time::Duration;
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, omitted},
-    directory::records::storage::VolumeRecord,
+    directory::{
+        paths,
+        records::storage::{AgentRecord, VolumeRecord},
+    },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
+use keyward_store::{batch::Precondition, revision::Revision};
 use keyward_types::account::AccountId;
 use keyward_wire::json::{Members, Object, Writer};
 
@@ -31,6 +35,8 @@ pub struct Volumes {
     account: AccountId,
     volumes: Vec<VolumeRecord>,
     known: String,
+    /// What is kept of the agent, if it never called before.
+    first: Option<(AgentRecord, Revision)>,
 }
 
 impl Operation for PollVolumes {
@@ -66,7 +72,9 @@ impl Operation for PollVolumes {
             // Seen before it is read, so that what changes meanwhile is not missed.
             changes.borrow_and_update();
             let found = Volumes::read(cx).await?;
-            if self.wait.is_zero() || self.known.as_ref() != Some(&found.known) {
+            // A first call does not wait to be known.
+            let waits = found.first.is_none() && !self.wait.is_zero();
+            if !waits || self.known.as_ref() != Some(&found.known) {
                 return Ok(found);
             }
             let poll = poll.get_or_insert_with(|| cx.state().polls.begin(id));
@@ -93,16 +101,37 @@ impl Operation for PollVolumes {
         &self,
         (): &(),
         volumes: &Volumes,
-        _cx: &Cx<'_>,
+        cx: &Cx<'_>,
     ) -> Result<Done<Volumes>, KeywardFault> {
-        Ok(Done::unchanged(volumes.copy()))
+        let output = volumes.copy();
+        let Some((record, revision)) = &volumes.first else {
+            return Ok(Done::unchanged(output));
+        };
+        // It has its access key, so that its token is used up, and it can be given volumes.
+        let (agent, _) = agents::caller(cx)?;
+        let place = (agent.region, agent.account);
+        let called = AgentRecord {
+            called: Some(cx.now),
+            token: None,
+            ..record.clone()
+        };
+        let mut batch = cx.batch();
+        let at = Precondition::At(*revision);
+        agents::put_agent(&mut batch, place, &called, at)?;
+        if let Some(token) = &record.token {
+            let path = paths::agent_token(place.0, place.1, token);
+            batch
+                .delete(path, Precondition::Any)
+                .map_err(agents::too_large)?;
+        }
+        Ok(Done::changed(output, batch))
     }
 }
 
 impl Volumes {
     async fn read(cx: &Cx<'_>) -> Result<Self, KeywardFault> {
         let (agent, id) = agents::caller(cx)?;
-        agents::check(cx).await?;
+        let first = Some(agents::record(cx).await?);
         let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
         let volumes: Vec<VolumeRecord> = volumes.into_iter().map(|(volume, _)| volume).collect();
         let told = volumes.iter().map(|volume| {
@@ -115,6 +144,7 @@ impl Volumes {
             account: agent.account,
             volumes,
             known: known.collect(),
+            first: first.filter(|(agent, _)| agent.called.is_none()),
         })
     }
 
@@ -123,6 +153,7 @@ impl Volumes {
             account: self.account,
             volumes: self.volumes.clone(),
             known: self.known.clone(),
+            first: None,
         }
     }
 }

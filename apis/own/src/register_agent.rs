@@ -1,5 +1,8 @@
 //! `RegisterAgent`: an agent that has a token is given an access key of its own. The request is not
-//! signed: the token proves it, once.
+//! signed: the token proves it.
+//!
+//! An answer may be lost. Until the agent has called with its key, the same token replaces the key of the
+//! same agent.
 
 use std::pin::Pin;
 
@@ -27,7 +30,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     Cx, Keyward,
     agent_token::{MAX_LENGTH, Token},
-    agents::too_large,
+    agents::{self, MOST_AGENTS, too_large},
     fault::KeywardFault,
 };
 
@@ -35,6 +38,16 @@ use crate::{
 #[derive(Debug)]
 pub struct RegisterAgent {
     token: Option<Token>,
+}
+
+/// How often one token registers, at most: so that nobody who has it can keep `RemoveAgent` from being faster.
+const MOST_REGISTRATIONS: u32 = 5;
+
+/// The token, and the agent that registered with it before, each with when it was written.
+#[derive(Debug)]
+pub struct Registering {
+    token: (AgentTokenRecord, Revision),
+    before: Option<(AgentRecord, Revision)>,
 }
 
 /// The output.
@@ -83,7 +96,7 @@ impl Operation for RegisterAgent {
     type Api = Keyward;
     type Output = Registered;
     type Fault = KeywardFault;
-    type Resolved = (AgentTokenRecord, Revision);
+    type Resolved = Registering;
     type Permits = ();
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -107,10 +120,31 @@ impl Operation for RegisterAgent {
             .rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
         let good = |record: &AgentTokenRecord| record.is_good(&token.hash(), cx.now);
         let found = found.await?.filter(|(record, _)| good(record));
-        found.ok_or(KeywardFault::BadToken)
+        let found = found.ok_or(KeywardFault::BadToken)?;
+        let place = (token.region, token.account);
+        let Some(id) = &found.0.agent else {
+            if agents::all(cx, place).await?.len() >= MOST_AGENTS {
+                return Err(KeywardFault::limit(MOST_AGENTS, "agents"));
+            }
+            return Ok(Registering {
+                token: found,
+                before: None,
+            });
+        };
+        // One that is gone was removed, and does not come back.
+        let path = paths::agent(place.0, place.1, id);
+        let before = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
+        let again = |agent: &AgentRecord| {
+            agent.called.is_none() && found.0.registrations < MOST_REGISTRATIONS
+        };
+        let before = before.await?.filter(|(agent, _)| again(agent));
+        Ok(Registering {
+            before: Some(before.ok_or(KeywardFault::BadToken)?),
+            token: found,
+        })
     }
 
-    fn authorize(&self, _token: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
+    fn authorize(&self, _registering: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
         // The token is the permission.
         Ok(())
     }
@@ -118,30 +152,50 @@ impl Operation for RegisterAgent {
     async fn call(
         &self,
         (): &(),
-        (token, revision): &Self::Resolved,
+        Registering { token, before }: &Self::Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<Registered>, KeywardFault> {
         let Token {
             region, account, ..
         } = *self.token()?;
+        let place = (region, account);
+        let (token, token_revision) = token;
         let access_key = AccessKeyId::long_term(account, random::array());
-        let agent = AgentRecord {
-            version: V1,
-            id: AgentId::from_random(random::array()),
-            name: token.name.clone(),
-            created: cx.now,
-            access_keys: vec![access_key.clone()],
-        };
         let mut batch = cx.batch();
-        let path = paths::agent_token(region, account, &token.id);
-        batch
-            .delete(path, Precondition::At(*revision))
-            .map_err(too_large)?;
-        let path = paths::agent(region, account, &agent.id);
-        let bytes = records::encode(&agent).map_err(ReadError::from)?;
-        batch
-            .put(path, purpose::AGENT, &bytes, Precondition::Absent)
-            .map_err(too_large)?;
+        let (agent, precondition) = match before {
+            Some((before, revision)) => {
+                for key in &before.access_keys {
+                    batch
+                        .delete(paths::access_key(key), Precondition::Any)
+                        .map_err(too_large)?;
+                }
+                let agent = AgentRecord {
+                    access_keys: vec![access_key.clone()],
+                    ..before.clone()
+                };
+                (agent, Precondition::At(*revision))
+            }
+            None => {
+                let agent = AgentRecord {
+                    version: V1,
+                    id: AgentId::from_random(random::array()),
+                    name: token.name.clone(),
+                    created: cx.now,
+                    access_keys: vec![access_key.clone()],
+                    token: Some(token.id.clone()),
+                    called: None,
+                };
+                (agent, Precondition::Absent)
+            }
+        };
+        agents::put_agent(&mut batch, place, &agent, precondition)?;
+        let token = AgentTokenRecord {
+            agent: Some(agent.id.clone()),
+            registrations: token.registrations.saturating_add(1),
+            ..token.clone()
+        };
+        let at = Precondition::At(*token_revision);
+        agents::put_token(&mut batch, place, &token, at)?;
         let key = AccessKeyRecord {
             version: V1,
             id: access_key.clone(),

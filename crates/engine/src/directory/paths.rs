@@ -433,6 +433,11 @@ pub fn agent_token(region: Region, account: AccountId, id: &AgentTokenId) -> Pat
     scoped(region, account, [word!("agent-token"), id.into()])
 }
 
+/// Every token of an account and Region.
+pub fn agent_tokens(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [word!("agent-token")])
+}
+
 /// A volume.
 pub fn volume(region: Region, account: AccountId, id: &VolumeId) -> Path {
     scoped(region, account, [word!("volume"), id.into()])

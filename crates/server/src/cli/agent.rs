@@ -30,9 +30,10 @@ pub enum Agent {
     Remove(Remove),
 }
 
-/// Create a token by which one agent may register, once
+/// Create a token by which one agent may register
 ///
-/// The token is printed and stored nowhere: the server keeps a hash of it.
+/// The token is printed and stored nowhere: the server keeps a hash of it. It is used up when the agent has
+/// called with the access key that it was given.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_token())]
 pub struct Token {
@@ -45,7 +46,9 @@ pub struct Token {
     hours: u32,
 }
 
-/// List the agents, and how many volumes each stores
+/// List the agents, how many volumes each stores, and the tokens that are not used up
+///
+/// An agent that never called since it registered is given no volumes.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
 pub struct List {
@@ -53,16 +56,16 @@ pub struct List {
     connect: Connect,
 }
 
-/// Remove an agent: its access key is good for nothing from now on
+/// Remove an agent or a token: an agent's access key is good for nothing from now on
 ///
-/// The volumes that it stores stay on its disks. Without the server nobody can open those that are
+/// The volumes that an agent stores stay on its disks. Without the server nobody can open those that are
 /// encrypted.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
 pub struct Remove {
     #[command(flatten)]
     connect: Connect,
-    /// The agent's id, such as agent-0123456789abcdef0
+    /// The id, such as agent-0123456789abcdef0 or token-0123456789abcdef0
     agent: String,
 }
 
@@ -88,16 +91,25 @@ impl Token {
 impl List {
     fn run(self) -> anyhow::Result<()> {
         let answer = call(&self.connect, "ListAgents", &json!({}))?;
-        say!("{:<25}{:<30}VOLUMES", "AGENT", "NAME")?;
+        say!("{:<25}{:<30}{:<9}CALLED", "AGENT", "NAME", "VOLUMES")?;
         let agents = answer.get("Agents").and_then(Value::as_array);
         for agent in agents.into_iter().flatten() {
             let volumes = agent.get("NumberOfVolumes").and_then(Value::as_u64);
             say!(
-                "{:<25}{:<30}{}",
+                "{:<25}{:<30}{:<9}{}",
                 member(agent, "AgentId"),
                 member(agent, "AgentName"),
-                volumes.unwrap_or_default()
+                volumes.unwrap_or_default(),
+                match agent.get("FirstCallTime") {
+                    Some(_) => "yes",
+                    None => "never",
+                }
             )?;
+        }
+        let tokens = answer.get("Tokens").and_then(Value::as_array);
+        for token in tokens.into_iter().flatten() {
+            let (id, name) = (member(token, "TokenId"), member(token, "AgentName"));
+            say!("{id:<25}{name}")?;
         }
         Ok(())
     }

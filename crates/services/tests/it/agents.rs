@@ -1,5 +1,7 @@
 //! Agents: how one becomes known, what it may do, and what a stolen one may not.
 
+mod registration;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use keyward_engine::{
@@ -60,9 +62,16 @@ async fn register(world: &World, token: &str) -> Answer {
         .await
 }
 
-/// An agent: its id, and what it signs with.
+/// An agent that has called: its id, and what it signs with.
 async fn agent(world: &World) -> (AgentId, Key) {
-    let answer = register(world, &token(world, 3600).await).await;
+    let (id, key) = registered(world, &token(world, 3600).await).await;
+    asked(world, &key, "PollVolumes", json!({})).await;
+    (id, key)
+}
+
+/// An agent that registers with that token: its id, and what it signs with.
+async fn registered(world: &World, token: &str) -> (AgentId, Key) {
+    let answer = register(world, token).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
@@ -172,41 +181,6 @@ async fn events(world: &World, name: &str) -> Vec<Value> {
     lines
         .filter(|event: &Value| event["eventName"] == name)
         .collect()
-}
-
-#[tokio::test]
-async fn a_token_lets_one_agent_in_once_and_soon() {
-    let world = World::new().await;
-    let good = token(&world, 3600).await;
-    let answer = register(&world, &good).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let text = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
-    let bad = (403, "InvalidTokenException".to_owned(), text.to_owned());
-    assert_eq!(told(&register(&world, &good).await), bad);
-    let late = token(&world, 60).await;
-    let wrong = format!("{}AAAA", late.get(..late.len() - 4).unwrap());
-    assert_eq!(told(&register(&world, &wrong).await), bad);
-    assert_eq!(told(&register(&world, "keyward-agent.x").await), bad);
-    assert_eq!(
-        told(&register(&world, &late.replace(OWN, OTHER)).await),
-        bad
-    );
-    world.advance(60).await;
-    assert_eq!(told(&register(&world, &late).await), bad);
-    // The trail has the one that came, without any secret; those who failed are not on it.
-    let registered = events(&world, "RegisterAgent").await;
-    assert_eq!(registered.len(), 1);
-    let event = &registered[0];
-    assert_eq!(event["userIdentity"]["type"], "KeywardAgent");
-    assert_eq!(event["recipientAccountId"], OWN);
-    assert_eq!(event["requestParameters"], Value::Null);
-    assert_eq!(event["responseElements"]["agentName"], "storage-1");
-    let trail = world.trail() + &world.outbox().await;
-    let secret = good.rsplit('.').next().unwrap();
-    assert!(!trail.contains(secret) && !trail.contains("SecretAccessKey"));
-    let created = &events(&world, "CreateAgentToken").await[0];
-    assert_eq!(created["requestParameters"]["agentName"], "storage-1");
-    assert!(created["responseElements"]["tokenId"].is_string());
 }
 
 #[tokio::test]
@@ -631,7 +605,7 @@ async fn agents_that_wait_take_no_turn_and_end_with_the_server() {
     let (answers, ()) = ended.await.expect("they waited to the end");
     assert_eq!(answers.0["Known"], one["Known"]);
     waiting(&world, 0).await;
-    assert_eq!(events(&world, "PollVolumes").await.len(), 4);
+    assert_eq!(events(&world, "PollVolumes").await.len(), 6);
     // Whoever comes while the server stops does not wait.
     let again = asked(&world, &first, "PollVolumes", one.clone());
     let again = tokio::time::timeout(Duration::from_secs(15), again).await;

@@ -41,8 +41,15 @@ async fn own(world: &World, key: &Key, operation: &str, body: Value) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-/// What an agent signs with, after it has registered.
+/// What an agent signs with, after it has registered and called.
 async fn agent(world: &World) -> Key {
+    let key = registered(world).await;
+    own(world, &key, "PollVolumes", json!({})).await;
+    key
+}
+
+/// What an agent signs with, after it has registered.
+async fn registered(world: &World) -> Key {
     let root = world.root.clone();
     let token = own(
         world,
@@ -253,6 +260,8 @@ async fn an_encrypted_file_system_has_the_articles_grant() {
 async fn without_an_agent_nothing_is_created() {
     let world = World::new().await;
     let root = world.root.clone();
+    // Nobody knows whether one that never called has heard of its access key.
+    registered(&world).await;
     let answer = create(
         &world,
         &root,

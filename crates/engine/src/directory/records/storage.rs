@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::V1;
 
-/// A token by which one agent may register, once.
+/// A token by which one agent may register. It may do so again, with another access key, until it has called:
+/// an answer may be lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentTokenRecord {
@@ -30,6 +31,20 @@ pub struct AgentTokenRecord {
     pub expires: Timestamp,
     /// The name of the agent that it is for.
     pub name: String,
+    /// The agent that registered with it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// How often it did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub registrations: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl AgentTokenRecord {
@@ -53,6 +68,13 @@ pub struct AgentRecord {
     pub created: Timestamp,
     /// What it signs with.
     pub access_keys: Vec<AccessKeyId>,
+    /// The token that it registered with, until it has called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<AgentTokenId>,
+    /// When it first called after it had registered. One that never did may never have heard of its access
+    /// key, and is given no volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Timestamp>,
 }
 
 /// The most records that end with a volume. So many are deleted in one batch with it, for each volume that
