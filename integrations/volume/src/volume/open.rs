@@ -87,6 +87,9 @@ impl<'a> Open<'a> {
         // refers to is written over.
         for copy in [0, 1] {
             if read_copy(&*disk, copy)? != bytes {
+                // The copy that was chosen may be only in memory, if its writer was killed. Until it is
+                // durable, the other one is all there is after a power failure.
+                disk.sync()?;
                 disk.write_at(Layout::superblock(copy), &bytes)?;
             }
         }

@@ -36,7 +36,7 @@ pub enum Fault {
     Error,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     /// What has been made durable.
     durable: Vec<u8>,
@@ -45,6 +45,8 @@ struct State {
     /// What each sector held since the last sync, with the number of the operation that wrote it.
     pending: BTreeMap<usize, Vec<(u64, [u8; SECTOR])>>,
     operations: u64,
+    /// How many of them have changed anything.
+    changes: u64,
     armed: Option<(u64, Fault)>,
     stopped: bool,
     /// Writes behind this offset fail for want of room.
@@ -119,6 +121,24 @@ impl Sim {
         self.0.lock().unwrap().operations
     }
 
+    /// How many operations have written something, or made it durable.
+    pub fn changes(&self) -> u64 {
+        self.0.lock().unwrap().changes
+    }
+
+    /// A disk in the same state, with the same that is not durable yet.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap().clone()))
+    }
+
+    /// The process dies and the machine goes on: reads show all that was written, durable or not.
+    pub fn kill(&self) {
+        self.set(|state| {
+            state.stopped = false;
+            state.armed = None;
+        });
+    }
+
     /// The machine stops and starts again: of what was not synced, some is there and some is not.
     pub fn crash(&self, mode: u8, dice: &mut Dice) {
         self.set(|state| {
@@ -179,6 +199,7 @@ impl State {
 
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         assert!(offset.is_multiple_of(SECTOR) && bytes.len().is_multiple_of(SECTOR));
+        self.changes += 1;
         if self.cache.len() < offset + bytes.len() {
             self.cache.resize(offset + bytes.len(), 0);
         }
@@ -258,9 +279,11 @@ impl Disk for Sim {
                     }
                 }
                 state.sync_failed = true;
+                state.changes += 1;
                 return Err(failed());
             }
         }
+        state.changes += 1;
         let pending = std::mem::take(&mut state.pending);
         let length = state.cache.len();
         state.durable.resize(length, 0);
