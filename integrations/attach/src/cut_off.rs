@@ -2,7 +2,8 @@
 //! uses it.
 
 use std::{
-    fs, io,
+    io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -11,7 +12,8 @@ use std::{
 
 use rustix::{
     fs::{Mode, OFlags},
-    mount::MountFlags,
+    io::Errno,
+    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
 use crate::{
@@ -82,11 +84,10 @@ pub fn cut_off(place: &Place, patience: Duration) -> CutOff {
         // The served file is dead, but tells the next attempt which loop device is ours.
         return done;
     }
-    for point in [place.mount_point(), place.control()] {
-        let mounts = mounts::at(&point).at(Step::Unserve, &point);
-        for mount in done.note(mounts).unwrap_or_default() {
-            unmount(&mount, Step::Unserve, &mut done);
-        }
+    let point = place.mount_point();
+    let mounts = mounts::at(&point).at(Step::Unserve, &point);
+    for mount in done.note(mounts).unwrap_or_default() {
+        unmount(&mount, Step::Unserve, &mut done);
     }
     let forgotten = place.forget();
     done.note(forgotten);
@@ -159,21 +160,37 @@ fn abort(place: &Place) -> Result<(), Error> {
     if served.is_empty() {
         return Ok(());
     }
-    let control = place.control();
-    let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
-    rustix::mount::mount("none", &control, "fusectl", flags, None).at(Step::Abort, &control)?;
+    let control = control_files().at(Step::Abort, &point)?;
     let mut aborted = Ok(());
     for mount in served {
         // The number of the connection is that of the file system's anonymous device.
         let (_, minor) = mount.device;
-        let written = fs::write(control.join(minor.to_string()).join("abort"), "1");
+        let written = write_abort(&control, minor);
         match written {
             // It has ended by itself.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(Errno::NOENT) => {}
             written => aborted = aborted.and(written.at(Step::Abort, &point)),
         }
     }
-    aborted.and(mounts::unmount(&control, true).at(Step::Abort, &control))
+    aborted
+}
+
+/// The control files of all FUSE connections, mounted where nobody else sees them: what others mount, and
+/// whether somebody is killed meanwhile, makes no difference.
+fn control_files() -> rustix::io::Result<OwnedFd> {
+    let context = fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn write_abort(control: &OwnedFd, connection: u32) -> rustix::io::Result<()> {
+    let path = format!("{connection}/abort");
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(control, path, flags, Mode::empty())?;
+    rustix::io::write(file, b"1").map(|_| ())
 }
 
 /// Answers whether all was unmounted and the loop device let go.

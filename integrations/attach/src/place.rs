@@ -16,8 +16,6 @@ use crate::error::{At as _, Error, Step};
 const MOUNT_POINT: &str = "device";
 /// The name of the served file.
 pub(crate) const FILE: &str = "volume";
-/// Where the control files of FUSE are mounted while a connection is aborted.
-const CONTROL: &str = "control";
 /// Locked while a process serves; contains its number.
 const SERVER_LOCK: &str = "server.lock";
 /// Locked while a step is done.
@@ -61,9 +59,8 @@ impl Place {
             return Err(Error::NotPrivate { at: path, uid });
         }
         let place = Self(path);
-        for folder in [place.mount_point(), place.control()] {
-            create_private(&folder).at(Step::Place, folder)?;
-        }
+        let folder = place.mount_point();
+        create_private(&folder).at(Step::Place, folder)?;
         Ok(place)
     }
 
@@ -80,10 +77,6 @@ impl Place {
     /// The served file: the volume in plaintext, for root only.
     pub fn file(&self) -> PathBuf {
         self.mount_point().join(FILE)
-    }
-
-    pub(crate) fn control(&self) -> PathBuf {
-        self.0.join(CONTROL)
     }
 
     /// The lock of the process that serves, which writes its number into it.

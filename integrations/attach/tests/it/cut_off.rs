@@ -89,6 +89,52 @@ fn a_server_that_hangs_does_not_delay_the_cut_off() {
     world.assert_gone();
 }
 
+/// Nobody else's way to the control files of FUSE stands in the way of ours.
+#[test]
+fn a_server_that_hangs_is_cut_off_though_fusectl_is_mounted_in_the_place() {
+    let world = world!();
+    let memory = Arc::new(Memory::new(64 * MIB));
+    let (server, _attachment) = world.mounted(memory.clone());
+    let control = world.place.path().join("control");
+    fs::create_dir_all(&control).unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("none", &control, "fusectl", flags, None).unwrap();
+    memory.stop(true);
+    let path = world.path("waits");
+    let waits = thread::spawn(move || put(&path, b"text"));
+    let done = cut_off(&world.place, Duration::from_millis(300));
+    rustix::mount::unmount(&control, rustix::mount::UnmountFlags::DETACH).unwrap();
+    memory.stop(false);
+    assert!(done.failures.is_empty(), "{done:?}");
+    assert!(waits.join().unwrap().is_err());
+    server.wait().unwrap();
+    world.assert_gone();
+}
+
+#[test]
+fn cut_offs_at_the_same_time_do_not_fail_each_other() {
+    let world = world!();
+    for _ in 0..10 {
+        let memory = Arc::new(Memory::new(64 * MIB));
+        let (server, _attachment) = world.mounted(memory.clone());
+        memory.stop(true);
+        let path = world.path("waits");
+        let waits = thread::spawn(move || put(&path, b"text"));
+        let all = thread::scope(|scope| {
+            let start = || cut_off(&world.place, Duration::from_millis(100));
+            let all = [(); 8].map(|()| scope.spawn(start));
+            all.map(|one| one.join().unwrap())
+        });
+        memory.stop(false);
+        for done in &all {
+            assert!(done.failures.is_empty(), "{all:?}");
+        }
+        assert!(waits.join().unwrap().is_err());
+        server.wait().unwrap();
+        world.assert_gone();
+    }
+}
+
 #[test]
 fn what_was_flushed_before_the_cut_off_is_there_afterwards() {
     let world = world!();
