@@ -20,9 +20,9 @@ fn after_token() -> String {
 
 /// Manage the agents that store the volumes of an account in a Region
 ///
-/// An agent is a program on a machine with disks. It registers once with a token, and from then on
-/// signs with an access key of its own, which opens the volumes that are assigned to it and nothing
-/// else.
+/// An agent is a program that stores volumes on another machine. It registers once, with a token, and gets an
+/// access key of its own, with which it can open the volumes that are assigned to it and do nothing else.
+/// This version has no agent program yet.
 #[derive(Debug, Subcommand)]
 pub enum Agent {
     Token(Token),
@@ -32,8 +32,8 @@ pub enum Agent {
 
 /// Create a token by which one agent may register
 ///
-/// The token is printed and stored nowhere: the server keeps a hash of it. It is used up when the agent has
-/// called with the access key that it was given.
+/// Prints the token, which cannot be shown again: the server stores only a hash of it. The token is used up
+/// when the agent first calls with the access key that it got. Needs keyward:CreateAgentToken.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_token())]
 pub struct Token {
@@ -41,14 +41,14 @@ pub struct Token {
     connect: Connect,
     /// What the agent will be called: letters, digits and . _ -
     name: String,
-    /// How many hours the token is good
+    /// How many hours the token is valid, at most 24
     #[arg(long, value_name = "HOURS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=24))]
     hours: u32,
 }
 
 /// List the agents, how many volumes each stores, and the tokens that are not used up
 ///
-/// An agent that never called since it registered is given no volumes.
+/// New volumes go only to agents that have called the server since they registered. Needs keyward:ListAgents.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
 pub struct List {
@@ -56,10 +56,10 @@ pub struct List {
     connect: Connect,
 }
 
-/// Remove an agent or a token: an agent's access key is good for nothing from now on
+/// Remove an agent, whose access key stops working at once, or a token
 ///
-/// The volumes that an agent stores stay on its disks. Without the server nobody can open those that are
-/// encrypted.
+/// The volumes that the agent stores stay on its disks, and nobody can open the encrypted ones any more: no
+/// other agent can take them over yet. To stop using a token, give the token's id. Needs keyward:RemoveAgent.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
 pub struct Remove {

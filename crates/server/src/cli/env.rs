@@ -47,7 +47,7 @@ impl Env {
         // Variables that would take precedence over these.
         say!("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")?;
         Ok(say!(
-            "unset AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_ORGANIZATIONS"
+            "unset AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_ORGANIZATIONS AWS_ENDPOINT_URL_EFS"
         )?)
     }
 }

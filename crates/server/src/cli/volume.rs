@@ -30,12 +30,12 @@ use crate::{
     },
 };
 
-/// Encrypted volumes: images whose data key a KMS keeps, mounted as ext4
+/// Encrypted volumes: images whose data key a KMS key wraps, mounted as ext4
 ///
-/// A volume is one image file. Its blocks are encrypted and authenticated under a data key that is in the
-/// image only wrapped by a KMS key: Keyward's, or one of AWS KMS. While a volume is attached, KMS is asked
-/// again and again whether the key may still be used; if not, the volume is cut off at once.
-/// docs/volumes.md says more.
+/// A volume is one image file. Its blocks are encrypted and authenticated under a data key, which is stored in
+/// the image, wrapped by a key of Keyward or another KMS. While a volume is attached, its process checks at
+/// least every minute that the KMS key may still be used; if not, the volume is cut off at once. See
+/// docs/volumes.md.
 #[derive(Debug, Subcommand)]
 pub enum Volume {
     Create(create::Create),

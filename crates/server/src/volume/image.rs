@@ -34,8 +34,8 @@ pub struct Known {
     /// [default: what this machine has noted down]
     #[arg(long, value_name = "N", conflicts_with = "danger_accept_rollback")]
     pub known_generation: Option<u64>,
-    /// Take an image that is older than what is known, as after a restored backup. All that was written since
-    /// is lost
+    /// Accept an image that is older than the newest known generation, such as a restored backup. Everything
+    /// written since then is lost
     #[arg(long)]
     pub danger_accept_rollback: bool,
 }

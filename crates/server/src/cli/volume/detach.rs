@@ -42,8 +42,8 @@ pub struct Detach {
     /// The directory that it is mounted on, or its image
     #[arg(value_name = "DIR|IMAGE")]
     target: PathBuf,
-    /// Cut the volume off, whoever uses it: what was not written to disk yet is lost. Also takes away what
-    /// a process has left that was killed
+    /// Cut the volume off even if it is in use: data that is not on disk yet is lost. Also cleans up after a
+    /// volume's process that was killed
     #[arg(long)]
     force: bool,
     #[command(flatten)]

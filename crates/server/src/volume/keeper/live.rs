@@ -41,7 +41,7 @@ pub struct Mounting {
     /// Mount it for reading only
     #[arg(long)]
     pub read_only: bool,
-    /// A mount option: noexec, noatime, or one of ext4 such as discard; can be given several times
+    /// A mount option: noexec, noatime, or an option of ext4 such as discard; can be given several times
     #[arg(long, short = 'o', value_name = "OPTION")]
     pub mount_option: Vec<String>,
 }
