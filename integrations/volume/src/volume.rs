@@ -48,7 +48,11 @@ pub struct Volume {
     keys: ArcSwapOption<Keys>,
     blocks: AtomicU64,
     generation: AtomicU64,
+    /// Whether the volume was closed. Final.
     closed: AtomicBool,
+    /// Whether nothing may be appended: until the close that whoever holds `committed` has begun has failed,
+    /// or for good. It is set with the log held.
+    closing: AtomicBool,
     /// Held for reading while a block is read, and for writing while it changes.
     locks: Vec<RwLock<()>>,
     log: Mutex<Log>,
@@ -89,6 +93,8 @@ enum Appended {
     Done,
     /// There is no room in the region that begins with this record.
     Full(Option<u64>),
+    /// Not until it is known whether the volume is closed.
+    Closing,
 }
 
 impl Volume {
@@ -164,6 +170,7 @@ impl Volume {
                 match appended {
                     Appended::Done => break,
                     Appended::Full(seen) => self.make_room(seen)?,
+                    Appended::Closing => self.await_close(),
                 }
             }
             at += piece as u64;
@@ -193,6 +200,7 @@ impl Volume {
             match appended {
                 Appended::Done => return Ok(()),
                 Appended::Full(seen) => self.make_room(seen)?,
+                Appended::Closing => self.await_close(),
             }
         }
     }
@@ -440,8 +448,8 @@ impl Volume {
     /// Appends a record, and shows it to readers.
     fn append(&self, keys: &Keys, body: Body, buffer: &mut [u8]) -> Result<Appended, Error> {
         let mut log = self.log.lock();
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed);
+        if self.closing.load(Ordering::Acquire) {
+            return Ok(Appended::Closing);
         }
         if self.flusher.has_failed() {
             return Err(Error::Failed);

@@ -45,8 +45,8 @@ impl Volume {
         Ok(committed.generation)
     }
 
-    /// Checkpoints, marks the image as closed, wipes the keys, and returns the last generation. If it fails,
-    /// the volume stays open.
+    /// Checkpoints, marks the image as closed, wipes the keys, and returns the last generation. Writers wait
+    /// meanwhile. If it fails, the volume stays open, and they go on.
     ///
     /// # Errors
     /// As for a checkpoint.
@@ -54,14 +54,15 @@ impl Volume {
         let mut committed = self.committed.lock();
         self.keys()?;
         {
-            // Whoever holds the log has checked this before.
+            // Whoever appends has looked before, with the log held.
             let _log = self.log.lock();
-            self.closed.store(true, Ordering::Release);
+            self.closing.store(true, Ordering::Release);
         }
         if let Err(error) = self.drain(&mut committed, Why::Close) {
-            self.closed.store(false, Ordering::Release);
+            self.closing.store(false, Ordering::Release);
             return Err(error);
         }
+        self.closed.store(true, Ordering::Release);
         let generation = committed.generation;
         drop(committed);
         self.wipe();
@@ -142,6 +143,11 @@ impl Volume {
         }
     }
 
+    /// Waits until the volume is closed, or closing it has failed.
+    pub(super) fn await_close(&self) {
+        drop(self.committed.lock());
+    }
+
     /// Wakes the thread that brings regions home.
     pub(super) fn wake(&self) {
         *self.due.lock() = true;
@@ -154,7 +160,10 @@ impl Volume {
         let found = self.view.read().frozen.is_some();
         match self.go_home(&mut committed, Why::Always) {
             // What was found in the journal stays there for now.
-            Err(Error::NoSpace | Error::Io(_)) if found && !self.flusher.has_failed() => Ok(()),
+            Err(Error::NoSpace | Error::Io(_)) if found && !self.flusher.has_failed() => {
+                self.wake();
+                Ok(())
+            }
             other => other,
         }
     }
@@ -162,6 +171,7 @@ impl Volume {
     /// Gets room in the journal for a writer that found the region full that begins with this record.
     pub(super) fn make_room(&self, seen: Option<u64>) -> Result<(), Error> {
         let mut committed = self.committed.lock();
+        self.keys()?;
         // Another writer may have got it meanwhile.
         if self.log.lock().first() != seen {
             return Ok(());
@@ -186,7 +196,8 @@ impl Volume {
         }
         self.go_home(committed, Why::Home)?;
         if self.switch() || why != Why::Home {
-            self.go_home(committed, why)?;
+            // What is frozen now waits for no writer to fill the other region.
+            self.go_home(committed, why).inspect_err(|_| self.wake())?;
         }
         Ok(())
     }

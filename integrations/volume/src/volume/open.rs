@@ -120,6 +120,7 @@ impl<'a> Open<'a> {
             blocks: AtomicU64::new(superblock.blocks),
             generation: AtomicU64::new(superblock.generation),
             closed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             locks: (0..LOCKS).map(|_| RwLock::new(())).collect(),
             log: Mutex::new(Log::replayed(layout, superblock.journal, next)),
             flusher: Flusher::new(Arc::clone(&disk), next - 1),

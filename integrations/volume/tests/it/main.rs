@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod files;
 mod format;
+mod full;
 mod histories;
 mod model;
 mod operations;

@@ -51,6 +51,9 @@ struct State {
     stopped: bool,
     /// Writes behind this offset fail for want of room.
     full_from: Option<u64>,
+    /// Whether they wait before they fail, and whether one does.
+    holds: bool,
+    held: bool,
     faults: u64,
     sync_failed: bool,
     dice: u64,
@@ -114,6 +117,16 @@ impl Sim {
     /// From now on there is no room behind this offset, or there is again.
     pub fn set_full(&self, from: Option<u64>) {
         self.set(|state| state.full_from = from);
+    }
+
+    /// From now on writes wait before they fail for want of room, or they do no longer.
+    pub fn set_hold(&self, holds: bool) {
+        self.set(|state| (state.holds, state.held) = (holds, false));
+    }
+
+    /// Whether a write waits.
+    pub fn is_held(&self) -> bool {
+        self.0.lock().unwrap().held
     }
 
     /// How many operations there were.
@@ -181,6 +194,10 @@ impl Sim {
 }
 
 impl State {
+    fn has_no_room(&self, offset: u64) -> bool {
+        self.full_from.is_some_and(|from| offset >= from)
+    }
+
     /// Counts an operation; what comes of it.
     fn fault(&mut self) -> Option<Fault> {
         self.operations += 1;
@@ -239,7 +256,14 @@ impl Disk for Sim {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
+        while state.holds && state.has_no_room(offset) {
+            state.held = true;
+            drop(state);
+            std::thread::yield_now();
+            state = self.0.lock().unwrap();
+        }
         let was_stopped = state.stopped;
+        let no_room = state.has_no_room(offset);
         let offset = offset as usize;
         if state.fault().is_some() {
             if !was_stopped {
@@ -247,7 +271,7 @@ impl Disk for Sim {
             }
             return Err(failed());
         }
-        if state.full_from.is_some_and(|from| offset as u64 >= from) {
+        if no_room {
             state.faults += 1;
             state.write_part(offset, bytes);
             return Err(io::ErrorKind::StorageFull.into());
