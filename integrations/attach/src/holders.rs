@@ -59,10 +59,13 @@ fn processes() -> impl Iterator<Item = PathBuf> {
     entries.map(|entry| entry.path()).filter(is_process)
 }
 
+/// A process chooses its name: any bytes but NUL, with a line break behind them.
 fn name(process: &Path) -> String {
     let pid = process.file_name().unwrap_or_default().to_string_lossy();
-    let command = fs::read_to_string(process.join("comm")).unwrap_or_default();
-    format!("{pid} ({})", command.trim_end())
+    let command = fs::read(process.join("comm")).unwrap_or_default();
+    let command = command.strip_suffix(b"\n").unwrap_or(&command);
+    let command = String::from_utf8_lossy(command);
+    format!("{pid} ({})", command.escape_debug())
 }
 
 /// What a process has open on the device, and its directories that are on it, as links in /proc.

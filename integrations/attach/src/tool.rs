@@ -39,7 +39,7 @@ const fn of_e2fsprogs(name: &'static str) -> Tool {
 pub(crate) struct Ran {
     /// Its status.
     pub(crate) status: ExitStatus,
-    /// All that it wrote, to both outputs, without blanks around it.
+    /// All that it wrote, to both outputs, without blanks around it, and with control characters escaped.
     pub(crate) report: String,
 }
 
@@ -69,9 +69,23 @@ impl Tool {
         let text = [output.stdout, output.stderr].concat();
         Ok(Ran {
             status: output.status,
-            report: String::from_utf8_lossy(&text).trim().to_owned(),
+            report: printable(String::from_utf8_lossy(&text).trim()),
         })
     }
+}
+
+/// Lines as they are, other control characters escaped: programs also write what they found on the volume,
+/// such as its label and names of files.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && !matches!(character, '\n' | '\t') {
+            shown.extend(character.escape_debug());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 impl Ran {
@@ -82,5 +96,19 @@ impl Ran {
             status: self.status.to_string(),
             report: self.report,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_volume_is_called_does_not_steer_a_terminal() {
+        let text = "\u{1b}[2Jlabel\r: clean,\n\t11/16 files \u{9b}0m";
+        assert_eq!(
+            printable(text),
+            "\\u{1b}[2Jlabel\\r: clean,\n\t11/16 files \\u{9b}0m"
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{FileExt as _, MetadataExt as _},
+    process::Command,
     sync::{Arc, atomic::Ordering},
     thread,
 };
@@ -309,6 +310,31 @@ fn who_uses_it_is_named_and_nothing_is_taken_away() {
     let second = world.path("../second");
     fs::create_dir(&second).unwrap();
     rustix::mount::mount_bind(&world.target, &second).unwrap();
+    detach(&world.place).unwrap();
+    server.wait().unwrap();
+    world.assert_gone();
+}
+
+/// A process chooses its name, and whoever reads the message has a terminal.
+#[test]
+fn a_name_with_control_characters_is_escaped() {
+    let world = world!();
+    let (server, _attachment) = world.mounted(world.sparse_file(64 * MIB));
+    let program = world.image().with_file_name("a\n\x1b[2Jb");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut command = Command::new(&program);
+    let mut holder = command
+        .arg("1000")
+        .current_dir(&world.target)
+        .spawn()
+        .unwrap();
+    let detached = detach(&world.place);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let error = detached.unwrap_err().to_string();
+    let named = format!("{} (a\\n\\u{{1b}}[2Jb)", holder.id());
+    assert!(error.contains(&named), "{error:?}");
+    assert!(!error.contains(char::is_control), "{error:?}");
     detach(&world.place).unwrap();
     server.wait().unwrap();
     world.assert_gone();
