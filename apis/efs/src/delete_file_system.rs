@@ -10,7 +10,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self,
-            storage::{AgentRecord, VolumeRecord, Wanted},
+            storage::{AgentRecord, MOST_BELONGINGS, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
@@ -85,8 +85,9 @@ impl Operation for DeleteFileSystem {
         let mut batch = cx.batch();
         let path = paths::volume(cx.region, cx.account(), &found.volume.id);
         let at = Precondition::At(found.volume_revision);
-        if !ending.has_agent {
-            // Nobody is left to say that it is gone.
+        if !ending.has_agent && found.volume.belongings.len() <= MOST_BELONGINGS {
+            // Nobody is left to say that it is gone. If it has more than fits a batch, a worker ends it, as
+            // it does with those that were to be gone before.
             batch.delete(path, at)?;
             for path in &found.volume.belongings {
                 batch.delete(Path::parse(path)?, Precondition::Any)?;

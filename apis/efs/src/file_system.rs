@@ -52,7 +52,7 @@ impl FileSystem {
             (Wanted::Absent, _) => "deleting",
             (Wanted::Present, None) => "creating",
             (Wanted::Present, Some(State::Ready)) => "available",
-            (Wanted::Present, Some(State::Failed)) => "error",
+            (Wanted::Present, Some(State::Failed | State::Gone)) => "error",
         }
     }
 

@@ -12,7 +12,7 @@ use keyward_engine::{
     directory::{
         ReadError, paths, purpose,
         records::{
-            self,
+            self, RecordError,
             storage::{AgentRecord, AgentTokenRecord, VolumeRecord, Wanted},
         },
     },
@@ -107,7 +107,7 @@ pub async fn volumes(
         .directory()
         .every_with_revision::<VolumeRecord>(&prefix, purpose::VOLUME);
     let mut found = all.await?;
-    found.retain(|(volume, _)| volume.agent == *agent);
+    found.retain(|(volume, _)| volume.agent == *agent && !volume.is_gone());
     Ok(found)
 }
 
@@ -122,13 +122,14 @@ pub async fn volume(
 ) -> Result<(VolumeRecord, Revision), KeywardFault> {
     let path = paths::volume(region, account, id);
     let found = cx.directory().rare::<VolumeRecord>(&path, purpose::VOLUME);
-    let found = found.await?.filter(|(volume, _)| volume.agent == *agent);
+    let is_its = |volume: &VolumeRecord| volume.agent == *agent && !volume.is_gone();
+    let found = found.await?.filter(|(volume, _)| is_its(volume));
     found.ok_or_else(|| KeywardFault::NoSuchVolume {
         volume: id.to_string(),
     })
 }
 
-/// Why a volume cannot end in a batch.
+/// Why a volume cannot end, or be written, in a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum NotEnded {
     /// What is kept of it names a path that is none.
@@ -137,6 +138,9 @@ pub enum NotEnded {
     /// The batch has no room for it.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// It cannot be encoded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 impl From<NotEnded> for KeywardFault {
@@ -197,6 +201,24 @@ pub fn put_token(
     Ok(())
 }
 
+/// Has so many of the records that end with a volume end in a batch, the last first.
+///
+/// # Errors
+/// When a path of it is none, or the batch is too large.
+pub fn end_some(
+    batch: &mut SealedBatch,
+    place: Place,
+    (volume, revision): (&VolumeRecord, Revision),
+    count: usize,
+) -> Result<(), NotEnded> {
+    let mut volume = volume.clone();
+    let stay = volume.belongings.len().saturating_sub(count);
+    for path in volume.belongings.split_off(stay) {
+        batch.delete(Path::parse(&path)?, Precondition::Any)?;
+    }
+    put(batch, place, (&volume, revision))
+}
+
 /// Writes a volume that was read at that revision.
 ///
 /// # Errors
@@ -205,13 +227,11 @@ pub fn put(
     batch: &mut SealedBatch,
     (region, account): Place,
     (volume, revision): (&VolumeRecord, Revision),
-) -> Result<(), KeywardFault> {
+) -> Result<(), NotEnded> {
     let path = paths::volume(region, account, &volume.id);
-    let bytes = records::encode(volume).map_err(Internal::new)?;
+    let bytes = records::encode(volume)?;
     let at = Precondition::At(revision);
-    batch
-        .put(path, purpose::VOLUME, &bytes, at)
-        .map_err(too_large)?;
+    batch.put(path, purpose::VOLUME, &bytes, at)?;
     Ok(())
 }
 

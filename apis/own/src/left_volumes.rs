@@ -1,5 +1,5 @@
-//! The end of volumes that were to be gone when their agent was removed: nobody is left to say that
-//! they are.
+//! The end of volumes that were to be gone when their agent was removed, since nobody is left to say that they
+//! are, and of those that are gone and have more records that end with them than the report's batch holds.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,14 @@ use keyward_engine::{
     },
     workers::{NotCommitted, WorkerContext},
 };
-use keyward_store::{error::CommitError, revision::Revision};
+use keyward_store::{batch::MAX_BATCH_CHANGES, error::CommitError, revision::Revision};
 use keyward_types::storage::AgentId;
 
 use crate::agents::{self, NotEnded, Place};
+
+/// The most records that end in one batch, with the volume's own.
+const AT_ONCE: usize = 50;
+const _: () = assert!(AT_ONCE < MAX_BATCH_CHANGES, "beside the volume");
 
 /// Ends them all. It can stop anywhere and go on later.
 pub async fn end(cx: &WorkerContext) {
@@ -45,7 +49,7 @@ async fn end_all(cx: &WorkerContext) -> Result<(), EndError> {
     Ok(())
 }
 
-/// The volumes that are to be gone and whose agent is.
+/// The volumes that are to be gone, and are or whose agent is.
 async fn left(
     cx: &WorkerContext,
     (region, account): Place,
@@ -64,20 +68,36 @@ async fn left(
     let prefix = paths::agents(region, account);
     let agents = directory.every::<AgentRecord>(&prefix, purpose::AGENT);
     let agents: BTreeSet<AgentId> = agents.await?.into_iter().map(|agent| agent.id).collect();
-    volumes.retain(|(volume, _)| !agents.contains(&volume.agent));
+    volumes.retain(|(volume, _)| volume.is_gone() || !agents.contains(&volume.agent));
     Ok(volumes)
 }
 
+/// Ends a volume. A request that was under way when its agent was removed may be faster; the next round sees
+/// what it did.
 async fn end_one(
     cx: &WorkerContext,
     place: Place,
-    (volume, revision): (VolumeRecord, Revision),
+    (mut volume, mut revision): (VolumeRecord, Revision),
 ) -> Result<(), EndError> {
-    let mut batch = cx.batch();
-    agents::end(&mut batch, place, (&volume, revision))?;
-    match cx.commit(batch).await {
-        // A request that was under way when the agent was removed; the next round sees what it did.
-        Ok(()) | Err(NotCommitted::Commit(CommitError::Conflict { .. })) => Ok(()),
-        Err(error) => Err(error.into()),
+    let path = paths::volume(place.0, place.1, &volume.id);
+    loop {
+        let mut batch = cx.batch();
+        let is_last = volume.belongings.len() <= AT_ONCE;
+        if is_last {
+            agents::end(&mut batch, place, (&volume, revision))?;
+        } else {
+            agents::end_some(&mut batch, place, (&volume, revision), AT_ONCE)?;
+        }
+        match cx.commit(batch).await {
+            Ok(()) if is_last => return Ok(()),
+            Ok(()) => {}
+            Err(NotCommitted::Commit(CommitError::Conflict { .. })) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let directory = cx.shared().directory();
+        match directory.rare(&path, purpose::VOLUME).await? {
+            Some(found) => (volume, revision) = found,
+            None => return Ok(()),
+        }
     }
 }

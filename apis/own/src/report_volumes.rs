@@ -12,8 +12,9 @@ use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Keyward, agents, fault::KeywardFault};
 
-/// The most volumes in one report: their changes are one batch with the event.
-const MOST: usize = 33;
+/// The most volumes in one report: their changes are one batch with the event, of so many lines and of so many
+/// bytes, which is why there are not more.
+const MOST: usize = 20;
 /// The lines of a batch that a volume takes that is gone, with what ends with it. Any other takes one.
 const LINES: usize = 1 + MOST_BELONGINGS;
 const _: () = assert!(MOST * LINES < MAX_BATCH_CHANGES, "one line is the event's");
@@ -115,12 +116,16 @@ impl Operation for ReportVolumes {
         let place = (agent.region, agent.account);
         let mut batch = cx.batch();
         let mut stale = Vec::new();
-        for (report, (volume, revision)) in self.reports.iter().zip(volumes) {
+        for (at, (report, (volume, revision))) in self.reports.iter().zip(volumes).enumerate() {
+            // What the event and the reports after this one leave of the batch.
+            let others = LINES * self.reports.len().saturating_sub(at + 1) + 1;
+            let room = MAX_BATCH_CHANGES.saturating_sub(batch.len() + others);
             if report.generation != volume.generation {
                 stale.push(volume.id.clone());
                 continue;
             }
             let state = match (report.state, volume.wanted) {
+                ("GONE", Wanted::Absent) if volume.belongings.len() >= room => State::Gone,
                 ("GONE", Wanted::Absent) => {
                     agents::end(&mut batch, place, (volume, *revision))?;
                     continue;

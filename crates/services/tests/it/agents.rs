@@ -96,6 +96,51 @@ async fn volume(world: &World, id: &str, agent: &AgentId, key: Option<VolumeKey>
     wanted_volume(world, id, agent, (key, Wanted::Present)).await;
 }
 
+/// Stores a volume with which as many more records end, as access points do, with paths as long as there are.
+async fn volume_with_more(
+    world: &World,
+    id: &str,
+    agent: &AgentId,
+    ((key, wanted), more): ((Option<VolumeKey>, Wanted), usize),
+) -> Vec<Path> {
+    let region = Region::parse("us-east-1").unwrap();
+    let place = (region, account(OWN));
+    let long = |number: usize| {
+        let name = format!("{id}-{number:0>43}");
+        paths::of_kind(place.0, place.1, "access-point-token", &name).unwrap()
+    };
+    let more: Vec<Path> = (0..more).map(long).collect();
+    for some in more.chunks(90) {
+        let mut batch = world.workers.batch();
+        for path in some {
+            batch
+                .put(
+                    path.clone(),
+                    purpose::CREATION_TOKEN,
+                    b"{}",
+                    Precondition::Any,
+                )
+                .unwrap();
+        }
+        world.workers.commit(batch).await.unwrap();
+    }
+    wanted_volume(world, id, agent, (key, wanted)).await;
+    let path = paths::volume(place.0, place.1, &VolumeId::parse(id).unwrap());
+    let found = world
+        .directory()
+        .rare::<VolumeRecord>(&path, purpose::VOLUME);
+    let mut record = found.await.unwrap().unwrap().0;
+    let texts = more.iter().map(|path| path.as_str().to_owned());
+    record.belongings.extend(texts);
+    let mut batch = world.workers.batch();
+    let bytes = records::encode(&record).unwrap();
+    batch
+        .put(path, purpose::VOLUME, &bytes, Precondition::Any)
+        .unwrap();
+    world.workers.commit(batch).await.unwrap();
+    more
+}
+
 /// Where two records stand that end with a volume.
 fn belongings(id: &str) -> [Path; 2] {
     ["file-system", "file-system-token"].map(|kind| {
@@ -497,12 +542,12 @@ async fn an_agent_cannot_report_its_removal_away() {
 
 #[tokio::test]
 async fn the_longest_report_of_every_state_is_taken() {
-    const MOST: usize = 33;
+    const MOST: usize = 20;
     let world = World::new().await;
     let (id, key) = agent(&world).await;
     let ids = ids(MOST);
     let report = async |state: &str, ids: &[String]| {
-        let one = |id: &String| json!({ "VolumeId": id, "Generation": 1, "State": state, "Bytes": i64::MAX, "Message": "m".repeat(1024) });
+        let one = |id: &String| json!({ "VolumeId": id, "Generation": 1, "State": state, "Bytes": i64::MAX, "Message": "\u{1}".repeat(1024) });
         let reports: Vec<Value> = ids.iter().map(one).collect();
         ask(&world, &key, "ReportVolumes", json!({ "Volumes": reports })).await
     };
@@ -519,18 +564,57 @@ async fn the_longest_report_of_every_state_is_taken() {
                 context: BTreeMap::from([(CONTEXT.to_owned(), volume.clone())]),
                 grant: "g".repeat(64),
             };
-            wanted_volume(&world, volume, &id, (Some(key), wanted)).await;
+            let what = ((Some(key), wanted), 240);
+            volume_with_more(&world, volume, &id, what).await;
         }
         let answer = report(state, &ids).await;
         let taken = (200, r#"{"Stale":[]}"#);
         assert_eq!((answer.status, answer.body.as_str()), taken, "{state}");
     }
+    for volume in &ids {
+        wanted_volume(&world, volume, &id, (None, Wanted::Absent)).await;
+    }
+    assert_eq!(report("GONE", &ids).await.status, 200);
     assert_eq!(left(&world, &ids).await, (0, 0));
     let more = [&ids[..], &["fs-b".to_owned()]].concat();
     let (status, code, message) = told(&report("GONE", &more).await);
     assert_eq!((status, code.as_str()), (400, "ValidationException"));
-    let text = "Member must have length less than or equal to 33";
+    let text = "Member must have length less than or equal to 20";
     assert!(message.contains(text), "{message}");
+}
+
+#[tokio::test]
+async fn what_ends_with_a_volume_ends_however_much_it_is() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let (other, _) = agent(&world).await;
+    // As many as fit the batch of a report are gone with it.
+    let what = ((None, Wanted::Absent), 96);
+    let more = volume_with_more(&world, FIRST, &id, what).await;
+    let report = json!({ "Volumes": [{ "VolumeId": FIRST, "Generation": 1, "State": "GONE" }] });
+    asked(&world, &key, "ReportVolumes", report).await;
+    assert_eq!(left(&world, &[FIRST.to_owned()]).await, (0, 0));
+    let last = world.directory().reader().get(&more[95]).await.unwrap();
+    assert!(last.value.is_none());
+    let what = ((None, Wanted::Absent), 240);
+    let mut more = volume_with_more(&world, FIRST, &id, what.clone()).await;
+    more.extend(volume_with_more(&world, SECOND, &other, what).await);
+    let report = json!({ "Volumes": [{ "VolumeId": FIRST, "Generation": 1, "State": "GONE" }] });
+    asked(&world, &key, "ReportVolumes", report.clone()).await;
+    // For its agent it is gone.
+    let polled = asked(&world, &key, "PollVolumes", json!({})).await;
+    assert_eq!(polled["Volumes"], json!([]));
+    let answer = ask(&world, &key, "ReportVolumes", report).await;
+    assert_eq!(told(&answer).1, "NotFoundException");
+    let body = json!({ "AgentId": other.as_str() });
+    asked(&world, &world.root, "RemoveAgent", body).await;
+    keyward_api_own::left_volumes::end(&world.workers).await;
+    let ids = [FIRST.to_owned(), SECOND.to_owned()];
+    assert_eq!(left(&world, &ids).await, (0, 0));
+    for path in more {
+        let found = world.directory().reader().get(&path).await.unwrap();
+        assert!(found.value.is_none(), "{path:?}");
+    }
 }
 
 #[tokio::test]

@@ -547,3 +547,32 @@ async fn tags_and_throughput_and_lifecycle_are_kept() {
     let answer = ask(&world, &root, ("GET", &lifecycle), Value::Null).await;
     assert_eq!(body(&answer), policies);
 }
+
+#[tokio::test]
+async fn a_file_system_with_access_points_ends_without_its_agent() {
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let root = world.root.clone();
+    let made = create(&world, &root, json!({ "CreationToken": "t" })).await;
+    let id = body(&made)["FileSystemId"].as_str().unwrap().to_owned();
+    report(&world, &agent, &id, 1, "READY").await;
+    let point = json!({ "ClientToken": "p", "FileSystemId": id });
+    let point = ask(&world, &root, ("POST", "/access-points"), point).await;
+    assert_eq!(point.status, 200, "{}", point.body);
+    let agents = own(&world, &root, "ListAgents", json!({})).await;
+    let removed = json!({ "AgentId": agents["Agents"][0]["AgentId"] });
+    own(&world, &root, "RemoveAgent", removed).await;
+    let path = format!("/file-systems/{id}");
+    let answer = ask(&world, &root, ("DELETE", &path), Value::Null).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let all = ask(&world, &root, ("GET", "/file-systems"), Value::Null).await;
+    assert_eq!(body(&all)["FileSystems"][0]["LifeCycleState"], "deleting");
+    keyward_api_own::left_volumes::end(&world.workers).await;
+    for (line, name) in [
+        ("/file-systems", "FileSystems"),
+        ("/access-points", "AccessPoints"),
+    ] {
+        let all = ask(&world, &root, ("GET", line), Value::Null).await;
+        assert_eq!(body(&all)[name], json!([]), "{}", all.body);
+    }
+}

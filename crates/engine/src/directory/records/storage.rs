@@ -77,8 +77,8 @@ pub struct AgentRecord {
     pub called: Option<Timestamp>,
 }
 
-/// The most records that end with a volume. So many are deleted in one batch with it, for each volume that
-/// an agent reports gone.
+/// The records that end with every volume. They always fit the batch of a report that it is gone; what a volume
+/// has beside them, a worker ends afterwards if it does not.
 pub const MOST_BELONGINGS: usize = 2;
 
 /// A volume, as it shall be and as its agent says it is.
@@ -107,8 +107,7 @@ pub struct VolumeRecord {
     pub reported: Option<Reported>,
     /// The ARN of the resource, for which the service calls.
     pub source: String,
-    /// The paths of the records that end with it, once the agent says that it is gone; at most
-    /// [`MOST_BELONGINGS`].
+    /// The paths of the records that end with it, once the agent says that it is gone.
     pub belongings: Vec<String>,
 }
 
@@ -162,9 +161,18 @@ pub enum State {
     Ready,
     /// It could not be made as it is wanted.
     Failed,
+    /// It is gone, and what ends with it is not yet.
+    Gone,
 }
 
 impl VolumeRecord {
+    /// Whether its agent said that it is gone. For the agent, there is none then.
+    pub fn is_gone(&self) -> bool {
+        let reported = self.reported.as_ref();
+        let gone = reported.is_some_and(|reported| reported.state == State::Gone);
+        self.wanted == Wanted::Absent && gone
+    }
+
     /// Whether it is there, as its agent says, and is to be there.
     pub fn is_ready(&self) -> bool {
         let reported = self.reported.as_ref();
