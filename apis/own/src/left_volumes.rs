@@ -20,14 +20,26 @@ use crate::agents::{self, NotEnded, Place};
 const AT_ONCE: usize = 50;
 const _: () = assert!(AT_ONCE < MAX_BATCH_CHANGES, "beside the volume");
 
-/// Ends them all. It can stop anywhere and go on later.
+/// Ends them all. It can stop anywhere and go on later. What cannot be ended holds up nothing else.
 pub async fn end(cx: &WorkerContext) {
-    if let Err(error) = end_all(cx).await {
-        tracing::warn!(%error, "volumes of removed agents cannot be ended yet");
+    let scopes = match scopes(cx.shared()).await {
+        Ok(scopes) => scopes,
+        Err(error) => {
+            tracing::warn!(%error, "volumes of removed agents cannot be ended yet");
+            return;
+        }
+    };
+    for scope in scopes {
+        let Some(region) = scope.region else { continue };
+        let place = (region, scope.account);
+        if let Err(error) = end_in(cx, place).await {
+            let account = scope.account;
+            tracing::warn!(%error, %account, %region, "volumes cannot be ended yet");
+        }
     }
 }
 
-/// Why it stopped.
+/// Why a volume has not ended.
 #[derive(Debug, thiserror::Error)]
 enum EndError {
     #[error(transparent)]
@@ -38,12 +50,13 @@ enum EndError {
     End(#[from] NotEnded),
 }
 
-async fn end_all(cx: &WorkerContext) -> Result<(), EndError> {
-    for scope in scopes(cx.shared()).await.map_err(ReadError::from)? {
-        let Some(region) = scope.region else { continue };
-        let place = (region, scope.account);
-        for volume in left(cx, place).await? {
-            end_one(cx, place, volume).await?;
+/// Ends those of an account in a Region.
+async fn end_in(cx: &WorkerContext, place: Place) -> Result<(), ReadError> {
+    for (volume, revision) in left(cx, place).await? {
+        let id = volume.id.clone();
+        if let Err(error) = end_one(cx, place, (volume, revision)).await {
+            let (region, account) = place;
+            tracing::warn!(%error, %account, %region, volume = %id, "a volume cannot be ended yet");
         }
     }
     Ok(())

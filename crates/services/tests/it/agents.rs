@@ -502,6 +502,48 @@ async fn an_agent_with_many_volumes_to_be_gone_is_cut_off_at_once() {
     assert_eq!(left(&world, &stay).await, (2, 4));
 }
 
+#[tokio::test]
+async fn a_volume_that_cannot_end_holds_up_no_other() {
+    let world = World::new().await;
+    let region = Region::parse("us-east-1").unwrap();
+    let mut batch = world.workers.batch();
+    let mut put = |owner: &str, id: &str, belongings: Vec<String>| {
+        let record = VolumeRecord {
+            version: V1,
+            id: VolumeId::parse(id).unwrap(),
+            service: "elasticfilesystem".to_owned(),
+            agent: AgentId::from_random([1; 9]),
+            created: world.front.shared().clock().now(),
+            generation: 1,
+            wanted: Wanted::Absent,
+            key: None,
+            reported: None,
+            source: arn(id),
+            belongings,
+        };
+        let path = paths::volume(region, account(owner), &record.id);
+        let bytes = records::encode(&record).unwrap();
+        batch
+            .put(path.clone(), purpose::VOLUME, &bytes, Precondition::Any)
+            .unwrap();
+        path
+    };
+    let (mut stuck, mut free) = (Vec::new(), Vec::new());
+    // Whichever account comes first, one that cannot end stands before others, in it and in the other.
+    for owner in [OWN, OTHER] {
+        stuck.push(put(owner, FIRST, vec!["no//path".to_owned()]));
+        free.push(put(owner, SECOND, Vec::new()));
+    }
+    world.workers.commit(batch).await.unwrap();
+    keyward_api_own::left_volumes::end(&world.workers).await;
+    for (paths, are_there) in [(stuck, true), (free, false)] {
+        for path in paths {
+            let found = world.directory().reader().get(&path).await.unwrap();
+            assert_eq!(found.value.is_some(), are_there, "{path:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_cannot_report_its_removal_away() {
     let world = Arc::new(World::new().await);

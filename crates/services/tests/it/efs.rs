@@ -576,3 +576,44 @@ async fn a_file_system_with_access_points_ends_without_its_agent() {
         assert_eq!(body(&all)[name], json!([]), "{}", all.body);
     }
 }
+
+#[tokio::test]
+async fn a_file_system_ends_with_all_the_access_points_that_it_may_have() {
+    const MOST: usize = 120;
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let root = world.root.clone();
+    let made = create(&world, &root, json!({ "CreationToken": "t" })).await;
+    let id = body(&made)["FileSystemId"].as_str().unwrap().to_owned();
+    report(&world, &agent, &id, 1, "READY").await;
+    let point = async |number: usize| {
+        let token = format!("p{number}");
+        let point = json!({ "ClientToken": token, "FileSystemId": id });
+        ask(&world, &root, ("POST", "/access-points"), point).await
+    };
+    for number in 0..MOST {
+        let answer = point(number).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let answer = point(MOST).await;
+    assert_eq!(body(&answer)["ErrorCode"], "AccessPointLimitExceeded");
+    let path = format!("/file-systems/{id}");
+    let answer = ask(&world, &root, ("DELETE", &path), Value::Null).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    report(&world, &agent, &id, 2, "GONE").await;
+    keyward_api_own::left_volumes::end(&world.workers).await;
+    for (line, name) in [
+        ("/file-systems", "FileSystems"),
+        ("/access-points", "AccessPoints"),
+    ] {
+        let all = ask(&world, &root, ("GET", line), Value::Null).await;
+        assert_eq!(body(&all)[name], json!([]), "{}", all.body);
+    }
+    // Their tokens have ended as well.
+    let made = create(&world, &root, json!({ "CreationToken": "t" })).await;
+    let id = body(&made)["FileSystemId"].as_str().unwrap().to_owned();
+    report(&world, &agent, &id, 1, "READY").await;
+    let point = json!({ "ClientToken": "p0", "FileSystemId": id });
+    let answer = ask(&world, &root, ("POST", "/access-points"), point).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
