@@ -63,6 +63,15 @@ pub struct OneAccessPoint {
 }
 
 impl OneAccessPoint {
+    /// One that is to be made under a new id, so that there is nothing to read.
+    pub fn to_be_made(cx: &Context<'_>, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            arn: arn(cx.region, cx.account(), id),
+            found: None,
+        }
+    }
+
     /// The access point, and when it was last written.
     ///
     /// # Errors

@@ -49,14 +49,11 @@ pub struct CreateAccessPoint {
     id: String,
 }
 
-/// What a new access point needs.
+/// What a new access point is about.
 #[derive(Debug)]
 pub struct New {
     file_system: OneFileSystem,
     one: OneAccessPoint,
-    /// The access point that has the token already.
-    taken: Option<String>,
-    count: usize,
 }
 
 keyward_types::action!("elasticfilesystem": CreateAccessPoint = "elasticfilesystem:CreateAccessPoint");
@@ -143,14 +140,9 @@ impl Operation for CreateAccessPoint {
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<New, EfsFault> {
-        let file_system = cx.named_file_system(&self.file_system).await?;
-        let all = cx.access_points().await?;
-        let of_it = all.iter().filter(|one| one.file_system == file_system.id);
         Ok(New {
-            count: of_it.count(),
-            one: cx.named_access_point(&self.id).await?,
-            taken: cx.access_point_with(&self.token).await?,
-            file_system,
+            file_system: cx.named_file_system(&self.file_system).await?,
+            one: OneAccessPoint::to_be_made(cx, &self.id),
         })
     }
 
@@ -173,10 +165,14 @@ impl Operation for CreateAccessPoint {
         cx: &Cx<'_>,
     ) -> Result<Done<DescribedAccessPoint>, EfsFault> {
         let file_system = new.file_system.get()?.available()?;
-        if let Some(id) = &new.taken {
-            return Err(EfsFault::AccessPointAlreadyExists { id: id.clone() });
+        if let Some(id) = cx.access_point_with(&self.token).await? {
+            return Err(EfsFault::AccessPointAlreadyExists { id });
         }
-        if new.count >= MOST {
+        let all = cx.access_points().await?;
+        let of_it = all
+            .iter()
+            .filter(|one| one.file_system == new.file_system.id);
+        if of_it.count() >= MOST {
             return Err(EfsFault::AccessPointLimitExceeded);
         }
         let record = AccessPointRecord {

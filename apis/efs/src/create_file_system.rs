@@ -60,15 +60,11 @@ pub struct CreateFileSystem {
     made: OnceCell<VolumeKey>,
 }
 
-/// What a new file system needs.
+/// What a new file system is about.
 #[derive(Debug)]
 pub struct New {
     any: AnyFileSystem,
     one: OneFileSystem,
-    /// The file system that has the token already.
-    taken: Option<String>,
-    count: usize,
-    agent: Option<(AgentId, Revision)>,
 }
 
 keyward_types::action!("elasticfilesystem": CreateFileSystem = "elasticfilesystem:CreateFileSystem");
@@ -139,32 +135,9 @@ impl Operation for CreateFileSystem {
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<New, EfsFault> {
-        let place = (cx.region, cx.account());
-        let taken = cx.created_with(&self.token).await?;
-        let directory = cx.directory();
-        let prefix = paths::agents(place.0, place.1);
-        let agents = directory.every_with_revision::<AgentRecord>(&prefix, purpose::AGENT);
-        let agents = agents.await?;
-        let prefix = paths::volumes(place.0, place.1);
-        let volumes = directory
-            .every::<VolumeRecord>(&prefix, purpose::VOLUME)
-            .await?;
-        let stored = |agent: &AgentRecord| {
-            let of_agent = volumes.iter().filter(|volume| volume.agent == agent.id);
-            of_agent.count()
-        };
-        // The key of one that never called may have been lost.
-        let agents = agents
-            .into_iter()
-            .filter(|(agent, _)| agent.called.is_some());
-        let agent = agents.min_by_key(|(agent, _)| (stored(agent), agent.created));
-        let of_efs = |volume: &&VolumeRecord| volume.service == "elasticfilesystem";
         Ok(New {
             any: AnyFileSystem::of(cx),
-            one: cx.named_file_system(self.id.as_str()).await?,
-            taken,
-            count: volumes.iter().filter(of_efs).count(),
-            agent: agent.map(|(agent, revision)| (agent.id, revision)),
+            one: OneFileSystem::to_be_made(cx, self.id.as_str()),
         })
     }
 
@@ -186,10 +159,10 @@ impl Operation for CreateFileSystem {
     async fn call(
         &self,
         _permits: &Self::Permits,
-        new: &New,
+        _new: &New,
         cx: &Cx<'_>,
     ) -> Result<Done<Described>, EfsFault> {
-        let (agent, agent_revision) = match self.agent(new, cx) {
+        let (agent, agent_revision) = match self.agent(cx).await {
             Ok(agent) => agent,
             Err(fault) => {
                 // An earlier attempt may have made a grant, which nobody needs now.
@@ -231,15 +204,24 @@ impl Operation for CreateFileSystem {
 }
 
 impl CreateFileSystem {
-    /// The agent that stores it.
-    fn agent(&self, new: &New, cx: &Cx<'_>) -> Result<(AgentId, Revision), EfsFault> {
-        if let Some(id) = &new.taken {
+    /// The agent that stores it, and when that was last written.
+    async fn agent(&self, cx: &Cx<'_>) -> Result<(AgentId, Revision), EfsFault> {
+        if let Some(id) = cx.created_with(&self.token).await? {
             return Err(EfsFault::FileSystemAlreadyExists {
-                id: id.clone(),
+                id,
                 token: self.token.clone(),
             });
         }
-        if new.count >= MAX_FILE_SYSTEMS {
+        let directory = cx.directory();
+        let prefix = paths::agents(cx.region, cx.account());
+        let agents = directory.every_with_revision::<AgentRecord>(&prefix, purpose::AGENT);
+        let agents = agents.await?;
+        let prefix = paths::volumes(cx.region, cx.account());
+        let volumes = directory
+            .every::<VolumeRecord>(&prefix, purpose::VOLUME)
+            .await?;
+        let of_efs = |volume: &&VolumeRecord| volume.service == "elasticfilesystem";
+        if volumes.iter().filter(of_efs).count() >= MAX_FILE_SYSTEMS {
             return Err(EfsFault::FileSystemLimitExceeded);
         }
         let own_zone = format!("{}a", cx.region);
@@ -248,10 +230,20 @@ impl CreateFileSystem {
         {
             return Err(EfsFault::UnsupportedAvailabilityZone { zone: zone.clone() });
         }
-        new.agent.clone().ok_or_else(|| EfsFault::NoAgent {
+        let stored = |agent: &AgentRecord| {
+            let of_agent = volumes.iter().filter(|volume| volume.agent == agent.id);
+            of_agent.count()
+        };
+        // The key of one that never called may have been lost.
+        let agents = agents
+            .into_iter()
+            .filter(|(agent, _)| agent.called.is_some());
+        let agent = agents.min_by_key(|(agent, _)| (stored(agent), agent.created));
+        let (agent, revision) = agent.ok_or_else(|| EfsFault::NoAgent {
             account: cx.account().to_string(),
             region: cx.region.to_string(),
-        })
+        })?;
+        Ok((agent.id, revision))
     }
 
     fn file_system(

@@ -228,6 +228,15 @@ pub struct OneFileSystem {
 }
 
 impl OneFileSystem {
+    /// One that is to be made under a new id, so that there is nothing to read.
+    pub fn to_be_made(cx: &Context<'_>, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            arn: arn(cx.region, cx.account(), id),
+            found: None,
+        }
+    }
+
     /// The file system.
     ///
     /// # Errors

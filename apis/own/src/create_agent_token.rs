@@ -60,7 +60,7 @@ impl Operation for CreateAgentToken {
     type Api = Keyward;
     type Output = TokenCreated;
     type Fault = KeywardFault;
-    type Resolved = Vec<(AgentTokenRecord, Revision)>;
+    type Resolved = ();
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -74,21 +74,22 @@ impl Operation for CreateAgentToken {
         Ok(Self { name, seconds })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
-        Ok(agents::tokens(cx, (cx.region, cx.account())).await?)
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        Ok(())
     }
 
-    fn authorize(&self, _tokens: &Self::Resolved, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
         gate.account(|_| ())
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        tokens: &Self::Resolved,
+        (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<TokenCreated>, KeywardFault> {
         let place = (cx.region, cx.account());
+        let tokens = agents::tokens(cx, place).await?;
         let expired = |(token, _): &&(AgentTokenRecord, Revision)| token.expires <= cx.now;
         if tokens.len() - tokens.iter().filter(expired).count() >= MOST_TOKENS {
             return Err(KeywardFault::limit(MOST_TOKENS, "tokens for agents"));

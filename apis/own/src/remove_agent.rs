@@ -31,7 +31,7 @@ pub struct RemoveAgent {
 
 /// What is removed, with when it was written.
 #[derive(Debug)]
-pub enum Leaving {
+enum Leaving {
     /// An agent.
     Agent(AgentRecord, Revision),
     /// A token.
@@ -47,7 +47,7 @@ impl Operation for RemoveAgent {
     type Api = Keyward;
     type Output = Empty;
     type Fault = KeywardFault;
-    type Resolved = Option<Leaving>;
+    type Resolved = ();
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KeywardFault> {
@@ -57,7 +57,57 @@ impl Operation for RemoveAgent {
         Ok(Self { agent })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
+    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
+        Ok(())
+    }
+
+    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.account(|_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        (): &(),
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, KeywardFault> {
+        let (region, account) = (cx.region, cx.account());
+        let mut batch = cx.batch();
+        let mut delete = |path, precondition| batch.delete(path, precondition).map_err(too_large);
+        match self.leaving(cx).await? {
+            None if self.agent.starts_with("token-") => {
+                return Err(KeywardFault::NoSuchToken {
+                    token: self.agent.clone(),
+                });
+            }
+            None => {
+                return Err(KeywardFault::NoSuchAgent {
+                    agent: self.agent.clone(),
+                });
+            }
+            Some(Leaving::Token(token, revision)) => {
+                let path = paths::agent_token(region, account, &token.id);
+                delete(path, Precondition::At(revision))?;
+            }
+            Some(Leaving::Agent(agent, revision)) => {
+                for key in &agent.access_keys {
+                    delete(paths::access_key(key), Precondition::Any)?;
+                }
+                if let Some(token) = &agent.token {
+                    let path = paths::agent_token(region, account, token);
+                    delete(path, Precondition::Any)?;
+                }
+                let path = paths::agent(region, account, &agent.id);
+                delete(path, Precondition::At(revision))?;
+            }
+        }
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+impl RemoveAgent {
+    /// What the id names.
+    async fn leaving(&self, cx: &Cx<'_>) -> Result<Option<Leaving>, KeywardFault> {
         let (region, account) = (cx.region, cx.account());
         let directory = cx.directory();
         if let Ok(id) = AgentTokenId::parse(&self.agent) {
@@ -71,52 +121,5 @@ impl Operation for RemoveAgent {
         let path = paths::agent(region, account, &id);
         let agent = directory.rare(&path, purpose::AGENT).await?;
         Ok(agent.map(|(agent, revision)| Leaving::Agent(agent, revision)))
-    }
-
-    fn authorize(
-        &self,
-        _leaving: &Self::Resolved,
-        gate: &Gate<'_>,
-    ) -> Result<Permit<Self>, Denied> {
-        gate.account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        leaving: &Self::Resolved,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, KeywardFault> {
-        let (region, account) = (cx.region, cx.account());
-        let mut batch = cx.batch();
-        let mut delete = |path, precondition| batch.delete(path, precondition).map_err(too_large);
-        match leaving {
-            None if self.agent.starts_with("token-") => {
-                return Err(KeywardFault::NoSuchToken {
-                    token: self.agent.clone(),
-                });
-            }
-            None => {
-                return Err(KeywardFault::NoSuchAgent {
-                    agent: self.agent.clone(),
-                });
-            }
-            Some(Leaving::Token(token, revision)) => {
-                let path = paths::agent_token(region, account, &token.id);
-                delete(path, Precondition::At(*revision))?;
-            }
-            Some(Leaving::Agent(agent, revision)) => {
-                for key in &agent.access_keys {
-                    delete(paths::access_key(key), Precondition::Any)?;
-                }
-                if let Some(token) = &agent.token {
-                    let path = paths::agent_token(region, account, token);
-                    delete(path, Precondition::Any)?;
-                }
-                let path = paths::agent(region, account, &agent.id);
-                delete(path, Precondition::At(*revision))?;
-            }
-        }
-        Ok(Done::changed(Empty, batch))
     }
 }

@@ -1,6 +1,9 @@
 //! Who may not ask costs nothing and learns nothing.
 
-use keyward_testkit::world::{OTHER, OWN, World};
+use keyward_testkit::{
+    answer::Key,
+    world::{OTHER, OWN, World},
+};
 
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 
@@ -9,6 +12,22 @@ fn account_wide() -> Vec<(&'static str, &'static str, String)> {
     let policy = r#"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::444455556666:user/eve\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}]}"#;
     let user = format!("arn:aws:iam::{OTHER}:user/eve");
     vec![
+        (
+            "keyward",
+            "Keyward_20261101.CreateAgentToken",
+            r#"{"AgentName":"a"}"#.to_owned(),
+        ),
+        ("keyward", "Keyward_20261101.ListAgents", "{}".to_owned()),
+        (
+            "keyward",
+            "Keyward_20261101.RemoveAgent",
+            r#"{"AgentId":"agent-0123456789abcdef0"}"#.to_owned(),
+        ),
+        (
+            "keyward",
+            "Keyward_20261101.RemoveAgent",
+            r#"{"AgentId":"token-0123456789abcdef0"}"#.to_owned(),
+        ),
         (
             "keyward",
             "Keyward_20261101.WhoCan",
@@ -144,6 +163,57 @@ async fn nothing_about_an_account_is_read_for_who_may_not_ask() {
         );
         assert_eq!(world.reads(), before, "{action}");
     }
+    // EFS does not say what a request was about.
+    let all = [
+        ("POST", "/file-systems", r#"{"CreationToken":"t"}"#),
+        (
+            "POST",
+            "/file-systems",
+            r#"{"CreationToken":"t","Tags":[{"Key":"k","Value":"v"}]}"#,
+        ),
+        ("GET", "/file-systems", ""),
+        ("GET", "/access-points", ""),
+        ("GET", "/account-preferences", ""),
+    ];
+    for (method, target, body) in all {
+        let reads = denied_by_efs(&world, &nobody, (method, target), body).await;
+        assert_eq!(reads, 0, "{method} {target}");
+    }
+}
+
+/// How much is read for a request to EFS that is denied.
+async fn denied_by_efs(world: &World, key: &Key, line: (&str, &str), body: &str) -> u64 {
+    let target = format!("/2015-02-01{}", line.1);
+    let before = world.reads();
+    let service = "elasticfilesystem";
+    let answer = world
+        .rest(Some(key), service, (line.0, &target), body)
+        .await;
+    assert_eq!(answer.status, 403, "{target}: {}", answer.body);
+    assert!(
+        answer
+            .body
+            .contains("is not authorized to perform: elasticfilesystem:"),
+        "{}",
+        answer.body
+    );
+    world.reads() - before
+}
+
+#[tokio::test]
+async fn of_a_new_access_point_only_its_file_system_is_read_for_who_may_not_ask() {
+    let world = World::new().await;
+    let nobody = world.user(OWN, "nobody", None).await;
+    world
+        .json(&nobody, "kms", "TrentService.ListKeys", "{}")
+        .await;
+    let id = "fs-0123456789abcdef0";
+    let line = format!("/file-systems?FileSystemId={id}");
+    let one = denied_by_efs(&world, &nobody, ("GET", &line), "").await;
+    let point = format!(r#"{{"ClientToken":"t","FileSystemId":"{id}"}}"#);
+    let line = ("POST", "/access-points");
+    assert_eq!(denied_by_efs(&world, &nobody, line, &point).await, one);
+    assert_eq!(one, 1);
 }
 
 #[tokio::test]
