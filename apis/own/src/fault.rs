@@ -12,7 +12,7 @@ use keyward_engine::{
     scans::Busy,
 };
 use keyward_store::path::PathError;
-use keyward_types::storage::VolumeId;
+use keyward_types::storage::{AgentId, AgentTokenId, VolumeId};
 use keyward_wire::{json::Rejected, sigv4::AuthError};
 
 /// A fault of the service `keyward`.
@@ -73,6 +73,13 @@ pub enum KeywardFault {
     NoSuchToken {
         /// As it was named.
         token: String,
+    },
+    /// A token by which an agent has registered that has called since.
+    TokenUsed {
+        /// The token.
+        token: AgentTokenId,
+        /// The agent.
+        agent: AgentId,
     },
     /// As many as there may be.
     LimitExceeded {
@@ -206,6 +213,12 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NoSuchToken { token } => {
                 let message = format!("There is no token {token} in your account and Region.");
                 Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::TokenUsed { token, agent } => {
+                let message = format!(
+                    "Agent {agent} has registered with the token {token} and has called. Remove the agent."
+                );
+                Self::new("ConflictException", Some(message))
             }
             KeywardFault::LimitExceeded { most, what } => {
                 let message = format!(

@@ -2,7 +2,8 @@
 //! afterwards ([`left_volumes`](crate::left_volumes)); the others stay where they are, and nobody can open
 //! them.
 //!
-//! A token is removed in the same way: no agent registers with it any more.
+//! A token is removed in the same way: no agent registers with it any more. The agent that registered with it and has
+//! never called goes with it: whoever had the token may have its access key.
 //!
 //! What cuts the agent off is the whole of the batch: it fits, however many volumes there are, and
 //! nothing that the agent writes can be faster.
@@ -34,8 +35,11 @@ pub struct RemoveAgent {
 enum Leaving {
     /// An agent.
     Agent(AgentRecord, Revision),
-    /// A token.
-    Token(AgentTokenRecord, Revision),
+    /// A token, and the agent that registered with it.
+    Token(
+        (AgentTokenRecord, Revision),
+        Option<(AgentRecord, Revision)>,
+    ),
 }
 
 keyward_types::action!("keyward": RemoveAgent = "keyward:RemoveAgent");
@@ -85,9 +89,22 @@ impl Operation for RemoveAgent {
                     agent: self.agent.clone(),
                 });
             }
-            Some(Leaving::Token(token, revision)) => {
+            Some(Leaving::Token((token, revision), agent)) => {
                 let path = paths::agent_token(region, account, &token.id);
                 delete(path, Precondition::At(revision))?;
+                if let Some((agent, revision)) = agent {
+                    if agent.called.is_some() {
+                        return Err(KeywardFault::TokenUsed {
+                            token: token.id,
+                            agent: agent.id,
+                        });
+                    }
+                    for key in &agent.access_keys {
+                        delete(paths::access_key(key), Precondition::Any)?;
+                    }
+                    let path = paths::agent(region, account, &agent.id);
+                    delete(path, Precondition::At(revision))?;
+                }
             }
             Some(Leaving::Agent(agent, revision)) => {
                 for key in &agent.access_keys {
@@ -112,8 +129,18 @@ impl RemoveAgent {
         let directory = cx.directory();
         if let Ok(id) = AgentTokenId::parse(&self.agent) {
             let path = paths::agent_token(region, account, &id);
-            let token = directory.rare(&path, purpose::AGENT_TOKEN).await?;
-            return Ok(token.map(|(token, revision)| Leaving::Token(token, revision)));
+            let token = directory.rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
+            let Some(token) = token.await? else {
+                return Ok(None);
+            };
+            let agent = match &token.0.agent {
+                Some(id) => {
+                    let path = paths::agent(region, account, id);
+                    directory.rare(&path, purpose::AGENT).await?
+                }
+                None => None,
+            };
+            return Ok(Some(Leaving::Token(token, agent)));
         }
         let Ok(id) = AgentId::parse(&self.agent) else {
             return Ok(None);

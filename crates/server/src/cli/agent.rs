@@ -59,7 +59,8 @@ pub struct List {
 /// Remove an agent, whose access key stops working at once, or a token
 ///
 /// The volumes that the agent stores stay on its disks, and nobody can open the encrypted ones any more: no
-/// other agent can take them over yet. To stop using a token, give the token's id. Needs keyward:RemoveAgent.
+/// other agent can take them over yet. To stop using a token, give the token's id: this also removes the agent that
+/// registered with it and has not called since. Needs keyward:RemoveAgent.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
 pub struct Remove {

@@ -1,5 +1,7 @@
 //! Tokens, and agents that register with them.
 
+use keyward_engine::directory::records::storage::AgentRecord;
+
 use super::*;
 
 #[tokio::test]
@@ -78,6 +80,57 @@ async fn a_token_does_not_bring_back_an_agent_that_was_removed() {
     assert_eq!(told(&answer).1, "UnrecognizedClientException");
     let answer = register(&world, &token).await;
     assert_eq!(told(&answer).1, "InvalidTokenException");
+}
+
+#[tokio::test]
+async fn an_agent_that_never_called_goes_with_its_token() {
+    let world = World::new().await;
+    let token = token(&world, 3600).await;
+    let (_, lost) = registered(&world, &token).await;
+    let (_, key) = registered(&world, &token).await;
+    let id = token.split('.').nth(3).unwrap();
+    asked(&world, &world.root, "RemoveAgent", json!({ "AgentId": id })).await;
+    for key in [lost, key] {
+        let answer = ask(&world, &key, "PollVolumes", json!({})).await;
+        assert_eq!(told(&answer).1, "UnrecognizedClientException");
+    }
+    let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
+    assert_eq!(listed, json!({ "Agents": [], "Tokens": [] }));
+    assert_eq!(
+        told(&register(&world, &token).await).1,
+        "InvalidTokenException"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_has_called_does_not_go_with_its_token() {
+    let world = World::new().await;
+    let token = token(&world, 3600).await;
+    let (agent, key) = registered(&world, &token).await;
+    // As if the token had stayed when the agent called.
+    let region = Region::parse("us-east-1").unwrap();
+    let path = paths::agent(region, account(OWN), &agent);
+    let kept = world
+        .directory()
+        .rare::<AgentRecord>(&path, purpose::AGENT)
+        .await;
+    let (mut record, revision) = kept.unwrap().unwrap();
+    record.called = Some(world.front.shared().clock().now());
+    let bytes = records::encode(&record).unwrap();
+    let mut batch = world.workers.batch();
+    let at = Precondition::At(revision);
+    batch.put(path, purpose::AGENT, &bytes, at).unwrap();
+    world.workers.commit(batch).await.unwrap();
+    let id = token.split('.').nth(3).unwrap();
+    let answer = ask(&world, &world.root, "RemoveAgent", json!({ "AgentId": id })).await;
+    let message = format!(
+        "Agent {agent} has registered with the token {id} and has called. Remove the agent."
+    );
+    assert_eq!(
+        told(&answer),
+        (400, "ConflictException".to_owned(), message)
+    );
+    asked(&world, &key, "PollVolumes", json!({})).await;
 }
 
 #[tokio::test]
