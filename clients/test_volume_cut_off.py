@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import time
 import uuid
 
@@ -98,3 +99,22 @@ def test_without_an_answer_the_volume_stays_for_the_grace(own_server, tmp_path):
         volumes("detach", image)
     finally:
         volumes.end()
+
+
+def test_a_process_that_can_have_no_descriptor_asks_on(volumes, kms, arn):
+    image = volumes.create(arn)
+    mnt = volumes.attach(image, "--recheck", "1s")
+    write(mnt / "file", TEXT)
+    process = volumes.stat(image)["Process"]["Pid"]
+    limits = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (0, limits[1]))
+    time.sleep(4)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, limits)
+    assert state(volumes) == "attached"
+    assert volumes.stat(image)["Process"]["Pid"] == process
+    kms.disable_key(KeyId=arn)
+    eventually(lambda: state(volumes) == "cut-off")
+    assert is_cut_off(mnt / "file")
+    kms.enable_key(KeyId=arn)
+    eventually((mnt / "file").exists)
+    volumes("detach", image)

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io,
     path::{PathBuf, absolute},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -322,24 +323,28 @@ async fn exchange<S>(
     request: Request<Full<Bytes>>,
 ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await?;
-    let status = answer.status();
-    let mut body = Limited::new(answer.into_body(), MAX_ANSWER);
-    let mut pieces = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
-        pieces.extend(frame.into_data());
+    let asked = async move {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let mut body = Limited::new(answer.into_body(), MAX_ANSWER);
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+            pieces.extend(frame.into_data());
+        }
+        Ok((status, gathered(&pieces)))
+    };
+    // No task of its own: its buffers are gone when this function returns, or is given up after a time.
+    let mut asked = pin!(asked);
+    tokio::select! {
+        biased;
+        answered = &mut asked => answered,
+        _ = connection => asked.await,
     }
-    drop((sender, body));
-    connection.abort();
-    // Its buffers are gone when this function returns.
-    let _ = connection.await;
-    Ok((status, gathered(&pieces)))
 }
 
 /// The pieces in one.

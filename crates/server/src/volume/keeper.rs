@@ -6,6 +6,7 @@
 
 mod jobs;
 mod live;
+mod question;
 
 use std::{
     fs::File,
@@ -26,8 +27,8 @@ use keyward_volume::{KeyInfo, Volume, VolumeId};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::live::Live;
 pub use self::live::{Mounting, program};
+use self::{live::Live, question::Question};
 use super::{
     control::{Asked, Listener, Request},
     image::{self, Bounds, Known, inspect},
@@ -114,6 +115,7 @@ struct Keeper {
     process: Process,
     clock: SystemClock,
     events: Sender<Event>,
+    questions: Sender<Question>,
     key: KeyInfo,
     live: Option<Live>,
     /// A volume that is not served any more, while it is closed.
@@ -152,10 +154,12 @@ pub fn run(
     let (events, incoming) = mpsc::channel();
     let clock = SystemClock::new();
     let now = clock.monotonic();
+    let arena = image::arena()?;
     let mut keeper = Keeper {
         watch: Watch::new(options.grace, options.recheck + ANSWER * 2, now),
         volume,
-        arena: image::arena()?,
+        questions: question::start(&options, arena.clone(), events.clone())?,
+        arena,
         place,
         process,
         events,
@@ -180,6 +184,18 @@ pub fn run(
         keeper.folder.forget()?;
     }
     ended
+}
+
+/// However the process ends, nothing of the volume stays readable: not even if this thread panics.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(volume) = &self.closing {
+            volume.wipe();
+        }
+        if self.live.is_some() {
+            self.cut_off("the volume's process has failed".to_owned());
+        }
+    }
 }
 
 impl Keeper {
@@ -212,17 +228,28 @@ impl Keeper {
         self.process.device = Some(live.device.clone());
         self.live = Some(live);
         (self.warned, self.ended) = (false, None);
-        self.say(Phase::Attached, None)?;
+        self.say(Phase::Attached, None);
         tracing::info!(image = %self.options.image.display(), volume = %self.volume, "the volume is attached");
         Ok(())
     }
 
-    /// Says what this process does.
-    fn say(&mut self, phase: Phase, reason: Option<String>) -> anyhow::Result<()> {
+    /// Says what this process does. If nobody can read it, that is no reason to end.
+    fn say(&mut self, phase: Phase, reason: Option<String>) {
         self.process.phase = phase;
         self.process.reason = reason;
         self.process.since = self.clock.now().iso8601().to_string();
-        self.folder.record(&self.process)
+        if let Err(error) = self.folder.record(&self.process) {
+            let error = format!("{error:#}");
+            tracing::error!(error, "what this process does cannot be written down");
+        }
+    }
+
+    /// Drops what was said.
+    fn forget(&self) {
+        if let Err(error) = self.folder.forget() {
+            let error = format!("{error:#}");
+            tracing::error!(error, "what was said of this process cannot be dropped");
+        }
     }
 
     /// Starts the threads that bring requests and signals.
@@ -286,19 +313,23 @@ impl Keeper {
 
     fn tick(&mut self) -> anyhow::Result<Option<Ended>> {
         let now = self.clock.monotonic();
-        if let Some(live) = &self.live {
-            if live.server.has_ended() {
-                // Perhaps `keyward volume detach` has done it, and is about to say so.
-                let ended = *self.ended.get_or_insert(now);
-                if now.millis_since(ended) < FINISH_MILLIS {
-                    return Ok(None);
-                }
+        if self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.server.has_ended())
+        {
+            // Perhaps `keyward volume detach` has done it, and is about to say so.
+            let ended = *self.ended.get_or_insert(now);
+            if now.millis_since(ended) >= FINISH_MILLIS {
                 tracing::warn!(
                     "the served file was unmounted by somebody else: the volume is closed"
                 );
-                self.close(None)?;
-                return Ok(None);
+                self.close(None);
+                // If that could not be begun, it is tried again after the same time.
+                self.ended = Some(now);
             }
+        }
+        if let Some(live) = &self.live {
             self.note(live.volume.generation());
             if self.watch.is_over(now) {
                 let reason = "KMS has not answered, and the grace is over".to_owned();
@@ -310,7 +341,7 @@ impl Keeper {
         }
         let since = Duration::from_millis(now.millis_since(self.asked));
         if !self.waits && since >= self.options.recheck {
-            self.ask(now)?;
+            return self.ask(now);
         }
         Ok(None)
     }
@@ -333,34 +364,19 @@ impl Keeper {
     }
 
     /// Has KMS asked whether the key may be used.
-    fn ask(&mut self, now: Monotonic) -> anyhow::Result<()> {
+    fn ask(&mut self, now: Monotonic) -> anyhow::Result<Option<Ended>> {
         (self.asked, self.waits) = (now, true);
-        let kms = Kms::new(self.options.connect.clone())?.patient_for(ANSWER);
         let live = self.live.as_ref().map(|live| &live.volume);
-        let volume = live.or(self.closing.as_ref()).map(Arc::clone);
-        let (key, image) = (self.key.clone(), self.options.image.clone());
-        let (arena, events) = (self.arena.clone(), self.events.clone());
-        spawn("question", move || {
-            let answer = match volume {
-                Some(volume) => match kms.decrypt(&key) {
-                    Err(failure) => Answer::Failed(failure),
-                    Ok(data_key) => match volume.has_data_key(&data_key, &arena) {
-                        Ok(true) => Answer::Fine,
-                        Ok(false) => Answer::OtherKey,
-                        Err(error) => Answer::Unasked(error.into()),
-                    },
-                },
-                // It may have another wrapped key by now.
-                None => match inspect(&image).and_then(|found| {
-                    check_context(&found)?;
-                    Ok(found.key)
-                }) {
-                    Err(error) => Answer::Unasked(error),
-                    Ok(key) => kms.decrypt(&key).map_or_else(Answer::Failed, Answer::Key),
-                },
-            };
-            let _ = events.send(Event::Answered(now, answer));
-        })
+        let question = Question {
+            asked: now,
+            key: self.key.clone(),
+            volume: live.or(self.closing.as_ref()).map(Arc::clone),
+        };
+        if self.questions.send(question).is_err() {
+            let error = anyhow!("the thread that asks KMS has ended");
+            return self.answer(now, Answer::Unasked(error));
+        }
+        Ok(None)
     }
 
     fn answer(&mut self, asked: Monotonic, answer: Answer) -> anyhow::Result<Option<Ended>> {
@@ -413,12 +429,17 @@ impl Keeper {
     }
 
     /// Wipes the keys, and makes everything fail that uses the volume.
-    fn cut(&mut self, reason: String) -> anyhow::Result<Option<Ended>> {
+    fn cut_off(&mut self, reason: String) {
         tracing::error!(reason, "the volume is cut off");
         if let Some(live) = self.live.take() {
             live.cut_off(&self.place);
         }
-        self.say(Phase::CutOff, Some(reason))?;
+        self.say(Phase::CutOff, Some(reason));
+    }
+
+    /// Cuts the volume off, and answers whether the process ends.
+    fn cut(&mut self, reason: String) -> anyhow::Result<Option<Ended>> {
+        self.cut_off(reason);
         if self.options.returns {
             tracing::info!("KMS is asked on: the volume comes back when its key may be used again");
             return Ok(None);
@@ -466,27 +487,41 @@ impl Keeper {
         if let Some(dir) = self.options.states.given() {
             command.arg("--state-dir").arg(dir);
         }
-        spawn("detach", move || match command.output() {
+        let begun = spawn("detach", move || match command.output() {
             Ok(output) if output.status.success() => {}
             Ok(output) => {
                 let why = String::from_utf8_lossy(&output.stderr);
                 tracing::error!(why = why.trim_end(), "the volume stays attached");
             }
             Err(error) => tracing::error!(%error, "the volume stays attached"),
-        })?;
+        });
+        if let Err(error) = begun {
+            let error = format!("{error:#}");
+            tracing::error!(error, "the volume stays attached");
+        }
         Ok(None)
     }
 
     /// Begins to close the volume, whose file nobody has mounted any more. It may wait for a copy to be complete.
-    fn close(&mut self, asked: Option<Asked>) -> anyhow::Result<()> {
+    fn close(&mut self, asked: Option<Asked>) {
         let Some(live) = self.live.take() else {
-            return Ok(());
+            return;
         };
-        self.closing = Some(Arc::clone(&live.volume));
-        let events = self.events.clone();
-        spawn("close", move || {
+        let (volume, events) = (Arc::clone(&live.volume), self.events.clone());
+        let begun = hand("close", (live, asked), move |(live, asked)| {
             let _ = events.send(Event::Closed(asked, live.close()));
-        })
+        });
+        match begun {
+            Ok(()) => self.closing = Some(volume),
+            Err(((live, asked), error)) => {
+                let why = format!("{error:#}");
+                tracing::error!(why, "the volume cannot be closed yet");
+                self.live = Some(live);
+                if let Some(asked) = asked {
+                    asked.reply(Err(error));
+                }
+            }
+        }
     }
 
     fn closed(
@@ -500,7 +535,7 @@ impl Keeper {
             tracing::info!(generation, "the volume is closed");
         }
         // Whoever looks after the reply finds the volume detached.
-        self.folder.forget()?;
+        self.forget();
         let failed = closed.as_ref().err().map(|error| format!("{error:#}"));
         if let Some(asked) = asked {
             asked.reply(closed.map(|generation| json!({ "generation": generation })));
@@ -519,7 +554,7 @@ impl Keeper {
         }
         match (&asked.request, &self.live) {
             (Request::Finish, None) => {
-                self.folder.forget()?;
+                self.forget();
                 asked.reply(Ok(Value::Null));
                 Ok(Some(Ended::Closed))
             }
@@ -528,13 +563,13 @@ impl Keeper {
                     asked.reply(Err(anyhow!("the volume is still served")));
                     return Ok(None);
                 }
-                self.close(Some(asked))?;
+                self.close(Some(asked));
                 Ok(None)
             }
             (Request::CutOff, _) => {
                 self.options.returns = false;
                 self.cut("by `keyward volume detach --force`".to_owned())?;
-                self.folder.forget()?;
+                self.forget();
                 asked.reply(Ok(Value::Null));
                 Ok(Some(Ended::Closed))
             }
@@ -551,7 +586,9 @@ impl Keeper {
                     connect: self.options.connect.clone(),
                     events: self.events.clone(),
                 };
-                spawn("job", move || job.run(asked))?;
+                if let Err((asked, error)) = hand("job", asked, move |asked| job.run(asked)) {
+                    asked.reply(Err(error));
+                }
                 Ok(None)
             }
         }
@@ -562,4 +599,23 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()>
     let thread = thread::Builder::new().name(name.to_owned());
     thread.spawn(work).context("no thread can be started")?;
     Ok(())
+}
+
+/// Has a thread work on a value, which comes back if there is no thread.
+fn hand<T: Send + 'static>(
+    name: &str,
+    value: T,
+    work: impl FnOnce(T) + Send + 'static,
+) -> Result<(), (T, anyhow::Error)> {
+    let (give, take) = mpsc::channel();
+    let begun = spawn(name, move || {
+        if let Ok(value) = take.recv() {
+            work(value);
+        }
+    });
+    if let Err(error) = begun {
+        return Err((value, error));
+    }
+    let given = give.send(value);
+    given.map_err(|mpsc::SendError(value)| (value, anyhow!("a thread has ended")))
 }

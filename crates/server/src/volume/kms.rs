@@ -2,8 +2,15 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html>
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    time::Duration,
+};
 
+use anyhow::bail;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crypto::secret::{SecretBytes, allocator::wiping};
 use keyward_volume::KeyInfo;
@@ -98,6 +105,32 @@ impl Kms {
     pub fn patient_for(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// The same, but it starts no thread afterwards: the one that resolves host names is there from now on.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn with_resolver(connect: Connect) -> anyhow::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder
+            .enable_all()
+            .max_blocking_threads(1)
+            .thread_keep_alive(Duration::MAX)
+            .build()?;
+        // It panics if there is no thread to be had.
+        let begun = panic::catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(runtime.spawn_blocking(|| ()))
+        }));
+        match begun {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => bail!("no thread can be started that resolves host names"),
+        }
+        Ok(Self {
+            connect,
+            runtime,
+            timeout: TIMEOUT,
+        })
     }
 
     /// Whether it is said where KMS is and who asks.
