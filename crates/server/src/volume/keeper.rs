@@ -6,6 +6,7 @@
 
 mod jobs;
 mod live;
+mod notes;
 mod question;
 
 use std::{
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::live::{Mounting, program};
-use self::{live::Live, question::Question};
+use self::{live::Live, notes::Notes, question::Question};
 use super::{
     control::{Asked, Listener, Request},
     image::{self, Bounds, Known, inspect},
@@ -124,7 +125,7 @@ struct Keeper {
     /// When KMS was last asked, and whether an answer is due.
     asked: Monotonic,
     waits: bool,
-    noted: u64,
+    notes: Notes,
     warned: bool,
     /// Held by whoever changes what is said about the data key.
     changes: Arc<Mutex<()>>,
@@ -168,7 +169,7 @@ pub fn run(
         closing: None,
         asked: now,
         waits: false,
-        noted: 0,
+        notes: Notes::start(options.states.clone(), superblock.volume_id)?,
         warned: false,
         changes: Arc::default(),
         ended: None,
@@ -221,7 +222,7 @@ impl Keeper {
     /// Opens the image and mounts it.
     fn go_live(&mut self, data_key: &SecretBytes, bounds: Bounds) -> anyhow::Result<()> {
         let volume = image::open(&self.options.image, data_key, &self.arena, bounds)?;
-        self.note(volume.generation());
+        self.notes.note(volume.generation());
         self.key = volume.key_info();
         let live = Live::start(volume, &self.place, &self.options.mounting)?;
         self.key = live.volume.key_info();
@@ -330,7 +331,7 @@ impl Keeper {
             }
         }
         if let Some(live) = &self.live {
-            self.note(live.volume.generation());
+            self.notes.note_later(live.volume.generation());
             if self.watch.is_over(now) {
                 let reason = "KMS has not answered, and the grace is over".to_owned();
                 return self.cut(reason);
@@ -344,23 +345,6 @@ impl Keeper {
             return self.ask(now);
         }
         Ok(None)
-    }
-
-    /// Notes down a generation of the volume, if it is new.
-    fn note(&mut self, generation: u64) {
-        if generation > self.noted {
-            match self.options.states.note(self.volume, generation) {
-                Ok(()) => self.noted = generation,
-                Err(error) => {
-                    tracing::error!(
-                        error = format!("{error:#}"),
-                        "the volume's generation cannot be noted down: an older image would not be recognized"
-                    );
-                    // Not again until it changes.
-                    self.noted = generation;
-                }
-            }
-        }
     }
 
     /// Has KMS asked whether the key may be used.
@@ -396,8 +380,8 @@ impl Keeper {
         };
         if let Some(volume) = &self.closing {
             if self.watch.hears(found, asked) {
-                tracing::error!(why, "the keys are wiped before the volume is closed");
                 volume.wipe();
+                tracing::error!(why, "the keys are wiped before the volume is closed");
             }
             return Ok(None);
         }
@@ -428,12 +412,13 @@ impl Keeper {
         Ok(None)
     }
 
-    /// Wipes the keys, and makes everything fail that uses the volume.
+    /// Wipes the keys, and makes everything fail that uses the volume. Only then it says so: a full disk or a slow
+    /// reader of the log must not delay it.
     fn cut_off(&mut self, reason: String) {
-        tracing::error!(reason, "the volume is cut off");
         if let Some(live) = self.live.take() {
             live.cut_off(&self.place);
         }
+        tracing::error!(reason, "the volume is cut off");
         self.say(Phase::CutOff, Some(reason));
     }
 
@@ -457,7 +442,7 @@ impl Keeper {
             known_generation: None,
             danger_accept_rollback: false,
         };
-        let bounds = Bounds::new(Some(self.noted), &none, self.volume);
+        let bounds = Bounds::new(Some(self.notes.newest()), &none, self.volume);
         match self.go_live(data_key, bounds) {
             Ok(()) => {
                 let answers = self.options.recheck + ANSWER * 2;
@@ -531,7 +516,7 @@ impl Keeper {
     ) -> anyhow::Result<Option<Ended>> {
         self.closing = None;
         if let Ok(generation) = closed {
-            self.note(generation);
+            self.notes.note(generation);
             tracing::info!(generation, "the volume is closed");
         }
         // Whoever looks after the reply finds the volume detached.

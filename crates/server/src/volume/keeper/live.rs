@@ -175,8 +175,9 @@ impl Live {
     /// Wipes the keys, and makes everything fail that uses the volume.
     pub fn cut_off(self, place: &Place) {
         self.volume.wipe();
+        let done = cut_off(place, PATIENCE);
         tracing::info!("the keys are wiped");
-        note(cut_off(place, PATIENCE));
+        note(done);
         if let Err(error) = self.end() {
             tracing::warn!(error = format!("{error:#}"), "serving has not ended well");
         }
