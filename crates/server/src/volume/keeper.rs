@@ -157,7 +157,7 @@ pub fn run(
     let now = clock.monotonic();
     let arena = image::arena()?;
     let mut keeper = Keeper {
-        watch: Watch::new(options.grace, options.recheck + ANSWER * 2, now),
+        watch: Watch::new(options.grace, ANSWER * 2, now),
         volume,
         questions: question::start(&options, arena.clone(), events.clone())?,
         arena,
@@ -350,6 +350,7 @@ impl Keeper {
     /// Has KMS asked whether the key may be used.
     fn ask(&mut self, now: Monotonic) -> anyhow::Result<Option<Ended>> {
         (self.asked, self.waits) = (now, true);
+        self.watch.asks(now);
         let live = self.live.as_ref().map(|live| &live.volume);
         let question = Question {
             asked: now,
@@ -445,8 +446,7 @@ impl Keeper {
         let bounds = Bounds::new(Some(self.notes.newest()), &none, self.volume);
         match self.go_live(data_key, bounds) {
             Ok(()) => {
-                let answers = self.options.recheck + ANSWER * 2;
-                self.watch = Watch::new(self.options.grace, answers, asked);
+                self.watch = Watch::new(self.options.grace, ANSWER * 2, asked);
             }
             Err(error) => {
                 tracing::error!(

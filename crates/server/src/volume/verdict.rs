@@ -52,26 +52,33 @@ pub fn verdict(answer: Result<(), &Failure>) -> Verdict {
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     grace: Duration,
-    answers: Duration,
+    answer: Duration,
     fine: Monotonic,
+    /// When the first question was asked that has had no good answer since.
+    unanswered: Option<Monotonic>,
 }
 
 impl Watch {
-    /// A volume whose key was good at this time. `answers` is the longest time from one question to the answer
-    /// to the next one.
-    pub const fn new(grace: Duration, answers: Duration, now: Monotonic) -> Self {
+    /// A volume whose key was good at this time. `answer` is the longest time from a question to its answer.
+    pub const fn new(grace: Duration, answer: Duration, now: Monotonic) -> Self {
         Self {
             grace,
-            answers,
+            answer,
             fine: now,
+            unanswered: None,
         }
+    }
+
+    /// Takes it that KMS is asked at this time.
+    pub fn asks(&mut self, now: Monotonic) {
+        self.unanswered.get_or_insert(now);
     }
 
     /// Takes a verdict on a question that was asked at this time, and answers whether to cut the volume off.
     pub fn hears(&mut self, verdict: Verdict, asked: Monotonic) -> bool {
         match verdict {
             Verdict::Fine => {
-                self.fine = asked;
+                (self.fine, self.unanswered) = (asked, None);
                 false
             }
             Verdict::Grace => self.left(asked).is_zero(),
@@ -79,9 +86,14 @@ impl Watch {
         }
     }
 
-    /// Whether the grace has ended even though no answer came that would say so.
+    /// Whether the grace has ended even though no answer came that would say so. It does not while nobody has asked,
+    /// as when attaching took longer than the grace.
     pub fn is_over(&self, now: Monotonic) -> bool {
-        Duration::from_millis(now.millis_since(self.fine)) > self.grace + self.answers
+        let waited = |since| Duration::from_millis(now.millis_since(since));
+        self.left(now).is_zero()
+            && self
+                .unanswered
+                .is_some_and(|asked| waited(asked) > self.answer)
     }
 
     /// How much of the grace is left, counted from when the last question was asked that had a good answer.
@@ -193,17 +205,39 @@ mod tests {
     #[test]
     fn grace_ends_also_if_no_answer_ever_comes() {
         let at = Monotonic::from_millis;
-        let watch = Watch::new(Duration::from_secs(10), Duration::from_secs(2), at(0));
-        assert!(!watch.is_over(at(12_000)));
-        assert!(watch.is_over(at(12_001)));
+        let mut watch = Watch::new(Duration::from_secs(10), Duration::from_secs(2), at(0));
+        watch.asks(at(9_000));
+        watch.asks(at(10_500));
+        assert!(!watch.is_over(at(11_000)));
+        assert!(watch.is_over(at(11_001)));
+        let mut watch = Watch::new(Duration::from_secs(10), Duration::from_secs(2), at(0));
+        watch.asks(at(1_000));
+        assert!(!watch.is_over(at(9_999)));
+        assert!(watch.is_over(at(10_000)));
+    }
+
+    #[test]
+    fn grace_does_not_end_before_anybody_has_asked() {
+        let at = Monotonic::from_millis;
+        let mut watch = Watch::new(Duration::from_secs(10), Duration::from_secs(2), at(0));
+        assert!(!watch.is_over(at(100_000)));
+        watch.asks(at(100_000));
+        assert!(!watch.is_over(at(102_000)));
+        assert!(!watch.hears(Verdict::Fine, at(100_000)));
+        assert!(!watch.is_over(at(200_000)));
+        watch.asks(at(200_000));
+        assert!(watch.is_over(at(202_001)));
     }
 
     #[test]
     fn without_grace_the_first_missing_answer_cuts_off() {
         let at = Monotonic::from_millis;
-        let mut watch = Watch::new(Duration::ZERO, Duration::from_secs(70), at(0));
+        let mut watch = Watch::new(Duration::ZERO, Duration::from_secs(20), at(0));
         assert!(!watch.is_over(at(60_000)));
+        watch.asks(at(60_000));
+        assert!(!watch.is_over(at(80_000)));
         assert!(!watch.hears(Verdict::Fine, at(60_000)));
+        watch.asks(at(120_000));
         assert!(watch.hears(Verdict::Grace, at(120_000)));
     }
 }
