@@ -242,6 +242,31 @@ def test_a_wrapped_key_of_another_volume_is_refused_before_kms_is_asked(volumes,
     )
 
 
+def test_an_image_of_another_data_key_is_refused(volumes, arn):
+    image, other = volumes.create(arn), volumes.create(arn, name="other")
+    for attached in (image, other):
+        mnt = volumes.attach(attached)
+        volumes("detach", mnt)
+    volume, foreign = volumes.stat(image)["VolumeId"], volumes.stat(other)["VolumeId"]
+    known = volumes.state / f"{volume}.key"
+    own = known.read_text()
+    # The same as an image of this id under another data key.
+    known.write_text((volumes.state / f"{foreign}.key").read_text())
+    refused = (
+        f"image is not the image that it was: it has the id of volume {volume}, but another data key than this machine "
+        "knows of it. Somebody has put another image there. Look for the right one; if you made this one on purpose, "
+        "use --danger-accept-other-key"
+    )
+    assert volumes.fails("attach", image, mnt) == refused
+    assert volumes.fails("check", image) == refused
+    volumes.attach(image, "--danger-accept-other-key")
+    volumes("detach", mnt)
+    assert known.read_text() == own
+    volumes("rekey", image, "--key-id", arn)
+    volumes.attach(image)
+    volumes("detach", mnt)
+
+
 def test_an_old_image_that_was_put_back_is_refused(volumes, arn):
     image = volumes.create(arn)
     mnt = volumes.attach(image)

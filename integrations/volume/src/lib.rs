@@ -27,7 +27,7 @@ mod volume;
 
 pub use error::Error;
 pub use id::VolumeId;
-pub use seal::{Nonces, SystemNonces};
+pub use seal::{Nonces, SystemNonces, commitment};
 pub use superblock::{KeyInfo, Superblock};
 pub use volume::check::{CheckReport, Damage};
 pub use volume::copy::Copy;

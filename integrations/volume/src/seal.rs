@@ -56,6 +56,19 @@ pub(crate) struct Keys {
     superblock: ArenaSecret,
 }
 
+/// What a data key of a volume is recognized by. It is no secret: it tells nothing of the key, and cannot be made
+/// without it. It stays the same when the key is wrapped anew.
+///
+/// # Errors
+/// When the key does not have 32 bytes.
+pub fn commitment(data_key: &SecretBytes, volume: VolumeId) -> Result<[u8; 32], Error> {
+    let data_key: &[u8; 32] = data_key
+        .expose_array()
+        .ok_or(Error::Argument("a data key has 32 bytes"))?;
+    let label = b"keyward volume commitment v1";
+    Ok(*derive::kbkdf(data_key, label, volume.as_bytes()))
+}
+
 impl Keys {
     /// Derives the keys of the volume whose blocks are sealed under this id.
     pub(crate) fn derive(

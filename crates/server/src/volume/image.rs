@@ -13,7 +13,7 @@ use keyward_crypto::{
     secret::{SecretBytes, arena::Arena, process::harden},
 };
 use keyward_volume::{
-    Copy, Error, KeyInfo, Open, Superblock, Volume, VolumeId,
+    Copy, Error, KeyInfo, Open, Superblock, Volume, VolumeId, commitment,
     disk::{Disk, FileDisk},
     superblock,
 };
@@ -38,6 +38,10 @@ pub struct Known {
     /// written since then is lost
     #[arg(long)]
     pub danger_accept_rollback: bool,
+    /// Take an image whose data key is another one than what is known of the volume. Whoever made that image
+    /// may know all that is written to it
+    #[arg(long)]
+    pub danger_accept_other_key: bool,
 }
 
 /// What can be read of an image without its key.
@@ -82,37 +86,54 @@ pub struct Bounds {
     volume: VolumeId,
     known: u64,
     accept_rollback: bool,
+    key: Option<[u8; 32]>,
 }
 
 impl Bounds {
     /// What the flags say, and what this machine has noted down.
-    pub fn new(noted: Option<u64>, known: &Known, volume: VolumeId) -> Self {
+    pub fn new(
+        (noted, key): (Option<u64>, Option<[u8; 32]>),
+        known: &Known,
+        volume: VolumeId,
+    ) -> Self {
         let known_generation = noted.max(known.known_generation).unwrap_or(0);
         Self {
             volume,
             known: known_generation,
             accept_rollback: known.danger_accept_rollback,
+            key: key.filter(|_| !known.danger_accept_other_key),
         }
     }
 }
 
-/// Opens an image with its data key.
+/// Opens an image with its data key, and answers what that is recognized by, too.
 ///
 /// # Errors
-/// When the image is in use, damaged, or older than what is known; it says what to do.
+/// When the image is in use, damaged, or older than what is known, or its data key is another one; it says what
+/// to do.
 pub fn open(
     image: &Path,
     data_key: &SecretBytes,
     arena: &Arena,
     bounds: Bounds,
-) -> anyhow::Result<Volume> {
+) -> anyhow::Result<(Volume, [u8; 32])> {
+    // Before anything is written to it.
+    let found = commitment(data_key, bounds.volume)?;
+    if bounds.key.is_some_and(|known| known != found) {
+        bail!(
+            "{} is not the image that it was: it has the id of volume {}, but another data key than this machine knows of it. Somebody has put another image there. Look for the right one; if you made this one on purpose, use --danger-accept-other-key",
+            image.display(),
+            bounds.volume
+        );
+    }
     let disk: Arc<dyn Disk> =
         Arc::new(FileDisk::open(image).map_err(|error| refused(image, error))?);
     let mut open = Open::new(data_key, arena);
     open.volume_id = Some(bounds.volume);
     open.known_generation = bounds.known;
     open.accept_rollback = bounds.accept_rollback;
-    open.open(disk).map_err(|error| refused(image, error))
+    let volume = open.open(disk).map_err(|error| refused(image, error))?;
+    Ok((volume, found))
 }
 
 /// The reason why an image is not opened, and what to do.
@@ -165,16 +186,24 @@ impl Opened {
             }
             noted => Some(noted?),
         };
-        let bounds = Bounds::new(noted.flatten(), known, superblock.volume_id);
+        let known_key = match &noted {
+            Some(_) => states.known_key(superblock.volume_id)?,
+            None => None,
+        };
+        let bounds = Bounds::new((noted.flatten(), known_key), known, superblock.volume_id);
         let key = key.unwrap_or(&superblock.key);
         let data_key = decrypt(kms, key)?;
-        let volume = open(image, &data_key, &arena, bounds)?;
+        let (volume, commitment) = open(image, &data_key, &arena, bounds)?;
         let mut opened = Self {
             volume,
             arena,
             states: noted.is_some().then(|| states.clone()),
         };
-        match opened.note(opened.volume.generation()) {
+        let noted = match &opened.states {
+            Some(states) => states.note_key(opened.volume.id(), commitment),
+            None => Ok(()),
+        };
+        match noted.and_then(|()| opened.note(opened.volume.generation())) {
             Err(error) if is_denied(&error) => {
                 say_unknown(&error)?;
                 opened.states = None;
@@ -289,4 +318,70 @@ pub fn copy(volume: &Volume, to: &Path, copy: &Copy<'_>) -> anyhow::Result<()> {
     volume.copy_to(&disk, copy)?;
     draft.keep();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_volume::{Create, SystemNonces, create};
+
+    use super::*;
+
+    const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+
+    #[test]
+    fn a_second_image_of_the_same_id_is_refused_unless_it_is_accepted() {
+        let home = tempfile::tempdir().unwrap();
+        let (arena, _) = Arena::new(ARENA_BYTES).unwrap();
+        let made = |name: &str, byte: u8| {
+            let (path, data_key) = (
+                home.path().join(name),
+                SecretBytes::from_vec(vec![byte; 32]),
+            );
+            let (draft, disk) = Draft::create(&path).unwrap();
+            let key = KeyInfo {
+                wrapped: vec![byte; 100],
+                key_arn: "arn:aws:kms:eu-central-1:111122223333:key/k".to_owned(),
+                context: key::context(VOLUME),
+                labels: std::collections::BTreeMap::new(),
+            };
+            let new = Create {
+                volume_id: VOLUME,
+                size: 16 << 20,
+                journal_bytes: 4 << 20,
+                key,
+                data_key: &data_key,
+                arena: &arena,
+                nonces: &SystemNonces,
+            };
+            create(&disk, &new).unwrap();
+            draft.keep();
+            (path, data_key)
+        };
+        let ((first, own), (second, other)) = (made("first", 1), made("second", 2));
+        let mut known = Known {
+            known_generation: None,
+            danger_accept_rollback: false,
+            danger_accept_other_key: false,
+        };
+        let bounds = |key, known: &Known| Bounds::new((None, key), known, VOLUME);
+        let (volume, commitment) = open(&first, &own, &arena, bounds(None, &known)).unwrap();
+        volume.close().unwrap();
+        drop(volume);
+        let noted = Some(commitment);
+        let (volume, _) = open(&first, &own, &arena, bounds(noted, &known)).unwrap();
+        volume.close().unwrap();
+        drop(volume);
+        let refused = open(&second, &other, &arena, bounds(noted, &known)).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("another data key than this machine knows of it"),
+            "{refused}"
+        );
+        known.danger_accept_other_key = true;
+        let (volume, accepted) = open(&second, &other, &arena, bounds(noted, &known)).unwrap();
+        volume.close().unwrap();
+        drop(volume);
+        assert_ne!(accepted, commitment);
+    }
 }

@@ -126,6 +126,8 @@ struct Keeper {
     asked: Monotonic,
     waits: bool,
     notes: Notes,
+    /// What the data key of the first opening is recognized by.
+    commitment: Option<[u8; 32]>,
     warned: bool,
     /// Held by whoever changes what is said about the data key.
     changes: Arc<Mutex<()>>,
@@ -169,6 +171,7 @@ pub fn run(
         closing: None,
         asked: now,
         waits: false,
+        commitment: None,
         notes: Notes::start(options.states.clone(), superblock.volume_id)?,
         warned: false,
         changes: Arc::default(),
@@ -205,7 +208,8 @@ impl Keeper {
         let before = self.options.states.find(self.volume)?;
         self.folder.record(&self.process)?;
         let noted = self.options.states.known(self.volume)?;
-        let bounds = Bounds::new(noted, &self.options.known, self.volume);
+        let key = self.options.states.known_key(self.volume)?;
+        let bounds = Bounds::new((noted, key), &self.options.known, self.volume);
         let kms = Kms::new(self.options.connect.clone())?;
         kms.check()?;
         let begun = image::decrypt(&kms, &self.key).and_then(|key| self.go_live(&key, bounds));
@@ -221,7 +225,15 @@ impl Keeper {
 
     /// Opens the image and mounts it.
     fn go_live(&mut self, data_key: &SecretBytes, bounds: Bounds) -> anyhow::Result<()> {
-        let volume = image::open(&self.options.image, data_key, &self.arena, bounds)?;
+        let (volume, commitment) = image::open(&self.options.image, data_key, &self.arena, bounds)?;
+        self.commitment = Some(commitment);
+        if let Err(error) = self.options.states.note_key(self.volume, commitment) {
+            let error = format!("{error:#}");
+            tracing::error!(
+                error,
+                "what the data key is recognized by cannot be noted down: another image would not be recognized"
+            );
+        }
         self.notes.note(volume.generation());
         self.key = volume.key_info();
         let live = Live::start(volume, &self.place, &self.options.mounting)?;
@@ -442,8 +454,13 @@ impl Keeper {
         let none = Known {
             known_generation: None,
             danger_accept_rollback: false,
+            danger_accept_other_key: false,
         };
-        let bounds = Bounds::new(Some(self.notes.newest()), &none, self.volume);
+        let bounds = Bounds::new(
+            (Some(self.notes.newest()), self.commitment),
+            &none,
+            self.volume,
+        );
         match self.go_live(data_key, bounds) {
             Ok(()) => {
                 self.watch = Watch::new(self.options.grace, ANSWER * 2, asked);

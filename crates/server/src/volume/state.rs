@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use keyward_attach::place::Place;
 use keyward_volume::VolumeId;
@@ -188,18 +189,59 @@ impl States {
         if self.known(volume)?.is_some_and(|known| known >= generation) {
             return Ok(());
         }
-        let path = self.generation_file(volume);
+        self.write_known(&self.generation_file(volume), &generation.to_string())
+    }
+
+    /// What the volume's data key is recognized by on this machine; `None` if it knows nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has something else.
+    pub fn known_key(&self, volume: VolumeId) -> anyhow::Result<Option<[u8; 32]>> {
+        let path = self.key_file(volume);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        let decoded = STANDARD.decode(text.trim_end()).ok();
+        let commitment = decoded.and_then(|bytes| bytes.try_into().ok());
+        commitment.map(Some).with_context(|| {
+            format!(
+                "{} does not hold what the volume's data key is recognized by: remove it if you are sure that the image is yours",
+                path.display()
+            )
+        })
+    }
+
+    /// Notes down what the volume's data key is recognized by, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_key(&self, volume: VolumeId, commitment: [u8; 32]) -> anyhow::Result<()> {
+        if self.known_key(volume)? == Some(commitment) {
+            return Ok(());
+        }
+        self.write_known(&self.key_file(volume), &STANDARD.encode(commitment))
+    }
+
+    fn write_known(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         let write = || {
             let mut builder = DirBuilder::new();
             builder.recursive(true).mode(0o700).create(&self.known)?;
-            let draft = path.with_extension("draft");
+            let draft = path.with_added_extension("draft");
             let mut file = private(&draft)?;
-            writeln!(file, "{generation}")?;
+            writeln!(file, "{text}")?;
             file.sync_all()?;
-            fs::rename(&draft, &path)?;
+            fs::rename(&draft, path)?;
             File::open(&self.known)?.sync_all()
         };
         write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn key_file(&self, volume: VolumeId) -> PathBuf {
+        self.known.join(format!("{volume}.key"))
     }
 
     fn generation_file(&self, volume: VolumeId) -> PathBuf {
@@ -376,6 +418,21 @@ mod tests {
             error.ends_with("does not hold a generation: write into it the newest one that is known of the volume"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_key_is_recognized_again() {
+        let home = tempfile::tempdir().unwrap();
+        let states = states(home.path());
+        assert_eq!(states.known_key(VOLUME).unwrap(), None);
+        for commitment in [[1; 32], [1; 32], [2; 32]] {
+            states.note_key(VOLUME, commitment).unwrap();
+            assert_eq!(states.known_key(VOLUME).unwrap(), Some(commitment));
+        }
+        for wrong in ["", "01", "none"] {
+            fs::write(states.key_file(VOLUME), wrong).unwrap();
+            assert!(states.known_key(VOLUME).is_err(), "{wrong}");
+        }
     }
 
     #[test]

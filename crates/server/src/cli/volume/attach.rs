@@ -226,6 +226,9 @@ impl Options {
         if self.known.danger_accept_rollback {
             all.push("--danger-accept-rollback".into());
         }
+        if self.known.danger_accept_other_key {
+            all.push("--danger-accept-other-key".into());
+        }
         if let Some(dir) = self.state.states()?.given() {
             all.extend(["--state-dir".into(), dir.into()]);
         }
