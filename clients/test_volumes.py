@@ -242,6 +242,21 @@ def test_a_wrapped_key_of_another_volume_is_refused_before_kms_is_asked(volumes,
     )
 
 
+def test_an_empty_record_is_in_nobodys_way(volumes, arn):
+    image, other = volumes.create(arn), volumes.create(arn, name="other")
+    mnt = volumes.attach(image)
+    volumes.attach(other, name="mnt-other")
+    volumes.kill(other)
+    foreign = volumes.stat(other)["VolumeId"]
+    (volumes.state / foreign / "process.json").write_bytes(b"")
+    assert volumes.stat(other)["State"] == "detached"
+    volumes("detach", mnt)
+    volumes.attach(image)
+    volumes.attach(other, name="mnt-other")
+    volumes("detach", other)
+    volumes("detach", image)
+
+
 def test_an_image_of_another_data_key_is_refused(volumes, arn):
     image, other = volumes.create(arn), volumes.create(arn, name="other")
     for attached in (image, other):

@@ -205,7 +205,7 @@ impl Drop for Keeper {
 impl Keeper {
     /// Attaches the volume for the first time.
     fn first(&mut self) -> anyhow::Result<()> {
-        let before = self.options.states.find(self.volume)?;
+        let before = self.folder.left()?;
         self.folder.record(&self.process)?;
         let noted = self.options.states.known(self.volume)?;
         let key = self.options.states.known_key(self.volume)?;
@@ -216,7 +216,7 @@ impl Keeper {
         if begun.is_err() {
             match before {
                 // What that process has left must still be found.
-                Some(found) => self.folder.record(&found.process)?,
+                Some(process) => self.folder.record(&process)?,
                 None => self.folder.forget()?,
             }
         }

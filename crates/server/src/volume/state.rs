@@ -274,7 +274,14 @@ impl States {
         let paths = [absolute(path)?, fs::canonicalize(path).unwrap_or_default()];
         let mut matching = Vec::new();
         for entry in entries {
-            let found = Folder(entry?.path()).found()?;
+            let found = match Folder(entry?.path()).found() {
+                Err(error) if !is_denied(&error) => {
+                    // Most likely another volume's.
+                    writeln!(io::stderr(), "note: {error:#}: it is passed over")?;
+                    continue;
+                }
+                found => found?,
+            };
             matching.extend(found.filter(|found| {
                 let dir = found.process.dir.as_ref();
                 paths.contains(&found.process.image) || dir.is_some_and(|dir| paths.contains(dir))
@@ -330,6 +337,8 @@ impl Folder {
         let write = || {
             let mut file = private(&draft)?;
             file.write_all(&serde_json::to_vec(process)?)?;
+            // Else a machine that stops may leave an empty record.
+            file.sync_all()?;
             fs::rename(&draft, &path)
         };
         write().with_context(|| format!("cannot write {}", path.display()))
@@ -346,7 +355,16 @@ impl Folder {
         }
     }
 
-    fn found(self) -> anyhow::Result<Option<Found>> {
+    /// What an earlier process has said of itself, for the one that has the lock now. What cannot be read is nothing.
+    ///
+    /// # Errors
+    /// When this user may not look.
+    pub fn left(&self) -> anyhow::Result<Option<Process>> {
+        Ok(self.said()?.flatten())
+    }
+
+    /// What was said, if anything, and if it can be read.
+    fn said(&self) -> anyhow::Result<Option<Option<Process>>> {
         let path = self.0.join(RECORD);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -362,20 +380,33 @@ impl Folder {
                 return Err(error).with_context(|| format!("cannot read {}", path.display()));
             }
         };
-        let unreadable = || format!("{} was not written by this release", path.display());
-        let process: Process = serde_json::from_slice(&bytes).with_context(unreadable)?;
-        if process.version != VERSION {
-            bail!(unreadable());
-        }
+        let process = serde_json::from_slice(&bytes).ok();
+        Ok(Some(
+            process.filter(|process: &Process| process.version == VERSION),
+        ))
+    }
+
+    fn found(self) -> anyhow::Result<Option<Found>> {
+        let Some(said) = self.said()? else {
+            return Ok(None);
+        };
         let lives = match File::open(self.0.join(LOCK)) {
             Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
             Err(_) => false,
         };
-        Ok(Some(Found {
-            process,
-            lives,
-            folder: self,
-        }))
+        match said {
+            Some(process) => Ok(Some(Found {
+                process,
+                lives,
+                folder: self,
+            })),
+            None if lives => bail!(
+                "{} was not written by this release",
+                self.0.join(RECORD).display()
+            ),
+            // Nobody is there whom it could be about.
+            None => Ok(None),
+        }
     }
 }
 
@@ -418,6 +449,26 @@ mod tests {
             error.ends_with("does not hold a generation: write into it the newest one that is known of the volume"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_none_unless_its_process_lives() {
+        let home = tempfile::tempdir().unwrap();
+        let states = states(home.path());
+        let (image, other) = (home.path().join("image"), VolumeId::from_bytes([8; 16]));
+        let own = states.folder(VOLUME).unwrap();
+        own.record(&Process::this(VOLUME, &image, None, false))
+            .unwrap();
+        let foreign = states.folder(other).unwrap();
+        for text in ["", "{}", "nothing"] {
+            fs::write(foreign.path().join(RECORD), text).unwrap();
+            assert!(states.find(other).unwrap().is_none(), "{text}");
+            assert!(states.find_by_path(&image).unwrap().is_some(), "{text}");
+        }
+        let _lock = foreign.lock().unwrap();
+        let error = states.find(other).unwrap_err().to_string();
+        assert!(error.ends_with("process.json was not written by this release"));
+        assert!(states.find_by_path(&image).unwrap().is_some());
     }
 
     #[test]
