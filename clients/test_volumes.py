@@ -242,6 +242,20 @@ def test_a_wrapped_key_of_another_volume_is_refused_before_kms_is_asked(volumes,
     )
 
 
+def test_a_file_system_is_not_created_again_when_mounting_has_failed(volumes, arn):
+    image = volumes.create(arn)
+    assert volumes.stat(image)["Labels"] == {"keyward:volume:mkfs": "pending"}
+    volumes.fails("attach", image, volumes.directory(), "--mount-option", "nobody-knows-this")
+    # It is there, though it has never been mounted.
+    assert volumes.stat(image)["Labels"] == {}
+    mnt = volumes.attach(image)
+    write(mnt / "file", TEXT)
+    volumes.kill(image)
+    volumes.attach(image)
+    assert (mnt / "file").read_bytes() == TEXT
+    volumes("detach", image)
+
+
 def test_an_empty_record_is_in_nobodys_way(volumes, arn):
     image, other = volumes.create(arn), volumes.create(arn, name="other")
     mnt = volumes.attach(image)

@@ -28,7 +28,7 @@ use keyward_volume::{KeyInfo, Volume, VolumeId};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::live::{Mounting, program};
+pub use self::live::{FORMATTED, Mounting, program};
 use self::{live::Live, notes::Notes, question::Question};
 use super::{
     control::{Asked, Listener, Request},

@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use anyhow::bail;
 use clap::Args;
 use keyward_attach::{
     attachment::{Attachment, detach},
@@ -12,7 +13,10 @@ use keyward_attach::{
     place::Place,
 };
 
-use crate::{out::say, volume::keeper::Mounting};
+use crate::{
+    out::say,
+    volume::keeper::{FORMATTED, Mounting},
+};
 
 /// Bind a loop device to a served volume, and mount it
 #[derive(Debug, Args)]
@@ -53,6 +57,11 @@ impl Bind {
                 overwrite,
                 ..Format::default()
             })?;
+            // Not mounted before it is noted down that it is there.
+            say!("{FORMATTED}")?;
+            if io::stdin().read_line(&mut String::new())? == 0 {
+                bail!("the volume's process has not noted down that the file system is there");
+            }
         } else if let Checked::Repaired { report } = attachment.check()? {
             writeln!(io::stderr(), "the file system was repaired: {report}")?;
         }

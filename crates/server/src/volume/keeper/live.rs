@@ -2,10 +2,11 @@
 
 use std::{
     ffi::OsString,
+    io::{Read as _, Write as _},
     num::NonZeroUsize,
     os::unix::process::CommandExt as _,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -26,6 +27,8 @@ use crate::volume::{blocks::Served, key::Pending};
 const THREADS: NonZeroUsize = NonZeroUsize::new(4).expect("it is 4");
 /// How long shutting the file system down may take before the kernel's wait for this process is ended.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What the process that mounts says when it has created the file system; then it waits for a line.
+pub const FORMATTED: &str = "formatted";
 /// How often it is looked whether the served file has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -117,7 +120,7 @@ impl Live {
 
     fn bind(&mut self, place: &Place, mounting: &Mounting) -> anyhow::Result<()> {
         let key = self.volume.key_info();
-        let mut done = Vec::new();
+        let mut todo = Vec::new();
         let mut command = program();
         // It needs no credentials.
         command.env_clear().envs(path());
@@ -128,20 +131,28 @@ impl Live {
         for (pending, flag) in [(Pending::Format, "--format"), (Pending::Grow, "--grow")] {
             if pending.is_in(&key) && mounting.dir.is_some() {
                 command.arg(flag);
-                done.push(pending);
+                todo.push(pending);
             }
         }
         if let Some(dir) = &mounting.dir {
-            if mounting.read_only && !done.is_empty() {
+            if mounting.read_only && !todo.is_empty() {
                 bail!(
                     "the file system has not been created or grown yet, which writes: attach the volume once without --read-only"
                 );
             }
             command.arg(dir);
         }
-        let output = command
-            .output()
-            .context("cannot start this program again")?;
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start this program again")?;
+        let noted = if todo.contains(&Pending::Format) {
+            self.note_format(&mut child)
+        } else {
+            Ok(())
+        };
+        // It ends when it reads no reply.
+        let output = child.wait_with_output()?;
+        noted?;
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim_end();
         if !output.status.success() {
@@ -153,12 +164,36 @@ impl Live {
         }
         let device = String::from_utf8_lossy(&output.stdout);
         self.device = PathBuf::from(device.trim_end());
-        if !done.is_empty() {
-            let mut key = key;
-            done.into_iter()
-                .for_each(|pending| pending.remove(&mut key));
-            self.volume.rekey(key)?;
+        if todo.contains(&Pending::Grow) {
+            self.note_done(Pending::Grow)?;
         }
+        Ok(())
+    }
+
+    /// Notes durably that the file system is there, before anybody can write to it: the next attaching must not create
+    /// another one in its place.
+    fn note_format(&self, child: &mut Child) -> anyhow::Result<()> {
+        let (Some(output), Some(input)) = (&mut child.stdout, &mut child.stdin) else {
+            bail!("the process that mounts cannot be reached");
+        };
+        let mut said = [0; FORMATTED.len() + 1];
+        if output.read_exact(&mut said).is_err() {
+            // Its status says that it has failed.
+            return Ok(());
+        }
+        if said.strip_suffix(b"\n") != Some(FORMATTED.as_bytes()) {
+            bail!("the process that mounts says something else than expected");
+        }
+        self.note_done(Pending::Format)?;
+        // If it has ended, its status says so.
+        let _ = input.write_all(b"\n");
+        Ok(())
+    }
+
+    fn note_done(&self, pending: Pending) -> anyhow::Result<()> {
+        let mut key = self.volume.key_info();
+        pending.remove(&mut key);
+        self.volume.rekey(key)?;
         Ok(())
     }
 
