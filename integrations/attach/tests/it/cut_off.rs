@@ -26,6 +26,14 @@ fn is_eio<T: std::fmt::Debug>(result: io::Result<T>) -> bool {
     result.unwrap_err().raw_os_error() == Some(eio)
 }
 
+/// Stops the server, and writes a file, which then waits in the kernel for ever.
+fn writes_that_hang(world: &World, memory: &Memory) -> thread::JoinHandle<io::Result<()>> {
+    // Opened first, so that a slow thread does not write where nothing is mounted any more.
+    let mut file = File::create(world.path("waits")).unwrap();
+    memory.stop(true);
+    thread::spawn(move || file.write_all(b"text").and_then(|()| file.sync_all()))
+}
+
 #[test]
 fn cached_pages_are_not_served_and_everything_is_gone_though_files_are_open() {
     let world = world!();
@@ -72,10 +80,7 @@ fn a_server_that_hangs_does_not_delay_the_cut_off() {
     let memory = Arc::new(Memory::new(64 * MIB));
     let (server, _attachment) = world.mounted(memory.clone());
     world.put("kept", b"text");
-    memory.stop(true);
-    // Waits in the kernel for ever.
-    let path = world.path("waits");
-    let waits = thread::spawn(move || put(&path, b"text"));
+    let waits = writes_that_hang(&world, &memory);
     // And so does the clean end, which has the lock.
     let place = world.place.clone();
     let ends = thread::spawn(move || detach(&place));
@@ -99,9 +104,7 @@ fn a_server_that_hangs_is_cut_off_though_fusectl_is_mounted_in_the_place() {
     fs::create_dir_all(&control).unwrap();
     let flags = rustix::mount::MountFlags::empty();
     rustix::mount::mount("none", &control, "fusectl", flags, None).unwrap();
-    memory.stop(true);
-    let path = world.path("waits");
-    let waits = thread::spawn(move || put(&path, b"text"));
+    let waits = writes_that_hang(&world, &memory);
     let done = cut_off(&world.place, Duration::from_millis(300));
     rustix::mount::unmount(&control, rustix::mount::UnmountFlags::DETACH).unwrap();
     memory.stop(false);
@@ -117,9 +120,7 @@ fn cut_offs_at_the_same_time_do_not_fail_each_other() {
     for _ in 0..10 {
         let memory = Arc::new(Memory::new(64 * MIB));
         let (server, _attachment) = world.mounted(memory.clone());
-        memory.stop(true);
-        let path = world.path("waits");
-        let waits = thread::spawn(move || put(&path, b"text"));
+        let waits = writes_that_hang(&world, &memory);
         let all = thread::scope(|scope| {
             let start = || cut_off(&world.place, Duration::from_millis(100));
             let all = [(); 8].map(|()| scope.spawn(start));
