@@ -6,7 +6,7 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -42,15 +42,14 @@ static TURNS: RwLock<()> = RwLock::new(());
 /// The right to have mounts.
 #[expect(dead_code, reason = "guards are only kept")]
 pub enum Turn {
+    WithOthers(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
     OfAnother,
 }
 
 impl Turn {
-    /// One test at a time has mounts: between fork and exec, a process that another test starts holds the
-    /// device of this one, which is then busy.
     pub fn with_others() -> Self {
-        Self::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner))
+        Self::WithOthers(TURNS.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn alone() -> Self {
