@@ -1,0 +1,94 @@
+//! Polls: agents that wait to hear of their volumes.
+
+use super::*;
+
+/// Until so many agents wait.
+async fn waiting(world: &World, agents: usize) {
+    let gauge = format!("\nkeyward_waiting_agents {agents}\n");
+    while !world.front.render_metrics().contains(&gauge) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What a poll of an agent that knows everything is, so that it waits.
+async fn knowing(world: &World, key: &Key) -> Value {
+    let known = asked(world, key, "PollVolumes", json!({})).await;
+    json!({ "Known": known["Known"], "WaitSeconds": 20 })
+}
+
+#[tokio::test]
+async fn agents_that_wait_take_no_turn_and_end_with_the_server() {
+    // With two turns in all, two agents that kept theirs would keep everybody out.
+    let world = World::with(Quotas {
+        requests_at_once: 2,
+        ..Quotas::default()
+    })
+    .await;
+    let (_, first) = agent(&world).await;
+    let (_, second) = agent(&world).await;
+    let (one, two) = (
+        knowing(&world, &first).await,
+        knowing(&world, &second).await,
+    );
+    let ended = tokio::time::timeout(Duration::from_secs(15), async {
+        tokio::join!(
+            async {
+                tokio::join!(
+                    asked(&world, &first, "PollVolumes", one.clone()),
+                    asked(&world, &second, "PollVolumes", two),
+                )
+            },
+            async {
+                waiting(&world, 2).await;
+                for _ in 0..10 {
+                    let keys = world.json(&world.root, "kms", "TrentService.ListKeys", "{}");
+                    let keys = keys.await;
+                    assert_eq!(keys.status, 200, "{}", keys.body);
+                }
+                waiting(&world, 2).await;
+                world.front.shared().end_waiting();
+            }
+        )
+    });
+    let (answers, ()) = ended.await.expect("they waited to the end");
+    assert_eq!(answers.0["Known"], one["Known"]);
+    waiting(&world, 0).await;
+    assert_eq!(events(&world, "PollVolumes").await.len(), 6);
+    // Whoever comes while the server stops does not wait.
+    let again = asked(&world, &first, "PollVolumes", one.clone());
+    let again = tokio::time::timeout(Duration::from_secs(15), again).await;
+    assert_eq!(again.expect("it waited")["Known"], one["Known"]);
+}
+
+#[tokio::test]
+async fn of_an_agents_polls_the_newest_waits() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let poll = knowing(&world, &key).await;
+    let second = async {
+        waiting(&world, 1).await;
+        asked(&world, &key, "PollVolumes", poll.clone()).await
+    };
+    let ask_first = async {
+        let first = asked(&world, &key, "PollVolumes", poll.clone()).await;
+        assert_eq!(first["Known"], poll["Known"], "it was overtaken");
+        waiting(&world, 1).await;
+        volume(&world, FIRST, &id, None).await;
+    };
+    let (second, ()) = tokio::join!(second, ask_first);
+    assert_eq!(second["Volumes"][0]["VolumeId"], FIRST);
+    waiting(&world, 0).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_removed_while_it_waits_hears_nothing_more() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let poll = knowing(&world, &key).await;
+    let (answer, ()) = tokio::join!(ask(&world, &key, "PollVolumes", poll), async {
+        waiting(&world, 1).await;
+        let body = json!({ "AgentId": id.as_str() });
+        asked(&world, &world.root, "RemoveAgent", body).await;
+    });
+    assert_eq!(told(&answer).1, "UnrecognizedClientException");
+}
