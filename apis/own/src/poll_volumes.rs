@@ -1,8 +1,18 @@
 //! `PollVolumes`: an agent asks what is wanted of the volumes that are assigned to it, and waits until
 //! that is something else than it knows. One request of each agent waits; a newer one ends it.
+//!
+//! It is also told when a key of its volumes or a grant on it has been written: whether it can still open the volume
+//! may have changed, and it asks again at once.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use keyward_api_kms::{
+    grants::index::GrantPaths,
+    identifier::{Forms, KeyIdentifier},
+};
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, omitted},
@@ -10,11 +20,12 @@ use keyward_engine::{
         paths,
         records::storage::{AgentRecord, VolumeRecord},
     },
+    fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
-use keyward_store::{batch::Precondition, revision::Revision};
-use keyward_types::account::AccountId;
+use keyward_store::{batch::Precondition, path::Path, revision::Revision};
+use keyward_types::{account::AccountId, grant::GrantId};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Keyward, agents, fault::KeywardFault};
@@ -71,7 +82,9 @@ impl Operation for PollVolumes {
         loop {
             // Seen before it is read, so that what changes meanwhile is not missed.
             changes.borrow_and_update();
-            let found = Volumes::read(cx).await?;
+            let volumes = Volumes::assigned(cx).await?;
+            let keys = cx.directory().record_changes(key_paths(cx, &volumes)?);
+            let found = Volumes::read(cx, volumes).await?;
             // A first call does not wait to be known.
             let waits = found.first.is_none() && !self.wait.is_zero();
             if !waits || self.known.as_ref() != Some(&found.known) {
@@ -84,6 +97,7 @@ impl Operation for PollVolumes {
                     () = &mut wait => false,
                     () = poll.overtaken() => false,
                     changed = changes.changed() => changed.is_ok(),
+                    () = keys.changed() => true,
                 }
             });
             if changed.await? != Some(true) {
@@ -129,16 +143,32 @@ impl Operation for PollVolumes {
 }
 
 impl Volumes {
-    async fn read(cx: &Cx<'_>) -> Result<Self, KeywardFault> {
+    async fn assigned(cx: &Cx<'_>) -> Result<Vec<VolumeRecord>, KeywardFault> {
         let (agent, id) = agents::caller(cx)?;
-        let first = Some(agents::record(cx).await?);
         let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
-        let volumes: Vec<VolumeRecord> = volumes.into_iter().map(|(volume, _)| volume).collect();
-        let told = volumes.iter().map(|volume| {
+        Ok(volumes.into_iter().map(|(volume, _)| volume).collect())
+    }
+
+    async fn read(cx: &Cx<'_>, volumes: Vec<VolumeRecord>) -> Result<Self, KeywardFault> {
+        let (agent, _) = agents::caller(cx)?;
+        let first = Some(agents::record(cx).await?);
+        let mut told = String::new();
+        let mut written = BTreeMap::new();
+        for volume in &volumes {
             let word = agents::word(volume.wanted);
-            format!("{} {} {word}\n", volume.id, volume.generation)
-        });
-        let digest = sha256(told.collect::<String>().as_bytes());
+            told += &format!("{} {} {word}", volume.id, volume.generation);
+            for path in volume_key_paths(cx, volume)? {
+                // Many volumes may have one key.
+                let at = match written.get(&path) {
+                    Some(at) => *at,
+                    None => cx.directory().written(&path).await?,
+                };
+                told += &format!(" {}", at.map_or(0, Revision::number));
+                written.insert(path, at);
+            }
+            told.push('\n');
+        }
+        let digest = sha256(told.as_bytes());
         let known = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
         Ok(Self {
             account: agent.account,
@@ -156,6 +186,28 @@ impl Volumes {
             first: None,
         }
     }
+}
+
+/// Where the records stand that say whether the volumes' data keys can be unwrapped, each once.
+fn key_paths(cx: &Cx<'_>, volumes: &[VolumeRecord]) -> Result<Vec<Path>, KeywardFault> {
+    let mut paths = BTreeSet::new();
+    for volume in volumes {
+        paths.extend(volume_key_paths(cx, volume)?);
+    }
+    Ok(paths.into_iter().collect())
+}
+
+/// The KMS key, with its state and its policy, and the service's grant on it.
+fn volume_key_paths(cx: &Cx<'_>, volume: &VolumeRecord) -> Result<Vec<Path>, KeywardFault> {
+    let Some(key) = &volume.key else {
+        return Ok(Vec::new());
+    };
+    let KeyIdentifier::Key(arn) = KeyIdentifier::parse(&key.key, Forms::KeyOnly, cx.region, None)? else {
+        return Err(Internal::new("a volume's key is named by an alias").into());
+    };
+    let grant = GrantId::parse(&key.grant).map_err(Internal::new)?;
+    let grants = GrantPaths::new(cx.directory().reader(), &arn);
+    Ok(vec![paths::key(&arn), grants.grant(&grant)?])
 }
 
 impl Output<Keyward> for Volumes {

@@ -24,6 +24,7 @@ use keyward_store::{
     node::{Invalidate, Node, NodeOptions},
     path::{Path, PathError, Split},
     reader::Reader,
+    revision::Revision,
     sealed::{Record, Sealed, SealedError},
 };
 use keyward_types::{
@@ -36,7 +37,7 @@ use keyward_types::{
 };
 
 use crate::directory::{
-    changes::VolumeChanges,
+    changes::{RecordChanges, VolumeChanges},
     identities::Identities,
     organizations::Organizations,
     records::{
@@ -196,6 +197,20 @@ impl Directory {
         account: AccountId,
     ) -> tokio::sync::watch::Receiver<()> {
         self.volume_changes.listen(region, account)
+    }
+
+    /// Tells of every change of these KMS keys and grants that this node has applied, until it is dropped.
+    pub fn record_changes(&self, paths: Vec<Path>) -> RecordChanges<'_> {
+        self.volume_changes.listen_to(paths)
+    }
+
+    /// When a record was last written; none if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn written(&self, path: &Path) -> Result<Option<Revision>, ReadError> {
+        let found = self.node.sealed().get(path).await?.value;
+        Ok(found.map(|record| record.revision))
     }
 
     /// The store's id.

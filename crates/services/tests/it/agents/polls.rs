@@ -92,3 +92,64 @@ async fn an_agent_that_is_removed_while_it_waits_hears_nothing_more() {
     });
     assert_eq!(told(&answer).1, "UnrecognizedClientException");
 }
+
+#[tokio::test]
+async fn an_agent_hears_at_once_what_may_take_a_key_of_its_volumes_away_or_give_it_back() {
+    let world = World::new().await;
+    let (id, agent) = agent(&world).await;
+    let own = volume_key(&world, FIRST).await;
+    let key = json!(own.key);
+    volume(&world, FIRST, &id, Some(own.clone())).await;
+    let deny = json!({ "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*" });
+    let allow = json!({
+        "Effect": "Allow", "Principal": { "AWS": format!("arn:aws:iam::{OWN}:root") },
+        "Action": "kms:*", "Resource": "*",
+    });
+    let policy = json!({ "Version": "2012-10-17", "Statement": [allow, deny] }).to_string();
+    for (operation, body) in [
+        ("DisableKey", json!({ "KeyId": key })),
+        ("EnableKey", json!({ "KeyId": key })),
+        ("PutKeyPolicy", json!({ "KeyId": key, "PolicyName": "default", "Policy": policy })),
+        ("RevokeGrant", json!({ "KeyId": key, "GrantId": own.grant })),
+        ("ScheduleKeyDeletion", json!({ "KeyId": key, "PendingWindowInDays": 7 })),
+    ] {
+        let poll = knowing(&world, &agent).await;
+        let (answer, ()) = tokio::join!(asked(&world, &agent, "PollVolumes", poll.clone()), async {
+            waiting(&world, 1).await;
+            let target = format!("TrentService.{operation}");
+            let body = body.to_string();
+            let answer = world.json(&world.root, "kms", &target, &body).await;
+            assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
+        });
+        assert_ne!(answer["Known"], poll["Known"], "{operation}");
+        assert_eq!(answer["Volumes"][0]["Generation"], 1);
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_other_keys_and_grants_wakes_no_agent() {
+    let world = World::new().await;
+    let (id, agent) = agent(&world).await;
+    let (own, other) = (volume_key(&world, FIRST).await, volume_key(&world, SECOND).await);
+    volume(&world, FIRST, &id, Some(own.clone())).await;
+    let poll = knowing(&world, &agent).await;
+    let (answer, ()) = tokio::join!(asked(&world, &agent, "PollVolumes", poll.clone()), async {
+        waiting(&world, 1).await;
+        let root = world.root.clone();
+        let principal = format!("arn:aws:iam::{OWN}:root");
+        for (operation, body) in [
+            ("DisableKey", json!({ "KeyId": other.key })),
+            ("CreateGrant", json!({
+                "KeyId": own.key, "GranteePrincipal": principal, "Operations": ["Decrypt"],
+            })),
+            ("GenerateDataKey", json!({ "KeyId": own.key, "KeySpec": "AES_256" })),
+        ] {
+            let target = format!("TrentService.{operation}");
+            let answer = world.json(&root, "kms", &target, &body.to_string()).await;
+            assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
+        }
+        waiting(&world, 1).await;
+        world.front.shared().end_waiting();
+    });
+    assert_eq!(answer["Known"], poll["Known"]);
+}
