@@ -202,7 +202,8 @@ fn volume_key_paths(cx: &Cx<'_>, volume: &VolumeRecord) -> Result<Vec<Path>, Key
     let Some(key) = &volume.key else {
         return Ok(Vec::new());
     };
-    let KeyIdentifier::Key(arn) = KeyIdentifier::parse(&key.key, Forms::KeyOnly, cx.region, None)? else {
+    let KeyIdentifier::Key(arn) = KeyIdentifier::parse(&key.key, Forms::KeyOnly, cx.region, None)?
+    else {
         return Err(Internal::new("a volume's key is named by an alias").into());
     };
     let grant = GrantId::parse(&key.grant).map_err(Internal::new)?;

@@ -92,6 +92,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crates/services",
             "integrations/volume",
             "integrations/attach",
+            "integrations/agent",
         ],
     ),
     (

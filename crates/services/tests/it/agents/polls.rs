@@ -100,7 +100,8 @@ async fn an_agent_hears_at_once_what_may_take_a_key_of_its_volumes_away_or_give_
     let own = volume_key(&world, FIRST).await;
     let key = json!(own.key);
     volume(&world, FIRST, &id, Some(own.clone())).await;
-    let deny = json!({ "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*" });
+    let deny =
+        json!({ "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*" });
     let allow = json!({
         "Effect": "Allow", "Principal": { "AWS": format!("arn:aws:iam::{OWN}:root") },
         "Action": "kms:*", "Resource": "*",
@@ -109,18 +110,25 @@ async fn an_agent_hears_at_once_what_may_take_a_key_of_its_volumes_away_or_give_
     for (operation, body) in [
         ("DisableKey", json!({ "KeyId": key })),
         ("EnableKey", json!({ "KeyId": key })),
-        ("PutKeyPolicy", json!({ "KeyId": key, "PolicyName": "default", "Policy": policy })),
+        (
+            "PutKeyPolicy",
+            json!({ "KeyId": key, "PolicyName": "default", "Policy": policy }),
+        ),
         ("RevokeGrant", json!({ "KeyId": key, "GrantId": own.grant })),
-        ("ScheduleKeyDeletion", json!({ "KeyId": key, "PendingWindowInDays": 7 })),
+        (
+            "ScheduleKeyDeletion",
+            json!({ "KeyId": key, "PendingWindowInDays": 7 }),
+        ),
     ] {
         let poll = knowing(&world, &agent).await;
-        let (answer, ()) = tokio::join!(asked(&world, &agent, "PollVolumes", poll.clone()), async {
-            waiting(&world, 1).await;
-            let target = format!("TrentService.{operation}");
-            let body = body.to_string();
-            let answer = world.json(&world.root, "kms", &target, &body).await;
-            assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
-        });
+        let (answer, ()) =
+            tokio::join!(asked(&world, &agent, "PollVolumes", poll.clone()), async {
+                waiting(&world, 1).await;
+                let target = format!("TrentService.{operation}");
+                let body = body.to_string();
+                let answer = world.json(&world.root, "kms", &target, &body).await;
+                assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
+            });
         assert_ne!(answer["Known"], poll["Known"], "{operation}");
         assert_eq!(answer["Volumes"][0]["Generation"], 1);
     }
@@ -130,7 +138,10 @@ async fn an_agent_hears_at_once_what_may_take_a_key_of_its_volumes_away_or_give_
 async fn what_happens_to_other_keys_and_grants_wakes_no_agent() {
     let world = World::new().await;
     let (id, agent) = agent(&world).await;
-    let (own, other) = (volume_key(&world, FIRST).await, volume_key(&world, SECOND).await);
+    let (own, other) = (
+        volume_key(&world, FIRST).await,
+        volume_key(&world, SECOND).await,
+    );
     volume(&world, FIRST, &id, Some(own.clone())).await;
     let poll = knowing(&world, &agent).await;
     let (answer, ()) = tokio::join!(asked(&world, &agent, "PollVolumes", poll.clone()), async {
@@ -139,10 +150,16 @@ async fn what_happens_to_other_keys_and_grants_wakes_no_agent() {
         let principal = format!("arn:aws:iam::{OWN}:root");
         for (operation, body) in [
             ("DisableKey", json!({ "KeyId": other.key })),
-            ("CreateGrant", json!({
-                "KeyId": own.key, "GranteePrincipal": principal, "Operations": ["Decrypt"],
-            })),
-            ("GenerateDataKey", json!({ "KeyId": own.key, "KeySpec": "AES_256" })),
+            (
+                "CreateGrant",
+                json!({
+                    "KeyId": own.key, "GranteePrincipal": principal, "Operations": ["Decrypt"],
+                }),
+            ),
+            (
+                "GenerateDataKey",
+                json!({ "KeyId": own.key, "KeySpec": "AES_256" }),
+            ),
         ] {
             let target = format!("TrentService.{operation}");
             let answer = world.json(&root, "kms", &target, &body.to_string()).await;

@@ -1,0 +1,228 @@
+//! Where everything is in an agent's state directory.
+//!
+//! ```text
+//! agent.lock               held by the agent that runs
+//! agent.sock               for `keyward mount` and `keyward unmount`
+//! credentials.json         what the agent signs with
+//! volumes/ID.img           the image of a volume
+//! volumes/ID.json          what is noted down of it
+//! volumes/ID.mounts.json   where `keyward mount` has mounted it
+//! mounts/ID/               where it is mounted for the agent
+//! keepers/                 the processes of attached volumes, and the newest generation of each
+//! ```
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use keyward_types::storage::VolumeId;
+
+use crate::note::{Note, NoteError};
+
+/// A state directory.
+#[derive(Clone, Debug)]
+pub struct Layout(PathBuf);
+
+/// Why a state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The system's reason.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// Others could use it.
+    #[error("{} must belong to the user that runs the agent, and nobody else may be able to use it (mode 0700)", .0.display())]
+    NotPrivate(PathBuf),
+    /// Another agent runs with it.
+    #[error("another agent runs with {}: stop it first, or use another --state-dir", .0.display())]
+    InUse(PathBuf),
+}
+
+/// Held while an agent runs.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the kernel releases it when this is dropped")] File);
+
+/// What is found of a volume.
+#[derive(Debug)]
+pub struct Noted {
+    /// The volume.
+    pub volume: VolumeId,
+    /// The note, if it can be read.
+    pub note: Result<Note, NoteError>,
+}
+
+impl Layout {
+    /// Opens a state directory, and creates what is missing of it, for this user only.
+    ///
+    /// # Errors
+    /// When it cannot be created, or others could use it.
+    pub fn open(path: &Path) -> Result<Self, LayoutError> {
+        let layout = Self(path.to_owned());
+        layout.create(path)?;
+        let found = fs::metadata(path).map_err(|source| layout.failed(path, source))?;
+        let uid = fs::metadata("/proc/self").map_err(|source| layout.failed(path, source))?;
+        if found.uid() != uid.uid() || found.mode() & 0o077 != 0 {
+            return Err(LayoutError::NotPrivate(path.to_owned()));
+        }
+        let path = fs::canonicalize(path).map_err(|source| layout.failed(path, source))?;
+        let layout = Self(path);
+        for folder in [layout.volumes(), layout.mounts(), layout.keepers()] {
+            layout.create(&folder)?;
+        }
+        Ok(layout)
+    }
+
+    /// Locks the state directory until what is answered is dropped.
+    ///
+    /// # Errors
+    /// When another agent runs with it.
+    pub fn lock(&self) -> Result<Lock, LayoutError> {
+        let path = self.0.join("agent.lock");
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options
+            .open(&path)
+            .map_err(|source| self.failed(&path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(LayoutError::InUse(self.0.clone())),
+            Err(TryLockError::Error(source)) => Err(self.failed(&path, source)),
+        }
+    }
+
+    /// What is noted down of all volumes.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn noted(&self) -> Result<Vec<Noted>, LayoutError> {
+        let folder = self.volumes();
+        let entries = fs::read_dir(&folder).map_err(|source| self.failed(&folder, source))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| self.failed(&folder, source))?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            // What else is here has other endings.
+            if let Some(volume) = id.and_then(|id| VolumeId::parse(id).ok()) {
+                let note = Note::read(&entry.path());
+                found.push(Noted { volume, note });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the images are.
+    fn volumes(&self) -> PathBuf {
+        self.0.join("volumes")
+    }
+
+    fn mounts(&self) -> PathBuf {
+        self.0.join("mounts")
+    }
+
+    /// Where the processes of attached volumes are found.
+    pub fn keepers(&self) -> PathBuf {
+        self.0.join("keepers")
+    }
+
+    /// What the agent signs with.
+    pub fn credentials(&self) -> PathBuf {
+        self.0.join("credentials.json")
+    }
+
+    /// The socket for commands on this machine.
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("agent.sock")
+    }
+
+    /// The image of a volume.
+    pub fn image(&self, volume: &VolumeId) -> PathBuf {
+        self.volumes().join(format!("{volume}.img"))
+    }
+
+    /// What is noted down of a volume.
+    pub fn note(&self, volume: &VolumeId) -> PathBuf {
+        self.volumes().join(format!("{volume}.json"))
+    }
+
+    /// Where `keyward mount` has mounted a volume.
+    pub fn local_mounts(&self, volume: &VolumeId) -> PathBuf {
+        self.volumes().join(format!("{volume}.mounts.json"))
+    }
+
+    /// Where a volume is mounted for the agent.
+    pub fn mount(&self, volume: &VolumeId) -> PathBuf {
+        self.mounts().join(volume.as_str())
+    }
+
+    fn create(&self, path: &Path) -> Result<(), LayoutError> {
+        let mut builder = DirBuilder::new();
+        let created = builder.recursive(true).mode(0o700).create(path);
+        created.map_err(|source| self.failed(path, source))
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what it is about")]
+    fn failed(&self, path: &Path, source: io::Error) -> LayoutError {
+        let path = path.to_owned();
+        LayoutError::Io { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn volume(number: u8) -> VolumeId {
+        VolumeId::parse(&format!("fs-{number:017}")).unwrap()
+    }
+
+    #[test]
+    fn one_agent_runs_with_a_state_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        let layout = Layout::open(&path).unwrap();
+        let lock = layout.lock().unwrap();
+        let again = Layout::open(&path).unwrap();
+        let error = again.lock().unwrap_err().to_string();
+        assert!(error.starts_with("another agent runs with "), "{error}");
+        drop(lock);
+        again.lock().unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let error = Layout::open(&path).unwrap_err();
+        assert!(matches!(error, LayoutError::NotPrivate(_)), "{error}");
+    }
+
+    #[test]
+    fn notes_are_found_and_nothing_else_is_taken_for_one() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::open(&home.path().join("state")).unwrap();
+        let note = Note::begun(volume(1), "0".repeat(32), false);
+        note.write(&layout.note(&volume(1))).unwrap();
+        fs::write(layout.note(&volume(2)), "damaged").unwrap();
+        fs::write(layout.image(&volume(3)), "").unwrap();
+        fs::write(layout.local_mounts(&volume(4)), "[]").unwrap();
+        fs::write(layout.volumes().join("Other.json"), "{}").unwrap();
+        let mut noted = layout.noted().unwrap();
+        noted.sort_by(|one, other| one.volume.cmp(&other.volume));
+        let [first, second] = noted.as_slice() else {
+            panic!("{noted:?}")
+        };
+        assert_eq!(*first.note.as_ref().unwrap(), note);
+        assert_eq!(second.volume, volume(2));
+        assert!(second.note.is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! What is noted down of a volume on its machine: one file for each, written so that it is whole after a crash.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use keyward_types::storage::VolumeId;
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Note`].
+const VERSION: u32 = 1;
+/// How a file's name ends that is being written.
+const DRAFT: &str = "draft";
+
+/// How far a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// It is being made. Nobody has been told of it, so that an interrupted attempt is begun again from nothing.
+    Making,
+    /// It is made, and may hold data: it is never made again.
+    Made,
+    /// It is being deleted.
+    Ending,
+}
+
+/// What is noted down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    version: u32,
+    /// The volume.
+    pub volume: VolumeId,
+    /// What its image is called among the images of this machine: 32 hexadecimal digits, others at each attempt
+    /// to make it.
+    pub image: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// Why a note cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NoteError {
+    /// The system's reason.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is no note.
+    #[error("it is not a note about a volume: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is of a program that is newer than this one.
+    #[error("it was written in version {0}, and this program knows version {VERSION}")]
+    Version(u32),
+}
+
+impl Note {
+    /// A volume that is begun.
+    pub const fn begun(volume: VolumeId, image: String, encrypted: bool) -> Self {
+        Self {
+            version: VERSION,
+            volume,
+            image,
+            encrypted,
+            stage: Stage::Making,
+        }
+    }
+
+    /// The same volume at another stage.
+    #[must_use]
+    pub fn at(&self, stage: Stage) -> Self {
+        Self {
+            stage,
+            ..self.clone()
+        }
+    }
+
+    /// Reads a note.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn read(path: &Path) -> Result<Self, NoteError> {
+        let note: Self = serde_json::from_slice(&fs::read(path)?)?;
+        if note.version != VERSION {
+            return Err(NoteError::Version(note.version));
+        }
+        Ok(note)
+    }
+
+    /// Writes it, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the note is what it was.
+    pub fn write(&self, path: &Path) -> Result<(), NoteError> {
+        write_whole(path, &serde_json::to_vec(self)?)?;
+        Ok(())
+    }
+}
+
+/// Writes a file of mode 0600 that is either as it was or whole, durably.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_added_extension(DRAFT);
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    sync_folder(path)
+}
+
+/// Removes a file, durably. None is no error.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn note() -> Note {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        Note::begun(volume, "0".repeat(32), true)
+    }
+
+    #[test]
+    fn a_note_is_read_back_and_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("note");
+        note().write(&path).unwrap();
+        let made = note().at(Stage::Made);
+        made.write(&path).unwrap();
+        assert_eq!(Note::read(&path).unwrap(), made);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_note_of_another_version_is_not_understood() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("note");
+        let text = serde_json::to_string(&note()).unwrap();
+        fs::write(&path, text.replace("\"version\":1", "\"version\":2")).unwrap();
+        let error = Note::read(&path).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "it was written in version 2, and this program knows version 1"
+        );
+        fs::write(&path, "{}").unwrap();
+        assert!(matches!(Note::read(&path), Err(NoteError::Json(_))));
+    }
+}

@@ -1,0 +1,176 @@
+//! The next step with a volume, from what is wanted and what is there.
+
+use keyward_types::time::Monotonic;
+
+use crate::{
+    local::{Local, Runs},
+    note::Stage,
+    wanted::{Presence, Wanted},
+};
+
+/// A step. [`steps`](crate::steps) does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Make it from nothing. What an interrupted attempt has left is dropped first.
+    Make,
+    /// Note down that it is made, before anybody is told.
+    NoteMade,
+    /// Attach what is there.
+    Attach,
+    /// Take it out of use, and leave it on disk.
+    Release,
+    /// Take it out of use, and delete it.
+    Delete,
+}
+
+/// What the operator is told of a volume that is wanted although this machine has begun to delete it.
+pub const DELETED_HERE: &str =
+    "this machine has been told before to delete the volume, and has begun to: it cannot be used";
+
+/// The next step with a volume; none if there is nothing to do now. The server has named the volume, or has not:
+/// no step is planned before it has been asked.
+pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<Step> {
+    if !local.is_free(now) {
+        return None;
+    }
+    match (
+        wanted.map(|wanted| wanted.presence),
+        local.stage,
+        &local.runs,
+    ) {
+        // It is not this agent's any more, or the server does not know it: whoever operates them decides.
+        (None, _, Runs::Nothing) => None,
+        (None, _, _) => Some(Step::Release),
+        (Some(Presence::Absent), None, Runs::Nothing) => None,
+        (Some(Presence::Absent), _, _) => Some(Step::Delete),
+        (Some(Presence::Present), None, _) => Some(Step::Make),
+        (Some(Presence::Present), Some(Stage::Making), Runs::Mounted) => Some(Step::NoteMade),
+        (Some(Presence::Present), Some(Stage::Making), Runs::Nothing | Runs::Remains) => {
+            Some(Step::Make)
+        }
+        (Some(Presence::Present), Some(Stage::Made), Runs::Nothing | Runs::Remains) => {
+            Some(Step::Attach)
+        }
+        (Some(Presence::Present), Some(Stage::Making | Stage::Made), _) => None,
+        (Some(Presence::Present), Some(Stage::Ending), _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_types::storage::VolumeId;
+
+    use super::*;
+    use crate::local::Failure;
+
+    const NOW: Monotonic = Monotonic::from_millis(0);
+
+    fn step(presence: Option<Presence>, stage: Option<Stage>, runs: Runs) -> Option<Step> {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        let wanted = presence.map(|presence| Wanted::plain(volume, 1, presence));
+        let local = Local {
+            stage,
+            runs,
+            ..Local::default()
+        };
+        next(wanted.as_ref(), &local, NOW)
+    }
+
+    fn runs() -> [Runs; 5] {
+        let cut_off = Runs::CutOff("it is disabled".to_owned());
+        [
+            Runs::Nothing,
+            Runs::Remains,
+            Runs::Starting,
+            Runs::Mounted,
+            cut_off,
+        ]
+    }
+
+    #[test]
+    fn a_new_volume_is_made_noted_down_and_then_left_alone() {
+        let present = Some(Presence::Present);
+        assert_eq!(step(present, None, Runs::Nothing), Some(Step::Make));
+        let making = Some(Stage::Making);
+        assert_eq!(step(present, making, Runs::Starting), None);
+        assert_eq!(step(present, making, Runs::Mounted), Some(Step::NoteMade));
+        assert_eq!(step(present, Some(Stage::Made), Runs::Mounted), None);
+    }
+
+    #[test]
+    fn what_was_made_is_never_made_again() {
+        for runs in runs() {
+            for presence in [None, Some(Presence::Present), Some(Presence::Absent)] {
+                for stage in [Stage::Made, Stage::Ending] {
+                    assert_ne!(step(presence, Some(stage), runs.clone()), Some(Step::Make));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_named_as_to_be_gone_is_deleted() {
+        for runs in runs() {
+            for stage in [
+                None,
+                Some(Stage::Making),
+                Some(Stage::Made),
+                Some(Stage::Ending),
+            ] {
+                for presence in [None, Some(Presence::Present)] {
+                    assert_ne!(step(presence, stage, runs.clone()), Some(Step::Delete));
+                }
+            }
+        }
+        let absent = Some(Presence::Absent);
+        assert_eq!(step(absent, None, Runs::Nothing), None);
+        for stage in [Stage::Making, Stage::Made, Stage::Ending] {
+            for runs in runs() {
+                assert_eq!(step(absent, Some(stage), runs), Some(Step::Delete));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_named_is_taken_out_of_use() {
+        for runs in runs() {
+            let expected = (runs != Runs::Nothing).then_some(Step::Release);
+            assert_eq!(step(None, Some(Stage::Made), runs), expected);
+        }
+    }
+
+    #[test]
+    fn a_volume_that_is_cut_off_comes_back_by_its_own_process() {
+        let cut_off = Runs::CutOff("it is disabled".to_owned());
+        for stage in [Stage::Making, Stage::Made] {
+            assert_eq!(
+                step(Some(Presence::Present), Some(stage), cut_off.clone()),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_begun_while_a_step_is_being_done_or_has_just_failed() {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        let wanted = Wanted::plain(volume, 1, Presence::Present);
+        let failure = Failure::after(None, "no space".to_owned(), NOW);
+        let local = Local {
+            failure: Some(failure),
+            ..Local::default()
+        };
+        assert_eq!(next(Some(&wanted), &local, NOW), None);
+        let later = Monotonic::from_millis(1_000);
+        assert_eq!(next(Some(&wanted), &local, later), Some(Step::Make));
+        let busy = Local {
+            busy: true,
+            ..local.clone()
+        };
+        assert_eq!(next(Some(&wanted), &busy, later), None);
+        let damaged = Local {
+            damaged: Some("its note cannot be read".to_owned()),
+            ..local
+        };
+        assert_eq!(next(Some(&wanted), &damaged, later), None);
+    }
+}

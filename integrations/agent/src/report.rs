@@ -1,0 +1,229 @@
+//! What the server is told of a volume, and when.
+
+use std::time::Duration;
+
+use keyward_types::time::Monotonic;
+use serde::Serialize;
+
+use crate::{
+    local::{Local, Runs},
+    note::Stage,
+    plan::DELETED_HERE,
+    wanted::{Presence, Wanted},
+};
+
+/// The most volumes in one report.
+pub const MOST: usize = 20;
+/// The longest message, in characters.
+const LONGEST_MESSAGE: usize = 1000;
+/// How often the bytes in use are told, at most.
+const BYTES_EVERY: Duration = Duration::from_secs(60);
+/// By how much they must have changed.
+const NOTICEABLE: u64 = 64 << 10;
+
+/// What is told of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Report {
+    /// The volume.
+    pub volume_id: String,
+    /// Of which generation.
+    pub generation: u64,
+    /// What it is.
+    pub state: State,
+    /// The bytes in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// What is wrong, for the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// It can be used.
+    Ready,
+    /// It is not as it is wanted.
+    Failed,
+    /// It is gone.
+    Gone,
+}
+
+/// What the server was told last of a volume, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    report: Report,
+    at: Monotonic,
+}
+
+impl Told {
+    /// It was told that at this time.
+    pub const fn new(report: Report, at: Monotonic) -> Self {
+        Self { report, at }
+    }
+}
+
+/// What is to be told of a volume, if anything: when it is something else than before, and the bytes in use when they
+/// have changed noticeably, at most once a minute.
+pub fn due(
+    wanted: &Wanted,
+    (local, bytes): (&Local, Option<u64>),
+    told: Option<&Told>,
+    now: Monotonic,
+) -> Option<Report> {
+    let report = what(wanted, local, bytes)?;
+    let Some(before) = told else {
+        return Some(report);
+    };
+    let silent = Duration::from_millis(now.millis_since(before.at));
+    let other = |one: &Report| (one.generation, one.state, one.message.clone());
+    if other(&report) != other(&before.report) {
+        return Some(report);
+    }
+    let (Some(now_used), Some(then)) = (report.bytes, before.report.bytes) else {
+        return (report.bytes != before.report.bytes).then_some(report);
+    };
+    (now_used.abs_diff(then) >= NOTICEABLE && silent >= BYTES_EVERY).then_some(report)
+}
+
+/// What there is to tell now.
+fn what(wanted: &Wanted, local: &Local, bytes: Option<u64>) -> Option<Report> {
+    let report = |state, message: Option<&str>| {
+        Some(Report {
+            volume_id: wanted.volume.to_string(),
+            generation: wanted.generation,
+            state,
+            bytes: bytes.filter(|_| state == State::Ready),
+            message: message.map(|text| text.chars().take(LONGEST_MESSAGE).collect()),
+        })
+    };
+    let failed = |message: &str| report(State::Failed, Some(message));
+    if let Some(why) = &local.damaged {
+        return failed(why);
+    }
+    match (wanted.presence, local.stage, &local.runs) {
+        (Presence::Absent, None, Runs::Nothing) if !local.busy => report(State::Gone, None),
+        (Presence::Present, Some(Stage::Made), Runs::Mounted) => report(State::Ready, None),
+        (Presence::Present, _, Runs::CutOff(why)) => {
+            failed(&format!("the volume is cut off: {why}"))
+        }
+        (Presence::Present, Some(Stage::Ending), _) => failed(DELETED_HERE),
+        _ => failed(&local.failure.as_ref()?.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_types::storage::VolumeId;
+
+    use super::*;
+    use crate::local::Failure;
+
+    fn wanted(generation: u64, presence: Presence) -> Wanted {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        Wanted::plain(volume, generation, presence)
+    }
+
+    fn mounted() -> Local {
+        Local {
+            stage: Some(Stage::Made),
+            runs: Runs::Mounted,
+            ..Local::default()
+        }
+    }
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_volume_is_ready_when_it_is_mounted_and_noted_down() {
+        let present = wanted(3, Presence::Present);
+        let report = due(&present, (&mounted(), Some(4096)), None, at(0)).unwrap();
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(
+            json,
+            r#"{"VolumeId":"fs-00000000000000001","Generation":3,"State":"READY","Bytes":4096}"#
+        );
+        let making = Local {
+            stage: Some(Stage::Making),
+            ..mounted()
+        };
+        assert_eq!(due(&present, (&making, None), None, at(0)), None);
+    }
+
+    #[test]
+    fn the_same_is_told_once_and_bytes_at_most_once_a_minute() {
+        let present = wanted(1, Presence::Present);
+        let report = due(&present, (&mounted(), Some(0)), None, at(0)).unwrap();
+        let told = Told::new(report, at(0));
+        let again = |wanted: &Wanted, bytes, now| {
+            due(wanted, (&mounted(), Some(bytes)), Some(&told), at(now)).is_some()
+        };
+        assert!(!again(&present, 0, 1_000));
+        assert!(!again(&present, 1 << 20, 59));
+        assert!(again(&present, 1 << 20, 60));
+        assert!(!again(&present, 4096, 1_000));
+        assert!(again(&wanted(2, Presence::Present), 0, 1));
+    }
+
+    #[test]
+    fn a_cut_off_and_a_failure_say_why() {
+        let present = wanted(1, Presence::Present);
+        let cut_off = Local {
+            runs: Runs::CutOff("DisabledException: it is disabled.".to_owned()),
+            ..mounted()
+        };
+        let report = due(&present, (&cut_off, None), None, at(0)).unwrap();
+        assert_eq!(
+            (report.state, report.message.as_deref()),
+            (
+                State::Failed,
+                Some("the volume is cut off: DisabledException: it is disabled.")
+            )
+        );
+        let told = Told::new(report, at(0));
+        assert_eq!(due(&present, (&cut_off, None), Some(&told), at(500)), None);
+        let back = due(&present, (&mounted(), None), Some(&told), at(1)).unwrap();
+        assert_eq!(back.state, State::Ready);
+        let failing = Local {
+            failure: Some(Failure::after(None, "é".repeat(2000), at(0))),
+            ..Local::default()
+        };
+        let report = due(&present, (&failing, None), None, at(0)).unwrap();
+        assert_eq!(report.message.unwrap().chars().count(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn what_nobody_may_touch_is_told() {
+        let damaged = Local {
+            damaged: Some("its note cannot be read".to_owned()),
+            ..mounted()
+        };
+        for presence in [Presence::Present, Presence::Absent] {
+            let report = due(&wanted(1, presence), (&damaged, None), None, at(0)).unwrap();
+            assert_eq!(report.state, State::Failed);
+            assert_eq!(report.message.as_deref(), Some("its note cannot be read"));
+        }
+    }
+
+    #[test]
+    fn a_volume_is_gone_when_nothing_of_it_is_left() {
+        let absent = wanted(2, Presence::Absent);
+        let state = |local: &Local| due(&absent, (local, None), None, at(0)).map(|told| told.state);
+        assert_eq!(state(&Local::default()), Some(State::Gone));
+        assert_eq!(state(&mounted()), None);
+        let ending = Local {
+            stage: Some(Stage::Ending),
+            ..Local::default()
+        };
+        assert_eq!(state(&ending), None);
+        let busy = Local {
+            busy: true,
+            ..Local::default()
+        };
+        assert_eq!(state(&busy), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The steps, each as a sequence that can stop anywhere: whoever looks afterwards plans the right one next.
+
+use keyward_types::storage::VolumeId;
+
+use crate::{
+    note::{Note, Stage},
+    plan::Step,
+    wanted::Wanted,
+};
+
+/// What a machine offers. Each call is repeated if nobody knows whether it was done.
+pub trait Machine {
+    /// Why something cannot be done.
+    type Error;
+
+    /// Another name for an image, which no image of this machine has ever had.
+    fn new_image(&self) -> String;
+
+    /// Notes something down, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write(&self, note: &Note) -> Result<(), Self::Error>;
+
+    /// Drops the note about a volume, durably. None is no error.
+    ///
+    /// # Errors
+    /// When it cannot be dropped.
+    fn forget(&self, volume: &VolumeId) -> Result<(), Self::Error>;
+
+    /// Makes the image of a volume, with an empty file system, and attaches it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or cannot be attached.
+    fn make(&self, note: &Note, wanted: &Wanted) -> Result<(), Self::Error>;
+
+    /// Attaches a volume. What a killed process has left of it is taken away first.
+    ///
+    /// # Errors
+    /// When it cannot be attached.
+    fn attach(&self, note: &Note, wanted: &Wanted) -> Result<(), Self::Error>;
+
+    /// Takes a volume out of use, by force if it is in use. Afterwards nothing of it is mounted and it has no process.
+    ///
+    /// # Errors
+    /// When something of it is left.
+    fn end(&self, note: &Note, how: How) -> Result<(), Self::Error>;
+
+    /// Destroys the image of a volume, which has been taken out of use. None is no error.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn destroy(&self, note: &Note) -> Result<(), Self::Error>;
+}
+
+/// How a volume is taken out of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Everything is written first. If it cannot be unmounted since it is in use, it is cut off.
+    Cleanly,
+    /// It is cut off: nobody needs it any more.
+    AtOnce,
+}
+
+/// Does a step. `note` is what is noted down of the volume. A step that needs more than there is does nothing.
+///
+/// # Errors
+/// What the machine could not do.
+pub fn carry_out<M: Machine>(
+    machine: &M,
+    step: Step,
+    (wanted, note): (Option<&Wanted>, Option<&Note>),
+) -> Result<(), M::Error> {
+    match (step, wanted, note) {
+        (Step::Make, Some(wanted), note) => {
+            if let Some(before) = note {
+                machine.end(before, How::AtOnce)?;
+                machine.destroy(before)?;
+            }
+            let volume = wanted.volume.clone();
+            let note = Note::begun(volume, machine.new_image(), wanted.encrypted);
+            machine.write(&note)?;
+            machine.make(&note, wanted)
+        }
+        (Step::NoteMade, _, Some(note)) => machine.write(&note.at(Stage::Made)),
+        (Step::Attach, Some(wanted), Some(note)) => machine.attach(note, wanted),
+        (Step::Release, _, Some(note)) => machine.end(note, How::Cleanly),
+        (Step::Delete, _, Some(note)) => {
+            machine.write(&note.at(Stage::Ending))?;
+            machine.end(note, How::AtOnce)?;
+            machine.destroy(note)?;
+            machine.forget(&note.volume)
+        }
+        (
+            Step::Make | Step::NoteMade | Step::Attach | Step::Release | Step::Delete,
+            None | Some(_),
+            None | Some(_),
+        ) => Ok(()),
+    }
+}

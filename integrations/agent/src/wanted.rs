@@ -1,0 +1,169 @@
+//! What the server wants of an agent's volumes: the answer of `PollVolumes`.
+
+use std::collections::BTreeMap;
+
+use keyward_types::storage::VolumeId;
+use serde::{Deserialize, Serialize};
+
+/// The most volumes that an answer may have: more than an account can have in a Region.
+pub const MOST_VOLUMES: usize = 10_000;
+
+/// All that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Volumes {
+    /// What to say at the next question, so that it waits until something else is wanted.
+    pub known: String,
+    /// The volumes.
+    #[serde(rename = "Volumes")]
+    pub all: Vec<Wanted>,
+}
+
+/// What is wanted of one volume. Members that are not known here are passed over: a server may be newer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Wanted {
+    /// The volume.
+    #[serde(rename = "VolumeId")]
+    pub volume: VolumeId,
+    /// Counts what was wanted of it: a report is about one of them.
+    pub generation: u64,
+    /// Whether it is to be there.
+    #[serde(rename = "Wanted")]
+    pub presence: Presence,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// The ARN of the KMS key that wraps the data key.
+    #[serde(default)]
+    key_id: Option<String>,
+    /// The wrapped data key, in base64.
+    #[serde(default)]
+    ciphertext_blob: Option<String>,
+    /// What unwrapping it needs.
+    #[serde(default)]
+    encryption_context: BTreeMap<String, String>,
+}
+
+/// Whether a volume is to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Presence {
+    /// It is.
+    Present,
+    /// It is to be gone.
+    Absent,
+}
+
+/// The wrapped data key of a volume. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrappedKey {
+    /// The ARN of the KMS key that wraps it.
+    pub key_arn: String,
+    /// In base64.
+    pub ciphertext: String,
+    /// What unwrapping needs.
+    pub context: BTreeMap<String, String>,
+}
+
+/// Why an answer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WantedError {
+    /// It is not what a server answers.
+    #[error("the server's answer cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It has too much.
+    #[error("the server names {0} volumes, more than there can be")]
+    TooMany(usize),
+    /// An encrypted volume has no key.
+    #[error("the server says that volume {0} is encrypted, and not by what")]
+    NoKey(VolumeId),
+}
+
+impl Volumes {
+    /// Reads an answer. One that cannot be used in one part is not used at all: nothing is done by half of it.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn parse(answer: &[u8]) -> Result<Self, WantedError> {
+        let volumes: Self = serde_json::from_slice(answer)?;
+        if volumes.all.len() > MOST_VOLUMES {
+            return Err(WantedError::TooMany(volumes.all.len()));
+        }
+        for wanted in &volumes.all {
+            if wanted.encrypted && wanted.key().is_none() {
+                return Err(WantedError::NoKey(wanted.volume.clone()));
+            }
+        }
+        Ok(volumes)
+    }
+}
+
+impl Wanted {
+    /// A volume without encryption.
+    pub fn plain(volume: VolumeId, generation: u64, presence: Presence) -> Self {
+        Self {
+            volume,
+            generation,
+            presence,
+            encrypted: false,
+            key_id: None,
+            ciphertext_blob: None,
+            encryption_context: BTreeMap::new(),
+        }
+    }
+
+    /// Its wrapped data key, if it is encrypted.
+    pub fn key(&self) -> Option<WrappedKey> {
+        if !self.encrypted {
+            return None;
+        }
+        Some(WrappedKey {
+            key_arn: self.key_id.clone()?,
+            ciphertext: self.ciphertext_blob.clone()?,
+            context: self.encryption_context.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = r#"{"Known":"k","Volumes":[
+        {"VolumeId":"fs-00000000000000001","Service":"elasticfilesystem","AccountId":"111122223333",
+         "Generation":2,"Wanted":"PRESENT","Encrypted":true,"KeyId":"arn:aws:kms:x","CiphertextBlob":"AAAA",
+         "EncryptionContext":{"a":"b"},"Targets":[]},
+        {"VolumeId":"fs-00000000000000002","Service":"elasticfilesystem","AccountId":"111122223333",
+         "Generation":3,"Wanted":"ABSENT","Encrypted":false}]}"#;
+
+    #[test]
+    fn an_answer_is_read_and_what_is_unknown_in_it_passed_over() {
+        let volumes = Volumes::parse(ANSWER.as_bytes()).unwrap();
+        assert_eq!(volumes.known, "k");
+        let [first, second] = volumes.all.as_slice() else {
+            panic!("{volumes:?}")
+        };
+        let key = first.key().unwrap();
+        assert_eq!((first.generation, first.presence), (2, Presence::Present));
+        assert_eq!(
+            (key.key_arn.as_str(), key.ciphertext.as_str()),
+            ("arn:aws:kms:x", "AAAA")
+        );
+        assert_eq!(key.context, [("a".to_owned(), "b".to_owned())].into());
+        let id = VolumeId::parse("fs-00000000000000002").unwrap();
+        assert_eq!(*second, Wanted::plain(id, 3, Presence::Absent));
+        assert_eq!(second.key(), None);
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        for (from, to, why) in [
+            ("\"KeyId\"", "\"Other\"", "encrypted, and not by what"),
+            ("PRESENT", "PERHAPS", "unknown variant `PERHAPS`"),
+            ("fs-00000000000000002", "../../etc", "not an id"),
+        ] {
+            let error = Volumes::parse(ANSWER.replace(from, to).as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+}
