@@ -1,15 +1,21 @@
 """An attached volume when its key may not be used any more, when KMS does not answer, and afterwards."""
 
+import itertools
 import json
 import os
+import pathlib
+import re
 import resource
+import subprocess
+import threading
 import time
 import uuid
 
 import pytest
 
-from keyward import eventually
-from volumes import Volumes, is_cut_off, require, volumes, write
+from keyward import binary, eventually
+from proxy import HoldingProxy
+from volumes import Volumes, device_of, is_cut_off, require, run, volumes, write
 
 TEXT = b"read a moment ago, and so in the page cache"
 
@@ -118,3 +124,120 @@ def test_a_process_that_can_have_no_descriptor_asks_on(volumes, kms, arn):
     kms.enable_key(KeyId=arn)
     eventually((mnt / "file").exists)
     volumes("detach", image)
+
+
+def test_a_process_without_a_free_descriptor_cuts_off(volumes, arn):
+    image = volumes.create(arn)
+    mnt = volumes.attach(image, "--recheck", "1s", "--grace", "3s")
+    write(mnt / "file", TEXT)
+    process = volumes.pid(image)
+    taken = {int(number) for number in os.listdir(f"/proc/{process}/fd")}
+    free = next(number for number in itertools.count() if number not in taken)
+    limits = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (free, limits[1]))
+    # It cannot ask any more.
+    eventually(lambda: is_cut_off(mnt / "file"), seconds=30)
+    eventually(lambda: state(volumes) == "cut-off")
+    resource.prlimit(process, resource.RLIMIT_NOFILE, limits)
+    eventually((mnt / "file").exists)
+    volumes("detach", image)
+
+
+def test_a_log_that_nobody_reads_delays_no_cut_off(volumes, kms, arn):
+    image, mnt = volumes.create(arn), volumes.directory()
+    volumes.images.append(image)
+    reader, log = os.pipe()
+    os.set_blocking(log, False)
+    for size in (4096, 1):
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(log, b"\n" * size)
+    os.set_blocking(log, True)
+    command = [binary(), "volume", "attach", "--foreground", "--recheck", "1s", image, mnt]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=volumes.environment, text=True)
+    os.close(log)
+    assert process.stdout.readline().startswith(f"{image} is mounted on {mnt} ")
+    write(mnt / "file", TEXT)
+    kms.disable_key(KeyId=arn)
+    eventually(lambda: state(volumes) == "cut-off")
+    assert is_cut_off(mnt / "file")
+    # What found a place is written as soon as somebody reads.
+    found = []
+    reading = threading.Thread(target=lambda: found.extend(os.fdopen(reader, "rb")))
+    reading.start()
+    volumes("detach", image)
+    process.wait()
+    process.stdout.close()
+    reading.join()
+    assert any(b"the volume is cut off" in line for line in found)
+
+
+@pytest.fixture
+def connections(tmp_path):
+    """What can end connections of FUSE, mounted for this test alone."""
+    point = tmp_path / "connections"
+    point.mkdir()
+    run("mount", "-t", "fusectl", "none", point)
+    yield point
+    run("umount", point)
+
+
+def abort(volumes, connections):
+    """Ends the serving of the volume, while everything above it stays."""
+    volume = volumes.stat(volumes.image())["VolumeId"]
+    served = volumes.state / volume / "place" / "device"
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+    connection = re.search(rf" 0:(\d+) / {re.escape(str(served))} ", mounts)[1]
+    (connections / connection / "abort").write_text("1")
+
+
+def test_what_is_attached_but_not_served_any_more_is_cut_off(volumes, arn, connections):
+    image = volumes.create(arn)
+    mnt = volumes.attach(image)
+    write(mnt / "file", TEXT)
+    device = device_of(volumes, image)
+    with open(mnt / "file", "rb", buffering=0) as open_file:
+        assert os.pread(open_file.fileno(), 9, 0) == TEXT[:9]
+        abort(volumes, connections)
+        eventually(lambda: state(volumes) == "cut-off")
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(open_file.fileno(), 9, 0)
+    assert is_cut_off(mnt / "file")
+    assert reason(volumes) == "serving has ended, but the volume is still attached"
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+    assert f" {device} " not in mounts and f" {mnt} " not in mounts
+    assert volumes("detach", image) == "image is detached.\n"
+    volumes.attach(image)
+    assert (mnt / "file").read_bytes() == TEXT
+    volumes("detach", image)
+
+
+def test_what_is_not_served_any_more_comes_back_when_kms_has_said_that_it_may(volumes, arn, connections, cached):
+    abort(volumes, connections)
+    eventually(lambda: "serving has ended, but the volume is still attached" in volumes.logs())
+    eventually(lambda: not is_cut_off(cached))
+    assert cached.read_bytes() == TEXT
+    volumes("detach", volumes.image())
+
+
+def test_a_late_answer_about_the_key_of_before_a_rekey_does_not_count(volumes, server, kms, arn):
+    image, new = volumes.create(arn), kms.create_key()["KeyMetadata"]["Arn"]
+    with HoldingProxy(server.port, b"TrentService.Decrypt") as proxy:
+        volumes.more = {"AWS_ENDPOINT_URL_KMS": proxy.url}
+        mnt = volumes.attach(image, "--recheck", "1s")
+        write(mnt / "file", TEXT)
+        proxy.hold_next()
+        proxy.wait_until_held()
+        volumes("rekey", image, "--key-id", new)
+        kms.disable_key(KeyId=arn)
+        before = proxy.passed
+        proxy.let_go()
+        # The answer about the old key, and two about the new one, the second of which was asked for after the first.
+        eventually(lambda: proxy.passed >= before + 3)
+        assert b"DisabledException" in proxy.held_answer
+        assert state(volumes) == "attached"
+        assert "is cut off" not in volumes.logs()
+        assert (mnt / "file").read_bytes() == TEXT
+        kms.disable_key(KeyId=new)
+        eventually(lambda: state(volumes) == "cut-off")
+        volumes("detach", image)

@@ -6,6 +6,7 @@ They need root, FUSE and loop devices; with CI=true, they fail where those are m
 import base64
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -58,11 +59,11 @@ def test_the_image_says_what_it_needs_and_only_its_context_unwraps_it(volumes, k
     # The journal, and nothing else.
     assert 8 * MIB <= stat["AllocatedBytes"] < 9 * MIB
     assert stat["State"] == "detached" and stat["Process"] is None
-    assert (stat["Generation"], stat["KnownGeneration"]) == (1, None)
+    assert (stat["Generation"], stat["KnownGeneration"]) == (1, 1)
     text = volumes("stat", image)
     assert f"Volume      {stat['VolumeId']}\n" in text
     assert "Size        64 MiB\n" in text
-    assert "Generation  1 (none is known here)\n" in text
+    assert "Generation  1 (1 is known here)\n" in text
     assert "State       detached\n" in text
 
 
@@ -132,6 +133,45 @@ def test_a_file_system_of_ones_own(volumes, arn):
     mnt = volumes.attach(image)
     write(mnt / "file", TEXT)
     volumes("detach", mnt)
+
+
+def test_a_file_system_of_ones_own_is_not_made_where_another_one_is_to_be_created(volumes, arn):
+    image = volumes.create(arn)
+    volumes.images.append(image)
+    assert volumes.fails("attach", "--no-mount", image) == (
+        "the volume gets an ext4 when it is attached to a directory for the first time, which would overwrite a file "
+        "system of your own: attach it to a directory first, or create a volume with --no-mkfs"
+    )
+    assert volumes.stat(image)["State"] == "detached"
+    mnt = volumes.attach(image)
+    write(mnt / "file", TEXT)
+    volumes("detach", mnt)
+    volumes("attach", "--no-mount", image)
+    assert run("blkid", "-o", "value", "-s", "TYPE", device_of(volumes, image)) == "ext4\n"
+    volumes("detach", image)
+
+
+def test_creating_a_file_system_that_was_interrupted_is_repeated(volumes, arn):
+    image = volumes.create(arn)
+    mnt = volumes.directory()
+    # One that fails when it has written everything.
+    tools = volumes.folder / "tools"
+    tools.mkdir()
+    real, failing = tools / "mkfs.ext4", tools / "failing"
+    shutil.copy(shutil.which("mkfs.ext4"), real)
+    failing.write_text(f'#!/bin/sh\n{real} "$@"\nexit 1\n')
+    failing.chmod(0o755)
+    script = f'mount --bind {failing} "$(readlink -f "$(command -v mkfs.ext4)")" && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", binary(), "volume", "attach", image, mnt]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=volumes.environment)
+    assert done.returncode == 1 and "mkfs.ext4" in done.stderr, done.stdout + done.stderr
+    assert volumes.stat(image)["Labels"] == {"keyward:volume:mkfs": "begun"}
+    said = volumes.fails("attach", "--no-mount", image)
+    assert said.startswith("the volume gets an ext4 when it is attached to a directory for the first time"), said
+    volumes.attach(image)
+    write(mnt / "file", TEXT)
+    volumes("detach", mnt)
+    assert volumes.stat(image)["Labels"] == {}
 
 
 def test_the_process_is_hardened_and_has_no_key_in_sight(volumes, kms, arn):
@@ -268,6 +308,39 @@ def test_an_empty_record_is_in_nobodys_way(volumes, arn):
     volumes.attach(image)
     volumes.attach(other, name="mnt-other")
     volumes("detach", other)
+    volumes("detach", image)
+
+
+def test_an_image_that_was_exchanged_before_it_was_first_attached_is_refused(volumes, arn):
+    image, other = volumes.create(arn), volumes.create(arn, name="other")
+    copy = volumes.image("copy")
+    volumes("snapshot", other, copy)
+    for made in (image, copy):
+        volume = volumes.stat(made)["VolumeId"]
+        known = volumes.state / f"{volume}.key"
+        assert (volumes.state / f"{volume}.generation").read_text() == f"{volumes.stat(made)['Generation']}\n"
+        known.write_text((volumes.state / f"{volumes.stat(other)['VolumeId']}.key").read_text())
+        said = volumes.fails("attach", made, volumes.directory())
+        assert "but another data key than this machine knows of it" in said
+        known.unlink()
+
+
+def test_what_a_volume_is_recognized_by_must_be_noted_before_it_is_attached(volumes, arn):
+    image = volumes.create(arn)
+    volume = volumes.stat(image)["VolumeId"]
+    for name in (f"{volume}.key", f"{volume}.generation"):
+        path = volumes.state / name
+        noted = path.read_text()
+        path.unlink()
+        # What cannot be replaced by a file.
+        draft = volumes.state / f"{name}.draft"
+        draft.mkdir()
+        said = volumes.fails("attach", image, volumes.directory())
+        assert said.startswith(f"cannot write state/{name}: "), said
+        assert volumes.stat(image)["State"] == "detached"
+        draft.rmdir()
+        path.write_text(noted)
+    volumes.attach(image)
     volumes("detach", image)
 
 
@@ -446,7 +519,24 @@ def test_a_damaged_superblock(volumes, arn):
     # There is a second copy.
     volumes.attach(image)
     assert (mnt / "file").read_bytes() == TEXT
+    repaired = (
+        "copy {} of the superblock was damaged when the volume was opened, and was repaired from the other copy. After a "
+        "power\nfailure, that is normal. Otherwise look after the disk, and after whoever can write to the image.\n"
+        "image is as it was written: "
+    )
+    done = volumes.run("check", image)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(repaired.format("A")), done.stdout
     volumes("detach", mnt)
+    volumes("check", image)
+    with open(image, "r+b") as file:
+        file.seek(32768 + 100)
+        file.write(b"\xff")
+    done = volumes.run("check", image)
+    assert done.returncode == 1
+    assert done.stdout.startswith(repaired.format("B")), done.stdout
+    # Opening has repaired it.
+    volumes("check", image)
     with open(image, "r+b") as file:
         for copy in (0, 32768):
             file.seek(copy + 100)

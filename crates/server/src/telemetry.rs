@@ -1,5 +1,6 @@
 //! The log, on standard error: text on a terminal, otherwise one JSON object on each line.
 
+mod apart;
 mod flood;
 
 use std::{
@@ -11,9 +12,13 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
+use apart::Apart;
 use flood::Flood;
 
 /// How often the log says how many lines were left out.
@@ -81,14 +86,30 @@ impl Logging {
 
     /// Starts logging.
     pub fn start(&self) {
+        self.begin(io::stderr);
+    }
+
+    /// Starts logging by a thread of its own: whoever logs waits for nobody, whether the log is read or not. Lines that
+    /// find no place are counted. What is left is written, for a moment, when the answer is dropped.
+    ///
+    /// # Errors
+    /// When there is no thread.
+    pub fn start_apart(&self) -> io::Result<Apart> {
+        let report = |count| {
+            tracing::warn!(count, "lines of this log were lost, since nobody read it");
+        };
+        let apart = Apart::start(io::stderr(), report)?;
+        self.begin(apart.lines());
+        Ok(apart)
+    }
+
+    fn begin(&self, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
         let terminal = io::stderr().is_terminal();
         let format = self
             .log_format
             .unwrap_or(if terminal { Format::Text } else { Format::Json });
         // A log that cannot be written must not end the server.
-        let lines = fmt::layer()
-            .with_writer(io::stderr)
-            .log_internal_errors(false);
+        let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
         let lines = match format {
             Format::Text => lines.with_ansi(terminal).with_target(false).boxed(),
             Format::Json => lines.json().boxed(),

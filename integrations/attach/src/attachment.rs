@@ -60,6 +60,14 @@ impl Attachment {
         }))
     }
 
+    /// Whether a place has a loop device, mounted or not. It takes no lock, and so waits for nobody's step.
+    ///
+    /// # Errors
+    /// When the record or the kernel's answer cannot be read.
+    pub fn exists(place: &Place) -> Result<bool, Error> {
+        Ok(LoopDevice::find(place)?.is_some())
+    }
+
     /// The loop device, such as `/dev/loop3`.
     pub fn device(&self) -> &Path {
         self.device.node()

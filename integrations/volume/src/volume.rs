@@ -64,6 +64,8 @@ pub struct Volume {
     /// Whether a full region waits to go home.
     due: Mutex<bool>,
     due_changed: Condvar,
+    /// The copies of the superblock that were damaged when the volume was opened.
+    repaired: Vec<u8>,
 }
 
 /// Where the newest version of each block is.
@@ -125,6 +127,12 @@ impl Volume {
             stored: stored * BLOCK,
             allocated: self.disk.allocated()?,
         })
+    }
+
+    /// Whether the volume has no block: nothing was written, or all of it was discarded and has gone home.
+    pub fn is_empty(&self) -> bool {
+        let view = self.view.read();
+        view.root.is_none() && view.active.is_empty() && view.frozen.is_none()
     }
 
     /// Pages of the tree in memory, and items of the journal's index: what the volume's memory depends on.

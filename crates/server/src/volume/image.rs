@@ -230,6 +230,23 @@ impl Opened {
     }
 }
 
+/// Notes down what a new volume is recognized by, if this user may do that: whoever attaches it first must find the
+/// image that was made.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn note_new(
+    states: &States,
+    volume: VolumeId,
+    (data_key, generation): (&SecretBytes, u64),
+) -> anyhow::Result<()> {
+    let noted = states.note_key(volume, commitment(data_key, volume)?);
+    match noted.and_then(|()| states.note(volume, generation)) {
+        Err(error) if is_denied(&error) => Ok(say_unknown(&error)?),
+        noted => noted,
+    }
+}
+
 /// Says what a user misses who may not use the directory of generations.
 fn say_unknown(error: &anyhow::Error) -> io::Result<()> {
     writeln!(
@@ -309,13 +326,20 @@ pub fn must_be_new(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies an open volume to a new file.
+/// Copies an open volume to a new file, and notes down what the copy is recognized by: its data key is given, also if it
+/// is the volume's own.
 ///
 /// # Errors
 /// When the file exists, a block is damaged, or a disk fails.
-pub fn copy(volume: &Volume, to: &Path, copy: &Copy<'_>) -> anyhow::Result<()> {
+pub fn copy(
+    volume: &Volume,
+    (to, copy): (&Path, &Copy<'_>),
+    (states, data_key): (&States, &SecretBytes),
+) -> anyhow::Result<()> {
     let (draft, disk) = Draft::create(to)?;
     volume.copy_to(&disk, copy)?;
+    let generation = superblock::inspect(&*disk)?.generation;
+    note_new(states, copy.volume_id, (data_key, generation))?;
     draft.keep();
     Ok(())
 }

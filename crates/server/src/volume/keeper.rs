@@ -4,6 +4,7 @@
 //! One thread decides everything, from events. What may take long (a question to KMS, a check, a copy) runs on
 //! threads of its own and ends in an event, so that nothing delays a cut-off.
 
+mod ending;
 mod jobs;
 mod live;
 mod notes;
@@ -21,11 +22,10 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use keyward_attach::{place::Place, process};
+use keyward_attach::{attachment::Attachment, place::Place, process};
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_types::time::{Clock as _, Monotonic};
 use keyward_volume::{KeyInfo, Volume, VolumeId};
-use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::live::{FORMATTED, Mounting, program};
@@ -42,12 +42,10 @@ use crate::{client::Connect, clock::SystemClock};
 
 /// How often the thread that decides looks around.
 const TICK: Duration = Duration::from_millis(200);
+/// Descriptors that a cut-off has open at the same time, at most, and as many again.
+const RESERVE: usize = 16;
 /// How long KMS may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long the end of the served file is waited for after everything was unmounted.
-const END: Duration = Duration::from_secs(10);
-/// How long whoever has unmounted everything may take to say so.
-const FINISH_MILLIS: u64 = 3_000;
 
 /// What a volume's process is told.
 #[derive(Debug)]
@@ -74,14 +72,22 @@ pub struct Options {
 enum Event {
     /// A command asks.
     Asked(Asked),
-    /// KMS has answered a question of this time.
-    Answered(Monotonic, Answer),
+    /// KMS has answered a question.
+    Answered(Asking, Answer),
     /// The data key is wrapped anew.
     Rekeyed(KeyInfo),
     /// The volume is closed, or could not be; somebody may wait for that.
     Closed(Option<Asked>, anyhow::Result<u64>),
     /// The process is to end.
     Stop,
+}
+
+/// Which question was asked.
+struct Asking {
+    /// When.
+    at: Monotonic,
+    /// About which wrapped key of a volume that is served; none if the one in the image was read first.
+    wrapped: Option<Vec<u8>>,
 }
 
 /// What KMS has answered.
@@ -133,6 +139,10 @@ struct Keeper {
     changes: Arc<Mutex<()>>,
     /// When it was seen that nothing is served any more.
     ended: Option<Monotonic>,
+    /// Descriptors that a cut-off can use when there are no others to be had.
+    reserve: Vec<File>,
+    /// Who has unmounted everything and waits for the end, and since when.
+    finishing: Option<(Asked, Monotonic)>,
 }
 
 /// Attaches the volume, says so, and serves it until it ends.
@@ -143,6 +153,8 @@ pub fn run(
     options: Options,
     attached: impl FnOnce(&Process) -> anyhow::Result<()>,
 ) -> anyhow::Result<Ended> {
+    // First, so that they have low numbers: a limit that is lowered later leaves them.
+    let reserve = reserve();
     // Threads inherit it.
     for warning in process::prepare().warnings {
         tracing::warn!("{warning}");
@@ -176,6 +188,8 @@ pub fn run(
         warned: false,
         changes: Arc::default(),
         ended: None,
+        reserve,
+        finishing: None,
         folder,
         clock,
         options,
@@ -213,11 +227,14 @@ impl Keeper {
         let kms = Kms::new(self.options.connect.clone())?;
         kms.check()?;
         let begun = image::decrypt(&kms, &self.key).and_then(|key| self.go_live(&key, bounds));
-        if begun.is_err() {
+        if let Err(error) = &begun {
             match before {
                 // What that process has left must still be found.
                 Some(process) => self.folder.record(&process)?,
-                None => self.folder.forget()?,
+                None if matches!(Attachment::exists(&self.place), Ok(false)) => {
+                    self.folder.forget()?;
+                }
+                None => self.say(Phase::CutOff, Some(format!("{error:#}"))),
             }
         }
         begun
@@ -226,13 +243,21 @@ impl Keeper {
     /// Opens the image and mounts it.
     fn go_live(&mut self, data_key: &SecretBytes, bounds: Bounds) -> anyhow::Result<()> {
         let (volume, commitment) = image::open(&self.options.image, data_key, &self.arena, bounds)?;
-        self.commitment = Some(commitment);
-        if let Err(error) = self.options.states.note_key(self.volume, commitment) {
-            let error = format!("{error:#}");
-            tracing::error!(
-                error,
-                "what the data key is recognized by cannot be noted down: another image would not be recognized"
-            );
+        let noted = self.options.states.note_key(self.volume, commitment);
+        match (noted, self.commitment.replace(commitment)) {
+            (Ok(()), Some(_)) => {}
+            // Without it, another image in the place of this one would not be recognized.
+            (noted, None) => {
+                noted.and_then(|()| self.options.states.note(self.volume, volume.generation()))?;
+            }
+            // It is in memory, and what was noted is there.
+            (Err(error), Some(_)) => {
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "what the data key is recognized by cannot be noted down"
+                );
+            }
         }
         self.notes.note(volume.generation());
         self.key = volume.key_info();
@@ -303,7 +328,7 @@ impl Keeper {
         loop {
             let ended = match incoming.recv_timeout(TICK) {
                 Ok(Event::Asked(asked)) => self.request(asked)?,
-                Ok(Event::Answered(asked, answer)) => self.answer(asked, answer)?,
+                Ok(Event::Answered(asking, answer)) => self.answer(asking, answer)?,
                 Ok(Event::Rekeyed(key)) => {
                     tracing::info!(key = key.key_arn, "the data key is wrapped by another key");
                     self.key = key;
@@ -326,21 +351,8 @@ impl Keeper {
 
     fn tick(&mut self) -> anyhow::Result<Option<Ended>> {
         let now = self.clock.monotonic();
-        if self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.server.has_ended())
-        {
-            // Perhaps `keyward volume detach` has done it, and is about to say so.
-            let ended = *self.ended.get_or_insert(now);
-            if now.millis_since(ended) >= FINISH_MILLIS {
-                tracing::warn!(
-                    "the served file was unmounted by somebody else: the volume is closed"
-                );
-                self.close(None);
-                // If that could not be begun, it is tried again after the same time.
-                self.ended = Some(now);
-            }
+        if let Some(ended) = self.look(now)? {
+            return Ok(Some(ended));
         }
         if let Some(live) = &self.live {
             self.notes.note_later(live.volume.generation());
@@ -370,14 +382,26 @@ impl Keeper {
             volume: live.or(self.closing.as_ref()).map(Arc::clone),
         };
         if self.questions.send(question).is_err() {
+            let asking = Asking {
+                at: now,
+                wrapped: None,
+            };
             let error = anyhow!("the thread that asks KMS has ended");
-            return self.answer(now, Answer::Unasked(error));
+            return self.answer(asking, Answer::Unasked(error));
         }
         Ok(None)
     }
 
-    fn answer(&mut self, asked: Monotonic, answer: Answer) -> anyhow::Result<Option<Ended>> {
+    fn answer(&mut self, asking: Asking, answer: Answer) -> anyhow::Result<Option<Ended>> {
         self.waits = false;
+        let asked = asking.at;
+        if asking
+            .wrapped
+            .is_some_and(|wrapped| wrapped != self.key.wrapped)
+        {
+            // The data key has been wrapped by another key meanwhile, and only that one counts from then on.
+            return self.ask(self.clock.monotonic());
+        }
         let (found, why) = match answer {
             Answer::Fine => (Verdict::Fine, String::new()),
             Answer::OtherKey => (
@@ -428,10 +452,14 @@ impl Keeper {
     /// Wipes the keys, and makes everything fail that uses the volume. Only then it says so: a full disk or a slow
     /// reader of the log must not delay it.
     fn cut_off(&mut self, reason: String) {
+        self.reserve.clear();
         if let Some(live) = self.live.take() {
             live.cut_off(&self.place);
         }
         tracing::error!(reason, "the volume is cut off");
+        if let Some((asked, _)) = self.finishing.take() {
+            asked.reply(Err(anyhow!("the volume is cut off: {reason}")));
+        }
         self.say(Phase::CutOff, Some(reason));
     }
 
@@ -447,7 +475,7 @@ impl Keeper {
 
     /// Attaches the volume again. What fails is tried again after the next answer.
     fn return_with(&mut self, data_key: &SecretBytes, asked: Monotonic) {
-        if self.live.is_some() || self.closing.is_some() {
+        if self.live.is_some() || self.closing.is_some() || !self.options.returns {
             return;
         }
         tracing::info!("the key may be used again");
@@ -463,6 +491,7 @@ impl Keeper {
         );
         match self.go_live(data_key, bounds) {
             Ok(()) => {
+                self.reserve = reserve();
                 self.watch = Watch::new(self.options.grace, ANSWER * 2, asked);
             }
             Err(error) => {
@@ -474,106 +503,21 @@ impl Keeper {
         }
     }
 
-    /// Ends as `keyward volume detach` does, with the help of another process: one that waits for its own
-    /// disk cannot be ended.
-    fn stop(&mut self) -> anyhow::Result<Option<Ended>> {
-        if self.closing.is_some() {
-            return Ok(None);
-        }
-        if self.live.is_none() {
-            return Ok(Some(Ended::Closed));
-        }
-        tracing::info!("this process is to end: the volume is detached");
-        let mut command = program();
-        command.args(["volume", "detach"]).arg(&self.options.image);
-        if let Some(dir) = self.options.states.given() {
-            command.arg("--state-dir").arg(dir);
-        }
-        let begun = spawn("detach", move || match command.output() {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => {
-                let why = String::from_utf8_lossy(&output.stderr);
-                tracing::error!(why = why.trim_end(), "the volume stays attached");
-            }
-            Err(error) => tracing::error!(%error, "the volume stays attached"),
-        });
-        if let Err(error) = begun {
-            let error = format!("{error:#}");
-            tracing::error!(error, "the volume stays attached");
-        }
-        Ok(None)
-    }
-
-    /// Begins to close the volume, whose file nobody has mounted any more. It may wait for a copy to be complete.
-    fn close(&mut self, asked: Option<Asked>) {
-        let Some(live) = self.live.take() else {
-            return;
-        };
-        let (volume, events) = (Arc::clone(&live.volume), self.events.clone());
-        let begun = hand("close", (live, asked), move |(live, asked)| {
-            let _ = events.send(Event::Closed(asked, live.close()));
-        });
-        match begun {
-            Ok(()) => self.closing = Some(volume),
-            Err(((live, asked), error)) => {
-                let why = format!("{error:#}");
-                tracing::error!(why, "the volume cannot be closed yet");
-                self.live = Some(live);
-                if let Some(asked) = asked {
-                    asked.reply(Err(error));
-                }
-            }
-        }
-    }
-
-    fn closed(
-        &mut self,
-        asked: Option<Asked>,
-        closed: anyhow::Result<u64>,
-    ) -> anyhow::Result<Option<Ended>> {
-        self.closing = None;
-        if let Ok(generation) = closed {
-            self.notes.note(generation);
-            tracing::info!(generation, "the volume is closed");
-        }
-        // Whoever looks after the reply finds the volume detached.
-        self.forget();
-        let failed = closed.as_ref().err().map(|error| format!("{error:#}"));
-        if let Some(asked) = asked {
-            asked.reply(closed.map(|generation| json!({ "generation": generation })));
-        }
-        match failed {
-            None => Ok(Some(Ended::Closed)),
-            // It is over all the same: nothing is served any more, and what was flushed is safe.
-            Some(why) => Err(anyhow!("the volume could not be closed: {why}")),
-        }
-    }
-
     fn request(&mut self, asked: Asked) -> anyhow::Result<Option<Ended>> {
         if self.closing.is_some() {
             asked.reply(Err(anyhow!("the volume is being closed")));
             return Ok(None);
         }
         match (&asked.request, &self.live) {
-            (Request::Finish, None) => {
-                self.forget();
-                asked.reply(Ok(Value::Null));
-                Ok(Some(Ended::Closed))
-            }
-            (Request::Finish, Some(live)) => {
-                if !live.has_ended_within(END) {
-                    asked.reply(Err(anyhow!("the volume is still served")));
-                    return Ok(None);
-                }
-                self.close(Some(asked));
+            (Request::Finish, None) => Ok(self.end(asked)),
+            (Request::Finish, Some(_)) => {
+                self.finish(asked);
                 Ok(None)
             }
             (Request::CutOff, _) => {
                 self.options.returns = false;
                 self.cut("by `keyward volume detach --force`".to_owned())?;
-                self.forget();
-                asked.reply(Ok(Value::Null));
-                Ok(Some(Ended::Closed))
+                Ok(self.end(asked))
             }
             (_, None) => {
                 let reason = self.process.reason.clone().unwrap_or_default();
@@ -586,6 +530,7 @@ impl Keeper {
                     arena: self.arena.clone(),
                     changes: Arc::clone(&self.changes),
                     connect: self.options.connect.clone(),
+                    states: self.options.states.clone(),
                     events: self.events.clone(),
                 };
                 if let Err((asked, error)) = hand("job", asked, move |asked| job.run(asked)) {
@@ -595,6 +540,12 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Open files, to be closed when others must be opened.
+fn reserve() -> Vec<File> {
+    let null = |_| File::open("/dev/null").ok();
+    (0..RESERVE).map_while(null).collect()
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const CONTEXT: &str = "keyward:volume:id";
 /// The value of a label whose work is still to be done.
 const PENDING: &str = "pending";
+/// The value of a label whose work was begun, and must be repeated unless it is complete.
+const BEGUN: &str = "begun";
 
 /// What the next attaching has to do with the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,18 @@ impl Pending {
 
     /// Whether it is still to be done.
     pub fn is_in(self, key: &KeyInfo) -> bool {
-        key.labels.get(self.label()).map(String::as_str) == Some(PENDING)
+        let label = key.labels.get(self.label()).map(String::as_str);
+        matches!(label, Some(PENDING | BEGUN))
+    }
+
+    /// Whether it was begun, and is not complete.
+    pub fn is_begun(self, key: &KeyInfo) -> bool {
+        key.labels.get(self.label()).map(String::as_str) == Some(BEGUN)
+    }
+
+    /// Notes that it is begun.
+    pub fn begin(self, key: &mut KeyInfo) {
+        key.labels.insert(self.label().to_owned(), BEGUN.to_owned());
     }
 
     /// Notes that it is to be done.

@@ -16,6 +16,8 @@ pub struct Report {
     pub damages: u64,
     /// What is damaged: the first thousand.
     pub damaged: Vec<String>,
+    /// What was damaged when the volume was opened, which repaired it.
+    pub repaired: Vec<String>,
 }
 
 impl Report {
@@ -27,19 +29,22 @@ impl Report {
             expected: report.expected,
             damages: report.damages,
             damaged: report.damaged.iter().copied().map(words).collect(),
+            repaired: report.repaired.iter().copied().map(copy).collect(),
         }
     }
 }
 
 fn words(damage: Damage) -> String {
     match damage {
-        Damage::Superblock(copy) => {
-            let name = if copy == 0 { "A" } else { "B" };
-            format!("copy {name} of the superblock")
-        }
+        Damage::Superblock(number) => copy(number),
         Damage::Page(level, index) => {
             format!("page {index} of level {level} of the tree, and with it all blocks below")
         }
         Damage::Block(block) => format!("block {block}, at byte {} of the volume", block * 4096),
     }
+}
+
+fn copy(number: u8) -> String {
+    let name = if number == 0 { "A" } else { "B" };
+    format!("copy {name} of the superblock")
 }

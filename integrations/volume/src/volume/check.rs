@@ -33,6 +33,9 @@ pub struct CheckReport {
     pub damaged: Vec<Damage>,
     /// How much is damaged.
     pub damages: u64,
+    /// The copies of the superblock, 0 or 1, that were damaged when the volume was opened. Opening has repaired
+    /// them from the other one. A power failure can leave one half written.
+    pub repaired: Vec<u8>,
 }
 
 impl Volume {
@@ -46,7 +49,10 @@ impl Volume {
         self.keys()?;
         let mut committed = self.committed.lock();
         self.empty_journal(&mut committed)?;
-        let mut report = CheckReport::default();
+        let mut report = CheckReport {
+            repaired: self.repaired.clone(),
+            ..CheckReport::default()
+        };
         let keys = self.keys()?;
         for copy in [0, 1] {
             let bytes = read_copy(&*self.disk, copy)?;

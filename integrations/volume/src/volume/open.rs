@@ -70,7 +70,12 @@ impl<'a> Open<'a> {
     /// When there is no superblock that is authentic under the key, the image holds another volume or is
     /// older than what is known, the journal has lost what had been flushed, or the disk fails.
     pub fn open(self, disk: Arc<dyn Disk>) -> Result<Volume, Error> {
-        let (superblock, keys, bytes) = self.choose(&*disk)?;
+        let Chosen {
+            superblock,
+            keys,
+            bytes,
+            damaged,
+        } = self.choose(&*disk)?;
         if self.volume_id.is_some_and(|id| id != superblock.volume_id) {
             return Err(Error::OtherVolume {
                 found: superblock.volume_id,
@@ -95,7 +100,8 @@ impl<'a> Open<'a> {
         }
         // What was read may not have been durable until now.
         disk.sync()?;
-        let volume = self.volume(disk, keys, superblock, replayed.index, replayed.next);
+        let mut volume = self.volume(disk, keys, superblock, replayed.index, replayed.next);
+        volume.repaired = damaged;
         volume.begin()?;
         Ok(volume)
     }
@@ -133,13 +139,15 @@ impl<'a> Open<'a> {
             committed: Mutex::new(superblock),
             due: Mutex::new(false),
             due_changed: Condvar::new(),
+            repaired: Vec::new(),
             disk,
         }
     }
 
-    /// The newest authentic copy of the superblock, the keys, and the copy's bytes.
-    fn choose(&self, disk: &dyn Disk) -> Result<(Superblock, Keys, Vec<u8>), Error> {
-        let mut best: Option<(Superblock, Keys, Vec<u8>)> = None;
+    /// The newest authentic copy of the superblock.
+    fn choose(&self, disk: &dyn Disk) -> Result<Chosen, Error> {
+        let mut best: Option<Chosen> = None;
+        let mut damaged = Vec::new();
         let mut why = Error::NoSuperblock("there is none");
         for copy in [0, 1] {
             let bytes = read_copy(disk, copy)?;
@@ -149,21 +157,36 @@ impl<'a> Open<'a> {
                     if matches!(why, Error::NoSuperblock(_)) {
                         why = Error::NoSuperblock(reason);
                     }
+                    damaged.push(copy);
                     continue;
                 }
             };
             let keys = Keys::derive(self.data_key, superblock.seal_id, self.arena)?;
             if !Superblock::is_authentic(&bytes, &keys) {
                 why = Error::NotAuthentic;
+                damaged.push(copy);
                 continue;
             }
-            let newer = |(best, _, _): &(Superblock, Keys, Vec<u8>)| {
-                superblock.generation > best.generation
-            };
+            let newer = |best: &Chosen| superblock.generation > best.superblock.generation;
             if best.as_ref().is_none_or(newer) {
-                best = Some((superblock, keys, bytes));
+                best = Some(Chosen {
+                    superblock,
+                    keys,
+                    bytes,
+                    damaged: Vec::new(),
+                });
             }
         }
-        best.ok_or(why)
+        let best = best.ok_or(why)?;
+        Ok(Chosen { damaged, ..best })
     }
+}
+
+/// The copy of the superblock that counts.
+struct Chosen {
+    superblock: Superblock,
+    keys: Keys,
+    bytes: Vec<u8>,
+    /// The copies that were not authentic, or none at all.
+    damaged: Vec<u8>,
 }

@@ -149,10 +149,14 @@ fn discards_give_space_back_however_long_they_are() {
     let world = World::new();
     let (_folder, disk, volume) = world.large(200_000, 64);
     let empty = volume.usage().unwrap();
+    assert!(volume.is_empty());
     for number in (0..200_000).step_by(997) {
         volume.write(number * BLOCK, &filled(number)).unwrap();
     }
+    // Before anything has gone home, too.
+    assert!(!volume.is_empty());
     volume.checkpoint().unwrap();
+    assert!(!volume.is_empty());
     let full = volume.usage().unwrap();
     assert_eq!(full.stored, 201 * BLOCK);
     assert!(full.allocated > empty.allocated + 201 * BLOCK);
@@ -189,6 +193,7 @@ fn the_largest_volume_works_and_takes_no_space_for_its_size() {
     volume.discard(0, blocks * BLOCK).unwrap();
     volume.checkpoint().unwrap();
     assert_eq!(volume.usage().unwrap().stored, 0);
+    assert!(volume.is_empty());
     assert!(volume.usage().unwrap().allocated < 1 << 20);
     assert_eq!(block(&volume, blocks / 2).unwrap(), filled(0));
 }

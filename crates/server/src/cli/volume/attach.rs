@@ -110,7 +110,7 @@ impl Attach {
         check_requirements()?;
         let options = self.options.settled()?;
         if self.foreground {
-            options.logging.start();
+            let _log = options.logging.start_apart()?;
             return options.serve(|process| announce(process, None));
         }
         options.start()?;
@@ -122,7 +122,7 @@ impl Serve {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         // Whoever closes the terminal does not end it.
         let _ = rustix::process::setsid();
-        self.options.logging.start();
+        let _log = self.options.logging.start_apart()?;
         let ended = self.options.serve(|process| {
             let said = Said::Attached(process.clone());
             Ok(say!("{}", serde_json::to_string(&said)?)?)

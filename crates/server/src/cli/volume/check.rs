@@ -25,7 +25,7 @@ fn after_help() -> String {
 Permissions:
   kms:Decrypt on the key.
 
-The status is 1 if something is damaged.",
+The status is 1 if something is damaged, or was damaged and is repaired.",
     );
     format!("{help}\n  {STATE}")
 }
@@ -70,14 +70,24 @@ impl Check {
             pages,
             damages,
             damaged,
+            repaired,
             ..
         } = report;
+        for one in &repaired {
+            say!(
+                "{one} was damaged when the volume was opened, and was repaired from the other copy. After a power\nfailure, that is normal. Otherwise look after the disk, and after whoever can write to the image."
+            )?;
+        }
         if damages == 0 {
             say!(
                 "{} is as it was written: {blocks} blocks and {pages} pages of the tree are verified.",
                 self.image.display()
             )?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(if repaired.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
         say!(
             "{} is damaged in {damages} places; {blocks} blocks are as they were written.",

@@ -6,27 +6,30 @@ use anyhow::Context as _;
 use clap::Args;
 use keyward_volume::{SystemNonces, create};
 
-use super::environment;
+use super::{STATE, environment};
 use crate::{
     cli::{env::quoted, first_start::shell_path},
     client::Connect,
     out::say,
     volume::{
-        image::{Draft, arena, decrypt, must_be_new, new_id},
+        image::{Draft, arena, decrypt, must_be_new, new_id, note_new},
         key::{Pending, Wrapped, context},
         kms::Kms,
+        state::StateArgs,
         units::{parse_size, show_size},
     },
 };
 
 /// The smallest volume that has room for a file system with a journal.
 const LEAST: u64 = 16 << 20;
+/// The generation of a new volume.
+const FIRST_GENERATION: u64 = 1;
 /// Journal regions are a sixteenth of the volume, but from 1 to 64 MiB.
 const JOURNAL_PART: u64 = 16;
 const JOURNAL: (u64, u64) = (1 << 20, 64 << 20);
 
 fn after_help() -> String {
-    environment(
+    let help = environment(
         "Examples:
   keyward volume create customers.img --size 10GiB --key-id alias/customers \\
       --data-dir /var/lib/keyward
@@ -36,7 +39,8 @@ fn after_help() -> String {
 Permissions:
   kms:GenerateDataKeyWithoutPlaintext and kms:Decrypt on the key. The encryption context is
   keyward:volume:id, the volume's id.",
-    )
+    );
+    format!("{help}\n  {STATE}")
 }
 
 /// Create an image with a new, empty volume
@@ -60,6 +64,8 @@ pub struct Create {
     /// Leave the volume empty, for a file system of your own: attach it with --no-mount
     #[arg(long)]
     no_mkfs: bool,
+    #[command(flatten)]
+    state: StateArgs,
     #[command(flatten)]
     connect: Connect,
 }
@@ -99,6 +105,11 @@ impl Create {
             nonces: &SystemNonces,
         };
         create(&disk, &new)?;
+        note_new(
+            &self.state.states()?,
+            volume_id,
+            (&data_key, FIRST_GENERATION),
+        )?;
         draft.keep();
         let image = absolute(&self.image)?;
         say!(

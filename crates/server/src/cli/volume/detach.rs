@@ -102,6 +102,10 @@ fn force(found: &Found) -> anyhow::Result<()> {
         )));
     }
     if found.lives {
+        // It could not take everything away itself.
+        if ask(&found.folder, &Request::Finish, &mut |_, _| {}).is_ok() {
+            return Ok(say!("{image} is cut off.")?);
+        }
         bail!(
             "{image} is cut off, but its process {} does not answer: end it with `kill -9 {}`",
             found.process.pid,

@@ -93,13 +93,13 @@ impl Snapshot {
                     None if opened.volume.has_data_key(&unwrapped, &opened.arena)? => None,
                     None => anyhow::bail!("KMS unwraps the data key to another one"),
                 };
-                let target = Copy {
+                let made = Copy {
                     volume_id: new_id,
                     key,
                     data_key,
                     arena: &opened.arena,
                 };
-                copy(&opened.volume, &to, &target)?;
+                copy(&opened.volume, (&to, &made), (&target.states, &unwrapped))?;
                 opened.close()?;
             }
         }

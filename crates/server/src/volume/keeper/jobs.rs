@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc::Sender};
 
 use anyhow::{Context as _, anyhow, bail};
-use keyward_crypto::secret::arena::Arena;
+use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_volume::{Copy, KeyInfo, Volume};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use crate::{
         image::{copy, decrypt, parse_id},
         key::{Pending, Wrapped},
         kms::Kms,
+        state::States,
     },
 };
 
@@ -25,6 +26,7 @@ pub struct Job {
     /// Held while what is said about the data key is read and changed.
     pub changes: Arc<Mutex<()>>,
     pub connect: Connect,
+    pub states: States,
     pub events: Sender<Event>,
 }
 
@@ -75,7 +77,7 @@ impl Job {
     fn rekey(&self, wrapped: &Wrapped) -> anyhow::Result<Value> {
         self.change(|key| {
             *key = wrapped.info(&key.labels)?;
-            self.must_be_the_same(key)
+            self.must_be_the_same(key).map(drop)
         })
     }
 
@@ -100,32 +102,32 @@ impl Job {
     ) -> anyhow::Result<Value> {
         let key = wrapped.info(&self.volume.key_info().labels)?;
         let data_key = if is_new {
-            Some(decrypt(&self.kms()?, &key)?)
+            decrypt(&self.kms()?, &key)?
         } else {
-            self.must_be_the_same(&key)?;
-            None
+            self.must_be_the_same(&key)?
         };
-        let target = Copy {
+        let made = Copy {
             volume_id: parse_id(volume).context("the copy's id is none")?,
             key,
-            data_key: data_key.as_ref(),
+            data_key: is_new.then_some(&data_key),
             arena: &self.arena,
         };
-        copy(&self.volume, to, &target)?;
+        copy(&self.volume, (to, &made), (&self.states, &data_key))?;
         Ok(Value::Null)
     }
 
-    /// Refuses a wrapped key that this process cannot unwrap, or that is another one.
-    fn must_be_the_same(&self, key: &KeyInfo) -> anyhow::Result<()> {
+    /// The data key, unless this process cannot unwrap it, or it is another one.
+    fn must_be_the_same(&self, key: &KeyInfo) -> anyhow::Result<SecretBytes> {
         let data_key = decrypt(&self.kms()?, key)
             .context("the volume's process, with its own credentials, could not use it")?;
         if !self.volume.has_data_key(&data_key, &self.arena)? {
             bail!("that is not the volume's data key");
         }
-        Ok(())
+        Ok(data_key)
     }
 
     fn kms(&self) -> anyhow::Result<Kms> {
-        Kms::new(self.connect.clone())
+        // Within a job, where nothing may panic for want of a thread.
+        Kms::with_resolver(self.connect.clone())
     }
 }

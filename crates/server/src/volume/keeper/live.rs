@@ -19,7 +19,7 @@ use keyward_attach::{
     place::Place,
     server::{Server, serve},
 };
-use keyward_volume::Volume;
+use keyward_volume::{KeyInfo, Volume};
 
 use crate::volume::{blocks::Served, key::Pending};
 
@@ -29,8 +29,6 @@ const THREADS: NonZeroUsize = NonZeroUsize::new(4).expect("it is 4");
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What the process that mounts says when it has created the file system; then it waits for a line.
 pub const FORMATTED: &str = "formatted";
-/// How often it is looked whether the served file has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 // How a volume is mounted.
 #[derive(Clone, Debug, Args)]
@@ -119,6 +117,7 @@ impl Live {
     }
 
     fn bind(&mut self, place: &Place, mounting: &Mounting) -> anyhow::Result<()> {
+        self.prepare_format(mounting)?;
         let key = self.volume.key_info();
         let mut todo = Vec::new();
         let mut command = program();
@@ -165,9 +164,19 @@ impl Live {
         let device = String::from_utf8_lossy(&output.stdout);
         self.device = PathBuf::from(device.trim_end());
         if todo.contains(&Pending::Grow) {
-            self.note_done(Pending::Grow)?;
+            self.change(|key| Pending::Grow.remove(key))?;
         }
         Ok(())
+    }
+
+    /// Notes durably what is going to be done about the file system, before it is.
+    fn prepare_format(&self, mounting: &Mounting) -> anyhow::Result<()> {
+        let key = self.volume.key_info();
+        match formatting(&key, self.volume.is_empty(), mounting)? {
+            Formatting::AsItIs => Ok(()),
+            Formatting::Foreign => self.change(|key| Pending::Format.remove(key)),
+            Formatting::Begin => self.change(|key| Pending::Format.begin(key)),
+        }
     }
 
     /// Notes durably that the file system is there, before anybody can write to it: the next attaching must not create
@@ -184,27 +193,18 @@ impl Live {
         if said.strip_suffix(b"\n") != Some(FORMATTED.as_bytes()) {
             bail!("the process that mounts says something else than expected");
         }
-        self.note_done(Pending::Format)?;
+        self.change(|key| Pending::Format.remove(key))?;
         // If it has ended, its status says so.
         let _ = input.write_all(b"\n");
         Ok(())
     }
 
-    fn note_done(&self, pending: Pending) -> anyhow::Result<()> {
+    /// Changes what is to be done with the file system.
+    fn change(&self, change: impl FnOnce(&mut KeyInfo)) -> anyhow::Result<()> {
         let mut key = self.volume.key_info();
-        pending.remove(&mut key);
+        change(&mut key);
         self.volume.rekey(key)?;
         Ok(())
-    }
-
-    /// Whether the served file ends within a time.
-    pub fn has_ended_within(&self, time: Duration) -> bool {
-        let mut left = time;
-        while !self.server.has_ended() && !left.is_zero() {
-            thread::sleep(LOOK);
-            left = left.saturating_sub(LOOK);
-        }
-        self.server.has_ended()
     }
 
     /// Wipes the keys, and makes everything fail that uses the volume.
@@ -240,6 +240,36 @@ impl Live {
     }
 }
 
+/// What is noted about the file system before a volume is mounted.
+#[derive(Debug, PartialEq, Eq)]
+enum Formatting {
+    /// Nothing new.
+    AsItIs,
+    /// What is there is not ours, and none of ours is to be created any more.
+    Foreign,
+    /// Ours is being created.
+    Begin,
+}
+
+/// Creating a file system must destroy nothing but what an interrupted attempt of ours has written.
+fn formatting(key: &KeyInfo, is_empty: bool, mounting: &Mounting) -> anyhow::Result<Formatting> {
+    if !Pending::Format.is_in(key) {
+        return Ok(Formatting::AsItIs);
+    }
+    let is_foreign = !is_empty && !Pending::Format.is_begun(key);
+    match (&mounting.dir, is_foreign) {
+        (None, true) => Ok(Formatting::Foreign),
+        (None, false) => bail!(
+            "the volume gets an ext4 when it is attached to a directory for the first time, which would overwrite a file system of your own: attach it to a directory first, or create a volume with --no-mkfs"
+        ),
+        (Some(_), true) => bail!(
+            "the volume has no ext4 of ours yet, but something was written to it, which creating one would destroy. If it is a file system of your own, attach it once with --no-mount: from then on it is mounted as it is"
+        ),
+        (Some(_), false) if mounting.read_only => Ok(Formatting::AsItIs),
+        (Some(_), false) => Ok(Formatting::Begin),
+    }
+}
+
 /// Logs what a cut-off has found and done.
 fn note(done: keyward_attach::attachment::CutOff) {
     for point in &done.lazily_unmounted {
@@ -263,4 +293,48 @@ fn note(done: keyward_attach::attachment::CutOff) {
 )]
 fn path() -> Option<(&'static str, String)> {
     std::env::var("PATH").ok().map(|path| ("PATH", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_empty_or_was_begun_by_us_is_formatted() {
+        let mounting = |dir: Option<&str>| Mounting {
+            dir: dir.map(PathBuf::from),
+            no_mount: dir.is_none(),
+            read_only: false,
+            mount_option: Vec::new(),
+        };
+        let mut key = KeyInfo {
+            wrapped: Vec::new(),
+            key_arn: String::new(),
+            context: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        };
+        let decide = |key: &KeyInfo, is_empty, dir| {
+            formatting(key, is_empty, &mounting(dir)).map_err(|error| {
+                let said = error.to_string();
+                said.split(',').next().unwrap_or_default().to_owned()
+            })
+        };
+        let first = "the volume gets an ext4 when it is attached to a directory for the first time";
+        let foreign = "the volume has no ext4 of ours yet";
+        for dir in [None, Some("/mnt")] {
+            assert_eq!(decide(&key, false, dir), Ok(Formatting::AsItIs));
+        }
+        Pending::Format.add(&mut key);
+        assert_eq!(decide(&key, true, None), Err(first.to_owned()));
+        assert_eq!(decide(&key, true, Some("/mnt")), Ok(Formatting::Begin));
+        assert_eq!(decide(&key, false, None), Ok(Formatting::Foreign));
+        assert_eq!(decide(&key, false, Some("/mnt")), Err(foreign.to_owned()));
+        Pending::Format.begin(&mut key);
+        for is_empty in [true, false] {
+            assert_eq!(decide(&key, is_empty, None), Err(first.to_owned()));
+            assert_eq!(decide(&key, is_empty, Some("/mnt")), Ok(Formatting::Begin));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use keyward_crypto::secret::arena::Arena;
 use keyward_types::time::Monotonic;
 use keyward_volume::{KeyInfo, Volume};
 
-use super::{ANSWER, Answer, Event, Options, spawn};
+use super::{ANSWER, Answer, Asking, Event, Options, spawn};
 use crate::volume::{image::inspect, key::check_context, kms::Kms};
 
 /// Whether the key may be used.
@@ -40,7 +40,13 @@ pub fn start(
     let (image, (questions, incoming)) = (options.image.clone(), mpsc::channel::<Question>());
     spawn("question", move || {
         for question in incoming {
-            let asked = question.asked;
+            let asking = Asking {
+                at: question.asked,
+                wrapped: question
+                    .volume
+                    .is_some()
+                    .then(|| question.key.wrapped.clone()),
+            };
             let answer = answered(|| match &question.volume {
                 Some(volume) => still_the_same(&kms, &question.key, volume, &arena),
                 // It may have another wrapped key by now.
@@ -54,7 +60,7 @@ pub fn start(
             });
             // The volume is let go before whoever waits for the answer.
             drop(question);
-            if events.send(Event::Answered(asked, answer)).is_err() {
+            if events.send(Event::Answered(asking, answer)).is_err() {
                 return;
             }
         }
