@@ -18,6 +18,7 @@ use crate::{
     Cx, Iam,
     fault::IamFault,
     names,
+    on_one::{AllBelow, OnOne, WholeAccount},
     page::{Page, Paging},
 };
 
@@ -27,35 +28,22 @@ pub struct GetAccountPasswordPolicy;
 
 keyward_types::action!("iam": GetAccountPasswordPolicy = "iam:GetAccountPasswordPolicy");
 
-impl Operation for GetAccountPasswordPolicy {
-    const NAME: &'static str = "GetAccountPasswordPolicy";
+impl OnOne for GetAccountPasswordPolicy {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        params.members().finish()?;
-        Ok(Self)
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         Err(IamFault::missing(format!(
             "The Password Policy with domain name {} cannot be found.",
             cx.account()
@@ -65,7 +53,7 @@ impl Operation for GetAccountPasswordPolicy {
 
 /// `ListSAMLProviders`
 #[derive(Debug)]
-pub struct ListSAMLProviders;
+pub struct ListSAMLProviders(AllBelow);
 
 /// No SAML providers.
 #[derive(Debug)]
@@ -73,37 +61,22 @@ pub struct NoProviders;
 
 keyward_types::action!("iam": ListSAMLProviders = "iam:ListSAMLProviders");
 
-impl Operation for ListSAMLProviders {
-    const NAME: &'static str = "ListSAMLProviders";
+impl OnOne for ListSAMLProviders {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = AllBelow;
     type Output = NoProviders;
-    type Fault = IamFault;
-    /// What the list is of, as a resource.
-    type Resolved = String;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        params.members().finish()?;
-        Ok(Self)
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self(AllBelow::new("saml-provider", "/*"))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        Ok(format!("arn:{partition}:iam::{account}:saml-provider/*"))
+    fn operand(&self) -> &AllBelow {
+        &self.0
     }
 
-    fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(all), |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        _all: &String,
-        _cx: &Cx<'_>,
-    ) -> Result<Done<NoProviders>, IamFault> {
+    async fn answer(&self, _arn: &String, _cx: &Cx<'_>) -> Result<Done<NoProviders>, IamFault> {
         Ok(Done::unchanged(NoProviders))
     }
 }
@@ -116,9 +89,7 @@ impl Output<Iam> for NoProviders {
 
 /// `ListServerCertificates`
 #[derive(Debug)]
-pub struct ListServerCertificates {
-    path_prefix: String,
-}
+pub struct ListServerCertificates(AllBelow);
 
 /// No server certificates.
 #[derive(Debug)]
@@ -126,44 +97,25 @@ pub struct NoCertificates;
 
 keyward_types::action!("iam": ListServerCertificates = "iam:ListServerCertificates");
 
-impl Operation for ListServerCertificates {
-    const NAME: &'static str = "ListServerCertificates";
+impl OnOne for ListServerCertificates {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] =
         &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = AllBelow;
     type Output = NoCertificates;
-    type Fault = IamFault;
-    /// What the list is of, as a resource.
-    type Resolved = String;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path_prefix = names::path_prefix(&mut m);
-        Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { path_prefix })
+    fn read(m: &mut Members<'_>) -> Self {
+        let all = AllBelow::new("server-certificate", names::path_prefix(m));
+        Paging::read(m);
+        Self(all)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = &self.path_prefix;
-        Ok(format!(
-            "arn:{partition}:iam::{account}:server-certificate{prefix}"
-        ))
+    fn operand(&self) -> &AllBelow {
+        &self.0
     }
 
-    fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(all), |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        _all: &String,
-        _cx: &Cx<'_>,
-    ) -> Result<Done<NoCertificates>, IamFault> {
+    async fn answer(&self, _arn: &String, _cx: &Cx<'_>) -> Result<Done<NoCertificates>, IamFault> {
         Ok(Done::unchanged(NoCertificates))
     }
 }

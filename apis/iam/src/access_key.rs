@@ -8,23 +8,28 @@ use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
-        paths, purpose,
+        purpose,
         records::{self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1},
         units::identity::UserUnit,
     },
-    gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Done, Empty, Operation, Output},
+    gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
+    operation::{Done, Empty, Output},
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, revision::Revision, sealed::SealedBatch};
-use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
-use keyward_wire::{json, query::Params, xml};
+use keyward_types::{action::Action, time::Timestamp, unique_id::AccessKeyId};
+use keyward_wire::{
+    json::{self, Members},
+    xml,
+};
 
 use crate::{
     Cx, Iam,
     entity::{Entity, Lookup, Record},
     fault::IamFault,
     names,
+    on_one::{OnOne, Operand},
+    paths,
     user::named_or_caller,
 };
 
@@ -46,31 +51,6 @@ pub enum Owner {
 }
 
 impl Owner {
-    async fn resolve(name: Option<&str>, cx: &Cx<'_>) -> Result<Self, IamFault> {
-        if name.is_some() || !cx.caller.principal().is_root() {
-            return named_or_caller(cx, name).await.map(Self::User);
-        }
-        let found = cx.directory().account(cx.partition(), cx.account()).await?;
-        let (record, read) = found.ok_or_else(|| UserUnit::missing("root"))?;
-        Ok(Self::Root {
-            record,
-            revision: read.revision,
-        })
-    }
-
-    fn permit<A: keyward_types::action::Action>(
-        &self,
-        gate: &Gate<'_>,
-    ) -> Result<Permit<A>, Denied> {
-        match self {
-            Self::User(user) => user.permit(gate, |_| ()),
-            Self::Root { record, .. } => {
-                let arn = format!("arn:{}:iam::{}:root", record.partition, record.account);
-                gate.permit(&IdentityOnly::new(&arn), |_| ())
-            }
-        }
-    }
-
     fn keys(&self) -> Result<&[AccessKeyId], IamFault> {
         Ok(match self {
             Self::User(user) => &user.get()?.record().access_keys,
@@ -128,6 +108,48 @@ impl Owner {
     }
 }
 
+/// The user whose keys a request is about, or the caller if it names none.
+#[derive(Debug)]
+pub struct OwnerName(Option<String>);
+
+impl OwnerName {
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(names::optional_name(m, "UserName", names::EXISTING_USER))
+    }
+}
+
+impl Operand for OwnerName {
+    type Found = Owner;
+
+    async fn find(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
+        if self.0.is_some() || !cx.caller.principal().is_root() {
+            let user = named_or_caller(cx, self.0.as_deref()).await;
+            return user.map(Owner::User);
+        }
+        let found = cx.directory().account(cx.partition(), cx.account()).await?;
+        let (record, read) = found.ok_or_else(|| UserUnit::missing("root"))?;
+        Ok(Owner::Root {
+            record,
+            revision: read.revision,
+        })
+    }
+
+    fn permit<A: Action>(
+        &self,
+        owner: &Owner,
+        gate: &Gate<'_>,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        match owner {
+            Owner::User(user) => user.permit(gate, supply),
+            Owner::Root { record, .. } => {
+                let arn = format!("arn:{}:iam::{}:root", record.partition, record.account);
+                gate.permit(&IdentityOnly::new(&arn), supply)
+            }
+        }
+    }
+}
+
 /// The fault for a key that is not there.
 pub fn no_such_key(id: &str) -> IamFault {
     IamFault::missing(format!("The Access Key with id {id} cannot be found."))
@@ -136,7 +158,7 @@ pub fn no_such_key(id: &str) -> IamFault {
 /// `CreateAccessKey`
 #[derive(Debug)]
 pub struct CreateAccessKey {
-    user: Option<String>,
+    owner: OwnerName,
 }
 
 /// The output of CreateAccessKey, the only one that ever holds the secret.
@@ -150,37 +172,23 @@ pub struct AccessKeyCreated {
 
 keyward_types::action!("iam": CreateAccessKey = "iam:CreateAccessKey");
 
-impl Operation for CreateAccessKey {
-    const NAME: &'static str = "CreateAccessKey";
+impl OnOne for CreateAccessKey {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("UserName")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = OwnerName;
     type Output = AccessKeyCreated;
-    type Fault = IamFault;
-    type Resolved = Owner;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
-        m.finish()?;
-        Ok(Self { user })
+    fn read(m: &mut Members<'_>) -> Self {
+        let owner = OwnerName::read(m);
+        Self { owner }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
-        Owner::resolve(self.user.as_deref(), cx).await
+    fn operand(&self) -> &OwnerName {
+        &self.owner
     }
 
-    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        owner.permit(gate)
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        owner: &Owner,
-        cx: &Cx<'_>,
-    ) -> Result<Done<AccessKeyCreated>, IamFault> {
+    async fn answer(&self, owner: &Owner, cx: &Cx<'_>) -> Result<Done<AccessKeyCreated>, IamFault> {
         if owner.keys()?.len() >= MAX_ACCESS_KEYS {
             return Err(IamFault::quota("AccessKeysPerUser", MAX_ACCESS_KEYS));
         }
@@ -240,44 +248,30 @@ impl Output<Iam> for AccessKeyCreated {
 /// `DeleteAccessKey`
 #[derive(Debug)]
 pub struct DeleteAccessKey {
-    user: Option<String>,
+    owner: OwnerName,
     id: String,
 }
 
 keyward_types::action!("iam": DeleteAccessKey = "iam:DeleteAccessKey");
 
-impl Operation for DeleteAccessKey {
-    const NAME: &'static str = "DeleteAccessKey";
+impl OnOne for DeleteAccessKey {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("UserName"), text("AccessKeyId")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = OwnerName;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Owner;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
-        let id = names::access_key_id(&mut m);
-        m.finish()?;
-        Ok(Self { user, id })
+    fn read(m: &mut Members<'_>) -> Self {
+        let owner = OwnerName::read(m);
+        let id = names::access_key_id(m);
+        Self { owner, id }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
-        Owner::resolve(self.user.as_deref(), cx).await
+    fn operand(&self) -> &OwnerName {
+        &self.owner
     }
 
-    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        owner.permit(gate)
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        owner: &Owner,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, owner: &Owner, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let id = owner.key(&self.id)?;
         let mut batch = cx.batch();
         batch.delete(paths::access_key(id), Precondition::Any)?;
@@ -295,51 +289,41 @@ impl Operation for DeleteAccessKey {
 /// `UpdateAccessKey`
 #[derive(Debug)]
 pub struct UpdateAccessKey {
-    user: Option<String>,
+    owner: OwnerName,
     id: String,
     status: &'static str,
 }
 
 keyward_types::action!("iam": UpdateAccessKey = "iam:UpdateAccessKey");
 
-impl Operation for UpdateAccessKey {
-    const NAME: &'static str = "UpdateAccessKey";
+impl OnOne for UpdateAccessKey {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] =
         &[text("UserName"), text("AccessKeyId"), text("Status")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = OwnerName;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Owner;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
-        let id = names::access_key_id(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
+        let owner = OwnerName::read(m);
+        let id = names::access_key_id(m);
         let states = &["Active", "Inactive", "Expired"];
         let status = m.enumeration("Status", states).required();
-        m.finish()?;
-        if status == "Expired" {
+        Self { owner, id, status }
+    }
+
+    fn checked(self) -> Result<Self, IamFault> {
+        if self.status == "Expired" {
             return Err(IamFault::invalid("Status Expired cannot be set."));
         }
-        Ok(Self { user, id, status })
+        Ok(self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
-        Owner::resolve(self.user.as_deref(), cx).await
+    fn operand(&self) -> &OwnerName {
+        &self.owner
     }
 
-    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        owner.permit(gate)
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        owner: &Owner,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, owner: &Owner, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let id = owner.key(&self.id)?;
         let found = cx
             .directory()

@@ -7,14 +7,18 @@ pub mod authorization_details;
 
 use keyward_engine::{
     audit::parameters::Parameter,
-    directory::{counting::count_prefix, paths},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    directory::counting::count_prefix,
+    operation::{Done, Output},
 };
-use keyward_wire::{query::Params, xml};
+use keyward_store::path::Segment;
+use keyward_wire::{json::Members, xml};
 
-use crate::{Cx, Iam, fault::IamFault};
+use crate::{
+    Cx, Iam,
+    fault::IamFault,
+    on_one::{OnOne, WholeAccount},
+    paths,
+};
 
 /// `GetAccountSummary`
 #[derive(Debug)]
@@ -26,45 +30,30 @@ pub struct Summary(Vec<(&'static str, u64)>);
 
 keyward_types::action!("iam": GetAccountSummary = "iam:GetAccountSummary");
 
-impl Operation for GetAccountSummary {
-    const NAME: &'static str = "GetAccountSummary";
+impl OnOne for GetAccountSummary {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Summary;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        params.members().finish()?;
-        Ok(Self)
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<Summary>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<Summary>, IamFault> {
         let (partition, account) = cx.caller.home();
         let quotas = &cx.shared().quotas();
-        let users = count_prefix(cx.shared(), &paths::users(partition, account)).await?;
-        let groups = count_prefix(cx.shared(), &paths::groups(partition, account)).await?;
-        let roles = count_prefix(cx.shared(), &paths::roles(partition, account)).await?;
-        let policies = count_prefix(cx.shared(), &paths::policies(partition, account)).await?;
-        let profiles = paths::instance_profiles(partition, account);
-        let profiles = count_prefix(cx.shared(), &profiles).await?;
-        let providers = paths::oidc_providers(partition, account);
-        let providers = count_prefix(cx.shared(), &providers).await?;
+        let users = count(cx, paths::USER).await?;
+        let groups = count(cx, paths::GROUP).await?;
+        let roles = count(cx, paths::ROLE).await?;
+        let policies = count(cx, paths::POLICY).await?;
+        let profiles = count(cx, paths::INSTANCE_PROFILE).await?;
+        let providers = count(cx, paths::OIDC_PROVIDER).await?;
         let own = cx.directory().account(partition, account).await?;
         let root_keys = own.is_some_and(|(record, _)| !record.root_access_keys.is_empty());
         let per_identity = u64::try_from(quotas.policies_per_identity).unwrap_or(u64::MAX);
@@ -101,6 +90,12 @@ impl Operation for GetAccountSummary {
             ("VersionsPerPolicyQuota", 5),
         ])))
     }
+}
+
+/// How many records of a kind the account has.
+async fn count(cx: &Cx<'_>, kind: Segment<'static>) -> Result<u64, IamFault> {
+    let all = paths::all_of_kind(cx.caller.home(), kind);
+    Ok(count_prefix(cx.shared(), &all).await?)
 }
 
 impl Output<Iam> for Summary {

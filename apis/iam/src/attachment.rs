@@ -11,20 +11,19 @@ use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     directory::{
         aws_policies::AwsPolicy,
-        paths, purpose,
+        purpose,
         records::{
             self, V1,
             identity::{ManagedPolicyRecord, ManagedPolicyRef, MembershipRecord},
         },
         units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
     },
-    gate::{Denied, Gate, supply::Supply},
-    operation::{Done, Empty, Operation, Output},
-    policy::permit::Permit,
+    gate::supply::Supply,
+    operation::{Done, Empty, Output},
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
-use keyward_wire::{json::Members, query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam, condition_keys,
@@ -33,9 +32,9 @@ use crate::{
     fault::IamFault,
     names,
     nouns::check_policy_arn,
-    on_one::{On, OnOne},
+    on_one::{On, OnOne, Pair},
     page::{Page, Paging},
-    shape,
+    paths, shape,
 };
 
 entity_actions! {
@@ -44,29 +43,18 @@ entity_actions! {
     RoleUnit, names::ROLE => AttachRolePolicy = "iam:AttachRolePolicy", DetachRolePolicy = "iam:DetachRolePolicy", ListAttachedRolePolicies = "iam:ListAttachedRolePolicies",;
 }
 
-/// The policy that is to be attached.
-///
-/// # Errors
-/// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
-pub fn attachable<'p>(
-    policy: &'p Option<Arc<ManagedPolicyUnit>>,
-    arn: &str,
-) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
-    usable(policy, arn, "Policy")
-}
-
 /// The policy that is to be attached or to be a boundary; `word` is what AWS calls it where there
 /// is none such.
 ///
 /// # Errors
 /// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
 pub fn usable<'p>(
-    policy: &'p Option<Arc<ManagedPolicyUnit>>,
+    policy: Option<&'p Arc<ManagedPolicyUnit>>,
     arn: &str,
     word: &str,
 ) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
     check_policy_arn(arn)?;
-    let policy = policy.as_ref().ok_or_else(|| {
+    let policy = policy.ok_or_else(|| {
         IamFault::missing(format!("{word} {arn} does not exist or is not attachable."))
     })?;
     if policy.aws_row().is_some_and(AwsPolicy::is_of_services) {
@@ -109,26 +97,6 @@ pub fn put_entry(
     Ok(())
 }
 
-/// An identity and the policy that is attached to it or not.
-#[derive(Debug)]
-pub struct Both<E> {
-    to: Lookup<E>,
-    policy: Option<Arc<ManagedPolicyUnit>>,
-}
-
-impl<E: Entity> Both<E> {
-    async fn find(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Self, IamFault> {
-        let to = Lookup::find(cx, name).await?;
-        let policy = ManagedPolicyUnit::find(cx, arn).await?;
-        Ok(Self { to, policy })
-    }
-
-    fn supply(&self, supply: &mut Supply, arn: &str) {
-        supply.text(condition_keys::POLICY_ARN, arn);
-        supply_boundary(&self.to, supply);
-    }
-}
-
 /// `iam:PermissionsBoundary` of who has one.
 pub fn supply_boundary<E: Entity>(of: &Lookup<E>, supply: &mut Supply) {
     if let Some(boundary) = of.found().and_then(|found| found.boundary()) {
@@ -138,51 +106,37 @@ pub fn supply_boundary<E: Entity>(of: &Lookup<E>, supply: &mut Supply) {
 
 /// `AttachUserPolicy`, `AttachGroupPolicy`, `AttachRolePolicy`
 #[derive(Debug)]
-pub struct Attach<A> {
-    to: EntityName<A>,
-    policy: String,
-}
+pub struct Attach<A>(Pair<A, ManagedPolicyUnit>);
 
-impl<A> Operation for Attach<A>
+impl<A> OnOne for Attach<A>
 where
     A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyArn")];
-    type Api = Iam;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::NOUN.member), text("PolicyArn")];
+    type Action = A;
+    type Operand = Pair<A, ManagedPolicyUnit>;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Both<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let to = EntityName::read(&mut m);
-        let policy = names::policy_arn(&mut m, "PolicyArn");
-        m.finish()?;
-        Ok(Self { to, policy })
+    fn read(m: &mut Members<'_>) -> Self {
+        let on = EntityName::read(m);
+        Self(Pair::new(on, names::policy_arn(m, "PolicyArn")))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
-        Both::find(cx, &self.to.name, &self.policy).await
+    fn operand(&self) -> &Self::Operand {
+        &self.0
     }
 
-    fn authorize(&self, both: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        both.to
-            .permit(gate, |supply| both.supply(supply, &self.policy))
+    fn supply(&self, (on, _): &On<Self>, supply: &mut Supply) {
+        supply.text(condition_keys::POLICY_ARN, &*self.0.with);
+        supply_boundary(on, supply);
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        both: &Self::Resolved,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
-        let to = both.to.get()?;
+    async fn answer(&self, (to, policy): &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let to = to.get()?;
         let mut record = to.edit(cx)?;
-        let policy = attachable(&both.policy, &self.policy)?;
+        let policy = usable(policy.found(), &self.0.with, "Policy")?;
         if record.attached().contains(&policy.reference()) {
             return Ok(Done::unchanged(Empty));
         }
@@ -204,53 +158,44 @@ where
 
 /// `DetachUserPolicy`, `DetachGroupPolicy`, `DetachRolePolicy`
 #[derive(Debug)]
-pub struct Detach<A> {
-    from: EntityName<A>,
-    policy: String,
-}
+pub struct Detach<A>(Pair<A, ManagedPolicyUnit>);
 
-impl<A> Operation for Detach<A>
+impl<A> OnOne for Detach<A>
 where
     A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyArn")];
-    type Api = Iam;
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::NOUN.member), text("PolicyArn")];
+    type Action = A;
+    type Operand = Pair<A, ManagedPolicyUnit>;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Both<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let from = EntityName::read(&mut m);
-        let policy = names::policy_arn(&mut m, "PolicyArn");
-        m.finish()?;
-        Ok(Self { from, policy })
+    fn read(m: &mut Members<'_>) -> Self {
+        let on = EntityName::read(m);
+        Self(Pair::new(on, names::policy_arn(m, "PolicyArn")))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
-        Both::find(cx, &self.from.name, &self.policy).await
+    fn operand(&self) -> &Self::Operand {
+        &self.0
     }
 
-    fn authorize(&self, both: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        both.to
-            .permit(gate, |supply| both.supply(supply, &self.policy))
+    fn supply(&self, (on, _): &On<Self>, supply: &mut Supply) {
+        supply.text(condition_keys::POLICY_ARN, &*self.0.with);
+        supply_boundary(on, supply);
     }
 
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        both: &Self::Resolved,
+        (from, policy): &On<Self>,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let from = both.to.get()?;
+        let from = from.get()?;
         let mut record = from.edit(cx)?;
-        check_policy_arn(&self.policy)?;
-        let missing = || IamFault::missing(format!("Policy {} was not found.", self.policy));
-        let policy = both.policy.as_ref().ok_or_else(missing)?;
+        let arn = &self.0.with;
+        check_policy_arn(arn)?;
+        let missing = || IamFault::missing(format!("Policy {arn} was not found."));
+        let policy = policy.found().ok_or_else(missing)?;
         let reference = policy.reference();
         let before = record.attached().len();
         record
@@ -290,12 +235,13 @@ where
 {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[
-        text(A::Entity::MEMBER),
+        text(A::Entity::NOUN.member),
         text("PathPrefix"),
         text("Marker"),
         integer("MaxItems"),
     ];
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = AttachedPolicies;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -309,7 +255,7 @@ where
         }
     }
 
-    fn subject(&self) -> &EntityName<A> {
+    fn operand(&self) -> &EntityName<A> {
         &self.of
     }
 

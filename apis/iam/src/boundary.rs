@@ -8,30 +8,30 @@ use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
         identities::Home,
-        paths, purpose,
+        purpose,
         records::{
             self, V1,
             identity::{ManagedPolicyRef, MembershipRecord},
         },
         units::identity::{ManagedPolicyUnit, RoleUnit, UserUnit},
     },
-    gate::{Denied, Gate, supply::Supply},
-    operation::{Done, Empty, Operation},
-    policy::permit::Permit,
+    gate::supply::Supply,
+    operation::{Done, Empty},
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
-use keyward_wire::{json::Members, query::Params};
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx, Iam,
+    Cx,
     attachment::{self, recount, supply_boundary},
     condition_keys,
-    entity::{Entity, EntityAction, EntityName, Lookup, Record, entity_actions},
+    entity::{Entity, EntityAction, EntityName, Record, entity_actions},
     facets::Bounded,
     fault::IamFault,
     names,
-    on_one::{On, OnOne},
+    on_one::{On, OnOne, Pair},
+    paths,
 };
 
 entity_actions! {
@@ -44,7 +44,7 @@ entity_actions! {
 /// # Errors
 /// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
 pub fn usable<'p>(
-    policy: &'p Option<Arc<ManagedPolicyUnit>>,
+    policy: Option<&'p Arc<ManagedPolicyUnit>>,
     arn: &str,
 ) -> Result<&'p Arc<ManagedPolicyUnit>, IamFault> {
     attachment::usable(policy, arn, "Scope ARN:")
@@ -98,64 +98,39 @@ pub async fn current(
     })
 }
 
-/// A user or role, the boundary it is to have, and the one it has.
-#[derive(Debug)]
-pub struct BoundaryChange<E> {
-    of: Lookup<E>,
-    new: Option<Arc<ManagedPolicyUnit>>,
-}
-
 /// `PutUserPermissionsBoundary`, `PutRolePermissionsBoundary`
 #[derive(Debug)]
-pub struct Put<A> {
-    of: EntityName<A>,
-    boundary: String,
-}
+pub struct Put<A>(Pair<A, ManagedPolicyUnit>);
 
-impl<A> Operation for Put<A>
+impl<A> OnOne for Put<A>
 where
     A: EntityAction,
     <A::Entity as Entity>::Record: Bounded,
 {
-    const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] =
-        &[text(A::Entity::MEMBER), text("PermissionsBoundary")];
-    type Api = Iam;
+        &[text(A::Entity::NOUN.member), text("PermissionsBoundary")];
+    type Action = A;
+    type Operand = Pair<A, ManagedPolicyUnit>;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = BoundaryChange<A::Entity>;
-    type Permits = Permit<A>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let of = EntityName::read(&mut m);
-        let boundary = names::policy_arn(&mut m, "PermissionsBoundary");
-        m.finish()?;
-        Ok(Self { of, boundary })
+    fn read(m: &mut Members<'_>) -> Self {
+        let on = EntityName::read(m);
+        Self(Pair::new(on, names::policy_arn(m, "PermissionsBoundary")))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
-        let of = self.of.find(cx).await?;
-        let new = ManagedPolicyUnit::find(cx, &self.boundary).await?;
-        Ok(BoundaryChange { of, new })
+    fn operand(&self) -> &Self::Operand {
+        &self.0
     }
 
-    fn authorize(&self, change: &Self::Resolved, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        change.of.permit(gate, |supply| {
-            supply.text(condition_keys::PERMISSIONS_BOUNDARY, &*self.boundary);
-        })
+    fn supply(&self, _both: &On<Self>, supply: &mut Supply) {
+        supply.text(condition_keys::PERMISSIONS_BOUNDARY, &*self.0.with);
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        change: &Self::Resolved,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
-        let of = change.of.get()?;
+    async fn answer(&self, (of, new): &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        let of = of.get()?;
         let mut record = of.edit(cx)?;
-        let new = usable(&change.new, &self.boundary)?;
+        let new = usable(new.found(), &self.0.with)?;
         if record.boundary_mut().as_ref() == Some(&new.reference()) {
             return Ok(Done::unchanged(Empty));
         }
@@ -183,8 +158,9 @@ where
     <A::Entity as Entity>::Record: Bounded,
 {
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER)];
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::NOUN.member)];
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -192,7 +168,7 @@ where
         Self { of }
     }
 
-    fn subject(&self) -> &EntityName<A> {
+    fn operand(&self) -> &EntityName<A> {
         &self.of
     }
 
@@ -205,7 +181,7 @@ where
         let mut record = of.edit(cx)?;
         let old = current(cx, record.boundary_mut().as_ref()).await?;
         let Some(old) = old else {
-            let (noun, name) = (A::Entity::NOUN, &self.of.name);
+            let (noun, name) = (A::Entity::NOUN.word, &self.of.name);
             let message = format!("The permissions boundary of {noun} {name} cannot be found.");
             return Err(IamFault::missing(message));
         };

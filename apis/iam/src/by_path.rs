@@ -1,56 +1,76 @@
 //! Lists of all that an account has of one noun, below a path.
 
-use keyward_wire::query::Params;
-use serde::de::DeserializeOwned;
+use std::{future::Future, marker::PhantomData};
+
+use keyward_engine::{
+    audit::parameters::{Parameter, integer, text},
+    operation::{Done, Output},
+};
+use keyward_types::action::Action;
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx,
-    entity::{Entity, Record},
+    Cx, Iam,
+    entity::{Record, every},
     fault::IamFault,
     names,
+    on_one::{AllBelow, OnOne},
     page::{Page, Paging},
 };
 
-/// `PathPrefix`, `Marker` and `MaxItems`.
-#[derive(Debug)]
-pub struct ByPath {
-    prefix: String,
-    paging: Paging,
+/// The action of listing a noun.
+pub trait ListAction: Action {
+    /// Its records.
+    type Record: Record;
+    /// What is answered.
+    type Output: Output<Iam>;
+
+    /// A page as it is answered.
+    ///
+    /// # Errors
+    /// When what the records lead to cannot be read.
+    fn answer(
+        page: Page<Self::Record>,
+        cx: &Cx<'_>,
+    ) -> impl Future<Output = Result<Self::Output, IamFault>> + Send;
 }
 
-impl ByPath {
-    /// Reads an input that has no other member.
-    ///
-    /// # Errors
-    /// `ValidationError`.
-    pub fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let prefix = names::path_prefix(&mut m);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { prefix, paging })
+/// `ListUsers`, `ListGroups`, `ListRoles`, `ListInstanceProfiles`
+#[derive(Debug)]
+pub struct ByPath<A> {
+    all: AllBelow,
+    paging: Paging,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A: ListAction> OnOne for ByPath<A> {
+    const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] =
+        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
+    type Action = A;
+    type Operand = AllBelow;
+    type Output = A::Output;
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let all = AllBelow::new(A::Record::NOUN.word, names::path_prefix(m));
+        let (paging, action) = (Paging::read(m), PhantomData);
+        Self {
+            all,
+            paging,
+            action,
+        }
     }
 
-    /// What a list of these is of, as a resource.
-    pub fn resource<E: Entity>(&self, cx: &Cx<'_>) -> String {
-        let (partition, account) = cx.caller.home();
-        let (noun, prefix) = (E::NOUN, &self.prefix);
-        format!("arn:{partition}:iam::{account}:{noun}{prefix}")
+    fn operand(&self) -> &AllBelow {
+        &self.all
     }
 
-    /// The page of the account's records, by name.
-    ///
-    /// # Errors
-    /// `ValidationError` for a marker of another list.
-    pub async fn page<R>(&self, cx: &Cx<'_>, operation: &str) -> Result<Page<R>, IamFault>
-    where
-        R: Record + DeserializeOwned,
-    {
-        let all = R::all(cx.caller.home());
-        let mut found: Vec<R> = cx.directory().every(&all, R::PURPOSE).await?;
-        found.retain(|record| record.path().starts_with(&self.prefix));
-        let filter = (operation, self.prefix.as_str());
-        let name = |record: &R| record.name().to_owned();
-        self.paging.cut(cx, filter, found, name)
+    async fn answer(&self, _arn: &String, cx: &Cx<'_>) -> Result<Done<A::Output>, IamFault> {
+        let mut found: Vec<A::Record> = every(cx).await?;
+        found.retain(|record| record.head().path.starts_with(self.all.path()));
+        let filter = (Self::NAME, self.all.path());
+        let name = |record: &A::Record| record.name().to_owned();
+        let page = self.paging.cut(cx, filter, found, name)?;
+        Ok(Done::unchanged(A::answer(page, cx).await?))
     }
 }

@@ -9,21 +9,23 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_engine::{
     audit::parameters::Parameter,
     directory::{
-        paths, purpose,
-        records::{
-            self, AccessKeyRecord, UserRecord, V1,
-            identity::{CredentialReportRecord, CredentialUseRecord},
-        },
+        purpose,
+        records::{self, AccessKeyRecord, UserRecord, V1, identity::CredentialUseRecord},
     },
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Output},
 };
 use keyward_store::batch::Precondition;
 use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
-use crate::{Cx, Iam, fault::IamFault};
+use crate::{
+    Cx, Iam,
+    entity::{Record, every},
+    fault::IamFault,
+    on_one::{OnOne, WholeAccount},
+    paths,
+    records::CredentialReportRecord,
+};
 
 /// For so long a report that was asked for can be fetched, as in AWS.
 const GOOD_FOR_MILLIS: i64 = 4 * 60 * 60 * 1000;
@@ -64,35 +66,22 @@ pub struct State {
 
 keyward_types::action!("iam": GenerateCredentialReport = "iam:GenerateCredentialReport");
 
-impl Operation for GenerateCredentialReport {
-    const NAME: &'static str = "GenerateCredentialReport";
+impl OnOne for GenerateCredentialReport {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = State;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        params.members().finish()?;
-        Ok(Self)
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<State>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<State>, IamFault> {
         if asked(cx)
             .await?
             .is_some_and(|record| is_good(&record, cx.now))
@@ -138,35 +127,22 @@ pub struct Report {
 
 keyward_types::action!("iam": GetCredentialReport = "iam:GetCredentialReport");
 
-impl Operation for GetCredentialReport {
-    const NAME: &'static str = "GetCredentialReport";
+impl OnOne for GetCredentialReport {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Report;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        params.members().finish()?;
-        Ok(Self)
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<Report>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<Report>, IamFault> {
         match asked(cx).await? {
             None => return Err(IamFault::ReportNotPresent),
             Some(record) if !is_good(&record, cx.now) => return Err(IamFault::ReportExpired),
@@ -206,13 +182,12 @@ async fn write(cx: &Cx<'_>) -> Result<String, IamFault> {
         };
         row.write(&mut csv);
     }
-    let prefix = paths::users(partition, account);
-    let mut users: Vec<UserRecord> = cx.directory().every(&prefix, purpose::USER).await?;
+    let mut users: Vec<UserRecord> = every(cx).await?;
     users.sort_by_key(|user| user.name.to_lowercase());
     for user in &users {
         let row = Row {
             user: &user.name,
-            arn: &user.arn(partition, account),
+            arn: &user.arn_in(cx.caller.home()),
             created: user.created,
             password: ["false", "N/A", "N/A", "N/A"],
             keys: keys(cx, &user.access_keys).await?,

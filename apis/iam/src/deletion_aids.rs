@@ -13,13 +13,14 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_types::action::Action;
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
     Cx, Iam,
     entity::Lookup,
     fault::IamFault,
     names,
+    on_one::{OnOne, WholeAccount},
     page::{Page, Paging},
     user::named_or_caller,
 };
@@ -143,43 +144,29 @@ pub struct ListVirtualMFADevices;
 
 keyward_types::action!("iam": ListVirtualMFADevices = "iam:ListVirtualMFADevices");
 
-impl Operation for ListVirtualMFADevices {
-    const NAME: &'static str = "ListVirtualMFADevices";
+impl OnOne for ListVirtualMFADevices {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[
         text("AssignmentStatus"),
         text("Marker"),
         integer("MaxItems"),
     ];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Nothing;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
+    fn read(m: &mut Members<'_>) -> Self {
         m.enumeration("AssignmentStatus", &["Assigned", "Unassigned", "Any"])
             .optional();
-        Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self)
+        Paging::read(m);
+        Self
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        _cx: &Cx<'_>,
-    ) -> Result<Done<Nothing>, IamFault> {
+    async fn answer(&self, (): &(), _cx: &Cx<'_>) -> Result<Done<Nothing>, IamFault> {
         Ok(Done::unchanged(Nothing("VirtualMFADevices")))
     }
 }

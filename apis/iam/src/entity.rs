@@ -11,31 +11,30 @@ use keyward_engine::{
     },
     gate::{Denied, Gate, protected::IdentityOnly, supply::Supply},
     policy::permit::Permit,
+    server::Quotas,
 };
 use keyward_store::{
     batch::Precondition,
-    path::{Path, Prefix},
+    path::{Path, Segment},
     revision::Revision,
     sealed::{Purpose, SealedBatch},
 };
 use keyward_types::{action::Action, tag::Tag, unique_id::UniqueId};
 use keyward_wire::{json::Members, query::Params};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Cx, fault::IamFault, names};
+use crate::{Cx, fault::IamFault, names, paths, tag_keys::Keys};
 
 /// A noun of IAM.
 pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     /// The record it rests in.
     type Record: Record;
-    /// The noun in messages and ARNs, such as `user`.
-    const NOUN: &'static str;
-    /// The member that names it, such as `UserName`.
-    const MEMBER: &'static str;
+    /// What is the same for all that bear the noun.
+    const NOUN: Noun = Self::Record::NOUN;
 
     /// Reads the member that names it, which has that many characters at most.
     fn read_name(m: &mut Members<'_>, most: usize) -> String {
-        names::name(m, Self::MEMBER, most)
+        names::name(m, Self::NOUN.member, most)
     }
 
     /// Finds it in the caller's account.
@@ -66,6 +65,16 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     /// When its record was last written, if it has one: what a change of it stands on.
     fn written(&self) -> Option<Revision>;
 
+    /// The batch of a change that writes its record anew.
+    ///
+    /// # Errors
+    /// When the batch is full.
+    fn rewrite(&self, cx: &Cx<'_>, record: &Self::Record) -> Result<SealedBatch, IamFault> {
+        let mut batch = cx.batch();
+        record.put(cx, &mut batch, self.written())?;
+        Ok(batch)
+    }
+
     /// The record, to be changed by a caller of that account.
     ///
     /// # Errors
@@ -88,36 +97,76 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     /// Its ARN if it were there, and how denials show that.
     fn stand_in(cx: &Cx<'_>, name: &str) -> (String, String) {
         let (partition, account) = cx.caller.home();
-        let noun = Self::NOUN;
-        let arn = format!("arn:{partition}:iam::{account}:{noun}/{name}");
-        (arn, format!("{noun} {name}"))
+        let word = Self::NOUN.word;
+        let arn = format!("arn:{partition}:iam::{account}:{word}/{name}");
+        (arn, format!("{word} {name}"))
     }
 }
 
-/// The record of an [`Entity`].
-pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
-    /// Its purpose.
-    const PURPOSE: Purpose;
+/// What is the same for all that bear a noun of IAM.
+#[derive(Clone, Copy, Debug)]
+pub struct Noun {
+    /// The noun in ARNs and messages, such as `user`.
+    pub word: &'static str,
+    /// The member that names one, such as `UserName`.
+    pub member: &'static str,
+    /// What stands in paths for its records.
+    pub kind: Segment<'static>,
+    /// The purpose of its records.
+    pub purpose: Purpose,
     /// What its names are hashed as.
-    const NAME_KIND: NameKind;
+    pub names: NameKind,
+    /// How the keys of its tags are told apart, if it has tags.
+    pub tag_keys: Keys,
+    /// How many an account may have.
+    pub most: fn(&Quotas) -> u64,
+    /// AWS's name for that quota.
+    pub quota: &'static str,
+    /// The message about a name that is taken.
+    pub taken: fn(&str) -> String,
+}
+
+/// What the records of all nouns have.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'r> {
+    /// The unique id.
+    pub id: &'r UniqueId,
+    /// The name.
+    pub name: &'r str,
+    /// The path, `/` at both ends.
+    pub path: &'r str,
+}
+
+/// The record of an [`Entity`].
+pub trait Record:
+    fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// The noun.
+    const NOUN: Noun;
+
+    /// What every record has.
+    fn head(&self) -> Head<'_>;
 
     /// Its unique id.
-    fn id(&self) -> &UniqueId;
+    fn id(&self) -> &UniqueId {
+        self.head().id
+    }
 
     /// Its name.
-    fn name(&self) -> &str;
-
-    /// Its path, `/` at both ends.
-    fn path(&self) -> &str;
+    fn name(&self) -> &str {
+        self.head().name
+    }
 
     /// Its ARN in that account.
-    fn arn(&self, home: Home) -> String;
-
-    /// Where all of an account's are.
-    fn all(home: Home) -> Prefix;
+    fn arn_in(&self, (partition, account): Home) -> String {
+        let (word, Head { name, path, .. }) = (Self::NOUN.word, self.head());
+        format!("arn:{partition}:iam::{account}:{word}{path}{name}")
+    }
 
     /// Where it is stored.
-    fn place(&self, cx: &Cx<'_>) -> Path;
+    fn place(&self, cx: &Cx<'_>) -> Path {
+        paths::of_kind(cx.caller.home(), Self::NOUN.kind, self.id())
+    }
 
     /// Writes it over what was read at that revision; makes it if there is none.
     ///
@@ -131,9 +180,18 @@ pub trait Record: fmt::Debug + Clone + Serialize + Send + Sync + 'static {
     ) -> Result<(), IamFault> {
         let precondition = read.map_or(Precondition::Absent, Precondition::At);
         let bytes = records::encode(self)?;
-        batch.put(self.place(cx), Self::PURPOSE, &bytes, precondition)?;
+        batch.put(self.place(cx), Self::NOUN.purpose, &bytes, precondition)?;
         Ok(())
     }
+}
+
+/// Every record of a noun that the caller's account has.
+///
+/// # Errors
+/// When one cannot be read.
+pub async fn every<R: Record>(cx: &Cx<'_>) -> Result<Vec<R>, IamFault> {
+    let all = paths::all_of_kind(cx.caller.home(), R::NOUN.kind);
+    Ok(cx.directory().every(&all, R::NOUN.purpose).await?)
 }
 
 /// What an action of IAM is done to.

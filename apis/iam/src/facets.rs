@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use keyward_engine::directory::records::identity::ManagedPolicyRef;
 use keyward_types::tag::Tag;
 
-use crate::{entity::Record, tag_keys::Keys};
+use crate::entity::Record;
 
 /// A record with tags.
 pub trait Tagged: Record {
-    /// How their keys are told apart.
-    const KEYS: Keys;
-
     /// The tags.
     fn tags_mut(&mut self) -> &mut Vec<Tag>;
 }
@@ -41,15 +38,11 @@ pub trait Holder: Record {
 
 /// A record whose bearer may be renamed and moved.
 pub trait Renamed: Record + PartialEq {
-    /// The noun at the beginning of a message, such as `User`.
-    const NOUN: &'static str;
     /// The member with the new name.
     const NEW_NAME: &'static str;
     /// The most characters of the new name.
     const LONGEST: usize;
 
-    /// The name.
-    fn name_mut(&mut self) -> &mut String;
-    /// The path, `/` at both ends.
-    fn path_mut(&mut self) -> &mut String;
+    /// The path and the name.
+    fn names_mut(&mut self) -> (&mut String, &mut String);
 }

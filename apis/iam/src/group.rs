@@ -8,44 +8,34 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::random;
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, text},
-    counts::Counted,
+    audit::parameters::{Parameter, text},
     directory::{
-        identities::NameKind,
-        paths,
         records::{UserRecord, V1, identity::GroupRecord},
         units::identity::GroupUnit,
     },
-    gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Done, Empty, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Empty, Output},
 };
-use keyward_store::batch::Precondition;
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
-    query::Params,
     xml,
 };
 
 use crate::{
     Cx, Iam,
-    by_path::ByPath,
-    entity::{Entity, EntityName, Record, entity_action},
+    by_path::ListAction,
+    entity::{Entity, EntityName, Lookup, Record, entity_action, entity_actions},
     fault::IamFault,
-    names, naming,
-    newborn::New,
-    on_one::{On, OnOne},
-    page::{Page, Paging},
-    reserved, shape,
+    names,
+    newborn::{Creates, New, Wanted, enroll, unmake},
+    on_one::{Listing, On, OnOne},
+    page::Page,
+    paths, shape,
 };
 
 /// `CreateGroup`
 #[derive(Debug)]
-pub struct CreateGroup {
-    name: String,
-    path: String,
-}
+pub struct CreateGroup(Wanted);
 
 /// A group with its ARN.
 #[derive(Debug)]
@@ -56,55 +46,39 @@ pub struct ShownGroup {
 
 keyward_types::action!("iam": CreateGroup = "iam:CreateGroup");
 
-impl Operation for CreateGroup {
-    const NAME: &'static str = "CreateGroup";
-    const READ_ONLY: bool = false;
+impl Creates for CreateGroup {
     const PARAMETERS: &'static [Parameter] = &[text("Path"), text("GroupName")];
-    type Api = Iam;
+    type Entity = GroupUnit;
+    type Tagging = Self;
     type Output = ShownGroup;
-    type Fault = IamFault;
-    type Resolved = New;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path = names::path(&mut m);
-        let name = names::name(&mut m, "GroupName", 128);
-        m.finish()?;
-        reserved::check(Some(&path), Some(&name))?;
-        Ok(Self { name, path })
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Wanted {
+            path: names::path(m),
+            name: names::name(m, "GroupName", names::GROUP),
+            boundary: None,
+            tags: Vec::new(),
+        })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
-        New::find::<GroupUnit>(cx, (&self.path, &self.name)).await
+    fn wanted(&self) -> &Wanted {
+        &self.0
     }
 
-    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(new.arn()), |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        new: &New,
-        cx: &Cx<'_>,
-    ) -> Result<Done<ShownGroup>, IamFault> {
-        let taken = || format!("Group with name {} already exists.", self.name);
-        new.check_free(taken)?;
-        let counted = (Counted::Groups(cx.account()), cx.shared().quotas().groups);
-        let counted = naming::count(cx, counted, "GroupsPerAccount")?;
+    async fn create(&self, new: &New, cx: &Cx<'_>) -> Result<Done<ShownGroup>, IamFault> {
+        new.check_free(GroupUnit::NOUN)?;
         let record = GroupRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::Group, random::array()),
-            name: self.name.clone(),
-            path: self.path.clone(),
+            name: self.0.name.clone(),
+            path: self.0.path.clone(),
             created: cx.now,
             inline_policies: BTreeMap::new(),
             attached_policies: Vec::new(),
             members: 0,
         };
         let mut batch = cx.batch();
-        naming::take(cx, &mut batch, (NameKind::Group, &self.name, &record.id))?;
+        let counted = enroll(cx, &mut batch, &record)?;
         record.put(cx, &mut batch, None)?;
         let arn = new.arn().to_owned();
         Ok(Done::changed(ShownGroup { arn, record }, batch).counting(counted))
@@ -129,13 +103,6 @@ impl Output<Iam> for ShownGroup {
     }
 }
 
-/// `GetGroup`
-#[derive(Debug)]
-pub struct GetGroup {
-    of: EntityName<Self>,
-    paging: Paging,
-}
-
 /// A group with a page of its members.
 #[derive(Debug)]
 pub struct GroupFound {
@@ -143,44 +110,46 @@ pub struct GroupFound {
     users: Page<(String, UserRecord)>,
 }
 
-entity_action!(GetGroup = "iam:GetGroup", GroupUnit, names::GROUP);
+entity_actions! {
+    GroupUnit, names::GROUP => GetGroup = "iam:GetGroup",;
+}
 
-impl OnOne for GetGroup {
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text("GroupName"), text("Marker"), integer("MaxItems")];
+impl Listing for GetGroup {
     type Action = Self;
+    type Operand = EntityName<Self>;
+    type Item = (String, UserRecord);
     type Output = GroupFound;
 
-    fn read(m: &mut Members<'_>) -> Self {
-        let of = EntityName::read(m);
-        let paging = Paging::read(m);
-        Self { of, paging }
-    }
-
-    fn subject(&self) -> &EntityName<Self> {
-        &self.of
-    }
-
-    async fn answer(&self, group: &On<Self>, cx: &Cx<'_>) -> Result<Done<GroupFound>, IamFault> {
-        let group = group.get()?;
+    async fn items(
+        group: &Lookup<GroupUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Vec<(String, UserRecord)>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let prefix = paths::group_members(partition, account, &group.record().id);
+        let prefix = paths::group_members(partition, account, &group.get()?.record().id);
         let mut users = Vec::new();
         for id in cx.directory().members(&prefix).await? {
             if let Some(user) = cx.directory().user(partition, account, &id).await? {
                 users.push((user.arn().to_owned(), user.record().clone()));
             }
         }
-        let filter = (Self::NAME, self.of.name.as_str());
-        let users = self
-            .paging
-            .cut(cx, filter, users, |(_, user)| user.name.clone())?;
+        Ok(users)
+    }
+
+    fn key((_, user): &(String, UserRecord)) -> String {
+        user.name.clone()
+    }
+
+    async fn answer(
+        group: &Lookup<GroupUnit>,
+        users: Page<(String, UserRecord)>,
+        _cx: &Cx<'_>,
+    ) -> Result<GroupFound, IamFault> {
+        let group = group.get()?;
         let group = ShownGroup {
             arn: group.arn().to_owned(),
             record: group.record().clone(),
         };
-        Ok(Done::unchanged(GroupFound { group, users }))
+        Ok(GroupFound { group, users })
     }
 }
 
@@ -203,13 +172,14 @@ impl OnOne for DeleteGroup {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("GroupName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -223,56 +193,25 @@ impl OnOne for DeleteGroup {
         ];
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
-        batch.delete(record.place(cx), Precondition::At(group.revision()))?;
-        naming::free(cx, &mut batch, (NameKind::Group, &record.name))?;
+        unmake(cx, &mut batch, (&**group, record))?;
         Ok(Done::changed(Empty, batch))
     }
 }
-
-/// `ListGroups`
-#[derive(Debug)]
-pub struct ListGroups(ByPath);
 
 /// A page of groups.
 #[derive(Debug)]
 pub struct Groups(pub Page<(String, GroupRecord)>);
 
-keyward_types::action!("iam": ListGroups = "iam:ListGroups");
+keyward_types::actions! { "iam": ListGroups = "iam:ListGroups", }
 
-impl Operation for ListGroups {
-    const NAME: &'static str = "ListGroups";
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
-    type Api = Iam;
+impl ListAction for ListGroups {
+    type Record = GroupRecord;
     type Output = Groups;
-    type Fault = IamFault;
-    /// What the list is of, as a resource.
-    type Resolved = String;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        ByPath::parse(params).map(Self)
-    }
-
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
-        Ok(self.0.resource::<GroupUnit>(cx))
-    }
-
-    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(arn), |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        _arn: &String,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Groups>, IamFault> {
-        let page = self.0.page(cx, Self::NAME).await?;
+    async fn answer(page: Page<GroupRecord>, cx: &Cx<'_>) -> Result<Groups, IamFault> {
         let home = cx.caller.home();
-        let shown = |group: GroupRecord| (Record::arn(&group, home), group);
-        Ok(Done::unchanged(Groups(page.map(shown))))
+        let shown = |group: GroupRecord| (group.arn_in(home), group);
+        Ok(Groups(page.map(shown)))
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html>
 
+use std::marker::PhantomData;
+
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, text},
+    audit::parameters::{Parameter, text},
     directory::units::identity::{GroupUnit, RoleUnit, UserUnit},
     gate::supply::Supply,
     operation::{Done, Empty, Output},
@@ -14,12 +16,12 @@ use keyward_wire::{json::Members, xml};
 use crate::{
     Cx, Iam,
     attachment::supply_boundary,
-    entity::{Entity, EntityAction, EntityName, Record, entity_actions},
+    entity::{Entity, EntityAction, EntityName, Lookup, entity_actions},
     facets::Holder,
     fault::IamFault,
     names,
-    on_one::{On, OnOne},
-    page::{Page, Paging},
+    on_one::{Listing, On, OnOne},
+    page::Page,
     stored,
 };
 
@@ -27,13 +29,6 @@ entity_actions! {
     UserUnit, names::EXISTING_USER => DeleteUserPolicy = "iam:DeleteUserPolicy", GetUserPolicy = "iam:GetUserPolicy", ListUserPolicies = "iam:ListUserPolicies", PutUserPolicy = "iam:PutUserPolicy",;
     GroupUnit, names::GROUP => DeleteGroupPolicy = "iam:DeleteGroupPolicy", GetGroupPolicy = "iam:GetGroupPolicy", ListGroupPolicies = "iam:ListGroupPolicies", PutGroupPolicy = "iam:PutGroupPolicy",;
     RoleUnit, names::ROLE => DeleteRolePolicy = "iam:DeleteRolePolicy", GetRolePolicy = "iam:GetRolePolicy", ListRolePolicies = "iam:ListRolePolicies", PutRolePolicy = "iam:PutRolePolicy",;
-}
-
-fn missing<A: EntityAction>(policy: &str) -> IamFault {
-    let noun = A::Entity::NOUN;
-    IamFault::missing(format!(
-        "The {noun} policy with name {policy} cannot be found."
-    ))
 }
 
 /// `PutUserPolicy`, `PutGroupPolicy`, `PutRolePolicy`
@@ -51,11 +46,12 @@ where
 {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
-        text(A::Entity::MEMBER),
+        text(A::Entity::NOUN.member),
         text("PolicyName"),
         text("PolicyDocument"),
     ];
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -69,7 +65,7 @@ where
         }
     }
 
-    fn subject(&self) -> &EntityName<A> {
+    fn operand(&self) -> &EntityName<A> {
         &self.into
     }
 
@@ -83,7 +79,7 @@ where
         let mut record = into.edit(cx)?;
         let most = Of::<A>::MAX_INLINE;
         let too_long = || {
-            let (noun, name) = (A::Entity::NOUN, &self.into.name);
+            let (noun, name) = (A::Entity::NOUN.word, &self.into.name);
             let message = format!("Maximum policy size of {most} bytes exceeded for {noun} {name}");
             IamFault::LimitExceeded { message }
         };
@@ -105,18 +101,37 @@ where
         if size > most {
             return Err(too_long());
         }
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, into.written())?;
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(Empty, into.rewrite(cx, &record)?))
+    }
+}
+
+/// An embedded policy that a request names.
+#[derive(Debug)]
+struct Within<A> {
+    of: EntityName<A>,
+    policy_name: String,
+}
+
+impl<A: EntityAction> Within<A> {
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::NOUN.member), text("PolicyName")];
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let of = EntityName::read(m);
+        let policy_name = names::name(m, "PolicyName", 128);
+        Self { of, policy_name }
+    }
+
+    fn missing(&self) -> IamFault {
+        let (word, policy) = (A::Entity::NOUN.word, &self.policy_name);
+        IamFault::missing(format!(
+            "The {word} policy with name {policy} cannot be found."
+        ))
     }
 }
 
 /// `DeleteUserPolicy`, `DeleteGroupPolicy`, `DeleteRolePolicy`
 #[derive(Debug)]
-pub struct Delete<A> {
-    from: EntityName<A>,
-    policy_name: String,
-}
+pub struct Delete<A>(Within<A>);
 
 impl<A> OnOne for Delete<A>
 where
@@ -124,18 +139,17 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyName")];
+    const PARAMETERS: &'static [Parameter] = Within::<A>::PARAMETERS;
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let from = EntityName::read(m);
-        let policy_name = names::name(m, "PolicyName", 128);
-        Self { from, policy_name }
+        Self(Within::read(m))
     }
 
-    fn subject(&self) -> &EntityName<A> {
-        &self.from
+    fn operand(&self) -> &EntityName<A> {
+        &self.0.of
     }
 
     fn supply(&self, from: &On<Self>, supply: &mut Supply) {
@@ -145,21 +159,16 @@ where
     async fn answer(&self, from: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let from = from.get()?;
         let mut record = from.edit(cx)?;
-        if record.inline_mut().remove(&self.policy_name).is_none() {
-            return Err(missing::<A>(&self.policy_name));
+        if record.inline_mut().remove(&self.0.policy_name).is_none() {
+            return Err(self.0.missing());
         }
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, from.written())?;
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(Empty, from.rewrite(cx, &record)?))
     }
 }
 
 /// `GetUserPolicy`, `GetGroupPolicy`, `GetRolePolicy`
 #[derive(Debug)]
-pub struct Get<A> {
-    of: EntityName<A>,
-    policy_name: String,
-}
+pub struct Get<A>(Within<A>);
 
 /// An embedded policy.
 #[derive(Debug)]
@@ -176,27 +185,30 @@ where
     <A::Entity as Entity>::Record: Holder,
 {
     const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), text("PolicyName")];
+    const PARAMETERS: &'static [Parameter] = Within::<A>::PARAMETERS;
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = Embedded;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let of = EntityName::read(m);
-        let policy_name = names::name(m, "PolicyName", 128);
-        Self { of, policy_name }
+        Self(Within::read(m))
     }
 
-    fn subject(&self) -> &EntityName<A> {
-        &self.of
+    fn operand(&self) -> &EntityName<A> {
+        &self.0.of
     }
 
     async fn answer(&self, of: &On<Self>, _cx: &Cx<'_>) -> Result<Done<Embedded>, IamFault> {
-        let found = of.get()?.stored()?.inline().get(&self.policy_name);
-        let document = found.ok_or_else(|| missing::<A>(&self.policy_name))?;
+        let Within {
+            of: name,
+            policy_name,
+        } = &self.0;
+        let found = of.get()?.stored()?.inline().get(policy_name);
+        let document = found.ok_or_else(|| self.0.missing())?;
         Ok(Done::unchanged(Embedded {
-            member: A::Entity::MEMBER,
-            of: self.of.name.clone(),
-            name: self.policy_name.clone(),
+            member: A::Entity::NOUN.member,
+            of: name.name.clone(),
+            name: policy_name.clone(),
             document: document.clone(),
         }))
     }
@@ -210,45 +222,39 @@ impl Output<Iam> for Embedded {
     }
 }
 
-/// `ListUserPolicies`, `ListGroupPolicies`, `ListRolePolicies`
+/// The list of `ListUserPolicies`, `ListGroupPolicies`, `ListRolePolicies`.
 #[derive(Debug)]
-pub struct List<A> {
-    of: EntityName<A>,
-    paging: Paging,
-}
+pub struct NamesOf<A>(PhantomData<fn() -> A>);
 
 /// A page of the names of embedded policies.
 #[derive(Debug)]
 pub struct PolicyNames(Page<String>);
 
-impl<A> OnOne for List<A>
+impl<A> Listing for NamesOf<A>
 where
     A: EntityAction,
     <A::Entity as Entity>::Record: Holder,
 {
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text(A::Entity::MEMBER), text("Marker"), integer("MaxItems")];
     type Action = A;
+    type Operand = EntityName<A>;
+    type Item = String;
     type Output = PolicyNames;
 
-    fn read(m: &mut Members<'_>) -> Self {
-        let of = EntityName::read(m);
-        let paging = Paging::read(m);
-        Self { of, paging }
+    async fn items(of: &Lookup<A::Entity>, _cx: &Cx<'_>) -> Result<Vec<String>, IamFault> {
+        Ok(of.get()?.stored()?.inline().keys().cloned().collect())
     }
 
-    fn subject(&self) -> &EntityName<A> {
-        &self.of
+    // Names of embedded policies do count case, so it is kept to tell two apart.
+    fn key(name: &String) -> String {
+        name.clone()
     }
 
-    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<PolicyNames>, IamFault> {
-        let names = of.get()?.stored()?.inline().keys().cloned().collect();
-        // Names of embedded policies do count case, so it is kept to tell two apart.
-        let page = self
-            .paging
-            .cut(cx, (Self::NAME, &self.of.name), names, String::clone)?;
-        Ok(Done::unchanged(PolicyNames(page)))
+    async fn answer(
+        _of: &Lookup<A::Entity>,
+        page: Page<String>,
+        _cx: &Cx<'_>,
+    ) -> Result<PolicyNames, IamFault> {
+        Ok(PolicyNames(page))
     }
 }
 

@@ -4,30 +4,17 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html>
 
 pub mod list;
-pub mod noun;
 pub mod role;
 
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
-    counts::Counted,
-    directory::{
-        identities::NameKind,
-        records::{V1, identity::InstanceProfileRecord},
-        units::identity::InstanceProfileUnit,
-    },
-    gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Done, Empty, Operation, Output},
-    policy::permit::Permit,
+    directory::records::V1,
+    operation::{Done, Empty, Output},
 };
-use keyward_store::batch::Precondition;
-use keyward_types::{
-    tag::Tag,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
-    query::Params,
     xml,
 };
 
@@ -35,12 +22,13 @@ use crate::{
     Cx, Iam,
     entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
-    names, naming,
-    newborn::New,
+    names,
+    newborn::{Creates, New, Wanted, enroll, unmake},
+    nouns::instance_profile::InstanceProfileUnit,
     on_one::{On, OnOne},
+    records::InstanceProfileRecord,
     role::show as show_role,
     shape::{self, ShownProfile},
-    tag_keys::Keys,
     tags,
 };
 
@@ -59,7 +47,7 @@ pub async fn show(cx: &Cx<'_>, record: &InstanceProfileRecord) -> Result<ShownPr
         None => None,
     };
     Ok(ShownProfile {
-        arn: record.arn(partition, account),
+        arn: record.arn_in((partition, account)),
         record: record.clone(),
         role,
     })
@@ -70,9 +58,8 @@ pub async fn show(cx: &Cx<'_>, record: &InstanceProfileRecord) -> Result<ShownPr
 /// # Errors
 /// When they cannot be read.
 pub async fn of_role(cx: &Cx<'_>, role: &UniqueId) -> Result<Vec<ShownProfile>, IamFault> {
-    let home = cx.caller.home();
     let mut found = Vec::new();
-    for profile in cx.directory().instance_profiles_of(home, role).await? {
+    for profile in InstanceProfileUnit::of_role(cx, role).await? {
         found.push(show(cx, profile.record()).await?);
     }
     found.sort_by_key(|profile| profile.record.name.to_lowercase());
@@ -108,71 +95,47 @@ impl Output<Iam> for ProfileFound {
 
 /// `CreateInstanceProfile`
 #[derive(Debug)]
-pub struct CreateInstanceProfile {
-    name: String,
-    path: String,
-    tags: Vec<Tag>,
-}
+pub struct CreateInstanceProfile(Wanted);
 
 keyward_types::action!("iam": CreateInstanceProfile = "iam:CreateInstanceProfile");
 
-impl Operation for CreateInstanceProfile {
-    const NAME: &'static str = "CreateInstanceProfile";
-    const READ_ONLY: bool = false;
+impl Creates for CreateInstanceProfile {
     const PARAMETERS: &'static [Parameter] = &[
         text("InstanceProfileName"),
         text("Path"),
         structures("Tags", names::SHOWN_TAG),
     ];
-    type Api = Iam;
+    const RESERVED: bool = false;
+    type Entity = InstanceProfileUnit;
+    type Tagging = tags::TagInstanceProfile;
     type Output = ProfileFound;
-    type Fault = IamFault;
-    type Resolved = New;
-    type Permits = (Permit<Self>, Option<Permit<tags::TagInstanceProfile>>);
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let name = names::name(&mut m, InstanceProfileUnit::MEMBER, names::INSTANCE_PROFILE);
-        let path = names::path(&mut m);
-        let tags = names::tags(&mut m);
-        m.finish()?;
-        let tags = Keys::Exact.checked(tags)?;
-        Ok(Self { name, path, tags })
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Wanted {
+            name: names::name(m, "InstanceProfileName", names::INSTANCE_PROFILE),
+            path: names::path(m),
+            boundary: None,
+            tags: names::tags(m),
+        })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
-        New::find::<InstanceProfileUnit>(cx, (&self.path, &self.name)).await
+    fn wanted(&self) -> &Wanted {
+        &self.0
     }
 
-    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let on = IdentityOnly::new(new.arn());
-        let create = gate.permit(&on, |supply| supply.request_tags(&self.tags))?;
-        Ok((create, gate.tagging(&on, &self.tags)?))
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        new: &New,
-        cx: &Cx<'_>,
-    ) -> Result<Done<ProfileFound>, IamFault> {
-        let taken = || format!("Instance Profile {} already exists.", self.name);
-        new.check_free(taken)?;
-        let most = cx.shared().quotas().instance_profiles;
-        let counted = (Counted::InstanceProfiles(cx.account()), most);
-        let counted = naming::count(cx, counted, "InstanceProfilesPerAccount")?;
+    async fn create(&self, new: &New, cx: &Cx<'_>) -> Result<Done<ProfileFound>, IamFault> {
+        new.check_free(InstanceProfileUnit::NOUN)?;
         let record = InstanceProfileRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::InstanceProfile, random::array()),
-            name: self.name.clone(),
-            path: self.path.clone(),
+            name: self.0.name.clone(),
+            path: self.0.path.clone(),
             created: cx.now,
-            tags: self.tags.clone(),
+            tags: self.0.tags.clone(),
             role: None,
         };
         let mut batch = cx.batch();
-        let named = (NameKind::InstanceProfile, self.name.as_str(), &record.id);
-        naming::take(cx, &mut batch, named)?;
+        let counted = enroll(cx, &mut batch, &record)?;
         record.put(cx, &mut batch, None)?;
         let profile = show(cx, &record).await?;
         let created = true;
@@ -194,13 +157,14 @@ impl OnOne for GetInstanceProfile {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = ProfileFound;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -225,13 +189,14 @@ impl OnOne for DeleteInstanceProfile {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -241,8 +206,7 @@ impl OnOne for DeleteInstanceProfile {
         let left = [(record.role.is_some(), "remove roles from instance profile")];
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
-        batch.delete(record.place(cx), Precondition::At(profile.revision()))?;
-        naming::free(cx, &mut batch, (NameKind::InstanceProfile, &record.name))?;
+        unmake(cx, &mut batch, (&**profile, record))?;
         Ok(Done::changed(Empty, batch))
     }
 }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
-    directory::{paths, units::identity::ManagedPolicyUnit},
+    directory::units::identity::ManagedPolicyUnit,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -25,6 +25,7 @@ use crate::{
     names,
     nouns::check_policy_arn,
     page::{Page, Paging},
+    paths,
     simulation::found::SimulatedIdentity,
 };
 

@@ -13,30 +13,19 @@ use std::sync::Arc;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
-    counts::Counted,
     directory::{
-        identities::NameKind,
         records::{
             V1,
             identity::{ManagedPolicyRecord, PolicyVersionRecord},
         },
         units::identity::ManagedPolicyUnit,
     },
-    gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Done, Empty, Operation, Output},
-    policy::{
-        document::{Document, PolicyKind},
-        permit::Permit,
-    },
+    operation::{Done, Empty, Output},
+    policy::document::{Document, PolicyKind},
 };
-use keyward_store::batch::Precondition;
-use keyward_types::{
-    tag::Tag,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
-    query::Params,
     xml,
 };
 
@@ -45,12 +34,10 @@ use crate::{
     entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},
-    names, naming,
-    newborn::New,
+    names,
+    newborn::{Creates, New, Wanted, enroll, unmake},
     on_one::{On, OnOne},
-    reserved, shape, stored,
-    tag_keys::Keys,
-    tags,
+    shape, stored, tags,
 };
 
 /// A managed policy alone.
@@ -101,18 +88,14 @@ impl Output<Iam> for PolicyFound {
 /// `CreatePolicy`
 #[derive(Debug)]
 pub struct CreatePolicy {
-    name: String,
-    path: String,
+    wanted: Wanted,
     document: String,
     description: Option<String>,
-    tags: Vec<Tag>,
 }
 
 keyward_types::action!("iam": CreatePolicy = "iam:CreatePolicy");
 
-impl Operation for CreatePolicy {
-    const NAME: &'static str = "CreatePolicy";
-    const READ_ONLY: bool = false;
+impl Creates for CreatePolicy {
     const PARAMETERS: &'static [Parameter] = &[
         text("PolicyName"),
         text("Path"),
@@ -120,73 +103,53 @@ impl Operation for CreatePolicy {
         text("Description"),
         structures("Tags", names::SHOWN_TAG),
     ];
-    type Api = Iam;
+    type Entity = ManagedPolicyUnit;
+    type Tagging = tags::TagPolicy;
     type Output = PolicyFound;
-    type Fault = IamFault;
-    type Resolved = New;
-    type Permits = (Permit<Self>, Option<Permit<tags::TagPolicy>>);
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let name = names::name(&mut m, "PolicyName", 128);
-        let path = names::policy_path(&mut m);
-        let document = names::document(&mut m, "PolicyDocument");
+    fn read(m: &mut Members<'_>) -> Self {
+        let name = names::name(m, "PolicyName", 128);
+        let path = names::policy_path(m);
+        let document = names::document(m, "PolicyDocument");
         let description = m
             .string("Description")
             .length(0, 1000)
             .optional()
             .map(str::to_owned);
-        let tags = names::tags(&mut m);
-        m.finish()?;
-        reserved::check(Some(&path), Some(&name))?;
-        Ok(Self {
+        let wanted = Wanted {
             name,
             path,
+            boundary: None,
+            tags: names::tags(m),
+        };
+        Self {
+            wanted,
             document,
             description,
-            tags: Keys::Exact.checked(tags)?,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<New, IamFault> {
-        New::find::<ManagedPolicyUnit>(cx, (&self.path, &self.name)).await
+    fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
-    fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let shown = format!("policy {}", self.name);
-        let on = IdentityOnly::new(new.arn()).shown_as(&shown);
-        let create = gate.permit(&on, |supply| supply.request_tags(&self.tags))?;
-        Ok((create, gate.tagging(&on, &self.tags)?))
+    fn shown(&self) -> Option<String> {
+        Some(format!("policy {}", self.wanted.name))
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        new: &New,
-        cx: &Cx<'_>,
-    ) -> Result<Done<PolicyFound>, IamFault> {
+    async fn create(&self, new: &New, cx: &Cx<'_>) -> Result<Done<PolicyFound>, IamFault> {
         let document = Document::parse(&self.document, PolicyKind::ManagedIdentity)?;
         let text = stored::text(&document, &self.document, 0)?;
-        new.check_free(|| {
-            format!(
-                "A policy called {} already exists. Duplicate names are not allowed.",
-                self.name
-            )
-        })?;
-        let counted = (
-            Counted::Policies(cx.account()),
-            cx.shared().quotas().policies,
-        );
-        let counted = naming::count(cx, counted, "PoliciesPerAccount")?;
+        new.check_free(ManagedPolicyUnit::NOUN)?;
         let record = ManagedPolicyRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::ManagedPolicy, random::array()),
-            name: self.name.clone(),
-            path: self.path.clone(),
+            name: self.wanted.name.clone(),
+            path: self.wanted.path.clone(),
             description: self.description.clone(),
             created: cx.now,
             updated: cx.now,
-            tags: self.tags.clone(),
+            tags: self.wanted.tags.clone(),
             versions: vec![PolicyVersionRecord {
                 number: 1,
                 text,
@@ -198,7 +161,7 @@ impl Operation for CreatePolicy {
             boundaries: 0,
         };
         let mut batch = cx.batch();
-        naming::take(cx, &mut batch, (NameKind::Policy, &self.name, &record.id))?;
+        let counted = enroll(cx, &mut batch, &record)?;
         record.put(cx, &mut batch, None)?;
         let arn = new.arn().to_owned();
         let policy = ShownPolicy { arn, record };
@@ -217,13 +180,14 @@ impl OnOne for GetPolicy {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("PolicyArn")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = PolicyFound;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -249,13 +213,14 @@ impl OnOne for DeletePolicy {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("PolicyArn")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -274,11 +239,7 @@ impl OnOne for DeletePolicy {
             return Err(IamFault::DeleteConflict { message });
         }
         let mut batch = cx.batch();
-        let read = policy
-            .revision()
-            .map_or(Precondition::Any, Precondition::At);
-        batch.delete(record.place(cx), read)?;
-        naming::free(cx, &mut batch, (NameKind::Policy, &record.name))?;
+        unmake(cx, &mut batch, (&**policy, &record))?;
         Ok(Done::changed(Empty, batch))
     }
 }

@@ -10,10 +10,7 @@ use keyward_types::{
 };
 use keyward_wire::json::{Members, Text};
 
-use crate::{
-    fault::IamFault,
-    tag_keys::{Keys, MAX_TAGS},
-};
+use crate::tag_keys::MAX_TAGS;
 
 /// What the audit trail shows of a tag.
 pub const SHOWN_TAG: &[Parameter] = &[text("Key"), text("Value")];
@@ -281,15 +278,6 @@ pub fn tag_keys(m: &mut Members<'_>) -> Vec<String> {
         .required();
     keys.into_iter().map(str::to_owned).collect()
 }
-
-/// The tags of a user or role, if no two keys differ only by case and none is AWS's own.
-///
-/// # Errors
-/// `InvalidInput`.
-pub fn checked_tags(tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
-    Keys::IgnoringCase.checked(tags)
-}
-
 /// `VersionId` of a managed policy.
 pub fn version_id(m: &mut Members<'_>) -> String {
     let legal = |text: &str| {

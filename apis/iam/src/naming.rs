@@ -1,20 +1,17 @@
 //! The records that lead from a name or a unique id to what bears it.
 
-use keyward_engine::{
-    counts::{CountChange, Counted},
-    directory::{
-        identities::NameKind,
-        paths, purpose,
-        records::{
-            self, V1,
-            identity::{NameRecord, PrincipalIdRecord},
-        },
+use keyward_engine::directory::{
+    identities::NameKind,
+    purpose,
+    records::{
+        self, V1,
+        identity::{NameRecord, PrincipalIdRecord},
     },
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
 use keyward_types::unique_id::UniqueId;
 
-use crate::{Cx, fault::IamFault};
+use crate::{Cx, fault::IamFault, paths};
 
 /// Takes a name that is free.
 ///
@@ -99,20 +96,4 @@ pub fn put_principal_id(
     let bytes = records::encode(&lives)?;
     batch.put(path, purpose::PRINCIPAL_ID, &bytes, Precondition::Absent)?;
     Ok(())
-}
-
-/// One more of something whose number in an account is limited.
-///
-/// # Errors
-/// `LimitExceeded`.
-pub fn count(
-    cx: &Cx<'_>,
-    (counted, most): (Counted, u64),
-    quota: &str,
-) -> Result<CountChange, IamFault> {
-    let count = cx.shared().counts().get(counted);
-    if count.is_some_and(|count| count >= most) {
-        return Err(IamFault::quota(quota, most));
-    }
-    Ok(CountChange::Made(counted))
 }

@@ -1,40 +1,35 @@
 //! IAM's nouns, and which of its actions is done to which.
 
+pub mod instance_profile;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_engine::directory::{
     ReadError,
-    identities::{Home, NameKind},
-    paths, purpose,
+    identities::NameKind,
+    purpose,
     records::{
         UserRecord,
-        identity::{
-            GroupRecord, InstanceProfileRecord, ManagedPolicyRecord, ManagedPolicyRef, RoleRecord,
-        },
+        identity::{GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, RoleRecord},
     },
     units::identity::{GroupUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
 };
-use keyward_store::{
-    path::{Path, Prefix},
-    revision::Revision,
-    sealed::Purpose,
-};
-use keyward_types::{action::Action, arn::ArnParts, tag::Tag, unique_id::UniqueId};
+use keyward_store::revision::Revision;
+use keyward_types::{action::Action, arn::ArnParts, tag::Tag};
 use keyward_wire::json::Members;
 
 use crate::{
     Cx,
-    entity::{Entity, Record},
+    entity::{Entity, Head, Noun, Record},
     facets::{Bounded, Holder, Renamed, Tagged},
     fault::IamFault,
-    names,
+    names, paths,
+    records::InstanceProfileRecord,
     tag_keys::Keys,
 };
 
 impl Entity for UserUnit {
     type Record = UserRecord;
-    const NOUN: &'static str = "user";
-    const MEMBER: &'static str = "UserName";
 
     async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory()
@@ -72,8 +67,6 @@ impl Entity for UserUnit {
 
 impl Entity for GroupUnit {
     type Record = GroupRecord;
-    const NOUN: &'static str = "group";
-    const MEMBER: &'static str = "GroupName";
 
     async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().group_by_name(cx.caller.home(), name).await
@@ -98,8 +91,6 @@ impl Entity for GroupUnit {
 
 impl Entity for RoleUnit {
     type Record = RoleRecord;
-    const NOUN: &'static str = "role";
-    const MEMBER: &'static str = "RoleName";
 
     async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
         cx.directory().role_by_name(cx.caller.home(), name).await
@@ -148,11 +139,9 @@ impl Entity for RoleUnit {
 
 impl Entity for ManagedPolicyUnit {
     type Record = ManagedPolicyRecord;
-    const NOUN: &'static str = "policy";
-    const MEMBER: &'static str = "PolicyArn";
 
     fn read_name(m: &mut Members<'_>, _most: usize) -> String {
-        names::policy_arn(m, Self::MEMBER)
+        names::policy_arn(m, Self::NOUN.member)
     }
 
     async fn find(cx: &Cx<'_>, name: &str) -> Result<Option<Arc<Self>>, ReadError> {
@@ -226,52 +215,106 @@ pub fn check_policy_arn(arn: &str) -> Result<(), IamFault> {
     }
 }
 
-macro_rules! records {
-    ($($record:ty: $purpose:expr, $named:expr, $place:path, $all:path;)*) => {$(
-        impl Record for $record {
-            const PURPOSE: Purpose = $purpose;
-            const NAME_KIND: NameKind = $named;
+impl Record for UserRecord {
+    const NOUN: Noun = Noun {
+        word: "user",
+        member: "UserName",
+        kind: paths::USER,
+        purpose: purpose::USER,
+        names: NameKind::User,
+        tag_keys: Keys::IgnoringCase,
+        most: |quotas| quotas.users,
+        quota: "UsersPerAccount",
+        taken: |name| format!("User with name {name} already exists."),
+    };
 
-            fn id(&self) -> &UniqueId {
-                &self.id
-            }
-
-            fn name(&self) -> &str {
-                &self.name
-            }
-
-            fn path(&self) -> &str {
-                &self.path
-            }
-
-            fn arn(&self, (partition, account): Home) -> String {
-                <$record>::arn(self, partition, account)
-            }
-
-            fn all((partition, account): Home) -> Prefix {
-                $all(partition, account)
-            }
-
-            fn place(&self, cx: &Cx<'_>) -> Path {
-                $place(cx.partition(), cx.account(), &self.id)
-            }
-        }
-    )*};
+    fn head(&self) -> Head<'_> {
+        let Self { id, name, path, .. } = self;
+        Head { id, name, path }
+    }
 }
-records! {
-    UserRecord: purpose::USER, NameKind::User, paths::user, paths::users;
-    GroupRecord: purpose::GROUP, NameKind::Group, paths::group, paths::groups;
-    RoleRecord: purpose::ROLE, NameKind::Role, paths::role, paths::roles;
-    ManagedPolicyRecord: purpose::MANAGED_POLICY, NameKind::Policy, paths::policy, paths::policies;
-    InstanceProfileRecord:
-        purpose::INSTANCE_PROFILE, NameKind::InstanceProfile, paths::instance_profile, paths::instance_profiles;
+
+impl Record for GroupRecord {
+    const NOUN: Noun = Noun {
+        word: "group",
+        member: "GroupName",
+        kind: paths::GROUP,
+        purpose: purpose::GROUP,
+        names: NameKind::Group,
+        tag_keys: Keys::Exact,
+        most: |quotas| quotas.groups,
+        quota: "GroupsPerAccount",
+        taken: |name| format!("Group with name {name} already exists."),
+    };
+
+    fn head(&self) -> Head<'_> {
+        let Self { id, name, path, .. } = self;
+        Head { id, name, path }
+    }
+}
+
+impl Record for RoleRecord {
+    const NOUN: Noun = Noun {
+        word: "role",
+        member: "RoleName",
+        kind: paths::ROLE,
+        purpose: purpose::ROLE,
+        names: NameKind::Role,
+        tag_keys: Keys::IgnoringCase,
+        most: |quotas| quotas.roles,
+        quota: "RolesPerAccount",
+        taken: |name| format!("Role with name {name} already exists."),
+    };
+
+    fn head(&self) -> Head<'_> {
+        let Self { id, name, path, .. } = self;
+        Head { id, name, path }
+    }
+}
+
+impl Record for ManagedPolicyRecord {
+    const NOUN: Noun = Noun {
+        word: "policy",
+        member: "PolicyArn",
+        kind: paths::POLICY,
+        purpose: purpose::MANAGED_POLICY,
+        names: NameKind::Policy,
+        tag_keys: Keys::Exact,
+        most: |quotas| quotas.policies,
+        quota: "PoliciesPerAccount",
+        taken: |name| {
+            format!("A policy called {name} already exists. Duplicate names are not allowed.")
+        },
+    };
+
+    fn head(&self) -> Head<'_> {
+        let Self { id, name, path, .. } = self;
+        Head { id, name, path }
+    }
+}
+
+impl Record for InstanceProfileRecord {
+    const NOUN: Noun = Noun {
+        word: "instance-profile",
+        member: "InstanceProfileName",
+        kind: paths::INSTANCE_PROFILE,
+        purpose: purpose::INSTANCE_PROFILE,
+        names: NameKind::InstanceProfile,
+        tag_keys: Keys::Exact,
+        most: |quotas| quotas.instance_profiles,
+        quota: "InstanceProfilesPerAccount",
+        taken: |name| format!("Instance Profile {name} already exists."),
+    };
+
+    fn head(&self) -> Head<'_> {
+        let Self { id, name, path, .. } = self;
+        Head { id, name, path }
+    }
 }
 
 macro_rules! facets {
-    (tags: $($tagged:ty = $keys:expr),*; boundary: $($bounded:ty),*; policies: $($holder:ty = $most:expr, $quota:literal);* $(;)?) => {
+    (tags: $($tagged:ty),*; boundary: $($bounded:ty),*; policies: $($holder:ty = $most:expr, $quota:literal);* $(;)?) => {
         $(impl Tagged for $tagged {
-            const KEYS: Keys = $keys;
-
             fn tags_mut(&mut self) -> &mut Vec<Tag> {
                 &mut self.tags
             }
@@ -301,8 +344,7 @@ macro_rules! facets {
     };
 }
 facets! {
-    tags: UserRecord = Keys::IgnoringCase, RoleRecord = Keys::IgnoringCase,
-        ManagedPolicyRecord = Keys::Exact, InstanceProfileRecord = Keys::Exact;
+    tags: UserRecord, RoleRecord, ManagedPolicyRecord, InstanceProfileRecord;
     boundary: UserRecord, RoleRecord;
     policies:
         UserRecord = keyward_engine::policy::document::validate::USER_INLINE, "PoliciesPerUser";
@@ -310,23 +352,20 @@ facets! {
         RoleRecord = keyward_engine::policy::document::validate::ROLE_INLINE, "PoliciesPerRole";
 }
 
-macro_rules! renamed {
-    ($($record:ty = $noun:literal, $new_name:literal, $longest:literal;)*) => {$(
-        impl Renamed for $record {
-            const NOUN: &'static str = $noun;
-            const NEW_NAME: &'static str = $new_name;
-            const LONGEST: usize = $longest;
+impl Renamed for UserRecord {
+    const NEW_NAME: &'static str = "NewUserName";
+    const LONGEST: usize = names::USER;
 
-            fn name_mut(&mut self) -> &mut String {
-                &mut self.name
-            }
-            fn path_mut(&mut self) -> &mut String {
-                &mut self.path
-            }
-        }
-    )*};
+    fn names_mut(&mut self) -> (&mut String, &mut String) {
+        (&mut self.path, &mut self.name)
+    }
 }
-renamed! {
-    UserRecord = "User", "NewUserName", 64;
-    GroupRecord = "Group", "NewGroupName", 128;
+
+impl Renamed for GroupRecord {
+    const NEW_NAME: &'static str = "NewGroupName";
+    const LONGEST: usize = names::GROUP;
+
+    fn names_mut(&mut self) -> (&mut String, &mut String) {
+        (&mut self.path, &mut self.name)
+    }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use keyward_engine::{
     directory::{
-        paths, purpose,
+        purpose,
         records::{self, identity::OidcProviderRecord},
         units::identity::OidcProviderUnit,
     },
@@ -26,11 +26,16 @@ use keyward_engine::{
     operation::{Done, Empty},
     policy::permit::Permit,
 };
-use keyward_store::batch::Precondition;
+use keyward_store::{batch::Precondition, path::Path};
 use keyward_types::{action::Action, arn::ArnParts};
 use keyward_wire::json::Members;
 
-use crate::{Cx, fault::IamFault};
+use crate::{
+    Cx,
+    fault::IamFault,
+    on_one::{Named, Operand},
+    paths,
+};
 
 /// The most client ids of a provider.
 const MAX_CLIENT_IDS: usize = 100;
@@ -41,21 +46,11 @@ const MAX_THUMBPRINTS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct ProviderArn(String);
 
-impl ProviderArn {
-    /// Reads `OpenIDConnectProviderArn`.
-    pub fn read(m: &mut Members<'_>) -> Self {
-        let arn = m
-            .string("OpenIDConnectProviderArn")
-            .length(20, 2048)
-            .required();
-        Self(arn.to_owned())
-    }
+impl Operand for ProviderArn {
+    type Found = ProviderLookup;
 
-    /// Looks it up in the caller's account.
-    ///
-    /// # Errors
-    /// `InvalidInput` for the ARN of anything else.
-    pub async fn find(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
+    /// Looks it up in the caller's account; `InvalidInput` for the ARN of anything else.
+    async fn find(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
         let parts = ArnParts::parse(&self.0).filter(|parts| {
             parts.service == "iam" && parts.region.is_empty() && !parts.account.is_empty()
         });
@@ -78,6 +73,32 @@ impl ProviderArn {
             arn: self.0.clone(),
             unit,
         })
+    }
+
+    fn permit<A: Action>(
+        &self,
+        found: &ProviderLookup,
+        gate: &Gate<'_>,
+        supply: impl FnOnce(&mut Supply),
+    ) -> Result<Permit<A>, Denied> {
+        found.permit(gate, supply)
+    }
+}
+
+impl Named for ProviderArn {
+    const MEMBER: &'static str = "OpenIDConnectProviderArn";
+
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(
+            m.string(Self::MEMBER)
+                .length(20, 2048)
+                .required()
+                .to_owned(),
+        )
+    }
+
+    fn name(&self) -> &str {
+        &self.0
     }
 }
 
@@ -137,21 +158,22 @@ impl ProviderLookup {
         let unit = self.get()?;
         let mut record = unit.record().clone();
         edit(&mut record)?;
-        let home = (cx.partition(), cx.account());
-        let hash = cx
-            .directory()
-            .oidc_provider_hash(home, &record.host_and_path);
-        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash);
         let bytes = records::encode(&record)?;
         let mut batch = cx.batch();
-        batch.put(
-            path,
-            purpose::OIDC_PROVIDER,
-            &bytes,
+        let (place, at) = (
+            place(cx, &record.host_and_path),
             Precondition::At(unit.revision()),
-        )?;
+        );
+        batch.put(place, purpose::OIDC_PROVIDER, &bytes, at)?;
         Ok(Done::changed(Empty, batch))
     }
+}
+
+/// Where the record of a provider is stored.
+fn place(cx: &Cx<'_>, host_and_path: &str) -> Path {
+    let home = cx.caller.home();
+    let hash = cx.directory().oidc_provider_hash(home, host_and_path);
+    paths::oidc_provider(home.0, home.1, &hash)
 }
 
 /// Reads a list of thumbprints: 40 hexadecimal digits each.
@@ -160,11 +182,11 @@ fn read_thumbprints(m: &mut Members<'_>) -> Option<Vec<String>> {
     list.map(|list| list.into_iter().map(str::to_owned).collect())
 }
 
-/// The thumbprints, if they are some.
+/// Refuses what are no thumbprints, or too many.
 ///
 /// # Errors
 /// `InvalidInput`.
-fn checked_thumbprints(list: Vec<String>) -> Result<Vec<String>, IamFault> {
+fn check_thumbprints(list: &[String]) -> Result<(), IamFault> {
     let hexadecimal = |text: &String| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !list.iter().all(hexadecimal) {
         let message = "Thumbprint must be hexadecimal digits.".to_owned();
@@ -174,7 +196,7 @@ fn checked_thumbprints(list: Vec<String>) -> Result<Vec<String>, IamFault> {
         let message = format!("Thumbprint list must contain fewer than {MAX_THUMBPRINTS} entries.");
         return Err(IamFault::InvalidInput { message });
     }
-    Ok(list)
+    Ok(())
 }
 
 fn too_many_client_ids() -> IamFault {

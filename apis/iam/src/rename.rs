@@ -52,7 +52,7 @@ where
     const NAME: &'static str = A::OPERATION;
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
-        text(A::Entity::MEMBER),
+        text(A::Entity::NOUN.member),
         text("NewPath"),
         text(Of::<A>::NEW_NAME),
     ];
@@ -83,17 +83,17 @@ where
         if let Some(found) = asked.found() {
             let mut record = found.edit(cx)?;
             if let Some(path) = &self.new_path {
-                record.path_mut().clone_from(path);
+                record.names_mut().0.clone_from(path);
             }
             if let Some(name) = &self.new_name {
                 if let Some(bearer) = A::Entity::find(cx, name).await? {
                     taken = bearer.edit(cx)?.id() != record.id();
                 }
-                record.name_mut().clone_from(name);
+                record.names_mut().1.clone_from(name);
             }
             new = Some(record);
         }
-        let new_arn = new.as_ref().map(|record| record.arn(cx.caller.home()));
+        let new_arn = new.as_ref().map(|record| record.arn_in(cx.caller.home()));
         Ok(Renaming {
             asked,
             new,
@@ -125,13 +125,12 @@ where
             return Ok(Done::unchanged(Empty));
         };
         if change.taken {
-            let (noun, name) = (<Of<A> as Renamed>::NOUN, new.name());
-            let message = format!("{noun} with name {name} already exists.");
+            let message = (A::Entity::NOUN.taken)(new.name());
             return Err(IamFault::EntityAlreadyExists { message });
         }
         let mut batch = cx.batch();
         if new.name() != old.name() {
-            let of = (Of::<A>::NAME_KIND, new.id());
+            let of = (A::Entity::NOUN.names, new.id());
             naming::change(cx, &mut batch, of, (old.name(), new.name()))?;
         }
         new.put(cx, &mut batch, found.written())?;

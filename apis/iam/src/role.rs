@@ -12,28 +12,20 @@ use std::collections::BTreeMap;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text},
-    counts::{CountChange, Counted},
     directory::{
-        identities::NameKind,
-        paths, purpose,
+        purpose,
         records::{
             V1,
             identity::{CredentialUseRecord, RoleRecord},
         },
         units::identity::RoleUnit,
     },
-    gate::{Denied, Gate},
-    operation::{Done, Empty, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Empty, Output},
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
-use keyward_types::{
-    tag::Tag,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
-    query::Params,
     xml,
 };
 
@@ -41,10 +33,11 @@ use crate::{
     Cx, Iam, boundary,
     entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
-    names, naming,
-    newborn::NewIdentity,
+    names,
+    newborn::{Creates, New, Wanted, enroll, unmake},
+    nouns::instance_profile::InstanceProfileUnit,
     on_one::{On, OnOne},
-    reserved,
+    paths,
     shape::{self, ShownRole},
     tags,
 };
@@ -53,7 +46,7 @@ use crate::{
 pub const DEFAULT_SESSION_SECONDS: u32 = 3600;
 
 /// `MaxSessionDuration`
-pub fn max_session(m: &mut keyward_wire::json::Members<'_>) -> Option<u32> {
+pub fn max_session(m: &mut Members<'_>) -> Option<u32> {
     let seconds = m
         .integer("MaxSessionDuration")
         .range(3600, 43_200)
@@ -64,13 +57,10 @@ pub fn max_session(m: &mut keyward_wire::json::Members<'_>) -> Option<u32> {
 /// `CreateRole`
 #[derive(Debug)]
 pub struct CreateRole {
-    name: String,
-    path: String,
+    wanted: Wanted,
     trust: String,
     description: Option<String>,
     max_session: Option<u32>,
-    boundary: Option<String>,
-    tags: Vec<Tag>,
 }
 
 /// A role that was made.
@@ -79,9 +69,7 @@ pub struct RoleCreated(pub ShownRole);
 
 keyward_types::action!("iam": CreateRole = "iam:CreateRole");
 
-impl Operation for CreateRole {
-    const NAME: &'static str = "CreateRole";
-    const READ_ONLY: bool = false;
+impl Creates for CreateRole {
     const PARAMETERS: &'static [Parameter] = &[
         text("Path"),
         text("RoleName"),
@@ -91,63 +79,48 @@ impl Operation for CreateRole {
         text("PermissionsBoundary"),
         structures("Tags", names::SHOWN_TAG),
     ];
-    type Api = Iam;
+    type Entity = RoleUnit;
+    type Tagging = tags::TagRole;
     type Output = RoleCreated;
-    type Fault = IamFault;
-    type Resolved = NewIdentity;
-    type Permits = (Permit<Self>, Option<Permit<tags::TagRole>>);
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path = names::path(&mut m);
-        let name = names::name(&mut m, "RoleName", 64);
-        let trust = names::document(&mut m, "AssumeRolePolicyDocument");
-        let description = names::description(&mut m);
-        let max_session = max_session(&mut m);
-        let boundary = names::optional_boundary(&mut m);
-        let tags = names::tags(&mut m);
-        m.finish()?;
-        reserved::check(Some(&path), Some(&name))?;
-        Ok(Self {
+    fn read(m: &mut Members<'_>) -> Self {
+        let path = names::path(m);
+        let name = names::name(m, "RoleName", names::ROLE);
+        let trust = names::document(m, "AssumeRolePolicyDocument");
+        let description = names::description(m);
+        let max_session = max_session(m);
+        let wanted = Wanted {
             name,
             path,
+            boundary: names::optional_boundary(m),
+            tags: names::tags(m),
+        };
+        Self {
+            wanted,
             trust,
             description,
             max_session,
-            boundary,
-            tags: names::checked_tags(tags)?,
-        })
+        }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewIdentity, IamFault> {
-        let named = (self.path.as_str(), self.name.as_str());
-        NewIdentity::find::<RoleUnit>(cx, named, self.boundary.as_deref()).await
+    fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
-    fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        new.permits(gate, (&self.tags, self.boundary.as_deref()))
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        new: &NewIdentity,
-        cx: &Cx<'_>,
-    ) -> Result<Done<RoleCreated>, IamFault> {
+    async fn create(&self, new: &New, cx: &Cx<'_>) -> Result<Done<RoleCreated>, IamFault> {
         let trust = cx.check_trust(&self.trust).await?;
-        let taken = || format!("Role with name {} already exists.", self.name);
-        new.entity().check_free(taken)?;
-        let boundary = new.boundary(self.boundary.as_deref())?;
+        new.check_free(RoleUnit::NOUN)?;
+        let boundary = new.boundary()?;
         let record = RoleRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::Role, random::array()),
-            name: self.name.clone(),
-            path: self.path.clone(),
+            name: self.wanted.name.clone(),
+            path: self.wanted.path.clone(),
             description: self.description.clone(),
             created: cx.now,
             max_session_seconds: self.max_session.unwrap_or(DEFAULT_SESSION_SECONDS),
             trust,
-            tags: self.tags.clone(),
+            tags: self.wanted.tags.clone(),
             inline_policies: BTreeMap::new(),
             attached_policies: Vec::new(),
             boundary: boundary.map(|policy| policy.reference()),
@@ -157,10 +130,11 @@ impl Operation for CreateRole {
         if let Some(policy) = boundary {
             boundary::bind(cx, &mut batch, (policy, &record.id))?;
         }
-        let counted = make(cx, &mut batch, &record)?;
+        let counted = enroll(cx, &mut batch, &record)?;
+        record.put(cx, &mut batch, None)?;
         // Whom the policy names is shown as it was sent; GetRole shows today's ARNs.
         let shown = ShownRole {
-            arn: new.entity().arn().to_owned(),
+            arn: new.arn().to_owned(),
             record,
             trust: self.trust.clone(),
             last_used: None,
@@ -169,35 +143,16 @@ impl Operation for CreateRole {
     }
 }
 
-/// Writes a new role, and answers what that does to the counts.
-///
-/// # Errors
-/// `LimitExceeded`.
-pub fn make(
-    cx: &Cx<'_>,
-    batch: &mut SealedBatch,
-    record: &RoleRecord,
-) -> Result<CountChange, IamFault> {
-    let counted = (Counted::Roles(cx.account()), cx.shared().quotas().roles);
-    let counted = naming::count(cx, counted, "RolesPerAccount")?;
-    naming::take(cx, batch, (NameKind::Role, &record.name, &record.id))?;
-    naming::put_principal_id(cx, batch, &record.id)?;
-    record.put(cx, batch, None)?;
-    Ok(counted)
-}
-
 /// Deletes a role and all that leads to it.
 ///
 /// # Errors
 /// When its boundary cannot be read.
-pub async fn unmake(cx: &Cx<'_>, batch: &mut SealedBatch, role: &RoleUnit) -> Result<(), IamFault> {
+pub async fn delete(cx: &Cx<'_>, batch: &mut SealedBatch, role: &RoleUnit) -> Result<(), IamFault> {
     let record = role.record();
     if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
         boundary::release(cx, batch, (&policy, &record.id))?;
     }
-    batch.delete(record.place(cx), Precondition::At(role.revision()))?;
-    naming::free(cx, batch, (NameKind::Role, &record.name))?;
-    batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
+    unmake(cx, batch, (role, record))?;
     let used = paths::role_last_use(cx.partition(), cx.account(), &record.id);
     batch.delete(used, Precondition::Any)?;
     Ok(())
@@ -264,13 +219,14 @@ impl OnOne for GetRole {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("RoleName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = RoleFound;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -298,32 +254,29 @@ impl OnOne for DeleteRole {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("RoleName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
     async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let role = role.get()?;
         let record = role.edit(cx)?;
-        let profiles = cx.directory();
-        let profiles = profiles.instance_profiles_of(cx.caller.home(), &record.id);
+        let profiles = InstanceProfileUnit::of_role(cx, &record.id).await?;
         let left = [
-            (
-                !profiles.await?.is_empty(),
-                "remove roles from instance profile",
-            ),
+            (!profiles.is_empty(), "remove roles from instance profile"),
             (!record.attached_policies.is_empty(), "detach all policies"),
             (!record.inline_policies.is_empty(), "delete policies"),
         ];
         IamFault::check_nothing_left(&left)?;
         let mut batch = cx.batch();
-        unmake(cx, &mut batch, role).await?;
+        delete(cx, &mut batch, role).await?;
         Ok(Done::changed(Empty, batch))
     }
 }

@@ -3,14 +3,13 @@
 use keyward_engine::directory::records::{
     UserRecord,
     identity::{
-        CredentialUseRecord, GroupRecord, InstanceProfileRecord, ManagedPolicyRef,
-        PolicyVersionRecord, RoleRecord,
+        CredentialUseRecord, GroupRecord, ManagedPolicyRef, PolicyVersionRecord, RoleRecord,
     },
 };
 use keyward_types::tag::Tag;
 use keyward_wire::xml;
 
-use crate::fault::IamFault;
+use crate::{fault::IamFault, records::InstanceProfileRecord};
 
 /// The path in the ARN of something of IAM, `/` at both ends.
 pub fn path_of(arn: &str) -> &str {

@@ -26,11 +26,11 @@ impl Keys {
         }
     }
 
-    /// The tags, if no two have the same key and none is AWS's own.
+    /// Refuses tags of which two have the same key, or one is AWS's own.
     ///
     /// # Errors
     /// `InvalidInput`.
-    pub fn checked(self, tags: Vec<Tag>) -> Result<Vec<Tag>, IamFault> {
+    pub fn check(self, tags: &[Tag]) -> Result<(), IamFault> {
         let mut before = tags.iter().enumerate();
         if before.any(|(at, tag)| tags.iter().take(at).any(|t| self.same(&t.key, &tag.key))) {
             return Err(IamFault::invalid(match self {
@@ -48,7 +48,7 @@ impl Keys {
                 "System tags cannot be added/updated by requester.",
             ));
         }
-        Ok(tags)
+        Ok(())
     }
 
     /// Adds tags; one with a key that is there takes its place.

@@ -2,9 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html>
 
+use std::marker::PhantomData;
+
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, structures, text, texts},
-    directory::units::identity::{InstanceProfileUnit, ManagedPolicyUnit, RoleUnit, UserUnit},
+    audit::parameters::{Parameter, structures, text, texts},
+    directory::units::identity::{ManagedPolicyUnit, RoleUnit, UserUnit},
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
@@ -13,12 +15,13 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam,
-    entity::{Entity, EntityAction, EntityName, Record, entity_actions},
+    entity::{Entity, EntityAction, EntityName, Lookup, entity_actions},
     facets::Tagged,
     fault::IamFault,
     names,
-    on_one::{On, OnOne},
-    page::{Page, Paging},
+    nouns::instance_profile::InstanceProfileUnit,
+    on_one::{Listing, On, OnOne},
+    page::Page,
     shape,
 };
 
@@ -43,10 +46,11 @@ where
 {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
-        text(A::Entity::MEMBER),
+        text(A::Entity::NOUN.member),
         structures("Tags", names::SHOWN_TAG),
     ];
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -56,11 +60,11 @@ where
     }
 
     fn checked(self) -> Result<Self, IamFault> {
-        let tags = <A::Entity as Entity>::Record::KEYS.checked(self.tags)?;
-        Ok(Self { tags, ..self })
+        A::Entity::NOUN.tag_keys.check(&self.tags)?;
+        Ok(self)
     }
 
-    fn subject(&self) -> &EntityName<A> {
+    fn operand(&self) -> &EntityName<A> {
         &self.of
     }
 
@@ -71,10 +75,10 @@ where
     async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
         let mut record = of.edit_by::<A>(cx)?;
-        <A::Entity as Entity>::Record::KEYS.add(record.tags_mut(), &self.tags)?;
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, of.written())?;
-        Ok(Done::changed(Empty, batch))
+        A::Entity::NOUN
+            .tag_keys
+            .add(record.tags_mut(), &self.tags)?;
+        Ok(Done::changed(Empty, of.rewrite(cx, &record)?))
     }
 }
 
@@ -91,8 +95,9 @@ where
     <A::Entity as Entity>::Record: Tagged,
 {
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::MEMBER), texts("TagKeys")];
+    const PARAMETERS: &'static [Parameter] = &[text(A::Entity::NOUN.member), texts("TagKeys")];
     type Action = A;
+    type Operand = EntityName<A>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -101,7 +106,7 @@ where
         Self { of, keys }
     }
 
-    fn subject(&self) -> &EntityName<A> {
+    fn operand(&self) -> &EntityName<A> {
         &self.of
     }
 
@@ -114,51 +119,61 @@ where
     async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let of = of.get()?;
         let mut record = of.edit_by::<A>(cx)?;
-        <A::Entity as Entity>::Record::KEYS.remove(record.tags_mut(), &self.keys);
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, of.written())?;
-        Ok(Done::changed(Empty, batch))
+        A::Entity::NOUN
+            .tag_keys
+            .remove(record.tags_mut(), &self.keys);
+        Ok(Done::changed(Empty, of.rewrite(cx, &record)?))
     }
 }
 
-/// `ListUserTags`, `ListRoleTags`, `ListPolicyTags`
+/// The list of `ListUserTags`, `ListRoleTags`, `ListPolicyTags`.
 #[derive(Debug)]
-pub struct ListTags<A> {
-    of: EntityName<A>,
-    paging: Paging,
-}
+pub struct TagsOf<A>(PhantomData<fn() -> A>);
 
 /// A page of tags.
 #[derive(Debug)]
 pub struct Tags(Page<Tag>);
 
-impl<A: EntityAction> OnOne for ListTags<A> {
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text(A::Entity::MEMBER), text("Marker"), integer("MaxItems")];
+impl Tags {
+    /// Tags in order, each with its place in it: a key may be longer than a marker can be, so the marker
+    /// holds the place.
+    pub fn in_order(tags: &[Tag]) -> Vec<(usize, Tag)> {
+        let mut tags = tags.to_vec();
+        tags.sort_by(|a, b| a.key.cmp(&b.key));
+        tags.into_iter().enumerate().collect()
+    }
+
+    /// What markers hold.
+    pub fn place((at, _): &(usize, Tag)) -> String {
+        format!("{at:02}")
+    }
+
+    /// A page of such tags.
+    pub fn page(page: Page<(usize, Tag)>) -> Self {
+        Self(page.map(|(_, tag)| tag))
+    }
+}
+
+impl<A: EntityAction> Listing for TagsOf<A> {
     type Action = A;
+    type Operand = EntityName<A>;
+    type Item = (usize, Tag);
     type Output = Tags;
 
-    fn read(m: &mut Members<'_>) -> Self {
-        let of = EntityName::read(m);
-        let paging = Paging::read(m);
-        Self { of, paging }
+    async fn items(of: &Lookup<A::Entity>, _cx: &Cx<'_>) -> Result<Vec<Self::Item>, IamFault> {
+        Ok(Tags::in_order(of.get()?.tags()))
     }
 
-    fn subject(&self) -> &EntityName<A> {
-        &self.of
+    fn key(item: &Self::Item) -> String {
+        Tags::place(item)
     }
 
-    async fn answer(&self, of: &On<Self>, cx: &Cx<'_>) -> Result<Done<Tags>, IamFault> {
-        let mut tags = of.get()?.tags().to_vec();
-        tags.sort_by(|a, b| a.key.cmp(&b.key));
-        // A key may be longer than a marker can be, so the marker holds its place in the order.
-        let numbered = tags.into_iter().enumerate().collect();
-        let filter = (Self::NAME, self.of.name.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, numbered, |(at, _)| format!("{at:02}"))?;
-        Ok(Done::unchanged(Tags(page.map(|(_, tag)| tag))))
+    async fn answer(
+        _of: &Lookup<A::Entity>,
+        page: Page<Self::Item>,
+        _cx: &Cx<'_>,
+    ) -> Result<Tags, IamFault> {
+        Ok(Tags::page(page))
     }
 }
 

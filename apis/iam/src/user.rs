@@ -9,22 +9,15 @@ use std::collections::BTreeMap;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
-    counts::Counted,
     directory::{
-        identities::NameKind,
-        paths,
-        records::{UserRecord, V1},
+        records::{AccountRecord, UserRecord, V1},
         units::identity::UserUnit,
     },
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_store::batch::Precondition;
-use keyward_types::{
-    tag::Tag,
-    unique_id::{UniqueId, UniqueIdKind},
-};
+use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
     query::Params,
@@ -35,20 +28,15 @@ use crate::{
     Cx, Iam, boundary,
     entity::{Entity, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
-    names, naming,
-    newborn::NewIdentity,
+    names,
+    newborn::{Creates, New, Wanted, enroll, unmake},
     on_one::{On, OnOne},
-    reserved, shape, tags,
+    shape, tags,
 };
 
 /// `CreateUser`
 #[derive(Debug)]
-pub struct CreateUser {
-    name: String,
-    path: String,
-    boundary: Option<String>,
-    tags: Vec<Tag>,
-}
+pub struct CreateUser(Wanted);
 
 /// A user with its ARN.
 #[derive(Debug)]
@@ -59,65 +47,40 @@ pub struct ShownUser {
 
 keyward_types::action!("iam": CreateUser = "iam:CreateUser");
 
-impl Operation for CreateUser {
-    const NAME: &'static str = "CreateUser";
-    const READ_ONLY: bool = false;
+impl Creates for CreateUser {
     const PARAMETERS: &'static [Parameter] = &[
         text("Path"),
         text("UserName"),
         text("PermissionsBoundary"),
         structures("Tags", names::SHOWN_TAG),
     ];
-    type Api = Iam;
+    type Entity = UserUnit;
+    type Tagging = tags::TagUser;
     type Output = ShownUser;
-    type Fault = IamFault;
-    type Resolved = NewIdentity;
-    type Permits = (Permit<Self>, Option<Permit<tags::TagUser>>);
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let path = names::path(&mut m);
-        let name = names::name(&mut m, "UserName", names::USER);
-        let boundary = names::optional_boundary(&mut m);
-        let tags = names::tags(&mut m);
-        m.finish()?;
-        reserved::check(Some(&path), Some(&name))?;
-        let tags = names::checked_tags(tags)?;
-        Ok(Self {
-            name,
-            path,
-            boundary,
-            tags,
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Wanted {
+            path: names::path(m),
+            name: names::name(m, "UserName", names::USER),
+            boundary: names::optional_boundary(m),
+            tags: names::tags(m),
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<NewIdentity, IamFault> {
-        let named = (self.path.as_str(), self.name.as_str());
-        NewIdentity::find::<UserUnit>(cx, named, self.boundary.as_deref()).await
+    fn wanted(&self) -> &Wanted {
+        &self.0
     }
 
-    fn authorize(&self, new: &NewIdentity, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        new.permits(gate, (&self.tags, self.boundary.as_deref()))
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        new: &NewIdentity,
-        cx: &Cx<'_>,
-    ) -> Result<Done<ShownUser>, IamFault> {
-        let taken = || format!("User with name {} already exists.", self.name);
-        new.entity().check_free(taken)?;
-        let boundary = new.boundary(self.boundary.as_deref())?;
-        let counted = (Counted::Users(cx.account()), cx.shared().quotas().users);
-        let counted = naming::count(cx, counted, "UsersPerAccount")?;
+    async fn create(&self, new: &New, cx: &Cx<'_>) -> Result<Done<ShownUser>, IamFault> {
+        new.check_free(UserUnit::NOUN)?;
+        let boundary = new.boundary()?;
         let record = UserRecord {
             version: V1,
             id: UniqueId::from_random(UniqueIdKind::User, random::array()),
-            name: self.name.clone(),
-            path: self.path.clone(),
+            name: self.0.name.clone(),
+            path: self.0.path.clone(),
             created: cx.now,
-            tags: self.tags.clone(),
+            tags: self.0.tags.clone(),
             access_keys: Vec::new(),
             inactive_access_keys: Vec::new(),
             inline_policies: BTreeMap::new(),
@@ -126,13 +89,12 @@ impl Operation for CreateUser {
             groups: Vec::new(),
         };
         let mut batch = cx.batch();
-        naming::take(cx, &mut batch, (NameKind::User, &self.name, &record.id))?;
-        naming::put_principal_id(cx, &mut batch, &record.id)?;
+        let counted = enroll(cx, &mut batch, &record)?;
         if let Some(policy) = boundary {
             boundary::bind(cx, &mut batch, (policy, &record.id))?;
         }
         record.put(cx, &mut batch, None)?;
-        let arn = new.entity().arn().to_owned();
+        let arn = new.arn().to_owned();
         Ok(Done::changed(ShownUser { arn, record }, batch).counting(counted))
     }
 }
@@ -190,7 +152,7 @@ pub enum WantedUser {
     /// A user.
     User(Lookup<UserUnit>),
     /// The root user, with its account's record.
-    Root(keyward_engine::directory::records::AccountRecord),
+    Root(AccountRecord),
 }
 
 /// The output of GetUser.
@@ -199,10 +161,10 @@ pub enum UserFound {
     /// A user.
     User(Box<ShownUser>),
     /// The root user.
-    Root(keyward_engine::directory::records::AccountRecord),
+    Root(AccountRecord),
 }
 
-fn root_arn(record: &keyward_engine::directory::records::AccountRecord) -> String {
+fn root_arn(record: &AccountRecord) -> String {
     format!("arn:{}:iam::{}:root", record.partition, record.account)
 }
 
@@ -291,13 +253,14 @@ impl OnOne for DeleteUser {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("UserName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -315,9 +278,7 @@ impl OnOne for DeleteUser {
         if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
             boundary::release(cx, &mut batch, (&policy, &record.id))?;
         }
-        batch.delete(record.place(cx), Precondition::At(user.revision()))?;
-        naming::free(cx, &mut batch, (NameKind::User, &record.name))?;
-        batch.delete(paths::principal_id(&record.id), Precondition::Any)?;
+        unmake(cx, &mut batch, (&**user, record))?;
         Ok(Done::changed(Empty, batch))
     }
 }

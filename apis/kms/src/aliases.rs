@@ -2,8 +2,8 @@
 
 use keyward_engine::{
     directory::{
-        paths, purpose,
-        records::{self, AliasRecord, V1},
+        purpose,
+        records::{self, V1},
     },
     fault::Internal,
 };
@@ -13,6 +13,8 @@ use keyward_types::{alias::AliasName, arn::ArnParts, key_id::KeyId, time::Timest
 use crate::{
     Cx,
     fault::{KmsFault, too_large},
+    paths,
+    records::AliasRecord,
     units::AliasUnit,
 };
 

@@ -13,7 +13,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, boolean, map, secret, structure, text, texts},
     counts::CountChange,
     directory::{
-        ReadError, paths, purpose,
+        ReadError, purpose,
         records::{self, V1},
     },
     gate::{Denied, Gate},
@@ -43,7 +43,7 @@ use crate::{
     },
     identifier::Forms,
     lookup::put_key,
-    members,
+    members, paths,
     resolved::ResolvedKey,
     units::KeyUnit,
 };
@@ -188,7 +188,7 @@ impl Operation for CreateGrant {
         if let Ok(grant) = &grant {
             let reader = cx.directory().reader();
             let places = GrantPaths::new(reader, key.arn());
-            if let Some(path) = places.name_of(grant).map_err(ReadError::from)? {
+            if let Some(path) = places.name_of(grant) {
                 let read = reader.get(&path).await.map_err(ReadError::from)?;
                 made_before = read.value.as_ref().map(named_grant).transpose()?;
             }
@@ -275,7 +275,7 @@ impl Operation for CreateGrant {
         if let (Evidence::Grant(_), Some(parent)) = (permit.evidence(), new.key.found_grant())
             && let Some(revision) = parent.revision
         {
-            let path = places.grant(&parent.id).map_err(ReadError::from)?;
+            let path = places.grant(&parent.id);
             let precondition = Precondition::At(revision);
             batch.check(path, precondition).map_err(too_large)?;
         }

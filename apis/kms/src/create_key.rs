@@ -8,7 +8,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, structures, text},
     counts::{CountChange, Counted},
-    directory::{paths, purpose, records},
+    directory::{purpose, records},
     fault::Internal,
     gate::{Denied, Gate, supply::Supply},
     operation::{Done, Operation, Output},
@@ -33,7 +33,7 @@ use crate::{
     Cx, Kms, condition_keys,
     fault::{KmsFault, too_large},
     lookup::put_new_key,
-    members, metadata,
+    members, metadata, paths,
     policies::{DEFAULT_POLICY_NAME, default_policy},
     put_key_policy::LOCKED_OUT,
     resolved::ResolvedKey,
@@ -222,7 +222,7 @@ impl Operation for CreateKey {
         cx: &Cx<'_>,
     ) -> Result<Done<KeyCreated>, KmsFault> {
         self.refuse_unsupported(cx.state().ring())?;
-        let counted = Counted::Keys(cx.account(), cx.region);
+        let counted = Counted::regional(paths::KEY, cx.region, cx.account());
         if cx
             .shared()
             .counts()

@@ -1,7 +1,7 @@
 //! A key with the time of its last use, for the operations that policies may bind to it.
 
 use keyward_engine::directory::{
-    ReadError, paths, purpose,
+    ReadError, purpose,
     records::{self, LastUseRecord},
 };
 use keyward_types::{
@@ -9,7 +9,7 @@ use keyward_types::{
     time::{DAY_MILLIS, Timestamp},
 };
 
-use crate::{Cx, fault::KmsFault, resolved::ResolvedKey};
+use crate::{Cx, fault::KmsFault, paths, resolved::ResolvedKey};
 
 /// A key and how long ago it was used.
 #[derive(Debug)]

@@ -42,10 +42,12 @@ pub mod lookup;
 pub mod managed_keys;
 pub mod members;
 pub mod metadata;
+pub mod paths;
 pub mod policies;
 pub mod put_key_policy;
 pub mod re_encrypt;
 pub mod recipient;
+pub mod records;
 pub mod resolved;
 pub mod retire_grant;
 pub mod revoke_grant;
@@ -66,6 +68,7 @@ use keyward_engine::{
     api::{Api, ApiDescription, StartedWorkers},
     api_context,
     context::Context,
+    counts::CountedKind,
     gate::declared::DeclaredKey,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
@@ -134,6 +137,7 @@ impl Api for Kms {
         "UpdateKeyDescription",
     ];
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
+    const COUNTED: &'static [CountedKind] = &[CountedKind::Regional(paths::KEY)];
 
     fn workers(state: Arc<KmsState>, cx: &WorkerContext) -> StartedWorkers<'_> {
         Box::pin(workers::all(state, cx))

@@ -6,10 +6,7 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
-    directory::{
-        ReadError, paths, purpose,
-        records::{self, AliasRecord},
-    },
+    directory::{ReadError, purpose, records},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     page::{Page, Paging},
@@ -20,7 +17,9 @@ use keyward_store::path::Path;
 use keyward_types::alias::AliasName;
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{
+    Cx, Kms, fault::KmsFault, members, paths, records::AliasRecord, resolved::ResolvedKey,
+};
 
 /// The input.
 #[derive(Debug)]

@@ -171,11 +171,9 @@ impl ListGrants {
     ) -> Result<Vec<StoredGrant>, KmsFault> {
         let reader = cx.directory().reader();
         let places = GrantPaths::new(reader, wanted.key.arn());
-        let prefix = places.grants().map_err(ReadError::from)?;
-        let after = after.map(|id| places.grant(&id)).transpose();
-        let after = after.map_err(ReadError::from)?;
+        let after = after.map(|id| places.grant(&id));
         let page = reader
-            .range(&prefix, after.as_ref(), self.paging.wanted())
+            .range(&places.grants(), after.as_ref(), self.paging.wanted())
             .await;
         let page = page.map_err(ReadError::from)?.value;
         let grants: Result<_, ReadError> = page.iter().map(stored).collect();

@@ -4,7 +4,7 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text, texts},
-    directory::{ReadError, paths, purpose},
+    directory::{ReadError, purpose},
     fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -16,7 +16,7 @@ use keyward_store::{path::Path, sealed::Record};
 use keyward_types::key_id::KeyArn;
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Kms, fault::KmsFault, members};
+use crate::{Cx, Kms, fault::KmsFault, members, paths};
 
 /// The input.
 #[derive(Debug)]

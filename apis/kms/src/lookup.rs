@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
-    directory::{ReadError, paths, purpose},
+    directory::{ReadError, purpose},
     fault::Internal,
 };
 use keyward_keys::{ciphertext_blob::CiphertextBlob, record::KeyRecord};
@@ -20,6 +20,7 @@ use crate::{
     fault::{KmsFault, too_large},
     grants::terms::{Act, GrantQuestion},
     identifier::{Forms, KeyIdentifier},
+    paths,
     resolved::ResolvedKey,
     units::KeyUnit,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keyward_crypto::random;
 use keyward_engine::{
-    directory::{paths, purpose, records},
+    directory::{purpose, records},
     fault::Internal,
     policy::{
         document::{Document, PolicyKind},
@@ -36,6 +36,7 @@ use crate::{
     aliases::new_alias,
     fault::{KmsFault, too_large},
     lookup::put_new_key,
+    paths,
 };
 
 /// An AWS managed key that is to be made.

@@ -6,12 +6,7 @@ use keyward_crypto::secret::arena::Arena;
 use keyward_engine::{
     api::State,
     directory::{
-        ReadError,
-        accounts::OfAccounts,
-        cache, disagrees,
-        organizations::TRIES,
-        paths, purpose,
-        records::{self, AliasRecord},
+        ReadError, accounts::OfAccounts, cache, disagrees, organizations::TRIES, purpose, records,
     },
     fault::Internal,
     policy::{
@@ -39,6 +34,8 @@ use keyward_types::{
 
 use crate::{
     grants::lookup::{GrantCaches, Grants},
+    paths,
+    records::AliasRecord,
     units::{AliasUnit, KeyUnit},
 };
 

@@ -1,13 +1,13 @@
 //! Keys and aliases as the caches hold them.
 
-use keyward_engine::{
-    directory::records::AliasRecord, gate::protected::InEvents, policy::policy::Policy,
-};
+use keyward_engine::{gate::protected::InEvents, policy::policy::Policy};
 use keyward_keys::key::Key;
 pub use keyward_keys::record::KeyRecord;
 use keyward_store::{revision::Revision, sealed::Generation};
 use keyward_types::{account::AccountId, key_id::KeyArn};
 use keyward_wire::json::Fragment;
+
+use crate::records::AliasRecord;
 
 /// A KMS key with its compiled policy.
 #[derive(Debug)]

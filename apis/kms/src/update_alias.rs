@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    directory::records::AliasRecord,
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Changed, Done, Operation},
     policy::permit::Permit,
@@ -20,6 +19,7 @@ use crate::{
     fault::KmsFault,
     lookup::put_key,
     members,
+    records::AliasRecord,
     resolved::ResolvedKey,
     units::AliasUnit,
 };

@@ -4,7 +4,7 @@
 use keyward_engine::directory::{
     identities::Home,
     organizations::{MAX_RECORDS, part},
-    paths, purpose,
+    purpose,
     records::{
         self,
         organization::{
@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::{
     Cx,
     fault::{Because, OrganizationsFault},
+    paths,
 };
 
 /// A batch that changes an organization.

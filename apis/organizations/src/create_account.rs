@@ -11,11 +11,11 @@ use keyward_engine::{
     directory::{
         accounts, aws_policies,
         identities::{Home, NameKind},
-        paths, purpose,
+        purpose,
         records::{
             self, AccountRecord, V1,
             identity::{self, NameRecord, PrincipalIdRecord, RoleRecord},
-            organization::{CreateAccountRecord, EmailRecord, InOrganization, MemberRecord},
+            organization::{EmailRecord, InOrganization, MemberRecord},
         },
         reserved,
         units::organization::OrganizationUnit,
@@ -39,7 +39,8 @@ use crate::{
     create_account_status::status,
     fault::{Because, OrganizationsFault},
     managed::TagResource,
-    members,
+    members, paths,
+    records::CreateAccountRecord,
     standing::Standing,
 };
 

@@ -4,10 +4,7 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text, texts},
-    directory::{
-        paths, purpose,
-        records::{self, organization::CreateAccountRecord},
-    },
+    directory::{purpose, records},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -20,6 +17,8 @@ use crate::{
     Cx, Organizations,
     fault::OrganizationsFault,
     page::{Page, Paged},
+    paths,
+    records::CreateAccountRecord,
     standing::Standing,
 };
 

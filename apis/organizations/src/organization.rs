@@ -9,7 +9,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
         organizations::part,
-        paths, purpose,
+        purpose,
         records::{
             self, V1,
             organization::{InOrganization, MemberRecord, MembershipRecord, OrganizationRecord},
@@ -26,7 +26,7 @@ use keyward_types::{
 };
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Organizations, fault::OrganizationsFault, render, standing::Standing};
+use crate::{Cx, Organizations, fault::OrganizationsFault, paths, render, standing::Standing};
 
 /// The most organizational units and policies that go with their organization at once.
 const MOST_AT_ONCE: usize = 90;

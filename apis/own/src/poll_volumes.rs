@@ -12,6 +12,7 @@ use std::{
 use keyward_api_kms::{
     grants::index::GrantPaths,
     identifier::{Forms, KeyIdentifier},
+    paths::key as key_path,
 };
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
@@ -208,7 +209,7 @@ fn volume_key_paths(cx: &Cx<'_>, volume: &VolumeRecord) -> Result<Vec<Path>, Key
     };
     let grant = GrantId::parse(&key.grant).map_err(Internal::new)?;
     let grants = GrantPaths::new(cx.directory().reader(), &arn);
-    Ok(vec![paths::key(&arn), grants.grant(&grant)?])
+    Ok(vec![key_path(&arn), grants.grant(&grant)])
 }
 
 impl Output<Keyward> for Volumes {

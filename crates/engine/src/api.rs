@@ -13,6 +13,7 @@ use keyward_wire::{
 use crate::{
     caller::{Bearer, Caller},
     context::Context,
+    counts::CountedKind,
     directory::ReadError,
     fault::{Fault, Internal},
     front::authenticate::Proven,
@@ -75,6 +76,8 @@ pub trait Api: Sized + Send + Sync + 'static {
 
     /// The operations for agents, and for nobody else.
     const FOR_AGENTS: &'static [&'static str] = &[];
+    /// The records that are counted in the background for quotas.
+    const COUNTED: &'static [CountedKind] = &[];
 
     /// What the engine knows of the API: a static of the API's crate, made by [`ApiDescription::of`].
     /// As a static it is compiled there, and all operations with it; a constant would be compiled
@@ -214,6 +217,8 @@ pub struct ApiDescription {
     pub for_services: &'static [&'static str],
     /// See [`Api::FOR_AGENTS`].
     pub for_agents: &'static [&'static str],
+    /// See [`Api::COUNTED`].
+    pub counted: &'static [CountedKind],
     /// See [`Protocol::content_type`].
     pub content_type: fn(Form) -> &'static str,
     /// See [`Api::resource_type`].
@@ -246,6 +251,7 @@ impl ApiDescription {
             condition_keys: A::CONDITION_KEYS,
             for_services: A::FOR_SERVICES,
             for_agents: A::FOR_AGENTS,
+            counted: A::COUNTED,
             content_type: <A::Protocol as Protocol>::content_type,
             resource_type: A::resource_type,
             render_fault: A::render_fault,

@@ -6,23 +6,70 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use keyward_types::{account::AccountId, key_id::KeyArn, region::Region};
+use keyward_store::path::{Prefix, Segment};
+use keyward_types::{account::AccountId, key_id::KeyArn, partition::Partition, region::Region};
 
-/// What is counted.
+use crate::directory::{paths, scopes::Scope};
+
+/// A kind of record that an API has counted, by the word that stands for it in paths. The paths go
+/// on with the id of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedKind {
+    /// Records of an account in no Region.
+    Global(Segment<'static>),
+    /// Records of an account in a Region.
+    Regional(Segment<'static>),
+}
+
+impl CountedKind {
+    /// What there is to count of this kind in a part of the store.
+    pub(crate) fn in_scope(self, scope: Scope) -> Option<(Counted, Prefix)> {
+        let Scope {
+            partition, account, ..
+        } = scope;
+        match (self, scope.region) {
+            (Self::Global(kind), None) => Some((
+                Counted { kind, scope },
+                paths::below_global(partition, account, [kind]),
+            )),
+            (Self::Regional(kind), Some(region)) => Some((
+                Counted { kind, scope },
+                paths::below_scoped(region, account, [kind]),
+            )),
+            (Self::Global(_), Some(_)) | (Self::Regional(_), None) => None,
+        }
+    }
+}
+
+/// What is counted: the records of a kind in a part of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Counted {
-    /// KMS keys of an account in a Region, in every state.
-    Keys(AccountId, Region),
-    /// Users of an account.
-    Users(AccountId),
-    /// Roles of an account.
-    Roles(AccountId),
-    /// Groups of an account.
-    Groups(AccountId),
-    /// Customer managed policies of an account.
-    Policies(AccountId),
-    /// Instance profiles of an account.
-    InstanceProfiles(AccountId),
+pub struct Counted {
+    kind: Segment<'static>,
+    scope: Scope,
+}
+
+impl Counted {
+    /// The records of a kind that an account has in no Region.
+    pub fn global(kind: Segment<'static>, partition: Partition, account: AccountId) -> Self {
+        let region = None;
+        let scope = Scope {
+            partition,
+            account,
+            region,
+        };
+        Self { kind, scope }
+    }
+
+    /// The records of a kind that an account has in a Region.
+    pub fn regional(kind: Segment<'static>, region: Region, account: AccountId) -> Self {
+        let (partition, region) = (region.partition(), Some(region));
+        let scope = Scope {
+            partition,
+            account,
+            region,
+        };
+        Self { kind, scope }
+    }
 }
 
 /// What a change does to the counts. The pipeline notes it once the change is committed: what meets a

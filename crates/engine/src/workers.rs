@@ -18,6 +18,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 
 use crate::{
     audit::service_event::{self, ServiceEvent},
+    counts::CountedKind,
     directory::ReadError,
     fault::Internal,
     front::Front,
@@ -158,14 +159,20 @@ pub async fn all(
     const LAST_USE: Duration = Duration::from_secs(10);
     const HEALTH: Duration = Duration::from_secs(5);
     const COUNTING: Duration = Duration::from_secs(300);
+    let services = front.services().rows();
+    let kinds = services.iter().flat_map(|service| service.api().counted);
+    let kinds: Arc<[CountedKind]> = kinds.copied().collect();
     let mut workers = vec![
         Worker::new(LAST_USE, |cx| Box::pin(last_use::write(&cx.shared))),
         Worker::new(HEALTH, move |cx| {
             Box::pin(health::look(&cx.shared, least_free_bytes))
         }),
-        Worker::new(COUNTING, |cx| Box::pin(counting::count(&cx.shared))),
+        Worker::new(COUNTING, move |cx| {
+            let kinds = Arc::clone(&kinds);
+            Box::pin(async move { counting::count(&cx.shared, &kinds).await })
+        }),
     ];
-    for service in front.services().rows() {
+    for service in services {
         workers.extend(service.workers(cx).await?);
     }
     Ok(workers)

@@ -37,8 +37,8 @@ impl Path {
 
     /// The path of these segments, of which there is at least one.
     ///
-    /// It must not be longer than 512 bytes. Only unique ids and access key ids can have 128 bytes,
-    /// and no path has more than two of them; all other segments are much shorter.
+    /// It must not be longer than 512 bytes. Only unique ids, access key ids and ids of an
+    /// organization's policies can have more than 70 bytes, and no path has more than two of them.
     pub fn of<'s>(segments: impl IntoIterator<Item = Segment<'s>>) -> Self {
         // Long enough for the longest path of a unit that is read often.
         let mut text = String::with_capacity(128);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     directory::{
-        paths, purpose,
+        purpose,
         records::{AccessKeyOwner, AccessKeyRecord, identity::CredentialUseRecord},
         units::AccessKeyUnit,
     },
@@ -16,20 +16,22 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_types::{time::Timestamp, unique_id::AccessKeyId};
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, query::Params, xml};
 
 use crate::{
     Cx, Iam,
-    access_key::Owner,
+    access_key::{Owner, OwnerName},
     fault::IamFault,
     names,
+    on_one::OnOne,
     page::{Page, Paging},
+    paths,
 };
 
 /// `ListAccessKeys`
 #[derive(Debug)]
 pub struct ListAccessKeys {
-    user: Option<String>,
+    owner: OwnerName,
     paging: Paging,
 }
 
@@ -49,39 +51,25 @@ struct Shown {
 
 keyward_types::action!("iam": ListAccessKeys = "iam:ListAccessKeys");
 
-impl Operation for ListAccessKeys {
-    const NAME: &'static str = "ListAccessKeys";
+impl OnOne for ListAccessKeys {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] =
         &[text("UserName"), text("Marker"), integer("MaxItems")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = OwnerName;
     type Output = AccessKeys;
-    type Fault = IamFault;
-    type Resolved = Owner;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let user = names::optional_name(&mut m, "UserName", names::EXISTING_USER);
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self { user, paging })
+    fn read(m: &mut Members<'_>) -> Self {
+        let owner = OwnerName::read(m);
+        let paging = Paging::read(m);
+        Self { owner, paging }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Owner, IamFault> {
-        Owner::resolve(self.user.as_deref(), cx).await
+    fn operand(&self) -> &OwnerName {
+        &self.owner
     }
 
-    fn authorize(&self, owner: &Owner, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        owner.permit(gate)
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        owner: &Owner,
-        cx: &Cx<'_>,
-    ) -> Result<Done<AccessKeys>, IamFault> {
+    async fn answer(&self, owner: &Owner, cx: &Cx<'_>) -> Result<Done<AccessKeys>, IamFault> {
         let mut keys = Vec::new();
         for id in owner.keys()? {
             let path = paths::access_key(id);

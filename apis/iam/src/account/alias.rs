@@ -6,21 +6,22 @@
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     directory::{
-        paths, purpose,
-        records::{self, V1, identity::AccountAliasRecord},
+        purpose,
+        records::{self, V1},
     },
-    gate::{Denied, Gate},
-    operation::{Done, Empty, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Empty, Output},
 };
 use keyward_store::{batch::Precondition, path::Path, revision::Revision};
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam,
     fault::IamFault,
     names,
+    on_one::{OnOne, WholeAccount},
     page::{Page, Paging},
+    paths,
+    records::AccountAliasRecord,
 };
 
 /// The alias that the caller's account has, and when it was written.
@@ -32,10 +33,10 @@ impl Cx<'_> {
         Ok(self.directory().rare(&path, purpose::ACCOUNT_ALIAS).await?)
     }
 
-    fn alias_path(&self, alias: &str) -> Result<Path, IamFault> {
+    fn alias_path(&self, alias: &str) -> Path {
         let reader = self.directory().reader();
         let hash = reader.name_hash(self.partition().as_str(), "account alias", alias);
-        Ok(paths::account_alias(self.partition(), &hash))
+        paths::account_alias(self.partition(), &hash)
     }
 }
 
@@ -45,39 +46,24 @@ pub struct CreateAccountAlias(String);
 
 keyward_types::action!("iam": CreateAccountAlias = "iam:CreateAccountAlias");
 
-impl Operation for CreateAccountAlias {
-    const NAME: &'static str = "CreateAccountAlias";
+impl OnOne for CreateAccountAlias {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("AccountAlias")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let alias = names::account_alias(&mut m);
-        m.finish()?;
-        Ok(Self(alias))
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(names::account_alias(m))
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let own = cx.own_alias().await?;
-        let path = cx.alias_path(&self.0)?;
+        let path = cx.alias_path(&self.0);
         let taken: Own = cx.directory().rare(&path, purpose::ACCOUNT_ALIAS).await?;
         if taken.is_some() {
             let message = format!("The account alias {} already exists.", self.0);
@@ -95,7 +81,7 @@ impl Operation for CreateAccountAlias {
         let mut read = Precondition::Absent;
         if let Some((old, revision)) = own {
             read = Precondition::At(revision);
-            batch.delete(cx.alias_path(&old.alias)?, Precondition::Any)?;
+            batch.delete(cx.alias_path(&old.alias), Precondition::Any)?;
         }
         let path = paths::alias_of_account(cx.partition(), cx.account());
         batch.put(path, purpose::ACCOUNT_ALIAS, &bytes, read)?;
@@ -109,37 +95,22 @@ pub struct DeleteAccountAlias(String);
 
 keyward_types::action!("iam": DeleteAccountAlias = "iam:DeleteAccountAlias");
 
-impl Operation for DeleteAccountAlias {
-    const NAME: &'static str = "DeleteAccountAlias";
+impl OnOne for DeleteAccountAlias {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("AccountAlias")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let alias = names::account_alias(&mut m);
-        m.finish()?;
-        Ok(Self(alias))
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(names::account_alias(m))
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let own = cx.own_alias().await?;
         let Some((_, revision)) = own.as_ref().filter(|(own, _)| own.alias == self.0) else {
             let message = format!("The account alias {} cannot be found.", self.0);
@@ -148,7 +119,7 @@ impl Operation for DeleteAccountAlias {
         let mut batch = cx.batch();
         let path = paths::alias_of_account(cx.partition(), cx.account());
         batch.delete(path, Precondition::At(*revision))?;
-        batch.delete(cx.alias_path(&self.0)?, Precondition::Any)?;
+        batch.delete(cx.alias_path(&self.0), Precondition::Any)?;
         Ok(Done::changed(Empty, batch))
     }
 }
@@ -163,37 +134,22 @@ pub struct Aliases(Page<String>);
 
 keyward_types::action!("iam": ListAccountAliases = "iam:ListAccountAliases");
 
-impl Operation for ListAccountAliases {
-    const NAME: &'static str = "ListAccountAliases";
+impl OnOne for ListAccountAliases {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("Marker"), integer("MaxItems")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = WholeAccount;
     type Output = Aliases;
-    type Fault = IamFault;
-    type Resolved = ();
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let paging = Paging::read(&mut m);
-        m.finish()?;
-        Ok(Self(paging))
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(Paging::read(m))
     }
 
-    async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), IamFault> {
-        Ok(())
+    fn operand(&self) -> &WholeAccount {
+        &WholeAccount
     }
 
-    fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.global_account(|_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        (): &(),
-        cx: &Cx<'_>,
-    ) -> Result<Done<Aliases>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<Aliases>, IamFault> {
         let own = cx.own_alias().await?;
         let aliases = own.iter().map(|(own, _)| own.alias.clone()).collect();
         let page = self.0.cut(cx, (Self::NAME, ""), aliases, String::clone)?;

@@ -6,12 +6,9 @@ use std::collections::BTreeMap;
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text, texts},
-    directory::{
-        paths, purpose,
-        records::{
-            UserRecord,
-            identity::{GroupRecord, ManagedPolicyRef, RoleRecord},
-        },
+    directory::records::{
+        UserRecord,
+        identity::{GroupRecord, ManagedPolicyRef, RoleRecord},
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -21,6 +18,7 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     Cx, Iam,
+    entity::{Record, every},
     fault::IamFault,
     instance_profile,
     managed_policy::{list, shown::ShownPolicy},
@@ -87,23 +85,17 @@ impl GetAccountAuthorizationDetails {
     }
 
     async fn users(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::users(partition, account);
+        let home = cx.caller.home();
         let mut found = Vec::new();
-        for record in cx
-            .directory()
-            .every::<UserRecord>(&prefix, purpose::USER)
-            .await?
-        {
+        for record in every::<UserRecord>(cx).await? {
             let mut groups = Vec::new();
             for id in &record.groups {
-                let home = (partition, account);
                 let group = cx.directory().group_of_user(home, id).await?;
                 groups.push(group.record().name.clone());
             }
             groups.sort();
             found.push(Detail::User {
-                arn: record.arn(partition, account),
+                arn: record.arn_in(home),
                 record: Box::new(record),
                 groups,
             });
@@ -112,30 +104,21 @@ impl GetAccountAuthorizationDetails {
     }
 
     async fn groups(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::groups(partition, account);
-        let groups = cx
-            .directory()
-            .every::<GroupRecord>(&prefix, purpose::GROUP)
-            .await?;
+        let home = cx.caller.home();
+        let groups = every::<GroupRecord>(cx).await?;
         let detail = |record: GroupRecord| Detail::Group {
-            arn: record.arn(partition, account),
+            arn: record.arn_in(home),
             record: Box::new(record),
         };
         Ok(groups.into_iter().map(detail).collect())
     }
 
     async fn roles(&self, cx: &Cx<'_>) -> Result<Vec<Detail>, IamFault> {
-        let (partition, account) = cx.caller.home();
-        let prefix = paths::roles(partition, account);
+        let home = cx.caller.home();
         let mut found = Vec::new();
-        for record in cx
-            .directory()
-            .every::<RoleRecord>(&prefix, purpose::ROLE)
-            .await?
-        {
+        for record in every::<RoleRecord>(cx).await? {
             let used = last_use(cx, &record.id).await?;
-            let shown = show(cx, (&record.arn(partition, account), &record), used).await?;
+            let shown = show(cx, (&record.arn_in(home), &record), used).await?;
             let profiles = instance_profile::of_role(cx, &record.id).await?;
             let role = Box::new(shown);
             found.push(Detail::Role { role, profiles });

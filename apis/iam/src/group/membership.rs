@@ -4,53 +4,37 @@
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddUserToGroup.html>
 
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, text},
+    audit::parameters::{Parameter, text},
     directory::{
-        paths, purpose,
-        records::{self, V1, identity::MembershipRecord},
+        purpose,
+        records::{
+            self, V1,
+            identity::{GroupRecord, MembershipRecord},
+        },
         units::identity::{GroupUnit, UserUnit},
     },
-    gate::{Denied, Gate},
-    operation::{Done, Empty, Operation},
-    policy::permit::Permit,
+    operation::{Done, Empty},
 };
 use keyward_store::batch::Precondition;
-use keyward_wire::{json::Members, query::Params};
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx, Iam,
-    entity::{Entity, EntityName, Lookup, Record, entity_action},
+    Cx,
+    entity::{Entity, EntityName, Lookup, Record, entity_action, entity_actions},
     fault::IamFault,
     group::Groups,
     names,
-    on_one::{On, OnOne},
-    page::Paging,
+    on_one::{Listing, On, OnOne, Pair},
+    page::Page,
+    paths,
 };
 
 /// The most groups of a user.
 const MAX_GROUPS: usize = 10;
 
-/// A group and a user.
-#[derive(Debug)]
-pub struct Both {
-    group: Lookup<GroupUnit>,
-    user: Lookup<UserUnit>,
-}
-
-impl Both {
-    async fn find(cx: &Cx<'_>, group: &str, user: &str) -> Result<Self, IamFault> {
-        let group = Lookup::find(cx, group).await?;
-        let user = Lookup::find(cx, user).await?;
-        Ok(Self { group, user })
-    }
-}
-
 /// `AddUserToGroup`
 #[derive(Debug)]
-pub struct AddUserToGroup {
-    group: EntityName<Self>,
-    user: String,
-}
+pub struct AddUserToGroup(Pair<Self, UserUnit>);
 
 entity_action!(
     AddUserToGroup = "iam:AddUserToGroup",
@@ -58,40 +42,26 @@ entity_action!(
     names::GROUP
 );
 
-impl Operation for AddUserToGroup {
-    const NAME: &'static str = "AddUserToGroup";
+impl OnOne for AddUserToGroup {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("GroupName"), text("UserName")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = Pair<Self, UserUnit>;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Both;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let group = EntityName::read(&mut m);
-        let user = names::name(&mut m, "UserName", names::EXISTING_USER);
-        m.finish()?;
-        Ok(Self { group, user })
+    fn read(m: &mut Members<'_>) -> Self {
+        let group = EntityName::read(m);
+        let user = names::name(m, "UserName", names::EXISTING_USER);
+        Self(Pair::new(group, user))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
-        Both::find(cx, &self.group.name, &self.user).await
+    fn operand(&self) -> &Pair<Self, UserUnit> {
+        &self.0
     }
 
-    fn authorize(&self, both: &Both, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        both.group.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        both: &Both,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, (group, user): &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         // If neither is there, AWS tells of the user.
-        let (user, group) = (both.user.get()?, both.group.get()?);
+        let (user, group) = (user.get()?, group.get()?);
         let (mut group_record, mut user_record) = (group.edit(cx)?, user.edit(cx)?);
         if user_record.groups.contains(&group_record.id) {
             return Ok(Done::unchanged(Empty));
@@ -114,10 +84,7 @@ impl Operation for AddUserToGroup {
 
 /// `RemoveUserFromGroup`
 #[derive(Debug)]
-pub struct RemoveUserFromGroup {
-    group: EntityName<Self>,
-    user: String,
-}
+pub struct RemoveUserFromGroup(Pair<Self, UserUnit>);
 
 entity_action!(
     RemoveUserFromGroup = "iam:RemoveUserFromGroup",
@@ -125,40 +92,26 @@ entity_action!(
     names::GROUP
 );
 
-impl Operation for RemoveUserFromGroup {
-    const NAME: &'static str = "RemoveUserFromGroup";
+impl OnOne for RemoveUserFromGroup {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("GroupName"), text("UserName")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = Pair<Self, UserUnit>;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Both;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let group = EntityName::read(&mut m);
-        let user = names::name(&mut m, "UserName", names::EXISTING_USER);
-        m.finish()?;
-        Ok(Self { group, user })
+    fn read(m: &mut Members<'_>) -> Self {
+        let group = EntityName::read(m);
+        let user = names::name(m, "UserName", names::EXISTING_USER);
+        Self(Pair::new(group, user))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
-        Both::find(cx, &self.group.name, &self.user).await
+    fn operand(&self) -> &Pair<Self, UserUnit> {
+        &self.0
     }
 
-    fn authorize(&self, both: &Both, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        both.group.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        both: &Both,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
+    async fn answer(&self, (group, user): &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         // If neither is there, AWS tells of the user.
-        let (user, group) = (both.user.get()?, both.group.get()?);
+        let (user, group) = (user.get()?, group.get()?);
         let (mut group_record, mut user_record) = (group.edit(cx)?, user.edit(cx)?);
         let before = user_record.groups.len();
         user_record.groups.retain(|id| *id != group_record.id);
@@ -177,47 +130,38 @@ impl Operation for RemoveUserFromGroup {
     }
 }
 
-/// `ListGroupsForUser`
-#[derive(Debug)]
-pub struct ListGroupsForUser {
-    of: EntityName<Self>,
-    paging: Paging,
+entity_actions! {
+    UserUnit, names::EXISTING_USER => ListGroupsForUser = "iam:ListGroupsForUser",;
 }
 
-entity_action!(
-    ListGroupsForUser = "iam:ListGroupsForUser",
-    UserUnit,
-    names::EXISTING_USER
-);
-
-impl OnOne for ListGroupsForUser {
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text("UserName"), text("Marker"), integer("MaxItems")];
+impl Listing for ListGroupsForUser {
     type Action = Self;
+    type Operand = EntityName<Self>;
+    type Item = (String, GroupRecord);
     type Output = Groups;
 
-    fn read(m: &mut Members<'_>) -> Self {
-        let of = EntityName::read(m);
-        let paging = Paging::read(m);
-        Self { of, paging }
-    }
-
-    fn subject(&self) -> &EntityName<Self> {
-        &self.of
-    }
-
-    async fn answer(&self, user: &On<Self>, cx: &Cx<'_>) -> Result<Done<Groups>, IamFault> {
+    async fn items(
+        user: &Lookup<UserUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Vec<(String, GroupRecord)>, IamFault> {
         let mut groups = Vec::new();
         for id in &user.get()?.record().groups {
             if let Some(group) = cx.directory().group(cx.caller.home(), id).await? {
                 groups.push((group.arn().to_owned(), group.record().clone()));
             }
         }
-        let filter = (Self::NAME, self.of.name.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, groups, |(_, group)| group.name.clone())?;
-        Ok(Done::unchanged(Groups(page)))
+        Ok(groups)
+    }
+
+    fn key((_, group): &(String, GroupRecord)) -> String {
+        group.name.clone()
+    }
+
+    async fn answer(
+        _user: &Lookup<UserUnit>,
+        page: Page<(String, GroupRecord)>,
+        _cx: &Cx<'_>,
+    ) -> Result<Groups, IamFault> {
+        Ok(Groups(page))
     }
 }

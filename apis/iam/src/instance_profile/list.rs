@@ -2,27 +2,20 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfiles.html>
 
-use keyward_engine::{
-    audit::parameters::{Parameter, integer, text},
-    directory::{
-        records::identity::InstanceProfileRecord,
-        units::identity::{InstanceProfileUnit, RoleUnit},
-    },
-    gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
-};
-use keyward_wire::{json::Members, query::Params, xml};
+use keyward_engine::{directory::units::identity::RoleUnit, operation::Output};
+use keyward_wire::xml;
 
 use crate::{
     Cx, Iam,
-    by_path::ByPath,
-    entity::{EntityName, entity_action},
+    by_path::ListAction,
+    entity::{EntityName, Lookup, entity_actions},
     fault::IamFault,
     instance_profile::show,
     names,
-    on_one::{On, OnOne},
-    page::{Page, Paging},
+    nouns::instance_profile::InstanceProfileUnit,
+    on_one::Listing,
+    page::Page,
+    records::InstanceProfileRecord,
     shape::{self, ShownProfile},
 };
 
@@ -48,86 +41,45 @@ impl Output<Iam> for Profiles {
     }
 }
 
-/// `ListInstanceProfiles`
-#[derive(Debug)]
-pub struct ListInstanceProfiles(ByPath);
+keyward_types::actions! { "iam": ListInstanceProfiles = "iam:ListInstanceProfiles", }
 
-keyward_types::action!("iam": ListInstanceProfiles = "iam:ListInstanceProfiles");
-
-impl Operation for ListInstanceProfiles {
-    const NAME: &'static str = "ListInstanceProfiles";
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text("PathPrefix"), text("Marker"), integer("MaxItems")];
-    type Api = Iam;
+impl ListAction for ListInstanceProfiles {
+    type Record = InstanceProfileRecord;
     type Output = Profiles;
-    type Fault = IamFault;
-    /// What the list is of, as a resource.
-    type Resolved = String;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        ByPath::parse(params).map(Self)
-    }
-
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
-        Ok(self.0.resource::<InstanceProfileUnit>(cx))
-    }
-
-    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(arn), |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        _arn: &String,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Profiles>, IamFault> {
-        let page = self.0.page(cx, Self::NAME).await?;
-        Ok(Done::unchanged(Profiles::show(cx, page).await?))
+    async fn answer(page: Page<InstanceProfileRecord>, cx: &Cx<'_>) -> Result<Profiles, IamFault> {
+        Profiles::show(cx, page).await
     }
 }
 
-/// `ListInstanceProfilesForRole`
-#[derive(Debug)]
-pub struct ListInstanceProfilesForRole {
-    role: EntityName<Self>,
-    paging: Paging,
+entity_actions! {
+    RoleUnit, names::ROLE => ListInstanceProfilesForRole = "iam:ListInstanceProfilesForRole",;
 }
 
-entity_action!(
-    ListInstanceProfilesForRole = "iam:ListInstanceProfilesForRole",
-    RoleUnit,
-    names::ROLE
-);
-
-impl OnOne for ListInstanceProfilesForRole {
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text("RoleName"), text("Marker"), integer("MaxItems")];
+impl Listing for ListInstanceProfilesForRole {
     type Action = Self;
+    type Operand = EntityName<Self>;
+    type Item = InstanceProfileRecord;
     type Output = Profiles;
 
-    fn read(m: &mut Members<'_>) -> Self {
-        let role = EntityName::read(m);
-        let paging = Paging::read(m);
-        Self { role, paging }
+    async fn items(
+        role: &Lookup<RoleUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Vec<InstanceProfileRecord>, IamFault> {
+        let found = InstanceProfileUnit::of_role(cx, &role.get()?.record().id).await?;
+        let records = found.iter().map(|profile| profile.record().clone());
+        Ok(records.collect())
     }
 
-    fn subject(&self) -> &EntityName<Self> {
-        &self.role
+    fn key(profile: &InstanceProfileRecord) -> String {
+        profile.name.clone()
     }
 
-    async fn answer(&self, role: &On<Self>, cx: &Cx<'_>) -> Result<Done<Profiles>, IamFault> {
-        let id = &role.get()?.record().id;
-        let home = cx.caller.home();
-        let found = cx.directory().instance_profiles_of(home, id).await?;
-        let found = found.iter().map(|profile| profile.record().clone());
-        let filter = (Self::NAME, self.role.name.as_str());
-        let page = self
-            .paging
-            .cut(cx, filter, found.collect(), |profile| profile.name.clone())?;
-        Ok(Done::unchanged(Profiles::show(cx, page).await?))
+    async fn answer(
+        _role: &Lookup<RoleUnit>,
+        page: Page<InstanceProfileRecord>,
+        cx: &Cx<'_>,
+    ) -> Result<Profiles, IamFault> {
+        Profiles::show(cx, page).await
     }
 }

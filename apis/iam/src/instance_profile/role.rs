@@ -6,22 +6,25 @@
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
-        paths, purpose,
+        purpose,
         records::{self, V1, identity::MembershipRecord},
-        units::identity::{InstanceProfileUnit, RoleUnit},
+        units::identity::RoleUnit,
     },
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation},
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
-use keyward_wire::query::Params;
+use keyward_wire::{json::Members, query::Params};
 
 use crate::{
     Cx, Iam, condition_keys,
-    entity::{Entity, EntityName, Lookup, Record, entity_action},
+    entity::{Entity, EntityAction, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
     names,
+    nouns::instance_profile::InstanceProfileUnit,
+    on_one::{On, OnOne, Operand, Pair},
+    paths,
 };
 
 /// What profiles hand their roles to.
@@ -29,28 +32,19 @@ const PASSED_TO: &str = "ec2.amazonaws.com";
 /// The most roles in a profile.
 const MOST_ROLES: usize = 1;
 
-/// An instance profile and a role.
-#[derive(Debug)]
-pub struct Both {
-    profile: Lookup<InstanceProfileUnit>,
-    role: Lookup<RoleUnit>,
-}
+const PARAMETERS: &[Parameter] = &[text("InstanceProfileName"), text("RoleName")];
 
-impl Both {
-    async fn find(cx: &Cx<'_>, profile: &str, role: &str) -> Result<Self, IamFault> {
-        Ok(Self {
-            profile: Lookup::find(cx, profile).await?,
-            role: Lookup::find(cx, role).await?,
-        })
-    }
+/// An instance profile and a role, as they were found.
+type Both = (Lookup<InstanceProfileUnit>, Lookup<RoleUnit>);
+
+fn read<A: EntityAction>(m: &mut Members<'_>) -> Pair<A, RoleUnit> {
+    let profile = EntityName::read(m);
+    Pair::new(profile, RoleUnit::read_name(m, names::ROLE))
 }
 
 /// `AddRoleToInstanceProfile`
 #[derive(Debug)]
-pub struct AddRoleToInstanceProfile {
-    profile: EntityName<Self>,
-    role: String,
-}
+pub struct AddRoleToInstanceProfile(Pair<Self, RoleUnit>);
 
 keyward_types::actions! { "iam": PassRole = "iam:PassRole", }
 
@@ -63,7 +57,7 @@ entity_action!(
 impl Operation for AddRoleToInstanceProfile {
     const NAME: &'static str = "AddRoleToInstanceProfile";
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName"), text("RoleName")];
+    const PARAMETERS: &'static [Parameter] = PARAMETERS;
     type Api = Iam;
     type Output = Empty;
     type Fault = IamFault;
@@ -72,19 +66,19 @@ impl Operation for AddRoleToInstanceProfile {
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
-        let profile = EntityName::read(&mut m);
-        let role = RoleUnit::read_name(&mut m, names::ROLE);
+        let pair = read(&mut m);
         m.finish()?;
-        Ok(Self { profile, role })
+        Ok(Self(pair))
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
-        Both::find(cx, &self.profile.name, &self.role).await
+        self.0.find(cx).await
     }
 
     fn authorize(&self, both: &Both, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let add = both.profile.permit(gate, |_| ())?;
-        let pass = both.role.permit(gate, |supply| {
+        let add = self.0.permit(both, gate, |_| ())?;
+        let (_, role) = both;
+        let pass = role.permit(gate, |supply| {
             supply.text(condition_keys::PASSED_TO_SERVICE, PASSED_TO);
         })?;
         Ok((add, pass))
@@ -93,11 +87,11 @@ impl Operation for AddRoleToInstanceProfile {
     async fn call(
         &self,
         _permits: &Self::Permits,
-        both: &Both,
+        (profile, role): &Both,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let profile = both.profile.get()?;
-        let role = both.role.get()?;
+        let profile = profile.get()?;
+        let role = role.get()?;
         let role_record = role.edit(cx)?;
         let mut record = profile.edit(cx)?;
         if record.role.is_some() {
@@ -119,10 +113,7 @@ impl Operation for AddRoleToInstanceProfile {
 
 /// `RemoveRoleFromInstanceProfile`
 #[derive(Debug)]
-pub struct RemoveRoleFromInstanceProfile {
-    profile: EntityName<Self>,
-    role: String,
-}
+pub struct RemoveRoleFromInstanceProfile(Pair<Self, RoleUnit>);
 
 entity_action!(
     RemoveRoleFromInstanceProfile = "iam:RemoveRoleFromInstanceProfile",
@@ -130,46 +121,34 @@ entity_action!(
     names::INSTANCE_PROFILE
 );
 
-impl Operation for RemoveRoleFromInstanceProfile {
-    const NAME: &'static str = "RemoveRoleFromInstanceProfile";
+impl OnOne for RemoveRoleFromInstanceProfile {
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text("InstanceProfileName"), text("RoleName")];
-    type Api = Iam;
+    const PARAMETERS: &'static [Parameter] = PARAMETERS;
+    type Action = Self;
+    type Operand = Pair<Self, RoleUnit>;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = Both;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let profile = EntityName::read(&mut m);
-        let role = RoleUnit::read_name(&mut m, names::ROLE);
-        m.finish()?;
-        Ok(Self { profile, role })
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(read(m))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Both, IamFault> {
-        Both::find(cx, &self.profile.name, &self.role).await
+    fn operand(&self) -> &Pair<Self, RoleUnit> {
+        &self.0
     }
 
-    fn authorize(&self, both: &Both, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        both.profile.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        both: &Both,
+        (profile, role): &On<Self>,
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, IamFault> {
-        let profile = both.profile.get()?;
-        let role = both.role.get()?;
+        let profile = profile.get()?;
+        let role = role.get()?;
         let mut record = profile.edit(cx)?;
         let id = &role.record().id;
         if record.role.as_ref() != Some(id) {
             return Err(IamFault::missing(format!(
                 "Role {} in Instance Profile {} cannot be found.",
-                self.role, self.profile.name
+                self.0.with, self.0.on.name
             )));
         }
         record.role = None;

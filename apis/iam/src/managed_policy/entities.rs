@@ -4,7 +4,6 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
-    directory::paths,
     directory::units::identity::ManagedPolicyUnit,
     operation::{Done, Output},
 };
@@ -18,6 +17,7 @@ use crate::{
     names,
     on_one::{On, OnOne},
     page::{Page, Paging},
+    paths,
 };
 
 /// `ListEntitiesForPolicy`
@@ -98,6 +98,7 @@ impl OnOne for ListEntitiesForPolicy {
         integer("MaxItems"),
     ];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Entities;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -123,7 +124,7 @@ impl OnOne for ListEntitiesForPolicy {
         }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 

@@ -4,7 +4,7 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, integer, text},
-    directory::{aws_policies, paths, purpose, records::identity::ManagedPolicyRecord},
+    directory::{aws_policies, records::identity::ManagedPolicyRecord},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -13,6 +13,7 @@ use keyward_wire::{query::Params, xml};
 
 use crate::{
     Cx, Iam,
+    entity::every,
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},
     names,
@@ -148,11 +149,7 @@ impl Operation for ListPolicies {
 /// When they cannot be read.
 pub async fn local(cx: &Cx<'_>) -> Result<Vec<ShownPolicy>, IamFault> {
     let (partition, account) = cx.caller.home();
-    let prefix = paths::policies(partition, account);
-    let records: Vec<ManagedPolicyRecord> = cx
-        .directory()
-        .every(&prefix, purpose::MANAGED_POLICY)
-        .await?;
+    let records: Vec<ManagedPolicyRecord> = every(cx).await?;
     let shown = records.into_iter().map(|record| ShownPolicy {
         arn: record.arn(partition, account),
         record,

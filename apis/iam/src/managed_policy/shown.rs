@@ -5,7 +5,6 @@ use keyward_engine::{
     directory::counting::count_prefix,
     directory::{
         aws_policies::AwsPolicy,
-        paths,
         records::{
             V1,
             identity::{ManagedPolicyRecord, PolicyVersionRecord},
@@ -15,7 +14,7 @@ use keyward_engine::{
 };
 use keyward_wire::xml;
 
-use crate::{Cx, entity::Entity, fault::IamFault, shape};
+use crate::{Cx, entity::Entity, fault::IamFault, paths, shape};
 
 /// A managed policy as answers show it, whoever's it is.
 #[derive(Debug)]

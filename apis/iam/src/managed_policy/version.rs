@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keyward_engine::{
-    audit::parameters::{Parameter, boolean, integer, text},
+    audit::parameters::{Parameter, boolean, text},
     directory::{records::identity::PolicyVersionRecord, units::identity::ManagedPolicyUnit},
     operation::{Done, Empty, Output},
     policy::document::{Document, PolicyKind},
@@ -18,13 +18,13 @@ use keyward_wire::{
 
 use crate::{
     Cx, Iam,
-    entity::{Entity, EntityName, Lookup, Record, entity_action},
+    entity::{Entity, EntityName, Lookup, entity_action, entity_actions},
     fault::IamFault,
     managed_policy::shown::show,
     names,
     nouns::check_policy_arn,
-    on_one::{On, OnOne},
-    page::{Page, Paging},
+    on_one::{Listing, On, OnOne},
+    page::Page,
     shape, stored,
 };
 
@@ -94,6 +94,7 @@ impl OnOne for CreatePolicyVersion {
         boolean("SetAsDefault"),
     ];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = VersionShown;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -107,7 +108,7 @@ impl OnOne for CreatePolicyVersion {
         }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -133,8 +134,7 @@ impl OnOne for CreatePolicyVersion {
         if self.set_as_default {
             record.default_version = version.number;
         }
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, policy.written())?;
+        let batch = policy.rewrite(cx, &record)?;
         let (default, with_document) = (record.default_version, false);
         let shown = VersionShown {
             version,
@@ -162,6 +162,7 @@ impl OnOne for GetPolicyVersion {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("PolicyArn"), text("VersionId")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = VersionShown;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -170,7 +171,7 @@ impl OnOne for GetPolicyVersion {
         Self { of, version }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -209,6 +210,7 @@ impl OnOne for DeletePolicyVersion {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("PolicyArn"), text("VersionId")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -217,7 +219,7 @@ impl OnOne for DeletePolicyVersion {
         Self { of, version }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -236,63 +238,51 @@ impl OnOne for DeletePolicyVersion {
             let message = "Cannot delete the default version of a policy.".to_owned();
             return Err(IamFault::DeleteConflict { message });
         }
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, policy.written())?;
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(Empty, policy.rewrite(cx, &record)?))
     }
 }
 
-/// `ListPolicyVersions`
+/// A page of versions.
 #[derive(Debug)]
-pub struct ListPolicyVersions {
-    of: EntityName<Self>,
-    paging: Paging,
+pub struct Versions(Page<(PolicyVersionRecord, u32)>);
+
+entity_actions! {
+    ManagedPolicyUnit, names::ARN => ListPolicyVersions = "iam:ListPolicyVersions",;
 }
 
-/// A page of versions, newest first.
-#[derive(Debug)]
-pub struct Versions {
-    page: Page<PolicyVersionRecord>,
-    default: u32,
-}
-
-entity_action!(
-    ListPolicyVersions = "iam:ListPolicyVersions",
-    ManagedPolicyUnit,
-    names::ARN
-);
-
-impl OnOne for ListPolicyVersions {
-    const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[text("PolicyArn"), text("Marker"), integer("MaxItems")];
+impl Listing for ListPolicyVersions {
     type Action = Self;
+    type Operand = EntityName<Self>;
+    type Item = (PolicyVersionRecord, u32);
     type Output = Versions;
 
-    fn read(m: &mut Members<'_>) -> Self {
-        let of = EntityName::read(m);
-        let paging = Paging::read(m);
-        Self { of, paging }
-    }
-
-    fn subject(&self) -> &EntityName<Self> {
-        &self.of
-    }
-
-    async fn answer(&self, policy: &On<Self>, cx: &Cx<'_>) -> Result<Done<Versions>, IamFault> {
+    async fn items(
+        policy: &Lookup<ManagedPolicyUnit>,
+        cx: &Cx<'_>,
+    ) -> Result<Vec<(PolicyVersionRecord, u32)>, IamFault> {
         let record = show(cx, policy.get()?).await?.record;
-        let (filter, default) = ((Self::NAME, self.of.name.as_str()), record.default_version);
-        let newest_first =
-            |version: &PolicyVersionRecord| format!("{:010}", u32::MAX - version.number);
-        let page = self.paging.cut(cx, filter, record.versions, newest_first)?;
-        Ok(Done::unchanged(Versions { page, default }))
+        let default = record.default_version;
+        let versions = record.versions.into_iter();
+        Ok(versions.map(|version| (version, default)).collect())
+    }
+
+    fn key((version, _): &(PolicyVersionRecord, u32)) -> String {
+        format!("{:010}", u32::MAX - version.number)
+    }
+
+    async fn answer(
+        _policy: &Lookup<ManagedPolicyUnit>,
+        page: Page<(PolicyVersionRecord, u32)>,
+        _cx: &Cx<'_>,
+    ) -> Result<Versions, IamFault> {
+        Ok(Versions(page))
     }
 }
 
 impl Output<Iam> for Versions {
     fn render(&self, out: &mut xml::Writer<'_>) {
-        self.page.render(out, "Versions", |out, version| {
-            shape::version(out, (version, self.default, false));
+        self.0.render(out, "Versions", |out, (version, default)| {
+            shape::version(out, (version, *default, false));
         });
     }
 }
@@ -314,6 +304,7 @@ impl OnOne for SetDefaultPolicyVersion {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("PolicyArn"), text("VersionId")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -322,7 +313,7 @@ impl OnOne for SetDefaultPolicyVersion {
         Self { of, version }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -335,8 +326,6 @@ impl OnOne for SetDefaultPolicyVersion {
             return Err(shape::no_such_version(&self.of.name, &self.version));
         };
         record.default_version = number;
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, policy.written())?;
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(Empty, policy.rewrite(cx, &record)?))
     }
 }

@@ -5,62 +5,59 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, Empty, Operation},
-    policy::permit::Permit,
+    operation::{Done, Empty},
 };
-use keyward_wire::query::Params;
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx, Iam,
+    Cx,
     fault::IamFault,
     oidc_provider::{MAX_CLIENT_IDS, ProviderArn, ProviderLookup, too_many_client_ids},
+    on_one::{Named, OnOne},
 };
+
+/// A provider, and an audience of its tokens.
+#[derive(Debug)]
+struct ClientId {
+    arn: ProviderArn,
+    id: String,
+}
+
+impl ClientId {
+    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn"), text("ClientID")];
+
+    fn read(m: &mut Members<'_>) -> Self {
+        let arn = ProviderArn::read(m);
+        let id = m.string("ClientID").length(1, 255).required().to_owned();
+        Self { arn, id }
+    }
+}
 
 /// `AddClientIDToOpenIDConnectProvider`
 #[derive(Debug)]
-pub struct AddClientIDToOpenIDConnectProvider {
-    arn: ProviderArn,
-    client_id: String,
-}
+pub struct AddClientIDToOpenIDConnectProvider(ClientId);
 
 keyward_types::action!("iam": AddClientIDToOpenIDConnectProvider = "iam:AddClientIDToOpenIDConnectProvider");
 
-impl Operation for AddClientIDToOpenIDConnectProvider {
-    const NAME: &'static str = "AddClientIDToOpenIDConnectProvider";
+impl OnOne for AddClientIDToOpenIDConnectProvider {
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn"), text("ClientID")];
-    type Api = Iam;
+    const PARAMETERS: &'static [Parameter] = ClientId::PARAMETERS;
+    type Action = Self;
+    type Operand = ProviderArn;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = ProviderLookup;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let arn = ProviderArn::read(&mut m);
-        let client_id = m.string("ClientID").length(1, 255).required().to_owned();
-        m.finish()?;
-        Ok(Self { arn, client_id })
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(ClientId::read(m))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
-        self.arn.find(cx).await
+    fn operand(&self) -> &ProviderArn {
+        &self.0.arn
     }
 
-    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        asked.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        asked: &ProviderLookup,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
-        asked.change(cx, |provider| {
-            if !provider.client_ids.contains(&self.client_id) {
-                provider.client_ids.push(self.client_id.clone());
+    async fn answer(&self, found: &ProviderLookup, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        found.change(cx, |provider| {
+            if !provider.client_ids.contains(&self.0.id) {
+                provider.client_ids.push(self.0.id.clone());
             }
             if provider.client_ids.len() > MAX_CLIENT_IDS {
                 return Err(too_many_client_ids());
@@ -72,47 +69,28 @@ impl Operation for AddClientIDToOpenIDConnectProvider {
 
 /// `RemoveClientIDFromOpenIDConnectProvider`
 #[derive(Debug)]
-pub struct RemoveClientIDFromOpenIDConnectProvider {
-    arn: ProviderArn,
-    client_id: String,
-}
+pub struct RemoveClientIDFromOpenIDConnectProvider(ClientId);
 
 keyward_types::action!("iam": RemoveClientIDFromOpenIDConnectProvider = "iam:RemoveClientIDFromOpenIDConnectProvider");
 
-impl Operation for RemoveClientIDFromOpenIDConnectProvider {
-    const NAME: &'static str = "RemoveClientIDFromOpenIDConnectProvider";
+impl OnOne for RemoveClientIDFromOpenIDConnectProvider {
     const READ_ONLY: bool = false;
-    const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn"), text("ClientID")];
-    type Api = Iam;
+    const PARAMETERS: &'static [Parameter] = ClientId::PARAMETERS;
+    type Action = Self;
+    type Operand = ProviderArn;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = ProviderLookup;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let arn = ProviderArn::read(&mut m);
-        let client_id = m.string("ClientID").length(1, 255).required().to_owned();
-        m.finish()?;
-        Ok(Self { arn, client_id })
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(ClientId::read(m))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
-        self.arn.find(cx).await
+    fn operand(&self) -> &ProviderArn {
+        &self.0.arn
     }
 
-    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        asked.permit(gate, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        asked: &ProviderLookup,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
-        asked.change(cx, |provider| {
-            provider.client_ids.retain(|id| *id != self.client_id);
+    async fn answer(&self, found: &ProviderLookup, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        found.change(cx, |provider| {
+            provider.client_ids.retain(|id| *id != self.0.id);
             Ok(())
         })
     }

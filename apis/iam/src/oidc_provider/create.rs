@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text, texts},
     directory::{
-        ReadError, paths, purpose,
+        ReadError, purpose,
         records::{self, V1, identity::OidcProviderRecord},
     },
     gate::{Denied, Gate, protected::IdentityOnly},
@@ -22,10 +22,10 @@ use crate::{
     fault::IamFault,
     names,
     oidc_provider::{
-        MAX_CLIENT_IDS, checked_thumbprints, read_thumbprints, tags::TagOpenIDConnectProvider,
+        MAX_CLIENT_IDS, check_thumbprints, place, read_thumbprints, tags::TagOpenIDConnectProvider,
         too_many_client_ids,
     },
-    shape,
+    paths, shape,
     tag_keys::Keys,
 };
 
@@ -95,12 +95,14 @@ impl Operation for CreateOpenIDConnectProvider {
         if clients.len() > MAX_CLIENT_IDS {
             return Err(too_many_client_ids());
         }
+        check_thumbprints(&thumbprints)?;
+        Keys::Exact.check(&tags)?;
         Ok(Self {
             host_and_path: host_and_path.to_owned(),
             url,
             client_ids: clients,
-            thumbprints: checked_thumbprints(thumbprints)?,
-            tags: Keys::Exact.checked(tags)?,
+            thumbprints,
+            tags,
         })
     }
 
@@ -110,7 +112,7 @@ impl Operation for CreateOpenIDConnectProvider {
         let found = directory
             .oidc_provider((partition, account), &self.host_and_path)
             .await?;
-        let prefix = paths::oidc_providers(partition, account);
+        let prefix = paths::all_of_kind((partition, account), paths::OIDC_PROVIDER);
         let reader = directory.reader();
         let others = reader
             .range(&prefix, None, MAX_PROVIDERS)
@@ -156,9 +158,7 @@ impl Operation for CreateOpenIDConnectProvider {
             created: cx.now,
             tags: self.tags.clone(),
         };
-        let home = (cx.partition(), cx.account());
-        let hash = cx.directory().oidc_provider_hash(home, &self.host_and_path);
-        let path = paths::oidc_provider(cx.partition(), cx.account(), &hash);
+        let path = place(cx, &self.host_and_path);
         let bytes = records::encode(&record)?;
         let mut batch = cx.batch();
         batch.put(path, purpose::OIDC_PROVIDER, &bytes, Precondition::Absent)?;

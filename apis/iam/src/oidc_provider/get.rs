@@ -7,16 +7,15 @@ use std::sync::Arc;
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::units::identity::OidcProviderUnit,
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Output},
 };
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup},
+    on_one::{Named, OnOne},
     shape,
 };
 
@@ -30,38 +29,27 @@ pub struct Provider(Arc<OidcProviderUnit>);
 
 keyward_types::action!("iam": GetOpenIDConnectProvider = "iam:GetOpenIDConnectProvider");
 
-impl Operation for GetOpenIDConnectProvider {
-    const NAME: &'static str = "GetOpenIDConnectProvider";
+impl OnOne for GetOpenIDConnectProvider {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("OpenIDConnectProviderArn")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = ProviderArn;
     type Output = Provider;
-    type Fault = IamFault;
-    type Resolved = ProviderLookup;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let arn = ProviderArn::read(&mut m);
-        m.finish()?;
-        Ok(Self(arn))
+    fn read(m: &mut Members<'_>) -> Self {
+        Self(ProviderArn::read(m))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
-        self.0.find(cx).await
+    fn operand(&self) -> &ProviderArn {
+        &self.0
     }
 
-    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        asked.permit(gate, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        asked: &ProviderLookup,
+        found: &ProviderLookup,
         _cx: &Cx<'_>,
     ) -> Result<Done<Provider>, IamFault> {
-        Ok(Done::unchanged(Provider(Arc::clone(asked.get()?))))
+        Ok(Done::unchanged(Provider(Arc::clone(found.get()?))))
     }
 }
 

@@ -4,24 +4,21 @@
 
 use keyward_engine::{
     audit::parameters::Parameter,
-    directory::{
-        ReadError, paths, purpose,
-        records::{self, identity::OidcProviderRecord},
-    },
-    gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    directory::{purpose, records::identity::OidcProviderRecord},
+    operation::{Done, Output},
 };
-use keyward_wire::{query::Params, xml};
+use keyward_wire::{json::Members, xml};
 
-use crate::{Cx, Iam, fault::IamFault};
+use crate::{
+    Cx, Iam,
+    fault::IamFault,
+    on_one::{AllBelow, OnOne},
+    paths,
+};
 
-/// More than an account can have.
-const LIMIT: usize = 1000;
-
-/// The input, which is empty.
+/// `ListOpenIDConnectProviders`
 #[derive(Debug)]
-pub struct ListOpenIDConnectProviders;
+pub struct ListOpenIDConnectProviders(AllBelow);
 
 /// The output: ARNs in order.
 #[derive(Debug)]
@@ -29,53 +26,30 @@ pub struct Providers(Vec<String>);
 
 keyward_types::action!("iam": ListOpenIDConnectProviders = "iam:ListOpenIDConnectProviders");
 
-impl Operation for ListOpenIDConnectProviders {
-    const NAME: &'static str = "ListOpenIDConnectProviders";
+impl OnOne for ListOpenIDConnectProviders {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = AllBelow;
     type Output = Providers;
-    type Fault = IamFault;
-    type Resolved = String;
-    type Permits = Permit<Self>;
 
-    fn parse(_params: &Params<'_>) -> Result<Self, IamFault> {
-        Ok(Self)
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self(AllBelow::new("oidc-provider", "/*"))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<String, IamFault> {
-        Ok(format!(
-            "arn:{}:iam::{}:oidc-provider/*",
-            cx.partition(),
-            cx.account()
-        ))
+    fn operand(&self) -> &AllBelow {
+        &self.0
     }
 
-    fn authorize(&self, all: &String, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(&IdentityOnly::new(all), |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        _all: &String,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Providers>, IamFault> {
+    async fn answer(&self, _arn: &String, cx: &Cx<'_>) -> Result<Done<Providers>, IamFault> {
         let (partition, account) = cx.caller.home();
-        let prefix = paths::oidc_providers(partition, account);
-        let reader = cx.directory().reader();
-        let found = reader
-            .range(&prefix, None, LIMIT)
-            .await
-            .map_err(ReadError::from)?;
-        let mut arns = Vec::new();
-        for record in found.value {
-            let bytes = record
-                .bytes_of(purpose::OIDC_PROVIDER)
-                .map_err(ReadError::from)?;
-            let provider: OidcProviderRecord = records::decode(bytes)?;
-            arns.push(provider.arn(partition, account));
-        }
+        let all = paths::all_of_kind((partition, account), paths::OIDC_PROVIDER);
+        let found: Vec<OidcProviderRecord> =
+            cx.directory().every(&all, purpose::OIDC_PROVIDER).await?;
+        let arns = found
+            .iter()
+            .map(|provider| provider.arn(partition, account));
+        let mut arns: Vec<String> = arns.collect();
         arns.sort();
         Ok(Done::unchanged(Providers(arns)))
     }

@@ -4,16 +4,15 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text, texts},
-    gate::{Denied, Gate},
-    operation::{Done, Empty, Operation},
-    policy::permit::Permit,
+    operation::{Done, Empty},
 };
-use keyward_wire::query::Params;
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx, Iam,
+    Cx,
     fault::IamFault,
-    oidc_provider::{ProviderArn, ProviderLookup, checked_thumbprints, read_thumbprints},
+    oidc_provider::{ProviderArn, ProviderLookup, check_thumbprints, read_thumbprints},
+    on_one::{Named, OnOne},
 };
 
 /// `UpdateOpenIDConnectProviderThumbprint`
@@ -25,46 +24,35 @@ pub struct UpdateOpenIDConnectProviderThumbprint {
 
 keyward_types::action!("iam": UpdateOpenIDConnectProviderThumbprint = "iam:UpdateOpenIDConnectProviderThumbprint");
 
-impl Operation for UpdateOpenIDConnectProviderThumbprint {
-    const NAME: &'static str = "UpdateOpenIDConnectProviderThumbprint";
+impl OnOne for UpdateOpenIDConnectProviderThumbprint {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] =
         &[text("OpenIDConnectProviderArn"), texts("ThumbprintList")];
-    type Api = Iam;
+    type Action = Self;
+    type Operand = ProviderArn;
     type Output = Empty;
-    type Fault = IamFault;
-    type Resolved = ProviderLookup;
-    type Permits = Permit<Self>;
 
-    fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
-        let mut m = params.members();
-        let arn = ProviderArn::read(&mut m);
-        let thumbprints = read_thumbprints(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
+        let arn = ProviderArn::read(m);
+        let thumbprints = read_thumbprints(m);
         if thumbprints.is_none() {
             m.strings("ThumbprintList").required();
         }
-        m.finish()?;
-        Ok(Self {
-            arn,
-            thumbprints: checked_thumbprints(thumbprints.unwrap_or_default())?,
-        })
+        let thumbprints = thumbprints.unwrap_or_default();
+        Self { arn, thumbprints }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ProviderLookup, IamFault> {
-        self.arn.find(cx).await
+    fn checked(self) -> Result<Self, IamFault> {
+        check_thumbprints(&self.thumbprints)?;
+        Ok(self)
     }
 
-    fn authorize(&self, asked: &ProviderLookup, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        asked.permit(gate, |_| ())
+    fn operand(&self) -> &ProviderArn {
+        &self.arn
     }
 
-    async fn call(
-        &self,
-        _permit: &Self::Permits,
-        asked: &ProviderLookup,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, IamFault> {
-        asked.change(cx, |provider| {
+    async fn answer(&self, found: &ProviderLookup, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
+        found.change(cx, |provider| {
             provider.thumbprints = self.thumbprints.clone();
             Ok(())
         })

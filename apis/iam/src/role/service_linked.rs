@@ -9,7 +9,7 @@ use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
-        aws_policies, paths,
+        aws_policies,
         records::{V1, identity::RoleRecord},
         reserved,
         units::identity::RoleUnit,
@@ -28,11 +28,13 @@ use uuid::Uuid;
 
 use crate::{
     Cx, Iam, attachment, condition_keys,
-    entity::{Entity, EntityName, entity_action},
+    entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names,
+    newborn::enroll,
     on_one::{On, OnOne},
-    role::{DEFAULT_SESSION_SECONDS, RoleCreated, linked_services, make, unmake},
+    paths,
+    role::{DEFAULT_SESSION_SECONDS, RoleCreated, delete, linked_services},
     shape::ShownRole,
 };
 
@@ -170,7 +172,8 @@ impl Operation for CreateServiceLinkedRole {
         };
         let mut batch = cx.batch();
         attachment::put_entry(cx, &mut batch, (policy.id(), &record.id))?;
-        let counted = make(cx, &mut batch, &record)?;
+        let counted = enroll(cx, &mut batch, &record)?;
+        record.put(cx, &mut batch, None)?;
         let shown = ShownRole {
             arn: new.arn.clone(),
             record,
@@ -199,13 +202,14 @@ impl OnOne for DeleteServiceLinkedRole {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("RoleName")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = DeletionTask;
 
     fn read(m: &mut Members<'_>) -> Self {
         Self(EntityName::read(m))
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.0
     }
 
@@ -225,7 +229,7 @@ impl OnOne for DeleteServiceLinkedRole {
             let entry = paths::policy_attachment(cx.partition(), cx.account(), pair);
             batch.delete(entry, keyward_store::batch::Precondition::Any)?;
         }
-        unmake(cx, &mut batch, role).await?;
+        delete(cx, &mut batch, role).await?;
         let task = cx.deletion_task(service, &record.name, random::array());
         Ok(Done::changed(DeletionTask(task), batch))
     }

@@ -11,7 +11,7 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{
     Cx, Iam,
-    entity::{Entity, EntityName, Record, entity_action},
+    entity::{Entity, EntityName, entity_action},
     fault::IamFault,
     names,
     on_one::{On, OnOne},
@@ -45,6 +45,7 @@ impl OnOne for UpdateRole {
         integer("MaxSessionDuration"),
     ];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = RoleUpdated;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -58,7 +59,7 @@ impl OnOne for UpdateRole {
         }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -71,9 +72,7 @@ impl OnOne for UpdateRole {
         if let Some(seconds) = self.max_session {
             record.max_session_seconds = seconds;
         }
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, Some(role.revision()))?;
-        Ok(Done::changed(RoleUpdated, batch))
+        Ok(Done::changed(RoleUpdated, role.rewrite(cx, &record)?))
     }
 }
 
@@ -104,6 +103,7 @@ impl OnOne for UpdateRoleDescription {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("RoleName"), text("Description")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = DescriptionUpdated;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -117,7 +117,7 @@ impl OnOne for UpdateRoleDescription {
         Self { of, description }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -129,8 +129,7 @@ impl OnOne for UpdateRoleDescription {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
         record.description = Some(self.description.clone());
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, Some(role.revision()))?;
+        let batch = role.rewrite(cx, &record)?;
         let shown = show(cx, (role.arn(), &record), None).await?;
         Ok(Done::changed(DescriptionUpdated(shown), batch))
     }
@@ -153,6 +152,7 @@ impl OnOne for UpdateAssumeRolePolicy {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("RoleName"), text("PolicyDocument")];
     type Action = Self;
+    type Operand = EntityName<Self>;
     type Output = Empty;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -161,7 +161,7 @@ impl OnOne for UpdateAssumeRolePolicy {
         Self { of, trust }
     }
 
-    fn subject(&self) -> &EntityName<Self> {
+    fn operand(&self) -> &EntityName<Self> {
         &self.of
     }
 
@@ -169,8 +169,6 @@ impl OnOne for UpdateAssumeRolePolicy {
         let role = role.get()?;
         let mut record = role.edit(cx)?;
         record.trust = cx.check_trust(&self.trust).await?;
-        let mut batch = cx.batch();
-        record.put(cx, &mut batch, Some(role.revision()))?;
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(Empty, role.rewrite(cx, &record)?))
     }
 }

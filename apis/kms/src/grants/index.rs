@@ -16,8 +16,9 @@
 
 use std::borrow::Cow;
 
+use keyward_engine::directory::paths::below_scoped;
 use keyward_store::{
-    path::{Path, PathError, Prefix, Split},
+    path::{Path, PathError, Prefix, Segment, Split},
     reader::Reader,
 };
 use keyward_types::{
@@ -36,6 +37,13 @@ use crate::grants::{
 /// The segment of a shape, or of a bucket, that looks at nothing.
 const NONE: &str = "none";
 
+const GRANT: Segment<'static> = Segment::word("grant");
+const ENTRY: Segment<'static> = Segment::word("grant-entry");
+const SHAPE: Segment<'static> = Segment::word("grant-shape");
+const NAME: Segment<'static> = Segment::word("grant-name");
+const GRANTEE: Segment<'static> = Segment::word("grantee");
+const LEFT: Segment<'static> = Segment::word("grants-left");
+
 /// The paths of one key's grants.
 #[derive(Clone, Copy, Debug)]
 pub struct GrantPaths<'a> {
@@ -50,38 +58,38 @@ impl<'a> GrantPaths<'a> {
     }
 
     /// A grant.
-    pub fn grant(&self, id: &GrantId) -> Result<Path, PathError> {
-        self.join("grant", &[id.as_str()])
+    pub fn grant(&self, id: &GrantId) -> Path {
+        self.of(GRANT, [id.into()])
     }
 
     /// Every grant.
-    pub fn grants(&self) -> Result<Prefix, PathError> {
-        self.below("grant")
+    pub fn grants(&self) -> Prefix {
+        self.below(GRANT)
     }
 
     /// Every entry of every grant.
-    pub fn all_entries(&self) -> Result<Prefix, PathError> {
-        self.below("grant-entry")
+    pub fn all_entries(&self) -> Prefix {
+        self.below(ENTRY)
     }
 
     /// The shapes of every grantee.
-    pub fn all_shapes(&self) -> Result<Prefix, PathError> {
-        self.below("grant-shape")
+    pub fn all_shapes(&self) -> Prefix {
+        self.below(SHAPE)
     }
 
     /// The names of every grant.
-    pub fn names(&self) -> Result<Prefix, PathError> {
-        self.below("grant-name")
+    pub fn names(&self) -> Prefix {
+        self.below(NAME)
     }
 
     /// Every grant by grantee.
-    pub fn grantees(&self) -> Result<Prefix, PathError> {
-        self.below("grantee")
+    pub fn grantees(&self) -> Prefix {
+        self.below(GRANTEE)
     }
 
     /// The unit of a grantee's shapes.
     pub fn shapes(&self, grantee: &str) -> String {
-        self.unit("grant-shape", &[grantee])
+        self.unit(SHAPE, &[grantee])
     }
 
     /// The unit of the entries by which one may allow an operation, for those whose constraints
@@ -94,15 +102,12 @@ impl<'a> GrantPaths<'a> {
         operation: GrantOperation,
     ) -> String {
         let bucket = self.bucket_segment(bucket);
-        self.unit(
-            "grant-entry",
-            &[grantee, shape, &bucket, operation.as_str()],
-        )
+        self.unit(ENTRY, &[grantee, shape, &bucket, operation.as_str()])
     }
 
     /// Everything that a grantee has under one shape.
     pub fn entries_of_shape(&self, grantee: &str, shape: &str) -> Result<Prefix, PathError> {
-        Prefix::parse(&format!("{}/{grantee}/{shape}/", self.text("grant-entry")))
+        Prefix::parse(&format!("{}/{grantee}/{shape}/", self.text(ENTRY)))
     }
 
     /// The shapes of a grant's constraint, each with its path.
@@ -113,7 +118,7 @@ impl<'a> GrantPaths<'a> {
             let shape = grant.terms.constraint.shape(operation);
             if shapes.iter().all(|(_, known)| *known != shape) {
                 let segment = self.shape_segment(&shape);
-                let path = self.join("grant-shape", &[&grantee, &segment])?;
+                let path = self.of(SHAPE, []).child(&grantee)?.child(&segment)?;
                 shapes.push((path, shape));
             }
         }
@@ -139,10 +144,8 @@ impl<'a> GrantPaths<'a> {
 
     /// Where the name of a grant leads to it, if it has one. All that was asked for is in it: a
     /// request with the same name and anything else different makes another grant.
-    pub fn name_of(&self, grant: &GrantRecord) -> Result<Option<Path>, PathError> {
-        let Some(name) = &grant.name else {
-            return Ok(None);
-        };
+    pub fn name_of(&self, grant: &GrantRecord) -> Option<Path> {
+        let name = grant.name.as_ref()?;
         let constraint = &grant.terms.constraint;
         let mut operations: Vec<GrantOperation> = grant.terms.operations.iter().collect();
         operations.sort_unstable();
@@ -164,18 +167,19 @@ impl<'a> GrantPaths<'a> {
         let hash = self
             .reader
             .name_hash(self.key.as_str(), "grant name", &text);
-        self.join("grant-name", &[hash.as_str()]).map(Some)
+        Some(self.of(NAME, [(&hash).into()]))
     }
 
     /// That the grantee has the grant.
     pub fn grantee_of(&self, grant: &GrantRecord) -> Result<Path, PathError> {
         let grantee = grant.grantee.segment(self.reader);
-        self.join("grantee", &[&grantee, grant.id.as_str()])
+        let below = self.of(GRANTEE, []).child(&grantee)?;
+        below.child(grant.id.as_str())
     }
 
     /// The grants of one grantee.
     pub fn grants_of(&self, grantee: &str) -> Result<Prefix, PathError> {
-        Prefix::parse(&format!("{}/{grantee}/", self.text("grantee")))
+        Prefix::parse(&format!("{}/{grantee}/", self.text(GRANTEE)))
     }
 
     /// That its retiring principal may retire the grant, if it has one.
@@ -195,8 +199,8 @@ impl<'a> GrantPaths<'a> {
     }
 
     /// That grants of the destroyed key are to be swept away.
-    pub fn left(&self) -> Result<Path, PathError> {
-        Path::parse(&self.text("grants-left"))
+    pub fn left(&self) -> Path {
+        self.of(LEFT, [])
     }
 
     fn shape_segment(&self, shape: &Shape) -> String {
@@ -218,20 +222,20 @@ impl<'a> GrantPaths<'a> {
         self.reader.name_hash(self.key.as_str(), kind, text).into()
     }
 
-    fn text(&self, word: &str) -> String {
+    fn text(&self, word: Segment<'static>) -> String {
         self.unit(word, &[])
     }
 
     /// The path `word/key` with `rest` below it. Every request makes some, so it is put together
     /// without formatting.
-    fn unit(&self, word: &str, rest: &[&str]) -> String {
+    fn unit(&self, word: Segment<'static>, rest: &[&str]) -> String {
         let key = self.key;
         let (account, region) = (key.account(), key.region());
         let first = [
             key.partition().as_str(),
             account.as_str(),
             region.as_str(),
-            word,
+            word.as_str(),
             key.id().as_str(),
         ];
         let mut text = String::with_capacity(256);
@@ -244,16 +248,20 @@ impl<'a> GrantPaths<'a> {
         text
     }
 
-    fn below(&self, word: &str) -> Result<Prefix, PathError> {
-        Prefix::parse(&format!("{}/", self.text(word)))
+    fn below(&self, word: Segment<'static>) -> Prefix {
+        Prefix::below(&self.of(word, []))
     }
 
-    fn join(&self, word: &str, rest: &[&str]) -> Result<Path, PathError> {
-        let mut path = Path::parse(&self.text(word))?;
-        for segment in rest {
-            path = path.child(segment)?;
-        }
-        Ok(path)
+    fn of<const N: usize>(&self, word: Segment<'static>, rest: [Segment<'_>; N]) -> Path {
+        let (account, region) = (self.key.account(), self.key.region());
+        let first = [
+            self.key.partition().into(),
+            (&account).into(),
+            region.into(),
+            word,
+            self.key.id().into(),
+        ];
+        Path::of(first.into_iter().chain(rest))
     }
 }
 
@@ -297,11 +305,8 @@ pub fn retirable_by(
 }
 
 /// Every destroyed key of an account and Region whose grants are to be swept away.
-pub fn all_left(region: Region, account: AccountId) -> Result<Prefix, PathError> {
-    Prefix::parse(&format!(
-        "{}/{account}/{region}/grants-left/",
-        region.partition()
-    ))
+pub fn all_left(region: Region, account: AccountId) -> Prefix {
+    below_scoped(region, account, [LEFT])
 }
 
 fn retirable(
@@ -319,10 +324,10 @@ fn retirable(
 
 /// The unit of a path of entries, as the cache names it.
 pub fn entry_unit<'p>(path: &Split<'p>) -> Option<&'p str> {
-    path.with("grant-entry", 3).and(path.first(9))
+    path.with(ENTRY.as_str(), 3).and(path.first(9))
 }
 
 /// The unit of a path of shapes.
 pub fn shape_unit<'p>(path: &Split<'p>) -> Option<&'p str> {
-    path.with("grant-shape", 3).and(path.first(6))
+    path.with(SHAPE.as_str(), 3).and(path.first(6))
 }

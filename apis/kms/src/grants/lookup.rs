@@ -189,7 +189,7 @@ impl GrantCaches {
                 let id = grant_of_entry(&record.path)?;
                 // An entry counts only with its grant: one that was put back leads to none.
                 let places = GrantPaths::new(reader, key);
-                let grant = reader.get(&places.grant(&id)?).await?.value;
+                let grant = reader.get(&places.grant(&id)).await?.value;
                 let disagrees = || ReadError::Disagrees {
                     path: record.path.clone(),
                 };
@@ -321,7 +321,7 @@ impl Grants {
         id: &GrantId,
     ) -> Result<Option<StoredGrant>, ReadError> {
         let reader = &self.reader;
-        let path = GrantPaths::new(reader, key).grant(id)?;
+        let path = GrantPaths::new(reader, key).grant(id);
         let read = reader.get(&path).await?.value;
         read.map(|record| stored(&record)).transpose()
     }

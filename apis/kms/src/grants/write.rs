@@ -42,8 +42,7 @@ impl Cx<'_> {
             Some(known) if known.count < most || known.counted => known.count,
             Some(_) | None => {
                 let places = GrantPaths::new(self.directory().reader(), key);
-                let prefix = places.grantees().map_err(ReadError::from)?;
-                let count = count_prefix(self.shared(), &prefix).await;
+                let count = count_prefix(self.shared(), &places.grantees()).await;
                 let count = count.map_err(ReadError::from)?;
                 let full = count >= most;
                 self.shared().counts().grants_gathered(key, count, full);
@@ -126,7 +125,7 @@ impl Cx<'_> {
     ) -> Result<Done<T>, KmsFault> {
         let places = GrantPaths::new(self.directory().reader(), key);
         let mut batch = self.batch();
-        let path = places.grant(&grant.record.id).map_err(ReadError::from)?;
+        let path = places.grant(&grant.record.id);
         let precondition = Precondition::At(grant.revision);
         batch.delete(path, precondition).map_err(too_large)?;
         for path in leading_to(&places, &grant.record).map_err(ReadError::from)? {
@@ -149,17 +148,17 @@ pub fn put_grant(
         let put = batch.put(path, purpose, bytes, Precondition::Absent);
         put.map(|_| ()).map_err(too_large)
     };
-    let path = |path: Result<Path, _>| path.map_err(|error| KmsFault::from(ReadError::from(error)));
     let bytes = records::encode(grant).map_err(ReadError::from)?;
-    put(path(places.grant(&grant.id))?, purpose::GRANT, &bytes)?;
+    put(places.grant(&grant.id), purpose::GRANT, &bytes)?;
     for entry in places.entries_of(grant).map_err(ReadError::from)? {
         put(entry, purpose::GRANT_INDEX, b"{}")?;
     }
-    put(path(places.grantee_of(grant))?, purpose::GRANT_LIST, b"{}")?;
+    let grantee = places.grantee_of(grant).map_err(ReadError::from)?;
+    put(grantee, purpose::GRANT_LIST, b"{}")?;
     if let Some(retirable) = places.retirable_of(grant).map_err(ReadError::from)? {
         put(retirable, purpose::GRANT_LIST, b"{}")?;
     }
-    if let Some(name) = places.name_of(grant).map_err(ReadError::from)? {
+    if let Some(name) = places.name_of(grant) {
         let leads = GrantNameRecord {
             version: V1,
             id: grant.id.clone(),
@@ -178,6 +177,6 @@ pub fn leading_to(places: &GrantPaths<'_>, grant: &GrantRecord) -> Result<Vec<Pa
     let mut paths = places.entries_of(grant)?;
     paths.push(places.grantee_of(grant)?);
     paths.extend(places.retirable_of(grant)?);
-    paths.extend(places.name_of(grant)?);
+    paths.extend(places.name_of(grant));
     Ok(paths)
 }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use keyward_engine::{
     audit::service_event::ServiceEvent,
-    directory::{paths, purpose, scopes::scopes},
+    directory::{purpose, scopes::scopes},
     fault::Internal,
     workers::{NotCommitted, WorkerContext},
 };
@@ -30,8 +30,8 @@ use keyward_types::{
 use parking_lot::Mutex;
 
 use crate::{
-    fault::KmsFault, grants::index::GrantPaths, lookup::put_key, service_events, state::KmsState,
-    units::KeyUnit,
+    fault::KmsFault, grants::index::GrantPaths, lookup::put_key, paths, service_events,
+    state::KmsState, units::KeyUnit,
 };
 
 mod mender;
@@ -219,9 +219,7 @@ async fn destroy(
         .collect();
     let last_use = paths::last_use(unit.arn());
     let reader = cx.reader();
-    let left = GrantPaths::new(reader, unit.arn())
-        .left()
-        .map_err(Internal::new)?;
+    let left = GrantPaths::new(reader, unit.arn()).left();
     let event = service_events::destruction(&record);
     let destroyed = commit(cx, unit, (&record, &event), |batch| {
         // At most 50 aliases: all of it fits one batch. Grants are left to the sweeper.

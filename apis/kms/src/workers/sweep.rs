@@ -43,7 +43,7 @@ async fn sweep_all(cx: &WorkerContext) -> Result<(), SweepError> {
     let reader = cx.reader();
     for scope in scopes(cx.shared()).await.map_err(ReadError::from)? {
         let Some(region) = scope.region else { continue };
-        let prefix = index::all_left(region, scope.account).map_err(ReadError::from)?;
+        let prefix = index::all_left(region, scope.account);
         loop {
             let page = reader.entries(&prefix, None, 1).await;
             let page = page.map_err(ReadError::from)?.value;
@@ -63,7 +63,7 @@ async fn sweep_all(cx: &WorkerContext) -> Result<(), SweepError> {
 async fn sweep_key(cx: &WorkerContext, key: &KeyArn) -> Result<(), SweepError> {
     let reader = cx.reader();
     let places = GrantPaths::new(reader, key);
-    let grants = places.grants().map_err(ReadError::from)?;
+    let grants = places.grants();
     loop {
         let page = reader.range(&grants, None, AT_ONCE).await;
         let page = page.map_err(ReadError::from)?.value;
@@ -87,7 +87,7 @@ async fn sweep_key(cx: &WorkerContext, key: &KeyArn) -> Result<(), SweepError> {
         places.names(),
         places.grantees(),
     ] {
-        sweep_below(cx, &prefix.map_err(ReadError::from)?).await?;
+        sweep_below(cx, &prefix).await?;
     }
     Ok(())
 }

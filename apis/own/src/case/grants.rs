@@ -81,7 +81,7 @@ impl Cx<'_> {
         most: usize,
     ) -> Result<Vec<GrantRecord>, KeywardFault> {
         let reader = self.directory().reader();
-        let prefix = GrantPaths::new(reader, key).grants()?;
+        let prefix = GrantPaths::new(reader, key).grants();
         let (mut found, mut after): (Vec<GrantRecord>, Option<Path>) = (Vec::new(), None);
         loop {
             let page = reader.range(&prefix, after.as_ref(), MAX_RANGE).await;

@@ -28,9 +28,7 @@ use crate::directory::{
             PrincipalIdRecord, RoleRecord,
         },
     },
-    units::identity::{
-        GroupUnit, InstanceProfileUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit,
-    },
+    units::identity::{GroupUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit},
 };
 
 /// A kind of thing with a name that is unique in its account without regard to case.
@@ -44,7 +42,7 @@ pub enum NameKind {
     Group,
     /// Customer managed policies.
     Policy,
-    /// Instance profiles.
+    /// Instance profiles, which IAM reads by itself.
     InstanceProfile,
 }
 
@@ -441,58 +439,6 @@ impl Directory {
                 path: paths::policy(home.0, home.1, &attached.id),
             }),
         }
-    }
-
-    /// An instance profile, by its unique id. It is asked for rarely, so it is in no cache.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn instance_profile(
-        &self,
-        home: Home,
-        id: &UniqueId,
-    ) -> Result<Option<Arc<InstanceProfileUnit>>, ReadError> {
-        let path = paths::instance_profile(home.0, home.1, id);
-        let found = self.rare(&path, purpose::INSTANCE_PROFILE).await?;
-        Ok(found
-            .map(|(record, revision)| Arc::new(InstanceProfileUnit::new(home, record, revision))))
-    }
-
-    /// An instance profile, by its name.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn instance_profile_by_name(
-        &self,
-        home: Home,
-        name: &str,
-    ) -> Result<Option<Arc<InstanceProfileUnit>>, ReadError> {
-        match self
-            .id_of_name(NameKind::InstanceProfile, home, name)
-            .await?
-        {
-            Some(id) => self.instance_profile(home, &id).await,
-            None => Ok(None),
-        }
-    }
-
-    /// The instance profiles that a role is in. An entry of the index counts only with the profile
-    /// that names the role.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub async fn instance_profiles_of(
-        &self,
-        home: Home,
-        role: &UniqueId,
-    ) -> Result<Vec<Arc<InstanceProfileUnit>>, ReadError> {
-        let prefix = paths::role_instance_profiles(home.0, home.1, role);
-        let mut found = Vec::new();
-        for id in self.members(&prefix).await? {
-            let profile = self.instance_profile(home, &id).await?;
-            found.extend(profile.filter(|profile| profile.record().role.as_ref() == Some(role)));
-        }
-        Ok(found)
     }
 
     /// An OpenID Connect provider, by its issuer without `https://`.

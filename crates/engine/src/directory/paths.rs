@@ -1,15 +1,16 @@
-//! Where records stand. Every path begins partition/account/Region, but for access keys, whose
-//! look-up is global; what users name stands in a path only as a keyed hash.
+//! Where records are stored that the engine reads or writes itself, or that several APIs do; what
+//! belongs to one API alone has its paths there, which are made of [`global`] and [`scoped`]. Every path
+//! begins partition/account/Region, but for access keys, whose look-up is global; what users name is in
+//! a path only as a keyed hash.
 
 use arrayvec::ArrayString;
 use keyward_store::{
-    path::{Number, Path, PathError, Prefix, Segment},
+    path::{Path, PathError, Prefix, Segment},
     sealed::NameHash,
 };
 use keyward_types::{
     account::AccountId,
     key_id::KeyArn,
-    organization::CreateAccountRequestId,
     partition::Partition,
     region::Region,
     storage::{AgentId, AgentTokenId, VolumeId},
@@ -19,6 +20,20 @@ use keyward_types::{
 
 /// The place of what belongs to an account in no Region.
 const GLOBAL: Segment<'static> = Segment::word("global");
+/// What stands in paths for users.
+pub const USER: Segment<'static> = Segment::word("user");
+/// What stands in paths for roles.
+pub const ROLE: Segment<'static> = Segment::word("role");
+/// What stands in paths for groups.
+pub const GROUP: Segment<'static> = Segment::word("group");
+/// What stands in paths for customer managed policies.
+pub const POLICY: Segment<'static> = Segment::word("policy");
+/// What stands in paths for OpenID Connect providers.
+pub const OIDC_PROVIDER: Segment<'static> = Segment::word("oidc-provider");
+/// What stands in paths for what a managed policy is attached to.
+pub const POLICY_ATTACHMENT: Segment<'static> = Segment::word("policy-attachment");
+/// What stands in paths for organizations.
+pub const ORGANIZATION: Segment<'static> = Segment::word("organization");
 /// What stands before the places of events on their way to the trail.
 const OUTBOX: Segment<'static> = Segment::word("outbox");
 
@@ -39,7 +54,8 @@ pub struct Spelled(ArrayString<LONGEST_SPELLED>);
 const LONGEST_SPELLED: usize = 256;
 
 impl Spelled {
-    fn new(segments: &[&str]) -> Self {
+    /// The path of these segments, as text.
+    pub fn new(segments: &[&str]) -> Self {
         Self::whole(segments).unwrap_or(Self(ArrayString::new()))
     }
 
@@ -88,31 +104,9 @@ pub fn role_text(partition: Partition, account: AccountId, id: &UniqueId) -> Spe
     Spelled::new(&[partition, account, GLOBAL.as_str(), "role", id.as_str()])
 }
 
-/// [`key`] as text.
-pub fn key_text(arn: &KeyArn) -> Spelled {
-    key_id_text(arn.region(), arn.account(), arn.id().as_str())
-}
-
-/// [`key`] as text, by the parts of the ARN.
-pub fn key_id_text(region: Region, account: AccountId, id: &str) -> Spelled {
-    let partition = region.partition();
-    Spelled::new(&[
-        partition.as_str(),
-        account.as_str(),
-        region.as_str(),
-        "key",
-        id,
-    ])
-}
-
 /// The account's own record.
 pub fn account(partition: Partition, account: AccountId) -> Path {
     global(partition, account, [word!("account")])
-}
-
-/// The account's own key, from which material ids are made.
-pub fn account_key(partition: Partition, account: AccountId) -> Path {
-    global(partition, account, [word!("account-key")])
 }
 
 /// An access key.
@@ -127,7 +121,7 @@ pub fn access_key_last_use(id: &AccessKeyId) -> Path {
 
 /// A user, by its unique id.
 pub fn user(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
-    global(partition, account, [word!("user"), id.into()])
+    global(partition, account, [USER, id.into()])
 }
 
 /// Where a user's name leads.
@@ -137,7 +131,7 @@ pub fn user_name(partition: Partition, account: AccountId, hash: &NameHash) -> P
 
 /// Every user of an account.
 pub fn users(partition: Partition, account: AccountId) -> Prefix {
-    below_global(partition, account, [word!("user")])
+    below_global(partition, account, [USER])
 }
 
 /// Where a user or role lives, by its unique id alone.
@@ -147,7 +141,7 @@ pub fn principal_id(id: &UniqueId) -> Path {
 
 /// A role, by its unique id.
 pub fn role(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
-    global(partition, account, [word!("role"), id.into()])
+    global(partition, account, [ROLE, id.into()])
 }
 
 /// Where a role's name leads.
@@ -157,7 +151,7 @@ pub fn role_name(partition: Partition, account: AccountId, hash: &NameHash) -> P
 
 /// Every role of an account.
 pub fn roles(partition: Partition, account: AccountId) -> Prefix {
-    below_global(partition, account, [word!("role")])
+    below_global(partition, account, [ROLE])
 }
 
 /// When a role was last used.
@@ -167,7 +161,7 @@ pub fn role_last_use(partition: Partition, account: AccountId, id: &UniqueId) ->
 
 /// A group, by its unique id.
 pub fn group(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
-    global(partition, account, [word!("group"), id.into()])
+    global(partition, account, [GROUP, id.into()])
 }
 
 /// Where a group's name leads.
@@ -175,29 +169,9 @@ pub fn group_name(partition: Partition, account: AccountId, hash: &NameHash) -> 
     global(partition, account, [word!("group-name"), hash.into()])
 }
 
-/// Every group of an account.
-pub fn groups(partition: Partition, account: AccountId) -> Prefix {
-    below_global(partition, account, [word!("group")])
-}
-
-/// That a user is in a group.
-pub fn group_member(
-    partition: Partition,
-    account: AccountId,
-    (group, user): (&UniqueId, &UniqueId),
-) -> Path {
-    let rest = [word!("group-member"), group.into(), user.into()];
-    global(partition, account, rest)
-}
-
-/// Every member of a group.
-pub fn group_members(partition: Partition, account: AccountId, group: &UniqueId) -> Prefix {
-    below_global(partition, account, [word!("group-member"), group.into()])
-}
-
 /// A customer managed policy, by its unique id.
 pub fn policy(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
-    global(partition, account, [word!("policy"), id.into()])
+    global(partition, account, [POLICY, id.into()])
 }
 
 /// Where a managed policy's name leads.
@@ -205,17 +179,7 @@ pub fn policy_name(partition: Partition, account: AccountId, hash: &NameHash) ->
     global(partition, account, [word!("policy-name"), hash.into()])
 }
 
-/// Every customer managed policy of an account.
-pub fn policies(partition: Partition, account: AccountId) -> Prefix {
-    below_global(partition, account, [word!("policy")])
-}
-
-/// An instance profile, by its unique id.
-pub fn instance_profile(partition: Partition, account: AccountId, id: &UniqueId) -> Path {
-    global(partition, account, [word!("instance-profile"), id.into()])
-}
-
-/// Where an instance profile's name leads.
+/// Where an instance profile's name leads: the names of all kinds are in one cache of the engine.
 pub fn instance_profile_name(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
     global(
         partition,
@@ -224,87 +188,21 @@ pub fn instance_profile_name(partition: Partition, account: AccountId, hash: &Na
     )
 }
 
-/// Every instance profile of an account.
-pub fn instance_profiles(partition: Partition, account: AccountId) -> Prefix {
-    below_global(partition, account, [word!("instance-profile")])
-}
-
-/// That a role is in an instance profile.
-pub fn role_instance_profile(
-    partition: Partition,
-    account: AccountId,
-    (role, profile): (&UniqueId, &UniqueId),
-) -> Path {
-    let rest = [word!("role-instance-profile"), role.into(), profile.into()];
-    global(partition, account, rest)
-}
-
-/// Every instance profile that a role is in.
-pub fn role_instance_profiles(partition: Partition, account: AccountId, role: &UniqueId) -> Prefix {
-    below_global(
-        partition,
-        account,
-        [word!("role-instance-profile"), role.into()],
-    )
-}
-
-/// That a credential report of an account was asked for.
-pub fn credential_report(partition: Partition, account: AccountId) -> Path {
-    global(partition, account, [word!("credential-report")])
-}
-
-/// That a managed policy is attached to a user, group or role. AWS's own policies have such
+/// That a managed policy is attached to a user, group or role. IAM writes them, and Organizations that of
+/// the role in a new account. AWS's own policies have such
 /// entries too, in each account that uses them.
 pub fn policy_attachment(
     partition: Partition,
     account: AccountId,
     (policy, to): (&UniqueId, &UniqueId),
 ) -> Path {
-    let rest = [word!("policy-attachment"), policy.into(), to.into()];
+    let rest = [POLICY_ATTACHMENT, policy.into(), to.into()];
     global(partition, account, rest)
-}
-
-/// Everything that a managed policy is attached to.
-pub fn policy_attachments(partition: Partition, account: AccountId, policy: &UniqueId) -> Prefix {
-    below_global(
-        partition,
-        account,
-        [word!("policy-attachment"), policy.into()],
-    )
-}
-
-/// That a managed policy is the boundary of a user or role.
-pub fn policy_boundary(
-    partition: Partition,
-    account: AccountId,
-    (policy, of): (&UniqueId, &UniqueId),
-) -> Path {
-    let rest = [word!("policy-boundary"), policy.into(), of.into()];
-    global(partition, account, rest)
-}
-
-/// Everything that a managed policy is the boundary of.
-pub fn policy_boundaries(partition: Partition, account: AccountId, policy: &UniqueId) -> Prefix {
-    below_global(
-        partition,
-        account,
-        [word!("policy-boundary"), policy.into()],
-    )
-}
-
-/// Which account of a partition an alias names, by the alias's hash.
-pub fn account_alias(partition: Partition, hash: &NameHash) -> Path {
-    Path::of([word!("account-alias"), partition.into(), hash.into()])
-}
-
-/// What an account is called besides its number.
-pub fn alias_of_account(partition: Partition, account: AccountId) -> Path {
-    global(partition, account, [word!("account-alias")])
 }
 
 /// An OpenID Connect provider, by the hash of its issuer.
 pub fn oidc_provider(partition: Partition, account: AccountId, hash: &NameHash) -> Path {
-    global(partition, account, [word!("oidc-provider"), hash.into()])
+    global(partition, account, [OIDC_PROVIDER, hash.into()])
 }
 
 /// A service that was given credentials, in the account that they stand in.
@@ -316,11 +214,6 @@ pub fn service(partition: Partition, account: AccountId, name: &str) -> Result<P
 /// Every service that was given credentials in an account.
 pub fn services(partition: Partition, account: AccountId) -> Prefix {
     below_global(partition, account, [word!("service")])
-}
-
-/// Every OpenID Connect provider of an account.
-pub fn oidc_providers(partition: Partition, account: AccountId) -> Prefix {
-    below_global(partition, account, [word!("oidc-provider")])
 }
 
 /// [`membership`] as text.
@@ -341,13 +234,7 @@ pub fn membership(partition: Partition, account: AccountId) -> Path {
 
 /// An organization, in its management account: everything below is one unit.
 pub fn organization(partition: Partition, management: AccountId) -> Path {
-    global(partition, management, [word!("organization")])
-}
-
-/// The head of an organization's unit.
-pub fn organization_head(partition: Partition, management: AccountId) -> Path {
-    let rest = [word!("organization"), word!("head")];
-    global(partition, management, rest)
+    global(partition, management, [ORGANIZATION])
 }
 
 /// Who has an e-mail address, by its hash alone: it is unique among all accounts.
@@ -355,67 +242,13 @@ pub fn account_email(partition: Partition, hash: &NameHash) -> Path {
     Path::of([word!("account-email"), partition.into(), hash.into()])
 }
 
-/// A request to create an account.
-pub fn create_account(
-    partition: Partition,
-    management: AccountId,
-    id: &CreateAccountRequestId,
-) -> Path {
-    global(partition, management, [word!("create-account"), id.into()])
-}
-
-/// Every request of an organization to create an account.
-pub fn create_accounts(partition: Partition, management: AccountId) -> Prefix {
-    below_global(partition, management, [word!("create-account")])
-}
-
-/// The domain key of an account and Region.
-pub fn domain_key(region: Region, account: AccountId) -> Path {
-    scoped(region, account, [word!("domain-key")])
-}
-
-/// A KMS key.
-pub fn key(arn: &KeyArn) -> Path {
-    scoped(arn.region(), arn.account(), [word!("key"), arn.id().into()])
-}
-
-/// Every KMS key of an account and Region.
-pub fn keys(region: Region, account: AccountId) -> Prefix {
-    below_scoped(region, account, [word!("key")])
-}
-
-/// An alias, by the hash of its name.
-pub fn alias(region: Region, account: AccountId, hash: &NameHash) -> Path {
-    scoped(region, account, [word!("alias"), hash.into()])
-}
-
-/// Every alias of an account and Region.
-pub fn aliases(region: Region, account: AccountId) -> Prefix {
-    below_scoped(region, account, [word!("alias")])
-}
-
-/// When a key was last used.
+/// When a KMS key was last used. The engine notes that, as it notes the uses of access keys and roles.
 pub fn last_use(arn: &KeyArn) -> Path {
     scoped(
         arn.region(),
         arn.account(),
         [word!("last-use"), arn.id().into()],
     )
-}
-
-/// What a worker owes a key, in the order of time.
-pub fn due(arn: &KeyArn, at: Timestamp) -> Path {
-    let at = Number::new(u64::try_from(at.millis()).unwrap_or_default());
-    scoped(
-        arn.region(),
-        arn.account(),
-        [word!("due"), (&at).into(), arn.id().into()],
-    )
-}
-
-/// Everything due in an account and Region.
-pub fn all_due(region: Region, account: AccountId) -> Prefix {
-    below_scoped(region, account, [word!("due")])
 }
 
 /// An agent.
@@ -513,7 +346,9 @@ pub fn clock() -> Path {
     Path::of([word!("clock")])
 }
 
-fn global<const N: usize>(
+/// The path of a record that belongs to an account in no Region, by what stands behind these two: the
+/// kind of the record, and what tells it from others of the kind.
+pub fn global<const N: usize>(
     partition: Partition,
     account: AccountId,
     rest: [Segment<'_>; N],
@@ -522,7 +357,8 @@ fn global<const N: usize>(
     Path::of(home.into_iter().chain(rest))
 }
 
-fn below_global<const N: usize>(
+/// Every record below such a path.
+pub fn below_global<const N: usize>(
     partition: Partition,
     account: AccountId,
     rest: [Segment<'_>; N],
@@ -530,12 +366,14 @@ fn below_global<const N: usize>(
     Prefix::below(&global(partition, account, rest))
 }
 
-fn scoped<const N: usize>(region: Region, account: AccountId, rest: [Segment<'_>; N]) -> Path {
+/// The path of a record that belongs to an account in a Region, by what stands behind these two.
+pub fn scoped<const N: usize>(region: Region, account: AccountId, rest: [Segment<'_>; N]) -> Path {
     let home = [region.partition().into(), (&account).into(), region.into()];
     Path::of(home.into_iter().chain(rest))
 }
 
-fn below_scoped<const N: usize>(
+/// Every record below such a path.
+pub fn below_scoped<const N: usize>(
     region: Region,
     account: AccountId,
     rest: [Segment<'_>; N],
@@ -552,12 +390,6 @@ mod tests {
         let region = Region::parse("us-gov-west-1").unwrap();
         let account = AccountId::parse("111122223333").unwrap();
         let partition = region.partition();
-        let arn = KeyArn::new(
-            region,
-            account,
-            keyward_types::key_id::KeyId::from_random([7; 16]),
-        );
-        assert_eq!(key_text(&arn).as_str(), key(&arn).as_str());
         let user_id = UniqueId::from_random(keyward_types::unique_id::UniqueIdKind::User, [9; 17]);
         assert_eq!(
             user_text(partition, account, &user_id).as_str(),

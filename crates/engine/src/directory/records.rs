@@ -1,4 +1,5 @@
-//! What services keep at rest beside KMS keys: accounts, users, access keys and aliases.
+//! What is kept of accounts, users and access keys, of which callers are made, and of what else the engine
+//! reads or writes itself. What belongs to one API alone is in that API's `records.rs`.
 //!
 //! Records are JSON with a version, unknown members refused, sealed by the store. Their golden
 //! bytes stand in `tests/golden/records`.
@@ -13,8 +14,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crypto::random;
 use keyward_types::{
     account::AccountId,
-    alias::AliasName,
-    key_id::KeyId,
     partition::Partition,
     region::Region,
     storage::AgentId,
@@ -246,23 +245,7 @@ impl std::fmt::Debug for AccessKeyRecord {
     }
 }
 
-/// An alias.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AliasRecord {
-    /// The record's version.
-    pub version: V1,
-    /// The name, `alias/` included.
-    pub name: AliasName,
-    /// The key it leads to, of the same account and Region.
-    pub target: KeyId,
-    /// When it was made.
-    pub created: Timestamp,
-    /// When it was last given a key.
-    pub updated: Timestamp,
-}
-
-/// The last successful use of a key; it decides nothing but `kms:TrailingDaysWithoutKeyUsage`.
+/// The last successful use of a KMS key, which the engine notes; it decides nothing but `kms:TrailingDaysWithoutKeyUsage`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastUseRecord {

@@ -11,7 +11,7 @@ use keyward_types::{account::AccountId, partition::Partition, region::Region};
 use crate::server::Shared;
 
 /// A part of the store: an account in a Region, or what it has in none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The partition.
     pub partition: Partition,

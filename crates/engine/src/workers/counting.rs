@@ -1,40 +1,24 @@
-//! Counts keys and IAM's nouns for the quotas, a page at a time.
+//! Counts what APIs have counted for the quotas, a page at a time.
 
 use keyward_store::sealed::SealedError;
 
 use crate::{
-    counts::Counted,
-    directory::{counting::count_prefix, paths, scopes::scopes},
+    counts::CountedKind,
+    directory::{counting::count_prefix, scopes::scopes},
     server::Shared,
 };
 
 /// Counts everything once.
-pub async fn count(shared: &Shared) {
+pub async fn count(shared: &Shared, kinds: &[CountedKind]) {
     shared.counts.forget_grants();
-    if let Err(error) = count_all(shared).await {
+    if let Err(error) = count_all(shared, kinds).await {
         tracing::warn!(%error, "keys and users cannot be counted");
     }
 }
 
-async fn count_all(shared: &Shared) -> Result<(), SealedError> {
+async fn count_all(shared: &Shared, kinds: &[CountedKind]) -> Result<(), SealedError> {
     for scope in scopes(shared).await? {
-        let (partition, account) = (scope.partition, scope.account);
-        let counted = match scope.region {
-            Some(region) => vec![(Counted::Keys(account, region), paths::keys(region, account))],
-            None => vec![
-                (Counted::Users(account), paths::users(partition, account)),
-                (Counted::Roles(account), paths::roles(partition, account)),
-                (Counted::Groups(account), paths::groups(partition, account)),
-                (
-                    Counted::Policies(account),
-                    paths::policies(partition, account),
-                ),
-                (
-                    Counted::InstanceProfiles(account),
-                    paths::instance_profiles(partition, account),
-                ),
-            ],
-        };
+        let counted = kinds.iter().filter_map(|kind| kind.in_scope(scope));
         for (counted, prefix) in counted {
             let count = count_prefix(shared, &prefix).await?;
             shared.counts.gathered(counted, count);

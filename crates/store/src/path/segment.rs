@@ -1,8 +1,11 @@
 //! Segments that are known to be such, so that a path of them cannot fail.
 
 use keyward_types::account::AccountId;
+use keyward_types::grant::GrantId;
 use keyward_types::key_id::KeyId;
+use keyward_types::organization::ControlPolicyId;
 use keyward_types::organization::CreateAccountRequestId;
+use keyward_types::organization::OrganizationalUnitId;
 use keyward_types::partition::Partition;
 use keyward_types::region::Region;
 use keyward_types::storage::AgentId;
@@ -13,12 +16,12 @@ use keyward_types::unique_id::UniqueId;
 
 use super::PathError;
 
-/// The longest segment, in bytes.
-pub const MAX_SEGMENT_BYTES: usize = 128;
+/// The longest segment, in bytes: the longest id of an organization's policy.
+pub const MAX_SEGMENT_BYTES: usize = 130;
 
-/// One segment of a path: 1 to 128 visible ASCII characters without `/`. What is parsed already is
+/// One segment of a path: 1 to 130 visible ASCII characters without `/`. What is parsed already is
 /// one as it stands, a word of the program is checked when it is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Segment<'s>(&'s str);
 
 impl<'s> Segment<'s> {
@@ -63,7 +66,7 @@ impl Segment<'static> {
     )]
     pub const fn word(word: &'static str) -> Self {
         if !is_segment(word) {
-            panic!("a segment is 1 to 128 visible ASCII characters without `/`");
+            panic!("a segment is 1 to 130 visible ASCII characters without `/`");
         }
         Self(word)
     }
@@ -160,6 +163,24 @@ impl<'s> From<&'s VolumeId> for Segment<'s> {
     }
 }
 
+impl<'s> From<&'s ControlPolicyId> for Segment<'s> {
+    fn from(id: &'s ControlPolicyId) -> Self {
+        Self(id.as_str())
+    }
+}
+
+impl<'s> From<&'s GrantId> for Segment<'s> {
+    fn from(id: &'s GrantId) -> Self {
+        Self(id.as_str())
+    }
+}
+
+impl<'s> From<&'s OrganizationalUnitId> for Segment<'s> {
+    fn from(id: &'s OrganizationalUnitId) -> Self {
+        Self(id.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,10 +192,10 @@ mod tests {
         assert_eq!(Segment::parse("a/b"), Err(PathError::Character));
         assert_eq!(Segment::parse("a b"), Err(PathError::Character));
         assert_eq!(Segment::parse("ä"), Err(PathError::Character));
-        assert!(Segment::parse(&"a".repeat(128)).is_ok());
+        assert!(Segment::parse(&"a".repeat(130)).is_ok());
         assert_eq!(
-            Segment::parse(&"a".repeat(129)),
-            Err(PathError::TooLong { bytes: 129 })
+            Segment::parse(&"a".repeat(131)),
+            Err(PathError::TooLong { bytes: 131 })
         );
     }
 
@@ -195,6 +216,13 @@ mod tests {
         let id = AgentId::parse(&format!("agent-{}", "f".repeat(40))).unwrap();
         assert!(is_segment(Segment::from(&id).as_str()));
         let id = AgentTokenId::parse(&format!("token-{}", "0".repeat(40))).unwrap();
+        assert!(is_segment(Segment::from(&id).as_str()));
+        let id = GrantId::parse(&"0f".repeat(32)).unwrap();
+        assert!(is_segment(Segment::from(&id).as_str()));
+        let id = ControlPolicyId::parse(&format!("p-{}", "_9".repeat(64))).unwrap();
+        assert!(is_segment(Segment::from(&id).as_str()));
+        let (root, own) = ("r".repeat(32), "0".repeat(32));
+        let id = OrganizationalUnitId::parse(&format!("ou-{root}-{own}")).unwrap();
         assert!(is_segment(Segment::from(&id).as_str()));
         let id = VolumeId::parse(&format!("f-{}", "z9".repeat(31))).unwrap();
         assert!(is_segment(Segment::from(&id).as_str()));

@@ -3,7 +3,7 @@
 
 use keyward_engine::{
     directory::{
-        ReadError, paths, purpose,
+        ReadError, purpose,
         scopes::{Scope, scopes},
     },
     workers::{NotCommitted, WorkerContext},
@@ -11,6 +11,8 @@ use keyward_engine::{
 use keyward_keys::record::KeyRecord;
 use keyward_store::{batch::Precondition, error::CommitError, path::Path, sealed::Record};
 use parking_lot::Mutex;
+
+use crate::paths;
 
 /// The most keys that one round reads.
 const KEYS_A_ROUND: usize = 200;

@@ -1,4 +1,5 @@
-//! What IAM keeps beside users: roles, groups, managed policies and identity providers.
+//! What IAM keeps beside users of what callers are made of: roles, groups, managed policies and identity
+//! providers.
 
 use std::collections::BTreeMap;
 
@@ -145,36 +146,6 @@ pub struct PolicyVersionRecord {
     pub created: Timestamp,
 }
 
-/// An instance profile: a role as virtual machines are given it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InstanceProfileRecord {
-    /// The record's version.
-    pub version: V1,
-    /// `AIPA…`.
-    pub id: UniqueId,
-    /// Its name.
-    pub name: String,
-    /// Its path, `/` at both ends.
-    pub path: String,
-    /// When it was made.
-    pub created: Timestamp,
-    /// Its tags, in the order given.
-    pub tags: Vec<Tag>,
-    /// The role that is in it. An index says the same under the role.
-    pub role: Option<UniqueId>,
-}
-
-/// When a credential report was last asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CredentialReportRecord {
-    /// The record's version.
-    pub version: V1,
-    /// When.
-    pub asked: Timestamp,
-}
-
 /// An OpenID Connect identity provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,7 +164,7 @@ pub struct OidcProviderRecord {
     pub tags: Vec<Tag>,
 }
 
-/// That something belongs to something; its path says what to what.
+/// That something belongs to something. IAM writes them, and Organizations for the role in a new account; its path says what to what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MembershipRecord {
@@ -201,7 +172,7 @@ pub struct MembershipRecord {
     pub version: V1,
 }
 
-/// The last use of an access key or of a role; it decides nothing.
+/// The last use of an access key or of a role, which the engine notes; it decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialUseRecord {
@@ -213,18 +184,6 @@ pub struct CredentialUseRecord {
     pub service: String,
     /// The Region of the request.
     pub region: Region,
-}
-
-/// What an account is called besides its number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountAliasRecord {
-    /// The record's version.
-    pub version: V1,
-    /// The account.
-    pub account: AccountId,
-    /// The name, unique in its partition.
-    pub alias: String,
 }
 
 impl RoleRecord {
@@ -242,16 +201,6 @@ impl GroupRecord {
     pub fn arn(&self, partition: Partition, account: AccountId) -> String {
         format!(
             "arn:{partition}:iam::{account}:group{}{}",
-            self.path, self.name
-        )
-    }
-}
-
-impl InstanceProfileRecord {
-    /// Its ARN.
-    pub fn arn(&self, partition: Partition, account: AccountId) -> String {
-        format!(
-            "arn:{partition}:iam::{account}:instance-profile{}{}",
             self.path, self.name
         )
     }

@@ -1,12 +1,12 @@
-//! What an organization keeps: itself, its tree, its policies and its requests for accounts.
+//! What an organization keeps of what decides: itself, its tree and its policies.
 
 use std::collections::BTreeMap;
 
 use keyward_types::{
     account::AccountId,
     organization::{
-        ControlPolicyId, ControlPolicyType, CreateAccountRequestId, OrganizationId,
-        OrganizationalUnitId, Parent, RootId, Target,
+        ControlPolicyId, ControlPolicyType, OrganizationId, OrganizationalUnitId, Parent, RootId,
+        Target,
     },
     partition::Partition,
     tag::Tag,
@@ -160,22 +160,4 @@ pub struct EmailRecord {
     pub version: V1,
     /// The account.
     pub account: AccountId,
-}
-
-/// A request to create an account, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CreateAccountRecord {
-    /// The record's version.
-    pub version: V1,
-    /// `car-…`.
-    pub id: CreateAccountRequestId,
-    /// The organization that it was asked for.
-    pub organization: OrganizationId,
-    /// The name that was asked for.
-    pub account_name: String,
-    /// When it was asked for and done, at once.
-    pub at: Timestamp,
-    /// The account; none if it could not be made.
-    pub account: Option<AccountId>,
 }

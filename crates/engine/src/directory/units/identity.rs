@@ -14,8 +14,7 @@ use crate::directory::{
     records::{
         UserRecord,
         identity::{
-            GroupRecord, InstanceProfileRecord, ManagedPolicyRecord, ManagedPolicyRef,
-            OidcProviderRecord, RoleRecord,
+            GroupRecord, ManagedPolicyRecord, ManagedPolicyRef, OidcProviderRecord, RoleRecord,
         },
     },
 };
@@ -349,44 +348,6 @@ impl ManagedPolicyUnit {
             Origin::Customer(customer) => Some(customer),
             Origin::Aws(..) => None,
         }
-    }
-}
-
-/// An instance profile.
-#[derive(Debug)]
-pub struct InstanceProfileUnit {
-    arn: String,
-    record: InstanceProfileRecord,
-    revision: Revision,
-}
-
-impl InstanceProfileUnit {
-    pub(crate) fn new(
-        (partition, account): (Partition, AccountId),
-        record: InstanceProfileRecord,
-        revision: Revision,
-    ) -> Self {
-        let arn = record.arn(partition, account);
-        Self {
-            arn,
-            record,
-            revision,
-        }
-    }
-
-    /// Its ARN.
-    pub fn arn(&self) -> &str {
-        &self.arn
-    }
-
-    /// The record.
-    pub fn record(&self) -> &InstanceProfileRecord {
-        &self.record
-    }
-
-    /// The revision at which the record was last written.
-    pub fn revision(&self) -> Revision {
-        self.revision
     }
 }
 

@@ -10,9 +10,10 @@ use keyward_api_kms::{
         terms::{Constraint, ContextConstraint, Terms},
         write::put_grant,
     },
+    paths,
     workers::{all, due::DueWorker, sweep::sweep},
 };
-use keyward_engine::directory::{paths, records};
+use keyward_engine::directory::records;
 use keyward_keys::record::{KeyRecord, Lifecycle, RotationSchedule};
 use keyward_store::{batch::Precondition, path::Prefix};
 use keyward_types::{

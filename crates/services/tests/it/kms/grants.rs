@@ -160,7 +160,7 @@ impl KeyWorld {
         let places = GrantPaths::new(self.workers.reader(), &self.key);
         let mut batch = self.workers.batch();
         let mut paths = leading_to(&places, grant).unwrap();
-        paths.push(places.grant(&grant.id).unwrap());
+        paths.push(places.grant(&grant.id));
         for path in paths {
             batch.delete(path, Precondition::Any).unwrap();
         }

@@ -1,7 +1,7 @@
 //! A server with one key.
 
-use keyward_api_kms::{lookup::put_new_key, policies::default_policy};
-use keyward_engine::directory::{paths, purpose, records};
+use keyward_api_kms::{lookup::put_new_key, paths, policies::default_policy};
+use keyward_engine::directory::{paths::all_outbox, purpose, records};
 use keyward_keys::{
     hierarchy::DomainKeyRecord,
     record::KeyRecord,
@@ -80,7 +80,7 @@ impl KeyWorld {
 
     /// The event of that name on its way to the trail, masked where it differs from run to run.
     pub async fn event(&self, name: &str) -> String {
-        let prefix = paths::all_outbox();
+        let prefix = all_outbox();
         let read = self
             .workers
             .reader()

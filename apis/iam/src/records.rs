@@ -1,0 +1,48 @@
+//! What IAM keeps beside users, groups, roles, managed policies and identity providers, whose records the
+//! engine makes callers of.
+
+use keyward_engine::directory::records::V1;
+use keyward_types::{account::AccountId, tag::Tag, time::Timestamp, unique_id::UniqueId};
+use serde::{Deserialize, Serialize};
+
+/// An instance profile: a role as virtual machines are given it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceProfileRecord {
+    /// The record's version.
+    pub version: V1,
+    /// `AIPA…`.
+    pub id: UniqueId,
+    /// Its name.
+    pub name: String,
+    /// Its path, `/` at both ends.
+    pub path: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its tags, in the order given.
+    pub tags: Vec<Tag>,
+    /// The role that is in it. An index says the same under the role.
+    pub role: Option<UniqueId>,
+}
+
+/// When a credential report was last asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialReportRecord {
+    /// The record's version.
+    pub version: V1,
+    /// When.
+    pub asked: Timestamp,
+}
+
+/// What an account is called besides its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountAliasRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The account.
+    pub account: AccountId,
+    /// The name, unique in its partition.
+    pub alias: String,
+}
