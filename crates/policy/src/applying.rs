@@ -21,7 +21,8 @@ pub struct Applying {
 pub fn applying(question: &Question<'_>) -> Vec<Applying> {
     with_request(question, BUDGET, |request| {
         let mut found = Vec::new();
-        if let Guard::Policy {
+        if let Guard::Either { policy }
+        | Guard::Policy {
             policy: Some(policy),
             ..
         } = question.resource.guard

@@ -33,6 +33,8 @@ pub enum PolicyKind {
     Rcp,
     /// The policy of a VPC endpoint.
     Endpoint,
+    /// The policy of a file system of EFS.
+    FileSystem,
 }
 
 /// A policy that has been read and found valid for its kind.

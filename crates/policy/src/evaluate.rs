@@ -163,7 +163,7 @@ struct Sides<'a> {
     missing_guardrail: Option<Layer>,
     /// The strongest grant.
     grant: Option<(Class, &'a str)>,
-    /// Whether the resource has a side of its own.
+    /// Whether the resource has a side of its own that must let the caller in.
     guarded: bool,
     /// Whether boundary and session policies let the caller use what it was given.
     boundary_allows: bool,
@@ -281,6 +281,10 @@ impl<'a> Sides<'a> {
         let mut grant: Option<(Class, &str)> = None;
         let guarded = match question.resource.guard {
             Guard::Identity => false,
+            Guard::Either { policy } => {
+                resource.add(Layer::Resource, policy, None, request);
+                false
+            }
             Guard::Policy { policy, grants } => {
                 if let Some(policy) = policy {
                     resource.add(Layer::Resource, policy, None, request);
@@ -372,7 +376,7 @@ impl<'a> Sides<'a> {
         side: Side,
     ) -> Result<Evidence, Layer> {
         let Some((class, by)) = key_side else {
-            // What has no side of its own is its account's.
+            // What needs no side of its own is its account's.
             let own = !self.guarded && side == Side::Own;
             let missing = if own {
                 Layer::Identity

@@ -79,6 +79,8 @@ pub struct Setting {
     pub other_partition: bool,
     /// Whether the resource has a policy of its own that must let the caller in.
     pub guarded: bool,
+    /// Whether it has a policy of its own that lets in whom identity policies do not.
+    pub shared: bool,
     /// Whether the call is RetireGrant, on which only grants bear.
     pub retires: bool,
     /// Whether the caller is an AWS service.

@@ -35,6 +35,14 @@ pub(crate) struct Written {
 }
 
 impl Policy {
+    /// A policy without statements, which allows nothing and denies nothing.
+    pub fn empty() -> Self {
+        Self {
+            statements: Box::default(),
+            source: None,
+        }
+    }
+
     /// Compiles a document. A user or role that `bindings` does not know is nobody.
     pub fn compile(document: &Document, bindings: &Bindings) -> Self {
         let statements = document
@@ -336,7 +344,7 @@ impl Resources {
             // A trust policy speaks of the role that it is attached to. A stored statement of
             // another kind without resources has no effect.
             let patterns = match document.kind() {
-                PolicyKind::Trust => [ResourcePattern::Any].into(),
+                PolicyKind::Trust | PolicyKind::FileSystem => [ResourcePattern::Any].into(),
                 PolicyKind::Key
                 | PolicyKind::Identity
                 | PolicyKind::ManagedIdentity

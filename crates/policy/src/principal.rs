@@ -273,6 +273,7 @@ impl Grantee {
                 }
                 PrincipalKind::Root
                 | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Anonymous
                 | PrincipalKind::Service { .. } => None,
             },
             Matcher::OwnArn(arn) => match caller.kind() {
@@ -282,6 +283,7 @@ impl Grantee {
                 PrincipalKind::Root
                 | PrincipalKind::User { .. }
                 | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Anonymous
                 | PrincipalKind::Service { .. } => None,
             },
             Matcher::Provider(wanted) => match caller.kind() {
@@ -292,6 +294,7 @@ impl Grantee {
                 | PrincipalKind::User { .. }
                 | PrincipalKind::RoleSession { .. }
                 | PrincipalKind::FederatedUser { .. }
+                | PrincipalKind::Anonymous
                 | PrincipalKind::Service { .. } => None,
             },
             Matcher::Service(wanted) => match caller.kind() {
@@ -302,6 +305,7 @@ impl Grantee {
                 | PrincipalKind::User { .. }
                 | PrincipalKind::RoleSession { .. }
                 | PrincipalKind::FederatedUser { .. }
+                | PrincipalKind::Anonymous
                 | PrincipalKind::WebIdentity { .. } => None,
             },
             Matcher::Nobody => None,
@@ -347,12 +351,14 @@ pub(crate) fn is_service(caller: &Principal) -> bool {
     matches!(caller.kind(), PrincipalKind::Service { .. })
 }
 
-/// Whether the caller is no account's principal: a service, or somebody whom an identity provider
-/// vouches for.
+/// Whether the caller is no account's principal: a service, somebody whom an identity provider
+/// vouches for, or nobody that is known.
 pub(crate) fn is_outsider(caller: &Principal) -> bool {
     matches!(
         caller.kind(),
-        PrincipalKind::Service { .. } | PrincipalKind::WebIdentity { .. }
+        PrincipalKind::Service { .. }
+            | PrincipalKind::WebIdentity { .. }
+            | PrincipalKind::Anonymous
     )
 }
 
@@ -364,6 +370,7 @@ pub(crate) fn is_service_linked(caller: &Principal) -> bool {
         | PrincipalKind::User { .. }
         | PrincipalKind::FederatedUser { .. }
         | PrincipalKind::WebIdentity { .. }
+        | PrincipalKind::Anonymous
         | PrincipalKind::Service { .. } => false,
     }
 }
@@ -420,6 +427,8 @@ fn is_excepted(entries: &[Grantee], caller: &Principal) -> bool {
                 && (issuer.is_none() || listed(Class::Base))
                 && listed(Class::Account)
         }
-        PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => listed(Class::Exact),
+        PrincipalKind::WebIdentity { .. }
+        | PrincipalKind::Anonymous
+        | PrincipalKind::Service { .. } => listed(Class::Exact),
     }
 }

@@ -88,6 +88,9 @@ pub struct Resource<'a> {
 pub(crate) enum Guard<'a> {
     /// Nothing: identity policies of the same account decide alone.
     Identity,
+    /// A resource policy beside the identity policies: within the account either lets in, and both
+    /// can deny.
+    Either { policy: &'a Policy },
     /// A resource policy and grants. Without a policy only grants let anybody in.
     Policy {
         policy: Option<&'a Policy>,
@@ -137,6 +140,21 @@ impl<'a> Resource<'a> {
             guard,
             named: Named::Directly,
         }
+    }
+
+    /// A resource with a policy that lets others in beside those whom identity policies of its account
+    /// let in, such as a file system.
+    ///
+    /// <https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html>
+    pub fn shared(
+        arn: &'a str,
+        partition: Partition,
+        account: AccountId,
+        policy: &'a Policy,
+    ) -> Self {
+        let mut resource = Self::guarded(arn, partition, account, None);
+        resource.guard = Guard::Either { policy };
+        resource
     }
 
     /// A resource without a policy of its own, such as an alias or an IAM user: identity
@@ -193,7 +211,11 @@ impl<'a> Resource<'a> {
 /// if both sides allow it.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html>
+/// <https://docs.aws.amazon.com/efs/latest/ug/manage-fs-access-vpc-peering.html>
 const CROSS_ACCOUNT: &[&str] = &[
+    "elasticfilesystem:ClientMount",
+    "elasticfilesystem:ClientRootAccess",
+    "elasticfilesystem:ClientWrite",
     "kms:CreateGrant",
     "kms:Decapsulate",
     "kms:Decrypt",

@@ -15,6 +15,7 @@ pub mod key_id;
 pub mod key_spec;
 pub mod key_state;
 pub mod material_id;
+pub mod network;
 pub mod organization;
 pub mod partition;
 pub mod principal;

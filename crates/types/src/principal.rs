@@ -6,6 +6,9 @@ use std::{borrow::Cow, fmt};
 
 use crate::{account::AccountId, partition::Partition, unique_id::UniqueId};
 
+/// The account that CloudTrail names for whoever has no credentials.
+pub const ANONYMOUS_ACCOUNT: &str = "ANONYMOUS_PRINCIPAL";
+
 /// Who makes a request: an identity with the ARNs that policies and answers show for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -53,6 +56,8 @@ pub enum PrincipalKind {
         /// Whom the provider vouches for.
         subject: String,
     },
+    /// Nobody that is known: a request without credentials, where a resource policy may allow one.
+    Anonymous,
     /// An AWS service, such as `logs.us-west-2.amazonaws.com`.
     Service {
         /// The service principal.
@@ -140,6 +145,18 @@ impl Principal {
         Self::new(partition, account, kind, name, String::new())
     }
 
+    /// Nobody that is known, as AWS's denials name them.
+    pub fn anonymous(partition: Partition) -> Self {
+        let name = "anonymous".to_owned();
+        Self::new(
+            partition,
+            None,
+            PrincipalKind::Anonymous,
+            name,
+            String::new(),
+        )
+    }
+
     /// An AWS service. It belongs to no account, wherever its credentials are kept.
     pub fn service(partition: Partition, name: &str) -> Self {
         let kind = PrincipalKind::Service {
@@ -169,7 +186,7 @@ impl Principal {
         self.partition
     }
 
-    /// The account that the principal belongs to; none for a service. For a web identity it is
+    /// The account that the principal belongs to; none for a service or an anonymous one. For a web identity it is
     /// the account whose provider vouches.
     pub fn account(&self) -> Option<AccountId> {
         self.account
@@ -214,7 +231,9 @@ impl Principal {
             PrincipalKind::FederatedUser { name, .. } => {
                 format!("{}:{name}", self.account_text()).into()
             }
-            PrincipalKind::WebIdentity { .. } | PrincipalKind::Service { .. } => "".into(),
+            PrincipalKind::WebIdentity { .. }
+            | PrincipalKind::Anonymous
+            | PrincipalKind::Service { .. } => "".into(),
         }
     }
 }

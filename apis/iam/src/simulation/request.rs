@@ -339,6 +339,7 @@ impl Simulated {
             | PrincipalKind::Root
             | PrincipalKind::FederatedUser { .. }
             | PrincipalKind::WebIdentity { .. }
+            | PrincipalKind::Anonymous
             | PrincipalKind::Service { .. } => {}
         }
         Source::bound("ResourcePolicy".to_owned(), (text, kind), &bindings)

@@ -104,7 +104,12 @@ impl Party {
             (Self::Service { name: wanted, .. }, PrincipalKind::Service { name }) => {
                 when(service_names(name).any(|n| n == *wanted), Class::Exact)
             }
-            (_, PrincipalKind::Service { .. } | PrincipalKind::WebIdentity { .. }) => None,
+            (
+                _,
+                PrincipalKind::Service { .. }
+                | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Anonymous,
+            ) => None,
             (Self::Account { account: wanted }, _) => {
                 when(account == Some(*wanted), Class::Account)
             }
@@ -180,7 +185,7 @@ pub fn standings<'a>(reader: &Reader, caller: &'a Principal) -> SmallVec<[Standi
             return found;
         }
         // No grant names who has no identity here.
-        PrincipalKind::WebIdentity { .. } => return found,
+        PrincipalKind::WebIdentity { .. } | PrincipalKind::Anonymous => return found,
     }
     if let Some(account) = account {
         add(account.to_string().into(), Class::Account);

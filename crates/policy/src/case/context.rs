@@ -92,9 +92,11 @@ impl<'a> CaseContext<'a> {
             | PrincipalKind::User { .. }
             | PrincipalKind::RoleSession { .. }
             | PrincipalKind::FederatedUser { .. }
+            | PrincipalKind::Anonymous
             | PrincipalKind::WebIdentity { .. } => None,
         };
         match (key, service) {
+            ("aws:principalarn", _) if caller.principal_arn().is_empty() => None,
             ("aws:principalisawsservice", _) => {
                 let word = if service.is_some() { "true" } else { "false" };
                 Some(Values::one(word))
@@ -117,7 +119,7 @@ impl<'a> CaseContext<'a> {
                 PrincipalKind::User { .. } => "User",
                 PrincipalKind::RoleSession { .. } => "AssumedRole",
                 PrincipalKind::FederatedUser { .. } => "FederatedUser",
-                PrincipalKind::WebIdentity { .. } => "Anonymous",
+                PrincipalKind::WebIdentity { .. } | PrincipalKind::Anonymous => "Anonymous",
                 PrincipalKind::Service { .. } => "Service",
             })),
             ("aws:userid", None) => {
@@ -126,7 +128,7 @@ impl<'a> CaseContext<'a> {
                     PrincipalKind::Root
                     | PrincipalKind::FederatedUser { .. }
                     | PrincipalKind::Service { .. } => true,
-                    PrincipalKind::WebIdentity { .. } => false,
+                    PrincipalKind::WebIdentity { .. } | PrincipalKind::Anonymous => false,
                 };
                 known.then(|| Values::one(caller.user_id()))
             }
@@ -136,6 +138,7 @@ impl<'a> CaseContext<'a> {
                 | PrincipalKind::RoleSession { .. }
                 | PrincipalKind::FederatedUser { .. }
                 | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Anonymous
                 | PrincipalKind::Service { .. } => None,
             },
             _ => None,

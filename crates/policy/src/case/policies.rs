@@ -29,7 +29,7 @@ struct Compiled {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     /// One map a kind, in the order of [`place`].
-    policies: [HashMap<Box<str>, Rc<Compiled>>; 8],
+    policies: [HashMap<Box<str>, Rc<Compiled>>; 9],
     /// Policies with principals, compiled for a caller whose unique id the case gives: by its
     /// ARN, the id and the text, a line each.
     bound: HashMap<String, Rc<Compiled>>,
@@ -45,16 +45,17 @@ fn place(kind: PolicyKind) -> usize {
         PolicyKind::Key => 0,
         PolicyKind::Trust => 1,
         PolicyKind::Endpoint => 2,
-        PolicyKind::Identity | PolicyKind::ManagedIdentity => 3,
-        PolicyKind::Boundary => 4,
-        PolicyKind::Session => 5,
-        PolicyKind::Scp => 6,
-        PolicyKind::Rcp => 7,
+        PolicyKind::FileSystem => 3,
+        PolicyKind::Identity | PolicyKind::ManagedIdentity => 4,
+        PolicyKind::Boundary => 5,
+        PolicyKind::Session => 6,
+        PolicyKind::Scp => 7,
+        PolicyKind::Rcp => 8,
     }
 }
 
 fn has_principals(kind: PolicyKind) -> bool {
-    place(kind) < 3
+    place(kind) < 4
 }
 
 impl Cache {
@@ -195,6 +196,7 @@ impl Assembled {
         let kind = match case.resource.kind {
             TargetKind::Key | TargetKind::Alias | TargetKind::Account => PolicyKind::Key,
             TargetKind::Role => PolicyKind::Trust,
+            TargetKind::FileSystem => PolicyKind::FileSystem,
             TargetKind::Other => PolicyKind::Endpoint,
         };
         let named = |name: &'static str| move || name.to_owned();

@@ -30,6 +30,7 @@ pub(super) enum Identity {
         issuer: Issuer,
     },
     Service(String),
+    Anonymous,
 }
 
 /// Who made a federated user's session.
@@ -53,16 +54,26 @@ pub(super) struct Named<'a> {
     pub(super) service_linked: Option<bool>,
 }
 
+/// How a case, and AWS's denials, name whoever has no credentials.
+const ANONYMOUS: &str = "anonymous";
+
 /// The path of the roles that are linked to services, which nobody else can make.
 const SERVICE_LINKED: &str = "/aws-service-role/";
 
 const FORMS: &str = "principal is the ARN of a user, of a role's session (assumed-role/ROLE/SESSION), \
-                     of a federated user or of an account's root, or the name of a service";
+                     of a federated user or of an account's root, the name of a service, or \"anonymous\"";
 
 impl Identity {
     pub(super) fn read(named: Named<'_>) -> Result<Self, String> {
         let text = named.principal;
         let Some(arn) = ArnParts::parse(text) else {
+            if text == ANONYMOUS {
+                refuse(named.role_arn, "roleArn", "nobody known has none")?;
+                refuse(named.principal_id, "principalId", "nobody known has none")?;
+                refuse(named.issuer, "issuer", "only federated users have one")?;
+                refuse(named.service_linked, "serviceLinkedRole", ONLY_SESSIONS)?;
+                return Ok(Self::Anonymous);
+            }
             let service = PrincipalRef::parse_service(text).ok_or(FORMS)?;
             let PrincipalRef::Service(name) = service else {
                 return Err(FORMS.to_owned());
@@ -148,7 +159,7 @@ impl Identity {
             Self::User { at, .. } | Self::Session { at, .. } | Self::Federated { at, .. } => {
                 Some(*at)
             }
-            Self::Service(_) => None,
+            Self::Service(_) | Self::Anonymous => None,
         }
     }
 
@@ -166,7 +177,7 @@ impl Identity {
                 UniqueIdKind::User,
                 id.as_ref(),
             )),
-            Self::Root(..) | Self::Federated { .. } | Self::Service(_) => None,
+            Self::Root(..) | Self::Federated { .. } | Self::Service(_) | Self::Anonymous => None,
         }
     }
 
@@ -210,6 +221,7 @@ impl Identity {
                 Principal::federated_user(*partition, *account, name, issuer)
             }
             Self::Service(name) => Principal::service(partition, name),
+            Self::Anonymous => Principal::anonymous(partition),
         }
     }
 }

@@ -320,6 +320,8 @@ pub(super) enum TargetKind {
     Account,
     /// An IAM role: its policy is a trust policy.
     Role,
+    /// A file system of EFS: its policy lets in whom identity policies do not.
+    FileSystem,
     /// Anything else.
     Other,
 }
@@ -377,6 +379,9 @@ impl Target {
             ("kms", resource) if resource.starts_with("key/") => TargetKind::Key,
             ("kms", resource) if resource.starts_with("alias/") => TargetKind::Alias,
             ("iam", resource) if resource.starts_with("role/") => TargetKind::Role,
+            ("elasticfilesystem", resource) if resource.starts_with("file-system/") => {
+                TargetKind::FileSystem
+            }
             _ => TargetKind::Other,
         };
         if kind != TargetKind::Other && named.is_none() {
@@ -388,9 +393,11 @@ impl Target {
                 let at = parts.region;
                 format!("arn:{partition}:kms:{at}:{account}:*")
             }
-            TargetKind::Key | TargetKind::Alias | TargetKind::Role | TargetKind::Other => {
-                text.to_owned()
-            }
+            TargetKind::Key
+            | TargetKind::Alias
+            | TargetKind::Role
+            | TargetKind::FileSystem
+            | TargetKind::Other => text.to_owned(),
         };
         Ok(Self {
             arn,
@@ -411,13 +418,15 @@ impl Target {
         } = self;
         match (self.kind, own) {
             (TargetKind::Key, own) => Resource::guarded(arn, *partition, *account, own),
+            (TargetKind::FileSystem, Some(own)) => Resource::shared(arn, *partition, *account, own),
             (TargetKind::Role | TargetKind::Other, Some(own)) => {
                 Resource::guarded(arn, *partition, *account, Some(own))
             }
             (TargetKind::Account, _) => Resource::account_wide(arn, *partition, *account),
-            (TargetKind::Alias | TargetKind::Role | TargetKind::Other, _) => {
-                Resource::identity_only(arn, *partition, *account)
-            }
+            (
+                TargetKind::Alias | TargetKind::Role | TargetKind::FileSystem | TargetKind::Other,
+                _,
+            ) => Resource::identity_only(arn, *partition, *account),
         }
     }
 }

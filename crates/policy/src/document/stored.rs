@@ -162,7 +162,8 @@ impl Reader<'_> {
             if statement.actions.is_none() {
                 self.fault("no Action, so it never applies".to_owned());
             }
-            if statement.resources.is_none() && self.kind != PolicyKind::Trust {
+            let means_itself = matches!(self.kind, PolicyKind::Trust | PolicyKind::FileSystem);
+            if statement.resources.is_none() && !means_itself {
                 self.fault("no Resource, so it never applies".to_owned());
             }
         }

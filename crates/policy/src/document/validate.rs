@@ -43,13 +43,16 @@ pub(crate) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError
         PolicyKind::Scp => ("PolicySize", 10_240),
         PolicyKind::Rcp => ("PolicySize", 5120),
         PolicyKind::Endpoint => ("PolicySize", 20_480),
+        PolicyKind::FileSystem => ("PolicySize", 20_000),
     };
     let size = match kind {
         PolicyKind::Key => text.len(),
         // IAM alone does not count white space.
-        PolicyKind::Session | PolicyKind::Scp | PolicyKind::Rcp | PolicyKind::Endpoint => {
-            text.chars().count()
-        }
+        PolicyKind::Session
+        | PolicyKind::Scp
+        | PolicyKind::Rcp
+        | PolicyKind::Endpoint
+        | PolicyKind::FileSystem => text.chars().count(),
         PolicyKind::Identity
         | PolicyKind::ManagedIdentity
         | PolicyKind::Boundary
@@ -76,6 +79,7 @@ pub(crate) fn admits_id(kind: PolicyKind) -> bool {
         PolicyKind::Key
         | PolicyKind::Trust
         | PolicyKind::Endpoint
+        | PolicyKind::FileSystem
         | PolicyKind::Identity
         | PolicyKind::ManagedIdentity
         | PolicyKind::Boundary
@@ -87,7 +91,11 @@ pub(crate) fn admits_id(kind: PolicyKind) -> bool {
 /// Which kinds have principals.
 pub(crate) fn admits_principals(kind: PolicyKind) -> bool {
     match kind {
-        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint | PolicyKind::Rcp => true,
+        PolicyKind::Key
+        | PolicyKind::Trust
+        | PolicyKind::Endpoint
+        | PolicyKind::FileSystem
+        | PolicyKind::Rcp => true,
         PolicyKind::Identity
         | PolicyKind::ManagedIdentity
         | PolicyKind::Boundary
@@ -268,7 +276,9 @@ fn is_iam(kind: PolicyKind) -> bool {
         | PolicyKind::Session
         | PolicyKind::Scp
         | PolicyKind::Rcp => true,
-        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint => false,
+        PolicyKind::Key | PolicyKind::Trust | PolicyKind::Endpoint | PolicyKind::FileSystem => {
+            false
+        }
     }
 }
 
@@ -277,7 +287,7 @@ pub(crate) fn check(document: &Document) -> Result<(), MalformedPolicy> {
     let kind = document.kind();
     check_variables(document)?;
     match kind {
-        PolicyKind::Key | PolicyKind::Endpoint => {
+        PolicyKind::Key | PolicyKind::Endpoint | PolicyKind::FileSystem => {
             each(document, |s| check_resource_policy(s, kind))
         }
         PolicyKind::Trust => each(document, check_trust),
@@ -378,11 +388,13 @@ fn check_resource_policy(statement: &Statement, kind: PolicyKind) -> Result<(), 
     if !optional || statement.actions.is_some() {
         has_values(&statement.actions, MalformedPolicy::NoActions)?;
     }
+    // In the policy of a file system, no resource means the file system.
+    let optional = optional || kind == PolicyKind::FileSystem;
     if !optional || statement.resources.is_some() {
         has_values(&statement.resources, MalformedPolicy::NoResources)?;
     }
     check_vendors(statement).map_err(|_| MalformedPolicy::Syntax)?;
-    if kind == PolicyKind::Endpoint {
+    if matches!(kind, PolicyKind::Endpoint | PolicyKind::FileSystem) {
         return check_resources(statement);
     }
     // What names another resource than the key is stored and matches nothing.

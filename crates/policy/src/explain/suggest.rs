@@ -149,7 +149,9 @@ fn missing(
         return Some(pair);
     }
     let on_key_side = layer == Layer::Resource;
-    if on_key_side && !setting.guarded || layer == Layer::Identity && setting.service {
+    if on_key_side && !setting.guarded && !setting.shared
+        || layer == Layer::Identity && setting.service
+    {
         return None;
     }
     if setting.retires && on_key_side {
@@ -229,6 +231,7 @@ fn new_statement(world: &World<'_>, layer: Layer) -> NewStatement {
             let resource = match world.own_kind() {
                 PolicyKind::Trust => None,
                 PolicyKind::Key => Some("*"),
+                PolicyKind::FileSystem => Some(shown),
                 PolicyKind::Identity
                 | PolicyKind::ManagedIdentity
                 | PolicyKind::Boundary
@@ -262,6 +265,7 @@ fn principal(world: &World<'_>) -> NewPrincipal {
     match caller.kind() {
         PrincipalKind::Service { name } => NewPrincipal::Service(name.clone()),
         PrincipalKind::WebIdentity { provider, .. } => NewPrincipal::Federated(provider.clone()),
+        PrincipalKind::Anonymous => NewPrincipal::Aws("*".to_owned()),
         PrincipalKind::RoleSession { .. } => NewPrincipal::Aws(caller.principal_arn().to_owned()),
         PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::FederatedUser { .. } => {
             NewPrincipal::Aws(caller.arn().to_owned())

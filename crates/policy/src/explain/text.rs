@@ -106,7 +106,7 @@ impl Text<'_> {
                 let mut failed = statement.failed.iter();
                 let only = failed.all(|finding| matches!(finding, Finding::Condition { .. }));
                 if !statement.denies && statement.applies.is_none() && only {
-                    close.push(place(layer, policy, statement));
+                    close.push(place((layer, self.it.setting.shared), policy, statement));
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Text<'_> {
         let setting = self.it.setting;
         match reason {
             Reason::Explicit(statement) => {
-                let kind = kind(statement.layer);
+                let kind = kind(statement.layer, self.it.setting.shared);
                 let place = self
                     .place_of(statement.layer, true)
                     .unwrap_or_else(|| format!("a {kind}"));
@@ -161,6 +161,10 @@ impl Text<'_> {
                  that standing. Key policies have no effect on kms:RetireGrant."
                     .to_owned()
             }
+            Reason::Missing(Layer::Resource) if setting.shared => format!(
+                "the caller is no principal of the resource's account, and no statement of the \
+                 file system policy that applies lets it in to {action}."
+            ),
             Reason::Missing(Layer::Resource) if !setting.guarded => format!(
                 "the resource is of another account and has no policy that could let the caller \
                  in to {action}."
@@ -195,7 +199,9 @@ impl Text<'_> {
                 ),
                 None => format!("no service control policy allows {action}."),
             },
-            Reason::Missing(layer) => format!("no {} allows {action}.", kind(*layer)),
+            Reason::Missing(layer) => {
+                format!("no {} allows {action}.", kind(*layer, setting.shared))
+            }
         }
     }
 
@@ -233,6 +239,11 @@ impl Text<'_> {
                 .to_owned(),
             (None, false) if setting.service => {
                 "a service has no identity policies, and nothing else decides on this.".to_owned()
+            }
+            (None, false) if setting.shared => {
+                "either the file system policy or an identity policy of the caller must allow \
+                 this, and none does."
+                    .to_owned()
             }
             (None, false) if setting.guarded => {
                 "a grant names the account, which leaves the decision to identity policies, and \
@@ -281,7 +292,10 @@ impl Text<'_> {
                     .as_ref()
                     .is_none_or(|(other, _)| *other < class && !denies);
                 if better {
-                    best = Some((class, place(layer, policy, statement)));
+                    best = Some((
+                        class,
+                        place((layer, self.it.setting.shared), policy, statement),
+                    ));
                 }
             }
         }
@@ -299,7 +313,8 @@ impl Text<'_> {
             if report.verdict == Verdict::Absent && optional {
                 continue;
             }
-            if report.layer == Layer::Resource && !self.it.setting.guarded {
+            let setting = self.it.setting;
+            if report.layer == Layer::Resource && !setting.guarded && !setting.shared {
                 continue;
             }
             self.layer(report)?;
@@ -315,6 +330,7 @@ impl Text<'_> {
             Layer::Scp => "service control policies",
             Layer::Rcp => "resource control policies",
             Layer::Endpoint => "VPC endpoint policy",
+            Layer::Resource if self.it.setting.shared => "file system policy",
             Layer::Resource => "key policy",
             Layer::Identity => "identity policies",
             Layer::Boundary => "permissions boundary",
@@ -364,7 +380,7 @@ impl Text<'_> {
         policy: &PolicyReport,
         statement: &StatementReport,
     ) -> std::fmt::Result {
-        let place = place(layer, policy, statement);
+        let place = place((layer, self.it.setting.shared), policy, statement);
         let effect = if statement.denies { "Deny" } else { "Allow" };
         if statement.applies.is_some() {
             writeln!(self.out, "    {place}: {effect}, applies")?;
@@ -438,9 +454,11 @@ impl Text<'_> {
             Change::ExceptCaller(at, arn) => format!(
                 "except the caller from {} by the condition \"StringNotEquals\": \
                  {{\"aws:PrincipalArn\": {arn:?}}}",
-                at_place(at)
+                at_place(at, self.it.setting.shared)
             ),
-            Change::RemoveStatement(at) => format!("remove {}", at_place(at)),
+            Change::RemoveStatement(at) => {
+                format!("remove {}", at_place(at, self.it.setting.shared))
+            }
             Change::SupplyPair {
                 name,
                 value,
@@ -467,7 +485,7 @@ impl Text<'_> {
             Some(_) | None => String::new(),
         };
         match (target.layer, target.policy) {
-            (Layer::Resource, _) => "the key policy".to_owned(),
+            (Layer::Resource, _) => format!("the {}", kind(target.layer, self.it.setting.shared)),
             (Layer::Identity, _) => "an identity policy of the caller's user or role".to_owned(),
             (Layer::Boundary, _) => format!("the permissions boundary{}", named(&target.name)),
             (Layer::Session, None) => "a session policy, given when the session is made".to_owned(),
@@ -477,14 +495,15 @@ impl Text<'_> {
                 target.level.unwrap_or(0),
                 named(&target.name)
             ),
-            (layer, _) => format!("the {}", kind(layer)),
+            (layer, _) => format!("the {}", kind(layer, self.it.setting.shared)),
         }
     }
 }
 
 /// What a kind of policy is called, without article.
-fn kind(layer: Layer) -> &'static str {
+fn kind(layer: Layer, shared: bool) -> &'static str {
     match layer {
+        Layer::Resource if shared => "file system policy",
         Layer::Resource => "key policy",
         Layer::Identity => "identity policy",
         Layer::Scp | Layer::Rcp | Layer::Endpoint | Layer::Boundary | Layer::Session => {
@@ -493,8 +512,15 @@ fn kind(layer: Layer) -> &'static str {
     }
 }
 
-fn place(layer: Layer, policy: &PolicyReport, statement: &StatementReport) -> String {
-    let name = policy.name.as_deref().unwrap_or_else(|| kind(layer));
+fn place(
+    (layer, shared): (Layer, bool),
+    policy: &PolicyReport,
+    statement: &StatementReport,
+) -> String {
+    let name = policy
+        .name
+        .as_deref()
+        .unwrap_or_else(|| kind(layer, shared));
     let mut place = format!("{name} Statement[{}]", statement.index);
     if let Some(sid) = &statement.sid {
         let _ = write!(place, " {sid:?}");
@@ -505,9 +531,9 @@ fn place(layer: Layer, policy: &PolicyReport, statement: &StatementReport) -> St
     place
 }
 
-fn at_place(at: &At) -> String {
+fn at_place(at: &At, shared: bool) -> String {
     let name = at.target.name.as_deref();
-    let name = name.unwrap_or_else(|| kind(at.target.layer));
+    let name = name.unwrap_or_else(|| kind(at.target.layer, shared));
     match &at.sid {
         Some(sid) => format!("{name} Statement[{}] {sid:?}", at.index),
         None => format!("{name} Statement[{}]", at.index),

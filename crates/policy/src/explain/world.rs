@@ -76,6 +76,7 @@ impl<'a> World<'a> {
             inquiry,
             own: match question.resource.guard {
                 Guard::Identity => None,
+                Guard::Either { policy } => Some(Cow::Borrowed(policy)),
                 Guard::Policy { policy, .. } => policy.map(Cow::Borrowed),
             },
             identity: all(policies.identity),
@@ -147,6 +148,7 @@ impl<'a> World<'a> {
             foreign: Side::of(caller, resource.account) == Side::Foreign,
             other_partition: caller.partition() != resource.partition,
             guarded: matches!(resource.guard, Guard::Policy { .. }),
+            shared: matches!(resource.guard, Guard::Either { .. }),
             retires: question.action.eq_ignore_ascii_case("kms:RetireGrant"),
             service: is_service(caller),
         }
@@ -158,6 +160,7 @@ impl<'a> World<'a> {
         match arn.map(|arn| arn.service) {
             Some("kms") => PolicyKind::Key,
             Some("iam") => PolicyKind::Trust,
+            Some("elasticfilesystem") => PolicyKind::FileSystem,
             Some(_) | None => PolicyKind::Endpoint,
         }
     }
@@ -199,9 +202,13 @@ impl<'a> World<'a> {
         let mut resource = Resource {
             ..original.resource
         };
-        if let Guard::Policy { policy, grants } = &mut resource.guard {
-            *policy = self.own.as_deref();
-            *grants = &matching;
+        match (&mut resource.guard, self.own.as_deref()) {
+            (Guard::Policy { policy, grants }, own) => {
+                *policy = own;
+                *grants = &matching;
+            }
+            (Guard::Either { policy }, Some(own)) => *policy = own,
+            (Guard::Either { .. } | Guard::Identity, _) => {}
         }
         look(&Question {
             caller: original.caller,
@@ -511,6 +518,7 @@ fn bindings(caller: &Principal) -> Bindings {
         PrincipalKind::Root
         | PrincipalKind::FederatedUser { .. }
         | PrincipalKind::WebIdentity { .. }
+        | PrincipalKind::Anonymous
         | PrincipalKind::Service { .. } => {}
     }
     bindings

@@ -1,6 +1,9 @@
 //! Networks: addresses that share a prefix.
 
-use std::net::IpAddr;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
 
 /// Addresses that share a prefix, such as `10.0.0.0/8`; without prefix, one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +13,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// The addresses of IPv4 that share so many bits with one.
+    pub const fn v4(address: Ipv4Addr, prefix: u8) -> Self {
+        let address = IpAddr::V4(address);
+        Self { address, prefix }
+    }
+
     /// Parses an address, or an address and a prefix length after `/`.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
@@ -25,6 +34,21 @@ impl Network {
         Some(Self { address, prefix })
     }
 
+    /// The address that it was written with.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The bits that its addresses share.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether the networks have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+
     /// Whether the address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         let same = |a: u128, b: u128, bits: u32| {
@@ -38,6 +62,12 @@ impl Network {
             (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 
