@@ -376,6 +376,9 @@ def test_what_is_not_supported_is_listed(efs):
         for line in (ROOT / "unsupported.txt").read_text().splitlines()
         if line.startswith("elasticfilesystem:")
     ]
-    assert "CreateMountTarget" in listed
-    with refused("UnsupportedOperationException", "CreateMountTarget is not supported by this version of Keyward."):
-        efs.create_mount_target(FileSystemId="fs-01234567", SubnetId="subnet-01234567")
+    assert listed == ["CreateReplicationConfiguration", "DeleteReplicationConfiguration"]
+    text = "{} is not supported by this version of Keyward."
+    with refused("UnsupportedOperationException", text.format(listed[0])):
+        efs.create_replication_configuration(SourceFileSystemId="fs-01234567", Destinations=[{"Region": REGION}])
+    with refused("UnsupportedOperationException", text.format(listed[1])):
+        efs.delete_replication_configuration(SourceFileSystemId="fs-01234567")

@@ -20,11 +20,11 @@ use crate::{
     Cx,
     fault::EfsFault,
     file_system::{FileSystem, denial, own_id},
-    records::{AccessPointRecord, CreationTokenRecord},
+    records::{AccessPointRecord, CreationTokenRecord, PosixUser},
 };
 
 /// What stands in paths for access points.
-const KIND: &str = "access-point";
+pub const KIND: &str = "access-point";
 /// What stands in paths for their client tokens.
 const TOKEN_KIND: &str = "access-point-token";
 
@@ -143,7 +143,8 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Has more, or less, end with a file system's volume.
+    /// Has more, or less, end with a file system's volume, by which clients of it may come through another
+    /// access point, or through one no more.
     ///
     /// # Errors
     /// When the record is too large.
@@ -155,6 +156,7 @@ impl Cx<'_> {
     ) -> Result<(), EfsFault> {
         let volume = VolumeRecord {
             belongings,
+            authorization: file_system.volume.authorization.saturating_add(1),
             ..file_system.volume.clone()
         };
         let bytes = records::encode(&volume).map_err(Internal::new)?;
@@ -189,6 +191,37 @@ impl Protected for OneAccessPoint {
 
     fn denial(&self, caller: &Caller, action: &str) -> Option<String> {
         Some(denial(caller, action))
+    }
+}
+
+fn write_user(user: &PosixUser, out: &mut Writer<'_>) {
+    out.integer("Uid", i64::from(user.uid));
+    out.integer("Gid", i64::from(user.gid));
+    if !user.secondary_gids.is_empty() {
+        out.array("SecondaryGids", |list| {
+            for gid in &user.secondary_gids {
+                list.integer(i64::from(*gid));
+            }
+        });
+    }
+}
+
+fn write_root(record: &AccessPointRecord, out: &mut Writer<'_>) {
+    out.string("Path", &record.path);
+    if let Some(info) = &record.creation_info {
+        out.object("CreationInfo", |out| {
+            out.integer("OwnerUid", i64::from(info.uid));
+            out.integer("OwnerGid", i64::from(info.gid));
+            out.string("Permissions", &info.permissions);
+        });
+    }
+}
+
+/// Writes what whoever comes through an access point sees of the file system: its directory, and as whom.
+pub fn write_view(record: &AccessPointRecord, out: &mut Writer<'_>) {
+    write_root(record, out);
+    if let Some(user) = &record.posix_user {
+        out.object("PosixUser", |out| write_user(user, out));
     }
 }
 
@@ -232,28 +265,9 @@ impl DescribedAccessPoint {
         out.string("AccessPointArn", &arn);
         out.string("FileSystemId", &record.file_system);
         if let Some(user) = &record.posix_user {
-            out.object("PosixUser", |out| {
-                out.integer("Uid", i64::from(user.uid));
-                out.integer("Gid", i64::from(user.gid));
-                if !user.secondary_gids.is_empty() {
-                    out.array("SecondaryGids", |list| {
-                        for gid in &user.secondary_gids {
-                            list.integer(i64::from(*gid));
-                        }
-                    });
-                }
-            });
+            out.object("PosixUser", |out| write_user(user, out));
         }
-        out.object("RootDirectory", |out| {
-            out.string("Path", &record.path);
-            if let Some(info) = &record.creation_info {
-                out.object("CreationInfo", |out| {
-                    out.integer("OwnerUid", i64::from(info.uid));
-                    out.integer("OwnerGid", i64::from(info.gid));
-                    out.string("Permissions", &info.permissions);
-                });
-            }
-        });
+        out.object("RootDirectory", |out| write_root(record, out));
         out.string("OwnerId", self.account.as_str());
         out.string("LifeCycleState", "available");
     }

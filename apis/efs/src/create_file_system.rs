@@ -12,7 +12,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self, V1,
-            storage::{AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
+            storage::{self, AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
@@ -224,9 +224,9 @@ impl CreateFileSystem {
         if volumes.iter().filter(of_efs).count() >= MAX_FILE_SYSTEMS {
             return Err(EfsFault::FileSystemLimitExceeded);
         }
-        let own_zone = format!("{}a", cx.region);
+        let zones = cx.state().vpcs.zones(cx.region);
         if let Some(zone) = self.availability_zone.as_ref()
-            && *zone != own_zone
+            && !zones.contains(zone)
         {
             return Err(EfsFault::UnsupportedAvailabilityZone { zone: zone.clone() });
         }
@@ -272,6 +272,7 @@ impl CreateFileSystem {
             tags: self.tags.clone(),
             lifecycle: Vec::new(),
             has_backup_policy: false,
+            is_overwritable: false,
         };
         let volume = VolumeRecord {
             version: V1,
@@ -285,6 +286,8 @@ impl CreateFileSystem {
             reported: None,
             source: file_system::arn(cx.region, cx.account(), id),
             belongings: belongings.into(),
+            targets: Vec::new(),
+            authorization: storage::first(),
         };
         Ok(FileSystem {
             record,

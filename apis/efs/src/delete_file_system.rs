@@ -79,6 +79,10 @@ impl Operation for DeleteFileSystem {
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, EfsFault> {
         let found = ending.one.get()?;
+        if !found.volume.targets.is_empty() {
+            let id = found.record.id.clone();
+            return Err(EfsFault::FileSystemInUse { id });
+        }
         if let Some(key) = &found.volume.key {
             data_key::retire(cx, key, &found.record.id).await?;
         }

@@ -39,6 +39,8 @@ pub enum EfsFault {
         /// As it was named.
         id: String,
     },
+    /// The Availability Zone of the mount target is not that of the file system.
+    AvailabilityZonesMismatch,
     /// The creation token was used before.
     FileSystemAlreadyExists {
         /// The file system that was created with it.
@@ -51,6 +53,11 @@ pub enum EfsFault {
         /// As it was named.
         id: String,
     },
+    /// The file system has mount targets.
+    FileSystemInUse {
+        /// Its id.
+        id: String,
+    },
     /// The account has as many file systems as it may.
     FileSystemLimitExceeded,
     /// The file system is being created or deleted.
@@ -60,10 +67,51 @@ pub enum EfsFault {
         /// Its state.
         state: &'static str,
     },
+    /// The mount target is being deleted.
+    IncorrectMountTargetState {
+        /// Its id.
+        id: String,
+    },
+    /// The text is no policy of a file system, or one that locks its author out.
+    InvalidPolicy(String),
+    /// The address is in use in the subnet.
+    IpAddressInUse {
+        /// The address.
+        address: String,
+    },
+    /// The mount target does not go together with those of the file system.
+    MountTargetConflict(&'static str),
+    /// No mount target of that id.
+    MountTargetNotFound {
+        /// As it was named.
+        id: String,
+    },
+    /// No address of the subnet is free.
+    NoFreeAddressesInSubnet {
+        /// The subnet.
+        subnet: String,
+    },
     /// The file system was given no such policy.
     PolicyNotFound,
     /// No replication has that file system.
     ReplicationNotFound,
+    /// More security groups than a mount target may have.
+    SecurityGroupLimitExceeded {
+        /// How many it may have.
+        most: usize,
+    },
+    /// No security group of that id in the subnet's virtual private cloud.
+    SecurityGroupNotFound {
+        /// As it was named.
+        group: String,
+        /// The virtual private cloud.
+        vpc: String,
+    },
+    /// No subnet of that id.
+    SubnetNotFound {
+        /// As it was named.
+        subnet: String,
+    },
     /// The throughput was changed less than a day ago.
     TooManyRequests,
     /// There is no such Availability Zone.
@@ -214,6 +262,46 @@ impl From<EfsFault> for Fault {
                 let message =
                     "The maximum number of file systems of the account in this Region is reached.";
                 ("FileSystemLimitExceeded", 403, message.to_owned())
+            }
+            F::AvailabilityZonesMismatch => {
+                let message = "The mount target must be in the Availability Zone of the One Zone file system.";
+                ("AvailabilityZonesMismatch", 400, message.to_owned())
+            }
+            F::FileSystemInUse { id } => {
+                let message = format!(
+                    "The file system '{id}' cannot be deleted because it has mount targets. You must delete the mount targets, and then try again."
+                );
+                ("FileSystemInUse", 409, message)
+            }
+            F::IncorrectMountTargetState { id } => {
+                let message = format!("The mount target '{id}' is being deleted.");
+                ("IncorrectMountTargetState", 409, message)
+            }
+            F::InvalidPolicy(message) => ("InvalidPolicyException", 400, message),
+            F::IpAddressInUse { address } => {
+                let message = format!("The address {address} is in use in the subnet.");
+                ("IpAddressInUse", 409, message)
+            }
+            F::MountTargetConflict(message) => ("MountTargetConflict", 409, message.to_owned()),
+            F::MountTargetNotFound { id } => {
+                let message = format!("Mount target '{id}' does not exist.");
+                ("MountTargetNotFound", 404, message)
+            }
+            F::NoFreeAddressesInSubnet { subnet } => {
+                let message = format!("There are no free addresses in the subnet '{subnet}'.");
+                ("NoFreeAddressesInSubnet", 409, message)
+            }
+            F::SecurityGroupLimitExceeded { most } => {
+                let message = format!("A mount target has at most {most} security groups.");
+                ("SecurityGroupLimitExceeded", 400, message)
+            }
+            F::SecurityGroupNotFound { group, vpc } => {
+                let message = format!("The security group '{group}' does not exist in '{vpc}'.");
+                ("SecurityGroupNotFound", 400, message)
+            }
+            F::SubnetNotFound { subnet } => {
+                let message = format!("The subnet ID '{subnet}' does not exist");
+                ("SubnetNotFound", 400, message)
             }
             F::IncorrectFileSystemLifeCycleState { id, state } => {
                 let message = format!("The file system '{id}' is in the state '{state}'.");

@@ -15,7 +15,12 @@ use keyward_engine::{
     gate::protected::Protected,
     policy::request::Resource,
 };
-use keyward_store::{batch::Precondition, path::Path, revision::Revision, sealed::SealedBatch};
+use keyward_store::{
+    batch::Precondition,
+    path::Path,
+    revision::Revision,
+    sealed::{Generation, SealedBatch},
+};
 use keyward_types::{
     account::AccountId, arn::ArnParts, region::Region, storage::VolumeId, tag::Tag,
 };
@@ -24,6 +29,7 @@ use crate::{
     Cx,
     fault::EfsFault,
     records::{CreationTokenRecord, FileSystemRecord},
+    resource_policy::FileSystemPolicy,
 };
 
 /// What stands in paths for file systems.
@@ -82,7 +88,15 @@ pub fn arn(region: Region, account: AccountId, id: &str) -> String {
 /// # Errors
 /// When the id is no segment of a path.
 pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
-    Ok(paths::of_kind(cx.region, cx.account(), KIND, id)?)
+    path_in((cx.region, cx.account()), id)
+}
+
+/// As [`path`], in whatever account.
+///
+/// # Errors
+/// When the id is no segment of a path.
+pub fn path_in((region, account): (Region, AccountId), id: &str) -> Result<Path, EfsFault> {
+    Ok(paths::of_kind(region, account, KIND, id)?)
 }
 
 /// Where it stands which file system was created with a token.
@@ -153,7 +167,19 @@ impl Cx<'_> {
         let id = id_of(named, self)?;
         let found = self.file_system(&id).await?.map(Box::new);
         let arn = arn(self.region, self.account(), &id);
-        Ok(OneFileSystem { id, arn, found })
+        let policy = match &found {
+            Some(found) => {
+                let home = (self.region, self.account());
+                FileSystemPolicy::of(self, home, &found.volume.id).await?
+            }
+            None => None,
+        };
+        Ok(OneFileSystem {
+            id,
+            arn,
+            found,
+            policy,
+        })
     }
 
     /// Every file system of the caller's account and Region, by id.
@@ -225,6 +251,7 @@ pub struct OneFileSystem {
     pub id: String,
     arn: String,
     found: Option<Box<FileSystem>>,
+    policy: Option<FileSystemPolicy>,
 }
 
 impl OneFileSystem {
@@ -234,7 +261,21 @@ impl OneFileSystem {
             id: id.to_owned(),
             arn: arn(cx.region, cx.account(), id),
             found: None,
+            policy: None,
         }
+    }
+
+    /// The same file system under another policy.
+    pub fn with_policy(&self, policy: FileSystemPolicy) -> Self {
+        Self {
+            policy: Some(policy),
+            ..self.clone()
+        }
+    }
+
+    /// Its policy, if it was given one.
+    pub fn policy(&self) -> Option<&FileSystemPolicy> {
+        self.policy.as_ref()
     }
 
     /// The file system.
@@ -264,12 +305,15 @@ pub fn denial(caller: &Caller, action: &str) -> String {
 impl Protected for OneFileSystem {
     fn resource(&self, caller: &Caller) -> Option<Resource<'_>> {
         let principal = caller.principal();
-        let account = principal.account()?;
-        Some(Resource::identity_only(
-            &self.arn,
-            principal.partition(),
-            account,
-        ))
+        let (partition, account) = (principal.partition(), principal.account()?);
+        Some(match &self.policy {
+            Some(own) => Resource::shared(&self.arn, partition, account, own.compiled()),
+            None => Resource::identity_only(&self.arn, partition, account),
+        })
+    }
+
+    fn policy_generation(&self) -> Option<Generation> {
+        self.policy.as_ref().and_then(FileSystemPolicy::generation)
     }
 
     fn shown(&self) -> &str {

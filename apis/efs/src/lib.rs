@@ -1,5 +1,5 @@
-//! Amazon EFS: file systems under KMS keys. The control plane: what there shall be, and under which key.
-//! Agents store the volumes, see `keyward-api-own`.
+//! Amazon EFS: file systems under KMS keys. The control plane: what there shall be, under which key, and who may
+//! mount it. Agents store and serve the volumes, see `keyward-api-own`.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/api-reference.html>
 
@@ -7,27 +7,37 @@ pub mod access_point;
 pub mod access_points;
 pub mod account_preferences;
 pub mod backup_policy;
+pub mod client_connection;
 pub mod condition_keys;
 pub mod create_access_point;
 pub mod create_file_system;
+pub mod create_mount_target;
 pub mod data_key;
 pub mod delete_file_system;
 pub mod describe_file_systems;
 pub mod describe_replication_configurations;
 pub mod fault;
 pub mod file_system;
+pub mod file_system_policy;
+pub mod file_system_protection;
 pub mod lifecycle_configuration;
 pub mod members;
+pub mod mount_target;
+pub mod mount_target_groups;
+pub mod mount_targets;
 pub mod old_tags;
 pub mod records;
+pub mod resource_policy;
 pub mod routes;
 pub mod shown;
 pub mod tags;
 pub mod throughput;
 pub mod update_file_system;
 
+use std::sync::Arc;
+
 use keyward_engine::{
-    api::{Api, ApiDescription},
+    api::{Api, ApiDescription, State},
     api_context,
     context::Context,
     fault::Fault,
@@ -36,8 +46,18 @@ use keyward_engine::{
     pipeline::{Row, row},
     protocol::{AnswerTo, RestJson, Wire},
     via_service::{ELASTIC_FILE_SYSTEM, Service},
+    vpc::Vpcs,
 };
 use keyward_types::arn::ArnParts;
+
+/// What the operations of EFS share.
+#[derive(Debug, Default)]
+pub struct EfsState {
+    /// The subnets and security groups that the operator configured.
+    pub vpcs: Arc<Vpcs>,
+}
+
+impl State for EfsState {}
 
 /// Amazon EFS over REST-JSON.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +66,14 @@ pub enum Efs {}
 api_context!(
     /// The context of a request to EFS.
     Cx,
-    ()
+    EfsState
 );
 
 static DESCRIPTION: ApiDescription = ApiDescription::of::<Efs>();
 
 impl Api for Efs {
     type Protocol = RestJson;
-    type State = ();
+    type State = EfsState;
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "elasticfilesystem";
     const EVENT_SOURCE: &'static str = "elasticfilesystem.amazonaws.com";
@@ -67,12 +87,13 @@ impl Api for Efs {
     const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
     const BARE: bool = true;
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
+    const FOR_CLIENTS: &'static [&'static str] = &["NewClientConnection", "UpdateClientConnection"];
 
     fn description() -> &'static ApiDescription {
         &DESCRIPTION
     }
 
-    fn context<'a>(request: &'a Context<'a>, state: &'a ()) -> Cx<'a> {
+    fn context<'a>(request: &'a Context<'a>, state: &'a EfsState) -> Cx<'a> {
         Cx::new(request, state)
     }
 
@@ -101,37 +122,39 @@ impl CallsAsServices for Efs {
 pub const OPERATIONS: &[Row] = &[
     row::<create_access_point::CreateAccessPoint>(),
     row::<create_file_system::CreateFileSystem>(),
+    row::<create_mount_target::CreateMountTarget>(),
     row::<old_tags::CreateTags>(),
     row::<access_points::DeleteAccessPoint>(),
     row::<delete_file_system::DeleteFileSystem>(),
+    row::<file_system_policy::DeleteFileSystemPolicy>(),
+    row::<mount_targets::DeleteMountTarget>(),
     row::<old_tags::DeleteTags>(),
     row::<access_points::DescribeAccessPoints>(),
     row::<account_preferences::DescribeAccountPreferences>(),
     row::<backup_policy::DescribeBackupPolicy>(),
+    row::<file_system_policy::DescribeFileSystemPolicy>(),
     row::<describe_file_systems::DescribeFileSystems>(),
     row::<lifecycle_configuration::DescribeLifecycleConfiguration>(),
+    row::<mount_target_groups::DescribeMountTargetSecurityGroups>(),
+    row::<mount_targets::DescribeMountTargets>(),
     row::<describe_replication_configurations::DescribeReplicationConfigurations>(),
     row::<old_tags::DescribeTags>(),
     row::<tags::ListTagsForResource>(),
+    row::<mount_target_groups::ModifyMountTargetSecurityGroups>(),
+    row::<client_connection::NewClientConnection>(),
     row::<account_preferences::PutAccountPreferences>(),
     row::<backup_policy::PutBackupPolicy>(),
+    row::<file_system_policy::PutFileSystemPolicy>(),
     row::<lifecycle_configuration::PutLifecycleConfiguration>(),
     row::<tags::TagResource>(),
     row::<tags::UntagResource>(),
+    row::<client_connection::UpdateClientConnection>(),
     row::<update_file_system::UpdateFileSystem>(),
+    row::<file_system_protection::UpdateFileSystemProtection>(),
 ];
 
 /// The operations of the model that this version answers with `UnsupportedOperationException`.
 pub const UNSUPPORTED: &[&str] = &[
-    "CreateMountTarget",
     "CreateReplicationConfiguration",
-    "DeleteFileSystemPolicy",
-    "DeleteMountTarget",
     "DeleteReplicationConfiguration",
-    "DescribeFileSystemPolicy",
-    "DescribeMountTargetSecurityGroups",
-    "DescribeMountTargets",
-    "ModifyMountTargetSecurityGroups",
-    "PutFileSystemPolicy",
-    "UpdateFileSystemProtection",
 ];

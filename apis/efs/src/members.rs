@@ -18,7 +18,7 @@ const TAG_KEY: &str = r"^(?![aA]{1}[wW]{1}[sS]{1}:)([\p{L}\p{Z}\p{N}_.:/=+\-@]+)
 const TAG_VALUE: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
 
 /// Whether it is an id with that prefix, such as `fs-`.
-fn is_id(text: &str, prefix: &str) -> bool {
+pub fn is_id(text: &str, prefix: &str) -> bool {
     let digits = text.strip_prefix(prefix);
     digits.is_some_and(|digits| {
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -80,6 +80,33 @@ pub fn access_point_id<'o>(m: &mut Members<'o>) -> Option<&'o str> {
     let id = m.string("AccessPointId").length(0, 128);
     id.pattern(PATTERN, |id| is_named(id, &[ACCESS_POINT]))
         .optional()
+}
+
+/// `MountTargetId`, if it is there.
+pub fn mount_target_id<'o>(m: &mut Members<'o>) -> Option<&'o str> {
+    const PATTERN: &str = "^fsmt-[0-9a-f]{8,40}$";
+    let id = m.string("MountTargetId").length(13, 45);
+    id.pattern(PATTERN, |id| is_id(id, "fsmt-")).optional()
+}
+
+/// `MountTargetId`, which must be there.
+pub fn required_mount_target_id(m: &mut Members<'_>) -> String {
+    let id = mount_target_id(m).map(str::to_owned);
+    if id.is_none() {
+        m.string("MountTargetId").required();
+    }
+    id.unwrap_or_default()
+}
+
+/// `SecurityGroups`, if they are there.
+pub fn security_groups(m: &mut Members<'_>) -> Option<Vec<String>> {
+    const PATTERN: &str = "^sg-[0-9a-f]{8,40}";
+    let groups = m.strings("SecurityGroups").count(0, 100);
+    let groups = groups
+        .each_length(11, 43)
+        .each_pattern(PATTERN, |id| is_id(id, "sg-"));
+    let groups = groups.optional()?;
+    Some(groups.into_iter().map(str::to_owned).collect())
 }
 
 /// `ResourceId`: a file system or an access point.

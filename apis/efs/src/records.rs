@@ -1,6 +1,8 @@
 //! What is kept of file systems. Their volumes have records of their own, see
 //! `keyward_engine::directory::records::storage`.
 
+use std::net::Ipv4Addr;
+
 use keyward_engine::directory::records::V1;
 use keyward_types::{tag::Tag, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,31 @@ pub struct FileSystemRecord {
     /// Whether it was given a backup policy, which says that there are no backups.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_backup_policy: bool,
+    /// Whether a replication may overwrite it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_overwritable: bool,
+}
+
+/// To which file system a mount target belongs, which knows all else of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountTargetRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The file system.
+    pub file_system: String,
+}
+
+/// That an address is in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The mount target that has it.
+    pub mount_target: String,
 }
 
 /// The throughput of a file system.

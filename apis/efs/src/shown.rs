@@ -1,6 +1,6 @@
 //! `FileSystemDescription`: what answers and events say of a file system.
 
-use keyward_engine::{context::Context, operation::Output};
+use keyward_engine::{context::Context, operation::Output, vpc::zone_id};
 use keyward_types::{account::AccountId, region::Region};
 use keyward_wire::json::Writer;
 
@@ -32,6 +32,10 @@ impl Described {
         &self.file_system.record.id
     }
 
+    fn mount_targets(&self) -> u64 {
+        u64::try_from(self.file_system.volume.targets.len()).unwrap_or(u64::MAX)
+    }
+
     /// Writes it.
     pub fn write(&self, out: &mut Writer<'_>) {
         let (record, volume) = (&self.file_system.record, &self.file_system.volume);
@@ -46,7 +50,7 @@ impl Described {
         if let Some(name) = name {
             out.string("Name", &name.value);
         }
-        out.integer("NumberOfMountTargets", 0);
+        out.natural("NumberOfMountTargets", self.mount_targets());
         let reported = volume.reported.as_ref();
         let bytes = reported.and_then(|reported| reported.bytes).unwrap_or(0);
         out.object("SizeInBytes", |size| {
@@ -69,6 +73,9 @@ impl Described {
         }
         if let Some(zone) = &record.availability_zone {
             out.string("AvailabilityZoneName", zone);
+            if let Some(id) = zone_id(zone) {
+                out.string("AvailabilityZoneId", &id);
+            }
         }
         out.array("Tags", |list| {
             for tag in &record.tags {
@@ -79,8 +86,20 @@ impl Described {
             }
         });
         out.object("FileSystemProtection", |protection| {
-            protection.string("ReplicationOverwriteProtection", "ENABLED");
+            protection.string(
+                "ReplicationOverwriteProtection",
+                protection_word(record.is_overwritable),
+            );
         });
+    }
+}
+
+/// `ReplicationOverwriteProtection`.
+pub fn protection_word(is_overwritable: bool) -> &'static str {
+    if is_overwritable {
+        "DISABLED"
+    } else {
+        "ENABLED"
     }
 }
 
@@ -98,7 +117,7 @@ impl Output<Efs> for Described {
         elements.string("fileSystemArn", &arn);
         elements.string("creationTime", &record.created.iso8601());
         elements.string("lifeCycleState", self.file_system.state());
-        elements.integer("numberOfMountTargets", 0);
+        elements.natural("numberOfMountTargets", self.mount_targets());
         elements.object("sizeInBytes", |size| size.natural("value", 0));
         elements.string("performanceMode", &record.performance_mode);
         elements.boolean("encrypted", record.key.is_some());

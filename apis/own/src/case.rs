@@ -326,6 +326,7 @@ fn service_linked(principal: &Principal) -> Option<bool> {
         | PrincipalKind::User { .. }
         | PrincipalKind::FederatedUser { .. }
         | PrincipalKind::WebIdentity { .. }
+        | PrincipalKind::Anonymous
         | PrincipalKind::Service { .. } => None,
     }
 }

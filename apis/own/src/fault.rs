@@ -93,6 +93,21 @@ pub enum KeywardFault {
         /// As it was named.
         volume: String,
     },
+    /// The volume is not served at that mount target.
+    NoSuchTarget {
+        /// As it was named.
+        target: String,
+    },
+    /// The service has nothing that a client asks for.
+    NothingToMount {
+        /// In the service's words.
+        message: Option<String>,
+    },
+    /// A client of a volume may not mount it, or is not who its certificate says.
+    BadClient {
+        /// Why not.
+        message: String,
+    },
     /// A token that is none, was used, or has expired.
     BadToken,
     /// A service's call of KMS was refused.
@@ -115,6 +130,20 @@ impl KeywardFault {
     /// There are as many of these as there may be.
     pub const fn limit(most: usize, what: &'static str) -> Self {
         Self::LimitExceeded { most, what }
+    }
+
+    /// A client's certificate that cannot be believed.
+    pub fn client(message: &str) -> Self {
+        let message = message.to_owned();
+        Self::BadClient { message }
+    }
+
+    /// A client's certificate whose signature proves nobody.
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub fn from_client(error: AuthError) -> Self {
+        let fault = error.json();
+        let reason = fault.message.unwrap_or(fault.code);
+        Self::client(&format!("The client's certificate proves nobody: {reason}"))
     }
 
     /// A volume stands twice in a report.
@@ -229,6 +258,15 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NoSuchVolume { volume } => {
                 let message = format!("No volume {volume} is assigned to this agent.");
                 Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NoSuchTarget { target } => {
+                let message = format!("The volume has no mount target {target}.");
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::NothingToMount { message } => Self::new("NotFoundException", message),
+            KeywardFault::BadClient { message } => {
+                let fault = Self::new("AccessDeniedException", Some(message));
+                fault.audited_as("AccessDenied")
             }
             KeywardFault::BadToken => {
                 let message = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";

@@ -2,6 +2,7 @@
 
 pub mod agent_token;
 pub mod agents;
+pub mod authorize_mount;
 pub mod case;
 pub mod create_agent_token;
 pub mod create_forward_access_session;
@@ -17,6 +18,7 @@ pub mod polls;
 pub mod register_agent;
 pub mod remove_agent;
 pub mod report_volumes;
+pub mod targets;
 pub mod who_can;
 
 use std::{sync::Arc, time::Duration};
@@ -32,6 +34,7 @@ use keyward_engine::{
     protocol::{AwsJson, Wire},
     session::Sessions,
     via_service::{ELASTIC_FILE_SYSTEM, Service},
+    vpc::Vpcs,
     workers::{Worker, WorkerContext},
 };
 use keyward_types::arn::ArnParts;
@@ -47,18 +50,27 @@ pub enum Keyward {}
 pub struct KeywardState {
     kms: Arc<KmsState>,
     sessions: Arc<Sessions>,
+    vpcs: Arc<Vpcs>,
     polls: Polls,
 }
 
 impl KeywardState {
-    /// The state of the service: KMS, whose keys and grants decisions are explained for, and
-    /// temporary credentials.
-    pub fn new(kms: &Arc<KmsState>, sessions: &Arc<Sessions>) -> Self {
+    /// The state of the service: KMS, whose keys and grants decisions are explained for, temporary
+    /// credentials, and the subnets in which agents serve volumes.
+    pub fn new(kms: &Arc<KmsState>, sessions: &Arc<Sessions>, vpcs: &Arc<Vpcs>) -> Self {
         Self {
             kms: Arc::clone(kms),
             sessions: Arc::clone(sessions),
+            vpcs: Arc::clone(vpcs),
             polls: Polls::default(),
         }
+    }
+}
+
+impl KeywardState {
+    /// The subnets in which agents serve volumes.
+    pub fn vpcs(&self) -> &Vpcs {
+        &self.vpcs
     }
 }
 
@@ -103,6 +115,7 @@ impl Api for Keyward {
     const ANSWER_ROOM: usize = 2048;
     const FOR_SERVICES: &'static [&'static str] = &["CreateForwardAccessSession"];
     const FOR_AGENTS: &'static [&'static str] = &[
+        "AuthorizeMount",
         "OpenVolume",
         "PollVolumes",
         "RegisterAgent",
@@ -134,6 +147,7 @@ impl Api for Keyward {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
+    row::<authorize_mount::AuthorizeMount>(),
     row::<create_agent_token::CreateAgentToken>(),
     row::<create_forward_access_session::CreateForwardAccessSession>(),
     row::<explain_decision::ExplainDecision>(),

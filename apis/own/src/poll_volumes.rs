@@ -29,7 +29,11 @@ use keyward_store::{batch::Precondition, path::Path, revision::Revision};
 use keyward_types::{account::AccountId, grant::GrantId};
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Keyward, agents, fault::KeywardFault};
+use crate::{
+    Cx, Keyward, agents,
+    fault::KeywardFault,
+    targets::{self, Target},
+};
 
 /// The longest that an agent waits, in seconds.
 const MAX_WAIT: i64 = 20;
@@ -45,7 +49,7 @@ pub struct PollVolumes {
 #[derive(Debug)]
 pub struct Volumes {
     account: AccountId,
-    volumes: Vec<VolumeRecord>,
+    volumes: Vec<(VolumeRecord, Vec<Target>)>,
     known: String,
     /// What is kept of the agent, if it never called before.
     first: Option<(AgentRecord, Revision)>,
@@ -155,10 +159,11 @@ impl Volumes {
         let first = Some(agents::record(cx).await?);
         let mut told = String::new();
         let mut written = BTreeMap::new();
-        for volume in &volumes {
+        let mut with_targets = Vec::with_capacity(volumes.len());
+        for volume in volumes {
             let word = agents::word(volume.wanted);
             told += &format!("{} {} {word}", volume.id, volume.generation);
-            for path in volume_key_paths(cx, volume)? {
+            for path in volume_key_paths(cx, &volume)? {
                 // Many volumes may have one key.
                 let at = match written.get(&path) {
                     Some(at) => *at,
@@ -167,13 +172,16 @@ impl Volumes {
                 told += &format!(" {}", at.map_or(0, Revision::number));
                 written.insert(path, at);
             }
-            told.push('\n');
+            let targets = targets::of(&volume, cx.state().vpcs(), agent.region);
+            // A debug form names every member, and has no two for different ones.
+            told += &format!(" {} {targets:?}\n", volume.authorization);
+            with_targets.push((volume, targets));
         }
         let digest = sha256(told.as_bytes());
         let known = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
         Ok(Self {
             account: agent.account,
-            volumes,
+            volumes: with_targets,
             known: known.collect(),
             first: first.filter(|(agent, _)| agent.called.is_none()),
         })
@@ -216,7 +224,7 @@ impl Output<Keyward> for Volumes {
     fn render(&self, out: &mut Writer<'_>) {
         out.string("Known", &self.known);
         out.array("Volumes", |list| {
-            for volume in &self.volumes {
+            for (volume, targets) in &self.volumes {
                 list.object(|out| {
                     out.string("VolumeId", volume.id.as_str());
                     out.string("Service", &volume.service);
@@ -226,6 +234,15 @@ impl Output<Keyward> for Volumes {
                         i64::try_from(volume.generation).unwrap_or(i64::MAX),
                     );
                     out.string("Wanted", agents::word(volume.wanted));
+                    out.integer(
+                        "AuthorizationRevision",
+                        i64::try_from(volume.authorization).unwrap_or(i64::MAX),
+                    );
+                    out.array("Targets", |list| {
+                        for target in targets {
+                            list.object(|out| target.write(out));
+                        }
+                    });
                     out.boolean("Encrypted", volume.key.is_some());
                     if let Some(key) = &volume.key {
                         out.string("KeyId", &key.key);

@@ -2,15 +2,21 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text},
-    directory::records::storage::{MOST_BELONGINGS, Reported, State, VolumeRecord, Wanted},
+    directory::records::storage::{
+        MOST_BELONGINGS, Reported, State, TargetState, VolumeRecord, Wanted,
+    },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
-use keyward_store::{batch::MAX_BATCH_CHANGES, revision::Revision};
+use keyward_store::{
+    batch::{MAX_BATCH_CHANGES, Precondition},
+    path::Path,
+    revision::Revision,
+};
 use keyward_types::storage::VolumeId;
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Keyward, agents, fault::KeywardFault};
+use crate::{Cx, Keyward, agents, fault::KeywardFault, targets};
 
 /// The most volumes in one report: their changes are one batch with the event, of so many lines and of so many
 /// bytes, which is why there are not more.
@@ -20,6 +26,10 @@ const LINES: usize = 1 + MOST_BELONGINGS;
 const _: () = assert!(MOST * LINES < MAX_BATCH_CHANGES, "one line is the event's");
 /// The states that an agent tells.
 const STATES: &[&str] = &["FAILED", "GONE", "READY"];
+/// The states of mount targets that it tells.
+const TARGET_STATES: &[&str] = &["FAILED", "READY"];
+/// The most mount targets of a volume in a report: more than a Region has Availability Zones.
+const MOST_TARGETS: usize = 26;
 
 /// The input.
 #[derive(Debug)]
@@ -34,6 +44,8 @@ struct Report {
     state: &'static str,
     bytes: Option<u64>,
     message: Option<String>,
+    /// The mount targets that it serves, or fails to; none if it says nothing of them.
+    targets: Option<Vec<(String, TargetState)>>,
 }
 
 /// The output: the volumes of which something else is wanted by now.
@@ -51,6 +63,10 @@ impl Operation for ReportVolumes {
             text("State"),
             integer("Bytes"),
             text("Message"),
+            structures(
+                "Targets",
+                &[text("MountTargetId"), text("State"), text("Message")],
+            ),
         ],
     )];
     type Api = Keyward;
@@ -67,12 +83,24 @@ impl Operation for ReportVolumes {
             let state = report.enumeration("State", STATES).required();
             let bytes = report.integer("Bytes").range(0, i64::MAX).optional();
             let message = report.string("Message").length(0, 1024).optional();
+            let targets = report.structures("Targets", |target| {
+                let id = target.string("MountTargetId").length(1, 64).required();
+                let state = target.enumeration("State", TARGET_STATES).required();
+                target.string("Message").length(0, 1024).optional();
+                let state = match state {
+                    "READY" => TargetState::Available,
+                    _ => TargetState::Error,
+                };
+                (id.to_owned(), state)
+            });
+            let targets = targets.count(0, MOST_TARGETS).optional();
             Report {
                 volume: VolumeId::parse(volume).map_err(|_| volume.to_owned()),
                 generation: u64::try_from(generation).unwrap_or_default(),
                 state,
                 bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()),
                 message: message.map(str::to_owned),
+                targets,
             }
         });
         let reports = reports.count(1, MOST).required();
@@ -147,10 +175,18 @@ impl Operation for ReportVolumes {
                 bytes: report.bytes,
                 message: report.message.clone(),
             };
-            let volume = VolumeRecord {
+            let mut volume = VolumeRecord {
                 reported: Some(reported),
                 ..volume.clone()
             };
+            if let Some(targets) = &report.targets {
+                for path in targets::report(&mut volume, targets, room.saturating_sub(1)) {
+                    let path = Path::parse(&path)?;
+                    batch
+                        .delete(path, Precondition::Any)
+                        .map_err(agents::too_large)?;
+                }
+            }
             agents::put(&mut batch, place, (&volume, *revision))?;
         }
         let output = Stale(stale);

@@ -79,6 +79,10 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The records that are counted in the background for quotas.
     const COUNTED: &'static [CountedKind] = &[];
 
+    /// The operations that clients of a resource come to by other ways than the API's protocol, such as
+    /// NFS, and nobody by that: [`for_client`](crate::forward::for_client).
+    const FOR_CLIENTS: &'static [&'static str] = &[];
+
     /// What the engine knows of the API: a static of the API's crate, made by [`ApiDescription::of`].
     /// As a static it is compiled there, and all operations with it; a constant would be compiled
     /// by whoever uses it.
@@ -219,6 +223,8 @@ pub struct ApiDescription {
     pub for_agents: &'static [&'static str],
     /// See [`Api::COUNTED`].
     pub counted: &'static [CountedKind],
+    /// See [`Api::FOR_CLIENTS`].
+    pub for_clients: &'static [&'static str],
     /// See [`Protocol::content_type`].
     pub content_type: fn(Form) -> &'static str,
     /// See [`Api::resource_type`].
@@ -252,6 +258,7 @@ impl ApiDescription {
             for_services: A::FOR_SERVICES,
             for_agents: A::FOR_AGENTS,
             counted: A::COUNTED,
+            for_clients: A::FOR_CLIENTS,
             content_type: <A::Protocol as Protocol>::content_type,
             resource_type: A::resource_type,
             render_fault: A::render_fault,

@@ -295,6 +295,11 @@ impl Caller {
         Self::of_nobodys_policies(principal, home, Bearer::Service(service))
     }
 
+    /// Nobody that is known, who asks for something in an account.
+    pub(crate) fn anonymous(home: Home) -> Self {
+        Self::of_nobodys_policies(Principal::anonymous(home.0), home, Bearer::Nobody)
+    }
+
     /// Who signed nothing, and whom no policy of an account speaks for.
     fn of_nobodys_policies(principal: Principal, home: Home, bearer: Bearer) -> Self {
         Self {

@@ -15,7 +15,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 use keyward_types::account::AccountId;
@@ -25,9 +25,9 @@ use crate::{
     caller::Caller,
     context::Context,
     fault::Internal,
-    front::{self, dispatch::Target},
+    front::{self, authenticate::Proven, dispatch::Target},
     protocol::{Payload, Wire},
-    request::{Ids, Source, Told},
+    request::{Ids, Peer, Source, Told},
     via_service::Service,
 };
 
@@ -108,6 +108,38 @@ pub async fn call<A: Forwards>(
     }
     let caller = cx.caller.through(A::CALLS_AS);
     serve(cx, (&caller, cx.source), named, body).await
+}
+
+/// Asks another API about a client of a resource of the account that it names, on whose behalf whoever
+/// serves the resource calls: a caller that was proven, or nobody that is known. The client's
+/// address is its own.
+///
+/// # Errors
+/// As [`call`]; and if the operation is not for clients.
+pub async fn for_client(
+    cx: &Context<'_>,
+    (client, owner): (Option<&Proven>, AccountId),
+    address: IpAddr,
+    (service, operation): (&str, &str),
+    body: &[u8],
+) -> Result<Bytes, NotDone> {
+    let called = cx.services.named(service);
+    if !called.is_some_and(|called| called.api().for_clients.contains(&operation)) {
+        let cause = "an operation is not for clients of resources";
+        return Err(NotDone::Failed(Internal::new(cause)));
+    }
+    let nobody = Caller::anonymous((cx.region.partition(), owner));
+    let caller = client.map_or(&nobody, Proven::caller);
+    let source = Source::default();
+    let peer = Peer::new(address, None);
+    let context = Context {
+        source: &source,
+        peer: &peer,
+        user_agent: "",
+        referer: "",
+        ..*cx
+    };
+    serve(&context, (caller, &source), (service, operation), body).await
 }
 
 async fn serve(

@@ -6,11 +6,12 @@
 
 mod check;
 mod error;
-mod network;
 mod raw;
+mod vpcs;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use keyward_engine::vpc::Vpcs;
 use keyward_types::{account::AccountId, region::Region};
 
 use check::{
@@ -18,7 +19,7 @@ use check::{
 };
 use error::{ConfigError, refuse};
 
-pub use network::Network;
+pub use keyward_types::network::Network;
 pub use raw::RawConfig;
 
 /// The account that a first start creates if no other is given.
@@ -107,6 +108,8 @@ pub struct Config {
     pub quota_request_burst: u32,
     /// Issuers of web identities.
     pub oidc: OidcOptions,
+    /// Subnets and security groups of mount targets.
+    pub vpcs: Vpcs,
 }
 
 /// How many connections may be open.
@@ -166,6 +169,7 @@ impl RawConfig {
         let account = self.account_id.as_deref().unwrap_or(DEFAULT_ACCOUNT);
         let account = AccountId::parse(account)
             .map_err(|_| refuse("account_id", account, "use twelve decimal digits"))?;
+        let regions = regions(self.regions, region)?;
         let root_key = self.root_key.unwrap_or_else(|| data_dir.join(ROOT_KEY));
         Ok(Config {
             listen: address("listen", self.listen.as_deref().unwrap_or("127.0.0.1:5670"))?,
@@ -175,7 +179,6 @@ impl RawConfig {
             },
             account,
             region,
-            regions: regions(self.regions, region)?,
             root_key,
             tls: tls(self.tls)?,
             proxies: networks("proxy_protocol.from", &self.proxy_protocol.from)?,
@@ -228,6 +231,8 @@ impl RawConfig {
             quota_request_interval: interval(self.quotas.requests_per_second.unwrap_or(0.0))?,
             quota_request_burst: self.quotas.request_burst.unwrap_or(100),
             oidc: oidc(self.oidc)?,
+            vpcs: vpcs::vpcs(&self.network, |region| regions.contains(&region))?,
+            regions,
             data_dir,
         })
     }
@@ -304,6 +309,38 @@ mod tests {
             (
                 "[limits]\nrequests_at_once = 1",
                 "`limits.requests_at_once` is `1`: use at least 2",
+            ),
+            (
+                "[network.subnets.mine]\navailability_zone = \"us-east-1a\"\ncidr = \"10.0.0.0/24\"",
+                "`network.subnets` is `mine`: name subnets as AWS does: subnet- and 8 to 40 hexadecimal digits",
+            ),
+            (
+                "[network.subnets.subnet-0000000a]\navailability_zone = \"us-east-1\"\ncidr = \"10.0.0.0/24\"",
+                "`network.subnets.ID.availability_zone` is `us-east-1`: use a served Region with a letter, such as us-east-1a",
+            ),
+            (
+                "[network.subnets.subnet-0000000a]\navailability_zone = \"us-east-1a\"\ncidr = \"::/0\"",
+                "`network.subnets.ID.cidr` is `::/0`: use a network of IPv4 addresses that agents have, such as 10.0.0.0/24, of 8 to 32 bits",
+            ),
+            (
+                "[network.subnets.subnet-0000000a]\navailability_zone = \"us-east-1a\"\ncidr = \"10.0.0.0/24\"\nport = 0",
+                "`network.subnets.ID.port` is `0`: use a port from 1 to 65535",
+            ),
+            (
+                "[network.subnets.subnet-0000000a]\navailability_zone = \"us-east-1a\"\ncidr = \"127.0.0.0/8\"",
+                "`network.subnets.ID.cidr` is `127.0.0.0/8`: its addresses are also those of subnet-00000000000000001: give each subnet its own, and that one others by its id",
+            ),
+            (
+                "[network.security_groups.sg-0000000a]\ningress = [\"everybody\"]",
+                "`network.security_groups.ID.ingress` is `everybody`: use an address or a network, such as 10.0.0.0/8",
+            ),
+            (
+                "[network.security_groups.sg-0000000a]\ningress = []\nvpc = \"other\"",
+                "`network.security_groups.ID.vpc` is `other`: name virtual private clouds as AWS does: vpc- and 8 to 40 hexadecimal digits",
+            ),
+            (
+                "[network.security_groups.sg-0000000a]\ningress = []\ndefault = true\n[network.security_groups.sg-0000000b]\ningress = []\ndefault = true",
+                "`network.security_groups.ID.default` is `true`: vpc-00000000000000001 has another default: it can have only one",
             ),
             (
                 "[oidc.jwks_files]\n\"issuer.example\" = \"k.json\"",

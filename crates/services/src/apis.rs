@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyward_api_efs::EfsState;
 use keyward_api_kms::state::KmsState;
 use keyward_api_own::KeywardState;
 use keyward_api_sts::{Sts, StsState};
@@ -10,6 +11,7 @@ use keyward_engine::{
     gate::declared::{DeclaredKey, GLOBAL},
     service::{Service, Services},
     session::Sessions,
+    vpc::Vpcs,
 };
 use keyward_oidc::issuers::Issuers;
 
@@ -22,6 +24,8 @@ pub struct States {
     pub issuers: Arc<Issuers>,
     /// Temporary credentials.
     pub sessions: Arc<Sessions>,
+    /// The subnets in which agents serve volumes.
+    pub vpcs: Arc<Vpcs>,
 }
 
 macro_rules! apis {
@@ -48,12 +52,12 @@ macro_rules! apis {
 }
 
 apis! {
-    own keyward_api_own::Keyward: |states| Arc::new(KeywardState::new(&states.kms, &states.sessions));
+    own keyward_api_own::Keyward: |states| Arc::new(KeywardState::new(&states.kms, &states.sessions, &states.vpcs));
     keyward_api_kms::Kms: |states| Arc::clone(&states.kms);
     keyward_api_iam::Iam: |_| Arc::new(());
     keyward_api_sts::Sts: |states| Arc::new(StsState::new(&states.issuers, &states.sessions));
     keyward_api_organizations::Organizations: |_| Arc::new(());
-    keyward_api_efs::Efs: |_| Arc::new(());
+    keyward_api_efs::Efs: |states| Arc::new(EfsState { vpcs: Arc::clone(&states.vpcs) });
 }
 
 /// Every condition key that a server supplies, by name; those that begin with a name that a user

@@ -23,6 +23,7 @@ use keyward_engine::{
     front::Front,
     server::{Parts, Quotas, Shared},
     session::Sessions,
+    vpc::Vpcs,
     workers::WorkerContext,
 };
 use keyward_keys::root_key::RootKey;
@@ -72,6 +73,8 @@ pub struct OpenOptions<'a> {
     pub quotas: Quotas,
     /// What verifies web identities.
     pub issuers: Issuers,
+    /// The subnets in which agents serve volumes.
+    pub vpcs: Vpcs,
 }
 
 /// A server that answers.
@@ -182,6 +185,7 @@ pub async fn open(
         kms: Arc::clone(&kms),
         issuers: Arc::new(options.issuers),
         sessions,
+        vpcs: Arc::new(options.vpcs),
     });
     let shared = Arc::new(shared);
     let workers = Arc::new(WorkerContext::new(Arc::clone(&shared), node));

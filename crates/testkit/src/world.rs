@@ -48,6 +48,7 @@ use keyward_engine::{
     front::Front,
     request::{Peer, Received},
     server::Quotas,
+    vpc::Vpcs,
     workers::WorkerContext,
 };
 use keyward_services::bootstrap::{self, FirstCredentials, OpenOptions};
@@ -178,6 +179,7 @@ impl World {
             },
             quotas,
             issuers,
+            vpcs: Vpcs::default(),
         };
         let id = AccessKeyId::long_term(account(OWN), [1; 7]);
         let root = Key {

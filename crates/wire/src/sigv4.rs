@@ -171,6 +171,9 @@ impl<'r> Request<'r> {
 pub enum Presigned {
     /// Yes: `GetCallerIdentity`, whose presigned URLs are the tokens of clusters.
     Accepted,
+    /// Yes, for as long as it says by `X-Amz-Expires`, which it must: a client of a file system, whose
+    /// certificate has the signature and lives as long.
+    UntilItExpires,
     /// No: every other operation.
     Refused,
 }
@@ -186,6 +189,8 @@ pub struct Claim<'r> {
     time: RequestTime,
     session_token: Option<Cow<'r, str>>,
     presigned: bool,
+    /// `X-Amz-Expires`, in whole minutes, of a presigned query that says so.
+    expires: Option<u16>,
 }
 
 impl std::fmt::Debug for Claim<'_> {
@@ -209,7 +214,7 @@ impl<'r> Claim<'r> {
         }
         let claim = match request.value("authorization") {
             Some(authorization) => Self::from_header(request, authorization)?,
-            None if presigned == Presigned::Accepted => presigned::claim(request)?,
+            None if presigned != Presigned::Refused => presigned::claim(request)?,
             None => return Err(AuthError::MissingAuthenticationToken),
         };
         claim.check_signed_headers()?;
@@ -278,6 +283,7 @@ impl<'r> Claim<'r> {
             time,
             session_token,
             presigned: false,
+            expires: None,
         })
     }
 
@@ -328,6 +334,16 @@ impl<'r> Claim<'r> {
     /// [`AuthError::Skew`].
     pub fn check_clock(&self, now: Timestamp, skew: Skew) -> Result<(), AuthError> {
         Ok(self.time.check(now, skew)?)
+    }
+
+    /// Checks the time of a presigned query against the clock: it is good from when it was signed, give
+    /// or take the skew, for as long as it says.
+    ///
+    /// # Errors
+    /// [`AuthError::Skew`]; of a query that does not say for how long, after the skew.
+    pub fn check_expiry(&self, now: Timestamp, skew: Skew) -> Result<(), AuthError> {
+        let minutes = self.expires.unwrap_or(skew.minutes());
+        Ok(self.time.check_within(now, (minutes, skew.minutes()))?)
     }
 
     /// Whether a field is among the signed ones.

@@ -3,7 +3,7 @@
 use keyward_store::{
     path::{Path, Prefix},
     revision::Revision,
-    sealed::{Purpose, Record},
+    sealed::{Generation, Purpose, Record},
     store::MAX_RANGE,
 };
 use keyward_types::unique_id::UniqueId;
@@ -71,10 +71,23 @@ impl Directory {
         path: &Path,
         purpose: Purpose,
     ) -> Result<Option<(R, Revision)>, ReadError> {
+        let found = self.rare_of_generation(path, purpose).await?;
+        Ok(found.map(|(read, revision, _)| (read, revision)))
+    }
+
+    /// As [`rare`](Self::rare), with its generation, which events name it by.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn rare_of_generation<R: DeserializeOwned>(
+        &self,
+        path: &Path,
+        purpose: Purpose,
+    ) -> Result<Option<(R, Revision, Generation)>, ReadError> {
         match self.node().sealed().get(path).await?.value {
             Some(record) => {
                 let read = records::decode(record.bytes_of(purpose)?)?;
-                Ok(Some((read, record.revision)))
+                Ok(Some((read, record.revision, record.generation)))
             }
             None => Ok(None),
         }

@@ -281,6 +281,11 @@ pub fn volumes(region: Region, account: AccountId) -> Prefix {
     below_scoped(region, account, [word!("volume")])
 }
 
+/// The policy of the resource that a volume holds.
+pub fn resource_policy(region: Region, account: AccountId, id: &VolumeId) -> Path {
+    scoped(region, account, [word!("resource-policy"), id.into()])
+}
+
 /// A record of an API's own, of a kind and with an id that are segments.
 ///
 /// # Errors

@@ -83,6 +83,12 @@ pub const VOLUME: Purpose = Purpose::new(62);
 pub const FILE_SYSTEM: Purpose = Purpose::new(70);
 /// Which file system was made with a creation token.
 pub const CREATION_TOKEN: Purpose = Purpose::new(71);
+/// To which file system a mount target belongs.
+pub const MOUNT_TARGET: Purpose = Purpose::new(74);
+/// That an address of a subnet is in use.
+pub const SUBNET_ADDRESS: Purpose = Purpose::new(75);
+/// The policy of a resource that a volume holds.
+pub const RESOURCE_POLICY: Purpose = Purpose::new(63);
 /// An access point.
 pub const ACCESS_POINT: Purpose = Purpose::new(73);
 /// An instance profile.

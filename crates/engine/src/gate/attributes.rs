@@ -67,7 +67,9 @@ impl<'a> RequestAttributes<'a> {
                 PrincipalKind::User { .. } => Values::one("User"),
                 PrincipalKind::RoleSession { .. } => Values::one("AssumedRole"),
                 PrincipalKind::FederatedUser { .. } => Values::one("FederatedUser"),
-                PrincipalKind::WebIdentity { .. } => Values::one("Anonymous"),
+                PrincipalKind::WebIdentity { .. } | PrincipalKind::Anonymous => {
+                    Values::one("Anonymous")
+                }
                 PrincipalKind::Service { .. } => Values::Absent,
             },
             "aws:principalorgid" => org_id(organization_of(caller)),
@@ -80,6 +82,7 @@ impl<'a> RequestAttributes<'a> {
                 | PrincipalKind::RoleSession { .. }
                 | PrincipalKind::FederatedUser { .. }
                 | PrincipalKind::WebIdentity { .. }
+                | PrincipalKind::Anonymous
                 | PrincipalKind::Service { .. } => Values::Absent,
             },
             "aws:principalservicename" => match self.own_service() {

@@ -70,6 +70,11 @@ impl Supply {
         }
     }
 
+    /// `aws:SecureTransport`, of a client that has a connection of its own.
+    pub fn secure_transport(&mut self, secure: bool) {
+        self.boolean(ConditionKey("aws:SecureTransport"), secure);
+    }
+
     /// `aws:TagKeys`: the keys of the tags that a request takes away.
     pub fn tag_keys(&mut self, keys: &[String]) {
         self.many(ConditionKey("aws:TagKeys"), keys.iter().cloned());

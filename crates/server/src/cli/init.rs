@@ -230,6 +230,7 @@ pub async fn open(
             waiting_bytes: config.waiting_bytes,
         },
         issuers: issuers::issuers(&config.oidc)?,
+        vpcs: config.vpcs.clone(),
     };
     let chosen_id = chosen.as_ref().map(|chosen| chosen.id.clone());
     let mut created = None;

@@ -48,6 +48,9 @@ pub struct RawConfig {
     /// Issuers of web identities.
     #[serde(default)]
     pub oidc: RawOidc,
+    /// Subnets and security groups of mount targets.
+    #[serde(default)]
+    pub network: RawNetwork,
 }
 
 /// `[tls]`
@@ -159,6 +162,44 @@ pub struct RawOidc {
     pub private_addresses: BTreeMap<String, Vec<String>>,
     /// Seconds for fetching a document.
     pub timeout_seconds: Option<u64>,
+}
+
+/// `[network]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNetwork {
+    /// Subnets by id.
+    #[serde(default)]
+    pub subnets: BTreeMap<String, RawSubnet>,
+    /// Security groups by id.
+    #[serde(default)]
+    pub security_groups: BTreeMap<String, RawSecurityGroup>,
+}
+
+/// `[network.subnets.ID]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSubnet {
+    /// The virtual private cloud.
+    pub vpc: Option<String>,
+    /// The Availability Zone.
+    pub availability_zone: String,
+    /// The addresses.
+    pub cidr: String,
+    /// The port of mount targets.
+    pub port: Option<u16>,
+}
+
+/// `[network.security_groups.ID]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawSecurityGroup {
+    /// The virtual private cloud.
+    pub vpc: Option<String>,
+    /// The networks whose clients are let in.
+    pub ingress: Vec<String>,
+    /// Whether mount targets have it for which none is named.
+    pub default: Option<bool>,
 }
 
 impl RawConfig {

@@ -179,6 +179,8 @@ async fn wanted_volume(
         reported: None,
         source: arn(id.as_str()),
         belongings: paths.into(),
+        targets: Vec::new(),
+        authorization: 1,
     };
     let path = paths::volume(region, account(OWN), &id);
     let bytes = records::encode(&record).unwrap();

@@ -181,6 +181,16 @@ impl Writer<'_> {
         }
     }
 
+    /// The members of an object that a writer rendered before; nothing of what is no object.
+    pub fn members_of(&mut self, object: &[u8]) {
+        let members = object.strip_prefix(b"{");
+        let members = members.and_then(|rest| rest.strip_suffix(b"}"));
+        if let Some(members) = members.filter(|members| !members.is_empty()) {
+            separate(self.out, &mut self.empty);
+            self.out.extend_from_slice(members);
+        }
+    }
+
     /// A string member whose name is `prefix` followed by `name`, which users may choose.
     pub fn prefixed_string(&mut self, (prefix, name): (&str, &str), value: &str) {
         separate(self.out, &mut self.empty);

@@ -22,7 +22,7 @@ pub enum Skew {
 }
 
 impl Skew {
-    const fn minutes(self) -> u8 {
+    pub(super) const fn minutes(self) -> u16 {
         match self {
             Self::FiveMinutes => 5,
             Self::FifteenMinutes => 15,
@@ -43,7 +43,7 @@ pub enum SkewError {
         /// The server's clock.
         now: Basic,
         /// The skew allowed.
-        minutes: u8,
+        minutes: u16,
     },
     /// Signed in the future.
     #[error(
@@ -57,7 +57,7 @@ pub enum SkewError {
         /// The server's clock.
         now: Basic,
         /// The skew allowed.
-        minutes: u8,
+        minutes: u16,
     },
 }
 
@@ -160,19 +160,26 @@ impl RequestTime {
     }
 
     pub(super) fn check(&self, now: Timestamp, skew: Skew) -> Result<(), SkewError> {
-        let minutes = skew.minutes();
-        let window = i64::from(minutes) * 60;
+        self.check_within(now, (skew.minutes(), skew.minutes()))
+    }
+
+    /// Checks that no more minutes have passed since, and that it is no more minutes ahead.
+    pub(super) fn check_within(
+        &self,
+        now: Timestamp,
+        (since, ahead): (u16, u16),
+    ) -> Result<(), SkewError> {
         // Whole seconds, as they are written: a request's time has no fraction.
         let now = Timestamp::from_seconds(now.seconds());
-        let earliest = now.plus_millis(-window * 1000);
-        let latest = now.plus_millis(window * 1000);
+        let earliest = now.plus_millis(-i64::from(since) * 60_000);
+        let latest = now.plus_millis(i64::from(ahead) * 60_000);
         let claimed = self.basic;
         if self.instant < earliest {
             return Err(SkewError::Expired {
                 claimed,
                 bound: Basic::of(earliest),
                 now: Basic::of(now),
-                minutes,
+                minutes: since,
             });
         }
         if self.instant > latest {
@@ -180,7 +187,7 @@ impl RequestTime {
                 claimed,
                 bound: Basic::of(latest),
                 now: Basic::of(now),
-                minutes,
+                minutes: ahead,
             });
         }
         Ok(())

@@ -51,13 +51,16 @@ pub(super) fn claim<'r>(request: &'r Request<'r>) -> Result<Claim<'r>, AuthError
     if algorithm.is_none() && credential.is_none() && signature.is_none() {
         return Err(AuthError::MissingAuthenticationToken);
     }
-    if expires.is_some_and(|seconds: Cow<'_, str>| {
-        !seconds
-            .parse::<u32>()
-            .is_ok_and(|seconds| seconds <= MAX_EXPIRES_SECONDS)
-    }) {
-        return Err(Incomplete::Expires.into());
-    }
+    let expires = match expires {
+        None => None,
+        Some(seconds) => {
+            let seconds: Cow<'_, str> = seconds;
+            let seconds = seconds.parse::<u32>().ok();
+            let seconds = seconds.filter(|seconds| *seconds <= MAX_EXPIRES_SECONDS);
+            let seconds = seconds.ok_or(Incomplete::Expires)?;
+            u16::try_from(seconds / 60).ok()
+        }
+    };
     let missing = Missing {
         credential: credential.is_none(),
         signature: signature.is_none(),
@@ -86,5 +89,6 @@ pub(super) fn claim<'r>(request: &'r Request<'r>) -> Result<Claim<'r>, AuthError
         time: RequestTime::parse(date.as_bytes())?,
         session_token: token,
         presigned: true,
+        expires,
     })
 }

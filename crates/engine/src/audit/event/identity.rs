@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>
 
-use keyward_types::principal::{Principal, PrincipalKind};
+use keyward_types::principal::{ANONYMOUS_ACCOUNT, Principal, PrincipalKind};
 use keyward_wire::json::Writer;
 
 use super::room::{self, Room};
@@ -53,6 +53,12 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
         return;
     }
     let principal: &Principal = caller.principal();
+    if *principal.kind() == PrincipalKind::Anonymous {
+        identity.string("type", "AWSAccount");
+        identity.string("principalId", "");
+        identity.string("accountId", ANONYMOUS_ACCOUNT);
+        return;
+    }
     if let Bearer::Agent(agent) = caller.bearer() {
         identity.string("type", "KeywardAgent");
         if let Some(id) = &agent.id {
@@ -70,6 +76,7 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
         PrincipalKind::RoleSession { .. } => "AssumedRole",
         PrincipalKind::FederatedUser { .. } => "FederatedUser",
         PrincipalKind::WebIdentity { .. } => "WebIdentityUser",
+        PrincipalKind::Anonymous => "AWSAccount",
         PrincipalKind::Service { .. } => "AWSService",
     };
     identity.string("type", kind);

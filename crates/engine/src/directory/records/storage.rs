@@ -2,9 +2,10 @@
 //!
 //! An agent belongs to an account and a Region, and stores volumes of that account there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use keyward_crypto::mac;
+use keyward_policy::record::PolicyRecord;
 use keyward_types::{
     storage::{AgentId, AgentTokenId, VolumeId},
     time::Timestamp,
@@ -109,6 +110,85 @@ pub struct VolumeRecord {
     pub source: String,
     /// The paths of the records that end with it, once the agent says that it is gone.
     pub belongings: Vec<String>,
+    /// Where its agent serves it to clients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetRecord>,
+    /// Counts what was decided of who may use it: its agent asks again about the clients it has.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub authorization: u64,
+}
+
+/// The first number of a count.
+pub const fn first() -> u64 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_first(count: &u64) -> bool {
+    *count == first()
+}
+
+/// An address at which an agent serves a volume: a mount target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetRecord {
+    /// `fsmt-…`.
+    pub id: String,
+    /// The subnet that the address is in.
+    pub subnet: String,
+    /// The subnet's virtual private cloud, when the target was made.
+    pub vpc: String,
+    /// The subnet's Availability Zone, when it was made.
+    pub zone: String,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// What AWS calls the interface that has the address.
+    pub interface: String,
+    /// The security groups that let clients in.
+    pub groups: Vec<String>,
+    /// Whether the agent serves it.
+    pub state: TargetState,
+    /// The paths of the records that end with it.
+    pub belongings: Vec<String>,
+}
+
+/// The state of a mount target, as its agent says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    /// The agent has not said so yet.
+    Creating,
+    /// The agent serves it.
+    Available,
+    /// The agent cannot serve it.
+    Error,
+    /// It is to be served no longer.
+    Deleting,
+}
+
+impl TargetState {
+    /// `LifeCycleState`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Available => "available",
+            Self::Error => "error",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+/// The policy of the resource that a volume holds: it ends with the volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourcePolicyRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The policy.
+    pub policy: PolicyRecord,
 }
 
 /// What is wanted of a volume.

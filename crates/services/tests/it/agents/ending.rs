@@ -72,6 +72,8 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             reported: None,
             source: arn(id),
             belongings,
+            targets: Vec::new(),
+            authorization: 1,
         };
         let path = paths::volume(region, account(owner), &record.id);
         let bytes = records::encode(&record).unwrap();

@@ -1,0 +1,239 @@
+//! `PutFileSystemPolicy`, `DescribeFileSystemPolicy` and `DeleteFileSystemPolicy`: who may do what with a file system
+//! beside those whom identity policies let. Clients are held against it whenever they mount the file
+//! system; without one, everybody who reaches it may do everything.
+//!
+//! <https://docs.aws.amazon.com/efs/latest/ug/API_PutFileSystemPolicy.html>
+//!
+//! Unless it is bypassed, the lockout check asks the whole decision anew under the new policy: whoever puts it
+//! must be able to put the next one.
+
+use keyward_engine::{
+    audit::parameters::{Parameter, boolean, text},
+    directory::{
+        paths, purpose,
+        records::{
+            self, V1,
+            storage::{ResourcePolicyRecord, VolumeRecord},
+        },
+    },
+    fault::Internal,
+    gate::{Denied, Gate},
+    operation::{Done, Empty, Operation, Output},
+    policy::permit::Permit,
+};
+use keyward_store::batch::Precondition;
+use keyward_wire::json::{Members, Object, Writer};
+
+use crate::{
+    Cx, Efs,
+    fault::EfsFault,
+    file_system::{FileSystem, OneFileSystem},
+    members,
+    resource_policy::FileSystemPolicy,
+};
+
+/// The most characters of a policy.
+const MAX_POLICY: usize = 20_000;
+/// What AWS says of a policy that locks its author out.
+const LOCKED_OUT: &str = "This policy would prevent future FileSystemPolicy updates. Retry the request with the \
+                          BypassPolicyLockoutSafetyCheck parameter to apply this policy.";
+
+/// A policy as it is told.
+#[derive(Debug)]
+pub struct DescribedPolicy {
+    id: String,
+    policy: String,
+}
+
+/// `PutFileSystemPolicy`
+#[derive(Debug)]
+pub struct PutFileSystemPolicy {
+    id: String,
+    policy: String,
+    bypass: bool,
+}
+
+keyward_types::action!("elasticfilesystem": PutFileSystemPolicy = "elasticfilesystem:PutFileSystemPolicy");
+
+impl Operation for PutFileSystemPolicy {
+    const NAME: &'static str = "PutFileSystemPolicy";
+    const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        text("FileSystemId"),
+        text("Policy"),
+        boolean("BypassPolicyLockoutSafetyCheck"),
+    ];
+    type Api = Efs;
+    type Output = DescribedPolicy;
+    type Fault = EfsFault;
+    type Resolved = OneFileSystem;
+    type Permits = Permit<Self>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
+        let mut m = Members::of(body);
+        let id = members::file_system_id(&mut m);
+        let policy = m.string("Policy").length(1, MAX_POLICY).required();
+        let policy = policy.to_owned();
+        let bypass = m.boolean("BypassPolicyLockoutSafetyCheck").optional();
+        m.finish()?;
+        Ok(Self {
+            id,
+            policy,
+            bypass: bypass.unwrap_or(false),
+        })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
+        cx.named_file_system(&self.id).await
+    }
+
+    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        one: &OneFileSystem,
+        cx: &Cx<'_>,
+    ) -> Result<Done<DescribedPolicy>, EfsFault> {
+        let found = one.get()?.available()?;
+        // Whom the policy names is looked up only for those who may put one.
+        let policy = FileSystemPolicy::checked(&self.policy, cx).await?;
+        let under_it = one.with_policy(policy.clone());
+        if !self.bypass && !cx.would_allow::<Self>(&under_it, |_| ()) {
+            return Err(EfsFault::InvalidPolicy(LOCKED_OUT.to_owned()));
+        }
+        let mut batch = cx.batch();
+        let path = paths::resource_policy(cx.region, cx.account(), &found.volume.id);
+        let record = ResourcePolicyRecord {
+            version: V1,
+            policy: policy.record().clone(),
+        };
+        let bytes = records::encode(&record).map_err(Internal::new)?;
+        let mut belongings = found.volume.belongings.clone();
+        if !belongings.iter().any(|one| *one == path.as_str()) {
+            belongings.push(path.as_str().to_owned());
+        }
+        // Every change of it changes the volume, whose precondition is enough for both.
+        batch.put(path, purpose::RESOURCE_POLICY, &bytes, Precondition::Any)?;
+        cx.change_belongings(&mut batch, found, belongings)?;
+        let output = DescribedPolicy {
+            id: found.record.id.clone(),
+            policy: policy.shown(cx).await?,
+        };
+        Ok(Done::changed(output, batch))
+    }
+}
+
+/// `DescribeFileSystemPolicy`
+#[derive(Debug)]
+pub struct DescribeFileSystemPolicy {
+    id: String,
+}
+
+keyward_types::action!("elasticfilesystem": DescribeFileSystemPolicy = "elasticfilesystem:DescribeFileSystemPolicy");
+
+impl Operation for DescribeFileSystemPolicy {
+    const NAME: &'static str = "DescribeFileSystemPolicy";
+    const READ_ONLY: bool = true;
+    const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
+    type Api = Efs;
+    type Output = DescribedPolicy;
+    type Fault = EfsFault;
+    type Resolved = OneFileSystem;
+    type Permits = Permit<Self>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
+        let mut m = Members::of(body);
+        let id = members::file_system_id(&mut m);
+        m.finish()?;
+        Ok(Self { id })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
+        cx.named_file_system(&self.id).await
+    }
+
+    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        one: &OneFileSystem,
+        cx: &Cx<'_>,
+    ) -> Result<Done<DescribedPolicy>, EfsFault> {
+        let id = one.get()?.record.id.clone();
+        let policy = one.policy().ok_or(EfsFault::PolicyNotFound)?;
+        let policy = policy.shown(cx).await?;
+        Ok(Done::unchanged(DescribedPolicy { id, policy }))
+    }
+}
+
+/// `DeleteFileSystemPolicy`: AWS's default is in effect again.
+#[derive(Debug)]
+pub struct DeleteFileSystemPolicy {
+    id: String,
+}
+
+keyward_types::action!("elasticfilesystem": DeleteFileSystemPolicy = "elasticfilesystem:DeleteFileSystemPolicy");
+
+impl Operation for DeleteFileSystemPolicy {
+    const NAME: &'static str = "DeleteFileSystemPolicy";
+    const READ_ONLY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
+    type Api = Efs;
+    type Output = Empty;
+    type Fault = EfsFault;
+    type Resolved = OneFileSystem;
+    type Permits = Permit<Self>;
+
+    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
+        let mut m = Members::of(body);
+        let id = members::file_system_id(&mut m);
+        m.finish()?;
+        Ok(Self { id })
+    }
+
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
+        cx.named_file_system(&self.id).await
+    }
+
+    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one, |_| ())
+    }
+
+    async fn call(
+        &self,
+        _permit: &Permit<Self>,
+        one: &OneFileSystem,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Empty>, EfsFault> {
+        let found: &FileSystem = one.get()?.available()?;
+        if one.policy().is_none() {
+            return Ok(Done::unchanged(Empty));
+        }
+        let volume: &VolumeRecord = &found.volume;
+        let path = paths::resource_policy(cx.region, cx.account(), &volume.id);
+        let mut belongings = volume.belongings.clone();
+        belongings.retain(|one| *one != path.as_str());
+        let mut batch = cx.batch();
+        batch.delete(path, Precondition::Any)?;
+        cx.change_belongings(&mut batch, found, belongings)?;
+        Ok(Done::changed(Empty, batch))
+    }
+}
+
+impl Output<Efs> for DescribedPolicy {
+    fn render(&self, out: &mut Writer<'_>) {
+        out.string("FileSystemId", &self.id);
+        out.string("Policy", &self.policy);
+    }
+
+    fn response_elements(&self, elements: &mut Writer<'_>) {
+        elements.string("fileSystemId", &self.id);
+        elements.string("policy", &self.policy);
+    }
+}
