@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4).
+//! SHA-256, and SHA-1 where a protocol names public keys by it (FIPS 180-4).
 
 use aws_lc_rs::digest;
 
@@ -9,9 +9,24 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// The SHA-1 digest of a public key, which names it: method 1 of RFC 5280, section 4.2.1.2. Never for anything
+/// that must resist collisions.
+pub fn sha1_of_public_key(key: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    out.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key).as_ref());
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fips_180_example_of_sha_1() {
+        let digest = sha1_of_public_key(b"abc");
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
 
     #[test]
     fn fips_180_example() {

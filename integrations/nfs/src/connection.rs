@@ -1,0 +1,389 @@
+//! The life of one connection: who it is, what it may do, and who answers it.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    authorize::{Authorize, ClientCertificate, Question, Refused, Rights},
+    certificate,
+    error::Error,
+    locked::Failure,
+    options::{Limits, Target},
+    places::Place,
+    relay::{Client, End, Relay},
+    tls,
+    volume::{State, Volume},
+};
+
+/// How long a client that cannot be served is answered with errors.
+const FAIL: Duration = Duration::from_secs(10);
+
+/// What all connections of a server have in common.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) authorize: Arc<dyn Authorize>,
+    pub(crate) tls: TlsAcceptor,
+}
+
+/// A connection that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) client: SocketAddr,
+    pub(crate) place: Place,
+    pub(crate) volume: Arc<Volume>,
+    /// The target as it is now.
+    pub(crate) target: watch::Receiver<Arc<Target>>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Why a connection is closed by this side.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error("the client has not said anything for too long")]
+    Silent,
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
+    #[error("the certificate of the client is not accepted: {0}")]
+    Certificate(#[from] certificate::Unacceptable),
+    #[error("the certificate of the client is for `{0}`")]
+    OtherVolume(String),
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    View(#[from] Error),
+    #[error("nfs-ganesha does not accept connections: {0}")]
+    Connect(io::Error),
+    #[error(transparent)]
+    End(#[from] End),
+}
+
+impl Accepted {
+    /// Serves the connection until it ends, and logs why.
+    pub(crate) async fn serve(self) {
+        let volume = Arc::clone(&self.volume);
+        let target = self.target.borrow().id.clone();
+        let client = self.client;
+        let Err(closed) = self.begin().await else {
+            return;
+        };
+        match &closed {
+            Closed::End(End::Client) => {
+                tracing::debug!(volume = volume.name, target, %client, "an NFS client has left");
+            }
+            Closed::End(End::Server | End::InMessage) => {
+                tracing::info!(volume = volume.name, target, %client, reason = %closed, "an NFS connection is closed; the client will connect again");
+            }
+            _ => {
+                tracing::warn!(volume = volume.name, target, %client, reason = %closed, "an NFS connection is closed");
+            }
+        }
+    }
+
+    async fn begin(self) -> Result<(), Closed> {
+        let limits = self.shared.limits;
+        // A lost packet is found out, whoever is silent.
+        let _ = rustix::net::sockopt::set_socket_keepalive(&self.stream, true);
+        let _ = self.stream.set_nodelay(true);
+        let is_tls = timeout(limits.handshake, begins_with_tls(&self.stream)).await;
+        let is_tls = is_tls.map_err(|_| Closed::Silent)?.map_err(End::Io)?;
+        if !is_tls {
+            let question = self.question(false, None);
+            return self.run(question).await;
+        }
+        let Self {
+            stream,
+            client,
+            place,
+            volume,
+            target,
+            shared,
+        } = self;
+        let stream = timeout(limits.handshake, shared.tls.accept(stream)).await;
+        let stream = stream.map_err(|_| Closed::Silent)?.map_err(Closed::Tls)?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let shown = shown.map(|certificate| certificate::read(certificate)).transpose()?;
+        let certificate = match shown {
+            Some(parsed) if parsed.file_system != volume.name => {
+                return Err(Closed::OtherVolume(parsed.file_system));
+            }
+            Some(parsed) => Some(parsed.certificate),
+            None => None,
+        };
+        let connection = Connection {
+            client: Client::new(stream),
+            place,
+            peer: client,
+            volume,
+            target,
+            shared,
+            active: Arc::default(),
+        };
+        let question = connection.question(true, certificate);
+        connection.run(question).await
+    }
+
+    fn question(&self, tls: bool, certificate: Option<ClientCertificate>) -> Question {
+        Question {
+            volume: self.volume.name.clone(),
+            target: self.target.borrow().id.clone(),
+            client: self.client.ip().to_canonical(),
+            tls,
+            certificate,
+        }
+    }
+
+    async fn run(self, question: Question) -> Result<(), Closed> {
+        let connection = Connection {
+            client: Client::new(self.stream),
+            place: self.place,
+            peer: self.client,
+            volume: self.volume,
+            target: self.target,
+            shared: self.shared,
+            active: Arc::default(),
+        };
+        connection.run(question).await
+    }
+}
+
+/// Looks at the first bytes without taking them.
+async fn begins_with_tls(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; 2];
+    loop {
+        match stream.peek(&mut first).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            1 => sleep(Duration::from_millis(10)).await,
+            _ => return Ok(tls::is_client_hello(&first)),
+        }
+    }
+}
+
+struct Connection<S> {
+    client: Client<S>,
+    place: Place,
+    peer: SocketAddr,
+    volume: Arc<Volume>,
+    target: watch::Receiver<Arc<Target>>,
+    shared: Arc<Shared>,
+    active: Arc<Active>,
+}
+
+/// When something was received or sent for the last time.
+#[derive(Debug, Default)]
+struct Active {
+    /// Grows with each.
+    times: AtomicU64,
+}
+
+impl Active {
+    fn note(&self) {
+        self.times.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Resolves when nothing has happened for that long.
+    async fn silent(&self, limit: Duration) {
+        loop {
+            let before = self.times.load(Ordering::Relaxed);
+            sleep(limit).await;
+            if self.times.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn question(&self, tls: bool, certificate: Option<ClientCertificate>) -> Question {
+        Question {
+            volume: self.volume.name.clone(),
+            target: self.target.borrow().id.clone(),
+            client: self.peer.ip().to_canonical(),
+            tls,
+            certificate,
+        }
+    }
+
+    async fn run(mut self, question: Question) -> Result<(), Closed> {
+        let mut state = self.volume.state.subscribe();
+        loop {
+            let is_locked = matches!(*state.borrow_and_update(), State::Locked);
+            if is_locked {
+                self.while_locked(&mut state).await?;
+            } else {
+                self.while_unlocked(&mut state, &question).await?;
+            }
+        }
+    }
+
+    /// Everything fails with an I/O error. Nobody is asked for that, since nothing is shown.
+    async fn while_locked(&mut self, state: &mut watch::Receiver<State>) -> Result<(), Closed> {
+        let active = Arc::clone(&self.active);
+        let idle = self.shared.limits.idle;
+        tokio::select! {
+            end = self.client.fail(Failure::Io, || active.note()) => return Err(end.into()),
+            () = active.silent(idle) => return Err(Closed::Silent),
+            () = no_longer_allowed(&mut self.target, self.peer) => return Err(not_allowed()),
+            () = until(state, |state| matches!(state, State::Unlocked(_))) => {}
+        }
+        tokio::select! {
+            finished = self.client.finish_message(|| active.note()) => Ok(finished?),
+            () = active.silent(idle) => Err(Closed::Silent),
+        }
+    }
+
+    /// Everything fails, until it is worth trying again on another connection.
+    async fn fail_for_a_while(&mut self, failure: Failure) -> Result<(), Closed> {
+        let ended = timeout(FAIL, self.client.fail(failure, || {})).await;
+        ended.map_or(Ok(()), |end| Err(end.into()))
+    }
+
+    /// Relays to the view that the client has a right to, until the volume is locked.
+    async fn while_unlocked(
+        &mut self,
+        state: &mut watch::Receiver<State>,
+        question: &Question,
+    ) -> Result<(), Closed> {
+        let rights = match ask(&self.shared, question).await {
+            Ok(rights) => rights,
+            Err(refused) => {
+                // Who is denied is told so, or the client would try again and again.
+                if matches!(refused, Refused::Denied { .. }) {
+                    self.fail_for_a_while(Failure::Access).await?;
+                }
+                return Err(Closed::Refused(refused.to_string()));
+            }
+        };
+        self.place.settle();
+        let (view, _hold) = match self.volume.view(&rights).await {
+            // It was locked in the meantime.
+            Err(Error::Locked) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(volume = question.volume, client = %self.peer, %error, "an NFS client has I/O errors");
+                self.fail_for_a_while(Failure::Io).await?;
+                return Err(error.into());
+            }
+            Ok(view) => view,
+        };
+        let server = match view.connect().await {
+            Err(_) if matches!(*state.borrow(), State::Locked) => return Ok(()),
+            server => server.map_err(Closed::Connect)?,
+        };
+        tracing::info!(
+            volume = question.volume,
+            target = question.target,
+            client = %self.peer,
+            tls = question.tls,
+            access_point = question.certificate.as_ref().and_then(|certificate| certificate.access_point.as_deref()),
+            access_key_id = question.certificate.as_ref().and_then(|certificate| certificate.identity.as_ref()).map(|identity| &*identity.access_key_id),
+            write = rights.write,
+            root = rights.root,
+            "an NFS client is connected"
+        );
+        let mut relay = Relay::new(server);
+        let user = rights.access_point.as_ref().and_then(|point| point.user.as_ref());
+        let mut watch = Watch::begin(&self.shared, &self.volume, question.clone(), rights.clone());
+        let active = Arc::clone(&self.active);
+        let idle = self.shared.limits.idle;
+        tokio::select! {
+            // A lock ends it before anything else is passed on.
+            biased;
+            () = until(state, |state| matches!(state, State::Locked)) => {}
+            reason = &mut watch.task => {
+                let reason = reason.unwrap_or_else(|_| "the question was not answered".to_owned());
+                return Err(Closed::Refused(reason));
+            }
+            () = no_longer_allowed(&mut self.target, self.peer) => return Err(not_allowed()),
+            () = active.silent(idle) => return Err(Closed::Silent),
+            end = self.client.relay(&mut relay, user, || active.note()) => {
+                match end {
+                    // The process may have been killed because the volume is locked.
+                    End::Server if matches!(*self.volume.state.borrow(), State::Locked) => {}
+                    end => return Err(end.into()),
+                }
+            }
+        }
+        Ok(self.client.lock(relay)?)
+    }
+}
+
+fn not_allowed() -> Closed {
+    Closed::Refused("its address is not allowed any more".to_owned())
+}
+
+/// Resolves when the volume's state is the one that is wanted. It cannot end before its volume.
+async fn until(state: &mut watch::Receiver<State>, wanted: impl FnMut(&State) -> bool) {
+    let _ = state.wait_for(wanted).await;
+}
+
+/// Resolves when the target does not exist any more, or not for this client.
+async fn no_longer_allowed(target: &mut watch::Receiver<Arc<Target>>, peer: SocketAddr) {
+    let refused = |target: &Arc<Target>| !target.cidrs.iter().any(|cidr| cidr.contains(peer.ip()));
+    // An error says that it does not exist any more.
+    let _ = target.wait_for(refused).await;
+}
+
+async fn ask(shared: &Shared, question: &Question) -> Result<Rights, Refused> {
+    let answer = shared.authorize.authorize(question.clone());
+    timeout(shared.limits.question, answer).await.unwrap_or_else(|_| {
+        Err(Refused::Unanswered {
+            reason: "there was no answer in time".to_owned(),
+        })
+    })
+}
+
+/// Asks again and again, and ends with the reason when the connection must.
+struct Watch {
+    task: JoinHandle<String>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watch {
+    fn begin(shared: &Arc<Shared>, volume: &Volume, question: Question, rights: Rights) -> Self {
+        let shared = Arc::clone(shared);
+        let mut revision = volume.revision.subscribe();
+        // What changes from here on is seen.
+        revision.mark_unchanged();
+        let task = tokio::spawn(async move {
+            let mut answered = Instant::now();
+            loop {
+                let limits = shared.limits;
+                tokio::select! {
+                    () = sleep(limits.reauthorize) => {}
+                    changed = revision.changed() => if changed.is_err() {
+                        return "the server has ended".to_owned();
+                    },
+                }
+                match ask(&shared, &question).await {
+                    Ok(now) if now == rights => answered = Instant::now(),
+                    Ok(_) => return "its rights have changed, and it must connect again".to_owned(),
+                    Err(refused @ Refused::Denied { .. }) => return refused.to_string(),
+                    Err(refused) => {
+                        if answered.elapsed() >= limits.unanswered {
+                            return refused.to_string();
+                        }
+                        tracing::warn!(volume = question.volume, client = %question.client, %refused, "an NFS connection goes on, although nobody could be asked");
+                    }
+                }
+            }
+        });
+        Self { task }
+    }
+}

@@ -1,0 +1,49 @@
+//! NFS 4.0 and 4.1 exports of mounted directories, as the mount targets of EFS serve them.
+//!
+//! ```text
+//! client ──TCP or TLS──▶ front: address, certificate, right ──▶ nfs-ganesha in a sandbox ──▶ the mounted volume
+//!                          └─ while the volume is locked: answers with I/O errors
+//! ```
+//!
+//! [`server::Server`] listens on the addresses of mount targets. Each client is asked about
+//! ([`authorize::Authorize`]), and its messages are passed to the nfs-ganesha of the *view* that it has a right
+//! to: a directory of the volume, read-only or not, with or without root. Nothing here knows AWS, HTTP, or where
+//! volumes come from.
+//!
+//! - A view's process is alone in its namespaces (`sandbox`): it sees the exported directory and a network that
+//!   is only `lo`. Nobody on the machine can connect to it but this program.
+//! - What a client says of its user is replaced, if it must be another one (`rpc`): access points force user,
+//!   group and secondary groups, which nfs-ganesha could not (it forces a user and a group only).
+//! - A volume that is locked has no processes, so that it can be unmounted. Clients are answered by `locked`
+//!   instead, on the same connections.
+//! - TLS is terminated with a certificate of the server; that of the client is read by `certificate`.
+//!
+//! # What nfs-ganesha does not keep
+//!
+//! A file handle of NFS names a file, not a way to it. A client that makes up handles can reach files of the same
+//! file system outside its access point's directory, as far as their own permissions let the access point's
+//! user. `docs/file-systems.md` says so to users.
+#![deny(unsafe_code)]
+
+pub mod authorize;
+pub mod certificate;
+pub mod cidr;
+mod connection;
+pub mod error;
+mod ganesha;
+mod locked;
+mod log_file;
+pub mod options;
+mod places;
+pub mod record;
+mod relay;
+pub mod requirements;
+pub mod root;
+mod rpc;
+mod sandbox;
+pub mod server;
+mod tls;
+mod unshare;
+mod view;
+mod volume;
+mod xdr;

@@ -1,0 +1,342 @@
+//! The messages between a client and a server, or the answers in the server's place while the volume is locked.
+//!
+//! The relay knows where messages begin and end, and remembers the beginning of every call that has no answer
+//! yet. So a connection can change hands between two messages: when the volume is locked, what is unanswered is
+//! answered with an error at once, and when it is unlocked, the next message goes to the new server.
+
+use std::{collections::HashMap, io};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{
+    authorize::User,
+    locked::{self, Failure},
+    record::{NotRecords, Piece, Records, mark},
+    rpc::{self, Call, Kind},
+};
+
+const BUFFER: usize = 64 * 1024;
+/// The most calls without an answer. Beyond it, no more are taken from the client until one is answered.
+const MAX_UNANSWERED: usize = 1024;
+/// The longest answer in the server's place is much shorter; beyond it, the client does not read.
+const MAX_ANSWERS: usize = 64 * 1024;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// The client has closed it.
+    #[error("the client has closed the connection")]
+    Client,
+    /// The server has closed it, or has ended.
+    #[error("nfs-ganesha has closed the connection")]
+    Server,
+    /// The client sends something else than NFS.
+    #[error(transparent)]
+    NotRecords(#[from] NotRecords),
+    /// The volume was locked in the middle of an answer, or of a call that cannot be answered.
+    #[error("the volume was locked in the middle of a message")]
+    InMessage,
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A client's side of a connection, whoever answers it.
+pub(crate) struct Client<S> {
+    stream: S,
+    records: Records,
+    /// The beginning of the call that is arriving.
+    current: Option<(u32, Vec<u8>)>,
+    /// The calls without an answer, by number.
+    unanswered: HashMap<u32, Vec<u8>>,
+    input: Box<[u8]>,
+    /// What is to be sent to the client.
+    output: Output,
+}
+
+/// Bytes on their way.
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    sent: usize,
+    needs_flush: bool,
+}
+
+impl Output {
+    fn is_empty(&self) -> bool {
+        self.sent >= self.bytes.len()
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+
+    /// Makes room for the next bytes.
+    fn refill(&mut self) -> &mut Vec<u8> {
+        self.bytes.clear();
+        self.sent = 0;
+        &mut self.bytes
+    }
+
+    /// Writes some bytes, or flushes if there are none left.
+    async fn advance(&mut self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
+        if self.is_empty() {
+            to.flush().await?;
+            self.needs_flush = false;
+            return Ok(0);
+        }
+        let written = to.write(self.bytes.get(self.sent..).unwrap_or_default()).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.needs_flush = true;
+        Ok(written)
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.is_empty() || self.needs_flush
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            records: Records::default(),
+            current: None,
+            unanswered: HashMap::new(),
+            input: vec![0; BUFFER].into_boxed_slice(),
+            output: Output::default(),
+        }
+    }
+
+    /// Whether the next byte from the client begins a message, and nothing is on its way to it.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.records.is_at_boundary() && !self.output.is_busy()
+    }
+
+    /// Answers in the server's place, until the future is dropped or the connection ends. `active` is called for
+    /// everything that is received or sent.
+    ///
+    /// When the future is dropped, no byte is lost.
+    pub(crate) async fn fail(&mut self, failure: Failure, active: impl Fn()) -> End {
+        loop {
+            if let Err(end) = self.answer_some(failure, &active).await {
+                return end;
+            }
+        }
+    }
+
+    /// As [`fail`](Self::fail), until the client is between two messages.
+    pub(crate) async fn finish_message(&mut self, active: impl Fn()) -> Result<(), End> {
+        while !self.is_between_messages() {
+            self.answer_some(Failure::Io, &active).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer_some(&mut self, failure: Failure, active: &impl Fn()) -> Result<(), End> {
+        if self.output.is_busy() {
+            let written = self.output.advance(&mut self.stream).await?;
+            self.output.sent += written;
+        } else {
+            let read = self.stream.read(&mut self.input).await?;
+            if read == 0 {
+                return Err(End::Client);
+            }
+            self.take_failing(read, failure)?;
+        }
+        active();
+        Ok(())
+    }
+
+    /// Takes what was read, and puts the answers into the output.
+    fn take_failing(&mut self, read: usize, failure: Failure) -> Result<(), End> {
+        let mut calls = Vec::new();
+        let current = &mut self.current;
+        let bytes = self.input.get(..read).unwrap_or_default();
+        self.records.feed(bytes, |piece| match piece {
+            Piece::Head { head, .. } => *current = call_of(head),
+            Piece::End => calls.extend(current.take()),
+            Piece::Fragment { .. } | Piece::Data(_) => {}
+        })?;
+        let output = self.output.refill();
+        for (_, head) in calls {
+            output.extend(locked::answer(&head, failure).ok_or(End::InMessage)?);
+            if output.len() > MAX_ANSWERS {
+                return Err(End::NotRecords(NotRecords));
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes messages between the client and a server, until the future is dropped or one of them ends.
+    /// If `user` is given, every call is made as this user.
+    ///
+    /// When the future is dropped, [`Relay::lock`] makes the client's side ready for another server.
+    pub(crate) async fn relay(
+        &mut self,
+        relay: &mut Relay,
+        user: Option<&User>,
+        active: impl Fn(),
+    ) -> End {
+        loop {
+            if let Err(end) = self.relay_some(relay, user).await {
+                return end;
+            }
+            active();
+        }
+    }
+
+    async fn relay_some(&mut self, relay: &mut Relay, user: Option<&User>) -> Result<(), End> {
+        let (mut from_client, mut to_client) = tokio::io::split(&mut self.stream);
+        let (mut from_server, mut to_server) = relay.server.split();
+        let takes_calls = relay.output.is_empty() && self.unanswered.len() < MAX_UNANSWERED;
+        tokio::select! {
+            written = relay.output.advance(&mut to_server), if relay.output.is_busy() => {
+                relay.output.sent += written.map_err(|_| End::Server)?;
+            }
+            written = self.output.advance(&mut to_client), if self.output.is_busy() => {
+                let written = written?;
+                let sent = self.output.rest().get(..written).unwrap_or_default();
+                relay.note_answers(sent, &mut self.unanswered)?;
+                self.output.sent += written;
+            }
+            read = from_client.read(&mut self.input), if takes_calls => {
+                let read = read?;
+                if read == 0 {
+                    return Err(End::Client);
+                }
+                self.take(read, relay, user)?;
+            }
+            read = from_server.read(&mut relay.input), if !self.output.is_busy() => {
+                let read = read.map_err(|_| End::Server)?;
+                if read == 0 {
+                    return Err(End::Server);
+                }
+                let bytes = relay.input.get(..read).unwrap_or_default();
+                self.output.refill().extend_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what was read from the client, and puts it into the output to the server.
+    fn take(&mut self, read: usize, relay: &mut Relay, user: Option<&User>) -> Result<(), End> {
+        let output = relay.output.refill();
+        let (current, unanswered) = (&mut self.current, &mut self.unanswered);
+        let mut is_rpc = true;
+        let bytes = self.input.get(..read).unwrap_or_default();
+        self.records.feed(bytes, |piece| match piece {
+            Piece::Head {
+                head,
+                length,
+                is_last,
+            } => {
+                *current = call_of(head);
+                if let Some((xid, head)) = &*current {
+                    unanswered.insert(*xid, head.clone());
+                }
+                is_rpc &= copy_head(head, length, is_last, user, output).is_some();
+            }
+            Piece::Fragment { length, is_last } => output.extend(mark(length, is_last)),
+            Piece::Data(data) => output.extend_from_slice(data),
+            Piece::End => *current = None,
+        })?;
+        if is_rpc { Ok(()) } else { Err(End::NotRecords(NotRecords)) }
+    }
+
+    /// The volume is locked: what is unanswered is answered in the server's place.
+    ///
+    /// # Errors
+    /// If the connection must be closed, so that the client asks again.
+    pub(crate) fn lock(&mut self, mut relay: Relay) -> Result<(), End> {
+        // An answer that has begun is completed if all of it is here.
+        let rest = self.output.rest();
+        let length = relay.answers.to_boundary(rest)?.ok_or(End::InMessage)?;
+        let rest = rest.get(..length).unwrap_or_default().to_vec();
+        relay.note_answers(&rest, &mut self.unanswered)?;
+        let output = self.output.refill();
+        output.extend(rest);
+        // The call that is still arriving is answered when it is complete.
+        let arriving = self.current.as_ref().map(|(xid, _)| *xid);
+        for (xid, head) in self.unanswered.drain() {
+            if Some(xid) != arriving {
+                output.extend(locked::answer(&head, Failure::Io).ok_or(End::InMessage)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of a call, with its number; `None` for an answer to a call of the server.
+fn call_of(head: &[u8]) -> Option<(u32, Vec<u8>)> {
+    match rpc::kind(head) {
+        Ok((xid, Kind::Call)) => Some((xid, head.to_vec())),
+        _ => None,
+    }
+}
+
+/// Copies the beginning of a message of the client; `None` if it is malformed.
+fn copy_head(
+    head: &[u8],
+    length: usize,
+    is_last: bool,
+    user: Option<&User>,
+    output: &mut Vec<u8>,
+) -> Option<()> {
+    let (_, kind) = rpc::kind(head).ok()?;
+    let replaced;
+    let head_of_user = match (kind, user) {
+        (Kind::Call, Some(user)) => {
+            replaced = Call::parse(head).ok()?.as_user(user);
+            &replaced
+        }
+        _ => head,
+    };
+    output.extend(mark(length - head.len() + head_of_user.len(), is_last));
+    output.extend_from_slice(head_of_user);
+    Some(())
+}
+
+/// A server's side of a connection.
+pub(crate) struct Relay {
+    server: TcpStream,
+    input: Box<[u8]>,
+    /// What is to be sent to the server.
+    output: Output,
+    /// Follows what was sent to the client.
+    answers: Records,
+}
+
+impl Relay {
+    pub(crate) fn new(server: TcpStream) -> Self {
+        Self {
+            server,
+            input: vec![0; BUFFER].into_boxed_slice(),
+            output: Output::default(),
+            answers: Records::default(),
+        }
+    }
+
+    /// Notes which calls were answered by what was sent to the client.
+    fn note_answers(
+        &mut self,
+        sent: &[u8],
+        unanswered: &mut HashMap<u32, Vec<u8>>,
+    ) -> Result<(), NotRecords> {
+        self.answers.feed(sent, |piece| {
+            if let Piece::Head { head, .. } = piece
+                && let Ok((xid, Kind::Reply)) = rpc::kind(head)
+            {
+                unanswered.remove(&xid);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
