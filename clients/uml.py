@@ -58,6 +58,7 @@ class Uml:
     def __init__(self):
         # Several may run at a time, also of different processes.
         number = (os.getpid() * 8 + next(_NUMBERS)) % 60000
+        self.number = number
         self.tap = f"kwuml{number}"
         network = f"10.{64 + number // 250 % 190}.{number % 250}"
         self.host = f"{network}.1"
@@ -104,8 +105,9 @@ class Uml:
             "mount -t sysfs sys /sys\n"
             "mount -t tmpfs tmp /mnt\n"
             "mount -t tmpfs run /run\n"
-            # Without an idmapper of its own, the guest reads the numbers that the server sends.
             f"modprobe -d {self.folder}/root nfsv4\n"
+            # What NFS clients tell servers apart by.
+            f"echo guest-{self.number} > /proc/sys/kernel/hostname\n"
             "ip link set lo up\n"
             f"ip address add {self.guest}/24 dev vec0\n"
             "ip link set vec0 up\n"

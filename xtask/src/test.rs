@@ -26,6 +26,8 @@ pub fn run(test: &Test) -> anyhow::Result<()> {
         run::run(&mut run::cargo(rest))?;
     }
     let server = run::build("keyward", "keyward", false)?;
+    // `clients/test_nfs.py` speaks with it.
+    run::run(&mut run::cargo(["build", "--package", "keyward-nfs", "--example", "serve"]))?;
     if test.pytest.is_empty() {
         run::run(&mut rust_clients(&server))?;
     }

@@ -7,11 +7,7 @@
 //! unlock VOLUME DIRECTORY            lock VOLUME                                  reauthorize VOLUME
 //! rights deny | rights unanswered | rights NAME=VALUE …      (write, root, path, uid, gid, gids, owner, mode)
 //! ```
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that is spoken with"
-)]
+#![expect(clippy::print_stdout, reason = "a program that is spoken with")]
 
 use std::{
     collections::HashMap,

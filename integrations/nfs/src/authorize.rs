@@ -24,6 +24,8 @@ pub struct Question {
     pub client: IpAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Whether the client is connected already, and has had a right.
+    pub again: bool,
     /// The certificate that the client has shown, and whose key it has.
     pub certificate: Option<ClientCertificate>,
 }

@@ -100,8 +100,7 @@ impl Accepted {
         let is_tls = timeout(limits.handshake, begins_with_tls(&self.stream)).await;
         let is_tls = is_tls.map_err(|_| Closed::Silent)?.map_err(End::Io)?;
         if !is_tls {
-            let question = self.question(false, None);
-            return self.run(question).await;
+            return self.run_without_tls().await;
         }
         let Self {
             stream,
@@ -135,17 +134,7 @@ impl Accepted {
         connection.run(question).await
     }
 
-    fn question(&self, tls: bool, certificate: Option<ClientCertificate>) -> Question {
-        Question {
-            volume: self.volume.name.clone(),
-            target: self.target.borrow().id.clone(),
-            client: self.client.ip().to_canonical(),
-            tls,
-            certificate,
-        }
-    }
-
-    async fn run(self, question: Question) -> Result<(), Closed> {
+    async fn run_without_tls(self) -> Result<(), Closed> {
         let connection = Connection {
             client: Client::new(self.stream),
             place: self.place,
@@ -155,6 +144,7 @@ impl Accepted {
             shared: self.shared,
             active: Arc::default(),
         };
+        let question = connection.question(false, None);
         connection.run(question).await
     }
 }
@@ -212,6 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             target: self.target.borrow().id.clone(),
             client: self.peer.ip().to_canonical(),
             tls,
+            again: false,
             certificate,
         }
     }
@@ -361,6 +352,10 @@ impl Watch {
         let mut revision = volume.revision.subscribe();
         // What changes from here on is seen.
         revision.mark_unchanged();
+        let question = Question {
+            again: true,
+            ..question
+        };
         let task = tokio::spawn(async move {
             let mut answered = Instant::now();
             loop {

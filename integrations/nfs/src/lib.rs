@@ -22,7 +22,7 @@
 //!
 //! A file handle of NFS names a file, not a way to it. A client that makes up handles can reach files of the same
 //! file system outside its access point's directory, as far as their own permissions let the access point's
-//! user. `docs/file-systems.md` says so to users.
+//! user. `docs/nfs.md` says so to users.
 #![deny(unsafe_code)]
 
 pub mod authorize;
@@ -47,3 +47,24 @@ mod unshare;
 mod view;
 mod volume;
 mod xdr;
+
+/// For `fuzz/`: what a stranger's bytes meet first. Takes a stream as it arrives while a volume is locked, in pieces
+/// of `step` bytes, and answers what is sent back; `None` if the connection is closed.
+#[doc(hidden)]
+pub fn fuzz_locked(stream: &[u8], step: usize) -> Option<Vec<u8>> {
+    let mut records = record::Records::default();
+    let mut answers = Vec::new();
+    for piece in stream.chunks(step.max(1)) {
+        let mut heads = Vec::new();
+        let fed = records.feed(piece, |piece| {
+            if let record::Piece::Head { head, .. } = piece {
+                heads.push(head.to_vec());
+            }
+        });
+        fed.ok()?;
+        for head in heads {
+            answers.extend(locked::answer(&head, locked::Failure::Io)?);
+        }
+    }
+    Some(answers)
+}

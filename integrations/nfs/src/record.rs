@@ -207,8 +207,10 @@ mod tests {
 
     use super::*;
 
-    /// What a stream contains: its pieces, written as bytes again, and the heads of its messages.
-    fn follow(records: &mut Records, bytes: &[u8]) -> Result<(Vec<u8>, Vec<Vec<u8>>, usize), NotRecords> {
+    /// What a stream contains: its pieces, written as bytes again, the heads of its messages, and their number.
+    type Followed = (Vec<u8>, Vec<Vec<u8>>, usize);
+
+    fn follow(records: &mut Records, bytes: &[u8]) -> Result<Followed, NotRecords> {
         let (mut again, mut heads, mut ends) = (Vec::new(), Vec::new(), 0);
         records.feed(bytes, |piece| match piece {
             Piece::Head { head, length, is_last } => {

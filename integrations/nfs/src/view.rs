@@ -87,6 +87,9 @@ struct Uses {
     last: Mutex<Instant>,
 }
 
+/// Tells when a process serves, or why it does not.
+pub(crate) type Ready = oneshot::Receiver<Result<(), Error>>;
+
 /// Keeps a view from being ended for being unused.
 #[derive(Debug)]
 pub(crate) struct Use(Arc<Uses>);
@@ -105,8 +108,8 @@ impl Drop for Use {
 }
 
 impl View {
-    /// Begins to start a process. The receiver tells when it serves, or why it does not.
-    pub(crate) fn start(spec: Spec) -> Result<(Arc<Self>, oneshot::Receiver<Result<(), Error>>), Error> {
+    /// Begins to start a process.
+    pub(crate) fn start(spec: Spec) -> Result<(Arc<Self>, Ready), Error> {
         let (commands, wanted) = mpsc::channel();
         let (ended, has_ended) = watch::channel(false);
         let (ready, is_ready) = oneshot::channel();
