@@ -27,7 +27,13 @@ pub fn run(test: &Test) -> anyhow::Result<()> {
     }
     let server = run::build("keyward", "keyward", false)?;
     // `clients/test_nfs.py` speaks with it.
-    run::run(&mut run::cargo(["build", "--package", "keyward-nfs", "--example", "serve"]))?;
+    run::run(&mut run::cargo([
+        "build",
+        "--package",
+        "keyward-nfs",
+        "--example",
+        "serve",
+    ]))?;
     if test.pytest.is_empty() {
         run::run(&mut rust_clients(&server))?;
     }

@@ -38,14 +38,22 @@ impl Authorize for Fixed {
             question.target,
             question.client,
             question.tls,
-            certificate.and_then(|certificate| certificate.access_point.as_deref()).unwrap_or("-"),
+            certificate
+                .and_then(|certificate| certificate.access_point.as_deref())
+                .unwrap_or("-"),
             certificate.map_or("-", |certificate| &certificate.public_key_hash),
             identity.map_or("-", |identity| &identity.access_key_id),
             identity.map_or("-", |identity| &identity.date_time),
             identity.map_or("-", |identity| &identity.signature),
-            identity.and_then(|identity| identity.session_token.as_deref()).unwrap_or("-"),
+            identity
+                .and_then(|identity| identity.session_token.as_deref())
+                .unwrap_or("-"),
         ));
-        let decision = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let decision = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         Box::pin(async move { decision })
     }
 }
@@ -130,7 +138,10 @@ fn decide(words: &[&str]) -> Result<Result<Rights, Refused>, Failure> {
         ["unanswered"] => return Ok(Err(Refused::Unanswered { reason: reason() })),
         _ => {}
     }
-    let given: HashMap<_, _> = words.iter().filter_map(|word| word.split_once('=')).collect();
+    let given: HashMap<_, _> = words
+        .iter()
+        .filter_map(|word| word.split_once('='))
+        .collect();
     let number = |name: &str| given.get(name).map(|text| text.parse::<u32>()).transpose();
     let user = match (number("uid")?, number("gid")?) {
         (Some(uid), Some(gid)) => Some(User {

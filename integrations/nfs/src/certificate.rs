@@ -110,7 +110,8 @@ fn check_signature(
         *algorithm.public_key_alg_id() == *key_algorithm
             && *algorithm.signature_alg_id() == *signature_algorithm
     });
-    let verified = fitting.any(|algorithm| algorithm.verify_signature(key, signed, signature).is_ok());
+    let verified =
+        fitting.any(|algorithm| algorithm.verify_signature(key, signed, signature).is_ok());
     verified.then_some(())
 }
 
@@ -205,7 +206,9 @@ fn client_auth(value: &[u8]) -> Result<Identity, Unacceptable> {
     let signature = String::from_utf8(signature).map_err(|_| refused)?;
     let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let fits = (1..=MAX_ID).contains(&access_key_id.len())
-        && access_key_id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && access_key_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric())
         && signature.len() == SIGNATURE
         && signature.bytes().all(is_hexadecimal)
         && session_token.as_deref().is_none_or(is_token);
@@ -239,7 +242,9 @@ fn info(value: &[u8]) -> Result<Vec<String>, Unacceptable> {
         Ok::<_, x509_cert::der::Error>(texts)
     });
     let texts = texts.map_err(|_| refused)?;
-    let printable = |text: &String| text.len() <= MAX_INFO_TEXT && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let printable = |text: &String| {
+        text.len() <= MAX_INFO_TEXT && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
     if !texts.iter().all(printable) || !reader.is_finished() {
         return Err(refused);
     }

@@ -90,7 +90,15 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "10.0.0.0", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/-1", "x/8"] {
+        for text in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.0/-1",
+            "x/8",
+        ] {
             let said = format!("`{text}` is not a network like 10.0.0.0/8 or 2001:db8::/32");
             assert_eq!(text.parse::<Cidr>().unwrap_err().to_string(), said);
         }

@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -112,8 +115,14 @@ impl Accepted {
         } = self;
         let stream = timeout(limits.handshake, shared.tls.accept(stream)).await;
         let stream = stream.map_err(|_| Closed::Silent)?.map_err(Closed::Tls)?;
-        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let shown = shown.map(|certificate| certificate::read(certificate)).transpose()?;
+        let shown = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(<[_]>::first);
+        let shown = shown
+            .map(|certificate| certificate::read(certificate))
+            .transpose()?;
         let certificate = match shown {
             Some(parsed) if parsed.file_system != volume.name => {
                 return Err(Closed::OtherVolume(parsed.file_system));
@@ -284,7 +293,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             "an NFS client is connected"
         );
         let mut relay = Relay::new(server);
-        let user = rights.access_point.as_ref().and_then(|point| point.user.as_ref());
+        let user = rights
+            .access_point
+            .as_ref()
+            .and_then(|point| point.user.as_ref());
         let mut watch = Watch::begin(&self.shared, &self.volume, question.clone(), rights.clone());
         let active = Arc::clone(&self.active);
         let idle = self.shared.limits.idle;
@@ -328,11 +340,13 @@ async fn no_longer_allowed(target: &mut watch::Receiver<Arc<Target>>, peer: Sock
 
 async fn ask(shared: &Shared, question: &Question) -> Result<Rights, Refused> {
     let answer = shared.authorize.authorize(question.clone());
-    timeout(shared.limits.question, answer).await.unwrap_or_else(|_| {
-        Err(Refused::Unanswered {
-            reason: "there was no answer in time".to_owned(),
+    timeout(shared.limits.question, answer)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Refused::Unanswered {
+                reason: "there was no answer in time".to_owned(),
+            })
         })
-    })
 }
 
 /// Asks again and again, and ends with the reason when the connection must.
@@ -368,7 +382,9 @@ impl Watch {
                 }
                 match ask(&shared, &question).await {
                     Ok(now) if now == rights => answered = Instant::now(),
-                    Ok(_) => return "its rights have changed, and it must connect again".to_owned(),
+                    Ok(_) => {
+                        return "its rights have changed, and it must connect again".to_owned();
+                    }
                     Err(refused @ Refused::Denied { .. }) => return refused.to_string(),
                     Err(refused) => {
                         if answered.elapsed() >= limits.unanswered {

@@ -1,10 +1,6 @@
 //! What can go wrong.
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::{fmt, io, net::SocketAddr, path::PathBuf};
 
 use crate::root::RootError;
 

@@ -59,7 +59,11 @@ impl Configuration<'_> {
             ..
         } = self;
         let access = if self.is_writable { "RW" } else { "RO" };
-        let squash = if self.root { "No_Root_Squash" } else { "Root_Squash" };
+        let squash = if self.root {
+            "No_Root_Squash"
+        } else {
+            "Root_Squash"
+        };
         format!(
             r#"# Written by keyward. Changes are lost.
 NFS_CORE_PARAM {{
@@ -112,20 +116,37 @@ LOG {{
 /// The command that starts the server in the directory `own`; it ends when the thread that starts it ends.
 pub(crate) fn command(own: &Path, epoch: u32) -> Command {
     let mut command = Command::new(SETPRIV);
-    command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.current_dir(own);
-    command.args(["--pdeathsig", "KILL", "--", SERVER, "-F", "-L", "STDOUT", "-E"]);
+    command.args([
+        "--pdeathsig",
+        "KILL",
+        "--",
+        SERVER,
+        "-F",
+        "-L",
+        "STDOUT",
+        "-E",
+    ]);
     command.arg(epoch.to_string());
     command.arg("-f").arg(own.join(CONFIGURATION));
     command.arg("-p").arg(own.join(PID_FILE));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     command
 }
 
 /// Whether the command line of a process is that of a server of the directory `own`.
 pub(crate) fn is_of(command_line: &[u8], own: &Path) -> bool {
     let configuration = OsString::from(own.join(CONFIGURATION)).into_encoded_bytes();
-    command_line.split(|byte| *byte == 0).any(|argument| *argument == *configuration)
+    command_line
+        .split(|byte| *byte == 0)
+        .any(|argument| *argument == *configuration)
 }
 
 /// The paths of the programs that are needed, with the Debian packages that have them.
@@ -133,7 +154,11 @@ pub(crate) fn programs() -> [(PathBuf, &'static str); 3] {
     [
         (SERVER.into(), "nfs-ganesha"),
         (
-            format!("/usr/lib/{}-linux-gnu/ganesha/libfsalvfs.so", std::env::consts::ARCH).into(),
+            format!(
+                "/usr/lib/{}-linux-gnu/ganesha/libfsalvfs.so",
+                std::env::consts::ARCH
+            )
+            .into(),
             "nfs-ganesha-vfs",
         ),
         (SETPRIV.into(), "util-linux"),
@@ -175,7 +200,11 @@ mod tests {
             assert!(text.lines().any(|found| found.trim() == line), "{line}");
         }
         let text = configuration(false, false);
-        for line in ["Access_Type = RO;", "Squash = Root_Squash;", "Anonymous_Uid = 65534;"] {
+        for line in [
+            "Access_Type = RO;",
+            "Squash = Root_Squash;",
+            "Anonymous_Uid = 65534;",
+        ] {
             assert!(text.lines().any(|found| found.trim() == line), "{line}");
         }
     }

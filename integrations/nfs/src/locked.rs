@@ -176,8 +176,16 @@ mod tests {
 
     /// What a COMPOUND is answered, both without what all calls have in common, in hexadecimal.
     fn answered(arguments: &str) -> String {
-        let (answer, header) = ask(100_003, 4, 1, &hex::decode(arguments.replace(' ', "")).unwrap());
-        assert_eq!(header, "12345678 00000001 00000000 00000000 00000000 00000000");
+        let (answer, header) = ask(
+            100_003,
+            4,
+            1,
+            &hex::decode(arguments.replace(' ', "")).unwrap(),
+        );
+        assert_eq!(
+            header,
+            "12345678 00000001 00000000 00000000 00000000 00000000"
+        );
         answer
     }
 
@@ -213,7 +221,9 @@ mod tests {
 
     #[test]
     fn a_lease_is_renewed() {
-        let of_4_1 = format!("00000000 00000001 00000001 00000035 {SESSION} 00000007 00000000 00000000 00000000");
+        let of_4_1 = format!(
+            "00000000 00000001 00000001 00000035 {SESSION} 00000007 00000000 00000000 00000000"
+        );
         assert_eq!(
             answered(&of_4_1),
             "00000000 00000000 00000001 \
@@ -227,7 +237,12 @@ mod tests {
 
     #[test]
     fn a_new_connection_is_bound_to_its_session() {
-        for (wanted, given) in [("00000001", "00000001"), ("00000002", "00000002"), ("00000003", "00000003"), ("00000007", "00000003")] {
+        for (wanted, given) in [
+            ("00000001", "00000001"),
+            ("00000002", "00000002"),
+            ("00000003", "00000003"),
+            ("00000007", "00000003"),
+        ] {
             let asked = format!("00000000 00000001 00000001 00000029 {SESSION} {wanted} 00000000");
             let wanted = format!(
                 "00000000 00000000 00000001 00000029 00000000 00010203 04050607 08090a0b 0c0d0e0f {given} 00000000"
@@ -253,7 +268,12 @@ mod tests {
     fn who_may_not_use_the_volume_is_told_so() {
         // PUTROOTFH of 4.0
         let mut call = Writer::default();
-        call.unsigned(9).unsigned(0).unsigned(2).unsigned(100_003).unsigned(4).unsigned(1);
+        call.unsigned(9)
+            .unsigned(0)
+            .unsigned(2)
+            .unsigned(100_003)
+            .unsigned(4)
+            .unsigned(1);
         call.unsigned(0).opaque(b"").unsigned(0).opaque(b"");
         call.opaque(b"").unsigned(0).unsigned(1).unsigned(24);
         let record = answer(&call.finish(), Failure::Access).unwrap();
@@ -264,7 +284,10 @@ mod tests {
     #[test]
     fn a_client_can_leave() {
         let session = format!("00000000 00000001 00000001 0000002c {SESSION}");
-        assert_eq!(answered(&session), "00000000 00000000 00000001 0000002c 00000000");
+        assert_eq!(
+            answered(&session),
+            "00000000 00000000 00000001 0000002c 00000000"
+        );
         assert_eq!(
             answered("00000000 00000001 00000001 00000039 1122334455667788"),
             "00000000 00000000 00000001 00000039 00000000"
@@ -281,37 +304,66 @@ mod tests {
 
     #[test]
     fn other_minor_versions_and_operations_are_refused_as_by_the_server() {
-        assert_eq!(answered("00000000 00000002 00000001 00000035"), "00002725 00000000 00000000");
+        assert_eq!(
+            answered("00000000 00000002 00000001 00000035"),
+            "00002725 00000000 00000000"
+        );
         // SEQUENCE does not exist in 4.0, nor operation 2 at all.
         for number in ["00000035", "00000002"] {
             let asked = format!("00000000 00000000 00000001 {number}");
-            assert_eq!(answered(&asked), "0000273c 00000000 00000001 0000273c 0000273c");
+            assert_eq!(
+                answered(&asked),
+                "0000273c 00000000 00000001 0000273c 0000273c"
+            );
         }
-        assert_eq!(answered("00000000 00000001 00000000"), "00000000 00000000 00000000");
+        assert_eq!(
+            answered("00000000 00000001 00000000"),
+            "00000000 00000000 00000000"
+        );
     }
 
     #[test]
     fn rpc_itself_is_answered() {
         let accepted = |status| format!("12345678 00000001 00000000 00000000 00000000 {status}");
-        assert_eq!(ask(100_003, 4, 0, b""), (String::new(), accepted("00000000")));
-        assert_eq!(ask(100_003, 4, 2, b""), (String::new(), accepted("00000003")));
+        assert_eq!(
+            ask(100_003, 4, 0, b""),
+            (String::new(), accepted("00000000"))
+        );
+        assert_eq!(
+            ask(100_003, 4, 2, b""),
+            (String::new(), accepted("00000003"))
+        );
         assert_eq!(
             ask(100_003, 3, 0, b""),
             ("00000004 00000004".to_owned(), accepted("00000002"))
         );
         // The first that a mount with efs-proxy sends.
-        assert_eq!(ask(100_200, 1, 1, b""), (String::new(), accepted("00000001")));
+        assert_eq!(
+            ask(100_200, 1, 1, b""),
+            (String::new(), accepted("00000001"))
+        );
         // A tag that is longer than its limit.
-        assert_eq!(ask(100_003, 4, 1, &[1; 8]), (String::new(), accepted("00000004")));
+        assert_eq!(
+            ask(100_003, 4, 1, &[1; 8]),
+            (String::new(), accepted("00000004"))
+        );
     }
 
     #[test]
     fn kerberos_is_refused_so_that_a_client_tries_auth_sys() {
         let mut call = Writer::default();
-        call.unsigned(9).unsigned(0).unsigned(2).unsigned(100_003).unsigned(4).unsigned(0);
+        call.unsigned(9)
+            .unsigned(0)
+            .unsigned(2)
+            .unsigned(100_003)
+            .unsigned(4)
+            .unsigned(0);
         call.unsigned(6).opaque(&[0; 20]).unsigned(0).opaque(b"");
         let record = answer(&call.finish(), Failure::Io).unwrap();
-        assert_eq!(hex::encode(record), "8000001400000009000000010000000100000001000000 01".replace(' ', ""));
+        assert_eq!(
+            hex::encode(record),
+            "8000001400000009000000010000000100000001000000 01".replace(' ', "")
+        );
     }
 
     #[test]

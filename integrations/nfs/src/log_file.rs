@@ -68,7 +68,11 @@ impl LogFile {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]
@@ -79,7 +83,9 @@ mod tests {
     fn a_log_has_two_files_of_bounded_size() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let lines: String = (0..100).map(|number| format!("line {number:03}\n")).collect();
+        let lines: String = (0..100)
+            .map(|number| format!("line {number:03}\n"))
+            .collect();
         LogFile::open(&path, 100).unwrap().copy(lines.as_bytes());
         let newest = fs::read_to_string(&path).unwrap();
         let older = fs::read_to_string(folder.path().join("log.1")).unwrap();

@@ -92,7 +92,10 @@ impl Drop for Place {
         self.settle();
         let mut taken = self.taken.lock();
         taken.all = taken.all.saturating_sub(1);
-        let left = taken.by_client.get(&self.client).map_or(0, |number| number.saturating_sub(1));
+        let left = taken
+            .by_client
+            .get(&self.client)
+            .map_or(0, |number| number.saturating_sub(1));
         if left == 0 {
             taken.by_client.remove(&self.client);
         } else {

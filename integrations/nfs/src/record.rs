@@ -133,7 +133,10 @@ impl Records {
                 }
                 Ok(rest)
             }
-            State::Body { rest: left, is_last } => {
+            State::Body {
+                rest: left,
+                is_last,
+            } => {
                 let (data, rest) = bytes.split_at(left.min(bytes.len()));
                 each(Piece::Data(data));
                 self.body(left - data.len(), is_last, each);
@@ -213,7 +216,11 @@ mod tests {
     fn follow(records: &mut Records, bytes: &[u8]) -> Result<Followed, NotRecords> {
         let (mut again, mut heads, mut ends) = (Vec::new(), Vec::new(), 0);
         records.feed(bytes, |piece| match piece {
-            Piece::Head { head, length, is_last } => {
+            Piece::Head {
+                head,
+                length,
+                is_last,
+            } => {
                 again.extend(mark(length, is_last));
                 again.extend(head);
                 heads.push(head.to_vec());
@@ -280,7 +287,12 @@ mod tests {
         assert_eq!(refused(&mark(MAX_RECORD + 1, true)), NotRecords);
         assert_eq!(refused(b"GET / HTTP/1.1\r\n"), NotRecords);
         assert_eq!(refused(&mark(7, true)), NotRecords);
-        let empty = [mark(8, false).as_slice(), &[0; 8], &mark(0, false).repeat(64)].concat();
+        let empty = [
+            mark(8, false).as_slice(),
+            &[0; 8],
+            &mark(0, false).repeat(64),
+        ]
+        .concat();
         assert_eq!(refused(&empty), NotRecords);
     }
 }

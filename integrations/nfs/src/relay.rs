@@ -88,7 +88,9 @@ impl Output {
             self.needs_flush = false;
             return Ok(0);
         }
-        let written = to.write(self.bytes.get(self.sent..).unwrap_or_default()).await?;
+        let written = to
+            .write(self.bytes.get(self.sent..).unwrap_or_default())
+            .await?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -246,7 +248,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Piece::Data(data) => output.extend_from_slice(data),
             Piece::End => *current = None,
         })?;
-        if is_rpc { Ok(()) } else { Err(End::NotRecords(NotRecords)) }
+        if is_rpc {
+            Ok(())
+        } else {
+            Err(End::NotRecords(NotRecords))
+        }
     }
 
     /// The volume is locked: what is unanswered is answered in the server's place.

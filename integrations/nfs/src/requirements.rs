@@ -28,8 +28,10 @@ fn program(path: &str, package: &str) -> String {
 
 /// Tries it on a thread that ends at once.
 fn namespaces() -> Option<String> {
-    let is_capable = capabilities(None)
-        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN | CapabilitySet::DAC_READ_SEARCH));
+    let is_capable = capabilities(None).is_ok_and(|sets| {
+        sets.effective
+            .contains(CapabilitySet::SYS_ADMIN | CapabilitySet::DAC_READ_SEARCH)
+    });
     if !is_capable {
         return Some(
             "This needs the capabilities CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH: in a container, add them (docker run --cap-add SYS_ADMIN --cap-add DAC_READ_SEARCH)."

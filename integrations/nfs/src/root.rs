@@ -6,7 +6,10 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchmod, fstat, mkdirat, openat2},
+    fs::{
+        AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchmod, fstat, mkdirat,
+        openat2,
+    },
     io::Errno,
 };
 
@@ -23,7 +26,9 @@ pub enum RootError {
     #[error("`{0}` is not an absolute path without `.` and `..`")]
     Path(String),
     /// It does not exist, and nobody said how to create it.
-    #[error("the directory `{0}` does not exist, and the access point does not say how to create it")]
+    #[error(
+        "the directory `{0}` does not exist, and the access point does not say how to create it"
+    )]
     Missing(String),
     /// A part of the path is something else, such as a symbolic link, or another directory was put in its place.
     #[error("`{0}` is not a directory")]
@@ -45,7 +50,9 @@ pub(crate) fn parts(path: &str) -> Result<Vec<&str>, RootError> {
     let parts: Vec<_> = rest.split('/').filter(|part| !part.is_empty()).collect();
     let fits = path.len() <= MAX_PATH
         && parts.len() <= MAX_DEPTH
-        && parts.iter().all(|part| !matches!(*part, "." | "..") && !part.contains('\0'));
+        && parts
+            .iter()
+            .all(|part| !matches!(*part, "." | "..") && !part.contains('\0'));
     if fits { Ok(parts) } else { Err(refused()) }
 }
 
@@ -88,7 +95,12 @@ fn child(folder: &impl AsFd, name: &str) -> rustix::io::Result<OwnedFd> {
     openat2(folder, name, flags, Mode::empty(), resolve)
 }
 
-fn create(folder: &OwnedFd, name: &str, creation: Creation, path: &str) -> Result<OwnedFd, RootError> {
+fn create(
+    folder: &OwnedFd,
+    name: &str,
+    creation: Creation,
+    path: &str,
+) -> Result<OwnedFd, RootError> {
     let io = |error| failed(path, error);
     match mkdirat(folder, name, Mode::RWXU) {
         Ok(()) => {}
@@ -107,8 +119,18 @@ fn create(folder: &OwnedFd, name: &str, creation: Creation, path: &str) -> Resul
     if !is_ours {
         return Err(RootError::NotDirectory(path.to_owned()));
     }
-    let owner = (Uid::from_raw(creation.owner_uid), Gid::from_raw(creation.owner_gid));
-    chownat(&created, "", Some(owner.0), Some(owner.1), AtFlags::EMPTY_PATH).map_err(io)?;
+    let owner = (
+        Uid::from_raw(creation.owner_uid),
+        Gid::from_raw(creation.owner_gid),
+    );
+    chownat(
+        &created,
+        "",
+        Some(owner.0),
+        Some(owner.1),
+        AtFlags::EMPTY_PATH,
+    )
+    .map_err(io)?;
     fchmod(&created, Mode::from_raw_mode(creation.permissions & 0o7777)).map_err(io)?;
     Ok(created)
 }
@@ -179,7 +201,10 @@ mod tests {
         let root = File::open(folder.path()).unwrap();
         for path in ["", "a", "/../a", "/a/./b", "/a/.."] {
             let error = open(&root, path, creation(0o700)).unwrap_err().to_string();
-            assert_eq!(error, format!("`{path}` is not an absolute path without `.` and `..`"));
+            assert_eq!(
+                error,
+                format!("`{path}` is not an absolute path without `.` and `..`")
+            );
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -98,7 +98,10 @@ impl<'a> Call<'a> {
     pub(crate) fn as_user(&self, user: &User) -> Vec<u8> {
         let mut body = Writer::default();
         // No stamp, and no name of a machine.
-        body.unsigned(0).opaque(b"").unsigned(user.uid).unsigned(user.gid);
+        body.unsigned(0)
+            .opaque(b"")
+            .unsigned(user.uid)
+            .unsigned(user.gid);
         let groups = user.secondary_gids.iter().take(MAX_GROUPS);
         body.unsigned(u32::try_from(groups.len()).unwrap_or_default());
         for group in groups {
@@ -163,7 +166,10 @@ pub(crate) fn answer(xid: u32, answer: &Answer) -> Vec<u8> {
         }
         _ => {}
     }
-    writer.unsigned(ACCEPTED).unsigned(Flavor::NONE.0).opaque(b"");
+    writer
+        .unsigned(ACCEPTED)
+        .unsigned(Flavor::NONE.0)
+        .opaque(b"");
     let status = match answer {
         Answer::Success(_) => 0,
         Answer::NoProgram => 1,
@@ -195,8 +201,18 @@ mod tests {
 
     fn call(flavor: u32, credentials: &[u8]) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.unsigned(0x1234).unsigned(CALL).unsigned(2).unsigned(NFS).unsigned(4).unsigned(1);
-        writer.unsigned(flavor).opaque(credentials).unsigned(0).opaque(b"");
+        writer
+            .unsigned(0x1234)
+            .unsigned(CALL)
+            .unsigned(2)
+            .unsigned(NFS)
+            .unsigned(4)
+            .unsigned(1);
+        writer
+            .unsigned(flavor)
+            .opaque(credentials)
+            .unsigned(0)
+            .opaque(b"");
         let mut bytes = writer.finish();
         bytes.extend(b"arguments");
         bytes

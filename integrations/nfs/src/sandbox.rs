@@ -48,7 +48,12 @@ impl Luggage {
     pub(crate) fn pack(own: &Path, export: &OwnedFd, is_writable: bool) -> Result<Self, Error> {
         let mut trees = Vec::new();
         let mut links = Vec::new();
-        for path in SYSTEM.into_iter().chain(DEVICES).map(Path::new).chain([own]) {
+        for path in SYSTEM
+            .into_iter()
+            .chain(DEVICES)
+            .map(Path::new)
+            .chain([own])
+        {
             let Ok(found) = fs::symlink_metadata(path) else {
                 continue;
             };
@@ -83,10 +88,12 @@ impl Luggage {
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private).at(Step::Sandbox, "/")?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", stage, "tmpfs", flags, Some(c"mode=0755,size=1m")).at(Step::Sandbox, stage)?;
+        mount("tmpfs", stage, "tmpfs", flags, Some(c"mode=0755,size=1m"))
+            .at(Step::Sandbox, stage)?;
         for (path, tree) in self.trees {
             // Only the process's own directory is written to.
-            let is_system = SYSTEM.iter().any(|system| path == Path::new(system)) && path != Path::new("/proc");
+            let is_system =
+                SYSTEM.iter().any(|system| path == Path::new(system)) && path != Path::new("/proc");
             attach(stage, &path, &tree, is_system)?;
         }
         for (path, target) in self.links {
@@ -105,7 +112,10 @@ impl Luggage {
 /// Unmounts the exported directory in the sandbox of the calling thread.
 pub(crate) fn leave() -> io::Result<()> {
     match unmount(EXPORT, UnmountFlags::NOFOLLOW) {
-        Err(_) => Ok(unmount(EXPORT, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH)?),
+        Err(_) => Ok(unmount(
+            EXPORT,
+            UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
+        )?),
         Ok(()) => Ok(()),
     }
 }
@@ -161,7 +171,9 @@ fn raise_loopback() -> io::Result<()> {
     let (length, _) = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
     let answer = answer.get(..length).unwrap_or_default();
     // After the header of 16 bytes, the negative error number.
-    let error = answer.get(16..20).and_then(|bytes| bytes.first_chunk().copied());
+    let error = answer
+        .get(16..20)
+        .and_then(|bytes| bytes.first_chunk().copied());
     match error.map(i32::from_ne_bytes) {
         Some(0) => Ok(()),
         Some(error) => Err(io::Error::from_raw_os_error(-error)),

@@ -1,12 +1,7 @@
 //! The server: what it listens on, for which volumes.
 
 use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    os::fd::OwnedFd,
-    path::Path,
-    sync::Arc,
-    time::Duration,
+    collections::HashMap, net::SocketAddr, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration,
 };
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags, statx};
@@ -43,7 +38,9 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,10 +112,19 @@ impl Server {
         let mut volumes = self.volumes.lock().await;
         let wanted: HashMap<_, _> = targets
             .into_iter()
-            .map(|target| (SocketAddr::new(target.address, target.port), Arc::new(target)))
+            .map(|target| {
+                (
+                    SocketAddr::new(target.address, target.port),
+                    Arc::new(target),
+                )
+            })
             .collect();
         for (name, other) in volumes.iter().filter(|(name, _)| *name != volume) {
-            if let Some(address) = other.listeners.keys().find(|address| wanted.contains_key(address)) {
+            if let Some(address) = other
+                .listeners
+                .keys()
+                .find(|address| wanted.contains_key(address))
+            {
                 return Err(Error::SameAddress {
                     volume: volume.to_owned(),
                     other: name.clone(),
@@ -135,8 +141,12 @@ impl Server {
             }
             return Ok(());
         }
-        let served = volumes.entry(volume.to_owned()).or_insert_with(|| self.serve(volume));
-        served.listeners.retain(|address, _| wanted.contains_key(address));
+        let served = volumes
+            .entry(volume.to_owned())
+            .or_insert_with(|| self.serve(volume));
+        served
+            .listeners
+            .retain(|address, _| wanted.contains_key(address));
         let mut failed = None;
         for (address, target) in wanted {
             if let Some(listener) = served.listeners.get(&address) {
@@ -176,7 +186,9 @@ impl Server {
         if now.is_some() {
             served.lock().await?;
         }
-        served.state.send_replace(State::Unlocked(Arc::new(file_system)));
+        served
+            .state
+            .send_replace(State::Unlocked(Arc::new(file_system)));
         tracing::info!(volume, "the volume is served over NFS");
         Ok(())
     }
@@ -191,7 +203,10 @@ impl Server {
             return Ok(());
         };
         served.lock().await?;
-        tracing::info!(volume, "the volume is locked, and NFS clients have I/O errors");
+        tracing::info!(
+            volume,
+            "the volume is locked, and NFS clients have I/O errors"
+        );
         Ok(())
     }
 
@@ -221,7 +236,9 @@ impl Server {
 
     async fn find(&self, volume: &str) -> Result<Arc<Volume>, Error> {
         let volumes = self.volumes.lock().await;
-        let served = volumes.get(volume).ok_or_else(|| Error::Name(volume.to_owned()))?;
+        let served = volumes
+            .get(volume)
+            .ok_or_else(|| Error::Name(volume.to_owned()))?;
         Ok(Arc::clone(&served.volume))
     }
 
@@ -248,11 +265,13 @@ impl Server {
         address: SocketAddr,
         target: Arc<Target>,
     ) -> Result<Listener, Error> {
-        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen {
-            target: target.id.clone(),
-            address,
-            source,
-        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| Error::Listen {
+                target: target.id.clone(),
+                address,
+                source,
+            })?;
         let (target, now) = watch::channel(target);
         let accepting = Accepting {
             listener,
@@ -320,7 +339,11 @@ fn is_name(name: &str) -> bool {
 
 fn create_private(state: &Path) -> Result<(), Error> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).at(Step::State, state)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state)
+        .at(Step::State, state)?;
     let private = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(state, private).at(Step::State, state)
 }
@@ -344,7 +367,8 @@ fn end_leftovers(state: &Path) -> Result<(), Error> {
 fn root_of(mounted_at: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = rustix::fs::open(mounted_at, flags, Mode::empty()).at(Step::Export, mounted_at)?;
-    let found = statx(&opened, "", AtFlags::EMPTY_PATH, StatxFlags::TYPE).at(Step::Export, mounted_at)?;
+    let found =
+        statx(&opened, "", AtFlags::EMPTY_PATH, StatxFlags::TYPE).at(Step::Export, mounted_at)?;
     if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         Ok(opened)
     } else {

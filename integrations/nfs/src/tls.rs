@@ -13,7 +13,9 @@ use std::{
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
-    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    },
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _};
@@ -44,9 +46,11 @@ pub(crate) fn acceptor(options: &Options) -> Result<TlsAcceptor, Error> {
         path: path.to_owned(),
         reason: reason.to_string(),
     };
-    let chain = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain =
+        CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| failed(&path, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&private_key).map_err(|error| failed(&private_key, &error))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&private_key).map_err(|error| failed(&private_key, &error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = AnyEfsClient {
         algorithms: provider.signature_verification_algorithms,
@@ -102,7 +106,9 @@ impl ClientCertVerifier for AnyEfsClient {
                     certificate::Unacceptable::NotNow => CertificateError::Expired,
                     certificate::Unacceptable::NotSelfSigned => CertificateError::BadSignature,
                     certificate::Unacceptable::NotCertificate => CertificateError::BadEncoding,
-                    certificate::Unacceptable::Layout(_) => CertificateError::ApplicationVerificationFailure,
+                    certificate::Unacceptable::Layout(_) => {
+                        CertificateError::ApplicationVerificationFailure
+                    }
                 };
                 Err(error.into())
             }
@@ -151,7 +157,8 @@ fn own(state: &Path, names: &[String]) -> Result<(PathBuf, PathBuf), Error> {
         reason: error.to_string(),
     })?;
     // The key first: a certificate without its key is made again.
-    write(&private_key, 0o600, &made.signing_key.serialize_pem()).at(Step::Certificate, &private_key)?;
+    write(&private_key, 0o600, &made.signing_key.serialize_pem())
+        .at(Step::Certificate, &private_key)?;
     write(&certificate, 0o644, &made.cert.pem()).at(Step::Certificate, &certificate)?;
     tracing::info!(path = %certificate.display(), "a certificate for NFS over TLS was made");
     Ok((certificate, private_key))
@@ -163,7 +170,11 @@ fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(new, path)
@@ -180,7 +191,10 @@ mod tests {
         acceptor(&options).unwrap();
         let made = fs::read(state.path().join("certificate.pem")).unwrap();
         acceptor(&options).unwrap();
-        assert_eq!(fs::read(state.path().join("certificate.pem")).unwrap(), made);
+        assert_eq!(
+            fs::read(state.path().join("certificate.pem")).unwrap(),
+            made
+        );
         let key = fs::metadata(state.path().join("private-key.pem")).unwrap();
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&key) & 0o777, 0o600);
     }

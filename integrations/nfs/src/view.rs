@@ -7,10 +7,7 @@ use std::{
     fs::{self, File},
     io::Read as _,
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    os::{
-        fd::OwnedFd,
-        unix::fs::DirBuilderExt as _,
-    },
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt as _},
     path::{Path, PathBuf},
     process::{Child, ExitStatus},
     sync::{
@@ -161,7 +158,9 @@ impl View {
     pub(crate) async fn connect(&self) -> std::io::Result<tokio::net::TcpStream> {
         let gone = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let (answer, is_connected) = oneshot::channel();
-        self.commands.send(Command::Connect(answer)).map_err(|_| gone())?;
+        self.commands
+            .send(Command::Connect(answer))
+            .map_err(|_| gone())?;
         let stream = is_connected.await.map_err(|_| gone())??;
         stream.set_nonblocking(true)?;
         tokio::net::TcpStream::from_std(stream)
@@ -172,7 +171,10 @@ impl View {
         // If nobody receives this, it has ended.
         let _ = self.commands.send(Command::Stop);
         let mut ended = self.ended.clone();
-        if tokio::time::timeout(END, ended.wait_for(|ended| *ended)).await.is_err() {
+        if tokio::time::timeout(END, ended.wait_for(|ended| *ended))
+            .await
+            .is_err()
+        {
             return false;
         }
         let thread = self.thread.lock().take();
@@ -188,11 +190,7 @@ impl View {
 }
 
 /// The life of the thread.
-fn run(
-    spec: Spec,
-    commands: &mpsc::Receiver<Command>,
-    ready: oneshot::Sender<Result<(), Error>>,
-) {
+fn run(spec: Spec, commands: &mpsc::Receiver<Command>, ready: oneshot::Sender<Result<(), Error>>) {
     let log = spec.own.join("ganesha.log");
     let _permit = match prepare(&spec) {
         Ok(()) => spec.permit,
@@ -225,8 +223,16 @@ fn run(
 
 /// Everything up to the point where the process can be started.
 fn prepare(spec: &Spec) -> Result<(), Error> {
-    for folder in [&spec.own, &spec.own.join(ganesha::RECOVERY), &spec.own.join("stage")] {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).at(Step::State, folder)?;
+    for folder in [
+        &spec.own,
+        &spec.own.join(ganesha::RECOVERY),
+        &spec.own.join("stage"),
+    ] {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .at(Step::State, folder)?;
     }
     end_leftover(&spec.own)?;
     let configuration = Configuration {
@@ -249,7 +255,9 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
 fn start(own: &Path, log: &Path, log_bytes: u64) -> Result<Child, Error> {
     let log = LogFile::open(log, log_bytes).at(Step::State, log)?;
     let epoch = u32::from_ne_bytes(random::array());
-    let mut process = ganesha::command(own, epoch).spawn().at(Step::Start, ganesha::SERVER)?;
+    let mut process = ganesha::command(own, epoch)
+        .spawn()
+        .at(Step::Start, ganesha::SERVER)?;
     if let Some(output) = process.stdout.take() {
         thread::Builder::new()
             .name("nfs-log".to_owned())
@@ -330,7 +338,10 @@ pub(crate) fn end_leftover(own: &Path) -> Result<(), Error> {
         opened => {
             let opened = opened.at(Step::State, &file)?;
             // A number of a process has no more digits.
-            opened.take(16).read_to_string(&mut text).at(Step::State, &file)?;
+            opened
+                .take(16)
+                .read_to_string(&mut text)
+                .at(Step::State, &file)?;
         }
     }
     let number = text.trim().parse().ok().and_then(Pid::from_raw);

@@ -1,12 +1,6 @@
 //! One volume: whether it is locked, and its views.
 
-use std::{
-    collections::HashMap,
-    os::fd::OwnedFd,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use keyward_crypto::digest::sha256;
 use parking_lot::Mutex;
@@ -48,7 +42,10 @@ pub(crate) struct Key {
 impl Key {
     /// The view that somebody with these rights gets.
     pub(crate) fn of(rights: &Rights) -> Self {
-        let path = rights.access_point.as_ref().map_or("/", |point| &point.path);
+        let path = rights
+            .access_point
+            .as_ref()
+            .map_or("/", |point| &point.path);
         // `/a//b/` is `/a/b`.
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
         Self {
@@ -69,7 +66,10 @@ impl Key {
             is_writable,
             root,
         } = self;
-        hexadecimal(&sha256(format!("{is_writable} {root} {path}").as_bytes()), 8)
+        hexadecimal(
+            &sha256(format!("{is_writable} {root} {path}").as_bytes()),
+            8,
+        )
     }
 }
 
@@ -104,8 +104,13 @@ struct Slot {
 impl Slot {
     /// Notes that the process has ended, or could not be started.
     fn failed(&mut self, age: Duration) {
-        self.failures = if age > HEALTHY { 1 } else { self.failures.saturating_add(1) };
-        let wait = Duration::from_secs(1) * 2_u32.saturating_pow(self.failures.saturating_sub(1).min(10));
+        self.failures = if age > HEALTHY {
+            1
+        } else {
+            self.failures.saturating_add(1)
+        };
+        let wait =
+            Duration::from_secs(1) * 2_u32.saturating_pow(self.failures.saturating_sub(1).min(10));
         self.not_before = Some(Instant::now() + wait.min(MAX_BACKOFF));
     }
 }
@@ -146,7 +151,10 @@ impl Volume {
             }
             tokio::time::sleep(wait).await;
         }
-        let creation = rights.access_point.as_ref().and_then(|point| point.creation);
+        let creation = rights
+            .access_point
+            .as_ref()
+            .and_then(|point| point.creation);
         match self.start(&key, creation).await {
             Ok(view) => {
                 let hold = view.hold();
@@ -163,11 +171,12 @@ impl Volume {
 
     async fn start(&self, key: &Key, creation: Option<Creation>) -> Result<Arc<View>, Error> {
         let file_system = self.unlocked().ok_or(Error::Locked)?;
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            Error::TooManyViews {
-                limit: self.options.max_views,
-            }
-        })?;
+        let permit =
+            Arc::clone(&self.permits)
+                .try_acquire_owned()
+                .map_err(|_| Error::TooManyViews {
+                    limit: self.options.max_views,
+                })?;
         let name = key.name();
         let id = sha256(self.name.as_bytes());
         let [a, b, c, d, e, f, g, h, ..] = id;
@@ -216,7 +225,9 @@ impl Volume {
     async fn stop(&self, view: &Arc<View>) -> bool {
         let has_ended = view.stop().await;
         if has_ended {
-            self.running.lock().retain(|other| !Arc::ptr_eq(other, view));
+            self.running
+                .lock()
+                .retain(|other| !Arc::ptr_eq(other, view));
         }
         has_ended
     }
@@ -234,7 +245,10 @@ impl Volume {
             .collect();
         for stopped in stopping {
             match stopped.await {
-                Ok((true, view)) => self.running.lock().retain(|other| !Arc::ptr_eq(other, &view)),
+                Ok((true, view)) => self
+                    .running
+                    .lock()
+                    .retain(|other| !Arc::ptr_eq(other, &view)),
                 _ => all_ended = false,
             }
         }
@@ -255,7 +269,12 @@ impl Volume {
 
     /// Ends the processes that nobody has used for long.
     pub(crate) async fn end_unused(&self) {
-        let slots: Vec<_> = self.slots.lock().iter().map(|(key, slot)| (key.clone(), Arc::clone(slot))).collect();
+        let slots: Vec<_> = self
+            .slots
+            .lock()
+            .iter()
+            .map(|(key, slot)| (key.clone(), Arc::clone(slot)))
+            .collect();
         for (key, slot) in slots {
             let Ok(mut slot) = slot.try_lock() else {
                 continue;
@@ -263,8 +282,15 @@ impl Volume {
             let Some(view) = &slot.view else {
                 continue;
             };
-            if view.unused_for().is_some_and(|unused| unused > self.options.linger) {
-                tracing::info!(volume = self.name, path = key.path, "an unused nfs-ganesha is ended");
+            if view
+                .unused_for()
+                .is_some_and(|unused| unused > self.options.linger)
+            {
+                tracing::info!(
+                    volume = self.name,
+                    path = key.path,
+                    "an unused nfs-ganesha is ended"
+                );
                 let view = Arc::clone(view);
                 self.stop(&view).await;
                 slot.view = None;

@@ -88,10 +88,7 @@ mod tests {
         let mut writer = Writer::default();
         writer.unsigned(7).opaque(b"abcde").fixed(b"xy").unsigned(9);
         let bytes = writer.finish();
-        assert_eq!(
-            bytes,
-            b"\0\0\0\x07\0\0\0\x05abcde\0\0\0xy\0\0\0\0\0\x09"
-        );
+        assert_eq!(bytes, b"\0\0\0\x07\0\0\0\x05abcde\0\0\0xy\0\0\0\0\0\x09");
         let mut reader = Reader::new(&bytes);
         assert_eq!(reader.unsigned(), Ok(7));
         assert_eq!(reader.opaque(5), Ok(&b"abcde"[..]));
@@ -104,7 +101,10 @@ mod tests {
     fn lengths_beyond_their_limit_or_the_bytes_are_malformed() {
         let bytes = b"\0\0\0\x05abcde\0\0\0";
         assert_eq!(Reader::new(bytes).opaque(4), Err(Malformed));
-        assert_eq!(Reader::new(b"\xff\xff\xff\xffabcd").opaque(usize::MAX), Err(Malformed));
+        assert_eq!(
+            Reader::new(b"\xff\xff\xff\xffabcd").opaque(usize::MAX),
+            Err(Malformed)
+        );
         assert_eq!(Reader::new(b"abc").fixed(4), Err(Malformed));
     }
 }

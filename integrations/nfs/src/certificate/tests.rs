@@ -8,7 +8,11 @@ const NOW: Duration = Duration::from_secs(1_796_011_200);
 const KEY_HASH: &str = "c8efd165e61b900df7c4ea4b63df818ecfc303e1";
 
 fn check_at(der: &[u8], now: Duration) -> Result<Parsed, Unacceptable> {
-    check(der, now, default_provider().signature_verification_algorithms.all)
+    check(
+        der,
+        now,
+        default_provider().signature_verification_algorithms.all,
+    )
 }
 
 #[test]
@@ -37,12 +41,20 @@ fn the_certificate_of_efs_utils_is_read() {
 fn neither_signature_nor_token_are_printed() {
     let printed = format!("{:?}", read(GOLDEN).unwrap());
     assert!(printed.contains("ASIAIOSFODNN7EXAMPLE"));
-    assert!(!printed.contains("1f58b914") && !printed.contains("IQoJ"), "{printed}");
+    assert!(
+        !printed.contains("1f58b914") && !printed.contains("IQoJ"),
+        "{printed}"
+    );
 }
 
 #[test]
 fn a_certificate_is_valid_in_its_time_only() {
-    let hours = |number: i32| Duration::from_secs(NOW.as_secs().saturating_add_signed(i64::from(number) * 3600));
+    let hours = |number: i32| {
+        Duration::from_secs(
+            NOW.as_secs()
+                .saturating_add_signed(i64::from(number) * 3600),
+        )
+    };
     assert_eq!(check_at(GOLDEN, hours(-1)), Err(Unacceptable::NotNow));
     assert_eq!(check_at(GOLDEN, hours(4)), Err(Unacceptable::NotNow));
     assert!(check_at(GOLDEN, hours(2)).is_ok());
@@ -50,7 +62,12 @@ fn a_certificate_is_valid_in_its_time_only() {
 
 #[test]
 fn whatever_is_changed_the_signature_does_not_fit() {
-    let find = |text: &[u8]| GOLDEN.windows(text.len()).position(|part| part == text).unwrap();
+    let find = |text: &[u8]| {
+        GOLDEN
+            .windows(text.len())
+            .position(|part| part == text)
+            .unwrap()
+    };
     for at in [
         find(b"fsap-0123456789abcdef0") + 6,
         find(b"ASIAIOSFODNN7EXAMPLE") + 6,
@@ -60,13 +77,22 @@ fn whatever_is_changed_the_signature_does_not_fit() {
     ] {
         let mut changed = GOLDEN.to_vec();
         changed[at] ^= 1;
-        assert_eq!(check_at(&changed, NOW), Err(Unacceptable::NotSelfSigned), "byte {at}");
+        assert_eq!(
+            check_at(&changed, NOW),
+            Err(Unacceptable::NotSelfSigned),
+            "byte {at}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_certificate_is_refused() {
-    for der in [&b""[..], b"nonsense", &GOLDEN[..GOLDEN.len() - 1], &[GOLDEN, b"more"].concat()] {
+    for der in [
+        &b""[..],
+        b"nonsense",
+        &GOLDEN[..GOLDEN.len() - 1],
+        &[GOLDEN, b"more"].concat(),
+    ] {
         assert_eq!(check_at(der, NOW), Err(Unacceptable::NotCertificate));
     }
     let long = [GOLDEN, &[0; MAX_CERTIFICATE]].concat();
@@ -101,7 +127,13 @@ fn a_token_is_optional() {
     let parsed = client_auth(&signed("AKIA", SIGNATURE_TEXT, "261130040000Z", None)).unwrap();
     assert_eq!(parsed.session_token, None);
     let token = "t".repeat(MAX_TOKEN);
-    let parsed = client_auth(&signed("AKIA", SIGNATURE_TEXT, "261130040000Z", Some(&token))).unwrap();
+    let parsed = client_auth(&signed(
+        "AKIA",
+        SIGNATURE_TEXT,
+        "261130040000Z",
+        Some(&token),
+    ))
+    .unwrap();
     assert_eq!(parsed.session_token, Some(token));
 }
 
@@ -132,7 +164,13 @@ fn a_signature_that_is_malformed_or_too_long_is_refused() {
 #[test]
 fn an_id_is_short_and_plain() {
     assert_eq!(id(b"\x0c\x04fs-1"), Ok("fs-1".to_owned()));
-    for value in [&b"\x0c\0"[..], b"\x0c\x04fs/1", b"\x13\x04fs-1", b"\x0c\x04fs-1x", b"\x0c\x05fs-1"] {
+    for value in [
+        &b"\x0c\0"[..],
+        b"\x0c\x04fs/1",
+        b"\x13\x04fs-1",
+        b"\x0c\x04fs-1x",
+        b"\x0c\x05fs-1",
+    ] {
         assert_eq!(id(value), Err(Unacceptable::Layout("an id is malformed")));
     }
 }

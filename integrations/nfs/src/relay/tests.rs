@@ -9,10 +9,22 @@ use crate::{record::record, xdr::Writer};
 /// A COMPOUND of 4.1 with a SEQUENCE in the slot and a READ of nothing in particular.
 fn call(xid: u32) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.unsigned(xid).unsigned(0).unsigned(2).unsigned(100_003).unsigned(4).unsigned(1);
+    writer
+        .unsigned(xid)
+        .unsigned(0)
+        .unsigned(2)
+        .unsigned(100_003)
+        .unsigned(4)
+        .unsigned(1);
     writer.unsigned(1).opaque(&[7; 20]).unsigned(0).opaque(b"");
     writer.opaque(b"").unsigned(1).unsigned(2);
-    writer.unsigned(53).fixed(&[9; 16]).unsigned(1).unsigned(0).unsigned(0).unsigned(0);
+    writer
+        .unsigned(53)
+        .fixed(&[9; 16])
+        .unsigned(1)
+        .unsigned(0)
+        .unsigned(0)
+        .unsigned(0);
     writer.unsigned(25);
     record(&writer.finish())
 }
@@ -33,7 +45,9 @@ fn failed(xid: u32) -> Vec<u8> {
 async fn connected() -> (DuplexStream, Client<DuplexStream>, Relay, TcpStream) {
     let (outside, inside) = duplex(1 << 20);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let to_server = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let to_server = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
     let (server, _) = listener.accept().await.unwrap();
     (outside, Client::new(inside), Relay::new(to_server), server)
 }
@@ -85,7 +99,10 @@ async fn when_locked_what_is_unanswered_fails_and_what_is_answered_does_not() {
     client.lock(relay).unwrap();
     client.finish_message(|| {}).await.unwrap();
     let length = failed(1).len();
-    let mut answers = [read(&mut outside, length).await, read(&mut outside, length).await];
+    let mut answers = [
+        read(&mut outside, length).await,
+        read(&mut outside, length).await,
+    ];
     answers.sort();
     assert_eq!(answers, [failed(1), failed(3)]);
 }
@@ -205,7 +222,11 @@ async fn answers_to_calls_of_the_server_pass_as_they_are() {
 
 #[tokio::test]
 async fn whoever_speaks_something_else_is_not_relayed() {
-    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &record(&[0xff; 40]), &record(&[0; 12])] {
+    for bytes in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &record(&[0xff; 40]),
+        &record(&[0; 12]),
+    ] {
         let (mut outside, mut client, mut relay, _server) = connected().await;
         outside.write_all(bytes).await.unwrap();
         let user = User::default();
