@@ -65,6 +65,10 @@ fn say(line: &str) {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     let decision: Decision = Arc::new(Mutex::new(Ok(Rights {
         write: true,
         root: true,

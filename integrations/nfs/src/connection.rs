@@ -65,8 +65,8 @@ enum Closed {
     OtherVolume(String),
     #[error("refused: {0}")]
     Refused(String),
-    #[error(transparent)]
-    View(#[from] Error),
+    #[error("it cannot be served")]
+    Told,
     #[error("nfs-ganesha does not accept connections: {0}")]
     Connect(io::Error),
     #[error(transparent)]
@@ -83,6 +83,8 @@ impl Accepted {
             return;
         };
         match &closed {
+            // It was logged when it was found out.
+            Closed::Told => {}
             Closed::End(End::Client) => {
                 tracing::debug!(volume = volume.name, target, %client, "an NFS client has left");
             }
@@ -247,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Everything fails, until it is worth trying again on another connection.
     async fn fail_for_a_while(&mut self, failure: Failure) -> Result<(), Closed> {
         let ended = timeout(FAIL, self.client.fail(failure, || {})).await;
-        ended.map_or(Ok(()), |end| Err(end.into()))
+        Err(ended.map_or(Closed::Told, Closed::End))
     }
 
     /// Relays to the view that the client has a right to, until the volume is locked.
@@ -261,7 +263,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(refused) => {
                 // Who is denied is told so, or the client would try again and again.
                 if matches!(refused, Refused::Denied { .. }) {
-                    self.fail_for_a_while(Failure::Access).await?;
+                    tracing::warn!(volume = question.volume, target = question.target, client = %self.peer, %refused, "an NFS client is refused");
+                    return self.fail_for_a_while(Failure::Access).await;
                 }
                 return Err(Closed::Refused(refused.to_string()));
             }
@@ -271,9 +274,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // It was locked in the meantime.
             Err(Error::Locked) => return Ok(()),
             Err(error) => {
-                tracing::warn!(volume = question.volume, client = %self.peer, %error, "an NFS client has I/O errors");
-                self.fail_for_a_while(Failure::Io).await?;
-                return Err(error.into());
+                tracing::error!(volume = question.volume, target = question.target, client = %self.peer, %error, "an NFS client has I/O errors");
+                return self.fail_for_a_while(Failure::Io).await;
             }
             Ok(view) => view,
         };

@@ -1,3 +1,5 @@
+//! The golden certificate, and what is refused.
+
 use rustls::crypto::aws_lc_rs::default_provider;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What passes, and what is answered when a volume is locked between or within messages.
+
 use tokio::{
     io::{DuplexStream, duplex},
     net::TcpListener,
