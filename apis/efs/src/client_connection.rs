@@ -43,7 +43,7 @@ keyward_types::actions! {
 }
 
 /// AWS's default: whoever reaches the file system may do everything, if nothing else denies it.
-const DEFAULT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"default","Effect":"Allow","Principal":{"AWS":"*"},"Action":["elasticfilesystem:ClientMount","elasticfilesystem:ClientRootAccess","elasticfilesystem:ClientWrite"]}]}"#;
+pub const DEFAULT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"default","Effect":"Allow","Principal":{"AWS":"*"},"Action":["elasticfilesystem:ClientMount","elasticfilesystem:ClientRootAccess","elasticfilesystem:ClientWrite"]}]}"#;
 
 /// A connection of a client, a new one or, again, one that is open.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub mod data_key;
 pub mod delete_file_system;
 pub mod describe_file_systems;
 pub mod describe_replication_configurations;
+pub mod facts;
 pub mod fault;
 pub mod file_system;
 pub mod file_system_policy;
@@ -37,10 +38,10 @@ pub mod update_file_system;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, ApiDescription, State},
+    api::{Api, ApiDescription, Asked, Facts, State},
     api_context,
     context::Context,
-    fault::Fault,
+    fault::{Fault, Internal},
     forward::{CallsAsServices, Forwards},
     gate::declared::DeclaredKey,
     pipeline::{Row, row},
@@ -48,6 +49,7 @@ use keyward_engine::{
     via_service::{ELASTIC_FILE_SYSTEM, Service},
     vpc::Vpcs,
 };
+use keyward_store::boxed::BoxFuture;
 use keyward_types::arn::ArnParts;
 
 /// What the operations of EFS share.
@@ -103,6 +105,16 @@ impl Api for Efs {
             ("access-point", _) => Some("AWS::EFS::AccessPoint"),
             _ => None,
         }
+    }
+
+    fn facts<'c>(
+        cx: &'c Context<'c>,
+        asked: Asked<'c>,
+    ) -> BoxFuture<'c, Result<Option<Facts>, Internal>> {
+        Box::pin(async move {
+            let facts = facts::of(cx, asked).await;
+            facts.map_err(|fault| Internal::new(format!("{fault:?}")))
+        })
     }
 
     fn render_fault(fault: &Fault, _asked: &AnswerTo<'_>) -> Vec<u8> {

@@ -94,7 +94,7 @@ impl FileSystemPolicy {
     ///
     /// # Errors
     /// When those cannot be looked up.
-    pub async fn shown(&self, cx: &Cx<'_>) -> Result<String, EfsFault> {
+    pub async fn shown(&self, cx: &Context<'_>) -> Result<String, EfsFault> {
         let document = Document::parse(&self.record.text, PolicyKind::FileSystem);
         let document = document.map_err(Internal::new)?;
         let directory = cx.directory();

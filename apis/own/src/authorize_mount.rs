@@ -206,7 +206,7 @@ fn resource_id(volume: &VolumeRecord) -> Result<String, KeywardFault> {
 }
 
 impl Identity {
-    fn read(m: &mut Members<'_>) -> Self {
+    fn read(told: &mut Members<'_>) -> Self {
         let hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_time = |text: &str| {
             let legal = |byte: u8| byte.is_ascii_digit() || byte == b'T' || byte == b'Z';
@@ -216,16 +216,16 @@ impl Identity {
             text.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
-        let access_key = m.string("AccessKeyId").length(16, 128);
+        let access_key = told.string("AccessKeyId").length(16, 128);
         let access_key = access_key.pattern(r"\w+", is_id).required().to_owned();
-        let at = m.string("DateTime").length(16, 16);
+        let at = told.string("DateTime").length(16, 16);
         let at = at.pattern("[0-9TZ]+", is_time).required().to_owned();
-        let signature = m.string("Signature").sensitive().length(64, 64);
+        let signature = told.string("Signature").sensitive().length(64, 64);
         let signature = signature.pattern("[0-9a-fA-F]+", hexadecimal).required();
         let signature = signature.to_ascii_lowercase();
-        let token = m.string("SessionToken").sensitive().length(1, MAX_TOKEN);
+        let token = told.string("SessionToken").sensitive().length(1, MAX_TOKEN);
         let token = token.optional().map(str::to_owned);
-        let key_hash = m.string("PublicKeyHash").length(40, 64);
+        let key_hash = told.string("PublicKeyHash").length(40, 64);
         let key_hash = key_hash.pattern("[0-9a-fA-F]+", hexadecimal).required();
         Self {
             access_key,

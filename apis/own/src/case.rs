@@ -5,10 +5,12 @@
 mod grants;
 mod subject;
 
+pub(crate) use subject::plain;
+
 use std::collections::BTreeMap;
 
 use keyward_api_kms::units::{KeyRecord, KeyUnit};
-use keyward_engine::{directory::units::identity::RoleUnit, fault::Internal};
+use keyward_engine::{api::Facts, directory::units::identity::RoleUnit, fault::Internal};
 use keyward_types::{
     account::AccountId,
     key_id::KeyArn,
@@ -249,6 +251,21 @@ impl CaseResource {
         let title = format!("the trust policy of the role \"{}\"", role.record().name);
         target.policy = Some(Titled::new(title, shown)?);
         for tag in &role.record().tags {
+            target.give(
+                &format!("aws:ResourceTag/{}", tag.key),
+                Value::from(tag.value.as_str()),
+            );
+        }
+        Ok(target)
+    }
+
+    /// A resource whose API says what decisions about it rest on.
+    pub(super) fn with_facts(resource: &str, facts: &Facts) -> Result<Self, KeywardFault> {
+        let mut target = Self::without_policy(resource);
+        if let Some((title, text)) = &facts.policy {
+            target.policy = Some(Titled::new(title.clone(), text)?);
+        }
+        for tag in &facts.tags {
             target.give(
                 &format!("aws:ResourceTag/{}", tag.key),
                 Value::from(tag.value.as_str()),

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api_kms::{fault::KmsFault, identifier::Forms, members, units::KeyUnit};
 use keyward_engine::{
+    api::Asked,
     audit::parameters::{Parameter, structures, text},
     directory::units::identity::RoleUnit,
     fault::Internal,
@@ -218,7 +219,14 @@ impl Cx<'_> {
     ) -> Result<CaseResource, KeywardFault> {
         let assumes = action.to_ascii_lowercase().starts_with("sts:assumerole");
         if !assumes {
-            return Ok(CaseResource::without_policy(resource));
+            let asked = Asked {
+                arn: resource,
+                action,
+            };
+            return match self.facts(asked).await? {
+                Some(facts) => CaseResource::with_facts(resource, &facts),
+                None => Ok(CaseResource::without_policy(resource)),
+            };
         }
         let home = self.caller.home();
         let role: Option<Arc<RoleUnit>> = match self.directory().id_of_arn(home.0, resource).await?

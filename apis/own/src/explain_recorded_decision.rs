@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use keyward_api_kms::fault::KmsFault;
 use keyward_engine::{
+    api::Asked,
     audit::parameters::{self, Parameter, boolean},
     fault::Internal,
     gate::{Denied, Gate},
@@ -19,7 +20,7 @@ use keyward_types::{
     account::AccountId,
     arn::ArnParts,
     key_id::{KeyArn, KeyId},
-    principal::Principal,
+    principal::{ANONYMOUS_ACCOUNT, Principal},
     region::Region,
     unique_id::UniqueId,
 };
@@ -29,7 +30,7 @@ use serde_json::Value;
 use self::events::{Which, find, given, recorded, text};
 use crate::{
     Cx, Keyward,
-    case::{CaseCaller, CaseResource, Titled, shown_home},
+    case::{CaseCaller, CaseResource, Titled, plain, shown_home},
     explain_decision::Explained,
     fault::KeywardFault,
 };
@@ -99,7 +100,8 @@ impl Operation for ExplainRecordedDecision {
         let turn = cx.shared().scans().turn().await?;
         let event = self.event(cx, turn.clone()).await?;
         let request_id = || text(&event, "/requestID").unwrap_or_default().to_owned();
-        if text(&event, "/userIdentity/type") == Some("AWSAccount") {
+        let is_anonymous = text(&event, "/userIdentity/accountId") == Some(ANONYMOUS_ACCOUNT);
+        if text(&event, "/userIdentity/type") == Some("AWSAccount") && !is_anonymous {
             let request_id = request_id();
             return Err(KeywardFault::AnothersRequest { request_id });
         }
@@ -208,6 +210,7 @@ impl Cx<'_> {
                 let name = format!("{name}.{region}.amazonaws.com");
                 self.subject(&name, None).await?.ok_or_else(gone)?
             }
+            "AWSAccount" => plain(Principal::anonymous(partition)),
             _ => return Err(gone()),
         };
         self.add_session(event, &mut subject, given).await?;
@@ -316,6 +319,17 @@ impl Cx<'_> {
         notes: &mut Vec<String>,
     ) -> Result<CaseResource, KeywardFault> {
         let Some(arn) = key_arn(resource) else {
+            let asked = Asked {
+                arn: resource,
+                action,
+            };
+            let then = text(decision, "/policyGeneration");
+            let now = self.facts(asked).await?;
+            let now = now.and_then(|facts| facts.generation);
+            let now = now.map(|generation| generation.to_string());
+            if now.as_deref() != then {
+                notes.push("Since then the policy of the resource has been written.".to_owned());
+            }
             return self.target_of(resource, action).await;
         };
         if arn.account() != self.account() {

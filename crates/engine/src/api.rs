@@ -3,8 +3,8 @@
 
 use std::{any::Any, future::Future, ops::Deref, pin::Pin, sync::Arc};
 
-use keyward_store::boxed::BoxFuture;
-use keyward_types::arn::ArnParts;
+use keyward_store::{boxed::BoxFuture, sealed::Generation};
+use keyward_types::{arn::ArnParts, tag::Tag};
 use keyward_wire::{
     query::Form,
     sigv4::{Presigned, Skew},
@@ -94,6 +94,18 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// CloudTrail's type of a resource that the API is asked about; none for what it does not list.
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str>;
 
+    /// What is stored of a resource of the API that bears on decisions about it beside who asks, to explain such
+    /// decisions; none if nothing is, or if it is not of the caller's account.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn facts<'c>(
+        _cx: &'c Context<'c>,
+        _asked: Asked<'c>,
+    ) -> BoxFuture<'c, Result<Option<Facts>, Internal>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// The API's workers.
     ///
     /// # Errors
@@ -156,6 +168,26 @@ pub trait Api: Sized + Send + Sync + 'static {
         let fault = Fault::new(code, Some(message)).status(status);
         fault.audited_as("AccessDenied")
     }
+}
+
+/// A question about a resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'c> {
+    /// Its ARN.
+    pub arn: &'c str,
+    /// What is to be done to it.
+    pub action: &'c str,
+}
+
+/// What decisions about a resource rest on beside who asks.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The policy of the resource, if it has one: what it is called, and its text with the principals of today.
+    pub policy: Option<(String, String)>,
+    /// The generation of the policy's record, if it is stored.
+    pub generation: Option<Generation>,
+    /// The resource's tags.
+    pub tags: Vec<Tag>,
 }
 
 /// A request whose caller is not proven by Signature Version 4.
@@ -229,6 +261,7 @@ pub struct ApiDescription {
     pub content_type: fn(Form) -> &'static str,
     /// See [`Api::resource_type`].
     pub resource_type: fn(&ArnParts<'_>) -> Option<&'static str>,
+    facts: for<'c> fn(&'c Context<'c>, Asked<'c>) -> BoxFuture<'c, Result<Option<Facts>, Internal>>,
     /// See [`Api::render_fault`].
     pub render_fault: fn(&Fault, &AnswerTo<'_>) -> Vec<u8>,
     /// See [`Api::contended`].
@@ -261,6 +294,7 @@ impl ApiDescription {
             for_clients: A::FOR_CLIENTS,
             content_type: <A::Protocol as Protocol>::content_type,
             resource_type: A::resource_type,
+            facts: A::facts,
             render_fault: A::render_fault,
             contended: A::contended,
             skew: A::skew,
@@ -312,6 +346,22 @@ impl ApiDescription {
         }
         let subject = caller.session()?.subject();
         (self.restricted)(caller, subject, operation)
+    }
+}
+
+impl Context<'_> {
+    /// What is stored of a resource that bears on decisions about it, as the API that it is of says; none if that
+    /// is not served, or nothing is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn facts(&self, asked: Asked<'_>) -> Result<Option<Facts>, Internal> {
+        let parts = ArnParts::parse(asked.arn);
+        let service = parts.and_then(|parts| self.services.named(parts.service));
+        match service {
+            Some(service) => (service.api().facts)(self, asked).await,
+            None => Ok(None),
+        }
     }
 }
 

@@ -17,6 +17,9 @@ use super::{CaseCaller, Titled};
 
 use crate::{Cx, fault::KeywardFault};
 
+/// Whoever has no credentials, as AWS's denials name them.
+const ANONYMOUS: &str = "anonymous";
+
 /// The session that stands for any session of a role.
 const ANY_SESSION: &str = "any-session";
 
@@ -35,6 +38,9 @@ impl Cx<'_> {
         let directory = self.directory();
         let named = PrincipalRef::parse_aws(text).or_else(|| PrincipalRef::parse_service(text));
         let own = |account: AccountId| account == home.1;
+        if text == ANONYMOUS {
+            return Ok(Some(plain(Principal::anonymous(home.0))));
+        }
         match named {
             Some(PrincipalRef::Account { account, .. }) if own(account) => {
                 let principal = Principal::root(home.0, home.1);
@@ -261,7 +267,7 @@ impl CaseCaller {
     }
 }
 
-fn plain(principal: Principal) -> CaseCaller {
+pub(crate) fn plain(principal: Principal) -> CaseCaller {
     CaseCaller {
         principal,
         principal_id: None,

@@ -136,10 +136,10 @@ pub fn given(event: &Value, decision: &Value) -> BTreeMap<String, Value> {
         }
     }
     let tls = event.pointer("/tlsDetails").is_some();
-    given.insert(
-        "aws:SecureTransport".to_owned(),
-        Value::from(tls.to_string()),
-    );
+    // A client of a resource has a connection of its own.
+    given
+        .entry("aws:SecureTransport".to_owned())
+        .or_insert_with(|| Value::from(tls.to_string()));
     if let Some(service) = text(event, "/userIdentity/invokedBy") {
         // Behind a service the address and agent on the trail are the service's name.
         given.remove("aws:SourceIp");
