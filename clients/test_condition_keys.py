@@ -125,6 +125,8 @@ ELSEWHERE = {
     "organizations:PolicyType": "test_organizations.py",
     "organizations:ServicePrincipal": "test_organizations.py",
     "aws:CalledVia": "test_via_service.py",
+    "elasticfilesystem:AccessPointArn": "test_efs_mounts.py",
+    "elasticfilesystem:AccessedViaMountTarget": "test_efs_mounts.py",
     "elasticfilesystem:CreateAction": "test_efs.py",
     "elasticfilesystem:Encrypted": "test_efs.py",
     "aws:CalledViaFirst": "test_via_service.py",

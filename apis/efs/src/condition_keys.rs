@@ -8,7 +8,7 @@ use keyward_engine::condition_keys;
 condition_keys! {
     supplied {
         /// The access point that a client comes through.
-        ACCESS_POINT_ARN = "elasticfilesystem:AccessPointArn", Arn, Operation;
+        ACCESS_POINT_ARN = "elasticfilesystem:AccessPointArn", String, Operation;
         /// Whether a client comes through a mount target.
         ACCESSED_VIA_MOUNT_TARGET = "elasticfilesystem:AccessedViaMountTarget", Bool, Operation;
         /// Whether the file system is created encrypted.

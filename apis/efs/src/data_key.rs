@@ -136,3 +136,24 @@ fn blob(answer: &[u8], name: &str) -> Result<String, EfsFault> {
     STANDARD.decode(&text).map_err(Internal::new)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_symmetric_key_that_encrypts_is_one_for_file_systems() {
+        for (spec, usage, is_symmetric) in [
+            ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", true),
+            ("RSA_2048", "ENCRYPT_DECRYPT", false),
+            ("RSA_2048", "SIGN_VERIFY", false),
+            ("HMAC_256", "GENERATE_VERIFY_MAC", false),
+        ] {
+            let answer = format!(
+                r#"{{"KeyMetadata":{{"Arn":"a","KeySpec":"{spec}","KeyUsage":"{usage}"}}}}"#
+            );
+            let described = Described::read(answer.as_bytes()).unwrap();
+            assert_eq!(described.is_symmetric, is_symmetric, "{spec} {usage}");
+        }
+    }
+}

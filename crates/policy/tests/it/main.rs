@@ -13,6 +13,7 @@ mod decisions;
 mod explain;
 mod malformed;
 mod render;
+mod shared;
 mod spec;
 mod trust;
 mod warnings;

@@ -477,3 +477,23 @@ fn a_presigned_query_lives_fifteen_minutes_whatever_it_says() {
             .is_err()
     );
 }
+
+#[test]
+fn a_client_of_a_resource_is_believed_until_its_signature_expires() {
+    let text = include_str!(
+        "../../../../testdata/aws-sigv4-suite/sts-get-caller-identity-presigned/\
+         sts-get-caller-identity-presigned.sreq"
+    );
+    let parts = Parts::parse(text);
+    let request = parts.request().unwrap();
+    let claim = Claim::parse(&request, Presigned::UntilItExpires).unwrap();
+    let check = |millis| claim.check_expiry(NOW.plus_millis(millis), Skew::FifteenMinutes);
+    // It says 60 seconds.
+    assert_eq!(check(60_000), Ok(()));
+    assert_eq!(
+        check(61_000).unwrap_err().json().message.unwrap(),
+        "Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T123701Z - 1 min.)"
+    );
+    assert_eq!(check(-15 * 60_000), Ok(()));
+    assert!(check(-15 * 60_000 - 1000).is_err());
+}

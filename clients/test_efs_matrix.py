@@ -1,0 +1,131 @@
+"""The golden matrix of EFS: kinds of caller by every operation of it that is served, allowed or not, and what
+decided: `golden/matrix-efs.txt`. As `test_matrix.py`, on a server of its own."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from calls_efs import CALLS, World, agent, wait
+from callers import Account, credentials_of
+from conftest import policy
+from keyward import Server, eventually
+from test_events import trail
+from test_matrix import GOLDEN, MARKS, held, told
+
+OPERATIONS = [name for name in CALLS if "-" not in name]
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+LOOK = {"Effect": "Allow", "Action": ["elasticfilesystem:Describe*", "elasticfilesystem:List*"], "Resource": "*"}
+# The part of a policy for whom it lets in, and for whom it denies.
+OWN = {"Effect": "Allow", "Action": "elasticfilesystem:*", "Sid": "Own"}
+# What an organization denies: whatever is not encrypted, and mount targets.
+PLAIN = {
+    "Sid": "Encrypted",
+    "Effect": "Deny",
+    "Action": "elasticfilesystem:CreateFileSystem",
+    "Resource": "*",
+    "Condition": {"Bool": {"elasticfilesystem:Encrypted": "false"}},
+}
+TARGETS = {"Sid": "NoTargets", "Effect": "Deny", "Action": "elasticfilesystem:CreateMountTarget", "Resource": "*"}
+
+
+class Member(World):
+    """In a member account that may have encrypted file systems alone, and no mount targets: there its maker lacks
+    what it needs of them."""
+
+    def fresh(self, **members):
+        return super().fresh(**{"Encrypted": True, **members})
+
+    def target(self, file_system=None):
+        if not file_system:
+            self.file_system()
+        return "fsmt-01234567"
+
+
+def member(server):
+    """A user of everything in such an account, with an agent of that account."""
+    client = server.client("organizations")
+    client.create_organization(FeatureSet="ALL")
+    root = client.list_roots()["Roots"][0]["Id"]
+    client.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
+    made = client.create_account(Email="m@example.com", AccountName="m")["CreateAccountStatus"]
+    made = client.describe_create_account_status(CreateAccountRequestId=made["Id"])["CreateAccountStatus"]
+    account = made["AccountId"]
+    content = policy(PLAIN, TARGETS)
+    deny = client.create_policy(Content=content, Description="", Name="n", Type="SERVICE_CONTROL_POLICY")
+    client.attach_policy(PolicyId=deny["Policy"]["PolicySummary"]["Id"], TargetId=account)
+    role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
+    admin = Account(server).session(role, "admin")
+    credentials = Account(server, admin, account).user("all", ALL)
+    return Member(server, agent(server, credentials), credentials, maker=credentials)
+
+
+def worlds(server):
+    """Title and world of each kind of caller."""
+    own, storage = Account(server), agent(server)
+    bound = own.iam.create_policy(PolicyName="look", PolicyDocument=policy(LOOK))["Policy"]["Arn"]
+    everything = own.role("everything", ALL)
+    assumer = server.client("sts", credentials=own.user("assumer", ALL))
+    limited = assumer.assume_role(RoleArn=everything, RoleSessionName="limited", Policy=policy(LOOK))
+    arn = lambda name: {"Principal": {"AWS": f"arn:aws:iam::{own.account}:user/{name}"}}  # noqa: E731
+
+    def world(credentials, **more):
+        return World(server, storage, credentials, **more)
+
+    return {
+        "the account's root user": world(None),
+        "a user whom a policy allows everything": world(own.user("all", ALL)),
+        "a user whom nothing allows anything": world(own.user("nothing")),
+        "a user whom a policy allows to describe and list": world(own.user("look", LOOK)),
+        "a user without policies, whom the file system's policy allows everything": world(
+            own.user("named"), own_policy=policy({**OWN, **arn("named")})
+        ),
+        "a user of everything, whom the file system's policy denies everything": world(
+            own.user("denied", ALL), own_policy=policy({**OWN, **arn("denied"), "Effect": "Deny"})
+        ),
+        "a user of everything, with a boundary that allows to describe and list": world(
+            own.user("bounded", ALL, boundary=bound)
+        ),
+        "a session of a role of everything": world(own.session(everything)),
+        "such a session with a session policy that allows to describe and list": world(credentials_of(limited)),
+        "a user of everything in a member account, whose organization denies plain file systems and mount targets": member(
+            server
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    """For each caller and operation: the mark and the reasons."""
+    server = Server(tmp_path_factory.mktemp("efs-matrix") / "data")
+    asked = {}
+    for title, world in worlds(server).items():
+        for name in OPERATIONS:
+            asked[title, name] = outcome(world, name)
+
+    def events():
+        found = {event["requestID"]: event for event in trail(server) if "requestID" in event}
+        return found if {request for request, _ in asked.values()} <= found.keys() else None
+
+    found = eventually(events)
+    server.kill()
+    return {cell: told(found[request], code) for cell, (request, code) in asked.items()}
+
+
+def outcome(world, name):
+    """Makes the call; answers its request id and the code that it was refused with."""
+    try:
+        answer, code = CALLS[name](world), None
+    except ClientError as error:
+        answer, code = error.response, error.response["Error"]["Code"]
+    return answer["ResponseMetadata"]["RequestId"], code
+
+
+def test_what_each_caller_may_do_with_file_systems(matrix):
+    lines = ["# Callers by operations of EFS: ✔ allowed, ✘ denied", ""]
+    titles = list(dict.fromkeys(title for title, _ in matrix))
+    for title in titles:
+        lines += [f"## {title}", ""]
+        for name in OPERATIONS:
+            mark, why = matrix[title, name]
+            lines.append(f"{MARKS[mark]} {name:<36}{why}")
+        lines.append("")
+    held("\n".join(lines), GOLDEN / "matrix-efs.txt")
