@@ -46,7 +46,7 @@ use keyward_engine::{
     gate::declared::DeclaredKey,
     pipeline::{Row, row},
     protocol::{AnswerTo, RestJson, Wire},
-    via_service::{ELASTIC_FILE_SYSTEM, Service},
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     vpc::Vpcs,
 };
 use keyward_store::boxed::BoxFuture;
@@ -123,11 +123,11 @@ impl Api for Efs {
 }
 
 impl Forwards for Efs {
-    const CALLS_AS: &'static Service = ELASTIC_FILE_SYSTEM;
+    const CALLS_AS: &'static ActingService = ELASTIC_FILE_SYSTEM;
 }
 
 impl CallsAsServices for Efs {
-    const SERVICES: &'static [&'static Service] = &[ELASTIC_FILE_SYSTEM];
+    const SERVICES: &'static [&'static ActingService] = &[ELASTIC_FILE_SYSTEM];
 }
 
 /// The operations served, in the alphabet's order.

@@ -60,7 +60,7 @@ pub struct GenerateCredentialReport;
 
 /// Whether the report is there already.
 #[derive(Debug)]
-pub struct State {
+pub struct ReportState {
     complete: bool,
 }
 
@@ -71,7 +71,7 @@ impl OnOne for GenerateCredentialReport {
     const PARAMETERS: &'static [Parameter] = &[];
     type Action = Self;
     type Operand = WholeAccount;
-    type Output = State;
+    type Output = ReportState;
 
     fn read(_m: &mut Members<'_>) -> Self {
         Self
@@ -81,12 +81,12 @@ impl OnOne for GenerateCredentialReport {
         &WholeAccount
     }
 
-    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<State>, IamFault> {
+    async fn answer(&self, (): &(), cx: &Cx<'_>) -> Result<Done<ReportState>, IamFault> {
         if asked(cx)
             .await?
             .is_some_and(|record| is_good(&record, cx.now))
         {
-            return Ok(Done::unchanged(State { complete: true }));
+            return Ok(Done::unchanged(ReportState { complete: true }));
         }
         let (partition, account) = cx.caller.home();
         let record = CredentialReportRecord {
@@ -98,11 +98,11 @@ impl OnOne for GenerateCredentialReport {
         let bytes = records::encode(&record)?;
         // Who asks at the same time asks for the same.
         batch.put(path, purpose::CREDENTIAL_REPORT, &bytes, Precondition::Any)?;
-        Ok(Done::changed(State { complete: false }, batch))
+        Ok(Done::changed(ReportState { complete: false }, batch))
     }
 }
 
-impl Output<Iam> for State {
+impl Output<Iam> for ReportState {
     fn render(&self, out: &mut xml::Writer<'_>) {
         if self.complete {
             out.text("State", "COMPLETE");

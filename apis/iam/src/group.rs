@@ -27,7 +27,7 @@ use crate::{
     entity::{Entity, EntityName, Lookup, Record, entity_action, entity_actions},
     fault::IamFault,
     names,
-    newborn::{Creates, New, Wanted, enroll, unmake},
+    newborn::{Creates, New, Particulars, enroll, unmake},
     on_one::{Listing, On, OnOne},
     page::Page,
     paths, shape,
@@ -35,7 +35,7 @@ use crate::{
 
 /// `CreateGroup`
 #[derive(Debug)]
-pub struct CreateGroup(Wanted);
+pub struct CreateGroup(Particulars);
 
 /// A group with its ARN.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Creates for CreateGroup {
     type Output = ShownGroup;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Wanted {
+        Self(Particulars {
             path: names::path(m),
             name: names::name(m, "GroupName", names::GROUP),
             boundary: None,
@@ -61,7 +61,7 @@ impl Creates for CreateGroup {
         })
     }
 
-    fn wanted(&self) -> &Wanted {
+    fn wanted(&self) -> &Particulars {
         &self.0
     }
 

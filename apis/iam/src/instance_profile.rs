@@ -23,7 +23,7 @@ use crate::{
     entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names,
-    newborn::{Creates, New, Wanted, enroll, unmake},
+    newborn::{Creates, New, Particulars, enroll, unmake},
     nouns::instance_profile::InstanceProfileUnit,
     on_one::{On, OnOne},
     records::InstanceProfileRecord,
@@ -95,7 +95,7 @@ impl Output<Iam> for ProfileFound {
 
 /// `CreateInstanceProfile`
 #[derive(Debug)]
-pub struct CreateInstanceProfile(Wanted);
+pub struct CreateInstanceProfile(Particulars);
 
 keyward_types::action!("iam": CreateInstanceProfile = "iam:CreateInstanceProfile");
 
@@ -111,7 +111,7 @@ impl Creates for CreateInstanceProfile {
     type Output = ProfileFound;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Wanted {
+        Self(Particulars {
             name: names::name(m, "InstanceProfileName", names::INSTANCE_PROFILE),
             path: names::path(m),
             boundary: None,
@@ -119,7 +119,7 @@ impl Creates for CreateInstanceProfile {
         })
     }
 
-    fn wanted(&self) -> &Wanted {
+    fn wanted(&self) -> &Particulars {
         &self.0
     }
 

@@ -35,7 +35,7 @@ use crate::{
     fault::IamFault,
     managed_policy::shown::{ShownPolicy, show},
     names,
-    newborn::{Creates, New, Wanted, enroll, unmake},
+    newborn::{Creates, New, Particulars, enroll, unmake},
     on_one::{On, OnOne},
     shape, stored, tags,
 };
@@ -88,7 +88,7 @@ impl Output<Iam> for PolicyFound {
 /// `CreatePolicy`
 #[derive(Debug)]
 pub struct CreatePolicy {
-    wanted: Wanted,
+    wanted: Particulars,
     document: String,
     description: Option<String>,
 }
@@ -116,7 +116,7 @@ impl Creates for CreatePolicy {
             .length(0, 1000)
             .optional()
             .map(str::to_owned);
-        let wanted = Wanted {
+        let wanted = Particulars {
             name,
             path,
             boundary: None,
@@ -129,7 +129,7 @@ impl Creates for CreatePolicy {
         }
     }
 
-    fn wanted(&self) -> &Wanted {
+    fn wanted(&self) -> &Particulars {
         &self.wanted
     }
 

@@ -24,7 +24,7 @@ use crate::{
 
 /// What a request says of anything that it creates.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct Particulars {
     /// The name.
     pub name: String,
     /// The path, `/` at both ends.
@@ -52,7 +52,7 @@ pub trait Creates: Action + Sized {
     fn read(m: &mut Members<'_>) -> Self;
 
     /// What is to be created.
-    fn wanted(&self) -> &Wanted;
+    fn wanted(&self) -> &Particulars;
 
     /// How denials show it; its ARN if this says nothing.
     fn shown(&self) -> Option<String> {
@@ -85,7 +85,7 @@ impl<O: Creates> Operation for Creation<O> {
         let mut m = params.members();
         let asked = O::read(&mut m);
         m.finish()?;
-        let Wanted {
+        let Particulars {
             name, path, tags, ..
         } = asked.wanted();
         if O::RESERVED {
@@ -100,7 +100,7 @@ impl<O: Creates> Operation for Creation<O> {
     }
 
     fn authorize(&self, new: &New, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        let Wanted { tags, boundary, .. } = self.0.wanted();
+        let Particulars { tags, boundary, .. } = self.0.wanted();
         let shown = self.0.shown();
         let on = IdentityOnly::new(&new.arn);
         let on = shown.as_deref().map_or(on, |shown| on.shown_as(shown));
@@ -134,13 +134,13 @@ pub struct New {
 }
 
 impl New {
-    async fn find<E: Entity>(cx: &Cx<'_>, wanted: &Wanted) -> Result<Self, IamFault> {
+    async fn find<E: Entity>(cx: &Cx<'_>, wanted: &Particulars) -> Result<Self, IamFault> {
         let boundary = match &wanted.boundary {
             Some(arn) => Some((arn.clone(), ManagedPolicyUnit::find(cx, arn).await?)),
             None => None,
         };
         let (home, Noun { names, word, .. }) = (cx.caller.home(), E::NOUN);
-        let Wanted { name, path, .. } = wanted;
+        let Particulars { name, path, .. } = wanted;
         let taken = cx.directory().id_of_name(names, home, name).await?;
         let (partition, account) = home;
         Ok(Self {

@@ -33,7 +33,7 @@ use keyward_wire::json::Members;
 use crate::{
     Cx,
     fault::IamFault,
-    on_one::{Named, Operand},
+    on_one::{NamedOperand, Operand},
     paths,
 };
 
@@ -85,7 +85,7 @@ impl Operand for ProviderArn {
     }
 }
 
-impl Named for ProviderArn {
+impl NamedOperand for ProviderArn {
     const MEMBER: &'static str = "OpenIDConnectProviderArn";
 
     fn read(m: &mut Members<'_>) -> Self {

@@ -43,7 +43,7 @@ pub trait Operand: Send + Sync + 'static {
 }
 
 /// An operand that a single member names.
-pub trait Named: Operand + fmt::Debug {
+pub trait NamedOperand: Operand + fmt::Debug {
     /// The member.
     const MEMBER: &'static str;
 
@@ -154,7 +154,7 @@ impl<A: EntityAction> Operand for EntityName<A> {
     }
 }
 
-impl<A: EntityAction> Named for EntityName<A> {
+impl<A: EntityAction> NamedOperand for EntityName<A> {
     const MEMBER: &'static str = A::Entity::NOUN.member;
 
     fn read(m: &mut Members<'_>) -> Self {
@@ -283,7 +283,7 @@ pub trait Listing: Send + Sync + 'static {
     /// The action it needs a permit for.
     type Action: Action;
     /// Whose list it is.
-    type Operand: Named;
+    type Operand: NamedOperand;
     /// What is in it.
     type Item: Send;
     /// What is answered.
@@ -322,7 +322,7 @@ pub struct ListOf<L: Listing> {
 impl<L: Listing> OnOne for ListOf<L> {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[
-        text(<L::Operand as Named>::MEMBER),
+        text(<L::Operand as NamedOperand>::MEMBER),
         text("Marker"),
         integer("MaxItems"),
     ];

@@ -46,3 +46,27 @@ pub struct AccountAliasRecord {
     /// The name, unique in its partition.
     pub alias: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use keyward_engine::directory::records::{decode, encode};
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    fn is_as_before<R: Serialize + DeserializeOwned>(text: &str) {
+        let record: R = decode(text.as_bytes()).unwrap();
+        assert_eq!(encode(&record).unwrap(), text.as_bytes());
+    }
+
+    #[test]
+    fn the_bytes_of_records_are_those_of_stores_that_exist() {
+        is_as_before::<InstanceProfileRecord>(
+            r#"{"version":1,"id":"AIPAIOSFODNN7EXAMPLE","name":"p","path":"/","created":1000,"tags":[{"key":"k","value":"v"}],"role":"AROAIOSFODNN7EXAMPLE"}"#,
+        );
+        is_as_before::<CredentialReportRecord>(r#"{"version":1,"asked":1000}"#);
+        is_as_before::<AccountAliasRecord>(
+            r#"{"version":1,"account":"111122223333","alias":"example"}"#,
+        );
+    }
+}

@@ -34,7 +34,7 @@ use crate::{
     entity::{Entity, EntityName, Record, entity_action},
     fault::IamFault,
     names,
-    newborn::{Creates, New, Wanted, enroll, unmake},
+    newborn::{Creates, New, Particulars, enroll, unmake},
     nouns::instance_profile::InstanceProfileUnit,
     on_one::{On, OnOne},
     paths,
@@ -57,7 +57,7 @@ pub fn max_session(m: &mut Members<'_>) -> Option<u32> {
 /// `CreateRole`
 #[derive(Debug)]
 pub struct CreateRole {
-    wanted: Wanted,
+    wanted: Particulars,
     trust: String,
     description: Option<String>,
     max_session: Option<u32>,
@@ -89,7 +89,7 @@ impl Creates for CreateRole {
         let trust = names::document(m, "AssumeRolePolicyDocument");
         let description = names::description(m);
         let max_session = max_session(m);
-        let wanted = Wanted {
+        let wanted = Particulars {
             name,
             path,
             boundary: names::optional_boundary(m),
@@ -103,7 +103,7 @@ impl Creates for CreateRole {
         }
     }
 
-    fn wanted(&self) -> &Wanted {
+    fn wanted(&self) -> &Particulars {
         &self.wanted
     }
 

@@ -29,14 +29,14 @@ use crate::{
     entity::{Entity, EntityName, Lookup, Record, entity_action},
     fault::IamFault,
     names,
-    newborn::{Creates, New, Wanted, enroll, unmake},
+    newborn::{Creates, New, Particulars, enroll, unmake},
     on_one::{On, OnOne},
     shape, tags,
 };
 
 /// `CreateUser`
 #[derive(Debug)]
-pub struct CreateUser(Wanted);
+pub struct CreateUser(Particulars);
 
 /// A user with its ARN.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Creates for CreateUser {
     type Output = ShownUser;
 
     fn read(m: &mut Members<'_>) -> Self {
-        Self(Wanted {
+        Self(Particulars {
             path: names::path(m),
             name: names::name(m, "UserName", names::USER),
             boundary: names::optional_boundary(m),
@@ -67,7 +67,7 @@ impl Creates for CreateUser {
         })
     }
 
-    fn wanted(&self) -> &Wanted {
+    fn wanted(&self) -> &Particulars {
         &self.0
     }
 

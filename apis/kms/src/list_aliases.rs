@@ -11,7 +11,7 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     page::{Page, Paging},
     policy::permit::Permit,
-    via_service::{SERVICES, Service},
+    via_service::{ActingService, SERVICES},
 };
 use keyward_store::path::Path;
 use keyward_types::alias::AliasName;
@@ -168,7 +168,7 @@ impl ListAliases {
             aliases.push((hash, Listed::Stored(alias)));
         }
         // What stands beyond the page that was read sorts after it, and is cut off with it.
-        for alias in SERVICES.iter().filter_map(Service::alias) {
+        for alias in SERVICES.iter().filter_map(ActingService::alias) {
             let hash = cx.state().alias_hash(cx.region, cx.account(), &alias);
             let hash = String::from(hash);
             let place = aliases.binary_search_by(|(stored, _)| stored.cmp(&hash));

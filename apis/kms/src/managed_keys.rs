@@ -15,7 +15,7 @@ use keyward_engine::{
         principal::Bindings,
         record::PolicyRecord,
     },
-    via_service::{SERVICES, Service},
+    via_service::{ActingService, SERVICES},
 };
 use keyward_keys::{
     duty::Duty,
@@ -71,7 +71,7 @@ impl NewManagedKey {
 }
 
 /// The service whose AWS managed key has that alias.
-pub fn service_of(alias: &AliasName) -> Option<&'static Service> {
+pub fn service_of(alias: &AliasName) -> Option<&'static ActingService> {
     let name = alias.as_str().strip_prefix("alias/aws/")?;
     let mut services = SERVICES.iter();
     services.find(|service| service.managed_key() == Some(name))
@@ -85,7 +85,7 @@ impl Cx<'_> {
     /// When what it needs cannot be read or made.
     pub async fn new_managed_key(
         &self,
-        service: &Service,
+        service: &ActingService,
         (region, account): (Region, AccountId),
         alias: AliasName,
     ) -> Result<NewManagedKey, KmsFault> {

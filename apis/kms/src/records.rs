@@ -19,3 +19,18 @@ pub struct AliasRecord {
     /// When it was last given a key.
     pub updated: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use keyward_engine::directory::records::{decode, encode};
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_an_alias_are_those_of_stores_that_exist() {
+        let text = r#"{"version":1,"name":"alias/a","target":"1234abcd-12ab-34cd-56ef-1234567890ab","created":1000,"updated":2000}"#;
+        let alias: AliasRecord = decode(text.as_bytes()).unwrap();
+        assert_eq!(alias.updated, Timestamp::from_millis(2000));
+        assert_eq!(encode(&alias).unwrap(), text.as_bytes());
+    }
+}

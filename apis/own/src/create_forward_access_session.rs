@@ -22,7 +22,7 @@ use keyward_engine::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     session::{Forwarded, SessionPolicies, SessionRecord, SessionUnit, Subject},
-    via_service::Service,
+    via_service::ActingService,
 };
 use keyward_types::{
     account::AccountId, key_id::KeyArn, region::Region, time::Timestamp, unique_id::AccessKeyId,
@@ -203,7 +203,7 @@ impl Operation for CreateForwardAccessSession {
 
 impl CreateForwardAccessSession {
     /// Proves whose request was presented.
-    async fn prove(&self, cx: &Cx<'_>, service: &Service) -> Result<Proven, KeywardFault> {
+    async fn prove(&self, cx: &Cx<'_>, service: &ActingService) -> Result<Proven, KeywardFault> {
         let headers = self
             .headers
             .iter()
@@ -234,7 +234,7 @@ impl CreateForwardAccessSession {
 }
 
 /// The service that calls.
-fn own_service(cx: &Cx<'_>) -> Result<&'static Service, KeywardFault> {
+fn own_service(cx: &Cx<'_>) -> Result<&'static ActingService, KeywardFault> {
     match cx.caller.bearer() {
         Bearer::Service(service) => Ok(service),
         Bearer::Root | Bearer::User(_) | Bearer::Role(_) | Bearer::Agent(_) | Bearer::Nobody => {
@@ -247,7 +247,7 @@ fn own_service(cx: &Cx<'_>) -> Result<&'static Service, KeywardFault> {
 }
 
 /// The session in which the service acts for the caller.
-fn session_of(service: &Service, prepared: &Prepared, now: Timestamp) -> SessionRecord {
+fn session_of(service: &ActingService, prepared: &Prepared, now: Timestamp) -> SessionRecord {
     let caller = &prepared.caller;
     let (partition, account) = caller.home();
     let own = caller.session();

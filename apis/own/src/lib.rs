@@ -33,7 +33,7 @@ use keyward_engine::{
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
     session::Sessions,
-    via_service::{ELASTIC_FILE_SYSTEM, Service},
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     vpc::Vpcs,
     workers::{Worker, WorkerContext},
 };
@@ -96,7 +96,7 @@ impl<'a> Cx<'a> {
 }
 
 impl CallsAsServices for Keyward {
-    const SERVICES: &'static [&'static Service] = &[ELASTIC_FILE_SYSTEM];
+    const SERVICES: &'static [&'static ActingService] = &[ELASTIC_FILE_SYSTEM];
 }
 
 static DESCRIPTION: ApiDescription = ApiDescription::of::<Keyward>();

@@ -12,7 +12,7 @@ use keyward_engine::{
     forward::{Resource, by_service},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
-    via_service::Service,
+    via_service::ActingService,
 };
 use keyward_store::revision::Revision;
 use keyward_types::storage::VolumeId;
@@ -76,7 +76,7 @@ impl Operation for OpenVolume {
         let key = volume.key.as_ref();
         let key = key.filter(|_| volume.wanted == Wanted::Present);
         let key = key.ok_or_else(|| KeywardFault::nothing_to_open(&volume.id))?;
-        let service = Service::find(&volume.service)
+        let service = ActingService::find(&volume.service)
             .ok_or_else(|| Internal::new("a volume belongs to no service"))?;
         let body = Writer::render(512, |out| {
             out.string("KeyId", &key.key);

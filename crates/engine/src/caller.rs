@@ -35,7 +35,7 @@ use crate::{
         },
     },
     session::{Federation, Forwarded, SessionUnit, Subject},
-    via_service::Service,
+    via_service::ActingService,
 };
 
 /// What the request was signed with.
@@ -96,7 +96,7 @@ pub enum Bearer {
     /// The role of a session.
     Role(Arc<RoleUnit>),
     /// A service by itself, which has none.
-    Service(&'static Service),
+    Service(&'static ActingService),
     /// An agent, which has none: what it may do is what an API says agents may.
     Agent(Agent),
     /// Nobody's: the caller has no identity here yet.
@@ -131,7 +131,7 @@ pub struct Caller {
     merged_tags: Option<Vec<Tag>>,
     membership: Option<Membership>,
     /// The APIs of this process that call for it, the first one first.
-    through: Vec<&'static Service>,
+    through: Vec<&'static ActingService>,
 }
 
 impl Agent {
@@ -180,7 +180,7 @@ impl Caller {
                 Some(user) => (Arc::clone(user.principal()), Bearer::User(user)),
                 None => return Ok(None),
             },
-            AccessKeyOwner::Service(name) => match Service::find(name) {
+            AccessKeyOwner::Service(name) => match ActingService::find(name) {
                 Some(service) => {
                     let name = service.regional_name(region);
                     let principal = Principal::service(partition, &name);
@@ -289,7 +289,7 @@ impl Caller {
     }
 
     /// A service by itself, in whose name an API of this server calls in that Region.
-    pub(crate) fn of_service(service: &'static Service, region: Region, home: Home) -> Self {
+    pub(crate) fn of_service(service: &'static ActingService, region: Region, home: Home) -> Self {
         let name = service.regional_name(region);
         let principal = Principal::service(region.partition(), &name);
         Self::of_nobodys_policies(principal, home, Bearer::Service(service))
@@ -444,16 +444,16 @@ impl Caller {
     }
 
     /// The same caller, for whom a service calls another.
-    pub(crate) fn through(&self, service: &'static Service) -> Self {
+    pub(crate) fn through(&self, service: &'static ActingService) -> Self {
         let mut caller = self.clone();
         caller.through.push(service);
         caller
     }
 
     /// The services that act for the caller, the first one first; none if it calls by itself.
-    pub fn acting(&self) -> impl DoubleEndedIterator<Item = &'static Service> {
+    pub fn acting(&self) -> impl DoubleEndedIterator<Item = &'static ActingService> {
         let forwarded = self.forwarded();
-        let first = forwarded.and_then(|forwarded| Service::find(&forwarded.service));
+        let first = forwarded.and_then(|forwarded| ActingService::find(&forwarded.service));
         first.into_iter().chain(self.through.iter().copied())
     }
 
@@ -463,7 +463,7 @@ impl Caller {
     }
 
     /// The service whose call this is: by itself, or for the caller.
-    pub fn service(&self) -> Option<&'static Service> {
+    pub fn service(&self) -> Option<&'static ActingService> {
         if let Some(service) = self.through.last() {
             return Some(service);
         }
@@ -473,7 +473,7 @@ impl Caller {
             | Bearer::User(_)
             | Bearer::Role(_)
             | Bearer::Agent(_)
-            | Bearer::Nobody => Service::find(&self.forwarded()?.service),
+            | Bearer::Nobody => ActingService::find(&self.forwarded()?.service),
         }
     }
 

@@ -25,10 +25,10 @@ use crate::{
     caller::Caller,
     context::Context,
     fault::Internal,
-    front::{self, authenticate::Proven, dispatch::Target},
+    front::{self, authenticate::Proven, dispatch::Dispatched},
     protocol::{Payload, Wire},
     request::{Ids, Peer, Source, Told},
-    via_service::Service,
+    via_service::ActingService,
 };
 
 /// The most calls that one request may lead to one inside the other.
@@ -37,7 +37,7 @@ const MOST_HOPS: usize = 4;
 /// An API that may call others for its callers.
 pub trait Forwards: Api {
     /// The service as which it calls.
-    const CALLS_AS: &'static Service;
+    const CALLS_AS: &'static ActingService;
 }
 
 /// Why a call has no answer.
@@ -53,7 +53,7 @@ pub enum NotDone {
 /// An API that may call KMS as services by themselves, for resources that they were given a key for.
 pub trait CallsAsServices: Api {
     /// The services.
-    const SERVICES: &'static [&'static Service];
+    const SERVICES: &'static [&'static ActingService];
 }
 
 /// For which resource a service calls by itself.
@@ -72,7 +72,7 @@ pub struct Resource<'r> {
 /// As [`call`]; and if the API may not call as that service.
 pub async fn by_service<A: CallsAsServices>(
     cx: &Context<'_>,
-    (service, resource): (&'static Service, Resource<'_>),
+    (service, resource): (&'static ActingService, Resource<'_>),
     named: (&str, &str),
     body: &[u8],
 ) -> Result<Bytes, NotDone> {
@@ -164,7 +164,7 @@ async fn serve(
         event_id: ids.event,
         ..*cx
     };
-    let target = Target {
+    let target = Dispatched {
         service: called,
         name: Cow::Borrowed(operation),
         payload,

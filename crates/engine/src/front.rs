@@ -15,7 +15,7 @@ use crate::{
     api::{State, Unproven},
     context::Context,
     fault::{Fault, Internal},
-    front::dispatch::Target,
+    front::dispatch::Dispatched,
     metrics::Ended,
     pipeline,
     protocol::{AnswerTo, Style, Wire},
@@ -165,7 +165,7 @@ impl Front {
     }
 
     /// The answer to a principal that asks more often than it may: counted, and not recorded.
-    fn throttled(&self, (ids, form): (&Ids, Form), target: &Target<'_>) -> Answer {
+    fn throttled(&self, (ids, form): (&Ids, Form), target: &Dispatched<'_>) -> Answer {
         let api = target.api();
         let metrics = &self.shared.metrics;
         metrics.request(api.service, target.known_name(), Ended::Throttled);
@@ -262,7 +262,7 @@ impl Front {
         &self,
         received: &Received<'_>,
         ids: &Ids,
-        target: &Target<'_>,
+        target: &Dispatched<'_>,
         refused: authenticate::Refused,
     ) -> Answer {
         let (style, internal) = (target.style(), target.api().internal);
@@ -302,7 +302,7 @@ impl Front {
         &self,
         received: &Received<'_>,
         ids: &Ids,
-        target: &Target<'_>,
+        target: &Dispatched<'_>,
         fault: Fault,
     ) -> Answer {
         if let Some(internal) = fault.internal_cause() {
@@ -370,7 +370,7 @@ fn log_failure(ids: &Ids, internal: &Internal) {
 }
 
 /// Serves a request whose caller is proven.
-pub(crate) async fn serve(cx: &Context<'_>, target: &Target<'_>) -> Answer {
+pub(crate) async fn serve(cx: &Context<'_>, target: &Dispatched<'_>) -> Answer {
     let (api, name) = (target.api(), &*target.name);
     if let Some(fault) = api.restricted(cx.caller, name) {
         // Refused on the trail too.

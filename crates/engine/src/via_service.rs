@@ -11,7 +11,7 @@ use keyward_types::{alias::AliasName, partition::Partition, region::Region};
 
 /// A service that may act for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Service {
+pub struct ActingService {
     name: &'static str,
     /// The alias of its AWS managed key, after `alias/aws/`; none if it has none.
     managed_key: Option<&'static str>,
@@ -24,8 +24,8 @@ const fn service(
     name: &'static str,
     managed_key: Option<&'static str>,
     title: &'static str,
-) -> Service {
-    Service {
+) -> ActingService {
+    ActingService {
         name,
         managed_key,
         title,
@@ -34,58 +34,59 @@ const fn service(
 }
 
 /// Amazon Athena.
-pub const ATHENA: &Service = &service("athena", None, "Athena").in_called_via();
+pub const ATHENA: &ActingService = &service("athena", None, "Athena").in_called_via();
 
 /// AWS Backup.
-pub const BACKUP: &Service = &service("backup", Some("backup"), "AWS Backup");
+pub const BACKUP: &ActingService = &service("backup", Some("backup"), "AWS Backup");
 
 /// AWS CloudFormation.
-pub const CLOUD_FORMATION: &Service =
+pub const CLOUD_FORMATION: &ActingService =
     &service("cloudformation", None, "CloudFormation").in_called_via();
 
 /// AWS CloudTrail.
-pub const CLOUD_TRAIL: &Service = &service("cloudtrail", None, "CloudTrail");
+pub const CLOUD_TRAIL: &ActingService = &service("cloudtrail", None, "CloudTrail");
 
 /// Amazon DynamoDB.
-pub const DYNAMO_DB: &Service = &service("dynamodb", Some("dynamodb"), "DynamoDB").in_called_via();
+pub const DYNAMO_DB: &ActingService =
+    &service("dynamodb", Some("dynamodb"), "DynamoDB").in_called_via();
 
 /// Amazon EC2, for the volumes of EBS.
-pub const EC2: &Service = &service("ec2", Some("ebs"), "EBS");
+pub const EC2: &ActingService = &service("ec2", Some("ebs"), "EBS");
 
 /// Amazon EKS.
-pub const EKS: &Service = &service("eks", None, "EKS");
+pub const EKS: &ActingService = &service("eks", None, "EKS");
 
 /// Amazon EFS.
-pub const ELASTIC_FILE_SYSTEM: &Service =
+pub const ELASTIC_FILE_SYSTEM: &ActingService =
     &service("elasticfilesystem", Some("elasticfilesystem"), "EFS");
 
 /// AWS Lambda.
-pub const LAMBDA: &Service = &service("lambda", Some("lambda"), "AWS Lambda");
+pub const LAMBDA: &ActingService = &service("lambda", Some("lambda"), "AWS Lambda");
 
 /// Amazon RDS.
-pub const RDS: &Service = &service("rds", Some("rds"), "RDS");
+pub const RDS: &ActingService = &service("rds", Some("rds"), "RDS");
 
 /// Amazon S3.
-pub const S3: &Service = &service("s3", Some("s3"), "S3");
+pub const S3: &ActingService = &service("s3", Some("s3"), "S3");
 
 /// AWS Secrets Manager.
-pub const SECRETS_MANAGER: &Service = &service(
+pub const SECRETS_MANAGER: &ActingService = &service(
     "secretsmanager",
     Some("secretsmanager"),
     "AWS Secrets Manager",
 );
 
 /// Amazon SNS.
-pub const SNS: &Service = &service("sns", Some("sns"), "SNS");
+pub const SNS: &ActingService = &service("sns", Some("sns"), "SNS");
 
 /// Amazon SQS.
-pub const SQS: &Service = &service("sqs", Some("sqs"), "SQS");
+pub const SQS: &ActingService = &service("sqs", Some("sqs"), "SQS");
 
 /// AWS Systems Manager.
-pub const SYSTEMS_MANAGER: &Service = &service("ssm", Some("ssm"), "AWS Systems Manager");
+pub const SYSTEMS_MANAGER: &ActingService = &service("ssm", Some("ssm"), "AWS Systems Manager");
 
 /// The services that can be given credentials, in the alphabet's order.
-pub const SERVICES: &[Service] = &[
+pub const SERVICES: &[ActingService] = &[
     *ATHENA,
     *BACKUP,
     *CLOUD_FORMATION,
@@ -103,7 +104,7 @@ pub const SERVICES: &[Service] = &[
     *SYSTEMS_MANAGER,
 ];
 
-impl Service {
+impl ActingService {
     const fn in_called_via(mut self) -> Self {
         self.called_via = true;
         self
@@ -195,7 +196,7 @@ mod tests {
                 "{policy}"
             );
             assert_eq!(service.alias().is_some(), service.managed_key.is_some());
-            assert_eq!(Service::find(service.name), Some(service));
+            assert_eq!(ActingService::find(service.name), Some(service));
         }
         assert_eq!(
             SERVICES.iter().find(|s| s.name == "ec2").unwrap().alias(),

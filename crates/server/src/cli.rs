@@ -84,7 +84,7 @@ fn data_dir_group() -> ArgGroup {
 // Where a server's data and settings are, or will be created.
 #[derive(Clone, Debug, Default, Args)]
 #[command(group = data_dir_group())]
-pub struct Place {
+pub struct ServerPlace {
     /// The directory that holds everything, except the root key if that is stored elsewhere
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -123,17 +123,17 @@ pub struct Existing {
 
 impl Existing {
     /// The place, with the account and the Region that the data directory remembers.
-    pub fn place(self) -> Place {
-        Place {
+    pub fn place(self) -> ServerPlace {
+        ServerPlace {
             data_dir: self.data_dir,
             config: self.config,
             root_key: self.root_key,
-            ..Place::default()
+            ..ServerPlace::default()
         }
     }
 }
 
-impl Place {
+impl ServerPlace {
     /// The file's settings, with these flags before them and what the data directory remembers
     /// after them.
     pub fn raw(&self) -> anyhow::Result<RawConfig> {

@@ -61,9 +61,9 @@ use crate::{
         frames::Frames,
         idle::Activity,
         kind::{Kind, Refusal},
-        leaving::{Held, Leaving},
+        leaving::{Leaving, UntilSent},
         names::Names,
-        peers::{Peers, Place},
+        peers::{Admitted, Peers},
         request_log::Begun,
         seldom::Seldom,
         taken::Taken,
@@ -236,7 +236,7 @@ struct Connection {
     listening: Arc<Listening>,
     address: SocketAddr,
     behind_proxy: bool,
-    place: Place,
+    place: Admitted,
     /// Whether the connection is known to be no stranger's.
     settled: AtomicBool,
 }
@@ -308,7 +308,7 @@ impl Connection {
             Box::pin(async move {
                 let answer = connection.answer(request, kind, &peer, &timer).await;
                 let claim = connection.claim(answer.body().len(), version, &peer, &ending);
-                let held = Held::new(activity.leave(), claim, under_way);
+                let held = UntilSent::new(activity.leave(), claim, under_way);
                 let answer = answer.map(|body| Leaving::new(body, held));
                 Ok::<_, std::convert::Infallible>(answer)
             })

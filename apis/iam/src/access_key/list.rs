@@ -39,11 +39,11 @@ pub struct ListAccessKeys {
 #[derive(Debug)]
 pub struct AccessKeys {
     user: Option<String>,
-    page: Page<Shown>,
+    page: Page<ShownKey>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct ShownKey {
     id: AccessKeyId,
     active: bool,
     created: Timestamp,
@@ -75,7 +75,7 @@ impl OnOne for ListAccessKeys {
             let path = paths::access_key(id);
             let found = cx.directory().rare(&path, purpose::CREDENTIAL).await?;
             let record: Option<(AccessKeyRecord, _)> = found;
-            keys.extend(record.map(|(record, _)| Shown {
+            keys.extend(record.map(|(record, _)| ShownKey {
                 id: id.clone(),
                 active: record.active,
                 created: record.created,

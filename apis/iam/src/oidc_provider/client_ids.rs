@@ -13,7 +13,7 @@ use crate::{
     Cx,
     fault::IamFault,
     oidc_provider::{MAX_CLIENT_IDS, ProviderArn, ProviderLookup, too_many_client_ids},
-    on_one::{Named, OnOne},
+    on_one::{NamedOperand, OnOne},
 };
 
 /// A provider, and an audience of its tokens.

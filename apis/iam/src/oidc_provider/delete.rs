@@ -14,7 +14,7 @@ use crate::{
     Cx,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup, place},
-    on_one::{Named, OnOne},
+    on_one::{NamedOperand, OnOne},
 };
 
 /// The input.

@@ -15,7 +15,7 @@ use crate::{
     Cx, Iam,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup},
-    on_one::{Named, OnOne},
+    on_one::{NamedOperand, OnOne},
     shape,
 };
 

@@ -15,7 +15,7 @@ use crate::{
     fault::IamFault,
     names,
     oidc_provider::{ProviderArn, ProviderLookup},
-    on_one::{Listing, Named, OnOne},
+    on_one::{Listing, NamedOperand, OnOne},
     page::Page,
     tag_keys::Keys,
     tags::Tags,

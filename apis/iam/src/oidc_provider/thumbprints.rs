@@ -12,7 +12,7 @@ use crate::{
     Cx,
     fault::IamFault,
     oidc_provider::{ProviderArn, ProviderLookup, check_thumbprints, read_thumbprints},
-    on_one::{Named, OnOne},
+    on_one::{NamedOperand, OnOne},
 };
 
 /// `UpdateOpenIDConnectProviderThumbprint`

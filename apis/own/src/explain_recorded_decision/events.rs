@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use keyward_engine::via_service::Service;
+use keyward_engine::via_service::ActingService;
 use keyward_trail::segment;
 use keyward_types::region::Region;
 use serde_json::Value;
@@ -147,7 +147,8 @@ pub fn given(event: &Value, decision: &Value) -> BTreeMap<String, Value> {
         let name = service.split('.').next().unwrap_or_default();
         let region = text(event, "/awsRegion").and_then(|name| Region::parse(name).ok());
         let forwarded = text(event, "/userIdentity/type") != Some("AWSService");
-        if let (Some(service), Some(region), true) = (Service::find(name), region, forwarded) {
+        if let (Some(service), Some(region), true) = (ActingService::find(name), region, forwarded)
+        {
             let via = service.regional_name(region);
             given.insert("kms:ViaService".to_owned(), Value::from(via));
             given.insert("aws:ViaAWSService".to_owned(), Value::from("true"));

@@ -44,7 +44,7 @@ struct Waiting {
 }
 
 /// Events that the trail has, but perhaps not yet on disk.
-struct Held {
+struct OnTrail {
     /// Where the trail ends with them.
     until: Position,
     events: Vec<(Path, Revision)>,
@@ -118,7 +118,7 @@ struct Relay {
     copied: Copied,
     /// Where the trail ended with the last event that was copied.
     until: Position,
-    held: VecDeque<Held>,
+    held: VecDeque<OnTrail>,
 }
 
 impl Relay {
@@ -250,7 +250,7 @@ impl Relay {
             let events = batch
                 .iter()
                 .map(|event| (event.path.clone(), event.revision));
-            self.held.push_back(Held {
+            self.held.push_back(OnTrail {
                 until: self.until,
                 events: events.collect(),
                 kept,

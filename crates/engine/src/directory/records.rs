@@ -1,8 +1,7 @@
 //! What is kept of accounts, users and access keys, of which callers are made, and of what else the engine
 //! reads or writes itself. What belongs to one API alone is in that API's `records.rs`.
 //!
-//! Records are JSON with a version, unknown members refused, sealed by the store. Their golden
-//! bytes stand in `tests/golden/records`.
+//! Records are JSON with a version, unknown members refused, sealed by the store.
 
 pub mod identity;
 pub mod organization;

@@ -18,7 +18,7 @@ use crate::{
         units::{AccessKeyUnit, identity::OidcProviderUnit, signer::Signer},
     },
     fault::Internal,
-    front::{Front, dispatch::Target},
+    front::{Front, dispatch::Dispatched},
     request::{Received, Source},
     server::Shared,
     session::TokenError,
@@ -159,7 +159,7 @@ impl<'e> Expected<'e> {
 
 impl Expected<'static> {
     /// For a target.
-    pub(super) fn of(target: &Target<'_>) -> Self {
+    pub(super) fn of(target: &Dispatched<'_>) -> Self {
         let api = target.api();
         Self {
             service: api.service,
@@ -175,7 +175,7 @@ impl Front {
         &self,
         received: &Received<'_>,
         body: &[u8],
-        target: &Target<'_>,
+        target: &Dispatched<'_>,
     ) -> Result<Proven, Refused> {
         let query = Some(received.query).filter(|query| !query.is_empty());
         let headers = received.headers.iter().copied();

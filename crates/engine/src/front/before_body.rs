@@ -8,7 +8,7 @@ use crate::{
     front::{
         Front, INTERNAL,
         authenticate::{self, Expected, Refused},
-        dispatch::{self, Target},
+        dispatch::{self, Dispatched},
     },
     protocol::Style,
     request::{Answer, Ids, Received},
@@ -51,7 +51,7 @@ impl Front {
                 .map(|target| target.name.to_string())
                 .unwrap_or_default(),
         };
-        let style = target.as_ref().map(Target::style);
+        let style = target.as_ref().map(Dispatched::style);
         let style = style.unwrap_or_else(|| dispatch::claimed_style(&self.services, received));
         let refuse = |error| unprovable(style, Refused::Auth(error, String::new()));
         let request = request.map_err(refuse)?;

@@ -19,7 +19,7 @@ use crate::{
 
 /// What a request is for.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct Dispatched<'a> {
     /// The API.
     pub service: &'a Service,
     /// The operation asked for; there may be none of that name.
@@ -28,7 +28,7 @@ pub struct Target<'a> {
     pub payload: Payload<'a>,
 }
 
-impl Target<'_> {
+impl Dispatched<'_> {
     /// What the engine knows of the API.
     pub fn api(&self) -> &'static ApiDescription {
         self.service.api()
@@ -72,7 +72,7 @@ pub fn target<'a>(
     services: &'a Services,
     received: &Received<'a>,
     body: &'a [u8],
-) -> Result<Target<'a>, Refused> {
+) -> Result<Dispatched<'a>, Refused> {
     if let Some(found) = by_head(services, received, body) {
         return found;
     }
@@ -98,7 +98,7 @@ pub fn target<'a>(
     let name = params.action().unwrap_or_default().to_owned();
     let version = params.get("Version");
     match version.and_then(|version| services.versioned(version)) {
-        Some(service) => Ok(Target {
+        Some(service) => Ok(Dispatched {
             service,
             name: Cow::Owned(name),
             payload: Payload::Query(params),
@@ -116,11 +116,11 @@ pub(super) fn by_head<'a>(
     services: &'a Services,
     received: &Received<'a>,
     body: &'a [u8],
-) -> Option<Result<Target<'a>, Refused>> {
+) -> Option<Result<Dispatched<'a>, Refused>> {
     if let Some(target) = received.header("x-amz-target") {
         let found = services.targeted(target);
         let found = found.filter(|_| received.method == "POST");
-        let found = found.map(|(service, name)| Target {
+        let found = found.map(|(service, name)| Dispatched {
             service,
             name: Cow::Borrowed(name),
             payload: Payload::Json(body),
@@ -133,7 +133,7 @@ pub(super) fn by_head<'a>(
     };
     let place = (received.path, received.query);
     Some(match rest::find(routes, received.method, place, body) {
-        Ok(Some(routed)) => Ok(Target {
+        Ok(Some(routed)) => Ok(Dispatched {
             service,
             name: Cow::Borrowed(routed.route().operation),
             payload: Payload::Rest(routed),

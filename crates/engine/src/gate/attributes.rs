@@ -19,7 +19,7 @@ use crate::{
         supply::{ConditionKey, Supplied, SuppliedValue},
     },
     session::{Federation, SessionUnit},
-    via_service::Service,
+    via_service::ActingService,
 };
 
 /// The condition values of one question.
@@ -113,7 +113,7 @@ impl<'a> RequestAttributes<'a> {
     }
 
     /// The service that calls by itself.
-    fn own_service(&self) -> Option<&'static Service> {
+    fn own_service(&self) -> Option<&'static ActingService> {
         match self.cx.caller.bearer() {
             Bearer::Service(service) => Some(service),
             Bearer::Root
@@ -129,7 +129,7 @@ impl<'a> RequestAttributes<'a> {
         let acting = self.cx.caller.acting();
         acting
             .filter(|service| service.is_in_called_via())
-            .map(Service::global_name)
+            .map(ActingService::global_name)
     }
 
     fn request_values(&self, key: &str) -> Option<Values<'_>> {

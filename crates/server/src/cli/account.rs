@@ -9,7 +9,7 @@ use keyward_services::bootstrap::{self, FirstCredentials, NewAccount};
 use keyward_types::account::AccountId;
 
 use crate::{
-    cli::{Existing, Place, next::UseFile, stopped::StoppedServer},
+    cli::{Existing, ServerPlace, next::UseFile, stopped::StoppedServer},
     opened::draft::CredentialsDraft,
     out::say,
 };
@@ -92,7 +92,7 @@ impl Create {
                 self.profile
             );
         }
-        let place = Place {
+        let place = ServerPlace {
             region: self.region,
             ..self.existing.place()
         };

@@ -15,7 +15,7 @@ use keyward_types::{time::Clock, unique_id::AccessKeyId};
 
 use crate::{
     cli::{
-        Place,
+        ServerPlace,
         first_start::{Banner, Created, program},
         next::{self, UseFile},
         stopped::StoppedServer,
@@ -50,7 +50,7 @@ Environment:
 #[command(after_long_help = EXAMPLES)]
 pub struct Init {
     #[command(flatten)]
-    place: Place,
+    place: ServerPlace,
     /// Give the root user of the account a new access key that replaces all it has, for those who
     /// lost theirs. The server must be stopped; the audit trail records it
     #[arg(long)]
@@ -111,7 +111,7 @@ impl Init {
     }
 }
 
-async fn new_root_credentials(place: Place) -> anyhow::Result<()> {
+async fn new_root_credentials(place: ServerPlace) -> anyhow::Result<()> {
     let server = StoppedServer::open(place).await?;
     let (config, data) = (server.config(), server.data());
     // The file of the first start belongs to the first account; another account must not overwrite

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     cli::{
-        Place,
+        ServerPlace,
         first_start::{Banner, program},
         init::{DangerSecret, Opened, chosen_credentials, open},
     },
@@ -53,7 +53,7 @@ Signals:
 #[command(after_long_help = EXAMPLES)]
 pub struct Serve {
     #[command(flatten)]
-    place: Place,
+    place: ServerPlace,
     /// The address to listen on [default: 127.0.0.1:5670]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use keyward_engine::via_service::{SERVICES, Service as Known};
+use keyward_engine::via_service::{ActingService as Known, SERVICES};
 use keyward_services::bootstrap::services;
 
 use crate::{

@@ -10,7 +10,7 @@ use keyward_keys::root_key::RootKey;
 use keyward_services::bootstrap::accept::Stopped;
 use keyward_store::store::Store;
 
-use crate::{cli::Place, clock::SystemClock, config::Config, opened::DataDir};
+use crate::{cli::ServerPlace, clock::SystemClock, config::Config, opened::DataDir};
 
 /// The data directory, its store and its root key.
 pub struct StoppedServer {
@@ -24,7 +24,7 @@ pub struct StoppedServer {
 
 impl StoppedServer {
     /// Opens what is in a data directory; nothing is created.
-    pub async fn open(place: Place) -> anyhow::Result<Self> {
+    pub async fn open(place: ServerPlace) -> anyhow::Result<Self> {
         let config = place.resolve()?;
         let data = DataDir::open(&config.data_dir)?;
         let (arena, _) = Arena::new(config.arena_bytes)?;

@@ -24,11 +24,11 @@ struct Waiting {
     bytes: usize,
     next: u64,
     /// By number, so that the one that has waited longest comes first.
-    claims: BTreeMap<u64, Held>,
+    claims: BTreeMap<u64, Claimed>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Claimed {
     bytes: usize,
     by: By,
 }
@@ -107,7 +107,7 @@ impl Budget {
         let number = waiting.next;
         waiting.next += 1;
         waiting.bytes += bytes;
-        waiting.claims.insert(number, Held { bytes, by });
+        waiting.claims.insert(number, Claimed { bytes, by });
         let fits = waiting.fit(self.most, number);
         drop(waiting);
         let budget = self.clone();

@@ -26,13 +26,13 @@ const PIECE: usize = 16 << 10;
 
 /// What an answer holds until it has been sent.
 #[derive(Debug)]
-pub struct Held {
+pub struct UntilSent {
     moving: Moving,
     _claim: Option<Claim>,
     _under_way: Option<UnderWay>,
 }
 
-impl Held {
+impl UntilSent {
     /// Combines the record of the answer's progress, its claim on the budget, if it needs one, and
     /// its request, if that keeps the connection open.
     pub fn new(moving: Moving, claim: Option<Claim>, under_way: Option<UnderWay>) -> Self {
@@ -54,13 +54,13 @@ pub struct Leaving {
 
 #[derive(Debug)]
 enum Keep {
-    Alone { _held: Held },
-    Shared(Arc<Held>),
+    Alone { _held: UntilSent },
+    Shared(Arc<UntilSent>),
 }
 
 impl Leaving {
     /// A body that holds this until it has been sent.
-    pub fn new(body: Bytes, held: Held) -> Self {
+    pub fn new(body: Bytes, held: UntilSent) -> Self {
         let keep = if body.len() <= PIECE {
             Keep::Alone { _held: held }
         } else {
@@ -140,10 +140,10 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(20);
 
-    fn held(budget: &Budget, bytes: usize, activity: &Activity) -> Held {
+    fn held(budget: &Budget, bytes: usize, activity: &Activity) -> UntilSent {
         let (connection, _) = Ending::new();
         let claim = budget.answer(bytes, &Arc::new(connection));
-        Held::new(activity.leave(), Some(claim), Some(activity.begin()))
+        UntilSent::new(activity.leave(), Some(claim), Some(activity.begin()))
     }
 
     async fn stalls(activity: &Activity) -> bool {

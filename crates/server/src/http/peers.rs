@@ -93,7 +93,7 @@ struct FromOrigin {
 
 /// A connection's place among the open ones; dropping it gives the place back.
 #[derive(Debug)]
-pub struct Place {
+pub struct Admitted {
     number: u64,
     proof: Proof,
     peers: Peers,
@@ -110,16 +110,16 @@ impl Peers {
     }
 
     /// A place for a connection from an address, if there is one or a stranger can make room.
-    pub fn admit(&self, address: IpAddr) -> Option<(Place, Displaced)> {
+    pub fn admit(&self, address: IpAddr) -> Option<(Admitted, Displaced)> {
         self.admit_origin(Origin::of(address))
     }
 
     /// A place for a connection from a proxy, which will name its client.
-    pub fn admit_proxy(&self) -> Option<(Place, Displaced)> {
+    pub fn admit_proxy(&self) -> Option<(Admitted, Displaced)> {
         self.admit_origin(Origin::Proxy)
     }
 
-    fn admit_origin(&self, origin: Origin) -> Option<(Place, Displaced)> {
+    fn admit_origin(&self, origin: Origin) -> Option<(Admitted, Displaced)> {
         let mut open = self.open();
         if !open.make_room_at(origin, &self.places) || !open.make_room(&self.places) {
             open.refused += 1;
@@ -136,7 +136,7 @@ impl Peers {
         };
         open.enter(number, connection);
         let peers = self.clone();
-        let place = Place {
+        let place = Admitted {
             number,
             proof,
             peers,
@@ -160,7 +160,7 @@ impl Peers {
     }
 }
 
-impl Place {
+impl Admitted {
     /// Where the front notes that a caller was authenticated.
     pub fn proof(&self) -> &Proof {
         &self.proof
@@ -192,7 +192,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Admitted {
     fn drop(&mut self) {
         self.peers.open().leave(self.number);
     }
@@ -320,7 +320,7 @@ mod tests {
         displaced.try_recv() == Err(oneshot::error::TryRecvError::Closed)
     }
 
-    fn prove(place: &Place) {
+    fn prove(place: &Admitted) {
         place.proof().note(NonZeroU64::MIN);
         place.settle();
     }

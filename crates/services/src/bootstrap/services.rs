@@ -22,7 +22,7 @@ use keyward_engine::{
         paths, purpose,
         records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
     },
-    via_service::Service,
+    via_service::ActingService,
 };
 
 /// Where a service's credentials stand: the account of the store's first start.
@@ -58,7 +58,7 @@ pub async fn create(
     root: &RootKey,
     arena: &Arena,
     clock: &dyn Clock,
-    (service, place): (&Service, Place),
+    (service, place): (&ActingService, Place),
     draft: impl FnOnce(&FirstCredentials, &[AccessKeyId]) -> std::io::Result<()>,
 ) -> Result<(), OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
@@ -112,7 +112,7 @@ pub async fn delete(
     root: &RootKey,
     arena: &Arena,
     clock: &dyn Clock,
-    (service, place): (&Service, Place),
+    (service, place): (&ActingService, Place),
 ) -> Result<bool, OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
     let mut batch = sealed.batch();
@@ -131,7 +131,7 @@ pub async fn delete(
 async fn take_away(
     sealed: &Sealed,
     batch: &mut SealedBatch,
-    (service, (region, account)): (&Service, Place),
+    (service, (region, account)): (&ActingService, Place),
 ) -> Result<Option<(Precondition, Vec<AccessKeyId>)>, OpenError> {
     let path = paths::service(region.partition(), account, service.name())?;
     let Some(read) = sealed.get(&path).await?.value else {
@@ -150,7 +150,7 @@ async fn commit(
     sealed: &Sealed,
     mut batch: SealedBatch,
     clock: &dyn Clock,
-    (name, service, (region, account)): (&str, &Service, Place),
+    (name, service, (region, account)): (&str, &ActingService, Place),
 ) -> Result<(), OpenError> {
     let event_id = uuid::Builder::from_random_bytes(random::array())
         .into_uuid()

@@ -70,11 +70,11 @@ test_api!(Outer, "athena", "Outer.");
 test_api!(Inner, "dynamodb", "Inner.");
 
 impl Forwards for Outer {
-    const CALLS_AS: &'static via_service::Service = via_service::ATHENA;
+    const CALLS_AS: &'static via_service::ActingService = via_service::ATHENA;
 }
 
 impl Forwards for Inner {
-    const CALLS_AS: &'static via_service::Service = via_service::DYNAMO_DB;
+    const CALLS_AS: &'static via_service::ActingService = via_service::DYNAMO_DB;
 }
 
 /// `Protect`: a data key under each of these keys.

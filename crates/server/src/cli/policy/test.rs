@@ -110,7 +110,7 @@ struct Run<W> {
 
 /// The place of a case in its file.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct CaseLine<'a> {
     path: &'a Path,
     line: usize,
 }
@@ -142,13 +142,13 @@ impl<W: Write> Run<W> {
             Chunk::TooLong => {
                 *lines_before += 1;
                 let line = *lines_before;
-                self.judge(Place { path, line }, &Answer::too_long(), b"")?;
+                self.judge(CaseLine { path, line }, &Answer::too_long(), b"")?;
             }
             Chunk::Lines(lines) => {
                 for (index, case) in cases(&lines) {
                     let answer = self.decider.answer(case);
                     let line = *lines_before + index + 1;
-                    self.judge(Place { path, line }, &answer, case)?;
+                    self.judge(CaseLine { path, line }, &answer, case)?;
                 }
                 *lines_before += lines.iter().filter(|byte| **byte == b'\n').count();
             }
@@ -156,7 +156,7 @@ impl<W: Write> Run<W> {
         Ok(())
     }
 
-    fn judge(&mut self, place: Place<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
+    fn judge(&mut self, place: CaseLine<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
         let differs = match (answer.decision, answer.expected) {
             (Some(decision), Some(expected)) => decision != expected,
             (Some(_), None) => {
@@ -181,7 +181,7 @@ impl<W: Write> Run<W> {
 
     fn tell(
         &mut self,
-        place: Place<'_>,
+        place: CaseLine<'_>,
         answer: &Answer,
         differs: bool,
         case: &[u8],
@@ -212,7 +212,7 @@ impl<W: Write> Run<W> {
         Ok(())
     }
 
-    fn tell_json(&mut self, place: Place<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
+    fn tell_json(&mut self, place: CaseLine<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
         let file = json::string(&place.path.display().to_string());
         let expected = answer.expected.map_or_else(
             || "null".to_owned(),
