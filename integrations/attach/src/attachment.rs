@@ -16,7 +16,7 @@ use crate::{
     ext4::{self, Checked, Format, MountOptions},
     holders,
     loop_device::LoopDevice,
-    mounts::{self, Mount},
+    mounts::{self, DeviceNumber, Mount},
     place::Place,
     process::is_capable,
 };
@@ -137,8 +137,14 @@ impl Attachment {
         self.device.mounts().at(Step::Place, self.device.node())
     }
 
+    /// The number that mounts of it have.
+    pub(crate) fn device_number(&self) -> Result<DeviceNumber, Error> {
+        let node = self.device.node();
+        self.device.device_number().at(Step::Place, node)
+    }
+
     /// The lock, if the device is still that of the place.
-    fn lock(&self) -> Result<crate::place::Lock, Error> {
+    pub(crate) fn lock(&self) -> Result<crate::place::Lock, Error> {
         let lock = self.place.lock_steps()?;
         if LoopDevice::find(&self.place)?.as_ref() == Some(&self.device) {
             Ok(lock)

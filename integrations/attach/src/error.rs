@@ -15,6 +15,8 @@ pub enum Step {
     Run,
     /// Mounting ext4.
     Mount,
+    /// Mounting a directory of it in another place.
+    BindMount,
     /// Telling the loop device of the volume's new size.
     Resize,
     /// Writing everything that is still only in memory.
@@ -39,6 +41,7 @@ impl fmt::Display for Step {
             Self::Bind => "bind a loop device to",
             Self::Run => "run",
             Self::Mount => "mount ext4 on",
+            Self::BindMount => "mount the volume on",
             Self::Resize => "resize",
             Self::Flush => "flush",
             Self::ShutDown => "shut down the file system on",
@@ -160,6 +163,30 @@ pub enum Error {
     CannotGrowMounted {
         /// The loop device.
         device: PathBuf,
+    },
+    /// A directory is not in the file system, or leads out of it.
+    #[error(
+        "there is no directory `{within}` on the volume that can be reached without a symbolic link: {source}"
+    )]
+    NoDirectory {
+        /// As it was named.
+        within: String,
+        /// What the kernel says of it.
+        source: io::Error,
+    },
+    /// Something is mounted on a directory already.
+    #[error(
+        "something is mounted on `{at}` already: unmount it first, or choose another directory"
+    )]
+    Occupied {
+        /// The directory.
+        at: PathBuf,
+    },
+    /// Nothing of ours is mounted on a directory.
+    #[error("no volume is mounted on `{at}`")]
+    NotBound {
+        /// The directory.
+        at: PathBuf,
     },
     /// Somebody uses the file system or the device.
     #[error("`{at}` is in use{}", of(.holders))]

@@ -4,7 +4,8 @@
 //! Blocks ── served as ──▶ one file of a FUSE mount ── bound to ──▶ loop device ── mounted as ──▶ ext4
 //! ```
 //!
-//! [`blocks::Blocks`] is what the caller supplies; nothing here knows what stands behind it. ext4 gives it
+//! [`blocks::Blocks`] is what the caller supplies; nothing here knows what stands behind it. An image file in plaintext
+//! needs none, and is bound to the loop device as it is ([`place::Place::of_image`]). ext4 gives it
 //! names, locks, links and `mmap`, and the kernel's page cache is above it, so that what is read often
 //! costs nothing.
 //!
@@ -13,6 +14,7 @@
 //! - [`server::serve`] serves the blocks in this process, as one file in the place.
 //! - [`attachment`] does the rest, from the same or from any other process: loop device, ext4, growing, a
 //!   clean end, and the cut-off, which makes everything fail at once, cached pages too.
+//! - [`bind`] mounts a directory of a mounted volume in other places too.
 //! - [`requirements::missing`] says what a machine lacks.
 //! - [`process::prepare`] is for the process that serves.
 //!
@@ -43,6 +45,7 @@
 #![deny(unsafe_code)]
 
 pub mod attachment;
+pub mod bind;
 pub mod blocks;
 mod cut_off;
 pub mod error;

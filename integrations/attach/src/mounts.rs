@@ -129,7 +129,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
 }
 
 /// Blanks, tabs, line breaks and backslashes are written as a backslash and three octal digits.
-fn unescape(text: &[u8]) -> Vec<u8> {
+pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {

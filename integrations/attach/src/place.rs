@@ -28,7 +28,11 @@ const RECORD: &str = "loop.json";
 /// It should be in a directory that is empty after a start of the machine, such as `/run`: nothing in it
 /// has a meaning beyond that. If it is not, what an earlier start left is recognized and dropped.
 #[derive(Clone, Debug)]
-pub struct Place(PathBuf);
+pub struct Place {
+    path: PathBuf,
+    /// The file that is attached instead of one that is served.
+    image: Option<PathBuf>,
+}
 
 /// What is recorded. It is not flushed to disk: the loop devices are gone after a power failure too.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,37 +62,53 @@ impl Place {
         if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
             return Err(Error::NotPrivate { at: path, uid });
         }
-        let place = Self(path);
+        let place = Self { path, image: None };
         let folder = place.mount_point();
         create_private(&folder).at(Step::Place, folder)?;
         Ok(place)
     }
 
+    /// The same for an image file that is attached as it is, in plaintext: nobody serves it.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and when there is no such file.
+    pub fn of_image(path: &Path, image: &Path) -> Result<Self, Error> {
+        let place = Self::open(path)?;
+        let image = image.canonicalize().at(Step::Place, image)?;
+        Ok(Self {
+            image: Some(image),
+            ..place
+        })
+    }
+
     /// The directory, without links in its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Where the served file is mounted.
     pub(crate) fn mount_point(&self) -> PathBuf {
-        self.0.join(MOUNT_POINT)
+        self.path.join(MOUNT_POINT)
     }
 
-    /// The served file: the volume in plaintext, for root only.
+    /// The file that is attached: the volume in plaintext, for root only.
     pub fn file(&self) -> PathBuf {
-        self.mount_point().join(FILE)
+        match &self.image {
+            Some(image) => image.clone(),
+            None => self.mount_point().join(FILE),
+        }
     }
 
     /// The lock of the process that serves, which writes its number into it.
     pub(crate) fn lock_server(&self) -> Result<Lock, Error> {
-        let path = self.0.join(SERVER_LOCK);
+        let path = self.path.join(SERVER_LOCK);
         let mut file = open_private(&path).at(Step::Place, &path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut pid = String::new();
                 file.read_to_string(&mut pid).at(Step::Place, &path)?;
-                let at = self.0.clone();
+                let at = self.path.clone();
                 return Err(Error::Served { at, pid });
             }
             Err(error) => return Err(error).at(Step::Place, path),
@@ -104,7 +124,7 @@ impl Place {
 
     /// The lock of whoever does a step; waits for it.
     pub(crate) fn lock_steps(&self) -> Result<Lock, Error> {
-        let path = self.0.join(STEPS_LOCK);
+        let path = self.path.join(STEPS_LOCK);
         let file = open_private(&path).at(Step::Place, &path)?;
         flock(&file, FlockOperation::LockExclusive).at(Step::Place, path)?;
         Ok(Lock(file))
@@ -112,7 +132,7 @@ impl Place {
 
     /// Records which loop device is going to be bound. It is called before the device is.
     pub(crate) fn record(&self, number: u32) -> Result<(), Error> {
-        let (path, draft) = (self.0.join(RECORD), self.0.join("loop.json.draft"));
+        let (path, draft) = (self.path.join(RECORD), self.path.join("loop.json.draft"));
         let version = VERSION;
         let write = || {
             let bytes = serde_json::to_vec(&Record { version, number })?;
@@ -126,7 +146,7 @@ impl Place {
 
     /// The loop device that is recorded. Whether it is still that of this place, the device itself says.
     pub(crate) fn recorded(&self) -> Result<Option<u32>, Error> {
-        let path = self.0.join(RECORD);
+        let path = self.path.join(RECORD);
         let read = || match fs::read(&path) {
             Ok(bytes) => {
                 let record: Record = serde_json::from_slice(&bytes)?;
@@ -145,7 +165,7 @@ impl Place {
 
     /// Drops the record. None is no error.
     pub(crate) fn forget(&self) -> Result<(), Error> {
-        let path = self.0.join(RECORD);
+        let path = self.path.join(RECORD);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).at(Step::Place, path)

@@ -14,6 +14,15 @@ use crate::{
 /// One plain sentence for each thing that is missing, with the way to get it on Debian; empty if volumes can be
 /// attached. It changes nothing, except that the kernel may load the modules of what it is asked for.
 pub fn missing() -> Vec<String> {
+    collect(true)
+}
+
+/// The same for images in plaintext, which are attached as they are.
+pub fn missing_for_plain_images() -> Vec<String> {
+    collect(false)
+}
+
+fn collect(served: bool) -> Vec<String> {
     let mut missing = Vec::new();
     if !rustix::process::geteuid().is_root() {
         missing
@@ -24,7 +33,9 @@ pub fn missing() -> Vec<String> {
                 .to_owned(),
         );
     }
-    missing.extend(device(server::FUSE, "fuse"));
+    if served {
+        missing.extend(device(server::FUSE, "fuse"));
+    }
     missing.extend(device(loop_device::CONTROL, "loop"));
     missing.extend([MKFS, FSCK, RESIZE].into_iter().filter_map(program));
     missing

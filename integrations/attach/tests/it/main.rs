@@ -9,10 +9,12 @@
     reason = "a test may fail loudly, and says why it tests nothing"
 )]
 
+mod bind;
 mod cut_off;
 mod killed;
 mod life;
 mod memory;
+mod plain;
 mod refused;
 mod sparse_file;
 mod world;

@@ -1,0 +1,50 @@
+//! An image in plaintext, which nobody serves.
+
+use std::{fs, io};
+
+use keyward_attach::{
+    attachment::{Attachment, cut_off, detach},
+    ext4::{Checked, Format, MountOptions},
+    place::Place,
+};
+
+use crate::world::{MIB, PATIENCE, assert_clean, world};
+
+#[test]
+fn an_image_is_attached_as_it_is_and_found_again() {
+    let world = world!();
+    drop(world.sparse_file(64 * MIB));
+    let place = Place::of_image(world.place.path(), &world.image()).unwrap();
+    let attachment = Attachment::bind(&place).unwrap();
+    attachment.format(&Format::default()).unwrap();
+    attachment
+        .mount(&world.target, &MountOptions::default())
+        .unwrap();
+    fs::write(world.target.join("file"), "text").unwrap();
+    // Nobody has to remember it.
+    let found = Attachment::find(&place).unwrap().unwrap();
+    assert_eq!(found.device(), attachment.device());
+    // It is not that of the place without the image.
+    assert!(Attachment::find(&world.place).unwrap().is_none());
+    detach(&place).unwrap();
+    assert!(Attachment::find(&place).unwrap().is_none());
+    assert_clean(&world.image());
+    let attachment = Attachment::bind(&place).unwrap();
+    assert_eq!(attachment.check().unwrap(), Checked::Clean);
+    attachment
+        .mount(&world.target, &MountOptions::default())
+        .unwrap();
+    let open = fs::File::open(world.target.join("file")).unwrap();
+    let done = cut_off(&place, PATIENCE);
+    assert!(done.failures.is_empty(), "{:?}", done.failures);
+    assert!(io::read_to_string(&open).is_err());
+    drop(open);
+    assert!(Attachment::find(&place).unwrap().is_none());
+}
+
+#[test]
+fn there_is_no_place_of_an_image_that_is_not_there() {
+    let world = world!();
+    let error = Place::of_image(world.place.path(), &world.image()).unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error}");
+}
