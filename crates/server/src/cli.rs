@@ -11,12 +11,14 @@ pub mod completions;
 pub mod env;
 mod first_start;
 mod init;
+mod mount;
 mod next;
 mod policy;
 mod serve;
 mod service;
 mod stopped;
 mod store;
+mod unmount;
 mod volume;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -70,6 +72,8 @@ enum Command {
     Store(store::Store),
     #[command(subcommand)]
     Volume(volume::Volume),
+    Mount(mount::Mount),
+    Unmount(unmount::Unmount),
     Completions(completions::Completions),
 }
 
@@ -175,13 +179,15 @@ impl Cli {
         match self.command {
             Command::Policy(policy) => return policy.run(),
             Command::Volume(volume) => return volume.run(),
+            Command::Agent(agent) => return agent.run(),
+            Command::Mount(mount) => mount.run()?,
+            Command::Unmount(unmount) => unmount.run()?,
             Command::Serve(serve) => serve.run()?,
             Command::Init(init) => init.run()?,
             Command::Account(account) => account.run()?,
             Command::Env(env) => env.run()?,
             Command::Store(store) => store.run()?,
             Command::Service(service) => service.run()?,
-            Command::Agent(agent) => agent.run()?,
             Command::Audit(audit) => audit.run()?,
             Command::Completions(completions) => completions.run()?,
         }

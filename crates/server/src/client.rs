@@ -1,37 +1,32 @@
 //! The client of the command line: it sends requests to a running server, signed like all others.
 
+mod address;
+pub mod reach;
+
 use std::{
     ffi::OsString,
     io,
     path::{PathBuf, absolute},
-    pin::pin,
-    sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::Args;
 use http::{Request, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use keyward_types::time::Clock as _;
 use keyward_wire::sigv4::Signer;
-use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
+use self::address::Address;
 use crate::{
     aws::{Credentials, Settings},
     clock::SystemClock,
     config::RawConfig,
     exports::Exports,
-    trust,
 };
 
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 16 << 20;
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// The prefix of the targets of Keyward's own service.
@@ -73,9 +68,7 @@ pub struct Connect {
 
 /// A client of a running server.
 pub struct Client {
-    tls: Option<TlsConnector>,
-    host: String,
-    port: u16,
+    address: Address,
     region: String,
     credentials: Credentials,
 }
@@ -166,37 +159,9 @@ impl Connect {
                 )
             }
         };
-        let uri: http::Uri = endpoint
-            .parse()
-            .with_context(|| format!("`{endpoint}` is not a URL"))?;
-        let Some(host) = uri.host() else {
-            bail!("`{endpoint}` is not a URL: it names no host");
-        };
-        let (tls, port) = match uri.scheme_str() {
-            Some("https") => {
-                let given = self.ca_file.clone().map(|path| ("--ca-file", path));
-                let file = given.or(bundle);
-                let file = file.as_ref().map(|(named, path)| (*named, path.as_path()));
-                let config = trust::client_config(file)?;
-                (Some(TlsConnector::from(Arc::new(config))), 443)
-            }
-            Some("http") => {
-                // AWS_CA_BUNDLE is for every server, so it is ignored; the flag is for this one.
-                if self.ca_file.is_some() {
-                    bail!(
-                        "--ca-file is given, but `{endpoint}` is not encrypted: use the server's URL that begins with https://, or leave --ca-file out"
-                    );
-                }
-                (None, 80)
-            }
-            Some(_) | None => {
-                bail!("`{endpoint}` is not a URL that begins with http:// or https://")
-            }
-        };
+        let given = self.ca_file.clone().map(|path| ("--ca-file", path));
         Ok(Client {
-            tls,
-            host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(port),
+            address: Address::new(&endpoint, given, bundle)?,
             region,
             credentials,
         })
@@ -232,8 +197,8 @@ impl Client {
         let (status, body) = self.post("keyward", &target, body, TIMEOUT).await?;
         let value: serde_json::Value = serde_json::from_slice(&body).with_context(|| {
             format!(
-                "{}:{} did not answer as a Keyward server does",
-                self.host, self.port
+                "{} did not answer as a Keyward server does",
+                self.address.shown()
             )
         })?;
         if status.is_success() {
@@ -245,6 +210,20 @@ impl Client {
             Some(message) => bail!("{code}: {message}"),
             None => bail!("{code}"),
         }
+    }
+
+    /// One request of Keyward's own service, and the answer to it, whatever that is. The answer is wiped after use.
+    ///
+    /// # Errors
+    /// When there is no answer in time.
+    pub async fn post_own(
+        &self,
+        operation: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let target = format!("{TARGET}.{operation}");
+        self.post("keyward", &target, body, timeout).await
     }
 
     /// One request in JSON 1.1, and the answer to it, whatever that is. The answer is wiped after use.
@@ -259,9 +238,7 @@ impl Client {
         timeout: Duration,
     ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
         let asked = self.ask(service, target, body);
-        tokio::time::timeout(timeout, asked)
-            .await
-            .with_context(|| format!("{}:{} did not answer in time", self.host, self.port))?
+        self.address.in_time(asked, timeout).await
     }
 
     async fn ask(
@@ -270,7 +247,7 @@ impl Client {
         target: &str,
         body: Vec<u8>,
     ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
-        let host = format!("{}:{}", self.host, self.port);
+        let host = self.address.shown();
         let signer = Signer {
             access_key_id: &self.credentials.access_key_id,
             secret: &self.credentials.secret,
@@ -289,70 +266,6 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(Bytes::from(body)))?;
-        let stream = TcpStream::connect((bare(&self.host), self.port))
-            .await
-            .map_err(|error| {
-                let advice = match error.kind() {
-                    io::ErrorKind::ConnectionRefused => "is the server running?",
-                    _ => "check the server's URL",
-                };
-                anyhow!("cannot connect to {host}: {error}: {advice}")
-            })?;
-        match &self.tls {
-            None => exchange(stream, request).await.with_context(|| {
-                format!("{host} does not answer in HTTP: if it has a certificate, use a URL that begins with https://")
-            }),
-            Some(tls) => {
-                let name = ServerName::try_from(bare(&self.host).to_owned())?;
-                let stream = tls.connect(name, stream).await;
-                let stream =
-                    stream.map_err(|error| anyhow!(trust::failure(&host, &error)))?;
-                exchange(stream, request).await
-            }
-        }
+        self.address.send(request).await
     }
-}
-
-/// A host without the brackets that an IPv6 address has in a URL.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let asked = async move {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let mut body = Limited::new(answer.into_body(), MAX_ANSWER);
-        let mut pieces = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
-            pieces.extend(frame.into_data());
-        }
-        Ok((status, gathered(&pieces)))
-    };
-    // No task of its own: its buffers are gone when this function returns, or is given up after a time.
-    let mut asked = pin!(asked);
-    tokio::select! {
-        biased;
-        answered = &mut asked => answered,
-        _ = connection => asked.await,
-    }
-}
-
-/// The pieces in one.
-fn gathered(pieces: &[Bytes]) -> Zeroizing<Vec<u8>> {
-    let length = pieces.iter().map(Bytes::len).sum();
-    let mut whole = Zeroizing::new(Vec::with_capacity(length));
-    for piece in pieces {
-        whole.extend_from_slice(piece);
-    }
-    whole
 }

@@ -23,16 +23,28 @@ pub struct Exports {
     pub credentials: Credentials,
 }
 
+/// Where the server of a data directory is.
+///
+/// # Errors
+/// If it was never started.
+pub fn endpoint(data_dir: &Path) -> anyhow::Result<String> {
+    Ok(remembered(data_dir)?.endpoint)
+}
+
+fn remembered(data_dir: &Path) -> anyhow::Result<Remembered> {
+    opened::check(data_dir)?;
+    Remembered::read(data_dir)?.with_context(|| {
+        format!(
+            "the server of {} has not been started yet: run `keyward serve`",
+            data_dir.display()
+        )
+    })
+}
+
 impl Exports {
     /// Reads it from the data directory.
     pub fn read(data_dir: &Path) -> anyhow::Result<Self> {
-        opened::check(data_dir)?;
-        let remembered = Remembered::read(data_dir)?.with_context(|| {
-            format!(
-                "the server of {} has not been started yet: run `keyward serve`",
-                data_dir.display()
-            )
-        })?;
+        let remembered = remembered(data_dir)?;
         let path = data_dir.join(ADMIN_CREDENTIALS);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,

@@ -1,6 +1,7 @@
 //! The `keyward` binary.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod aws;
 mod certificate;
 mod cli;
@@ -11,6 +12,7 @@ mod descriptors;
 mod endpoint;
 mod exports;
 mod http;
+mod identity;
 mod issuers;
 mod opened;
 mod out;

@@ -1,6 +1,6 @@
 //! Encrypted volumes on this machine, for `keyward volume`: where the block engine, the kernel and KMS meet.
 //!
-//! Each attached volume has a process of its own ([`keeper`]), which asks KMS for the data key itself. Commands
+//! Each attached volume has a process of its own ([`keeper`]), which has the data key unwrapped itself ([`source`]). Commands
 //! speak with it through a socket that only its user can open ([`control`]).
 
 pub mod blocks;
@@ -10,6 +10,7 @@ pub mod keeper;
 pub mod key;
 pub mod kms;
 pub mod report;
+pub mod source;
 pub mod state;
 pub mod units;
 pub mod verdict;

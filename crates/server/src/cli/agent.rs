@@ -1,5 +1,11 @@
 //! `keyward agent`
 
+mod keep;
+mod register;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -18,17 +24,38 @@ fn after_token() -> String {
     )
 }
 
-/// Manage the agents that store the volumes of an account in a Region
+/// Where an agent keeps everything, unless another directory is given.
+const STATE_DIR: &str = "/var/lib/keyward-agent";
+
+/// Run an agent, and manage the agents that store the volumes of an account in a Region
 ///
-/// An agent is a program that stores volumes on another machine. It registers once, with a token, and gets an
-/// access key of its own, with which it can open the volumes that are assigned to it and do nothing else.
-/// This version has no agent program yet.
+/// An agent is a program that stores volumes, such as EFS file systems, on a machine of yours. It registers once,
+/// with a token, and gets an access key of its own, with which it can open the volumes that are assigned to it and
+/// do nothing else. See docs/file-systems.md.
 #[derive(Debug, Subcommand)]
 pub enum Agent {
+    Run(run::Run),
+    Register(register::Register),
     Token(Token),
     List(List),
     Remove(Remove),
+    #[command(hide = true)]
+    Keep(keep::Keep),
 }
+
+// Where an agent keeps everything.
+#[derive(Clone, Debug, Args)]
+pub struct StateDir {
+    /// The agent's directory: its access key, and the images of its volumes. Only its user may be able to use it
+    #[arg(long, value_name = "DIR", env = "KEYWARD_AGENT_STATE_DIR", hide_env_values = true, default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
+}
+
+/// What the help of the agent's own commands says of the environment.
+const OF_AGENT: &str = "\
+Environment:
+  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is. For the first start, AWS_ENDPOINT_URL is
+  the server's URL, and AWS_CA_BUNDLE a file of certificates to trust, as --ca-file is.";
 
 /// Create a token by which one agent may register
 ///
@@ -71,12 +98,16 @@ pub struct Remove {
 }
 
 impl Agent {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Token(token) => token.run(),
-            Self::List(list) => list.run(),
-            Self::Remove(remove) => remove.run(),
+            Self::Keep(keep) => return keep.run(),
+            Self::Run(run) => run.run()?,
+            Self::Register(register) => register.run()?,
+            Self::Token(token) => token.run()?,
+            Self::List(list) => list.run()?,
+            Self::Remove(remove) => remove.run()?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `keyward serve`
 
+mod beside;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -12,6 +14,7 @@ use tokio::{
     sync::watch,
 };
 
+use self::beside::Beside;
 use crate::{
     cli::{
         ServerPlace,
@@ -31,6 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   keyward serve --data-dir /var/lib/keyward --root-key /etc/keyward/root.key
   keyward serve --config /etc/keyward/keyward.toml --log debug
+  keyward serve --data-dir /var/lib/keyward --agent    # file systems on this machine
 
 Environment:
   KEYWARD_BOOTSTRAP_ACCESS_KEY_ID, KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY
@@ -60,6 +64,10 @@ pub struct Serve {
     /// The address for Prometheus metrics (/metrics) [default: none]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<String>,
+    /// Also run an agent, in a process of its own: it stores the file systems of the account and the default
+    /// Region in DIR/agent, on this machine. Needs root
+    #[arg(long)]
+    agent: bool,
     /// Listen on an address other than loopback without a certificate: requests and answers,
     /// plaintexts among them, are not encrypted on the network
     #[arg(long)]
@@ -137,6 +145,10 @@ impl Serve {
         let url = endpoint::bound(address, tls.is_some());
         let _ = say!("listening on {url}");
         tracing::info!(url, data_dir = %config.data_dir.display(), "serving");
+        let agent = match self.agent {
+            true => Some(Beside::start(&config.data_dir, &self.logging)?),
+            false => None,
+        };
         let options = HttpOptions {
             tls,
             proxies: config.proxies.clone(),
@@ -147,6 +159,9 @@ impl Serve {
             drain: config.drain,
         };
         http::serve(listener, Arc::new(front.clone()), options, stopped).await;
+        if let Some(agent) = agent {
+            tokio::task::spawn_blocking(move || agent.stop()).await?;
+        }
         workers::last_use::write(front.shared()).await;
         workers::relay::relayed(&front).await;
         tasks.shutdown().await;

@@ -61,6 +61,8 @@ pub enum Request {
     },
     /// Verify everything.
     Check,
+    /// Ask at once whether the key may still be used: something about it may have changed.
+    Recheck,
 }
 
 /// What comes back.

@@ -44,6 +44,12 @@ pub struct Known {
     pub danger_accept_other_key: bool,
 }
 
+/// The generation of a new volume.
+pub const FIRST_GENERATION: u64 = 1;
+/// See [`journal_bytes`].
+const JOURNAL_PART: u64 = 16;
+const JOURNAL: (u64, u64) = (1 << 20, 64 << 20);
+
 /// What can be read of an image without its key.
 ///
 /// # Errors
@@ -267,6 +273,12 @@ pub fn decrypt(kms: &Kms, key: &KeyInfo) -> anyhow::Result<SecretBytes> {
 /// A random id for a new volume.
 pub fn new_id() -> VolumeId {
     VolumeId::from_bytes(random::public())
+}
+
+/// Journal regions are a sixteenth of a volume, but from 1 to 64 MiB.
+pub fn journal_bytes(size: u64) -> u64 {
+    let (least, most) = JOURNAL;
+    (size / JOURNAL_PART / 4096 * 4096).clamp(least, most)
 }
 
 /// An id as it is shown.

@@ -33,12 +33,12 @@ use self::{live::Live, notes::Notes, question::Question};
 use super::{
     control::{Asked, Listener, Request},
     image::{self, Bounds, Known, inspect},
-    key::check_context,
     kms::{Failure, Kms},
+    source::KeySource,
     state::{Folder, Phase, Process, States},
     verdict::{Verdict, Watch, verdict},
 };
-use crate::{client::Connect, clock::SystemClock};
+use crate::clock::SystemClock;
 
 /// How often the thread that decides looks around.
 const TICK: Duration = Duration::from_millis(200);
@@ -54,8 +54,8 @@ pub struct Options {
     pub image: PathBuf,
     /// How it is mounted.
     pub mounting: Mounting,
-    /// Where KMS is, and who asks.
-    pub connect: Connect,
+    /// Who unwraps the data key.
+    pub source: KeySource,
     /// Where what is known is kept.
     pub states: States,
     /// What an older image is measured by, when the process starts.
@@ -131,6 +131,8 @@ struct Keeper {
     /// When KMS was last asked, and whether an answer is due.
     asked: Monotonic,
     waits: bool,
+    /// Whether it is asked again as soon as no answer is due: that one may be older than what has changed.
+    again: bool,
     notes: Notes,
     /// What the data key of the first opening is recognized by.
     commitment: Option<[u8; 32]>,
@@ -160,7 +162,7 @@ pub fn run(
         tracing::warn!("{warning}");
     }
     let superblock = inspect(&options.image)?;
-    check_context(&superblock)?;
+    options.source.check_context(&superblock)?;
     let folder = options.states.folder(superblock.volume_id)?;
     let _lock: File = folder.lock()?;
     let place = folder.place()?;
@@ -183,6 +185,7 @@ pub fn run(
         closing: None,
         asked: now,
         waits: false,
+        again: false,
         commitment: None,
         notes: Notes::start(options.states.clone(), superblock.volume_id)?,
         warned: false,
@@ -224,7 +227,7 @@ impl Keeper {
         let noted = self.options.states.known(self.volume)?;
         let key = self.options.states.known_key(self.volume)?;
         let bounds = Bounds::new((noted, key), &self.options.known, self.volume);
-        let kms = Kms::new(self.options.connect.clone())?;
+        let kms = Kms::new(self.options.source.clone())?;
         kms.check()?;
         let begun = image::decrypt(&kms, &self.key).and_then(|key| self.go_live(&key, bounds));
         if let Err(error) = &begun {
@@ -365,7 +368,7 @@ impl Keeper {
             volume.wipe();
         }
         let since = Duration::from_millis(now.millis_since(self.asked));
-        if !self.waits && since >= self.options.recheck {
+        if !self.waits && (self.again || since >= self.options.recheck) {
             return self.ask(now);
         }
         Ok(None)
@@ -373,7 +376,7 @@ impl Keeper {
 
     /// Has KMS asked whether the key may be used.
     fn ask(&mut self, now: Monotonic) -> anyhow::Result<Option<Ended>> {
-        (self.asked, self.waits) = (now, true);
+        (self.asked, self.waits, self.again) = (now, true, false);
         self.watch.asks(now);
         let live = self.live.as_ref().map(|live| &live.volume);
         let question = Question {
@@ -509,6 +512,11 @@ impl Keeper {
             return Ok(None);
         }
         match (&asked.request, &self.live) {
+            (Request::Recheck, _) => {
+                self.again = true;
+                asked.reply(Ok(serde_json::Value::Null));
+                Ok(None)
+            }
             (Request::Finish, None) => Ok(self.end(asked)),
             (Request::Finish, Some(_)) => {
                 self.finish(asked);
@@ -529,7 +537,7 @@ impl Keeper {
                     volume: Arc::clone(&live.volume),
                     arena: self.arena.clone(),
                     changes: Arc::clone(&self.changes),
-                    connect: self.options.connect.clone(),
+                    source: self.options.source.clone(),
                     states: self.options.states.clone(),
                     events: self.events.clone(),
                 };

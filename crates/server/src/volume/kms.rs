@@ -1,4 +1,4 @@
-//! The four operations of KMS that a volume needs.
+//! The four operations of KMS that a volume needs. For the volume of an agent, the server does what is left of them.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html>
 
@@ -19,14 +19,15 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::client::{Connect, TIMEOUT};
+use super::source::KeySource;
+use crate::client::{Client, TIMEOUT};
 
 /// Bytes of a data key.
 const DATA_KEY_BYTES: usize = 32;
 
 /// A KMS. Each call looks up the server and the credentials anew, since both may have changed.
 pub struct Kms {
-    connect: Connect,
+    source: KeySource,
     runtime: Runtime,
     timeout: Duration,
 }
@@ -91,10 +92,10 @@ impl Kms {
     ///
     /// # Errors
     /// When the process can have no runtime.
-    pub fn new(connect: Connect) -> anyhow::Result<Self> {
+    pub fn new(source: impl Into<KeySource>) -> anyhow::Result<Self> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         Ok(Self {
-            connect,
+            source: source.into(),
             runtime: builder.enable_all().build()?,
             timeout: TIMEOUT,
         })
@@ -111,7 +112,7 @@ impl Kms {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn with_resolver(connect: Connect) -> anyhow::Result<Self> {
+    pub fn with_resolver(source: impl Into<KeySource>) -> anyhow::Result<Self> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder
             .enable_all()
@@ -127,7 +128,7 @@ impl Kms {
             Ok(Err(_)) | Err(_) => bail!("no thread can be started that resolves host names"),
         }
         Ok(Self {
-            connect,
+            source: source.into(),
             runtime,
             timeout: TIMEOUT,
         })
@@ -138,7 +139,10 @@ impl Kms {
     /// # Errors
     /// When it is not.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.connect.kms().map(drop)
+        match &self.source {
+            KeySource::Kms(connect) => connect.kms().map(drop),
+            KeySource::Agent(assigned) => assigned.client().map(drop),
+        }
     }
 
     /// A new data key of 32 bytes, wrapped, and the ARN of the key that wraps it.
@@ -163,14 +167,25 @@ impl Kms {
     /// # Errors
     /// When KMS refuses or does not answer.
     pub fn decrypt(&self, key: &KeyInfo) -> Result<SecretBytes, Failure> {
-        let input = json!({
-            "CiphertextBlob": STANDARD.encode(&key.wrapped),
-            "KeyId": key.key_arn,
-            "EncryptionContext": key.context,
-        });
         // It passes through buffers of the TLS and HTTP libraries.
         wiping(|| {
-            let body = self.call("Decrypt", &input)?;
+            let body = match &self.source {
+                KeySource::Kms(_) => {
+                    let input = json!({
+                        "CiphertextBlob": STANDARD.encode(&key.wrapped),
+                        "KeyId": key.key_arn,
+                        "EncryptionContext": key.context,
+                    });
+                    self.call("Decrypt", &input)?
+                }
+                // The server has the wrapped key, and presents no other.
+                KeySource::Agent(assigned) => {
+                    let client = assigned.client().map_err(no_answer)?;
+                    let body = rendered(&json!({ "VolumeId": assigned.volume }))?;
+                    let asked = client.post_own("OpenVolume", body, self.timeout);
+                    self.answered(asked)?
+                }
+            };
             let answer: Decrypted<'_> = parsed(&body)?;
             data_key(&answer.plaintext)
         })
@@ -197,16 +212,45 @@ impl Kms {
     }
 
     fn call(&self, operation: &str, input: &Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let client = self.connect.kms().map_err(no_answer)?;
-        let body = serde_json::to_vec(input).map_err(|error| no_answer(error.into()))?;
+        let client = self.kms()?;
         let target = format!("TrentService.{operation}");
-        let asked = client.post("kms", &target, body, self.timeout);
-        let (status, body) = self.runtime.block_on(asked).map_err(no_answer)?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        Err(refused(status.as_u16(), &body))
+        let asked = client.post("kms", &target, rendered(input)?, self.timeout);
+        self.answered(asked)
     }
+
+    fn kms(&self) -> Result<Client, Failure> {
+        match &self.source {
+            KeySource::Kms(connect) => connect.kms().map_err(no_answer),
+            KeySource::Agent(_) => Err(Failure::NoAnswer(
+                "the volume belongs to an agent: only its server wraps its data key".to_owned(),
+            )),
+        }
+    }
+
+    fn answered(
+        &self,
+        asked: impl Future<Output = anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>>,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        of_answer(self.runtime.block_on(asked))
+    }
+}
+
+/// What came of a call: the answer's body if the call was done.
+///
+/// # Errors
+/// When it was refused, or there is no answer.
+pub fn of_answer(
+    answer: anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let (status, body) = answer.map_err(no_answer)?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    Err(refused(status.as_u16(), &body))
+}
+
+fn rendered(input: &Value) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(input).map_err(|error| no_answer(error.into()))
 }
 
 fn no_answer(error: anyhow::Error) -> Failure {

@@ -140,6 +140,15 @@ impl StateArgs {
 }
 
 impl States {
+    /// Both in one directory, given as an absolute path.
+    pub fn within(dir: &Path) -> Self {
+        Self {
+            running: dir.to_owned(),
+            known: dir.to_owned(),
+            given: Some(dir.to_owned()),
+        }
+    }
+
     /// The directory that was given instead of the usual ones.
     pub fn given(&self) -> Option<&Path> {
         self.given.as_deref()
@@ -246,6 +255,23 @@ impl States {
 
     fn generation_file(&self, volume: VolumeId) -> PathBuf {
         self.known.join(format!("{volume}.generation"))
+    }
+
+    /// Drops all that is known of a volume that does not exist any more.
+    ///
+    /// # Errors
+    /// When it cannot be dropped.
+    pub fn forget_volume(&self, volume: VolumeId) -> anyhow::Result<()> {
+        let folder = self.running.join(volume.to_string());
+        let known = [self.generation_file(volume), self.key_file(volume)];
+        let known = known.iter().map(fs::remove_file);
+        for removed in known.chain([fs::remove_dir_all(folder)]) {
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// What is found of a volume, if anything.

@@ -182,6 +182,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_of_an_agent_answers_is_in_the_same_table() {
+        for (status, code) in [
+            // What KMS refused the service, with KMS's code.
+            (400, "DisabledException"),
+            (400, "KMSInvalidStateException"),
+            (400, "AccessDeniedException"),
+            // The volume is not assigned to the agent, or the key is gone.
+            (400, "NotFoundException"),
+            // It is to be gone.
+            (400, "ValidationException"),
+            // The agent was removed.
+            (400, "UnrecognizedClientException"),
+            (403, "UnrecognizedClientException"),
+        ] {
+            assert_eq!(refused(status, code), Verdict::Cut, "{status} {code}");
+        }
+        for (status, code) in [
+            (400, "ThrottlingException"),
+            // What KMS could not do for the service.
+            (500, "KMSInternalException"),
+            (503, "ServiceUnavailableException"),
+        ] {
+            assert_eq!(refused(status, code), Verdict::Grace, "{status} {code}");
+        }
+    }
+
+    #[test]
     fn a_refusal_counts_more_than_its_status() {
         assert_eq!(refused(500, "DisabledException"), Verdict::Cut);
         assert_eq!(refused(500, "AccessDeniedException"), Verdict::Cut);

@@ -170,7 +170,7 @@ impl Options {
         let options = keeper::Options {
             image: self.image,
             mounting: self.mounting,
-            connect: self.connect,
+            source: self.connect.into(),
             states: self.state.states()?,
             known: self.known,
             recheck: self.recheck,

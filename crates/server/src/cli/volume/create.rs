@@ -12,7 +12,9 @@ use crate::{
     client::Connect,
     out::say,
     volume::{
-        image::{Draft, arena, decrypt, must_be_new, new_id, note_new},
+        image::{
+            Draft, FIRST_GENERATION, arena, decrypt, journal_bytes, must_be_new, new_id, note_new,
+        },
         key::{Pending, Wrapped, context},
         kms::Kms,
         state::StateArgs,
@@ -22,11 +24,6 @@ use crate::{
 
 /// The smallest volume that has room for a file system with a journal.
 const LEAST: u64 = 16 << 20;
-/// The generation of a new volume.
-const FIRST_GENERATION: u64 = 1;
-/// Journal regions are a sixteenth of the volume, but from 1 to 64 MiB.
-const JOURNAL_PART: u64 = 16;
-const JOURNAL: (u64, u64) = (1 << 20, 64 << 20);
 
 fn after_help() -> String {
     let help = environment(
@@ -93,12 +90,11 @@ impl Create {
         if with_file_system {
             Pending::Format.add(&mut key);
         }
-        let (least, most) = JOURNAL;
         let (draft, disk) = Draft::create(&self.image)?;
         let new = keyward_volume::Create {
             volume_id,
             size: self.size,
-            journal_bytes: (self.size / JOURNAL_PART / 4096 * 4096).clamp(least, most),
+            journal_bytes: journal_bytes(self.size),
             key,
             data_key: &data_key,
             arena: &arena,

@@ -8,15 +8,13 @@ use keyward_volume::{Copy, KeyInfo, Volume};
 use serde_json::{Value, json};
 
 use super::Event;
-use crate::{
-    client::Connect,
-    volume::{
-        control::{Asked, Request},
-        image::{copy, decrypt, parse_id},
-        key::{Pending, Wrapped},
-        kms::Kms,
-        state::States,
-    },
+use crate::volume::{
+    control::{Asked, Request},
+    image::{copy, decrypt, parse_id},
+    key::{Pending, Wrapped},
+    kms::Kms,
+    source::KeySource,
+    state::States,
 };
 
 /// What a request needs.
@@ -25,7 +23,7 @@ pub struct Job {
     pub arena: Arena,
     /// Held while what is said about the data key is read and changed.
     pub changes: Arc<Mutex<()>>,
-    pub connect: Connect,
+    pub source: KeySource,
     pub states: States,
     pub events: Sender<Event>,
 }
@@ -44,7 +42,9 @@ impl Job {
                 key,
                 is_new,
             } => self.snapshot((&to, &volume), &key, is_new),
-            Request::Finish | Request::CutOff => Err(anyhow!("that is not for this thread")),
+            Request::Finish | Request::CutOff | Request::Recheck => {
+                Err(anyhow!("that is not for this thread"))
+            }
         };
         asked.reply(result);
     }
@@ -128,6 +128,6 @@ impl Job {
 
     fn kms(&self) -> anyhow::Result<Kms> {
         // Within a job, where nothing may panic for want of a thread.
-        Kms::with_resolver(self.connect.clone())
+        Kms::with_resolver(self.source.clone())
     }
 }

@@ -15,7 +15,7 @@ use keyward_types::time::Monotonic;
 use keyward_volume::{KeyInfo, Volume};
 
 use super::{ANSWER, Answer, Asking, Event, Options, spawn};
-use crate::volume::{image::inspect, key::check_context, kms::Kms};
+use crate::volume::{image::inspect, kms::Kms};
 
 /// Whether the key may be used.
 pub struct Question {
@@ -36,8 +36,9 @@ pub fn start(
     arena: Arena,
     events: Sender<Event>,
 ) -> anyhow::Result<Sender<Question>> {
-    let kms = Kms::with_resolver(options.connect.clone())?.patient_for(ANSWER);
-    let (image, (questions, incoming)) = (options.image.clone(), mpsc::channel::<Question>());
+    let kms = Kms::with_resolver(options.source.clone())?.patient_for(ANSWER);
+    let (image, source) = (options.image.clone(), options.source.clone());
+    let (questions, incoming) = mpsc::channel::<Question>();
     spawn("question", move || {
         for question in incoming {
             let asking = Asking {
@@ -51,7 +52,7 @@ pub fn start(
                 Some(volume) => still_the_same(&kms, &question.key, volume, &arena),
                 // It may have another wrapped key by now.
                 None => match inspect(&image).and_then(|found| {
-                    check_context(&found)?;
+                    source.check_context(&found)?;
                     Ok(found.key)
                 }) {
                     Err(error) => Answer::Unasked(error),

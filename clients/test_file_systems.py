@@ -1,0 +1,368 @@
+"""Encrypted file systems end to end: EFS and KMS by boto3, an agent on this machine, and real files on a real disk."""
+
+import json
+import os
+import signal
+import subprocess
+import uuid
+
+import pytest
+
+from conftest import DELEGATION, User, policy
+from keyward import ACCOUNT, REGION, Server, binary, eventually
+from storage import Storage, available, contains, create, files_of, state, storage, take_away
+from test_agents import Agent, keyward
+from volumes import is_cut_off, require, run, write
+
+TEXT = b"the quarterly figures, which nobody may read " * 100
+CONTEXT = "aws:elasticfilesystem:filesystem:id"
+
+
+@pytest.fixture
+def efs(own_server):
+    return own_server.client("efs")
+
+
+@pytest.fixture
+def kms(own_server):
+    return own_server.client("kms")
+
+
+@pytest.fixture
+def iam(own_server):
+    return own_server.client("iam")
+
+
+@pytest.fixture
+def arn(kms):
+    return kms.create_key()["KeyMetadata"]["Arn"]
+
+
+@pytest.fixture
+def shared(storage, efs, arn):
+    """An encrypted file system, mounted, with a file that is on disk and in the page cache."""
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    assert (path / "file").read_bytes() == TEXT
+    return file_system, path / "file"
+
+
+def role(iam, own_server, actions):
+    """The client of a role's session that may do these things, and the role's ARN."""
+    name = f"r-{uuid.uuid4().hex[:12]}"
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    document = policy({"Effect": "Allow", "Action": actions, "Resource": "*"})
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
+    user = User(own_server, iam)
+    user.allow("sts:AssumeRole")
+    sts = own_server.client("sts", credentials=user.credentials)
+    given = sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+    credentials = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    return (lambda service: own_server.client(service, credentials=credentials)), arn
+
+
+def test_the_article_from_roles_and_policies_to_files_on_disk(own_server, storage, kms, iam):
+    require()
+    efs_actions = ["elasticfilesystem:CreateFileSystem", "elasticfilesystem:DescribeFileSystems"]
+    client, creator = role(iam, own_server, [*efs_actions, "elasticfilesystem:DeleteFileSystem"])
+    allow = {
+        "Sid": "Allow access to EFS for all principals in the account that are authorized to use EFS",
+        "Effect": "Allow",
+        "Principal": {"AWS": creator},
+        "Action": [
+            "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
+            "kms:DescribeKey",
+        ],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"kms:ViaService": f"elasticfilesystem.{REGION}.amazonaws.com"}},
+    }
+    arn = kms.create_key(Policy=policy(DELEGATION, allow))["KeyMetadata"]["Arn"]
+    efs = client("efs")
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
+    (grant,) = kms.list_grants(KeyId=arn)["Grants"]
+    assert grant["GranteePrincipal"] == f"elasticfilesystem.{REGION}.amazonaws.com"
+    assert grant["Constraints"] == {"EncryptionContextEquals": {CONTEXT: file_system}}
+
+    path = storage.mount(file_system)
+    write(path / "figures", TEXT)
+    os.sync()
+    found = [file for file in files_of(storage.folder) if contains(file, TEXT[:45])]
+    assert found == []
+    # What is searched for would be found.
+    assert contains(path / "figures", TEXT[:45])
+
+    with open(path / "figures", "rb", buffering=0) as open_file:
+        kms.disable_key(KeyId=arn)
+        with pytest.raises(OSError):
+            eventually(lambda: os.pread(open_file.fileno(), 9, 0) != TEXT[:9], seconds=5)
+    with pytest.raises(OSError):
+        (path / "new").write_bytes(b"not in the clear")
+    eventually(lambda: not (path / "figures").exists())
+    eventually(lambda: state(efs, file_system) == "error")
+    assert [file for file in files_of(storage.folder) if contains(file, b"not in the clear")] == []
+
+    kms.enable_key(KeyId=arn)
+    available(efs, file_system)
+    eventually((path / "figures").exists)
+    assert (path / "figures").read_bytes() == TEXT
+    write(path / "after", b"and after it")
+    device = storage.keeper(file_system)["device"]
+    own = storage.state / "mounts" / file_system
+    storage.unmount(path)
+    run("umount", own)
+    run("e2fsck", "-f", "-n", device)
+    run("mount", device, own)
+    path = storage.mount(file_system)
+    assert storage.stop() == 0
+    assert not (path / "figures").exists()
+    assert device not in open("/proc/self/mounts").read()
+
+    storage.start()
+    available(efs, file_system)
+    eventually((path / "after").exists)
+    assert (path / "figures").read_bytes() == TEXT
+    storage.unmount(path)
+    efs.delete_file_system(FileSystemId=file_system)
+    assert kms.list_grants(KeyId=arn)["Grants"] == []
+    eventually(lambda: state(efs, file_system) is None, seconds=30)
+    assert not storage.image(file_system).exists()
+    left = [file.name for file in files_of(storage.state) if file_system in file.name]
+    assert left == []
+
+
+@pytest.mark.parametrize("way", ["disable", "schedule", "revoke", "deny"])
+def test_whatever_takes_the_key_away_cuts_off_at_once(kms, efs, storage, arn, shared, way):
+    file_system, file = shared
+    if way == "disable":
+        kms.disable_key(KeyId=arn)
+        reason = f"DisabledException: {arn} is disabled."
+    elif way == "schedule":
+        kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+        reason = f"KMSInvalidStateException: {arn} is pending deletion."
+    elif way == "revoke":
+        (grant,) = kms.list_grants(KeyId=arn)["Grants"]
+        kms.revoke_grant(KeyId=arn, GrantId=grant["GrantId"])
+        reason = "AccessDeniedException: "
+    else:
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+        kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy(DELEGATION, deny))
+        reason = "AccessDeniedException: "
+    # Far sooner than the process asks by itself, which is once a minute.
+    eventually(lambda: is_cut_off(file), seconds=5)
+    eventually(lambda: state(efs, file_system) == "error")
+    process = storage.keeper(file_system)
+    assert process["phase"] == "cut-off"
+    assert process["reason"].startswith(reason), process["reason"]
+    # No new opening succeeds either.
+    storage.stop()
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
+    assert not file.exists()
+
+
+def test_a_key_policy_that_allows_again_brings_everything_back(kms, efs, storage, arn, shared):
+    file_system, file = shared
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+    kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy(DELEGATION, deny))
+    eventually(lambda: is_cut_off(file), seconds=5)
+    with pytest.raises(OSError, match="Read-only file system"):
+        file.with_name("plaintext").write_bytes(b"")
+    kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy(DELEGATION))
+    eventually(file.exists)
+    assert file.read_bytes() == TEXT
+    available(efs, file_system)
+
+
+def test_an_unencrypted_file_system_is_stored_mounted_and_deleted(efs, storage):
+    file_system = create(efs)
+    path = storage.mount(file_system, "--read-only", name="read")
+    other = storage.mount(file_system, name="write")
+    write(other / "file", TEXT)
+    assert (path / "file").read_bytes() == TEXT
+    with pytest.raises(OSError, match="Read-only file system"):
+        (path / "file").write_bytes(b"")
+    assert storage.keeper(file_system) is None
+    storage.kill()
+    storage.start()
+    assert (path / "file").read_bytes() == TEXT
+    assert storage.stop() == 0
+    assert not (path / "file").exists()
+    storage.start()
+    eventually((other / "file").exists)
+    assert (other / "file").read_bytes() == TEXT
+    efs.delete_file_system(FileSystemId=file_system)
+    eventually(lambda: state(efs, file_system) is None, seconds=30)
+    assert not storage.image(file_system).exists()
+    assert str(storage.folder) not in open("/proc/self/mountinfo").read()
+
+
+def test_a_killed_agent_leaves_volumes_in_use_and_the_next_one_takes_them_over(efs, storage, shared):
+    file_system, file = shared
+    process = storage.keeper(file_system)["pid"]
+    with open(file, "r+b", buffering=0) as open_file:
+        storage.kill()
+        assert open_file.read(9) == TEXT[:9]
+        storage.start()
+        available(efs, file_system)
+        open_file.write(b"other")
+        os.fsync(open_file.fileno())
+    assert storage.keeper(file_system)["pid"] == process
+    assert file.read_bytes()[9:14] == b"other"
+
+
+def test_a_volume_in_use_stays_attached_when_the_agent_ends(efs, storage, shared):
+    file_system, file = shared
+    with open(file, "rb", buffering=0) as open_file:
+        assert storage.stop() == 0
+        assert open_file.read(9) == TEXT[:9]
+    assert "is in use" in storage.log()
+    storage.start()
+    assert file.read_bytes() == TEXT
+    available(efs, file_system)
+
+
+def test_a_killed_process_of_a_volume_is_cleaned_up_and_started_again(efs, storage, shared):
+    file_system, file = shared
+    before = storage.keeper(file_system)["pid"]
+    os.kill(before, signal.SIGKILL)
+
+    def is_back():
+        process = storage.keeper(file_system) or {}
+        return process.get("phase") == "attached" and process["pid"] != before
+
+    eventually(is_back, seconds=30)
+    eventually(lambda: not is_cut_off(file), seconds=30)
+    assert file.read_bytes() == TEXT
+    write(file, b"written after it")
+
+
+def test_volumes_stay_while_the_server_is_away(own_server, efs, storage, shared):
+    file_system, file = shared
+    own_server.kill()
+    eventually(lambda: "the server has not said what is wanted" in storage.log())
+    write(file, b"written meanwhile")
+    storage.kill()
+    assert file.read_bytes() == b"written meanwhile"
+    own_server.start()
+    storage.start()
+    assert file.read_bytes() == b"written meanwhile"
+    available(own_server.client("efs"), file_system)
+
+
+def test_a_second_agent_cannot_use_the_same_state_directory(storage):
+    arguments = ["agent", "run", "--state-dir", storage.state, "--endpoint-url", storage.server.url]
+    done = storage.run(*arguments, expect=1)
+    assert f"another agent runs with {storage.state}: stop it first, or use another --state-dir" in done.stderr
+
+
+def test_an_agent_that_is_removed_cuts_its_volumes_off_and_ends(own_server, storage, shared):
+    file_system, file = shared
+    keyward(own_server, "remove", storage.id)
+    assert storage.process.wait(timeout=60) == 1
+    assert is_cut_off(file)
+    assert storage.keeper(file_system) is None
+    assert f"agent {storage.id} has been removed" in (storage.folder / "agent.log").read_text()
+    assert storage.image(file_system).exists()
+    secret = json.loads((storage.state / "credentials.json").read_text())["secret_access_key"]
+    assert secret not in storage.log()
+    assert os.stat(storage.state / "credentials.json").st_mode & 0o777 == 0o600
+
+
+def test_a_stolen_agent_opens_no_volume_of_another(own_server, storage, shared):
+    file_system, _ = shared
+    thief = Agent(own_server, "stolen")
+    status, body = thief.call("OpenVolume", VolumeId=file_system)
+    assert (status, body["__type"]) == (400, "NotFoundException")
+    assert body["message"] == f"No volume {file_system} is assigned to this agent."
+    assert thief.call("PollVolumes", WaitSeconds=0)[1]["Volumes"] == []
+
+
+def test_a_machine_without_room_says_so_and_goes_on_when_there_is_some(own_server, efs, tmp_path):
+    require()
+    small = tmp_path / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small)
+    storage = Storage(own_server, small)
+    try:
+        made = efs.create_file_system(CreationToken="t", Encrypted=True)
+        file_system = made["FileSystemId"]
+        eventually(lambda: state(efs, file_system) == "error", seconds=30)
+        assert "no room is left on the disk of the volume's image" in storage.log()
+        run("mount", "-o", "remount,size=256m", small)
+        available(efs, file_system)
+    finally:
+        storage.end()
+
+
+def test_a_server_runs_an_agent_beside_it(tmp_path):
+    require()
+    server = Server(tmp_path / "data", "--agent")
+    state_dir = server.data_dir / "agent"
+    agents = lambda: subprocess.run(  # noqa: E731
+        ["pgrep", "-f", f"agent run .*{server.data_dir}"], capture_output=True, text=True
+    ).stdout.split()
+    try:
+        efs = server.client("efs")
+        # Two processes, always.
+        (agent,) = eventually(agents)
+        assert int(agent) != server.process.pid
+        eventually(lambda: "yes" in keyward(server, "list"))
+        file_system = create(efs, Encrypted=True)
+        path = tmp_path / "mnt"
+        path.mkdir()
+        run(binary(), "mount", file_system, path, "--state-dir", state_dir)
+        write(path / "file", TEXT)
+        os.kill(int(agent), signal.SIGKILL)
+        eventually(lambda: agents() not in ([], [agent]))
+        assert (path / "file").read_bytes() == TEXT
+        assert server.drain() == 0
+        assert agents() == []
+        assert str(tmp_path) not in "".join(
+            line for line in open("/proc/self/mountinfo") if "keyward-guard" not in line
+        )
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+        eventually(lambda: not agents())
+        take_away(tmp_path)
+
+
+def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
+    file_system, file = shared
+    fails = lambda *words: storage.run(*words, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
+    other = storage.folder / "other"
+    said = fails("mount", file_system, other)
+    assert said == f"keyward: {other} is not a directory: create it with `mkdir -p {other}`\n"
+    other.mkdir()
+    unknown = "fs-0123456789abcdef0"
+    assert fails("mount", unknown, other) == f"keyward: no file system {unknown} is stored on this machine\n"
+    assert "something is mounted on" in fails("mount", file_system, file.parent)
+    assert f"no volume of this agent is mounted on {other}" in fails("unmount", other)
+    with open(file, "rb"):
+        assert f"`{file.parent}` is in use" in fails("unmount", file.parent)
+    storage.unmount(file.parent)
+    assert not file.exists()
+    storage.kill()
+    assert "no agent can be asked at " in fails("mount", file_system, other)
+
+
+def test_an_agent_registers_once(storage):
+    arguments = ["agent", "register", "--state-dir", storage.state, "--endpoint-url", storage.server.url]
+    storage.stop()
+    done = storage.run(*arguments, "--token-file", storage.token(), expect=1)
+    assert f"agent {storage.id} has registered with {storage.state} before" in done.stderr
+    other = storage.folder / "other"
+    token = storage.token()
+    done = storage.run(
+        "agent", "register", "--state-dir", other, "--endpoint-url", storage.server.url, "--token-file", token
+    )
+    assert done.stdout.startswith("Agent agent-")
+    stored = json.loads((other / "credentials.json").read_text())
+    assert stored["secret_access_key"] not in done.stdout + done.stderr
+    used = storage.run(
+        "agent", "register", "--state-dir", storage.folder / "third", "--endpoint-url", storage.server.url,
+        "--token", "wrong", expect=1,
+    )
+    assert "InvalidTokenException: The token is not valid" in used.stderr

@@ -1,0 +1,357 @@
+//! This machine, as `keyward_agent` has it do steps.
+
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use keyward_agent::{
+    layout::Layout,
+    note::{self, Note},
+    steps::{How, Machine},
+    wanted::{Wanted, WrappedKey},
+};
+use keyward_attach::requirements;
+use keyward_types::storage::VolumeId;
+use keyward_volume::layout::{Layout as ImageLayout, SUPERBLOCK_BYTES};
+use serde::{Deserialize, Serialize};
+
+use super::{local::LocalMounts, look::place, plain::Plain};
+use crate::{
+    client::reach::Reach,
+    telemetry::Logging,
+    volume::{
+        control::{Request, ask},
+        image::{new_id, parse_id},
+        keeper::program,
+        state::{Process, States},
+    },
+};
+
+/// The longest line that a volume's process says.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// This machine.
+#[derive(Debug)]
+pub struct Host {
+    /// Where everything is.
+    pub layout: Layout,
+    /// Where the processes of volumes are found.
+    pub states: States,
+    /// Where volumes are mounted besides.
+    pub local: LocalMounts,
+    /// How volumes are kept.
+    pub keeping: Keeping,
+}
+
+/// How volumes are kept.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// Where the server is.
+    pub reach: Reach,
+    /// The size of a new volume in bytes. It takes space only as it is filled.
+    pub size: u64,
+    /// How often it is asked whether a key may still be used.
+    pub recheck: Duration,
+    /// How long a volume stays without an answer.
+    pub grace: Duration,
+    /// What the processes of volumes log.
+    pub logging: Logging,
+}
+
+/// What the process of a volume is told on its standard input. Nothing of it is secret.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Assignment {
+    /// What its image is called.
+    pub image: String,
+    /// Its wrapped data key.
+    pub key: WrappedKey,
+    /// The size of the image, if it is to be made first.
+    pub make: Option<u64>,
+}
+
+/// What the process of a volume says in one line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// It is attached.
+    Attached(Process),
+    /// It is not, and the process ends.
+    Failed(String),
+}
+
+impl Host {
+    /// This machine, with this state directory.
+    pub fn new(layout: Layout, keeping: Keeping) -> Self {
+        let states = States::within(&layout.keepers());
+        Self {
+            local: LocalMounts::new(layout.clone(), states.clone()),
+            layout,
+            states,
+            keeping,
+        }
+    }
+
+    /// Has the process of a volume ask at once whether its key may be used. No process is no error.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn recheck(&self, note: &Note) -> anyhow::Result<()> {
+        let Some(id) = parse_id(&note.image).filter(|_| note.encrypted) else {
+            return Ok(());
+        };
+        match self.states.find(id)? {
+            Some(found) if found.lives => {
+                ask(&found.folder, &Request::Recheck, &mut |_, _| {}).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a volume out of use if nobody uses it.
+    ///
+    /// # Errors
+    /// When somebody does: then it stays as it is.
+    pub fn detach(&self, note: &Note) -> anyhow::Result<()> {
+        if !note.encrypted {
+            return self.with_plain(note, |plain| match plain.look()? {
+                (false, _) => Ok(()),
+                (true, _) => plain.detach(),
+            });
+        }
+        match self.has_process(note)? {
+            true => self.run_detach(note, false),
+            false => Ok(()),
+        }
+    }
+
+    fn with_plain<T>(
+        &self,
+        note: &Note,
+        work: impl FnOnce(&Plain<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        work(&Plain {
+            place: &place(&self.layout, note),
+            image: &self.layout.image(&note.volume),
+            dir: &self.layout.mount(&note.volume),
+        })
+    }
+
+    /// Whether there is a process, or what one has left.
+    fn has_process(&self, note: &Note) -> anyhow::Result<bool> {
+        let id = parse_id(&note.image).context("the note names no image")?;
+        Ok(self.states.find(id)?.is_some())
+    }
+
+    /// In another process: one that waits for a disk cannot be ended.
+    fn run_detach(&self, note: &Note, force: bool) -> anyhow::Result<()> {
+        let mut command = program();
+        command.args(["volume", "detach"]);
+        command.arg(self.layout.image(&note.volume));
+        command.arg("--state-dir").arg(self.layout.keepers());
+        if force {
+            command.arg("--force");
+        }
+        let output = command
+            .output()
+            .context("cannot start this program again")?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&output.stderr);
+        let why = why.trim_end();
+        bail!("{}", why.strip_prefix("keyward: ").unwrap_or(why))
+    }
+
+    /// Starts the process of a volume, and waits until it is attached.
+    fn start(&self, note: &Note, wanted: &Wanted, make: Option<u64>) -> anyhow::Result<()> {
+        let key = wanted
+            .key()
+            .context("the volume is encrypted, and has no key")?;
+        let id = parse_id(&note.image).context("the note names no image")?;
+        let folder = self.states.folder(id)?;
+        let path = folder.log();
+        let mut log = OpenOptions::new();
+        let log = log.append(true).create(true).mode(0o600).open(&path);
+        let log = log.with_context(|| format!("cannot open {}", path.display()))?;
+        let mut command = program();
+        command.args(["agent", "keep"]).args(self.arguments(note));
+        // No file system is held, least of all the volume's own.
+        command.current_dir("/").stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().context("cannot start this program again")?;
+        let assignment = Assignment {
+            image: note.image.clone(),
+            key,
+            make,
+        };
+        let said = told(&mut child, &assignment);
+        // It lives on; somebody has to hear of its end.
+        thread::Builder::new()
+            .name("child".to_owned())
+            .spawn(move || {
+                let _ = child.wait();
+            })?;
+        match said {
+            Ok(Said::Attached(_)) => Ok(()),
+            Ok(Said::Failed(why)) => Err(anyhow!(why)),
+            Err(error) => Err(error.context(format!(
+                "the volume's process ended before it was attached: its log is {}",
+                path.display()
+            ))),
+        }
+    }
+
+    fn arguments(&self, note: &Note) -> Vec<OsString> {
+        let keeping = &self.keeping;
+        let mut all: Vec<OsString> = vec![
+            "--state-dir".into(),
+            self.layout.path().into(),
+            format!("--recheck={}s", keeping.recheck.as_secs()).into(),
+            format!("--grace={}s", keeping.grace.as_secs()).into(),
+        ];
+        all.extend(keeping.logging.arguments());
+        all.extend(keeping.reach.arguments());
+        all.push(note.volume.as_str().into());
+        all
+    }
+
+    fn mount_point(&self, volume: &VolumeId) -> anyhow::Result<PathBuf> {
+        let dir = self.layout.mount(volume);
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(error).with_context(|| format!("cannot create {}", dir.display()))
+            }
+            _ => Ok(dir),
+        }
+    }
+
+    fn check(note: &Note) -> anyhow::Result<()> {
+        let missing = match note.encrypted {
+            true => requirements::missing(),
+            false => requirements::missing_for_plain_images(),
+        };
+        if !missing.is_empty() {
+            bail!("this machine cannot store volumes: {}", missing.join(" "));
+        }
+        Ok(())
+    }
+}
+
+fn told(child: &mut Child, assignment: &Assignment) -> anyhow::Result<Said> {
+    let mut input = child.stdin.take().context("the process has no input")?;
+    serde_json::to_writer(&mut input, assignment)?;
+    input.flush()?;
+    drop(input);
+    let output = child.stdout.take().context("the process has no output")?;
+    let mut line = String::new();
+    BufReader::new(output.take(MAX_LINE)).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
+}
+
+impl Machine for Host {
+    type Error = anyhow::Error;
+
+    fn new_image(&self) -> String {
+        new_id().to_string()
+    }
+
+    fn write(&self, note: &Note) -> anyhow::Result<()> {
+        let path = self.layout.note(&note.volume);
+        let written = note.write(&path);
+        written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn forget(&self, volume: &VolumeId) -> anyhow::Result<()> {
+        let paths = [self.layout.local_mounts(volume), self.layout.note(volume)];
+        for path in paths {
+            note::remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn make(&self, note: &Note, wanted: &Wanted) -> anyhow::Result<()> {
+        Self::check(note)?;
+        self.mount_point(&note.volume)?;
+        if note.encrypted {
+            return self.start(note, wanted, Some(self.keeping.size));
+        }
+        self.with_plain(note, |plain| plain.make(self.keeping.size))
+    }
+
+    fn attach(&self, note: &Note, wanted: &Wanted) -> anyhow::Result<()> {
+        Self::check(note)?;
+        self.mount_point(&note.volume)?;
+        if note.encrypted {
+            return self.start(note, wanted, None);
+        }
+        self.with_plain(note, |plain| plain.attach())
+    }
+
+    fn end(&self, note: &Note, how: How) -> anyhow::Result<()> {
+        if how == How::Cleanly {
+            match self.detach(note) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(volume = %note.volume, error, "the volume is cut off");
+                }
+            }
+        }
+        if !note.encrypted {
+            return self.with_plain(note, |plain| plain.cut_off());
+        }
+        match self.has_process(note)? {
+            true => self.run_detach(note, true),
+            false => Ok(()),
+        }
+    }
+
+    fn destroy(&self, note: &Note) -> anyhow::Result<()> {
+        let image = self.layout.image(&note.volume);
+        let removed = wipe(&image, note.encrypted).and_then(|()| note::remove(&image));
+        removed.with_context(|| format!("cannot remove {}", image.display()))?;
+        match fs::remove_dir(self.layout.mount(&note.volume)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).context("the mount point cannot be removed");
+            }
+            _ => {}
+        }
+        if !note.encrypted {
+            return gone(fs::remove_dir_all(place(&self.layout, note)));
+        }
+        let id = parse_id(&note.image).context("the note names no image")?;
+        self.states.forget_volume(id)
+    }
+}
+
+/// Makes the wrapped data key unreadable, with which the image could be opened if its KMS key were found.
+fn wipe(image: &Path, encrypted: bool) -> io::Result<()> {
+    if !encrypted {
+        return Ok(());
+    }
+    let file = match OpenOptions::new().write(true).open(image) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let zeros = vec![0; SUPERBLOCK_BYTES];
+    for copy in [0, 1] {
+        file.write_all_at(&zeros, ImageLayout::superblock(copy))?;
+    }
+    file.sync_all()
+}
+
+fn gone(removed: io::Result<()>) -> anyhow::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,145 @@
+//! The process of an encrypted volume of an agent. It has the server unwrap the data key, makes the image if there is
+//! none yet, and then is what the process of every attached volume is.
+
+use std::{
+    io::{self, Read as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_agent::{layout::Layout, wanted::WrappedKey};
+use keyward_types::storage::VolumeId;
+use keyward_volume::{Create, KeyInfo, SystemNonces, create};
+
+use super::host::Assignment;
+use crate::{
+    client::reach::Reach,
+    volume::{
+        image::{
+            Draft, FIRST_GENERATION, Known, arena, decrypt, journal_bytes, note_new, parse_id,
+        },
+        keeper::{self, Ended, Mounting},
+        key::Pending,
+        kms::Kms,
+        source::{Assigned, KeySource},
+        state::{Process, States},
+    },
+};
+
+/// The longest assignment: a wrapped data key with its context.
+const MAX_ASSIGNMENT: u64 = 64 * 1024;
+
+/// What the process is told on its command line.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the agent keeps everything.
+    pub layout: Layout,
+    /// Where the processes of volumes are found.
+    pub states: States,
+    /// The volume.
+    pub volume: VolumeId,
+    /// Where the server is.
+    pub reach: Reach,
+    /// How often the server is asked whether the key may still be used.
+    pub recheck: Duration,
+    /// How long the volume stays without an answer.
+    pub grace: Duration,
+}
+
+/// Attaches the volume that standard input assigns, says so, and serves it until it ends.
+///
+/// # Errors
+/// When it cannot be attached, or cannot be closed.
+pub fn run(
+    options: Options,
+    attached: impl FnOnce(&Process) -> anyhow::Result<()>,
+) -> anyhow::Result<Ended> {
+    let mut text = Vec::new();
+    io::stdin().take(MAX_ASSIGNMENT).read_to_end(&mut text)?;
+    let Assignment { image, key, make } =
+        serde_json::from_slice(&text).context("standard input assigns no volume")?;
+    let source = KeySource::Agent(Assigned {
+        reach: options.reach,
+        credentials: options.layout.credentials(),
+        volume: options.volume.to_string(),
+        context: key.context.clone(),
+    });
+    let path = options.layout.image(&options.volume);
+    let id = parse_id(&image).with_context(|| format!("`{image}` is not the name of an image"))?;
+    if let Some(size) = make {
+        let made = New {
+            id,
+            size,
+            key: &key,
+        };
+        made.create(&path, &source, &options.states)?;
+    }
+    let found = crate::volume::image::inspect(&path)?.volume_id;
+    if found != id {
+        bail!("{} holds volume {found}, and not {id}", path.display());
+    }
+    let dir = Some(options.layout.mount(&options.volume));
+    let options = keeper::Options {
+        image: path,
+        mounting: Mounting {
+            dir,
+            no_mount: false,
+            read_only: false,
+            mount_option: Vec::new(),
+        },
+        source,
+        states: options.states,
+        known: Known {
+            known_generation: None,
+            danger_accept_rollback: false,
+            danger_accept_other_key: false,
+        },
+        recheck: options.recheck,
+        grace: options.grace,
+        returns: true,
+    };
+    keeper::run(options, attached)
+}
+
+/// An image that is made.
+struct New<'a> {
+    id: keyward_volume::VolumeId,
+    size: u64,
+    key: &'a WrappedKey,
+}
+
+impl New<'_> {
+    fn create(
+        &self,
+        path: &std::path::Path,
+        source: &KeySource,
+        states: &States,
+    ) -> anyhow::Result<()> {
+        let mut key = KeyInfo {
+            wrapped: STANDARD.decode(&self.key.ciphertext)?,
+            key_arn: self.key.key_arn.clone(),
+            context: self.key.context.clone(),
+            labels: std::collections::BTreeMap::new(),
+        };
+        Pending::Format.add(&mut key);
+        let data_key = decrypt(&Kms::new(source.clone())?, &key)?;
+        let arena = arena()?;
+        let (draft, disk) = Draft::create(path)?;
+        let new = Create {
+            volume_id: self.id,
+            size: self.size,
+            journal_bytes: journal_bytes(self.size),
+            key,
+            data_key: &data_key,
+            arena: &arena,
+            nonces: &SystemNonces,
+        };
+        create(&Arc::clone(&disk), &new)?;
+        // Whoever attaches it must find the image that was made.
+        note_new(states, self.id, (&data_key, FIRST_GENERATION))?;
+        draft.keep();
+        Ok(())
+    }
+}

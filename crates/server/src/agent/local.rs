@@ -1,0 +1,182 @@
+//! Where `keyward mount` has mounted volumes on this machine. It is noted down, so that a volume that comes back after
+//! a cut-off or a restart comes back in these places too.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::{Context as _, bail};
+use keyward_agent::{
+    layout::Layout,
+    note::{Note, remove, write_whole},
+};
+use keyward_attach::{
+    attachment::Attachment,
+    bind::{self, Bound},
+};
+use keyward_types::storage::VolumeId;
+use serde::{Deserialize, Serialize};
+
+use super::look::tie;
+use crate::volume::state::States;
+
+/// The most places of one volume.
+const MOST: usize = 100;
+
+/// One place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalMount {
+    /// The directory, without links in its path.
+    pub dir: PathBuf,
+    /// What of the volume is mounted there, as a path on it.
+    pub within: String,
+    /// Whether it can only be read.
+    pub read_only: bool,
+}
+
+/// All places, of all volumes. One thing is done with them at a time.
+#[derive(Debug)]
+pub struct LocalMounts {
+    layout: Layout,
+    states: States,
+    alone: Mutex<()>,
+}
+
+impl LocalMounts {
+    /// Those that are noted down.
+    pub const fn new(layout: Layout, states: States) -> Self {
+        Self {
+            layout,
+            states,
+            alone: Mutex::new(()),
+        }
+    }
+
+    /// Mounts a volume in a place, and notes that down.
+    ///
+    /// # Errors
+    /// When it cannot be mounted there; then nothing has changed.
+    pub fn add(&self, note: &Note, place: LocalMount) -> anyhow::Result<()> {
+        let _alone = self.alone();
+        let mut all = self.of(&note.volume)?;
+        if all.len() >= MOST {
+            bail!(
+                "{} is mounted in {MOST} places, and there cannot be more",
+                note.volume
+            );
+        }
+        self.mount(note, &place)?;
+        let dir = place.dir.clone();
+        all.retain(|other| other.dir != dir);
+        all.push(place);
+        let noted = self.note(&note.volume, &all);
+        if noted.is_err() {
+            bind::withdraw(&dir)?;
+            bind::unmount(&dir)?;
+        }
+        noted
+    }
+
+    /// Unmounts what `keyward mount` has mounted on a directory. Answers the volume.
+    ///
+    /// # Errors
+    /// When nothing is, or it is in use.
+    pub fn take_away(&self, dir: &Path) -> anyhow::Result<VolumeId> {
+        let _alone = self.alone();
+        for noted in self.layout.noted()? {
+            let mut all = self.of(&noted.volume)?;
+            if !all.iter().any(|place| place.dir == dir) {
+                continue;
+            }
+            if bind::look(dir)? != Bound::Nothing {
+                bind::unmount(dir)?;
+            }
+            all.retain(|place| place.dir != dir);
+            self.note(&noted.volume, &all)?;
+            return Ok(noted.volume);
+        }
+        bail!(
+            "no volume of this agent is mounted on {}: give the directory as it was given to `keyward mount`",
+            dir.display()
+        )
+    }
+
+    /// Mounts a volume, which is attached, in all its places where it is not. One that fails holds up no other.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn restore(&self, note: &Note) -> anyhow::Result<()> {
+        let _alone = self.alone();
+        let mut failed = Ok(());
+        for place in self.of(&note.volume)? {
+            let restored = match bind::look(&place.dir) {
+                Ok(Bound::Volume) => Ok(()),
+                Ok(Bound::Nothing | Bound::Guard) => self.mount(note, &place),
+                Err(error) => Err(error.into()),
+            };
+            let restored = restored.with_context(|| {
+                let dir = place.dir.display();
+                format!("{} cannot be mounted on {dir} again", note.volume)
+            });
+            failed = failed.and(restored);
+        }
+        failed
+    }
+
+    /// Takes away what is left of the places of a volume that is gone for good.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn end(&self, volume: &VolumeId) -> anyhow::Result<()> {
+        let _alone = self.alone();
+        let mut failed = Ok(());
+        for place in self.of(volume)? {
+            let ended = match bind::look(&place.dir) {
+                Ok(Bound::Nothing) => Ok(()),
+                Ok(Bound::Guard | Bound::Volume) => {
+                    bind::withdraw(&place.dir).and_then(|()| bind::unmount(&place.dir))
+                }
+                Err(error) => Err(error),
+            };
+            failed = failed.and(ended);
+        }
+        Ok(failed?)
+    }
+
+    fn mount(&self, note: &Note, place: &LocalMount) -> anyhow::Result<()> {
+        let attached = Attachment::find(&tie(&self.layout, &self.states, note)?)?;
+        let attached = attached.context("the volume is not attached")?;
+        let from = self.layout.mount(&note.volume);
+        let from = (from.as_path(), place.within.as_str());
+        bind::mount(&attached, from, &place.dir, place.read_only)?;
+        Ok(())
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The places of a volume.
+    fn of(&self, volume: &VolumeId) -> anyhow::Result<Vec<LocalMount>> {
+        let path = self.layout.local_mounts(volume);
+        let shown = path.display();
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .with_context(|| format!("{shown} cannot be read: remove it, and mount again")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {shown}")),
+        }
+    }
+
+    fn note(&self, volume: &VolumeId, all: &[LocalMount]) -> anyhow::Result<()> {
+        let path = self.layout.local_mounts(volume);
+        let written = match all {
+            [] => remove(&path),
+            all => write_whole(&path, &serde_json::to_vec(all)?),
+        };
+        written.with_context(|| format!("cannot write {}", path.display()))
+    }
+}

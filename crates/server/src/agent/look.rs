@@ -1,0 +1,130 @@
+//! What this machine has of a volume: what is noted down, and what runs.
+
+use anyhow::Context as _;
+use keyward_agent::{
+    layout::{Layout, Noted},
+    local::{Local, Runs},
+    note::Note,
+};
+use keyward_attach::place::Place;
+
+use super::plain::Plain;
+use crate::volume::{
+    image::parse_id,
+    state::{Phase, States},
+};
+
+/// What is seen of a volume.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// What is noted down.
+    pub note: Option<Note>,
+    /// What is there; steps and failures are the agent's own memory.
+    pub local: Local,
+    /// The bytes in use, if it is mounted.
+    pub bytes: Option<u64>,
+}
+
+/// Looks at a volume. Asks neither the volume nor its process for anything that could make it wait.
+pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
+    let note = match noted.note {
+        Ok(note) => note,
+        Err(error) => {
+            let path = layout.note(&noted.volume);
+            let why = format!(
+                "what is noted down of the volume cannot be read ({}: {error}): restore the file",
+                path.display()
+            );
+            return damaged(None, why);
+        }
+    };
+    if note.volume != noted.volume {
+        let path = layout.note(&noted.volume);
+        let why = format!("{} is the note of {}", path.display(), note.volume);
+        return damaged(None, why);
+    }
+    match runs(layout, states, &note) {
+        Ok(runs) => {
+            let bytes = (runs == Runs::Mounted).then(|| bytes_in_use(layout, &note));
+            Seen {
+                local: Local {
+                    stage: Some(note.stage),
+                    runs,
+                    ..Local::default()
+                },
+                bytes: bytes.flatten(),
+                note: Some(note),
+            }
+        }
+        Err(error) => damaged(
+            Some(note),
+            format!("it cannot be seen what there is of the volume: {error:#}"),
+        ),
+    }
+}
+
+fn damaged(note: Option<Note>, why: String) -> Seen {
+    Seen {
+        local: Local {
+            stage: note.as_ref().map(|note| note.stage),
+            damaged: Some(why),
+            ..Local::default()
+        },
+        note,
+        bytes: None,
+    }
+}
+
+fn runs(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<Runs> {
+    let (image, dir) = (layout.image(&note.volume), layout.mount(&note.volume));
+    if !note.encrypted {
+        let place = place(layout, note);
+        let plain = Plain {
+            place: &place,
+            image: &image,
+            dir: &dir,
+        };
+        return Ok(match plain.look()? {
+            (false, _) => Runs::Nothing,
+            (true, false) => Runs::Remains,
+            (true, true) => Runs::Mounted,
+        });
+    }
+    let id = parse_id(&note.image).context("the note names no image")?;
+    let Some(found) = states.find(id)? else {
+        return Ok(Runs::Nothing);
+    };
+    if !found.lives {
+        return Ok(Runs::Remains);
+    }
+    Ok(match found.process.phase {
+        Phase::Starting => Runs::Starting,
+        Phase::Attached => Runs::Mounted,
+        Phase::CutOff => Runs::CutOff(found.process.reason.unwrap_or_default()),
+    })
+}
+
+/// What ties a loop device and mounts to a volume.
+///
+/// # Errors
+/// When somebody else could use it, or there is no image.
+pub fn tie(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<Place> {
+    if !note.encrypted {
+        let image = layout.image(&note.volume);
+        return Ok(Place::of_image(&place(layout, note), &image)?);
+    }
+    let id = parse_id(&note.image).context("the note names no image")?;
+    states.folder(id)?.place()
+}
+
+/// The directory that ties a loop device to a volume without encryption.
+pub fn place(layout: &Layout, note: &Note) -> std::path::PathBuf {
+    layout.keepers().join(format!("{}.place", note.image))
+}
+
+/// What `df` shows as used.
+fn bytes_in_use(layout: &Layout, note: &Note) -> Option<u64> {
+    let found = rustix::fs::statvfs(layout.mount(&note.volume)).ok()?;
+    let blocks = found.f_blocks.saturating_sub(found.f_bfree);
+    Some(blocks.saturating_mul(found.f_frsize))
+}

@@ -1,0 +1,133 @@
+//! Volumes without encryption: an image with ext4 on a loop device. The kernel serves it, and no process has to live.
+
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use keyward_attach::{
+    attachment::{Attachment, cut_off, detach},
+    error::Error,
+    ext4::{Checked, Format, MountOptions},
+    place::Place,
+};
+
+/// How long shutting a file system down may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A volume without encryption.
+#[derive(Debug)]
+pub struct Plain<'a> {
+    /// The directory that ties the loop device to it.
+    pub place: &'a Path,
+    /// The image.
+    pub image: &'a Path,
+    /// Where it is mounted.
+    pub dir: &'a Path,
+}
+
+impl Plain<'_> {
+    /// Creates the image, which must not exist, with an empty file system, and mounts it.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn make(&self, size: u64) -> anyhow::Result<()> {
+        let create = || {
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create_new(true).mode(0o600);
+            let file = options.open(self.image)?;
+            file.set_len(size)?;
+            file.sync_all()?;
+            match self.image.parent() {
+                Some(folder) => File::open(folder)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        create().with_context(|| format!("cannot create {}", self.image.display()))?;
+        self.mount(true)
+    }
+
+    /// Mounts it. What is left of an earlier attempt is taken away first.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn attach(&self) -> anyhow::Result<()> {
+        self.mount(false)
+    }
+
+    fn mount(&self, format: bool) -> anyhow::Result<()> {
+        let place = self.open()?;
+        taken_away(&place)?;
+        let attachment = Attachment::bind(&place)?;
+        let mounted = mount(&attachment, self.dir, format);
+        if mounted.is_err() {
+            // The error says what was wrong; what is left, the next attempt takes away.
+            let _ = detach(&place);
+        }
+        Ok(mounted?)
+    }
+
+    /// Unmounts it, and says so if it is in use.
+    ///
+    /// # Errors
+    /// When it is in use, or the kernel refuses.
+    pub fn detach(&self) -> anyhow::Result<()> {
+        Ok(detach(&self.open()?)?)
+    }
+
+    /// Unmounts it, whoever uses it.
+    ///
+    /// # Errors
+    /// When something of it is left.
+    pub fn cut_off(&self) -> anyhow::Result<()> {
+        if !self.image.exists() {
+            return Ok(());
+        }
+        taken_away(&self.open()?)
+    }
+
+    /// Whether it has a loop device, and is mounted where it is to be.
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub fn look(&self) -> anyhow::Result<(bool, bool)> {
+        if !self.image.exists() {
+            return Ok((false, false));
+        }
+        let Some(attachment) = Attachment::find(&self.open()?)? else {
+            return Ok((false, false));
+        };
+        let points = attachment.mount_points()?;
+        Ok((true, points.iter().any(|point| point == self.dir)))
+    }
+
+    fn open(&self) -> Result<Place, Error> {
+        Place::of_image(self.place, self.image)
+    }
+}
+
+fn taken_away(place: &Place) -> anyhow::Result<()> {
+    let done = cut_off(place, PATIENCE);
+    if let Some(device) = done.held {
+        return Err(anyhow!(
+            "{} is still held by somebody who has it open",
+            device.display()
+        ));
+    }
+    match done.failures.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+fn mount(attachment: &Attachment, dir: &Path, format: bool) -> Result<(), Error> {
+    if format {
+        attachment.format(&Format::default())?;
+    } else if let Checked::Repaired { report } = attachment.check()? {
+        tracing::warn!(report, "the file system was repaired");
+    }
+    attachment.mount(dir, &MountOptions::default())
+}

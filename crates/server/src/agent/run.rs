@@ -1,0 +1,461 @@
+//! The agent that runs: it asks the server what is wanted, looks what there is, has the next steps done, and tells the
+//! server how its volumes are, until it is stopped.
+//!
+//! One task decides everything, from events. Whatever may take long runs beside it: the question that waits at the
+//! server, reports, and the steps, one for each volume at a time.
+
+mod memory;
+mod stop;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use keyward_agent::{
+    layout::{Layout, Lock},
+    local::Runs,
+    note::{Note, Stage},
+    plan::{self, Step},
+    report::{MOST, Report, due},
+    steps::carry_out,
+    wanted::{Volumes, Wanted},
+};
+use keyward_types::{storage::VolumeId, time::Clock as _};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::{self, Receiver, Sender},
+    task::spawn_blocking,
+};
+
+use self::memory::Memory;
+use super::{
+    door::{self, Asked, Request},
+    host::Host,
+    local::LocalMount,
+    look::{Seen, look},
+    talk::{Server, is_removed},
+};
+use crate::{clock::SystemClock, identity::Identity, volume::kms::Failure};
+
+/// How often it is looked what there is.
+const TICK: Duration = Duration::from_millis(500);
+/// How many steps are done at once.
+const STEPS: usize = 4;
+/// How long is waited after a question that has not been answered; twice as long after each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How long is waited at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// How long is waited after a report that failed.
+const REPORT_WAIT: Duration = Duration::from_secs(5);
+
+/// What happens.
+enum Event {
+    /// The server has said what is wanted, or has not.
+    Polled(Result<Volumes, Failure>),
+    /// A step is done, or has failed.
+    Done(VolumeId, Step, Result<(), anyhow::Error>),
+    /// The server has been told, or has not.
+    Reported(Vec<Report>, Result<BTreeSet<String>, Failure>),
+    /// Somebody on this machine asks.
+    Asked(Asked),
+    /// The places of a volume on this machine are as they were, or are not.
+    Restored(VolumeId, anyhow::Result<()>),
+}
+
+/// The agent.
+pub struct Agent {
+    host: Arc<Host>,
+    server: Server,
+    identity: Arc<Identity>,
+    clock: SystemClock,
+    events: Sender<Event>,
+    incoming: Receiver<Event>,
+    /// What the server wants; none before it has been heard.
+    wanted: Option<BTreeMap<VolumeId, Wanted>>,
+    known: Option<String>,
+    seen: BTreeMap<VolumeId, Seen>,
+    memory: BTreeMap<VolumeId, Memory>,
+    /// Whether a report is on its way, and when the next one may be.
+    reports: Reports,
+    _lock: Lock,
+}
+
+/// How reports go.
+#[derive(Debug)]
+struct Reports {
+    underway: bool,
+    not_before: u64,
+    /// How many volumes the next one has: one after a refusal, so that one volume does not hold up others.
+    most: usize,
+}
+
+impl Agent {
+    /// An agent that has registered.
+    pub fn new(host: Host, identity: Identity, lock: Lock) -> Self {
+        let identity = Arc::new(identity);
+        let (events, incoming) = mpsc::channel(256);
+        Self {
+            server: Server::new(Arc::clone(&identity), host.keeping.reach.clone()),
+            host: Arc::new(host),
+            identity,
+            clock: SystemClock::new(),
+            events,
+            incoming,
+            wanted: None,
+            known: None,
+            seen: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            reports: Reports {
+                underway: false,
+                not_before: 0,
+                most: MOST,
+            },
+            _lock: lock,
+        }
+    }
+
+    /// Runs until it is stopped by a signal, or removed. `ready` is called when the server has said for the first
+    /// time what is wanted.
+    ///
+    /// # Errors
+    /// When it was removed, or cannot run here.
+    pub async fn run(mut self, ready: impl FnOnce() + Send) -> anyhow::Result<()> {
+        let (mut terminate, mut interrupt) = (
+            signals(SignalKind::terminate())?,
+            signals(SignalKind::interrupt())?,
+        );
+        let events = self.events.clone();
+        let listener = door::listen(&self.host.layout)?;
+        let door = tokio::spawn(door::serve(listener, move |asked| {
+            events.try_send(Event::Asked(asked)).is_ok()
+        }));
+        let polls = tokio::spawn(poll(self.server.clone(), self.events.clone()));
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ready = Some(ready);
+        let ended = loop {
+            tokio::select! {
+                _ = terminate.recv() => break Ok(()),
+                _ = interrupt.recv() => break Ok(()),
+                _ = ticks.tick() => {}
+                event = self.incoming.recv() => {
+                    // This task holds a sender.
+                    let Some(event) = event else { break Ok(()) };
+                    if let Err(error) = self.happens(event).await {
+                        break Err(error);
+                    }
+                }
+            }
+            if self.wanted.is_some()
+                && let Some(ready) = ready.take()
+            {
+                ready();
+            }
+            self.go_on().await;
+        };
+        polls.abort();
+        door.abort();
+        match ended {
+            Ok(()) => {
+                tracing::info!("the agent is to end: its volumes are detached");
+                self.stop(false).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.stop(true).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn happens(&mut self, event: Event) -> anyhow::Result<()> {
+        match event {
+            Event::Polled(Ok(volumes)) => self.polled(volumes),
+            Event::Polled(Err(failure)) if is_removed(&failure) => bail!(
+                "agent {} has been removed ({failure}): its volumes are cut off, and what is encrypted cannot be opened any more. The images stay in {}. For a new agent, use another --state-dir",
+                self.identity.agent,
+                self.host.layout.path().display()
+            ),
+            Event::Polled(Err(failure)) => {
+                tracing::warn!(%failure, "the server has not said what is wanted: it is asked again");
+            }
+            Event::Done(volume, step, done) => self.done(&volume, step, done),
+            Event::Reported(reports, told) => self.reported(reports, told),
+            Event::Restored(volume, restored) => {
+                let memory = self.memory.entry(volume).or_default();
+                memory.restored(restored);
+            }
+            Event::Asked(asked) => self.asked(asked).await,
+        }
+        Ok(())
+    }
+
+    fn polled(&mut self, volumes: Volumes) {
+        let news = self.known.as_ref() != Some(&volumes.known);
+        self.known = Some(volumes.known);
+        let named = volumes.all.into_iter();
+        self.wanted = Some(
+            named
+                .map(|wanted| (wanted.volume.clone(), wanted))
+                .collect(),
+        );
+        if !news {
+            return;
+        }
+        // A key may have gone or come back: everything that depends on one is tried at once.
+        for memory in self.memory.values_mut() {
+            memory.try_again(self.clock.monotonic());
+        }
+        for seen in self.seen.values() {
+            let Some(note) = seen.note.clone().filter(|note| note.encrypted) else {
+                continue;
+            };
+            let host = Arc::clone(&self.host);
+            drop(spawn_blocking(move || {
+                if let Err(error) = host.recheck(&note) {
+                    let error = format!("{error:#}");
+                    tracing::warn!(volume = %note.volume, error, "the volume's process cannot be asked: it asks by itself within a minute");
+                }
+            }));
+        }
+    }
+
+    fn done(&mut self, volume: &VolumeId, step: Step, done: Result<(), anyhow::Error>) {
+        let now = self.clock.monotonic();
+        let memory = self.memory.entry(volume.clone()).or_default();
+        match done {
+            Ok(()) => {
+                tracing::info!(%volume, ?step, "a step is done");
+                memory.succeeded();
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(%volume, ?step, error, "a step has failed, and is tried again");
+                memory.failed(error, now);
+            }
+        }
+    }
+
+    fn reported(&mut self, reports: Vec<Report>, told: Result<BTreeSet<String>, Failure>) {
+        let now = self.clock.monotonic();
+        self.reports.underway = false;
+        match told {
+            Ok(stale) => {
+                self.reports.most = MOST;
+                for report in reports {
+                    // Of what is stale, something else is wanted, which the next question brings.
+                    if let Ok(volume) = VolumeId::parse(&report.volume_id)
+                        && !stale.contains(&report.volume_id)
+                    {
+                        self.memory.entry(volume).or_default().told(report, now);
+                    }
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "the server cannot be told how the volumes are yet");
+                let wait = u64::try_from(REPORT_WAIT.as_millis()).unwrap_or(u64::MAX);
+                self.reports.not_before = now.millis().saturating_add(wait);
+                self.reports.most = 1;
+            }
+        }
+    }
+
+    /// Looks, plans, has steps done, and tells.
+    async fn go_on(&mut self) {
+        let host = Arc::clone(&self.host);
+        match spawn_blocking(move || seen(&host)).await {
+            Ok(Ok(seen)) => self.seen = seen,
+            Ok(Err(error)) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "it cannot be seen what this machine has");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "it cannot be seen what this machine has");
+                return;
+            }
+        }
+        let Some(wanted) = self.wanted.clone() else {
+            return;
+        };
+        let now = self.clock.monotonic();
+        let mut volumes: BTreeSet<VolumeId> = wanted.keys().cloned().collect();
+        volumes.extend(self.seen.keys().cloned());
+        self.memory
+            .retain(|volume, memory| volumes.contains(volume) || memory.is_busy());
+        let mut reports = Vec::new();
+        for volume in volumes {
+            let seen = self.seen.get(&volume).cloned().unwrap_or_default();
+            let memory = self.memory.entry(volume.clone()).or_default();
+            let local = memory.complete(seen.local.clone());
+            let wanted = wanted.get(&volume);
+            if let Some(wanted) = wanted {
+                reports.extend(due(wanted, (&local, seen.bytes), memory.last(), now));
+            }
+            if local.runs == Runs::Mounted
+                && local.stage == Some(Stage::Made)
+                && !local.busy
+                && let Some(note) = seen.note.clone()
+                && memory.restores(now)
+            {
+                self.restore(note);
+            }
+            let busy = self.memory.values().filter(|memory| memory.is_busy());
+            if busy.count() >= STEPS {
+                continue;
+            }
+            if let Some(step) = plan::next(wanted, &local, now) {
+                self.begin(step, &volume, (wanted.cloned(), seen));
+            }
+        }
+        self.tell(reports);
+    }
+
+    /// Has a step done.
+    fn begin(&mut self, step: Step, volume: &VolumeId, (wanted, seen): (Option<Wanted>, Seen)) {
+        tracing::info!(%volume, ?step, "a step is begun");
+        self.memory.entry(volume.clone()).or_default().begun();
+        let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        let volume = volume.clone();
+        tokio::spawn(async move {
+            let work = spawn_blocking({
+                let volume = volume.clone();
+                move || {
+                    if step == Step::Delete {
+                        host.local.end(&volume)?;
+                    }
+                    carry_out(&*host, step, (wanted.as_ref(), seen.note.as_ref()))
+                }
+            });
+            let done = work.await.unwrap_or_else(|error| Err(error.into()));
+            let _ = events.send(Event::Done(volume, step, done)).await;
+        });
+    }
+
+    /// Has the places of a volume on this machine made what they were.
+    fn restore(&self, note: Note) {
+        let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        tokio::spawn(async move {
+            let volume = note.volume.clone();
+            let work = spawn_blocking(move || host.local.restore(&note));
+            let restored = work.await.unwrap_or_else(|error| Err(error.into()));
+            let _ = events.send(Event::Restored(volume, restored)).await;
+        });
+    }
+
+    fn tell(&mut self, mut reports: Vec<Report>) {
+        let now = self.clock.monotonic();
+        if reports.is_empty() || self.reports.underway || now.millis() < self.reports.not_before {
+            return;
+        }
+        self.reports.underway = true;
+        reports.truncate(self.reports.most);
+        let (server, events) = (self.server.clone(), self.events.clone());
+        tokio::spawn(async move {
+            let told = server.report(&reports).await;
+            let _ = events.send(Event::Reported(reports, told)).await;
+        });
+    }
+
+    async fn asked(&self, asked: Asked) {
+        let answer = match asked.request.clone() {
+            Request::Mount {
+                volume,
+                dir,
+                read_only,
+                access_point,
+            } => self.mount(&volume, (dir, read_only), access_point).await,
+            Request::Unmount { dir } => {
+                let host = Arc::clone(&self.host);
+                let work = spawn_blocking(move || {
+                    let volume = host.local.take_away(&dir)?;
+                    Ok(format!("{volume} is unmounted from {}.", dir.display()))
+                });
+                work.await.unwrap_or_else(|error| Err(error.into()))
+            }
+        };
+        asked.reply(answer);
+    }
+
+    async fn mount(
+        &self,
+        named: &str,
+        (dir, read_only): (PathBuf, bool),
+        access_point: Option<String>,
+    ) -> anyhow::Result<String> {
+        let unknown = || anyhow!("no file system {named} is stored on this machine");
+        let volume = VolumeId::parse(named).map_err(|_| unknown())?;
+        let wanted = self
+            .wanted
+            .as_ref()
+            .context("the server has not been reached yet: try again")?;
+        if !wanted.contains_key(&volume) {
+            return Err(unknown());
+        }
+        if access_point.is_some() {
+            bail!("access points cannot be mounted on this machine yet: mount them by NFS");
+        }
+        let seen = self.seen.get(&volume).cloned().unwrap_or_default();
+        let note = match (seen.note, &seen.local.runs) {
+            (Some(note), Runs::Mounted) if note.stage == Stage::Made => note,
+            (_, Runs::CutOff(why)) => bail!("{volume} is cut off: {why}"),
+            _ => bail!("{volume} is not there yet: try again when it is `available`"),
+        };
+        let place = LocalMount {
+            dir: dir.clone(),
+            within: "/".to_owned(),
+            read_only,
+        };
+        let host = Arc::clone(&self.host);
+        let work = spawn_blocking(move || {
+            host.local.add(&note, place)?;
+            Ok(format!("{volume} is mounted on {}.", dir.display()))
+        });
+        work.await.unwrap_or_else(|error| Err(error.into()))
+    }
+}
+
+fn signals(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot wait for signals")
+}
+
+/// What this machine has, by volume.
+fn seen(host: &Host) -> anyhow::Result<BTreeMap<VolumeId, Seen>> {
+    let layout: &Layout = &host.layout;
+    let noted = layout.noted()?.into_iter();
+    Ok(noted
+        .map(|noted| (noted.volume.clone(), look(layout, &host.states, noted)))
+        .collect())
+}
+
+/// Asks the server again and again, and waits there for news.
+async fn poll(server: Server, events: Sender<Event>) {
+    let (mut known, mut wait): (Option<String>, _) = (None, FIRST_WAIT);
+    loop {
+        let answer = server.poll(known.as_deref()).await;
+        let failed = match &answer {
+            Ok(volumes) => {
+                known = Some(volumes.known.clone());
+                wait = FIRST_WAIT;
+                false
+            }
+            Err(_) => {
+                // Whoever comes back is told everything.
+                known = None;
+                true
+            }
+        };
+        let removed = answer.as_ref().is_err_and(is_removed);
+        if events.send(Event::Polled(answer)).await.is_err() || removed {
+            return;
+        }
+        if failed {
+            tokio::time::sleep(wait).await;
+            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+        }
+    }
+}

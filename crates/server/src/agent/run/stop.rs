@@ -1,0 +1,60 @@
+//! The end of an agent: its volumes are detached, or cut off if it was removed.
+
+use std::{sync::Arc, time::Duration};
+
+use keyward_agent::steps::{How, Machine as _};
+use tokio::{task::spawn_blocking, time::timeout};
+
+use super::{Agent, Event, seen};
+
+/// How long steps that are being done are waited for.
+const STEPS: Duration = Duration::from_secs(30);
+/// How long taking a volume out of use may take.
+const END: Duration = Duration::from_secs(60);
+
+impl Agent {
+    /// Takes all volumes out of use. By force, nothing stays; otherwise what is in use stays attached, with its own
+    /// process, until the next agent takes it over.
+    pub(super) async fn stop(mut self, force: bool) {
+        let _ = timeout(STEPS, self.steps()).await;
+        let host = Arc::clone(&self.host);
+        let volumes = match spawn_blocking(move || seen(&host)).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(error)) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "it cannot be seen what this machine has");
+                return;
+            }
+            Err(_) => return,
+        };
+        let mut ends = tokio::task::JoinSet::new();
+        for note in volumes.into_values().filter_map(|seen| seen.note) {
+            let host = Arc::clone(&self.host);
+            ends.spawn_blocking(move || {
+                let ended = match force {
+                    true => host.end(&note, How::AtOnce),
+                    false => host.detach(&note),
+                };
+                if let Err(error) = ended {
+                    let error = format!("{error:#}");
+                    tracing::warn!(volume = %note.volume, error, "the volume stays as it is");
+                }
+            });
+        }
+        let all = async { while ends.join_next().await.is_some() {} };
+        if timeout(END, all).await.is_err() {
+            tracing::error!("a volume has not been taken out of use in time");
+        }
+    }
+
+    /// Until no step is being done.
+    async fn steps(&mut self) {
+        while self.memory.values().any(super::Memory::is_busy) {
+            match self.incoming.recv().await {
+                Some(Event::Done(volume, step, done)) => self.done(&volume, step, done),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What an agent asks its server and tells it, each call signed by the agent's own key.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use keyward_agent::{report::Report, wanted::Volumes};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    client::reach::Reach,
+    identity::Identity,
+    volume::kms::{Failure, of_answer},
+};
+
+/// How long an answer may take.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a question waits for news.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// The server, for one agent.
+#[derive(Clone)]
+pub struct Server {
+    identity: Arc<Identity>,
+    reach: Reach,
+}
+
+/// The answer to ReportVolumes.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reported {
+    stale: BTreeSet<String>,
+}
+
+impl Server {
+    /// The server of an agent.
+    pub const fn new(identity: Arc<Identity>, reach: Reach) -> Self {
+        Self { identity, reach }
+    }
+
+    /// What is wanted. With what is known, it waits until something else is.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn poll(&self, known: Option<&str>) -> Result<Volumes, Failure> {
+        let (input, timeout) = match known {
+            Some(known) => (
+                json!({ "Known": known, "WaitSeconds": WAIT.as_secs() }),
+                TIMEOUT + WAIT,
+            ),
+            None => (json!({}), TIMEOUT),
+        };
+        let answer = self.call("PollVolumes", &input, timeout).await?;
+        Volumes::parse(&answer).map_err(|error| Failure::NoAnswer(error.to_string()))
+    }
+
+    /// Tells how volumes are. Answers those of which something else is wanted by now.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn report(&self, reports: &[Report]) -> Result<BTreeSet<String>, Failure> {
+        let input = json!({ "Volumes": reports });
+        let answer = self.call("ReportVolumes", &input, TIMEOUT).await?;
+        let answer: Reported = serde_json::from_slice(&answer)
+            .map_err(|error| Failure::NoAnswer(format!("the server's answer is none: {error}")))?;
+        Ok(answer.stale)
+    }
+
+    async fn call(
+        &self,
+        operation: &str,
+        input: &Value,
+        timeout: Duration,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let failed = |error: anyhow::Error| Failure::NoAnswer(format!("{error:#}"));
+        let client = self.identity.client(&self.reach).map_err(failed)?;
+        let body = serde_json::to_vec(input).map_err(|error| failed(error.into()))?;
+        of_answer(client.post_own(operation, body, timeout).await)
+    }
+}
+
+/// Whether the server does not know the agent any more.
+pub fn is_removed(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused { code, .. } if code == "UnrecognizedClientException")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unknown_access_key_says_that_an_agent_was_removed() {
+        let refused = |code: &str| Failure::Refused {
+            status: 400,
+            code: code.to_owned(),
+            message: None,
+        };
+        assert!(is_removed(&refused("UnrecognizedClientException")));
+        for other in [
+            "ThrottlingException",
+            "InvalidSignatureException",
+            "AccessDeniedException",
+        ] {
+            assert!(!is_removed(&refused(other)), "{other}");
+        }
+        assert!(!is_removed(&Failure::NoAnswer("refused".to_owned())));
+    }
+}

@@ -1,0 +1,128 @@
+//! `keyward agent run`
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use keyward_agent::layout::Layout;
+use keyward_attach::requirements;
+
+use super::{OF_AGENT, StateDir};
+use crate::{
+    agent::{
+        host::{Host, Keeping},
+        register::{new_token, register, token_of},
+        run::Agent,
+    },
+    client::reach::Reach,
+    identity::Identity,
+    out::say,
+    telemetry::Logging,
+    volume::{
+        image::arena,
+        units::{parse_duration, parse_recheck, parse_size},
+    },
+};
+
+fn after_help() -> String {
+    format!(
+        "Examples:
+  keyward agent run --endpoint-url https://keyward.example:5670 --token-file token
+  keyward agent run                                # every later start
+  keyward agent run --data-dir /var/lib/keyward    # on the server's own machine, without a token
+
+{OF_AGENT}
+
+Signals:
+  SIGTERM and SIGINT detach all volumes and end the agent. Volumes that are in use stay attached,
+  each with its own process, and the next start takes them over. So do all if the agent is killed."
+    )
+}
+
+/// Run the agent of this machine: it stores the volumes that are assigned to it
+///
+/// It asks the server which volumes there are to be, creates, attaches and deletes them, and reports how they are.
+/// Each encrypted volume has a process of its own, which has the server unwrap the data key. When the KMS key may
+/// not be used any more, the server tells the agent at once, and the volume is cut off; when it may, the volume comes
+/// back. The first start registers with a token. Needs root, and what docs/volumes.md says that a machine needs.
+#[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
+pub struct Run {
+    #[command(flatten)]
+    state: StateDir,
+    /// A file with the token for the first start; - for standard input. Later starts need none
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// What the agent is called if it registers by --data-dir, without a token
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    name: String,
+    /// The size of a new file system. It takes space only as it is filled, and is full at this size
+    #[arg(long, value_name = "SIZE", default_value = "1TiB", value_parser = parse_size)]
+    volume_size: u64,
+    /// How often the server is asked whether a key may still be used, even if it has not said anything
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_recheck)]
+    recheck: Duration,
+    /// How long a volume stays while the server does not answer, or has an error of its own; 0s for not at all
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = parse_duration)]
+    grace: Duration,
+    /// End when the process ends that has started the agent
+    #[arg(long, hide = true)]
+    with_parent: bool,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<()> {
+        if self.with_parent {
+            let signal = rustix::process::Signal::TERM;
+            rustix::process::set_parent_process_death_signal(Some(signal))?;
+        }
+        self.logging.start();
+        // Its access key is in its memory.
+        drop(arena()?);
+        let layout = Layout::open(&self.state.state_dir)?;
+        let lock = layout.lock()?;
+        for sentence in requirements::missing() {
+            tracing::warn!("{sentence}");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let ended = runtime.block_on(async {
+            let reach = self.reach.absolute()?;
+            let identity = match Identity::read(&layout.credentials())? {
+                Some(identity) => identity,
+                None => {
+                    let token = match &self.token_file {
+                        Some(file) => token_of(file)?,
+                        None => new_token(&reach, &self.name).await?,
+                    };
+                    register(&layout, &reach, &token).await?
+                }
+            };
+            // Only a URL that can be found can be kept for the volumes' processes.
+            identity.client(&reach)?;
+            let agent = identity.agent.clone();
+            let keeping = Keeping {
+                reach,
+                size: self.volume_size,
+                recheck: self.recheck,
+                grace: self.grace,
+                logging: self.logging,
+            };
+            let host = Host::new(layout, keeping);
+            tracing::info!(agent, "the agent runs");
+            let ready = move || {
+                // It runs even if its standard output is closed.
+                let _ = say!("agent {agent} is running");
+            };
+            Agent::new(host, identity, lock).run(ready).await
+        });
+        // What still waits for a disk must not hold the end up.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        ended
+    }
+}

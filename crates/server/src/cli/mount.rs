@@ -1,0 +1,62 @@
+//! `keyward mount`
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::agent::StateDir;
+use crate::{
+    agent::door::{Request, ask},
+    out::say,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  keyward mount fs-0123456789abcdef0 /mnt/shared
+  keyward mount fs-0123456789abcdef0 /mnt/shared --read-only
+
+Environment:
+  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
+
+/// Mount a file system on the machine whose agent stores it, without NFS
+///
+/// The directory shows the file system until `keyward unmount`, also after the agent or the machine was started
+/// again. While the file system is cut off, the directory is empty and nobody can write to it. Needs root.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Mount {
+    /// The file system, such as fs-0123456789abcdef0
+    #[arg(value_name = "FILE_SYSTEM")]
+    file_system: String,
+    /// The directory to mount it on
+    dir: PathBuf,
+    /// Mount it for reading only
+    #[arg(long)]
+    read_only: bool,
+    /// Mount the directory of this access point
+    #[arg(long, value_name = "ID")]
+    access_point: Option<String>,
+    #[command(flatten)]
+    state: StateDir,
+}
+
+impl Mount {
+    pub fn run(self) -> anyhow::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            bail!("mounting needs root: run it with sudo");
+        }
+        let shown = self.dir.display();
+        if !self.dir.is_dir() {
+            bail!("{shown} is not a directory: create it with `mkdir -p {shown}`");
+        }
+        let dir = fs::canonicalize(&self.dir).with_context(|| format!("cannot open {shown}"))?;
+        let request = Request::Mount {
+            volume: self.file_system,
+            dir,
+            read_only: self.read_only,
+            access_point: self.access_point,
+        };
+        Ok(say!("{}", ask(&self.state.state_dir, &request)?)?)
+    }
+}

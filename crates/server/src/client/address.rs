@@ -1,0 +1,165 @@
+//! One request to a server over HTTP, encrypted or not.
+
+use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+use crate::trust;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// An address of a server.
+pub struct Address {
+    tls: Option<TlsConnector>,
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// The address in a URL. With TLS, the certificates of the file that was given are trusted, or else of the
+    /// environment's.
+    ///
+    /// # Errors
+    /// If it is no URL, or the certificates cannot be read.
+    pub fn new(
+        endpoint: &str,
+        given: Option<(&str, PathBuf)>,
+        bundle: Option<(&str, PathBuf)>,
+    ) -> anyhow::Result<Self> {
+        let uri: http::Uri = endpoint
+            .parse()
+            .with_context(|| format!("`{endpoint}` is not a URL"))?;
+        let Some(host) = uri.host() else {
+            bail!("`{endpoint}` is not a URL: it names no host");
+        };
+        let (tls, port) = match uri.scheme_str() {
+            Some("https") => {
+                let file = given.or(bundle);
+                let file = file.as_ref().map(|(named, path)| (*named, path.as_path()));
+                let config = trust::client_config(file)?;
+                (Some(TlsConnector::from(Arc::new(config))), 443)
+            }
+            Some("http") => {
+                // AWS_CA_BUNDLE is for every server, so it is ignored; the flag is for this one.
+                if given.is_some() {
+                    bail!(
+                        "--ca-file is given, but `{endpoint}` is not encrypted: use the server's URL that begins with https://, or leave --ca-file out"
+                    );
+                }
+                (None, 80)
+            }
+            Some(_) | None => {
+                bail!("`{endpoint}` is not a URL that begins with http:// or https://")
+            }
+        };
+        Ok(Self {
+            tls,
+            host: host.to_owned(),
+            port: uri.port_u16().unwrap_or(port),
+        })
+    }
+
+    /// Host and port.
+    pub fn shown(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// What comes of asking, unless it takes too long.
+    ///
+    /// # Errors
+    /// When it does, or fails.
+    pub async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = anyhow::Result<T>>,
+        timeout: Duration,
+    ) -> anyhow::Result<T> {
+        tokio::time::timeout(timeout, asked)
+            .await
+            .with_context(|| format!("{} did not answer in time", self.shown()))?
+    }
+
+    /// One request over a connection of its own, and the answer, whatever that is. It is wiped after use.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let host = self.shown();
+        let stream = TcpStream::connect((bare(&self.host), self.port))
+            .await
+            .map_err(|error| {
+                let advice = match error.kind() {
+                    io::ErrorKind::ConnectionRefused => "is the server running?",
+                    _ => "check the server's URL",
+                };
+                anyhow!("cannot connect to {host}: {error}: {advice}")
+            })?;
+        match &self.tls {
+            None => exchange(stream, request).await.with_context(|| {
+                format!("{host} does not answer in HTTP: if it has a certificate, use a URL that begins with https://")
+            }),
+            Some(tls) => {
+                let name = ServerName::try_from(bare(&self.host).to_owned())?;
+                let stream = tls.connect(name, stream).await;
+                let stream =
+                    stream.map_err(|error| anyhow!(trust::failure(&host, &error)))?;
+                exchange(stream, request).await
+            }
+        }
+    }
+}
+
+/// A host without the brackets that an IPv6 address has in a URL.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let asked = async move {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let mut body = Limited::new(answer.into_body(), MAX_ANSWER);
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+            pieces.extend(frame.into_data());
+        }
+        Ok((status, gathered(&pieces)))
+    };
+    // No task of its own: its buffers are gone when this function returns, or is given up after a time.
+    let mut asked = pin!(asked);
+    tokio::select! {
+        biased;
+        answered = &mut asked => answered,
+        _ = connection => asked.await,
+    }
+}
+
+/// The pieces in one.
+fn gathered(pieces: &[Bytes]) -> Zeroizing<Vec<u8>> {
+    let length = pieces.iter().map(Bytes::len).sum();
+    let mut whole = Zeroizing::new(Vec::with_capacity(length));
+    for piece in pieces {
+        whole.extend_from_slice(piece);
+    }
+    whole
+}

@@ -1,0 +1,74 @@
+//! Who unwraps the data key of a volume.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use keyward_volume::Superblock;
+
+use super::key;
+use crate::{
+    client::{Client, Connect, reach::Reach},
+    identity::Identity,
+};
+
+/// Who unwraps it.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// KMS, asked with the credentials of whoever attaches the volume.
+    Kms(Connect),
+    /// The server of an agent, which asks KMS as the service that the volume belongs to.
+    Agent(Assigned),
+}
+
+/// A volume that is assigned to an agent of this machine.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// Where the server is.
+    pub reach: Reach,
+    /// What the agent signs with.
+    pub credentials: PathBuf,
+    /// The volume, as the server calls it.
+    pub volume: String,
+    /// The encryption context of its data key.
+    pub context: BTreeMap<String, String>,
+}
+
+impl From<Connect> for KeySource {
+    fn from(connect: Connect) -> Self {
+        Self::Kms(connect)
+    }
+}
+
+impl KeySource {
+    /// Refuses a superblock whose data key was wrapped for another volume, before anybody is asked.
+    ///
+    /// # Errors
+    /// When it was.
+    pub fn check_context(&self, superblock: &Superblock) -> anyhow::Result<()> {
+        match self {
+            Self::Kms(_) => key::check_context(superblock),
+            Self::Agent(assigned) if superblock.key.context == assigned.context => Ok(()),
+            Self::Agent(assigned) => bail!(
+                "the image is not that of {}: the encryption context in its superblock is another one",
+                assigned.volume
+            ),
+        }
+    }
+}
+
+impl Assigned {
+    /// A client that signs as the agent.
+    ///
+    /// # Errors
+    /// When it has no credentials, or nothing says where the server is.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let identity = Identity::read(&self.credentials)?;
+        let identity = identity.with_context(|| {
+            format!(
+                "{} is missing: no agent has registered",
+                self.credentials.display()
+            )
+        })?;
+        identity.client(&self.reach)
+    }
+}
