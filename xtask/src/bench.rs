@@ -2,11 +2,15 @@
 
 use std::process::Command;
 
+use crate::bench_volumes;
 use crate::run;
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
+    /// Encrypted volumes instead, next to gocryptfs and the disk below both.
+    #[arg(long)]
+    volumes: bool,
     /// What the bench gets, for example `--million`, `--grants` or `--quick`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
@@ -14,6 +18,9 @@ pub struct Bench {
 
 /// Runs the bench; the report goes to the standard output.
 pub fn run(bench: &Bench) -> anyhow::Result<()> {
+    if bench.volumes {
+        return bench_volumes::run();
+    }
     let server = run::build("keyward", "keyward", true)?;
     let program = run::build("keyward-bench", "keyward-bench", true)?;
     let home = run::target().join("bench");

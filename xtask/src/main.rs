@@ -6,12 +6,14 @@
 )]
 
 mod bench;
+mod bench_volumes;
 mod demo;
 mod keep_store;
 mod lint;
 mod play;
 mod run;
 mod server;
+mod soak;
 mod test;
 mod tidy;
 
@@ -35,6 +37,8 @@ enum Task {
     KeepStore(keep_store::KeepStore),
     /// The bench against its baselines, as a Markdown report.
     Bench(bench::Bench),
+    /// The tests of crashes, damage and random questions, with the counts of `docs/soak.md`.
+    Soak(soak::Soak),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,5 +50,6 @@ fn main() -> anyhow::Result<()> {
         Task::Demo => demo::run(),
         Task::KeepStore(keep) => keep_store::run(&keep),
         Task::Bench(bench) => bench::run(&bench),
+        Task::Soak(soak) => soak::run(&soak),
     }
 }
