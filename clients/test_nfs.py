@@ -6,6 +6,7 @@ The program that serves them decides about clients as the test tells it; `keywar
 import datetime
 import os
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -68,21 +69,84 @@ def speak(uml, host, port):
     return said.output.splitlines()[-1]
 
 
+GETFH, READLINK, PUTROOTFH, LOOKUPP = (struct.pack(">I", number) for number in (10, 27, 24, 16))
+NFS4ERR_NOENT, NFS4ERR_STALE, NFS4ERR_BADNAME = 2, 70, 10041
+
+
+def opaque(value):
+    return struct.pack(">I", len(value)) + value + bytes(-len(value) % 4)
+
+
+def put_handle(handle):
+    return struct.pack(">I", 22) + opaque(handle)
+
+
+def lookup(name):
+    return struct.pack(">I", 15) + opaque(name.encode())
+
+
+class RawClient:
+    """Says what no kernel would say, in NFS 4.0."""
+
+    def __init__(self, host):
+        self.socket = socket.create_connection((host, 2049), timeout=30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def compound(self, *operations):
+        """The status of a COMPOUND, and the result of its last operation after its number and status."""
+        credentials = struct.pack(">IIIII", 0, 0, 0, 0, 0)
+        header = struct.pack(">IIIIIIII", 7, 0, 2, 100003, 4, 1, 1, len(credentials)) + credentials
+        call = header + bytes(8) + struct.pack(">III", 0, 0, len(operations)) + b"".join(operations)
+        self.socket.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
+        length = struct.unpack(">I", self.read(4))[0] & ~(1 << 31)
+        answer = self.read(length)
+        return struct.unpack(">I", answer[24:28])[0], answer
+
+    def read(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.socket.recv(length - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def root_handle(self):
+        status, answer = self.compound(PUTROOTFH, GETFH)
+        # Header, status, tag and number of results; PUTROOTFH's and GETFH's numbers and statuses.
+        length = struct.unpack(">I", answer[52:56])[0]
+        return status, answer[56 : 56 + length]
+
+
+WHOLE = ("write=yes",)
+PART = ("path=/part", "uid=0", "gid=0", "owner=0", "mode=755")
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_kernel_reads_and_writes(uml, exports, file_system, version):
-    at = mount(uml, f"vers={version}")
+@pytest.mark.parametrize("rights,at", [(WHOLE, ""), (PART, "part")], ids=["whole", "part"])
+def test_a_kernel_reads_and_writes(uml, exports, file_system, version, rights, at):
+    exports("rights", *rights)
+    mounted = mount(uml, f"vers={version}")
     uml.check(
-        f"""cd {at}
+        f"""set -e; cd {mounted}
         dd if=/dev/urandom of=data bs=1M count=8 conv=fsync 2>/dev/null
         mkdir folder; mv data folder/renamed; ln folder/renamed link; ln -s link soft
-        chmod 640 link; setfattr -h -n user.x -v y link 2>/dev/null
-        flock link true; rm soft; sync"""
+        chmod 640 link; chown 12:34 link; touch -d 2020-02-02 folder; mkfifo pipe; readlink soft
+        exec 9<>link; flock -x 9; exec 9>&-; set -C; echo new > exclusive
+        truncate -s 5G sparse; echo end >> sparse; ls -l . > /dev/null; find . > /dev/null
+        rm soft pipe sparse; df . > /dev/null; sync"""
     )
-    digest = uml.check(f"sha256sum < {at}/link").split()[0]
-    there = subprocess.run(["sha256sum", file_system.path / "folder/renamed"], capture_output=True, text=True)
+    here = file_system.path / at
+    digest = uml.check(f"sha256sum < {mounted}/link").split()[0]
+    there = subprocess.run(["sha256sum", here / "folder/renamed"], capture_output=True, text=True)
     assert there.stdout.split()[0] == digest
-    assert (file_system.path / "link").stat().st_nlink == 2
-    assert (file_system.path / "link").stat().st_mode & 0o777 == 0o640
+    found = (here / "link").stat()
+    assert (found.st_nlink, found.st_mode & 0o777, found.st_uid, found.st_gid) == (2, 0o640, 12, 34)
     # No other version is served.
     assert "Protocol not supported" in uml.mount("other", "vers=4.2").output
 
@@ -281,6 +345,35 @@ class TestAccessPoint:
         (file_system.path / "projects/a").mkdir(mode=0o777)
         uml.check(f"echo more >> {at}/file; sync")
         assert (file_system.path / "elsewhere/a/file").read_text() == "text\nmore\n"
+
+    def test_a_client_cannot_make_up_handles(self, uml, exports, file_system):
+        outside = file_system.path / "outside"
+        outside.write_text("outside")
+        outside.chmod(0o666)
+        exports("rights", *self.RIGHTS)
+        with RawClient(uml.host) as client:
+            status, handle = client.root_handle()
+            assert (status, len(handle)) == (0, 23)
+            # There is no way up.
+            assert client.compound(PUTROOTFH, LOOKUPP)[0] == NFS4ERR_NOENT
+            assert client.compound(PUTROOTFH, lookup(".."))[0] == NFS4ERR_BADNAME
+            # A wrong guess of the generation finds nothing.
+            guess = handle[:15] + struct.pack("<II", outside.stat().st_ino, 1)
+            assert client.compound(put_handle(guess), READLINK)[0] == NFS4ERR_STALE
+            assert client.compound(put_handle(handle), GETFH)[0] == 0
+        # The kernel would accept the generation 0 for any file, so the message does not reach it.
+        for inode in (outside.stat().st_ino, 2):
+            with RawClient(uml.host) as client:
+                forged = handle[:15] + struct.pack("<II", inode, 0)
+                with pytest.raises(EOFError):
+                    client.compound(put_handle(forged), GETFH)
+        eventually(lambda: "the client has made up a file handle" in exports.log.read_text())
+        # Of the whole file system, that handle is one that works: the guard is what kept it out.
+        exports("rights", "write=yes")
+        with RawClient(uml.host) as client:
+            status, handle = client.root_handle()
+            forged = handle[:15] + struct.pack("<II", outside.stat().st_ino, 0)
+            assert client.compound(put_handle(forged), GETFH)[0] == 0
 
     def test_a_missing_directory_is_an_error_without_a_way_to_create_it(self, uml, exports, file_system):
         exports("rights", "path=/nowhere", "uid=1", "gid=1")

@@ -28,7 +28,7 @@ use crate::{
     places::Place,
     relay::{Client, End, Relay},
     tls,
-    volume::{State, Volume},
+    volume::{Key, State, Volume},
 };
 
 /// How long a client that cannot be served is answered with errors.
@@ -294,7 +294,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             root = rights.root,
             "an NFS client is connected"
         );
-        let mut relay = Relay::new(server);
+        // Whoever may only see a part must not make up handles for the rest.
+        let pace = Key::of(&rights).is_partial().then(|| view.pace.clone());
+        let mut relay = Relay::new(server, pace);
         let user = rights
             .access_point
             .as_ref()

@@ -17,12 +17,8 @@
 //! - A volume that is locked has no processes, so that it can be unmounted. Clients are answered by `locked`
 //!   instead, on the same connections.
 //! - TLS is terminated with a certificate of the server; that of the client is read by `certificate`.
-//!
-//! # What nfs-ganesha does not keep
-//!
-//! A file handle of NFS names a file, not a way to it. A client that makes up handles can reach files of the same
-//! file system outside its access point's directory, as far as their own permissions let the access point's
-//! user. `docs/nfs.md` says so to users.
+//! - A client of an access point can use only handles that a server has given out (`guard`), since nfs-ganesha does not
+//!   check that a handle's file is in the directory that it exports.
 #![deny(unsafe_code)]
 
 pub mod authorize;
@@ -31,6 +27,7 @@ pub mod cidr;
 mod connection;
 pub mod error;
 mod ganesha;
+mod guard;
 mod locked;
 mod log_file;
 pub mod options;
@@ -47,6 +44,27 @@ mod unshare;
 mod view;
 mod volume;
 mod xdr;
+
+/// For `fuzz/`: whether the calls of a client of an access point are passed on, which arrive in pieces of `step` bytes
+/// after their header.
+#[doc(hidden)]
+pub fn fuzz_guard(call: &[u8], step: usize) -> bool {
+    let Ok(parsed) = rpc::Call::parse(call) else {
+        return false;
+    };
+    let (head, rest) = parsed.arguments.split_at(parsed.arguments.len().min(step));
+    let head = rpc::Call {
+        arguments: head,
+        ..parsed
+    };
+    let mut guard = guard::Guard::default();
+    let begun = guard.begin(&head);
+    let fed = begun.and_then(|()| {
+        rest.chunks(step.max(1))
+            .try_for_each(|piece| guard.more(piece))
+    });
+    fed.and_then(|()| guard.end()).is_ok()
+}
 
 /// For `fuzz/`: what a stranger's bytes meet first. Takes a stream as it arrives while a volume is locked, in pieces
 /// of `step` bytes, and answers what is sent back; `None` if the connection is closed.

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     authorize::User,
+    guard::{self, Guard, Pace},
     locked::{self, Failure},
     record::{NotRecords, Piece, Records, mark},
     rpc::{self, Call, Kind},
@@ -36,6 +37,9 @@ pub(crate) enum End {
     /// The client sends something else than NFS.
     #[error(transparent)]
     NotRecords(#[from] NotRecords),
+    /// The client sends what it must not.
+    #[error(transparent)]
+    Refused(#[from] guard::Refused),
     /// The volume was locked in the middle of an answer, or of a call that cannot be answered.
     #[error("the volume was locked in the middle of a message")]
     InMessage,
@@ -194,6 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn relay_some(&mut self, relay: &mut Relay, user: Option<&User>) -> Result<(), End> {
+        relay.pay_for_guesses().await;
         let (mut from_client, mut to_client) = tokio::io::split(&mut self.stream);
         let (mut from_server, mut to_server) = relay.server.split();
         let takes_calls = relay.output.is_empty() && self.unanswered.len() < MAX_UNANSWERED;
@@ -231,6 +236,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let output = relay.output.refill();
         let (current, unanswered) = (&mut self.current, &mut self.unanswered);
         let mut is_rpc = true;
+        let mut guarded = Ok(());
+        let guard = &mut relay.guard;
+        // After the first refusal nothing counts.
+        let mut check = |look: &dyn Fn(&mut Guard) -> Result<(), guard::Refused>| {
+            if let (Some((guard, _)), Ok(())) = (guard.as_mut(), guarded) {
+                guarded = look(guard);
+            }
+        };
         let bytes = self.input.get(..read).unwrap_or_default();
         self.records.feed(bytes, |piece| match piece {
             Piece::Head {
@@ -242,12 +255,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 if let Some((xid, head)) = &*current {
                     unanswered.insert(*xid, head.clone());
                 }
+                match Call::parse(head) {
+                    Ok(call) => check(&|guard| guard.begin(&call)),
+                    // The answer to a call of the server has no handles.
+                    Err(_) => is_rpc &= matches!(rpc::kind(head), Ok((_, Kind::Reply))),
+                }
                 is_rpc &= copy_head(head, length, is_last, user, output).is_some();
             }
             Piece::Fragment { length, is_last } => output.extend(mark(length, is_last)),
-            Piece::Data(data) => output.extend_from_slice(data),
-            Piece::End => *current = None,
+            Piece::Data(data) => {
+                check(&|guard| guard.more(data));
+                output.extend_from_slice(data);
+            }
+            Piece::End => {
+                check(&Guard::end);
+                *current = None;
+            }
         })?;
+        // What was refused is not sent, so that the server never has all of the message.
+        guarded?;
         if is_rpc {
             Ok(())
         } else {
@@ -316,15 +342,35 @@ pub(crate) struct Relay {
     output: Output,
     /// Follows what was sent to the client.
     answers: Records,
+    /// Looks at the handles that the client uses, if it must not use all.
+    guard: Option<(Guard, Pace)>,
+    /// Wrong handles that the client was told of since it last waited.
+    guesses: usize,
 }
 
 impl Relay {
-    pub(crate) fn new(server: TcpStream) -> Self {
+    /// With a pace, the client may only use handles that the server has given out.
+    pub(crate) fn new(server: TcpStream, pace: Option<Pace>) -> Self {
         Self {
             server,
+            guard: pace.map(|pace| (Guard::default(), pace)),
+            guesses: 0,
             input: vec![0; BUFFER].into_boxed_slice(),
             output: Output::default(),
             answers: Records::default(),
+        }
+    }
+
+    /// Makes wrong guesses slow.
+    async fn pay_for_guesses(&mut self) {
+        match &self.guard {
+            Some((_, pace)) => {
+                while self.guesses > 0 {
+                    pace.keep().await;
+                    self.guesses -= 1;
+                }
+            }
+            None => self.guesses = 0,
         }
     }
 
@@ -334,11 +380,13 @@ impl Relay {
         sent: &[u8],
         unanswered: &mut HashMap<u32, Vec<u8>>,
     ) -> Result<(), NotRecords> {
+        let guesses = &mut self.guesses;
         self.answers.feed(sent, |piece| {
             if let Piece::Head { head, .. } = piece
                 && let Ok((xid, Kind::Reply)) = rpc::kind(head)
             {
                 unanswered.remove(&xid);
+                *guesses += usize::from(guard::says_wrong_handle(head));
             }
         })
     }

@@ -31,6 +31,7 @@ use crate::{
     authorize::Creation,
     error::{At as _, Error, Step},
     ganesha::{self, Configuration},
+    guard::Pace,
     log_file::LogFile,
     root,
     sandbox::{self, Luggage},
@@ -76,6 +77,8 @@ pub(crate) struct View {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     started: Instant,
     uses: Arc<Uses>,
+    /// How fast its clients can guess handles.
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug)]
@@ -128,6 +131,7 @@ impl View {
                 number: AtomicUsize::new(0),
                 last: Mutex::new(started),
             }),
+            pace: Pace::default(),
         };
         Ok((Arc::new(view), is_ready))
     }

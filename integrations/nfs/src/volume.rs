@@ -59,6 +59,11 @@ impl Key {
         }
     }
 
+    /// Whether it is only a part of the volume.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.path != "/"
+    }
+
     /// A short name, which is the name of the view's directory.
     fn name(&self) -> String {
         let Self {

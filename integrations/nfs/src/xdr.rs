@@ -34,6 +34,12 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
+    /// That many bytes, padding or not.
+    pub(crate) fn skip(&mut self, length: usize) -> Result<(), Malformed> {
+        self.rest = self.rest.get(length..).ok_or(Malformed)?;
+        Ok(())
+    }
+
     /// Bytes with their number in front.
     pub(crate) fn opaque(&mut self, limit: usize) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(self.unsigned()?).map_err(|_| Malformed)?;

@@ -51,7 +51,12 @@ async fn connected() -> (DuplexStream, Client<DuplexStream>, Relay, TcpStream) {
         .await
         .unwrap();
     let (server, _) = listener.accept().await.unwrap();
-    (outside, Client::new(inside), Relay::new(to_server), server)
+    (
+        outside,
+        Client::new(inside),
+        Relay::new(to_server, None),
+        server,
+    )
 }
 
 async fn read(from: &mut (impl AsyncRead + Unpin), length: usize) -> Vec<u8> {
