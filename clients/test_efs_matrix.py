@@ -1,13 +1,14 @@
-"""The golden matrix of EFS: kinds of caller by every operation of it that is served, allowed or not, and what
-decided: `golden/matrix-efs.txt`. As `test_matrix.py`, on a server of its own."""
+"""The golden matrices of EFS: kinds of caller by every operation of it that is served, allowed or not, and what
+decided (`golden/matrix-efs.txt`, as `test_matrix.py` has it for other services); and what each kind of client may do
+with a file system under each kind of policy (`golden/matrix-efs-mounts.txt`)."""
 
 import pytest
 from botocore.exceptions import ClientError
 
-from calls_efs import CALLS, World, agent, wait
-from callers import Account, credentials_of
+from calls_efs import CALLS, World, agent, identity, mount
+from callers import OTHER, Account, credentials_of, server_of_many
 from conftest import policy
-from keyward import Server, eventually
+from keyward import ACCOUNT, Server, eventually
 from test_events import trail
 from test_matrix import GOLDEN, MARKS, held, told
 
@@ -129,3 +130,89 @@ def test_what_each_caller_may_do_with_file_systems(matrix):
             lines.append(f"{MARKS[mark]} {name:<36}{why}")
         lines.append("")
     held("\n".join(lines), GOLDEN / "matrix-efs.txt")
+
+
+# Who comes to a file system, and under which policy: what the client may do.
+EVERYBODY = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:Client*"}
+SECURE = {"Bool": {"aws:SecureTransport": "true"}}
+VIA_TARGET = {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}}
+
+
+def policies(named, point):
+    """Title and statements of each policy of a file system."""
+    by_point = {"StringEquals": {"elasticfilesystem:AccessPointArn": point}}
+    return {
+        "no policy": None,
+        "everybody may do everything": [EVERYBODY],
+        "everybody may mount and nothing else": [{**EVERYBODY, "Action": "elasticfilesystem:ClientMount"}],
+        "everybody may write, but not mount": [{**EVERYBODY, "Action": "elasticfilesystem:ClientWrite"}],
+        "everybody, by TLS": [{**EVERYBODY, "Condition": SECURE}],
+        "everybody, through a mount target": [{**EVERYBODY, "Condition": VIA_TARGET}],
+        "everybody, through one access point": [{**EVERYBODY, "Condition": by_point}],
+        "the account, whose policies decide": [{**EVERYBODY, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}],
+        "one user by its name": [{**EVERYBODY, "Principal": {"AWS": named}}],
+        "everybody but one user": [EVERYBODY, {**EVERYBODY, "Effect": "Deny", "Principal": {"AWS": named}}],
+        "everybody, and nobody without TLS may write": [
+            EVERYBODY,
+            {
+                **EVERYBODY,
+                "Effect": "Deny",
+                "Action": "elasticfilesystem:ClientWrite",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def two_accounts(tmp_path_factory):
+    server = server_of_many(tmp_path_factory.mktemp("efs-mounts"))
+    yield server
+    server.kill()
+
+
+def test_what_each_client_may_do_under_each_policy(two_accounts):
+    server = two_accounts
+    own, there = Account(server), Account(server, server.other, OTHER)
+    world = World(server, agent(server))
+    file_system = world.file_system()
+    target = {"MountTargetId": world.target(file_system)}
+    point = world.maker.create_access_point(ClientToken="t", FileSystemId=file_system)
+    client = {"Effect": "Allow", "Action": "elasticfilesystem:Client*", "Resource": "*"}
+    named, may = own.user("named"), own.user("may", client)
+    read = {**client, "Action": "elasticfilesystem:ClientMount"}
+    session = own.session(own.role("reader", read))
+    foreign = there.user("foreign", client)
+    clients = {
+        "on the agent's machine": ({}, None),
+        "by a mount target": (target, None),
+        "by TLS": ({**target, "SecureTransport": True}, None),
+        "through the access point": ({**target, "AccessPointId": point["AccessPointId"]}, None),
+        "the user without policies": (target, named),
+        "a user with policies": (target, may),
+        "a role that may mount": (target, session),
+        "another account's user": (target, foreign),
+    }
+    lines = ["# Clients of a file system by its policy: m may mount, w write, r be root; - nothing of it", ""]
+    for index, title in enumerate(clients, start=1):
+        lines.append(f"{index}  {title}")
+    lines += ["", " " * 45 + "".join(f"{index:>5}" for index in range(1, len(clients) + 1))]
+    arn = f"arn:aws:iam::{ACCOUNT}:user/named"
+    for title, statements in policies(arn, point["AccessPointArn"]).items():
+        if statements:
+            text = policy(*statements)
+            world.maker.put_file_system_policy(FileSystemId=file_system, Policy=text)
+        cells = [rights(world, file_system, *one) for one in clients.values()]
+        lines.append(f"{title:<45}" + "".join(f"{cell:>5}" for cell in cells))
+    held("\n".join(lines) + "\n", GOLDEN / "matrix-efs-mounts.txt")
+
+
+def rights(world, file_system, members, credentials):
+    """What a client may do, in three letters."""
+    if credentials:
+        members = {**members, "Identity": identity(file_system, credentials)}
+    status, told = mount(world.storage, file_system, **members)
+    if status != 200:
+        assert told["__type"] == "AccessDeniedException", told
+        return "---"
+    return "m" + ("w" if told["Write"] else "-") + ("r" if told["Root"] else "-")

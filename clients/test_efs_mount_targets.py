@@ -1,8 +1,10 @@
 """Mount targets of file systems: subnets, addresses, security groups, and what the agent says of them."""
 
+import concurrent.futures
 import re
 
 import pytest
+from botocore.exceptions import ClientError
 
 from calls_efs import DEFAULT_GROUP, DEFAULT_SUBNET, DEFAULT_VPC, agent, make, report, serve, wait, wanted
 from conftest import User
@@ -158,6 +160,28 @@ def test_addresses_are_those_of_the_subnet_and_each_has_one_use(server, storage,
     efs.delete_mount_target(MountTargetId=taken)
     serve(storage, others[0])
     assert create(efs, others[1], SECOND)["IpAddress"] == "10.1.0.2"
+
+
+def test_mount_targets_that_are_created_at_once_have_different_addresses(server, storage, efs):
+    made = [make(server) for _ in range(20)]
+    for one in made:
+        wait(storage, one)
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(lambda one: create(server.client("efs"), one), made))
+    assert len({one["IpAddress"] for one in found}) == 20
+    # Those of one file system are one in the zone.
+    fresh = make(server)
+    wait(storage, fresh)
+
+    def attempt(_):
+        try:
+            return create(server.client("efs"), fresh)["MountTargetId"]
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        outcomes = sorted(pool.map(attempt, range(5)))
+    assert outcomes[:4] == ["MountTargetConflict"] * 4 and outcomes[4].startswith("fsmt-")
 
 
 def test_what_is_not_there_and_what_is_not_ready(server, storage, efs, file_system):

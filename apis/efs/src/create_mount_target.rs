@@ -3,13 +3,16 @@
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html>
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, text, texts},
     directory::{
-        paths, purpose,
+        purpose,
         records::{
             self, V1,
             storage::{TargetRecord, TargetState},
@@ -30,7 +33,7 @@ use crate::{
     fault::EfsFault,
     file_system::{FileSystem, OneFileSystem},
     members,
-    mount_target::{self, ADDRESS_KIND, DescribedMountTarget},
+    mount_target::{self, DescribedMountTarget},
     records::{AddressRecord, MountTargetRecord},
 };
 
@@ -48,6 +51,8 @@ pub struct CreateMountTarget {
     groups: Vec<String>,
     id: String,
     interface: String,
+    /// Whether an address was chosen before, which another request has got since.
+    is_late: AtomicBool,
 }
 
 keyward_types::action!("elasticfilesystem": CreateMountTarget = "elasticfilesystem:CreateMountTarget");
@@ -102,6 +107,7 @@ impl Operation for CreateMountTarget {
             groups,
             id: format!("fsmt-{}", digits(random::array())),
             interface: format!("eni-{}", digits(random::array())),
+            is_late: AtomicBool::new(false),
         })
     }
 
@@ -131,7 +137,7 @@ impl Operation for CreateMountTarget {
             named => cx.checked_groups(named, &subnet.vpc)?,
         };
         let address = self.address(&subnet, cx).await?;
-        let place = paths::of_kind(cx.region, cx.account(), ADDRESS_KIND, &address.to_string())?;
+        let place = mount_target::address_path(cx, address)?;
         let index = mount_target::path(cx, &self.id)?;
         let target = TargetRecord {
             id: self.id.clone(),
@@ -170,10 +176,7 @@ impl Operation for CreateMountTarget {
 impl CreateMountTarget {
     /// The address that is asked for, or the lowest one that is free.
     async fn address(&self, subnet: &Subnet, cx: &Cx<'_>) -> Result<Ipv4Addr, EfsFault> {
-        let prefix = paths::all_of_kind(cx.region, cx.account(), ADDRESS_KIND)?;
-        let directory = cx.directory();
-        let used = directory.every::<AddressRecord>(&prefix, purpose::SUBNET_ADDRESS);
-        let used: BTreeSet<Ipv4Addr> = used.await?.iter().map(|used| used.address).collect();
+        let used = mount_target::used_addresses(cx).await?;
         match self.address {
             Some(address) if !subnet.has(address) => {
                 let (id, network) = (&subnet.id, subnet.network);
@@ -187,10 +190,22 @@ impl CreateMountTarget {
             }),
             Some(address) => Ok(address),
             None => {
-                let free = subnet.addresses().find(|address| !used.contains(address));
-                free.ok_or_else(|| EfsFault::NoFreeAddressesInSubnet {
-                    subnet: subnet.id.clone(),
-                })
+                let mut free = subnet.addresses().filter(|address| !used.contains(address));
+                let lowest = free.next();
+                // Another request was faster with the lowest one: those who are as late as this one do not all
+                // try the next.
+                let chosen = match self.is_late.swap(true, Ordering::Relaxed) {
+                    true => {
+                        let [skip, ..] = random::public::<8>();
+                        free.take(usize::from(skip)).last()
+                    }
+                    false => None,
+                };
+                chosen
+                    .or(lowest)
+                    .ok_or_else(|| EfsFault::NoFreeAddressesInSubnet {
+                        subnet: subnet.id.clone(),
+                    })
             }
         }
     }

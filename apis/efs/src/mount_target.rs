@@ -1,6 +1,8 @@
 //! Mount targets as requests see them: addresses at which the agent of a file system serves it. A file system's
 //! volume has all of them; what is kept of each by its id leads there.
 
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
 use keyward_engine::{
     context::Context,
     directory::{
@@ -22,13 +24,13 @@ use crate::{
     Cx, Efs,
     fault::EfsFault,
     file_system::{AnyFileSystem, FileSystem, OneFileSystem},
-    records::MountTargetRecord,
+    records::{AddressRecord, MountTargetRecord},
 };
 
 /// What stands in paths for mount targets.
 const KIND: &str = "mount-target";
 /// What stands in paths for addresses that are in use.
-pub const ADDRESS_KIND: &str = "subnet-address";
+const ADDRESS_KIND: &str = "subnet-address";
 /// The most security groups of a mount target.
 pub const MAX_GROUPS: usize = 5;
 
@@ -38,6 +40,34 @@ pub const MAX_GROUPS: usize = 5;
 /// When the id is no segment of a path.
 pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
     Ok(paths::of_kind(cx.region, cx.account(), KIND, id)?)
+}
+
+/// Where it is kept that an address is in use.
+///
+/// # Errors
+/// Never for a hash.
+pub fn address_path(cx: &Context<'_>, address: Ipv4Addr) -> Result<Path, EfsFault> {
+    let home = paths::regional_name_home(cx.region, cx.account());
+    let reader = cx.directory().reader();
+    let hash = reader.name_hash(home.as_str(), ADDRESS_KIND, &address.to_string());
+    let hash: String = hash.into();
+    Ok(paths::of_kind(
+        cx.region,
+        cx.account(),
+        ADDRESS_KIND,
+        &hash,
+    )?)
+}
+
+/// The addresses of the caller's account and Region that are in use.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn used_addresses(cx: &Context<'_>) -> Result<BTreeSet<Ipv4Addr>, EfsFault> {
+    let prefix = paths::all_of_kind(cx.region, cx.account(), ADDRESS_KIND)?;
+    let directory = cx.directory();
+    let used = directory.every::<AddressRecord>(&prefix, purpose::SUBNET_ADDRESS);
+    Ok(used.await?.iter().map(|used| used.address).collect())
 }
 
 /// A mount target that a request names, which may not be there.
