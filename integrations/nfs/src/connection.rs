@@ -26,6 +26,7 @@ use crate::{
     locked::Failure,
     options::{Limits, Target},
     places::Place,
+    quiet::Quiet,
     relay::{Client, End, Relay},
     tls,
     volume::{Key, State, Volume},
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) authorize: Arc<dyn Authorize>,
     pub(crate) tls: TlsAcceptor,
+    /// For what strangers cause to be logged.
+    pub(crate) quiet: Quiet,
 }
 
 /// A connection that was accepted.
@@ -79,6 +82,7 @@ impl Accepted {
         let volume = Arc::clone(&self.volume);
         let target = self.target.borrow().id.clone();
         let client = self.client;
+        let shared = Arc::clone(&self.shared);
         let Err(closed) = self.begin().await else {
             return;
         };
@@ -92,7 +96,9 @@ impl Accepted {
                 tracing::info!(volume = volume.name, target, %client, reason = %closed, "an NFS connection is closed; the client will connect again");
             }
             _ => {
-                tracing::warn!(volume = volume.name, target, %client, reason = %closed, "an NFS connection is closed");
+                if let Some(unlogged) = shared.quiet.may_log() {
+                    tracing::warn!(volume = volume.name, target, %client, reason = %closed, unlogged, "an NFS connection is closed");
+                }
             }
         }
     }
@@ -232,6 +238,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Everything fails with an I/O error. Nobody is asked for that, since nothing is shown.
     async fn while_locked(&mut self, state: &mut watch::Receiver<State>) -> Result<(), Closed> {
+        // All clients of a volume come back at once if this program starts while it is locked.
+        self.place.settle();
         let active = Arc::clone(&self.active);
         let idle = self.shared.limits.idle;
         tokio::select! {
@@ -263,7 +271,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(refused) => {
                 // Who is denied is told so, or the client would try again and again.
                 if matches!(refused, Refused::Denied { .. }) {
-                    tracing::warn!(volume = question.volume, target = question.target, client = %self.peer, %refused, "an NFS client is refused");
+                    if let Some(unlogged) = self.shared.quiet.may_log() {
+                        tracing::warn!(volume = question.volume, target = question.target, client = %self.peer, %refused, unlogged, "an NFS client is refused");
+                    }
                     return self.fail_for_a_while(Failure::Access).await;
                 }
                 return Err(Closed::Refused(refused.to_string()));

@@ -16,6 +16,11 @@ pub(crate) const PORT: u16 = 2049;
 pub(crate) const SERVER: &str = "/usr/bin/ganesha.nfsd";
 /// Starts a program that ends with its parent, of the Debian package util-linux.
 pub(crate) const SETPRIV: &str = "/usr/bin/setpriv";
+/// What the process may do as root: open files by handle, act as any user, and create and change files of any. It can
+/// neither mount nor trace, nor change the machine.
+const CAPABILITIES: &str =
+    "-all,+chown,+dac_override,+dac_read_search,+fowner,+fsetid,+mknod,+setgid,+setuid";
+
 /// How the process's configuration is called in its directory.
 pub(crate) const CONFIGURATION: &str = "ganesha.conf";
 /// Where the process notes its number.
@@ -124,13 +129,12 @@ pub(crate) fn command(own: &Path, epoch: u32) -> Command {
     command.args([
         "--pdeathsig",
         "KILL",
-        "--",
-        SERVER,
-        "-F",
-        "-L",
-        "STDOUT",
-        "-E",
+        "--no-new-privs",
+        "--inh-caps",
+        "-all",
     ]);
+    command.arg("--bounding-set").arg(CAPABILITIES);
+    command.args(["--", SERVER, "-F", "-L", "STDOUT", "-E"]);
     command.arg(epoch.to_string());
     command.arg("-f").arg(own.join(CONFIGURATION));
     command.arg("-p").arg(own.join(PID_FILE));

@@ -87,8 +87,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
-            per_client: 128,
-            strangers: 128,
+            per_client: 64,
+            strangers: 256,
             handshake: Duration::from_secs(10),
             question: Duration::from_secs(15),
             idle: Duration::from_secs(900),

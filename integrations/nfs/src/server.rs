@@ -18,6 +18,7 @@ use crate::{
     error::{At as _, Error, Step},
     options::{Options, Target},
     places::Places,
+    quiet::Quiet,
     requirements, tls, view,
     volume::{State, Volume},
 };
@@ -84,6 +85,7 @@ impl Server {
             limits: options.limits,
             authorize: Arc::new(authorize),
             tls: tls::acceptor(&options)?,
+            quiet: Quiet::new(),
         };
         Ok(Self {
             places: Places::new(options.limits),
@@ -312,11 +314,15 @@ impl Accepting {
     fn accept(&self, stream: TcpStream, client: SocketAddr, connections: &mut JoinSet<()>) {
         let target = Arc::clone(&self.target.borrow());
         if !target.cidrs.iter().any(|cidr| cidr.contains(client.ip())) {
-            tracing::info!(volume = self.volume.name, target = target.id, %client, "an NFS client is refused by its address");
+            if let Some(unlogged) = self.shared.quiet.may_log() {
+                tracing::info!(volume = self.volume.name, target = target.id, %client, unlogged, "an NFS client is refused by its address");
+            }
             return;
         }
         let Some(place) = self.places.take(client.ip()) else {
-            tracing::warn!(volume = self.volume.name, target = target.id, %client, "an NFS client is refused, since there are too many connections");
+            if let Some(unlogged) = self.shared.quiet.may_log() {
+                tracing::warn!(volume = self.volume.name, target = target.id, %client, unlogged, "an NFS client is refused, since there are too many connections");
+            }
             return;
         };
         let accepted = Accepted {
