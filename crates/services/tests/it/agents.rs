@@ -399,7 +399,7 @@ async fn an_agent_hears_of_what_is_wanted_when_it_changes() {
         volume(&world, FIRST, &id, None).await;
     });
     assert_ne!(heard["Known"], known["Known"]);
-    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Encrypted": false }]);
+    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Encrypted": false, "AuthorizationRevision": 1, "Targets": [] }]);
     assert_eq!(heard["Volumes"], wanted);
     let again = json!({ "Known": heard["Known"], "WaitSeconds": 0 });
     let again = asked(&world, &key, "PollVolumes", again).await;

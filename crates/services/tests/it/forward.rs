@@ -12,7 +12,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, texts},
     context::Context,
     fault::Fault,
-    forward::{Forwards, NotDone, call},
+    forward::{Forwards, NotDone, call, for_client},
     front::Front,
     gate::{Denied, Gate},
     operation::{ContextOf, Done, Operation, Output},
@@ -76,6 +76,9 @@ impl Forwards for Outer {
 impl Forwards for Inner {
     const CALLS_AS: &'static via_service::ActingService = via_service::DYNAMO_DB;
 }
+
+/// In place of keys: KMS is asked for a client that nobody knows.
+const NOBODY: &str = "nobody";
 
 /// `Protect`: a data key under each of these keys.
 #[derive(Debug)]
@@ -152,6 +155,10 @@ where
     ) -> Result<Done<Protected>, TestFault> {
         // Test APIs share nothing.
         let () = *cx.state();
+        if self.keys == [NOBODY] {
+            let (nobody, named) = ((None, cx.account()), ("kms", "ListKeys"));
+            for_client(cx, nobody, cx.peer.source_ip, named, b"{}").await?;
+        }
         if A::SERVICE == Outer::SERVICE {
             let keys: Vec<String> = self.keys.iter().map(|key| format!("\"{key}\"")).collect();
             let body = format!("{{\"KeyIds\":[{}]}}", keys.join(","));
@@ -304,4 +311,20 @@ async fn what_was_called_calls_on() {
         .json(&user, "dynamodb", "Inner.Protect", &body(&keys))
         .await;
     assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn a_client_of_a_resource_comes_to_what_is_for_clients_and_to_nothing_else() {
+    let (world, _, _) = world(&[]).await;
+    let root = &world.root;
+    let answer = world
+        .json(
+            root,
+            "dynamodb",
+            "Inner.Protect",
+            &body(&[NOBODY.to_owned()]),
+        )
+        .await;
+    assert_eq!(answer.status, 500);
+    assert!(!world.trail().contains(r#""eventName":"ListKeys""#));
 }
