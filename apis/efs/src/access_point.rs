@@ -12,7 +12,12 @@ use keyward_engine::{
     gate::protected::Protected,
     policy::request::Resource,
 };
-use keyward_store::{batch::Precondition, path::Path, revision::Revision, sealed::SealedBatch};
+use keyward_store::{
+    batch::Precondition,
+    path::{Path, Segment},
+    revision::Revision,
+    sealed::SealedBatch,
+};
 use keyward_types::{account::AccountId, region::Region, tag::Tag};
 use keyward_wire::json::Writer;
 
@@ -24,9 +29,9 @@ use crate::{
 };
 
 /// What stands in paths for access points.
-pub const KIND: &str = "access-point";
+pub const KIND: Segment<'static> = Segment::word("access-point");
 /// What stands in paths for their client tokens.
-const TOKEN_KIND: &str = "access-point-token";
+const TOKEN_KIND: Segment<'static> = Segment::word("access-point-token");
 
 /// The ARN of an access point.
 pub fn arn(region: Region, account: AccountId, id: &str) -> String {
@@ -43,14 +48,11 @@ pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
 }
 
 /// Where it stands which access point was created with a token.
-///
-/// # Errors
-/// Never for a hash.
-pub fn token_path(cx: &Context<'_>, token: &str) -> Result<Path, EfsFault> {
+pub fn token_path(cx: &Context<'_>, token: &str) -> Path {
     let home = paths::regional_name_home(cx.region, cx.account());
     let reader = cx.directory().reader();
-    let hash: String = reader.name_hash(home.as_str(), TOKEN_KIND, token).into();
-    Ok(paths::of_kind(cx.region, cx.account(), TOKEN_KIND, &hash)?)
+    let hash = reader.name_hash(home.as_str(), TOKEN_KIND.as_str(), token);
+    paths::scoped(cx.region, cx.account(), [TOKEN_KIND, (&hash).into()])
 }
 
 /// An access point that a request names, which may not be there.
@@ -110,7 +112,7 @@ impl Cx<'_> {
     /// # Errors
     /// When one cannot be read.
     pub async fn access_points(&self) -> Result<Vec<AccessPointRecord>, EfsFault> {
-        let prefix = paths::all_of_kind(self.region, self.account(), KIND)?;
+        let prefix = paths::below_scoped(self.region, self.account(), [KIND]);
         let directory = self.directory();
         let found = directory.every::<AccessPointRecord>(&prefix, purpose::ACCESS_POINT);
         Ok(found.await?)
@@ -121,7 +123,7 @@ impl Cx<'_> {
     /// # Errors
     /// When it cannot be read.
     pub async fn access_point_with(&self, token: &str) -> Result<Option<String>, EfsFault> {
-        let path = token_path(self, token)?;
+        let path = token_path(self, token);
         let found = self
             .directory()
             .rare::<CreationTokenRecord>(&path, purpose::CREATION_TOKEN);

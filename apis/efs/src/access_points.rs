@@ -179,7 +179,7 @@ impl Operation for DeleteAccessPoint {
         let (record, revision) = one.get()?;
         let mut batch = cx.batch();
         let path = access_point::path(cx, &record.id)?;
-        let token = access_point::token_path(cx, &record.token)?;
+        let token = access_point::token_path(cx, &record.token);
         if let Some(file_system) = cx.file_system(&record.file_system).await? {
             let mut belongings = file_system.volume.belongings.clone();
             belongings.retain(|one| one != path.as_str() && one != token.as_str());

@@ -5,13 +5,11 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, structure, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Output},
 };
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
-use crate::{Cx, Efs, fault::EfsFault, file_system::OneFileSystem, members};
+use crate::{Cx, Efs, fault::EfsFault, file_system::OneFileSystem, on_file_system::OnFileSystem};
 
 /// The words of the model.
 const STATUS: &[&str] = &["ENABLED", "ENABLING", "DISABLED", "DISABLING"];
@@ -19,7 +17,7 @@ const STATUS: &[&str] = &["ENABLED", "ENABLING", "DISABLED", "DISABLING"];
 /// `PutBackupPolicy`
 #[derive(Debug)]
 pub struct PutBackupPolicy {
-    id: String,
+    status: &'static str,
 }
 
 /// That automatic backups are disabled.
@@ -28,29 +26,25 @@ pub struct Disabled;
 
 keyward_types::action!("elasticfilesystem": PutBackupPolicy = "elasticfilesystem:PutBackupPolicy");
 
-impl Operation for PutBackupPolicy {
-    const NAME: &'static str = "PutBackupPolicy";
+impl OnFileSystem for PutBackupPolicy {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
         text("FileSystemId"),
         structure("BackupPolicy", &[text("Status")]),
     ];
-    type Api = Efs;
     type Output = Disabled;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
         let status = m.structure("BackupPolicy", |policy| {
             policy.enumeration("Status", STATUS).required()
         });
         let status = status.required();
-        m.finish()?;
-        let message = match status {
-            "DISABLED" => return Ok(Self { id }),
+        Self { status }
+    }
+
+    fn checked(self) -> Result<Self, EfsFault> {
+        let message = match self.status {
+            "DISABLED" => return Ok(self),
             "ENABLED" => {
                 "Automatic backups cannot be enabled: this server has nothing to back up to."
             }
@@ -59,20 +53,7 @@ impl Operation for PutBackupPolicy {
         Err(EfsFault::BadRequest(message.to_owned()))
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Disabled>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, cx: &Cx<'_>) -> Result<Done<Disabled>, EfsFault> {
         let found = one.get()?.available()?;
         let mut record = found.record.clone();
         record.has_backup_policy = true;
@@ -82,43 +63,20 @@ impl Operation for PutBackupPolicy {
 
 /// `DescribeBackupPolicy`
 #[derive(Debug)]
-pub struct DescribeBackupPolicy {
-    id: String,
-}
+pub struct DescribeBackupPolicy;
 
 keyward_types::action!("elasticfilesystem": DescribeBackupPolicy = "elasticfilesystem:DescribeBackupPolicy");
 
-impl Operation for DescribeBackupPolicy {
-    const NAME: &'static str = "DescribeBackupPolicy";
+impl OnFileSystem for DescribeBackupPolicy {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
-    type Api = Efs;
     type Output = Disabled;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
-        m.finish()?;
-        Ok(Self { id })
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        _cx: &Cx<'_>,
-    ) -> Result<Done<Disabled>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, _cx: &Cx<'_>) -> Result<Done<Disabled>, EfsFault> {
         if one.get()?.record.has_backup_policy {
             return Ok(Done::unchanged(Disabled));
         }

@@ -193,7 +193,7 @@ impl Operation for CreateAccessPoint {
             id: self.id.clone(),
         };
         let bytes = records::encode(&token).map_err(Internal::new)?;
-        let path = access_point::token_path(cx, &self.token)?;
+        let path = access_point::token_path(cx, &self.token);
         let mut belongings = file_system.volume.belongings.clone();
         belongings.push(path.as_str().to_owned());
         belongings.push(access_point::path(cx, &self.id)?.as_str().to_owned());

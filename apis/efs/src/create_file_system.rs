@@ -191,7 +191,7 @@ impl Operation for CreateFileSystem {
             id: self.id.to_string(),
         };
         let bytes = records::encode(&token).map_err(Internal::new)?;
-        let path = file_system::token_path(cx, &self.token)?;
+        let path = file_system::token_path(cx, &self.token);
         batch.put(path, purpose::CREATION_TOKEN, &bytes, absent)?;
         let bytes = records::encode(&file_system.volume).map_err(Internal::new)?;
         let path = paths::volume(cx.region, cx.account(), &self.id);
@@ -255,9 +255,7 @@ impl CreateFileSystem {
         let id = self.id.as_str();
         let belongings: [String; MOST_BELONGINGS] = [
             file_system::path(cx, id)?.as_str().to_owned(),
-            file_system::token_path(cx, &self.token)?
-                .as_str()
-                .to_owned(),
+            file_system::token_path(cx, &self.token).as_str().to_owned(),
         ];
         let record = FileSystemRecord {
             version: V1,

@@ -137,7 +137,7 @@ impl Operation for CreateMountTarget {
             named => cx.checked_groups(named, &subnet.vpc)?,
         };
         let address = self.address(&subnet, cx).await?;
-        let place = mount_target::address_path(cx, address)?;
+        let place = mount_target::address_path(cx, address);
         let index = mount_target::path(cx, &self.id)?;
         let target = TargetRecord {
             id: self.id.clone(),

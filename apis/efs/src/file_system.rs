@@ -17,7 +17,7 @@ use keyward_engine::{
 };
 use keyward_store::{
     batch::Precondition,
-    path::Path,
+    path::{Path, Segment},
     revision::Revision,
     sealed::{Generation, SealedBatch},
 };
@@ -33,9 +33,9 @@ use crate::{
 };
 
 /// What stands in paths for file systems.
-const KIND: &str = "file-system";
+const KIND: Segment<'static> = Segment::word("file-system");
 /// What stands in paths for creation tokens.
-const TOKEN_KIND: &str = "file-system-token";
+const TOKEN_KIND: Segment<'static> = Segment::word("file-system-token");
 
 /// A file system with its volume.
 #[derive(Clone, Debug)]
@@ -100,14 +100,11 @@ pub fn path_in((region, account): (Region, AccountId), id: &str) -> Result<Path,
 }
 
 /// Where it stands which file system was created with a token.
-///
-/// # Errors
-/// Never for a hash.
-pub fn token_path(cx: &Context<'_>, token: &str) -> Result<Path, EfsFault> {
+pub fn token_path(cx: &Context<'_>, token: &str) -> Path {
     let home = paths::regional_name_home(cx.region, cx.account());
     let reader = cx.directory().reader();
-    let hash: String = reader.name_hash(home.as_str(), TOKEN_KIND, token).into();
-    Ok(paths::of_kind(cx.region, cx.account(), TOKEN_KIND, &hash)?)
+    let hash = reader.name_hash(home.as_str(), TOKEN_KIND.as_str(), token);
+    paths::scoped(cx.region, cx.account(), [TOKEN_KIND, (&hash).into()])
 }
 
 /// The id of the file system that a request names by its id, or by its ARN in the caller's account and
@@ -187,7 +184,7 @@ impl Cx<'_> {
     /// # Errors
     /// When one cannot be read.
     pub async fn file_systems(&self) -> Result<Vec<FileSystem>, EfsFault> {
-        let prefix = paths::all_of_kind(self.region, self.account(), KIND)?;
+        let prefix = paths::below_scoped(self.region, self.account(), [KIND]);
         let directory = self.directory();
         let records =
             directory.every_with_revision::<FileSystemRecord>(&prefix, purpose::FILE_SYSTEM);
@@ -219,7 +216,7 @@ impl Cx<'_> {
     /// # Errors
     /// When it cannot be read.
     pub async fn created_with(&self, token: &str) -> Result<Option<String>, EfsFault> {
-        let path = token_path(self, token)?;
+        let path = token_path(self, token);
         let found = self
             .directory()
             .rare::<CreationTokenRecord>(&path, purpose::CREATION_TOKEN);

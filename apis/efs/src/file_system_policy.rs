@@ -17,18 +17,16 @@ use keyward_engine::{
         },
     },
     fault::Internal,
-    gate::{Denied, Gate},
-    operation::{Done, Empty, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Empty, Output},
 };
 use keyward_store::batch::Precondition;
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
 use crate::{
     Cx, Efs,
     fault::EfsFault,
     file_system::{FileSystem, OneFileSystem},
-    members,
+    on_file_system::OnFileSystem,
     resource_policy::FileSystemPolicy,
 };
 
@@ -48,52 +46,31 @@ pub struct DescribedPolicy {
 /// `PutFileSystemPolicy`
 #[derive(Debug)]
 pub struct PutFileSystemPolicy {
-    id: String,
     policy: String,
     bypass: bool,
 }
 
 keyward_types::action!("elasticfilesystem": PutFileSystemPolicy = "elasticfilesystem:PutFileSystemPolicy");
 
-impl Operation for PutFileSystemPolicy {
-    const NAME: &'static str = "PutFileSystemPolicy";
+impl OnFileSystem for PutFileSystemPolicy {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
         text("FileSystemId"),
         text("Policy"),
         boolean("BypassPolicyLockoutSafetyCheck"),
     ];
-    type Api = Efs;
     type Output = DescribedPolicy;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
         let policy = m.string("Policy").length(1, MAX_POLICY).required();
         let policy = policy.to_owned();
         let bypass = m.boolean("BypassPolicyLockoutSafetyCheck").optional();
-        m.finish()?;
-        Ok(Self {
-            id,
-            policy,
-            bypass: bypass.unwrap_or(false),
-        })
+        let bypass = bypass.unwrap_or(false);
+        Self { policy, bypass }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Permit<Self>,
         one: &OneFileSystem,
         cx: &Cx<'_>,
     ) -> Result<Done<DescribedPolicy>, EfsFault> {
@@ -128,40 +105,21 @@ impl Operation for PutFileSystemPolicy {
 
 /// `DescribeFileSystemPolicy`
 #[derive(Debug)]
-pub struct DescribeFileSystemPolicy {
-    id: String,
-}
+pub struct DescribeFileSystemPolicy;
 
 keyward_types::action!("elasticfilesystem": DescribeFileSystemPolicy = "elasticfilesystem:DescribeFileSystemPolicy");
 
-impl Operation for DescribeFileSystemPolicy {
-    const NAME: &'static str = "DescribeFileSystemPolicy";
+impl OnFileSystem for DescribeFileSystemPolicy {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
-    type Api = Efs;
     type Output = DescribedPolicy;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
-        m.finish()?;
-        Ok(Self { id })
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Permit<Self>,
         one: &OneFileSystem,
         cx: &Cx<'_>,
     ) -> Result<Done<DescribedPolicy>, EfsFault> {
@@ -174,43 +132,20 @@ impl Operation for DescribeFileSystemPolicy {
 
 /// `DeleteFileSystemPolicy`: AWS's default is in effect again.
 #[derive(Debug)]
-pub struct DeleteFileSystemPolicy {
-    id: String,
-}
+pub struct DeleteFileSystemPolicy;
 
 keyward_types::action!("elasticfilesystem": DeleteFileSystemPolicy = "elasticfilesystem:DeleteFileSystemPolicy");
 
-impl Operation for DeleteFileSystemPolicy {
-    const NAME: &'static str = "DeleteFileSystemPolicy";
+impl OnFileSystem for DeleteFileSystemPolicy {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
-    type Api = Efs;
     type Output = Empty;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
-        m.finish()?;
-        Ok(Self { id })
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, cx: &Cx<'_>) -> Result<Done<Empty>, EfsFault> {
         let found: &FileSystem = one.get()?.available()?;
         if one.policy().is_none() {
             return Ok(Done::unchanged(Empty));

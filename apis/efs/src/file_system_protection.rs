@@ -5,14 +5,13 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Output},
 };
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Efs, fault::EfsFault, file_system::OneFileSystem, members, shown::protection_word,
+    Cx, Efs, fault::EfsFault, file_system::OneFileSystem, on_file_system::OnFileSystem,
+    shown::protection_word,
 };
 
 /// The words of the model.
@@ -21,8 +20,7 @@ const PROTECTIONS: &[&str] = &["ENABLED", "DISABLED", "REPLICATING"];
 /// The input.
 #[derive(Debug)]
 pub struct UpdateFileSystemProtection {
-    id: String,
-    is_overwritable: Option<bool>,
+    word: Option<&'static str>,
 }
 
 /// The output.
@@ -33,50 +31,32 @@ pub struct Protection {
 
 keyward_types::action!("elasticfilesystem": UpdateFileSystemProtection = "elasticfilesystem:UpdateFileSystemProtection");
 
-impl Operation for UpdateFileSystemProtection {
-    const NAME: &'static str = "UpdateFileSystemProtection";
+impl OnFileSystem for UpdateFileSystemProtection {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] =
         &[text("FileSystemId"), text("ReplicationOverwriteProtection")];
-    type Api = Efs;
     type Output = Protection;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
         let word = m.enumeration("ReplicationOverwriteProtection", PROTECTIONS);
         let word = word.optional();
-        m.finish()?;
-        if word == Some("REPLICATING") {
+        Self { word }
+    }
+
+    fn checked(self) -> Result<Self, EfsFault> {
+        if self.word == Some("REPLICATING") {
             let message = "ReplicationOverwriteProtection can be set to ENABLED or DISABLED.";
             return Err(EfsFault::BadRequest(message.to_owned()));
         }
-        Ok(Self {
-            id,
-            is_overwritable: word.map(|word| word == "DISABLED"),
-        })
+        Ok(self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Protection>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, cx: &Cx<'_>) -> Result<Done<Protection>, EfsFault> {
         let found = one.get()?.available()?;
         let mut record = found.record.clone();
-        record.is_overwritable = self.is_overwritable.unwrap_or(record.is_overwritable);
+        if let Some(word) = self.word {
+            record.is_overwritable = word == "DISABLED";
+        }
         let output = Protection {
             is_overwritable: record.is_overwritable,
         };

@@ -27,6 +27,7 @@ pub mod mount_target;
 pub mod mount_target_groups;
 pub mod mount_targets;
 pub mod old_tags;
+pub mod on_file_system;
 pub mod records;
 pub mod resource_policy;
 pub mod routes;
@@ -51,6 +52,8 @@ use keyward_engine::{
 };
 use keyward_store::boxed::BoxFuture;
 use keyward_types::arn::ArnParts;
+
+use crate::on_file_system::On;
 
 /// What the operations of EFS share.
 #[derive(Debug, Default)]
@@ -135,34 +138,34 @@ pub const OPERATIONS: &[Row] = &[
     row::<create_access_point::CreateAccessPoint>(),
     row::<create_file_system::CreateFileSystem>(),
     row::<create_mount_target::CreateMountTarget>(),
-    row::<old_tags::CreateTags>(),
+    row::<On<old_tags::CreateTags>>(),
     row::<access_points::DeleteAccessPoint>(),
     row::<delete_file_system::DeleteFileSystem>(),
-    row::<file_system_policy::DeleteFileSystemPolicy>(),
+    row::<On<file_system_policy::DeleteFileSystemPolicy>>(),
     row::<mount_targets::DeleteMountTarget>(),
-    row::<old_tags::DeleteTags>(),
+    row::<On<old_tags::DeleteTags>>(),
     row::<access_points::DescribeAccessPoints>(),
     row::<account_preferences::DescribeAccountPreferences>(),
-    row::<backup_policy::DescribeBackupPolicy>(),
-    row::<file_system_policy::DescribeFileSystemPolicy>(),
+    row::<On<backup_policy::DescribeBackupPolicy>>(),
+    row::<On<file_system_policy::DescribeFileSystemPolicy>>(),
     row::<describe_file_systems::DescribeFileSystems>(),
-    row::<lifecycle_configuration::DescribeLifecycleConfiguration>(),
+    row::<On<lifecycle_configuration::DescribeLifecycleConfiguration>>(),
     row::<mount_target_groups::DescribeMountTargetSecurityGroups>(),
     row::<mount_targets::DescribeMountTargets>(),
     row::<describe_replication_configurations::DescribeReplicationConfigurations>(),
-    row::<old_tags::DescribeTags>(),
+    row::<On<old_tags::DescribeTags>>(),
     row::<tags::ListTagsForResource>(),
     row::<mount_target_groups::ModifyMountTargetSecurityGroups>(),
     row::<client_connection::NewClientConnection>(),
     row::<account_preferences::PutAccountPreferences>(),
-    row::<backup_policy::PutBackupPolicy>(),
-    row::<file_system_policy::PutFileSystemPolicy>(),
-    row::<lifecycle_configuration::PutLifecycleConfiguration>(),
+    row::<On<backup_policy::PutBackupPolicy>>(),
+    row::<On<file_system_policy::PutFileSystemPolicy>>(),
+    row::<On<lifecycle_configuration::PutLifecycleConfiguration>>(),
     row::<tags::TagResource>(),
     row::<tags::UntagResource>(),
     row::<client_connection::UpdateClientConnection>(),
-    row::<update_file_system::UpdateFileSystem>(),
-    row::<file_system_protection::UpdateFileSystemProtection>(),
+    row::<On<update_file_system::UpdateFileSystem>>(),
+    row::<On<file_system_protection::UpdateFileSystemProtection>>(),
 ];
 
 /// The operations of the model that this version answers with `UnsupportedOperationException`.

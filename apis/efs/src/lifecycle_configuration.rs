@@ -5,14 +5,13 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
-    policy::permit::Permit,
+    operation::{Done, Output},
 };
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Efs, fault::EfsFault, file_system::OneFileSystem, members, records::LifecyclePolicy,
+    Cx, Efs, fault::EfsFault, file_system::OneFileSystem, on_file_system::OnFileSystem,
+    records::LifecyclePolicy,
 };
 
 const TO_IA: &[&str] = &[
@@ -48,8 +47,8 @@ const TRANSITIONS: [(&str, &[&str]); 3] = [
 /// `PutLifecycleConfiguration`
 #[derive(Debug)]
 pub struct PutLifecycleConfiguration {
-    id: String,
-    policies: Vec<LifecyclePolicy>,
+    /// Each with the one transition that it must have.
+    policies: Vec<Vec<LifecyclePolicy>>,
 }
 
 /// The policies of a file system.
@@ -58,8 +57,7 @@ pub struct Policies(Vec<LifecyclePolicy>);
 
 keyward_types::action!("elasticfilesystem": PutLifecycleConfiguration = "elasticfilesystem:PutLifecycleConfiguration");
 
-impl Operation for PutLifecycleConfiguration {
-    const NAME: &'static str = "PutLifecycleConfiguration";
+impl OnFileSystem for PutLifecycleConfiguration {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
         text("FileSystemId"),
@@ -72,15 +70,9 @@ impl Operation for PutLifecycleConfiguration {
             ],
         ),
     ];
-    type Api = Efs;
     type Output = Policies;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
+    fn read(m: &mut Members<'_>) -> Self {
         let policies = m.structures("LifecyclePolicies", |m| {
             let found = TRANSITIONS.iter().filter_map(|(transition, words)| {
                 let after = m.enumeration(transition, words).optional()?;
@@ -92,12 +84,15 @@ impl Operation for PutLifecycleConfiguration {
             found.collect::<Vec<_>>()
         });
         let policies = policies.count(0, 3).required();
-        m.finish()?;
-        if policies.iter().any(|one| one.len() != 1) {
+        Self { policies }
+    }
+
+    fn checked(self) -> Result<Self, EfsFault> {
+        if self.policies.iter().any(|one| one.len() != 1) {
             let message = "Each lifecycle policy must have exactly one transition.";
             return Err(EfsFault::BadRequest(message.to_owned()));
         }
-        let policies: Vec<LifecyclePolicy> = policies.into_iter().flatten().collect();
+        let policies: Vec<&LifecyclePolicy> = self.policies.iter().flatten().collect();
         let twice = policies.iter().enumerate().any(|(at, policy)| {
             let mut before = policies.iter().take(at);
             before.any(|other| other.transition == policy.transition)
@@ -106,26 +101,13 @@ impl Operation for PutLifecycleConfiguration {
             let message = "A transition must not occur more than once.";
             return Err(EfsFault::BadRequest(message.to_owned()));
         }
-        Ok(Self { id, policies })
+        Ok(self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Policies>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, cx: &Cx<'_>) -> Result<Done<Policies>, EfsFault> {
         let found = one.get()?.available()?;
         let mut record = found.record.clone();
-        record.lifecycle.clone_from(&self.policies);
+        record.lifecycle = self.policies.iter().flatten().cloned().collect();
         let batch = cx.put(found, &record)?;
         Ok(Done::changed(Policies(record.lifecycle), batch))
     }
@@ -133,43 +115,20 @@ impl Operation for PutLifecycleConfiguration {
 
 /// `DescribeLifecycleConfiguration`
 #[derive(Debug)]
-pub struct DescribeLifecycleConfiguration {
-    id: String,
-}
+pub struct DescribeLifecycleConfiguration;
 
 keyward_types::action!("elasticfilesystem": DescribeLifecycleConfiguration = "elasticfilesystem:DescribeLifecycleConfiguration");
 
-impl Operation for DescribeLifecycleConfiguration {
-    const NAME: &'static str = "DescribeLifecycleConfiguration";
+impl OnFileSystem for DescribeLifecycleConfiguration {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
-    type Api = Efs;
     type Output = Policies;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
-        m.finish()?;
-        Ok(Self { id })
+    fn read(_m: &mut Members<'_>) -> Self {
+        Self
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        _cx: &Cx<'_>,
-    ) -> Result<Done<Policies>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, _cx: &Cx<'_>) -> Result<Done<Policies>, EfsFault> {
         Ok(Done::unchanged(Policies(
             one.get()?.record.lifecycle.clone(),
         )))

@@ -16,7 +16,11 @@ use keyward_engine::{
     operation::Output,
     vpc::zone_id,
 };
-use keyward_store::{batch::Precondition, path::Path, sealed::SealedBatch};
+use keyward_store::{
+    batch::Precondition,
+    path::{Path, Segment},
+    sealed::SealedBatch,
+};
 use keyward_types::account::AccountId;
 use keyward_wire::json::Writer;
 
@@ -28,9 +32,9 @@ use crate::{
 };
 
 /// What stands in paths for mount targets.
-const KIND: &str = "mount-target";
+const KIND: Segment<'static> = Segment::word("mount-target");
 /// What stands in paths for addresses that are in use.
-const ADDRESS_KIND: &str = "subnet-address";
+const ADDRESS_KIND: Segment<'static> = Segment::word("subnet-address");
 /// The most security groups of a mount target.
 pub const MAX_GROUPS: usize = 5;
 
@@ -43,20 +47,12 @@ pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
 }
 
 /// Where it is kept that an address is in use.
-///
-/// # Errors
-/// Never for a hash.
-pub fn address_path(cx: &Context<'_>, address: Ipv4Addr) -> Result<Path, EfsFault> {
+pub fn address_path(cx: &Context<'_>, address: Ipv4Addr) -> Path {
     let home = paths::regional_name_home(cx.region, cx.account());
     let reader = cx.directory().reader();
-    let hash = reader.name_hash(home.as_str(), ADDRESS_KIND, &address.to_string());
-    let hash: String = hash.into();
-    Ok(paths::of_kind(
-        cx.region,
-        cx.account(),
-        ADDRESS_KIND,
-        &hash,
-    )?)
+    let address = address.to_string();
+    let hash = reader.name_hash(home.as_str(), ADDRESS_KIND.as_str(), &address);
+    paths::scoped(cx.region, cx.account(), [ADDRESS_KIND, (&hash).into()])
 }
 
 /// The addresses of the caller's account and Region that are in use.
@@ -64,7 +60,7 @@ pub fn address_path(cx: &Context<'_>, address: Ipv4Addr) -> Result<Path, EfsFaul
 /// # Errors
 /// When they cannot be read.
 pub async fn used_addresses(cx: &Context<'_>) -> Result<BTreeSet<Ipv4Addr>, EfsFault> {
-    let prefix = paths::all_of_kind(cx.region, cx.account(), ADDRESS_KIND)?;
+    let prefix = paths::below_scoped(cx.region, cx.account(), [ADDRESS_KIND]);
     let directory = cx.directory();
     let used = directory.every::<AddressRecord>(&prefix, purpose::SUBNET_ADDRESS);
     Ok(used.await?.iter().map(|used| used.address).collect())

@@ -4,18 +4,16 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, double, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation},
-    policy::permit::Permit,
+    operation::Done,
 };
 use keyward_types::time::Timestamp;
-use keyward_wire::json::{Members, Object};
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx, Efs,
+    Cx,
     fault::EfsFault,
     file_system::{FileSystem, OneFileSystem},
-    members,
+    on_file_system::OnFileSystem,
     records::{FileSystemRecord, Throughput},
     shown::Described,
     throughput::Asked,
@@ -27,48 +25,26 @@ const REST: i64 = 24 * 3600 * 1000;
 /// The input.
 #[derive(Debug)]
 pub struct UpdateFileSystem {
-    id: String,
     throughput: Asked,
 }
 
 keyward_types::action!("elasticfilesystem": UpdateFileSystem = "elasticfilesystem:UpdateFileSystem");
 
-impl Operation for UpdateFileSystem {
-    const NAME: &'static str = "UpdateFileSystem";
+impl OnFileSystem for UpdateFileSystem {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
         text("FileSystemId"),
         text("ThroughputMode"),
         double("ProvisionedThroughputInMibps"),
     ];
-    type Api = Efs;
     type Output = Described;
-    type Fault = EfsFault;
-    type Resolved = OneFileSystem;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
-        let mut m = Members::of(body);
-        let id = members::file_system_id(&mut m);
-        let throughput = Asked::read(&mut m);
-        m.finish()?;
-        Ok(Self { id, throughput })
+    fn read(m: &mut Members<'_>) -> Self {
+        let throughput = Asked::read(m);
+        Self { throughput }
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
-        cx.named_file_system(&self.id).await
-    }
-
-    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(one, |_| ())
-    }
-
-    async fn call(
-        &self,
-        _permit: &Permit<Self>,
-        one: &OneFileSystem,
-        cx: &Cx<'_>,
-    ) -> Result<Done<Described>, EfsFault> {
+    async fn answer(&self, one: &OneFileSystem, cx: &Cx<'_>) -> Result<Done<Described>, EfsFault> {
         let found = one.get()?.available()?;
         if self.throughput.is_nothing() {
             let message = "ThroughputMode or ProvisionedThroughputInMibps must be specified.";

@@ -158,7 +158,7 @@ impl fmt::Debug for VolumeChanges {
 
 #[cfg(test)]
 mod tests {
-    use keyward_store::path::Path;
+    use keyward_store::path::{Path, Segment};
     use keyward_types::storage::VolumeId;
 
     use super::*;
@@ -186,7 +186,7 @@ mod tests {
         for other in [
             volume(place("eu-west-1", "111122223333")),
             volume(place("us-east-1", "444455556666")),
-            paths::of_kind(here.0, here.1, "file-system", "fs-1").unwrap(),
+            paths::of_kind(here.0, here.1, Segment::word("file-system"), "fs-1").unwrap(),
         ] {
             assert!(!hears(&other), "{other:?}");
         }

@@ -286,30 +286,17 @@ pub fn resource_policy(region: Region, account: AccountId, id: &VolumeId) -> Pat
     scoped(region, account, [word!("resource-policy"), id.into()])
 }
 
-/// A record of an API's own, of a kind and with an id that are segments.
+/// A record of an API's own in a Region, by an id that is only text yet.
 ///
 /// # Errors
-/// When they are none.
+/// When the id is no segment of a path.
 pub fn of_kind(
     region: Region,
     account: AccountId,
-    kind: &'static str,
+    kind: Segment<'static>,
     id: &str,
 ) -> Result<Path, PathError> {
-    let rest = [Segment::parse(kind)?, Segment::parse(id)?];
-    Ok(scoped(region, account, rest))
-}
-
-/// Every record of such a kind.
-///
-/// # Errors
-/// When the kind is no segment.
-pub fn all_of_kind(
-    region: Region,
-    account: AccountId,
-    kind: &'static str,
-) -> Result<Prefix, PathError> {
-    Ok(below_scoped(region, account, [Segment::parse(kind)?]))
+    Ok(scoped(region, account, [kind, Segment::parse(id)?]))
 }
 
 /// A place of a process for events of changes on their way to the trail.

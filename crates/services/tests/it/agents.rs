@@ -16,7 +16,10 @@ use keyward_engine::{
     },
     server::Quotas,
 };
-use keyward_store::{batch::Precondition, path::Path};
+use keyward_store::{
+    batch::Precondition,
+    path::{Path, Segment},
+};
 use keyward_testkit::{
     answer::{Answer, Key},
     world::{OTHER, OWN, World, account},
@@ -109,7 +112,7 @@ async fn volume_with_more(
     let place = (region, account(OWN));
     let long = |number: usize| {
         let name = format!("{id}-{number:0>43}");
-        paths::of_kind(place.0, place.1, "access-point-token", &name).unwrap()
+        paths::of_kind(place.0, place.1, Segment::word("access-point-token"), &name).unwrap()
     };
     let more: Vec<Path> = (0..more).map(long).collect();
     for some in more.chunks(90) {
@@ -147,7 +150,7 @@ async fn volume_with_more(
 fn belongings(id: &str) -> [Path; 2] {
     ["file-system", "file-system-token"].map(|kind| {
         let region = Region::parse("us-east-1").unwrap();
-        paths::of_kind(region, account(OWN), kind, id).unwrap()
+        paths::of_kind(region, account(OWN), Segment::word(kind), id).unwrap()
     })
 }
 
