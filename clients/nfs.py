@@ -116,6 +116,34 @@ class Exports:
             self.process.wait(timeout=60)
 
 
+def tunnel(uml, folder, port, certificate=None, verify=None, version="TLSv1.2"):
+    """Runs stunnel in the guest as amazon-efs-utils does, and answers the options to mount through it."""
+    lines = [
+        "foreground = yes",
+        "fips = no",
+        f"pid = /run/stunnel-{port}.pid",
+        "[efs]",
+        "client = yes",
+        f"accept = 127.0.0.1:{port}",
+        f"connect = {uml.host}:2049",
+        f"sslVersion = {version}",
+        "renegotiation = no",
+        "TIMEOUTbusy = 20",
+        "TIMEOUTclose = 0",
+        "TIMEOUTidle = 70",
+        "delay = yes",
+    ]
+    if certificate is not None:
+        lines += [f"cert = {certificate.path}", f"key = {certificate.key}"]
+    if verify is not None:
+        lines += ["verify = 2", f"CAfile = {verify}", "checkHost = localhost"]
+    config = folder / f"stunnel-{port}.conf"
+    config.write_text("\n".join(lines) + "\n")
+    uml.start(f"stunnel4 {config} >{folder}/stunnel-{port}.log 2>&1")
+    uml.check(f"for i in $(seq 100); do ss -H -l -n -t sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1")
+    return f"vers=4.1,port={port}"
+
+
 def is_server(number):
     try:
         return b"ganesha" in pathlib.Path(f"/proc/{number}/cmdline").read_bytes()

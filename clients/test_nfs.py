@@ -97,14 +97,18 @@ class RawClient:
     def __exit__(self, *_):
         self.socket.close()
 
-    def compound(self, *operations):
-        """The status of a COMPOUND, and the result of its last operation after its number and status."""
+    def call(self, program, version, procedure, arguments):
+        """The answer to a call."""
         credentials = struct.pack(">IIIII", 0, 0, 0, 0, 0)
-        header = struct.pack(">IIIIIIII", 7, 0, 2, 100003, 4, 1, 1, len(credentials)) + credentials
-        call = header + bytes(8) + struct.pack(">III", 0, 0, len(operations)) + b"".join(operations)
+        header = struct.pack(">IIIIIIII", 7, 0, 2, program, version, procedure, 1, len(credentials))
+        call = header + credentials + bytes(8) + arguments
         self.socket.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
         length = struct.unpack(">I", self.read(4))[0] & ~(1 << 31)
-        answer = self.read(length)
+        return self.read(length)
+
+    def compound(self, *operations):
+        """The status of a COMPOUND, and the whole answer."""
+        answer = self.call(100003, 4, 1, struct.pack(">III", 0, 0, len(operations)) + b"".join(operations))
         return struct.unpack(">I", answer[24:28])[0], answer
 
     def read(self, length):
@@ -457,32 +461,6 @@ class TestConnections:
 class TestTls:
     """As amazon-efs-utils mounts: stunnel in the guest, with a certificate that is made for the mount."""
 
-    def tunnel(self, uml, folder, port, certificate=None, verify=None, version="TLSv1.2"):
-        lines = [
-            "foreground = yes",
-            "fips = no",
-            f"pid = /run/stunnel-{port}.pid",
-            "[efs]",
-            "client = yes",
-            f"accept = 127.0.0.1:{port}",
-            f"connect = {uml.host}:2049",
-            f"sslVersion = {version}",
-            "renegotiation = no",
-            "TIMEOUTbusy = 20",
-            "TIMEOUTclose = 0",
-            "TIMEOUTidle = 70",
-            "delay = yes",
-        ]
-        if certificate is not None:
-            lines += [f"cert = {certificate.path}", f"key = {certificate.key}"]
-        if verify is not None:
-            lines += ["verify = 2", f"CAfile = {verify}", "checkHost = localhost"]
-        config = folder / f"stunnel-{port}.conf"
-        config.write_text("\n".join(lines) + "\n")
-        uml.start(f"stunnel4 {config} >{folder}/stunnel-{port}.log 2>&1")
-        uml.check(f"for i in $(seq 100); do ss -H -l -n -t sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1")
-        return f"vers=4.1,port={port}"
-
     @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
     def test_the_certificate_of_efs_utils_is_understood(self, uml, exports, tmp_path, file_system, version):
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -490,7 +468,7 @@ class TestTls:
         certificate = efs_certificate.make(
             tmp_path, VOLUME, access_point="fsap-0123456789abcdef0", credentials=("AKIDEXAMPLE", "secret", "token/+="), now=now
         )
-        options = self.tunnel(uml, tmp_path, port, certificate, exports.state / "certificate.pem", version)
+        options = nfs.tunnel(uml, tmp_path, port, certificate, exports.state / "certificate.pem", version)
         at = mount(uml, options, server="127.0.0.1")
         uml.check(f"dd if=/dev/urandom of={at}/file bs=1M count=4 conv=fsync")
         assert (file_system.path / "file").stat().st_size == 4 << 20
@@ -506,8 +484,17 @@ class TestTls:
         exports("unlock", VOLUME, file_system.path)
         uml.check(f"cat {at}/file > /dev/null", seconds=60)
 
+    def test_the_first_call_of_efs_proxy_is_answered_that_there_is_no_such_program(self, uml, exports):
+        """So that it goes on with one connection (`efs_rpc.rs` of efs-utils)."""
+        unavailable = struct.pack(">IIIIII", 7, 1, 0, 0, 0, 1)
+        identifier = opaque(bytes(16)) + opaque(bytes(8))
+        with RawClient(uml.host) as client:
+            assert client.call(100200, 1, 1, identifier) == unavailable
+            exports("lock", VOLUME)
+            assert client.call(100200, 1, 1, identifier) == unavailable
+
     def test_a_client_may_have_no_certificate(self, uml, exports, tmp_path):
-        at = mount(uml, self.tunnel(uml, tmp_path, 20051), server="127.0.0.1")
+        at = mount(uml, nfs.tunnel(uml, tmp_path, 20051), server="127.0.0.1")
         uml.check(f"touch {at}/file")
         assert " tls=true access_point=- hash=- access_key=- " in exports.asked()[0]
 
@@ -522,7 +509,7 @@ class TestTls:
     )
     def test_another_certificate_is_refused(self, uml, exports, tmp_path, port, changes, said):
         certificate = efs_certificate.make(tmp_path, **{"file_system": VOLUME, **changes})
-        self.tunnel(uml, tmp_path, port, certificate)
+        nfs.tunnel(uml, tmp_path, port, certificate)
         speak(uml, "127.0.0.1", port)
         eventually(lambda: said in exports.log.read_text())
         assert exports.asked() == []
@@ -530,7 +517,7 @@ class TestTls:
     def test_the_server_proves_who_it_is(self, uml, exports, tmp_path):
         other = efs_certificate.make(tmp_path, VOLUME)
         port = 20056
-        self.tunnel(uml, tmp_path, port, verify=other.path)
+        nfs.tunnel(uml, tmp_path, port, verify=other.path)
         speak(uml, "127.0.0.1", port)
         eventually(lambda: "certificate verify failed" in (tmp_path / f"stunnel-{port}.log").read_text())
         assert exports.asked() == []

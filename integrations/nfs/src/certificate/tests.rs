@@ -176,3 +176,20 @@ fn an_id_is_short_and_plain() {
         assert_eq!(id(value), Err(Unacceptable::Layout("an id is malformed")));
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_byte_is_changed_to_it_is_read_or_refused(
+        changes in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u8>()), 1..4),
+    ) {
+        let mut changed = GOLDEN.to_vec();
+        for (at, byte) in changes {
+            let at = at.index(changed.len());
+            changed[at] = byte;
+        }
+        if let Ok(parsed) = read(&changed) {
+            proptest::prop_assert_eq!(parsed.certificate.public_key_hash.len(), 40);
+        }
+        proptest::prop_assert!(changed == GOLDEN || check_at(&changed, NOW).is_err());
+    }
+}
