@@ -10,7 +10,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use keyward_policy::{
     decision::Named,
-    decision::{Denial, Layer, Place, Reason},
+    decision::{Denial, Layer, Reason, Whose},
     evaluate::evaluate,
     permit::{Authority, Permit},
     request::{Attached, Question, Resource, has_rcps},
@@ -170,7 +170,7 @@ impl<'a> Gate<'a> {
         });
         answer.map_err(|mut denied| {
             if let Some(named) = on.hidden_from(caller) {
-                denied.denial.place = Place::Hidden(named);
+                denied.denial.place = Whose::Hidden(named);
             }
             let message = on.denial(caller, A::NAME);
             let message = message.unwrap_or_else(|| denied.message());
@@ -181,7 +181,7 @@ impl<'a> Gate<'a> {
     fn nothing_of_its_own<A: Action>(&self, on: &dyn Protected) -> Denied {
         let denial = Denial {
             reason: Reason::Missing(Layer::Identity),
-            place: Place::Own,
+            place: Whose::Own,
         };
         let message = denial.message(self.cx.caller.principal().arn(), A::NAME, on.shown());
         Denied { message }
@@ -204,9 +204,9 @@ impl Gate<'_> {
         let denial = Denial {
             reason: Reason::Missing(Layer::Session),
             place: if own {
-                Place::Own
+                Whose::Own
             } else {
-                Place::Hidden(Named::Directly)
+                Whose::Hidden(Named::Directly)
             },
         };
         self.evaluations.borrow_mut().push(Evaluation {

@@ -167,7 +167,7 @@ pub struct Denial {
     /// The true reason.
     pub reason: Reason,
     /// Whose the resource is.
-    pub place: Place,
+    pub place: Whose,
 }
 
 /// Why the policies deny.
@@ -185,7 +185,7 @@ pub enum Reason {
 
 /// Whose the resource is, as far as the text of a denial depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Whose {
     /// The caller's own account's.
     Own,
     /// Another account's, whose side lets the caller in.
@@ -207,14 +207,14 @@ impl Denial {
     /// AWS's text, to the caller with that own ARN; `resource` is its ARN, or `*`.
     pub fn message(&self, caller: &str, action: &str, resource: &str) -> String {
         let on = match self.place {
-            Place::Own => format!("on resource: {resource}"),
-            Place::Other(named) | Place::Hidden(named) => match named {
+            Whose::Own => format!("on resource: {resource}"),
+            Whose::Other(named) | Whose::Hidden(named) => match named {
                 Named::Directly => "on this resource".to_owned(),
                 Named::ByCiphertext => "on the resource associated with this ciphertext".to_owned(),
             },
         };
         let why = match (&self.place, &self.reason) {
-            (Place::Hidden(_), _) | (_, Reason::OwnAccountOnly) => HIDDEN.to_owned(),
+            (Whose::Hidden(_), _) | (_, Reason::OwnAccountOnly) => HIDDEN.to_owned(),
             (_, Reason::Missing(layer)) => {
                 format!("because no {} allows the {action} action", layer.as_str())
             }
@@ -225,7 +225,7 @@ impl Denial {
     }
 }
 
-fn explicit(statement: &StatementRef, place: Place) -> String {
+fn explicit(statement: &StatementRef, place: Whose) -> String {
     let layer = statement.layer;
     let text = format!(
         "with an explicit deny in {} {}",
@@ -234,7 +234,7 @@ fn explicit(statement: &StatementRef, place: Place) -> String {
     );
     let own_side = match layer {
         // The resource's side is of the caller's organization at least if it is of its account.
-        Layer::Rcp | Layer::Resource => place == Place::Own,
+        Layer::Rcp | Layer::Resource => place == Whose::Own,
         Layer::Scp | Layer::Endpoint | Layer::Identity | Layer::Boundary | Layer::Session => true,
     };
     match &statement.policy {

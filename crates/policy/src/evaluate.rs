@@ -10,7 +10,7 @@ use keyward_types::principal::{Principal, PrincipalKind};
 use smallvec::SmallVec;
 
 use crate::attributes::Scope;
-use crate::decision::{Decision, Denial, Evidence, Layer, Place, Reason, StatementRef};
+use crate::decision::{Decision, Denial, Evidence, Layer, Reason, StatementRef, Whose};
 use crate::document::Effect;
 use crate::policy::{Policy, Request, Statement, Unrecorded};
 use crate::principal::{Class, is_outsider, is_service_linked};
@@ -82,7 +82,7 @@ fn decide(
     if other_partition || foreign && !reaches_other_accounts(question.action) {
         let denial = Denial {
             reason: Reason::OwnAccountOnly,
-            place: Place::Hidden(resource.named),
+            place: Whose::Hidden(resource.named),
         };
         return Err((denial, None));
     }
@@ -90,11 +90,11 @@ fn decide(
     let sides = Sides::ask(question, request);
     let key_side = sides.key_side();
     let place = if side == Side::Own {
-        Place::Own
+        Whose::Own
     } else if key_side.is_none() || sides.rcp.denied.is_some() || sides.resource.denied.is_some() {
-        Place::Hidden(resource.named)
+        Whose::Hidden(resource.named)
     } else {
-        Place::Other(resource.named)
+        Whose::Other(resource.named)
     };
     // Without what blocks it, would the call be allowed?
     let blocked = |layer| {
@@ -108,9 +108,9 @@ fn decide(
             reason: Reason::OverBudget,
             // Whether the budget suffices may hang on the other account's policy.
             place: if side == Side::Own {
-                Place::Own
+                Whose::Own
             } else {
-                Place::Hidden(resource.named)
+                Whose::Hidden(resource.named)
             },
         };
         return Err((denial, None));

@@ -3,7 +3,7 @@
 use keyward_types::principal::{Principal, PrincipalKind};
 
 use super::policies::Assembled;
-use super::read::{Case, Target, TargetKind};
+use super::read::{Case, CaseResource, CaseResourceKind};
 use super::value::Value;
 use crate::attributes::{Attributes, Values, is_key};
 use crate::grant::Usage;
@@ -20,7 +20,7 @@ pub(super) struct CaseContext<'a> {
     caller: &'a Principal,
     /// Whether the case says which unique id the caller has.
     has_id: bool,
-    target: &'a Target,
+    target: &'a CaseResource,
     action: &'a str,
 }
 
@@ -162,7 +162,7 @@ impl<'a> CaseContext<'a> {
     }
 
     fn of_resource(&self, key: &str) -> Option<Values<'_>> {
-        let of_key = self.target.kind == TargetKind::Key;
+        let of_key = self.target.kind == CaseResourceKind::Key;
         match key {
             "aws:resourceaccount" => Some(Values::one(self.target.account.to_string())),
             "kms:calleraccount" if of_key || self.is_about_keys() => {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use keyward_types::principal::Principal;
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 
-use super::read::{Case, Malformed, TargetKind};
+use super::read::{Case, CaseResourceKind, Malformed};
 use crate::document::{Document, PolicyKind};
 use crate::grant::{Grant, Usage};
 use crate::policy::Policy;
@@ -194,10 +194,12 @@ impl Assembled {
             errors: Vec::new(),
         };
         let kind = match case.resource.kind {
-            TargetKind::Key | TargetKind::Alias | TargetKind::Account => PolicyKind::Key,
-            TargetKind::Role => PolicyKind::Trust,
-            TargetKind::FileSystem => PolicyKind::FileSystem,
-            TargetKind::Other => PolicyKind::Endpoint,
+            CaseResourceKind::Key | CaseResourceKind::Alias | CaseResourceKind::Account => {
+                PolicyKind::Key
+            }
+            CaseResourceKind::Role => PolicyKind::Trust,
+            CaseResourceKind::FileSystem => PolicyKind::FileSystem,
+            CaseResourceKind::Other => PolicyKind::Endpoint,
         };
         let named = |name: &'static str| move || name.to_owned();
         let own = case.key_policy;

@@ -22,7 +22,7 @@ pub(super) struct Case<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) identity: Identity,
     pub(super) action: Cow<'a, str>,
-    pub(super) resource: Target,
+    pub(super) resource: CaseResource,
     pub(super) key_policy: Option<&'a str>,
     pub(super) identity_policies: Vec<&'a str>,
     pub(super) boundary: Option<&'a str>,
@@ -190,7 +190,8 @@ impl<'a> Members<'a> {
             note("action is SERVICE:NAME, without wildcards".to_owned());
         }
         let region = requested_region(&self.context);
-        let target = Target::read(resource, &action, self.resource_account, &identity, region);
+        let target =
+            CaseResource::read(resource, &action, self.resource_account, &identity, region);
         let resource = target.map_err(&mut note).ok()?;
         Some(Case {
             id: self.id.clone(),
@@ -299,19 +300,19 @@ fn is_action(text: &str) -> bool {
 
 /// What the action is done to.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct CaseResource {
     /// What Resource elements are held against.
     pub(super) arn: String,
     pub(super) partition: Partition,
     pub(super) account: AccountId,
     /// The Region that the ARN names.
     pub(super) region: Option<String>,
-    pub(super) kind: TargetKind,
+    pub(super) kind: CaseResourceKind,
 }
 
 /// What kind of thing a resource is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TargetKind {
+pub(super) enum CaseResourceKind {
     /// A KMS key: its policy and grants decide.
     Key,
     /// An alias: it has no policy.
@@ -341,7 +342,7 @@ const KEYLESS: &[&str] = &[
     "kms:UpdateCustomKeyStore",
 ];
 
-impl Target {
+impl CaseResource {
     fn read(
         text: &str,
         action: &str,
@@ -362,7 +363,7 @@ impl Target {
                 partition,
                 account,
                 region: region.map(str::to_owned),
-                kind: TargetKind::Account,
+                kind: CaseResourceKind::Account,
             });
         }
         let parts = ArnParts::parse(text).ok_or(FORMS)?;
@@ -374,30 +375,30 @@ impl Target {
             .or(own)
             .ok_or("resourceAccount is missing")?;
         let kind = match (parts.service, parts.resource) {
-            ("kms", _) if keyless => TargetKind::Account,
-            ("kms", "*") => TargetKind::Account,
-            ("kms", resource) if resource.starts_with("key/") => TargetKind::Key,
-            ("kms", resource) if resource.starts_with("alias/") => TargetKind::Alias,
-            ("iam", resource) if resource.starts_with("role/") => TargetKind::Role,
+            ("kms", _) if keyless => CaseResourceKind::Account,
+            ("kms", "*") => CaseResourceKind::Account,
+            ("kms", resource) if resource.starts_with("key/") => CaseResourceKind::Key,
+            ("kms", resource) if resource.starts_with("alias/") => CaseResourceKind::Alias,
+            ("iam", resource) if resource.starts_with("role/") => CaseResourceKind::Role,
             ("elasticfilesystem", resource) if resource.starts_with("file-system/") => {
-                TargetKind::FileSystem
+                CaseResourceKind::FileSystem
             }
-            _ => TargetKind::Other,
+            _ => CaseResourceKind::Other,
         };
-        if kind != TargetKind::Other && named.is_none() {
+        if kind != CaseResourceKind::Other && named.is_none() {
             return Err("resource names no account".to_owned());
         }
         let region = Some(parts.region).filter(|region| !region.is_empty());
         let arn = match kind {
-            TargetKind::Account => {
+            CaseResourceKind::Account => {
                 let at = parts.region;
                 format!("arn:{partition}:kms:{at}:{account}:*")
             }
-            TargetKind::Key
-            | TargetKind::Alias
-            | TargetKind::Role
-            | TargetKind::FileSystem
-            | TargetKind::Other => text.to_owned(),
+            CaseResourceKind::Key
+            | CaseResourceKind::Alias
+            | CaseResourceKind::Role
+            | CaseResourceKind::FileSystem
+            | CaseResourceKind::Other => text.to_owned(),
         };
         Ok(Self {
             arn,
@@ -417,14 +418,19 @@ impl Target {
             ..
         } = self;
         match (self.kind, own) {
-            (TargetKind::Key, own) => Resource::guarded(arn, *partition, *account, own),
-            (TargetKind::FileSystem, Some(own)) => Resource::shared(arn, *partition, *account, own),
-            (TargetKind::Role | TargetKind::Other, Some(own)) => {
+            (CaseResourceKind::Key, own) => Resource::guarded(arn, *partition, *account, own),
+            (CaseResourceKind::FileSystem, Some(own)) => {
+                Resource::shared(arn, *partition, *account, own)
+            }
+            (CaseResourceKind::Role | CaseResourceKind::Other, Some(own)) => {
                 Resource::guarded(arn, *partition, *account, Some(own))
             }
-            (TargetKind::Account, _) => Resource::account_wide(arn, *partition, *account),
+            (CaseResourceKind::Account, _) => Resource::account_wide(arn, *partition, *account),
             (
-                TargetKind::Alias | TargetKind::Role | TargetKind::FileSystem | TargetKind::Other,
+                CaseResourceKind::Alias
+                | CaseResourceKind::Role
+                | CaseResourceKind::FileSystem
+                | CaseResourceKind::Other,
                 _,
             ) => Resource::identity_only(arn, *partition, *account),
         }

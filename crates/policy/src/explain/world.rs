@@ -25,12 +25,12 @@ const LOOK: u64 = 1 << 30;
 
 /// A policy under its name.
 #[derive(Clone)]
-struct Held<'a> {
+struct NamedPolicy<'a> {
     policy: Cow<'a, Policy>,
     name: Name<'a>,
 }
 
-impl<'a> Held<'a> {
+impl<'a> NamedPolicy<'a> {
     fn of(attached: &Attached<'a>) -> Self {
         Self {
             policy: Cow::Borrowed(attached.policy),
@@ -54,12 +54,12 @@ const NEW: Name<'static> = Name::Inline("new policy");
 pub(super) struct World<'a> {
     inquiry: &'a Inquiry<'a>,
     own: Option<Cow<'a, Policy>>,
-    identity: Vec<Held<'a>>,
-    boundary: Option<Held<'a>>,
-    session: Option<Vec<Held<'a>>>,
-    scps: Vec<Vec<Held<'a>>>,
-    rcps: Vec<Held<'a>>,
-    endpoint: Option<Held<'a>>,
+    identity: Vec<NamedPolicy<'a>>,
+    boundary: Option<NamedPolicy<'a>>,
+    session: Option<Vec<NamedPolicy<'a>>>,
+    scps: Vec<Vec<NamedPolicy<'a>>>,
+    rcps: Vec<NamedPolicy<'a>>,
+    endpoint: Option<NamedPolicy<'a>>,
     grants: Vec<Grant>,
     /// The encryption context, with what was supplied.
     pairs: Vec<(String, String)>,
@@ -71,7 +71,7 @@ impl<'a> World<'a> {
     pub(super) fn of(inquiry: &'a Inquiry<'a>) -> Self {
         let question = inquiry.question;
         let policies = &question.policies;
-        let all = |list: &'a [Attached<'a>]| list.iter().map(Held::of).collect::<Vec<_>>();
+        let all = |list: &'a [Attached<'a>]| list.iter().map(NamedPolicy::of).collect::<Vec<_>>();
         Self {
             inquiry,
             own: match question.resource.guard {
@@ -80,11 +80,11 @@ impl<'a> World<'a> {
                 Guard::Policy { policy, .. } => policy.map(Cow::Borrowed),
             },
             identity: all(policies.identity),
-            boundary: policies.boundary.as_ref().map(Held::of),
+            boundary: policies.boundary.as_ref().map(NamedPolicy::of),
             session: policies.session.map(all),
             scps: policies.scps.iter().map(|level| all(level)).collect(),
             rcps: all(policies.rcps),
-            endpoint: policies.endpoint.as_ref().map(Held::of),
+            endpoint: policies.endpoint.as_ref().map(NamedPolicy::of),
             grants: inquiry.grants.to_vec(),
             pairs: inquiry.usage.pairs.to_vec(),
             supplied: Vec::new(),
@@ -174,15 +174,15 @@ impl<'a> World<'a> {
 
     fn ask<T>(&self, look: impl FnOnce(&Question<'_>) -> T) -> T {
         let original = self.inquiry.question;
-        let identity: Vec<Attached<'_>> = self.identity.iter().map(Held::attached).collect();
+        let identity: Vec<Attached<'_>> = self.identity.iter().map(NamedPolicy::attached).collect();
         let session = self.session.as_ref();
         let session: Option<Vec<Attached<'_>>> =
-            session.map(|held| held.iter().map(Held::attached).collect());
-        let rcps: Vec<Attached<'_>> = self.rcps.iter().map(Held::attached).collect();
+            session.map(|held| held.iter().map(NamedPolicy::attached).collect());
+        let rcps: Vec<Attached<'_>> = self.rcps.iter().map(NamedPolicy::attached).collect();
         let scps: Vec<Vec<Attached<'_>>> = self
             .scps
             .iter()
-            .map(|level| level.iter().map(Held::attached).collect())
+            .map(|level| level.iter().map(NamedPolicy::attached).collect())
             .collect();
         let scps: Vec<&[Attached<'_>]> = scps.iter().map(Vec::as_slice).collect();
         let usage = self.usage();
@@ -217,11 +217,11 @@ impl<'a> World<'a> {
             context: &context,
             policies: Policies {
                 identity: &identity,
-                boundary: self.boundary.as_ref().map(Held::attached),
+                boundary: self.boundary.as_ref().map(NamedPolicy::attached),
                 session: session.as_deref(),
                 scps: &scps,
                 rcps: &rcps,
-                endpoint: self.endpoint.as_ref().map(Held::attached),
+                endpoint: self.endpoint.as_ref().map(NamedPolicy::attached),
             },
         })
     }
@@ -447,7 +447,7 @@ impl<'a> World<'a> {
             };
             return self.edit(&at, |policy| policy.followed_by(&new));
         }
-        let held = Held {
+        let held = NamedPolicy {
             policy: Cow::Owned(new),
             name: NEW,
         };

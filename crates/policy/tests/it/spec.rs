@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use keyward_policy::attributes::{Attributes, Values, is_key};
-use keyward_policy::decision::{Decision, Evidence, Place, PolicyName, Reason};
+use keyward_policy::decision::{Decision, Evidence, PolicyName, Reason, Whose};
 use keyward_policy::document::{Document, PolicyKind};
 use keyward_policy::evaluate::evaluate;
 use keyward_policy::policy::Policy;
@@ -202,9 +202,9 @@ fn line(decision: &Decision) -> String {
         }
         Decision::Deny(denial) => {
             let place = match denial.place {
-                Place::Own => "own",
-                Place::Other(_) => "other",
-                Place::Hidden(_) => "hidden",
+                Whose::Own => "own",
+                Whose::Other(_) => "other",
+                Whose::Hidden(_) => "hidden",
             };
             match &denial.reason {
                 Reason::Explicit(statement) => format!(
