@@ -177,6 +177,8 @@ def test_a_certificate_must_be_signed_by_an_access_key_that_is_good(server, stor
         assert answer["Message"].startswith("The client's certificate proves nobody: "), answer
     status, answer = mount(storage, file_system, FileSystemId="fs-00000000000000000")
     assert answer["Message"] == "The certificate is for another file system."
+    used = iam.get_access_key_last_used(AccessKeyId=key)["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("elasticfilesystem", REGION)
     iam.update_access_key(UserName=user.name, AccessKeyId=key, Status="Inactive")
     assert mount(storage, file_system, Identity=good)[1]["__type"] == "AccessDeniedException"
 

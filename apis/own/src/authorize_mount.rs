@@ -15,13 +15,13 @@ use keyward_engine::{
     directory::records::storage::{VolumeRecord, Wanted},
     fault::Internal,
     forward::{NotDone, for_client},
-    front::authenticate::{Expected, Proven, Refused, prove},
+    front::authenticate::{Expected, Proven, Refused, note_use, prove},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     request::Told,
 };
 use keyward_store::revision::Revision;
-use keyward_types::{arn::ArnParts, storage::VolumeId};
+use keyward_types::storage::VolumeId;
 use keyward_wire::{
     json::{Members, Object, Writer},
     sigv4::Request,
@@ -30,6 +30,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{Cx, Keyward, agents, fault::KeywardFault, targets};
 
+/// What clients sign for.
+const SERVICE: &str = "elasticfilesystem";
 /// For how long a signature in a certificate is good, in seconds: what `mount.efs` signs with.
 const EXPIRES: u32 = 86_400;
 /// The most characters of a session token.
@@ -159,19 +161,20 @@ impl Operation for AuthorizeMount {
                 });
             }
         }
-        let id = resource_id(volume)?;
-        if self.file_system.as_ref().is_some_and(|named| *named != id) {
+        // A volume has the id of what it holds.
+        let id = volume.id.as_str();
+        if self.file_system.as_ref().is_some_and(|named| named != id) {
             return Err(KeywardFault::client(
                 "The certificate is for another file system.",
             ));
         }
         let client = match &self.identity {
-            Some(identity) => Some(identity.prove(&id, cx).await?),
+            Some(identity) => Some(identity.prove(id, cx).await?),
             None => None,
         };
         let body = Writer::render(512, |out| {
             out.string("OwnerId", agent.account.as_str());
-            out.string("FileSystemId", &id);
+            out.string("FileSystemId", id);
             if let Some(target) = &self.target {
                 out.string("MountTargetId", target);
             }
@@ -196,13 +199,6 @@ impl Operation for AuthorizeMount {
         })?;
         Ok(Done::unchanged(Rights(rights)))
     }
-}
-
-/// The id of the resource that a volume holds: its own.
-fn resource_id(volume: &VolumeRecord) -> Result<String, KeywardFault> {
-    let parts = ArnParts::parse(&volume.source);
-    let id = parts.and_then(|parts| parts.resource.split_once('/').map(|(_, id)| id.to_owned()));
-    id.ok_or_else(|| Internal::new("a volume holds a resource without an id").into())
 }
 
 impl Identity {
@@ -242,7 +238,7 @@ impl Identity {
         let headers = [("host", file_system.as_bytes())];
         let request = Request::new("GET", "/", Some(&query), None, headers, b"");
         let request = request.map_err(KeywardFault::from_client)?;
-        let expected = Expected::of_client("elasticfilesystem");
+        let expected = Expected::of_client(SERVICE);
         match prove(cx.shared(), &request, expected).await {
             // A service, or another agent, is no client of a file system.
             Ok(proven)
@@ -253,7 +249,10 @@ impl Identity {
                     "The certificate was signed for nobody who may be a client.",
                 ))
             }
-            Ok(proven) => Ok(proven),
+            Ok(proven) => {
+                note_use(cx.shared(), &proven, SERVICE);
+                Ok(proven)
+            }
             Err(Refused::Auth(error, _)) => Err(KeywardFault::from_client(error)),
             Err(Refused::Internal(internal)) => Err(internal.into()),
         }
@@ -263,10 +262,7 @@ impl Identity {
     /// that are escaped here, so that nothing of a certificate can be a parameter of its own.
     fn query(&self, region: &str) -> String {
         let date = self.at.get(..8).unwrap_or_default();
-        let scope = format!(
-            "{}/{date}/{region}/elasticfilesystem/aws4_request",
-            self.access_key
-        );
+        let scope = format!("{}/{date}/{region}/{SERVICE}/aws4_request", self.access_key);
         let escaped = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
         let token = self
             .token

@@ -16,7 +16,11 @@ use keyward_store::{
 use keyward_types::storage::VolumeId;
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Keyward, agents, fault::KeywardFault, targets};
+use crate::{
+    Cx, Keyward, agents,
+    fault::KeywardFault,
+    targets::{self, Served},
+};
 
 /// The most volumes in one report: their changes are one batch with the event, of so many lines and of so many
 /// bytes, which is why there are not more.
@@ -45,7 +49,7 @@ struct Report {
     bytes: Option<u64>,
     message: Option<String>,
     /// The mount targets that it serves, or fails to; none if it says nothing of them.
-    targets: Option<Vec<(String, TargetState)>>,
+    targets: Option<Vec<Served>>,
 }
 
 /// The output: the volumes of which something else is wanted by now.
@@ -86,12 +90,16 @@ impl Operation for ReportVolumes {
             let targets = report.structures("Targets", |target| {
                 let id = target.string("MountTargetId").length(1, 64).required();
                 let state = target.enumeration("State", TARGET_STATES).required();
-                target.string("Message").length(0, 1024).optional();
+                let message = target.string("Message").length(0, 1024).optional();
                 let state = match state {
                     "READY" => TargetState::Available,
                     _ => TargetState::Error,
                 };
-                (id.to_owned(), state)
+                Served {
+                    id: id.to_owned(),
+                    state,
+                    message: message.map(str::to_owned),
+                }
             });
             let targets = targets.count(0, MOST_TARGETS).optional();
             Report {

@@ -39,17 +39,24 @@ pub fn of(volume: &VolumeRecord, vpcs: &Vpcs, region: Region) -> Vec<Target> {
         .collect()
 }
 
+/// What an agent says of a mount target.
+#[derive(Debug)]
+pub struct Served {
+    /// Its id.
+    pub id: String,
+    /// Whether it serves it.
+    pub state: TargetState,
+    /// What is wrong with it, for the operator.
+    pub message: Option<String>,
+}
+
 /// Has a volume's mount targets be as its agent says it serves them: `served` is all of them. Answers the
 /// paths that end with those that are gone, of which there are no more than `room`; the others wait
 /// for the agent's next report.
-pub fn report(
-    volume: &mut VolumeRecord,
-    served: &[(String, TargetState)],
-    mut room: usize,
-) -> Vec<String> {
+pub fn report(volume: &mut VolumeRecord, served: &[Served], mut room: usize) -> Vec<String> {
     let mut ended = Vec::new();
     volume.targets.retain_mut(|target| {
-        let found = served.iter().find(|(id, _)| *id == target.id);
+        let found = served.iter().find(|served| served.id == target.id);
         match (target.state, found) {
             (TargetState::Deleting, Some(_)) => {}
             (TargetState::Deleting, None) => {
@@ -60,7 +67,14 @@ pub fn report(
                 ended.append(&mut target.belongings);
                 return false;
             }
-            (_, Some((_, state))) => target.state = *state,
+            (before, Some(served)) => {
+                if served.state == TargetState::Error && before != TargetState::Error {
+                    let (target, reason) = (&target.id, served.message.as_deref());
+                    let reason = reason.unwrap_or("not told");
+                    tracing::warn!(%target, reason, "an agent cannot serve a mount target");
+                }
+                target.state = served.state;
+            }
             (_, None) => target.state = TargetState::Creating,
         }
         true
@@ -139,9 +153,14 @@ mod tests {
             target("d", TargetState::Deleting),
         ];
         let mut volume = volume(targets);
+        let served = |id: &str, state| Served {
+            id: id.to_owned(),
+            state,
+            message: None,
+        };
         let served = [
-            ("a".to_owned(), TargetState::Error),
-            ("c".to_owned(), TargetState::Available),
+            served("a", TargetState::Error),
+            served("c", TargetState::Available),
         ];
         assert_eq!(report(&mut volume, &served, 1), [""; 0]);
         assert_eq!(volume.targets.len(), 4);

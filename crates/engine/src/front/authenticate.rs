@@ -189,7 +189,7 @@ impl Front {
 }
 
 /// Notes down with what credentials a service was asked.
-fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
+pub fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
     let caller = &proven.caller;
     let used = CredentialUse {
         at: proven.at,
