@@ -6,17 +6,22 @@ import re
 import boto3
 import botocore.session
 import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from calls_efs import CALLS, World, agent
 from keyward import REGION, ROOT, Server
 from test_model import check
 
 MODEL = botocore.session.get_session().get_service_model("efs")
-UNSUPPORTED = [
+LISTED = [
     line.removeprefix("elasticfilesystem:").strip()
     for line in (ROOT / "unsupported.txt").read_text().splitlines()
     if line.startswith("elasticfilesystem:")
 ]
+# Operations; and of others a member, or a value of one.
+UNSUPPORTED = [line for line in LISTED if "." not in line]
+MEMBERS = [line for line in LISTED if "." in line]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +66,32 @@ def test_an_operation_is_served_or_listed():
     assert UNSUPPORTED == sorted(set(UNSUPPORTED))
     assert served | set(UNSUPPORTED) == set(MODEL.operation_names)
     assert not served & set(UNSUPPORTED)
+
+
+def test_the_list_is_sorted():
+    assert LISTED == sorted(set(LISTED))
+
+
+@pytest.mark.parametrize("listed", MEMBERS)
+def test_a_member_or_value_that_is_not_supported_is_refused(world, listed):
+    path, _, value = listed.partition("=")
+    operation, *names = path.split(".")
+    shape = MODEL.operation_model(operation).input_shape
+    for name in names:
+        shape = shape.members[name]
+    assert shape.type_name != "string" or not value or value in shape.enum
+    value = {"true": True, "": "2001:db8::1"}.get(value, value)
+    for name in reversed(names):
+        value = {name: value}
+    needed = {
+        "CreateFileSystem": {"CreationToken": listed},
+        "CreateMountTarget": {"FileSystemId": "fs-01234567", "SubnetId": "subnet-01234567"},
+        "PutBackupPolicy": {"FileSystemId": "fs-01234567"},
+    }
+    call = getattr(world.efs, xform_name(operation))
+    with pytest.raises(ClientError) as caught:
+        call(**needed.get(operation, {}), **value)
+    assert caught.value.response["Error"]["Code"] == "BadRequest"
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if "-" not in name])

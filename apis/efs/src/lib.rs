@@ -39,7 +39,7 @@ pub mod update_file_system;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, ApiDescription, Asked, Facts, State},
+    api::{Api, ApiDescription, Asked, FoundFacts, State},
     api_context,
     context::Context,
     fault::{Fault, Internal},
@@ -50,7 +50,6 @@ use keyward_engine::{
     via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     vpc::Vpcs,
 };
-use keyward_store::boxed::BoxFuture;
 use keyward_types::arn::ArnParts;
 
 use crate::on_file_system::On;
@@ -110,10 +109,7 @@ impl Api for Efs {
         }
     }
 
-    fn facts<'c>(
-        cx: &'c Context<'c>,
-        asked: Asked<'c>,
-    ) -> BoxFuture<'c, Result<Option<Facts>, Internal>> {
+    fn facts<'c>(cx: &'c Context<'c>, asked: Asked<'c>) -> FoundFacts<'c> {
         Box::pin(async move {
             let facts = facts::of(cx, asked).await;
             facts.map_err(|fault| Internal::new(format!("{fault:?}")))

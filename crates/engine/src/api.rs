@@ -99,10 +99,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot be read.
-    fn facts<'c>(
-        _cx: &'c Context<'c>,
-        _asked: Asked<'c>,
-    ) -> BoxFuture<'c, Result<Option<Facts>, Internal>> {
+    fn facts<'c>(_cx: &'c Context<'c>, _asked: Asked<'c>) -> FoundFacts<'c> {
         Box::pin(async { Ok(None) })
     }
 
@@ -190,6 +187,9 @@ pub struct Facts {
     pub tags: Vec<Tag>,
 }
 
+/// The facts of a resource, once they are read.
+pub type FoundFacts<'c> = BoxFuture<'c, Result<Option<Facts>, Internal>>;
+
 /// A request whose caller is not proven by Signature Version 4.
 #[derive(Clone, Copy)]
 pub struct Unproven<'a> {
@@ -261,7 +261,7 @@ pub struct ApiDescription {
     pub content_type: fn(Form) -> &'static str,
     /// See [`Api::resource_type`].
     pub resource_type: fn(&ArnParts<'_>) -> Option<&'static str>,
-    facts: for<'c> fn(&'c Context<'c>, Asked<'c>) -> BoxFuture<'c, Result<Option<Facts>, Internal>>,
+    facts: for<'c> fn(&'c Context<'c>, Asked<'c>) -> FoundFacts<'c>,
     /// See [`Api::render_fault`].
     pub render_fault: fn(&Fault, &AnswerTo<'_>) -> Vec<u8>,
     /// See [`Api::contended`].
