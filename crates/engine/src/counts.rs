@@ -1,13 +1,11 @@
 //! Counts of an account's things, gathered in the background, for quotas that may overshoot by
 //! what is in flight.
 
-use std::{
-    collections::HashMap,
-    sync::{PoisonError, RwLock},
-};
+use std::collections::HashMap;
 
 use keyward_store::path::{Prefix, Segment};
 use keyward_types::{account::AccountId, key_id::KeyArn, partition::Partition, region::Region};
+use parking_lot::RwLock;
 
 use crate::directory::{paths, scopes::Scope};
 
@@ -104,19 +102,12 @@ pub struct GrantCount {
 impl Counts {
     /// The count, or none if it was never gathered.
     pub fn get(&self, counted: Counted) -> Option<u64> {
-        self.all
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&counted)
-            .copied()
+        self.all.read().get(&counted).copied()
     }
 
     /// Says what was counted.
     pub fn gathered(&self, counted: Counted, count: u64) {
-        self.all
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(counted, count);
+        self.all.write().insert(counted, count);
     }
 
     /// Notes what a committed change did.
@@ -130,7 +121,7 @@ impl Counts {
 
     /// One was made here.
     fn made(&self, counted: Counted) {
-        let mut counts = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.all.write();
         if let Some(count) = counts.get_mut(&counted) {
             *count = count.saturating_add(1);
         }
@@ -138,14 +129,14 @@ impl Counts {
 
     /// How many grants a key has, or none if they were not counted lately.
     pub fn grants(&self, key: &KeyArn) -> Option<GrantCount> {
-        let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
+        let grants = self.grants.read();
         grants.get(key).copied()
     }
 
     /// Says how many grants a key was found to have, and whether that is as many as it may. If it
     /// is fewer, what others have noted meanwhile stays: the reading may lack what they made.
     pub fn grants_gathered(&self, key: &KeyArn, count: u64, full: bool) {
-        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut grants = self.grants.write();
         let counted = true;
         let found = GrantCount { count, counted };
         if full {
@@ -157,7 +148,7 @@ impl Counts {
 
     /// A grant was made here.
     fn grant_made(&self, key: &KeyArn) {
-        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut grants = self.grants.write();
         if let Some(grants) = grants.get_mut(key) {
             grants.count = grants.count.saturating_add(1);
             grants.counted = false;
@@ -166,7 +157,7 @@ impl Counts {
 
     /// A grant was ended here.
     fn grant_ended(&self, key: &KeyArn) {
-        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut grants = self.grants.write();
         if let Some(grants) = grants.get_mut(key) {
             grants.count = grants.count.saturating_sub(1);
             grants.counted = false;
@@ -176,7 +167,7 @@ impl Counts {
     /// Has the grants of every key be counted anew when it is next given one: what other servers
     /// made and ended is not noted here.
     pub fn forget_grants(&self) {
-        let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut grants = self.grants.write();
         grants.clear();
     }
 }
