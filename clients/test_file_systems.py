@@ -348,6 +348,58 @@ def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
     assert "no agent can be asked at " in fails("mount", file_system, other)
 
 
+def test_the_file_system_policy_decides_about_mounts_on_the_same_machine(storage, efs, shared):
+    file_system, file = shared
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:Client*"}
+    put = lambda *statements: efs.put_file_system_policy(  # noqa: E731
+        FileSystemId=file_system, Policy=policy(*statements), BypassPolicyLockoutSafetyCheck=True
+    )
+    put(deny)
+    eventually(lambda: not file.exists())
+    with pytest.raises(OSError, match="Read-only file system"):
+        file.with_name("plaintext").write_bytes(b"")
+    other = storage.folder / "other"
+    other.mkdir()
+    fails = lambda: storage.run("mount", file_system, other, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
+    assert "AccessDeniedException: " in fails()
+    efs.delete_file_system_policy(FileSystemId=file_system)
+    eventually(file.exists)
+    assert file.read_bytes() == TEXT
+    actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions})
+    eventually(lambda: "elasticfilesystem:ClientRootAccess is not allowed" in fails())
+    put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": [actions[0], "elasticfilesystem:ClientRootAccess"]})
+    eventually(lambda: not file.exists())
+    done = storage.run("mount", file_system, other, "--state-dir", storage.state)
+    assert done.stdout == f"{file_system} is mounted on {other}, for reading only.\n"
+    assert (other / "file").read_bytes() == TEXT
+
+
+def test_an_access_point_is_mounted_unless_it_has_a_user(storage, efs, shared):
+    file_system, file = shared
+    file.with_name("team").mkdir()
+    point = lambda **more: efs.create_access_point(  # noqa: E731
+        ClientToken=uuid.uuid4().hex, FileSystemId=file_system, **more
+    )["AccessPointId"]
+    team = point(RootDirectory={"Path": "/team"})
+    path = storage.mount(file_system, "--access-point", team, name="team")
+    write(path / "plan", TEXT)
+    assert (file.parent / "team" / "plan").read_bytes() == TEXT
+    missing = point(RootDirectory={"Path": "/nowhere"})
+    user = point(RootDirectory={"Path": "/team"}, PosixUser={"Uid": 1000, "Gid": 1000})
+    other = storage.folder / "other"
+    other.mkdir()
+    for access_point, why in [
+        (missing, "there is no directory `nowhere` on the volume"),
+        (user, "the access point has a POSIX user"),
+        ("fsap-0123456789abcdef0", "NotFoundException: "),
+    ]:
+        done = storage.run(
+            "mount", file_system, other, "--access-point", access_point, "--state-dir", storage.state, expect=1
+        )
+        assert why in done.stderr, done.stderr
+
+
 def test_an_agent_registers_once(storage):
     arguments = ["agent", "register", "--state-dir", storage.state, "--endpoint-url", storage.server.url]
     storage.stop()

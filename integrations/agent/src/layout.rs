@@ -8,6 +8,7 @@
 //! volumes/ID.json          what is noted down of it
 //! volumes/ID.mounts.json   where `keyward mount` has mounted it
 //! mounts/ID/               where it is mounted for the agent
+//! nfs/                     what serves NFS remembers of its clients, and its certificate
 //! keepers/                 the processes of attached volumes, and the newest generation of each
 //! ```
 
@@ -135,6 +136,11 @@ impl Layout {
     /// Where the processes of attached volumes are found.
     pub fn keepers(&self) -> PathBuf {
         self.0.join("keepers")
+    }
+
+    /// What serves NFS keeps.
+    pub fn nfs(&self) -> PathBuf {
+        self.0.join("nfs")
     }
 
     /// What the agent signs with.

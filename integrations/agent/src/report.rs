@@ -37,6 +37,55 @@ pub struct Report {
     /// What is wrong, for the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// All mount targets that are served or cannot be; none if nothing is known of them yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<TargetReport>>,
+}
+
+/// What is told of a mount target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TargetReport {
+    /// Its id.
+    pub mount_target_id: String,
+    /// Whether it is served: ready or failed.
+    pub state: State,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl TargetReport {
+    /// A mount target that is served.
+    pub const fn ready(mount_target_id: String) -> Self {
+        Self {
+            mount_target_id,
+            state: State::Ready,
+            message: None,
+        }
+    }
+
+    /// A mount target that cannot be served.
+    pub fn failed(mount_target_id: String, message: &str) -> Self {
+        Self {
+            mount_target_id,
+            state: State::Failed,
+            message: Some(shortened(message)),
+        }
+    }
+}
+
+/// What the agent knows besides what it sees.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct More<'m> {
+    /// The bytes in use, if the volume is mounted.
+    pub bytes: Option<u64>,
+    /// What became of its mount targets.
+    pub targets: Option<&'m [TargetReport]>,
+}
+
+fn shortened(message: &str) -> String {
+    message.chars().take(LONGEST_MESSAGE).collect()
 }
 
 /// What a volume is.
@@ -69,17 +118,20 @@ impl Told {
 /// have changed noticeably, at most once a minute.
 pub fn due(
     wanted: &Wanted,
-    (local, bytes): (&Local, Option<u64>),
+    (local, more): (&Local, More<'_>),
     told: Option<&Told>,
     now: Monotonic,
 ) -> Option<Report> {
-    let report = what(wanted, local, bytes)?;
+    let report = what(wanted, local, more)?;
     let Some(before) = told else {
         return Some(report);
     };
     let silent = Duration::from_millis(now.millis_since(before.at));
-    let other = |one: &Report| (one.generation, one.state, one.message.clone());
-    if other(&report) != other(&before.report) {
+    let same = Report {
+        bytes: report.bytes,
+        ..before.report.clone()
+    };
+    if report != same {
         return Some(report);
     }
     let (Some(now_used), Some(then)) = (report.bytes, before.report.bytes) else {
@@ -89,14 +141,18 @@ pub fn due(
 }
 
 /// What there is to tell now.
-fn what(wanted: &Wanted, local: &Local, bytes: Option<u64>) -> Option<Report> {
+fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
     let report = |state, message: Option<&str>| {
         Some(Report {
             volume_id: wanted.volume.to_string(),
             generation: wanted.generation,
             state,
-            bytes: bytes.filter(|_| state == State::Ready),
-            message: message.map(|text| text.chars().take(LONGEST_MESSAGE).collect()),
+            bytes: more.bytes.filter(|_| state == State::Ready),
+            message: message.map(shortened),
+            targets: more
+                .targets
+                .filter(|_| wanted.presence == Presence::Present)
+                .map(<[_]>::to_vec),
         })
     };
     let failed = |message: &str| report(State::Failed, Some(message));
@@ -134,6 +190,13 @@ mod tests {
         }
     }
 
+    fn bytes(used: u64) -> More<'static> {
+        More {
+            bytes: Some(used),
+            targets: None,
+        }
+    }
+
     fn at(seconds: u64) -> Monotonic {
         Monotonic::from_millis(seconds * 1000)
     }
@@ -141,7 +204,7 @@ mod tests {
     #[test]
     fn a_volume_is_ready_when_it_is_mounted_and_noted_down() {
         let present = wanted(3, Presence::Present);
-        let report = due(&present, (&mounted(), Some(4096)), None, at(0)).unwrap();
+        let report = due(&present, (&mounted(), bytes(4096)), None, at(0)).unwrap();
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(
             json,
@@ -151,16 +214,16 @@ mod tests {
             stage: Some(Stage::Making),
             ..mounted()
         };
-        assert_eq!(due(&present, (&making, None), None, at(0)), None);
+        assert_eq!(due(&present, (&making, More::default()), None, at(0)), None);
     }
 
     #[test]
     fn the_same_is_told_once_and_bytes_at_most_once_a_minute() {
         let present = wanted(1, Presence::Present);
-        let report = due(&present, (&mounted(), Some(0)), None, at(0)).unwrap();
+        let report = due(&present, (&mounted(), bytes(0)), None, at(0)).unwrap();
         let told = Told::new(report, at(0));
-        let again = |wanted: &Wanted, bytes, now| {
-            due(wanted, (&mounted(), Some(bytes)), Some(&told), at(now)).is_some()
+        let again = |wanted: &Wanted, used, now| {
+            due(wanted, (&mounted(), bytes(used)), Some(&told), at(now)).is_some()
         };
         assert!(!again(&present, 0, 1_000));
         assert!(!again(&present, 1 << 20, 59));
@@ -176,7 +239,7 @@ mod tests {
             runs: Runs::CutOff("DisabledException: it is disabled.".to_owned()),
             ..mounted()
         };
-        let report = due(&present, (&cut_off, None), None, at(0)).unwrap();
+        let report = due(&present, (&cut_off, More::default()), None, at(0)).unwrap();
         assert_eq!(
             (report.state, report.message.as_deref()),
             (
@@ -185,15 +248,51 @@ mod tests {
             )
         );
         let told = Told::new(report, at(0));
-        assert_eq!(due(&present, (&cut_off, None), Some(&told), at(500)), None);
-        let back = due(&present, (&mounted(), None), Some(&told), at(1)).unwrap();
+        assert_eq!(
+            due(&present, (&cut_off, More::default()), Some(&told), at(500)),
+            None
+        );
+        let back = due(&present, (&mounted(), More::default()), Some(&told), at(1)).unwrap();
         assert_eq!(back.state, State::Ready);
         let failing = Local {
             failure: Some(Failure::after(None, "é".repeat(2000), at(0))),
             ..Local::default()
         };
-        let report = due(&present, (&failing, None), None, at(0)).unwrap();
+        let report = due(&present, (&failing, More::default()), None, at(0)).unwrap();
         assert_eq!(report.message.unwrap().chars().count(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn what_becomes_of_mount_targets_is_told_at_once() {
+        let present = wanted(1, Presence::Present);
+        let report = due(&present, (&mounted(), bytes(0)), None, at(0)).unwrap();
+        let told = Told::new(report, at(0));
+        let targets = [
+            TargetReport::ready("fsmt-1".to_owned()),
+            TargetReport::failed("fsmt-2".to_owned(), "the address is in use"),
+        ];
+        let more = More {
+            targets: Some(&targets),
+            ..bytes(0)
+        };
+        let report = due(&present, (&mounted(), more), Some(&told), at(1)).unwrap();
+        let json = serde_json::to_string(&report.targets).unwrap();
+        assert_eq!(
+            json,
+            r#"[{"MountTargetId":"fsmt-1","State":"READY"},{"MountTargetId":"fsmt-2","State":"FAILED","Message":"the address is in use"}]"#
+        );
+        let told = Told::new(report, at(1));
+        assert_eq!(due(&present, (&mounted(), more), Some(&told), at(2)), None);
+        let none = More {
+            targets: Some(&[]),
+            ..bytes(0)
+        };
+        let report = due(&present, (&mounted(), none), Some(&told), at(2)).unwrap();
+        assert_eq!(report.targets, Some(Vec::new()));
+        // Of what is gone there is nothing more to say.
+        let absent = wanted(2, Presence::Absent);
+        let report = due(&absent, (&Local::default(), more), None, at(0)).unwrap();
+        assert_eq!((report.state, report.targets), (State::Gone, None));
     }
 
     #[test]
@@ -203,7 +302,13 @@ mod tests {
             ..mounted()
         };
         for presence in [Presence::Present, Presence::Absent] {
-            let report = due(&wanted(1, presence), (&damaged, None), None, at(0)).unwrap();
+            let report = due(
+                &wanted(1, presence),
+                (&damaged, More::default()),
+                None,
+                at(0),
+            )
+            .unwrap();
             assert_eq!(report.state, State::Failed);
             assert_eq!(report.message.as_deref(), Some("its note cannot be read"));
         }
@@ -212,7 +317,9 @@ mod tests {
     #[test]
     fn a_volume_is_gone_when_nothing_of_it_is_left() {
         let absent = wanted(2, Presence::Absent);
-        let state = |local: &Local| due(&absent, (local, None), None, at(0)).map(|told| told.state);
+        let state = |local: &Local| {
+            due(&absent, (local, More::default()), None, at(0)).map(|told| told.state)
+        };
         assert_eq!(state(&Local::default()), Some(State::Gone));
         assert_eq!(state(&mounted()), None);
         let ending = Local {

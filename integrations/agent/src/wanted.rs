@@ -1,6 +1,6 @@
 //! What the server wants of an agent's volumes: the answer of `PollVolumes`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use keyward_types::storage::VolumeId;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ pub struct Wanted {
     pub presence: Presence,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// Where it is to be served over NFS.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+    /// Grows when clients may have other rights than before.
+    #[serde(default)]
+    pub authorization_revision: u64,
     /// The ARN of the KMS key that wraps the data key.
     #[serde(default)]
     key_id: Option<String>,
@@ -42,6 +48,20 @@ pub struct Wanted {
     /// What unwrapping it needs.
     #[serde(default)]
     encryption_context: BTreeMap<String, String>,
+}
+
+/// An address on which a volume is to be served over NFS.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Target {
+    /// The id of the mount target.
+    pub mount_target_id: String,
+    /// The address, one of this machine.
+    pub ip_address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The networks that may connect, such as `10.0.0.0/8`. Nobody if there is none.
+    pub cidrs: Vec<String>,
 }
 
 /// Whether a volume is to be there.
@@ -106,6 +126,8 @@ impl Wanted {
             generation,
             presence,
             encrypted: false,
+            targets: Vec::new(),
+            authorization_revision: 0,
             key_id: None,
             ciphertext_blob: None,
             encryption_context: BTreeMap::new(),
@@ -132,7 +154,8 @@ mod tests {
     const ANSWER: &str = r#"{"Known":"k","Volumes":[
         {"VolumeId":"fs-00000000000000001","Service":"elasticfilesystem","AccountId":"111122223333",
          "Generation":2,"Wanted":"PRESENT","Encrypted":true,"KeyId":"arn:aws:kms:x","CiphertextBlob":"AAAA",
-         "EncryptionContext":{"a":"b"},"Targets":[]},
+         "EncryptionContext":{"a":"b"},"AuthorizationRevision":4,
+         "Targets":[{"MountTargetId":"fsmt-1","IpAddress":"127.0.0.1","Port":2049,"Cidrs":["10.0.0.0/8"]}]},
         {"VolumeId":"fs-00000000000000002","Service":"elasticfilesystem","AccountId":"111122223333",
          "Generation":3,"Wanted":"ABSENT","Encrypted":false}]}"#;
 
@@ -150,6 +173,16 @@ mod tests {
             ("arn:aws:kms:x", "AAAA")
         );
         assert_eq!(key.context, [("a".to_owned(), "b".to_owned())].into());
+        let target = Target {
+            mount_target_id: "fsmt-1".to_owned(),
+            ip_address: IpAddr::from([127, 0, 0, 1]),
+            port: 2049,
+            cidrs: vec!["10.0.0.0/8".to_owned()],
+        };
+        assert_eq!(
+            (first.targets.as_slice(), first.authorization_revision),
+            ([target].as_slice(), 4)
+        );
         let id = VolumeId::parse("fs-00000000000000002").unwrap();
         assert_eq!(*second, Wanted::plain(id, 3, Presence::Absent));
         assert_eq!(second.key(), None);

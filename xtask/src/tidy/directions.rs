@@ -93,6 +93,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "integrations/volume",
             "integrations/attach",
             "integrations/agent",
+            "integrations/nfs",
         ],
     ),
     (

@@ -19,6 +19,7 @@ use keyward_agent::{
     wanted::{Wanted, WrappedKey},
 };
 use keyward_attach::requirements;
+use keyward_nfs::options::{Certificate, Options};
 use keyward_types::storage::VolumeId;
 use keyward_volume::layout::{Layout as ImageLayout, SUPERBLOCK_BYTES};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,8 @@ pub struct Keeping {
     pub grace: Duration,
     /// What the processes of volumes log.
     pub logging: Logging,
+    /// What clients of NFS are shown when they use TLS; none for a certificate that is made here.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// What the process of a volume is told on its standard input. Nothing of it is secret.
@@ -97,6 +100,19 @@ impl Host {
             states,
             keeping,
         }
+    }
+
+    /// How NFS is served here.
+    pub fn nfs(&self) -> Options {
+        let mut options = Options::new(self.layout.nfs());
+        options.limits.unanswered = self.keeping.grace;
+        if let Some((certificate, private_key)) = self.keeping.certificate.clone() {
+            options.certificate = Certificate::Files {
+                certificate,
+                private_key,
+            };
+        }
+        options
     }
 
     /// Has the process of a volume ask at once whether its key may be used. No process is no error.

@@ -2,6 +2,7 @@
 //! a cut-off or a restart comes back in these places too.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -35,6 +36,9 @@ pub struct LocalMount {
     pub within: String,
     /// Whether it can only be read.
     pub read_only: bool,
+    /// The access point through which it is mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_point: Option<String>,
 }
 
 /// All places, of all volumes. One thing is done with them at a time.
@@ -104,19 +108,30 @@ impl LocalMounts {
         )
     }
 
-    /// Mounts a volume, which is attached, in all its places where it is not. One that fails holds up no other.
+    /// The places of a volume.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn places(&self, volume: &VolumeId) -> anyhow::Result<Vec<LocalMount>> {
+        let _alone = self.alone();
+        self.of(volume)
+    }
+
+    /// Mounts a volume, which is attached, in all its places where it may be and is not, and takes it away where it
+    /// may not be. What is not known stays as it is. One that fails holds up no other.
     ///
     /// # Errors
     /// The first failure.
-    pub fn restore(&self, note: &Note) -> anyhow::Result<()> {
+    pub fn restore(&self, note: &Note, allowed: &BTreeMap<PathBuf, bool>) -> anyhow::Result<()> {
         let _alone = self.alone();
         let mut failed = Ok(());
         for place in self.of(&note.volume)? {
-            let restored = match bind::look(&place.dir) {
-                Ok(Bound::Volume) => Ok(()),
-                Ok(Bound::Nothing | Bound::Guard) => self.mount(note, &place),
-                Err(error) => Err(error.into()),
-            };
+            let bound = bind::look(&place.dir).map_err(anyhow::Error::from);
+            let restored = bound.and_then(|bound| match (bound, allowed.get(&place.dir)) {
+                (Bound::Nothing | Bound::Guard, Some(true)) => self.mount(note, &place),
+                (Bound::Volume, Some(false)) => Ok(bind::withdraw(&place.dir)?),
+                _ => Ok(()),
+            });
             let restored = restored.with_context(|| {
                 let dir = place.dir.display();
                 format!("{} cannot be mounted on {dir} again", note.volume)

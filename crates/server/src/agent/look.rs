@@ -23,6 +23,8 @@ pub struct Seen {
     pub local: Local,
     /// The bytes in use, if it is mounted.
     pub bytes: Option<u64>,
+    /// Another one each time that it is mounted anew.
+    pub epoch: String,
 }
 
 /// Looks at a volume. Asks neither the volume nor its process for anything that could make it wait.
@@ -44,7 +46,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
         return damaged(None, why);
     }
     match runs(layout, states, &note) {
-        Ok(runs) => {
+        Ok((runs, epoch)) => {
             let bytes = (runs == Runs::Mounted).then(|| bytes_in_use(layout, &note));
             Seen {
                 local: Local {
@@ -53,6 +55,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                     ..Local::default()
                 },
                 bytes: bytes.flatten(),
+                epoch,
                 note: Some(note),
             }
         }
@@ -71,11 +74,12 @@ fn damaged(note: Option<Note>, why: String) -> Seen {
             ..Local::default()
         },
         note,
-        bytes: None,
+        ..Seen::default()
     }
 }
 
-fn runs(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<Runs> {
+/// What runs, and since when.
+fn runs(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<(Runs, String)> {
     let (image, dir) = (layout.image(&note.volume), layout.mount(&note.volume));
     if !note.encrypted {
         let place = place(layout, note);
@@ -84,24 +88,26 @@ fn runs(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<Runs> {
             image: &image,
             dir: &dir,
         };
-        return Ok(match plain.look()? {
+        let runs = match plain.look()? {
             (false, _) => Runs::Nothing,
             (true, false) => Runs::Remains,
             (true, true) => Runs::Mounted,
-        });
+        };
+        return Ok((runs, note.image.clone()));
     }
     let id = parse_id(&note.image).context("the note names no image")?;
     let Some(found) = states.find(id)? else {
-        return Ok(Runs::Nothing);
+        return Ok((Runs::Nothing, String::new()));
     };
-    if !found.lives {
-        return Ok(Runs::Remains);
-    }
-    Ok(match found.process.phase {
+    let process = found.process;
+    let epoch = format!("{} {}", process.pid, process.since);
+    let runs = match process.phase {
+        _ if !found.lives => Runs::Remains,
         Phase::Starting => Runs::Starting,
         Phase::Attached => Runs::Mounted,
-        Phase::CutOff => Runs::CutOff(found.process.reason.unwrap_or_default()),
-    })
+        Phase::CutOff => Runs::CutOff(process.reason.unwrap_or_default()),
+    };
+    Ok((runs, epoch))
 }
 
 /// What ties a loop device and mounts to a volume.

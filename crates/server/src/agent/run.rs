@@ -5,22 +5,23 @@
 //! server, reports, and the steps, one for each volume at a time.
 
 mod memory;
+mod places;
 mod stop;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
+    export::export,
     layout::{Layout, Lock},
     local::Runs,
     note::{Note, Stage},
     plan::{self, Step},
-    report::{MOST, Report, due},
+    report::{MOST, More, Report, due},
     steps::carry_out,
     wanted::{Volumes, Wanted},
 };
@@ -31,11 +32,12 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use self::memory::Memory;
+use self::memory::{LookAfter, Memory};
 use super::{
+    clients::Clients,
     door::{self, Asked, Request},
+    exports::{Exports, Outcome, Wish},
     host::Host,
-    local::LocalMount,
     look::{Seen, look},
     talk::{Server, is_removed},
 };
@@ -62,14 +64,20 @@ enum Event {
     Reported(Vec<Report>, Result<BTreeSet<String>, Failure>),
     /// Somebody on this machine asks.
     Asked(Asked),
-    /// The places of a volume on this machine are as they were, or are not.
-    Restored(VolumeId, anyhow::Result<()>),
+    /// The places of a volume on this machine have been looked after.
+    LookedAfter(VolumeId, LookAfter, anyhow::Result<()>),
+    /// Something has become of mount targets.
+    Exported(Outcome),
 }
 
 /// The agent.
 pub struct Agent {
     host: Arc<Host>,
     server: Server,
+    clients: Clients,
+    exports: Exports,
+    /// What the exports were told last.
+    wishes: Option<BTreeMap<VolumeId, Wish>>,
     identity: Arc<Identity>,
     clock: SystemClock,
     events: Sender<Event>,
@@ -94,12 +102,22 @@ struct Reports {
 }
 
 impl Agent {
-    /// An agent that has registered.
+    /// An agent that has registered. It must be called in a runtime.
     pub fn new(host: Host, identity: Identity, lock: Lock) -> Self {
         let identity = Arc::new(identity);
         let (events, incoming) = mpsc::channel(256);
+        let server = Server::new(Arc::clone(&identity), host.keeping.reach.clone());
+        let clients = Clients::new(server.clone());
+        let told = events.clone();
+        let exports = Exports::start(host.nfs(), clients.clone(), move |outcome| {
+            let told = told.clone();
+            tokio::spawn(async move { told.send(Event::Exported(outcome)).await });
+        });
         Self {
-            server: Server::new(Arc::clone(&identity), host.keeping.reach.clone()),
+            server,
+            clients,
+            exports,
+            wishes: None,
             host: Arc::new(host),
             identity,
             clock: SystemClock::new(),
@@ -185,11 +203,16 @@ impl Agent {
             }
             Event::Done(volume, step, done) => self.done(&volume, step, done),
             Event::Reported(reports, told) => self.reported(reports, told),
-            Event::Restored(volume, restored) => {
+            Event::LookedAfter(volume, looked, done) => {
                 let memory = self.memory.entry(volume).or_default();
-                memory.restored(restored);
+                memory.looked_after(looked, done);
             }
-            Event::Asked(asked) => self.asked(asked).await,
+            Event::Exported(mut outcome) => {
+                for (volume, memory) in &mut self.memory {
+                    memory.targets = outcome.remove(volume);
+                }
+            }
+            Event::Asked(asked) => self.asked(asked),
         }
         Ok(())
     }
@@ -287,22 +310,33 @@ impl Agent {
         volumes.extend(self.seen.keys().cloned());
         self.memory
             .retain(|volume, memory| volumes.contains(volume) || memory.is_busy());
-        let mut reports = Vec::new();
+        let (mut reports, mut wishes) = (Vec::new(), BTreeMap::new());
         for volume in volumes {
             let seen = self.seen.get(&volume).cloned().unwrap_or_default();
             let memory = self.memory.entry(volume.clone()).or_default();
             let local = memory.complete(seen.local.clone());
             let wanted = wanted.get(&volume);
             if let Some(wanted) = wanted {
-                reports.extend(due(wanted, (&local, seen.bytes), memory.last(), now));
+                let more = More {
+                    bytes: seen.bytes,
+                    targets: memory.targets.as_deref(),
+                };
+                reports.extend(due(wanted, (&local, more), memory.last(), now));
             }
-            if local.runs == Runs::Mounted
-                && local.stage == Some(Stage::Made)
-                && !local.busy
-                && let Some(note) = seen.note.clone()
-                && memory.restores(now)
+            let export = export(wanted, &local);
+            let mounted = export.open;
+            if local.stage == Some(Stage::Made) && wanted.is_some() {
+                let wish = Wish {
+                    export,
+                    mounted_at: self.host.layout.mount(&volume),
+                    epoch: seen.epoch.clone(),
+                };
+                wishes.insert(volume.clone(), wish);
+            }
+            if let Some((note, wanted)) = seen.note.clone().zip(wanted).filter(|_| mounted)
+                && let Some(looked) = memory.look_after(wanted.authorization_revision, now)
             {
-                self.restore(note);
+                self.look_after(note, looked);
             }
             let busy = self.memory.values().filter(|memory| memory.is_busy());
             if busy.count() >= STEPS {
@@ -312,6 +346,9 @@ impl Agent {
                 self.begin(step, &volume, (wanted.cloned(), seen));
             }
         }
+        if self.wishes.as_ref() != Some(&wishes) && self.exports.follow(wishes.clone()) {
+            self.wishes = Some(wishes);
+        }
         self.tell(reports);
     }
 
@@ -320,8 +357,12 @@ impl Agent {
         tracing::info!(%volume, ?step, "a step is begun");
         self.memory.entry(volume.clone()).or_default().begun();
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        let exports = self.exports.clone();
         let volume = volume.clone();
         tokio::spawn(async move {
+            if matches!(step, Step::Delete | Step::Release) {
+                exports.close(&volume).await;
+            }
             let work = spawn_blocking({
                 let volume = volume.clone();
                 move || {
@@ -336,14 +377,15 @@ impl Agent {
         });
     }
 
-    /// Has the places of a volume on this machine made what they were.
-    fn restore(&self, note: Note) {
+    /// Has the places of a volume on this machine made what they are to be.
+    fn look_after(&self, note: Note, mut looked: LookAfter) {
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        let clients = self.clients.clone();
         tokio::spawn(async move {
             let volume = note.volume.clone();
-            let work = spawn_blocking(move || host.local.restore(&note));
-            let restored = work.await.unwrap_or_else(|error| Err(error.into()));
-            let _ = events.send(Event::Restored(volume, restored)).await;
+            let done = places::look_after(&host, &clients, &note, &mut looked).await;
+            let event = Event::LookedAfter(volume, looked, done);
+            let _ = events.send(event).await;
         });
     }
 
@@ -361,32 +403,24 @@ impl Agent {
         });
     }
 
-    async fn asked(&self, asked: Asked) {
-        let answer = match asked.request.clone() {
-            Request::Mount {
-                volume,
-                dir,
-                read_only,
-                access_point,
-            } => self.mount(&volume, (dir, read_only), access_point).await,
-            Request::Unmount { dir } => {
-                let host = Arc::clone(&self.host);
-                let work = spawn_blocking(move || {
-                    let volume = host.local.take_away(&dir)?;
-                    Ok(format!("{volume} is unmounted from {}.", dir.display()))
-                });
-                work.await.unwrap_or_else(|error| Err(error.into()))
-            }
+    /// Answers somebody on this machine.
+    fn asked(&self, asked: Asked) {
+        let (host, clients) = (Arc::clone(&self.host), self.clients.clone());
+        let found = match &asked.request {
+            Request::Mount { volume, .. } => self.mountable(volume).map(Some),
+            Request::Unmount { .. } => Ok(None),
         };
-        asked.reply(answer);
+        tokio::spawn(async move {
+            let answer = match found {
+                Ok(note) => places::answer(&host, &clients, (asked.request.clone(), note)).await,
+                Err(error) => Err(error),
+            };
+            asked.reply(answer);
+        });
     }
 
-    async fn mount(
-        &self,
-        named: &str,
-        (dir, read_only): (PathBuf, bool),
-        access_point: Option<String>,
-    ) -> anyhow::Result<String> {
+    /// A volume that can be mounted on this machine.
+    fn mountable(&self, named: &str) -> anyhow::Result<Note> {
         let unknown = || anyhow!("no file system {named} is stored on this machine");
         let volume = VolumeId::parse(named).map_err(|_| unknown())?;
         let wanted = self
@@ -396,26 +430,12 @@ impl Agent {
         if !wanted.contains_key(&volume) {
             return Err(unknown());
         }
-        if access_point.is_some() {
-            bail!("access points cannot be mounted on this machine yet: mount them by NFS");
-        }
         let seen = self.seen.get(&volume).cloned().unwrap_or_default();
-        let note = match (seen.note, &seen.local.runs) {
-            (Some(note), Runs::Mounted) if note.stage == Stage::Made => note,
+        match (seen.note, &seen.local.runs) {
+            (Some(note), Runs::Mounted) if note.stage == Stage::Made => Ok(note),
             (_, Runs::CutOff(why)) => bail!("{volume} is cut off: {why}"),
             _ => bail!("{volume} is not there yet: try again when it is `available`"),
-        };
-        let place = LocalMount {
-            dir: dir.clone(),
-            within: "/".to_owned(),
-            read_only,
-        };
-        let host = Arc::clone(&self.host);
-        let work = spawn_blocking(move || {
-            host.local.add(&note, place)?;
-            Ok(format!("{volume} is mounted on {}.", dir.display()))
-        });
-        work.await.unwrap_or_else(|error| Err(error.into()))
+        }
     }
 }
 

@@ -66,7 +66,11 @@ impl Server {
         Ok(answer.stale)
     }
 
-    async fn call(
+    /// Calls an operation for agents, and answers the body of the answer.
+    ///
+    /// # Errors
+    /// When the server refuses or does not answer.
+    pub async fn call(
         &self,
         operation: &str,
         input: &Value,

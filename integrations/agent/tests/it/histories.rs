@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keyward_agent::{
     local::{Failure, Local, Runs},
     plan,
-    report::{self, State, Told},
+    report::{self, More, State, Told},
     steps::carry_out,
     wanted::{Presence, Wanted},
 };
@@ -155,7 +155,7 @@ impl World {
         let Some(wanted) = wanted else { return };
         let local = self.local(volume);
         let told = self.told.get(volume);
-        let Some(report) = report::due(&wanted, (&local, Some(0)), told, self.now()) else {
+        let Some(report) = report::due(&wanted, (&local, More::default()), told, self.now()) else {
             return;
         };
         if let Some(kept) = self.server.get_mut(volume)

@@ -1,13 +1,19 @@
 //! What the agent remembers of a volume while it runs. None of it has to outlast it.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use keyward_agent::{
     local::{Failure, Local},
-    report::{Report, Told},
+    report::{Report, TargetReport, Told},
 };
 use keyward_types::time::Monotonic;
 
-/// How long is waited until the places of a volume on this machine are tried again that failed.
-const RESTORE_WAIT: u64 = 5_000;
+/// How often the places of a volume on this machine are looked after, in milliseconds.
+const LOOK_AFTER: u64 = 1_000;
+/// The same after something has failed.
+const AFTER_FAILURE: u64 = 5_000;
+/// How often it is asked whether it may be mounted there.
+const ASK: u64 = 60_000;
 
 /// What is remembered.
 #[derive(Debug, Default)]
@@ -15,10 +21,10 @@ pub struct Memory {
     busy: bool,
     failure: Option<Failure>,
     told: Option<Told>,
-    /// Whether places are being restored, when they were last, and whether a failure has been logged.
-    restoring: bool,
-    restored: Option<Monotonic>,
-    complained: bool,
+    /// What became of its mount targets.
+    pub targets: Option<Vec<TargetReport>>,
+    /// Its places on this machine.
+    places: Places,
 }
 
 impl Memory {
@@ -69,22 +75,68 @@ impl Memory {
         self.told.as_ref()
     }
 
-    /// Whether it is time to look after the places of the volume on this machine. It is taken as begun.
-    pub fn restores(&mut self, now: Monotonic) -> bool {
-        let waits = self
-            .restored
-            .is_some_and(|before| self.complained && now.millis_since(before) < RESTORE_WAIT);
-        if self.restoring || waits {
-            return false;
-        }
-        (self.restoring, self.restored) = (true, Some(now));
-        true
+    /// Whether it is time to look after the places of the volume on this machine, and what is known of them then. It is
+    /// taken as begun.
+    pub fn look_after(&mut self, revision: u64, now: Monotonic) -> Option<LookAfter> {
+        self.places.begin(revision, now)
     }
 
-    /// They have been looked after. A failure is logged once, until it is over.
-    pub fn restored(&mut self, restored: anyhow::Result<()>) {
-        self.restoring = false;
-        match restored {
+    /// They have been looked after.
+    pub fn looked_after(&mut self, looked: LookAfter, done: anyhow::Result<()>) {
+        self.places.end(looked, done);
+    }
+}
+
+/// The places of a volume on this machine.
+#[derive(Debug, Default)]
+struct Places {
+    underway: bool,
+    last: Option<Monotonic>,
+    /// When it was asked last whether it may be mounted, and at which revision.
+    asked: Option<(u64, Monotonic)>,
+    allowed: BTreeMap<PathBuf, bool>,
+    /// Whether a failure has been logged.
+    complained: bool,
+}
+
+/// One round of looking after places.
+#[derive(Debug)]
+pub struct LookAfter {
+    /// Whether it is to be asked anew whether it may be mounted there.
+    pub asks: bool,
+    /// Where it may be mounted, as far as is known.
+    pub allowed: BTreeMap<PathBuf, bool>,
+}
+
+impl Places {
+    fn begin(&mut self, revision: u64, now: Monotonic) -> Option<LookAfter> {
+        let every = if self.complained {
+            AFTER_FAILURE
+        } else {
+            LOOK_AFTER
+        };
+        let is_early = |before: Monotonic| now.millis_since(before) < every;
+        if self.underway || self.last.is_some_and(is_early) {
+            return None;
+        }
+        (self.underway, self.last) = (true, Some(now));
+        let is_known =
+            |(known, at): (u64, Monotonic)| known == revision && now.millis_since(at) < ASK;
+        let asks = !self.asked.is_some_and(is_known);
+        if asks {
+            self.asked = Some((revision, now));
+        }
+        Some(LookAfter {
+            asks,
+            allowed: self.allowed.clone(),
+        })
+    }
+
+    /// A failure is logged once, until it is over.
+    fn end(&mut self, looked: LookAfter, done: anyhow::Result<()>) {
+        self.underway = false;
+        self.allowed = looked.allowed;
+        match done {
             Ok(()) => self.complained = false,
             Err(error) if !self.complained => {
                 self.complained = true;
@@ -92,5 +144,39 @@ impl Memory {
             }
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_asked_for_once_a_minute_and_when_they_may_have_changed() {
+        let at = Monotonic::from_millis;
+        let mut memory = Memory::default();
+        let mut asks = |revision, now| {
+            let looked = memory.look_after(revision, at(now))?;
+            let asks = looked.asks;
+            memory.looked_after(looked, Ok(()));
+            Some(asks)
+        };
+        assert_eq!(asks(1, 0), Some(true));
+        assert_eq!(asks(1, 500), None);
+        assert_eq!(asks(1, 1_000), Some(false));
+        assert_eq!(asks(2, 2_000), Some(true));
+        assert_eq!(asks(2, 61_999), Some(false));
+        assert_eq!(asks(2, 63_000), Some(true));
+    }
+
+    #[test]
+    fn one_round_is_done_at_a_time() {
+        let at = Monotonic::from_millis;
+        let mut memory = Memory::default();
+        let looked = memory.look_after(1, at(0)).unwrap();
+        assert!(memory.look_after(1, at(10_000)).is_none());
+        memory.looked_after(looked, Err(anyhow::anyhow!("no")));
+        assert!(memory.look_after(1, at(4_999)).is_none());
+        assert!(memory.look_after(1, at(5_000)).is_some());
     }
 }

@@ -17,6 +17,9 @@ impl Agent {
     /// process, until the next agent takes it over.
     pub(super) async fn stop(mut self, force: bool) {
         let _ = timeout(STEPS, self.steps()).await;
+        if timeout(END, self.exports.stop()).await.is_err() {
+            tracing::error!("what serves NFS has not ended in time");
+        }
         let host = Arc::clone(&self.host);
         let volumes = match spawn_blocking(move || seen(&host)).await {
             Ok(Ok(seen)) => seen,

@@ -64,6 +64,13 @@ pub struct Run {
     /// How long a volume stays while the server does not answer, or has an error of its own; 0s for not at all
     #[arg(long, value_name = "TIME", default_value = "60m", value_parser = parse_duration)]
     grace: Duration,
+    /// The certificate, with its chain, that clients of NFS are shown when they use TLS (PEM) [default: one that
+    /// is made in the state directory, nfs/certificate.pem]
+    #[arg(long, value_name = "FILE", requires = "nfs_private_key")]
+    nfs_certificate: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "nfs_certificate")]
+    nfs_private_key: Option<PathBuf>,
     /// End when the process ends that has started the agent
     #[arg(long, hide = true)]
     with_parent: bool,
@@ -112,6 +119,7 @@ impl Run {
                 recheck: self.recheck,
                 grace: self.grace,
                 logging: self.logging,
+                certificate: self.nfs_certificate.zip(self.nfs_private_key),
             };
             let host = Host::new(layout, keeping);
             tracing::info!(agent, "the agent runs");

@@ -1,0 +1,129 @@
+//! What `keyward mount` and `keyward unmount` ask for, and what becomes of it afterwards: the server decides who may
+//! mount a file system, on this machine as elsewhere.
+
+use std::sync::Arc;
+
+use anyhow::{anyhow, bail};
+use keyward_agent::note::Note;
+use keyward_nfs::authorize::{Refused, Rights};
+use tokio::task::spawn_blocking;
+
+use super::{
+    super::{clients::Clients, door::Request, host::Host, local::LocalMount},
+    memory::LookAfter,
+};
+
+/// Does what somebody on this machine asks for, and answers what to say. The note is that of the volume to mount.
+pub async fn answer(
+    host: &Arc<Host>,
+    clients: &Clients,
+    (request, note): (Request, Option<Note>),
+) -> anyhow::Result<String> {
+    let host = Arc::clone(host);
+    let place = match (request, &note) {
+        (Request::Unmount { dir }, _) => {
+            return blocking(move || {
+                let volume = host.local.take_away(&dir)?;
+                Ok(format!("{volume} is unmounted from {}.", dir.display()))
+            })
+            .await;
+        }
+        (
+            Request::Mount {
+                dir,
+                read_only,
+                access_point,
+                ..
+            },
+            Some(note),
+        ) => {
+            let rights = clients.local(note.volume.as_str(), access_point.as_deref(), false);
+            let rights = rights.await.map_err(|refused| anyhow!(refused))?;
+            LocalMount {
+                dir,
+                within: within(&rights)?,
+                read_only: read_only || !rights.write,
+                access_point,
+            }
+        }
+        (Request::Mount { volume, .. }, None) => bail!("no file system {volume} is stored here"),
+    };
+    blocking(move || {
+        let Some(note) = note else {
+            bail!("nothing is to be mounted");
+        };
+        let how = if place.read_only {
+            ", for reading only"
+        } else {
+            ""
+        };
+        let said = format!(
+            "{} is mounted on {}{how}.",
+            note.volume,
+            place.dir.display()
+        );
+        host.local.add(&note, place)?;
+        Ok(said)
+    })
+    .await
+}
+
+/// What of the volume may be mounted on this machine. Whoever uses the directory is the user that the machine knows: what
+/// makes another user of them cannot be done without NFS, and is not passed over.
+fn within(rights: &Rights) -> anyhow::Result<String> {
+    if !rights.root {
+        bail!(
+            "elasticfilesystem:ClientRootAccess is not allowed, and root of this machine is root in a directory that is mounted here: mount the file system by NFS"
+        );
+    }
+    match &rights.access_point {
+        None => Ok("/".to_owned()),
+        Some(point) if point.user.is_none() => Ok(point.path.clone()),
+        Some(_) => bail!(
+            "the access point has a POSIX user, which files in a directory that is mounted here would not get: mount it by NFS"
+        ),
+    }
+}
+
+/// Asks for the rights of the places of a volume, if that is due, and makes them what they are to be.
+pub async fn look_after(
+    host: &Arc<Host>,
+    clients: &Clients,
+    note: &Note,
+    looked: &mut LookAfter,
+) -> anyhow::Result<()> {
+    let (own, volume) = (Arc::clone(host), note.volume.clone());
+    let places = blocking(move || own.local.places(&volume)).await?;
+    let mut allowed = looked.allowed.clone();
+    allowed.retain(|dir, _| places.iter().any(|place| place.dir == *dir));
+    for place in &places {
+        if !looked.asks && allowed.contains_key(&place.dir) {
+            continue;
+        }
+        let again = allowed.contains_key(&place.dir);
+        let rights = clients.local(note.volume.as_str(), place.access_point.as_deref(), again);
+        match rights.await {
+            Ok(rights) => {
+                let same = within(&rights).is_ok_and(|within| within == place.within);
+                let may = same && (rights.write || place.read_only);
+                allowed.insert(place.dir.clone(), may);
+            }
+            Err(Refused::Denied { reason }) => {
+                tracing::warn!(volume = %note.volume, dir = %place.dir.display(), reason, "it may not be mounted there any more");
+                allowed.insert(place.dir.clone(), false);
+            }
+            // Nobody has taken the right away.
+            Err(Refused::Unanswered { .. }) => {}
+        }
+    }
+    looked.allowed = allowed.clone();
+    let (own, note) = (Arc::clone(host), note.clone());
+    blocking(move || own.local.restore(&note, &allowed)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let done = spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(error.into()))
+}
