@@ -5,6 +5,7 @@
 
 mod aws;
 mod envelope;
+pub mod files;
 mod program;
 mod stage;
 mod theft;
@@ -85,6 +86,12 @@ pub fn run() -> anyhow::Result<()> {
     );
     stage.prints(&said);
     root.call(&["kms", "enable-key", "--key-id", &key])?;
+
+    stage.step("Store an encrypted file system; while its key is disabled, nobody can read it");
+    match files::missing() {
+        Some(why) => stage.skips(&why),
+        None => files::show(&stage, &root, &key)?,
+    }
 
     stage.step("Kill the server with SIGKILL and start it again: everything is still there");
     stage.kill()?;

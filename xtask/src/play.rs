@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::demo::files;
 use crate::run;
 use crate::server::Server;
 
@@ -26,7 +27,9 @@ pub fn run(serve: &Serve) -> anyhow::Result<()> {
     std::fs::create_dir_all(&home)?;
     let data_dir = home.join("data");
     let log = home.join("server.log");
-    let server = Server::start(&program, &data_dir, &serve.listen, &log)?;
+    let lacks = files::missing();
+    let more: &[&str] = if lacks.is_none() { &["--agent"] } else { &[] };
+    let server = Server::start_with(&program, &data_dir, &serve.listen, (&log, more))?;
     let exports = run::output(
         Command::new(&program)
             .arg("env")
@@ -42,6 +45,14 @@ pub fn run(serve: &Serve) -> anyhow::Result<()> {
     println!(
         "(Without an AWS CLI of your own: .venv/bin/aws, once ./dev demo or ./dev test has run.)"
     );
+    match lacks {
+        None => println!(
+            "An agent beside it stores file systems: aws efs create-file-system, then\n  {} mount FILE_SYSTEM DIR --state-dir {}",
+            program.display(),
+            data_dir.join("agent").display()
+        ),
+        Some(why) => println!("It stores no file systems: {why}."),
+    }
     println!(
         "The log is in {}. Ctrl-C stops the server and keeps its data; --fresh begins again.",
         log.display()

@@ -33,6 +33,16 @@ impl Server {
         listen: &str,
         log: &Path,
     ) -> anyhow::Result<Self> {
+        Self::start_with(program, data_dir, listen, (log, &[]))
+    }
+
+    /// The same with more flags.
+    pub fn start_with(
+        program: &Path,
+        data_dir: &Path,
+        listen: &str,
+        (log, more): (&Path, &[&str]),
+    ) -> anyhow::Result<Self> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -43,6 +53,7 @@ impl Server {
             .arg("--data-dir")
             .arg(data_dir)
             .args(["--listen", listen])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -35,6 +35,15 @@ impl Aws {
         serde_json::from_slice(&output.stdout).context("the AWS CLI did not print JSON")
     }
 
+    /// Runs a command that the reader need not see, and answers its JSON.
+    pub fn quietly(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let output = self.output(arguments)?;
+        if !output.status.success() {
+            bail!("{}", said(&output));
+        }
+        serde_json::from_slice(&output.stdout).context("the AWS CLI did not print JSON")
+    }
+
     /// Shows the command, runs it, and answers why it was refused; an error if it was not.
     pub fn refused(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.show(arguments);

@@ -64,6 +64,11 @@ impl Stage {
         println!("   ok: {what}");
     }
 
+    /// Says why a step shows nothing here.
+    pub fn skips(&self, why: &str) {
+        println!("   skipped: {why}");
+    }
+
     /// Shows a command that is run, at the prompt of the server's operator.
     pub fn command(&self, words: &str) {
         println!("   operator$ {words}");
