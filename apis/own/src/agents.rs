@@ -201,6 +201,44 @@ pub fn put_token(
     Ok(())
 }
 
+/// Has an agent be gone in a batch, with what it signs with.
+///
+/// # Errors
+/// When the batch is too large.
+pub fn remove_agent(
+    batch: &mut SealedBatch,
+    (region, account): Place,
+    (agent, revision): &(AgentRecord, Revision),
+) -> Result<(), KeywardFault> {
+    for key in &agent.access_keys {
+        let path = paths::access_key(key);
+        batch.delete(path, Precondition::Any).map_err(too_large)?;
+    }
+    let path = paths::agent(region, account, &agent.id);
+    let at = Precondition::At(*revision);
+    batch.delete(path, at).map_err(too_large)
+}
+
+/// Has a token be gone in a batch, with the agent that registered with it, unless that has called: whoever had the token
+/// may have the agent's access key.
+///
+/// # Errors
+/// When the batch is too large.
+pub fn remove_token(
+    batch: &mut SealedBatch,
+    place: Place,
+    (token, revision): &(AgentTokenRecord, Revision),
+    agent: Option<&(AgentRecord, Revision)>,
+) -> Result<(), KeywardFault> {
+    let path = paths::agent_token(place.0, place.1, &token.id);
+    let at = Precondition::At(*revision);
+    batch.delete(path, at).map_err(too_large)?;
+    match agent.filter(|(agent, _)| agent.called.is_none()) {
+        Some(agent) => remove_agent(batch, place, agent),
+        None => Ok(()),
+    }
+}
+
 /// Has so many of the records that end with a volume end in a batch, the last first.
 ///
 /// # Errors

@@ -1,11 +1,14 @@
 //! `CreateAgentToken`: a token by which one agent may register in the caller's account and Region, soon.
-//! Tokens that have expired are deleted on this occasion.
+//! Tokens that have expired are deleted on this occasion, with the agents that registered with them and never called.
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     directory::{
-        paths,
-        records::{SecretText, V1, storage::AgentTokenRecord},
+        paths, purpose,
+        records::{
+            SecretText, V1,
+            storage::{AgentRecord, AgentTokenRecord},
+        },
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -21,7 +24,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     Cx, Keyward,
     agent_token::Token,
-    agents::{self, MOST_TOKENS, too_large},
+    agents::{self, MOST_TOKENS},
     fault::KeywardFault,
 };
 
@@ -29,12 +32,8 @@ use crate::{
 const LIFETIME: i64 = 3600;
 /// The longest that one may be good, in seconds.
 const MAX_LIFETIME: i64 = 24 * 3600;
-/// The most expired tokens that one request deletes.
-const MOST_EXPIRED: usize = 50;
-const _: () = assert!(
-    MOST_EXPIRED + 1 < MAX_BATCH_CHANGES,
-    "beside the token and the event"
-);
+/// The changes of a request beside expired tokens: the new token and the event.
+const OTHERS: usize = 2;
 
 /// The input.
 #[derive(Debug)]
@@ -95,10 +94,21 @@ impl Operation for CreateAgentToken {
             return Err(KeywardFault::limit(MOST_TOKENS, "tokens for agents"));
         }
         let mut batch = cx.batch();
-        for (token, revision) in tokens.iter().filter(expired).take(MOST_EXPIRED) {
-            let path = paths::agent_token(place.0, place.1, &token.id);
-            let at = Precondition::At(*revision);
-            batch.delete(path, at).map_err(too_large)?;
+        for token in tokens.iter().filter(expired) {
+            let agent = match &token.0.agent {
+                Some(id) => {
+                    let path = paths::agent(place.0, place.1, id);
+                    cx.directory().rare(&path, purpose::AGENT).await?
+                }
+                None => None,
+            };
+            let keys = |(agent, _): &(AgentRecord, _)| agent.access_keys.len();
+            let changes = 1 + agent.as_ref().map_or(0, |agent| 1 + keys(agent));
+            if batch.len() + changes + OTHERS > MAX_BATCH_CHANGES {
+                // The next request deletes more.
+                break;
+            }
+            agents::remove_token(&mut batch, place, token, agent.as_ref())?;
         }
         let token = Token::generate(cx.region, cx.account());
         let record = AgentTokenRecord {

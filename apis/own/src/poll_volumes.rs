@@ -18,8 +18,8 @@ use keyward_crypto::digest::sha256;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, omitted},
     directory::{
-        paths,
-        records::storage::{AgentRecord, VolumeRecord},
+        paths, purpose,
+        records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
     },
     fault::Internal,
     gate::{Denied, Gate},
@@ -129,20 +129,27 @@ impl Operation for PollVolumes {
         // It has its access key, so that its token is used up, and it can be given volumes.
         let (agent, _) = agents::caller(cx)?;
         let place = (agent.region, agent.account);
+        let mut batch = cx.batch();
+        let path = match &record.token {
+            Some(token) => paths::agent_token(place.0, place.1, token),
+            None => return Err(KeywardFault::BadToken),
+        };
+        // One that was removed meanwhile, or has expired, lets nobody in.
+        let token = cx.directory().rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
+        let good = |token: &AgentTokenRecord| {
+            cx.now < token.expires && token.agent.as_ref() == Some(&record.id)
+        };
+        let token = token.await?.filter(|(token, _)| good(token));
+        let (_, at) = token.ok_or(KeywardFault::BadToken)?;
+        batch
+            .delete(path, Precondition::At(at))
+            .map_err(agents::too_large)?;
         let called = AgentRecord {
             called: Some(cx.now),
-            token: None,
             ..record.clone()
         };
-        let mut batch = cx.batch();
         let at = Precondition::At(*revision);
         agents::put_agent(&mut batch, place, &called, at)?;
-        if let Some(token) = &record.token {
-            let path = paths::agent_token(place.0, place.1, token);
-            batch
-                .delete(path, Precondition::Any)
-                .map_err(agents::too_large)?;
-        }
         Ok(Done::changed(output, batch))
     }
 }

@@ -22,7 +22,11 @@ use keyward_store::{batch::Precondition, revision::Revision};
 use keyward_types::storage::{AgentId, AgentTokenId};
 use keyward_wire::json::{Members, Object};
 
-use crate::{Cx, Keyward, agents::too_large, fault::KeywardFault};
+use crate::{
+    Cx, Keyward,
+    agents::{self, too_large},
+    fault::KeywardFault,
+};
 
 /// The input.
 #[derive(Debug)]
@@ -34,12 +38,14 @@ pub struct RemoveAgent {
 #[derive(Debug)]
 enum Leaving {
     /// An agent.
-    Agent(AgentRecord, Revision),
+    Agent((AgentRecord, Revision)),
     /// A token, and the agent that registered with it.
     Token(
         (AgentTokenRecord, Revision),
         Option<(AgentRecord, Revision)>,
     ),
+    /// Nothing: an agent has registered with the token, and has called.
+    Used(AgentTokenId, AgentId),
 }
 
 keyward_types::action!("keyward": RemoveAgent = "keyward:RemoveAgent");
@@ -75,9 +81,8 @@ impl Operation for RemoveAgent {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<Empty>, KeywardFault> {
-        let (region, account) = (cx.region, cx.account());
+        let place = (cx.region, cx.account());
         let mut batch = cx.batch();
-        let mut delete = |path, precondition| batch.delete(path, precondition).map_err(too_large);
         match self.leaving(cx).await? {
             None if self.agent.starts_with("token-") => {
                 return Err(KeywardFault::NoSuchToken {
@@ -89,33 +94,18 @@ impl Operation for RemoveAgent {
                     agent: self.agent.clone(),
                 });
             }
-            Some(Leaving::Token((token, revision), agent)) => {
-                let path = paths::agent_token(region, account, &token.id);
-                delete(path, Precondition::At(revision))?;
-                if let Some((agent, revision)) = agent {
-                    if agent.called.is_some() {
-                        return Err(KeywardFault::TokenUsed {
-                            token: token.id,
-                            agent: agent.id,
-                        });
-                    }
-                    for key in &agent.access_keys {
-                        delete(paths::access_key(key), Precondition::Any)?;
-                    }
-                    let path = paths::agent(region, account, &agent.id);
-                    delete(path, Precondition::At(revision))?;
-                }
+            Some(Leaving::Used(token, agent)) => {
+                return Err(KeywardFault::TokenUsed { token, agent });
             }
-            Some(Leaving::Agent(agent, revision)) => {
-                for key in &agent.access_keys {
-                    delete(paths::access_key(key), Precondition::Any)?;
+            Some(Leaving::Token(token, agent)) => {
+                agents::remove_token(&mut batch, place, &token, agent.as_ref())?;
+            }
+            Some(Leaving::Agent(agent)) => {
+                if let Some(token) = &agent.0.token {
+                    let path = paths::agent_token(place.0, place.1, token);
+                    batch.delete(path, Precondition::Any).map_err(too_large)?;
                 }
-                if let Some(token) = &agent.token {
-                    let path = paths::agent_token(region, account, token);
-                    delete(path, Precondition::Any)?;
-                }
-                let path = paths::agent(region, account, &agent.id);
-                delete(path, Precondition::At(revision))?;
+                agents::remove_agent(&mut batch, place, &agent)?;
             }
         }
         Ok(Done::changed(Empty, batch))
@@ -131,22 +121,28 @@ impl RemoveAgent {
             let path = paths::agent_token(region, account, &id);
             let token = directory.rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
             let Some(token) = token.await? else {
-                return Ok(None);
+                // Perhaps its agent was faster. Whoever wants the token gone must hear of that.
+                let agents = agents::all(cx, (region, account)).await?.into_iter();
+                let mut its = agents.filter(|(agent, _)| agent.token.as_ref() == Some(&id));
+                return Ok(its.next().map(|(agent, _)| Leaving::Used(id, agent.id)));
             };
-            let agent = match &token.0.agent {
+            let agent: Option<(AgentRecord, Revision)> = match &token.0.agent {
                 Some(id) => {
                     let path = paths::agent(region, account, id);
                     directory.rare(&path, purpose::AGENT).await?
                 }
                 None => None,
             };
-            return Ok(Some(Leaving::Token(token, agent)));
+            return Ok(Some(match agent {
+                Some((agent, _)) if agent.called.is_some() => Leaving::Used(id, agent.id),
+                agent => Leaving::Token(token, agent),
+            }));
         }
         let Ok(id) = AgentId::parse(&self.agent) else {
             return Ok(None);
         };
         let path = paths::agent(region, account, &id);
         let agent = directory.rare(&path, purpose::AGENT).await?;
-        Ok(agent.map(|(agent, revision)| Leaving::Agent(agent, revision)))
+        Ok(agent.map(Leaving::Agent))
     }
 }

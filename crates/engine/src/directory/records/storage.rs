@@ -69,7 +69,7 @@ pub struct AgentRecord {
     pub created: Timestamp,
     /// What it signs with.
     pub access_keys: Vec<AccessKeyId>,
-    /// The token that it registered with, until it has called.
+    /// The token that it registered with, which is gone once it has called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<AgentTokenId>,
     /// When it first called after it had registered. One that never did may never have heard of its access

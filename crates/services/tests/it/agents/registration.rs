@@ -1,6 +1,7 @@
 //! Tokens, and agents that register with them.
 
 use keyward_engine::directory::records::storage::AgentRecord;
+use keyward_types::storage::AgentTokenId;
 
 use super::*;
 
@@ -131,6 +132,66 @@ async fn an_agent_that_has_called_does_not_go_with_its_token() {
         (400, "ConflictException".to_owned(), message)
     );
     asked(&world, &key, "PollVolumes", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_used_names_its_agent_when_it_is_removed() {
+    let world = World::new().await;
+    let token = token(&world, 3600).await;
+    let (agent, key) = registered(&world, &token).await;
+    asked(&world, &key, "PollVolumes", json!({})).await;
+    let id = token.split('.').nth(3).unwrap();
+    let answer = ask(&world, &world.root, "RemoveAgent", json!({ "AgentId": id })).await;
+    let message = format!(
+        "Agent {agent} has registered with the token {id} and has called. Remove the agent."
+    );
+    assert_eq!(
+        told(&answer),
+        (400, "ConflictException".to_owned(), message)
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_never_called_goes_with_its_expired_token() {
+    let world = World::new().await;
+    let (_, called) = agent(&world).await;
+    let mut keys = Vec::new();
+    for _ in 0..20 {
+        let token = token(&world, 60).await;
+        keys.push(registered(&world, &token).await.1);
+    }
+    world.advance(60).await;
+    let text = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
+    let bad = (403, "InvalidTokenException".to_owned(), text.to_owned());
+    let last = keys.last().unwrap();
+    let answer = ask(&world, last, "PollVolumes", json!({})).await;
+    assert_eq!(told(&answer), bad);
+    token(&world, 60).await;
+    for key in &keys {
+        let answer = ask(&world, key, "PollVolumes", json!({})).await;
+        assert_eq!(told(&answer).1, "UnrecognizedClientException");
+    }
+    let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
+    assert_eq!(listed["Agents"].as_array().unwrap().len(), 1);
+    asked(&world, &called, "PollVolumes", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_first_call_needs_the_token() {
+    let world = World::new().await;
+    let token = token(&world, 3600).await;
+    let (_, key) = registered(&world, &token).await;
+    let region = Region::parse("us-east-1").unwrap();
+    let id = AgentTokenId::parse(token.split('.').nth(3).unwrap()).unwrap();
+    // As if it had been removed by somebody who did not see the agent.
+    let mut batch = world.workers.batch();
+    let path = paths::agent_token(region, account(OWN), &id);
+    batch.delete(path, Precondition::Any).unwrap();
+    world.workers.commit(batch).await.unwrap();
+    let answer = ask(&world, &key, "PollVolumes", json!({})).await;
+    assert_eq!(told(&answer).1, "InvalidTokenException");
+    let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
+    assert_eq!(listed["Agents"][0]["FirstCallTime"], Value::Null);
 }
 
 #[tokio::test]
