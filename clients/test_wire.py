@@ -242,6 +242,20 @@ def test_other_methods_and_paths_are_not_served(wire):
     assert wire.send(host, method="DELETE").status in (400, 403, 404, 405)
 
 
+def test_an_unsigned_request_to_a_rest_api_is_refused_as_aws_refuses_it(wire):
+    host = {"host": f"127.0.0.1:{wire.server.port}"}
+    for path in ("/2015-02-01/file-systems", "/2015-02-01/file-systems/fs-01234567/policy"):
+        answer = wire.send(host, method="GET", path=path)
+        assert (answer.status, answer.json) == (403, {"message": "Missing Authentication Token"}), path
+        assert answer.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
+    answer = wire.send(host, method="GET", path="/2015-02-01/nothing")
+    assert (answer.status, answer.json) == (404, {})
+    assert answer.headers["x-amzn-ErrorType"] == "UnknownOperationException"
+    about = wire.send(host, method="GET")
+    assert about.status == 200
+    assert b"the APIs of AWS KMS, IAM, STS, Organizations and EFS." in about.body
+
+
 def test_health_and_readiness_are_open_and_metrics_are_not_here(wire):
     host = {"host": f"127.0.0.1:{wire.server.port}"}
     assert wire.send(host, method="GET", path="/healthz").status == 200

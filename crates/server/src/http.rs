@@ -297,7 +297,7 @@ impl Connection {
             let version = request.version();
             // Checked here and not in the request's own task, so that too long a head is dropped
             // before more is read.
-            let kind = Kind::of(&request);
+            let kind = Kind::of(&request, asked.listening.front.services());
             let request = match kind {
                 Kind::Refused(refusal) => Err(refusal),
                 Kind::Request | Kind::Health | Kind::About => Ok(request),

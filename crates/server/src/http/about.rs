@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use keyward_engine::service::Services;
 
 /// What the server is, and how to use it.
 const ABOUT: &str = "\
-This is Keyward: key management with the APIs of AWS KMS, IAM, STS and Organizations.
+This is Keyward: key management with the APIs of AWS KMS, IAM, STS, Organizations and EFS.
 
 It answers AWS clients, not browsers. Point the AWS CLI or an AWS SDK at this server:
 
@@ -17,12 +18,13 @@ On the server's machine, `keyward env --data-dir DIR` prints the URL and credent
 ";
 
 /// Whether this is a visit by a browser: a GET or HEAD without parameters and without a signature,
-/// which no AWS client sends.
-pub fn is_asked<B>(request: &Request<B>) -> bool {
+/// which no AWS client sends, and of a path that belongs to no API.
+pub fn is_asked<B>(request: &Request<B>, services: &Services) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
         && request.uri().query().is_none()
         && !request.headers().contains_key(header::AUTHORIZATION)
         && !request.headers().contains_key("x-amz-target")
+        && services.rest(None, request.uri().path()).is_none()
 }
 
 /// The answer: 200 for `/`, and 404 for every other path.

@@ -1,6 +1,7 @@
 //! How a request is treated, according to its head.
 
 use http::{HeaderMap, StatusCode, Version, header};
+use keyward_engine::service::Services;
 
 use crate::http::{about, health};
 
@@ -48,8 +49,8 @@ impl Refusal {
 }
 
 impl Kind {
-    /// The kind of a request.
-    pub fn of<B>(request: &http::Request<B>) -> Self {
+    /// The kind of a request to a server with these APIs.
+    pub fn of<B>(request: &http::Request<B>, services: &Services) -> Self {
         let headers = request.headers();
         if headers.len() > MAX_HEADERS {
             Self::Refused(Refusal::TooManyHeaders)
@@ -57,7 +58,7 @@ impl Kind {
             Self::Refused(Refusal::UnknownCoding)
         } else if request.method() == http::Method::GET && health::is_asked(request.uri().path()) {
             Self::Health
-        } else if about::is_asked(request) {
+        } else if about::is_asked(request, services) {
             Self::About
         } else {
             Self::Request
