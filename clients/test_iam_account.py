@@ -149,6 +149,15 @@ def test_what_a_user_never_has_is_an_empty_list(iam, user, operation, member):
         getattr(iam, operation)(UserName="nobody")
 
 
+def test_service_specific_credentials_of_all_users_are_a_right_of_its_own(server, iam, user):
+    assert iam.list_service_specific_credentials(AllUsers=True, ServiceName="bedrock.amazonaws.com")["ServiceSpecificCredentials"] == []
+    with refused("ValidationError", "AllUsers cannot be specified together with UserName.", 400):
+        iam.list_service_specific_credentials(AllUsers=True, UserName=user.name)
+    theirs = server.client("iam", credentials=user.credentials)
+    with refused("AccessDenied", not_allowed(user.arn, "iam:ListServiceSpecificCredentials", "*"), 403):
+        theirs.list_service_specific_credentials(AllUsers=True)
+
+
 def test_no_user_has_a_password_and_there_are_no_devices(iam, user):
     text = f"Login Profile for User {user.name} cannot be found."
     with refused("NoSuchEntity", text, 404):

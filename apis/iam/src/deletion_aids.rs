@@ -44,6 +44,11 @@ pub trait OfOneUser: Action {
     /// See [`Operation::PARAMETERS`].
     const PARAMETERS: &'static [Parameter] =
         &[text("UserName"), text("Marker"), integer("MaxItems")];
+
+    /// Reads what else it has, and answers whether it is about all users.
+    fn read(_members: &mut Members<'_>) -> bool {
+        false
+    }
 }
 
 impl OfOneUser for ListMFADevices {
@@ -66,6 +71,12 @@ impl OfOneUser for ListServiceSpecificCredentials {
         text("Marker"),
         integer("MaxItems"),
     ];
+
+    fn read(members: &mut Members<'_>) -> bool {
+        // There is nothing to be filtered.
+        members.string("ServiceName").optional();
+        members.boolean("AllUsers").optional().unwrap_or(false)
+    }
 }
 
 impl OfOneUser for ListSigningCertificates {
@@ -88,6 +99,7 @@ impl Output<Iam> for Nothing {
 #[derive(Debug)]
 pub struct OfUser<A> {
     user: Option<String>,
+    all_users: bool,
     action: PhantomData<fn() -> A>,
 }
 
@@ -98,21 +110,29 @@ impl<A: OfOneUser> Operation for OfUser<A> {
     type Api = Iam;
     type Output = Nothing;
     type Fault = IamFault;
-    /// The user; none for the root user, who asks for itself.
+    /// The user; none for all users, and for the root user, who asks for itself.
     type Resolved = Option<Lookup<UserUnit>>;
     type Permits = Permit<A>;
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {
         let mut m = params.members();
         let user = names::optional_name(&mut m, "UserName", A::LONGEST_USER);
+        let all_users = A::read(&mut m);
         Paging::read(&mut m);
         m.finish()?;
-        let action = PhantomData;
-        Ok(Self { user, action })
+        if all_users && user.is_some() {
+            let message = "AllUsers cannot be specified together with UserName.".to_owned();
+            return Err(IamFault::Validation { message });
+        }
+        Ok(Self {
+            user,
+            all_users,
+            action: PhantomData,
+        })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, IamFault> {
-        if self.user.is_none() && cx.caller.principal().is_root() {
+        if self.all_users || self.user.is_none() && cx.caller.principal().is_root() {
             return Ok(None);
         }
         named_or_caller(cx, self.user.as_deref()).await.map(Some)
