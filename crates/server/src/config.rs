@@ -54,6 +54,8 @@ pub struct Config {
     pub regions: Vec<Region>,
     /// Where the root key is.
     pub root_key: PathBuf,
+    /// Who a server serves as that root starts, if it was chosen.
+    pub user: Option<String>,
     /// TLS, if configured.
     pub tls: Option<TlsFiles>,
     /// Peers that speak the PROXY protocol.
@@ -180,6 +182,7 @@ impl RawConfig {
             account,
             region,
             root_key,
+            user: self.user,
             tls: tls(self.tls)?,
             proxies: networks("proxy_protocol.from", &self.proxy_protocol.from)?,
             audit_durability: durability(self.audit.durability.as_deref())?,

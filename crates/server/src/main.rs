@@ -16,6 +16,7 @@ mod identity;
 mod issuers;
 mod opened;
 mod out;
+mod privileges;
 mod remembered;
 mod telemetry;
 mod trust;

@@ -92,6 +92,15 @@ enum Hollow {
     Empty,
 }
 
+/// Creates a directory, with those above it, for this user only.
+///
+/// # Errors
+/// When it cannot be created. One that exists is none.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)
+}
+
 impl DataDir {
     /// Takes a directory, and creates it if it does not exist.
     ///
@@ -99,11 +108,7 @@ impl DataDir {
     /// When it cannot be created or is in use, and when an audit trail or credentials lie in it without their
     /// store.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .with_context(|| format!("cannot create the data directory {}", path.display()))?;
+        create_private(path).with_context(|| format!("cannot create the data directory {}", path.display()))?;
         if let Some(hollow) = hollow(path)? {
             check_beside(path, hollow)?;
         }

@@ -1,5 +1,6 @@
 //! `keyward agent`
 
+mod beside;
 mod keep;
 mod register;
 mod run;
@@ -39,6 +40,8 @@ pub enum Agent {
     Token(Token),
     List(List),
     Remove(Remove),
+    #[command(hide = true)]
+    Beside(beside::Beside),
     #[command(hide = true)]
     Keep(keep::Keep),
 }
@@ -100,6 +103,7 @@ pub struct Remove {
 impl Agent {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Beside(beside) => beside.run()?,
             Self::Keep(keep) => return keep.run(),
             Self::Run(run) => run.run()?,
             Self::Register(register) => register.run()?,

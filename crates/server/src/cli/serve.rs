@@ -13,6 +13,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
+use tokio_rustls::TlsAcceptor;
 
 use self::beside::Beside;
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     http::{self, HttpOptions, peers::Peers, tls},
     opened::DataDir,
     out::{self, say},
+    privileges::Account,
     telemetry::Logging,
 };
 
@@ -48,6 +50,11 @@ Environment:
 Signals:
   SIGTERM and SIGINT stop the server when the requests under way have been answered. SIGHUP does
   nothing: the configuration is read at the start only.";
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// Bytes of locked memory that a process has beside the arena.
+const LOCKED_BESIDE: u64 = 4 << 20;
 
 /// Serve KMS, IAM, STS and Organizations; the first start creates everything
 ///
@@ -72,18 +79,31 @@ pub struct Serve {
     /// plaintexts among them, are not encrypted on the network
     #[arg(long)]
     danger_plaintext: bool,
+    /// The user to serve as, if root starts the server: a name or a number [default: who owns the data
+    /// directory]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     #[command(flatten)]
     danger: DangerSecret,
     #[command(flatten)]
     logging: Logging,
 }
 
+/// What is opened before privileges are given up: only root may read it or use its port.
+struct Prepared {
+    tls: Option<TlsAcceptor>,
+    listener: std::net::TcpListener,
+    admin: Option<std::net::TcpListener>,
+    /// What runs the agent, which needs what the server gives up.
+    agent: Option<Beside>,
+}
+
 impl Serve {
     pub fn run(self) -> anyhow::Result<()> {
-        self.logging.start();
         let mut raw = self.place.raw()?;
         raw.listen = self.listen.clone().or(raw.listen);
         raw.admin_listen = self.admin_listen.clone().or(raw.admin_listen);
+        raw.user = self.user.clone().or(raw.user);
         let config = raw.resolve()?;
         if config.tls.is_none() && !config.listen.ip().is_loopback() && !self.danger_plaintext {
             bail!(
@@ -91,25 +111,41 @@ impl Serve {
                 config.listen
             );
         }
+        let account = Account::choose(config.user.as_deref(), &config.data_dir)?;
+        account.create_dir(&config.data_dir)?;
+        account.must_own(&config.data_dir)?;
+        if self.agent && !account.is_root() {
+            bail!(
+                "--agent keeps its volumes in the data directory, and runs as root: the data directory would have to be root's, but the server is to serve as `{account}`. Run an agent beside it, as root: `keyward agent run --data-dir {}`",
+                config.data_dir.display()
+            );
+        }
+        let agent = match self.agent {
+            true => Some(Beside::prepare(&config.data_dir, &self.logging)?),
+            false => None,
+        };
+        let prepared = Prepared::new(&config, agent)?;
+        // Before there is another thread, even that of the log: each has privileges of its own.
+        account.become_it(config.arena_bytes as u64 + LOCKED_BESIDE)?;
+        self.logging.start();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(self.serve(config))
+        runtime.block_on(self.serve(config, &account, prepared))
     }
 
-    async fn serve(self, config: Config) -> anyhow::Result<()> {
+    async fn serve(
+        self,
+        config: Config,
+        account: &Account,
+        prepared: Prepared,
+    ) -> anyhow::Result<()> {
         let peers = Peers::new(descriptors::places(&config.connections)?);
-        let tls = match &config.tls {
-            Some(files) => Some(tls::acceptor(files, SystemClock::new().now())?),
-            None => None,
-        };
         let chosen = chosen_credentials(self.danger.danger_short_bootstrap_secret)?;
         let data = DataDir::create(&config.data_dir)?;
-        let listener = bind(config.listen, "--listen").await?;
-        let admin = match config.admin_listen {
-            Some(address) => Some(bind(address, "--admin-listen").await?),
-            None => None,
-        };
+        let tls = prepared.tls;
+        let listener = TcpListener::from_std(prepared.listener)?;
+        let admin = prepared.admin.map(TcpListener::from_std).transpose()?;
         let Opened { running, created } = open(&config, &data, chosen).await?;
         let front = running.front;
         let address = listener.local_addr()?;
@@ -144,11 +180,16 @@ impl Serve {
         // Scripts wait for this line; the address is the bound one, also for port 0.
         let url = endpoint::bound(address, tls.is_some());
         let _ = say!("listening on {url}");
-        tracing::info!(url, data_dir = %config.data_dir.display(), "serving");
-        let agent = match self.agent {
-            true => Some(Beside::start(&config.data_dir, &self.logging)?),
-            false => None,
-        };
+        tracing::info!(url, data_dir = %config.data_dir.display(), user = %account, "serving");
+        if account.is_root() {
+            tracing::warn!(
+                "the server runs as root, though without any capability: give the data directory to a user of its own, and start the server with --user"
+            );
+        }
+        let mut agent = prepared.agent;
+        if let Some(agent) = &mut agent {
+            agent.begin();
+        }
         let options = HttpOptions {
             tls,
             proxies: config.proxies.clone(),
@@ -183,9 +224,33 @@ impl Serve {
     }
 }
 
-/// Listens on an address, which the named flag sets.
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+impl Prepared {
+    fn new(config: &Config, agent: Option<Beside>) -> anyhow::Result<Self> {
+        let tls = match &config.tls {
+            Some(files) => Some(tls::acceptor(files, SystemClock::new().now())?),
+            None => None,
+        };
+        let admin = config.admin_listen;
+        Ok(Self {
+            tls,
+            listener: bind(config.listen, "--listen")?,
+            admin: match admin {
+                Some(address) => Some(bind(address, "--admin-listen")?),
+                None => None,
+            },
+            agent,
+        })
+    }
+}
+
+/// Listens on an address, which the named flag sets. Nothing is read yet from whoever connects.
+fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<std::net::TcpListener> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => "stop the other process, or choose another address with",
             io::ErrorKind::AddrNotAvailable => "choose an address of this machine with",

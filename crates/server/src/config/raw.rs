@@ -27,6 +27,8 @@ pub struct RawConfig {
     pub regions: Option<Vec<String>>,
     /// Where the root key is.
     pub root_key: Option<PathBuf>,
+    /// Who a server serves as that root starts.
+    pub user: Option<String>,
     /// TLS.
     #[serde(default)]
     pub tls: RawTls,

@@ -1,115 +1,60 @@
-//! The agent that `keyward serve --agent` runs beside the server: a process of its own, as it would be on another
-//! machine. The server asks nothing of it, and it reaches the server through the listener like everybody.
+//! What `keyward serve --agent` has beside the server: a process that runs an agent, as it would run on another machine.
+//! The server asks nothing of it, and it reaches the server through the listener like everybody.
+//!
+//! The process is started before the server gives up its privileges, which the agent needs. A pipe tells it when to
+//! begin, and, by its end, when to stop: an unprivileged server could not send it a signal.
 
 use std::{
+    io::Write as _,
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
-    time::Duration,
+    path::Path,
+    process::{Child, ChildStdin, Stdio},
 };
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{telemetry::Logging, volume::keeper::program};
 
-/// How long is waited until an agent is started again that has ended by itself.
-const AGAIN: Duration = Duration::from_secs(5);
-
-/// The agent beside a server.
+/// The process beside a server. If the server is killed, it ends as well.
 #[derive(Debug)]
 pub struct Beside {
-    shared: Arc<Shared>,
-    thread: JoinHandle<()>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// The process, while it has not been waited for.
-    process: Option<Pid>,
-    stopping: bool,
+    process: Child,
+    pipe: Option<ChildStdin>,
 }
 
 impl Beside {
-    /// Starts an agent, and starts it again if it ends by itself.
+    /// Starts the process, which does nothing yet.
     ///
     /// # Errors
-    /// When there is no thread.
-    pub fn start(data_dir: &Path, logging: &Logging) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let (data_dir, logging, own) = (data_dir.to_owned(), logging.clone(), Arc::clone(&shared));
-        // The kernel ends the agent when this thread ends, and so when the server is killed.
-        let thread = thread::Builder::new().name("agent".to_owned());
-        let thread = thread
-            .spawn(move || own.run(&data_dir, &logging))
-            .context("no thread can be started")?;
-        Ok(Self { shared, thread })
+    /// When it cannot be started.
+    pub fn prepare(data_dir: &Path, logging: &Logging) -> anyhow::Result<Self> {
+        let mut command = program();
+        command.args(["agent", "beside", "--data-dir"]).arg(data_dir);
+        command.args(logging.arguments());
+        // What it says is in the log; scripts read the server's own lines.
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        // Ctrl-C in a terminal is for the server, which then ends the agent.
+        command.process_group(0);
+        let mut process = command.spawn().context("cannot start this program again")?;
+        let pipe = process.stdin.take();
+        Ok(Self { process, pipe })
     }
 
-    /// Asks the agent to end, and waits until it has.
-    pub fn stop(self) {
-        let mut state = self.shared.lock();
-        state.stopping = true;
-        if let Some(process) = state.process
-            && let Err(error) = kill_process(process, Signal::TERM)
-        {
-            tracing::warn!(%error, "the agent cannot be asked to end");
-        }
-        drop(state);
-        self.shared.changed.notify_all();
-        if self.thread.join().is_err() {
-            tracing::error!("the thread that runs the agent has failed");
+    /// Has it run the agent: the server listens.
+    pub fn begin(&mut self) {
+        let told = self.pipe.as_mut().map(|pipe| pipe.write_all(b"\n"));
+        if let Some(Err(error)) = told {
+            tracing::error!(%error, "the process that runs the agent has ended");
         }
     }
-}
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self, data_dir: &Path, logging: &Logging) {
-        loop {
-            let mut state = self.lock();
-            if state.stopping {
-                return;
-            }
-            let child = command(data_dir, logging).spawn();
-            state.process = child.as_ref().ok().map(Pid::from_child);
-            drop(state);
-            let ended = child.and_then(|mut child: Child| child.wait());
-            let mut state = self.lock();
-            state.process = None;
-            if state.stopping {
-                return;
-            }
-            match ended {
-                Ok(status) => tracing::error!(%status, "the agent has ended, and is started again"),
-                Err(error) => tracing::error!(%error, "the agent cannot be started yet"),
-            }
-            let stopping = |state: &mut State| !state.stopping;
-            drop(self.changed.wait_timeout_while(state, AGAIN, stopping));
+    /// Has the agent end, and waits until it has.
+    pub fn stop(mut self) {
+        drop(self.pipe.take());
+        match self.process.wait() {
+            Ok(status) if status.success() => {}
+            Ok(status) => tracing::error!(%status, "the process that runs the agent has failed"),
+            Err(error) => tracing::error!(%error, "the process that runs the agent is lost"),
         }
     }
-}
-
-fn command(data_dir: &Path, logging: &Logging) -> Command {
-    let state_dir: PathBuf = data_dir.join("agent");
-    let mut command = program();
-    command.args(["agent", "run", "--with-parent", "--data-dir"]);
-    command.arg(data_dir).arg("--state-dir").arg(state_dir);
-    command.args(logging.arguments());
-    // What it says is in the log; scripts read the server's own lines.
-    command.stdout(Stdio::null());
-    // Ctrl-C in a terminal is for the server, which then ends the agent.
-    command.process_group(0);
-    command
 }
