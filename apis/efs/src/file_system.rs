@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What stands in paths for file systems.
-const KIND: Segment<'static> = Segment::word("file-system");
+pub(crate) const KIND: Segment<'static> = Segment::word("file-system");
 /// What stands in paths for creation tokens.
 const TOKEN_KIND: Segment<'static> = Segment::word("file-system-token");
 

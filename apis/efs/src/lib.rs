@@ -14,6 +14,7 @@ pub mod create_file_system;
 pub mod create_mount_target;
 pub mod data_key;
 pub mod delete_file_system;
+pub mod dependents;
 pub mod describe_file_systems;
 pub mod describe_replication_configurations;
 pub mod facts;
@@ -42,6 +43,7 @@ use keyward_engine::{
     api::{Api, ApiDescription, Asked, FoundFacts, State},
     api_context,
     context::Context,
+    dependents::Dependents,
     fault::{Fault, Internal},
     forward::{CallsAsServices, Forwards},
     gate::declared::DeclaredKey,
@@ -50,7 +52,7 @@ use keyward_engine::{
     via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     vpc::Vpcs,
 };
-use keyward_types::arn::ArnParts;
+use keyward_types::{arn::ArnParts, key_id::KeyArn};
 
 use crate::on_file_system::On;
 
@@ -114,6 +116,10 @@ impl Api for Efs {
             let facts = facts::of(cx, asked).await;
             facts.map_err(|fault| Internal::new(format!("{fault:?}")))
         })
+    }
+
+    fn dependents<'c>(cx: &'c Context<'_>, key: &'c KeyArn) -> Dependents<'c> {
+        dependents::of(cx, key)
     }
 
     fn render_fault(fault: &Fault, _asked: &AnswerTo<'_>) -> Vec<u8> {

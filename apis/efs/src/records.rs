@@ -67,6 +67,14 @@ pub struct AddressRecord {
     pub mount_target: String,
 }
 
+impl FileSystemRecord {
+    /// What its owner calls it: the value of the tag `Name`.
+    pub fn name(&self) -> Option<&str> {
+        let tag = self.tags.iter().find(|tag| tag.key == "Name");
+        tag.map(|tag| tag.value.as_str())
+    }
+}
+
 /// The throughput of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase", tag = "mode")]

@@ -46,9 +46,8 @@ impl Described {
         out.string("FileSystemArn", &arn);
         out.timestamp("CreationTime", record.created);
         out.string("LifeCycleState", self.file_system.state());
-        let name = record.tags.iter().find(|tag| tag.key == "Name");
-        if let Some(name) = name {
-            out.string("Name", &name.value);
+        if let Some(name) = record.name() {
+            out.string("Name", name);
         }
         out.natural("NumberOfMountTargets", self.mount_targets());
         let reported = volume.reported.as_ref();

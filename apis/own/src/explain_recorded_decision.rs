@@ -27,7 +27,8 @@ use keyward_types::{
 use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
 
-use self::events::{Which, find, given, recorded, text};
+pub(crate) use self::events::text;
+use self::events::{Which, find, given, recorded};
 use crate::{
     Cx, Keyward,
     case::{CaseCaller, CaseResource, Titled, plain, shown_home},

@@ -6,6 +6,7 @@ pub mod authorize_mount;
 pub mod case;
 pub mod create_agent_token;
 pub mod create_forward_access_session;
+pub mod describe_key_impact;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
 pub mod fault;
@@ -150,6 +151,7 @@ pub const OPERATIONS: &[Row] = &[
     row::<authorize_mount::AuthorizeMount>(),
     row::<create_agent_token::CreateAgentToken>(),
     row::<create_forward_access_session::CreateForwardAccessSession>(),
+    row::<describe_key_impact::DescribeKeyImpact>(),
     row::<explain_decision::ExplainDecision>(),
     row::<explain_recorded_decision::ExplainRecordedDecision>(),
     row::<list_agents::ListAgents>(),

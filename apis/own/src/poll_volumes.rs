@@ -135,7 +135,9 @@ impl Operation for PollVolumes {
             None => return Err(KeywardFault::BadToken),
         };
         // One that was removed meanwhile, or has expired, lets nobody in.
-        let token = cx.directory().rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
+        let token = cx
+            .directory()
+            .rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
         let good = |token: &AgentTokenRecord| {
             cx.now < token.expires && token.agent.as_ref() == Some(&record.id)
         };

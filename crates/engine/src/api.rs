@@ -4,7 +4,7 @@
 use std::{any::Any, future::Future, ops::Deref, pin::Pin, sync::Arc};
 
 use keyward_store::{boxed::BoxFuture, sealed::Generation};
-use keyward_types::{arn::ArnParts, tag::Tag};
+use keyward_types::{arn::ArnParts, key_id::KeyArn, tag::Tag};
 use keyward_wire::{
     query::Form,
     sigv4::{Presigned, Skew},
@@ -14,6 +14,7 @@ use crate::{
     caller::{Bearer, Caller},
     context::Context,
     counts::CountedKind,
+    dependents::{Dependents, FindDependents},
     directory::ReadError,
     fault::{Fault, Internal},
     front::authenticate::Proven,
@@ -101,6 +102,14 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// When it cannot be read.
     fn facts<'c>(_cx: &'c Context<'c>, _asked: Asked<'c>) -> FoundFacts<'c> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// The API's resources in a key's account and Region whose data cannot be read without the key, in any order.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    fn dependents<'c>(_cx: &'c Context<'_>, _key: &'c KeyArn) -> Dependents<'c> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// The API's workers.
@@ -272,6 +281,8 @@ pub struct ApiDescription {
     pub presigned: fn(&str) -> Presigned,
     /// See [`Api::own_proof`].
     pub own_proof: fn(&str) -> Option<Prove>,
+    /// See [`Api::dependents`].
+    pub dependents: FindDependents,
     restricted: fn(&Caller, &Subject, &str) -> Option<Fault>,
     service_denied: fn(&Caller, &str) -> Fault,
 }
@@ -300,6 +311,7 @@ impl ApiDescription {
             skew: A::skew,
             presigned: A::presigned,
             own_proof: A::own_proof,
+            dependents: A::dependents,
             restricted: A::restricted,
             service_denied: A::service_denied,
         }

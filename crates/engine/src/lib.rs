@@ -7,6 +7,7 @@ pub mod audit;
 pub mod caller;
 pub mod context;
 pub mod counts;
+pub mod dependents;
 pub mod directory;
 pub mod fault;
 pub mod forward;

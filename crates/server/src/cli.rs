@@ -11,6 +11,7 @@ pub mod completions;
 pub mod env;
 mod first_start;
 mod init;
+mod key;
 mod mount;
 mod next;
 mod policy;
@@ -60,6 +61,8 @@ enum Command {
     Env(env::Env),
     #[command(subcommand)]
     Policy(policy::Policy),
+    #[command(subcommand)]
+    Key(key::Key),
     #[command(subcommand)]
     Account(account::Account),
     #[command(subcommand)]
@@ -184,6 +187,7 @@ impl Cli {
             Command::Unmount(unmount) => unmount.run()?,
             Command::Serve(serve) => serve.run()?,
             Command::Init(init) => init.run()?,
+            Command::Key(key) => key.run()?,
             Command::Account(account) => account.run()?,
             Command::Env(env) => env.run()?,
             Command::Store(store) => store.run()?,

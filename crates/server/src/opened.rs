@@ -108,7 +108,8 @@ impl DataDir {
     /// When it cannot be created or is in use, and when an audit trail or credentials lie in it without their
     /// store.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        create_private(path).with_context(|| format!("cannot create the data directory {}", path.display()))?;
+        create_private(path)
+            .with_context(|| format!("cannot create the data directory {}", path.display()))?;
         if let Some(hollow) = hollow(path)? {
             check_beside(path, hollow)?;
         }

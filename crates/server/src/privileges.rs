@@ -165,7 +165,9 @@ impl Account {
             }
         }
         set_no_new_privs(true).context("cannot give up gaining privileges")?;
-        if !self.is_root() && setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() {
+        if !self.is_root()
+            && setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok()
+        {
             bail!("the process can become root again, although it has given that up");
         }
         Ok(())

@@ -239,6 +239,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
         "keyward",
         &[
             "CreateAgentToken",
+            "DescribeKeyImpact",
             "ExplainDecision",
             "ExplainRecordedDecision",
             "ListAgents",

@@ -35,6 +35,11 @@ fn account_wide() -> Vec<(&'static str, &'static str, String)> {
         ),
         (
             "keyward",
+            "Keyward_20261101.DescribeKeyImpact",
+            format!(r#"{{"KeyId":"{KEY}"}}"#),
+        ),
+        (
+            "keyward",
             "Keyward_20261101.ExplainDecision",
             format!(r#"{{"Principal":"{user}","Action":"kms:Decrypt","KeyId":"{KEY}"}}"#),
         ),

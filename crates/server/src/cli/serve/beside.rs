@@ -29,7 +29,9 @@ impl Beside {
     /// When it cannot be started.
     pub fn prepare(data_dir: &Path, logging: &Logging) -> anyhow::Result<Self> {
         let mut command = program();
-        command.args(["agent", "beside", "--data-dir"]).arg(data_dir);
+        command
+            .args(["agent", "beside", "--data-dir"])
+            .arg(data_dir);
         command.args(logging.arguments());
         // What it says is in the log; scripts read the server's own lines.
         command.stdin(Stdio::piped()).stdout(Stdio::null());
