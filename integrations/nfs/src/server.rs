@@ -199,7 +199,7 @@ impl Server {
     /// is an I/O error. A volume that is not served is no error.
     ///
     /// # Errors
-    /// If a process did not end within 5 s of being killed, because it waits for its disk.
+    /// If a process did not end within 2 s of being killed, because it waits for its disk.
     pub async fn lock(&self, volume: &str) -> Result<(), Error> {
         let Ok(served) = self.find(volume).await else {
             return Ok(());

@@ -44,7 +44,7 @@ const KNOCK: Duration = Duration::from_millis(20);
 /// How long a process has to begin to serve.
 const START: Duration = Duration::from_secs(30);
 /// How long a process has to end after it was killed.
-const END: Duration = Duration::from_secs(5);
+const END: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// What a view shows, and how its process is run.
