@@ -65,7 +65,7 @@ def serve(storage, file_system, state="READY"):
 
 def identity(file_system, credentials, at=None, host=None, region=REGION, key_hash="ab" * 20):
     """What the certificate of `mount.efs -o tls,iam` says: the access key's signature of the client's public
-    key, for a file system. Signed by the steps that efs-utils publishes."""
+    key, for a file system. Signed by the steps that efs-utils publishes: there is no empty line after the headers."""
     key, secret, *token = credentials
     at = at or datetime.datetime.now(datetime.timezone.utc)
     stamp, date = at.strftime("%Y%m%dT%H%M%SZ"), at.strftime("%Y%m%d")
@@ -83,7 +83,7 @@ def identity(file_system, credentials, at=None, host=None, region=REGION, key_ha
         query["X-Amz-Security-Token"] = token[0]
     query = "&".join(f"{name}={urllib.parse.quote_plus(value)}" for name, value in sorted(query.items()))
     nothing = hashlib.sha256(b"").hexdigest()
-    request = f"GET\n/\n{query}\nhost:{host or file_system}\n\nhost\n{nothing}"
+    request = f"GET\n/\n{query}\nhost:{host or file_system}\nhost\n{nothing}"
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signing = f"AWS4{secret}".encode()
     for part in [date, region, "elasticfilesystem", "aws4_request", to_sign]:

@@ -4,11 +4,11 @@
 import dataclasses
 import datetime
 import hashlib
-import hmac
 import itertools
 import pathlib
 import subprocess
-from urllib.parse import quote_plus
+
+from calls_efs import identity
 
 NUMBERS = itertools.count(1)
 
@@ -30,32 +30,6 @@ def public_key_hash(key):
     der = openssl("rsa", "-in", key, "-pubout", "-outform", "DER")
     # SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING }, whose first byte says that no bit is unused.
     return hashlib.sha1(der[24:]).hexdigest()
-
-
-def sign(key_hash, file_system, region, credentials, at):
-    """The signature of the request to connect."""
-    access_key, secret, token = credentials
-    date, stamp = f"{at:%Y%m%d}", f"{at:%Y%m%dT%H%M%SZ}"
-    scope = f"{date}/{region}/elasticfilesystem/aws4_request"
-    query = {
-        "Action": "Connect",
-        "PublicKeyHash": key_hash,
-        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-        "X-Amz-Credential": quote_plus(f"{access_key}/{scope}"),
-        "X-Amz-Date": stamp,
-        "X-Amz-Expires": "86400",
-        "X-Amz-SignedHeaders": "host",
-    }
-    if token:
-        query["X-Amz-Security-Token"] = quote_plus(token)
-    text = "&".join(f"{name}={value}" for name, value in sorted(query.items()))
-    empty = hashlib.sha256(b"").hexdigest()
-    request = f"GET\n/\n{text}\nhost:{file_system}\nhost\n{empty}"
-    to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, "elasticfilesystem", "aws4_request", to_sign):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return key.hex()
 
 
 def make(
@@ -87,7 +61,8 @@ def make(
         if access_point:
             extensions += f"1.3.6.1.4.1.4843.7.1 = ASN1:UTF8String:{access_point}\n"
         if credentials:
-            signature = sign(key_hash, file_system, region, credentials, now)
+            given = [part for part in credentials if part]
+            signature = identity(file_system, given, now, region=region, key_hash=key_hash)["Signature"]
             extensions += "1.3.6.1.4.1.4843.7.2 = ASN1:SEQUENCE:efs_client_auth\n"
             sections += (
                 f"[ efs_client_auth ]\naccessKeyId = UTF8String:{credentials[0]}\n"

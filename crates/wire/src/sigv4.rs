@@ -172,7 +172,9 @@ pub enum Presigned {
     /// Yes: `GetCallerIdentity`, whose presigned URLs are the tokens of clusters.
     Accepted,
     /// Yes, for as long as it says by `X-Amz-Expires`, which it must: a client of a file system, whose
-    /// certificate has the signature and lives as long.
+    /// certificate has the signature and lives as long. What amazon-efs-utils signs has no empty line after the
+    /// canonical headers, other than every other canonical request (`create_canonical_request` in
+    /// <https://github.com/aws/efs-utils>).
     UntilItExpires,
     /// No: every other operation.
     Refused,
@@ -189,6 +191,8 @@ pub struct Claim<'r> {
     time: RequestTime,
     session_token: Option<Cow<'r, str>>,
     presigned: bool,
+    /// Whether an empty line follows the canonical headers.
+    empty_line: bool,
     /// `X-Amz-Expires`, in whole minutes, of a presigned query that says so.
     expires: Option<u16>,
 }
@@ -212,11 +216,12 @@ impl<'r> Claim<'r> {
         if let Some((_, shown)) = repeated {
             return Err(AuthError::Repeated(shown));
         }
-        let claim = match request.value("authorization") {
+        let mut claim = match request.value("authorization") {
             Some(authorization) => Self::from_header(request, authorization)?,
             None if presigned != Presigned::Refused => presigned::claim(request)?,
             None => return Err(AuthError::MissingAuthenticationToken),
         };
+        claim.empty_line = presigned != Presigned::UntilItExpires;
         claim.check_signed_headers()?;
         Ok(claim)
     }
@@ -283,6 +288,7 @@ impl<'r> Claim<'r> {
             time,
             session_token,
             presigned: false,
+            empty_line: true,
             expires: None,
         })
     }

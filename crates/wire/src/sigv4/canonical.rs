@@ -34,7 +34,9 @@ pub(super) fn write(claim: &Claim<'_>, body_hash: &[u8], out: &mut Vec<u8>) {
         write_values(claim, name, out);
         out.extend_from_slice(b"\n");
     }
-    out.extend_from_slice(b"\n");
+    if claim.empty_line {
+        out.extend_from_slice(b"\n");
+    }
     out.extend_from_slice(claim.signed_headers.text().as_bytes());
     out.extend_from_slice(b"\n");
     out.extend_from_slice(body_hash);

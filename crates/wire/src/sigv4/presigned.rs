@@ -89,6 +89,7 @@ pub(super) fn claim<'r>(request: &'r Request<'r>) -> Result<Claim<'r>, AuthError
         time: RequestTime::parse(date.as_bytes())?,
         session_token: token,
         presigned: true,
+        empty_line: true,
         expires,
     })
 }

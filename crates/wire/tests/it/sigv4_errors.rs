@@ -497,3 +497,23 @@ fn a_client_of_a_resource_is_believed_until_its_signature_expires() {
     assert_eq!(check(-15 * 60_000), Ok(()));
     assert!(check(-15 * 60_000 - 1000).is_err());
 }
+
+/// The layout of the canonical request is that of `test_create_canonical_request_without_token` of
+/// <https://github.com/aws/efs-utils>; the signature of it was computed by Python's hmac.
+#[test]
+fn what_efs_utils_signs_has_no_empty_line_after_the_headers() {
+    let mut parts = Parts::parse("GET / HTTP/1.1\nhost:fs-0123456789abcdef8");
+    let hash = "ab".repeat(20);
+    parts.query = format!(
+        "Action=Connect&PublicKeyHash={hash}&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2F\
+         us-east-1%2Felasticfilesystem%2Faws4_request&X-Amz-Date=20150830T123600Z&X-Amz-Expires=86400&\
+         X-Amz-SignedHeaders=host&X-Amz-Signature=03e72490bdd8210071cfe6251dfcfa40209f44f121a682a677e26e82e4edbea6"
+    );
+    let verify = |presigned| parts.verify("elasticfilesystem", presigned);
+    assert_eq!(verify(Presigned::UntilItExpires), Ok(()));
+    // Every other canonical request has it.
+    assert_eq!(
+        verify(Presigned::Accepted),
+        Err(AuthError::SignatureMismatch)
+    );
+}
