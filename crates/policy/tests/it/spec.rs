@@ -92,6 +92,63 @@ fn the_engine_decides_as_the_reference_does() {
     }
 }
 
+#[test]
+fn shared_resources_are_decided_as_the_reference_does() {
+    let mut config = ProptestConfig::default();
+    if config.cases == 256 {
+        config.cases = CASES / 2;
+    }
+    config.failure_persistence = None;
+    let enough = config.cases >= CASES / 2;
+    let seen: Mutex<BTreeMap<String, u32>> = Mutex::default();
+    let mut runner = TestRunner::new(config);
+    let dice = proptest::collection::vec(any::<u16>(), 0..400);
+    let result = runner.run(&(dice, 0..8_u8), |(dice, anonymous)| {
+        let scenario = Scenario::roll(&dice);
+        if scenario.target != Target::Key {
+            return Ok(());
+        }
+        let scenario = scenario.shared(anonymous == 0);
+        let expected = reference::decide(&scenario);
+        let decided = decide(&scenario);
+        prop_assert_eq!(&decided, &expected, "{:#?}", scenario);
+        let who = if anonymous == 0 { "anonymous" } else { "known" };
+        *seen
+            .lock()
+            .unwrap()
+            .entry(format!("{who}: {decided}"))
+            .or_default() += 1;
+        Ok(())
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, _)) => panic!("{reason}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
+    let seen = seen.into_inner().unwrap();
+    for outcome in [
+        "known: allow by resource",
+        "known: allow by identity",
+        "known: allow by root user",
+        "known: explicit deny in resource",
+        "known: explicit deny in identity",
+        "known: missing identity",
+        "known: missing boundary",
+        "known: missing session",
+        "known: missing resource",
+        "anonymous: allow by resource",
+        "anonymous: explicit deny in resource",
+        "anonymous: missing resource",
+    ] {
+        let times: u32 = seen
+            .iter()
+            .filter(|(line, _)| line.starts_with(outcome))
+            .map(|(_, times)| times)
+            .sum();
+        assert!(!enough || times >= 20, "too few `{outcome}`: {seen:#?}");
+    }
+}
+
 /// The engine's answer as a line of text.
 fn decide(scenario: &Scenario) -> String {
     let bindings: Bindings = scenario
@@ -162,6 +219,7 @@ fn decide(scenario: &Scenario) -> String {
     let account = AccountId::parse(scenario.account).unwrap();
     let arn = scenario.arn.as_str();
     let resource = match scenario.target {
+        _ if scenario.shared => Resource::shared(arn, partition, account, own.as_ref().unwrap()),
         Target::Key | Target::Role => {
             Resource::guarded(arn, partition, account, own.as_ref()).with_grants(&grants)
         }

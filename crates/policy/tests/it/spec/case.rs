@@ -76,7 +76,7 @@ fn grantee(caller: &Caller, class: u8) -> Option<String> {
     let principal = caller.principal();
     match (class, caller) {
         (3, Caller::Service(name)) => Some((*name).to_owned()),
-        (_, Caller::Service(_)) => None,
+        (_, Caller::Service(_) | Caller::Anonymous) => None,
         (1, _) => Some(format!("arn:aws:iam::{}:root", caller.account()?)),
         (2, Caller::Session(..)) => Some(principal.principal_arn().to_owned()),
         (2, Caller::Federated(_, _, Some(_))) => {
@@ -121,7 +121,7 @@ pub fn line(s: &Scenario, id: &str) -> Value {
                 }
             };
         }
-        Caller::Root(_) | Caller::Service(_) => {}
+        Caller::Root(_) | Caller::Service(_) | Caller::Anonymous => {}
     }
     if let Some(policy) = &s.resource_policy {
         put("keyPolicy", policy.clone());

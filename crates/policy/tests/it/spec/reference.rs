@@ -30,10 +30,10 @@ const CROSS_ACCOUNT: &[&str] = &[
 
 /// The decision as a line of text.
 pub fn decide(s: &Scenario) -> String {
-    let service_principal = matches!(s.caller, Caller::Service(_));
-    // A service belongs to no account: nothing is its own, and nothing another account's.
+    let outsider = matches!(s.caller, Caller::Service(_) | Caller::Anonymous);
+    // A service and who is unknown belong to no account: nothing is its own, and nothing another account's.
     let own = s.caller.account() == Some(s.account) && s.partition == "aws";
-    let other_account = !own && !service_principal;
+    let other_account = !own && !outsider;
 
     // An operation that is not cross-account is denied whatever the policies say; accounts of
     // one partition do not exist in another.
@@ -45,7 +45,7 @@ pub fn decide(s: &Scenario) -> String {
     let guarded = matches!(s.target, Target::Key | Target::Role);
 
     // Which policies are in play.
-    let scps: &[Vec<Value>] = if service_principal || service_linked {
+    let scps: &[Vec<Value>] = if outsider || service_linked {
         &[]
     } else {
         &s.scps
@@ -117,7 +117,7 @@ pub fn decide(s: &Scenario) -> String {
         return format!("missing endpoint ({place})");
     }
 
-    if service_principal {
+    if outsider {
         return if key_side == Class::Exact {
             by_key_side
         } else {
@@ -163,6 +163,14 @@ pub fn decide(s: &Scenario) -> String {
         return all_of(i, by_identity("allow by root user".into()));
     }
 
+    // Within the account, what either policy allows is allowed.
+    if s.shared && own && key_side == Class::None {
+        return if root {
+            "allow by root user".into()
+        } else {
+            all_of(i, by_identity("allow by root user".into()))
+        };
+    }
     if key_side == Class::None {
         return format!("missing resource ({place})");
     }
@@ -343,7 +351,7 @@ fn principal_class(s: &Scenario, statement: &Value) -> Class {
                 &[Class::Exact, Class::Base, Class::Account]
             }
             Caller::Federated(_, _, None) => &[Class::Exact, Class::Account],
-            Caller::Service(_) => &[Class::Exact],
+            Caller::Service(_) | Caller::Anonymous => &[Class::Exact],
         };
         let excepted = everyone || layers.iter().all(|layer| listed.contains(layer));
         return if excepted { Class::None } else { Class::Exact };
@@ -378,7 +386,8 @@ fn entry_class(s: &Scenario, (word, text): &(String, String)) -> Class {
     if text == "*" {
         return Class::Exact;
     }
-    if let Caller::Service(_) = s.caller {
+    // Only `*` names whom nobody knows.
+    if let Caller::Service(_) | Caller::Anonymous = s.caller {
         return Class::None;
     }
     let account = s.caller.account().unwrap();

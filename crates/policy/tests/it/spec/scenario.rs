@@ -1,11 +1,10 @@
 //! Random requests with all policies in play, made from dice so that failures shrink.
 
+mod caller;
+
 use std::collections::BTreeMap;
 
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
-use keyward_types::unique_id::UniqueId;
+pub use caller::Caller;
 use serde_json::{Map, Value, json};
 
 pub const A: &str = "111122223333";
@@ -27,6 +26,8 @@ pub struct Scenario {
     pub caller: Caller,
     pub action: &'static str,
     pub target: Target,
+    /// Whether the resource's policy lets in beside those whom identity policies let in.
+    pub shared: bool,
     pub arn: String,
     pub account: &'static str,
     pub partition: &'static str,
@@ -55,54 +56,6 @@ pub enum Target {
 pub enum Kind {
     One,
     Many,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Caller {
-    Root(&'static str),
-    User(&'static str, &'static str, &'static str, &'static str),
-    Session(
-        &'static str,
-        &'static str,
-        &'static str,
-        &'static str,
-        &'static str,
-    ),
-    Federated(&'static str, &'static str, Option<&'static str>),
-    Service(&'static str),
-}
-
-impl Caller {
-    pub fn principal(&self) -> Principal {
-        let account = |text| AccountId::parse(text).unwrap();
-        let id = |text| UniqueId::parse(text).unwrap();
-        let p = Partition::Aws;
-        match *self {
-            Self::Root(a) => Principal::root(p, account(a)),
-            Self::User(a, path, name, i) => Principal::user(p, account(a), path, name, id(i)),
-            Self::Session(a, path, role, i, session) => {
-                let principal =
-                    Principal::role_session(p, account(a), (path, role, id(i)), session);
-                match i {
-                    LINKED => principal.of_service_linked_role(),
-                    _ => principal,
-                }
-            }
-            Self::Federated(a, name, issuer) => {
-                Principal::federated_user(p, account(a), name, issuer.map(id))
-            }
-            Self::Service(name) => Principal::service(p, name),
-        }
-    }
-
-    /// A service has none.
-    pub fn account(&self) -> Option<&'static str> {
-        match self {
-            Self::Service(_) => None,
-            Self::Root(a) | Self::User(a, ..) | Self::Session(a, ..) => Some(a),
-            Self::Federated(a, ..) => Some(a),
-        }
-    }
 }
 
 struct Dice<'a>(std::slice::Iter<'a, u16>);
@@ -526,6 +479,7 @@ impl Scenario {
             caller,
             action,
             target,
+            shared: false,
             arn,
             account,
             partition,
@@ -540,6 +494,27 @@ impl Scenario {
             context,
             bindings,
         }
+    }
+}
+
+impl Scenario {
+    /// The same request of a file system or the like, whose policy lets in beside identity policies;
+    /// an anonymous one if nobody is said to ask.
+    pub fn shared(mut self, anonymous: bool) -> Self {
+        if anonymous {
+            self.caller = Caller::Anonymous;
+            self.identity.clear();
+            self.boundary = None;
+            self.session = None;
+        }
+        let silent = || {
+            json!({"Version": "2012-10-17",
+                "Statement": {"Effect": "Allow", "Principal": "*", "Action": "ec2:*", "Resource": "*"}})
+        };
+        self.resource_policy.get_or_insert_with(silent);
+        self.grants.clear();
+        self.shared = true;
+        self
     }
 }
 
@@ -566,7 +541,7 @@ impl Focus {
                 // Twice: delegation is the common form and needs an identity policy besides.
                 principals.extend([PRINCIPALS[account]; 2]);
             }
-            Caller::Service(_) => {}
+            Caller::Service(_) | Caller::Anonymous => {}
         }
         match caller {
             Caller::User(_, _, "alice", _) => principals.push(PRINCIPALS[3]),
@@ -576,13 +551,15 @@ impl Focus {
             Caller::Session(A, ..) => principals.extend([PRINCIPALS[5], PRINCIPALS[6]]),
             Caller::Session(..) => principals.extend([PRINCIPALS[11], PRINCIPALS[12]]),
             Caller::Federated(..) => principals.extend([PRINCIPALS[3], PRINCIPALS[7]]),
-            Caller::Root(_) | Caller::Service(_) => {}
+            Caller::Root(_) | Caller::Service(_) | Caller::Anonymous => {}
         }
         let service = match caller {
             Caller::Service(name) => Some(*name),
-            Caller::Root(_) | Caller::User(..) | Caller::Session(..) | Caller::Federated(..) => {
-                None
-            }
+            Caller::Root(_)
+            | Caller::User(..)
+            | Caller::Session(..)
+            | Caller::Federated(..)
+            | Caller::Anonymous => None,
         };
         Self {
             principals,
