@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import uuid
@@ -236,6 +237,45 @@ def test_a_killed_process_of_a_volume_is_cleaned_up_and_started_again(efs, stora
     eventually(lambda: not is_cut_off(file), seconds=30)
     assert file.read_bytes() == TEXT
     write(file, b"written after it")
+
+
+def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server, efs, storage, shared):
+    file_system, file = shared
+    written, victims = [], random.Random(7)
+
+    def note(number):
+        """Appends a line, and returns when it is on the volume."""
+        try:
+            with open(file.with_name("notes"), "a") as notes:
+                notes.write(f"{number}\n")
+                notes.flush()
+                os.fsync(notes.fileno())
+        except OSError:
+            return False
+        written.append(number)
+        return True
+
+    for number in range(int(os.environ.get("KEYWARD_KILLS", "12"))):
+        eventually(lambda: note(number), seconds=60)
+        victim = victims.choice(["volume", "agent", "server"])
+        if victim == "volume":
+            os.kill(storage.keeper(file_system)["pid"], signal.SIGKILL)
+        elif victim == "agent":
+            storage.kill()
+            storage.start()
+        else:
+            own_server.restart()
+    eventually(lambda: note("last"), seconds=60)
+    lines = file.with_name("notes").read_text().split()
+    missing = [number for number in written if str(number) not in lines]
+    assert missing == []
+    assert file.read_bytes() == TEXT
+    device = storage.keeper(file_system)["device"]
+    own = storage.state / "mounts" / file_system
+    storage.unmount(file.parent)
+    run("umount", own)
+    run("e2fsck", "-f", "-n", device)
+    run("mount", device, own)
 
 
 def test_volumes_stay_while_the_server_is_away(own_server, efs, storage, shared):

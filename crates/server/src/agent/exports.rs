@@ -50,11 +50,11 @@ pub struct Exports(mpsc::Sender<Order>);
 
 impl Exports {
     /// Starts the task. What a killed agent has left is ended first. `outcome` hears what becomes of mount targets
-    /// whenever that has changed.
+    /// whenever that has changed, and answers whether it has heard it.
     pub fn start<A: Authorize + Clone>(
         options: Options,
         authorize: A,
-        outcome: impl FnMut(Outcome) + Send + 'static,
+        outcome: impl FnMut(Outcome) -> bool + Send + 'static,
     ) -> Self {
         let (orders, incoming) = mpsc::channel(64);
         let task = Task {
@@ -120,7 +120,7 @@ struct Task<A, F> {
     outcome: F,
 }
 
-impl<A: Authorize + Clone, F: FnMut(Outcome) + Send> Task<A, F> {
+impl<A: Authorize + Clone, F: FnMut(Outcome) -> bool + Send> Task<A, F> {
     async fn run(mut self, mut incoming: mpsc::Receiver<Order>) {
         // What was served by an agent that was killed ends here.
         if self.options.state.exists() {
@@ -214,9 +214,8 @@ impl<A: Authorize + Clone, F: FnMut(Outcome) + Send> Task<A, F> {
         let outcome: Outcome = served
             .map(|(volume, served)| (volume.clone(), served.reports.clone()))
             .collect();
-        if self.told.as_ref() != Some(&outcome) {
-            self.told = Some(outcome.clone());
-            (self.outcome)(outcome);
+        if self.told.as_ref() != Some(&outcome) && (self.outcome)(outcome.clone()) {
+            self.told = Some(outcome);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use keyward_agent::layout::Layout;
 use keyward_attach::requirements;
+use keyward_crypto::secret::process::harden;
 
 use super::{OF_AGENT, StateDir};
 use crate::{
@@ -17,10 +18,7 @@ use crate::{
     identity::Identity,
     out::say,
     telemetry::Logging,
-    volume::{
-        image::arena,
-        units::{parse_duration, parse_recheck, parse_size},
-    },
+    volume::units::{parse_duration, parse_recheck, parse_size},
 };
 
 fn after_help() -> String {
@@ -88,7 +86,9 @@ impl Run {
         }
         self.logging.start();
         // Its access key is in its memory.
-        drop(arena()?);
+        for warning in harden().warnings {
+            tracing::warn!("{warning}");
+        }
         let layout = Layout::open(&self.state.state_dir)?;
         let lock = layout.lock()?;
         for sentence in requirements::missing() {
