@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -83,7 +84,8 @@ class Uml:
         if self.channel is not None:
             self.channel.close()
         if self.process is not None:
-            self.process.kill()
+            # The processes of the guest are processes of this machine as well.
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         _ip("link", "delete", self.tap, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
