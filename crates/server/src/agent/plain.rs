@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use keyward_attach::{
     attachment::{Attachment, cut_off, detach},
     error::Error,
-    ext4::{Checked, Format, MountOptions},
+    ext4::{Checked, Format, MountOptions, format_new_image},
     place::Place,
 };
 
@@ -47,7 +47,8 @@ impl Plain<'_> {
             }
         };
         create().with_context(|| format!("cannot create {}", self.image.display()))?;
-        self.mount(true)
+        format_new_image(self.image, &Format::default())?;
+        self.attach()
     }
 
     /// Mounts it. What is left of an earlier attempt is taken away first.
@@ -55,14 +56,10 @@ impl Plain<'_> {
     /// # Errors
     /// When that fails.
     pub fn attach(&self) -> anyhow::Result<()> {
-        self.mount(false)
-    }
-
-    fn mount(&self, format: bool) -> anyhow::Result<()> {
         let place = self.open()?;
         taken_away(&place)?;
         let attachment = Attachment::bind(&place)?;
-        let mounted = mount(&attachment, self.dir, format);
+        let mounted = mount(&attachment, self.dir);
         if mounted.is_err() {
             // The error says what was wrong; what is left, the next attempt takes away.
             let _ = detach(&place);
@@ -123,10 +120,8 @@ fn taken_away(place: &Place) -> anyhow::Result<()> {
     }
 }
 
-fn mount(attachment: &Attachment, dir: &Path, format: bool) -> Result<(), Error> {
-    if format {
-        attachment.format(&Format::default())?;
-    } else if let Checked::Repaired { report } = attachment.check()? {
+fn mount(attachment: &Attachment, dir: &Path) -> Result<(), Error> {
+    if let Checked::Repaired { report } = attachment.check()? {
         tracing::warn!(report, "the file system was repaired");
     }
     attachment.mount(dir, &MountOptions::default())

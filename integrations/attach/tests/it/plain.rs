@@ -1,10 +1,10 @@
 //! An image in plaintext, which nobody serves.
 
-use std::{fs, io};
+use std::{fs, io, os::unix::fs::MetadataExt as _};
 
 use keyward_attach::{
     attachment::{Attachment, cut_off, detach},
-    ext4::{Checked, Format, MountOptions},
+    ext4::{Checked, Format, MountOptions, format_new_image},
     place::Place,
 };
 
@@ -40,6 +40,25 @@ fn an_image_is_attached_as_it_is_and_found_again() {
     assert!(io::read_to_string(&open).is_err());
     drop(open);
     assert!(Attachment::find(&place).unwrap().is_none());
+}
+
+#[test]
+fn a_large_image_takes_only_the_space_of_what_is_in_it() {
+    const TIB: u64 = 1024 * 1024 * MIB;
+    let world = world!();
+    drop(world.sparse_file(TIB));
+    format_new_image(&world.image(), &Format::default()).unwrap();
+    let place = Place::of_image(world.place.path(), &world.image()).unwrap();
+    let attachment = Attachment::bind(&place).unwrap();
+    assert_eq!(attachment.check().unwrap(), Checked::Clean);
+    attachment
+        .mount(&world.target, &MountOptions::default())
+        .unwrap();
+    fs::write(world.target.join("file"), "text").unwrap();
+    detach(&place).unwrap();
+    assert_clean(&world.image());
+    let taken = fs::metadata(world.image()).unwrap().blocks() * 512;
+    assert!(taken < 256 * MIB, "{taken}");
 }
 
 #[test]
