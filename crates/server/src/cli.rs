@@ -25,11 +25,9 @@ mod volume;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use keyward_client::remembered::Remembered;
 
-use crate::{
-    config::{Config, RawConfig},
-    remembered::Remembered,
-};
+use crate::config::{Config, RawConfig};
 
 /// The version, and the commit that it was built from.
 const VERSION: &str = env!("KEYWARD_VERSION");
@@ -172,7 +170,7 @@ impl ServerPlace {
 
     /// The resolved configuration.
     pub fn resolve(&self) -> anyhow::Result<Config> {
-        Ok(self.raw()?.resolve()?)
+        Ok(Config::resolve(self.raw()?)?)
     }
 }
 

@@ -6,7 +6,6 @@
 
 mod check;
 mod error;
-mod raw;
 mod vpcs;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -19,8 +18,8 @@ use check::{
 };
 use error::{ConfigError, refuse};
 
+pub use keyward_client::config::RawConfig;
 pub use keyward_types::network::Network;
-pub use raw::RawConfig;
 
 /// The account that a first start creates if no other is given.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -158,83 +157,83 @@ pub struct TlsFiles {
     pub private_key: PathBuf,
 }
 
-impl RawConfig {
+impl Config {
     /// Checks everything and fills in the defaults.
     ///
     /// # Errors
     /// The first value that is not valid.
-    pub fn resolve(self) -> Result<Config, ConfigError> {
-        let data_dir = self.data_dir.ok_or(ConfigError::NoDataDir)?;
-        let region = self.region.as_deref().unwrap_or("us-east-1");
+    pub fn resolve(raw: RawConfig) -> Result<Self, ConfigError> {
+        let data_dir = raw.data_dir.ok_or(ConfigError::NoDataDir)?;
+        let region = raw.region.as_deref().unwrap_or("us-east-1");
         let region = Region::parse(region)
             .map_err(|_| refuse("region", region, "use a Region of AWS, such as us-east-1"))?;
-        let account = self.account_id.as_deref().unwrap_or(DEFAULT_ACCOUNT);
+        let account = raw.account_id.as_deref().unwrap_or(DEFAULT_ACCOUNT);
         let account = AccountId::parse(account)
             .map_err(|_| refuse("account_id", account, "use twelve decimal digits"))?;
-        let regions = regions(self.regions, region)?;
-        let root_key = self.root_key.unwrap_or_else(|| data_dir.join(ROOT_KEY));
-        Ok(Config {
-            listen: address("listen", self.listen.as_deref().unwrap_or("127.0.0.1:5670"))?,
-            admin_listen: match self.admin_listen.as_deref() {
+        let regions = regions(raw.regions, region)?;
+        let root_key = raw.root_key.unwrap_or_else(|| data_dir.join(ROOT_KEY));
+        Ok(Self {
+            listen: address("listen", raw.listen.as_deref().unwrap_or("127.0.0.1:5670"))?,
+            admin_listen: match raw.admin_listen.as_deref() {
                 Some(text) => Some(address("admin_listen", text)?),
                 None => None,
             },
             account,
             region,
             root_key,
-            user: self.user,
-            tls: tls(self.tls)?,
-            proxies: networks("proxy_protocol.from", &self.proxy_protocol.from)?,
-            audit_durability: durability(self.audit.durability.as_deref())?,
+            user: raw.user,
+            tls: tls(raw.tls)?,
+            proxies: networks("proxy_protocol.from", &raw.proxy_protocol.from)?,
+            audit_durability: durability(raw.audit.durability.as_deref())?,
             audit_segment_bytes: at_least(
                 "audit.segment_bytes",
-                self.audit.segment_bytes.unwrap_or(64 << 20),
+                raw.audit.segment_bytes.unwrap_or(64 << 20),
                 1 << 20,
             )?,
-            connections: connections(&self.limits)?,
+            connections: connections(&raw.limits)?,
             unauthenticated_bytes: at_least(
                 "limits.unauthenticated_bytes",
-                self.limits.unauthenticated_bytes.unwrap_or(32 << 20),
+                raw.limits.unauthenticated_bytes.unwrap_or(32 << 20),
                 1 << 20,
             )?,
-            header_timeout: seconds("limits.header_seconds", self.limits.header_seconds, 60)?,
-            body_timeout: seconds("limits.body_seconds", self.limits.body_seconds, 20)?,
-            drain: seconds("limits.drain_seconds", self.limits.drain_seconds, 20)?,
+            header_timeout: seconds("limits.header_seconds", raw.limits.header_seconds, 60)?,
+            body_timeout: seconds("limits.body_seconds", raw.limits.body_seconds, 20)?,
+            drain: seconds("limits.drain_seconds", raw.limits.drain_seconds, 20)?,
             requests_at_once: at_least(
                 "limits.requests_at_once",
-                self.limits.requests_at_once.unwrap_or(256),
+                raw.limits.requests_at_once.unwrap_or(256),
                 2,
             )?,
-            waiting_bytes: self.limits.waiting_bytes.unwrap_or(16 << 20),
-            free_disk_bytes: self.limits.free_disk_bytes.unwrap_or(64 << 20),
+            waiting_bytes: raw.limits.waiting_bytes.unwrap_or(16 << 20),
+            free_disk_bytes: raw.limits.free_disk_bytes.unwrap_or(64 << 20),
             cached_keys: at_least(
                 "memory.cached_keys",
-                self.memory.cached_keys.unwrap_or(10_000),
+                raw.memory.cached_keys.unwrap_or(10_000),
                 16,
             )?,
             cached_grants: at_least(
                 "memory.cached_grants",
-                self.memory.cached_grants.unwrap_or(50_000),
+                raw.memory.cached_grants.unwrap_or(50_000),
                 16,
             )?,
             arena_bytes: at_least(
                 "memory.arena_bytes",
-                self.memory.arena_bytes.unwrap_or(4 << 20),
+                raw.memory.arena_bytes.unwrap_or(4 << 20),
                 64 << 10,
             )?,
-            quota_keys: self.quotas.keys.unwrap_or(100_000),
-            quota_aliases_per_key: self.quotas.aliases_per_key.unwrap_or(50),
-            quota_users: self.quotas.users.unwrap_or(5000),
-            quota_grants_per_key: self.quotas.grants_per_key.unwrap_or(50_000),
-            quota_roles: self.quotas.roles.unwrap_or(1000),
-            quota_groups: self.quotas.groups.unwrap_or(300),
-            quota_policies: self.quotas.policies.unwrap_or(1500),
-            quota_instance_profiles: self.quotas.instance_profiles.unwrap_or(1000),
-            quota_policies_per_identity: self.quotas.policies_per_identity.unwrap_or(10),
-            quota_request_interval: interval(self.quotas.requests_per_second.unwrap_or(0.0))?,
-            quota_request_burst: self.quotas.request_burst.unwrap_or(100),
-            oidc: oidc(self.oidc)?,
-            vpcs: vpcs::vpcs(&self.network, |region| regions.contains(&region))?,
+            quota_keys: raw.quotas.keys.unwrap_or(100_000),
+            quota_aliases_per_key: raw.quotas.aliases_per_key.unwrap_or(50),
+            quota_users: raw.quotas.users.unwrap_or(5000),
+            quota_grants_per_key: raw.quotas.grants_per_key.unwrap_or(50_000),
+            quota_roles: raw.quotas.roles.unwrap_or(1000),
+            quota_groups: raw.quotas.groups.unwrap_or(300),
+            quota_policies: raw.quotas.policies.unwrap_or(1500),
+            quota_instance_profiles: raw.quotas.instance_profiles.unwrap_or(1000),
+            quota_policies_per_identity: raw.quotas.policies_per_identity.unwrap_or(10),
+            quota_request_interval: interval(raw.quotas.requests_per_second.unwrap_or(0.0))?,
+            quota_request_burst: raw.quotas.request_burst.unwrap_or(100),
+            oidc: oidc(raw.oidc)?,
+            vpcs: vpcs::vpcs(&raw.network, |region| regions.contains(&region))?,
             regions,
             data_dir,
         })
@@ -250,7 +249,7 @@ mod tests {
             Ok(raw) => raw,
             Err(error) => return error.message().to_owned(),
         };
-        raw.resolve().expect_err("refused").to_string()
+        Config::resolve(raw).expect_err("refused").to_string()
     }
 
     #[test]
@@ -362,7 +361,7 @@ mod tests {
     #[test]
     fn the_regions_of_the_default_regions_partition_are_served_by_default() {
         let raw: RawConfig = toml::from_str("data_dir = \"d\"\nregion = \"cn-north-1\"").unwrap();
-        let config = raw.resolve().unwrap();
+        let config = Config::resolve(raw).unwrap();
         let names: Vec<_> = config
             .regions
             .iter()
@@ -374,7 +373,7 @@ mod tests {
     #[test]
     fn the_documentation_lists_every_key() {
         let (mut section, mut keys) = (String::new(), Vec::new());
-        for line in include_str!("config/raw.rs").lines() {
+        for line in include_str!("../../client/src/config.rs").lines() {
             if let Some(name) = line.strip_prefix("/// `[") {
                 section = name.replace("]`", ".");
             }

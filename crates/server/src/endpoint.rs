@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use keyward_client::certificate;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use crate::{certificate, config::TlsFiles};
+use crate::config::TlsFiles;
 
 /// The URL of the address that is bound.
 pub fn bound(address: SocketAddr, tls: bool) -> String {

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use keyward_client::trust;
 use keyward_oidc::{
     fetch::{Fetch, FetchError, Fetching, MAX_DOCUMENT_BYTES},
     issuers::Issuers,
@@ -30,10 +31,7 @@ use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{
-    config::{OidcOptions, PrivateHost},
-    trust,
-};
+use crate::config::{OidcOptions, PrivateHost};
 
 /// How many addresses of one name are tried.
 const MAX_ADDRESSES: usize = 4;

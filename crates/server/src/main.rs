@@ -2,25 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod agent;
-mod aws;
-mod certificate;
 mod cli;
-mod client;
-mod clock;
 mod config;
 mod descriptors;
 mod endpoint;
-mod exports;
 mod http;
-mod identity;
 mod issuers;
 mod opened;
 mod out;
 mod privileges;
-mod remembered;
 mod telemetry;
-mod trust;
-mod volume;
 
 use std::{
     io::{self, Write as _},

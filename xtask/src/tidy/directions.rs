@@ -63,6 +63,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "integrations/*",
         &["crates/types", "crates/crypto", "crates/wire"],
     ),
+    // A client signs what it sends.
+    (
+        "crates/client",
+        &["crates/types", "crates/crypto", "crates/wire"],
+    ),
+    // Where the block engine, the kernel and KMS meet.
+    (
+        "integrations/keeper",
+        &[
+            "crates/client",
+            "integrations/volume",
+            "integrations/attach",
+            "integrations/agent",
+        ],
+    ),
     (
         "crates/services",
         &[
@@ -90,6 +105,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crates/trail",
             "crates/engine",
             "crates/services",
+            "crates/client",
+            "integrations/keeper",
             "integrations/volume",
             "integrations/attach",
             "integrations/agent",
@@ -267,6 +284,10 @@ mod tests {
             ("apis/new", "crates/trail"),
             ("integrations/volume", "crates/engine"),
             ("integrations/volume", "crates/store"),
+            ("integrations/volume", "crates/client"),
+            ("integrations/keeper", "crates/engine"),
+            ("crates/client", "crates/engine"),
+            ("crates/client", "integrations/agent"),
             ("integrations/volume", "apis/kms"),
             ("crates/engine", "apis/kms"),
             ("crates/engine", "crates/keys"),

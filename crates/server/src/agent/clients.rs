@@ -1,5 +1,9 @@
 //! What clients of file systems may do: the server decides, and the agent asks.
 
+use keyward_keeper::{
+    kms::Failure,
+    verdict::{Verdict, verdict},
+};
 use keyward_nfs::authorize::{
     AccessPoint, Answer, Authorize, Creation, Question, Refused, Rights, User,
 };
@@ -7,10 +11,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::talk::{Server, TIMEOUT};
-use crate::volume::{
-    kms::Failure,
-    verdict::{Verdict, verdict},
-};
 
 /// Asks the server of an agent.
 #[derive(Clone)]

@@ -19,22 +19,20 @@ use keyward_agent::{
     wanted::{Wanted, WrappedKey},
 };
 use keyward_attach::requirements;
+use keyward_client::reach::Reach;
+use keyward_keeper::{
+    control::{Request, ask},
+    image::{new_id, parse_id},
+    keeper::program,
+    state::{Process, States},
+};
 use keyward_nfs::options::{Certificate, Options};
 use keyward_types::storage::VolumeId;
 use keyward_volume::layout::{Layout as ImageLayout, SUPERBLOCK_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::{local::LocalMounts, look::place, plain::Plain};
-use crate::{
-    client::reach::Reach,
-    telemetry::Logging,
-    volume::{
-        control::{Request, ask},
-        image::{new_id, parse_id},
-        keeper::program,
-        state::{Process, States},
-    },
-};
+use crate::telemetry::Logging;
 
 /// The longest line that a volume's process says.
 const MAX_LINE: u64 = 64 * 1024;

@@ -10,23 +10,19 @@ use std::{
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_agent::{layout::Layout, wanted::WrappedKey};
+use keyward_client::reach::Reach;
+use keyward_keeper::{
+    image::{Draft, FIRST_GENERATION, Known, arena, decrypt, journal_bytes, note_new, parse_id},
+    keeper::{self, Ended, Mounting},
+    key::Pending,
+    kms::Kms,
+    source::{Assigned, KeySource},
+    state::{Process, States},
+};
 use keyward_types::storage::VolumeId;
 use keyward_volume::{Create, KeyInfo, SystemNonces, create};
 
 use super::host::Assignment;
-use crate::{
-    client::reach::Reach,
-    volume::{
-        image::{
-            Draft, FIRST_GENERATION, Known, arena, decrypt, journal_bytes, note_new, parse_id,
-        },
-        keeper::{self, Ended, Mounting},
-        key::Pending,
-        kms::Kms,
-        source::{Assigned, KeySource},
-        state::{Process, States},
-    },
-};
 
 /// The longest assignment: a wrapped data key with its context.
 const MAX_ASSIGNMENT: u64 = 64 * 1024;
@@ -76,7 +72,7 @@ pub fn run(
         };
         made.create(&path, &source, &options.states)?;
     }
-    let found = crate::volume::image::inspect(&path)?.volume_id;
+    let found = keyward_keeper::image::inspect(&path)?.volume_id;
     if found != id {
         bail!("{} holds volume {found}, and not {id}", path.display());
     }

@@ -17,11 +17,11 @@ use keyward_attach::{
     attachment::Attachment,
     bind::{self, Bound},
 };
+use keyward_keeper::state::States;
 use keyward_types::storage::VolumeId;
 use serde::{Deserialize, Serialize};
 
 use super::look::tie;
-use crate::volume::state::States;
 
 /// The most places of one volume.
 const MOST: usize = 100;

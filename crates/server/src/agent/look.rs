@@ -7,12 +7,12 @@ use keyward_agent::{
     note::Note,
 };
 use keyward_attach::place::Place;
-
-use super::plain::Plain;
-use crate::volume::{
+use keyward_keeper::{
     image::parse_id,
     state::{Phase, States},
 };
+
+use super::plain::Plain;
 
 /// What is seen of a volume.
 #[derive(Clone, Debug, Default)]

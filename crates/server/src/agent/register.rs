@@ -8,15 +8,15 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::layout::Layout;
+use keyward_client::reach::Reach;
+use keyward_keeper::{
+    identity::Identity,
+    kms::{Failure, of_answer},
+};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::talk::TIMEOUT;
-use crate::{
-    client::reach::Reach,
-    identity::Identity,
-    volume::kms::{Failure, of_answer},
-};
 
 /// How often the same token is presented: an answer may be lost, and the server takes it so often.
 const ATTEMPTS: u32 = 5;

@@ -25,6 +25,8 @@ use keyward_agent::{
     steps::carry_out,
     wanted::{Volumes, Wanted},
 };
+use keyward_client::clock::SystemClock;
+use keyward_keeper::{identity::Identity, kms::Failure};
 use keyward_types::{storage::VolumeId, time::Clock as _};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -41,7 +43,6 @@ use super::{
     look::{Seen, look},
     talk::{Server, is_removed},
 };
-use crate::{clock::SystemClock, identity::Identity, volume::kms::Failure};
 
 /// How often it is looked what there is.
 const TICK: Duration = Duration::from_millis(500);

@@ -3,15 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use keyward_agent::{report::Report, wanted::Volumes};
+use keyward_client::reach::Reach;
+use keyward_keeper::{
+    identity::Identity,
+    kms::{Failure, of_answer},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
-
-use crate::{
-    client::reach::Reach,
-    identity::Identity,
-    volume::kms::{Failure, of_answer},
-};
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

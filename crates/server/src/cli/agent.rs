@@ -8,12 +8,10 @@ mod run;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
+use keyward_client::{Connect, ENVIRONMENT};
 use serde_json::{Value, json};
 
-use crate::{
-    client::{Connect, ENVIRONMENT},
-    out::say,
-};
+use crate::out::say;
 
 fn after_token() -> String {
     format!(

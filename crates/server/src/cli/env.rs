@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use clap::Args;
+use keyward_client::exports::Exports;
 use zeroize::Zeroizing;
 
-use crate::{cli::Existing, exports::Exports, out::say};
+use crate::{cli::Existing, out::say};
 
 const EXAMPLES: &str = "\
 Examples:

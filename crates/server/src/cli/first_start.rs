@@ -2,7 +2,9 @@
 
 use std::{fmt, path::Path};
 
-use crate::{cli::env::quoted, config::Config, opened::ADMIN_CREDENTIALS};
+use keyward_client::data_dir::ADMIN_CREDENTIALS;
+
+use crate::{cli::env::quoted, config::Config};
 
 /// What a first start created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use keyward_client::{clock::SystemClock, remembered::Remembered};
 use keyward_crypto::secret::{arena::Arena, process};
 use keyward_engine::{
     directory::{DirectoryOptions, records::SecretText},
@@ -20,12 +21,10 @@ use crate::{
         next::{self, UseFile},
         stopped::StoppedServer,
     },
-    clock::SystemClock,
     config::{AuditDurability, Config, DEFAULT_ACCOUNT},
     endpoint, issuers,
     opened::{DataDir, draft::CredentialsDraft},
     out::{self, say},
-    remembered::Remembered,
     telemetry::Logging,
 };
 

@@ -1,12 +1,10 @@
 //! `keyward key`
 
 use clap::{Args, Subcommand};
+use keyward_client::{Connect, ENVIRONMENT};
 use serde_json::{Value, json};
 
-use crate::{
-    client::{Connect, ENVIRONMENT},
-    out::{OutError, say},
-};
+use crate::out::{OutError, say};
 
 /// Ask a running server about a KMS key what AWS has no operation for
 #[derive(Debug, Subcommand)]

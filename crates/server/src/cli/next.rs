@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
+use keyward_client::remembered::Remembered;
+
 use crate::{
     cli::{
         env::quoted,
@@ -12,7 +14,6 @@ use crate::{
     },
     config::Config,
     out::{OutError, say},
-    remembered::Remembered,
 };
 
 /// To start the server.

@@ -6,6 +6,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use keyward_client::clock::SystemClock;
 use keyward_engine::{server::Shared, workers};
 use keyward_types::time::Clock as _;
 use tokio::{
@@ -22,7 +23,6 @@ use crate::{
         first_start::{Banner, program},
         init::{DangerSecret, Opened, chosen_credentials, open},
     },
-    clock::SystemClock,
     config::Config,
     descriptors, endpoint,
     http::{self, HttpOptions, peers::Peers, tls},
@@ -104,7 +104,7 @@ impl Serve {
         raw.listen = self.listen.clone().or(raw.listen);
         raw.admin_listen = self.admin_listen.clone().or(raw.admin_listen);
         raw.user = self.user.clone().or(raw.user);
-        let config = raw.resolve()?;
+        let config = Config::resolve(raw)?;
         if config.tls.is_none() && !config.listen.ip().is_loopback() && !self.danger_plaintext {
             bail!(
                 "`listen` is `{}`, which is not a loopback address, and there is no certificate: configure [tls], or accept the danger with --danger-plaintext",

@@ -5,12 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use keyward_client::clock::SystemClock;
 use keyward_crypto::secret::arena::Arena;
 use keyward_keys::root_key::RootKey;
 use keyward_services::bootstrap::accept::Stopped;
 use keyward_store::store::Store;
 
-use crate::{cli::ServerPlace, clock::SystemClock, config::Config, opened::DataDir};
+use crate::{cli::ServerPlace, config::Config, opened::DataDir};
 
 /// The data directory, its store and its root key.
 pub struct StoppedServer {

@@ -19,16 +19,13 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use keyward_attach::requirements;
-use keyward_volume::Superblock;
-
-use crate::{
-    client::{Connect, ENVIRONMENT},
-    volume::{
-        image::{Known, Opened, inspect},
-        kms::Kms,
-        state::{Found, StateArgs, States, is_denied},
-    },
+use keyward_client::{Connect, ENVIRONMENT};
+use keyward_keeper::{
+    image::{Known, Opened, inspect},
+    kms::Kms,
+    state::{Found, StateArgs, States, is_denied},
 };
+use keyward_volume::Superblock;
 
 /// Encrypted volumes: images whose data key a KMS key wraps, mounted as ext4
 ///

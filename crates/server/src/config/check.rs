@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use keyward_client::config::{RawLimits, RawOidc, RawTls};
 use keyward_oidc::url::HttpsUrl;
 use keyward_types::region::Region;
 
 use super::{
     AuditDurability, Connections, Network, OidcOptions, PrivateHost, TlsFiles,
     error::{Refused, refuse},
-    raw::{RawLimits, RawOidc, RawTls},
 };
 
 /// How often a principal may ask; none if there is no limit.

@@ -1,6 +1,6 @@
 //! Why a configuration cannot be used. An error names the key, the value and the remedy.
 
-use std::path::PathBuf;
+use keyward_client::config::FileError;
 
 /// An error: which key, which value, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -26,23 +26,9 @@ pub(super) fn refuse(
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("the configuration file {} cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not TOML of this shape.
-    #[error("the configuration file {} is not valid: {}", path.display(), reason.trim_end())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Line and reason.
-        reason: String,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Nothing says where the data is.
     #[error(
         "no data directory is given: use --data-dir DIR, or `data_dir` in the configuration file"

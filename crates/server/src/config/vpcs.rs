@@ -1,5 +1,6 @@
 //! Subnets and security groups: `[network]`.
 
+use keyward_client::config::{RawNetwork, RawSecurityGroup, RawSubnet};
 use keyward_engine::vpc::{
     DEFAULT_GROUP, DEFAULT_VPC, NFS, SecurityGroup, Subnet, Vpcs, region_of,
 };
@@ -8,7 +9,6 @@ use keyward_types::{network::Network, region::Region};
 use super::{
     check::networks,
     error::{Refused, refuse},
-    raw::{RawNetwork, RawSecurityGroup, RawSubnet},
 };
 
 /// The most subnets.

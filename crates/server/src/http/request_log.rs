@@ -1,10 +1,9 @@
 //! A line in the log for each request, at the level `debug`.
 
 use http::request::Parts;
+use keyward_client::clock::SystemClock;
 use keyward_engine::request::Answer;
 use keyward_types::time::{Clock as _, Monotonic};
-
-use crate::clock::SystemClock;
 
 /// The most bytes that are logged of a text that the client sent.
 const MAX_TEXT: usize = 200;

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use keyward_client::certificate::{NotCertificate, Standing, Validity};
 use keyward_engine::request::TlsDetails;
 use keyward_types::time::Timestamp;
 use rustls::{InconsistentKeys, ServerConfig, ServerConnection};
@@ -16,10 +17,7 @@ use rustls_pki_types::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    certificate::{NotCertificate, Standing, Validity},
-    config::TlsFiles,
-};
+use crate::config::TlsFiles;
 
 /// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]

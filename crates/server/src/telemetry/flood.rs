@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use keyward_client::clock::SystemClock;
 use keyward_types::time::Clock as _;
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -14,8 +15,6 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::layer::{Context, Layer};
-
-use crate::clock::SystemClock;
 
 /// How many lines of one cause are logged in a minute.
 const LINES: u32 = 5;

@@ -12,9 +12,10 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
+use keyward_keeper::keeper::program;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{telemetry::Logging, volume::keeper::program};
+use crate::telemetry::Logging;
 
 /// How long is waited until an agent is started again that has ended by itself.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -4,6 +4,12 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use keyward_agent::layout::Layout;
+use keyward_client::reach::Reach;
+use keyward_keeper::{
+    keeper::Ended,
+    state::States,
+    units::{parse_duration, parse_recheck},
+};
 use keyward_types::storage::VolumeId;
 
 use super::StateDir;
@@ -12,14 +18,8 @@ use crate::{
         host::Said,
         keep::{self, Options},
     },
-    client::reach::Reach,
     out::say,
     telemetry::Logging,
-    volume::{
-        keeper::Ended,
-        state::States,
-        units::{parse_duration, parse_recheck},
-    },
 };
 
 /// The process of an encrypted volume

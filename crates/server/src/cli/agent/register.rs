@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use keyward_agent::layout::Layout;
+use keyward_client::reach::Reach;
 use zeroize::Zeroizing;
 
 use super::{OF_AGENT, StateDir};
 use crate::{
     agent::register::{register, token_of},
     cli::{env::quoted, first_start::program},
-    client::reach::Reach,
     out::say,
     telemetry::Logging,
 };

@@ -5,7 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use keyward_agent::layout::Layout;
 use keyward_attach::requirements;
+use keyward_client::reach::Reach;
 use keyward_crypto::secret::process::harden;
+use keyward_keeper::{
+    identity::Identity,
+    units::{parse_duration, parse_recheck, parse_size},
+};
 
 use super::{OF_AGENT, StateDir};
 use crate::{
@@ -14,11 +19,8 @@ use crate::{
         register::{new_token, register, token_of},
         run::Agent,
     },
-    client::reach::Reach,
-    identity::Identity,
     out::say,
     telemetry::Logging,
-    volume::units::{parse_duration, parse_recheck, parse_size},
 };
 
 fn after_help() -> String {

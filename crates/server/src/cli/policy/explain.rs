@@ -4,12 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use keyward_client::{Connect, ENVIRONMENT};
 use serde_json::{Value, json};
 
-use crate::{
-    client::{Connect, ENVIRONMENT},
-    out::{self, say},
-};
+use crate::out::{self, say};
 
 /// What follows the help.
 fn after_help() -> String {

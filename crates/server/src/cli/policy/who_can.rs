@@ -1,13 +1,11 @@
 //! `keyward policy who-can`
 
 use clap::Args;
+use keyward_client::{Connect, ENVIRONMENT};
 use serde_json::Value;
 
 use super::explain::context;
-use crate::{
-    client::{Connect, ENVIRONMENT},
-    out::{OutError, say},
-};
+use crate::out::{OutError, say};
 
 /// What follows the help.
 fn after_help() -> String {

@@ -12,8 +12,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use keyward_keeper::keeper::program;
 
-use crate::{telemetry::Logging, volume::keeper::program};
+use crate::telemetry::Logging;
 
 /// The process beside a server. If the server is killed, it ends as well.
 #[derive(Debug)]

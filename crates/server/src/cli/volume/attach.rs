@@ -12,21 +12,18 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use keyward_client::Connect;
+use keyward_keeper::{
+    image::{Known, inspect},
+    keeper::{self, Ended, Mounting, program},
+    key::check_context,
+    state::{Found, Phase, Process, StateArgs},
+    units::{parse_duration, parse_recheck},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{STATE, check_requirements, environment, existing};
-use crate::{
-    client::Connect,
-    out::say,
-    telemetry::Logging,
-    volume::{
-        image::{Known, inspect},
-        keeper::{self, Ended, Mounting, program},
-        key::check_context,
-        state::{Found, Phase, Process, StateArgs},
-        units::{parse_duration, parse_recheck},
-    },
-};
+use crate::{out::say, telemetry::Logging};
 
 /// Files that the environment may name with relative paths.
 const FILES: [&str; 3] = [

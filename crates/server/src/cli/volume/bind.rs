@@ -12,11 +12,9 @@ use keyward_attach::{
     ext4::{Checked, Format, MountOptions},
     place::Place,
 };
+use keyward_keeper::keeper::{FORMATTED, Mounting};
 
-use crate::{
-    out::say,
-    volume::keeper::{FORMATTED, Mounting},
-};
+use crate::out::say;
 
 /// Bind a loop device to a served volume, and mount it
 #[derive(Debug, Args)]

@@ -7,15 +7,13 @@ use std::{
 };
 
 use clap::Args;
+use keyward_keeper::{
+    control::{Request, ask},
+    report::Report,
+};
 
 use super::{Access, STATE, environment};
-use crate::{
-    out::say,
-    volume::{
-        control::{Request, ask},
-        report::Report,
-    },
-};
+use crate::out::say;
 
 fn after_help() -> String {
     let help = environment(

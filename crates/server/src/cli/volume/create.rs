@@ -4,22 +4,22 @@ use std::path::{PathBuf, absolute};
 
 use anyhow::Context as _;
 use clap::Args;
+use keyward_client::Connect;
+use keyward_keeper::{
+    image::{
+        Draft, FIRST_GENERATION, arena, decrypt, journal_bytes, must_be_new, new_id, note_new,
+    },
+    key::{Pending, Wrapped, context},
+    kms::Kms,
+    state::StateArgs,
+    units::{parse_size, show_size},
+};
 use keyward_volume::{SystemNonces, create};
 
 use super::{STATE, environment};
 use crate::{
     cli::{env::quoted, first_start::shell_path},
-    client::Connect,
     out::say,
-    volume::{
-        image::{
-            Draft, FIRST_GENERATION, arena, decrypt, journal_bytes, must_be_new, new_id, note_new,
-        },
-        key::{Pending, Wrapped, context},
-        kms::Kms,
-        state::StateArgs,
-        units::{parse_size, show_size},
-    },
 };
 
 /// The smallest volume that has room for a file system with a journal.

@@ -8,15 +8,13 @@ use keyward_attach::{
     attachment::{self, cut_off},
     error::Error,
 };
+use keyward_keeper::{
+    control::{Request, ask},
+    state::{Found, Phase, StateArgs},
+};
 
 use super::STATE;
-use crate::{
-    out::say,
-    volume::{
-        control::{Request, ask},
-        state::{Found, Phase, StateArgs},
-    },
-};
+use crate::out::say;
 
 /// How long shutting the file system down may take.
 const PATIENCE: Duration = Duration::from_secs(5);

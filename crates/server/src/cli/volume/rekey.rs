@@ -4,15 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use keyward_keeper::{
+    control::{Request, ask},
+    key::{Wrapped, check_context, context},
+};
 
 use super::{Access, STATE, environment};
-use crate::{
-    out::say,
-    volume::{
-        control::{Request, ask},
-        key::{Wrapped, check_context, context},
-    },
-};
+use crate::out::say;
 
 fn after_help() -> String {
     let help = environment(

@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use keyward_attach::{attachment::Attachment, error::Error};
+use keyward_keeper::{
+    control::{Request, ask},
+    key::Pending,
+    units::{parse_size, show_size},
+};
 
 use super::{Access, STATE, check_requirements, environment};
-use crate::{
-    out::say,
-    volume::{
-        control::{Request, ask},
-        key::Pending,
-        units::{parse_size, show_size},
-    },
-};
+use crate::out::say;
 
 /// Bytes of a block.
 const BLOCK: u64 = 4096;

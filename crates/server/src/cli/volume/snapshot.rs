@@ -4,17 +4,15 @@ use std::path::{PathBuf, absolute};
 
 use anyhow::Context as _;
 use clap::Args;
+use keyward_keeper::{
+    control::{Request, ask},
+    image::{copy, decrypt, must_be_new, new_id},
+    key::{Wrapped, check_context, context},
+};
 use keyward_volume::Copy;
 
 use super::{Access, STATE, environment};
-use crate::{
-    out::say,
-    volume::{
-        control::{Request, ask},
-        image::{copy, decrypt, must_be_new, new_id},
-        key::{Wrapped, check_context, context},
-    },
-};
+use crate::out::say;
 
 fn after_help() -> String {
     let help = environment(

@@ -4,18 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use keyward_keeper::{
+    image::inspect,
+    state::{Found, Phase, StateArgs, is_denied},
+    units::show_size,
+};
 use keyward_volume::disk::{Disk as _, FileDisk};
 use serde_json::{Value, json};
 
 use super::{STATE, existing};
-use crate::{
-    out::say,
-    volume::{
-        image::inspect,
-        state::{Found, Phase, StateArgs, is_denied},
-        units::show_size,
-    },
-};
+use crate::out::say;
 
 /// Bytes of a block.
 const BLOCK: u64 = 4096;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     aws::{Credentials, ProfileFile},
-    opened::{self, ADMIN_CREDENTIALS},
+    data_dir::{self, ADMIN_CREDENTIALS},
     remembered::Remembered,
 };
 
@@ -17,9 +17,13 @@ const REPLACE: &str =
     "stop the server, and run `keyward init --new-root-credentials` for a new one";
 
 /// Points a client at the server of a data directory, as the account's root user.
+#[derive(Debug)]
 pub struct Exports {
+    /// The server's URL.
     pub endpoint: String,
+    /// The default Region.
     pub region: String,
+    /// The root user's access key.
     pub credentials: Credentials,
 }
 
@@ -32,7 +36,7 @@ pub fn endpoint(data_dir: &Path) -> anyhow::Result<String> {
 }
 
 fn remembered(data_dir: &Path) -> anyhow::Result<Remembered> {
-    opened::check(data_dir)?;
+    data_dir::check(data_dir)?;
     Remembered::read(data_dir)?.with_context(|| {
         format!(
             "the server of {} has not been started yet: run `keyward serve`",

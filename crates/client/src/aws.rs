@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html>
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -31,11 +31,27 @@ pub struct Credentials {
     pub session_token: Option<String>,
 }
 
+impl fmt::Debug for Credentials {
+    // The rest is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A file of profiles.
 ///
 /// A section begins with its name in brackets, followed by lines of the form `key = value`.
 /// Indented lines belong to the value above them; no such value is read here.
 pub struct ProfileFile(Zeroizing<String>);
+
+impl fmt::Debug for ProfileFile {
+    // There are secrets in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProfileFile").finish_non_exhaustive()
+    }
+}
 
 impl ProfileFile {
     /// Takes the text of a file.
@@ -105,6 +121,14 @@ pub struct Settings<'v> {
     chosen: bool,
     config: ProfileFile,
     credentials: ProfileFile,
+}
+
+impl fmt::Debug for Settings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'v> Settings<'v> {

@@ -23,6 +23,7 @@ use crate::{
 
 // Where the server is that an agent belongs to.
 #[derive(Clone, Debug, Args)]
+#[expect(missing_docs, reason = "clap would show it as the help of a command")]
 pub struct Reach {
     /// A data directory on this machine, whose server is asked
     #[arg(long, value_name = "DIR")]

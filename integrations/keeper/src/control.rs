@@ -78,6 +78,7 @@ pub enum Reply {
 }
 
 /// A request that waits for its reply.
+#[derive(Debug)]
 pub struct Asked {
     /// The request.
     pub request: Request,
@@ -85,6 +86,7 @@ pub struct Asked {
 }
 
 /// Takes requests.
+#[derive(Debug)]
 pub struct Listener(UnixListener);
 
 /// The path of a socket has at most 108 bytes; that of an open directory is short.

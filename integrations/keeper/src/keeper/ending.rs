@@ -9,7 +9,7 @@ use keyward_types::time::{Clock as _, Monotonic};
 use serde_json::{Value, json};
 
 use super::{Ended, Event, Keeper, hand, live::program, spawn};
-use crate::volume::control::Asked;
+use crate::control::Asked;
 
 /// How long the end of the served file is waited for after everything was unmounted.
 const END_MILLIS: u64 = 10_000;

@@ -15,7 +15,7 @@ use keyward_types::time::Monotonic;
 use keyward_volume::{KeyInfo, Volume};
 
 use super::{ANSWER, Answer, Asking, Event, Options, spawn};
-use crate::volume::{image::inspect, kms::Kms};
+use crate::{image::inspect, kms::Kms};
 
 /// Whether the key may be used.
 pub struct Question {

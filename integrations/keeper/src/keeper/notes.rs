@@ -8,7 +8,7 @@ use std::sync::{
 use keyward_volume::VolumeId;
 
 use super::spawn;
-use crate::volume::state::States;
+use crate::state::States;
 
 /// What is noted down of a volume.
 pub struct Notes {

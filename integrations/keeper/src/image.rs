@@ -29,6 +29,7 @@ const ARENA_BYTES: usize = 4096;
 
 // What an image that has been put back is measured by.
 #[derive(Clone, Debug, Args)]
+#[expect(missing_docs, reason = "clap would show it as the help of a command")]
 pub struct Known {
     /// The newest generation that you know of, such as from another machine: an older image is refused
     /// [default: what this machine has noted down]
@@ -163,6 +164,7 @@ fn refused(image: &Path, error: Error) -> anyhow::Error {
 }
 
 /// An open volume that nobody serves.
+#[derive(Debug)]
 pub struct Opened {
     /// The volume.
     pub volume: Volume,
@@ -289,6 +291,7 @@ pub fn parse_id(text: &str) -> Option<VolumeId> {
 }
 
 /// A file that is removed again, unless it is kept.
+#[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
     kept: bool,

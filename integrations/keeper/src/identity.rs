@@ -1,19 +1,16 @@
 //! What an agent signs with: kept in one file of its state directory, for its user alone.
 
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use anyhow::{Context as _, bail};
 use keyward_agent::note::write_whole;
+use keyward_client::{
+    Client,
+    aws::Credentials,
+    reach::{Reach, Reached},
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
-
-use crate::{
-    aws::Credentials,
-    client::{
-        Client,
-        reach::{Reach, Reached},
-    },
-};
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -32,6 +29,20 @@ pub struct Identity {
     pub server: Reached,
     access_key_id: String,
     secret: Zeroizing<String>,
+}
+
+impl fmt::Debug for Identity {
+    // The rest is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("agent", &self.agent)
+            .field("name", &self.name)
+            .field("account", &self.account)
+            .field("region", &self.region)
+            .field("server", &self.server)
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The file. It borrows the secret, which must not be in memory twice.

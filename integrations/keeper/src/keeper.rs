@@ -23,6 +23,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use keyward_attach::{attachment::Attachment, place::Place, process};
+use keyward_client::clock::SystemClock;
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_types::time::{Clock as _, Monotonic};
 use keyward_volume::{KeyInfo, Volume, VolumeId};
@@ -38,7 +39,6 @@ use super::{
     state::{Folder, Phase, Process, States},
     verdict::{Verdict, Watch, verdict},
 };
-use crate::clock::SystemClock;
 
 /// How often the thread that decides looks around.
 const TICK: Duration = Duration::from_millis(200);

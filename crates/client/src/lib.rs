@@ -1,11 +1,20 @@
 //! The client of the command line: it sends requests to a running server, signed like all others.
+#![forbid(unsafe_code)]
 
 mod address;
+pub mod aws;
+pub mod certificate;
+pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod exports;
 pub mod reach;
+pub mod remembered;
+pub mod trust;
 
 use std::{
     ffi::OsString,
-    io,
+    fmt, io,
     path::{PathBuf, absolute},
     time::Duration,
 };
@@ -43,6 +52,7 @@ Environment:
 
 // Where the server is and who asks.
 #[derive(Clone, Debug, Args)]
+#[expect(missing_docs, reason = "clap would show it as the help of a command")]
 pub struct Connect {
     /// A data directory on this machine: its server is asked, as the account's root user
     #[arg(long, value_name = "DIR")]
@@ -71,6 +81,15 @@ pub struct Client {
     address: Address,
     region: String,
     credentials: Credentials,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("region", &self.region)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connect {

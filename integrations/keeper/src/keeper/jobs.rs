@@ -8,7 +8,7 @@ use keyward_volume::{Copy, KeyInfo, Volume};
 use serde_json::{Value, json};
 
 use super::Event;
-use crate::volume::{
+use crate::{
     control::{Asked, Request},
     image::{copy, decrypt, parse_id},
     key::{Pending, Wrapped},
@@ -53,9 +53,7 @@ impl Job {
         let report = self
             .volume
             .check(&mut |done, total| asked.progress(done, total))?;
-        Ok(serde_json::to_value(crate::volume::report::Report::new(
-            &report,
-        ))?)
+        Ok(serde_json::to_value(crate::report::Report::new(&report))?)
     }
 
     fn grow(&self, size: u64) -> anyhow::Result<Value> {

@@ -7,7 +7,27 @@ use std::{
 
 use serde::Deserialize;
 
-use super::error::ConfigError;
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML of this shape.
+    #[error("the configuration file {} is not valid: {}", path.display(), reason.trim_end())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        reason: String,
+    },
+}
 
 /// The file as written. Unknown keys are errors that name the key.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -209,12 +229,12 @@ impl RawConfig {
     ///
     /// # Errors
     /// If it cannot be read, or is not TOML of this shape.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| FileError::Read {
             path: path.to_owned(),
             source,
         })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+        toml::from_str(&text).map_err(|error| FileError::Parse {
             path: path.to_owned(),
             reason: error.to_string(),
         })

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::bail;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_client::{Client, TIMEOUT};
 use keyward_crypto::secret::{SecretBytes, allocator::wiping};
 use keyward_volume::KeyInfo;
 use serde::Deserialize;
@@ -20,12 +21,12 @@ use tokio::runtime::Runtime;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::source::KeySource;
-use crate::client::{Client, TIMEOUT};
 
 /// Bytes of a data key.
 const DATA_KEY_BYTES: usize = 32;
 
 /// A KMS. Each call looks up the server and the credentials anew, since both may have changed.
+#[derive(Debug)]
 pub struct Kms {
     source: KeySource,
     runtime: Runtime,

@@ -3,13 +3,11 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, bail};
+use keyward_client::{Client, Connect, reach::Reach};
 use keyward_volume::Superblock;
 
 use super::key;
-use crate::{
-    client::{Client, Connect, reach::Reach},
-    identity::Identity,
-};
+use crate::identity::Identity;
 
 /// Who unwraps it.
 #[derive(Clone, Debug)]

@@ -2,9 +2,11 @@
 //!
 //! Each attached volume has a process of its own ([`keeper`]), which has the data key unwrapped itself ([`source`]). Commands
 //! speak with it through a socket that only its user can open ([`control`]).
+#![forbid(unsafe_code)]
 
 pub mod blocks;
 pub mod control;
+pub mod identity;
 pub mod image;
 pub mod keeper;
 pub mod key;

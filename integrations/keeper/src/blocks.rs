@@ -6,6 +6,7 @@ use keyward_attach::blocks::Blocks;
 use keyward_volume::{Error, Volume};
 
 /// A volume that is served.
+#[derive(Debug)]
 pub struct Served(pub Arc<Volume>);
 
 impl Blocks for Served {

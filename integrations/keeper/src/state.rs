@@ -33,6 +33,7 @@ const VERSION: u32 = 1;
 
 // Where what is known of volumes is kept.
 #[derive(Clone, Debug, Args)]
+#[expect(missing_docs, reason = "clap would show it as the help of a command")]
 pub struct StateArgs {
     /// A directory for the processes of attached volumes and the newest generation of each volume, instead of
     /// /run/keyward/volumes and /var/lib/keyward-volumes

@@ -21,7 +21,7 @@ use keyward_attach::{
 };
 use keyward_volume::{KeyInfo, Volume};
 
-use crate::volume::{blocks::Served, key::Pending};
+use crate::{blocks::Served, key::Pending};
 
 /// Threads that serve; a flush takes one until the data is on disk.
 const THREADS: NonZeroUsize = NonZeroUsize::new(4).expect("it is 4");
@@ -32,6 +32,7 @@ pub const FORMATTED: &str = "formatted";
 
 // How a volume is mounted.
 #[derive(Clone, Debug, Args)]
+#[expect(missing_docs, reason = "clap would show it as the help of a command")]
 pub struct Mounting {
     /// The directory to mount it on
     #[arg(value_name = "DIR", required_unless_present = "no_mount")]
