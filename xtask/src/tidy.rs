@@ -3,6 +3,7 @@
 mod circles;
 mod claims;
 mod directions;
+mod sizes;
 
 use std::fs;
 use std::path::Path;
@@ -38,22 +39,24 @@ pub fn run() -> anyhow::Result<()> {
 /// Every breach of a rule, as a line for the reader.
 fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
-    for path in files(root)? {
-        let Ok(text) = fs::read_to_string(root.join(&path)) else {
+    let files = files(root)?;
+    for path in &files {
+        let Ok(text) = fs::read_to_string(root.join(path)) else {
             continue; // not text, or tracked and deleted just now
         };
         if VERBATIM.iter().any(|folder| path.starts_with(folder)) {
             continue;
         }
-        check_size(&path, &text, &mut found);
-        check_source(&path, &text, &mut found);
-        check_places(&path, &text, &mut found);
-        check_arns(&path, &text, &mut found);
+        check_size(path, &text, &mut found);
+        check_source(path, &text, &mut found);
+        check_places(path, &text, &mut found);
+        check_arns(path, &text, &mut found);
     }
     check_every_operation_is_tested(root, &mut found)?;
     circles::check(root, &mut found)?;
     claims::check(root, &mut found)?;
     directions::check(root, &mut found)?;
+    sizes::check(root, &files, &mut found)?;
     Ok(found)
 }
 
