@@ -186,3 +186,17 @@ fn contains(path: &Path, text: &str) -> anyhow::Result<bool> {
         kept.drain(..from);
     }
 }
+
+/// Takes away what a demo that was interrupted has left mounted below its folder.
+pub fn clean_up(home: &Path) {
+    let Ok(mounts) = fs::read_to_string("/proc/self/mounts") else {
+        return;
+    };
+    let below = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let below: Vec<&str> = below
+        .filter(|path| Path::new(path).starts_with(home))
+        .collect();
+    for path in below.iter().rev() {
+        let _ = Command::new("umount").args(["--lazy", path]).status();
+    }
+}

@@ -12,6 +12,7 @@ use crate::run;
 use crate::server::Server;
 
 use super::aws::Aws;
+use super::files;
 use super::text;
 
 /// What somebody may do after the demo.
@@ -19,6 +20,7 @@ const NEXT: &str = "
   ./dev serve                      a server to play with, which keeps its data
   target/release/keyward --help    the program; copy it to wherever you want to use it
   README.md                        how to set up a server of your own
+  docs/file-systems.md             encrypted file systems, by NFS too
   docs/operations.md               backups, TLS, several accounts, the audit trail
   docs/article.md                  the article behind it, and what AWS would not accept in it";
 
@@ -37,6 +39,7 @@ impl Stage {
     pub fn fresh(keyward: PathBuf, cli: PathBuf) -> anyhow::Result<Self> {
         let home = run::target().join("demo");
         if home.exists() {
+            files::clean_up(&home);
             fs::remove_dir_all(&home)?;
         }
         fs::create_dir_all(&home)?;
