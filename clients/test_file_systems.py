@@ -199,6 +199,26 @@ def test_an_unencrypted_file_system_is_stored_mounted_and_deleted(efs, storage):
     assert str(storage.folder) not in open("/proc/self/mountinfo").read()
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_what_is_deleted_gives_its_space_back(efs, storage, encrypted):
+    file_system = create(efs, Encrypted=encrypted)
+    path = storage.mount(file_system)
+    taken = lambda: os.stat(storage.image(file_system)).st_blocks * 512  # noqa: E731
+    write(path / "large", os.urandom(48 << 20))
+    run("sync", "-f", path)
+    full = taken()
+    (path / "large").unlink()
+    assert full > 48 << 20
+
+    def is_less():
+        # An encrypted volume gives space back when its journal is brought home, which takes some writing.
+        write(path / "small", os.urandom(4 << 20))
+        run("sync", "-f", path)
+        return taken() < full - (32 << 20)
+
+    eventually(is_less, seconds=60)
+
+
 def test_a_killed_agent_leaves_volumes_in_use_and_the_next_one_takes_them_over(efs, storage, shared):
     file_system, file = shared
     process = storage.keeper(file_system)["pid"]

@@ -83,7 +83,8 @@ pub fn run(
             dir,
             no_mount: false,
             read_only: false,
-            mount_option: Vec::new(),
+            // What is deleted gives its space back to the machine.
+            mount_option: vec!["discard".to_owned()],
         },
         source,
         states: options.states,

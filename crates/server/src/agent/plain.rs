@@ -124,5 +124,10 @@ fn mount(attachment: &Attachment, dir: &Path) -> Result<(), Error> {
     if let Checked::Repaired { report } = attachment.check()? {
         tracing::warn!(report, "the file system was repaired");
     }
-    attachment.mount(dir, &MountOptions::default())
+    // What is deleted gives its space back to the machine.
+    let options = MountOptions {
+        ext4: vec!["discard".to_owned()],
+        ..MountOptions::default()
+    };
+    attachment.mount(dir, &options)
 }
