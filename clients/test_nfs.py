@@ -70,7 +70,7 @@ def speak(uml, host, port):
 
 
 GETFH, READLINK, PUTROOTFH, LOOKUPP = (struct.pack(">I", number) for number in (10, 27, 24, 16))
-NFS4ERR_NOENT, NFS4ERR_STALE, NFS4ERR_BADNAME = 2, 70, 10041
+NFS4ERR_NOENT, NFS4ERR_ACCESS, NFS4ERR_STALE, NFS4ERR_BADNAME = 2, 13, 70, 10041
 
 
 def opaque(value):
@@ -128,11 +128,14 @@ class RawClient:
 
 
 WHOLE = ("write=yes",)
+WHOLE_OF_A_USER = ("path=/", "uid=0", "gid=0")
 PART = ("path=/part", "uid=0", "gid=0", "owner=0", "mode=755")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("rights,at", [(WHOLE, ""), (PART, "part")], ids=["whole", "part"])
+@pytest.mark.parametrize(
+    "rights,at", [(WHOLE, ""), (WHOLE_OF_A_USER, ""), (PART, "part")], ids=["whole", "whole-of-a-user", "part"]
+)
 def test_a_kernel_reads_and_writes(uml, exports, file_system, version, rights, at):
     exports("rights", *rights)
     mounted = mount(uml, f"vers={version}")
@@ -372,12 +375,35 @@ class TestAccessPoint:
                 with pytest.raises(EOFError):
                     client.compound(put_handle(forged), GETFH)
         eventually(lambda: "the client has made up a file handle" in exports.log.read_text())
-        # Of the whole file system, that handle is one that works: the guard is what kept it out.
+        # For root of the whole file system, that handle is one that works: the guard is what kept it out.
         exports("rights", "write=yes")
         with RawClient(uml.host) as client:
             status, handle = client.root_handle()
             forged = handle[:15] + struct.pack("<II", outside.stat().st_ino, 0)
             assert client.compound(put_handle(forged), GETFH)[0] == 0
+
+    @pytest.mark.parametrize(
+        "rights", [("path=/", "uid=1000", "gid=1000"), ("root=no",), ("path=/", "root=no")], ids=["user", "squashed", "both"]
+    )
+    def test_no_handle_leads_into_a_directory_that_is_closed(self, uml, exports, file_system, rights):
+        private = file_system.path / "private"
+        private.mkdir(mode=0o700)
+        (private / "file").write_text("secret")
+        (private / "file").chmod(0o644)
+        exports("rights", *rights)
+        with RawClient(uml.host) as client:
+            status, handle = client.root_handle()
+            assert client.compound(PUTROOTFH, lookup("private"), lookup("file"))[0] == NFS4ERR_ACCESS
+            # What was made with the file system has the generation 0, and clients use it.
+            assert handle[15:] == struct.pack("<II", 2, 0)
+            found = (file_system.path / "lost+found").stat().st_ino
+            for inode in (2, found):
+                assert client.compound(put_handle(handle[:15] + struct.pack("<II", inode, 0)), GETFH)[0] == 0
+            forged = handle[:15] + struct.pack("<II", (private / "file").stat().st_ino, 0)
+            with pytest.raises(EOFError):
+                client.compound(put_handle(forged), GETFH)
+        at = mount(uml)
+        uml.check(f"ls -l {at}/; stat {at}/lost+found; ! ls {at}/lost+found", seconds=30)
 
     def test_a_missing_directory_is_an_error_without_a_way_to_create_it(self, uml, exports, file_system):
         exports("rights", "path=/nowhere", "uid=1", "gid=1")

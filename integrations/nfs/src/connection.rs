@@ -304,9 +304,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             root = rights.root,
             "an NFS client is connected"
         );
-        // Whoever may only see a part must not make up handles for the rest.
-        let pace = Key::of(&rights).is_partial().then(|| view.pace.clone());
-        let mut relay = Relay::new(server, pace);
+        // Whoever may not see everything must not make up handles for the rest.
+        let guarded = !sees_everything(&rights);
+        let guarded = guarded.then(|| (Arc::clone(&view.originals), view.pace.clone()));
+        let mut relay = Relay::new(server, guarded);
         let user = rights
             .access_point
             .as_ref()
@@ -334,6 +335,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         Ok(self.client.lock(relay)?)
     }
+}
+
+/// Whether the client can be root of the whole volume, which no permission of a directory keeps out of anything.
+fn sees_everything(rights: &Rights) -> bool {
+    let is_forced = rights
+        .access_point
+        .as_ref()
+        .is_some_and(|point| point.user.is_some());
+    rights.root && !is_forced && !Key::of(rights).is_partial()
 }
 
 fn not_allowed() -> Closed {

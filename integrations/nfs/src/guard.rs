@@ -1,10 +1,11 @@
-//! Which file handles the clients of an access point may use.
+//! Which file handles a client may use that is not root of the whole volume.
 //!
 //! A handle names a file, and nfs-ganesha does not check that the file is in the directory that it exports. Its handles
 //! end with the number of the inode and the inode's generation, which ext4 draws at random, and the kernel takes the
-//! generation 0 for any. So with 0 a client could make up handles for every file of the volume. Here every handle that a
-//! client sends is looked at, and one with the generation 0 ends the connection. What is left to a client is to
-//! guess 32 bits, and [`Pace`] makes every wrong guess take its time.
+//! generation 0 for any. So with 0 a client could make up handles for every file of the volume, also for those in
+//! directories that it must not enter. Here every handle that a client sends is looked at, and one with the generation 0
+//! ends the connection. Only directories that were made with the file system have that generation themselves
+//! ([`Originals`]). What is left to a client is to guess 32 bits, and [`Pace`] makes every wrong guess take its time.
 //!
 //! To find the handles, the arguments of all operations are read as they stream by (RFC 7531, RFC 5662). An
 //! operation that cannot be read ends the connection as well: the server acts on a message only when all of it is
@@ -36,6 +37,11 @@ const GUESS: Duration = Duration::from_millis(20);
 /// file system in 8, the kernel's type of the handle in 1, inode and generation in 4 bytes each.
 const HANDLE: usize = 23;
 
+/// The numbers of the inodes whose generation is 0, since mkfs has made them, and which a view shows: the root of the
+/// file system, and `lost+found` in it. If `lost+found` is deleted, its number can be that of another file until the view
+/// is started again.
+pub(crate) type Originals = Arc<[u32]>;
+
 /// A message that must not reach the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
@@ -66,9 +72,18 @@ pub(crate) struct Guard {
     pending: Vec<u8>,
     /// Bytes of the data of a WRITE that are still to come.
     skip: usize,
+    originals: Originals,
 }
 
 impl Guard {
+    /// With the inodes that may be used with the generation 0.
+    pub(crate) fn new(originals: Originals) -> Self {
+        Self {
+            originals,
+            ..Self::default()
+        }
+    }
+
     /// A call begins; `call` is its beginning.
     pub(crate) fn begin(&mut self, call: &Call<'_>) -> Result<(), Refused> {
         const COMPOUND: u32 = 1;
@@ -77,6 +92,7 @@ impl Guard {
                 && call.version == rpc::NFS_VERSION
                 && call.procedure == COMPOUND,
             pending: std::mem::take(&mut self.pending),
+            originals: Arc::clone(&self.originals),
             ..Self::default()
         };
         self.pending.clear();
@@ -135,7 +151,7 @@ impl Guard {
         while self.has_begun && self.is_compound && self.left > 0 {
             let mut reader = rest;
             let mut data = 0;
-            match operation(&mut reader, &mut data) {
+            match operation(&mut reader, &mut data, &self.originals) {
                 Ok(()) => {}
                 Err(Read::Incomplete) => break,
                 Err(Read::Refused(refused)) => return Err(refused),
@@ -177,7 +193,7 @@ impl From<Malformed> for Read {
 }
 
 /// Reads one operation with its arguments; `data` becomes the length of the data of a WRITE, which follow.
-fn operation(r: &mut Reader<'_>, data: &mut usize) -> Result<(), Read> {
+fn operation(r: &mut Reader<'_>, data: &mut usize, originals: &[u32]) -> Result<(), Read> {
     match r.unsigned()? {
         // GETFH, LOOKUPP, PUTPUBFH, PUTROOTFH, READLINK, RESTOREFH, SAVEFH
         10 | 16 | 23 | 24 | 27 | 31 | 32 => {}
@@ -217,7 +233,7 @@ fn operation(r: &mut Reader<'_>, data: &mut usize) -> Result<(), Read> {
         18 => open(r)?,
         22 => {
             let handle = r.opaque(MAX_HANDLE)?;
-            if !is_given_out(handle) {
+            if !is_given_out(handle, originals) {
                 return Err(Read::Refused(Refused::Handle));
             }
         }
@@ -275,8 +291,15 @@ fn operation(r: &mut Reader<'_>, data: &mut usize) -> Result<(), Read> {
 }
 
 /// Whether a handle has the form of those that the server gives out.
-fn is_given_out(handle: &[u8]) -> bool {
-    handle.len() == HANDLE && !handle.ends_with(&[0; 4])
+fn is_given_out(handle: &[u8], originals: &[u32]) -> bool {
+    if handle.len() != HANDLE {
+        return false;
+    }
+    let Some((rest, generation)) = handle.split_last_chunk() else {
+        return false;
+    };
+    let inode = rest.last_chunk().map(|inode| u32::from_le_bytes(*inode));
+    *generation != [0; 4] || inode.is_some_and(|inode| originals.contains(&inode))
 }
 
 fn words(r: &mut Reader<'_>, number: usize) -> Result<(), Malformed> {

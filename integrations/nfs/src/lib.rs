@@ -17,8 +17,8 @@
 //! - A volume that is locked has no processes, so that it can be unmounted. Clients are answered by `locked`
 //!   instead, on the same connections.
 //! - TLS is terminated with a certificate of the server; that of the client is read by `certificate`.
-//! - A client of an access point can use only handles that a server has given out (`guard`), since nfs-ganesha does not
-//!   check that a handle's file is in the directory that it exports.
+//! - A client that is not root of the whole volume can use only handles that a server has given out (`guard`), since nfs-ganesha does not
+//!   check that a handle's file is in the directory that it exports, nor the kernel the way to it.
 #![deny(unsafe_code)]
 
 pub mod authorize;

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     authorize::User,
-    guard::{self, Guard, Pace},
+    guard::{self, Guard, Originals, Pace},
     locked::{self, Failure},
     record::{NotRecords, Piece, Records, mark},
     rpc::{self, Call, Kind},
@@ -349,11 +349,11 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// With a pace, the client may only use handles that the server has given out.
-    pub(crate) fn new(server: TcpStream, pace: Option<Pace>) -> Self {
+    /// If it is guarded, the client may only use handles that the server has given out.
+    pub(crate) fn new(server: TcpStream, guarded: Option<(Originals, Pace)>) -> Self {
         Self {
             server,
-            guard: pace.map(|pace| (Guard::default(), pace)),
+            guard: guarded.map(|(originals, pace)| (Guard::new(originals), pace)),
             guesses: 0,
             input: vec![0; BUFFER].into_boxed_slice(),
             output: Output::default(),

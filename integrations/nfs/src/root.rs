@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::authorize::Creation;
+use crate::{authorize::Creation, guard::Originals};
 
 /// The deepest directory, and the longest path, that are looked for.
 const MAX_DEPTH: usize = 32;
@@ -74,6 +74,22 @@ pub(crate) fn open(
         };
     }
     Ok(at)
+}
+
+/// See [`Originals`]: nothing, if the directory is not the root of its file system.
+pub(crate) fn originals(root: &impl AsFd, path: &str) -> Result<Originals, RootError> {
+    if !parts(path)?.is_empty() {
+        return Ok(Originals::default());
+    }
+    let opened = child(root, ".").map_err(|error| failed(path, error))?;
+    let inodes = [Ok(opened), child(root, "lost+found")]
+        .into_iter()
+        .flatten()
+        .map(|directory| fstat(directory).map_err(|error| failed(path, error)))
+        .collect::<Result<Vec<_>, _>>()?;
+    // ext4 has no others.
+    let fits = inodes.into_iter().map(|found| u32::try_from(found.st_ino));
+    Ok(fits.flatten().collect())
 }
 
 fn failed(path: &str, error: Errno) -> RootError {

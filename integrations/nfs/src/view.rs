@@ -31,7 +31,7 @@ use crate::{
     authorize::Creation,
     error::{At as _, Error, Step},
     ganesha::{self, Configuration},
-    guard::Pace,
+    guard::{Originals, Pace},
     log_file::LogFile,
     root,
     sandbox::{self, Luggage},
@@ -79,6 +79,8 @@ pub(crate) struct View {
     uses: Arc<Uses>,
     /// How fast its clients can guess handles.
     pub(crate) pace: Pace,
+    /// What its clients may use with the generation 0.
+    pub(crate) originals: Originals,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,7 @@ impl View {
         let (ended, has_ended) = watch::channel(false);
         let (ready, is_ready) = oneshot::channel();
         let at = spec.own.clone();
+        let originals = root::originals(&spec.file_system, &spec.path)?;
         let thread = thread::Builder::new()
             .name("nfs-view".to_owned())
             .spawn(move || {
@@ -132,6 +135,7 @@ impl View {
                 last: Mutex::new(started),
             }),
             pace: Pace::default(),
+            originals,
         };
         Ok((Arc::new(view), is_ready))
     }

@@ -70,6 +70,19 @@ fn a_handle_with_the_generation_0_is_refused_wherever_it_is() {
 }
 
 #[test]
+fn only_what_was_made_with_the_file_system_may_have_the_generation_0() {
+    let of_inode = |inode: u32| {
+        let mut handle = forged();
+        handle[HANDLE - 8..HANDLE - 4].copy_from_slice(&inode.to_le_bytes());
+        handle
+    };
+    let refused = |handle: &[u8]| !is_given_out(handle, &[2, 11]);
+    assert!(!refused(&of_inode(2)) && !refused(&of_inode(11)));
+    assert!(refused(&of_inode(12)) && refused(&of_inode(2 << 24)));
+    assert!(!is_given_out(&of_inode(2), &[]));
+}
+
+#[test]
 fn a_handle_of_another_form_is_refused() {
     for handle in [&[1; HANDLE - 1][..], &[1; HANDLE + 1], b"", &[1; 128]] {
         assert_eq!(
