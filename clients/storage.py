@@ -42,8 +42,8 @@ class Storage:
         assert done.returncode == expect, done.stdout + done.stderr + self.log()
         return done
 
-    def start(self, *more):
-        """Starts the agent and waits until it has heard from the server."""
+    def begin(self, *more):
+        """Starts the agent."""
         with open(self.folder / "agent.log", "ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -55,6 +55,10 @@ class Storage:
                 env=clean_environment(),
                 text=True,
             )
+
+    def start(self, *more):
+        """Starts the agent and waits until it has heard from the server."""
+        self.begin(*more)
         line = self.process.stdout.readline()
         assert line.endswith(RUNNING + "\n"), f"{line}{self.log()}"
         self.id = line.split()[1]

@@ -259,6 +259,40 @@ def test_a_killed_process_of_a_volume_is_cleaned_up_and_started_again(efs, stora
     write(file, b"written after it")
 
 
+def test_what_a_killed_process_left_is_cut_off_while_the_key_is_off(efs, kms, storage, arn, shared):
+    file_system, file = shared
+    with open(file, "rb", buffering=0) as open_file:
+        kms.disable_key(KeyId=arn)
+        os.kill(storage.keeper(file_system)["pid"], signal.SIGKILL)
+        eventually(lambda: is_cut_off(file), seconds=30)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(open_file.fileno(), 9, 0)
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    kms.enable_key(KeyId=arn)
+    available(efs, file_system)
+    eventually(lambda: not is_cut_off(file), seconds=30)
+    assert file.read_bytes() == TEXT
+
+
+def test_what_a_killed_process_left_is_cut_off_while_the_server_is_away(own_server, storage, shared):
+    file_system, file = shared
+    own_server.kill()
+    os.kill(storage.keeper(file_system)["pid"], signal.SIGKILL)
+    eventually(lambda: is_cut_off(file), seconds=30)
+
+
+def test_an_agent_cuts_off_what_was_left_before_it_has_reached_the_server(own_server, storage, shared):
+    file_system, file = shared
+    storage.kill()
+    os.kill(storage.keeper(file_system)["pid"], signal.SIGKILL)
+    own_server.kill()
+    assert file.read_bytes() == TEXT
+    own = storage.state / "mounts" / file_system / "file"
+    assert own.read_bytes() == TEXT
+    storage.begin()
+    eventually(lambda: is_cut_off(file) and is_cut_off(own), seconds=30)
+
+
 def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server, efs, storage, shared):
     file_system, file = shared
     written, victims = [], random.Random(7)

@@ -220,6 +220,39 @@ def test_what_is_not_served_any_more_comes_back_when_kms_has_said_that_it_may(vo
     volumes("detach", volumes.image())
 
 
+def test_what_a_killed_process_left_is_cut_off_before_kms_is_asked(volumes, kms, arn, cached):
+    volumes.kill(volumes.image())
+    kms.disable_key(KeyId=arn)
+    with open(cached, "rb", buffering=0) as open_file:
+        # Nobody keeps the volume now, as docs/volumes.md says.
+        assert os.pread(open_file.fileno(), 9, 0) == TEXT[:9]
+        said = volumes.fails("attach", volumes.image(), volumes.directory())
+        assert said.endswith(f": DisabledException: {arn} is disabled.")
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(open_file.fileno(), 9, 0)
+    assert not cached.exists()
+    assert state(volumes) == "detached"
+    kms.enable_key(KeyId=arn)
+    volumes.attach(volumes.image())
+    assert cached.read_bytes() == TEXT
+
+
+def test_what_a_killed_process_left_is_cut_off_also_if_kms_does_not_answer(own_server, tmp_path):
+    require()
+    volumes = Volumes(own_server, tmp_path)
+    try:
+        image = volumes.create(own_server.client("kms").create_key()["KeyMetadata"]["Arn"])
+        file = volumes.attach(image) / "file"
+        write(file, TEXT)
+        assert file.read_bytes() == TEXT
+        volumes.kill(image)
+        own_server.kill()
+        volumes.fails("attach", image, volumes.directory())
+        assert not file.exists()
+    finally:
+        volumes.end()
+
+
 def test_a_late_answer_about_the_key_of_before_a_rekey_does_not_count(volumes, server, kms, arn):
     image, new = volumes.create(arn), kms.create_key()["KeyMetadata"]["Arn"]
     with HoldingProxy(server.port, b"TrentService.Decrypt") as proxy:

@@ -15,6 +15,8 @@ pub enum Step {
     Make,
     /// Note down that it is made, before anybody is told.
     NoteMade,
+    /// Cut off what a process has left that was killed. Whether its key may be used, nobody asks any more.
+    CutOff,
     /// Attach what is there.
     Attach,
     /// Take it out of use, and leave it on disk.
@@ -27,11 +29,19 @@ pub enum Step {
 pub const DELETED_HERE: &str =
     "this machine has been told before to delete the volume, and has begun to: it cannot be used";
 
+/// The step that waits neither for the server nor for anything else: what nobody keeps must not stay readable.
+pub fn at_once(local: &Local, now: Monotonic) -> Option<Step> {
+    (local.is_free(now) && local.runs == Runs::Remains).then_some(Step::CutOff)
+}
+
 /// The next step with a volume; none if there is nothing to do now. The server has named the volume, or has not:
 /// no step is planned before it has been asked.
 pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<Step> {
     if !local.is_free(now) {
         return None;
+    }
+    if let Some(step) = at_once(local, now) {
+        return Some(step);
     }
     match (
         wanted.map(|wanted| wanted.presence),
@@ -45,12 +55,8 @@ pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<St
         (Some(Presence::Absent), _, _) => Some(Step::Delete),
         (Some(Presence::Present), None, _) => Some(Step::Make),
         (Some(Presence::Present), Some(Stage::Making), Runs::Mounted) => Some(Step::NoteMade),
-        (Some(Presence::Present), Some(Stage::Making), Runs::Nothing | Runs::Remains) => {
-            Some(Step::Make)
-        }
-        (Some(Presence::Present), Some(Stage::Made), Runs::Nothing | Runs::Remains) => {
-            Some(Step::Attach)
-        }
+        (Some(Presence::Present), Some(Stage::Making), Runs::Nothing) => Some(Step::Make),
+        (Some(Presence::Present), Some(Stage::Made), Runs::Nothing) => Some(Step::Attach),
         (Some(Presence::Present), Some(Stage::Making | Stage::Made), _) => None,
         (Some(Presence::Present), Some(Stage::Ending), _) => None,
     }
@@ -125,7 +131,7 @@ mod tests {
         let absent = Some(Presence::Absent);
         assert_eq!(step(absent, None, Runs::Nothing), None);
         for stage in [Stage::Making, Stage::Made, Stage::Ending] {
-            for runs in runs() {
+            for runs in runs().into_iter().filter(|runs| *runs != Runs::Remains) {
                 assert_eq!(step(absent, Some(stage), runs), Some(Step::Delete));
             }
         }
@@ -133,9 +139,31 @@ mod tests {
 
     #[test]
     fn what_is_not_named_is_taken_out_of_use() {
-        for runs in runs() {
+        for runs in runs().into_iter().filter(|runs| *runs != Runs::Remains) {
             let expected = (runs != Runs::Nothing).then_some(Step::Release);
             assert_eq!(step(None, Some(Stage::Made), runs), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cut_off_before_anything_else_and_without_the_server() {
+        for presence in [None, Some(Presence::Present), Some(Presence::Absent)] {
+            for stage in [Stage::Making, Stage::Made, Stage::Ending] {
+                assert_eq!(
+                    step(presence, Some(stage), Runs::Remains),
+                    Some(Step::CutOff)
+                );
+            }
+        }
+        for runs in runs() {
+            let expected = (runs == Runs::Remains).then_some(Step::CutOff);
+            let mut local = Local {
+                runs,
+                ..Local::default()
+            };
+            assert_eq!(at_once(&local, NOW), expected);
+            local.busy = true;
+            assert_eq!(at_once(&local, NOW), None);
         }
     }
 

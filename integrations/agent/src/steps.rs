@@ -83,6 +83,7 @@ pub fn carry_out<M: Machine>(
             machine.make(&note, wanted)
         }
         (Step::NoteMade, _, Some(note)) => machine.write(&note.at(Stage::Made)),
+        (Step::CutOff, _, Some(note)) => machine.end(note, How::AtOnce),
         (Step::Attach, Some(wanted), Some(note)) => machine.attach(note, wanted),
         (Step::Release, _, Some(note)) => machine.end(note, How::Cleanly),
         (Step::Delete, _, Some(note)) => {
@@ -92,7 +93,12 @@ pub fn carry_out<M: Machine>(
             machine.forget(&note.volume)
         }
         (
-            Step::Make | Step::NoteMade | Step::Attach | Step::Release | Step::Delete,
+            Step::Make
+            | Step::NoteMade
+            | Step::CutOff
+            | Step::Attach
+            | Step::Release
+            | Step::Delete,
             None | Some(_),
             None | Some(_),
         ) => Ok(()),

@@ -166,6 +166,8 @@ pub fn run(
     let folder = options.states.folder(superblock.volume_id)?;
     let _lock: File = folder.lock()?;
     let place = folder.place()?;
+    // Before anything can fail or has to be waited for: whether the key may be used, nobody has asked since.
+    live::take_away_remains(&place)?;
     let (dir, volume) = (options.mounting.dir.as_deref(), superblock.volume_id);
     let process = Process::this(volume, &options.image, dir, options.mounting.read_only);
     let (events, incoming) = mpsc::channel();
@@ -222,7 +224,6 @@ impl Drop for Keeper {
 impl Keeper {
     /// Attaches the volume for the first time.
     fn first(&mut self) -> anyhow::Result<()> {
-        let before = self.folder.left()?;
         self.folder.record(&self.process)?;
         let noted = self.options.states.known(self.volume)?;
         let key = self.options.states.known_key(self.volume)?;
@@ -231,13 +232,10 @@ impl Keeper {
         kms.check()?;
         let begun = image::decrypt(&kms, &self.key).and_then(|key| self.go_live(&key, bounds));
         if let Err(error) = &begun {
-            match before {
-                // What that process has left must still be found.
-                Some(process) => self.folder.record(&process)?,
-                None if matches!(Attachment::exists(&self.place), Ok(false)) => {
-                    self.folder.forget()?;
-                }
-                None => self.say(Phase::CutOff, Some(format!("{error:#}"))),
+            match Attachment::exists(&self.place) {
+                Ok(false) => self.folder.forget()?,
+                // What is left must still be found.
+                Ok(true) | Err(_) => self.say(Phase::CutOff, Some(format!("{error:#}"))),
             }
         }
         begun

@@ -382,14 +382,6 @@ impl Folder {
         }
     }
 
-    /// What an earlier process has said of itself, for the one that has the lock now. What cannot be read is nothing.
-    ///
-    /// # Errors
-    /// When this user may not look.
-    pub fn left(&self) -> anyhow::Result<Option<Process>> {
-        Ok(self.said()?.flatten())
-    }
-
     /// What was said, if anything, and if it can be read.
     fn said(&self) -> anyhow::Result<Option<Option<Process>>> {
         let path = self.0.join(RECORD);

@@ -216,10 +216,17 @@ impl Host {
         match said {
             Ok(Said::Attached(_)) => Ok(()),
             Ok(Said::Failed(why)) => Err(anyhow!(why)),
-            Err(error) => Err(error.context(format!(
-                "the volume's process ended before it was attached: its log is {}",
-                path.display()
-            ))),
+            Err(error) => {
+                // What it may have left waits for no next attempt.
+                if let Err(error) = self.end(note, How::AtOnce) {
+                    let error = format!("{error:#}");
+                    tracing::error!(volume = %note.volume, error, "not all of it is taken away");
+                }
+                Err(error.context(format!(
+                    "the volume's process ended before it was attached: its log is {}",
+                    path.display()
+                )))
+            }
         }
     }
 

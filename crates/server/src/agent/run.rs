@@ -303,10 +303,17 @@ impl Agent {
                 return;
             }
         }
+        let now = self.clock.monotonic();
+        for (volume, seen) in self.seen.clone() {
+            let memory = self.memory.entry(volume.clone()).or_default();
+            let local = memory.complete(seen.local.clone());
+            if let Some(step) = plan::at_once(&local, now) {
+                self.begin(step, &volume, (None, seen));
+            }
+        }
         let Some(wanted) = self.wanted.clone() else {
             return;
         };
-        let now = self.clock.monotonic();
         let mut volumes: BTreeSet<VolumeId> = wanted.keys().cloned().collect();
         volumes.extend(self.seen.keys().cloned());
         self.memory

@@ -127,12 +127,14 @@ impl World {
     }
 
     fn step(&mut self, volume: &VolumeId) {
-        let Some(all) = &self.wanted else { return };
-        let wanted = all.get(volume).cloned();
         let local = self.local(volume);
-        let Some(step) = plan::next(wanted.as_ref(), &local, self.now()) else {
-            return;
+        let wanted = self.wanted.as_ref().and_then(|all| all.get(volume));
+        let wanted = wanted.cloned();
+        let step = match self.wanted {
+            Some(_) => plan::next(wanted.as_ref(), &local, self.now()),
+            None => plan::at_once(&local, self.now()),
         };
+        let Some(step) = step else { return };
         let note = self.machine.notes.borrow().get(volume).cloned();
         match carry_out(&self.machine, step, (wanted.as_ref(), note.as_ref())) {
             Ok(()) => {

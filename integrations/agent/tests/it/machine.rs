@@ -176,6 +176,8 @@ impl Machine for Simulated {
         let image = image.expect("an image that was made is there");
         assert_eq!(image.name, note.image);
         assert!(image.formatted, "what was made has a file system");
+        let runs = self.look(&note.volume).runs;
+        assert_ne!(runs, Runs::Remains, "what is left is readable meanwhile");
         self.operation(|| self.run(note))
     }
 

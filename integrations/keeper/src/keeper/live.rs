@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use keyward_attach::{
-    attachment::cut_off,
+    attachment::{CutOff, cut_off},
     place::Place,
     server::{Server, serve},
 };
@@ -108,7 +108,7 @@ impl Live {
         match live.bind(place, mounting) {
             Ok(()) => Ok(live),
             Err(error) => {
-                note(cut_off(place, PATIENCE));
+                note(&cut_off(place, PATIENCE));
                 if let Err(error) = live.close() {
                     tracing::error!(error = format!("{error:#}"), "the volume is not closed");
                 }
@@ -213,7 +213,7 @@ impl Live {
         self.volume.wipe();
         let done = cut_off(place, PATIENCE);
         tracing::info!("the keys are wiped");
-        note(done);
+        note(&done);
         if let Err(error) = self.end() {
             tracing::warn!(error = format!("{error:#}"), "serving has not ended well");
         }
@@ -271,8 +271,27 @@ fn formatting(key: &KeyInfo, is_empty: bool, mounting: &Mounting) -> anyhow::Res
     }
 }
 
+/// Cuts off what a process has left that was killed: the kernel serves what it has in its page cache to everybody, and
+/// no process is there that would ask whether the key may still be used. Nothing is no error.
+///
+/// # Errors
+/// When not all of it can be taken away.
+pub fn take_away_remains(place: &Place) -> anyhow::Result<()> {
+    let mut done = cut_off(place, PATIENCE);
+    if done.lazily_unmounted.is_empty() && done.held.is_none() && done.failures.is_empty() {
+        return Ok(());
+    }
+    note(&done);
+    match done.failures.pop() {
+        None => Ok(()),
+        Some(error) => Err(anyhow!(error).context(
+            "what an earlier process of the volume has left is cut off, but not all of it is taken away",
+        )),
+    }
+}
+
 /// Logs what a cut-off has found and done.
-fn note(done: keyward_attach::attachment::CutOff) {
+fn note(done: &CutOff) {
     for point in &done.lazily_unmounted {
         tracing::warn!(point = %point.display(), "files were open there: those who have them get errors");
     }
