@@ -29,8 +29,8 @@ impl<'a> Reader<'a> {
     /// Bytes whose number is fixed by the protocol.
     pub(crate) fn fixed(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
-        let padding = rest.len().min(padding_of(length));
-        self.rest = rest.get(padding..).unwrap_or_default();
+        // Without its padding an item is incomplete: the rest of it would be read as the next item.
+        self.rest = rest.get(padding_of(length)..).ok_or(Malformed)?;
         Ok(bytes)
     }
 

@@ -132,6 +132,21 @@ fn what_the_server_does_not_carry_out_passes() {
     }
 }
 
+#[test]
+fn nothing_is_hidden_by_a_cut_before_the_padding() {
+    let operations = [put_handle(&GOOD), put_handle(&forged())];
+    let arguments = compound(1, &operations);
+    // The handle has 23 bytes, and one of padding.
+    let at = arguments.len() - operations[1].len() - 1;
+    let pieces = [&arguments[..at], &arguments[at..]];
+    assert_eq!(passes_in(&pieces, (100_003, 4, 1)), Err(Refused::Handle));
+    let pieces = [&arguments[..at], &arguments[at..=at]];
+    assert_eq!(passes_in(&pieces, (100_003, 4, 1)), Err(Refused::Malformed));
+    let whole = compound(1, &operations[..1]);
+    let pieces = [&whole[..at], &whole[at..]];
+    assert_eq!(passes_in(&pieces, (100_003, 4, 1)), Ok(()));
+}
+
 proptest! {
     #[test]
     fn a_message_is_read_however_it_is_cut(
