@@ -3,6 +3,8 @@
 The program that serves them decides about clients as the test tells it; `keyward agent` asks the server instead.
 """
 
+import concurrent.futures
+import contextlib
 import datetime
 import os
 import socket
@@ -447,6 +449,31 @@ class TestConnections:
         exports("rights", "write=yes")
         exports("reauthorize", VOLUME)
         eventually(lambda: uml.run(f"touch {at}/new", seconds=60).status == 0)
+
+    def test_a_right_that_is_lost_before_the_view_is_there_is_never_used(self, uml, exports):
+        exports("hold", "yes")
+        with RawClient(uml.host) as client, concurrent.futures.ThreadPoolExecutor() as threads:
+            answer = threads.submit(client.compound, PUTROOTFH)
+            eventually(lambda: exports.questions)
+            exports("rights", "deny")
+            exports("reauthorize", VOLUME)
+            # The client was let in before, which is heard only now.
+            exports("hold", "no")
+            assert answer.result()[0] == NFS4ERR_ACCESS
+
+    def test_silent_connections_of_a_few_addresses_keep_nobody_out(self, exports):
+        host = "127.0.0.91"
+        exports("set", VOLUME, TARGET, host, 2049, "0.0.0.0/0")
+        with contextlib.ExitStack() as held:
+            for number in range(4 * 64):
+                source = (f"127.0.2.{number % 4 + 1}", 0)
+                held.enter_context(socket.create_connection((host, 2049), source_address=source))
+            with RawClient(host) as client:
+                assert client.root_handle()[0] == 0
+                # Whoever was authorized is displaced by nobody.
+                for number in range(64):
+                    held.enter_context(socket.create_connection((host, 2049), source_address=("127.0.2.5", 0)))
+                assert client.root_handle()[0] == 0
 
     def test_clients_are_asked_about_at_intervals(self, uml, exports):
         at = mount(uml)

@@ -6,6 +6,7 @@
 //! start STATE-DIRECTORY              set VOLUME TARGET ADDRESS PORT CIDR,CIDR     unset VOLUME
 //! unlock VOLUME DIRECTORY            lock VOLUME                                  reauthorize VOLUME
 //! rights deny | rights unanswered | rights NAME=VALUE …      (write, root, path, uid, gid, gids, owner, mode)
+//! hold yes | hold no           (from when to when answers about clients are not given, but decided)
 //! ```
 #![expect(clippy::print_stdout, reason = "a program that is spoken with")]
 
@@ -25,8 +26,10 @@ use keyward_nfs::{
 
 type Failure = Box<dyn std::error::Error>;
 type Decision = Arc<Mutex<Result<Rights, Refused>>>;
+/// Whether answers are held back.
+type Hold = Arc<tokio::sync::watch::Sender<bool>>;
 
-struct Fixed(Decision);
+struct Fixed(Decision, Hold);
 
 impl Authorize for Fixed {
     fn authorize(&self, question: Question) -> Answer<'_> {
@@ -54,7 +57,11 @@ impl Authorize for Fixed {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        Box::pin(async move { decision })
+        let mut hold = self.1.subscribe();
+        Box::pin(async move {
+            let _ = hold.wait_for(|is_held| !is_held).await;
+            decision
+        })
     }
 }
 
@@ -74,6 +81,7 @@ async fn main() -> Result<(), Failure> {
         root: true,
         access_point: None,
     })));
+    let hold = Hold::default();
     let mut server = None;
     let (send, mut lines) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -83,7 +91,7 @@ async fn main() -> Result<(), Failure> {
     });
     while let Some(line) = lines.recv().await {
         let words: Vec<_> = line.split_whitespace().collect();
-        match carry_out(&words, &mut server, &decision).await {
+        match carry_out(&words, &mut server, &decision, &hold).await {
             Ok(()) => say("ok"),
             Err(error) => say(&format!("error: {error}")),
         }
@@ -98,6 +106,7 @@ async fn carry_out(
     words: &[&str],
     server: &mut Option<Server>,
     decision: &Decision,
+    hold: &Hold,
 ) -> Result<(), Failure> {
     match words {
         ["start", state] => {
@@ -105,7 +114,14 @@ async fn carry_out(
             options.lease = Duration::from_secs(10);
             options.grace = Duration::from_secs(10);
             options.limits.reauthorize = Duration::from_secs(2);
-            *server = Some(Server::start(options, Fixed(Arc::clone(decision)))?);
+            *server = Some(Server::start(
+                options,
+                Fixed(Arc::clone(decision), Arc::clone(hold)),
+            )?);
+            return Ok(());
+        }
+        ["hold", word] => {
+            hold.send_replace(*word == "yes");
             return Ok(());
         }
         ["rights", rest @ ..] => {

@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     locked::Failure,
     options::{Limits, Target},
-    places::Place,
+    places::{Displaced, Place},
     quiet::Quiet,
     relay::{Client, End, Relay},
     tls,
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) authorize: Arc<dyn Authorize>,
     pub(crate) tls: TlsAcceptor,
     /// For what strangers cause to be logged.
-    pub(crate) quiet: Quiet,
+    pub(crate) quiet: Arc<Quiet>,
 }
 
 /// A connection that was accepted.
@@ -49,6 +49,7 @@ pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) client: SocketAddr,
     pub(crate) place: Place,
+    pub(crate) displaced: Displaced,
     pub(crate) volume: Arc<Volume>,
     /// The target as it is now.
     pub(crate) target: watch::Receiver<Arc<Target>>,
@@ -70,6 +71,8 @@ enum Closed {
     Refused(String),
     #[error("it cannot be served")]
     Told,
+    #[error("there are too many connections of clients that are not authorized")]
+    Displaced,
     #[error("nfs-ganesha does not accept connections: {0}")]
     Connect(io::Error),
     #[error(transparent)]
@@ -78,12 +81,17 @@ enum Closed {
 
 impl Accepted {
     /// Serves the connection until it ends, and logs why.
-    pub(crate) async fn serve(self) {
+    pub(crate) async fn serve(mut self) {
         let volume = Arc::clone(&self.volume);
         let target = self.target.borrow().id.clone();
         let client = self.client;
         let shared = Arc::clone(&self.shared);
-        let Err(closed) = self.begin().await else {
+        let mut displaced = std::mem::take(&mut self.displaced);
+        let ended = tokio::select! {
+            ended = self.begin() => ended,
+            () = displaced.wait() => Err(Closed::Displaced),
+        };
+        let Err(closed) = ended else {
             return;
         };
         match &closed {
@@ -93,7 +101,9 @@ impl Accepted {
                 tracing::debug!(volume = volume.name, target, %client, "an NFS client has left");
             }
             Closed::End(End::Server | End::InMessage) => {
-                tracing::info!(volume = volume.name, target, %client, reason = %closed, "an NFS connection is closed; the client will connect again");
+                if let Some(unlogged) = shared.quiet.may_log() {
+                    tracing::info!(volume = volume.name, target, %client, reason = %closed, unlogged, "an NFS connection is closed; the client will connect again");
+                }
             }
             _ => {
                 if let Some(unlogged) = shared.quiet.may_log() {
@@ -120,6 +130,7 @@ impl Accepted {
             volume,
             target,
             shared,
+            displaced: _,
         } = self;
         let stream = timeout(limits.handshake, shared.tls.accept(stream)).await;
         let stream = stream.map_err(|_| Closed::Silent)?.map_err(Closed::Tls)?;
@@ -260,50 +271,76 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Err(ended.map_or(Closed::Told, Closed::End))
     }
 
-    /// Relays to the view that the client has a right to, until the volume is locked.
-    async fn while_unlocked(
-        &mut self,
-        state: &mut watch::Receiver<State>,
-        question: &Question,
-    ) -> Result<(), Closed> {
-        let rights = match ask(&self.shared, question).await {
-            Ok(rights) => rights,
-            Err(refused) => {
-                // Who is denied is told so, or the client would try again and again.
-                if matches!(refused, Refused::Denied { .. }) {
-                    if let Some(unlogged) = self.shared.quiet.may_log() {
-                        tracing::warn!(volume = question.volume, target = question.target, client = %self.peer, %refused, unlogged, "an NFS client is refused");
-                    }
-                    return self.fail_for_a_while(Failure::Access).await;
-                }
-                return Err(Closed::Refused(refused.to_string()));
-            }
-        };
-        self.place.settle();
-        let (view, _hold) = match self.volume.view(&rights).await {
-            // It was locked in the meantime.
-            Err(Error::Locked) => return Ok(()),
-            Err(error) => {
-                tracing::error!(volume = question.volume, target = question.target, client = %self.peer, %error, "an NFS client has I/O errors");
-                return self.fail_for_a_while(Failure::Io).await;
-            }
-            Ok(view) => view,
-        };
-        let server = match view.connect().await {
-            Err(_) if matches!(*state.borrow(), State::Locked) => return Ok(()),
-            server => server.map_err(Closed::Connect)?,
+    /// Whoever has signed is always logged; anybody could come often without.
+    fn log_connected(&self, question: &Question, rights: &Rights) {
+        let certificate = question.certificate.as_ref();
+        let identity = certificate.and_then(|certificate| certificate.identity.as_ref());
+        let Some(unlogged) = (match identity {
+            Some(_) => Some(0),
+            None => self.shared.quiet.may_log(),
+        }) else {
+            return;
         };
         tracing::info!(
             volume = question.volume,
             target = question.target,
             client = %self.peer,
             tls = question.tls,
-            access_point = question.certificate.as_ref().and_then(|certificate| certificate.access_point.as_deref()),
-            access_key_id = question.certificate.as_ref().and_then(|certificate| certificate.identity.as_ref()).map(|identity| &*identity.access_key_id),
+            access_point = certificate.and_then(|certificate| certificate.access_point.as_deref()),
+            access_key_id = identity.map(|identity| &*identity.access_key_id),
             write = rights.write,
             root = rights.root,
+            unlogged,
             "an NFS client is connected"
         );
+    }
+
+    async fn refuse(&mut self, question: &Question, refused: Refused) -> Result<(), Closed> {
+        // Who is denied is told so, or the client would try again and again.
+        if matches!(refused, Refused::Denied { .. }) {
+            if let Some(unlogged) = self.shared.quiet.may_log() {
+                tracing::warn!(volume = question.volume, target = question.target, client = %self.peer, %refused, unlogged, "an NFS client is refused");
+            }
+            return self.fail_for_a_while(Failure::Access).await;
+        }
+        Err(Closed::Refused(refused.to_string()))
+    }
+
+    /// Relays to the view that the client has a right to, until the volume is locked.
+    async fn while_unlocked(
+        &mut self,
+        state: &mut watch::Receiver<State>,
+        question: &Question,
+    ) -> Result<(), Closed> {
+        let (rights, revision, (view, _hold)) = loop {
+            // What changes after the question is seen.
+            let revision = self.volume.revision.subscribe();
+            let rights = match ask(&self.shared, question).await {
+                Ok(rights) => rights,
+                Err(refused) => return self.refuse(question, refused).await,
+            };
+            self.place.settle();
+            let view = match self.volume.view(&rights).await {
+                // It was locked in the meantime.
+                Err(Error::Locked) => return Ok(()),
+                Err(error) => {
+                    if let Some(unlogged) = self.shared.quiet.may_log() {
+                        tracing::error!(volume = question.volume, target = question.target, client = %self.peer, %error, unlogged, "an NFS client has I/O errors");
+                    }
+                    return self.fail_for_a_while(Failure::Io).await;
+                }
+                Ok(view) => view,
+            };
+            // It may have changed while the view was started.
+            if !revision.has_changed().unwrap_or(false) {
+                break (rights, revision, view);
+            }
+        };
+        let server = match view.connect().await {
+            Err(_) if matches!(*state.borrow(), State::Locked) => return Ok(()),
+            server => server.map_err(Closed::Connect)?,
+        };
+        self.log_connected(question, &rights);
         // Whoever may not see everything must not make up handles for the rest.
         let guarded = !sees_everything(&rights);
         let guarded = guarded.then(|| (Arc::clone(&view.originals), view.pace.clone()));
@@ -312,7 +349,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .access_point
             .as_ref()
             .and_then(|point| point.user.as_ref());
-        let mut watch = Watch::begin(&self.shared, &self.volume, question.clone(), rights.clone());
+        let mut watch = Watch::begin(&self.shared, revision, question.clone(), rights.clone());
         let active = Arc::clone(&self.active);
         let idle = self.shared.limits.idle;
         tokio::select! {
@@ -385,11 +422,14 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    fn begin(shared: &Arc<Shared>, volume: &Volume, question: Question, rights: Rights) -> Self {
+    /// `revision` has seen everything that had happened before the client was asked about.
+    fn begin(
+        shared: &Arc<Shared>,
+        mut revision: watch::Receiver<u64>,
+        question: Question,
+        rights: Rights,
+    ) -> Self {
         let shared = Arc::clone(shared);
-        let mut revision = volume.revision.subscribe();
-        // What changes from here on is seen.
-        revision.mark_unchanged();
         let question = Question {
             again: true,
             ..question

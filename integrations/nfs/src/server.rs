@@ -81,11 +81,12 @@ impl Server {
         }
         create_private(&options.state)?;
         end_leftovers(&options.state)?;
+        let quiet = Arc::new(Quiet::new());
         let shared = Shared {
             limits: options.limits,
             authorize: Arc::new(authorize),
-            tls: tls::acceptor(&options)?,
-            quiet: Quiet::new(),
+            tls: tls::acceptor(&options, Arc::clone(&quiet))?,
+            quiet,
         };
         Ok(Self {
             places: Places::new(options.limits),
@@ -319,7 +320,7 @@ impl Accepting {
             }
             return;
         }
-        let Some(place) = self.places.take(client.ip()) else {
+        let Some((place, displaced)) = self.places.take(client.ip()) else {
             if let Some(unlogged) = self.shared.quiet.may_log() {
                 tracing::warn!(volume = self.volume.name, target = target.id, %client, unlogged, "an NFS client is refused, since there are too many connections");
             }
@@ -329,6 +330,7 @@ impl Accepting {
             stream,
             client,
             place,
+            displaced,
             volume: Arc::clone(&self.volume),
             target: self.target.clone(),
             shared: Arc::clone(&self.shared),

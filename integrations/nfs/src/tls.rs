@@ -25,6 +25,7 @@ use crate::{
     certificate,
     error::{At as _, Error, Step},
     options::{Certificate, Options},
+    quiet::Quiet,
 };
 
 /// How a connection that is encrypted begins: a record of the handshake, of any version of TLS. A record mark of
@@ -34,7 +35,7 @@ pub(crate) fn is_client_hello(first: &[u8]) -> bool {
 }
 
 /// The server's side of TLS.
-pub(crate) fn acceptor(options: &Options) -> Result<TlsAcceptor, Error> {
+pub(crate) fn acceptor(options: &Options, quiet: Arc<Quiet>) -> Result<TlsAcceptor, Error> {
     let (path, private_key) = match &options.certificate {
         Certificate::Files {
             certificate,
@@ -54,6 +55,7 @@ pub(crate) fn acceptor(options: &Options) -> Result<TlsAcceptor, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = AnyEfsClient {
         algorithms: provider.signature_verification_algorithms,
+        quiet,
     };
     let config = build(provider, verifier, chain, key).map_err(|error| failed(&path, &error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
@@ -80,6 +82,7 @@ fn build(
 #[derive(Debug)]
 struct AnyEfsClient {
     algorithms: WebPkiSupportedAlgorithms,
+    quiet: Arc<Quiet>,
 }
 
 impl ClientCertVerifier for AnyEfsClient {
@@ -101,7 +104,9 @@ impl ClientCertVerifier for AnyEfsClient {
         match certificate::check(end_entity, now, self.algorithms.all) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(error) => {
-                tracing::info!(%error, "the certificate of an NFS client is not accepted");
+                if let Some(unlogged) = self.quiet.may_log() {
+                    tracing::info!(%error, unlogged, "the certificate of an NFS client is not accepted");
+                }
                 let error = match error {
                     certificate::Unacceptable::NotNow => CertificateError::Expired,
                     certificate::Unacceptable::NotSelfSigned => CertificateError::BadSignature,
@@ -188,15 +193,32 @@ mod tests {
     fn a_server_keeps_the_certificate_that_it_has_made() {
         let state = tempfile::tempdir().unwrap();
         let options = Options::new(state.path().to_owned());
-        acceptor(&options).unwrap();
+        acceptor(&options, Arc::new(Quiet::new())).unwrap();
         let made = fs::read(state.path().join("certificate.pem")).unwrap();
-        acceptor(&options).unwrap();
+        acceptor(&options, Arc::new(Quiet::new())).unwrap();
         assert_eq!(
             fs::read(state.path().join("certificate.pem")).unwrap(),
             made
         );
         let key = fs::metadata(state.path().join("private-key.pem")).unwrap();
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&key) & 0o777, 0o600);
+    }
+
+    #[test]
+    fn certificates_of_strangers_do_not_fill_the_log() {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let quiet = Arc::new(Quiet::new());
+        let verifier = AnyEfsClient {
+            algorithms: provider.signature_verification_algorithms,
+            quiet: Arc::clone(&quiet),
+        };
+        for _ in 0..1000 {
+            let certificate = CertificateDer::from(vec![0; 40]);
+            let refused = verifier.verify_client_cert(&certificate, &[], UnixTime::now());
+            refused.unwrap_err();
+        }
+        let unlogged = std::iter::repeat_with(|| quiet.may_log()).flatten().next();
+        assert!(unlogged.unwrap() > 0);
     }
 
     #[test]
@@ -209,7 +231,10 @@ mod tests {
             certificate: path.clone(),
             private_key: path.clone(),
         };
-        let error = acceptor(&options).err().unwrap().to_string();
+        let error = acceptor(&options, Arc::new(Quiet::new()))
+            .err()
+            .unwrap()
+            .to_string();
         let said = format!("the certificate `{}` cannot be used: ", path.display());
         assert!(error.starts_with(&said), "{error}");
     }
