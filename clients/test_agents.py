@@ -68,7 +68,7 @@ def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     assert re.fullmatch(r"keyward-agent\.us-east-1\.000000000000\.token-[0-9a-f]{17}\.[\w-]{43}", token)
     status, made = register(server, token)
     assert (status, made["AgentName"]) == (200, "storage-1")
-    head = ["AGENT", "NAME", "VOLUMES", "CALLED"]
+    head = ["AGENT", "NAME", "VOLUMES", "CONNECTED"]
 
     def listed():
         return [line.split() for line in keyward(server, "list").splitlines()]
@@ -88,7 +88,7 @@ def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     told = keyward(server, "remove", named, expect=1)
     assert f"NotFoundException: There is no token {named} in your account and Region." in told
     told = keyward(server, "remove", made["AgentId"], expect=1)
-    assert f"NotFoundException: There is no agent {made['AgentId']} in your account and Region." in told
+    assert f"NotFoundException: There is no agent {made['AgentId']} in your account and Region. `keyward agent list` shows the IDs." in told
     events = {"CreateAgentToken", "RegisterAgent", "ListAgents", "RemoveAgent"}
 
     def named():

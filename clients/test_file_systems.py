@@ -335,7 +335,7 @@ def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server
 def test_volumes_stay_while_the_server_is_away(own_server, efs, storage, shared):
     file_system, file = shared
     own_server.kill()
-    eventually(lambda: "the server has not said what is wanted" in storage.log())
+    eventually(lambda: "cannot get the list of volumes from the server" in storage.log())
     write(file, b"written meanwhile")
     storage.kill()
     assert file.read_bytes() == b"written meanwhile"
@@ -431,7 +431,7 @@ def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
     assert said == f"keyward: {other} is not a directory: create it with `mkdir -p {other}`\n"
     other.mkdir()
     unknown = "fs-0123456789abcdef0"
-    assert fails("mount", unknown, other) == f"keyward: no file system {unknown} is stored on this machine\n"
+    assert fails("mount", unknown, other) == f"keyward: no file system {unknown} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are\n"
     assert "something is mounted on" in fails("mount", file_system, file.parent)
     assert f"no volume of this agent is mounted on {other}" in fails("unmount", other)
     with open(file, "rb"):
@@ -465,7 +465,7 @@ def test_the_file_system_policy_decides_about_mounts_on_the_same_machine(storage
     put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": [actions[0], "elasticfilesystem:ClientRootAccess"]})
     eventually(lambda: not file.exists())
     done = storage.run("mount", file_system, other, "--state-dir", storage.state)
-    assert done.stdout == f"{file_system} is mounted on {other}, for reading only.\n"
+    assert done.stdout == f"{file_system} is mounted on {other}, read-only.\n"
     assert (other / "file").read_bytes() == TEXT
 
 

@@ -326,7 +326,7 @@ impl From<EfsFault> for Fault {
             }
             F::NoAgent { account, region } => {
                 let message = format!(
-                    "No agent stores volumes of account {account} in {region}. Create a token with `keyward agent token`, and register an agent with it."
+                    "No agent stores volumes of account {account} in {region}. Use a Region that has an agent (`keyward agent list --region REGION`), or create a token with `keyward agent token` and register an agent with it."
                 );
                 ("InternalServerError", 500, message)
             }

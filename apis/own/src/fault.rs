@@ -236,7 +236,9 @@ impl From<KeywardFault> for Fault {
                 Self::new(code, message).status(wire.status)
             }
             KeywardFault::NoSuchAgent { agent } => {
-                let message = format!("There is no agent {agent} in your account and Region.");
+                let message = format!(
+                    "There is no agent {agent} in your account and Region. `keyward agent list` shows the IDs."
+                );
                 Self::new("NotFoundException", Some(message))
             }
             KeywardFault::NoSuchToken { token } => {
@@ -269,7 +271,7 @@ impl From<KeywardFault> for Fault {
                 fault.audited_as("AccessDenied")
             }
             KeywardFault::BadToken => {
-                let message = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
+                let message = "The token is not valid: it was used, has expired, was never created, or is not complete. Create another one with `keyward agent token`.";
                 Self::new("InvalidTokenException", Some(message.to_owned())).status(403)
             }
             KeywardFault::Refused(Told { code, message }) => Self::new(code, message),

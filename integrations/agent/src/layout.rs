@@ -39,7 +39,7 @@ pub enum LayoutError {
         source: io::Error,
     },
     /// Others could use it.
-    #[error("{} must belong to the user that runs the agent, and nobody else may be able to use it (mode 0700)", .0.display())]
+    #[error("{} must belong to the user that runs the agent, and nobody else may be able to use it: `chown root {} && chmod 700 {}`", .0.display(), .0.display(), .0.display())]
     NotPrivate(PathBuf),
     /// Another agent runs with it.
     #[error("another agent runs with {}: stop it first, or use another --state-dir", .0.display())]

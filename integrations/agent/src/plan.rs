@@ -1,5 +1,7 @@
 //! The next step with a volume, from what is wanted and what is there.
 
+use std::fmt::{self, Display, Formatter};
+
 use keyward_types::time::Monotonic;
 
 use crate::{
@@ -23,6 +25,20 @@ pub enum Step {
     Release,
     /// Take it out of use, and delete it.
     Delete,
+}
+
+/// As the log says it.
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Make => "creating the volume",
+            Self::NoteMade => "the volume is created",
+            Self::Attach => "attaching the volume",
+            Self::CutOff => "cutting off what a process of the volume has left",
+            Self::Release => "detaching the volume, which stays on disk",
+            Self::Delete => "deleting the volume",
+        })
+    }
 }
 
 /// What the operator is told of a volume that is wanted although this machine has begun to delete it.

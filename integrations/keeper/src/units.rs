@@ -31,7 +31,9 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     if bytes.is_multiple_of(BLOCK) {
         Ok(bytes)
     } else {
-        Err(format!("`{text}` is not a multiple of 4096 bytes"))
+        Err(format!(
+            "`{text}` is not a multiple of 4096 bytes: add a unit, such as in 10GiB"
+        ))
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
         assert_eq!(parse_size("1TiB"), Ok(1 << 40));
         assert_eq!(
             parse_size("5000").unwrap_err(),
-            "`5000` is not a multiple of 4096 bytes"
+            "`5000` is not a multiple of 4096 bytes: add a unit, such as in 10GiB"
         );
         for wrong in [
             "",

@@ -90,7 +90,7 @@ pub async fn register(layout: &Layout, reach: &Reach, token: &str) -> anyhow::Re
             Err(failure) if attempt == ATTEMPTS => return Err(anyhow!(failure)),
             Err(failure) => {
                 // The same token again replaces the access key of an answer that was lost.
-                tracing::warn!(%failure, "the server has not answered: it is asked again");
+                tracing::warn!(%failure, "the server has not answered: trying again");
                 tokio::time::sleep(wait).await;
                 wait = wait.saturating_mul(2);
             }

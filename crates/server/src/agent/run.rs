@@ -200,7 +200,7 @@ impl Agent {
                 self.host.layout.path().display()
             ),
             Event::Polled(Err(failure)) => {
-                tracing::warn!(%failure, "the server has not said what is wanted: it is asked again");
+                tracing::warn!(%failure, "cannot get the list of volumes from the server: trying again");
             }
             Event::Done(volume, step, done) => self.done(&volume, step, done),
             Event::Reported(reports, told) => self.reported(reports, told),
@@ -242,7 +242,8 @@ impl Agent {
             drop(spawn_blocking(move || {
                 if let Err(error) = host.recheck(&note) {
                     let error = format!("{error:#}");
-                    tracing::warn!(volume = %note.volume, error, "the volume's process cannot be asked: it asks by itself within a minute");
+                    // Normal while it starts.
+                    tracing::debug!(volume = %note.volume, error, "cannot reach the volume's process, which checks the key at least every minute");
                 }
             }));
         }
@@ -362,7 +363,7 @@ impl Agent {
 
     /// Has a step done.
     fn begin(&mut self, step: Step, volume: &VolumeId, (wanted, seen): (Option<Wanted>, Seen)) {
-        tracing::info!(%volume, ?step, "a step is begun");
+        tracing::info!(%volume, "{step}");
         self.memory.entry(volume.clone()).or_default().begun();
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         let exports = self.exports.clone();
@@ -429,7 +430,11 @@ impl Agent {
 
     /// A volume that can be mounted on this machine.
     fn mountable(&self, named: &str) -> anyhow::Result<Note> {
-        let unknown = || anyhow!("no file system {named} is stored on this machine");
+        let unknown = || {
+            anyhow!(
+                "no file system {named} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are"
+            )
+        };
         let volume = VolumeId::parse(named).map_err(|_| unknown())?;
         let wanted = self
             .wanted
@@ -441,7 +446,9 @@ impl Agent {
         let seen = self.seen.get(&volume).cloned().unwrap_or_default();
         match (seen.note, &seen.local.runs) {
             (Some(note), Runs::Mounted) if note.stage == Stage::Made => Ok(note),
-            (_, Runs::CutOff(why)) => bail!("{volume} is cut off: {why}"),
+            (_, Runs::CutOff(why)) => bail!(
+                "{volume} is cut off: {why}. It comes back within a minute when its key can be used again"
+            ),
             _ => bail!("{volume} is not there yet: try again when it is `available`"),
         }
     }

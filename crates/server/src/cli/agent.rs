@@ -125,7 +125,7 @@ impl Token {
 impl List {
     fn run(self) -> anyhow::Result<()> {
         let answer = call(&self.connect, "ListAgents", &json!({}))?;
-        say!("{:<25}{:<30}{:<9}CALLED", "AGENT", "NAME", "VOLUMES")?;
+        say!("{:<25}{:<30}{:<9}CONNECTED", "AGENT", "NAME", "VOLUMES")?;
         let agents = answer.get("Agents").and_then(Value::as_array);
         for agent in agents.into_iter().flatten() {
             let volumes = agent.get("NumberOfVolumes").and_then(Value::as_u64);

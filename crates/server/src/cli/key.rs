@@ -22,12 +22,11 @@ fn after_help() -> String {
     )
 }
 
-/// Show what could not be read any more without a key, and who has used it
+/// Show what would become unreadable without a key, and who has used it
 ///
-/// To be asked before a key is disabled or deleted. Lists the resources of the account whose data the key
-/// protects, such as EFS file systems, and everybody who has used the key successfully in the last days,
-/// as the audit trail has it. What callers have encrypted and stored themselves, nobody but they can know. Needs
-/// keyward:DescribeKeyImpact.
+/// Run this before you disable or delete a key. It lists the resources of the account whose data the key
+/// protects, such as EFS file systems, and everybody who has used the key successfully in the last days, from the
+/// audit trail. It cannot list data that callers encrypted and stored themselves. Needs keyward:DescribeKeyImpact.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct Impact {

@@ -15,14 +15,14 @@ const EXAMPLES: &str = "\
 Examples:
   keyward mount fs-0123456789abcdef0 /mnt/shared
   keyward mount fs-0123456789abcdef0 /mnt/shared --read-only
+  keyward mount fs-0123456789abcdef0 /mnt/shared --state-dir /var/lib/keyward/agent    # serve --agent
 
 Environment:
   KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
 
 /// Mount a file system on the machine whose agent stores it, without NFS
 ///
-/// The directory shows the file system until `keyward unmount`, also after the agent or the machine was started
-/// again. While the file system is cut off, the directory is empty and nobody can write to it. Needs root.
+/// The file system stays mounted on the directory until `keyward unmount`: the agent mounts it again after a restart. While the file system is cut off, the directory is empty and nobody can write to it. Needs root.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Mount {
@@ -31,7 +31,7 @@ pub struct Mount {
     file_system: String,
     /// The directory to mount it on
     dir: PathBuf,
-    /// Mount it for reading only
+    /// Mount it read-only
     #[arg(long)]
     read_only: bool,
     /// Mount the directory of this access point

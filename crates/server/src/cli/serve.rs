@@ -111,6 +111,11 @@ impl Serve {
                 config.listen
             );
         }
+        if self.agent && !rustix::process::geteuid().is_root() {
+            bail!(
+                "--agent needs root, since an agent mounts file systems: run it with sudo, or without --agent"
+            );
+        }
         let account = Account::choose(config.user.as_deref(), &config.data_dir)?;
         account.create_dir(&config.data_dir)?;
         account.must_own(&config.data_dir)?;

@@ -14,6 +14,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   keyward unmount /mnt/shared
+  keyward unmount /mnt/shared --state-dir /var/lib/keyward/agent    # serve --agent
 
 Environment:
   KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";

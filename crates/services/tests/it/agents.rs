@@ -380,7 +380,9 @@ async fn an_agent_opens_its_own_volumes_in_the_name_of_their_service() {
     .await;
     assert_eq!(told(&answer).1, "UnrecognizedClientException");
     let answer = ask(&world, &root, "RemoveAgent", body).await;
-    let message = format!("There is no agent {second} in your account and Region.");
+    let message = format!(
+        "There is no agent {second} in your account and Region. `keyward agent list` shows the IDs."
+    );
     assert_eq!(
         told(&answer),
         (400, "NotFoundException".to_owned(), message)

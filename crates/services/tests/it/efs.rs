@@ -269,7 +269,7 @@ async fn without_an_agent_nothing_is_created() {
     )
     .await;
     let text = format!(
-        "No agent stores volumes of account {OWN} in us-east-1. Create a token with `keyward agent token`, and register an agent with it."
+        "No agent stores volumes of account {OWN} in us-east-1. Use a Region that has an agent (`keyward agent list --region REGION`), or create a token with `keyward agent token` and register an agent with it."
     );
     assert_eq!(
         told(&answer),

@@ -52,11 +52,7 @@ pub async fn answer(
         let Some(note) = note else {
             bail!("nothing is to be mounted");
         };
-        let how = if place.read_only {
-            ", for reading only"
-        } else {
-            ""
-        };
+        let how = if place.read_only { ", read-only" } else { "" };
         let said = format!(
             "{} is mounted on {}{how}.",
             note.volume,

@@ -40,7 +40,7 @@ Signals:
 
 /// Run the agent of this machine: it stores the volumes that are assigned to it
 ///
-/// It asks the server which volumes there are to be, creates, attaches and deletes them, and reports how they are.
+/// It asks the server which volumes should exist, creates, attaches and deletes them, and reports how they are.
 /// Each encrypted volume has a process of its own, which has the server unwrap the data key. When the KMS key may
 /// not be used any more, the server tells the agent at once, and the volume is cut off; when it may, the volume comes
 /// back. The first start registers with a token. Needs root, and what docs/volumes.md says that a machine needs.

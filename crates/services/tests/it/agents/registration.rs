@@ -11,7 +11,7 @@ async fn a_token_lets_one_agent_in_and_soon() {
     let good = token(&world, 3600).await;
     let (_, key) = registered(&world, &good).await;
     asked(&world, &key, "PollVolumes", json!({})).await;
-    let text = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
+    let text = "The token is not valid: it was used, has expired, was never created, or is not complete. Create another one with `keyward agent token`.";
     let bad = (403, "InvalidTokenException".to_owned(), text.to_owned());
     assert_eq!(told(&register(&world, &good).await), bad);
     let late = token(&world, 60).await;
@@ -161,7 +161,7 @@ async fn an_agent_that_never_called_goes_with_its_expired_token() {
         keys.push(registered(&world, &token).await.1);
     }
     world.advance(60).await;
-    let text = "The token is not valid: it was used, has expired, or was never created. Create another one with `keyward agent token`.";
+    let text = "The token is not valid: it was used, has expired, was never created, or is not complete. Create another one with `keyward agent token`.";
     let bad = (403, "InvalidTokenException".to_owned(), text.to_owned());
     let last = keys.last().unwrap();
     let answer = ask(&world, last, "PollVolumes", json!({})).await;
