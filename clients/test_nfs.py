@@ -461,6 +461,21 @@ class TestConnections:
             exports("hold", "no")
             assert answer.result()[0] == NFS4ERR_ACCESS
 
+    def test_nobody_is_asked_about_before_a_call_was_read(self, uml, exports):
+        call = struct.pack(">11I", 1 << 31 | 40, 7, 0, 2, 100003, 4, 0, 0, 0, 0, 0)
+        for length in [4, 20, 43]:
+            with socket.create_connection((uml.host, 2049)) as stranger:
+                stranger.sendall(call[:length])
+                stranger.shutdown(socket.SHUT_WR)
+                assert stranger.recv(1) == b""
+        assert exports.asked() == []
+        with socket.create_connection((uml.host, 2049), timeout=30) as client:
+            for byte in call:
+                client.sendall(bytes([byte]))
+            # NULL, which the server itself has answered.
+            assert client.recv(100)[4:8] == struct.pack(">I", 7)
+        assert exports.asked() != []
+
     def test_silent_connections_of_a_few_addresses_keep_nobody_out(self, exports):
         host = "127.0.0.91"
         exports("set", VOLUME, TARGET, host, 2049, "0.0.0.0/0")

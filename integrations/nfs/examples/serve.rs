@@ -114,6 +114,8 @@ async fn carry_out(
             options.lease = Duration::from_secs(10);
             options.grace = Duration::from_secs(10);
             options.limits.reauthorize = Duration::from_secs(2);
+            // The tests change their minds often.
+            options.limits.remember = Duration::ZERO;
             *server = Some(Server::start(
                 options,
                 Fixed(Arc::clone(decision), Arc::clone(hold)),

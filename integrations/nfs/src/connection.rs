@@ -20,12 +20,13 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    authorize::{Authorize, ClientCertificate, Question, Refused, Rights},
+    authorize::{ClientCertificate, Question, Refused, Rights},
     certificate,
     error::Error,
     locked::Failure,
     options::{Limits, Target},
     places::{Displaced, Place},
+    questions::Questions,
     quiet::Quiet,
     relay::{Client, End, Relay},
     tls,
@@ -38,7 +39,7 @@ const FAIL: Duration = Duration::from_secs(10);
 /// What all connections of a server have in common.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    pub(crate) authorize: Arc<dyn Authorize>,
+    pub(crate) questions: Questions,
     pub(crate) tls: TlsAcceptor,
     /// For what strangers cause to be logged.
     pub(crate) quiet: Arc<Quiet>,
@@ -157,6 +158,7 @@ impl Accepted {
             target,
             shared,
             active: Arc::default(),
+            was_authorized: false,
         };
         let question = connection.question(true, certificate);
         connection.run(question).await
@@ -171,6 +173,7 @@ impl Accepted {
             target: self.target,
             shared: self.shared,
             active: Arc::default(),
+            was_authorized: false,
         };
         let question = connection.question(false, None);
         connection.run(question).await
@@ -197,6 +200,7 @@ struct Connection<S> {
     target: watch::Receiver<Arc<Target>>,
     shared: Arc<Shared>,
     active: Arc<Active>,
+    was_authorized: bool,
 }
 
 /// When something was received or sent for the last time.
@@ -312,14 +316,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         state: &mut watch::Receiver<State>,
         question: &Question,
     ) -> Result<(), Closed> {
+        if !self.client.has_called() {
+            let handshake = self.shared.limits.handshake;
+            tokio::select! {
+                () = until(state, |state| matches!(state, State::Locked)) => return Ok(()),
+                called = timeout(handshake, self.client.first_call()) => called.map_err(|_| Closed::Silent)??,
+            }
+        }
         let (rights, revision, (view, _hold)) = loop {
             // What changes after the question is seen.
             let revision = self.volume.revision.subscribe();
-            let rights = match ask(&self.shared, question).await {
+            let seen = *revision.borrow();
+            let questions = &self.shared.questions;
+            let answer = if self.was_authorized {
+                questions.again(question).await
+            } else {
+                questions.first(question, seen).await
+            };
+            let rights = match answer {
                 Ok(rights) => rights,
                 Err(refused) => return self.refuse(question, refused).await,
             };
             self.place.settle();
+            self.was_authorized = true;
             let view = match self.volume.view(&rights).await {
                 // It was locked in the meantime.
                 Err(Error::Locked) => return Ok(()),
@@ -399,17 +418,6 @@ async fn no_longer_allowed(target: &mut watch::Receiver<Arc<Target>>, peer: Sock
     let _ = target.wait_for(refused).await;
 }
 
-async fn ask(shared: &Shared, question: &Question) -> Result<Rights, Refused> {
-    let answer = shared.authorize.authorize(question.clone());
-    timeout(shared.limits.question, answer)
-        .await
-        .unwrap_or_else(|_| {
-            Err(Refused::Unanswered {
-                reason: "there was no answer in time".to_owned(),
-            })
-        })
-}
-
 /// Asks again and again, and ends with the reason when the connection must.
 struct Watch {
     task: JoinHandle<String>,
@@ -444,7 +452,7 @@ impl Watch {
                         return "the server has ended".to_owned();
                     },
                 }
-                match ask(&shared, &question).await {
+                match shared.questions.again(&question).await {
                     Ok(now) if now == rights => answered = Instant::now(),
                     Ok(_) => {
                         return "its rights have changed, and it must connect again".to_owned();

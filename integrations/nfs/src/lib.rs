@@ -32,6 +32,7 @@ mod locked;
 mod log_file;
 pub mod options;
 mod places;
+mod questions;
 mod quiet;
 pub mod record;
 mod relay;

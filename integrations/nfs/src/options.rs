@@ -75,6 +75,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// How long the question whether a client may connect may take.
     pub question: Duration,
+    /// How long an answer about an anonymous client counts for more connections from its address to the same mount target.
+    pub remember: Duration,
     /// How long a connection may be silent. NFS clients say something at least once in each lease.
     pub idle: Duration,
     /// How often open connections are asked about again.
@@ -91,6 +93,7 @@ impl Default for Limits {
             strangers: 256,
             handshake: Duration::from_secs(10),
             question: Duration::from_secs(15),
+            remember: Duration::from_secs(2),
             idle: Duration::from_secs(900),
             reauthorize: Duration::from_secs(60),
             unanswered: Duration::from_secs(3600),

@@ -25,6 +25,9 @@ const MAX_UNANSWERED: usize = 1024;
 /// The longest answer in the server's place is much shorter; beyond it, the client does not read.
 const MAX_ANSWERS: usize = 64 * 1024;
 
+/// As much of the first call as is waited for before it is asked about the client.
+const FIRST_CALL: usize = 16 * 1024;
+
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
@@ -57,6 +60,10 @@ pub(crate) struct Client<S> {
     /// The calls without an answer, by number.
     unanswered: HashMap<u32, Vec<u8>>,
     input: Box<[u8]>,
+    /// What was read of the first call, and is to be taken before anything else.
+    early: Vec<u8>,
+    /// Whether a call has come.
+    has_called: bool,
     /// What is to be sent to the client.
     output: Output,
 }
@@ -115,8 +122,60 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             current: None,
             unanswered: HashMap::new(),
             input: vec![0; BUFFER].into_boxed_slice(),
+            early: Vec::new(),
+            has_called: false,
             output: Output::default(),
         }
+    }
+
+    /// Whether a call has come.
+    pub(crate) fn has_called(&self) -> bool {
+        self.has_called
+    }
+
+    /// Waits for the first call, or for the beginning of a long one. When the future is dropped, no byte is lost.
+    pub(crate) async fn first_call(&mut self) -> Result<(), End> {
+        let mut records = Records::default();
+        let mut looked_at = 0;
+        loop {
+            let (mut is_call, mut is_whole) = (true, false);
+            let bytes = self.early.get(looked_at..).unwrap_or_default();
+            records.feed(bytes, |piece| match piece {
+                Piece::Head { head, .. } if !is_whole => {
+                    let call = Call::parse(head);
+                    is_call = call.is_ok_and(|call| rpc::is_rpc_version(call.rpc_version));
+                }
+                Piece::End => is_whole = true,
+                _ => {}
+            })?;
+            looked_at = self.early.len();
+            if !is_call {
+                return Err(NotRecords.into());
+            }
+            if is_whole || looked_at >= FIRST_CALL {
+                self.has_called = true;
+                return Ok(());
+            }
+            let room = self.input.len().min(FIRST_CALL);
+            let input = self.input.get_mut(..room).unwrap_or_default();
+            let read = self.stream.read(input).await?;
+            if read == 0 {
+                return Err(End::Client);
+            }
+            self.early.extend(self.input.iter().take(read));
+        }
+    }
+
+    /// Moves what was read early into the input, and answers how much.
+    fn take_early(&mut self) -> usize {
+        let early = std::mem::take(&mut self.early);
+        let length = early.len().min(self.input.len());
+        let (now, later) = early.split_at(length);
+        for (to, from) in self.input.iter_mut().zip(now) {
+            *to = *from;
+        }
+        self.early = later.to_vec();
+        length
     }
 
     /// Whether the next byte from the client begins a message, and nothing is on its way to it.
@@ -149,7 +208,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let written = self.output.advance(&mut self.stream).await?;
             self.output.sent += written;
         } else {
-            let read = self.stream.read(&mut self.input).await?;
+            let read = match self.take_early() {
+                0 => self.stream.read(&mut self.input).await?,
+                early => early,
+            };
             if read == 0 {
                 return Err(End::Client);
             }
@@ -169,6 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Piece::End => calls.extend(current.take()),
             Piece::Fragment { .. } | Piece::Data(_) => {}
         })?;
+        self.has_called |= !calls.is_empty();
         let output = self.output.refill();
         for (_, head) in calls {
             output.extend(locked::answer(&head, failure).ok_or(End::InMessage)?);
@@ -199,6 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn relay_some(&mut self, relay: &mut Relay, user: Option<&User>) -> Result<(), End> {
         relay.pay_for_guesses().await;
+        if !self.early.is_empty() && relay.output.is_empty() {
+            let read = self.take_early();
+            return self.take(read, relay, user);
+        }
         let (mut from_client, mut to_client) = tokio::io::split(&mut self.stream);
         let (mut from_server, mut to_server) = relay.server.split();
         let takes_calls = relay.output.is_empty() && self.unanswered.len() < MAX_UNANSWERED;

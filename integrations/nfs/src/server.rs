@@ -18,6 +18,7 @@ use crate::{
     error::{At as _, Error, Step},
     options::{Options, Target},
     places::Places,
+    questions::Questions,
     quiet::Quiet,
     requirements, tls, view,
     volume::{State, Volume},
@@ -84,7 +85,7 @@ impl Server {
         let quiet = Arc::new(Quiet::new());
         let shared = Shared {
             limits: options.limits,
-            authorize: Arc::new(authorize),
+            questions: Questions::new(Arc::new(authorize), options.limits),
             tls: tls::acceptor(&options, Arc::clone(&quiet))?,
             quiet,
         };
