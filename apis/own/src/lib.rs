@@ -122,6 +122,8 @@ impl Api for Keyward {
         "RegisterAgent",
         "ReportVolumes",
     ];
+    // Anybody who reaches a mount target has an agent ask.
+    const FOR_STRANGERS: &'static [&'static str] = &["AuthorizeMount"];
 
     fn description() -> &'static ApiDescription {
         &DESCRIPTION

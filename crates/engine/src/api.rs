@@ -77,6 +77,9 @@ pub trait Api: Sized + Send + Sync + 'static {
 
     /// The operations for agents, and for nobody else.
     const FOR_AGENTS: &'static [&'static str] = &[];
+    /// The operations that a caller calls for strangers that come to it. They have a rate of their own, so that
+    /// strangers cannot use up what the caller needs for itself.
+    const FOR_STRANGERS: &'static [&'static str] = &[];
     /// The records that are counted in the background for quotas.
     const COUNTED: &'static [CountedKind] = &[];
 
@@ -262,6 +265,8 @@ pub struct ApiDescription {
     pub for_services: &'static [&'static str],
     /// See [`Api::FOR_AGENTS`].
     pub for_agents: &'static [&'static str],
+    /// See [`Api::FOR_STRANGERS`].
+    pub for_strangers: &'static [&'static str],
     /// See [`Api::COUNTED`].
     pub counted: &'static [CountedKind],
     /// See [`Api::FOR_CLIENTS`].
@@ -301,6 +306,7 @@ impl ApiDescription {
             condition_keys: A::CONDITION_KEYS,
             for_services: A::FOR_SERVICES,
             for_agents: A::FOR_AGENTS,
+            for_strangers: A::FOR_STRANGERS,
             counted: A::COUNTED,
             for_clients: A::FOR_CLIENTS,
             content_type: <A::Protocol as Protocol>::content_type,

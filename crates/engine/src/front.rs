@@ -129,8 +129,9 @@ impl Front {
             self.shared.turns.note(received.peer, &caller.caller);
         }
         let form = target.form(received);
+        let for_stranger = target.api().for_strangers.contains(&&*target.name);
         if let Some(throttle) = &self.shared.throttle
-            && !throttle.admits(&caller.caller, caller.at)
+            && !throttle.admits(&caller.caller, for_stranger, caller.at)
         {
             return self.throttled((&ids, form), &target);
         }

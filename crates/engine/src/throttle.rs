@@ -1,7 +1,8 @@
 //! How often one principal may ask: a token bucket for each, if the operator wants it.
 //!
 //! Whatever is over the rate is answered before anything is parsed, looked up or recorded, so that
-//! no principal can keep a server, or its disk, busy alone. The sessions of a role share its bucket.
+//! no principal can keep a server, or its disk, busy alone. The sessions of a role share its bucket. What a
+//! principal asks because a stranger came to it has a second bucket: strangers cannot empty the first one.
 
 use std::{
     collections::hash_map::RandomState,
@@ -54,9 +55,13 @@ impl Throttle {
         }
     }
 
-    /// Takes a token of the caller's bucket, if there is one.
-    pub fn admits(&self, caller: &Caller, now: Timestamp) -> bool {
-        let key = principal(&self.hasher, caller);
+    /// Takes a token of the caller's bucket, if there is one; of its second one if it asks for a stranger.
+    pub fn admits(&self, caller: &Caller, for_stranger: bool, now: Timestamp) -> bool {
+        let own = principal(&self.hasher, caller);
+        let key = match for_stranger {
+            true => self.hasher.hash_one(own),
+            false => own,
+        };
         self.takes(key, now.millis().saturating_mul(1000))
     }
 

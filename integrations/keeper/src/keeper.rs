@@ -366,7 +366,13 @@ impl Keeper {
             volume.wipe();
         }
         let since = Duration::from_millis(now.millis_since(self.asked));
-        if !self.waits && (self.again || since >= self.options.recheck) {
+        let recheck = self.options.recheck;
+        // A volume that is cut off can wait.
+        let pause = match self.live {
+            Some(_) => self.watch.pause(recheck),
+            None => recheck,
+        };
+        if !self.waits && (self.again || since >= pause) {
             return self.ask(now);
         }
         Ok(None)

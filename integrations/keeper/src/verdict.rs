@@ -6,6 +6,9 @@ use keyward_types::time::Monotonic;
 
 use super::kms::Failure;
 
+/// How soon KMS is asked again that has given no good answer: the key may be gone since, and nobody has said so.
+const RETRY: Duration = Duration::from_secs(2);
+
 /// What an answer of KMS means for an attached volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -83,6 +86,14 @@ impl Watch {
             }
             Verdict::Grace => self.left(asked).is_zero(),
             Verdict::Cut => true,
+        }
+    }
+
+    /// After which time KMS is asked again, if it is asked so often while it gives good answers.
+    pub fn pause(&self, recheck: Duration) -> Duration {
+        match self.unanswered {
+            Some(_) => recheck.min(RETRY),
+            None => recheck,
         }
     }
 
@@ -227,6 +238,20 @@ mod tests {
         // A good answer saves what has not been cut off yet.
         assert!(!watch.hears(Verdict::Fine, at(18_001)));
         assert!(watch.hears(Verdict::Cut, at(18_002)));
+    }
+
+    #[test]
+    fn who_gave_no_good_answer_is_asked_again_soon() {
+        let at = Monotonic::from_millis;
+        let (often, seldom) = (Duration::from_secs(1), Duration::from_secs(60));
+        let mut watch = Watch::new(Duration::from_secs(300), Duration::from_secs(20), at(0));
+        assert_eq!(watch.pause(seldom), seldom);
+        watch.asks(at(60_000));
+        assert!(!watch.hears(refused(400, "ThrottlingException"), at(60_000)));
+        assert_eq!([often, seldom].map(|one| watch.pause(one)), [often, RETRY]);
+        watch.asks(at(62_000));
+        assert!(!watch.hears(Verdict::Fine, at(62_000)));
+        assert_eq!(watch.pause(seldom), seldom);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod ending;
 mod polls;
+mod rates;
 mod registration;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
