@@ -162,16 +162,7 @@ impl Operation for CreateFileSystem {
         _new: &New,
         cx: &Cx<'_>,
     ) -> Result<Done<Described>, EfsFault> {
-        let (agent, agent_revision) = match self.agent(cx).await {
-            Ok(agent) => agent,
-            Err(fault) => {
-                // An earlier attempt may have made a grant, which nobody needs now.
-                if let Some(key) = self.made.get() {
-                    data_key::retire(cx, key, self.id.as_str()).await?;
-                }
-                return Err(fault);
-            }
-        };
+        let (agent, agent_revision) = self.agent(cx).await?;
         let key = match self.encrypted {
             true => {
                 let named = self.key.as_deref().unwrap_or(DEFAULT_KEY);
@@ -200,6 +191,32 @@ impl Operation for CreateFileSystem {
         let path = paths::agent(cx.region, cx.account(), &file_system.volume.agent);
         batch.check(path, Precondition::At(agent_revision))?;
         Ok(Done::changed(Described::new(file_system, cx), batch))
+    }
+
+    /// An earlier attempt, or one whose commit failed, may have made a grant that nobody needs now.
+    async fn abandoned(&self, cx: &Cx<'_>) {
+        let Some(key) = self.made.get() else { return };
+        let retired = async {
+            let path = paths::volume(cx.region, cx.account(), &self.id);
+            let found = cx.directory().rare::<VolumeRecord>(&path, purpose::VOLUME);
+            // The store may have failed after it had committed.
+            if found.await.map_err(Internal::new)?.is_some() {
+                return Ok(());
+            }
+            data_key::retire(cx, key, self.id.as_str()).await
+        };
+        let retired: Result<(), Internal> = retired.await;
+        if let Err(error) = retired {
+            let (cause, file_system) = (error.chain(), self.id.as_str());
+            let (key, grant) = (&key.key, &key.grant);
+            tracing::error!(
+                cause,
+                file_system,
+                key,
+                grant,
+                "a grant without a file system cannot be retired"
+            );
+        }
     }
 }
 

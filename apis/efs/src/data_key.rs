@@ -72,7 +72,7 @@ pub async fn create(cx: &Cx<'_>, key: &str, id: &str) -> Result<VolumeKey, EfsFa
 ///
 /// # Errors
 /// When KMS fails.
-pub async fn retire(cx: &Cx<'_>, key: &VolumeKey, id: &str) -> Result<(), EfsFault> {
+pub async fn retire(cx: &Cx<'_>, key: &VolumeKey, id: &str) -> Result<(), Internal> {
     let arn = arn(cx.region, cx.account(), id);
     let resource = Resource {
         arn: &arn,
@@ -86,7 +86,7 @@ pub async fn retire(cx: &Cx<'_>, key: &VolumeKey, id: &str) -> Result<(), EfsFau
     let retired = by_service::<Efs>(cx, (Efs::CALLS_AS, resource), named, &body);
     match retired.await {
         Ok(_) | Err(NotDone::Refused(Told { .. })) => Ok(()),
-        Err(NotDone::Failed(internal)) => Err(internal.into()),
+        Err(NotDone::Failed(internal)) => Err(internal),
     }
 }
 

@@ -1,6 +1,9 @@
-//! `DeleteFileSystem`: the grant is retired, so that nobody can unwrap the data key any more, and the
-//! agent is told that the volume is to be gone. The file system is `deleting` until the agent says that
-//! it is.
+//! `DeleteFileSystem`: the agent is told that the volume is to be gone, and the grant is retired, so that nobody
+//! can unwrap the data key any more. The file system is `deleting` until the agent says that it is gone.
+//!
+//! The grant is retired once it is certain that the file system ends: what refuses that, such as a mount target that
+//! is created at the same time, leaves the grant. If it cannot be retired then, a worker of Keyward's own API does it,
+//! and nothing ends before.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_DeleteFileSystem.html>
 
@@ -10,16 +13,16 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self,
-            storage::{AgentRecord, MOST_BELONGINGS, VolumeRecord, Wanted},
+            storage::{AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
     gate::{Denied, Gate},
-    operation::{Done, Empty, Operation},
+    operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, path::Path};
-use keyward_wire::json::{Members, Object};
+use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{Cx, Efs, data_key, fault::EfsFault, file_system::OneFileSystem, members};
 
@@ -36,6 +39,13 @@ pub struct Ending {
     has_agent: bool,
 }
 
+/// What is answered, which is nothing, and what is left to do.
+#[derive(Debug)]
+pub struct Ended {
+    id: String,
+    key: Option<VolumeKey>,
+}
+
 keyward_types::action!("elasticfilesystem": DeleteFileSystem = "elasticfilesystem:DeleteFileSystem");
 
 impl Operation for DeleteFileSystem {
@@ -43,7 +53,7 @@ impl Operation for DeleteFileSystem {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("FileSystemId")];
     type Api = Efs;
-    type Output = Empty;
+    type Output = Ended;
     type Fault = EfsFault;
     type Resolved = Ending;
     type Permits = Permit<Self>;
@@ -77,29 +87,31 @@ impl Operation for DeleteFileSystem {
         _permit: &Permit<Self>,
         ending: &Ending,
         cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, EfsFault> {
+    ) -> Result<Done<Ended>, EfsFault> {
         let found = ending.one.get()?;
         if !found.volume.targets.is_empty() {
             let id = found.record.id.clone();
             return Err(EfsFault::FileSystemInUse { id });
         }
-        if let Some(key) = &found.volume.key {
-            data_key::retire(cx, key, &found.record.id).await?;
-        }
+        let ended = Ended {
+            id: found.record.id.clone(),
+            key: found.volume.key.clone(),
+        };
         let mut batch = cx.batch();
         let path = paths::volume(cx.region, cx.account(), &found.volume.id);
         let at = Precondition::At(found.volume_revision);
-        if !ending.has_agent && found.volume.belongings.len() <= MOST_BELONGINGS {
-            // Nobody is left to say that it is gone. If it has more than fits a batch, a worker ends it, as
-            // it does with those that were to be gone before.
+        let fits = found.volume.belongings.len() <= MOST_BELONGINGS && ended.key.is_none();
+        if !ending.has_agent && fits {
+            // Nobody is left to say that it is gone. If it has a grant or more than fits a batch, a worker ends it,
+            // as it does with those that were to be gone before.
             batch.delete(path, at)?;
             for path in &found.volume.belongings {
                 batch.delete(Path::parse(path)?, Precondition::Any)?;
             }
-            return Ok(Done::changed(Empty, batch));
+            return Ok(Done::changed(ended, batch));
         }
         if found.volume.wanted == Wanted::Absent {
-            return Ok(Done::unchanged(Empty));
+            return Ok(Done::unchanged(ended));
         }
         let volume = VolumeRecord {
             wanted: Wanted::Absent,
@@ -109,6 +121,21 @@ impl Operation for DeleteFileSystem {
         };
         let bytes = records::encode(&volume).map_err(Internal::new)?;
         batch.put(path, purpose::VOLUME, &bytes, at)?;
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(ended, batch))
+    }
+    async fn committed(&self, ended: &Ended, cx: &Cx<'_>) {
+        let Some(key) = &ended.key else { return };
+        if let Err(error) = data_key::retire(cx, key, &ended.id).await {
+            let (cause, file_system) = (error.chain(), &ended.id);
+            tracing::warn!(cause, %file_system, "a grant cannot be retired yet");
+        }
+    }
+}
+
+impl Output<Efs> for Ended {
+    fn render(&self, _out: &mut Writer<'_>) {}
+
+    fn is_empty(&self) -> bool {
+        true
     }
 }

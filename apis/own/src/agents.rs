@@ -6,6 +6,10 @@
 //! agent: the server unwraps their data keys in the name of the service that they belong to. So a
 //! stolen machine opens its own volumes until it is removed, and no others.
 
+use keyward_api_kms::{
+    grants::index::GrantPaths,
+    identifier::{Forms, KeyIdentifier},
+};
 use keyward_engine::{
     caller::Agent,
     context::Context,
@@ -13,7 +17,7 @@ use keyward_engine::{
         ReadError, paths, purpose,
         records::{
             self, RecordError,
-            storage::{AgentRecord, AgentTokenRecord, VolumeRecord, Wanted},
+            storage::{AgentRecord, AgentTokenRecord, VolumeKey, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
@@ -22,11 +26,14 @@ use keyward_store::{
     batch::Precondition,
     error::LimitError,
     path::{Path, PathError},
+    reader::Reader,
     revision::Revision,
     sealed::SealedBatch,
 };
 use keyward_types::{
     account::AccountId,
+    grant::GrantId,
+    key_id::KeyArn,
     region::Region,
     storage::{AgentId, VolumeId},
 };
@@ -127,6 +134,46 @@ pub async fn volume(
     found.ok_or_else(|| KeywardFault::NoSuchVolume {
         volume: id.to_string(),
     })
+}
+
+/// The KMS key of a volume.
+///
+/// # Errors
+/// When it is not named by its ARN.
+pub fn key_arn(key: &VolumeKey, region: Region) -> Result<KeyArn, KeywardFault> {
+    match KeyIdentifier::parse(&key.key, Forms::KeyOnly, region, None)? {
+        KeyIdentifier::Key(arn) => Ok(arn),
+        KeyIdentifier::Alias { .. } => {
+            Err(Internal::new("a volume's key is named by an alias").into())
+        }
+    }
+}
+
+/// Where the grant is stored by which the service of a volume unwraps its data key.
+///
+/// # Errors
+/// When its id is none.
+pub fn grant_path(reader: &Reader, arn: &KeyArn, key: &VolumeKey) -> Result<Path, KeywardFault> {
+    let grant = GrantId::parse(&key.grant).map_err(Internal::new)?;
+    Ok(GrantPaths::new(reader, arn).grant(&grant))
+}
+
+/// Whether the service of a volume has its grant, so that the volume must not be forgotten.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn has_grant(
+    reader: &Reader,
+    region: Region,
+    volume: &VolumeRecord,
+) -> Result<bool, ReadError> {
+    let Some(key) = &volume.key else {
+        return Ok(false);
+    };
+    let path = key_arn(key, region).and_then(|arn| grant_path(reader, &arn, key));
+    // KMS has no grant that it cannot be asked for.
+    let Ok(path) = path else { return Ok(false) };
+    Ok(reader.get(&path).await?.value.is_some())
 }
 
 /// Why a volume cannot end, or be written, in a batch.

@@ -1,5 +1,6 @@
 //! The end of volumes that were to be gone when their agent was removed, since nobody is left to say that they
-//! are, and of those that are gone and have more records that end with them than the report's batch holds.
+//! are, and of those that are gone and have more records that end with them than the report's batch holds. A volume
+//! that is to be gone and still has its grant loses it here: whoever wanted it gone could not retire it.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +10,19 @@ use keyward_engine::{
         records::storage::{AgentRecord, VolumeRecord, Wanted},
         scopes::scopes,
     },
+    fault::Internal,
+    forward::{NotDone, Resource, by_worker},
+    via_service::ActingService,
     workers::{NotCommitted, WorkerContext},
 };
 use keyward_store::{batch::MAX_BATCH_CHANGES, error::CommitError, revision::Revision};
 use keyward_types::storage::AgentId;
+use keyward_wire::json::Writer;
 
-use crate::agents::{self, NotEnded, Place};
+use crate::{
+    Keyward,
+    agents::{self, NotEnded, Place},
+};
 
 /// The most records that end in one batch, with the volume's own.
 const AT_ONCE: usize = 50;
@@ -48,13 +56,22 @@ enum EndError {
     Commit(#[from] NotCommitted),
     #[error(transparent)]
     End(#[from] NotEnded),
+    #[error("its grant cannot be retired: {}", .0.chain())]
+    Retire(Internal),
 }
 
 /// Ends those of an account in a Region.
 async fn end_in(cx: &WorkerContext, place: Place) -> Result<(), ReadError> {
-    for (volume, revision) in left(cx, place).await? {
+    for (volume, revision, ends) in left(cx, place).await? {
         let id = volume.id.clone();
-        if let Err(error) = end_one(cx, place, (volume, revision)).await {
+        let ended = async {
+            retire(cx, place, &volume).await?;
+            match ends {
+                true => end_one(cx, place, (volume, revision)).await,
+                false => Ok(()),
+            }
+        };
+        if let Err(error) = ended.await {
             let (region, account) = place;
             tracing::warn!(%error, %account, %region, volume = %id, "a volume cannot be ended yet");
         }
@@ -62,11 +79,42 @@ async fn end_in(cx: &WorkerContext, place: Place) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// The volumes that are to be gone, and are or whose agent is.
+/// Retires the grant of a volume, as the service that it belongs to, if there still is one.
+async fn retire(
+    cx: &WorkerContext,
+    (region, account): Place,
+    volume: &VolumeRecord,
+) -> Result<(), EndError> {
+    let Some(key) = &volume.key else {
+        return Ok(());
+    };
+    if !agents::has_grant(cx.reader(), region, volume).await? {
+        return Ok(());
+    }
+    let service = ActingService::find(&volume.service)
+        .ok_or_else(|| EndError::Retire(Internal::new("a volume belongs to no service")))?;
+    let resource = Resource {
+        arn: &volume.source,
+        account,
+    };
+    let body = Writer::render(256, |out| {
+        out.string("KeyId", &key.key);
+        out.string("GrantId", &key.grant);
+    });
+    let named = ("kms", "RetireGrant");
+    let retired = by_worker::<Keyward>(cx, region, (service, resource), named, &body);
+    match retired.await {
+        // It is refused only if the grant or its key has gone meanwhile.
+        Ok(_) | Err(NotDone::Refused(_)) => Ok(()),
+        Err(NotDone::Failed(internal)) => Err(EndError::Retire(internal)),
+    }
+}
+
+/// The volumes that are to be gone, and whether they end: whether they are gone, or their agent is.
 async fn left(
     cx: &WorkerContext,
     (region, account): Place,
-) -> Result<Vec<(VolumeRecord, Revision)>, ReadError> {
+) -> Result<Vec<(VolumeRecord, Revision, bool)>, ReadError> {
     let directory = cx.shared().directory();
     // Read before the agents: a volume's agent was there when the volume was made, so that one that is
     // not there afterwards was removed.
@@ -76,13 +124,16 @@ async fn left(
         .await?;
     volumes.retain(|(volume, _)| volume.wanted == Wanted::Absent);
     if volumes.is_empty() {
-        return Ok(volumes);
+        return Ok(Vec::new());
     }
     let prefix = paths::agents(region, account);
     let agents = directory.every::<AgentRecord>(&prefix, purpose::AGENT);
     let agents: BTreeSet<AgentId> = agents.await?.into_iter().map(|agent| agent.id).collect();
-    volumes.retain(|(volume, _)| volume.is_gone() || !agents.contains(&volume.agent));
-    Ok(volumes)
+    let found = volumes.into_iter().map(|(volume, revision)| {
+        let ends = volume.is_gone() || !agents.contains(&volume.agent);
+        (volume, revision, ends)
+    });
+    Ok(found.collect())
 }
 
 /// Ends a volume. A request that was under way when its agent was removed may be faster; the next round sees

@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use keyward_api_kms::{
-    grants::index::GrantPaths,
-    identifier::{Forms, KeyIdentifier},
-    paths::key as key_path,
-};
+use keyward_api_kms::paths::key as key_path;
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
     audit::parameters::{Parameter, integer, omitted},
@@ -21,12 +17,11 @@ use keyward_engine::{
         paths, purpose,
         records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
     },
-    fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
 use keyward_store::{batch::Precondition, path::Path, revision::Revision};
-use keyward_types::{account::AccountId, grant::GrantId};
+use keyward_types::account::AccountId;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
@@ -220,13 +215,9 @@ fn volume_key_paths(cx: &Cx<'_>, volume: &VolumeRecord) -> Result<Vec<Path>, Key
     let Some(key) = &volume.key else {
         return Ok(Vec::new());
     };
-    let KeyIdentifier::Key(arn) = KeyIdentifier::parse(&key.key, Forms::KeyOnly, cx.region, None)?
-    else {
-        return Err(Internal::new("a volume's key is named by an alias").into());
-    };
-    let grant = GrantId::parse(&key.grant).map_err(Internal::new)?;
-    let grants = GrantPaths::new(cx.directory().reader(), &arn);
-    Ok(vec![key_path(&arn), grants.grant(&grant)])
+    let arn = agents::key_arn(key, cx.region)?;
+    let grant = agents::grant_path(cx.directory().reader(), &arn, key)?;
+    Ok(vec![key_path(&arn), grant])
 }
 
 impl Output<Keyward> for Volumes {

@@ -161,7 +161,13 @@ impl Operation for ReportVolumes {
                 continue;
             }
             let state = match (report.state, volume.wanted) {
-                ("GONE", Wanted::Absent) if volume.belongings.len() >= room => State::Gone,
+                ("GONE", Wanted::Absent)
+                    if volume.belongings.len() >= room
+                        || agents::has_grant(cx.directory().reader(), agent.region, volume)
+                            .await? =>
+                {
+                    State::Gone
+                }
                 ("GONE", Wanted::Absent) => {
                     agents::end(&mut batch, place, (volume, *revision))?;
                     continue;

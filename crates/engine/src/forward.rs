@@ -9,16 +9,22 @@
 //! The calls are part of the caller's request: they are made before it is answered. What a service
 //! does later rests on grants that it creates here. Each call commits for itself. If the commit of the
 //! calling operation then meets a conflict, the operation runs again, and calls again: what it creates
-//! elsewhere must be the same the second time, as a grant with a name is.
+//! elsewhere must be the same the second time, as a grant with a name is. If the operation fails, it takes that
+//! back ([`abandoned`](crate::operation::Operation::abandoned)). What cannot be taken back waits until the
+//! operation's own changes are committed ([`committed`](crate::operation::Operation::committed)).
 //!
 //! A service outside of this process asks for a forward access session instead.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use bytes::Bytes;
-use keyward_types::account::AccountId;
+use keyward_types::{account::AccountId, region::Region};
+use keyward_wire::query::Form;
 
 use crate::{
     api::Api,
@@ -29,6 +35,7 @@ use crate::{
     protocol::{Payload, Wire},
     request::{Ids, Peer, Source, Told},
     via_service::ActingService,
+    workers::WorkerContext,
 };
 
 /// The most calls that one request may lead to one inside the other.
@@ -90,6 +97,40 @@ pub async fn by_service<A: CallsAsServices>(
     };
     let caller = Caller::of_service(service, cx.region, home);
     serve(cx, (&caller, &source), named, body).await
+}
+
+/// As [`by_service`], for a worker of the API, in that Region.
+///
+/// # Errors
+/// As [`by_service`].
+pub async fn by_worker<A: CallsAsServices>(
+    cx: &WorkerContext,
+    region: Region,
+    (service, resource): (&'static ActingService, Resource<'_>),
+    named: (&str, &str),
+    body: &[u8],
+) -> Result<Bytes, NotDone> {
+    // It replaces what stands here of a caller before anything looks at it.
+    let caller = Caller::of_service(service, region, (region.partition(), resource.account));
+    let (source, ids) = (Source::default(), Ids::new());
+    let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), None);
+    let context = Context {
+        shared: cx.shared(),
+        services: cx.services(),
+        caller: &caller,
+        source: &source,
+        region,
+        now: cx.shared().clock().now(),
+        peer: &peer,
+        turn: None,
+        user_agent: "",
+        referer: "",
+        host: "",
+        form: Form::Xml,
+        request_id: ids.request,
+        event_id: ids.event,
+    };
+    by_service::<A>(&context, (service, resource), named, body).await
 }
 
 /// Calls an operation of another API for the caller of this request; `body` is what a client would

@@ -77,6 +77,11 @@ impl Front {
         &self.services
     }
 
+    /// The APIs, for what outlives the front.
+    pub(crate) fn shared_services(&self) -> Arc<Services> {
+        Arc::clone(&self.services)
+    }
+
     /// Answers a request.
     pub async fn answer(&self, received: &Received<'_>, body: &[u8]) -> Answer {
         let ids = Ids::new();

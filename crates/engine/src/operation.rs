@@ -89,6 +89,21 @@ pub trait Operation: Sized + Send + Sync + 'static {
         resolved: &Self::Resolved,
         cx: &'c ContextOf<'c, Self::Api>,
     ) -> impl Future<Output = Result<Done<Self::Output>, Self::Fault>> + Send;
+
+    /// What it has another API do that cannot be taken back, once its own changes are committed and before it is
+    /// answered. If it does not come to this, or fails, somebody else must do it: a worker.
+    fn committed<'c>(
+        &self,
+        _output: &Self::Output,
+        _cx: &'c ContextOf<'c, Self::Api>,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Takes back what its calls have had another API do, if it fails.
+    fn abandoned<'c>(&self, _cx: &'c ContextOf<'c, Self::Api>) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// What an operation answers.

@@ -116,7 +116,10 @@ async fn serve<O: Operation>(cx: &Context<'_>, state: &dyn State, payload: &Payl
             events,
         } = match done {
             Ok(done) => done,
-            Err(fault) => return recorder.fault(Some(sent), fault, &evaluations).await,
+            Err(fault) => {
+                operation.abandoned(cx).await;
+                return recorder.fault(Some(sent), fault, &evaluations).await;
+            }
         };
         let parts = Parts::<O>(&output);
         let effects = Effects {
@@ -127,11 +130,18 @@ async fn serve<O: Operation>(cx: &Context<'_>, state: &dyn State, payload: &Payl
         };
         let recorded = recorder.success(sent, &parts, effects, &evaluations).await;
         match recorded {
-            Recorded::Written => return answer::<O>(cx, &output),
-            Recorded::Failed(answer) => return answer,
+            Recorded::Written => {
+                operation.committed(&output, cx).await;
+                return answer::<O>(cx, &output);
+            }
+            Recorded::Failed(answer) => {
+                operation.abandoned(cx).await;
+                return answer;
+            }
             Recorded::Conflict => {}
         }
     }
+    operation.abandoned(cx).await;
     let fault = O::Api::contended();
     recorder.fault(Some(sent), fault, &[]).await
 }

@@ -23,6 +23,7 @@ use crate::{
     fault::Internal,
     front::Front,
     server::Shared,
+    service::Services,
 };
 
 /// What a worker works with. An operation leaves its changes to the pipeline, which commits them
@@ -31,13 +32,23 @@ use crate::{
 #[derive(Debug)]
 pub struct WorkerContext {
     shared: Arc<Shared>,
+    services: Arc<Services>,
     node: Arc<Node>,
 }
 
 impl WorkerContext {
     /// The context of the workers of a server that commits to that node.
-    pub fn new(shared: Arc<Shared>, node: Arc<Node>) -> Self {
-        Self { shared, node }
+    pub fn new(front: &Front, node: Arc<Node>) -> Self {
+        Self {
+            shared: Arc::clone(front.shared()),
+            services: front.shared_services(),
+            node,
+        }
+    }
+
+    /// The APIs that the server answers.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// What all requests share.

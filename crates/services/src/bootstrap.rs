@@ -188,8 +188,8 @@ pub async fn open(
         vpcs: Arc::new(options.vpcs),
     });
     let shared = Arc::new(shared);
-    let workers = Arc::new(WorkerContext::new(Arc::clone(&shared), node));
     let front = Front::new(shared, services);
+    let workers = Arc::new(WorkerContext::new(&front, node));
     Ok(Running {
         front,
         kms,
