@@ -332,6 +332,66 @@ def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server
     run("mount", device, own)
 
 
+def away(storage, names):
+    """Moves files of the agent's volumes away, and answers what brings them back."""
+    volumes, other = storage.state / "volumes", storage.folder / "away"
+    other.mkdir()
+    for name in names:
+        (volumes / name).rename(other / name)
+
+    def back():
+        for name in names:
+            (other / name).rename(volumes / name)
+
+    return back
+
+
+def test_an_agent_does_not_run_without_its_volumes(own_server, efs, storage, shared):
+    file_system, file = shared
+    storage.unmount(file.parent)
+    assert storage.stop() == 0
+    volumes, disk = storage.state / "volumes", storage.folder / "disk"
+    volumes.rename(disk)
+    done = storage.run("agent", "run", "--state-dir", storage.state, "--data-dir", own_server.data_dir, expect=1)
+    where = f"{storage.state}, and {volumes}/agent is missing. Perhaps its disk is not mounted"
+    assert f"agent {storage.id} has registered with {where}" in done.stderr
+    volumes.rmdir()
+    disk.rename(volumes)
+    storage.start()
+    own = storage.state / "mounts" / file_system / "file"
+    eventually(own.exists, seconds=30)
+    assert own.read_bytes() == TEXT
+    available(efs, file_system)
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_what_was_available_is_never_created_again(efs, storage, arn, encrypted):
+    file_system = create(efs, **({"Encrypted": True, "KmsKeyId": arn} if encrypted else {"Encrypted": False}))
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    storage.unmount(path)
+    assert storage.stop() == 0
+    back = away(storage, [f"{file_system}.img", f"{file_system}.json"])
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    assert "is not created again" in storage.log()
+    assert not storage.image(file_system).exists()
+    assert storage.stop() == 0
+    back()
+    # As if an older backup of what is noted down had been brought back: it was being made then.
+    note = storage.state / "volumes" / f"{file_system}.json"
+    made = note.read_text()
+    note.write_text(made.replace('"made"', '"making"'))
+    storage.start()
+    eventually(lambda: storage.log().count("is not created again") == 2, seconds=30)
+    assert storage.image(file_system).exists()
+    assert storage.stop() == 0
+    note.write_text(made)
+    storage.start()
+    available(efs, file_system)
+    assert (storage.mount(file_system) / "file").read_bytes() == TEXT
+
+
 def test_volumes_stay_while_the_server_is_away(own_server, efs, storage, shared):
     file_system, file = shared
     own_server.kill()

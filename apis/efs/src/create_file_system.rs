@@ -298,6 +298,7 @@ impl CreateFileSystem {
             generation: 1,
             wanted: Wanted::Present,
             key,
+            made: false,
             reported: None,
             source: file_system::arn(cx.region, cx.account(), id),
             belongings: belongings.into(),

@@ -178,7 +178,8 @@ impl Volumes {
             }
             let targets = targets::of(&volume, cx.state().vpcs(), agent.region);
             // A debug form names every member, and has no two for different ones.
-            told += &format!(" {} {targets:?}\n", volume.authorization);
+            let made = volume.was_made();
+            told += &format!(" {} {made} {targets:?}\n", volume.authorization);
             with_targets.push((volume, targets));
         }
         let digest = sha256(told.as_bytes());
@@ -234,6 +235,7 @@ impl Output<Keyward> for Volumes {
                         i64::try_from(volume.generation).unwrap_or(i64::MAX),
                     );
                     out.string("Wanted", agents::word(volume.wanted));
+                    out.boolean("Made", volume.was_made());
                     out.integer(
                         "AuthorizationRevision",
                         i64::try_from(volume.authorization).unwrap_or(i64::MAX),

@@ -190,6 +190,7 @@ impl Operation for ReportVolumes {
                 message: report.message.clone(),
             };
             let mut volume = VolumeRecord {
+                made: volume.was_made() || state == State::Ready,
                 reported: Some(reported),
                 ..volume.clone()
             };

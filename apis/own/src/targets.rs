@@ -136,6 +136,7 @@ mod tests {
             generation: 1,
             wanted: Wanted::Present,
             key: None,
+            made: false,
             reported: None,
             source: String::new(),
             belongings: Vec::new(),

@@ -4,6 +4,7 @@
 //! agent.lock               held by the agent that runs
 //! agent.sock               for `keyward mount` and `keyward unmount`
 //! credentials.json         what the agent signs with
+//! volumes/agent            whose volumes they are
 //! volumes/ID.img           the image of a volume
 //! volumes/ID.json          what is noted down of it
 //! volumes/ID.mounts.json   where `keyward mount` has mounted it
@@ -21,7 +22,7 @@ use std::{
 
 use keyward_types::storage::VolumeId;
 
-use crate::note::{Note, NoteError};
+use crate::note::{Note, NoteError, write_whole};
 
 /// A state directory.
 #[derive(Clone, Debug)]
@@ -41,6 +42,18 @@ pub enum LayoutError {
     /// Others could use it.
     #[error("{} must belong to the user that runs the agent, and nobody else may be able to use it: `chown root {} && chmod 700 {}`", .0.display(), .0.display(), .0.display())]
     NotPrivate(PathBuf),
+    /// The volumes are not there, or are those of another agent.
+    #[error("agent {agent} has registered with {}, and {} {found}. Perhaps its disk is not mounted: bring the directory back as it was, and start the agent again. If it is lost for good, write `{agent}` into that file: file systems that were on it are then in the state `error` until they are deleted", state.display(), marker.display())]
+    NotItsVolumes {
+        /// The agent that has registered.
+        agent: String,
+        /// The state directory.
+        state: PathBuf,
+        /// The file that says whose volumes they are.
+        marker: PathBuf,
+        /// What it says.
+        found: String,
+    },
     /// Another agent runs with it.
     #[error("another agent runs with {}: stop it first, or use another --state-dir", .0.display())]
     InUse(PathBuf),
@@ -98,6 +111,37 @@ impl Layout {
         }
     }
 
+    /// Notes down, durably, that the volumes here are those of an agent, which is about to be registered.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn mark(&self, agent: &str) -> Result<(), LayoutError> {
+        let path = self.marker();
+        let written = write_whole(&path, format!("{agent}\n").as_bytes());
+        written.map_err(|source| self.failed(&path, source))
+    }
+
+    /// Checks that the volumes here are those of the agent that has registered: an empty directory in their place must
+    /// not look as if there were none.
+    ///
+    /// # Errors
+    /// [`LayoutError::NotItsVolumes`] if not.
+    pub fn check_mark(&self, agent: &str) -> Result<(), LayoutError> {
+        let marker = self.marker();
+        let found = match fs::read_to_string(&marker) {
+            Ok(found) if found.trim_end() == agent => return Ok(()),
+            Ok(found) => format!("is about `{}`", found.trim_end().escape_debug()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing".to_owned(),
+            Err(error) => format!("cannot be read ({error})"),
+        };
+        Err(LayoutError::NotItsVolumes {
+            agent: agent.to_owned(),
+            state: self.0.clone(),
+            marker,
+            found,
+        })
+    }
+
     /// What is noted down of all volumes.
     ///
     /// # Errors
@@ -127,6 +171,11 @@ impl Layout {
     /// Where the images are.
     fn volumes(&self) -> PathBuf {
         self.0.join("volumes")
+    }
+
+    /// Says whose volumes they are.
+    fn marker(&self) -> PathBuf {
+        self.volumes().join("agent")
     }
 
     fn mounts(&self) -> PathBuf {
@@ -210,6 +259,24 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
         let error = Layout::open(&path).unwrap_err();
         assert!(matches!(error, LayoutError::NotPrivate(_)), "{error}");
+    }
+
+    #[test]
+    fn an_empty_directory_is_not_taken_for_the_volumes_of_an_agent() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::open(&home.path().join("state")).unwrap();
+        let found = |agent: &str| match layout.check_mark(agent) {
+            Err(LayoutError::NotItsVolumes { found, .. }) => Some(found),
+            checked => {
+                checked.unwrap();
+                None
+            }
+        };
+        assert_eq!(found("agent-1").as_deref(), Some("is missing"));
+        layout.mark("agent-1").unwrap();
+        assert_eq!(found("agent-1"), None);
+        assert_eq!(found("agent-2").as_deref(), Some("is about `agent-1`"));
+        assert!(layout.noted().unwrap().is_empty());
     }
 
     #[test]

@@ -45,6 +45,17 @@ impl Display for Step {
 pub const DELETED_HERE: &str =
     "this machine has been told before to delete the volume, and has begun to: it cannot be used";
 
+/// What the operator is told of a volume that was there once, and is not noted down here as made.
+pub const LOST_HERE: &str = "the file system has been available before, and this machine has no image of it that was completed: it is not created again. Bring back the agent's volumes/ directory as it was (perhaps its disk is not mounted), or delete the file system if its data is lost";
+
+/// Whether the machine has lost a volume that was there once, as the server knows: making it would put an empty one in its
+/// place, and would overwrite what may only be missing for now.
+pub fn is_lost(wanted: &Wanted, local: &Local) -> bool {
+    wanted.made
+        && wanted.presence == Presence::Present
+        && matches!(local.stage, None | Some(Stage::Making))
+}
+
 /// The step that waits neither for the server nor for anything else: what nobody keeps must not stay readable.
 pub fn at_once(local: &Local, now: Monotonic) -> Option<Step> {
     (local.is_free(now) && local.runs == Runs::Remains).then_some(Step::CutOff)
@@ -58,6 +69,9 @@ pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<St
     }
     if let Some(step) = at_once(local, now) {
         return Some(step);
+    }
+    if wanted.is_some_and(|wanted| is_lost(wanted, local)) {
+        return None;
     }
     match (
         wanted.map(|wanted| wanted.presence),
@@ -128,6 +142,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_the_server_knows_as_made_is_never_made_again_whatever_is_noted_down() {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        let mut wanted = Wanted::plain(volume, 1, Presence::Present);
+        wanted.made = true;
+        let others = runs().into_iter().filter(|runs| *runs != Runs::Remains);
+        for runs in others {
+            for stage in [None, Some(Stage::Making)] {
+                let local = Local {
+                    stage,
+                    runs: runs.clone(),
+                    ..Local::default()
+                };
+                assert_eq!(next(Some(&wanted), &local, NOW), None);
+                assert!(is_lost(&wanted, &local));
+                wanted.presence = Presence::Absent;
+                assert!(!is_lost(&wanted, &local));
+                wanted.presence = Presence::Present;
+            }
+        }
+        let local = Local {
+            stage: Some(Stage::Made),
+            ..Local::default()
+        };
+        assert_eq!(next(Some(&wanted), &local, NOW), Some(Step::Attach));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     local::{Local, Runs},
     note::Stage,
-    plan::DELETED_HERE,
+    plan::{DELETED_HERE, LOST_HERE, is_lost},
     wanted::{Presence, Wanted},
 };
 
@@ -159,6 +159,9 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
     if let Some(why) = &local.damaged {
         return failed(why);
     }
+    if is_lost(wanted, local) {
+        return failed(LOST_HERE);
+    }
     match (wanted.presence, local.stage, &local.runs) {
         (Presence::Absent, None, Runs::Nothing) if !local.busy => report(State::Gone, None),
         (Presence::Present, Some(Stage::Made), Runs::Mounted) => report(State::Ready, None),
@@ -215,6 +218,21 @@ mod tests {
             ..mounted()
         };
         assert_eq!(due(&present, (&making, More::default()), None, at(0)), None);
+    }
+
+    #[test]
+    fn a_volume_that_was_there_and_is_not_any_more_is_no_new_one() {
+        let mut present = wanted(3, Presence::Present);
+        present.made = true;
+        let making = Local {
+            stage: Some(Stage::Making),
+            ..mounted()
+        };
+        for local in [Local::default(), making] {
+            let report = due(&present, (&local, More::default()), None, at(0)).unwrap();
+            assert_eq!(report.state, State::Failed);
+            assert_eq!(report.message.as_deref(), Some(LOST_HERE));
+        }
     }
 
     #[test]

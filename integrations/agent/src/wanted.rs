@@ -31,6 +31,9 @@ pub struct Wanted {
     /// Whether it is to be there.
     #[serde(rename = "Wanted")]
     pub presence: Presence,
+    /// Whether it has ever been there, as this agent has said: then it may hold data, and is never made again.
+    #[serde(default)]
+    pub made: bool,
     /// Whether it is encrypted.
     pub encrypted: bool,
     /// Where it is to be served over NFS.
@@ -125,6 +128,7 @@ impl Wanted {
             volume,
             generation,
             presence,
+            made: false,
             encrypted: false,
             targets: Vec::new(),
             authorization_revision: 0,
@@ -153,7 +157,7 @@ mod tests {
 
     const ANSWER: &str = r#"{"Known":"k","Volumes":[
         {"VolumeId":"fs-00000000000000001","Service":"elasticfilesystem","AccountId":"111122223333",
-         "Generation":2,"Wanted":"PRESENT","Encrypted":true,"KeyId":"arn:aws:kms:x","CiphertextBlob":"AAAA",
+         "Generation":2,"Wanted":"PRESENT","Made":true,"Encrypted":true,"KeyId":"arn:aws:kms:x","CiphertextBlob":"AAAA",
          "EncryptionContext":{"a":"b"},"AuthorizationRevision":4,
          "Targets":[{"MountTargetId":"fsmt-1","IpAddress":"127.0.0.1","Port":2049,"Cidrs":["10.0.0.0/8"]}]},
         {"VolumeId":"fs-00000000000000002","Service":"elasticfilesystem","AccountId":"111122223333",
@@ -168,6 +172,7 @@ mod tests {
         };
         let key = first.key().unwrap();
         assert_eq!((first.generation, first.presence), (2, Presence::Present));
+        assert!(first.made);
         assert_eq!(
             (key.key_arn.as_str(), key.ciphertext.as_str()),
             ("arn:aws:kms:x", "AAAA")

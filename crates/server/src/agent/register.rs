@@ -81,6 +81,8 @@ pub async fn register(layout: &Layout, reach: &Reach, token: &str) -> anyhow::Re
         match of_answer(asked.await) {
             Ok(answer) => {
                 let identity = Identity::of_answer(&answer, server)?;
+                // First: whoever has registered has the mark.
+                layout.mark(&identity.agent)?;
                 identity.write(&path)?;
                 return Ok(identity);
             }

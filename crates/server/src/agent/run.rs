@@ -21,7 +21,7 @@ use keyward_agent::{
     local::Runs,
     note::{Note, Stage},
     plan::{self, Step},
-    report::{MOST, More, Report, due},
+    report::{MOST, More, Report, State, due},
     steps::carry_out,
     wanted::{Volumes, Wanted},
 };
@@ -405,6 +405,17 @@ impl Agent {
         }
         self.reports.underway = true;
         reports.truncate(self.reports.most);
+        for report in reports
+            .iter()
+            .filter(|report| report.state == State::Failed)
+        {
+            let why = report.message.as_deref().unwrap_or_default();
+            tracing::warn!(
+                volume = report.volume_id,
+                why,
+                "the volume is not as it is wanted"
+            );
+        }
         let (server, events) = (self.server.clone(), self.events.clone());
         tokio::spawn(async move {
             let told = server.report(&reports).await;

@@ -180,6 +180,7 @@ async fn wanted_volume(
         generation: 1,
         wanted,
         key,
+        made: false,
         reported: None,
         source: arn(id.as_str()),
         belongings: paths.into(),
@@ -405,7 +406,7 @@ async fn an_agent_hears_of_what_is_wanted_when_it_changes() {
         volume(&world, FIRST, &id, None).await;
     });
     assert_ne!(heard["Known"], known["Known"]);
-    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Encrypted": false, "AuthorizationRevision": 1, "Targets": [] }]);
+    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Made": false, "Encrypted": false, "AuthorizationRevision": 1, "Targets": [] }]);
     assert_eq!(heard["Volumes"], wanted);
     let again = json!({ "Known": heard["Known"], "WaitSeconds": 0 });
     let again = asked(&world, &key, "PollVolumes", again).await;
@@ -434,16 +435,30 @@ async fn a_report_is_of_what_was_wanted_last() {
         )
         .await
     };
+    let made = async || {
+        let polled = asked(&world, &key, "PollVolumes", json!({})).await;
+        let known = polled["Known"].as_str().unwrap().to_owned();
+        (polled["Volumes"][0]["Made"].as_bool().unwrap(), known)
+    };
     let answer = report(2, "READY").await;
     assert_eq!(
         (answer.status, answer.body),
         (200, format!(r#"{{"Stale":["{FIRST}"]}}"#))
     );
+    assert_eq!(report(1, "FAILED").await.status, 200);
+    let (is_made, known) = made().await;
+    assert!(!is_made);
     let answer = report(1, "READY").await;
     assert_eq!(
         (answer.status, answer.body.as_str()),
         (200, r#"{"Stale":[]}"#)
     );
+    // The agent hears of it, and whatever it reports afterwards changes nothing of that.
+    let (is_made, after) = made().await;
+    assert!(is_made && known != after);
+    assert_eq!(report(1, "FAILED").await.status, 200);
+    assert_eq!(made().await, (true, after));
+    assert_eq!(report(1, "READY").await.status, 200);
     let answer = report(1, "GONE").await;
     let message = format!("{FIRST} cannot be GONE: it is wanted PRESENT.");
     assert_eq!(

@@ -36,6 +36,8 @@ enum Event {
     Step(u8, Option<(u32, bool)>, bool),
     /// The agent says how a volume is. The answer may be lost.
     Report(u8, bool),
+    /// The machine starts without the disk that has the volumes, or with an older state of it: nothing is noted down.
+    Lose(u8),
     /// The agent is killed.
     Crash,
     /// A volume's process is killed.
@@ -59,6 +61,7 @@ fn event() -> impl Strategy<Value = Event> {
         5 => Just(Event::Poll),
         12 => (volume.clone(), fuse, any::<bool>()).prop_map(|(at, fuse, dies)| Event::Step(at, fuse, dies)),
         6 => (volume.clone(), any::<bool>()).prop_map(|(at, lost)| Event::Report(at, lost)),
+        1 => volume.clone().prop_map(Event::Lose),
         2 => Just(Event::Crash),
         2 => volume.clone().prop_map(Event::Kill),
         2 => (volume.clone(), any::<bool>()).prop_map(|(at, locked)| Event::Lock(at, locked)),
@@ -73,6 +76,8 @@ struct Kept {
     wanted: Wanted,
     assigned: bool,
     ready: bool,
+    /// Whether what was noted down of it was taken away after it had been ready.
+    lost: bool,
 }
 
 #[derive(Debug, Default)]
@@ -168,7 +173,11 @@ impl World {
                 (State::Gone, Presence::Absent) => {
                     self.server.remove(volume);
                 }
-                (State::Ready, Presence::Present) => kept.ready = true,
+                (State::Ready, Presence::Present) => {
+                    assert!(!kept.lost, "{volume} is a new one");
+                    kept.ready = true;
+                    kept.wanted.made = true;
+                }
                 (State::Failed, _) => kept.ready = false,
                 other => panic!("the server refuses {other:?}"),
             }
@@ -189,6 +198,7 @@ impl World {
                         wanted,
                         assigned: true,
                         ready: false,
+                        lost: false,
                     };
                     self.server.insert(id(at), kept);
                 }
@@ -196,7 +206,9 @@ impl World {
             Event::Delete(at) => {
                 if let Some(kept) = self.server.get_mut(&id(at)).filter(|kept| kept.assigned) {
                     let encrypted = kept.wanted.encrypted;
+                    let made = kept.wanted.made;
                     kept.wanted = wanted(&id(at), 2, "ABSENT", encrypted);
+                    kept.wanted.made = made;
                     self.written.remove(&id(at));
                 }
             }
@@ -220,6 +232,15 @@ impl World {
                 }
             }
             Event::Report(at, lost) => self.report(&id(at), lost),
+            Event::Lose(at) => {
+                let volume = id(at);
+                self.crash();
+                self.machine.lose(&volume);
+                self.written.remove(&volume);
+                if let Some(kept) = self.server.get_mut(&volume) {
+                    kept.lost |= kept.wanted.made;
+                }
+            }
             Event::Crash => self.crash(),
             Event::Kill(at) => self.machine.kill(&id(at)),
             Event::Lock(at, locked) => {
@@ -283,6 +304,11 @@ impl World {
                         Presence::Present,
                         "{volume} is not gone"
                     );
+                    if kept.lost {
+                        assert_eq!(runs, Runs::Nothing, "{volume}");
+                        assert!(!has_image && !kept.ready, "{volume} was made again");
+                        continue;
+                    }
                     assert_eq!(runs, Runs::Mounted, "{volume}");
                     assert!(kept.ready, "{volume}");
                 }

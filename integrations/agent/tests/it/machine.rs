@@ -110,6 +110,13 @@ impl Simulated {
         }
     }
 
+    /// Nothing of a volume is found any more after a start of the machine.
+    pub fn lose(&self, volume: &VolumeId) {
+        self.runs.borrow_mut().remove(volume);
+        self.notes.borrow_mut().remove(volume);
+        self.images.borrow_mut().remove(volume);
+    }
+
     /// Somebody writes to a volume that is mounted.
     pub fn write_data(&self, volume: &VolumeId, data: u32) -> bool {
         let mounted = self.look(volume).runs == Runs::Mounted;

@@ -103,6 +103,9 @@ pub struct VolumeRecord {
     /// Its data key, if it is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<VolumeKey>,
+    /// Whether its agent has ever said that it is there: then it may hold data, and is never made again.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub made: bool,
     /// What the agent last said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
@@ -129,6 +132,14 @@ pub const fn first() -> u64 {
 )]
 fn is_first(count: &u64) -> bool {
     *count == first()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 /// An address at which an agent serves a volume: a mount target.
@@ -251,6 +262,12 @@ impl VolumeRecord {
         let reported = self.reported.as_ref();
         let gone = reported.is_some_and(|reported| reported.state == State::Gone);
         self.wanted == Wanted::Absent && gone
+    }
+
+    /// Whether its agent has ever said that it is there.
+    pub fn was_made(&self) -> bool {
+        let reported = self.reported.as_ref();
+        self.made || reported.is_some_and(|reported| reported.state == State::Ready)
     }
 
     /// Whether it is there, as its agent says, and is to be there.

@@ -114,6 +114,7 @@ impl Run {
             };
             // Only a URL that can be found can be kept for the volumes' processes.
             identity.client(&reach)?;
+            layout.check_mark(&identity.agent)?;
             let agent = identity.agent.clone();
             let keeping = Keeping {
                 reach,

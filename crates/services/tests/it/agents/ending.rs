@@ -69,6 +69,7 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             generation: 1,
             wanted: Wanted::Absent,
             key: None,
+            made: false,
             reported: None,
             source: arn(id),
             belongings,
