@@ -362,7 +362,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.log_connected(question, &rights);
         // Whoever may not see everything must not make up handles for the rest.
         let guarded = !sees_everything(&rights);
-        let guarded = guarded.then(|| (Arc::clone(&view.originals), view.pace.clone()));
+        let guarded = guarded.then(|| (Arc::clone(&view.originals), self.volume.pace.clone()));
         let mut relay = Relay::new(server, guarded);
         let user = rights
             .access_point

@@ -13,7 +13,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, time::sleep};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::{
     rpc::{self, Call},
@@ -30,8 +31,11 @@ const MAX_TEXT: usize = 8192;
 const MAX_ATTRIBUTES: usize = 64 * 1024;
 const MAX_LIST: u32 = 1024;
 
-/// How long a wrong guess takes. Within it, no other client of the view is answered that a handle is wrong.
+/// How long a wrong guess takes. Within it, no other client of the volume is answered that a handle is wrong.
 const GUESS: Duration = Duration::from_millis(20);
+
+/// So many wrong handles in a row end a connection. A client whose files were deleted by others asks for its root soon.
+pub(crate) const MAX_WRONG: u32 = 64;
 
 /// What nfs-ganesha 4.3 puts into a handle of a file of ext4: its own header of 5 bytes, a byte of flags, the id of the
 /// file system in 8, the kernel's type of the handle in 1, inode and generation in 4 bytes each.
@@ -48,6 +52,9 @@ pub(crate) enum Refused {
     /// A handle that the server has not given out.
     #[error("the client has made up a file handle")]
     Handle,
+    /// Too many in a row that the server does not know.
+    #[error("the client has used too many unknown file handles")]
+    Guesses,
     /// A message that cannot be read.
     #[error("the client has sent an NFS message that cannot be read")]
     Malformed,
@@ -454,15 +461,23 @@ pub(crate) fn says_wrong_handle(head: &[u8]) -> bool {
     matches!(status(), Ok(STALE | BADHANDLE))
 }
 
-/// How fast the clients of a view can guess.
+/// How fast the clients of a volume can guess. Whoever hangs up before it has paid leaves that to those who come next.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pace(Arc<Mutex<()>>);
+pub(crate) struct Pace(Arc<Mutex<Option<Instant>>>);
 
 impl Pace {
-    /// Waits for its turn, and a while.
-    pub(crate) async fn keep(&self) {
-        let _turn = self.0.lock().await;
-        sleep(GUESS).await;
+    /// Charges wrong handles. No answer that is here, and no call of who comes next, is passed on before the result.
+    pub(crate) fn charge(&self, wrong: u32) -> Instant {
+        let now = Instant::now();
+        let mut paid = self.0.lock();
+        let until = paid.map_or(now, |paid| paid.max(now)) + GUESS * wrong;
+        *paid = Some(until);
+        until
+    }
+
+    /// When what was charged so far is paid.
+    pub(crate) fn owed(&self) -> Option<Instant> {
+        self.0.lock().filter(|until| *until > Instant::now())
     }
 }
 

@@ -67,6 +67,14 @@ impl Records {
         matches!(self.state, State::Mark) && self.fragments == 0 && self.partial.is_empty()
     }
 
+    /// How many bytes of the current fragment are still to come, once its head is there.
+    pub(crate) fn body_left(&self) -> usize {
+        match self.state {
+            State::Body { rest, .. } => rest,
+            State::Mark | State::Head { .. } => 0,
+        }
+    }
+
     /// Takes some bytes of the stream and passes on what they contain. All bytes are used, unless they are no
     /// records.
     pub(crate) fn feed(

@@ -9,6 +9,7 @@ use std::{collections::HashMap, io};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
@@ -22,6 +23,10 @@ use crate::{
 const BUFFER: usize = 64 * 1024;
 /// The most calls without an answer. Beyond it, no more are taken from the client until one is answered.
 const MAX_UNANSWERED: usize = 1024;
+/// The same for a client that is guarded, since each can be a guess. A session has no more slots.
+const MAX_UNANSWERED_GUARDED: usize = 64;
+/// How much is read at once of the calls of a client that is guarded, beyond the end of one.
+const GUARDED: usize = 4096;
 /// The longest answer in the server's place is much shorter; beyond it, the client does not read.
 const MAX_ANSWERS: usize = 64 * 1024;
 
@@ -262,13 +267,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     async fn relay_some(&mut self, relay: &mut Relay, user: Option<&User>) -> Result<(), End> {
         relay.pay_for_guesses().await;
+        let most = relay.most_unanswered();
         if !self.early.is_empty() && relay.output.is_empty() {
             let read = self.take_early();
             return self.take(read, relay, user);
         }
+        let room = match relay.guard {
+            Some(_) => self.input.len().min(self.records.body_left() + GUARDED),
+            None => self.input.len(),
+        };
+        let room = self.input.get_mut(..room).unwrap_or_default();
         let (mut from_client, mut to_client) = tokio::io::split(&mut self.stream);
         let (mut from_server, mut to_server) = relay.server.split();
-        let takes_calls = relay.output.is_empty() && self.unanswered.len() < MAX_UNANSWERED;
+        let takes_calls = relay.output.is_empty() && self.unanswered.len() < most;
         tokio::select! {
             written = relay.output.advance(&mut to_server), if relay.output.is_busy() => {
                 relay.output.sent += written.map_err(|_| End::Server)?;
@@ -279,7 +290,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 relay.note_answers(sent, &mut self.unanswered)?;
                 self.output.sent += written;
             }
-            read = from_client.read(&mut self.input), if takes_calls => {
+            read = from_client.read(room), if takes_calls => {
                 let read = read?;
                 if read == 0 {
                     return Err(End::Client);
@@ -291,6 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 if read == 0 {
                     return Err(End::Server);
                 }
+                relay.charge(read)?;
                 let bytes = relay.input.get(..read).unwrap_or_default();
                 self.output.refill().extend_from_slice(bytes);
             }
@@ -411,8 +423,12 @@ pub(crate) struct Relay {
     answers: Records,
     /// Looks at the handles that the client uses, if it must not use all.
     guard: Option<(Guard, Pace)>,
-    /// Wrong handles that the client was told of since it last waited.
-    guesses: usize,
+    /// Follows what has come from the server, for wrong handles.
+    arrived: Records,
+    /// Until when nothing is passed on.
+    owed: Option<Instant>,
+    /// How many wrong handles the client was told of, without a right one.
+    wrong: u32,
 }
 
 impl Relay {
@@ -420,25 +436,49 @@ impl Relay {
     pub(crate) fn new(server: TcpStream, guarded: Option<(Originals, Pace)>) -> Self {
         Self {
             server,
+            owed: guarded.as_ref().and_then(|(_, pace)| pace.owed()),
             guard: guarded.map(|(originals, pace)| (Guard::new(originals), pace)),
-            guesses: 0,
+            arrived: Records::default(),
+            wrong: 0,
             input: vec![0; BUFFER].into_boxed_slice(),
             output: Output::default(),
             answers: Records::default(),
         }
     }
 
-    /// Makes wrong guesses slow.
-    async fn pay_for_guesses(&mut self) {
-        match &self.guard {
-            Some((_, pace)) => {
-                while self.guesses > 0 {
-                    pace.keep().await;
-                    self.guesses -= 1;
-                }
-            }
-            None => self.guesses = 0,
+    fn most_unanswered(&self) -> usize {
+        match self.guard {
+            Some(_) => MAX_UNANSWERED_GUARDED,
+            None => MAX_UNANSWERED,
         }
+    }
+
+    /// Makes wrong guesses slow. When the future is dropped, it is still owed.
+    async fn pay_for_guesses(&mut self) {
+        if let Some(until) = self.owed {
+            sleep_until(until).await;
+            self.owed = None;
+        }
+    }
+
+    /// Charges for the wrong handles in what was read from the server, before it is passed on.
+    fn charge(&mut self, read: usize) -> Result<(), NotRecords> {
+        let Some((_, pace)) = &self.guard else {
+            return Ok(());
+        };
+        let mut wrong = 0;
+        let bytes = self.input.get(..read).unwrap_or_default();
+        self.arrived.feed(bytes, |piece| {
+            if let Piece::Head { head, .. } = piece
+                && matches!(rpc::kind(head), Ok((_, Kind::Reply)))
+            {
+                wrong += u32::from(guard::says_wrong_handle(head));
+            }
+        })?;
+        if wrong > 0 {
+            self.owed = Some(pace.charge(wrong));
+        }
+        Ok(())
     }
 
     /// Notes which calls were answered by what was sent to the client.
@@ -446,16 +486,24 @@ impl Relay {
         &mut self,
         sent: &[u8],
         unanswered: &mut HashMap<u32, Vec<u8>>,
-    ) -> Result<(), NotRecords> {
-        let guesses = &mut self.guesses;
+    ) -> Result<(), End> {
+        let wrong = &mut self.wrong;
         self.answers.feed(sent, |piece| {
             if let Piece::Head { head, .. } = piece
                 && let Ok((xid, Kind::Reply)) = rpc::kind(head)
             {
                 unanswered.remove(&xid);
-                *guesses += usize::from(guard::says_wrong_handle(head));
+                *wrong = if guard::says_wrong_handle(head) {
+                    wrong.saturating_add(1)
+                } else {
+                    0
+                };
             }
-        })
+        })?;
+        if self.guard.is_some() && self.wrong >= guard::MAX_WRONG {
+            return Err(guard::Refused::Guesses.into());
+        }
+        Ok(())
     }
 }
 

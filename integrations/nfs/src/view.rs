@@ -31,7 +31,7 @@ use crate::{
     authorize::Creation,
     error::{At as _, Error, Step},
     ganesha::{self, Configuration},
-    guard::{Originals, Pace},
+    guard::Originals,
     log_file::LogFile,
     root,
     sandbox::{self, Luggage},
@@ -77,8 +77,6 @@ pub(crate) struct View {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     started: Instant,
     uses: Arc<Uses>,
-    /// How fast its clients can guess handles.
-    pub(crate) pace: Pace,
     /// What its clients may use with the generation 0.
     pub(crate) originals: Originals,
 }
@@ -134,7 +132,6 @@ impl View {
                 number: AtomicUsize::new(0),
                 last: Mutex::new(started),
             }),
-            pace: Pace::default(),
             originals,
         };
         Ok((Arc::new(view), is_ready))

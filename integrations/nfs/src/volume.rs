@@ -12,6 +12,7 @@ use tokio::{
 use crate::{
     authorize::{Creation, Rights},
     error::Error,
+    guard::Pace,
     options::Options,
     view::{Spec, Use, View},
 };
@@ -93,6 +94,8 @@ pub(crate) struct Volume {
     pub(crate) state: watch::Sender<State>,
     /// Grows when open connections must be asked about again.
     pub(crate) revision: watch::Sender<u64>,
+    /// How fast its clients can guess handles. A handle is the same in all views.
+    pub(crate) pace: Pace,
     slots: Mutex<HashMap<Key, Arc<AsyncMutex<Slot>>>>,
     /// Every process that has been started and has not been seen to end.
     running: Mutex<Vec<Arc<View>>>,
@@ -129,6 +132,7 @@ impl Volume {
             permits,
             state: watch::Sender::new(State::Locked),
             revision: watch::Sender::new(0),
+            pace: Pace::default(),
             slots: Mutex::default(),
             running: Mutex::default(),
         }

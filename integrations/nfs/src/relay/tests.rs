@@ -195,6 +195,99 @@ async fn after_a_lock_the_next_message_goes_to_another_server() {
     .await;
 }
 
+/// A COMPOUND of 4.0 with a PUTROOTFH.
+fn root_call(xid: u32) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.unsigned(xid).unsigned(0).unsigned(2);
+    writer.unsigned(100_003).unsigned(4).unsigned(1);
+    writer.unsigned(0).opaque(b"").unsigned(0).opaque(b"");
+    writer.opaque(b"").unsigned(0).unsigned(1).unsigned(24);
+    record(&writer.finish())
+}
+
+/// What the server says if a handle is wrong.
+fn stale(xid: u32) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.unsigned(xid).unsigned(1).unsigned(0).unsigned(0);
+    writer.opaque(b"").unsigned(0).unsigned(70).opaque(b"");
+    writer.unsigned(1).unsigned(22).unsigned(70);
+    record(&writer.finish())
+}
+
+/// As [`connected`], with a client that is guarded.
+async fn guarded(pace: &Pace) -> (DuplexStream, Client<DuplexStream>, Relay, TcpStream) {
+    let (outside, client, relay, server) = connected().await;
+    let relay = Relay::new(relay.server, Some((Originals::default(), pace.clone())));
+    (outside, client, relay, server)
+}
+
+#[tokio::test]
+async fn a_wrong_handle_is_paid_for_before_the_answer_is_passed_on() {
+    let pace = Pace::default();
+    let (mut outside, mut client, mut relay, mut server) = guarded(&pace).await;
+    meanwhile(&mut client, &mut relay, None, async {
+        outside.write_all(&root_call(1)).await.unwrap();
+        read(&mut server, root_call(1).len()).await;
+        // Much was charged by others.
+        pace.charge(1_000_000);
+        server.write_all(&stale(1)).await.unwrap();
+        let before = pace.owed();
+        while pace.owed() == before {
+            tokio::task::yield_now().await;
+        }
+        let mut byte = [0];
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                _ = outside.read(&mut byte) => panic!("it was passed on"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    })
+    .await;
+    // Whoever hangs up has not paid: the next client does.
+    drop((outside, client, relay));
+    let (mut outside, mut client, mut relay, server) = guarded(&pace).await;
+    meanwhile(&mut client, &mut relay, None, async {
+        outside.write_all(&root_call(2)).await.unwrap();
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+            let read = server.try_read(&mut [0]);
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_wrong_handles_in_a_row_end_the_connection() {
+    let (mut outside, mut client, mut relay, mut server) = guarded(&Pace::default()).await;
+    let right = |xid| {
+        let mut answer = stale(xid);
+        answer[31] = 0;
+        answer
+    };
+    let answers = [
+        (1..64).flat_map(stale).collect(),
+        right(64),
+        (1..64).flat_map(stale).collect(),
+    ];
+    for answer in answers {
+        let answer: Vec<u8> = answer;
+        meanwhile(&mut client, &mut relay, None, async {
+            server.write_all(&answer).await.unwrap();
+            assert_eq!(read(&mut outside, answer.len()).await, answer);
+        })
+        .await;
+    }
+    server.write_all(&stale(1)).await.unwrap();
+    let end = client.relay(&mut relay, None, || {}).await;
+    assert!(
+        matches!(end, End::Refused(guard::Refused::Guesses)),
+        "{end}"
+    );
+}
+
 #[tokio::test]
 async fn every_call_is_made_as_the_user_of_the_access_point() {
     let (mut outside, mut client, mut relay, mut server) = connected().await;
