@@ -476,6 +476,24 @@ class TestConnections:
             assert client.recv(100)[4:8] == struct.pack(">I", 7)
         assert exports.asked() != []
 
+    def test_the_clients_of_one_volume_do_not_keep_those_of_others_out(self, exports, tmp_path):
+        host, other_host = "127.0.0.91", "127.0.0.92"
+        exports("set", VOLUME, TARGET, host, 2049, "0.0.0.0/0")
+        other = nfs.FileSystem(tmp_path)
+        exports("set", "fs-2", "fsmt-2", other_host, 2049, "0.0.0.0/0")
+        exports("unlock", "fs-2", other.path)
+        # More views than there may be on this machine, one after the other, and each again.
+        for number in [*range(9), *range(9)]:
+            exports("rights", f"path=/{number}", "owner=0", "mode=755")
+            with RawClient(host) as client:
+                assert client.root_handle()[0] == 0
+            # A volume has half of them.
+            assert len(exports.servers()) <= 4
+        with RawClient(other_host) as client:
+            assert client.root_handle()[0] == 0
+        exports("unset", "fs-2")
+        other.close()
+
     def test_silent_connections_of_a_few_addresses_keep_nobody_out(self, exports):
         host = "127.0.0.91"
         exports("set", VOLUME, TARGET, host, 2049, "0.0.0.0/0")

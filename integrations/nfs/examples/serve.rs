@@ -113,6 +113,7 @@ async fn carry_out(
             let mut options = Options::new(PathBuf::from(state));
             options.lease = Duration::from_secs(10);
             options.grace = Duration::from_secs(10);
+            options.max_views = 8;
             options.limits.reauthorize = Duration::from_secs(2);
             // The tests change their minds often.
             options.limits.remember = Duration::ZERO;

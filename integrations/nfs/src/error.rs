@@ -115,6 +115,12 @@ pub enum Error {
         /// How many.
         limit: usize,
     },
+    /// So many views of the volume are served already.
+    #[error("{limit} views of this volume are served already, which is its share on this machine")]
+    TooManyViewsOfVolume {
+        /// How many.
+        limit: usize,
+    },
     /// The volume is locked.
     #[error("the volume is locked")]
     Locked,

@@ -37,6 +37,7 @@ mod quiet;
 pub mod record;
 mod relay;
 pub mod requirements;
+mod rooms;
 pub mod root;
 mod rpc;
 mod sandbox;

@@ -20,7 +20,8 @@ pub struct Options {
     /// After how long an nfs-ganesha that has no connection is ended. Longer than a lease, or clients that are
     /// only cut off for a moment lose their locks.
     pub linger: Duration,
-    /// The most nfs-ganesha processes on this machine. Each has about 30 MiB.
+    /// The most nfs-ganesha processes on this machine, half of them at most for one volume. Each has about 30 MiB. When
+    /// one more is wanted, the one ends that nobody has used for the longest time.
     pub max_views: usize,
     /// The longest log of each nfs-ganesha, in bytes; as much again is kept of what was before.
     pub log_bytes: u64,

@@ -7,7 +7,7 @@ use std::{
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags, statx};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Mutex, Semaphore, watch},
+    sync::{Mutex, watch},
     task::{AbortHandle, JoinSet},
     time::sleep,
 };
@@ -20,7 +20,9 @@ use crate::{
     places::Places,
     questions::Questions,
     quiet::Quiet,
-    requirements, tls, view,
+    requirements,
+    rooms::Rooms,
+    tls, view,
     volume::{State, Volume},
 };
 
@@ -34,7 +36,7 @@ pub struct Server {
     options: Arc<Options>,
     shared: Arc<Shared>,
     places: Places,
-    permits: Arc<Semaphore>,
+    rooms: Arc<Rooms>,
     volumes: Mutex<HashMap<String, Served>>,
 }
 
@@ -91,7 +93,7 @@ impl Server {
         };
         Ok(Self {
             places: Places::new(options.limits),
-            permits: Arc::new(Semaphore::new(options.max_views)),
+            rooms: Arc::new(Rooms::new(options.max_views)),
             shared: Arc::new(shared),
             options: Arc::new(options),
             volumes: Mutex::default(),
@@ -247,8 +249,8 @@ impl Server {
     }
 
     fn serve(&self, name: &str) -> Served {
-        let (options, permits) = (Arc::clone(&self.options), Arc::clone(&self.permits));
-        let volume = Arc::new(Volume::new(name, options, permits));
+        let (options, rooms) = (Arc::clone(&self.options), Arc::clone(&self.rooms));
+        let volume = Arc::new(Volume::new(name, options, rooms));
         let tidied = Arc::clone(&volume);
         let tidier = tokio::spawn(async move {
             loop {

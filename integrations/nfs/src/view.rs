@@ -23,7 +23,7 @@ use keyward_crypto::random;
 use parking_lot::Mutex;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot, watch},
+    sync::{oneshot, watch},
     time::Instant,
 };
 
@@ -46,6 +46,8 @@ const START: Duration = Duration::from_secs(30);
 /// How long a process has to end after it was killed.
 const END: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(5);
+/// Instead of a number of uses: there can be no more.
+const RETIRED: usize = usize::MAX;
 
 /// What a view shows, and how its process is run.
 #[derive(Debug)]
@@ -65,8 +67,8 @@ pub(crate) struct Spec {
     pub(crate) lease_seconds: u64,
     pub(crate) grace_seconds: u64,
     pub(crate) log_bytes: u64,
-    /// One of those that there may be on this machine.
-    pub(crate) permit: OwnedSemaphorePermit,
+    /// Dropped when the process has ended.
+    pub(crate) room: Box<dyn std::fmt::Debug + Send>,
 }
 
 /// A view that is served, until it is stopped or its process ends.
@@ -83,6 +85,7 @@ pub(crate) struct View {
 
 #[derive(Debug)]
 struct Uses {
+    /// How many there are, or [`RETIRED`].
     number: AtomicUsize,
     last: Mutex<Instant>,
 }
@@ -147,10 +150,27 @@ impl View {
         self.started.elapsed()
     }
 
-    /// Keeps it as long as the result exists.
-    pub(crate) fn hold(&self) -> Use {
-        self.uses.number.fetch_add(1, Ordering::Relaxed);
-        Use(Arc::clone(&self.uses))
+    /// Keeps it as long as the result exists; `None` if it is ending to make room for another.
+    pub(crate) fn hold(&self) -> Option<Use> {
+        let more = |number| (number != RETIRED).then(|| number + 1);
+        let number = &self.uses.number;
+        number
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()?;
+        Some(Use(Arc::clone(&self.uses)))
+    }
+
+    /// Whether nobody uses it, and so nobody can from now on.
+    pub(crate) fn retire(&self) -> bool {
+        let number = &self.uses.number;
+        number
+            .compare_exchange(0, RETIRED, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Whether it ends, or has ended, to make room for another.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.uses.number.load(Ordering::Relaxed) == RETIRED
     }
 
     /// For how long nobody has used it; `None` if somebody does.
@@ -197,8 +217,8 @@ impl View {
 /// The life of the thread.
 fn run(spec: Spec, commands: &mpsc::Receiver<Command>, ready: oneshot::Sender<Result<(), Error>>) {
     let log = spec.own.join("ganesha.log");
-    let _permit = match prepare(&spec) {
-        Ok(()) => spec.permit,
+    let _room = match prepare(&spec) {
+        Ok(()) => spec.room,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, os::fd::OwnedFd, path::PathBuf, sync::Arc, time:
 use keyward_crypto::digest::sha256;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore, watch},
+    sync::{Mutex as AsyncMutex, watch},
     time::Instant,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     guard::Pace,
     options::Options,
+    rooms::Rooms,
     view::{Spec, Use, View},
 };
 
@@ -90,7 +91,7 @@ pub(crate) struct Volume {
     pub(crate) name: String,
     own: PathBuf,
     options: Arc<Options>,
-    permits: Arc<Semaphore>,
+    rooms: Arc<Rooms>,
     pub(crate) state: watch::Sender<State>,
     /// Grows when open connections must be asked about again.
     pub(crate) revision: watch::Sender<u64>,
@@ -124,12 +125,12 @@ impl Slot {
 }
 
 impl Volume {
-    pub(crate) fn new(name: &str, options: Arc<Options>, permits: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(name: &str, options: Arc<Options>, rooms: Arc<Rooms>) -> Self {
         Self {
             name: name.to_owned(),
             own: options.state.join(name),
             options,
-            permits,
+            rooms,
             state: watch::Sender::new(State::Locked),
             revision: watch::Sender::new(0),
             pace: Pace::default(),
@@ -143,13 +144,18 @@ impl Volume {
         let key = Key::of(rights);
         let slot = Arc::clone(self.slots.lock().entry(key.clone()).or_default());
         let mut slot = slot.lock().await;
-        if let Some(view) = &slot.view {
-            if view.is_alive() {
-                return Ok((Arc::clone(view), view.hold()));
+        if let Some(view) = slot.view.take() {
+            if view.is_alive()
+                && let Some(hold) = view.hold()
+            {
+                slot.view = Some(Arc::clone(&view));
+                return Ok((view, hold));
             }
-            let age = view.age();
-            slot.view = None;
-            slot.failed(age);
+            if view.is_retired() {
+                self.stop(&view).await;
+            } else {
+                slot.failed(view.age());
+            }
         }
         if let Some(not_before) = slot.not_before {
             let wait = not_before.saturating_duration_since(Instant::now());
@@ -165,12 +171,15 @@ impl Volume {
             .as_ref()
             .and_then(|point| point.creation);
         match self.start(&key, creation).await {
-            Ok(view) => {
-                let hold = view.hold();
+            Ok((view, hold)) => {
                 slot.view = Some(Arc::clone(&view));
                 Ok((view, hold))
             }
-            Err(error @ (Error::Locked | Error::TooManyViews { .. })) => Err(error),
+            Err(
+                error @ (Error::Locked
+                | Error::TooManyViews { .. }
+                | Error::TooManyViewsOfVolume { .. }),
+            ) => Err(error),
             Err(error) => {
                 slot.failed(Duration::ZERO);
                 Err(error)
@@ -178,14 +187,14 @@ impl Volume {
         }
     }
 
-    async fn start(&self, key: &Key, creation: Option<Creation>) -> Result<Arc<View>, Error> {
+    async fn start(
+        &self,
+        key: &Key,
+        creation: Option<Creation>,
+    ) -> Result<(Arc<View>, Use), Error> {
+        let room = self.rooms.take(&self.name).await?;
+        let number = room.number();
         let file_system = self.unlocked().ok_or(Error::Locked)?;
-        let permit =
-            Arc::clone(&self.permits)
-                .try_acquire_owned()
-                .map_err(|_| Error::TooManyViews {
-                    limit: self.options.max_views,
-                })?;
         let name = key.name();
         let id = sha256(self.name.as_bytes());
         let [a, b, c, d, e, f, g, h, ..] = id;
@@ -204,10 +213,13 @@ impl Volume {
             lease_seconds: self.options.lease.as_secs().max(1),
             grace_seconds: self.options.grace.as_secs().max(1),
             log_bytes: self.options.log_bytes,
-            permit,
+            room: Box::new(room),
         };
         drop(file_system);
         let (view, ready) = View::start(spec)?;
+        // Nobody takes its room while it is starting.
+        let hold = view.hold().ok_or(Error::Locked)?;
+        self.rooms.occupy(number, &view);
         self.running.lock().push(Arc::clone(&view));
         // Whoever locks the volume from here on finds the process; if it was locked before, it is found here.
         let ready = match self.unlocked() {
@@ -215,7 +227,7 @@ impl Volume {
             None => Err(Error::Locked),
         };
         match ready {
-            Ok(()) => Ok(view),
+            Ok(()) => Ok((view, hold)),
             Err(error) => {
                 self.stop(&view).await;
                 Err(error)
@@ -291,7 +303,11 @@ impl Volume {
             let Some(view) = &slot.view else {
                 continue;
             };
-            if view
+            if view.is_retired() {
+                let view = Arc::clone(view);
+                self.stop(&view).await;
+                slot.view = None;
+            } else if view
                 .unused_for()
                 .is_some_and(|unused| unused > self.options.linger)
             {
