@@ -5,14 +5,15 @@
 
 use std::{
     ffi::CString,
-    fmt, fs,
-    os::unix::fs::{MetadataExt as _, chown},
-    path::Path,
+    fmt, fs, io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist, setgroups, setresgid, setresuid};
 use rustix::{
+    fs::OFlags,
     process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{
         CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
@@ -102,14 +103,14 @@ impl Account {
     /// Creates a directory for it, if there is none; only root creates one for another user.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// When it cannot be created, or when somebody else has put something in its place meanwhile.
     pub fn create_dir(&self, path: &Path) -> anyhow::Result<()> {
         if !Uid::effective().is_root() || self.is_root() || path.exists() {
             return Ok(());
         }
         let create = || {
             crate::opened::create_private(path)?;
-            chown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
+            give(path, (self.uid, self.gid))
         };
         create().with_context(|| format!("cannot create the data directory {}", path.display()))
     }
@@ -192,9 +193,28 @@ fn allow_locked(bytes: u64) {
     let _ = setrlimit(Resource::Memlock, wanted);
 }
 
+/// Gives a directory that this process has created to a user: that one, and not what a link in its place leads to.
+fn give(path: &Path, (uid, gid): (Uid, Gid)) -> io::Result<()> {
+    let itself = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let flags = i32::try_from(itself.bits()).map_err(io::Error::other)?;
+    let directory = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        // With a slash at its end, a path means what a link leads to.
+        .open(path.components().collect::<PathBuf>())?;
+    if directory.metadata()?.uid() != Uid::effective().as_raw() {
+        let text = "it belongs to somebody else, who has created it meanwhile";
+        return Err(io::Error::other(text));
+    }
+    fchown(&directory, Some(uid.as_raw()), Some(gid.as_raw()))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{io, os::unix::fs::PermissionsExt as _, process::Command};
+    use std::{
+        os::unix::fs::{PermissionsExt as _, symlink},
+        process::Command,
+    };
 
     use rustix::mount::{MountFlags, mount};
 
@@ -220,6 +240,30 @@ mod tests {
             let said = String::from_utf8_lossy(&done.stdout);
             assert!(done.status.success() && said.contains("1 passed"), "{said}");
         }
+    }
+
+    #[test]
+    fn only_a_directory_that_was_created_is_given_away() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let nobody = (Uid::from_raw(65534), Gid::from_raw(65534));
+        let owner = |name: &str| fs::metadata(path(name)).unwrap().uid();
+        for name in ["made", "others", "theirs"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        give(&path("made"), nobody).unwrap();
+        assert_eq!(owner("made"), 65534);
+        symlink(path("others"), path("link")).unwrap();
+        for link in ["link", "link/"] {
+            give(&path(link), nobody).unwrap_err();
+        }
+        assert_eq!(owner("others"), 0);
+        std::os::unix::fs::chown(path("theirs"), Some(1234), None).unwrap();
+        give(&path("theirs"), nobody).unwrap_err();
+        assert_eq!(owner("theirs"), 1234);
     }
 
     #[test]
