@@ -332,6 +332,27 @@ def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server
     run("mount", device, own)
 
 
+def test_nobody_but_root_chooses_where_a_file_system_is_mounted(storage, shared):
+    file_system, _ = shared
+    home, victim = storage.folder / "home", storage.folder / "victim"
+    target = home / "data" / "shared"
+    target.mkdir(parents=True)
+    victim.mkdir()
+    os.chown(home, 1000, 1000)
+    refused = storage.run("mount", file_system, target, "--state-dir", storage.state, expect=1).stderr
+    assert f"somebody other than root can write to `{home}`" in refused
+    os.chown(home, 0, 0)
+    storage.mount(file_system, name="home/data/shared")
+    # Whoever gets the directory afterwards moves it away, and puts a link in its place.
+    os.chown(home, 1000, 1000)
+    (home / "data").rename(home / "moved")
+    (home / "data").mkdir()
+    target.symlink_to(victim)
+    eventually(lambda: f"cannot be mounted on {target} again" in storage.log(), seconds=30)
+    assert list(victim.iterdir()) == []
+    assert not os.path.ismount(victim)
+
+
 def away(storage, names):
     """Moves files of the agent's volumes away, and answers what brings them back."""
     volumes, other = storage.state / "volumes", storage.folder / "away"

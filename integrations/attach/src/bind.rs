@@ -20,6 +20,7 @@ use crate::{
     attachment::Attachment,
     error::{At as _, Error, Step},
     mounts::{self, DeviceNumber},
+    target::Target,
 };
 
 /// What a guard is called in the list of mounts.
@@ -53,11 +54,15 @@ pub fn look(target: &Path) -> Result<Bound, Error> {
 /// `within` a path from there. Symbolic links on the volume are not followed: whoever writes to it must not choose what
 /// is mounted.
 ///
+/// The target is reached without a symbolic link as well, and only root may be able to put another directory in its
+/// place: whoever could would choose where root mounts.
+///
 /// It is a step like any other: a cut-off finds the mount, or this finds the volume gone. If the volume was mounted
 /// there and has been cut off since, the guard is still there and stays.
 ///
 /// # Errors
-/// When something else is mounted there, the directory is not on the volume, the volume is gone, or the kernel refuses.
+/// When something else is mounted there, somebody else could exchange the target, the directory is not on the volume, the
+/// volume is gone, or the kernel refuses.
 pub fn mount(
     attachment: &Attachment,
     (from, within): (&Path, &str),
@@ -65,6 +70,7 @@ pub fn mount(
     read_only: bool,
 ) -> Result<(), Error> {
     let _lock = attachment.lock()?;
+    let opened = Target::of_root(target, Step::BindMount)?;
     let on = sources(target).at(Step::BindMount, target)?;
     let guarded = match on.as_slice() {
         [] => false,
@@ -77,12 +83,12 @@ pub fn mount(
     let number = attachment.device_number()?;
     let source = directory((from, number), within)?;
     if !guarded {
-        guard(target).at(Step::BindMount, target)?;
+        guard(opened.path()).at(Step::BindMount, target)?;
     }
-    let bound = bind(&source, target, read_only);
+    let bound = bind(&source, opened.path(), read_only);
     if bound.is_err() && !guarded {
         // What cannot be taken away is in nobody's way, and goes with `unmount`.
-        let _ = mounts::unmount(target, false);
+        let _ = mounts::unmount(opened.path(), false);
     }
     bound.at(Step::BindMount, target)
 }
@@ -107,13 +113,14 @@ fn bind(source: &OwnedFd, target: &Path, read_only: bool) -> io::Result<()> {
 /// [`Error::NotBound`] if nothing of ours is there, [`Error::Busy`] if it is in use.
 pub fn unmount(target: &Path) -> Result<(), Error> {
     loop {
+        let opened = Target::open(target, Step::Unmount)?;
         let on = sources(target).at(Step::Unmount, target)?;
         if !on.iter().any(|source| source == GUARD) {
             let at = target.to_owned();
             return Err(Error::NotBound { at });
         }
         let is_guard = on.last().is_some_and(|last| last == GUARD);
-        match mounts::patiently(|| mounts::unmount(target, false)) {
+        match mounts::patiently(|| mounts::unmount(opened.path(), false)) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 return Err(Error::Busy {
                     at: target.to_owned(),
@@ -135,7 +142,8 @@ pub fn unmount(target: &Path) -> Result<(), Error> {
 /// When the kernel refuses.
 pub fn withdraw(target: &Path) -> Result<(), Error> {
     while look(target)? == Bound::Volume {
-        mounts::unmount(target, true).at(Step::Unmount, target)?;
+        let opened = Target::open(target, Step::Unmount)?;
+        mounts::unmount(opened.path(), true).at(Step::Unmount, target)?;
     }
     Ok(())
 }

@@ -182,6 +182,16 @@ pub enum Error {
         /// The directory.
         at: PathBuf,
     },
+    /// Somebody other than root could put another directory in the place of the one to mount on.
+    #[error(
+        "somebody other than root can write to `{at}`, and could put another directory in the place of `{target}`, on which the volume would be mounted again: choose a directory all of whose parent directories belong to root, and in which nobody else can write, such as one in /mnt or /srv"
+    )]
+    Exchangeable {
+        /// The directory to mount on.
+        target: PathBuf,
+        /// The directory above it that is the reason.
+        at: PathBuf,
+    },
     /// Nothing of ours is mounted on a directory.
     #[error("no volume is mounted on `{at}`")]
     NotBound {

@@ -7,6 +7,7 @@ use rustix::mount::MountFlags;
 use crate::{
     error::{At as _, Error, Step},
     loop_device::LoopDevice,
+    target::Target,
     tool::{FSCK, MKFS, RESIZE},
 };
 
@@ -139,7 +140,10 @@ pub(crate) fn mount(device: &Path, target: &Path, options: &MountOptions) -> Res
     data.extend(options.ext4.iter().map(String::as_str));
     let data = CString::new(data.join(",")).map_err(std::io::Error::from);
     let data = data.at(Step::Mount, target)?;
-    rustix::mount::mount(device, target, "ext4", flags, data.as_c_str()).at(Step::Mount, target)
+    // It is mounted again by its path: a link that was put there meanwhile must not choose where.
+    let opened = Target::open(target, Step::Mount)?;
+    let mounted = rustix::mount::mount(device, opened.path(), "ext4", flags, data.as_c_str());
+    mounted.at(Step::Mount, target)
 }
 
 /// Makes the file system as large as the device, mounted or not.

@@ -58,4 +58,5 @@ pub mod place;
 pub mod process;
 pub mod requirements;
 pub mod server;
+mod target;
 mod tool;

@@ -1,11 +1,16 @@
 //! A directory of a volume that is mounted in other places too, before a cut-off and after it.
 
-use std::{fs, io, os::unix::fs::symlink, path::PathBuf};
+use std::{
+    fs, io,
+    os::unix::fs::{PermissionsExt as _, chown, symlink},
+    path::PathBuf,
+};
 
 use keyward_attach::{
     attachment::{cut_off, detach},
     bind::{self, Bound},
     error::Error,
+    ext4::MountOptions,
 };
 
 use crate::world::{MIB, PATIENCE, World, world};
@@ -63,6 +68,73 @@ fn a_link_on_the_volume_does_not_choose_what_is_mounted() {
         );
         assert_eq!(bind::look(&target).unwrap(), Bound::Nothing, "{within}");
     }
+    detach(&world.place).unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn a_link_in_the_way_does_not_choose_where_it_is_mounted() {
+    let world = world!();
+    let (server, attachment) = world.mounted(world.sparse_file(64 * MIB));
+    let (folder, victim) = (other(&world, "folder"), other(&world, "victim"));
+    let inner = victim.join("inner");
+    fs::create_dir(&inner).unwrap();
+    symlink(&victim, folder.join("last")).unwrap();
+    symlink(&victim, folder.join("first")).unwrap();
+    for (name, leads_to) in [("last", &victim), ("first/inner", &inner)] {
+        let target = folder.join(name);
+        let error = bind::mount(&attachment, (&world.target, "/"), &target, false).unwrap_err();
+        assert!(error.to_string().contains("symbolic links"), "{error}");
+        let error = attachment.mount(&target, &MountOptions::default());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("symbolic links"), "{error}");
+        assert_eq!(bind::look(leads_to).unwrap(), Bound::Nothing, "{name}");
+    }
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+    detach(&world.place).unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn nobody_but_root_can_put_another_directory_in_the_place_of_the_target() {
+    let world = world!();
+    let (server, attachment) = world.mounted(world.sparse_file(64 * MIB));
+    let folder = other(&world, "folder");
+    let target = folder.join("target");
+    fs::create_dir(&target).unwrap();
+    let set = |path: &PathBuf, owner, mode| {
+        chown(path, Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (above, own, may) in [
+        ((1000, 0o755), 0, false),
+        ((0, 0o775), 0, false),
+        ((0, 0o757), 0, false),
+        // Only its owner may rename it.
+        ((0, 0o1777), 1000, false),
+        ((0, 0o1777), 0, true),
+        ((0, 0o755), 1000, true),
+    ] {
+        set(&folder, above.0, above.1);
+        set(&target, own, 0o755);
+        let mounted = bind::mount(&attachment, (&world.target, "/"), &target, false);
+        if may {
+            mounted.unwrap();
+            bind::unmount(&target).unwrap();
+        } else {
+            let error = mounted.unwrap_err();
+            assert!(
+                matches!(&error, Error::Exchangeable { at, .. } if *at == folder),
+                "{error}"
+            );
+        }
+        assert_eq!(bind::look(&target).unwrap(), Bound::Nothing);
+    }
+    // What is there can be taken away all the same.
+    bind::mount(&attachment, (&world.target, "/"), &target, false).unwrap();
+    set(&folder, 1000, 0o755);
+    bind::withdraw(&target).unwrap();
+    bind::unmount(&target).unwrap();
     detach(&world.place).unwrap();
     server.wait().unwrap();
 }
