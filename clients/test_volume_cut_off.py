@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -54,6 +55,19 @@ def test_a_disabled_key_cuts_off_and_an_enabled_one_brings_back(volumes, kms, ar
     assert cached.read_bytes() == TEXT
     write(cached, b"and after it")
     volumes("detach", volumes.image())
+
+
+def test_the_log_names_who_has_files_mapped_which_stay_readable_to_them(volumes, kms, arn, cached):
+    with open(cached, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert mapped[:] == TEXT
+        kms.disable_key(KeyId=arn)
+        eventually(lambda: is_cut_off(cached), seconds=10)
+        # The limit that docs/volumes.md names.
+        assert mapped[:] == TEXT
+        eventually(lambda: "these processes have files mapped" in volumes.logs(), seconds=10)
+        assert re.search(rf"\b{os.getpid()} \(", volumes.logs())
+    kms.enable_key(KeyId=arn)
+    eventually(cached.exists)
 
 
 def test_a_key_that_waits_for_its_deletion_cuts_off(volumes, kms, arn, cached):

@@ -33,6 +33,9 @@ pub struct CutOff {
     /// The loop device, if somebody still has it open or mounted in another mount namespace. The kernel
     /// frees it when they let go; until then every request to it fails.
     pub held: Option<PathBuf>,
+    /// Processes that have files of it mapped, as `123 (name)`. What they have mapped stays readable to them as far as it
+    /// was in the page cache, until they end: the kernel takes no page away from a process.
+    pub mapped: Vec<String>,
     /// Steps that failed. If 3 or 4 did, what is left stays, dead, for the next attempt.
     pub failures: Vec<Error>,
 }
@@ -78,11 +81,20 @@ pub fn cut_off(place: &Place, patience: Duration) -> CutOff {
         return done;
     };
     // What is found now is all there is: a step that was on its way may have bound and mounted it.
-    if let Some(device) = done.note(LoopDevice::find(place)).flatten()
-        && !take_away(&device, is_shut, &mut done)
-    {
-        // The served file is dead, but tells the next attempt which loop device is ours.
-        return done;
+    if let Some(device) = done.note(LoopDevice::find(place)).flatten() {
+        let number = device.device_number();
+        let is_taken = take_away(&device, is_shut, &mut done);
+        // Whoever has a file mapped keeps the mount in use.
+        let is_used = !done.lazily_unmounted.is_empty() || done.held.is_some();
+        if let Ok(number) = number
+            && is_used
+        {
+            done.mapped = holders::mapping(number);
+        }
+        if !is_taken {
+            // The served file is dead, but tells the next attempt which loop device is ours.
+            return done;
+        }
     }
     let point = place.mount_point();
     let mounts = mounts::at(&point).at(Step::Unserve, &point);

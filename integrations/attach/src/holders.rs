@@ -23,10 +23,17 @@ pub(crate) fn of(device: DeviceNumber) -> Vec<String> {
             || mounts::is_in(device, CWD, &process.join("exe")).unwrap_or(false)
             || maps(process, device)
     });
-    let mut holders: Vec<String> = using
-        .take(NAMED + 1)
-        .map(|process| name(&process))
-        .collect();
+    named(using)
+}
+
+/// The processes that have files of the device mapped, as `123 (name)`.
+pub(crate) fn mapping(device: DeviceNumber) -> Vec<String> {
+    named(processes().filter(|process| maps(process, device)))
+}
+
+fn named(using: impl Iterator<Item = PathBuf>) -> Vec<String> {
+    let using = using.take(NAMED + 1);
+    let mut holders: Vec<String> = using.map(|process| name(&process)).collect();
     if let Some(last) = holders.get_mut(NAMED) {
         "others".clone_into(last);
     }

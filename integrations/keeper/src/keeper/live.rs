@@ -295,6 +295,13 @@ fn note(done: &CutOff) {
     for point in &done.lazily_unmounted {
         tracing::warn!(point = %point.display(), "files were open there: those who have them get errors");
     }
+    if !done.mapped.is_empty() {
+        let processes = done.mapped.join(", ");
+        tracing::warn!(
+            processes,
+            "these processes have files mapped: what they have mapped stays readable to them until they end"
+        );
+    }
     if let Some(device) = &done.held {
         tracing::warn!(device = %device.display(), "somebody holds the dead loop device: it is free when they let go");
     }
