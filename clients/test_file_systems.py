@@ -332,6 +332,23 @@ def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server
     run("mount", device, own)
 
 
+def test_a_directory_stays_for_the_grace_while_the_server_is_away(own_server, tmp_path):
+    require()
+    storage = Storage(own_server, tmp_path, "--grace", "3s")
+    try:
+        path = storage.mount(create(own_server.client("efs"), Encrypted=False))
+        write(path / "file", TEXT)
+        own_server.kill()
+        assert (path / "file").read_bytes() == TEXT
+        eventually(lambda: list(path.iterdir()) == [], seconds=60)
+        assert "the grace is over: it is not mounted there until the server answers" in storage.log()
+        own_server.start()
+        eventually((path / "file").exists, seconds=60)
+        assert (path / "file").read_bytes() == TEXT
+    finally:
+        storage.end()
+
+
 def test_nobody_but_root_chooses_where_a_file_system_is_mounted(storage, shared):
     file_system, _ = shared
     home, victim = storage.folder / "home", storage.folder / "victim"

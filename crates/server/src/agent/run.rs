@@ -201,6 +201,9 @@ impl Agent {
             ),
             Event::Polled(Err(failure)) => {
                 tracing::warn!(%failure, "cannot get the list of volumes from the server: trying again");
+                for memory in self.memory.values_mut() {
+                    memory.ask_again();
+                }
             }
             Event::Done(volume, step, done) => self.done(&volume, step, done),
             Event::Reported(reports, told) => self.reported(reports, told),
@@ -343,7 +346,8 @@ impl Agent {
                 wishes.insert(volume.clone(), wish);
             }
             if let Some((note, wanted)) = seen.note.clone().zip(wanted).filter(|_| mounted)
-                && let Some(looked) = memory.look_after(wanted.authorization_revision, now)
+                && let Some(looked) =
+                    memory.look_after(wanted.authorization_revision, self.host.keeping.grace, now)
             {
                 self.look_after(note, looked);
             }

@@ -1,6 +1,6 @@
 //! What the agent remembers of a volume while it runs. None of it has to outlast it.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use keyward_agent::{
     local::{Failure, Local},
@@ -77,8 +77,20 @@ impl Memory {
 
     /// Whether it is time to look after the places of the volume on this machine, and what is known of them then. It is
     /// taken as begun.
-    pub fn look_after(&mut self, revision: u64, now: Monotonic) -> Option<LookAfter> {
-        self.places.begin(revision, now)
+    ///
+    /// `grace` is how long they stay without an answer.
+    pub fn look_after(
+        &mut self,
+        revision: u64,
+        grace: Duration,
+        now: Monotonic,
+    ) -> Option<LookAfter> {
+        self.places.begin(revision, grace, now)
+    }
+
+    /// The server has not answered something else: it is asked at once whether the volume may be mounted in its places.
+    pub const fn ask_again(&mut self) {
+        self.places.asked = None;
     }
 
     /// They have been looked after.
@@ -95,6 +107,8 @@ struct Places {
     /// When it was asked last whether it may be mounted, and at which revision.
     asked: Option<(u64, Monotonic)>,
     allowed: BTreeMap<PathBuf, bool>,
+    /// Since when a question has had no answer.
+    silent: Option<Monotonic>,
     /// Whether a failure has been logged.
     complained: bool,
 }
@@ -106,11 +120,15 @@ pub struct LookAfter {
     pub asks: bool,
     /// Where it may be mounted, as far as is known.
     pub allowed: BTreeMap<PathBuf, bool>,
+    /// Whether the grace is over, so that it may not be mounted where there is no answer again.
+    pub is_over: bool,
+    /// Whether a question has had no answer.
+    pub silent: bool,
 }
 
 impl Places {
-    fn begin(&mut self, revision: u64, now: Monotonic) -> Option<LookAfter> {
-        let every = if self.complained {
+    fn begin(&mut self, revision: u64, grace: Duration, now: Monotonic) -> Option<LookAfter> {
+        let every = if self.complained || self.silent.is_some() {
             AFTER_FAILURE
         } else {
             LOOK_AFTER
@@ -122,13 +140,16 @@ impl Places {
         (self.underway, self.last) = (true, Some(now));
         let is_known =
             |(known, at): (u64, Monotonic)| known == revision && now.millis_since(at) < ASK;
-        let asks = !self.asked.is_some_and(is_known);
+        let asks = self.silent.is_some() || !self.asked.is_some_and(is_known);
+        let waited = |since| Duration::from_millis(now.millis_since(since));
         if asks {
             self.asked = Some((revision, now));
         }
         Some(LookAfter {
             asks,
             allowed: self.allowed.clone(),
+            is_over: self.silent.is_some_and(|since| waited(since) >= grace),
+            silent: false,
         })
     }
 
@@ -136,6 +157,9 @@ impl Places {
     fn end(&mut self, looked: LookAfter, done: anyhow::Result<()>) {
         self.underway = false;
         self.allowed = looked.allowed;
+        if looked.asks || looked.silent {
+            self.silent = self.silent.or(self.last).filter(|_| looked.silent);
+        }
         match done {
             Ok(()) => self.complained = false,
             Err(error) if !self.complained => {
@@ -151,12 +175,14 @@ impl Places {
 mod tests {
     use super::*;
 
+    const GRACE: Duration = Duration::from_secs(60);
+
     #[test]
     fn rights_are_asked_for_once_a_minute_and_when_they_may_have_changed() {
         let at = Monotonic::from_millis;
         let mut memory = Memory::default();
         let mut asks = |revision, now| {
-            let looked = memory.look_after(revision, at(now))?;
+            let looked = memory.look_after(revision, GRACE, at(now))?;
             let asks = looked.asks;
             memory.looked_after(looked, Ok(()));
             Some(asks)
@@ -173,10 +199,32 @@ mod tests {
     fn one_round_is_done_at_a_time() {
         let at = Monotonic::from_millis;
         let mut memory = Memory::default();
-        let looked = memory.look_after(1, at(0)).unwrap();
-        assert!(memory.look_after(1, at(10_000)).is_none());
+        let looked = memory.look_after(1, GRACE, at(0)).unwrap();
+        assert!(memory.look_after(1, GRACE, at(10_000)).is_none());
         memory.looked_after(looked, Err(anyhow::anyhow!("no")));
-        assert!(memory.look_after(1, at(4_999)).is_none());
-        assert!(memory.look_after(1, at(5_000)).is_some());
+        assert!(memory.look_after(1, GRACE, at(4_999)).is_none());
+        assert!(memory.look_after(1, GRACE, at(5_000)).is_some());
+    }
+
+    #[test]
+    fn without_an_answer_it_is_asked_again_and_over_when_the_grace_is() {
+        let at = Monotonic::from_millis;
+        let mut memory = Memory::default();
+        let mut is_over = |now, silent| {
+            let mut looked = memory.look_after(1, GRACE, at(now))?;
+            let asked = (looked.asks, looked.is_over);
+            looked.silent = looked.asks && silent;
+            memory.looked_after(looked, Ok(()));
+            Some(asked)
+        };
+        assert_eq!(is_over(0, true), Some((true, false)));
+        assert_eq!(is_over(4_999, true), None);
+        assert_eq!(is_over(5_000, true), Some((true, false)));
+        assert_eq!(is_over(59_999, true), Some((true, false)));
+        assert_eq!(is_over(65_000, true), Some((true, true)));
+        // An answer begins anew.
+        assert_eq!(is_over(70_000, false), Some((true, true)));
+        assert_eq!(is_over(71_000, true), Some((false, false)));
+        assert_eq!(is_over(131_000, true), Some((true, false)));
     }
 }

@@ -108,8 +108,13 @@ pub async fn look_after(
                 tracing::warn!(volume = %note.volume, dir = %place.dir.display(), reason, "it may not be mounted there any more");
                 allowed.insert(place.dir.clone(), false);
             }
-            // Nobody has taken the right away.
-            Err(Refused::Unanswered { .. }) => {}
+            // Nobody has taken the right away, nor can anybody while the server does not answer.
+            Err(Refused::Unanswered { reason }) => {
+                looked.silent = true;
+                if looked.is_over && allowed.insert(place.dir.clone(), false) != Some(false) {
+                    tracing::warn!(volume = %note.volume, dir = %place.dir.display(), reason, "the grace is over: it is not mounted there until the server answers");
+                }
+            }
         }
     }
     looked.allowed = allowed.clone();
