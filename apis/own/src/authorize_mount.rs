@@ -6,6 +6,8 @@
 //! without one is nobody that is known. The service that the volume belongs to decides, by an operation
 //! that only clients come to, and records it.
 //!
+//! What strangers are refused is recorded once in ten minutes for an address, so that they cannot fill the disk.
+//!
 //! <https://docs.aws.amazon.com/efs/latest/ug/mounting-IAM-option.html>
 
 use std::net::IpAddr;
@@ -19,6 +21,7 @@ use keyward_engine::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     request::Told,
+    turns::network,
 };
 use keyward_store::revision::Revision;
 use keyward_types::storage::VolumeId;
@@ -152,6 +155,58 @@ impl Operation for AuthorizeMount {
         (volume, _): &Self::Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<Rights>, KeywardFault> {
+        // Another volume, another address and a change of what is allowed are worth an event.
+        let kind = (
+            (volume.id.as_str(), volume.authorization),
+            network(self.address),
+            (self.secure, self.target.as_deref()),
+        );
+        let repeats = cx.state().repeats.has(&kind, cx.now);
+        let (is_known, decided) = self.decide(volume, repeats, cx).await;
+        let fault = match decided {
+            Ok(rights) => return Ok(Done::unchanged(rights)),
+            Err(fault) => fault,
+        };
+        if is_known {
+            return Err(fault);
+        }
+        if repeats {
+            let address = self.address;
+            return Err(fault.repeated(address));
+        }
+        cx.state().repeats.note(&kind, cx.now);
+        Err(fault)
+    }
+}
+
+impl AuthorizeMount {
+    /// Decides about the client; answers beside it whether the client is known. If a refusal of one that is not `repeats`
+    /// another, the service does not record it.
+    async fn decide(
+        &self,
+        volume: &VolumeRecord,
+        repeats: bool,
+        cx: &Cx<'_>,
+    ) -> (bool, Result<Rights, KeywardFault>) {
+        let client = match &self.identity {
+            Some(identity) => match identity.prove(volume.id.as_str(), cx).await {
+                Ok(proven) => Some(proven),
+                Err(fault) => return (false, Err(fault)),
+            },
+            None => None,
+        };
+        let repeats = repeats && client.is_none();
+        let rights = self.ask(volume, (client.as_ref(), repeats), cx).await;
+        (client.is_some(), rights)
+    }
+
+    /// Has the service decide about a client.
+    async fn ask(
+        &self,
+        volume: &VolumeRecord,
+        (client, repeats): (Option<&Proven>, bool),
+        cx: &Cx<'_>,
+    ) -> Result<Rights, KeywardFault> {
         let (agent, _) = agents::caller(cx)?;
         if let Some(target) = &self.target {
             let served = targets::of(volume, cx.state().vpcs(), agent.region);
@@ -168,10 +223,6 @@ impl Operation for AuthorizeMount {
                 "The certificate is for another file system.",
             ));
         }
-        let client = match &self.identity {
-            Some(identity) => Some(identity.prove(id, cx).await?),
-            None => None,
-        };
         let body = Writer::render(512, |out| {
             out.string("OwnerId", agent.account.as_str());
             out.string("FileSystemId", id);
@@ -188,8 +239,9 @@ impl Operation for AuthorizeMount {
             false => "NewClientConnection",
         };
         let named = (volume.service.as_str(), operation);
-        let client = (client.as_ref(), agent.account);
-        let rights = for_client(cx, client, self.address, named, &body).await;
+        let client = (client, agent.account);
+        let address = (self.address, repeats);
+        let rights = for_client(cx, client, address, named, &body).await;
         let rights = rights.map_err(|not_done| match not_done {
             NotDone::Refused(Told { code, message }) if code != "AccessDeniedException" => {
                 KeywardFault::NothingToMount { message }
@@ -197,7 +249,7 @@ impl Operation for AuthorizeMount {
             NotDone::Refused(told) => KeywardFault::client(&told.message.unwrap_or_default()),
             NotDone::Failed(internal) => internal.into(),
         })?;
-        Ok(Done::unchanged(Rights(rights)))
+        Ok(Rights(rights))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The faults of Keyward's own service: KMS's where it works on keys, and AWS's for a request that
 //! proves nobody.
 
+use std::net::IpAddr;
+
 use keyward_api_kms::fault::KmsFault;
 use keyward_engine::{
     context::NoTurn,
@@ -18,6 +20,13 @@ use keyward_wire::{json::Rejected, sigv4::AuthError};
 /// A fault of the service `keyward`.
 #[derive(Debug)]
 pub enum KeywardFault {
+    /// What a stranger was refused a short time ago, too.
+    Repeated {
+        /// What is refused.
+        fault: Box<KeywardFault>,
+        /// The stranger's address.
+        address: IpAddr,
+    },
     /// The presented request proves nobody.
     Unproven(AuthError),
     /// Only a service may do this.
@@ -138,6 +147,12 @@ impl KeywardFault {
         Self::BadClient { message }
     }
 
+    /// As what a stranger at that address was refused a short time ago, too.
+    pub fn repeated(self, address: IpAddr) -> Self {
+        let fault = Box::new(self);
+        Self::Repeated { fault, address }
+    }
+
     /// A client's certificate whose signature proves nobody.
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub fn from_client(error: AuthError) -> Self {
@@ -225,6 +240,7 @@ impl From<Internal> for KeywardFault {
 impl From<KeywardFault> for Fault {
     fn from(fault: KeywardFault) -> Self {
         match fault {
+            KeywardFault::Repeated { fault, address } => Self::from(*fault).repeated(address),
             KeywardFault::Kms(fault) => fault.into(),
             KeywardFault::Unproven(error) => {
                 let wire = error.json();

@@ -18,6 +18,7 @@ pub mod poll_volumes;
 pub mod polls;
 pub mod register_agent;
 pub mod remove_agent;
+pub mod repeats;
 pub mod report_volumes;
 pub mod targets;
 pub mod who_can;
@@ -40,7 +41,7 @@ use keyward_engine::{
 };
 use keyward_types::arn::ArnParts;
 
-use crate::polls::Polls;
+use crate::{polls::Polls, repeats::Repeats};
 
 /// The service `keyward` over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,7 @@ pub struct KeywardState {
     sessions: Arc<Sessions>,
     vpcs: Arc<Vpcs>,
     polls: Polls,
+    repeats: Repeats,
 }
 
 impl KeywardState {
@@ -64,6 +66,7 @@ impl KeywardState {
             sessions: Arc::clone(sessions),
             vpcs: Arc::clone(vpcs),
             polls: Polls::default(),
+            repeats: Repeats::default(),
         }
     }
 }

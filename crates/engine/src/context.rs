@@ -42,6 +42,8 @@ pub struct Context<'a> {
     pub peer: &'a Peer,
     /// The request's turn, if it waited for one.
     pub(crate) turn: Option<&'a Turn<'a>>,
+    /// Whether a refusal repeats one that is recorded, so that it is only counted.
+    pub(crate) repeats: bool,
     /// The client's word for itself, perhaps empty.
     pub user_agent: &'a str,
     /// The `Referer` header, perhaps empty.

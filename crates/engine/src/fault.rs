@@ -1,6 +1,6 @@
 //! A fault on its way to the wire: code, HTTP status and message, of whatever service.
 
-use std::{borrow::Cow, error::Error};
+use std::{borrow::Cow, error::Error, net::IpAddr};
 
 use keyward_store::error::{CommitError, StoreError};
 use keyward_trail::writer::NotRecorded;
@@ -52,6 +52,7 @@ pub struct Fault {
     named: Option<(&'static str, String)>,
     audit_code: &'static str,
     internal: Option<Internal>,
+    repeated: Option<Box<IpAddr>>,
 }
 
 impl Fault {
@@ -67,6 +68,7 @@ impl Fault {
             named: None,
             audit_code: code,
             internal: None,
+            repeated: None,
         }
     }
 
@@ -98,6 +100,7 @@ impl Fault {
             named: None,
             audit_code: code,
             internal: Some(internal),
+            repeated: None,
         }
     }
 
@@ -135,6 +138,19 @@ impl Fault {
     pub fn audited_as(mut self, code: &'static str) -> Self {
         self.audit_code = code;
         self
+    }
+
+    /// As one that repeats what a stranger at that address was refused a short time ago: it is counted and sampled, and not
+    /// recorded again.
+    #[must_use]
+    pub fn repeated(mut self, address: IpAddr) -> Self {
+        self.repeated = Some(Box::new(address));
+        self
+    }
+
+    /// The address of the stranger who was refused the same a short time ago.
+    pub(crate) fn repeated_for(&self) -> Option<IpAddr> {
+        self.repeated.as_deref().copied()
     }
 
     /// As the wire renders it.

@@ -123,6 +123,7 @@ pub async fn by_worker<A: CallsAsServices>(
         now: cx.shared().clock().now(),
         peer: &peer,
         turn: None,
+        repeats: false,
         user_agent: "",
         referer: "",
         host: "",
@@ -153,14 +154,14 @@ pub async fn call<A: Forwards>(
 
 /// Asks another API about a client of a resource of the account that it names, on whose behalf whoever
 /// serves the resource calls: a caller that was proven, or nobody that is known. The client's
-/// address is its own.
+/// address is its own. If a refusal `repeats` one that is recorded, it is only counted.
 ///
 /// # Errors
 /// As [`call`]; and if the operation is not for clients.
 pub async fn for_client(
     cx: &Context<'_>,
     (client, owner): (Option<&Proven>, AccountId),
-    address: IpAddr,
+    (address, repeats): (IpAddr, bool),
     (service, operation): (&str, &str),
     body: &[u8],
 ) -> Result<Bytes, NotDone> {
@@ -176,6 +177,7 @@ pub async fn for_client(
     let context = Context {
         source: &source,
         peer: &peer,
+        repeats,
         user_agent: "",
         referer: "",
         ..*cx

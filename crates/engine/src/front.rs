@@ -161,6 +161,7 @@ impl Front {
             now: proven.at,
             peer: received.peer,
             turn,
+            repeats: false,
             user_agent: client.user_agent,
             referer: client.referer,
             host: client.host,

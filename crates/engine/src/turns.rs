@@ -272,7 +272,7 @@ impl Turns {
 }
 
 /// An address as far as one client cannot choose it freely.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

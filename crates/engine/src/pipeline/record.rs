@@ -176,12 +176,18 @@ impl<'a> Recorder<'a> {
         {
             return self.refuse_stranger(identity, &fault.for_strangers());
         }
-        let failed = event::Result::Failure(&fault);
-        let (id, audience) = (cx.event_id, Audience::Caller(None));
-        let line = self.event((id, audience), sent, failed, evaluations, &[]);
-        let fault = match cx.shared.writer.record(line).await {
-            Ok(()) => fault,
-            Err(error) => api.failure(Internal::new(error)),
+        let is_refused = fault.internal_cause().is_none();
+        let fault = if is_refused && (cx.repeats || fault.repeated_for().is_some()) {
+            self.sample_repeated(&fault);
+            fault
+        } else {
+            let failed = event::Result::Failure(&fault);
+            let of = (cx.event_id, Audience::Caller(None));
+            let line = self.event(of, sent, failed, evaluations, &[]);
+            match cx.shared.writer.record(line).await {
+                Ok(()) => fault,
+                Err(error) => api.failure(Internal::new(error)),
+            }
         };
         let ended = match (fault.http_status(), fault.audit_code()) {
             (500.., _) => Ended::Failure,
@@ -190,6 +196,23 @@ impl<'a> Recorder<'a> {
         };
         cx.shared.metrics.request(api.service, operation, ended);
         answer(cx, api, &fault)
+    }
+
+    /// Samples a refusal that repeats one that is recorded, for the address of the stranger.
+    fn sample_repeated(&self, fault: &Fault) {
+        let cx = self.cx;
+        let Some(source_ip) = fault.repeated_for() else {
+            return;
+        };
+        cx.shared.metrics.unauthenticated(fault.code());
+        cx.shared.refusals.sample(&Refusal {
+            at: cx.now,
+            source_ip,
+            code: fault.code(),
+            access_key_id: None,
+            operation: Some(self.named.operation),
+            identity: None,
+        });
     }
 
     /// Answers somebody whom an identity provider knows and no trust policy lets in: whoever can get

@@ -1,6 +1,7 @@
 //! Amazon EFS below the wire: what is made for a file system, what is not, and when it is there.
 
 mod grants;
+mod strangers;
 
 use keyward_testkit::{
     answer::{Answer, Key},

@@ -157,7 +157,7 @@ where
         let () = *cx.state();
         if self.keys == [NOBODY] {
             let (nobody, named) = ((None, cx.account()), ("kms", "ListKeys"));
-            for_client(cx, nobody, cx.peer.source_ip, named, b"{}").await?;
+            for_client(cx, nobody, (cx.peer.source_ip, false), named, b"{}").await?;
         }
         if A::SERVICE == Outer::SERVICE {
             let keys: Vec<String> = self.keys.iter().map(|key| format!("\"{key}\"")).collect();
