@@ -272,7 +272,8 @@ mod tests {
             return;
         };
         let folder = Path::new(&folder);
-        let user = std::env::var("TEST_USER").unwrap();
+        let user = std::env::var_os("TEST_USER").unwrap();
+        let user = user.to_str().unwrap().to_owned();
         let point = folder.join("point");
         fs::create_dir_all(&point).unwrap();
         let try_to_mount = || mount("none", &point, "tmpfs", MountFlags::empty(), None);
