@@ -1,5 +1,6 @@
 """The systemd units in deploy/systemd, as systemd itself judges them. Nothing is installed or started."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,7 +12,10 @@ from keyward import ROOT, binary
 UNITS = ROOT / "deploy" / "systemd"
 PROGRAM = "/usr/local/bin/keyward"
 
-pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze (package systemd)")
+pytestmark = pytest.mark.skipif(
+    not shutil.which("systemd-analyze") and os.environ.get("CI") != "true",
+    reason="there is no systemd-analyze (package systemd)",
+)
 
 
 @pytest.fixture(params=sorted(path.name for path in UNITS.iterdir()))
@@ -51,8 +55,6 @@ def test_the_server_has_no_capability_and_no_privilege():
 def test_the_options_that_it_starts_with_exist(unit):
     words = re.search(r"^ExecStart=(.*)$", unit.read_text(), re.M)[1].split()
     command = [word for word in words[:3] if not word.startswith("-")]
-    if command[1:] == ["agent", "run"] and "run" not in helped(command[0], "agent"):
-        pytest.skip("this build has no agent program yet")
     said = helped(*command)
     for option in (word for word in words if word.startswith("--")):
         assert f" {option} " in said, option
