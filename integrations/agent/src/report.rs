@@ -115,7 +115,8 @@ impl Told {
 }
 
 /// What is to be told of a volume, if anything: when it is something else than before, and the bytes in use when they
-/// have changed noticeably, at most once a minute.
+/// have changed noticeably, at most once a minute. `told` is what the server is known to have taken: none after a report
+/// without an answer.
 pub fn due(
     wanted: &Wanted,
     (local, more): (&Local, More<'_>),

@@ -6,6 +6,7 @@
 
 mod memory;
 mod places;
+mod poll;
 mod stop;
 
 use std::{
@@ -48,10 +49,6 @@ use super::{
 const TICK: Duration = Duration::from_millis(500);
 /// How many steps are done at once.
 const STEPS: usize = 4;
-/// How long is waited after a question that has not been answered; twice as long after each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// How long is waited at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// How long is waited after a report that failed.
 const REPORT_WAIT: Duration = Duration::from_secs(5);
 
@@ -152,7 +149,7 @@ impl Agent {
         let door = tokio::spawn(door::serve(listener, move |asked| {
             events.try_send(Event::Asked(asked)).is_ok()
         }));
-        let polls = tokio::spawn(poll(self.server.clone(), self.events.clone()));
+        let polls = tokio::spawn(poll::poll(self.server.clone(), self.events.clone()));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ready = Some(ready);
@@ -233,6 +230,14 @@ impl Agent {
         if !news {
             return;
         }
+        // What has been assigned elsewhere may come back, and the server knows nothing of it then.
+        if let Some(wanted) = &self.wanted {
+            for (volume, memory) in &mut self.memory {
+                if !wanted.contains_key(volume) {
+                    memory.perhaps_told();
+                }
+            }
+        }
         // A key may have gone or come back: everything that depends on one is tried at once.
         for memory in self.memory.values_mut() {
             memory.try_again(self.clock.monotonic());
@@ -257,12 +262,12 @@ impl Agent {
         let memory = self.memory.entry(volume.clone()).or_default();
         match done {
             Ok(()) => {
-                tracing::info!(%volume, ?step, "a step is done");
+                tracing::info!(%volume, "done: {step}");
                 memory.succeeded();
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::warn!(%volume, ?step, error, "a step has failed, and is tried again");
+                tracing::warn!(%volume, error, "failed: {step}; trying again");
                 memory.failed(error, now);
             }
         }
@@ -288,6 +293,14 @@ impl Agent {
                 let wait = u64::try_from(REPORT_WAIT.as_millis()).unwrap_or(u64::MAX);
                 self.reports.not_before = now.millis().saturating_add(wait);
                 self.reports.most = 1;
+                // Perhaps only the answer was lost, and the server knows something else now than what it was told before.
+                for report in reports {
+                    if let Ok(volume) = VolumeId::parse(&report.volume_id)
+                        && let Some(memory) = self.memory.get_mut(&volume)
+                    {
+                        memory.perhaps_told();
+                    }
+                }
             }
         }
     }
@@ -480,32 +493,4 @@ fn seen(host: &Host) -> anyhow::Result<BTreeMap<VolumeId, Seen>> {
     Ok(noted
         .map(|noted| (noted.volume.clone(), look(layout, &host.states, noted)))
         .collect())
-}
-
-/// Asks the server again and again, and waits there for news.
-async fn poll(server: Server, events: Sender<Event>) {
-    let (mut known, mut wait): (Option<String>, _) = (None, FIRST_WAIT);
-    loop {
-        let answer = server.poll(known.as_deref()).await;
-        let failed = match &answer {
-            Ok(volumes) => {
-                known = Some(volumes.known.clone());
-                wait = FIRST_WAIT;
-                false
-            }
-            Err(_) => {
-                // Whoever comes back is told everything.
-                known = None;
-                true
-            }
-        };
-        let removed = answer.as_ref().is_err_and(is_removed);
-        if events.send(Event::Polled(answer)).await.is_err() || removed {
-            return;
-        }
-        if failed {
-            tokio::time::sleep(wait).await;
-            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
-        }
-    }
 }

@@ -122,7 +122,9 @@ impl World {
     fn poll(&mut self) {
         let assigned = self.server.values().filter(|kept| kept.assigned);
         let wanted = assigned.map(|kept| (kept.wanted.volume.clone(), kept.wanted.clone()));
-        self.wanted = Some(wanted.collect());
+        let wanted: BTreeMap<_, _> = wanted.collect();
+        self.told.retain(|volume, _| wanted.contains_key(volume));
+        self.wanted = Some(wanted);
         // As when it is pushed: what may have changed is tried at once.
         self.failures.clear();
     }
@@ -165,8 +167,10 @@ impl World {
         let Some(report) = report::due(&wanted, (&local, More::default()), told, self.now()) else {
             return;
         };
-        if let Some(kept) = self.server.get_mut(volume)
-            && kept.assigned
+        let kept = self.server.get_mut(volume).filter(|kept| kept.assigned);
+        // The server refuses reports about volumes of others.
+        let refused = kept.is_none();
+        if let Some(kept) = kept
             && kept.wanted.generation == report.generation
         {
             match (report.state, kept.wanted.presence) {
@@ -182,7 +186,9 @@ impl World {
                 other => panic!("the server refuses {other:?}"),
             }
         }
-        if !lost {
+        if lost || refused {
+            self.told.remove(volume);
+        } else {
             let told = Told::new(report, self.now());
             self.told.insert(volume.clone(), told);
         }
@@ -359,4 +365,41 @@ fn a_volume_is_made_ready_used_and_deleted() {
     world.report(&volume, false);
     world.is_as_wanted();
     assert!(world.server.is_empty());
+}
+
+#[test]
+fn a_report_whose_answer_is_lost_is_followed_by_what_is_true() {
+    let mut world = World::default();
+    world.happens(Event::Create(0, true));
+    world.poll();
+    for event in [
+        Event::Step(0, None, false),
+        Event::Step(0, None, false),
+        Event::Report(0, false),
+        Event::Lock(0, true),
+        Event::Report(0, true),
+    ] {
+        world.happens(event);
+    }
+    assert!(!world.server[&id(0)].ready);
+    world.happens(Event::Lock(0, false));
+    world.happens(Event::Report(0, false));
+    assert!(world.server[&id(0)].ready);
+}
+
+#[test]
+fn what_is_gone_is_told_to_the_server_that_gave_the_volume_back() {
+    let mut world = World::default();
+    for event in [
+        Event::Create(0, false),
+        Event::Delete(0),
+        Event::Poll,
+        Event::Unassign(0),
+        Event::Report(0, false),
+        Event::Assign(0),
+    ] {
+        world.happens(event);
+    }
+    world.settle();
+    world.is_as_wanted();
 }

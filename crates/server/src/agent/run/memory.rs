@@ -70,6 +70,11 @@ impl Memory {
         self.told = Some(Told::new(report, now));
     }
 
+    /// The server may have been told something, or nothing is known of what it still knows: whatever is true is told again.
+    pub fn perhaps_told(&mut self) {
+        self.told = None;
+    }
+
     /// What it was told last.
     pub const fn last(&self) -> Option<&Told> {
         self.told.as_ref()
