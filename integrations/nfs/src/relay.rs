@@ -4,14 +4,17 @@
 //! yet. So a connection can change hands between two messages: when the volume is locked, what is unanswered is
 //! answered with an error at once, and when it is unlocked, the next message goes to the new server.
 
+mod output;
+
 use std::{collections::HashMap, io};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::TcpStream,
     time::{Instant, sleep_until},
 };
 
+use self::output::Output;
 use crate::{
     authorize::User,
     guard::{self, Guard, Originals, Pace},
@@ -71,52 +74,6 @@ pub(crate) struct Client<S> {
     has_called: bool,
     /// What is to be sent to the client.
     output: Output,
-}
-
-/// Bytes on their way.
-#[derive(Default)]
-struct Output {
-    bytes: Vec<u8>,
-    sent: usize,
-    needs_flush: bool,
-}
-
-impl Output {
-    fn is_empty(&self) -> bool {
-        self.sent >= self.bytes.len()
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.bytes.get(self.sent..).unwrap_or_default()
-    }
-
-    /// Makes room for the next bytes.
-    fn refill(&mut self) -> &mut Vec<u8> {
-        self.bytes.clear();
-        self.sent = 0;
-        &mut self.bytes
-    }
-
-    /// Writes some bytes, or flushes if there are none left.
-    async fn advance(&mut self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
-        if self.is_empty() {
-            to.flush().await?;
-            self.needs_flush = false;
-            return Ok(0);
-        }
-        let written = to
-            .write(self.bytes.get(self.sent..).unwrap_or_default())
-            .await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.needs_flush = true;
-        Ok(written)
-    }
-
-    fn is_busy(&self) -> bool {
-        !self.is_empty() || self.needs_flush
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {

@@ -1,7 +1,7 @@
 //! What passes, and what is answered when a volume is locked between or within messages.
 
 use tokio::{
-    io::{DuplexStream, duplex},
+    io::{AsyncWriteExt as _, DuplexStream, duplex},
     net::TcpListener,
 };
 
