@@ -11,10 +11,11 @@ import uuid
 import pytest
 
 from keyward import binary, clean_environment, eventually
-from volumes import require
+from volumes import require, write
 
 # What the agent prints when it has heard for the first time what is wanted.
 RUNNING = " is running"
+TEXT = b"the quarterly figures, which nobody may read " * 100
 
 
 class Storage:
@@ -176,3 +177,33 @@ def storage(own_server, tmp_path):
     storage = Storage(own_server, tmp_path)
     yield storage
     storage.end()
+
+
+@pytest.fixture
+def efs(own_server):
+    return own_server.client("efs")
+
+
+@pytest.fixture
+def kms(own_server):
+    return own_server.client("kms")
+
+
+@pytest.fixture
+def iam(own_server):
+    return own_server.client("iam")
+
+
+@pytest.fixture
+def arn(kms):
+    return kms.create_key()["KeyMetadata"]["Arn"]
+
+
+@pytest.fixture
+def shared(storage, efs, arn):
+    """An encrypted file system, mounted, with a file that is on disk and in the page cache."""
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    assert (path / "file").read_bytes() == TEXT
+    return file_system, path / "file"

@@ -5,48 +5,20 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import uuid
 
 import pytest
 
 from conftest import DELEGATION, User, policy
 from keyward import ACCOUNT, REGION, Server, binary, eventually
-from storage import Storage, available, contains, create, files_of, state, storage, take_away
+from storage import (
+    TEXT, Storage, arn, available, contains, create, efs, files_of, iam, kms, shared, state, storage, take_away,
+)
 from test_agents import Agent, keyward
 from volumes import is_cut_off, require, run, write
 
-TEXT = b"the quarterly figures, which nobody may read " * 100
 CONTEXT = "aws:elasticfilesystem:filesystem:id"
-
-
-@pytest.fixture
-def efs(own_server):
-    return own_server.client("efs")
-
-
-@pytest.fixture
-def kms(own_server):
-    return own_server.client("kms")
-
-
-@pytest.fixture
-def iam(own_server):
-    return own_server.client("iam")
-
-
-@pytest.fixture
-def arn(kms):
-    return kms.create_key()["KeyMetadata"]["Arn"]
-
-
-@pytest.fixture
-def shared(storage, efs, arn):
-    """An encrypted file system, mounted, with a file that is on disk and in the page cache."""
-    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
-    path = storage.mount(file_system)
-    write(path / "file", TEXT)
-    assert (path / "file").read_bytes() == TEXT
-    return file_system, path / "file"
 
 
 def role(iam, own_server, actions):
@@ -332,44 +304,6 @@ def test_what_was_flushed_is_there_however_often_everything_is_killed(own_server
     run("mount", device, own)
 
 
-def test_a_directory_stays_for_the_grace_while_the_server_is_away(own_server, tmp_path):
-    require()
-    storage = Storage(own_server, tmp_path, "--grace", "3s")
-    try:
-        path = storage.mount(create(own_server.client("efs"), Encrypted=False))
-        write(path / "file", TEXT)
-        own_server.kill()
-        assert (path / "file").read_bytes() == TEXT
-        eventually(lambda: list(path.iterdir()) == [], seconds=60)
-        assert "the grace is over: it is not mounted there until the server answers" in storage.log()
-        own_server.start()
-        eventually((path / "file").exists, seconds=60)
-        assert (path / "file").read_bytes() == TEXT
-    finally:
-        storage.end()
-
-
-def test_nobody_but_root_chooses_where_a_file_system_is_mounted(storage, shared):
-    file_system, _ = shared
-    home, victim = storage.folder / "home", storage.folder / "victim"
-    target = home / "data" / "shared"
-    target.mkdir(parents=True)
-    victim.mkdir()
-    os.chown(home, 1000, 1000)
-    refused = storage.run("mount", file_system, target, "--state-dir", storage.state, expect=1).stderr
-    assert f"somebody other than root can write to `{home}`" in refused
-    os.chown(home, 0, 0)
-    storage.mount(file_system, name="home/data/shared")
-    # Whoever gets the directory afterwards moves it away, and puts a link in its place.
-    os.chown(home, 1000, 1000)
-    (home / "data").rename(home / "moved")
-    (home / "data").mkdir()
-    target.symlink_to(victim)
-    eventually(lambda: f"cannot be mounted on {target} again" in storage.log(), seconds=30)
-    assert list(victim.iterdir()) == []
-    assert not os.path.ismount(victim)
-
-
 def away(storage, names):
     """Moves files of the agent's volumes away, and answers what brings them back."""
     volumes, other = storage.state / "volumes", storage.folder / "away"
@@ -449,6 +383,20 @@ def test_a_second_agent_cannot_use_the_same_state_directory(storage):
     assert f"another agent runs with {storage.state}: stop it first, or use another --state-dir" in done.stderr
 
 
+def test_an_agent_needs_root(tmp_path):
+    # The program is passed on as an open file: other users may not reach the directory that it is in.
+    start = "import os, sys; os.setuid(65534); os.execve(int(sys.argv[1]), sys.argv[2:], os.environ)"
+    words = ["keyward", "agent", "run", "--state-dir", tmp_path / "agent", "--endpoint-url", "http://127.0.0.1:1"]
+    with open(binary(), "rb") as program:
+        number = program.fileno()
+        done = subprocess.run(
+            [sys.executable, "-c", start, str(number), *words], pass_fds=[number], capture_output=True, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr == "keyward: an agent mounts file systems, which needs root: run it with sudo\n"
+    assert not (tmp_path / "agent").exists()
+
+
 def test_an_agent_that_is_removed_cuts_its_volumes_off_and_ends(own_server, storage, shared):
     file_system, file = shared
     keyward(own_server, "remove", storage.id)
@@ -519,77 +467,6 @@ def test_a_server_runs_an_agent_beside_it(tmp_path):
             server.kill()
         eventually(lambda: not agents())
         take_away(tmp_path)
-
-
-def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
-    file_system, file = shared
-    fails = lambda *words: storage.run(*words, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
-    other = storage.folder / "other"
-    said = fails("mount", file_system, other)
-    assert said == f"keyward: {other} is not a directory: create it with `mkdir -p {other}`\n"
-    other.mkdir()
-    unknown = "fs-0123456789abcdef0"
-    assert fails("mount", unknown, other) == f"keyward: no file system {unknown} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are\n"
-    assert "something is mounted on" in fails("mount", file_system, file.parent)
-    assert f"no volume of this agent is mounted on {other}" in fails("unmount", other)
-    with open(file, "rb"):
-        assert f"`{file.parent}` is in use" in fails("unmount", file.parent)
-    storage.unmount(file.parent)
-    assert not file.exists()
-    storage.kill()
-    assert "no agent can be asked at " in fails("mount", file_system, other)
-
-
-def test_the_file_system_policy_decides_about_mounts_on_the_same_machine(storage, efs, shared):
-    file_system, file = shared
-    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:Client*"}
-    put = lambda *statements: efs.put_file_system_policy(  # noqa: E731
-        FileSystemId=file_system, Policy=policy(*statements), BypassPolicyLockoutSafetyCheck=True
-    )
-    put(deny)
-    eventually(lambda: not file.exists())
-    with pytest.raises(OSError, match="Read-only file system"):
-        file.with_name("plaintext").write_bytes(b"")
-    other = storage.folder / "other"
-    other.mkdir()
-    fails = lambda: storage.run("mount", file_system, other, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
-    assert "AccessDeniedException: " in fails()
-    efs.delete_file_system_policy(FileSystemId=file_system)
-    eventually(file.exists)
-    assert file.read_bytes() == TEXT
-    actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-    put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions})
-    eventually(lambda: "elasticfilesystem:ClientRootAccess is not allowed" in fails())
-    put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": [actions[0], "elasticfilesystem:ClientRootAccess"]})
-    eventually(lambda: not file.exists())
-    done = storage.run("mount", file_system, other, "--state-dir", storage.state)
-    assert done.stdout == f"{file_system} is mounted on {other}, read-only.\n"
-    assert (other / "file").read_bytes() == TEXT
-
-
-def test_an_access_point_is_mounted_unless_it_has_a_user(storage, efs, shared):
-    file_system, file = shared
-    file.with_name("team").mkdir()
-    point = lambda **more: efs.create_access_point(  # noqa: E731
-        ClientToken=uuid.uuid4().hex, FileSystemId=file_system, **more
-    )["AccessPointId"]
-    team = point(RootDirectory={"Path": "/team"})
-    path = storage.mount(file_system, "--access-point", team, name="team")
-    write(path / "plan", TEXT)
-    assert (file.parent / "team" / "plan").read_bytes() == TEXT
-    missing = point(RootDirectory={"Path": "/nowhere"})
-    user = point(RootDirectory={"Path": "/team"}, PosixUser={"Uid": 1000, "Gid": 1000})
-    other = storage.folder / "other"
-    other.mkdir()
-    for access_point, why in [
-        (missing, "there is no directory `nowhere` on the volume"),
-        (user, "the access point has a POSIX user"),
-        ("fsap-0123456789abcdef0", "NotFoundException: "),
-    ]:
-        done = storage.run(
-            "mount", file_system, other, "--access-point", access_point, "--state-dir", storage.state, expect=1
-        )
-        assert why in done.stderr, done.stderr
 
 
 def test_an_agent_registers_once(storage):

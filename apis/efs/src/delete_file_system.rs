@@ -123,6 +123,7 @@ impl Operation for DeleteFileSystem {
         batch.put(path, purpose::VOLUME, &bytes, at)?;
         Ok(Done::changed(ended, batch))
     }
+
     async fn committed(&self, ended: &Ended, cx: &Cx<'_>) {
         let Some(key) = &ended.key else { return };
         if let Err(error) = data_key::retire(cx, key, &ended.id).await {

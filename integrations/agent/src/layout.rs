@@ -32,7 +32,7 @@ pub struct Layout(PathBuf);
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// The system's reason.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,

@@ -19,6 +19,7 @@ use rustix::{
 use crate::{
     attachment::Attachment,
     error::{At as _, Error, Step},
+    holders,
     mounts::{self, DeviceNumber},
     target::Target,
 };
@@ -122,9 +123,10 @@ pub fn unmount(target: &Path) -> Result<(), Error> {
         let is_guard = on.last().is_some_and(|last| last == GUARD);
         match mounts::patiently(|| mounts::unmount(opened.path(), false)) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let device = mounts::device_of(target).at(Step::Unmount, target)?;
                 return Err(Error::Busy {
                     at: target.to_owned(),
-                    holders: Vec::new(),
+                    holders: device.map(holders::of).unwrap_or_default(),
                 });
             }
             unmounted => unmounted.at(Step::Unmount, target)?,

@@ -79,6 +79,11 @@ pub(crate) fn is_in(device: DeviceNumber, from: impl AsFd, path: &Path) -> io::R
     Ok((found.stx_dev_major, found.stx_dev_minor) == device)
 }
 
+/// The device of the file system that is mounted at exactly this path; none if nothing is.
+pub(crate) fn device_of(path: &Path) -> io::Result<Option<DeviceNumber>> {
+    Ok(at(path)?.first().map(|mount| mount.device))
+}
+
 /// Unmounts what is at a path and follows no link. Nothing there is no error.
 pub(crate) fn unmount(path: &Path, lazily: bool) -> io::Result<()> {
     let mut flags = UnmountFlags::NOFOLLOW;

@@ -82,6 +82,9 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> anyhow::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            anyhow::bail!("an agent mounts file systems, which needs root: run it with sudo");
+        }
         if self.with_parent {
             let signal = rustix::process::Signal::TERM;
             rustix::process::set_parent_process_death_signal(Some(signal))?;

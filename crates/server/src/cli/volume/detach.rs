@@ -80,7 +80,7 @@ fn clean(found: &Found) -> anyhow::Result<()> {
     };
     match ended {
         Err(busy @ Error::Busy { .. }) => bail!(
-            "{busy}: nothing was changed. End what uses it, then try again; --force cuts it off, and what was not written to disk is lost"
+            "{busy}: nothing was changed. End what uses it, then try again. `keyward volume detach --force` cuts it off, and what was not written to disk is lost"
         ),
         ended => ended?,
     }

@@ -1,0 +1,121 @@
+"""`keyward mount` and `keyward unmount`: file systems of an agent, mounted on its own machine."""
+
+import os
+import uuid
+
+import pytest
+
+from conftest import policy
+from keyward import eventually
+from storage import TEXT, Storage, arn, create, efs, kms, shared, storage
+from volumes import require, write
+
+
+def test_a_directory_stays_for_the_grace_while_the_server_is_away(own_server, tmp_path):
+    require()
+    storage = Storage(own_server, tmp_path, "--grace", "3s")
+    try:
+        path = storage.mount(create(own_server.client("efs"), Encrypted=False))
+        write(path / "file", TEXT)
+        own_server.kill()
+        assert (path / "file").read_bytes() == TEXT
+        eventually(lambda: list(path.iterdir()) == [], seconds=60)
+        assert "the grace is over: it is not mounted there until the server answers" in storage.log()
+        own_server.start()
+        eventually((path / "file").exists, seconds=60)
+        assert (path / "file").read_bytes() == TEXT
+    finally:
+        storage.end()
+
+
+def test_nobody_but_root_chooses_where_a_file_system_is_mounted(storage, shared):
+    file_system, _ = shared
+    home, victim = storage.folder / "home", storage.folder / "victim"
+    target = home / "data" / "shared"
+    target.mkdir(parents=True)
+    victim.mkdir()
+    os.chown(home, 1000, 1000)
+    refused = storage.run("mount", file_system, target, "--state-dir", storage.state, expect=1).stderr
+    assert f"somebody other than root can write to `{home}`" in refused
+    os.chown(home, 0, 0)
+    storage.mount(file_system, name="home/data/shared")
+    # Whoever gets the directory afterwards moves it away, and puts a link in its place.
+    os.chown(home, 1000, 1000)
+    (home / "data").rename(home / "moved")
+    (home / "data").mkdir()
+    target.symlink_to(victim)
+    eventually(lambda: f"cannot be mounted on {target} again" in storage.log(), seconds=30)
+    assert list(victim.iterdir()) == []
+    assert not os.path.ismount(victim)
+
+
+def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
+    file_system, file = shared
+    fails = lambda *words: storage.run(*words, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
+    other = storage.folder / "other"
+    said = fails("mount", file_system, other)
+    assert said == f"keyward: {other} is not a directory: create it with `mkdir -p {other}`\n"
+    other.mkdir()
+    unknown = "fs-0123456789abcdef0"
+    assert fails("mount", unknown, other) == f"keyward: no file system {unknown} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are\n"
+    assert "something is mounted on" in fails("mount", file_system, file.parent)
+    assert f"no volume of this agent is mounted on {other}" in fails("unmount", other)
+    with open(file, "rb"):
+        # It names who uses it.
+        assert f"`{file.parent}` is in use by {os.getpid()} (" in fails("unmount", file.parent)
+    storage.unmount(file.parent)
+    assert not file.exists()
+    storage.kill()
+    assert "no agent can be asked at " in fails("mount", file_system, other)
+
+
+def test_the_file_system_policy_decides_about_mounts_on_the_same_machine(storage, efs, shared):
+    file_system, file = shared
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "elasticfilesystem:Client*"}
+    put = lambda *statements: efs.put_file_system_policy(  # noqa: E731
+        FileSystemId=file_system, Policy=policy(*statements), BypassPolicyLockoutSafetyCheck=True
+    )
+    put(deny)
+    eventually(lambda: not file.exists())
+    with pytest.raises(OSError, match="Read-only file system"):
+        file.with_name("plaintext").write_bytes(b"")
+    other = storage.folder / "other"
+    other.mkdir()
+    fails = lambda: storage.run("mount", file_system, other, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
+    assert "AccessDeniedException: " in fails()
+    efs.delete_file_system_policy(FileSystemId=file_system)
+    eventually(file.exists)
+    assert file.read_bytes() == TEXT
+    actions = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+    put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions})
+    eventually(lambda: "elasticfilesystem:ClientRootAccess is not allowed" in fails())
+    put({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": [actions[0], "elasticfilesystem:ClientRootAccess"]})
+    eventually(lambda: not file.exists())
+    done = storage.run("mount", file_system, other, "--state-dir", storage.state)
+    assert done.stdout == f"{file_system} is mounted on {other}, read-only.\n"
+    assert (other / "file").read_bytes() == TEXT
+
+
+def test_an_access_point_is_mounted_unless_it_has_a_user(storage, efs, shared):
+    file_system, file = shared
+    file.with_name("team").mkdir()
+    point = lambda **more: efs.create_access_point(  # noqa: E731
+        ClientToken=uuid.uuid4().hex, FileSystemId=file_system, **more
+    )["AccessPointId"]
+    team = point(RootDirectory={"Path": "/team"})
+    path = storage.mount(file_system, "--access-point", team, name="team")
+    write(path / "plan", TEXT)
+    assert (file.parent / "team" / "plan").read_bytes() == TEXT
+    missing = point(RootDirectory={"Path": "/nowhere"})
+    user = point(RootDirectory={"Path": "/team"}, PosixUser={"Uid": 1000, "Gid": 1000})
+    other = storage.folder / "other"
+    other.mkdir()
+    for access_point, why in [
+        (missing, "there is no directory `nowhere` on the volume"),
+        (user, "the access point has a POSIX user"),
+        ("fsap-0123456789abcdef0", "NotFoundException: "),
+    ]:
+        done = storage.run(
+            "mount", file_system, other, "--access-point", access_point, "--state-dir", storage.state, expect=1
+        )
+        assert why in done.stderr, done.stderr
