@@ -111,6 +111,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "integrations/attach",
             "integrations/agent",
             "integrations/nfs",
+            "integrations/copies",
         ],
     ),
     (

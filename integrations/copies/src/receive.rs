@@ -1,0 +1,255 @@
+//! Makes an image of a copy.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{CWD, OFlags, RenameFlags, fstatvfs, renameat_with},
+    io::Errno,
+    process::geteuid,
+};
+
+use crate::{
+    Error, Place, Progress,
+    image::{clear, next_data, read, write_sparse},
+    manifest::{Chunk, Manifest},
+    name::{CopyName, Hash},
+    objects,
+    threads::spread,
+};
+
+/// What is added to the name of an image that is not whole.
+const DRAFT: &str = "receiving";
+
+/// An image that is whole, but does not have its name yet.
+#[derive(Debug)]
+pub struct Received {
+    /// What the copy consists of.
+    pub manifest: Manifest,
+    /// How many chunks were fetched; the others were there from an earlier attempt.
+    pub new_chunks: u64,
+    draft: Draft,
+}
+
+/// A file beside the image that it is to become.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    to: PathBuf,
+    path: PathBuf,
+    pub(crate) file: File,
+}
+
+/// Makes an image of a copy, beside the path that it is to have. Everything is verified; after an interruption the
+/// same call goes on. [`Received::keep`] then gives it its name.
+///
+/// # Errors
+/// When something exists at that path, the copy is not whole, or the place or the disk fails.
+pub fn receive(
+    place: &Place,
+    name: &CopyName,
+    to: &Path,
+    progress: Progress<'_>,
+) -> Result<Received, Error> {
+    let objects = place.objects();
+    let manifest = objects::manifest(objects, name)?;
+    let draft = Draft::open(to)?;
+    let (image, pieces) = (&draft.file, manifest.pieces);
+    draft.begin(&manifest)?;
+    let total = manifest.stored_bytes();
+    let (mut done, mut new_chunks) = (0, 0);
+    let work = |chunk: Chunk| {
+        let (start, length) = (pieces.start(chunk.index), pieces.length(chunk.index));
+        let failed = |error| draft.failed("write", error);
+        let is_fresh = next_data(image, start, start + length)
+            .map_err(failed)?
+            .is_none();
+        if !is_fresh && Hash::of(&read(image, pieces, chunk.index).map_err(failed)?) == chunk.hash {
+            return Ok((length, false));
+        }
+        let bytes = objects::chunk(objects, (name, chunk.hash), length)?;
+        draft.put(start, &bytes).map_err(failed)?;
+        Ok((length, true))
+    };
+    let chunks = manifest.chunks().iter().copied();
+    spread(pieces.piece_bytes, chunks, work, |(length, is_new)| {
+        new_chunks += u64::from(is_new);
+        done += length;
+        if progress(done, total) {
+            Ok(())
+        } else {
+            Err(Error::Stopped)
+        }
+    })?;
+    Ok(Received {
+        manifest,
+        new_chunks,
+        draft,
+    })
+}
+
+impl Received {
+    pub(crate) fn new(manifest: Manifest, draft: Draft) -> Self {
+        let new_chunks = manifest.chunks().len() as u64;
+        Self {
+            manifest,
+            new_chunks,
+            draft,
+        }
+    }
+
+    /// The file as it is called until it is kept. If it is not kept, it stays.
+    pub fn path(&self) -> &Path {
+        &self.draft.path
+    }
+
+    /// Makes it durable, and gives it its name.
+    ///
+    /// # Errors
+    /// When the disk fails, or something has that name by now.
+    pub fn keep(self) -> Result<Manifest, Error> {
+        let draft = &self.draft;
+        draft
+            .file
+            .sync_all()
+            .map_err(|error| draft.failed("write", error))?;
+        match renameat_with(CWD, &draft.path, CWD, &draft.to, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            // The file system cannot do it in one step.
+            Err(Errno::INVAL) => {
+                must_be_new(&draft.to)?;
+                std::fs::rename(&draft.path, &draft.to)
+                    .map_err(|error| draft.failed("rename", error))?;
+            }
+            Err(Errno::EXIST) => return Err(exists(&draft.to)),
+            Err(error) => return Err(draft.failed("rename", error)),
+        }
+        // The name must be as durable as the content.
+        let synced = File::open(folder_of(&draft.to)).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| draft.failed("write", error))?;
+        Ok(self.manifest)
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(self) -> Result<(), Error> {
+        self.draft.discard()
+    }
+}
+
+impl Draft {
+    /// Opens the draft of an image that must not exist, or creates it, for this user only.
+    pub(crate) fn open(to: &Path) -> Result<Self, Error> {
+        must_be_new(to)?;
+        let path = to.with_added_extension(DRAFT);
+        let failed = |error| Error::io("write", path.display(), error);
+        let not_ours = || Error::NotOurs {
+            path: path.display().to_string(),
+        };
+        let mut options = OpenOptions::new();
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let options = options.mode(0o600).custom_flags(flags.bits().cast_signed());
+        let file = options.open(&path).map_err(|error| {
+            match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::LOOP) => not_ours(),
+                _ => failed(error),
+            }
+        })?;
+        let metadata = file.metadata().map_err(failed)?;
+        let is_ours = metadata.uid() == geteuid().as_raw() && metadata.nlink() == 1;
+        if !metadata.is_file() || !is_ours {
+            return Err(not_ours());
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::InUse(format!(
+                    "{} is being received by another process: wait until it has ended",
+                    to.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let private = std::fs::Permissions::from_mode(0o600);
+        file.set_permissions(private).map_err(failed)?;
+        Ok(Self {
+            to: to.to_owned(),
+            path,
+            file,
+        })
+    }
+
+    /// Gives the draft its length, and makes zeros of what is zeros in the image.
+    fn begin(&self, manifest: &Manifest) -> Result<(), Error> {
+        let failed = |error| self.failed("write", error);
+        self.set_len(manifest.image_bytes())?;
+        let mut end = 0;
+        for chunk in manifest.chunks() {
+            let start = manifest.pieces.start(chunk.index);
+            clear(&self.file, end, start).map_err(failed)?;
+            end = start + manifest.pieces.length(chunk.index);
+        }
+        clear(&self.file, end, manifest.image_bytes()).map_err(failed)?;
+        // What an earlier attempt has written takes its room already. Zeros within a chunk take none, so this asks
+        // for a little more than there must be.
+        let metadata = self.file.metadata().map_err(failed)?;
+        let needed = manifest
+            .stored_bytes()
+            .saturating_sub(metadata.blocks().saturating_mul(512));
+        let disk = fstatvfs(&self.file).map_err(|error| failed(error.into()))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if needed > free {
+            return Err(Error::Full {
+                what: self.path.display().to_string(),
+                more: format!(": {needed} bytes are to be written, and {free} are free"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives the draft its length.
+    pub(crate) fn set_len(&self, bytes: u64) -> Result<(), Error> {
+        let set = self.file.set_len(bytes);
+        set.map_err(|error| self.failed("write", error))
+    }
+
+    /// Writes a piece over whatever is there.
+    pub(crate) fn put(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
+        clear(&self.file, start, start + bytes.len() as u64)?;
+        write_sparse(&self.file, start, bytes)
+    }
+
+    pub(crate) fn failed(&self, tried: &str, error: impl Into<io::Error>) -> Error {
+        Error::io(tried, self.path.display(), error)
+    }
+
+    /// Removes the draft.
+    pub(crate) fn discard(self) -> Result<(), Error> {
+        std::fs::remove_file(&self.path).map_err(|error| self.failed("remove", error))
+    }
+}
+
+fn must_be_new(to: &Path) -> Result<(), Error> {
+    match to.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("write", to.display(), error)),
+        Ok(_) => Err(exists(to)),
+    }
+}
+
+fn exists(to: &Path) -> Error {
+    Error::ImageExists(to.display().to_string())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
