@@ -94,8 +94,8 @@ def test_a_volume_in_use_is_not_detached_unless_it_is_cut_off(volumes, arn):
     with open(mnt / "file", "rb") as open_file:
         said = volumes.fails("detach", mnt)
         assert re.fullmatch(
-            r"`mnt` is in use by \d+ \(.+\): nothing was changed\. End what uses it, then try again; --force cuts it "
-            r"off, and what was not written to disk is lost",
+            r"`mnt` is in use by \d+ \(.+\): nothing was changed\. End what uses it, then try again\. "
+            r"`keyward volume detach --force` cuts it off, and what was not written to disk is lost",
             said,
         ), said
         assert (mnt / "file").read_bytes() == TEXT
