@@ -22,9 +22,9 @@ use keyward_engine::{
     gate::{Denied, Gate},
     operation::{Done, Operation},
     policy::permit::Permit,
-    vpc::Subnet,
 };
 use keyward_store::batch::Precondition;
+use keyward_types::vpc::Subnet;
 use keyward_wire::json::{Members, Object};
 
 use crate::{

@@ -50,9 +50,8 @@ use keyward_engine::{
     pipeline::{Row, row},
     protocol::{AnswerTo, RestJson, Wire},
     via_service::{ActingService, ELASTIC_FILE_SYSTEM},
-    vpc::Vpcs,
 };
-use keyward_types::{arn::ArnParts, key_id::KeyArn};
+use keyward_types::{arn::ArnParts, key_id::KeyArn, vpc::Vpcs};
 
 use crate::on_file_system::On;
 

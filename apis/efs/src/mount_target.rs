@@ -14,14 +14,13 @@ use keyward_engine::{
     },
     fault::Internal,
     operation::Output,
-    vpc::zone_id,
 };
 use keyward_store::{
     batch::Precondition,
     path::{Path, Segment},
     sealed::SealedBatch,
 };
-use keyward_types::account::AccountId;
+use keyward_types::{account::AccountId, vpc::zone_id};
 use keyward_wire::json::Writer;
 
 use crate::{

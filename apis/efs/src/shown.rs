@@ -1,7 +1,7 @@
 //! `FileSystemDescription`: what answers and events say of a file system.
 
-use keyward_engine::{context::Context, operation::Output, vpc::zone_id};
-use keyward_types::{account::AccountId, region::Region};
+use keyward_engine::{context::Context, operation::Output};
+use keyward_types::{account::AccountId, region::Region, vpc::zone_id};
 use keyward_wire::json::Writer;
 
 use crate::{

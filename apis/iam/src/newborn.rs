@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 
 use keyward_engine::{
     audit::parameters::Parameter,
-    counts::{CountChange, Counted},
+    counts::Counted,
     directory::{identities::NameKind, units::identity::ManagedPolicyUnit},
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Operation, Output},
@@ -185,8 +185,8 @@ fn is_principal(noun: Noun) -> bool {
     matches!(noun.names, NameKind::User | NameKind::Role)
 }
 
-/// Counts what a new record is of and takes its name. Answers what that does to the counts; the record is
-/// still to be written.
+/// Checks the quota of what a new record is of, and takes its name. Answers what there is one more of once the
+/// record is written.
 ///
 /// # Errors
 /// `LimitExceeded`.
@@ -194,7 +194,7 @@ pub fn enroll<R: Record>(
     cx: &Cx<'_>,
     batch: &mut SealedBatch,
     record: &R,
-) -> Result<CountChange, IamFault> {
+) -> Result<Counted, IamFault> {
     let (partition, account) = cx.caller.home();
     let Noun { most, quota, .. } = R::NOUN;
     let (counted, most) = (
@@ -210,7 +210,7 @@ pub fn enroll<R: Record>(
     if is_principal(R::NOUN) {
         naming::put_principal_id(cx, batch, id)?;
     }
-    Ok(CountChange::Made(counted))
+    Ok(counted)
 }
 
 /// Deletes an entity's record, and gives its name back.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, map, secret, structure, text, texts},
-    counts::CountChange,
     directory::{
         ReadError, purpose,
         records::{self, V1},
@@ -80,6 +79,8 @@ pub struct GrantCreated {
     token: String,
     id: GrantId,
     key: KeyArn,
+    /// Whether it was not there before under its name.
+    is_new: bool,
 }
 
 /// What a new grant needs.
@@ -254,7 +255,8 @@ impl Operation for CreateGrant {
             if self.dry_run {
                 return Err(KmsFault::DryRunOperation);
             }
-            return Ok(Done::unchanged(created(cx, unit.arn(), id)?));
+            let is_new = false;
+            return Ok(Done::unchanged(created(cx, unit.arn(), id, is_new)?));
         }
         cx.check_grants_of(unit.arn()).await?;
         let mut batch = cx.batch();
@@ -280,8 +282,17 @@ impl Operation for CreateGrant {
             batch.check(path, precondition).map_err(too_large)?;
         }
         put_grant(&mut batch, &places, grant)?;
-        let made = CountChange::GrantMade(unit.arn().clone());
-        Ok(Done::changed(created(cx, unit.arn(), &grant.id)?, batch).counting(made))
+        let is_new = true;
+        Ok(Done::changed(
+            created(cx, unit.arn(), &grant.id, is_new)?,
+            batch,
+        ))
+    }
+
+    async fn committed(&self, output: &GrantCreated, cx: &Cx<'_>) {
+        if output.is_new {
+            cx.state().grant_counts().made(&output.key);
+        }
     }
 }
 
@@ -358,11 +369,17 @@ fn named_grant(record: &keyward_store::sealed::Record) -> Result<GrantId, ReadEr
     Ok(leads.id)
 }
 
-fn created(cx: &Cx<'_>, key: &KeyArn, id: &GrantId) -> Result<GrantCreated, KmsFault> {
+fn created(
+    cx: &Cx<'_>,
+    key: &KeyArn,
+    id: &GrantId,
+    is_new: bool,
+) -> Result<GrantCreated, KmsFault> {
     Ok(GrantCreated {
         token: cx.seal_grant_token(key, id)?,
         id: id.clone(),
         key: key.clone(),
+        is_new,
     })
 }
 

@@ -7,7 +7,7 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, structures, text},
-    counts::{CountChange, Counted},
+    counts::Counted,
     directory::{purpose, records},
     fault::Internal,
     gate::{Denied, Gate, supply::Supply},
@@ -280,8 +280,7 @@ impl Operation for CreateKey {
             }
         }
         put_new_key(&mut batch, &arn, &record)?;
-        let made = CountChange::Made(counted);
-        Ok(Done::changed(KeyCreated { record, arn }, batch).counting(made))
+        Ok(Done::changed(KeyCreated { record, arn }, batch).counting(counted))
     }
 }
 

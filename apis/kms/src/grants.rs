@@ -5,6 +5,7 @@
 //! A grant is found by index, never by scan, however many stand on a key; see
 //! `docs/decisions/0005-grants-are-found-by-index.md` for how.
 
+pub mod counts;
 pub mod index;
 pub mod lookup;
 pub mod named;

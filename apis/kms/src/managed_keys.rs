@@ -77,6 +77,16 @@ pub fn service_of(alias: &AliasName) -> Option<&'static ActingService> {
     services.find(|service| service.managed_key() == Some(name))
 }
 
+/// The policy of a service's AWS managed key in an account and Region.
+fn policy_of(service: &ActingService, account: AccountId, region: Region) -> String {
+    let (title, partition) = (service.title(), region.partition());
+    let id = service.managed_key().unwrap_or(service.name());
+    let via = service.regional_name(region);
+    format!(
+        r#"{{"Version":"2012-10-17","Id":"auto-{id}-2","Statement":[{{"Sid":"Allow access through {title} for all principals in the account that are authorized to use {title}","Effect":"Allow","Principal":{{"AWS":"*"}},"Action":["kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*","Condition":{{"StringEquals":{{"kms:CallerAccount":"{account}","kms:ViaService":"{via}"}}}}}},{{"Sid":"Allow direct access to key metadata to the account","Effect":"Allow","Principal":{{"AWS":"arn:{partition}:iam::{account}:root"}},"Action":["kms:Describe*","kms:Get*","kms:List*","kms:RevokeGrant"],"Resource":"*"}}]}}"#
+    )
+}
+
 impl Cx<'_> {
     /// The AWS managed key of a service in an account and Region, with what it needs; not yet
     /// stored.
@@ -103,7 +113,7 @@ impl Cx<'_> {
             }
         };
         let arn = KeyArn::new(region, account, KeyId::from_random(random::array()));
-        let text = service.managed_key_policy(region.partition(), account.as_str(), region);
+        let text = policy_of(service, account, region);
         let document = Document::parse(&text, PolicyKind::Key).map_err(|error| internal(&error))?;
         let policy = Policy::compile(&document, &Bindings::default());
         let new = NewKey {
@@ -156,5 +166,21 @@ impl Cx<'_> {
             .put(path, purpose::ALIAS, &bytes, absent)
             .map_err(too_large)?;
         Ok(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_of_every_managed_key_is_valid() {
+        let account = AccountId::parse("111122223333").unwrap();
+        let region = Region::parse("us-west-2").unwrap();
+        for service in SERVICES {
+            let policy = policy_of(service, account, region);
+            let document = Document::parse(&policy, PolicyKind::Key);
+            assert!(document.is_ok(), "{policy}");
+        }
     }
 }

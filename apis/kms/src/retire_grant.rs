@@ -148,6 +148,10 @@ impl Operation for RetireGrant {
         };
         cx.end_grant(output, (key, grant))
     }
+
+    async fn committed(&self, retired: &GrantRetired, cx: &Cx<'_>) {
+        cx.state().grant_counts().ended(&retired.key);
+    }
 }
 
 /// How strongly the grant lets the caller retire it, if it does.

@@ -86,4 +86,8 @@ impl Operation for RevokeGrant {
         }
         cx.end_grant(Changed(key.clone()), (key, grant))
     }
+
+    async fn committed(&self, Changed(key): &Changed, cx: &Cx<'_>) {
+        cx.state().grant_counts().ended(key);
+    }
 }

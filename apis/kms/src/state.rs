@@ -33,7 +33,10 @@ use keyward_types::{
 };
 
 use crate::{
-    grants::lookup::{GrantCaches, Grants},
+    grants::{
+        counts::GrantCounts,
+        lookup::{GrantCaches, Grants},
+    },
     paths,
     records::AliasRecord,
     units::{AliasUnit, KeyUnit},
@@ -93,6 +96,7 @@ pub struct KmsState {
     ring: Ring,
     caches: KmsCaches,
     grants: Grants,
+    grant_counts: GrantCounts,
 }
 
 impl State for KmsState {
@@ -141,6 +145,7 @@ impl KmsState {
             arena,
             ring,
             grants: Grants::new(reader.clone(), caches.grants.clone()),
+            grant_counts: GrantCounts::default(),
             caches,
             reader,
         }
@@ -159,6 +164,11 @@ impl KmsState {
     /// The grants of all keys.
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// How many grants keys have.
+    pub fn grant_counts(&self) -> &GrantCounts {
+        &self.grant_counts
     }
 
     /// The hash that stands in paths for an alias's name.

@@ -36,10 +36,9 @@ use keyward_engine::{
     protocol::{AwsJson, Wire},
     session::Sessions,
     via_service::{ActingService, ELASTIC_FILE_SYSTEM},
-    vpc::Vpcs,
     workers::{Worker, WorkerContext},
 };
-use keyward_types::arn::ArnParts;
+use keyward_types::{arn::ArnParts, vpc::Vpcs};
 
 use crate::{polls::Polls, repeats::Repeats};
 

@@ -1,11 +1,10 @@
 //! Where an agent serves a volume, and to whom: the mount targets of its file system, with what the operator
 //! configured of their subnets and security groups.
 
-use keyward_engine::{
-    directory::records::storage::{TargetRecord, TargetState, VolumeRecord, Wanted},
-    vpc::Vpcs,
+use keyward_engine::directory::records::storage::{
+    TargetRecord, TargetState, VolumeRecord, Wanted,
 };
-use keyward_types::{network::Network, region::Region};
+use keyward_types::{network::Network, region::Region, vpc::Vpcs};
 use keyward_wire::json::Writer;
 
 /// A mount target that an agent is to serve.
@@ -101,13 +100,11 @@ impl Target {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use keyward_engine::{
-        directory::records::V1,
-        vpc::{DEFAULT_GROUP, DEFAULT_SUBNET, DEFAULT_VPC},
-    };
+    use keyward_engine::directory::records::V1;
     use keyward_types::{
         storage::{AgentId, VolumeId},
         time::Timestamp,
+        vpc::{DEFAULT_GROUP, DEFAULT_SUBNET, DEFAULT_VPC},
     };
 
     use super::*;

@@ -30,5 +30,4 @@ pub mod throttle;
 pub mod turns;
 pub mod usage;
 pub mod via_service;
-pub mod vpc;
 pub mod workers;

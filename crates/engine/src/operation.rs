@@ -9,7 +9,7 @@ use keyward_wire::json;
 use crate::{
     api::Api,
     audit::{parameters::Parameter, service_event::ServiceEvent},
-    counts::CountChange,
+    counts::Counted,
     fault::Fault,
     gate::{Denied, Gate},
     protocol::Protocol,
@@ -90,8 +90,8 @@ pub trait Operation: Sized + Send + Sync + 'static {
         cx: &'c ContextOf<'c, Self::Api>,
     ) -> impl Future<Output = Result<Done<Self::Output>, Self::Fault>> + Send;
 
-    /// What it has another API do that cannot be taken back, once its own changes are committed and before it is
-    /// answered. If it does not come to this, or fails, somebody else must do it: a worker.
+    /// What it has another API do that cannot be taken back, and what its own API notes, once its changes are
+    /// committed and before it is answered. If it does not come to this, or fails, somebody else must do it: a worker.
     fn committed<'c>(
         &self,
         _output: &Self::Output,
@@ -171,8 +171,8 @@ pub struct Done<T> {
     pub changes: Option<SealedBatch>,
     /// The keys that were successfully used, for GetKeyLastUsage.
     pub used: smallvec::SmallVec<[KeyArn; 1]>,
-    /// What the changes do to the counts.
-    pub counted: Vec<CountChange>,
+    /// What there is one more of by the changes.
+    pub counted: Vec<Counted>,
     /// What the changes do that has an event of its own.
     pub events: Vec<ServiceEvent>,
 }
@@ -211,10 +211,10 @@ impl<T> Done<T> {
         }
     }
 
-    /// The changes do this to the counts.
+    /// By the changes there is one more of this.
     #[must_use]
-    pub fn counting(mut self, change: CountChange) -> Self {
-        self.counted.push(change);
+    pub fn counting(mut self, counted: Counted) -> Self {
+        self.counted.push(counted);
         self
     }
 

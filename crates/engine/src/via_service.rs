@@ -7,7 +7,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
 
-use keyward_types::{alias::AliasName, partition::Partition, region::Region};
+use keyward_types::{alias::AliasName, region::Region};
 
 /// A service that may act for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,20 +150,6 @@ impl ActingService {
     pub fn alias(&self) -> Option<AliasName> {
         AliasName::parse(&format!("alias/aws/{}", self.managed_key?)).ok()
     }
-
-    /// The policy of its AWS managed key in an account and Region.
-    pub fn managed_key_policy(
-        &self,
-        partition: Partition,
-        account: &str,
-        region: Region,
-    ) -> String {
-        let (title, id) = (self.title, self.managed_key.unwrap_or(self.name));
-        let via = self.regional_name(region);
-        format!(
-            r#"{{"Version":"2012-10-17","Id":"auto-{id}-2","Statement":[{{"Sid":"Allow access through {title} for all principals in the account that are authorized to use {title}","Effect":"Allow","Principal":{{"AWS":"*"}},"Action":["kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*","Condition":{{"StringEquals":{{"kms:CallerAccount":"{account}","kms:ViaService":"{via}"}}}}}},{{"Sid":"Allow direct access to key metadata to the account","Effect":"Allow","Principal":{{"AWS":"arn:{partition}:iam::{account}:root"}},"Action":["kms:Describe*","kms:Get*","kms:List*","kms:RevokeGrant"],"Resource":"*"}}]}}"#
-        )
-    }
 }
 
 /// What a forward access session may do with its key: nothing that governs it.
@@ -182,19 +168,11 @@ pub const FORWARDABLE: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use keyward_policy::document::{Document, PolicyKind};
-
     use super::*;
 
     #[test]
-    fn the_policy_of_every_managed_key_is_valid() {
-        let region = Region::parse("us-west-2").unwrap();
+    fn a_service_is_found_by_its_name_and_has_the_alias_of_its_managed_key() {
         for service in SERVICES {
-            let policy = service.managed_key_policy(Partition::Aws, "111122223333", region);
-            assert!(
-                Document::parse(&policy, PolicyKind::Key).is_ok(),
-                "{policy}"
-            );
             assert_eq!(service.alias().is_some(), service.managed_key.is_some());
             assert_eq!(ActingService::find(service.name), Some(service));
         }

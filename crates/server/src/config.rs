@@ -10,8 +10,7 @@ mod vpcs;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use keyward_engine::vpc::Vpcs;
-use keyward_types::{account::AccountId, region::Region};
+use keyward_types::{account::AccountId, region::Region, vpc::Vpcs};
 
 use check::{
     address, at_least, connections, durability, interval, networks, oidc, regions, seconds, tls,

@@ -11,9 +11,9 @@ use keyward_engine::{
     gate::declared::{DeclaredKey, GLOBAL},
     service::{Service, Services},
     session::Sessions,
-    vpc::Vpcs,
 };
 use keyward_oidc::issuers::Issuers;
+use keyward_types::vpc::Vpcs;
 
 /// What the APIs share that have a state.
 #[derive(Debug)]

@@ -23,7 +23,6 @@ use keyward_engine::{
     front::Front,
     server::{Parts, Quotas, Shared},
     session::Sessions,
-    vpc::Vpcs,
     workers::WorkerContext,
 };
 use keyward_keys::root_key::RootKey;
@@ -36,7 +35,9 @@ use keyward_trail::{
     verify::{Verified, verify},
     writer::Writer,
 };
-use keyward_types::{account::AccountId, region::Region, time::Clock, unique_id::AccessKeyId};
+use keyward_types::{
+    account::AccountId, region::Region, time::Clock, unique_id::AccessKeyId, vpc::Vpcs,
+};
 
 use self::{
     accounts::account,

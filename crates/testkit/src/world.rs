@@ -29,6 +29,7 @@ use keyward_types::{
     region::Region,
     time::{Clock, Monotonic, Timestamp},
     unique_id::{AccessKeyId, UniqueId, UniqueIdKind},
+    vpc::Vpcs,
 };
 use serde::Serialize;
 
@@ -48,7 +49,6 @@ use keyward_engine::{
     front::Front,
     request::{Peer, Received},
     server::Quotas,
-    vpc::Vpcs,
     workers::WorkerContext,
 };
 use keyward_services::bootstrap::{self, FirstCredentials, OpenOptions};

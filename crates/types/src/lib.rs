@@ -26,3 +26,4 @@ pub mod store_id;
 pub mod tag;
 pub mod time;
 pub mod unique_id;
+pub mod vpc;

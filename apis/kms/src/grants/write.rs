@@ -1,10 +1,10 @@
 //! How a grant comes and goes: with all that leads to it, in one batch.
 
 use keyward_engine::{
-    counts::CountChange,
-    directory::counting::count_prefix,
     directory::{
-        ReadError, purpose,
+        ReadError,
+        counting::count_prefix,
+        purpose,
         records::{self, V1},
     },
     operation::Done,
@@ -37,7 +37,7 @@ impl Cx<'_> {
     /// `LimitExceededException`.
     pub async fn check_grants_of(&self, key: &KeyArn) -> Result<(), KmsFault> {
         let most = self.shared().quotas().grants_per_key;
-        let count = match self.shared().counts().grants(key) {
+        let count = match self.state().grant_counts().of(key) {
             // Nobody is refused for what was only noted.
             Some(known) if known.count < most || known.counted => known.count,
             Some(_) | None => {
@@ -45,7 +45,7 @@ impl Cx<'_> {
                 let count = count_prefix(self.shared(), &places.grantees()).await;
                 let count = count.map_err(ReadError::from)?;
                 let full = count >= most;
-                self.shared().counts().grants_gathered(key, count, full);
+                self.state().grant_counts().gathered(key, count, full);
                 count
             }
         };
@@ -114,7 +114,8 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// The end of a grant, unless it was ended since it was read.
+    /// The end of a grant, unless it was ended since it was read. Once it is committed, the grants of the key are one
+    /// less.
     ///
     /// # Errors
     /// Never for what is stored.
@@ -131,7 +132,7 @@ impl Cx<'_> {
         for path in leading_to(&places, &grant.record).map_err(ReadError::from)? {
             batch.delete(path, Precondition::Any).map_err(too_large)?;
         }
-        Ok(Done::changed(output, batch).counting(CountChange::GrantEnded(key.clone())))
+        Ok(Done::changed(output, batch))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     caller::WebIdentity,
     context::Context,
-    counts::CountChange,
+    counts::Counted,
     directory::purpose,
     fault::{Fault, Internal},
     gate::evaluation::Evaluation,
@@ -41,8 +41,8 @@ pub(super) struct Effects<'d> {
     pub changes: Option<SealedBatch>,
     /// The keys that were used.
     pub used: &'d [KeyArn],
-    /// What the changes do to the counts.
-    pub counted: &'d [CountChange],
+    /// What there is one more of by the changes.
+    pub counted: &'d [Counted],
     /// What they do that has an event of its own.
     pub events: &'d [ServiceEvent],
 }
@@ -108,8 +108,8 @@ impl<'a> Recorder<'a> {
         }
         cx.shared.turns.note(cx.peer, cx.caller);
         self.note_use(effects.used, &shares);
-        for change in effects.counted {
-            cx.shared.counts.note(change);
+        for counted in effects.counted {
+            cx.shared.counts.made(*counted);
         }
         let metrics = &cx.shared.metrics;
         metrics.request(api.service, operation, Ended::Success);

@@ -10,7 +10,6 @@ use crate::{
 
 /// Counts everything once.
 pub async fn count(shared: &Shared, kinds: &[CountedKind]) {
-    shared.counts.forget_grants();
     if let Err(error) = count_all(shared, kinds).await {
         tracing::warn!(%error, "keys and users cannot be counted");
     }

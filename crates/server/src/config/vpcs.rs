@@ -1,10 +1,11 @@
 //! Subnets and security groups: `[network]`.
 
 use keyward_client::config::{RawNetwork, RawSecurityGroup, RawSubnet};
-use keyward_engine::vpc::{
-    DEFAULT_GROUP, DEFAULT_VPC, NFS, SecurityGroup, Subnet, Vpcs, region_of,
+use keyward_types::{
+    network::Network,
+    region::Region,
+    vpc::{DEFAULT_GROUP, DEFAULT_VPC, NFS, SecurityGroup, Subnet, Vpcs, region_of},
 };
-use keyward_types::{network::Network, region::Region};
 
 use super::{
     check::networks,
@@ -134,7 +135,7 @@ fn is_id(text: &str, prefix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use keyward_engine::vpc::DEFAULT_SUBNET;
+    use keyward_types::vpc::DEFAULT_SUBNET;
 
     use super::*;
 

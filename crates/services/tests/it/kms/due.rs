@@ -221,6 +221,6 @@ async fn a_start_overwrites_what_an_earlier_end_left_of_destroyed_keys() {
     let world = world(|_, _| ()).await;
     assert_eq!(world.scrubs(), 0);
     let workers = all(Arc::clone(&world.kms), &world.workers).await;
-    assert_eq!(workers.unwrap().len(), 2);
+    assert_eq!(workers.unwrap().len(), 3);
     assert_eq!(world.scrubs(), 1);
 }

@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use keyward_types::{network::Network, region::Region};
+use crate::{network::Network, region::Region};
 
 /// The subnet that every Region has.
 pub const DEFAULT_SUBNET: &str = "subnet-00000000000000001";
