@@ -51,6 +51,7 @@ fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
         check_source(path, &text, &mut found);
         check_places(path, &text, &mut found);
         check_arns(path, &text, &mut found);
+        check_locks(path, &text, &mut found);
     }
     check_every_operation_is_tested(root, &mut found)?;
     circles::check(root, &mut found)?;
@@ -187,6 +188,20 @@ fn check_arns(path: &str, text: &str, found: &mut Vec<String>) {
     }
 }
 
+/// One kind of lock in the product. `keyward-crypto` has the standard library's, so that it needs no more crates.
+fn check_locks(path: &str, text: &str, found: &mut Vec<String>) {
+    // Written apart, or this file would find itself.
+    let poisons = concat!("Poison", "Error");
+    let product = path.contains("/src/") && !path.starts_with("crates/crypto/");
+    for (number, line) in (1..).zip(text.lines()) {
+        if product && path.ends_with(".rs") && line.contains(poisons) {
+            found.push(format!(
+                "{path}:{number}: a lock that poisons: use one of parking_lot"
+            ));
+        }
+    }
+}
+
 /// Every operation of every API stands in a client test. One that is the same for several nouns is called
 /// by a name that is put together; its golden event shows that it is called.
 fn check_every_operation_is_tested(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
@@ -277,9 +292,11 @@ mod tests {
         check_places("README.md", concat!("see /ro", "ot/x"), &mut found);
         let asks = "//! Doc.\nlet linked = arn.contains(\":role/aws-service-role/\");\n";
         check_arns("crates/policy/src/x.rs", asks, &mut found);
+        let poisons = concat!("//! Doc.\nuse std::sync::Poison", "Error;\n");
+        check_locks("crates/server/src/x.rs", poisons, &mut found);
         let lock = "source = \"registry+https://mirror.example/index\"";
         check_places("Cargo.lock", lock, &mut found);
-        assert_eq!(found.len(), 8, "{found:#?}");
+        assert_eq!(found.len(), 9, "{found:#?}");
     }
 
     #[test]
@@ -301,6 +318,8 @@ mod tests {
         check_size("crates/types/src/x.rs", text, &mut found);
         check_source("crates/types/src/x.rs", text, &mut found);
         check_places("crates/types/src/x.rs", text, &mut found);
+        let poisons = concat!("use std::sync::Poison", "Error;\n");
+        check_locks("crates/crypto/src/x.rs", poisons, &mut found);
         assert!(found.is_empty(), "{found:#?}");
     }
 }

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     sync::{
-        OnceLock, PoisonError, RwLock,
+        OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use hashbrown::HashMap;
+use parking_lot::RwLock;
 
 /// Counters of requests and refusals.
 #[derive(Debug, Default)]
@@ -71,19 +72,13 @@ impl Metrics {
     /// Counts a caller who was not authenticated; `code` is one of a few words of ours.
     pub fn unauthenticated(&self, code: &str) {
         {
-            let counts = self
-                .unauthenticated
-                .read()
-                .unwrap_or_else(PoisonError::into_inner);
+            let counts = self.unauthenticated.read();
             if let Some(count) = counts.get(code) {
                 count.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         }
-        let mut counts = self
-            .unauthenticated
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.unauthenticated.write();
         counts
             .entry(code.to_owned())
             .or_default()
@@ -116,10 +111,7 @@ impl Metrics {
             "# HELP keyward_unauthenticated_total Requests that were not authenticated.\n",
         );
         out.push_str("# TYPE keyward_unauthenticated_total counter\n");
-        let counts = self
-            .unauthenticated
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let counts = self.unauthenticated.read();
         for (code, count) in &*counts {
             let count = count.load(Ordering::Relaxed);
             let _ = writeln!(

@@ -14,7 +14,7 @@ use std::{
     fs::File,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
@@ -27,6 +27,7 @@ use keyward_client::clock::SystemClock;
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_types::time::{Clock as _, Monotonic};
 use keyward_volume::{KeyInfo, Volume, VolumeId};
+use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::live::{FORMATTED, Mounting, program};

@@ -14,7 +14,7 @@ use std::{
     collections::HashMap,
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use keyward_nfs::{
     options::{Options, Target},
     server::Server,
 };
+use parking_lot::Mutex;
 
 type Failure = Box<dyn std::error::Error>;
 type Decision = Arc<Mutex<Result<Rights, Refused>>>;
@@ -52,11 +53,7 @@ impl Authorize for Fixed {
                 .and_then(|identity| identity.session_token.as_deref())
                 .unwrap_or("-"),
         ));
-        let decision = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let decision = self.0.lock().clone();
         let mut hold = self.1.subscribe();
         Box::pin(async move {
             let _ = hold.wait_for(|is_held| !is_held).await;
@@ -128,7 +125,7 @@ async fn carry_out(
             return Ok(());
         }
         ["rights", rest @ ..] => {
-            *decision.lock().unwrap_or_else(PoisonError::into_inner) = decide(rest)?;
+            *decision.lock() = decide(rest)?;
             return Ok(());
         }
         _ => {}

@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context as _, bail};
@@ -19,6 +18,7 @@ use keyward_attach::{
 };
 use keyward_keeper::state::States;
 use keyward_types::storage::VolumeId;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use super::look::tie;
@@ -171,7 +171,7 @@ impl LocalMounts {
     }
 
     fn alone(&self) -> MutexGuard<'_, ()> {
-        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+        self.alone.lock()
     }
 
     /// The places of a volume.

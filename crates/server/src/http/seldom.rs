@@ -4,11 +4,13 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// A future that is polled only if it woke its task, and not if others did.
 #[derive(Debug)]
@@ -65,8 +67,8 @@ impl<F: Future> Future for Seldom<F> {
 }
 
 impl Bell {
-    fn task(&self) -> std::sync::MutexGuard<'_, Waker> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock()
     }
 }
 

@@ -4,10 +4,12 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 /// One connection's timer for one purpose. Clones share the timer.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,7 @@ impl Kept {
 
     fn take(&self, deadline: Instant) -> Sleep {
         let deadline = deadline.into();
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.0.lock().take();
         // Moving a deadline to a later time costs one atomic operation.
         let sleep = match kept {
             Some(mut sleep) => {
@@ -81,7 +83,7 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let mut kept = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.home.0.lock();
         *kept = self.sleep.take();
     }
 }
@@ -108,7 +110,7 @@ mod tests {
         let long = Duration::from_secs(3600);
         let soon = tokio::task::yield_now();
         assert_eq!(kept.within(long, soon).await, Ok(()));
-        assert!(kept.0.lock().unwrap().is_some(), "the timer went back");
+        assert!(kept.0.lock().is_some(), "the timer went back");
         let never = std::future::pending::<()>();
         let short = Duration::from_millis(1);
         assert_eq!(kept.within(short, never).await, Err(TooSlow));

@@ -116,7 +116,7 @@ impl MakeWriter<'_> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -125,7 +125,7 @@ mod tests {
 
     impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -144,7 +144,7 @@ mod tests {
         };
         let apart = Apart::start(Gate(Arc::clone(&written)), report).unwrap();
         let mut lines = apart.lines();
-        let held = written.lock().unwrap();
+        let held = written.lock();
         let all = WAITING + 100;
         for _ in 0..all {
             lines.write_all(b"a line\n").unwrap();
@@ -155,7 +155,7 @@ mod tests {
             thread::yield_now();
         }
         apart.done.recv().unwrap();
-        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let written = String::from_utf8(written.lock().clone()).unwrap();
         let kept = written.lines().filter(|line| *line == "a line").count();
         assert!((WAITING..=WAITING + 1).contains(&kept), "{kept}");
         let reported = usize::try_from(reported.load(Ordering::Relaxed)).unwrap();

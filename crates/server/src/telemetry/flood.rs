@@ -4,11 +4,12 @@ use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     fmt::{Debug, Write as _},
     hash::{Hash as _, Hasher as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use keyward_client::clock::SystemClock;
 use keyward_types::time::Clock as _;
+use parking_lot::Mutex;
 use tracing::{
     Event, Level, Metadata, Subscriber,
     callsite::Identifier,
@@ -85,7 +86,7 @@ impl Flood {
 
     /// Whether a line of this cause may be logged.
     fn admits(&self, cause: Cause, now: u64, message: impl FnOnce() -> String) -> bool {
-        let mut causes = self.0.causes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut causes = self.0.causes.lock();
         let full = causes.len() >= MOST_CAUSES && !causes.contains_key(&cause);
         let cause = if full { (cause.0, 0) } else { cause };
         let share = causes.entry(cause).or_insert_with(|| Share {
@@ -108,7 +109,7 @@ impl Flood {
 
     /// Takes the counts of causes whose minute is over, and forgets those causes.
     fn take(&self, now: u64) -> Vec<LeftOut> {
-        let mut causes = self.0.causes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut causes = self.0.causes.lock();
         let over = |share: &Share| now.saturating_sub(share.since) >= WINDOW;
         let gone = causes.extract_if(|_, share| over(share));
         let counted = gone.filter(|(_, share)| share.left_out > 0);
@@ -168,7 +169,7 @@ mod tests {
 
     impl Log {
         fn lines(&self) -> Vec<String> {
-            let text = std::mem::take(&mut *self.0.lock().unwrap());
+            let text = std::mem::take(&mut *self.0.lock());
             String::from_utf8(text)
                 .unwrap()
                 .lines()
@@ -179,7 +180,7 @@ mod tests {
 
     impl io::Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().write(bytes)
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
@@ -246,6 +247,6 @@ mod tests {
             }
             assert_eq!(log.lines().len(), MOST_CAUSES + LINES as usize);
         });
-        assert_eq!(flood.0.causes.lock().unwrap().len(), MOST_CAUSES + 1);
+        assert_eq!(flood.0.causes.lock().len(), MOST_CAUSES + 1);
     }
 }

@@ -1,10 +1,11 @@
 //! What commands have done by the process of an attached volume while it goes on serving.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc::Sender};
+use std::sync::{Arc, mpsc::Sender};
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_volume::{Copy, KeyInfo, Volume};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Event;
@@ -84,7 +85,7 @@ impl Job {
         &self,
         change: impl FnOnce(&mut KeyInfo) -> anyhow::Result<()>,
     ) -> anyhow::Result<Value> {
-        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.changes.lock();
         let mut key = self.volume.key_info();
         change(&mut key)?;
         let generation = self.volume.rekey(key.clone())?;

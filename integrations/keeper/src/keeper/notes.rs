@@ -1,11 +1,12 @@
 //! Notes down the generations of the volume that is served. That waits for a disk, so it has a thread of its own.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     mpsc::{self, Sender},
 };
 
 use keyward_volume::VolumeId;
+use parking_lot::Mutex;
 
 use super::spawn;
 use crate::state::States;
@@ -74,7 +75,7 @@ impl Notes {
 
 impl NoteFile {
     fn write(&self, generation: u64) {
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.tried.lock();
         if generation <= *tried {
             return;
         }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use keyward_keeper::keeper::program;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::telemetry::Logging;
@@ -97,7 +98,7 @@ impl Running {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn run(&self, data_dir: &Path, logging: &Logging) {
@@ -119,8 +120,8 @@ impl Shared {
                 Ok(status) => tracing::error!(%status, "the agent has ended, and is started again"),
                 Err(error) => tracing::error!(%error, "the agent cannot be started yet"),
             }
-            let stopping = |state: &mut State| !state.stopping;
-            drop(self.changed.wait_timeout_while(state, AGAIN, stopping));
+            let going_on = |state: &mut State| !state.stopping;
+            self.changed.wait_while_for(&mut state, going_on, AGAIN);
         }
     }
 }
