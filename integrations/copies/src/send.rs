@@ -1,10 +1,8 @@
 //! Sends an image to a place.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashSet, fs::File};
+
+use parking_lot::Mutex;
 
 use crate::{
     Error, Place, Progress,
@@ -63,11 +61,7 @@ pub fn send(
         }
         let hash = Hash::of(&bytes);
         // One of another length is not whole.
-        let is_new = present.get(&hash) != Some(&length)
-            && begun
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(hash);
+        let is_new = present.get(&hash) != Some(&length) && begun.lock().insert(hash);
         if is_new {
             objects.put(&Key::chunk(name.volume(), hash), bytes)?;
         }

@@ -1,9 +1,8 @@
 //! The same work on many things, by a few threads.
 
-use std::{
-    sync::{Mutex, PoisonError, mpsc},
-    thread,
-};
+use std::{sync::mpsc, thread};
+
+use parking_lot::Mutex;
 
 use crate::Error;
 
@@ -31,7 +30,7 @@ pub(crate) fn spread<T: Send, R: Send>(
             let (take, work, report) = (&take, &work, report.clone());
             scope.spawn(move || {
                 loop {
-                    let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let next = take.lock().recv();
                     let Ok(thing) = next else { return };
                     if report.send(work(thing)).is_err() {
                         return;
