@@ -68,17 +68,17 @@ def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     assert re.fullmatch(r"keyward-agent\.us-east-1\.000000000000\.token-[0-9a-f]{17}\.[\w-]{43}", token)
     status, made = register(server, token)
     assert (status, made["AgentName"]) == (200, "storage-1")
-    head = ["AGENT", "NAME", "VOLUMES", "CONNECTED"]
+    head = ["AGENT", "NAME", "VOLUMES", "CONNECTED", "BACKUPS"]
 
     def listed():
         return [line.split() for line in keyward(server, "list").splitlines()]
 
     open_token = [token.split(".")[3], "storage-1"]
-    assert listed() == [head, [made["AgentId"], "storage-1", "0", "never"], open_token]
+    assert listed() == [head, [made["AgentId"], "storage-1", "0", "never", "no"], open_token]
     credentials = made["AccessKeyId"], made["SecretAccessKey"]
     assert Wire(server, credentials=credentials).json("keyward", TARGET + "PollVolumes", {}).status == 200
     assert register(server, token)[1]["__type"] == "InvalidTokenException"
-    assert listed() == [head, [made["AgentId"], "storage-1", "0", "yes"]]
+    assert listed() == [head, [made["AgentId"], "storage-1", "0", "yes", "no"]]
     assert keyward(server, "remove", made["AgentId"]) == f"Removed {made['AgentId']}.\n"
     assert listed() == [head]
     revoked = keyward(server, "token", "storage-2").strip()

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from calls_efs import agent, forget, make, wait
+from calls_efs import agent, forget, make, wait, wanted
 from conftest import User, policy
 from errors import invalid, matching, refused
 from keyward import ACCOUNT, REGION, Server, eventually
@@ -125,7 +125,10 @@ def test_what_is_wrong_is_told_in_the_words_of_the_model(efs):
         efs.create_file_system(CreationToken=None)
     for members, text in [
         ({"KmsKeyId": "alias/x"}, "KmsKeyId can be specified only if Encrypted is true."),
-        ({"Backup": True}, "Backup cannot be true: this server has nothing to back up to."),
+        (
+            {"Backup": True},
+            "Backup cannot be true: no agent of this account and Region has a place for backups. Start one with `keyward agent run --backup-to`.",
+        ),
         (
             {"ThroughputMode": "provisioned"},
             "ProvisionedThroughputInMibps must be specified if ThroughputMode is provisioned.",
@@ -188,19 +191,67 @@ def test_older_calls_for_tags(server, efs):
         efs.create_tags(FileSystemId=file_system, Tags=more)
 
 
-def test_there_are_no_backups(server, storage, efs):
+ENABLED, DISABLED = {"Status": "ENABLED"}, {"Status": "DISABLED"}
+NO_PLACE = "Automatic backups cannot be enabled: the agent that stores the file system has no place for them. Start it with `keyward agent run --backup-to`."
+
+
+def test_backups_are_refused_without_a_place_for_them(server, storage, efs):
     file_system = make(server)
     wait(storage, file_system)
     with refused("PolicyNotFound", "The file system has no such policy.", 404):
         efs.describe_backup_policy(FileSystemId=file_system)
-    text = "Automatic backups cannot be enabled: this server has nothing to back up to."
-    with refused("BadRequest", text):
-        efs.put_backup_policy(FileSystemId=file_system, BackupPolicy={"Status": "ENABLED"})
+    with refused("BadRequest", NO_PLACE):
+        efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=ENABLED)
+    with refused("PolicyNotFound", status=404):
+        efs.describe_backup_policy(FileSystemId=file_system)
     with refused("BadRequest", "The status of a backup policy can be set to ENABLED or DISABLED."):
         efs.put_backup_policy(FileSystemId=file_system, BackupPolicy={"Status": "ENABLING"})
-    disabled = {"Status": "DISABLED"}
-    assert efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=disabled)["BackupPolicy"] == disabled
-    assert efs.describe_backup_policy(FileSystemId=file_system)["BackupPolicy"] == disabled
+    assert efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=DISABLED)["BackupPolicy"] == DISABLED
+    assert efs.describe_backup_policy(FileSystemId=file_system)["BackupPolicy"] == DISABLED
+
+
+def test_an_agent_that_has_a_place_for_backups_is_told_what_to_back_up(own_server):
+    server, efs = own_server, own_server.client("efs")
+    without, storage = agent(server), agent(server)
+    assert storage.call("PollVolumes", BacksUp=True)[0] == 200
+    # The other one stores less, and has no place.
+    first = make(server)
+    assert wanted(without, first)["BackUp"] is False
+    made = efs.create_file_system(CreationToken=token(), Backup=True)["FileSystemId"]
+
+    def told():
+        _, known = storage.call("PollVolumes", BacksUp=True)
+        (volume,) = [one for one in known["Volumes"] if one["VolumeId"] == made]
+        return volume, known["Known"]
+
+    def report(**backup):
+        volume = {"VolumeId": made, "Generation": 1, "State": "READY", "Backup": backup}
+        assert storage.call("ReportVolumes", Volumes=[volume]) == (200, {"Stale": []})
+
+    def listed():
+        return {line.split()[0]: line.split()[4:] for line in keyward(server, "list").splitlines()}
+
+    assert told()[0]["BackUp"] is True
+    assert efs.describe_backup_policy(FileSystemId=made)["BackupPolicy"] == ENABLED
+    report(Tried=1_700_000_000, Time=1_700_000_000, Generation=7)
+    assert told()[0]["BackupGeneration"] == 7
+    assert listed() == {"AGENT": ["BACKUPS"], without.id: ["no"], storage.id: ["yes"]}
+    report(Tried=1_700_090_000, Time=1_700_000_000, Generation=7, Message="no space")
+    assert listed()[storage.id] == ["1", "failed"]
+    before = told()[1]
+    assert efs.put_backup_policy(FileSystemId=made, BackupPolicy=DISABLED)["BackupPolicy"] == DISABLED
+    after, known = told()
+    assert (after["BackUp"], known != before) == (False, True)
+    assert efs.describe_backup_policy(FileSystemId=made)["BackupPolicy"] == DISABLED
+    assert listed()[storage.id] == ["yes"]
+    assert efs.put_backup_policy(FileSystemId=made, BackupPolicy=ENABLED)["BackupPolicy"] == ENABLED
+    # It says that it has no place any more. What is enabled stays so, and nothing more can be.
+    assert storage.call("PollVolumes")[0] == 200
+    assert efs.describe_backup_policy(FileSystemId=made)["BackupPolicy"] == ENABLED
+    with refused("BadRequest", NO_PLACE):
+        efs.put_backup_policy(FileSystemId=made, BackupPolicy=ENABLED)
+    with refused("BadRequest", "Backup cannot be true: no agent of this account and Region has a place for backups. Start one with `keyward agent run --backup-to`."):
+        efs.create_file_system(CreationToken=token(), Backup=True)
 
 
 def test_access_points_are_entries_into_a_file_system(server, storage, efs):

@@ -126,7 +126,8 @@ def test_aws_efs_mount_target(storage, efs, file_system):
 
 
 def test_aws_efs_backup_policy(efs, file_system):
-    with refused("BadRequest", "Automatic backups cannot be enabled: this server has nothing to back up to."):
+    no_place = "Automatic backups cannot be enabled: the agent that stores the file system has no place for them. Start it with `keyward agent run --backup-to`."
+    with refused("BadRequest", no_place):
         efs.put_backup_policy(FileSystemId=file_system, BackupPolicy={"Status": "ENABLED"})
     efs.put_backup_policy(FileSystemId=file_system, BackupPolicy={"Status": "DISABLED"})
     # Read, and what destroys it: to disable it again.

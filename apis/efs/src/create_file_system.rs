@@ -3,7 +3,8 @@
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html>
 //!
 //! An agent of the account and Region stores it: of those that have ever called, the one that stores the fewest
-//! volumes. It is `creating` until the agent says that it is made.
+//! volumes. It is `creating` until the agent says that it is made. If it is to be backed up, only agents count that have
+//! a place for backups.
 
 use keyward_crypto::random;
 use keyward_engine::{
@@ -41,6 +42,8 @@ use crate::{
 
 /// The most file systems of an account in a Region.
 const MAX_FILE_SYSTEMS: usize = 1000;
+/// What is said if no agent can back it up.
+const NO_PLACE: &str = "Backup cannot be true: no agent of this account and Region has a place for backups. Start one with `keyward agent run --backup-to`.";
 /// The modes of performance.
 const MODES: &[&str] = &["generalPurpose", "maxIO"];
 const KEY_ID: &str = r"^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|alias/[a-zA-Z0-9/_-]+|(arn:aws[-a-z]*:kms:[a-z0-9-]+:\d{12}:((key/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|(key/mrk-[0-9a-f]{32})|(alias/[a-zA-Z0-9/_-]+))))$";
@@ -54,6 +57,7 @@ pub struct CreateFileSystem {
     key: Option<String>,
     throughput: Throughput,
     availability_zone: Option<String>,
+    backup: bool,
     tags: Vec<Tag>,
     /// The id that it gets, whatever conflicts its commit meets.
     id: VolumeId,
@@ -109,9 +113,6 @@ impl Operation for CreateFileSystem {
         if key.is_some() && !encrypted {
             return wrong("KmsKeyId can be specified only if Encrypted is true.");
         }
-        if backup {
-            return wrong("Backup cannot be true: this server has nothing to back up to.");
-        }
         let performance_mode = performance_mode.unwrap_or("generalPurpose");
         let throughput = throughput.from(Throughput::Bursting)?;
         if performance_mode == "maxIO" && throughput == Throughput::Elastic {
@@ -128,6 +129,7 @@ impl Operation for CreateFileSystem {
             key,
             throughput,
             availability_zone: zone,
+            backup,
             tags: members::checked(tags)?,
             id: VolumeId::parse(&id).map_err(Internal::new)?,
             made: OnceCell::new(),
@@ -255,10 +257,17 @@ impl CreateFileSystem {
         let agents = agents
             .into_iter()
             .filter(|(agent, _)| agent.called.is_some());
+        let agents: Vec<(AgentRecord, Revision)> = agents.collect();
+        let has_agents = !agents.is_empty();
+        let can = |(agent, _): &(AgentRecord, Revision)| agent.backs_up || !self.backup;
+        let agents = agents.into_iter().filter(can);
         let agent = agents.min_by_key(|(agent, _)| (stored(agent), agent.created));
-        let (agent, revision) = agent.ok_or_else(|| EfsFault::NoAgent {
-            account: cx.account().to_string(),
-            region: cx.region.to_string(),
+        let (agent, revision) = agent.ok_or_else(|| match has_agents && self.backup {
+            true => EfsFault::BadRequest(NO_PLACE.to_owned()),
+            false => EfsFault::NoAgent {
+                account: cx.account().to_string(),
+                region: cx.region.to_string(),
+            },
         })?;
         Ok((agent.id, revision))
     }
@@ -286,7 +295,7 @@ impl CreateFileSystem {
             key: key.as_ref().map(|key| key.key.clone()),
             tags: self.tags.clone(),
             lifecycle: Vec::new(),
-            has_backup_policy: false,
+            has_backup_policy: self.backup,
             is_overwritable: false,
         };
         let volume = VolumeRecord {
@@ -304,6 +313,8 @@ impl CreateFileSystem {
             belongings: belongings.into(),
             targets: Vec::new(),
             authorization: storage::first(),
+            backs_up: self.backup,
+            backup: None,
         };
         Ok(FileSystem {
             record,

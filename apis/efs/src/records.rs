@@ -37,7 +37,7 @@ pub struct FileSystemRecord {
     /// Its lifecycle policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifecycle: Vec<LifecyclePolicy>,
-    /// Whether it was given a backup policy, which says that there are no backups.
+    /// Whether it was given a backup policy. Its volume says whether that enables backups.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_backup_policy: bool,
     /// Whether a replication may overwrite it.

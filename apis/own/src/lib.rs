@@ -3,6 +3,7 @@
 pub mod agent_token;
 pub mod agents;
 pub mod authorize_mount;
+pub mod backups;
 pub mod case;
 pub mod create_agent_token;
 pub mod create_forward_access_session;
@@ -40,7 +41,7 @@ use keyward_engine::{
 };
 use keyward_types::{arn::ArnParts, vpc::Vpcs};
 
-use crate::{polls::Polls, repeats::Repeats};
+use crate::{backups::Backups, polls::Polls, repeats::Repeats};
 
 /// The service `keyward` over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,7 @@ pub struct KeywardState {
     sessions: Arc<Sessions>,
     vpcs: Arc<Vpcs>,
     polls: Polls,
+    backups: Backups,
     repeats: Repeats,
 }
 
@@ -65,6 +67,7 @@ impl KeywardState {
             sessions: Arc::clone(sessions),
             vpcs: Arc::clone(vpcs),
             polls: Polls::default(),
+            backups: Backups::default(),
             repeats: Repeats::default(),
         }
     }
@@ -81,7 +84,12 @@ impl State for KeywardState {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let waiting = u64::try_from(self.polls.count()).unwrap_or(u64::MAX);
         let help = "Agents that wait to hear what is wanted of their volumes.";
-        vec![("waiting_agents", help, waiting)]
+        let failed = u64::try_from(self.backups.failed()).unwrap_or(u64::MAX);
+        let of_backups = "Volumes whose last backup has failed, as their agents have said.";
+        vec![
+            ("waiting_agents", help, waiting),
+            ("failed_backups", of_backups, failed),
+        ]
     }
 }
 

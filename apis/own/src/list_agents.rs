@@ -19,10 +19,19 @@ use crate::{Cx, Keyward, agents, fault::KeywardFault};
 #[derive(Debug)]
 pub struct ListAgents;
 
+/// An agent with what it stores.
+#[derive(Debug)]
+struct Listed {
+    agent: AgentRecord,
+    volumes: usize,
+    /// How many of the volumes that it is to back up it last could not.
+    failed_backups: usize,
+}
+
 /// The output.
 #[derive(Debug)]
 pub struct Agents {
-    agents: Vec<(AgentRecord, usize)>,
+    agents: Vec<Listed>,
     tokens: Vec<AgentTokenRecord>,
 }
 
@@ -62,15 +71,20 @@ impl Operation for ListAgents {
             .directory()
             .every::<VolumeRecord>(&prefix, purpose::VOLUME);
         let volumes = volumes.await?;
-        let stored = |agent: &AgentRecord| {
+        let has_failed = |volume: &&VolumeRecord| {
+            let backup = volume.backup.as_ref();
+            volume.backs_up && backup.is_some_and(|backup| backup.failure.is_some())
+        };
+        let listed = |agent: AgentRecord| {
             let of_agent = volumes.iter().filter(|volume| volume.agent == agent.id);
-            of_agent.count()
+            Listed {
+                volumes: of_agent.clone().count(),
+                failed_backups: of_agent.filter(has_failed).count(),
+                agent,
+            }
         };
         let agents = agents::all(cx, place).await?.into_iter();
-        let agents = agents.map(|(agent, _)| {
-            let count = stored(&agent);
-            (agent, count)
-        });
+        let agents = agents.map(|(agent, _)| listed(agent));
         let agents = agents.collect();
         let tokens = agents::tokens(cx, place).await?.into_iter();
         let tokens = tokens.map(|(token, _)| token);
@@ -82,7 +96,9 @@ impl Operation for ListAgents {
 impl Output<Keyward> for Agents {
     fn render(&self, out: &mut Writer<'_>) {
         out.array("Agents", |list| {
-            for (agent, volumes) in &self.agents {
+            for listed in &self.agents {
+                let agent = &listed.agent;
+                let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
                 list.object(|out| {
                     out.string("AgentId", agent.id.as_str());
                     out.string("AgentName", &agent.name);
@@ -90,10 +106,9 @@ impl Output<Keyward> for Agents {
                     if let Some(called) = agent.called {
                         out.timestamp("FirstCallTime", called);
                     }
-                    out.natural(
-                        "NumberOfVolumes",
-                        u64::try_from(*volumes).unwrap_or(u64::MAX),
-                    );
+                    out.natural("NumberOfVolumes", count(listed.volumes));
+                    out.boolean("BacksUp", agent.backs_up);
+                    out.natural("NumberOfFailedBackups", count(listed.failed_backups));
                 });
             }
         });

@@ -3,6 +3,8 @@
 //!
 //! It is also told when a key of its volumes or a grant on it has been written: whether it can still open the volume
 //! may have changed, and it asks again at once.
+//!
+//! With each request the agent says whether it has a place for backups, which is stored with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +14,7 @@ use std::{
 use keyward_api_kms::paths::key as key_path;
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, omitted},
+    audit::parameters::{Parameter, boolean, integer, omitted},
     directory::{
         paths, purpose,
         records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
@@ -20,7 +22,7 @@ use keyward_engine::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
-use keyward_store::{batch::Precondition, path::Path, revision::Revision};
+use keyward_store::{batch::Precondition, path::Path, revision::Revision, sealed::SealedBatch};
 use keyward_types::account::AccountId;
 use keyward_wire::json::{Members, Object, Writer};
 
@@ -38,6 +40,7 @@ const MAX_WAIT: i64 = 20;
 pub struct PollVolumes {
     known: Option<String>,
     wait: Duration,
+    backs_up: bool,
 }
 
 /// The output.
@@ -46,14 +49,16 @@ pub struct Volumes {
     account: AccountId,
     volumes: Vec<(VolumeRecord, Vec<Target>)>,
     known: String,
-    /// What is kept of the agent, if it never called before.
-    first: Option<(AgentRecord, Revision)>,
+    /// What is kept of the agent, if that is not what it says of itself: it never called before, or has a place for
+    /// backups now, or has none any more.
+    outdated: Option<(AgentRecord, Revision)>,
 }
 
 impl Operation for PollVolumes {
     const NAME: &'static str = "PollVolumes";
     const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] = &[omitted("Known"), integer("WaitSeconds")];
+    const PARAMETERS: &'static [Parameter] =
+        &[omitted("Known"), integer("WaitSeconds"), boolean("BacksUp")];
     type Api = Keyward;
     type Output = Volumes;
     type Fault = KeywardFault;
@@ -65,11 +70,14 @@ impl Operation for PollVolumes {
         let known = m.string("Known").length(1, 64).optional();
         let known = known.map(str::to_owned);
         let wait = m.integer("WaitSeconds").range(0, MAX_WAIT).optional();
+        // An agent that does not know of backups makes none.
+        let backs_up = m.boolean("BacksUp").optional().unwrap_or(false);
         m.finish()?;
         let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
         Ok(Self {
             known,
             wait: Duration::from_secs(wait),
+            backs_up,
         })
     }
 
@@ -84,9 +92,9 @@ impl Operation for PollVolumes {
             changes.borrow_and_update();
             let volumes = Volumes::assigned(cx).await?;
             let keys = cx.directory().record_changes(key_paths(cx, &volumes)?);
-            let found = Volumes::read(cx, volumes).await?;
-            // A first call does not wait to be known.
-            let waits = found.first.is_none() && !self.wait.is_zero();
+            let found = self.read(cx, volumes).await?;
+            // What it says of itself does not wait to be known.
+            let waits = found.outdated.is_none() && !self.wait.is_zero();
             if !waits || self.known.as_ref() != Some(&found.known) {
                 return Ok(found);
             }
@@ -118,49 +126,55 @@ impl Operation for PollVolumes {
         cx: &Cx<'_>,
     ) -> Result<Done<Volumes>, KeywardFault> {
         let output = volumes.copy();
-        let Some((record, revision)) = &volumes.first else {
+        let Some((record, revision)) = &volumes.outdated else {
             return Ok(Done::unchanged(output));
         };
-        // It has its access key, so that its token is used up, and it can be given volumes.
         let (agent, _) = agents::caller(cx)?;
         let place = (agent.region, agent.account);
         let mut batch = cx.batch();
-        let path = match &record.token {
-            Some(token) => paths::agent_token(place.0, place.1, token),
-            None => return Err(KeywardFault::BadToken),
-        };
-        // One that was removed meanwhile, or has expired, lets nobody in.
-        let token = cx
-            .directory()
-            .rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
-        let good = |token: &AgentTokenRecord| {
-            cx.now < token.expires && token.agent.as_ref() == Some(&record.id)
-        };
-        let token = token.await?.filter(|(token, _)| good(token));
-        let (_, at) = token.ok_or(KeywardFault::BadToken)?;
-        batch
-            .delete(path, Precondition::At(at))
-            .map_err(agents::too_large)?;
-        let called = AgentRecord {
-            called: Some(cx.now),
+        if record.called.is_none() {
+            use_token_up(cx, &mut batch, record).await?;
+        }
+        let as_it_says = AgentRecord {
+            called: record.called.or(Some(cx.now)),
+            backs_up: self.backs_up,
             ..record.clone()
         };
         let at = Precondition::At(*revision);
-        agents::put_agent(&mut batch, place, &called, at)?;
+        agents::put_agent(&mut batch, place, &as_it_says, at)?;
         Ok(Done::changed(output, batch))
     }
 }
 
-impl Volumes {
-    async fn assigned(cx: &Cx<'_>) -> Result<Vec<VolumeRecord>, KeywardFault> {
-        let (agent, id) = agents::caller(cx)?;
-        let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
-        Ok(volumes.into_iter().map(|(volume, _)| volume).collect())
-    }
+/// An agent has its access key, so that its token is used up, and it can be given volumes.
+async fn use_token_up(
+    cx: &Cx<'_>,
+    batch: &mut SealedBatch,
+    record: &AgentRecord,
+) -> Result<(), KeywardFault> {
+    let (agent, _) = agents::caller(cx)?;
+    let path = match &record.token {
+        Some(token) => paths::agent_token(agent.region, agent.account, token),
+        None => return Err(KeywardFault::BadToken),
+    };
+    // One that was removed meanwhile, or has expired, lets nobody in.
+    let token = cx
+        .directory()
+        .rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
+    let good = |token: &AgentTokenRecord| {
+        cx.now < token.expires && token.agent.as_ref() == Some(&record.id)
+    };
+    let token = token.await?.filter(|(token, _)| good(token));
+    let (_, at) = token.ok_or(KeywardFault::BadToken)?;
+    batch
+        .delete(path, Precondition::At(at))
+        .map_err(agents::too_large)
+}
 
-    async fn read(cx: &Cx<'_>, volumes: Vec<VolumeRecord>) -> Result<Self, KeywardFault> {
+impl PollVolumes {
+    async fn read(&self, cx: &Cx<'_>, volumes: Vec<VolumeRecord>) -> Result<Volumes, KeywardFault> {
         let (agent, _) = agents::caller(cx)?;
-        let first = Some(agents::record(cx).await?);
+        let record = agents::record(cx).await?;
         let mut told = String::new();
         let mut written = BTreeMap::new();
         let mut with_targets = Vec::with_capacity(volumes.len());
@@ -179,17 +193,28 @@ impl Volumes {
             let targets = targets::of(&volume, cx.state().vpcs(), agent.region);
             // A debug form names every member, and has no two for different ones.
             let made = volume.was_made();
-            told += &format!(" {} {made} {targets:?}\n", volume.authorization);
+            let backs_up = volume.backs_up;
+            told += &format!(" {} {made} {targets:?} {backs_up}\n", volume.authorization);
             with_targets.push((volume, targets));
         }
         let digest = sha256(told.as_bytes());
         let known = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-        Ok(Self {
+        let is_outdated =
+            |agent: &AgentRecord| agent.called.is_none() || agent.backs_up != self.backs_up;
+        Ok(Volumes {
             account: agent.account,
             volumes: with_targets,
             known: known.collect(),
-            first: first.filter(|(agent, _)| agent.called.is_none()),
+            outdated: Some(record).filter(|(agent, _)| is_outdated(agent)),
         })
+    }
+}
+
+impl Volumes {
+    async fn assigned(cx: &Cx<'_>) -> Result<Vec<VolumeRecord>, KeywardFault> {
+        let (agent, id) = agents::caller(cx)?;
+        let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
+        Ok(volumes.into_iter().map(|(volume, _)| volume).collect())
     }
 
     fn copy(&self) -> Self {
@@ -197,7 +222,7 @@ impl Volumes {
             account: self.account,
             volumes: self.volumes.clone(),
             known: self.known.clone(),
-            first: None,
+            outdated: None,
         }
     }
 }
@@ -240,6 +265,11 @@ impl Output<Keyward> for Volumes {
                         "AuthorizationRevision",
                         i64::try_from(volume.authorization).unwrap_or(i64::MAX),
                     );
+                    out.boolean("BackUp", volume.backs_up);
+                    let backup = volume.backup.as_ref();
+                    if let Some(newest) = backup.and_then(|backup| backup.generation) {
+                        out.natural("BackupGeneration", newest);
+                    }
                     out.array("Targets", |list| {
                         for target in targets {
                             list.object(|out| target.write(out));

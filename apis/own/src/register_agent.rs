@@ -184,6 +184,7 @@ impl Operation for RegisterAgent {
                     access_keys: vec![access_key.clone()],
                     token: Some(token.id.clone()),
                     called: None,
+                    backs_up: false,
                 };
                 (agent, Precondition::Absent)
             }

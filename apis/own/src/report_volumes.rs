@@ -1,9 +1,9 @@
 //! `ReportVolumes`: an agent says what became of what was wanted of its volumes.
 
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, structures, text},
+    audit::parameters::{Parameter, integer, structure, structures, text},
     directory::records::storage::{
-        MOST_BELONGINGS, Reported, State, TargetState, VolumeRecord, Wanted,
+        BackupReport, MOST_BELONGINGS, Reported, State, TargetState, VolumeRecord, Wanted,
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -13,7 +13,7 @@ use keyward_store::{
     path::Path,
     revision::Revision,
 };
-use keyward_types::storage::VolumeId;
+use keyward_types::{storage::VolumeId, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
@@ -34,6 +34,8 @@ const STATES: &[&str] = &["FAILED", "GONE", "READY"];
 const TARGET_STATES: &[&str] = &["FAILED", "READY"];
 /// The most mount targets of a volume in a report: more than a Region has Availability Zones.
 const MOST_TARGETS: usize = 26;
+/// The last second that a backup can be of: that of the year 9999.
+const LATEST: i64 = 253_402_300_799;
 
 /// The input.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ struct Report {
     message: Option<String>,
     /// The mount targets that it serves, or fails to; none if it says nothing of them.
     targets: Option<Vec<Served>>,
+    /// How its backups are; none if it says nothing of them.
+    backup: Option<BackupReport>,
 }
 
 /// The output: the volumes of which something else is wanted by now.
@@ -70,6 +74,15 @@ impl Operation for ReportVolumes {
             structures(
                 "Targets",
                 &[text("MountTargetId"), text("State"), text("Message")],
+            ),
+            structure(
+                "Backup",
+                &[
+                    integer("Tried"),
+                    integer("Time"),
+                    integer("Generation"),
+                    text("Message"),
+                ],
             ),
         ],
     )];
@@ -102,6 +115,19 @@ impl Operation for ReportVolumes {
                 }
             });
             let targets = targets.count(0, MOST_TARGETS).optional();
+            let backup = report.structure("Backup", |backup| {
+                let tried = backup.integer("Tried").range(0, LATEST).required();
+                let at = backup.integer("Time").range(0, LATEST).optional();
+                let generation = backup.integer("Generation").range(1, i64::MAX).optional();
+                let message = backup.string("Message").length(0, 1024).optional();
+                BackupReport {
+                    tried: Timestamp::from_seconds(tried),
+                    at: at.map(Timestamp::from_seconds),
+                    generation: generation.and_then(|number| u64::try_from(number).ok()),
+                    failure: message.map(str::to_owned),
+                }
+            });
+            let backup = backup.optional();
             Report {
                 volume: VolumeId::parse(volume).map_err(|_| volume.to_owned()),
                 generation: u64::try_from(generation).unwrap_or_default(),
@@ -109,6 +135,7 @@ impl Operation for ReportVolumes {
                 bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()),
                 message: message.map(str::to_owned),
                 targets,
+                backup,
             }
         });
         let reports = reports.count(1, MOST).required();
@@ -169,6 +196,7 @@ impl Operation for ReportVolumes {
                     State::Gone
                 }
                 ("GONE", Wanted::Absent) => {
+                    cx.state().backups.forget(&volume.id);
                     agents::end(&mut batch, place, (volume, *revision))?;
                     continue;
                 }
@@ -192,8 +220,12 @@ impl Operation for ReportVolumes {
             let mut volume = VolumeRecord {
                 made: volume.was_made() || state == State::Ready,
                 reported: Some(reported),
+                backup: report.backup.clone().or_else(|| volume.backup.clone()),
                 ..volume.clone()
             };
+            if let Some(backup) = &report.backup {
+                cx.state().backups.hear(&volume.id, backup);
+            }
             if let Some(targets) = &report.targets {
                 for path in targets::report(&mut volume, targets, room.saturating_sub(1)) {
                     let path = Path::parse(&path)?;

@@ -139,6 +139,8 @@ mod tests {
             belongings: Vec::new(),
             targets,
             authorization: 1,
+            backs_up: false,
+            backup: None,
         }
     }
 

@@ -74,8 +74,9 @@ pub struct Token {
     hours: u32,
 }
 
-/// List the agents, how many volumes each stores, and the tokens that are not used up
+/// List the agents, how many volumes each stores, whether it has a place for backups, and the tokens that are not used up
 ///
+/// If the last backup of a file system has failed, BACKUPS says of how many; the agent's log says why.
 /// New volumes go only to agents that have called the server since they registered. Needs keyward:ListAgents.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
@@ -125,19 +126,26 @@ impl Token {
 impl List {
     fn run(self) -> anyhow::Result<()> {
         let answer = call(&self.connect, "ListAgents", &json!({}))?;
-        say!("{:<25}{:<30}{:<9}CONNECTED", "AGENT", "NAME", "VOLUMES")?;
+        say!(
+            "{:<25}{:<30}{:<9}{:<11}BACKUPS",
+            "AGENT",
+            "NAME",
+            "VOLUMES",
+            "CONNECTED"
+        )?;
         let agents = answer.get("Agents").and_then(Value::as_array);
         for agent in agents.into_iter().flatten() {
             let volumes = agent.get("NumberOfVolumes").and_then(Value::as_u64);
             say!(
-                "{:<25}{:<30}{:<9}{}",
+                "{:<25}{:<30}{:<9}{:<11}{}",
                 member(agent, "AgentId"),
                 member(agent, "AgentName"),
                 volumes.unwrap_or_default(),
                 match agent.get("FirstCallTime") {
                     Some(_) => "yes",
                     None => "never",
-                }
+                },
+                backups(agent),
             )?;
         }
         let tokens = answer.get("Tokens").and_then(Value::as_array);
@@ -146,6 +154,16 @@ impl List {
             say!("{id:<25}{name}")?;
         }
         Ok(())
+    }
+}
+
+/// Whether an agent has a place for backups, and of how many volumes the last one has failed.
+fn backups(agent: &Value) -> String {
+    let failed = agent.get("NumberOfFailedBackups").and_then(Value::as_u64);
+    match failed.filter(|failed| *failed > 0) {
+        Some(failed) => format!("{failed} failed"),
+        None if agent.get("BacksUp") == Some(&Value::Bool(true)) => "yes".to_owned(),
+        None => "no".to_owned(),
     }
 }
 

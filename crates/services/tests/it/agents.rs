@@ -186,6 +186,8 @@ async fn wanted_volume(
         belongings: paths.into(),
         targets: Vec::new(),
         authorization: 1,
+        backs_up: false,
+        backup: None,
     };
     let path = paths::volume(region, account(OWN), &id);
     let bytes = records::encode(&record).unwrap();
@@ -406,7 +408,7 @@ async fn an_agent_hears_of_what_is_wanted_when_it_changes() {
         volume(&world, FIRST, &id, None).await;
     });
     assert_ne!(heard["Known"], known["Known"]);
-    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Made": false, "Encrypted": false, "AuthorizationRevision": 1, "Targets": [] }]);
+    let wanted = json!([{ "VolumeId": FIRST, "Service": "elasticfilesystem", "AccountId": OWN, "Generation": 1, "Wanted": "PRESENT", "Made": false, "Encrypted": false, "AuthorizationRevision": 1, "BackUp": false, "Targets": [] }]);
     assert_eq!(heard["Volumes"], wanted);
     let again = json!({ "Known": heard["Known"], "WaitSeconds": 0 });
     let again = asked(&world, &key, "PollVolumes", again).await;

@@ -76,6 +76,9 @@ pub struct AgentRecord {
     /// key, and is given no volumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<Timestamp>,
+    /// Whether it has a place for backups, as it last said.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub backs_up: bool,
 }
 
 /// The records that end with every volume. They always fit the batch of a report that it is gone; what a volume
@@ -119,6 +122,29 @@ pub struct VolumeRecord {
     /// Counts what was decided of who may use it: its agent asks again about the clients it has.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub authorization: u64,
+    /// Whether its agent is to back it up.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub backs_up: bool,
+    /// What its agent last said of its backups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupReport>,
+}
+
+/// What an agent said of the backups of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupReport {
+    /// When it last tried.
+    pub tried: Timestamp,
+    /// The moment that the newest one is of, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The generation of its image, if it is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Why the last attempt failed, for the operator; none if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// The first number of a count.

@@ -75,6 +75,8 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             belongings,
             targets: Vec::new(),
             authorization: 1,
+            backs_up: false,
+            backup: None,
         };
         let path = paths::volume(region, account(owner), &record.id);
         let bytes = records::encode(&record).unwrap();

@@ -1,5 +1,7 @@
 //! Polls: agents that wait to hear of their volumes.
 
+use keyward_engine::directory::records::storage::AgentRecord;
+
 use super::*;
 
 /// Until so many agents wait.
@@ -169,4 +171,61 @@ async fn what_happens_to_other_keys_and_grants_wakes_no_agent() {
         world.front.shared().end_waiting();
     });
     assert_eq!(answer["Known"], poll["Known"]);
+}
+
+#[tokio::test]
+async fn whoever_has_a_new_place_for_backups_does_not_wait() {
+    let world = World::new().await;
+    let (_, key) = agent(&world).await;
+    let mut knowing = knowing(&world, &key).await;
+    knowing["BacksUp"] = json!(true);
+    let answer = asked(&world, &key, "PollVolumes", knowing.clone());
+    let answer = tokio::time::timeout(Duration::from_secs(15), answer).await;
+    assert_eq!(answer.expect("it waited")["Known"], knowing["Known"]);
+    let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
+    assert_eq!(listed["Agents"][0]["BacksUp"], json!(true));
+}
+
+#[tokio::test]
+async fn backups_that_fail_are_counted_until_one_does_not() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    let report = async |message: Option<&str>| {
+        let mut backup = json!({ "Tried": 1_700_000_000 });
+        if let Some(message) = message {
+            backup["Message"] = json!(message);
+        }
+        let volume =
+            json!({ "VolumeId": FIRST, "Generation": 1, "State": "READY", "Backup": backup });
+        asked(
+            &world,
+            &key,
+            "ReportVolumes",
+            json!({ "Volumes": [volume] }),
+        )
+        .await;
+        let metrics = world.front.render_metrics();
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("keyward_failed_backups "));
+        line.unwrap_or_default().to_owned()
+    };
+    assert_eq!(report(Some("no space")).await, "keyward_failed_backups 1");
+    assert_eq!(report(Some("no space")).await, "keyward_failed_backups 1");
+    assert_eq!(report(None).await, "keyward_failed_backups 0");
+}
+
+#[test]
+fn what_was_stored_before_there_were_backups_is_still_read() {
+    let agent: AgentRecord = serde_json::from_str(
+        r#"{"version":1,"id":"agent-0123456789abcdef0","name":"storage-1","created":0,"access_keys":[]}"#,
+    )
+    .unwrap();
+    assert!(!agent.backs_up);
+    let text = r#"{"version":1,"id":"fs-00000000000000001","service":"elasticfilesystem","agent":"agent-0123456789abcdef0","created":0,"generation":1,"wanted":"present","source":"","belongings":[]}"#;
+    let volume: VolumeRecord = serde_json::from_str(text).unwrap();
+    assert_eq!((volume.backs_up, &volume.backup), (false, &None));
+    // What says nothing of backups is what an older server can read.
+    assert_eq!(serde_json::to_string(&volume).unwrap(), text);
 }
