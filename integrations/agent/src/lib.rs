@@ -17,6 +17,7 @@
 //! Nothing here knows HTTP, AWS, encryption or mounting: [`steps::Machine`] is what a machine has to offer.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod export;
 pub mod layout;
 pub mod local;
