@@ -59,6 +59,11 @@ pub enum Request {
         /// Whether that is another data key.
         is_new: bool,
     },
+    /// Copy the volume to a new file, under its own id and at its generation.
+    BackUp {
+        /// The file, which must not exist.
+        to: PathBuf,
+    },
     /// Verify everything.
     Check,
     /// Ask at once whether the key may still be used: something about it may have changed.

@@ -144,7 +144,7 @@ pub fn open(
 }
 
 /// The reason why an image is not opened, and what to do.
-fn refused(image: &Path, error: Error) -> anyhow::Error {
+pub(crate) fn refused(image: &Path, error: Error) -> anyhow::Error {
     let shown = image.display();
     match error {
         Error::InUse => anyhow!(

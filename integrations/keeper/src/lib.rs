@@ -4,6 +4,7 @@
 //! speak with it through a socket that only its user can open ([`control`]).
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod blocks;
 pub mod control;
 pub mod identity;

@@ -3,10 +3,15 @@
 mod attach;
 mod bind;
 mod check;
+mod copies;
 mod create;
 mod detach;
+mod meter;
+mod places;
+mod receive;
 mod rekey;
 mod resize;
+mod send;
 mod snapshot;
 mod stat;
 
@@ -42,6 +47,9 @@ pub enum Volume {
     Resize(resize::Resize),
     Rekey(rekey::Rekey),
     Snapshot(snapshot::Snapshot),
+    Send(send::Send),
+    Receive(receive::Receive),
+    Copies(copies::Copies),
     Stat(stat::Stat),
     #[command(hide = true)]
     Serve(attach::Serve),
@@ -54,12 +62,15 @@ impl Volume {
         match self {
             Self::Attach(attach) => return attach.run(),
             Self::Check(check) => return check.run(),
+            Self::Copies(copies) => return copies.run(),
             Self::Serve(serve) => return serve.run(),
             Self::Create(create) => create.run()?,
             Self::Detach(detach) => detach.run()?,
             Self::Resize(resize) => resize.run()?,
             Self::Rekey(rekey) => rekey.run()?,
             Self::Snapshot(snapshot) => snapshot.run()?,
+            Self::Send(send) => send.run()?,
+            Self::Receive(receive) => receive.run()?,
             Self::Stat(stat) => stat.run()?,
             Self::Bind(bind) => bind.run()?,
         }

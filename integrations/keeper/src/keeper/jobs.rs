@@ -43,6 +43,7 @@ impl Job {
                 key,
                 is_new,
             } => self.snapshot((&to, &volume), &key, is_new),
+            Request::BackUp { to } => crate::backup::make(&self.volume, &to).map(|()| Value::Null),
             Request::Finish | Request::CutOff | Request::Recheck => {
                 Err(anyhow!("that is not for this thread"))
             }

@@ -32,6 +32,10 @@ pub struct Copy<'a> {
     pub arena: &'a Arena,
 }
 
+/// Leaf pages of copies note down this generation, whatever that of the superblock is: so two copies have the same
+/// bytes where nothing was written between them.
+const LEAF_GENERATION: u64 = 1;
+
 impl Volume {
     /// Copies the volume to an empty disk, as it is now, after a checkpoint. Every block is verified on the
     /// way, and nothing is opened that cannot be. Reads go on meanwhile; writes go on until the journal is
@@ -41,25 +45,42 @@ impl Volume {
     /// When an argument is not possible, the checkpoint fails, something is damaged, the key is gone, or a
     /// disk fails.
     pub fn copy_to(&self, disk: &Arc<dyn Disk>, copy: &Copy<'_>) -> Result<(), Error> {
-        copy.key.check()?;
+        self.copy(disk, Some(copy))
+    }
+
+    /// The same, but the copy *is* the volume: it has the same id, data key and generation, and so can take the
+    /// place of an image that is lost.
+    ///
+    /// # Errors
+    /// As for [`copy_to`](Self::copy_to).
+    pub fn back_up_to(&self, disk: &Arc<dyn Disk>) -> Result<(), Error> {
+        self.copy(disk, None)
+    }
+
+    fn copy(&self, disk: &Arc<dyn Disk>, other: Option<&Copy<'_>>) -> Result<(), Error> {
+        if let Some(other) = other {
+            other.key.check()?;
+        }
         self.keys()?;
         let mut committed = self.committed.lock();
         self.empty_journal(&mut committed)?;
-        let seal_id = copy.data_key.map_or(self.seal_id, |_| copy.volume_id);
+        let data_key = other.and_then(|other| Some((other, other.data_key?)));
         let mut superblock = Superblock {
-            volume_id: copy.volume_id,
-            seal_id,
-            generation: 1,
+            volume_id: other.map_or(self.volume_id, |other| other.volume_id),
+            seal_id: data_key.map_or(self.seal_id, |(other, _)| other.volume_id),
+            generation: other.map_or(committed.generation, |_| 1),
             clean: true,
             blocks: committed.blocks,
             journal_bytes: committed.journal_bytes,
-            key: copy.key.clone(),
+            key: other.map_or(&committed.key, |other| &other.key).clone(),
             root: None,
             journal: first_session(&*self.nonces),
         };
         prepare(&**disk, &superblock)?;
-        let new_keys = match copy.data_key {
-            Some(data_key) => Some(Keys::derive(data_key, seal_id, copy.arena)?),
+        let new_keys = match data_key {
+            Some((other, data_key)) => {
+                Some(Keys::derive(data_key, superblock.seal_id, other.arena)?)
+            }
             None => None,
         };
         let tree = Tree::new(Arc::clone(disk), superblock.layout(), CACHED_PAGES);
@@ -69,7 +90,7 @@ impl Volume {
             volume: self,
             tree: &tree,
             new_keys: new_keys.as_ref(),
-            update: Update::new(&tree, keys, None, superblock.generation),
+            update: Update::new(&tree, keys, None, LEAF_GENERATION),
         };
         if let Some(child) = committed.root {
             copying.page(ROOT_LEVEL, 0, &child)?;

@@ -277,6 +277,58 @@ fn a_snapshot_has_the_same_key_and_a_resealed_copy_another() {
 }
 
 #[test]
+fn a_backup_is_the_volume_itself_at_its_generation_and_changes_only_where_it_changed() {
+    let world = World::new();
+    let (_, volume) = world.volume(30_000, 64);
+    let back_up = || {
+        let target = Arc::new(Sim::default());
+        volume
+            .back_up_to(&(Arc::clone(&target) as Arc<dyn Disk>))
+            .unwrap();
+        target
+    };
+    for number in (0..30_000).step_by(333) {
+        volume.write(number * BLOCK, &filled(number)).unwrap();
+    }
+    volume.rekey(World::key_info()).unwrap();
+    let first = back_up();
+    let generation = volume.generation();
+    volume.write(0, &filled(9)).unwrap();
+    let second = back_up();
+    assert!(volume.generation() > generation);
+    let superblock = superblock::inspect(&*first).unwrap();
+    assert_eq!((superblock.volume_id, superblock.seal_id), (ID, ID));
+    assert_eq!(
+        (superblock.generation, superblock.clean),
+        (generation, true)
+    );
+    assert_eq!(superblock.key, volume.key_info());
+    // Only the superblocks and what leads to the changed block are other bytes.
+    let (one, two) = (first.bytes(), second.bytes());
+    let pairs = one.chunks(4096).zip(two.chunks(4096));
+    let changed = pairs.filter(|(one, two)| one != two).count();
+    assert!((5..=5 + 1 + 2 * 8).contains(&changed), "{changed}");
+    // It is accepted as far as nothing newer is known.
+    let open = |disk: &Arc<Sim>, known| {
+        let mut how = world.how();
+        (how.volume_id, how.known_generation) = (Some(ID), known);
+        how.open(Arc::clone(disk) as Arc<dyn Disk>)
+    };
+    assert!(matches!(
+        open(&first, volume.generation()),
+        Err(Error::RolledBack { found, .. }) if found == generation
+    ));
+    let opened = open(&first, generation).unwrap();
+    assert_eq!(block(&opened, 0).unwrap(), filled(0));
+    assert_eq!(block(&opened, 333).unwrap(), filled(333));
+    assert_eq!(opened.check(&mut |_, _| true).unwrap().damages, 0);
+    assert_eq!(block(&open(&second, 0).unwrap(), 0).unwrap(), filled(9));
+    volume.wipe();
+    let target: Arc<dyn Disk> = Arc::new(Sim::default());
+    assert!(matches!(volume.back_up_to(&target), Err(Error::KeyGone)));
+}
+
+#[test]
 fn a_full_disk_refuses_writes_keeps_what_was_flushed_and_goes_on_with_room() {
     let world = World::new();
     let (disk, volume) = world.volume(400, 16);

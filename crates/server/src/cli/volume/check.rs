@@ -1,10 +1,6 @@
 //! `keyward volume check`
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use keyward_keeper::{
@@ -12,7 +8,7 @@ use keyward_keeper::{
     report::Report,
 };
 
-use super::{Access, STATE, environment};
+use super::{Access, STATE, environment, meter::Meter};
 use crate::out::say;
 
 fn after_help() -> String {
@@ -45,7 +41,7 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let target = self.access.target(&self.image)?;
-        let mut meter = Meter::default();
+        let mut meter = Meter::new("verified");
         let report = match &target.attached {
             Some(found) => {
                 let mut progress = |done, total| meter.show(done, total);
@@ -101,26 +97,5 @@ impl Check {
             "\nWhat is damaged cannot be read; everything else can. Restore the image from a snapshot or a\nbackup, or copy the files that can still be read."
         )?;
         Ok(ExitCode::FAILURE)
-    }
-}
-
-/// Progress on a terminal, in percent.
-#[derive(Default)]
-pub struct Meter(Option<u64>);
-
-impl Meter {
-    fn show(&mut self, done: u64, total: u64) {
-        let percent = (done * 100).checked_div(total).unwrap_or(100);
-        let mut err = io::stderr();
-        if self.0 != Some(percent) && err.is_terminal() {
-            self.0 = Some(percent);
-            let _ = write!(err, "\r{percent} % verified");
-        }
-    }
-
-    fn end(&self) {
-        if self.0.is_some() {
-            let _ = writeln!(io::stderr());
-        }
     }
 }
