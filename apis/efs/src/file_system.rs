@@ -56,6 +56,8 @@ impl FileSystem {
         let reported = self.volume.reported.as_ref();
         match (self.volume.wanted, reported.map(|reported| reported.state)) {
             (Wanted::Absent, _) => "deleting",
+            // Another agent is to store it, and has not said yet that it does.
+            (Wanted::Present, None) if self.volume.made => "updating",
             (Wanted::Present, None) => "creating",
             (Wanted::Present, Some(State::Ready)) => "available",
             (Wanted::Present, Some(State::Failed | State::Gone)) => "error",

@@ -102,6 +102,28 @@ pub enum KeywardFault {
         /// As it was named.
         volume: String,
     },
+    /// No volume of that id in the caller's account and Region.
+    UnknownVolume {
+        /// As it was named.
+        volume: String,
+    },
+    /// The volume is to be gone.
+    Ending {
+        /// The volume.
+        volume: VolumeId,
+    },
+    /// The volume is to be backed up, and the agent has no place for backups.
+    NoBackupPlace {
+        /// The volume.
+        volume: VolumeId,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent that has not called since it registered.
+    NeverCalled {
+        /// The agent.
+        agent: AgentId,
+    },
     /// The volume is not served at that mount target.
     NoSuchTarget {
         /// As it was named.
@@ -276,6 +298,29 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NoSuchVolume { volume } => {
                 let message = format!("No volume {volume} is assigned to this agent.");
                 Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::UnknownVolume { volume } => {
+                let message = format!(
+                    "There is no volume {volume} in your account and Region. A volume has the ID of its file system."
+                );
+                Self::new("NotFoundException", Some(message))
+            }
+            KeywardFault::Ending { volume } => {
+                let message =
+                    format!("{volume} is being deleted, and cannot be assigned to another agent.");
+                Self::new("ConflictException", Some(message))
+            }
+            KeywardFault::NoBackupPlace { volume, agent } => {
+                let message = format!(
+                    "The backup policy of {volume} is ENABLED, and agent {agent} has no place for backups. Start the agent with `keyward agent run --backup-to`, or put the backup policy DISABLED."
+                );
+                Self::new("ConflictException", Some(message))
+            }
+            KeywardFault::NeverCalled { agent } => {
+                let message = format!(
+                    "Agent {agent} has never called the server, and is given no volumes until it does. Start it with `keyward agent run`."
+                );
+                Self::new("ConflictException", Some(message))
             }
             KeywardFault::NoSuchTarget { target } => {
                 let message = format!("The volume has no mount target {target}.");

@@ -2,6 +2,7 @@
 
 pub mod agent_token;
 pub mod agents;
+pub mod assign_volume;
 pub mod authorize_mount;
 pub mod backups;
 pub mod case;
@@ -160,6 +161,7 @@ impl Api for Keyward {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
+    row::<assign_volume::AssignVolume>(),
     row::<authorize_mount::AuthorizeMount>(),
     row::<create_agent_token::CreateAgentToken>(),
     row::<create_forward_access_session::CreateForwardAccessSession>(),

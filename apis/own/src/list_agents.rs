@@ -1,11 +1,13 @@
-//! `ListAgents`: the agents of the caller's account and Region, how many volumes each stores, and the tokens by
-//! which others may still register.
+//! `ListAgents`: the agents of the caller's account and Region, how many volumes each stores, the tokens by which others
+//! may still register, and the volumes whose agent was removed.
+
+use std::collections::BTreeSet;
 
 use keyward_engine::{
     audit::parameters::Parameter,
     directory::{
         paths, purpose,
-        records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
+        records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord, Wanted},
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -33,6 +35,8 @@ struct Listed {
 pub struct Agents {
     agents: Vec<Listed>,
     tokens: Vec<AgentTokenRecord>,
+    /// Volumes that are to be there and that no agent stores.
+    left: Vec<VolumeRecord>,
 }
 
 keyward_types::action!("keyward": ListAgents = "keyward:ListAgents");
@@ -70,6 +74,7 @@ impl Operation for ListAgents {
         let volumes = cx
             .directory()
             .every::<VolumeRecord>(&prefix, purpose::VOLUME);
+        // Read before the agents: the agent of a volume was there when the volume was assigned to it.
         let volumes = volumes.await?;
         let has_failed = |volume: &&VolumeRecord| {
             let backup = volume.backup.as_ref();
@@ -85,11 +90,20 @@ impl Operation for ListAgents {
         };
         let agents = agents::all(cx, place).await?.into_iter();
         let agents = agents.map(|(agent, _)| listed(agent));
-        let agents = agents.collect();
+        let agents: Vec<Listed> = agents.collect();
+        let ids: BTreeSet<_> = agents.iter().map(|listed| &listed.agent.id).collect();
+        let is_left = |volume: &&VolumeRecord| {
+            volume.wanted == Wanted::Present && !ids.contains(&volume.agent)
+        };
+        let left = volumes.iter().filter(is_left).cloned().collect();
         let tokens = agents::tokens(cx, place).await?.into_iter();
         let tokens = tokens.map(|(token, _)| token);
         let tokens = tokens.filter(|token| cx.now < token.expires).collect();
-        Ok(Done::unchanged(Agents { agents, tokens }))
+        Ok(Done::unchanged(Agents {
+            agents,
+            tokens,
+            left,
+        }))
     }
 }
 
@@ -119,6 +133,14 @@ impl Output<Keyward> for Agents {
                     out.string("AgentName", &token.name);
                     out.timestamp("CreationTime", token.created);
                     out.timestamp("Expiration", token.expires);
+                });
+            }
+        });
+        out.array("VolumesWithoutAgent", |list| {
+            for volume in &self.left {
+                list.object(|out| {
+                    out.string("VolumeId", volume.id.as_str());
+                    out.string("PreviousAgentId", volume.agent.as_str());
                 });
             }
         });

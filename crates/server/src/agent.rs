@@ -8,6 +8,7 @@
 //! outlives the agent; an unencrypted one needs none ([`plain`]). `keyward mount` speaks with the agent through
 //! [`door`].
 
+pub mod adopt;
 pub mod clients;
 pub mod door;
 pub mod exports;

@@ -3,6 +3,7 @@
 use crate::{
     local::{Local, Runs},
     note::Stage,
+    plan::is_outdated,
     wanted::{Presence, Target, Wanted},
 };
 
@@ -23,7 +24,10 @@ pub fn export(wanted: Option<&Wanted>, local: &Local) -> Export {
     match (present, local.stage) {
         (Some(wanted), Some(Stage::Made)) => Export {
             targets: wanted.targets.clone(),
-            open: local.runs == Runs::Mounted && !local.busy && local.damaged.is_none(),
+            open: local.runs == Runs::Mounted
+                && !local.busy
+                && local.damaged.is_none()
+                && !is_outdated(wanted, local),
             revision: wanted.authorization_revision,
         },
         _ => Export::default(),
@@ -54,6 +58,7 @@ mod tests {
     fn only_a_volume_that_is_made_and_wanted_is_served() {
         let made = Local {
             stage: Some(Stage::Made),
+            generation: 1,
             runs: Runs::Mounted,
             ..Local::default()
         };
@@ -75,6 +80,7 @@ mod tests {
     fn what_is_cut_off_or_worked_on_keeps_its_targets_and_is_closed() {
         let cut_off = Local {
             stage: Some(Stage::Made),
+            generation: 1,
             runs: Runs::CutOff("it is disabled".to_owned()),
             ..Local::default()
         };
@@ -83,7 +89,12 @@ mod tests {
             busy: true,
             ..cut_off.clone()
         };
-        for local in [cut_off, busy] {
+        let outdated = Local {
+            generation: 2,
+            busy: false,
+            ..busy.clone()
+        };
+        for local in [cut_off, busy, outdated] {
             let served = export(Some(&wanted(Presence::Present)), &local);
             assert!(!served.open && served.targets.len() == 1, "{local:?}");
         }

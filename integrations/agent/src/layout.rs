@@ -283,7 +283,7 @@ mod tests {
     fn notes_are_found_and_nothing_else_is_taken_for_one() {
         let home = tempfile::tempdir().unwrap();
         let layout = Layout::open(&home.path().join("state")).unwrap();
-        let note = Note::begun(volume(1), "0".repeat(32), false);
+        let note = Note::begun(volume(1), "0".repeat(32), false, 1);
         note.write(&layout.note(&volume(1))).unwrap();
         fs::write(layout.note(&volume(2)), "damaged").unwrap();
         fs::write(layout.image(&volume(3)), "").unwrap();

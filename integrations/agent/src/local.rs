@@ -16,6 +16,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct Local {
     /// How far it is, as is noted down on disk; none if nothing is.
     pub stage: Option<Stage>,
+    /// For which generation of what is wanted its image is, if there is one.
+    pub generation: u64,
     /// What of it runs.
     pub runs: Runs,
     /// Whether a step is being done.

@@ -41,6 +41,23 @@ pub struct Note {
     pub encrypted: bool,
     /// How far it is.
     pub stage: Stage,
+    /// For which generation of what is wanted the image was made, or was brought here: of an older one, the volume was
+    /// another agent's meanwhile, and its image may hold less.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub generation: u64,
+}
+
+/// The first generation of what is wanted of a volume.
+const fn first() -> u64 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_first(generation: &u64) -> bool {
+    *generation == first()
 }
 
 /// Why a note cannot be used.
@@ -59,14 +76,27 @@ pub enum NoteError {
 
 impl Note {
     /// A volume that is begun.
-    pub const fn begun(volume: VolumeId, image: String, encrypted: bool) -> Self {
+    pub const fn begun(volume: VolumeId, image: String, encrypted: bool, generation: u64) -> Self {
         Self {
             version: VERSION,
             volume,
             image,
             encrypted,
             stage: Stage::Making,
+            generation,
         }
+    }
+
+    /// A volume whose image was brought here.
+    pub const fn brought(
+        volume: VolumeId,
+        image: String,
+        encrypted: bool,
+        generation: u64,
+    ) -> Self {
+        let mut note = Self::begun(volume, image, encrypted, generation);
+        note.stage = Stage::Made;
+        note
     }
 
     /// The same volume at another stage.
@@ -142,7 +172,7 @@ mod tests {
 
     fn note() -> Note {
         let volume = VolumeId::parse("fs-00000000000000001").unwrap();
-        Note::begun(volume, "0".repeat(32), true)
+        Note::begun(volume, "0".repeat(32), true, 1)
     }
 
     #[test]
@@ -158,6 +188,21 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_note_without_a_generation_is_of_the_first() {
+        let text = serde_json::to_string(&note()).unwrap();
+        assert!(!text.contains("generation"), "{text}");
+        assert_eq!(serde_json::from_str::<Note>(&text).unwrap(), note());
+        let volume = note().volume;
+        let brought = Note::brought(volume, "0".repeat(32), true, 3);
+        let text = serde_json::to_string(&brought).unwrap();
+        assert!(
+            text.ends_with(r#""stage":"made","generation":3}"#),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<Note>(&text).unwrap(), brought);
     }
 
     #[test]

@@ -46,7 +46,17 @@ pub const DELETED_HERE: &str =
     "this machine has been told before to delete the volume, and has begun to: it cannot be used";
 
 /// What the operator is told of a volume that was there once, and is not noted down here as made.
-pub const LOST_HERE: &str = "the file system has been available before, and this machine has no image of it that was completed: it is not created again. Bring back the agent's volumes/ directory as it was (perhaps its disk is not mounted), or delete the file system if its data is lost";
+pub const LOST_HERE: &str = "the file system has been available before, and this machine has no image of it that was completed: it is not created again. Bring back the agent's volumes/ directory as it was (perhaps its disk is not mounted). If another agent had the file system, bring its image here and run `keyward agent adopt FILE_SYSTEM IMAGE`. If its data is lost, delete the file system";
+
+/// What the operator is told of a volume that another agent had since this machine's image of it was made.
+pub const MOVED_HERE: &str = "the file system was assigned to another agent meanwhile, and the image on this machine may be older than that agent's: it is not used. Bring the newest image to this machine and run `keyward agent adopt FILE_SYSTEM IMAGE`; if the image in volumes/ is the newest one, run `keyward agent adopt FILE_SYSTEM`";
+
+/// Whether another agent has had the volume since the image here was made, or brought here: it may have written to its own.
+pub fn is_outdated(wanted: &Wanted, local: &Local) -> bool {
+    wanted.presence == Presence::Present
+        && local.stage == Some(Stage::Made)
+        && local.generation != wanted.generation
+}
 
 /// Whether the machine has lost a volume that was there once, as the server knows: making it would put an empty one in its
 /// place, and would overwrite what may only be missing for now.
@@ -72,6 +82,9 @@ pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<St
     }
     if wanted.is_some_and(|wanted| is_lost(wanted, local)) {
         return None;
+    }
+    if wanted.is_some_and(|wanted| is_outdated(wanted, local)) {
+        return (local.runs != Runs::Nothing).then_some(Step::Release);
     }
     match (
         wanted.map(|wanted| wanted.presence),
@@ -106,6 +119,7 @@ mod tests {
         let wanted = presence.map(|presence| Wanted::plain(volume, 1, presence));
         let local = Local {
             stage,
+            generation: 1,
             runs,
             ..Local::default()
         };
@@ -166,9 +180,37 @@ mod tests {
         }
         let local = Local {
             stage: Some(Stage::Made),
+            generation: 1,
             ..Local::default()
         };
         assert_eq!(next(Some(&wanted), &local, NOW), Some(Step::Attach));
+    }
+
+    #[test]
+    fn an_outdated_image_is_taken_out_of_use_and_never_attached_or_made_anew() {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        for (made, runs) in [false, true].into_iter().flat_map(|made| {
+            let others = runs().into_iter().filter(|runs| *runs != Runs::Remains);
+            others.map(move |runs| (made, runs))
+        }) {
+            let mut wanted = Wanted::plain(volume.clone(), 3, Presence::Present);
+            wanted.made = made;
+            let expected = (runs != Runs::Nothing).then_some(Step::Release);
+            let mut local = Local {
+                stage: Some(Stage::Made),
+                generation: 1,
+                runs,
+                ..Local::default()
+            };
+            assert!(is_outdated(&wanted, &local));
+            assert_eq!(next(Some(&wanted), &local, NOW), expected);
+            // It is deleted all the same.
+            wanted.presence = Presence::Absent;
+            assert_eq!(next(Some(&wanted), &local, NOW), Some(Step::Delete));
+            wanted.presence = Presence::Present;
+            local.generation = 3;
+            assert!(!is_outdated(&wanted, &local));
+        }
     }
 
     #[test]

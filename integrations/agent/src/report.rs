@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     local::{Local, Runs},
     note::Stage,
-    plan::{DELETED_HERE, LOST_HERE, is_lost},
+    plan::{DELETED_HERE, LOST_HERE, MOVED_HERE, is_lost, is_outdated},
     wanted::{Presence, Wanted},
 };
 
@@ -163,6 +163,9 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
     if is_lost(wanted, local) {
         return failed(LOST_HERE);
     }
+    if is_outdated(wanted, local) {
+        return failed(MOVED_HERE);
+    }
     match (wanted.presence, local.stage, &local.runs) {
         (Presence::Absent, None, Runs::Nothing) if !local.busy => report(State::Gone, None),
         (Presence::Present, Some(Stage::Made), Runs::Mounted) => report(State::Ready, None),
@@ -187,8 +190,13 @@ mod tests {
     }
 
     fn mounted() -> Local {
+        mounted_for(1)
+    }
+
+    fn mounted_for(generation: u64) -> Local {
         Local {
             stage: Some(Stage::Made),
+            generation,
             runs: Runs::Mounted,
             ..Local::default()
         }
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn a_volume_is_ready_when_it_is_mounted_and_noted_down() {
         let present = wanted(3, Presence::Present);
-        let report = due(&present, (&mounted(), bytes(4096)), None, at(0)).unwrap();
+        let report = due(&present, (&mounted_for(3), bytes(4096)), None, at(0)).unwrap();
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(
             json,
@@ -237,12 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn an_image_from_before_another_agent_had_the_volume_is_not_used() {
+        let mut present = wanted(3, Presence::Present);
+        for made in [false, true] {
+            present.made = made;
+            for generation in [1, 2] {
+                let local = mounted_for(generation);
+                let report = due(&present, (&local, More::default()), None, at(0)).unwrap();
+                assert_eq!(report.state, State::Failed);
+                assert_eq!(report.message.as_deref(), Some(MOVED_HERE));
+            }
+        }
+    }
+
+    #[test]
     fn the_same_is_told_once_and_bytes_at_most_once_a_minute() {
         let present = wanted(1, Presence::Present);
         let report = due(&present, (&mounted(), bytes(0)), None, at(0)).unwrap();
         let told = Told::new(report, at(0));
         let again = |wanted: &Wanted, used, now| {
-            due(wanted, (&mounted(), bytes(used)), Some(&told), at(now)).is_some()
+            let local = mounted_for(wanted.generation);
+            due(wanted, (&local, bytes(used)), Some(&told), at(now)).is_some()
         };
         assert!(!again(&present, 0, 1_000));
         assert!(!again(&present, 1 << 20, 59));

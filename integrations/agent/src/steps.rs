@@ -78,7 +78,12 @@ pub fn carry_out<M: Machine>(
                 machine.destroy(before)?;
             }
             let volume = wanted.volume.clone();
-            let note = Note::begun(volume, machine.new_image(), wanted.encrypted);
+            let note = Note::begun(
+                volume,
+                machine.new_image(),
+                wanted.encrypted,
+                wanted.generation,
+            );
             machine.write(&note)?;
             machine.make(&note, wanted)
         }

@@ -238,6 +238,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
     (
         "keyward",
         &[
+            "AssignVolume",
             "CreateAgentToken",
             "DescribeKeyImpact",
             "ExplainDecision",

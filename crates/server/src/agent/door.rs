@@ -1,4 +1,4 @@
-//! How `keyward mount` and `keyward unmount` speak with the agent of this machine: one request as a line of JSON over
+//! How `keyward mount`, `keyward unmount` and `keyward agent adopt` speak with the agent of this machine: one request as a line of JSON over
 //! a Unix socket in its state directory, which only its user can reach, and one line back.
 
 use std::{
@@ -50,6 +50,13 @@ pub enum Request {
     Unmount {
         /// The directory, without links in its path.
         dir: PathBuf,
+    },
+    /// Use an image that was brought to this machine.
+    Adopt {
+        /// The volume.
+        volume: String,
+        /// The image; none for the one that lies where it belongs.
+        image: Option<PathBuf>,
     },
 }
 

@@ -51,6 +51,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
             Seen {
                 local: Local {
                     stage: Some(note.stage),
+                    generation: note.generation,
                     runs,
                     ..Local::default()
                 },
@@ -70,6 +71,7 @@ fn damaged(note: Option<Note>, why: String) -> Seen {
     Seen {
         local: Local {
             stage: note.as_ref().map(|note| note.stage),
+            generation: note.as_ref().map_or(0, |note| note.generation),
             damaged: Some(why),
             ..Local::default()
         },

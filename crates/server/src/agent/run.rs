@@ -4,6 +4,7 @@
 //! One task decides everything, from events. Whatever may take long runs beside it: the question that waits at the
 //! server, reports, and the steps, one for each volume at a time.
 
+mod asked;
 mod memory;
 mod places;
 mod poll;
@@ -15,11 +16,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use keyward_agent::{
     export::export,
     layout::{Layout, Lock},
-    local::Runs,
     note::{Note, Stage},
     plan::{self, Step},
     report::{MOST, More, Report, State, due},
@@ -38,7 +38,7 @@ use tokio::{
 use self::memory::{LookAfter, Memory};
 use super::{
     clients::Clients,
-    door::{self, Asked, Request},
+    door::{self, Asked},
     exports::{Exports, Outcome, Wish},
     host::Host,
     look::{Seen, look},
@@ -62,6 +62,8 @@ enum Event {
     Reported(Vec<Report>, Result<BTreeSet<String>, Failure>),
     /// Somebody on this machine asks.
     Asked(Asked),
+    /// An image was brought for a volume, or it could not be used.
+    Adopted(VolumeId),
     /// The places of a volume on this machine have been looked after.
     LookedAfter(VolumeId, LookAfter, anyhow::Result<()>),
     /// Something has become of mount targets.
@@ -214,6 +216,7 @@ impl Agent {
                 }
             }
             Event::Asked(asked) => self.asked(asked),
+            Event::Adopted(volume) => self.memory.entry(volume).or_default().succeeded(),
         }
         Ok(())
     }
@@ -438,47 +441,6 @@ impl Agent {
             let told = server.report(&reports).await;
             let _ = events.send(Event::Reported(reports, told)).await;
         });
-    }
-
-    /// Answers somebody on this machine.
-    fn asked(&self, asked: Asked) {
-        let (host, clients) = (Arc::clone(&self.host), self.clients.clone());
-        let found = match &asked.request {
-            Request::Mount { volume, .. } => self.mountable(volume).map(Some),
-            Request::Unmount { .. } => Ok(None),
-        };
-        tokio::spawn(async move {
-            let answer = match found {
-                Ok(note) => places::answer(&host, &clients, (asked.request.clone(), note)).await,
-                Err(error) => Err(error),
-            };
-            asked.reply(answer);
-        });
-    }
-
-    /// A volume that can be mounted on this machine.
-    fn mountable(&self, named: &str) -> anyhow::Result<Note> {
-        let unknown = || {
-            anyhow!(
-                "no file system {named} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are"
-            )
-        };
-        let volume = VolumeId::parse(named).map_err(|_| unknown())?;
-        let wanted = self
-            .wanted
-            .as_ref()
-            .context("the server has not been reached yet: try again")?;
-        if !wanted.contains_key(&volume) {
-            return Err(unknown());
-        }
-        let seen = self.seen.get(&volume).cloned().unwrap_or_default();
-        match (seen.note, &seen.local.runs) {
-            (Some(note), Runs::Mounted) if note.stage == Stage::Made => Ok(note),
-            (_, Runs::CutOff(why)) => bail!(
-                "{volume} is cut off: {why}. It comes back within a minute when its key can be used again"
-            ),
-            _ => bail!("{volume} is not there yet: try again when it is `available`"),
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `keyward agent`
 
+mod adopt;
+mod assign;
 mod beside;
 mod keep;
 mod register;
@@ -38,6 +40,8 @@ pub enum Agent {
     Token(Token),
     List(List),
     Remove(Remove),
+    Assign(assign::Assign),
+    Adopt(adopt::Adopt),
     #[command(hide = true)]
     Beside(beside::Beside),
     #[command(hide = true)]
@@ -51,6 +55,11 @@ pub struct StateDir {
     #[arg(long, value_name = "DIR", env = "KEYWARD_AGENT_STATE_DIR", hide_env_values = true, default_value = STATE_DIR)]
     pub state_dir: PathBuf,
 }
+
+/// What the help of commands for a running agent says of the environment.
+const OF_STATE: &str = "\
+Environment:
+  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
 
 /// What the help of the agent's own commands says of the environment.
 const OF_AGENT: &str = "\
@@ -74,10 +83,11 @@ pub struct Token {
     hours: u32,
 }
 
-/// List the agents, how many volumes each stores, whether it has a place for backups, and the tokens that are not used up
+/// List the agents, how many volumes each stores, whether it has a place for backups, the tokens that are not used up, and the volumes without an agent
 ///
 /// If the last backup of a file system has failed, BACKUPS says of how many; the agent's log says why.
-/// New volumes go only to agents that have called the server since they registered. Needs keyward:ListAgents.
+/// New volumes go only to agents that have called the server since they registered. A volume whose agent was removed is
+/// listed until it is assigned to another one (`keyward agent assign`) or deleted. Needs keyward:ListAgents.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
 pub struct List {
@@ -87,8 +97,8 @@ pub struct List {
 
 /// Remove an agent, whose access key stops working at once, or a token
 ///
-/// The volumes that the agent stores stay on its disks, and nobody can open the encrypted ones any more: no
-/// other agent can take them over yet. To stop using a token, give the token's id: this also removes the agent that
+/// The volumes that the agent stores stay on its disks, and nobody can open the encrypted ones any more until they are
+/// assigned to another agent (`keyward agent assign`). To stop using a token, give the token's id: this also removes the agent that
 /// registered with it and has not called since. Needs keyward:RemoveAgent.
 #[derive(Debug, Args)]
 #[command(after_long_help = ENVIRONMENT)]
@@ -109,6 +119,8 @@ impl Agent {
             Self::Token(token) => token.run()?,
             Self::List(list) => list.run()?,
             Self::Remove(remove) => remove.run()?,
+            Self::Assign(assign) => assign.run()?,
+            Self::Adopt(adopt) => adopt.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -152,6 +164,15 @@ impl List {
         for token in tokens.into_iter().flatten() {
             let (id, name) = (member(token, "TokenId"), member(token, "AgentName"));
             say!("{id:<25}{name}")?;
+        }
+        let left = answer.get("VolumesWithoutAgent");
+        let left = left.and_then(Value::as_array);
+        for volume in left.into_iter().flatten() {
+            let (id, before) = (
+                member(volume, "VolumeId"),
+                member(volume, "PreviousAgentId"),
+            );
+            say!("{id:<25}has no agent: {before} was removed")?;
         }
         Ok(())
     }

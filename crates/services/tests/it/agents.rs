@@ -1,5 +1,6 @@
 //! Agents: how one becomes known, what it may do, and what a stolen one may not.
 
+mod assignment;
 mod ending;
 mod polls;
 mod rates;

@@ -14,6 +14,11 @@ fn account_wide() -> Vec<(&'static str, &'static str, String)> {
     vec![
         (
             "keyward",
+            "Keyward_20261101.AssignVolume",
+            r#"{"VolumeId":"fs-0123456789abcdef0","AgentId":"agent-0123456789abcdef0"}"#.to_owned(),
+        ),
+        (
+            "keyward",
             "Keyward_20261101.CreateAgentToken",
             r#"{"AgentName":"a"}"#.to_owned(),
         ),

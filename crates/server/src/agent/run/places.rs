@@ -46,7 +46,9 @@ pub async fn answer(
                 access_point,
             }
         }
-        (Request::Mount { volume, .. }, None) => bail!("no file system {volume} is stored here"),
+        (Request::Mount { volume, .. }, None) | (Request::Adopt { volume, .. }, _) => {
+            bail!("no file system {volume} is stored here")
+        }
     };
     blocking(move || {
         let Some(note) = note else {

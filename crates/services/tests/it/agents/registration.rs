@@ -96,7 +96,10 @@ async fn an_agent_that_never_called_goes_with_its_token() {
         assert_eq!(told(&answer).1, "UnrecognizedClientException");
     }
     let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
-    assert_eq!(listed, json!({ "Agents": [], "Tokens": [] }));
+    assert_eq!(
+        listed,
+        json!({ "Agents": [], "Tokens": [], "VolumesWithoutAgent": [] })
+    );
     assert_eq!(
         told(&register(&world, &token).await).1,
         "InvalidTokenException"

@@ -1,0 +1,157 @@
+//! An image that somebody has brought to this machine, for a volume that another agent stored before.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::{FileExt as _, PermissionsExt as _, chown},
+    path::Path,
+};
+
+use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_agent::{
+    local::Runs,
+    note::Note,
+    plan::{is_lost, is_outdated},
+    steps::Machine as _,
+    wanted::{Presence, Wanted},
+};
+use keyward_keeper::image::inspect;
+
+use super::{host::Host, look::Seen};
+
+/// Where ext4 has its magic number, and what that is.
+const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);
+
+/// Makes an image that of a volume which is wanted here and is not here. Without a path, it is the one that lies where the
+/// volume's image belongs. Nothing that is in its place is overwritten.
+///
+/// # Errors
+/// When the volume needs none, or this is not its image.
+pub fn adopt(
+    host: &Host,
+    (wanted, seen): (&Wanted, &Seen),
+    image: Option<&Path>,
+) -> anyhow::Result<String> {
+    let volume = &wanted.volume;
+    if wanted.presence == Presence::Absent {
+        bail!("{volume} is being deleted");
+    }
+    let (lost, outdated) = (
+        is_lost(wanted, &seen.local),
+        is_outdated(wanted, &seen.local),
+    );
+    if !wanted.made && !outdated {
+        bail!("{volume} is new: the agent creates its image by itself");
+    }
+    if !lost && !outdated {
+        bail!("{volume} has its image on this machine already");
+    }
+    if seen.local.runs != Runs::Nothing {
+        bail!("{volume} is still being detached on this machine: try again");
+    }
+    let place = host.layout.image(volume);
+    let image = image.filter(|image| *image != place);
+    if image.is_some() && fs::symlink_metadata(&place).is_ok() {
+        bail!(
+            "{} is there already, perhaps an older image of {volume}: move it away, or remove it if you do not need it any more, and try again",
+            place.display()
+        );
+    }
+    check(image.unwrap_or(&place))?;
+    name(host, (wanted, seen), image.unwrap_or(&place))?;
+    if let Some(image) = image {
+        move_to(image, &place)?;
+    }
+    // Whoever could change it where it was cannot any more.
+    check(&place)?;
+    chown(&place, Some(0), Some(0))?;
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o600))?;
+    let name = name(host, (wanted, seen), &place)?;
+    let note = Note::brought(volume.clone(), name, wanted.encrypted, wanted.generation);
+    host.write(&note)?;
+    Ok(format!(
+        "{volume} has its image on this machine now. It becomes `available` within seconds, if its KMS key can be used."
+    ))
+}
+
+fn move_to(image: &Path, place: &Path) -> anyhow::Result<()> {
+    match fs::rename(image, place) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => bail!(
+            "{} is on another disk than {}: copy it there (`cp --sparse=always`), and run the command without a path to the image",
+            image.display(),
+            place.display()
+        ),
+        moved => moved.with_context(|| {
+            let (image, place) = (image.display(), place.display());
+            format!("cannot move {image} to {place}")
+        }),
+    }
+}
+
+/// Checks that it is a file that nothing uses.
+fn check(image: &Path) -> anyhow::Result<()> {
+    let shown = image.display();
+    let found = match fs::symlink_metadata(image) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
+            "there is no image {shown}: bring it from the agent that had the file system before, or from a backup"
+        ),
+        Err(error) => return Err(error).with_context(|| format!("cannot open {shown}")),
+    };
+    if !found.is_file() {
+        bail!("{shown} is not a file");
+    }
+    let file = File::open(image).with_context(|| format!("cannot open {shown}"))?;
+    let in_use = match file.try_lock() {
+        Ok(()) => has_loop_device(image)?,
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    };
+    if in_use {
+        bail!("{shown} is attached: detach it first (`keyward volume detach`)");
+    }
+    Ok(())
+}
+
+fn has_loop_device(image: &Path) -> anyhow::Result<bool> {
+    for entry in fs::read_dir("/sys/block")? {
+        let file = entry?.path().join("loop/backing_file");
+        // One without a file has none.
+        if let Ok(backing) = fs::read_to_string(file)
+            && Path::new(backing.trim_end_matches('\n')) == image
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What the image is called among those of this machine, if it can be that of the volume.
+fn name(host: &Host, (wanted, seen): (&Wanted, &Seen), image: &Path) -> anyhow::Result<String> {
+    let (volume, shown) = (&wanted.volume, image.display());
+    if !wanted.encrypted {
+        let (at, magic) = EXT4_MAGIC;
+        let mut found = [0; 2];
+        let read = File::open(image)?.read_exact_at(&mut found, at);
+        if read.is_err() || found != magic {
+            bail!("{shown} is not the image of {volume}: it has no ext4 file system");
+        }
+        let before = seen.note.as_ref().filter(|note| !note.encrypted);
+        return Ok(before.map_or_else(|| host.new_image(), |note| note.image.clone()));
+    }
+    let found = inspect(image)?;
+    let key = wanted.key().context("the volume has no data key")?;
+    let wrapped = STANDARD.decode(&key.ciphertext)?;
+    if found.key.wrapped != wrapped || found.key.context != key.context {
+        bail!("{shown} is not the image of {volume}: it has another data key");
+    }
+    let known = host.states.known(found.volume_id)?;
+    if let Some(known) = known.filter(|known| *known > found.generation) {
+        bail!(
+            "{shown} is older than the image of {volume} that this machine has had: its generation is {}, and {known} is known. Bring the newest one",
+            found.generation
+        );
+    }
+    Ok(found.volume_id.to_string())
+}

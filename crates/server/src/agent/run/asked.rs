@@ -1,0 +1,113 @@
+//! What somebody on this machine asks of the agent: to mount a volume, to unmount it, to use an image.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context as _, anyhow, bail};
+use keyward_agent::{
+    local::Runs,
+    note::{Note, Stage},
+    plan::{MOVED_HERE, is_outdated},
+    wanted::Wanted,
+};
+use keyward_types::storage::VolumeId;
+use tokio::task::spawn_blocking;
+
+use super::{
+    super::{
+        adopt::adopt,
+        door::{Asked, Request},
+        host::Host,
+        look::{Seen, look},
+    },
+    Agent, Event, places,
+};
+
+impl Agent {
+    /// Answers somebody on this machine.
+    pub(super) fn asked(&mut self, asked: Asked) {
+        let (host, clients) = (Arc::clone(&self.host), self.clients.clone());
+        let found = match &asked.request {
+            Request::Mount { volume, .. } => self.mountable(volume).map(Some),
+            Request::Unmount { .. } => Ok(None),
+            Request::Adopt { volume, image } => {
+                let (volume, image) = (volume.clone(), image.clone());
+                return self.adopt(asked, (&volume, image));
+            }
+        };
+        tokio::spawn(async move {
+            let answer = match found {
+                Ok(note) => places::answer(&host, &clients, (asked.request.clone(), note)).await,
+                Err(error) => Err(error),
+            };
+            asked.reply(answer);
+        });
+    }
+
+    /// Has an image that was brought to this machine be that of a volume. No step is begun with the volume meanwhile.
+    fn adopt(&mut self, asked: Asked, (named, image): (&str, Option<PathBuf>)) {
+        let wanted = match self.assigned(named) {
+            Ok((wanted, _)) => wanted.clone(),
+            Err(error) => return asked.reply(Err(error)),
+        };
+        let volume = wanted.volume.clone();
+        let memory = self.memory.entry(volume.clone()).or_default();
+        if memory.is_busy() {
+            return asked.reply(Err(anyhow!(
+                "something else is being done with {volume}: try again"
+            )));
+        }
+        memory.begun();
+        let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        tokio::spawn(async move {
+            let work = spawn_blocking(move || {
+                // What was seen may be half a second old.
+                let seen = look_at(&host, &wanted.volume)?.unwrap_or_default();
+                adopt(&host, (&wanted, &seen), image.as_deref())
+            });
+            let done = work.await.unwrap_or_else(|error| Err(error.into()));
+            // First: whoever is told can go on.
+            let _ = events.send(Event::Adopted(volume)).await;
+            asked.reply(done);
+        });
+    }
+
+    /// A volume that is assigned to this agent, with what is seen of it.
+    fn assigned(&self, named: &str) -> anyhow::Result<(&Wanted, Seen)> {
+        let unknown = || {
+            anyhow!(
+                "no file system {named} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are"
+            )
+        };
+        let volume = VolumeId::parse(named).map_err(|_| unknown())?;
+        let wanted = self
+            .wanted
+            .as_ref()
+            .context("the server has not been reached yet: try again")?;
+        let wanted = wanted.get(&volume).ok_or_else(unknown)?;
+        let seen = self.seen.get(&volume).cloned().unwrap_or_default();
+        Ok((wanted, seen))
+    }
+
+    /// A volume that can be mounted on this machine.
+    fn mountable(&self, named: &str) -> anyhow::Result<Note> {
+        let (wanted, seen) = self.assigned(named)?;
+        let volume = &wanted.volume;
+        if is_outdated(wanted, &seen.local) {
+            bail!("{volume} cannot be mounted: {MOVED_HERE}");
+        }
+        match (seen.note, &seen.local.runs) {
+            (Some(note), Runs::Mounted) if note.stage == Stage::Made => Ok(note),
+            (_, Runs::CutOff(why)) => bail!(
+                "{volume} is cut off: {why}. It comes back within a minute when its key can be used again"
+            ),
+            _ => bail!("{volume} is not there yet: try again when it is `available`"),
+        }
+    }
+}
+
+/// What this machine has of one volume now, if anything is noted down of it.
+fn look_at(host: &Host, volume: &VolumeId) -> anyhow::Result<Option<Seen>> {
+    let mut noted = host.layout.noted()?.into_iter();
+    let noted = noted.find(|noted| noted.volume == *volume);
+    Ok(noted.map(|noted| look(&host.layout, &host.states, noted)))
+}

@@ -1,0 +1,54 @@
+//! `keyward agent assign`
+
+use clap::Args;
+use keyward_client::{Connect, ENVIRONMENT};
+use serde_json::{Value, json};
+
+use super::{call, member};
+use crate::out::say;
+
+fn after_help() -> String {
+    format!(
+        "Examples:
+  keyward agent assign --data-dir DIR fs-0123456789abcdef0 agent-0123456789abcdef0
+
+{ENVIRONMENT}"
+    )
+}
+
+/// Have another agent store a file system, for example because its agent is gone
+///
+/// From then on only the new agent can open it. An agent that has stored it until now detaches it, and leaves its image on
+/// disk. Bring the image to the new agent's machine and run `keyward agent adopt` there: the new agent never creates a file
+/// system again that was available before. Needs keyward:AssignVolume.
+#[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
+pub struct Assign {
+    #[command(flatten)]
+    connect: Connect,
+    /// The file system, such as fs-0123456789abcdef0
+    #[arg(value_name = "FILE_SYSTEM")]
+    file_system: String,
+    /// The agent that stores it from now on, such as agent-0123456789abcdef0
+    agent: String,
+}
+
+impl Assign {
+    pub fn run(self) -> anyhow::Result<()> {
+        let input = json!({ "VolumeId": self.file_system, "AgentId": self.agent });
+        let answer = call(&self.connect, "AssignVolume", &input)?;
+        let (volume, agent) = (member(&answer, "VolumeId"), member(&answer, "AgentId"));
+        let before = member(&answer, "PreviousAgentId");
+        if before == agent {
+            return Ok(say!("{volume} is assigned to {agent} already.")?);
+        }
+        say!("{volume} is assigned to {agent}.")?;
+        if answer.get("Made").and_then(Value::as_bool) != Some(true) {
+            return Ok(());
+        }
+        Ok(say!(
+            "\nNext: bring its image, volumes/{volume}.img in the state directory of {before}, to the machine of the new agent, \
+             and run there, as root:\n\n  keyward agent adopt {volume} IMAGE"
+        )?)
+    }
+}
