@@ -103,7 +103,7 @@ impl Operation for CreateFileSystem {
         let encrypted = m.boolean("Encrypted").optional().unwrap_or(false);
         let key = m.string("KmsKeyId").length(1, 2048).pattern(KEY_ID, is_key);
         let key = key.optional().map(str::to_owned);
-        let throughput = throughput::Asked::read(&mut m);
+        let throughput = throughput::AskedThroughput::read(&mut m);
         let zone = m.string("AvailabilityZoneName").length(1, 64).optional();
         let zone = zone.map(str::to_owned);
         let backup = m.boolean("Backup").optional().unwrap_or(false);

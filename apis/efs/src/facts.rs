@@ -1,7 +1,7 @@
 //! What decisions about file systems and access points rest on beside who asks, to explain them.
 
 use keyward_engine::{
-    api::{Asked, Facts},
+    api::{Facts, ResourceQuestion},
     context::Context,
     directory::{paths, purpose},
 };
@@ -20,7 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn of(cx: &Context<'_>, asked: Asked<'_>) -> Result<Option<Facts>, EfsFault> {
+pub async fn of(cx: &Context<'_>, asked: ResourceQuestion<'_>) -> Result<Option<Facts>, EfsFault> {
     let Some(parts) = ArnParts::parse(asked.arn) else {
         return Ok(None);
     };

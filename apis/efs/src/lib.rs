@@ -40,7 +40,7 @@ pub mod update_file_system;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, ApiDescription, Asked, FoundFacts, State},
+    api::{Api, ApiDescription, FoundFacts, ResourceQuestion, State},
     api_context,
     context::Context,
     dependents::Dependents,
@@ -110,7 +110,7 @@ impl Api for Efs {
         }
     }
 
-    fn facts<'c>(cx: &'c Context<'c>, asked: Asked<'c>) -> FoundFacts<'c> {
+    fn facts<'c>(cx: &'c Context<'c>, asked: ResourceQuestion<'c>) -> FoundFacts<'c> {
         Box::pin(async move {
             let facts = facts::of(cx, asked).await;
             facts.map_err(|fault| Internal::new(format!("{fault:?}")))

@@ -11,12 +11,12 @@ const MODES: &[&str] = &["bursting", "provisioned", "elastic"];
 
 /// What a request says of throughput.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct AskedThroughput {
     mode: Option<&'static str>,
     mibps: Option<f64>,
 }
 
-impl Asked {
+impl AskedThroughput {
     /// Reads `ThroughputMode` and `ProvisionedThroughputInMibps`.
     pub fn read(m: &mut Members<'_>) -> Self {
         let mode = m.enumeration("ThroughputMode", MODES).optional();

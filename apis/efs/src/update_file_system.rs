@@ -16,7 +16,7 @@ use crate::{
     on_file_system::OnFileSystem,
     records::{FileSystemRecord, Throughput},
     shown::Described,
-    throughput::Asked,
+    throughput::AskedThroughput,
 };
 
 /// How long nothing may be decreased again, in milliseconds: 24 hours.
@@ -25,7 +25,7 @@ const REST: i64 = 24 * 3600 * 1000;
 /// The input.
 #[derive(Debug)]
 pub struct UpdateFileSystem {
-    throughput: Asked,
+    throughput: AskedThroughput,
 }
 
 keyward_types::action!("elasticfilesystem": UpdateFileSystem = "elasticfilesystem:UpdateFileSystem");
@@ -40,7 +40,7 @@ impl OnFileSystem for UpdateFileSystem {
     type Output = Described;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let throughput = Asked::read(m);
+        let throughput = AskedThroughput::read(m);
         Self { throughput }
     }
 

@@ -28,7 +28,7 @@ use crate::{
     simulation::{
         excluded::{Excluded, Sent},
         found::SimulatedIdentity,
-        outcome::Outcomes,
+        outcome::EvaluationResults,
         request::Simulated,
         source::{Source, Sources},
     },
@@ -89,7 +89,7 @@ impl Operation for SimulateCustomPolicy {
     // A thousand actions on as many resources take a while.
     const WORK: Work = Work::Computes;
     type Api = Iam;
-    type Output = Outcomes;
+    type Output = EvaluationResults;
     type Fault = IamFault;
     type Resolved = ();
     type Permits = Permit<Self>;
@@ -128,7 +128,7 @@ impl Operation for SimulateCustomPolicy {
         _permit: &Self::Permits,
         (): &(),
         cx: &Cx<'_>,
-    ) -> Result<Done<Outcomes>, IamFault> {
+    ) -> Result<Done<EvaluationResults>, IamFault> {
         let mut sources = Sources::default();
         for text in &self.policies {
             sources.add_input(text)?;
@@ -182,7 +182,7 @@ impl Operation for SimulatePrincipalPolicy {
     // A thousand actions on as many resources take a while.
     const WORK: Work = Work::Computes;
     type Api = Iam;
-    type Output = Outcomes;
+    type Output = EvaluationResults;
     type Fault = IamFault;
     type Resolved = SimulatedIdentity;
     type Permits = Permit<Self>;
@@ -221,7 +221,7 @@ impl Operation for SimulatePrincipalPolicy {
         _permit: &Self::Permits,
         found: &SimulatedIdentity,
         cx: &Cx<'_>,
-    ) -> Result<Done<Outcomes>, IamFault> {
+    ) -> Result<Done<EvaluationResults>, IamFault> {
         let mut sources = found.sources(cx).await?;
         sources.leave_out(
             |source| self.excluded.iter().any(|one| one.matches(source)),

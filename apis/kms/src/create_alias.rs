@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::{action, alias::AliasName};
@@ -39,7 +39,7 @@ impl Operation for CreateAlias {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("AliasName"), text("TargetKeyId")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = NewAlias;
     type Permits = (Permit<action::CreateAlias>, Permit<action::CreateAlias>);
@@ -82,7 +82,7 @@ impl Operation for CreateAlias {
         (_, permit): &Self::Permits,
         new: &NewAlias,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         if new.exists {
             return Err(KmsFault::AliasExists {
                 alias: new.arn.clone(),
@@ -108,6 +108,6 @@ impl Operation for CreateAlias {
             None,
             &new_alias(&self.alias, &record.id, cx.now),
         )?;
-        Ok(Done::changed(Changed(key.arn().clone()), batch))
+        Ok(Done::changed(KeyChanged(key.arn().clone()), batch))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::{action, alias::AliasName, key_id::KeyArn};
@@ -34,7 +34,7 @@ impl Operation for DeleteAlias {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("AliasName")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = OldAlias;
     type Permits = (Permit<action::DeleteAlias>, Permit<action::DeleteAlias>);
@@ -77,7 +77,7 @@ impl Operation for DeleteAlias {
         (_, permit): &Self::Permits,
         old: &OldAlias,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = old.key.unit()?;
         let record = cx
             .state()
@@ -85,6 +85,6 @@ impl Operation for DeleteAlias {
             .remove_alias(permit, key.key(), &self.alias)?;
         let mut batch = cx.change_key(key, &record)?;
         aliases::delete_alias(cx, &mut batch, &old.alias)?;
-        Ok(Done::changed(Changed(key.arn().clone()), batch))
+        Ok(Done::changed(KeyChanged(key.arn().clone()), batch))
     }
 }

@@ -7,7 +7,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::action;
@@ -26,7 +26,7 @@ impl Operation for DisableKey {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = KeyWithUse;
     type Permits = Permit<action::DisableKey>;
@@ -53,11 +53,11 @@ impl Operation for DisableKey {
         permit: &Self::Permits,
         key: &KeyWithUse,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = key.key.unit()?;
         let record = cx.state().ring().disable(permit, key.key())?;
         Ok(Done::changed(
-            Changed(key.arn().clone()),
+            KeyChanged(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
     }

@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     gate::{Denied, Gate},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::action;
@@ -24,7 +24,7 @@ impl Operation for EnableKey {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
     type Permits = Permit<action::EnableKey>;
@@ -49,11 +49,11 @@ impl Operation for EnableKey {
         permit: &Self::Permits,
         key: &ResolvedKey,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = key.unit()?;
         let record = cx.state().ring().enable(permit, key.key())?;
         Ok(Done::changed(
-            Changed(key.arn().clone()),
+            KeyChanged(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
     }

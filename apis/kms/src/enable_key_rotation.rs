@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::action;
@@ -25,7 +25,7 @@ impl Operation for EnableKeyRotation {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId"), integer("RotationPeriodInDays")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
     type Permits = Permit<action::EnableKeyRotation>;
@@ -61,14 +61,14 @@ impl Operation for EnableKeyRotation {
         permit: &Self::Permits,
         key: &ResolvedKey,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = key.unit()?;
         let record =
             cx.state()
                 .ring()
                 .enable_rotation(permit, key.key(), self.period_days, cx.now)?;
         Ok(Done::changed(
-            Changed(key.arn().clone()),
+            KeyChanged(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
     }

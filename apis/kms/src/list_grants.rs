@@ -44,7 +44,7 @@ pub struct GrantsListed(Page<GrantEntry>);
 /// The key, and what stands in paths for the grantee that is asked for; that there is no such
 /// principal is for those to know who may list.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct KeyAndGrantee {
     key: ResolvedKey,
     grantee: Option<Option<String>>,
 }
@@ -65,7 +65,7 @@ impl Operation for ListGrants {
     type Api = Kms;
     type Output = GrantsListed;
     type Fault = KmsFault;
-    type Resolved = Wanted;
+    type Resolved = KeyAndGrantee;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
@@ -91,7 +91,7 @@ impl Operation for ListGrants {
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Wanted, KmsFault> {
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<KeyAndGrantee, KmsFault> {
         let key = cx.key_to_manage(&self.key_id).await?;
         let grantee = match (&self.grantee, &self.service) {
             (Some(text), _) => Some(cx.party_segment(text).await?),
@@ -103,10 +103,10 @@ impl Operation for ListGrants {
             }
             (None, None) => None,
         };
-        Ok(Wanted { key, grantee })
+        Ok(KeyAndGrantee { key, grantee })
     }
 
-    fn authorize(&self, wanted: &Wanted, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+    fn authorize(&self, wanted: &KeyAndGrantee, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
         gate.permit(&wanted.key, |supply| {
             supply.boolean(
                 condition_keys::GRANT_IS_FOR_AWS_RESOURCE,
@@ -118,7 +118,7 @@ impl Operation for ListGrants {
     async fn call(
         &self,
         _permit: &Self::Permits,
-        wanted: &Wanted,
+        wanted: &KeyAndGrantee,
         cx: &Cx<'_>,
     ) -> Result<Done<GrantsListed>, KmsFault> {
         let key = wanted.key.unit()?.arn();
@@ -150,7 +150,7 @@ impl ListGrants {
     async fn one(
         &self,
         id: &GrantId,
-        wanted: &Wanted,
+        wanted: &KeyAndGrantee,
         grantee: Option<&str>,
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
@@ -165,7 +165,7 @@ impl ListGrants {
     /// The grants of the key, one more than asked for.
     async fn of_key(
         &self,
-        wanted: &Wanted,
+        wanted: &KeyAndGrantee,
         after: Option<GrantId>,
         cx: &Cx<'_>,
     ) -> Result<Vec<StoredGrant>, KmsFault> {
@@ -183,7 +183,7 @@ impl ListGrants {
     /// The grants of one grantee, one more than asked for.
     async fn of_grantee(
         &self,
-        wanted: &Wanted,
+        wanted: &KeyAndGrantee,
         grantee: &str,
         after: Option<GrantId>,
         cx: &Cx<'_>,

@@ -8,7 +8,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, text},
     gate::{Denied, Gate, supply::Supply},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::action;
@@ -52,7 +52,7 @@ impl Operation for PutKeyPolicy {
         boolean("BypassPolicyLockoutSafetyCheck"),
     ];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
     type Permits = Permit<action::PutKeyPolicy>;
@@ -85,7 +85,7 @@ impl Operation for PutKeyPolicy {
         permit: &Self::Permits,
         found: &ResolvedKey,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         match self.policy_name.as_deref() {
             None | Some(DEFAULT_POLICY_NAME) => {}
             Some("AWS_RAM") => {
@@ -114,7 +114,7 @@ impl Operation for PutKeyPolicy {
             .ring()
             .put_policy(permit, key.key(), policy.record)?;
         Ok(Done::changed(
-            Changed(key.arn().clone()),
+            KeyChanged(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
     }

@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, text},
     gate::{Denied, Gate},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::grant::GrantId;
@@ -38,7 +38,7 @@ impl Operation for RevokeGrant {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId"), text("GrantId"), boolean("DryRun")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = GrantOfKey;
     type Permits = Permit<Self>;
@@ -76,7 +76,7 @@ impl Operation for RevokeGrant {
         _permit: &Self::Permits,
         found: &GrantOfKey,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = found.key.unit()?.arn();
         let Some(grant) = &found.grant else {
             return Err(KmsFault::grant_not_found(&self.grant_id));
@@ -84,10 +84,10 @@ impl Operation for RevokeGrant {
         if self.dry_run {
             return Err(KmsFault::DryRunOperation);
         }
-        cx.end_grant(Changed(key.clone()), (key, grant))
+        cx.end_grant(KeyChanged(key.clone()), (key, grant))
     }
 
-    async fn committed(&self, Changed(key): &Changed, cx: &Cx<'_>) {
+    async fn committed(&self, KeyChanged(key): &KeyChanged, cx: &Cx<'_>) {
         cx.state().grant_counts().ended(key);
     }
 }

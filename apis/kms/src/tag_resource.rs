@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
     gate::{Denied, Gate},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::{action, tag::Tag};
@@ -26,7 +26,7 @@ impl Operation for TagResource {
     const PARAMETERS: &'static [Parameter] =
         &[text("KeyId"), structures("Tags", members::SHOWN_TAG)];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
     type Permits = Permit<action::TagResource>;
@@ -56,7 +56,7 @@ impl Operation for TagResource {
         permit: &Self::Permits,
         key: &ResolvedKey,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = key.unit()?;
         let record = cx.state().ring().tag(permit, key.key(), &self.tags)?;
         if record.tags.len() > members::MAX_TAGS {
@@ -65,7 +65,7 @@ impl Operation for TagResource {
             });
         }
         Ok(Done::changed(
-            Changed(key.arn().clone()),
+            KeyChanged(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
     }

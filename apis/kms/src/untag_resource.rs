@@ -5,7 +5,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, text, texts},
     gate::{Denied, Gate},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::action;
@@ -25,7 +25,7 @@ impl Operation for UntagResource {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId"), texts("TagKeys")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = ResolvedKey;
     type Permits = Permit<action::UntagResource>;
@@ -52,7 +52,7 @@ impl Operation for UntagResource {
         permit: &Self::Permits,
         key: &ResolvedKey,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = key.unit()?;
         if self.tag_keys.iter().any(|key| members::is_reserved(key)) {
             return Err(KmsFault::Tag {
@@ -61,7 +61,7 @@ impl Operation for UntagResource {
         }
         let record = cx.state().ring().untag(permit, key.key(), &self.tag_keys)?;
         Ok(Done::changed(
-            Changed(key.arn().clone()),
+            KeyChanged(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
     }

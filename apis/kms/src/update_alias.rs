@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     gate::{Denied, Gate, protected::IdentityOnly},
-    operation::{Changed, Done, Operation},
+    operation::{Done, KeyChanged, Operation},
     policy::permit::Permit,
 };
 use keyward_types::{action, alias::AliasName, key_id::KeyArn};
@@ -45,7 +45,7 @@ impl Operation for UpdateAlias {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("AliasName"), text("TargetKeyId")];
     type Api = Kms;
-    type Output = Changed;
+    type Output = KeyChanged;
     type Fault = KmsFault;
     type Resolved = MovedAlias;
     type Permits = (
@@ -99,7 +99,7 @@ impl Operation for UpdateAlias {
         (_, from_permit, to_permit): &Self::Permits,
         moved: &MovedAlias,
         cx: &Cx<'_>,
-    ) -> Result<Done<Changed>, KmsFault> {
+    ) -> Result<Done<KeyChanged>, KmsFault> {
         let (from, to) = (moved.from.unit()?, moved.to.unit()?);
         let (old, new) = cx.state().ring().move_alias(
             (from_permit, from.key()),
@@ -122,6 +122,6 @@ impl Operation for UpdateAlias {
             ..moved.alias.record.clone()
         };
         put_alias(cx, &mut batch, Some(&moved.alias), &alias)?;
-        Ok(Done::changed(Changed(to.arn().clone()), batch))
+        Ok(Done::changed(KeyChanged(to.arn().clone()), batch))
     }
 }

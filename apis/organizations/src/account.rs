@@ -14,7 +14,7 @@ use keyward_engine::{
 };
 use keyward_types::{
     account::AccountId,
-    organization::{Parent, Target},
+    organization::{Parent, PolicyTarget},
 };
 use keyward_wire::json::{Members, Writer};
 
@@ -24,7 +24,7 @@ use crate::{
     fault::OrganizationsFault,
     managed::Ask,
     members,
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     render,
     standing::Thing,
 };
@@ -95,7 +95,7 @@ impl Ask for DescribeAccount {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(Target::Account(self.account))]
+        vec![Thing::PolicyTarget(PolicyTarget::Account(self.account))]
     }
 
     fn answer(
@@ -124,7 +124,7 @@ impl Output<Organizations> for AccountDescribed {
 /// `ListAccounts`
 #[derive(Debug)]
 pub struct ListAccounts {
-    page: Page,
+    page: Pagination,
 }
 
 keyward_types::action!("organizations": ListAccounts = "organizations:ListAccounts");
@@ -137,7 +137,7 @@ impl Ask for ListAccounts {
     type Output = AccountsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self { page })
     }
 
@@ -186,9 +186,9 @@ impl Ask for MoveAccount {
 
     fn things(&self) -> Vec<Thing> {
         vec![
-            Thing::Target(Target::Account(self.account)),
-            Thing::Target(self.from.clone().into()),
-            Thing::Target(self.to.clone().into()),
+            Thing::PolicyTarget(PolicyTarget::Account(self.account)),
+            Thing::PolicyTarget(self.from.clone().into()),
+            Thing::PolicyTarget(self.to.clone().into()),
         ]
     }
 

@@ -10,7 +10,7 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
-use keyward_types::organization::{ControlPolicyId, ControlPolicyType, Target};
+use keyward_types::organization::{ControlPolicyId, ControlPolicyType, PolicyTarget};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     list_policies::{PoliciesListed, policy_id},
     managed::Ask,
     members::{self, PolicyType},
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     standing::{Thing, arn_of},
 };
 
@@ -36,7 +36,7 @@ fn most(kind: ControlPolicyType) -> usize {
 /// A policy with what is attached to a target beside it.
 fn found(
     organization: &OrganizationUnit,
-    (policy, target): (&ControlPolicyId, &Target),
+    (policy, target): (&ControlPolicyId, &PolicyTarget),
 ) -> Result<(ControlPolicyType, Vec<ControlPolicyId>), OrganizationsFault> {
     let policy = organization.policy(policy);
     let kind = policy
@@ -55,7 +55,7 @@ fn found(
 /// A change after which a target has these policies of a type.
 fn attach(
     organization: &OrganizationUnit,
-    (kind, target): (ControlPolicyType, &Target),
+    (kind, target): (ControlPolicyType, &PolicyTarget),
     ids: Vec<ControlPolicyId>,
     cx: &Cx<'_>,
 ) -> Result<Done<Empty>, OrganizationsFault> {
@@ -71,7 +71,7 @@ fn attach(
 #[derive(Debug)]
 pub struct AttachPolicy {
     policy: ControlPolicyId,
-    target: Target,
+    target: PolicyTarget,
 }
 
 keyward_types::action!("organizations": AttachPolicy = "organizations:AttachPolicy");
@@ -95,7 +95,7 @@ impl Ask for AttachPolicy {
     fn things(&self) -> Vec<Thing> {
         vec![
             Thing::Policy(self.policy.clone()),
-            Thing::Target(self.target.clone()),
+            Thing::PolicyTarget(self.target.clone()),
         ]
     }
 
@@ -123,7 +123,7 @@ impl Ask for AttachPolicy {
 #[derive(Debug)]
 pub struct DetachPolicy {
     policy: ControlPolicyId,
-    target: Target,
+    target: PolicyTarget,
 }
 
 keyward_types::action!("organizations": DetachPolicy = "organizations:DetachPolicy");
@@ -147,7 +147,7 @@ impl Ask for DetachPolicy {
     fn things(&self) -> Vec<Thing> {
         vec![
             Thing::Policy(self.policy.clone()),
-            Thing::Target(self.target.clone()),
+            Thing::PolicyTarget(self.target.clone()),
         ]
     }
 
@@ -183,9 +183,9 @@ impl Ask for DetachPolicy {
 /// `ListPoliciesForTarget`
 #[derive(Debug)]
 pub struct ListPoliciesForTarget {
-    target: Target,
+    target: PolicyTarget,
     kind: PolicyType,
-    page: Page,
+    page: Pagination,
 }
 
 keyward_types::action!("organizations": ListPoliciesForTarget = "organizations:ListPoliciesForTarget");
@@ -205,7 +205,7 @@ impl Ask for ListPoliciesForTarget {
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let target = members::target(m, "TargetId");
         let kind = members::policy_type(m, "Filter");
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self {
             target: target?,
             kind,
@@ -214,7 +214,7 @@ impl Ask for ListPoliciesForTarget {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(self.target.clone())]
+        vec![Thing::PolicyTarget(self.target.clone())]
     }
 
     fn supply(&self, supply: &mut Supply) {
@@ -244,14 +244,14 @@ impl Ask for ListPoliciesForTarget {
 #[derive(Debug)]
 pub struct ListTargetsForPolicy {
     policy: ControlPolicyId,
-    page: Page,
+    page: Pagination,
 }
 
 /// The output of ListTargetsForPolicy.
 #[derive(Debug)]
 pub struct TargetsListed {
     organization: Arc<OrganizationUnit>,
-    page: Paged<Target>,
+    page: Paged<PolicyTarget>,
 }
 
 keyward_types::action!("organizations": ListTargetsForPolicy = "organizations:ListTargetsForPolicy");
@@ -266,7 +266,7 @@ impl Ask for ListTargetsForPolicy {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let policy = members::policy(m, "PolicyId");
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self {
             policy: policy?,
             page,
@@ -287,16 +287,16 @@ impl Ask for ListTargetsForPolicy {
             .ok_or(OrganizationsFault::PolicyNotFound)?
             .record()
             .kind;
-        let has = |target: &Target| {
+        let has = |target: &PolicyTarget| {
             let attached = organization.attached(kind, target).unwrap_or_default();
             attached
                 .iter()
                 .any(|policy| policy.record().id == self.policy)
         };
-        let mut targets: Vec<Target> = organization.targets().filter(has).collect();
+        let mut targets: Vec<PolicyTarget> = organization.targets().filter(has).collect();
         targets.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         let asked = (Self::NAME, self.policy.as_str());
-        let page = self.page.cut(cx, asked, targets, Target::as_str)?;
+        let page = self.page.cut(cx, asked, targets, PolicyTarget::as_str)?;
         Ok(Done::unchanged(TargetsListed {
             organization: Arc::clone(organization),
             page,
@@ -309,18 +309,21 @@ impl Output<Organizations> for TargetsListed {
         let organization = &self.organization;
         self.page.render(out, "Targets", |target, entry| {
             let name = match target {
-                Target::Root(_) => Some("Root"),
-                Target::Unit(unit) => {
+                PolicyTarget::Root(_) => Some("Root"),
+                PolicyTarget::Unit(unit) => {
                     let unit = organization.units().get(unit);
                     unit.map(|unit| unit.name.as_str())
                 }
-                Target::Account(account) => {
+                PolicyTarget::Account(account) => {
                     let member = organization.accounts().get(account);
                     member.map(|member| member.record().name.as_str())
                 }
             };
             entry.string("TargetId", target.as_str());
-            entry.string("Arn", &arn_of(organization, &Thing::Target(target.clone())));
+            entry.string(
+                "Arn",
+                &arn_of(organization, &Thing::PolicyTarget(target.clone())),
+            );
             entry.string("Name", name.unwrap_or_default());
             entry.string("Type", target.kind());
         });

@@ -16,7 +16,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     Cx, Organizations,
     fault::OrganizationsFault,
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     paths,
     records::CreateAccountRecord,
     standing::Standing,
@@ -98,7 +98,7 @@ impl Output<Organizations> for StatusDescribed {
 #[derive(Debug)]
 pub struct ListCreateAccountStatus {
     states: Option<Vec<String>>,
-    page: Page,
+    page: Pagination,
 }
 
 /// The output of ListCreateAccountStatus.
@@ -125,7 +125,7 @@ impl Operation for ListCreateAccountStatus {
         // An empty list counts as absent: all states.
         let states = states.filter(|states| !states.is_empty());
         let states = states.map(|states| states.into_iter().map(str::to_owned).collect());
-        let page = Page::read(&mut m);
+        let page = Pagination::read(&mut m);
         m.finish()?;
         Ok(Self { states, page })
     }

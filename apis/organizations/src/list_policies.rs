@@ -18,7 +18,7 @@ use crate::{
     fault::OrganizationsFault,
     managed::Ask,
     members::{self, PolicyType},
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     render,
 };
 
@@ -31,7 +31,7 @@ pub fn policy_id(policy: &Arc<ControlPolicy>) -> &str {
 #[derive(Debug)]
 pub struct ListPolicies {
     kind: PolicyType,
-    page: Page,
+    page: Pagination,
 }
 
 /// A page of policies.
@@ -50,7 +50,7 @@ impl Ask for ListPolicies {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let kind = members::policy_type(m, "Filter");
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self { kind, page })
     }
 

@@ -4,7 +4,7 @@ use keyward_engine::audit::parameters::{Parameter, text};
 use keyward_types::{
     account::AccountId,
     organization::{
-        ControlPolicyId, ControlPolicyType, OrganizationalUnitId, Parent, RootId, Target,
+        ControlPolicyId, ControlPolicyType, OrganizationalUnitId, Parent, PolicyTarget, RootId,
     },
     tag::Tag,
 };
@@ -81,16 +81,20 @@ pub fn parent(m: &mut Members<'_>, name: &'static str) -> Option<Parent> {
 }
 
 /// An account's or organizational unit's id.
-pub fn child(m: &mut Members<'_>, name: &'static str) -> Option<Target> {
-    id(m, name, (100, CHILD), |text| match Target::parse(text) {
-        Ok(Target::Root(_)) | Err(_) => None,
-        Ok(child @ (Target::Unit(_) | Target::Account(_))) => Some(child),
+pub fn child(m: &mut Members<'_>, name: &'static str) -> Option<PolicyTarget> {
+    id(m, name, (100, CHILD), |text| {
+        match PolicyTarget::parse(text) {
+            Ok(PolicyTarget::Root(_)) | Err(_) => None,
+            Ok(child @ (PolicyTarget::Unit(_) | PolicyTarget::Account(_))) => Some(child),
+        }
     })
 }
 
 /// The id of what policies are attached to.
-pub fn target(m: &mut Members<'_>, name: &'static str) -> Option<Target> {
-    id(m, name, (100, TARGET), |text| Target::parse(text).ok())
+pub fn target(m: &mut Members<'_>, name: &'static str) -> Option<PolicyTarget> {
+    id(m, name, (100, TARGET), |text| {
+        PolicyTarget::parse(text).ok()
+    })
 }
 
 /// An account's id.
@@ -147,9 +151,11 @@ pub fn policy(m: &mut Members<'_>, name: &'static str) -> Option<ControlPolicyId
 
 /// The id of something with tags.
 pub fn tagged(m: &mut Members<'_>, name: &'static str) -> Option<Thing> {
-    id(m, name, (130, TAGGED), |text| match Target::parse(text) {
-        Ok(target) => Some(Thing::Target(target)),
-        Err(_) => ControlPolicyId::parse(text).ok().map(Thing::Policy),
+    id(m, name, (130, TAGGED), |text| {
+        match PolicyTarget::parse(text) {
+            Ok(target) => Some(Thing::PolicyTarget(target)),
+            Err(_) => ControlPolicyId::parse(text).ok().map(Thing::Policy),
+        }
     })
 }
 

@@ -19,10 +19,10 @@ use crate::{
     fault::OrganizationsFault,
     managed::Ask,
     members,
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     standing::Thing,
 };
-use keyward_types::organization::Target;
+use keyward_types::organization::PolicyTarget;
 
 /// An empty list, under its name.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl NoneListed {
     /// The page that is asked for. No token of a further one was ever given.
     fn of(
         name: &'static str,
-        page: &Page,
+        page: &Pagination,
         (operation, filter): (&str, &str),
         cx: &Cx<'_>,
     ) -> Result<Done<Self>, OrganizationsFault> {
@@ -54,7 +54,7 @@ impl Output<Organizations> for NoneListed {
 #[derive(Debug)]
 pub struct ListDelegatedAdministrators {
     service: Option<String>,
-    page: Page,
+    page: Pagination,
 }
 
 keyward_types::action!("organizations": ListDelegatedAdministrators = "organizations:ListDelegatedAdministrators");
@@ -73,7 +73,7 @@ impl Ask for ListDelegatedAdministrators {
     fn read(m: &mut Members<'_>) -> Option<Self> {
         Some(Self {
             service: members::optional_service_principal(m),
-            page: Page::read(m),
+            page: Pagination::read(m),
         })
     }
 
@@ -111,12 +111,12 @@ impl Ask for ListDelegatedServicesForAccount {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let account = members::account(m, "AccountId");
-        Page::read(m);
+        Pagination::read(m);
         Some(Self { account: account? })
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(Target::Account(self.account))]
+        vec![Thing::PolicyTarget(PolicyTarget::Account(self.account))]
     }
 
     fn answer(
@@ -139,7 +139,7 @@ const FILTER: &[Parameter] = &[text("ActionType"), text("ParentHandshakeId")];
 #[derive(Debug)]
 struct Handshakes {
     filter: String,
-    page: Page,
+    page: Pagination,
 }
 
 impl Handshakes {
@@ -153,7 +153,7 @@ impl Handshakes {
         let (action, parent) = filter.optional().unwrap_or_default();
         Self {
             filter: format!("{action:?} {parent:?}"),
-            page: Page::read(m),
+            page: Pagination::read(m),
         }
     }
 

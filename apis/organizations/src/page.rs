@@ -16,13 +16,13 @@ const MOST: i64 = 20;
 
 /// Which page is asked for.
 #[derive(Debug)]
-pub struct Page(Paging);
+pub struct Pagination(Paging);
 
 /// A page, and the token of the next one.
 #[derive(Debug)]
 pub struct Paged<T>(pub page::Page<T>);
 
-impl Page {
+impl Pagination {
     /// Reads `MaxResults` and `NextToken`.
     pub fn read(m: &mut Members<'_>) -> Self {
         let most = m.integer("MaxResults").range(1, MOST).optional();

@@ -13,7 +13,7 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Output},
 };
-use keyward_types::organization::{RootId, Target};
+use keyward_types::organization::{PolicyTarget, RootId};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
@@ -35,7 +35,7 @@ pub struct RootShown {
 
 impl Output<Organizations> for RootShown {
     fn render(&self, out: &mut Writer<'_>) {
-        let root = Thing::Target(Target::Root(self.record.root.clone()));
+        let root = Thing::PolicyTarget(PolicyTarget::Root(self.record.root.clone()));
         out.object("Root", |entry| {
             entry.string("Id", self.record.root.as_str());
             entry.string("Arn", &arn_of(&self.organization, &root));
@@ -74,7 +74,7 @@ impl PolicyTypeInput {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(Target::Root(self.root.clone()))]
+        vec![Thing::PolicyTarget(PolicyTarget::Root(self.root.clone()))]
     }
 
     fn check_root(&self, organization: &OrganizationUnit) -> Result<(), OrganizationsFault> {

@@ -5,7 +5,7 @@ use keyward_engine::directory::{
     units::organization::{ControlPolicy, Member, OrganizationUnit},
 };
 use keyward_types::{
-    organization::{ControlPolicyType, Target},
+    organization::{ControlPolicyType, PolicyTarget},
     partition::Partition,
 };
 use keyward_wire::json::Writer;
@@ -40,7 +40,7 @@ pub fn organization(
 /// `Root`
 pub fn root(organization: &OrganizationUnit, out: &mut Writer<'_>) {
     let record = organization.record();
-    let root = Thing::Target(Target::Root(record.root.clone()));
+    let root = Thing::PolicyTarget(PolicyTarget::Root(record.root.clone()));
     out.string("Id", record.root.as_str());
     out.string("Arn", &arn_of(organization, &root));
     out.string("Name", "Root");
@@ -66,7 +66,7 @@ pub fn account(organization: &OrganizationUnit, member: &Member, out: &mut Write
     let record = member.record();
     let account = record.account;
     out.string("Id", account.as_str());
-    let thing = Thing::Target(Target::Account(account));
+    let thing = Thing::PolicyTarget(PolicyTarget::Account(account));
     out.string("Arn", &arn_of(organization, &thing));
     if let Some(email) = &record.email {
         out.string("Email", email);
@@ -90,7 +90,7 @@ pub fn unit(
     unit: &OrganizationalUnitRecord,
     out: &mut Writer<'_>,
 ) {
-    let thing = Thing::Target(Target::Unit(unit.id.clone()));
+    let thing = Thing::PolicyTarget(PolicyTarget::Unit(unit.id.clone()));
     out.string("Id", unit.id.as_str());
     out.string("Arn", &arn_of(organization, &thing));
     out.string("Name", &unit.name);

@@ -22,7 +22,7 @@ use crate::{
     fault::{OrganizationsFault, UNRECOGNIZED_SERVICE},
     managed::Ask,
     members,
-    page::{Page, Paged},
+    page::{Paged, Pagination},
 };
 
 /// The most services of an organization: AWS has not half as many that can be let in.
@@ -140,7 +140,7 @@ impl Ask for DisableAWSServiceAccess {
 
 /// `ListAWSServiceAccessForOrganization`
 #[derive(Debug)]
-pub struct ListAWSServiceAccessForOrganization(Page);
+pub struct ListAWSServiceAccessForOrganization(Pagination);
 
 /// A page of services, each since when.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Ask for ListAWSServiceAccessForOrganization {
     type Output = ServicesListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
-        Some(Self(Page::read(m)))
+        Some(Self(Pagination::read(m)))
     }
 
     fn answer(

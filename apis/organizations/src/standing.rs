@@ -9,7 +9,7 @@ use keyward_engine::{
 };
 use keyward_types::{
     action::Action,
-    organization::{ControlPolicyId, Target},
+    organization::{ControlPolicyId, PolicyTarget},
     tag::Tag,
 };
 
@@ -19,7 +19,7 @@ use crate::{Cx, condition_keys::POLICY_TYPE, fault::OrganizationsFault};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Thing {
     /// A root, organizational unit or account.
-    Target(Target),
+    PolicyTarget(PolicyTarget),
     /// A policy.
     Policy(ControlPolicyId),
 }
@@ -81,7 +81,7 @@ impl Standing {
                 let organization = membership.organization();
                 let kind = things.iter().find_map(|thing| match thing {
                     Thing::Policy(id) => Some(organization.policy(id)?.record().kind),
-                    Thing::Target(_) => None,
+                    Thing::PolicyTarget(_) => None,
                 });
                 let supply = |supplied: &mut Supply| {
                     supply(supplied);
@@ -104,9 +104,13 @@ impl Standing {
 pub fn arn_of(organization: &OrganizationUnit, thing: &Thing) -> String {
     let (record, partition) = (organization.record(), organization.partition());
     match thing {
-        Thing::Target(Target::Root(root)) => record.arn_of(partition, "root", root.as_str()),
-        Thing::Target(Target::Unit(unit)) => record.arn_of(partition, "ou", unit.as_str()),
-        Thing::Target(Target::Account(account)) => {
+        Thing::PolicyTarget(PolicyTarget::Root(root)) => {
+            record.arn_of(partition, "root", root.as_str())
+        }
+        Thing::PolicyTarget(PolicyTarget::Unit(unit)) => {
+            record.arn_of(partition, "ou", unit.as_str())
+        }
+        Thing::PolicyTarget(PolicyTarget::Account(account)) => {
             record.arn_of(partition, "account", account.as_str())
         }
         Thing::Policy(id) => match organization.policy(id) {
@@ -120,12 +124,12 @@ pub fn arn_of(organization: &OrganizationUnit, thing: &Thing) -> String {
 /// The tags of something; none if it is not there.
 pub fn tags_of<'o>(organization: &'o OrganizationUnit, thing: &Thing) -> &'o [Tag] {
     match thing {
-        Thing::Target(Target::Root(_)) => &organization.record().root_tags,
-        Thing::Target(Target::Unit(unit)) => {
+        Thing::PolicyTarget(PolicyTarget::Root(_)) => &organization.record().root_tags,
+        Thing::PolicyTarget(PolicyTarget::Unit(unit)) => {
             let unit = organization.units().get(unit);
             unit.map(|unit| unit.tags.as_slice()).unwrap_or_default()
         }
-        Thing::Target(Target::Account(account)) => {
+        Thing::PolicyTarget(PolicyTarget::Account(account)) => {
             let member = organization.accounts().get(account);
             member
                 .map(|member| member.record().tags.as_slice())

@@ -10,7 +10,7 @@ use keyward_engine::{
     gate::supply::Supply,
     operation::{Done, Empty, Output},
 };
-use keyward_types::{organization::Target, tag::Tag};
+use keyward_types::{organization::PolicyTarget, tag::Tag};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
@@ -19,14 +19,14 @@ use crate::{
     fault::{IMMUTABLE, OrganizationsFault},
     managed::{self, Ask},
     members,
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     standing::{Thing, tags_of},
 };
 
 /// Refuses something that is not there, or has no tags because it is AWS's own.
 fn check(organization: &OrganizationUnit, thing: &Thing) -> Result<(), OrganizationsFault> {
     let there = match thing {
-        Thing::Target(target) => organization.has(target),
+        Thing::PolicyTarget(target) => organization.has(target),
         Thing::Policy(id) => match organization.policy(id) {
             Some(policy) if policy.is_aws_managed() => {
                 return Err(OrganizationsFault::invalid(IMMUTABLE));
@@ -49,20 +49,20 @@ fn put(
     cx: &Cx<'_>,
 ) -> Result<Done<Empty>, OrganizationsFault> {
     let mut head = organization.record().clone();
-    if let Thing::Target(Target::Root(_)) = thing {
+    if let Thing::PolicyTarget(PolicyTarget::Root(_)) = thing {
         head.root_tags.clone_from(&tags);
     }
     let mut change = OrganizationChange::with_head(organization, &head, cx)?;
     match thing {
-        Thing::Target(Target::Root(_)) => {}
-        Thing::Target(Target::Unit(id)) => {
+        Thing::PolicyTarget(PolicyTarget::Root(_)) => {}
+        Thing::PolicyTarget(PolicyTarget::Unit(id)) => {
             if let Some(unit) = organization.units().get(id) {
                 let mut unit = unit.clone();
                 unit.tags = tags;
                 change.put_unit(&unit)?;
             }
         }
-        Thing::Target(Target::Account(id)) => {
+        Thing::PolicyTarget(PolicyTarget::Account(id)) => {
             if let Some(member) = organization.accounts().get(id) {
                 let mut member = member.record().clone();
                 member.tags = tags;
@@ -82,7 +82,7 @@ fn put(
 
 fn id_of(thing: &Thing) -> &str {
     match thing {
-        Thing::Target(target) => target.as_str(),
+        Thing::PolicyTarget(target) => target.as_str(),
         Thing::Policy(id) => id.as_str(),
     }
 }
@@ -190,7 +190,7 @@ impl Ask for UntagResource {
 #[derive(Debug)]
 pub struct ListTagsForResource {
     thing: Thing,
-    page: Page,
+    page: Pagination,
 }
 
 /// The output of ListTagsForResource.
@@ -209,7 +209,7 @@ impl Ask for ListTagsForResource {
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let thing = members::tagged(m, "ResourceId");
         // All tags of anything stand on one page.
-        let page = Page::read_token(m, 50);
+        let page = Pagination::read_token(m, 50);
         Some(Self {
             thing: thing?,
             page,

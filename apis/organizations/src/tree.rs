@@ -12,7 +12,7 @@ use keyward_engine::{
     },
     operation::{Done, Output},
 };
-use keyward_types::organization::{Parent, Target};
+use keyward_types::organization::{Parent, PolicyTarget};
 use keyward_wire::json::{Members, Writer};
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     fault::OrganizationsFault,
     managed::Ask,
     members,
-    page::{Page, Paged},
+    page::{Paged, Pagination},
     render,
     standing::Thing,
 };
@@ -54,7 +54,7 @@ fn root_id(organization: &Arc<OrganizationUnit>) -> &str {
 /// `ListRoots`: there is one.
 #[derive(Debug)]
 pub struct ListRoots {
-    page: Page,
+    page: Pagination,
 }
 
 /// The output of ListRoots.
@@ -71,7 +71,7 @@ impl Ask for ListRoots {
     type Output = RootsListed;
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self { page })
     }
 
@@ -98,7 +98,7 @@ impl Output<Organizations> for RootsListed {
 #[derive(Debug)]
 pub struct ListAccountsForParent {
     parent: Parent,
-    page: Page,
+    page: Pagination,
 }
 
 keyward_types::action!("organizations": ListAccountsForParent = "organizations:ListAccountsForParent");
@@ -113,7 +113,7 @@ impl Ask for ListAccountsForParent {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let parent = members::parent(m, "ParentId");
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self {
             parent: parent?,
             page,
@@ -121,7 +121,7 @@ impl Ask for ListAccountsForParent {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(self.parent.clone().into())]
+        vec![Thing::PolicyTarget(self.parent.clone().into())]
     }
 
     fn answer(
@@ -141,7 +141,7 @@ impl Ask for ListAccountsForParent {
 #[derive(Debug)]
 pub struct ListOrganizationalUnitsForParent {
     parent: Parent,
-    page: Page,
+    page: Pagination,
 }
 
 /// The output of ListOrganizationalUnitsForParent.
@@ -163,7 +163,7 @@ impl Ask for ListOrganizationalUnitsForParent {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let parent = members::parent(m, "ParentId");
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self {
             parent: parent?,
             page,
@@ -171,7 +171,7 @@ impl Ask for ListOrganizationalUnitsForParent {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(self.parent.clone().into())]
+        vec![Thing::PolicyTarget(self.parent.clone().into())]
     }
 
     fn answer(
@@ -201,8 +201,8 @@ impl Output<Organizations> for UnitsListed {
 /// `ListParents`: a child has one.
 #[derive(Debug)]
 pub struct ListParents {
-    child: Target,
-    page: Page,
+    child: PolicyTarget,
+    page: Pagination,
 }
 
 /// The output of ListParents.
@@ -221,7 +221,7 @@ impl Ask for ListParents {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let child = members::child(m, "ChildId");
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self {
             child: child?,
             page,
@@ -229,7 +229,7 @@ impl Ask for ListParents {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(self.child.clone())]
+        vec![Thing::PolicyTarget(self.child.clone())]
     }
 
     fn answer(
@@ -238,9 +238,9 @@ impl Ask for ListParents {
         cx: &Cx<'_>,
     ) -> Result<Done<ParentsListed>, OrganizationsFault> {
         let parent = match &self.child {
-            Target::Root(_) => None,
-            Target::Unit(unit) => organization.units().get(unit).map(|unit| &unit.parent),
-            Target::Account(account) => {
+            PolicyTarget::Root(_) => None,
+            PolicyTarget::Unit(unit) => organization.units().get(unit).map(|unit| &unit.parent),
+            PolicyTarget::Account(account) => {
                 let member = organization.accounts().get(account);
                 member.map(|member| &member.record().parent)
             }
@@ -266,12 +266,12 @@ impl Output<Organizations> for ParentsListed {
 pub struct ListChildren {
     parent: Parent,
     kind: &'static str,
-    page: Page,
+    page: Pagination,
 }
 
 /// The output of ListChildren.
 #[derive(Debug)]
-pub struct ChildrenListed(Paged<Target>);
+pub struct ChildrenListed(Paged<PolicyTarget>);
 
 keyward_types::action!("organizations": ListChildren = "organizations:ListChildren");
 
@@ -291,7 +291,7 @@ impl Ask for ListChildren {
         let parent = members::parent(m, "ParentId");
         let kinds = &["ACCOUNT", "ORGANIZATIONAL_UNIT"];
         let kind = m.enumeration("ChildType", kinds).required();
-        let page = Page::read(m);
+        let page = Pagination::read(m);
         Some(Self {
             parent: parent?,
             kind,
@@ -300,7 +300,7 @@ impl Ask for ListChildren {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(self.parent.clone().into())]
+        vec![Thing::PolicyTarget(self.parent.clone().into())]
     }
 
     fn answer(
@@ -309,17 +309,19 @@ impl Ask for ListChildren {
         cx: &Cx<'_>,
     ) -> Result<Done<ChildrenListed>, OrganizationsFault> {
         check_parent(organization, &self.parent)?;
-        let children: Vec<Target> = if self.kind == "ACCOUNT" {
+        let children: Vec<PolicyTarget> = if self.kind == "ACCOUNT" {
             let below = |(_, member): &(_, &Arc<_>)| is_below(member, &self.parent);
             let accounts = organization.accounts().iter().filter(below);
-            accounts.map(|(id, _)| Target::Account(*id)).collect()
+            accounts.map(|(id, _)| PolicyTarget::Account(*id)).collect()
         } else {
             let units = units_below(organization, &self.parent);
-            units.map(|unit| Target::Unit(unit.id.clone())).collect()
+            units
+                .map(|unit| PolicyTarget::Unit(unit.id.clone()))
+                .collect()
         };
         let filter = format!("{} {}", self.kind, self.parent.as_str());
         let asked = (Self::NAME, filter.as_str());
-        let page = self.page.cut(cx, asked, children, Target::as_str)?;
+        let page = self.page.cut(cx, asked, children, PolicyTarget::as_str)?;
         Ok(Done::unchanged(ChildrenListed(page)))
     }
 }

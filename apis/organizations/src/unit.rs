@@ -15,7 +15,7 @@ use keyward_engine::{
     operation::{Done, Empty, Output},
 };
 use keyward_types::{
-    organization::{ControlPolicyType, OrganizationalUnitId, Parent, Target},
+    organization::{ControlPolicyType, OrganizationalUnitId, Parent, PolicyTarget},
     tag::Tag,
 };
 use keyward_wire::json::{Members, Writer};
@@ -113,7 +113,7 @@ impl Ask for CreateOrganizationalUnit {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(self.parent.clone().into())]
+        vec![Thing::PolicyTarget(self.parent.clone().into())]
     }
 
     fn created_with(&self) -> &[Tag] {
@@ -181,7 +181,7 @@ impl Ask for DescribeOrganizationalUnit {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(Target::Unit(self.unit.clone()))]
+        vec![Thing::PolicyTarget(PolicyTarget::Unit(self.unit.clone()))]
     }
 
     fn answer(
@@ -220,7 +220,7 @@ impl Ask for UpdateOrganizationalUnit {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(Target::Unit(self.unit.clone()))]
+        vec![Thing::PolicyTarget(PolicyTarget::Unit(self.unit.clone()))]
     }
 
     fn answer(
@@ -264,7 +264,7 @@ impl Ask for DeleteOrganizationalUnit {
     }
 
     fn things(&self) -> Vec<Thing> {
-        vec![Thing::Target(Target::Unit(self.unit.clone()))]
+        vec![Thing::PolicyTarget(PolicyTarget::Unit(self.unit.clone()))]
     }
 
     fn answer(
@@ -283,7 +283,7 @@ impl Ask for DeleteOrganizationalUnit {
         }
         // What was attached to it goes with it.
         let mut record = organization.record().clone();
-        let target = Target::Unit(self.unit.clone());
+        let target = PolicyTarget::Unit(self.unit.clone());
         for kind in ControlPolicyType::ALL {
             if let Some(attachments) = record.attachments_mut(kind) {
                 attachments.remove(&target);

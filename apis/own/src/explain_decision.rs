@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api_kms::{fault::KmsFault, identifier::Forms, members, units::KeyUnit};
 use keyward_engine::{
-    api::Asked,
+    api::ResourceQuestion,
     audit::parameters::{Parameter, structures, text},
     directory::units::identity::RoleUnit,
     fault::Internal,
@@ -14,10 +14,10 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::{
         case,
-        decision::{Decision, Outcome},
+        decision::{Decision, DecisionType},
         document::PolicyKind,
-        explain::{self, Explanation, Finding, Found},
-        known::actions::{Known, look_up},
+        explain::{self, Explanation, Finding, RequestValue},
+        known::actions::{KnownAction, look_up},
         permit::Permit,
     },
     scans::Turn,
@@ -167,10 +167,10 @@ pub(super) fn action_name(m: &mut Members<'_>) -> String {
 /// "denied" would be true of it and help nobody.
 pub(super) fn known_action(given: &str) -> Result<String, KeywardFault> {
     match look_up(given) {
-        Known::Action(action) => Ok(action),
+        KnownAction::Action(action) => Ok(action),
         // What other services have is not known here.
-        Known::OtherService => Ok(given.to_owned()),
-        Known::Mistyped(alike) => {
+        KnownAction::OtherService => Ok(given.to_owned()),
+        KnownAction::Mistyped(alike) => {
             let message = format!("There is no action {given}.{}", meant(&alike));
             Err(KmsFault::validation(message).into())
         }
@@ -219,7 +219,7 @@ impl Cx<'_> {
     ) -> Result<CaseResource, KeywardFault> {
         let assumes = action.to_ascii_lowercase().starts_with("sts:assumerole");
         if !assumes {
-            let asked = Asked {
+            let asked = ResourceQuestion {
                 arn: resource,
                 action,
             };
@@ -333,7 +333,7 @@ pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
         .filter_map(|finding| match finding {
             Finding::Condition {
                 key,
-                found: Found::Absent,
+                found: RequestValue::Absent,
                 ..
             } => Some(key.clone()),
             Finding::Condition { .. }
@@ -350,7 +350,7 @@ pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
 
 /// The word for a decision.
 pub(super) fn word(decision: &Decision) -> &'static str {
-    Outcome::of(decision).as_str()
+    DecisionType::of(decision).as_str()
 }
 
 impl Output<Keyward> for Explained {

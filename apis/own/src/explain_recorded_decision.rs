@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use keyward_api_kms::fault::KmsFault;
 use keyward_engine::{
-    api::Asked,
+    api::ResourceQuestion,
     audit::parameters::{self, Parameter, boolean},
     fault::Internal,
     gate::{Denied, Gate},
@@ -320,7 +320,7 @@ impl Cx<'_> {
         notes: &mut Vec<String>,
     ) -> Result<CaseResource, KeywardFault> {
         let Some(arn) = key_arn(resource) else {
-            let asked = Asked {
+            let asked = ResourceQuestion {
                 arn: resource,
                 action,
             };

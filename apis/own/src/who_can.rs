@@ -18,7 +18,7 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     policy::{
         case::{self, Decider},
-        decision::Outcome,
+        decision::DecisionType,
         document::{Document, PolicyKind},
         permit::Permit,
         principal::PrincipalRef,
@@ -176,12 +176,12 @@ impl Capable {
             let explanation = case::explain(&written.line).map_err(broken)?;
             self.unknown.extend(unknown_keys(&explanation));
             match answer.decision {
-                Some(Outcome::Allow) => {
+                Some(DecisionType::Allow) => {
                     let allowed = Allowed::of(&answer, &explanation, written);
                     self.allowed.push(allowed);
                 }
                 // Another request might have what is not known here.
-                Some(Outcome::ImplicitDeny | Outcome::ExplicitDeny) => {
+                Some(DecisionType::ImplicitDeny | DecisionType::ExplicitDeny) => {
                     let ways = case::ways(&written.line, is_settled).map_err(broken)?;
                     let caller = &explanation.caller;
                     let ways = ways

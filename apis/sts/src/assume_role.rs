@@ -19,7 +19,7 @@ use crate::{
     credentials::{Credentials, NewSession},
     fault::StsFault,
     mfa, packed,
-    role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
+    role::{self, AskedSession, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits},
     session_policies::{self, RequestedPolicies},
     session_tags::{self, SessionTags},
     unserved,
@@ -153,7 +153,7 @@ impl Operation for AssumeRole {
     }
 
     fn authorize(&self, resolved: &Resolved, gate: &Gate<'_>) -> Result<RolePermits<Self>, Denied> {
-        let wanted = Wanted {
+        let wanted = AskedSession {
             session: &self.session,
             requested: &self.tags,
             tagged: !resolved.tags.is_empty(),

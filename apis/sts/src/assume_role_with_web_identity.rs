@@ -23,7 +23,7 @@ use crate::{
     credentials::{Credentials, NewSession},
     fault::StsFault,
     packed,
-    role::{self, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits, Wanted},
+    role::{self, AskedSession, AssumedRoleUser, ResolvedRole, RoleArn, RolePermits},
     session_policies::{self, RequestedPolicies},
     session_tags::SessionTags,
     unserved,
@@ -130,7 +130,7 @@ impl Operation for AssumeRoleWithWebIdentity {
     }
 
     fn authorize(&self, resolved: &Resolved, gate: &Gate<'_>) -> Result<RolePermits<Self>, Denied> {
-        let wanted = Wanted {
+        let wanted = AskedSession {
             session: &self.session,
             requested: &resolved.tags,
             tagged: !resolved.tags.is_empty(),

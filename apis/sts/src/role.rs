@@ -161,7 +161,7 @@ impl Protected for ResolvedRole {
 
 /// What a session of a role is to be, as far as policies are asked about it.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct AskedSession<'a> {
     /// The session's name.
     pub session: &'a str,
     /// The tags of the request.
@@ -174,7 +174,7 @@ pub struct Wanted<'a> {
     pub external_id: Option<&'a str>,
 }
 
-impl Wanted<'_> {
+impl AskedSession<'_> {
     fn supply(&self, supply: &mut Supply) {
         supply.text(condition_keys::ROLE_SESSION_NAME, self.session);
         if let Some(id) = self.external_id {
@@ -213,7 +213,11 @@ impl<A: keyward_types::action::Action> RolePermits<A> {
     ///
     /// # Errors
     /// The first denial.
-    pub fn ask(role: &ResolvedRole, wanted: &Wanted<'_>, gate: &Gate<'_>) -> Result<Self, Denied> {
+    pub fn ask(
+        role: &ResolvedRole,
+        wanted: &AskedSession<'_>,
+        gate: &Gate<'_>,
+    ) -> Result<Self, Denied> {
         Ok(Self {
             assume: gate.permit(role, |supply| wanted.supply(supply))?,
             tag: match wanted.tagged {

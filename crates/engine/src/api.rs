@@ -103,7 +103,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot be read.
-    fn facts<'c>(_cx: &'c Context<'c>, _asked: Asked<'c>) -> FoundFacts<'c> {
+    fn facts<'c>(_cx: &'c Context<'c>, _asked: ResourceQuestion<'c>) -> FoundFacts<'c> {
         Box::pin(async { Ok(None) })
     }
 
@@ -181,7 +181,7 @@ pub trait Api: Sized + Send + Sync + 'static {
 
 /// A question about a resource.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'c> {
+pub struct ResourceQuestion<'c> {
     /// Its ARN.
     pub arn: &'c str,
     /// What is to be done to it.
@@ -275,7 +275,7 @@ pub struct ApiDescription {
     pub content_type: fn(Form) -> &'static str,
     /// See [`Api::resource_type`].
     pub resource_type: fn(&ArnParts<'_>) -> Option<&'static str>,
-    facts: for<'c> fn(&'c Context<'c>, Asked<'c>) -> FoundFacts<'c>,
+    facts: for<'c> fn(&'c Context<'c>, ResourceQuestion<'c>) -> FoundFacts<'c>,
     /// See [`Api::render_fault`].
     pub render_fault: fn(&Fault, &AnswerTo<'_>) -> Vec<u8>,
     /// See [`Api::contended`].
@@ -373,7 +373,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn facts(&self, asked: Asked<'_>) -> Result<Option<Facts>, Internal> {
+    pub async fn facts(&self, asked: ResourceQuestion<'_>) -> Result<Option<Facts>, Internal> {
         let parts = ArnParts::parse(asked.arn);
         let service = parts.and_then(|parts| self.services.named(parts.service));
         match service {

@@ -148,9 +148,9 @@ impl<A: Api> Output<A> for Empty {
 
 /// An answer without members to a change of one key, which the audit trail names.
 #[derive(Clone, Debug)]
-pub struct Changed(pub KeyArn);
+pub struct KeyChanged(pub KeyArn);
 
-impl<A: Api> Output<A> for Changed {
+impl<A: Api> Output<A> for KeyChanged {
     fn render(&self, _out: &mut RendererOf<'_, A>) {}
 
     fn is_empty(&self) -> bool {

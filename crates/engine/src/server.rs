@@ -30,7 +30,7 @@ use crate::{
     session::Sessions,
     throttle::Throttle,
     turns::Turns,
-    usage::{CredentialUse, LastUse, Usage},
+    usage::{CredentialUse, LastUse, LastUses},
 };
 
 /// Limits that an operator chooses.
@@ -122,9 +122,9 @@ pub struct Shared {
     pub(crate) outbox: Arc<Places>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) refusals: Refusals,
-    pub(crate) usage: Usage<KeyArn, LastUse>,
-    pub(crate) access_key_usage: Usage<AccessKeyId, CredentialUse>,
-    pub(crate) role_usage: Usage<UniqueId, (Home, CredentialUse)>,
+    pub(crate) usage: LastUses<KeyArn, LastUse>,
+    pub(crate) access_key_usage: LastUses<AccessKeyId, CredentialUse>,
+    pub(crate) role_usage: LastUses<UniqueId, (Home, CredentialUse)>,
     pub(crate) counts: Counts,
     pub(crate) metrics: Metrics,
     pub(crate) quotas: Quotas,
@@ -161,9 +161,9 @@ impl Shared {
             outbox: Arc::default(),
             ledger: parts.ledger,
             refusals: parts.refusals,
-            usage: Usage::default(),
-            access_key_usage: Usage::default(),
-            role_usage: Usage::default(),
+            usage: LastUses::default(),
+            access_key_usage: LastUses::default(),
+            role_usage: LastUses::default(),
             counts: Counts::default(),
             metrics: Metrics::default(),
             quotas,
@@ -212,17 +212,17 @@ impl Shared {
     }
 
     /// When keys were last used.
-    pub fn usage(&self) -> &Usage<KeyArn, LastUse> {
+    pub fn usage(&self) -> &LastUses<KeyArn, LastUse> {
         &self.usage
     }
 
     /// When access keys were last used.
-    pub fn access_key_usage(&self) -> &Usage<AccessKeyId, CredentialUse> {
+    pub fn access_key_usage(&self) -> &LastUses<AccessKeyId, CredentialUse> {
         &self.access_key_usage
     }
 
     /// When roles were last used.
-    pub fn role_usage(&self) -> &Usage<UniqueId, (Home, CredentialUse)> {
+    pub fn role_usage(&self) -> &LastUses<UniqueId, (Home, CredentialUse)> {
         &self.role_usage
     }
 

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::directory::{
     records::{RecordError, SecretText, V1, identity::ManagedPolicyRef},
-    units::signer::Signer,
+    units::signer::SigningSecret,
 };
 
 const VERSION: u8 = 2;
@@ -163,7 +163,7 @@ pub struct SessionUnit {
     source_identity: Option<String>,
     federation: Option<Federation>,
     forwarded: Option<Forwarded>,
-    signer: Signer,
+    signer: SigningSecret,
 }
 
 /// Session policies, the inline one compiled.
@@ -244,7 +244,7 @@ impl SessionUnit {
         }
     }
 
-    pub(crate) fn signer(&self) -> &Signer {
+    pub(crate) fn signer(&self) -> &SigningSecret {
         &self.signer
     }
 }
@@ -383,7 +383,7 @@ impl Sessions {
             source_identity: record.source_identity,
             federation: record.federation,
             forwarded: record.forwarded,
-            signer: Signer::new(secret, self.arena.clone()),
+            signer: SigningSecret::new(secret, self.arena.clone()),
         })
     }
 

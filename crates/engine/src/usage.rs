@@ -66,12 +66,12 @@ impl CredentialUse {
 
 /// What was noted down and not yet written: the last use `U` of each `K`.
 #[derive(Debug)]
-pub struct Usage<K, U> {
+pub struct LastUses<K, U> {
     shards: Vec<Mutex<HashTable<(K, U)>>>,
     hasher: DefaultHashBuilder,
 }
 
-impl<K, U> Default for Usage<K, U> {
+impl<K, U> Default for LastUses<K, U> {
     fn default() -> Self {
         let shards = std::iter::repeat_with(Mutex::default)
             .take(SHARDS)
@@ -83,7 +83,7 @@ impl<K, U> Default for Usage<K, U> {
     }
 }
 
-impl<K: Clone + Eq + Hash, U: Copy + PartialEq> Usage<K, U> {
+impl<K: Clone + Eq + Hash, U: Copy + PartialEq> LastUses<K, U> {
     /// Notes a use down. A later one replaces an earlier one.
     pub fn note(&self, key: &K, usage: U) {
         let hash = self.hasher.hash_one(key);
@@ -156,7 +156,7 @@ mod tests {
             event_id: Uuid::nil(),
             request_id: Uuid::nil(),
         };
-        let noted = Usage::default();
+        let noted = LastUses::default();
         let (first, second) = (usage("Encrypt", 1), usage("Decrypt", 2));
         noted.note(&key, first);
         assert_eq!(noted.all(), [(key.clone(), first)]);

@@ -14,7 +14,7 @@ use crate::{
     claims::Claims,
     error::{NoKey, TokenError},
     fetch::{Fetch, FetchError},
-    jwks::{KeySet, Verdict},
+    jwks::{KeySet, SignatureVerdict},
     token::UnverifiedToken,
     url::HttpsUrl,
 };
@@ -104,11 +104,11 @@ struct Known {
 
 impl Known {
     /// What the keys at hand say, if they say enough for now.
-    fn verdict(&self, token: &UnverifiedToken, now: Monotonic) -> Option<Verdict> {
+    fn verdict(&self, token: &UnverifiedToken, now: Monotonic) -> Option<SignatureVerdict> {
         let keys = self.keys.lock().clone();
         let (at, keys) = keys.filter(|(at, _)| now.millis_since(*at) < MAX_AGE)?;
         let verdict = keys.verify(token);
-        let enough = verdict != Verdict::NoKey || now.millis_since(at) < REFETCH_AFTER;
+        let enough = verdict != SignatureVerdict::NoKey || now.millis_since(at) < REFETCH_AFTER;
         enough.then_some(verdict)
     }
 }
@@ -154,12 +154,12 @@ impl Issuers {
         let audience = audience.ok_or(TokenError::WrongAudience)?.clone();
         check_times(token, clock.now())?;
         match self.verdict(token, clock, before_waiting).await? {
-            Verdict::Holds => Ok(VerifiedToken {
+            SignatureVerdict::Holds => Ok(VerifiedToken {
                 claims: claims.clone(),
                 audience,
             }),
-            Verdict::Fails => Err(TokenError::WrongSignature),
-            Verdict::NoKey => Err(TokenError::NoKey(NoKey::Unknown)),
+            SignatureVerdict::Fails => Err(TokenError::WrongSignature),
+            SignatureVerdict::NoKey => Err(TokenError::NoKey(NoKey::Unknown)),
         }
     }
 
@@ -168,7 +168,7 @@ impl Issuers {
         token: &UnverifiedToken,
         clock: &dyn Clock,
         before_waiting: &(dyn Fn() + Sync),
-    ) -> Result<Verdict, TokenError> {
+    ) -> Result<SignatureVerdict, TokenError> {
         let issuer = token.issuer();
         if let Some(keys) = self.configured.get(issuer) {
             return Ok(keys.verify(token));

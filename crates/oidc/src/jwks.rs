@@ -31,7 +31,7 @@ pub struct KeySetError;
 
 /// What a set says of a token's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SignatureVerdict {
     /// One of the keys made it.
     Holds,
     /// None of the keys that could have made it did.
@@ -86,20 +86,20 @@ impl KeySet {
 
     /// Holds the token's signature against the keys of its key id; a token without key id needs
     /// a set with a single key that suits it.
-    pub fn verify(&self, token: &UnverifiedToken) -> Verdict {
+    pub fn verify(&self, token: &UnverifiedToken) -> SignatureVerdict {
         let mut suitable = self.0.iter().filter(|key| key.suits(token));
         if token.key_id.is_none() && suitable.clone().count() != 1 {
-            return Verdict::NoKey;
+            return SignatureVerdict::NoKey;
         }
-        let mut verdict = Verdict::NoKey;
+        let mut verdict = SignatureVerdict::NoKey;
         for key in suitable.by_ref().take(MAX_TRIED) {
             let holds = key
                 .key
                 .verify(token.algorithm, &token.signed, &token.signature);
             if holds.is_ok() {
-                return Verdict::Holds;
+                return SignatureVerdict::Holds;
             }
-            verdict = Verdict::Fails;
+            verdict = SignatureVerdict::Fails;
         }
         verdict
     }

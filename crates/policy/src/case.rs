@@ -14,7 +14,7 @@ mod principal;
 mod read;
 mod value;
 
-pub use answer::{Answer, By};
+pub use answer::{By, CaseAnswer};
 
 use crate::evaluate::evaluate_blocked;
 use crate::explain::{Explanation, Inquiry};
@@ -43,20 +43,20 @@ impl Decider {
 
     /// Decides one case. What is wrong with it stands in the answer's errors; an answer without
     /// a decision is to a case that cannot be decided.
-    pub fn answer(&mut self, line: &[u8]) -> Answer {
+    pub fn answer(&mut self, line: &[u8]) -> CaseAnswer {
         match self.decide(line) {
             Ok(answer) => answer,
-            Err(malformed) => Answer::malformed(malformed),
+            Err(malformed) => CaseAnswer::malformed(malformed),
         }
     }
 
-    fn decide(&mut self, line: &[u8]) -> Result<Answer, Malformed> {
+    fn decide(&mut self, line: &[u8]) -> Result<CaseAnswer, Malformed> {
         let case = Case::read(line)?;
         self.cache.make_room();
         let assembled = Assembled::compile(&case, &mut self.cache)?;
         self.names.cover(&case);
         let (decision, blocked_by) = ask(&case, &assembled, &self.names, evaluate_blocked);
-        let mut answer = Answer::of(&decision, blocked_by, &case);
+        let mut answer = CaseAnswer::of(&decision, blocked_by, &case);
         answer.errors = assembled.faults;
         answer.warnings = assembled.warnings;
         Ok(answer)

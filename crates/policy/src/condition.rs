@@ -40,7 +40,7 @@ enum Listed {
     Binary(Box<[Box<[u8]>]>),
     Ip(Box<[ip::Block]>),
     Arn(Box<[arn::Pattern]>),
-    Null(null::Wanted),
+    Null(null::Presence),
     /// Nobody can say: safe is that a denial holds and an allow does not.
     Unknown,
 }
@@ -69,7 +69,7 @@ impl Condition {
             Base::Arn => Listed::Arn(each(values, |value| {
                 arn::Pattern::compile(value, variables)
             })?),
-            Base::Null => Listed::Null(null::Wanted::new(values)),
+            Base::Null => Listed::Null(null::Presence::new(values)),
             Base::Unknown => Listed::Unknown,
         };
         Ok(Self {

@@ -20,7 +20,7 @@ impl Decision {
 
 /// What a decision comes to, as cases and answers write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DecisionType {
     /// Allowed.
     Allow,
     /// Denied, as nothing allows.
@@ -29,7 +29,7 @@ pub enum Outcome {
     ExplicitDeny,
 }
 
-impl Outcome {
+impl DecisionType {
     /// The word in cases and answers.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for DecisionType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -8,7 +8,7 @@
 //! [`crate::policy::Policy::compile_with_source`] so that values and lines can be shown, and the
 //! key's grants, also those that do not match. The [`Explanation`] is data; [`text`] makes it a
 //! text to read and [`json`] an object for programs. Its [`Suggestion`]s are lists of
-//! [`Change`]s, each list tried out by the evaluator before it is given: applied in their order
+//! [`ProposedChange`]s, each list tried out by the evaluator before it is given: applied in their order
 //! they make the denial an allow.
 
 pub mod change;
@@ -21,12 +21,12 @@ pub mod text;
 mod trace;
 mod world;
 
-pub use change::{At, Change, NewPrincipal, NewStatement, StatementTarget, Suggestion};
+pub use change::{At, NewPrincipal, NewStatement, ProposedChange, StatementTarget, Suggestion};
 pub use phrase::condition;
 pub use possible::{Way, exceptions, ways};
 
 use crate::decision::{Decision, Layer};
-use crate::grant::{Grant, Unmet, Usage};
+use crate::grant::{Grant, GrantUse, Unmet};
 use crate::principal::Class;
 use crate::request::Question;
 use world::World;
@@ -39,7 +39,7 @@ pub struct Inquiry<'a> {
     /// The grants on the key that may bear on the question, matching or not.
     pub grants: &'a [Grant],
     /// What of the request bears on grants.
-    pub usage: Usage<'a>,
+    pub usage: GrantUse<'a>,
 }
 
 /// How a decision came about.
@@ -95,14 +95,14 @@ pub struct LayerReport {
     /// The level of service control policies, from the root at 0.
     pub level: Option<usize>,
     /// What they came to.
-    pub verdict: Verdict,
+    pub verdict: LayerVerdict,
     /// The policies in their order.
     pub policies: Vec<PolicyReport>,
 }
 
 /// What the policies of one kind came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LayerVerdict {
     /// There are none, so they do not limit (nor, where something must allow, allow).
     Absent,
     /// They do not count for this call.
@@ -162,7 +162,7 @@ pub enum Finding {
         /// The values listed.
         listed: Vec<String>,
         /// What the request has.
-        found: Found,
+        found: RequestValue,
         /// What to know about it.
         note: Option<&'static str>,
     },
@@ -183,7 +183,7 @@ pub struct Mismatch {
 
 /// What a request has under a condition key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum RequestValue {
     /// Nothing.
     Absent,
     /// One value.

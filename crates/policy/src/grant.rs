@@ -94,7 +94,7 @@ pub struct Constraints {
 
 /// What of a request bears on grants.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Usage<'a> {
+pub struct GrantUse<'a> {
     /// The encryption context, for CreateGrant that of the new grant's constraint.
     pub pairs: &'a [(String, String)],
     /// `aws:SourceArn`
@@ -137,7 +137,7 @@ impl Grant {
         &self,
         caller: &Principal,
         action: &str,
-        usage: &Usage<'_>,
+        usage: &GrantUse<'_>,
     ) -> Result<Class, Vec<Unmet>> {
         let operation = action
             .split_once(':')
@@ -173,7 +173,7 @@ impl Grant {
         }
     }
 
-    fn check_constraints(&self, operation: &str, usage: &Usage<'_>, unmet: &mut Vec<Unmet>) {
+    fn check_constraints(&self, operation: &str, usage: &GrantUse<'_>, unmet: &mut Vec<Unmet>) {
         let Constraints {
             equals,
             subset,
@@ -199,7 +199,7 @@ impl Grant {
     }
 
     /// Whether a new grant made by this one allows more, as far as the request tells.
-    fn is_widened(&self, usage: &Usage<'_>) -> bool {
+    fn is_widened(&self, usage: &GrantUse<'_>) -> bool {
         let more = usage
             .new_operations
             .is_some_and(|new| new.iter().any(|one| !self.operations.contains(one)));
@@ -246,13 +246,13 @@ mod tests {
         let same = pairs(&[("a", "b")]);
         let decrypt = ["Decrypt".to_owned()];
         let encrypt = ["Encrypt".to_owned()];
-        let mut usage = Usage {
+        let mut usage = GrantUse {
             pairs: &same,
             new_operations: Some(&decrypt),
             new_constraint: Some("EncryptionContextEquals"),
-            ..Usage::default()
+            ..GrantUse::default()
         };
-        let check = |usage: &Usage<'_>| parent.check(&alice(), "kms:CreateGrant", usage);
+        let check = |usage: &GrantUse<'_>| parent.check(&alice(), "kms:CreateGrant", usage);
         assert_eq!(check(&usage), Ok(Class::Account));
         usage.new_operations = Some(&encrypt);
         assert_eq!(check(&usage), Err(vec![Unmet::Widens]));
@@ -269,9 +269,9 @@ mod tests {
         let mut some = grant(&["Encrypt"]);
         some.constraints.subset = Some(pairs(&[("a", "b"), ("c", "d")]));
         let given = pairs(&[("a", "b")]);
-        let usage = Usage {
+        let usage = GrantUse {
             pairs: &given,
-            ..Usage::default()
+            ..GrantUse::default()
         };
         assert_eq!(
             some.check(&alice(), "kms:Decrypt", &usage),

@@ -20,12 +20,12 @@ use crate::work::Work;
 #[derive(Clone, Debug)]
 pub struct Policy {
     statements: Box<[Statement]>,
-    source: Option<Arc<Written>>,
+    source: Option<Arc<PolicySource>>,
 }
 
 /// What a policy was compiled from, kept for explanations.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct PolicySource {
     /// The statements as written, in the order of the compiled ones.
     pub(crate) statements: Vec<Source>,
     /// The line on which each begins, from 1.
@@ -59,7 +59,7 @@ impl Policy {
     /// kept in memory to be evaluated: it needs several times as much.
     pub fn compile_with_source(document: &Document, bindings: &Bindings, text: &str) -> Self {
         let mut policy = Self::compile(document, bindings);
-        policy.source = Some(Arc::new(Written {
+        policy.source = Some(Arc::new(PolicySource {
             statements: document.statements.clone(),
             lines: raw::statement_lines(text),
             variables: document.has_variables(),
@@ -67,7 +67,7 @@ impl Policy {
         policy
     }
 
-    pub(crate) fn source(&self) -> Option<&Written> {
+    pub(crate) fn source(&self) -> Option<&PolicySource> {
         self.source.as_deref()
     }
 

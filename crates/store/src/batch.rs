@@ -26,7 +26,7 @@ pub enum Precondition {
 
 /// What a batch does to one path.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Operation {
+pub enum BatchOperation {
     /// Write this value, replacing any other.
     Put(Vec<u8>),
     /// Remove the value, if there is one.
@@ -43,7 +43,7 @@ pub struct Change {
     /// The precondition.
     pub precondition: Precondition,
     /// What to do.
-    pub operation: Operation,
+    pub operation: BatchOperation,
 }
 
 /// Changes that are committed together or not at all.
@@ -79,7 +79,7 @@ impl Batch {
         self.push(Change {
             path,
             precondition,
-            operation: Operation::Put(value),
+            operation: BatchOperation::Put(value),
         })
     }
 
@@ -89,7 +89,7 @@ impl Batch {
         self.push(Change {
             path,
             precondition,
-            operation: Operation::Delete,
+            operation: BatchOperation::Delete,
         })
     }
 
@@ -98,7 +98,7 @@ impl Batch {
         self.push(Change {
             path,
             precondition,
-            operation: Operation::Check,
+            operation: BatchOperation::Check,
         })
     }
 
@@ -126,7 +126,7 @@ impl Batch {
     /// Whether it would write or remove anything, or raise the revision.
     pub fn is_write(&self) -> bool {
         self.beyond.is_some()
-            || (self.changes.iter()).any(|change| change.operation != Operation::Check)
+            || (self.changes.iter()).any(|change| change.operation != BatchOperation::Check)
     }
 
     /// Bytes of its paths and values.
@@ -147,8 +147,8 @@ impl Batch {
             return Err(LimitError::Twice { path: change.path });
         }
         let value = match &change.operation {
-            Operation::Put(value) => value.len(),
-            Operation::Delete | Operation::Check => 0,
+            BatchOperation::Put(value) => value.len(),
+            BatchOperation::Delete | BatchOperation::Check => 0,
         };
         let bytes = self.bytes + value + change.path.as_str().len();
         if bytes > MAX_BATCH_BYTES {
@@ -160,7 +160,7 @@ impl Batch {
     }
 }
 
-impl std::fmt::Debug for Operation {
+impl std::fmt::Debug for BatchOperation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Put(value) => write!(f, "Put({} bytes)", value.len()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::batch::Batch;
-use crate::batch::Operation;
+use crate::batch::BatchOperation;
 use crate::batch::Precondition;
 use crate::boxed::BoxFuture;
 use crate::error::CommitError;
@@ -67,18 +67,18 @@ impl Memory {
         let mut changed = Vec::with_capacity(batch.changes().len());
         for change in batch.into_changes() {
             let deleted = match change.operation {
-                Operation::Put(value) => {
+                BatchOperation::Put(value) => {
                     if let Some(stamp) = &stamp {
                         stamp.put(&change.path, &value);
                     }
                     map.entries.insert(change.path.clone(), (revision, value));
                     false
                 }
-                Operation::Delete => {
+                BatchOperation::Delete => {
                     map.entries.remove(&change.path);
                     true
                 }
-                Operation::Check => continue,
+                BatchOperation::Check => continue,
             };
             changed.push(Changed {
                 revision,

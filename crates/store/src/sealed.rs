@@ -15,7 +15,7 @@ use keyward_types::store_id::StoreId;
 use thiserror::Error;
 
 use crate::batch::Batch;
-use crate::batch::Operation;
+use crate::batch::BatchOperation;
 use crate::batch::Precondition;
 use crate::error::CommitError;
 use crate::error::LimitError;
@@ -381,7 +381,7 @@ impl SealedBatch {
     }
 }
 
-impl Operation {
+impl BatchOperation {
     /// The value that is written, if one is.
     pub fn value(&self) -> Option<&[u8]> {
         match self {

@@ -8,14 +8,14 @@ use std::{
 use crate::{
     chain::{Chain, End, Mark, Position},
     error::TrailError,
-    head::Known,
+    head::KnownChain,
     scan::{Scan, scan},
     segment,
 };
 
 /// The authentic part of the trail in a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct AuthenticTrail {
     /// Where it ends.
     pub end: End,
     /// What it says about the store at its end.
@@ -42,11 +42,15 @@ pub struct Torn {
 /// Reads the trail, beginning with the last segment that the store knows.
 ///
 /// What comes after the last position known to be on disk may be gone or incomplete after a power
-/// cut: it becomes [`Found::torn`], and is not an error. Everything before it must be unchanged.
+/// cut: it becomes [`AuthenticTrail::torn`], and is not an error. Everything before it must be unchanged.
 ///
 /// # Errors
 /// [`TrailError::is_loss`] if something is missing or was changed.
-pub fn examine(directory: &Path, chain: &Chain, known: &Known) -> Result<Found, TrailError> {
+pub fn examine(
+    directory: &Path,
+    chain: &Chain,
+    known: &KnownChain,
+) -> Result<AuthenticTrail, TrailError> {
     let segments = segment::all(directory)?;
     let missing = |number: u64| TrailError::Missing {
         path: segment::path(directory, number),
@@ -59,9 +63,9 @@ pub fn examine(directory: &Path, chain: &Chain, known: &Known) -> Result<Found, 
         return read(&segments, from, chain, known);
     }
     if segments.is_empty() && known.end.at.segment == 0 {
-        return Ok(Found {
+        return Ok(AuthenticTrail {
             next_segment: Some(1),
-            ..Found::default()
+            ..AuthenticTrail::default()
         });
     }
     // A restored store may be older than segments that have been moved away since. Then the
@@ -88,10 +92,10 @@ fn read(
     segments: &BTreeMap<u64, PathBuf>,
     from: u64,
     chain: &Chain,
-    known: &Known,
-) -> Result<Found, TrailError> {
+    known: &KnownChain,
+) -> Result<AuthenticTrail, TrailError> {
     let last = segments.keys().next_back().copied();
-    let mut found = Found::default();
+    let mut found = AuthenticTrail::default();
     for (number, path) in segments.range(from..) {
         let is_last = last == Some(*number);
         let scan = scan(path, *number, chain, &known.end)?;
@@ -127,7 +131,7 @@ fn torn(path: &Path, scan: &Scan) -> Option<Torn> {
 }
 
 /// What is wrong with a segment that has been changed.
-pub(crate) fn altered(path: &Path, scan: &Scan, known: &Known) -> TrailError {
+pub(crate) fn altered(path: &Path, scan: &Scan, known: &KnownChain) -> TrailError {
     let path = path.to_owned();
     let least = match known.end.at {
         Position { segment, length } if segment == scan.end.at.segment => length,

@@ -57,7 +57,7 @@ pub enum HeadError {
 
 /// What the store knows of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownChain {
     /// From this segment on, no segment may be missing between two others.
     pub first: u64,
     /// A position that was on disk.
@@ -98,8 +98,8 @@ impl Head {
     }
 
     /// What it says about the chain.
-    pub fn known(&self) -> Known {
-        Known {
+    pub fn known(&self) -> KnownChain {
+        KnownChain {
             first: self.chain.first,
             end: self.chain.end,
             store: self.revision,

@@ -11,7 +11,7 @@ use keyward_crypto::digest;
 use crate::{
     chain::{Chain, End, Mark, Position},
     error::{TrailError, io_at},
-    examine::{Found, Torn, remains},
+    examine::{AuthenticTrail, Torn, remains},
     files,
     head::Head,
     segment,
@@ -107,7 +107,7 @@ pub fn clear(
     directory: &Path,
     chain: &Chain,
     head: &Head,
-) -> Result<(Found, Clearing, Vec<String>), TrailError> {
+) -> Result<(AuthenticTrail, Clearing, Vec<String>), TrailError> {
     let known = head.chain.end;
     let rest = remains(directory, chain, known.at)?;
     let next_segment = rest.last.max(known.at.segment) + 1;
@@ -125,7 +125,7 @@ pub fn clear(
         files.push(copy(directory, &torn)?.file);
         clearing.torn = Some(torn);
     }
-    let found = Found {
+    let found = AuthenticTrail {
         end: End {
             at: Position::default(),
             mac: known.mac,

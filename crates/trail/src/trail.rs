@@ -16,7 +16,7 @@ use std::{
 use crate::{
     chain::{Chain, Copied, End, Mark, Position},
     error::{TrailError, io_at},
-    examine::Found,
+    examine::AuthenticTrail,
     files,
     format::{self, Closing, Header},
     frontier::Frontier,
@@ -72,7 +72,7 @@ impl Trail {
         directory: &Path,
         options: TrailOptions,
         chain: Chain,
-        found: &Found,
+        found: &AuthenticTrail,
         frontier: Arc<Frontier>,
     ) -> Result<Self, TrailError> {
         files::folder(directory).map_err(io_at("created", directory))?;

@@ -9,7 +9,7 @@ use crate::{
     chain::{Chain, End},
     error::{TrailError, io_at},
     examine::altered,
-    head::Known,
+    head::KnownChain,
     scan::scan,
     segment, set_aside,
 };
@@ -48,7 +48,7 @@ pub struct Verified {
 pub fn verify(
     (directory, archives): (&Path, &[PathBuf]),
     chain: &Chain,
-    known: &Known,
+    known: &KnownChain,
 ) -> Result<Verified, TrailError> {
     let mut all: BTreeMap<u64, PathBuf> = BTreeMap::new();
     for place in archives.iter().map(PathBuf::as_path).chain([directory]) {

@@ -193,7 +193,7 @@ impl From<Parent> for String {
 /// What policies are attached to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Target {
+pub enum PolicyTarget {
     /// The root.
     Root(RootId),
     /// An organizational unit.
@@ -202,7 +202,7 @@ pub enum Target {
     Account(AccountId),
 }
 
-impl Target {
+impl PolicyTarget {
     /// Reads the id of a root, organizational unit or account.
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl Target {
     }
 }
 
-impl From<Parent> for Target {
+impl From<Parent> for PolicyTarget {
     fn from(parent: Parent) -> Self {
         match parent {
             Parent::Root(root) => Self::Root(root),
@@ -242,15 +242,15 @@ impl From<Parent> for Target {
     }
 }
 
-impl TryFrom<String> for Target {
+impl TryFrom<String> for PolicyTarget {
     type Error = OrganizationIdError;
     fn try_from(text: String) -> Result<Self, OrganizationIdError> {
         Self::parse(&text)
     }
 }
 
-impl From<Target> for String {
-    fn from(target: Target) -> String {
+impl From<PolicyTarget> for String {
+    fn from(target: PolicyTarget) -> String {
         target.as_str().to_owned()
     }
 }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_target_knows_its_kind() {
-        let kind = |text| Target::parse(text).map(|target| target.kind());
+        let kind = |text| PolicyTarget::parse(text).map(|target| target.kind());
         assert_eq!(kind("r-ab12"), Ok("ROOT"));
         assert_eq!(kind("ou-ab12-01234567"), Ok("ORGANIZATIONAL_UNIT"));
         assert_eq!(kind("111122223333"), Ok("ACCOUNT"));

@@ -211,7 +211,7 @@ fn must_let_in(action: &str) -> bool {
 
 /// What came of one action.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct EvaluationResult {
     action: String,
     resources: Vec<OnResource>,
     missing: Vec<String>,
@@ -219,7 +219,7 @@ pub struct Outcome {
     per_resource: bool,
 }
 
-impl Outcome {
+impl EvaluationResult {
     /// Of an action, on the resources that were named, or on `*`.
     pub fn new(
         action: &str,
@@ -376,16 +376,16 @@ fn position(out: &mut xml::Writer<'_>, name: &str, position: Position) {
 
 /// A page of outcomes.
 #[derive(Debug)]
-pub struct Outcomes(Page<Outcome>);
+pub struct EvaluationResults(Page<EvaluationResult>);
 
-impl Outcomes {
+impl EvaluationResults {
     /// A page of these.
-    pub fn new(items: Vec<Outcome>, marker: Option<String>) -> Self {
+    pub fn new(items: Vec<EvaluationResult>, marker: Option<String>) -> Self {
         Self(Page { items, marker })
     }
 }
 
-impl Output<Iam> for Outcomes {
+impl Output<Iam> for EvaluationResults {
     fn render(&self, out: &mut xml::Writer<'_>) {
         self.0
             .render(out, "EvaluationResults", |out, outcome| outcome.render(out));

@@ -24,7 +24,7 @@ use crate::{
     simulation::{
         found::EntityArn,
         made_up::{Entry, MadeUp},
-        outcome::{self, Outcome, Outcomes},
+        outcome::{self, EvaluationResult, EvaluationResults},
         source::{SESSION, Source, Sources, context_keys},
     },
 };
@@ -167,7 +167,7 @@ impl Simulated {
         cx: &Cx<'_>,
         operation: &str,
         mut sources: Sources,
-    ) -> Result<Outcomes, IamFault> {
+    ) -> Result<EvaluationResults, IamFault> {
         if let Some([text, ..]) = self.boundaries.as_deref() {
             let id = "PermissionsBoundaryPolicyInputList.1".to_owned();
             sources.boundary = Some(Source::of(id, text, PolicyKind::Boundary)?);
@@ -225,7 +225,7 @@ impl Simulated {
                 // A page may hold a thousand decisions; others are served between them.
                 tokio::task::yield_now().await;
             }
-            let outcome = Outcome::new(action, on, &missing, !self.resources.is_empty());
+            let outcome = EvaluationResult::new(action, on, &missing, !self.resources.is_empty());
             listed += outcome.statements();
             if listed > MAX_STATEMENTS {
                 let Some(last) = before else {
@@ -240,7 +240,7 @@ impl Simulated {
             items.push(outcome);
             before = Some(at);
         }
-        Ok(Outcomes::new(items, marker))
+        Ok(EvaluationResults::new(items, marker))
     }
 
     /// Who owns a resource: the account in its ARN, the one that is named, or the one of who is

@@ -23,7 +23,7 @@ pub struct Allowed {
 
 impl Allowed {
     /// By what a decision says.
-    pub fn of(answer: &case::Answer, explanation: &Explanation, written: &Written) -> Self {
+    pub fn of(answer: &case::CaseAnswer, explanation: &Explanation, written: &Written) -> Self {
         let by = answer.by.as_ref();
         Self {
             principal: explanation.caller.clone(),

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use crate::secret::{SecretBytes, lock::Region};
+use crate::secret::{SecretBytes, lock::Pages};
 
 /// Bytes of a slot; a secret takes as many neighbouring slots as it needs.
 pub const SLOT_BYTES: usize = 64;
@@ -19,7 +19,7 @@ pub const SLOT_BYTES: usize = 64;
 pub struct Arena(Arc<Inner>);
 
 struct Inner {
-    region: Region,
+    pages: Pages,
     slots: usize,
     used: AtomicUsize,
     free: Mutex<Free>,
@@ -72,9 +72,9 @@ impl Arena {
     pub fn new(bytes: usize) -> Result<(Self, ArenaReport), ArenaError> {
         let slots = bytes.div_ceil(SLOT_BYTES).max(1);
         let bytes = slots * SLOT_BYTES;
-        let region = Region::map(bytes).map_err(|_| ArenaError { bytes })?;
+        let pages = Pages::map(bytes).map_err(|_| ArenaError { bytes })?;
         let mut warnings = Vec::new();
-        let (locked, excluded) = (region.lock(), region.exclude());
+        let (locked, excluded) = (pages.lock(), pages.exclude());
         if let Err(error) = locked {
             warnings.push(format!(
                 "{bytes} bytes for secrets cannot be locked against swap ({error}): raise the limit on locked memory (ulimit -l, LimitMEMLOCK=)"
@@ -94,7 +94,7 @@ impl Arena {
             hint: 0,
         };
         let inner = Inner {
-            region,
+            pages,
             slots,
             used: AtomicUsize::new(0),
             free: Mutex::new(free),
@@ -121,7 +121,7 @@ impl Arena {
             free.take(needed, self.0.slots).ok_or(ArenaFull)?
         };
         self.0.used.fetch_add(needed, Ordering::Relaxed);
-        self.0.region.write(slot * SLOT_BYTES, bytes);
+        self.0.pages.write(slot * SLOT_BYTES, bytes);
         Ok(ArenaSecret {
             arena: Arc::clone(&self.0),
             slot,
@@ -196,7 +196,7 @@ impl Free {
 impl ArenaSecret {
     /// The bytes.
     pub fn expose(&self) -> &[u8] {
-        self.arena.region.read(self.slot * SLOT_BYTES, self.length)
+        self.arena.pages.read(self.slot * SLOT_BYTES, self.length)
     }
 
     /// The bytes as an array, if they are so many.
@@ -209,7 +209,7 @@ impl Drop for ArenaSecret {
     fn drop(&mut self) {
         let slots = self.length.div_ceil(SLOT_BYTES).max(1);
         self.arena
-            .region
+            .pages
             .wipe(self.slot * SLOT_BYTES, slots * SLOT_BYTES);
         let mut free = self
             .arena
@@ -262,7 +262,7 @@ mod tests {
         let (arena, _) = Arena::new(SLOT_BYTES).unwrap();
         drop(arena.store_bytes(&[0xAA; 40]).unwrap());
         let next = arena.store_bytes(&[0; 1]).unwrap();
-        assert_eq!(arena.0.region.read(0, SLOT_BYTES), [0; SLOT_BYTES]);
+        assert_eq!(arena.0.pages.read(0, SLOT_BYTES), [0; SLOT_BYTES]);
         drop(next);
     }
 }

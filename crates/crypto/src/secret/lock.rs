@@ -11,17 +11,17 @@ use std::{ffi::c_void, ptr::NonNull};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
 
 /// A private mapping of whole pages that lives until it is dropped.
-pub(super) struct Region {
+pub(super) struct Pages {
     start: NonNull<u8>,
     length: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone and has no thread affinity.
-unsafe impl Send for Region {}
+unsafe impl Send for Pages {}
 // SAFETY: bytes are written only through `write`, whose callers own the range exclusively.
-unsafe impl Sync for Region {}
+unsafe impl Sync for Pages {}
 
-impl Region {
+impl Pages {
     /// Maps `length` zeroed bytes, rounded up to whole pages by the kernel.
     pub(super) fn map(length: usize) -> rustix::io::Result<Self> {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
@@ -98,7 +98,7 @@ impl Region {
     }
 }
 
-impl Drop for Region {
+impl Drop for Pages {
     fn drop(&mut self) {
         self.wipe(0, self.length);
         // SAFETY: the mapping is this value's own and nothing refers to it any more.

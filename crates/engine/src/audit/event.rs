@@ -55,7 +55,7 @@ pub struct Circumstances<'a> {
 }
 
 /// One changed path with its new generation, or none if it was deleted.
-pub type Changed = (String, Option<Generation>);
+pub type ChangedPath = (String, Option<Generation>);
 
 /// The operation that an event names.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ pub fn render(
     sent: Option<Sent<'_>>,
     result: Result<'_>,
     evaluations: &[Evaluation],
-    changes: &[Changed],
+    changes: &[ChangedPath],
 ) -> Vec<u8> {
     let told = Told {
         named,
@@ -148,7 +148,7 @@ struct Told<'e> {
     sent: Option<Sent<'e>>,
     result: Result<'e>,
     evaluations: &'e [Evaluation],
-    changes: &'e [Changed],
+    changes: &'e [ChangedPath],
 }
 
 impl Told<'_> {
@@ -436,7 +436,7 @@ pub fn render_service_event(
     (region, account, key): (Region, &str, Option<&str>),
     (time, event_id): (Timestamp, &str),
     details: impl FnOnce(&mut Writer<'_>),
-    changes: &[Changed],
+    changes: &[ChangedPath],
 ) -> Vec<u8> {
     Writer::render(1024, |event| {
         event.string("eventVersion", EVENT_VERSION);

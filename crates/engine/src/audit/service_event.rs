@@ -56,7 +56,7 @@ impl ServiceEvent {
 }
 
 /// What a batch changes, as events list it. Events are no changes of their own.
-pub(crate) fn changes(batch: &SealedBatch) -> Vec<event::Changed> {
+pub(crate) fn changes(batch: &SealedBatch) -> Vec<event::ChangedPath> {
     let written = batch.written().iter();
     written
         .filter(|(path, _)| !paths::is_outbox(path))

@@ -17,7 +17,7 @@ use crate::directory::{Directory, ReadError, identities::Home};
 
 /// What a principal of a document is found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum PrincipalBinding {
     /// A user or role, which the ARN must be bound to.
     Bound(UniqueId),
     /// Something that needs no binding.
@@ -35,13 +35,19 @@ impl Directory {
         &self,
         partition: Partition,
         principal: &PrincipalRef<'_>,
-    ) -> Result<Found, ReadError> {
-        let plain = |exists: bool| if exists { Found::Plain } else { Found::Missing };
+    ) -> Result<PrincipalBinding, ReadError> {
+        let plain = |exists: bool| {
+            if exists {
+                PrincipalBinding::Plain
+            } else {
+                PrincipalBinding::Missing
+            }
+        };
         Ok(match principal {
             PrincipalRef::User(arn) | PrincipalRef::Role(arn) => {
                 match self.id_of_arn(partition, arn).await? {
-                    Some(id) => Found::Bound(id),
-                    None => Found::Missing,
+                    Some(id) => PrincipalBinding::Bound(id),
+                    None => PrincipalBinding::Missing,
                 }
             }
             PrincipalRef::Unique(id) => plain(self.arn_of_id(id).await?.is_some()),
@@ -55,7 +61,7 @@ impl Directory {
                 let account = ArnParts::parse(arn).and_then(|p| AccountId::parse(p.account).ok());
                 match account.filter(|_| is_of(arn, partition)) {
                     Some(account) => plain(self.account(partition, account).await?.is_some()),
-                    None => Found::Missing,
+                    None => PrincipalBinding::Missing,
                 }
             }
             PrincipalRef::Account {
@@ -68,7 +74,7 @@ impl Directory {
             PrincipalRef::Everyone
             | PrincipalRef::Service(_)
             | PrincipalRef::Federated(_)
-            | PrincipalRef::CanonicalUser(_) => Found::Plain,
+            | PrincipalRef::CanonicalUser(_) => PrincipalBinding::Plain,
         })
     }
 
@@ -88,11 +94,16 @@ impl Directory {
                 self.find_principal(partition, &principal).await?,
                 &principal,
             ) {
-                (Found::Bound(id), PrincipalRef::User(arn) | PrincipalRef::Role(arn)) => {
+                (
+                    PrincipalBinding::Bound(id),
+                    PrincipalRef::User(arn) | PrincipalRef::Role(arn),
+                ) => {
                     bound.bind(arn, id);
                 }
-                (Found::Bound(_) | Found::Plain, _) => {}
-                (Found::Missing, _) => return Ok(Err(document.unknown_principal(&principal))),
+                (PrincipalBinding::Bound(_) | PrincipalBinding::Plain, _) => {}
+                (PrincipalBinding::Missing, _) => {
+                    return Ok(Err(document.unknown_principal(&principal)));
+                }
             }
         }
         Ok(Ok(bound))

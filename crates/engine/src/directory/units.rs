@@ -9,7 +9,7 @@ use keyward_crypto::secret::arena::{Arena, ArenaSecret};
 use keyward_store::{revision::Revision, sealed::Generation};
 use keyward_types::{account::AccountId, partition::Partition, unique_id::AccessKeyId};
 
-use self::signer::Signer;
+use self::signer::SigningSecret;
 use crate::directory::records::{AccessKeyOwner, AccessKeyRecord};
 
 /// An access key with its secret, and the signing keys made from it, which die with it.
@@ -21,7 +21,7 @@ pub struct AccessKeyUnit {
     owner: AccessKeyOwner,
     active: bool,
     owned: bool,
-    signer: Signer,
+    signer: SigningSecret,
     generation: Generation,
     revision: Revision,
 }
@@ -41,7 +41,7 @@ impl AccessKeyUnit {
             owner: record.owner.clone(),
             active: record.active,
             owned,
-            signer: Signer::new(secret, arena),
+            signer: SigningSecret::new(secret, arena),
             generation,
             revision,
         }
@@ -88,7 +88,7 @@ impl AccessKeyUnit {
     }
 
     /// The secret, ready to verify with.
-    pub(crate) fn signer(&self) -> &Signer {
+    pub(crate) fn signer(&self) -> &SigningSecret {
         &self.signer
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         identities::Home,
         paths, purpose,
         records::{AccessKeyOwner, storage::AgentTokenRecord},
-        units::{AccessKeyUnit, identity::OidcProviderUnit, signer::Signer},
+        units::{AccessKeyUnit, identity::OidcProviderUnit, signer::SigningSecret},
     },
     fault::Internal,
     front::{Front, dispatch::Dispatched},
@@ -242,7 +242,7 @@ pub async fn prove(
     let (region, at, id) = check(shared, &claim, expected).await?;
     let unknown = || refused(AuthError::UnknownAccessKey);
     let scope = (claim.credential().date(), region, expected.service);
-    let verify = |signer: &Signer| {
+    let verify = |signer: &SigningSecret| {
         let verified = signer.with_signing_key(scope, expected.row, |key| {
             claim.verify(SigningKeyRef::from_bytes(key)).map(|_| ())
         });

@@ -4,13 +4,13 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
 
 use self::{
-    Kind::{Arn, Bool, Date, Ip, String, Strings},
     Supplier::{Caller, Network, Operation, Request, Resource, Service, Session},
+    ValueType::{Arn, Bool, Date, Ip, String, Strings},
 };
 
 /// The type of a key's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// Text.
     String,
     /// `true` or `false`.
@@ -52,7 +52,7 @@ pub struct DeclaredKey {
     /// Its name; `<…>` stands for what a user chose.
     pub name: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub kind: ValueType,
     /// Who supplies it.
     pub from: Supplier,
 }
@@ -75,7 +75,7 @@ impl DeclaredKey {
     }
 }
 
-const fn key(name: &'static str, kind: Kind, from: Supplier) -> DeclaredKey {
+const fn key(name: &'static str, kind: ValueType, from: Supplier) -> DeclaredKey {
     DeclaredKey { name, kind, from }
 }
 
@@ -140,12 +140,12 @@ macro_rules! condition_keys {
         pub const ALL: &[$crate::gate::declared::DeclaredKey] = &[
             $( $crate::gate::declared::DeclaredKey {
                 name: $text,
-                kind: $crate::gate::declared::Kind::$kind,
+                kind: $crate::gate::declared::ValueType::$kind,
                 from: $crate::gate::declared::Supplier::$from,
             }, )*
             $( $( $crate::gate::declared::DeclaredKey {
                 name: $other,
-                kind: $crate::gate::declared::Kind::$other_kind,
+                kind: $crate::gate::declared::ValueType::$other_kind,
                 from: $crate::gate::declared::Supplier::$other_from,
             }, )* )?
         ];

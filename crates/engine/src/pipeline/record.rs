@@ -238,7 +238,7 @@ impl<'a> Recorder<'a> {
         sent: Sent<'_>,
         parts: &dyn EventParts,
         evaluations: &[Evaluation],
-        changes: &[event::Changed],
+        changes: &[event::ChangedPath],
         shares: &Shares,
     ) -> SmallVec<[Vec<u8>; 1]> {
         let render = |of| {
@@ -263,7 +263,7 @@ impl<'a> Recorder<'a> {
         sent: Option<Sent<'_>>,
         result: event::Result<'_>,
         evaluations: &[Evaluation],
-        changes: &[event::Changed],
+        changes: &[event::ChangedPath],
     ) -> Vec<u8> {
         let cx = self.cx;
         let (mut request_id, mut event_id) = ([0; Hyphenated::LENGTH], [0; Hyphenated::LENGTH]);

@@ -14,7 +14,7 @@ use crate::{
     directory::{paths, purpose, records},
     fault::Internal,
     server::Shared,
-    usage::Usage,
+    usage::LastUses,
 };
 
 /// Writes everything that was noted.
@@ -51,7 +51,7 @@ async fn forget_deleted(shared: &Shared) {
 
 async fn write_all<K, U, R>(
     shared: &Shared,
-    noted: &Usage<K, U>,
+    noted: &LastUses<K, U>,
     record: impl Fn(&K, &U) -> (Path, R),
 ) where
     K: Clone + Eq + Hash + std::fmt::Debug,

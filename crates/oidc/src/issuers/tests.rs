@@ -252,7 +252,7 @@ async fn keys_are_fetched_again_when_they_are_old_or_one_is_unknown_but_not_too_
     let token = UnverifiedToken::parse(BY_RSA_1).unwrap();
     assert_eq!(
         issuers.verdict(&token, &later, &|| ()).await,
-        Ok(Verdict::NoKey)
+        Ok(SignatureVerdict::NoKey)
     );
     assert_eq!(web.asked().len(), 2);
 }

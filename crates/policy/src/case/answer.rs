@@ -1,16 +1,16 @@
 //! What is answered to a case.
 
 use super::read::{Case, Malformed};
-use crate::decision::{Decision, Evidence, Layer, Outcome, PolicyName, Reason, StatementRef};
+use crate::decision::{Decision, DecisionType, Evidence, Layer, PolicyName, Reason, StatementRef};
 use crate::json::write_string;
 
-/// The answer to one case; [`Answer::write`] makes the line of JSON.
+/// The answer to one case; [`CaseAnswer::write`] makes the line of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct CaseAnswer {
     /// The case's id, if it has one.
     pub id: Option<String>,
     /// What is decided; none if the case cannot be.
-    pub decision: Option<Outcome>,
+    pub decision: Option<DecisionType>,
     /// The kind of policy that turned an allow into a denial.
     pub blocked_by: Option<&'static str>,
     /// What the decision rests on.
@@ -21,7 +21,7 @@ pub struct Answer {
     /// What of the policies is valid and probably not what its author meant.
     pub warnings: Vec<String>,
     /// What the case expects.
-    pub expected: Option<Outcome>,
+    pub expected: Option<DecisionType>,
 }
 
 /// What a decision rests on.
@@ -62,7 +62,7 @@ impl By {
     }
 }
 
-impl Answer {
+impl CaseAnswer {
     pub(super) fn of(decision: &Decision, blocked_by: Option<Layer>, case: &Case<'_>) -> Self {
         let by = match decision {
             Decision::Allow(evidence) => By::evidence(evidence),
@@ -73,7 +73,7 @@ impl Answer {
         };
         Self {
             id: case.id.as_deref().map(str::to_owned),
-            decision: Some(Outcome::of(decision)),
+            decision: Some(DecisionType::of(decision)),
             blocked_by: blocked_by.map(Layer::word),
             by,
             errors: Vec::new(),

@@ -6,7 +6,7 @@ use super::policies::Assembled;
 use super::read::{Case, CaseResource, CaseResourceKind};
 use super::value::Value;
 use crate::attributes::{Attributes, Values, is_key};
-use crate::grant::Usage;
+use crate::grant::GrantUse;
 use crate::principal::general_name;
 
 /// What the names of an encryption context's pairs stand after.
@@ -217,8 +217,8 @@ impl<'a> GrantContext<'a> {
         }
     }
 
-    pub(super) fn usage(&self) -> Usage<'_> {
-        Usage {
+    pub(super) fn usage(&self) -> GrantUse<'_> {
+        GrantUse {
             pairs: &self.pairs,
             source_arn: self.source_arn,
             new_operations: self.new_operations,

@@ -8,7 +8,7 @@ use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 
 use super::read::{Case, CaseResourceKind, Malformed};
 use crate::document::{Document, PolicyKind};
-use crate::grant::{Grant, Usage};
+use crate::grant::{Grant, GrantUse};
 use crate::policy::Policy;
 use crate::principal::{Bindings, PrincipalRef};
 use crate::request::{Attached, GrantMatch, Name};
@@ -257,7 +257,7 @@ impl Assembled {
     pub(super) fn matching_grants(
         &self,
         case: &Case<'_>,
-        usage: &Usage<'_>,
+        usage: &GrantUse<'_>,
     ) -> Vec<GrantMatch<'_>> {
         let matching = self.grants.iter().filter_map(|grant| {
             let class = grant.check(&self.caller, &case.action, usage).ok()?;

@@ -10,7 +10,7 @@ use super::MAX_CASE;
 use super::grants::GrantCase;
 use super::principal::{Identity, Named};
 use super::value::Value;
-use crate::decision::Outcome;
+use crate::decision::DecisionType;
 use crate::json::Json;
 use crate::json::raw::{self, NotMembers};
 use crate::policy::Policy;
@@ -31,7 +31,7 @@ pub(super) struct Case<'a> {
     pub(super) rcps: Vec<Vec<&'a str>>,
     pub(super) grants: Vec<GrantCase>,
     pub(super) context: Vec<(String, Value)>,
-    pub(super) expect: Option<Outcome>,
+    pub(super) expect: Option<DecisionType>,
 }
 
 /// What a line is instead of a case.
@@ -39,7 +39,7 @@ pub(super) struct Case<'a> {
 pub(super) struct Malformed {
     pub(super) id: Option<String>,
     pub(super) errors: Vec<String>,
-    pub(super) expect: Option<Outcome>,
+    pub(super) expect: Option<DecisionType>,
 }
 
 impl<'a> Case<'a> {
@@ -101,7 +101,7 @@ struct Members<'a> {
     rcps: Vec<Vec<&'a str>>,
     grants: Vec<GrantCase>,
     context: Vec<(String, Value)>,
-    expect: Option<Outcome>,
+    expect: Option<DecisionType>,
 }
 
 impl<'a> Members<'a> {
@@ -136,7 +136,7 @@ impl<'a> Members<'a> {
                     Some(account.map_err(|_| "resourceAccount is twelve digits")?);
             }
             "expect" => {
-                let expected = Outcome::parse(&text()?);
+                let expected = DecisionType::parse(&text()?);
                 self.expect =
                     Some(expected.ok_or("expect is Allow, ImplicitDeny or ExplicitDeny")?);
             }

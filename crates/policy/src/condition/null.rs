@@ -4,12 +4,12 @@ use crate::attributes::Values;
 
 /// What the listed values ask for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct Presence {
     absent: bool,
     present: bool,
 }
 
-impl Wanted {
+impl Presence {
     pub(super) fn new(values: &[String]) -> Self {
         let lists = |wanted| {
             values

@@ -7,12 +7,12 @@ use crate::json::write_string;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
     /// The changes.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ProposedChange>,
 }
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum ProposedChange {
     /// Add a statement to a policy.
     AddStatement(StatementTarget, NewStatement),
     /// Except the caller from a statement that denies, by one more condition

@@ -1,10 +1,11 @@
 //! An explanation as an object for programs.
 
-use super::change::{At, Change, StatementTarget};
+use super::change::{At, ProposedChange, StatementTarget};
 use super::{
-    Explanation, Finding, Found, GrantReport, LayerReport, Mismatch, StatementReport, Verdict,
+    Explanation, Finding, GrantReport, LayerReport, LayerVerdict, Mismatch, RequestValue,
+    StatementReport,
 };
-use crate::decision::{Decision, Evidence, Outcome, Reason};
+use crate::decision::{Decision, DecisionType, Evidence, Reason};
 use crate::grant::Unmet;
 use crate::json::{Json, write_string};
 use crate::principal::Class;
@@ -25,7 +26,7 @@ pub fn string(text: &str) -> String {
 
 fn whole(it: &Explanation) -> Json {
     let mut members = vec![
-        ("decision", text(Outcome::of(&it.decision).as_str())),
+        ("decision", text(DecisionType::of(&it.decision).as_str())),
         ("principal", text(&it.caller)),
         ("action", text(&it.action)),
         ("resource", text(&it.resource)),
@@ -70,11 +71,11 @@ fn reason(decision: &Decision) -> Json {
 
 fn layer(it: &LayerReport) -> Json {
     let verdict = match it.verdict {
-        Verdict::Absent => "absent",
-        Verdict::NotInPlay => "notInPlay",
-        Verdict::Denies => "denies",
-        Verdict::Allows(_) => "allows",
-        Verdict::Silent => "silent",
+        LayerVerdict::Absent => "absent",
+        LayerVerdict::NotInPlay => "notInPlay",
+        LayerVerdict::Denies => "denies",
+        LayerVerdict::Allows(_) => "allows",
+        LayerVerdict::Silent => "silent",
     };
     let mut members = vec![("kind", text(it.layer.word()))];
     if let Some(level) = it.level {
@@ -147,9 +148,9 @@ fn finding(it: &Finding) -> Json {
             note,
         } => {
             let met = match found {
-                Found::Absent => Json::Null,
-                Found::One(value) => text(value),
-                Found::Many(values) | Found::Clash(values) => texts(values),
+                RequestValue::Absent => Json::Null,
+                RequestValue::One(value) => text(value),
+                RequestValue::Many(values) | RequestValue::Clash(values) => texts(values),
             };
             let mut members = vec![
                 ("element", text("Condition")),
@@ -188,28 +189,28 @@ fn unmet_name(what: &Unmet) -> String {
     }
 }
 
-fn change(it: &Change) -> Json {
+fn change(it: &ProposedChange) -> Json {
     match it {
-        Change::AddStatement(target, statement) => {
+        ProposedChange::AddStatement(target, statement) => {
             let mut members = vec![("change", text("addStatement"))];
             members.extend(place(target));
             let json = Json::parse(&statement.to_json()).unwrap_or(Json::Null);
             members.push(("add", json));
             object(members)
         }
-        Change::ExceptCaller(at, arn) => {
+        ProposedChange::ExceptCaller(at, arn) => {
             let mut members = vec![("change", text("exceptCaller"))];
             members.extend(statement_place(at));
             let arn = object(vec![("aws:PrincipalArn", text(arn))]);
             members.push(("condition", object(vec![("StringNotEquals", arn)])));
             object(members)
         }
-        Change::RemoveStatement(at) => {
+        ProposedChange::RemoveStatement(at) => {
             let mut members = vec![("change", text("removeStatement"))];
             members.extend(statement_place(at));
             object(members)
         }
-        Change::SupplyPair {
+        ProposedChange::SupplyPair {
             name,
             value,
             instead_of,
@@ -224,7 +225,7 @@ fn change(it: &Change) -> Json {
             }
             object(members)
         }
-        Change::CreateGrant { grantee, operation } => object(vec![
+        ProposedChange::CreateGrant { grantee, operation } => object(vec![
             ("change", text("createGrant")),
             ("grantee", text(grantee)),
             ("operations", texts(std::slice::from_ref(operation))),

@@ -3,7 +3,7 @@
 use keyward_types::arn::ArnParts;
 use keyward_types::principal::{Principal, PrincipalKind};
 
-use super::Found;
+use super::RequestValue;
 use crate::condition::operator::{Base, Operator, Quantifier};
 use crate::principal::PrincipalRef;
 
@@ -12,7 +12,7 @@ pub(super) fn condition(
     operator: Operator,
     variables: bool,
     listed: &[String],
-    found: &Found,
+    found: &RequestValue,
     (met, denies): (bool, bool),
 ) -> Option<&'static str> {
     let wild = |text: &String| text.contains(['*', '?']);
@@ -20,32 +20,34 @@ pub(super) fn condition(
         (_, Base::Unknown, _) => {
             "there is no such operator: an allow with it never applies, a deny always does"
         }
-        (Found::Many(_), base, Quantifier::None) if base != Base::Null && denies => {
+        (RequestValue::Many(_), base, Quantifier::None) if base != Base::Null && denies => {
             "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; AWS does \
              not say what a deny without it does, and here any value that meets it denies"
         }
-        (Found::Many(_), base, Quantifier::None) if base != Base::Null => {
+        (RequestValue::Many(_), base, Quantifier::None) if base != Base::Null => {
             "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; without \
              it an allow never applies"
         }
-        (Found::Absent, Base::Null, _) => return None,
-        (Found::Absent, _, Quantifier::ForAllValues) if met => {
+        (RequestValue::Absent, Base::Null, _) => return None,
+        (RequestValue::Absent, _, Quantifier::ForAllValues) if met => {
             "ForAllValues is met by an absent key"
         }
-        (Found::Absent, _, _) if met && operator.if_exists => "IfExists is met by an absent key",
-        (Found::Absent, _, _) if met && operator.negated => {
+        (RequestValue::Absent, _, _) if met && operator.if_exists => {
+            "IfExists is met by an absent key"
+        }
+        (RequestValue::Absent, _, _) if met && operator.negated => {
             "a negated operator is met by an absent key"
         }
         (_, _, _) if !variables && listed.iter().any(|text| text.contains("${")) => {
             "before version 2012-10-17 ${…} is plain text"
         }
-        (Found::One(_), Base::StringEquals, _)
+        (RequestValue::One(_), Base::StringEquals, _)
             if !met && !operator.negated && listed.iter().any(wild) =>
         {
             "* and ? are plain characters here; StringLike takes them as wildcards"
         }
         // No value is listed as it is, and one but for its case.
-        (Found::One(value), Base::StringEquals | Base::StringLike, _)
+        (RequestValue::One(value), Base::StringEquals | Base::StringLike, _)
             if met == operator.negated
                 && listed.iter().all(|text| text != value)
                 && listed.iter().any(|text| text.eq_ignore_ascii_case(value)) =>

@@ -3,7 +3,7 @@
 
 use super::change::{At, StatementTarget};
 use super::world::World;
-use super::{Finding, Found, Inquiry, LayerReport, StatementReport, phrase};
+use super::{Finding, Inquiry, LayerReport, RequestValue, StatementReport, phrase};
 use crate::decision::{Decision, Evidence};
 use crate::grant::Unmet;
 
@@ -128,7 +128,7 @@ fn is_open(finding: &Finding, is_known: fn(&str) -> bool) -> bool {
     match finding {
         Finding::Condition {
             key,
-            found: Found::Absent,
+            found: RequestValue::Absent,
             ..
         } => !is_known(&key.to_lowercase()),
         Finding::Condition { .. }

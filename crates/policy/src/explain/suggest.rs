@@ -2,9 +2,9 @@
 
 use keyward_types::principal::PrincipalKind;
 
-use super::change::{At, Change, NewPrincipal, NewStatement, StatementTarget, Suggestion};
+use super::change::{At, NewPrincipal, NewStatement, ProposedChange, StatementTarget, Suggestion};
 use super::world::World;
-use super::{Finding, Found, LayerReport};
+use super::{Finding, LayerReport, RequestValue};
 use crate::condition::operator::{Base, Operator, Quantifier};
 use crate::decision::{Decision, Layer, Reason};
 use crate::document::PolicyKind;
@@ -63,7 +63,7 @@ pub(super) fn suggest(world: &World<'_>) -> Vec<Suggestion> {
     // Another call is less than another policy.
     let edits = |suggestion: &Suggestion| {
         let mut changes = suggestion.changes.iter();
-        changes.any(|change| !matches!(change, Change::SupplyPair { .. }))
+        changes.any(|change| !matches!(change, ProposedChange::SupplyPair { .. }))
     };
     suggestions.sort_by_key(|suggestion| (edits(suggestion), suggestion.changes.len()));
     // Long alternatives to something long help nobody.
@@ -94,13 +94,13 @@ fn solve(world: &World<'_>, leaning: Leaning) -> Option<Suggestion> {
 }
 
 /// Leaves out whatever turns out not to be needed.
-fn least(world: &World<'_>, mut changes: Vec<Change>) -> Suggestion {
+fn least(world: &World<'_>, mut changes: Vec<ProposedChange>) -> Suggestion {
     let mut place = 0;
     while place < changes.len() {
         let mut fewer = changes.clone();
         fewer.remove(place);
         // Places in a policy shift when a statement before them is not removed.
-        let shifts = matches!(changes.get(place), Some(Change::RemoveStatement(_)));
+        let shifts = matches!(changes.get(place), Some(ProposedChange::RemoveStatement(_)));
         if !shifts && allows(world, &fewer) {
             changes = fewer;
         } else {
@@ -110,12 +110,12 @@ fn least(world: &World<'_>, mut changes: Vec<Change>) -> Suggestion {
     Suggestion { changes }
 }
 
-fn allows(world: &World<'_>, changes: &[Change]) -> bool {
+fn allows(world: &World<'_>, changes: &[ProposedChange]) -> bool {
     let mut changed = world.clone();
     changes.iter().all(|change| changed.apply(change)) && changed.decide().is_allow()
 }
 
-fn next(world: &World<'_>, reason: &Reason, leaning: Leaning) -> Option<Change> {
+fn next(world: &World<'_>, reason: &Reason, leaning: Leaning) -> Option<ProposedChange> {
     let layers = world.layers();
     match reason {
         Reason::Explicit(statement) => {
@@ -127,8 +127,8 @@ fn next(world: &World<'_>, reason: &Reason, leaning: Leaning) -> Option<Change> 
             }
             // A service has no ARN to be excepted by.
             match world.value("aws:principalarn") {
-                Some(arn) if !leaning.removal => Some(Change::ExceptCaller(at, arn)),
-                Some(_) | None => Some(Change::RemoveStatement(at)),
+                Some(arn) if !leaning.removal => Some(ProposedChange::ExceptCaller(at, arn)),
+                Some(_) | None => Some(ProposedChange::RemoveStatement(at)),
             }
         }
         Reason::Missing(layer) => missing(world, *layer, &layers, leaning),
@@ -141,7 +141,7 @@ fn missing(
     layer: Layer,
     layers: &[LayerReport],
     leaning: Leaning,
-) -> Option<Change> {
+) -> Option<ProposedChange> {
     let setting = world.setting();
     if leaning.pairs
         && let Some(pair) = pair_for(world, layer, layers)
@@ -205,7 +205,7 @@ fn missing(
         let account = format!("arn:{partition}:iam::{account}:root");
         statement.principal = Some(NewPrincipal::Aws(account));
     }
-    Some(Change::AddStatement(target, statement))
+    Some(ProposedChange::AddStatement(target, statement))
 }
 
 /// The first level of service control policies where nothing allows.
@@ -273,7 +273,7 @@ fn principal(world: &World<'_>) -> NewPrincipal {
     }
 }
 
-fn grant(world: &World<'_>) -> Option<Change> {
+fn grant(world: &World<'_>) -> Option<ProposedChange> {
     let setting = world.setting();
     if !setting.guarded || setting.service || world.own_kind() != PolicyKind::Key {
         return None;
@@ -282,7 +282,7 @@ fn grant(world: &World<'_>) -> Option<Change> {
     let mut operations = GRANT_OPERATIONS.iter();
     let operation = operations.find(|name| name.eq_ignore_ascii_case(operation))?;
     match principal(world) {
-        NewPrincipal::Aws(grantee) => Some(Change::CreateGrant {
+        NewPrincipal::Aws(grantee) => Some(ProposedChange::CreateGrant {
             grantee,
             operation: (*operation).to_owned(),
         }),
@@ -313,14 +313,14 @@ fn denying(layers: &[LayerReport], layer: Layer) -> Option<At> {
 }
 
 /// A pair without which a statement that would allow does not, and with which it may.
-fn pair_for(world: &World<'_>, layer: Layer, layers: &[LayerReport]) -> Option<Change> {
+fn pair_for(world: &World<'_>, layer: Layer, layers: &[LayerReport]) -> Option<ProposedChange> {
     let reports = layers.iter().filter(|report| report.layer == layer);
     let statements = reports
         .flat_map(|report| &report.policies)
         .flat_map(|policy| &policy.statements)
         .filter(|statement| !statement.denies && statement.applies.is_none());
     for statement in statements {
-        let pairs: Option<Vec<Change>> = statement
+        let pairs: Option<Vec<ProposedChange>> = statement
             .failed
             .iter()
             .map(|failure| suppliable(world, failure))
@@ -345,7 +345,7 @@ fn pair_for(world: &World<'_>, layer: Layer, layers: &[LayerReport]) -> Option<C
             .chain(&grant.constraints.subset);
         for (name, value) in wanted.flatten() {
             if !world.has_pair(name) {
-                return Some(Change::SupplyPair {
+                return Some(ProposedChange::SupplyPair {
                     name: name.clone(),
                     value: value.clone(),
                     instead_of: None,
@@ -357,12 +357,12 @@ fn pair_for(world: &World<'_>, layer: Layer, layers: &[LayerReport]) -> Option<C
 }
 
 /// The pair whose absence, or whose other value, is all that fails here.
-fn suppliable(world: &World<'_>, failure: &Finding) -> Option<Change> {
+fn suppliable(world: &World<'_>, failure: &Finding) -> Option<ProposedChange> {
     let Finding::Condition {
         operator,
         key,
         listed,
-        found: Found::Absent | Found::One(_),
+        found: RequestValue::Absent | RequestValue::One(_),
         note: _,
     } = failure
     else {
@@ -379,7 +379,7 @@ fn pair(
     negated: bool,
     key: &str,
     listed: &[String],
-) -> Option<Change> {
+) -> Option<ProposedChange> {
     let prefix = "kms:EncryptionContext:";
     let (head, name) = key.split_at_checked(prefix.len())?;
     let by_text = match operator.base {
@@ -402,7 +402,7 @@ fn pair(
         && (operator.base != Base::StringLike || !value.contains(['*', '?']))
         // What one statement wants and another does not is not tried in turns.
         && !world.is_supplied(name);
-    fits.then(|| Change::SupplyPair {
+    fits.then(|| ProposedChange::SupplyPair {
         name: name.to_owned(),
         value: value.clone(),
         instead_of: world.pair(name).map(str::to_owned),
@@ -410,7 +410,7 @@ fn pair(
 }
 
 /// A pair with which a statement that denies does not apply.
-fn pair_against(world: &World<'_>, at: &At) -> Option<Change> {
+fn pair_against(world: &World<'_>, at: &At) -> Option<ProposedChange> {
     let conditions = world.conditions_at(at)?;
     conditions
         .iter()

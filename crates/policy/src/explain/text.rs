@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::change::{At, Change, StatementTarget};
+use super::change::{At, ProposedChange, StatementTarget};
 use super::{
-    Explanation, Finding, Found, GrantReport, LayerReport, Mismatch, PolicyReport, StatementReport,
-    Verdict,
+    Explanation, Finding, GrantReport, LayerReport, LayerVerdict, Mismatch, PolicyReport,
+    RequestValue, StatementReport,
 };
 use crate::decision::{Decision, Evidence, Layer, Reason};
 use crate::grant::Unmet;
@@ -260,7 +260,7 @@ impl Text<'_> {
         let sessions = self.it.layers.iter().filter(|r| r.layer == Layer::Session);
         if sessions
             .clone()
-            .any(|report| report.verdict != Verdict::Absent)
+            .any(|report| report.verdict != LayerVerdict::Absent)
         {
             "the session was made with session policies, and none of them allows it. They give \
              nothing, but what the session may do must lie within them."
@@ -274,7 +274,7 @@ impl Text<'_> {
 
     fn silent_level(&self) -> Option<(usize, usize)> {
         let levels = self.it.layers.iter().filter(|r| r.layer == Layer::Scp);
-        let mut silent = levels.filter(|report| !matches!(report.verdict, Verdict::Allows(_)));
+        let mut silent = levels.filter(|report| !matches!(report.verdict, LayerVerdict::Allows(_)));
         let first = silent.next()?.level?;
         Some((first, 1 + silent.count()))
     }
@@ -310,7 +310,7 @@ impl Text<'_> {
                 report.layer,
                 Layer::Scp | Layer::Rcp | Layer::Endpoint | Layer::Boundary | Layer::Session
             );
-            if report.verdict == Verdict::Absent && optional {
+            if report.verdict == LayerVerdict::Absent && optional {
                 continue;
             }
             let setting = self.it.setting;
@@ -345,25 +345,27 @@ impl Text<'_> {
             Layer::Scp | Layer::Rcp | Layer::Identity | Layer::Session
         );
         let verdict = match (report.verdict, report.layer) {
-            (Verdict::Absent, Layer::Resource) if self.it.setting.retires => {
+            (LayerVerdict::Absent, Layer::Resource) if self.it.setting.retires => {
                 "has no effect on kms:RetireGrant"
             }
-            (Verdict::Absent, _) => "none",
-            (Verdict::NotInPlay, Layer::Scp) => "do not limit services and service-linked roles",
-            (Verdict::NotInPlay, _) => "do not limit this call",
-            (Verdict::Denies, _) if several => "deny",
-            (Verdict::Denies, _) => "denies",
-            (Verdict::Allows(Class::Account), Layer::Resource) => {
+            (LayerVerdict::Absent, _) => "none",
+            (LayerVerdict::NotInPlay, Layer::Scp) => {
+                "do not limit services and service-linked roles"
+            }
+            (LayerVerdict::NotInPlay, _) => "do not limit this call",
+            (LayerVerdict::Denies, _) if several => "deny",
+            (LayerVerdict::Denies, _) => "denies",
+            (LayerVerdict::Allows(Class::Account), Layer::Resource) => {
                 "allows the account: its identity policies decide"
             }
-            (Verdict::Allows(Class::Base), Layer::Resource) => {
+            (LayerVerdict::Allows(Class::Base), Layer::Resource) => {
                 "allows the caller's role or user: boundary and session policies limit"
             }
-            (Verdict::Allows(_), _) if several => "allow",
-            (Verdict::Allows(_), _) => "allows",
-            (Verdict::Silent, Layer::Rcp) => "do not deny",
-            (Verdict::Silent, _) if several => "do not allow",
-            (Verdict::Silent, _) => "does not allow",
+            (LayerVerdict::Allows(_), _) if several => "allow",
+            (LayerVerdict::Allows(_), _) => "allows",
+            (LayerVerdict::Silent, Layer::Rcp) => "do not deny",
+            (LayerVerdict::Silent, _) if several => "do not allow",
+            (LayerVerdict::Silent, _) => "does not allow",
         };
         writeln!(self.out, ": {verdict}")?;
         for policy in &report.policies {
@@ -439,7 +441,7 @@ impl Text<'_> {
             let mut lead = if index == 0 { "  - " } else { "  - or " };
             for change in &suggestion.changes {
                 writeln!(self.out, "{lead}{}", self.change(change))?;
-                if let Change::AddStatement(_, statement) = change {
+                if let ProposedChange::AddStatement(_, statement) = change {
                     writeln!(self.out, "      {}", statement.to_json())?;
                 }
                 lead = "    and ";
@@ -448,18 +450,18 @@ impl Text<'_> {
         Ok(())
     }
 
-    fn change(&self, change: &Change) -> String {
+    fn change(&self, change: &ProposedChange) -> String {
         match change {
-            Change::AddStatement(target, _) => format!("add to {}:", self.target(target)),
-            Change::ExceptCaller(at, arn) => format!(
+            ProposedChange::AddStatement(target, _) => format!("add to {}:", self.target(target)),
+            ProposedChange::ExceptCaller(at, arn) => format!(
                 "except the caller from {} by the condition \"StringNotEquals\": \
                  {{\"aws:PrincipalArn\": {arn:?}}}",
                 at_place(at, self.it.setting.shared)
             ),
-            Change::RemoveStatement(at) => {
+            ProposedChange::RemoveStatement(at) => {
                 format!("remove {}", at_place(at, self.it.setting.shared))
             }
-            Change::SupplyPair {
+            ProposedChange::SupplyPair {
                 name,
                 value,
                 instead_of,
@@ -470,7 +472,7 @@ impl Text<'_> {
                 };
                 format!("make the call with {name}={value}{instead} in its encryption context")
             }
-            Change::CreateGrant { grantee, operation } => {
+            ProposedChange::CreateGrant { grantee, operation } => {
                 format!("create a grant of {operation} on the key to {grantee}")
             }
         }
@@ -554,10 +556,10 @@ fn found(finding: &Finding) -> String {
         } => {
             let values = list(listed);
             let met = match found {
-                Found::Absent => "the request has none".to_owned(),
-                Found::One(value) => format!("the request has {value:?}"),
-                Found::Many(values) => format!("the request has the list {}", list(values)),
-                Found::Clash(values) => format!(
+                RequestValue::Absent => "the request has none".to_owned(),
+                RequestValue::One(value) => format!("the request has {value:?}"),
+                RequestValue::Many(values) => format!("the request has the list {}", list(values)),
+                RequestValue::Clash(values) => format!(
                     "the request has {} under names that differ only by case",
                     list(values)
                 ),

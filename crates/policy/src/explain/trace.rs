@@ -1,11 +1,13 @@
 //! Statements held against a request, with everything that fails.
 
-use super::{Finding, Found, LayerReport, Mismatch, PolicyReport, StatementReport, Verdict, note};
+use super::{
+    Finding, LayerReport, LayerVerdict, Mismatch, PolicyReport, RequestValue, StatementReport, note,
+};
 use crate::attributes::Values;
 use crate::condition::operator::Operator;
 use crate::decision::{Layer, PolicyName};
 use crate::document::{Effect, Listed};
-use crate::policy::{Element, Policy, Recorder, Request, Written};
+use crate::policy::{Element, Policy, PolicySource, Recorder, Request};
 use crate::principal::Class;
 use crate::request::{Name, Question};
 
@@ -35,22 +37,26 @@ pub(super) fn layer<'p>(
         })
         .collect();
     let mut verdict = match policies.is_empty() {
-        true => Verdict::Absent,
-        false => Verdict::Silent,
+        true => LayerVerdict::Absent,
+        false => LayerVerdict::Silent,
     };
     for statement in policies.iter().flat_map(|policy| &policy.statements) {
         match (statement.applies, statement.denies, verdict) {
-            (Some(_), true, _) => verdict = Verdict::Denies,
-            (Some(class), false, Verdict::Silent) => verdict = Verdict::Allows(class),
-            (Some(class), false, Verdict::Allows(other)) => {
-                verdict = Verdict::Allows(class.max(other));
+            (Some(_), true, _) => verdict = LayerVerdict::Denies,
+            (Some(class), false, LayerVerdict::Silent) => verdict = LayerVerdict::Allows(class),
+            (Some(class), false, LayerVerdict::Allows(other)) => {
+                verdict = LayerVerdict::Allows(class.max(other));
             }
-            (Some(_), false, Verdict::Denies | Verdict::Absent | Verdict::NotInPlay)
+            (
+                Some(_),
+                false,
+                LayerVerdict::Denies | LayerVerdict::Absent | LayerVerdict::NotInPlay,
+            )
             | (None, _, _) => {}
         }
     }
-    if !in_play && verdict != Verdict::Absent {
-        verdict = Verdict::NotInPlay;
+    if !in_play && verdict != LayerVerdict::Absent {
+        verdict = LayerVerdict::NotInPlay;
     }
     LayerReport {
         layer,
@@ -107,7 +113,7 @@ fn finding(
     element: Element,
     met: bool,
     index: usize,
-    source: Option<&Written>,
+    source: Option<&PolicySource>,
     question: &Question<'_>,
 ) -> Finding {
     let written = source.and_then(|source| source.statements.get(index));
@@ -143,11 +149,11 @@ fn finding(
             let operator = condition.map_or(Operator::UNKNOWN, |c| c.operator);
             let listed = condition.map(|c| c.values.clone()).unwrap_or_default();
             let found = match question.context.values(&key.to_lowercase()) {
-                Values::Absent => Found::Absent,
-                Values::One(value) => Found::One(value.into_owned()),
-                Values::Many(values) if values.is_empty() => Found::Absent,
-                Values::Many(values) => Found::Many(own(&values)),
-                Values::Clash(values) => Found::Clash(own(&values)),
+                Values::Absent => RequestValue::Absent,
+                Values::One(value) => RequestValue::One(value.into_owned()),
+                Values::Many(values) if values.is_empty() => RequestValue::Absent,
+                Values::Many(values) => RequestValue::Many(own(&values)),
+                Values::Clash(values) => RequestValue::Clash(own(&values)),
             };
             let denies = written.is_some_and(|written| written.effect == Effect::Deny);
             let outcome = (met, denies);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use keyward_types::arn::ArnParts;
 use keyward_types::principal::{Principal, PrincipalKind};
 
-use super::change::{At, Change, NewStatement, StatementTarget};
+use super::change::{At, NewStatement, ProposedChange, StatementTarget};
 use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, trace};
 use crate::attributes::{Attributes, Values, is_key};
 use crate::condition::Condition;
@@ -15,7 +15,7 @@ use crate::document::{Document, PolicyKind};
 use crate::evaluate::{
     Side, evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request,
 };
-use crate::grant::{Constraints, Grant, Party, Usage};
+use crate::grant::{Constraints, Grant, GrantUse, Party};
 use crate::policy::Policy;
 use crate::principal::{Bindings, is_service};
 use crate::request::{Attached, GrantMatch, Guard, Name, Policies, Question, Resource};
@@ -165,8 +165,8 @@ impl<'a> World<'a> {
         }
     }
 
-    fn usage(&self) -> Usage<'_> {
-        Usage {
+    fn usage(&self) -> GrantUse<'_> {
+        GrantUse {
             pairs: &self.pairs,
             ..self.inquiry.usage
         }
@@ -294,7 +294,7 @@ impl<'a> World<'a> {
                     );
                     // A level without policies allows nothing, and so denies.
                     if limited && list.is_empty() {
-                        report.verdict = super::Verdict::Silent;
+                        report.verdict = super::LayerVerdict::Silent;
                     }
                     layers.push(report);
                 }
@@ -367,10 +367,10 @@ impl<'a> World<'a> {
     }
 
     /// Makes a change. False if it cannot be made.
-    pub(super) fn apply(&mut self, change: &Change) -> bool {
+    pub(super) fn apply(&mut self, change: &ProposedChange) -> bool {
         match change {
-            Change::AddStatement(target, statement) => self.add(target, statement),
-            Change::ExceptCaller(at, arn) => {
+            ProposedChange::AddStatement(target, statement) => self.add(target, statement),
+            ProposedChange::ExceptCaller(at, arn) => {
                 let values = [arn.clone()];
                 let operator = Operator::parse("StringNotEquals");
                 let condition = operator
@@ -379,8 +379,8 @@ impl<'a> World<'a> {
                     self.edit(at, |policy| policy.with_condition(at.index, condition))
                 })
             }
-            Change::RemoveStatement(at) => self.edit(at, |policy| policy.without(at.index)),
-            Change::SupplyPair { name, value, .. } => {
+            ProposedChange::RemoveStatement(at) => self.edit(at, |policy| policy.without(at.index)),
+            ProposedChange::SupplyPair { name, value, .. } => {
                 let pair = (name.clone(), value.clone());
                 let lower = name.to_lowercase();
                 self.pairs.retain(|(known, _)| !is_key(known, &lower));
@@ -388,7 +388,7 @@ impl<'a> World<'a> {
                 self.supplied.push(pair);
                 true
             }
-            Change::CreateGrant { grantee, operation } => {
+            ProposedChange::CreateGrant { grantee, operation } => {
                 let party = Party::parse(grantee, &bindings(self.caller()));
                 party.is_some_and(|grantee| {
                     self.grants.push(Grant {

@@ -402,7 +402,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
 ];
 /// What is known of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum KnownAction {
     /// There is such an action; its name in AWS's own case.
     Action(String),
     /// Its service has no such action, but perhaps these.
@@ -412,21 +412,21 @@ pub enum Known {
 }
 
 /// Looks an action up, such as `kms:Decrypt`, whatever its case.
-pub fn look_up(action: &str) -> Known {
+pub fn look_up(action: &str) -> KnownAction {
     let Some((service, name)) = action.split_once(':') else {
-        return Known::OtherService;
+        return KnownAction::OtherService;
     };
     let mut services = ACTIONS.iter();
     let Some((service, names)) = services.find(|(known, _)| known.eq_ignore_ascii_case(service))
     else {
-        return Known::OtherService;
+        return KnownAction::OtherService;
     };
     let full = |name: &str| format!("{service}:{name}");
     if let Some(known) = names.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        return Known::Action(full(known));
+        return KnownAction::Action(full(known));
     }
     let alike = alike(name, names.iter().copied());
-    Known::Mistyped(alike.into_iter().map(full).collect())
+    KnownAction::Mistyped(alike.into_iter().map(full).collect())
 }
 
 #[cfg(test)]
@@ -445,13 +445,13 @@ mod tests {
     fn an_action_is_known_whatever_its_case() {
         assert_eq!(
             look_up("KMS:decrypt"),
-            Known::Action("kms:Decrypt".to_owned())
+            KnownAction::Action("kms:Decrypt".to_owned())
         );
         assert_eq!(
             look_up("iam:PassRole"),
-            Known::Action("iam:PassRole".to_owned())
+            KnownAction::Action("iam:PassRole".to_owned())
         );
-        assert_eq!(look_up("s3:GetObject"), Known::OtherService);
+        assert_eq!(look_up("s3:GetObject"), KnownAction::OtherService);
     }
 
     #[test]
@@ -462,15 +462,15 @@ mod tests {
             ("iam:CreateUsr", "iam:CreateUser"),
         ] {
             match look_up(mistyped) {
-                Known::Mistyped(alike) => assert_eq!(alike[0], meant, "{alike:?}"),
-                Known::Action(_) | Known::OtherService => panic!("{mistyped}"),
+                KnownAction::Mistyped(alike) => assert_eq!(alike[0], meant, "{alike:?}"),
+                KnownAction::Action(_) | KnownAction::OtherService => panic!("{mistyped}"),
             }
         }
         // The operation has two actions.
-        let Known::Mistyped(alike) = look_up("kms:ReEncrypt") else {
+        let KnownAction::Mistyped(alike) = look_up("kms:ReEncrypt") else {
             panic!("there is no action kms:ReEncrypt");
         };
         assert_eq!(alike, ["kms:ReEncryptTo", "kms:ReEncryptFrom"]);
-        assert_eq!(look_up("kms:Frobnicate"), Known::Mistyped(Vec::new()));
+        assert_eq!(look_up("kms:Frobnicate"), KnownAction::Mistyped(Vec::new()));
     }
 }

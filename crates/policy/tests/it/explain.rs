@@ -8,8 +8,10 @@ use keyward_policy::attributes::NoAttributes;
 use keyward_policy::case::{Decider, explain};
 use keyward_policy::decision::Layer;
 use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::explain::{At, Change, Inquiry, StatementTarget, Suggestion, json, text};
-use keyward_policy::grant::Usage;
+use keyward_policy::explain::{
+    At, Inquiry, ProposedChange, StatementTarget, Suggestion, json, text,
+};
+use keyward_policy::grant::GrantUse;
 use keyward_policy::policy::Policy;
 use keyward_policy::principal::Bindings;
 use keyward_policy::request::{Policies, Question, Resource};
@@ -70,7 +72,7 @@ fn every_suggestion_allows_and_nothing_in_it_can_be_left_out() {
             for left_out in 0..suggestion.changes.len() {
                 let mut fewer = suggestion.changes.clone();
                 // What stands behind a removed statement has moved.
-                if matches!(fewer.remove(left_out), Change::RemoveStatement(_)) {
+                if matches!(fewer.remove(left_out), ProposedChange::RemoveStatement(_)) {
                     continue;
                 }
                 let changed = applied(&case, &fewer);
@@ -91,13 +93,15 @@ fn every_suggestion_allows_and_nothing_in_it_can_be_left_out() {
 /// callers.
 fn allows_no_more(case: &Value, changed: &Value, suggestion: &Suggestion) {
     let only_adds = suggestion.changes.iter().all(|change| match change {
-        Change::AddStatement(..) | Change::SupplyPair { .. } | Change::CreateGrant { .. } => true,
-        Change::ExceptCaller(..) | Change::RemoveStatement(_) => false,
+        ProposedChange::AddStatement(..)
+        | ProposedChange::SupplyPair { .. }
+        | ProposedChange::CreateGrant { .. } => true,
+        ProposedChange::ExceptCaller(..) | ProposedChange::RemoveStatement(_) => false,
     });
     let supplies = suggestion
         .changes
         .iter()
-        .any(|change| matches!(change, Change::SupplyPair { .. }));
+        .any(|change| matches!(change, ProposedChange::SupplyPair { .. }));
     if only_adds && !supplies {
         for action in [
             "kms:Encrypt",
@@ -118,7 +122,7 @@ fn allows_no_more(case: &Value, changed: &Value, suggestion: &Suggestion) {
     let removes = suggestion
         .changes
         .iter()
-        .any(|change| matches!(change, Change::RemoveStatement(_)));
+        .any(|change| matches!(change, ProposedChange::RemoveStatement(_)));
     if !removes {
         let ask = |case: &Value| {
             let mut other = json!({
@@ -138,15 +142,15 @@ fn allows_no_more(case: &Value, changed: &Value, suggestion: &Suggestion) {
 }
 
 /// Makes the changes in the text of the case.
-fn applied(case: &Value, changes: &[Change]) -> Value {
+fn applied(case: &Value, changes: &[ProposedChange]) -> Value {
     let mut case = case.clone();
     for change in changes {
         match change {
-            Change::AddStatement(target, statement) => {
+            ProposedChange::AddStatement(target, statement) => {
                 let statement = serde_json::from_str(&statement.to_json()).unwrap();
                 statements(policy(&mut case, target)).push(statement);
             }
-            Change::ExceptCaller(at, arn) => {
+            ProposedChange::ExceptCaller(at, arn) => {
                 let statement = statement(&mut case, at);
                 let condition = statement
                     .as_object_mut()
@@ -165,17 +169,17 @@ fn applied(case: &Value, changes: &[Change]) -> Value {
                     .or_insert_with(|| json!([]));
                 listed(values).push(arn.as_str().into());
             }
-            Change::RemoveStatement(at) => {
+            ProposedChange::RemoveStatement(at) => {
                 statements(policy(&mut case, &at.target)).remove(at.index);
             }
-            Change::SupplyPair { name, value, .. } => {
+            ProposedChange::SupplyPair { name, value, .. } => {
                 let key = format!("kms:EncryptionContext:{name}");
                 let context = member(&mut case, "context", json!({}));
                 let context = context.as_object_mut().unwrap();
                 context.retain(|known, _| !known.eq_ignore_ascii_case(&key));
                 context.insert(key, value.as_str().into());
             }
-            Change::CreateGrant { grantee, operation } => {
+            ProposedChange::CreateGrant { grantee, operation } => {
                 let grant = json!({"grantee": grantee, "operations": [operation]});
                 listed(member(&mut case, "grants", json!([]))).push(grant);
             }
@@ -308,7 +312,7 @@ fn a_statement_is_told_with_its_line_in_the_document() {
     let explanation = keyward_policy::explain::explain(&Inquiry {
         question: &question,
         grants: &[],
-        usage: Usage::default(),
+        usage: GrantUse::default(),
     });
     let own = explanation
         .layers

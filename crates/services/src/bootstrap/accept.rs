@@ -9,8 +9,8 @@ use keyward_store::{batch::Precondition, revision::Revision, sealed::Sealed, sto
 use keyward_trail::{
     chain::End,
     error::TrailError,
-    examine::{Found, examine},
-    head::{ChainHead, Head, Known},
+    examine::{AuthenticTrail, examine},
+    head::{ChainHead, Head, KnownChain},
     segment, set_aside,
     trail::{Trail, TrailOptions},
 };
@@ -19,7 +19,9 @@ use keyward_types::time::Clock;
 use super::{
     OpenError,
     keys::open_keys,
-    trail::{Home, Keys, head, ledger, number, put_event, set_torn_aside, waiting, with_ledger},
+    trail::{
+        FirstAccount, Keys, head, ledger, number, put_event, set_torn_aside, waiting, with_ledger,
+    },
 };
 use keyward_engine::{
     audit::ledger::Ledger,
@@ -38,7 +40,7 @@ pub struct Stopped<'a> {
     /// The clock.
     pub clock: &'a dyn Clock,
     /// Whose event it is.
-    pub home: Home,
+    pub home: FirstAccount,
     /// The operating system's id of the user who asks.
     pub user: u32,
 }
@@ -99,7 +101,7 @@ pub async fn accept_restore(
 ) -> Result<Restored, OpenError> {
     let (sealed, keys) = stopped.open().await?;
     let (head, why) = head_as_it_is(&sealed).await?;
-    let lenient = Known {
+    let lenient = KnownChain {
         // Without a true head the trail speaks for itself.
         store: if why.is_some() { 0 } else { head.revision },
         ..head.known()
@@ -228,7 +230,7 @@ async fn head_as_it_is(sealed: &Sealed) -> Result<(Head, Option<&'static str>), 
 fn begin(
     keys: &Keys,
     directory: &FilePath,
-    found: &Found,
+    found: &AuthenticTrail,
     ledger: &Arc<Ledger>,
 ) -> Result<End, TrailError> {
     let options = TrailOptions::default();

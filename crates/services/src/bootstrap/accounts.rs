@@ -179,7 +179,7 @@ fn put_root_credentials(
     let event_id = uuid::Builder::from_random_bytes(random::array())
         .into_uuid()
         .to_string();
-    let changes: Vec<event::Changed> = batch
+    let changes: Vec<event::ChangedPath> = batch
         .written()
         .iter()
         .map(|(path, g)| (path.as_str().to_owned(), *g))

@@ -13,9 +13,9 @@ use keyward_store::{
     sealed::{Sealed, SealedBatch},
     store::{MAX_RANGE, Store},
 };
-use keyward_types::{account::AccountId, region::Region, time::Clock, unique_id::AccessKeyId};
+use keyward_types::{time::Clock, unique_id::AccessKeyId};
 
-use super::{FirstCredentials, OpenError, keys::open_sealed};
+use super::{FirstCredentials, OpenError, keys::open_sealed, trail::FirstAccount};
 use keyward_engine::{
     audit::event,
     directory::{
@@ -25,9 +25,6 @@ use keyward_engine::{
     via_service::ActingService,
 };
 
-/// Where a service's credentials stand: the account of the store's first start.
-pub type Place = (Region, AccountId);
-
 /// The services that have credentials.
 ///
 /// # Errors
@@ -36,7 +33,7 @@ pub async fn list(
     store: Arc<dyn Store>,
     root: &RootKey,
     arena: &Arena,
-    (region, account): Place,
+    (region, account): FirstAccount,
 ) -> Result<Vec<ServiceRecord>, OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
     let prefix = paths::services(region.partition(), account);
@@ -58,7 +55,7 @@ pub async fn create(
     root: &RootKey,
     arena: &Arena,
     clock: &dyn Clock,
-    (service, place): (&ActingService, Place),
+    (service, place): (&ActingService, FirstAccount),
     draft: impl FnOnce(&FirstCredentials, &[AccessKeyId]) -> std::io::Result<()>,
 ) -> Result<(), OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
@@ -112,7 +109,7 @@ pub async fn delete(
     root: &RootKey,
     arena: &Arena,
     clock: &dyn Clock,
-    (service, place): (&ActingService, Place),
+    (service, place): (&ActingService, FirstAccount),
 ) -> Result<bool, OpenError> {
     let sealed = open_sealed(store, root, arena).await?;
     let mut batch = sealed.batch();
@@ -131,7 +128,7 @@ pub async fn delete(
 async fn take_away(
     sealed: &Sealed,
     batch: &mut SealedBatch,
-    (service, (region, account)): (&ActingService, Place),
+    (service, (region, account)): (&ActingService, FirstAccount),
 ) -> Result<Option<(Precondition, Vec<AccessKeyId>)>, OpenError> {
     let path = paths::service(region.partition(), account, service.name())?;
     let Some(read) = sealed.get(&path).await?.value else {
@@ -150,12 +147,12 @@ async fn commit(
     sealed: &Sealed,
     mut batch: SealedBatch,
     clock: &dyn Clock,
-    (name, service, (region, account)): (&str, &ActingService, Place),
+    (name, service, (region, account)): (&str, &ActingService, FirstAccount),
 ) -> Result<(), OpenError> {
     let event_id = uuid::Builder::from_random_bytes(random::array())
         .into_uuid()
         .to_string();
-    let changes: Vec<event::Changed> = batch
+    let changes: Vec<event::ChangedPath> = batch
         .written()
         .iter()
         .map(|(path, generation)| (path.as_str().to_owned(), *generation))

@@ -11,7 +11,7 @@ use keyward_store::{
 };
 use keyward_trail::{
     chain::{Chain, Copied},
-    examine::{Found, Torn, examine},
+    examine::{AuthenticTrail, Torn, examine},
     head::Head,
     set_aside,
 };
@@ -31,8 +31,9 @@ pub(super) struct Keys {
     pub chain: Chain,
 }
 
-/// Whose events the system's own are: those of the account of the first start.
-pub type Home = (Region, AccountId);
+/// The account of the store's first start, and its Region: the system's own events are its own, and the credentials of
+/// services are stored with it.
+pub type FirstAccount = (Region, AccountId);
 
 /// Reads the head, which must be of the store's own revision, and has every transaction from now
 /// on seal it anew.
@@ -79,7 +80,7 @@ pub(super) async fn reconcile(
     keys: &Keys,
     directory: &FilePath,
     head: &Head,
-) -> Result<Found, OpenError> {
+) -> Result<AuthenticTrail, OpenError> {
     let found = examine(directory, &keys.chain, &head.known())?;
     let (store, trail) = (head.revision, found.mark.store);
     if trail > store {
@@ -129,7 +130,7 @@ pub(super) async fn set_torn_aside(
     sealed: &Sealed,
     directory: &FilePath,
     torn: &Torn,
-    (home, clock): (Home, &dyn Clock),
+    (home, clock): (FirstAccount, &dyn Clock),
 ) -> Result<(), OpenError> {
     let aside = set_aside::copy(directory, torn)?;
     tracing::warn!(
@@ -153,13 +154,13 @@ pub(super) async fn set_torn_aside(
 pub(super) fn put_event(
     batch: &mut SealedBatch,
     name: &str,
-    ((region, account), clock): (Home, &dyn Clock),
+    ((region, account), clock): (FirstAccount, &dyn Clock),
     details: impl FnOnce(&mut Writer<'_>),
 ) -> Result<(), OpenError> {
     let event_id = uuid::Builder::from_random_bytes(random::array())
         .into_uuid()
         .to_string();
-    let changes: Vec<event::Changed> = (batch.written().iter())
+    let changes: Vec<event::ChangedPath> = (batch.written().iter())
         .map(|(path, generation)| (path.as_str().to_owned(), *generation))
         .collect();
     let line = event::render_service_event(

@@ -241,7 +241,7 @@ pub async fn random_batches_do_what_they_do_to_a_plain_map(store: Arc<dyn Store>
                         Some(value) => {
                             next.insert(at, (revision, value.to_vec()));
                         }
-                        None if change.operation == crate::batch::Operation::Delete => {
+                        None if change.operation == crate::batch::BatchOperation::Delete => {
                             next.remove(&at);
                         }
                         None => {}

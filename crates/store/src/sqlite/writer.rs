@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::schema;
 use super::steps;
 use crate::batch::Batch;
-use crate::batch::Operation;
+use crate::batch::BatchOperation;
 use crate::batch::Precondition;
 use crate::error::CommitError;
 use crate::error::StoreError;
@@ -183,7 +183,7 @@ fn apply(
             at = batch.revision_after(at);
             if let Some(stamp) = stamp {
                 for change in batch.changes() {
-                    if let Operation::Put(value) = &change.operation {
+                    if let BatchOperation::Put(value) = &change.operation {
                         stamp.put(&change.path, value);
                     }
                 }
@@ -238,15 +238,15 @@ fn write(
     for change in batch.into_changes() {
         let path = change.path;
         let deleted = match change.operation {
-            Operation::Put(value) => {
+            BatchOperation::Put(value) => {
                 put.execute((path.as_str(), number, value))?;
                 false
             }
-            Operation::Delete => {
+            BatchOperation::Delete => {
                 delete.execute([path.as_str()])?;
                 true
             }
-            Operation::Check => continue,
+            BatchOperation::Check => continue,
         };
         changed.push(Changed {
             revision,

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     chain::ChainId,
     examine::{self, examine},
-    head::{Head, Known},
+    head::{Head, KnownChain},
     set_aside,
     verify::{Verified, verify},
 };
@@ -33,8 +33,8 @@ fn newborn() -> Arc<Frontier> {
 }
 
 /// What a store knows that keeps what the frontier says.
-fn known(frontier: &Frontier) -> Known {
-    Known {
+fn known(frontier: &Frontier) -> KnownChain {
+    KnownChain {
         end: frontier.synced(),
         ..Head::newborn(frontier.stored()).known()
     }
@@ -77,7 +77,7 @@ fn written(events: u32) -> (tempfile::TempDir, Arc<Frontier>) {
     (home, frontier)
 }
 
-fn examined(home: &Path, frontier: &Frontier) -> Result<examine::Found, TrailError> {
+fn examined(home: &Path, frontier: &Frontier) -> Result<examine::AuthenticTrail, TrailError> {
     examine(home, &chain(), &known(frontier))
 }
 

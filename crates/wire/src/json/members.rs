@@ -83,13 +83,13 @@ pub enum Rejected {
 /// A value of one type where the model has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    pub(super) found: Found,
-    pub(super) wanted: Wanted,
+    pub(super) found: BodyType,
+    pub(super) wanted: ModelType,
 }
 
 /// The type in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum BodyType {
     Boolean(bool),
     Number,
     Text,
@@ -99,7 +99,7 @@ pub(super) enum Found {
 
 /// The type in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum ModelType {
     Blob,
     Boolean,
     Double,
@@ -111,7 +111,7 @@ pub(super) enum Wanted {
     Time,
 }
 
-impl Found {
+impl BodyType {
     pub(super) fn of(value: &Value<'_>) -> Self {
         match value {
             Value::Boolean(value) => Self::Boolean(*value),
@@ -126,29 +126,29 @@ impl Found {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = match (self.found, self.wanted) {
-            (_, Wanted::List) => return f.write_str("Expected list or null"),
-            (_, Wanted::Map | Wanted::Structure) => {
+            (_, ModelType::List) => return f.write_str("Expected list or null"),
+            (_, ModelType::Map | ModelType::Structure) => {
                 return f.write_str("Expected structure or null");
             }
-            (Found::Object, _) => {
+            (BodyType::Object, _) => {
                 return f.write_str("Start of structure or map found where not expected.");
             }
-            (Found::List, _) => return f.write_str("Start of list found where not expected"),
-            (Found::Text, Wanted::Blob) => {
+            (BodyType::List, _) => return f.write_str("Start of list found where not expected"),
+            (BodyType::Text, ModelType::Blob) => {
                 return f.write_str("Blobs must be base64 with padding.");
             }
-            (Found::Boolean(true), _) => "TRUE_VALUE",
-            (Found::Boolean(false), _) => "FALSE_VALUE",
-            (Found::Number, _) => "NUMBER_VALUE",
-            (Found::Text, _) => "STRING_VALUE",
+            (BodyType::Boolean(true), _) => "TRUE_VALUE",
+            (BodyType::Boolean(false), _) => "FALSE_VALUE",
+            (BodyType::Number, _) => "NUMBER_VALUE",
+            (BodyType::Text, _) => "STRING_VALUE",
         };
         let wanted = match self.wanted {
-            Wanted::Blob => "a Blob",
-            Wanted::Boolean => "a Boolean",
-            Wanted::Double => "a Double",
-            Wanted::Integer => "an Integer",
-            Wanted::Time => "a Timestamp",
-            Wanted::List | Wanted::Map | Wanted::Structure | Wanted::Text => "a String",
+            ModelType::Blob => "a Blob",
+            ModelType::Boolean => "a Boolean",
+            ModelType::Double => "a Double",
+            ModelType::Integer => "an Integer",
+            ModelType::Time => "a Timestamp",
+            ModelType::List | ModelType::Map | ModelType::Structure | ModelType::Text => "a String",
         };
         write!(f, "{token} can not be converted to {wanted}")
     }
@@ -285,9 +285,9 @@ impl<'o> Members<'o> {
         self.object.get(name)
     }
 
-    pub(super) fn mismatched(&mut self, value: &Value<'_>, wanted: Wanted) {
+    pub(super) fn mismatched(&mut self, value: &Value<'_>, wanted: ModelType) {
         self.mismatch.get_or_insert(Mismatch {
-            found: Found::of(value),
+            found: BodyType::of(value),
             wanted,
         });
     }

@@ -1,7 +1,7 @@
 //! What constraints hold for, that the index says the same, and that no child widens its parent.
 
 use keyward_engine::policy::{
-    grant::{Constraints, Grant, Party, Usage},
+    grant::{Constraints, Grant, GrantUse, Party},
     principal::Bindings,
 };
 use keyward_types::{
@@ -239,10 +239,10 @@ proptest! {
                 act: Act::Use(operation, &context),
                 source_arn: source.as_deref(),
             };
-            let usage = Usage {
+            let usage = GrantUse {
                 pairs: context.pairs(),
                 source_arn: source.as_deref(),
-                ..Usage::default()
+                ..GrantUse::default()
             };
             let action = format!("kms:{}", operation.as_str());
             let allowed = explained.check(&caller, &action, &usage).is_ok();
@@ -254,7 +254,7 @@ proptest! {
             .iter()
             .map(|operation| operation.as_str().to_owned())
             .collect();
-        let usage = Usage {
+        let usage = GrantUse {
             pairs: child.constraint.pairs(),
             source_arn: source.as_deref(),
             new_operations: Some(&operations),

@@ -15,7 +15,7 @@ use keyward_store::{
 };
 use keyward_trail::{
     chain::{Chain, ChainId},
-    examine::{Found, examine},
+    examine::{AuthenticTrail, examine},
     head::Head,
     trail::{Trail, TrailOptions},
 };
@@ -83,7 +83,7 @@ fn chain() -> Chain {
 }
 
 /// What there is of a trail that the store knows nothing of.
-fn examined(directory: &std::path::Path) -> Found {
+fn examined(directory: &std::path::Path) -> AuthenticTrail {
     examine(directory, &chain(), &Head::newborn(0).known()).unwrap()
 }
 

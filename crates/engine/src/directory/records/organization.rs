@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use keyward_types::{
     account::AccountId,
     organization::{
-        ControlPolicyId, ControlPolicyType, OrganizationId, OrganizationalUnitId, Parent, RootId,
-        Target,
+        ControlPolicyId, ControlPolicyType, OrganizationId, OrganizationalUnitId, Parent,
+        PolicyTarget, RootId,
     },
     partition::Partition,
     tag::Tag,
@@ -62,7 +62,7 @@ pub struct OrganizationRecord {
 
 /// The policies of one type on each target, in the order they were attached. A target that is
 /// not named has the one policy that AWS attaches to all.
-pub type Attachments = BTreeMap<Target, Vec<ControlPolicyId>>;
+pub type Attachments = BTreeMap<PolicyTarget, Vec<ControlPolicyId>>;
 
 impl OrganizationRecord {
     /// The attachments of a type, if it is enabled.

@@ -20,7 +20,7 @@ use crate::directory::{
 };
 
 /// When and as what a record was last written.
-pub type Written = (Generation, Revision);
+pub type WrittenAt = (Generation, Revision);
 
 macro_rules! written {
     ($($unit:ty),*) => {$(
@@ -46,7 +46,7 @@ pub struct UserUnit {
     record: UserRecord,
     policies: Vec<(String, Policy)>,
     in_events: [Fragment; 2],
-    written: Written,
+    written: WrittenAt,
     counts: bool,
 }
 
@@ -56,7 +56,7 @@ impl UserUnit {
         principal: Principal,
         record: UserRecord,
         policies: BTreeMap<String, Policy>,
-        written: Written,
+        written: WrittenAt,
     ) -> Self {
         let in_events = [
             Fragment::of(|identity| {
@@ -117,7 +117,7 @@ pub struct RoleUnit {
     record: RoleRecord,
     trust: Policy,
     policies: Vec<(String, Policy)>,
-    written: Written,
+    written: WrittenAt,
     counts: bool,
 }
 
@@ -128,7 +128,7 @@ impl RoleUnit {
         record: RoleRecord,
         trust: Policy,
         policies: BTreeMap<String, Policy>,
-        written: Written,
+        written: WrittenAt,
     ) -> Self {
         Self {
             arn: record.arn(partition, account),
@@ -205,7 +205,7 @@ pub struct GroupUnit {
     arn: String,
     record: GroupRecord,
     policies: Vec<(String, Policy)>,
-    written: Written,
+    written: WrittenAt,
 }
 
 impl GroupUnit {
@@ -214,7 +214,7 @@ impl GroupUnit {
         (partition, account): (Partition, AccountId),
         record: GroupRecord,
         policies: BTreeMap<String, Policy>,
-        written: Written,
+        written: WrittenAt,
     ) -> Self {
         Self {
             arn: record.arn(partition, account),
@@ -251,7 +251,7 @@ pub struct ManagedPolicyUnit {
 /// Where a managed policy comes from.
 #[derive(Debug)]
 enum Origin {
-    Customer(Box<(ManagedPolicyRecord, Written)>),
+    Customer(Box<(ManagedPolicyRecord, WrittenAt)>),
     /// The row of the table, and the document as it is in the partition.
     Aws(&'static AwsPolicy, Cow<'static, str>),
 }
@@ -262,7 +262,7 @@ impl ManagedPolicyUnit {
         arn: String,
         policy: Policy,
         record: ManagedPolicyRecord,
-        written: Written,
+        written: WrittenAt,
     ) -> Self {
         let origin = Origin::Customer(Box::new((record, written)));
         Self {
@@ -343,7 +343,7 @@ impl ManagedPolicyUnit {
         self.customers().map(|(_, written)| written.1)
     }
 
-    fn customers(&self) -> Option<&(ManagedPolicyRecord, Written)> {
+    fn customers(&self) -> Option<&(ManagedPolicyRecord, WrittenAt)> {
         match &self.origin {
             Origin::Customer(customer) => Some(customer),
             Origin::Aws(..) => None,
@@ -355,11 +355,11 @@ impl ManagedPolicyUnit {
 #[derive(Debug)]
 pub struct OidcProviderUnit {
     record: OidcProviderRecord,
-    written: Written,
+    written: WrittenAt,
 }
 
 impl OidcProviderUnit {
-    pub(crate) fn new(record: OidcProviderRecord, written: Written) -> Self {
+    pub(crate) fn new(record: OidcProviderRecord, written: WrittenAt) -> Self {
         Self { record, written }
     }
 

@@ -14,7 +14,8 @@ use keyward_store::{revision::Revision, sealed::Generation};
 use keyward_types::{
     account::AccountId,
     organization::{
-        ControlPolicyId, ControlPolicyType, OrganizationId, OrganizationalUnitId, Parent, Target,
+        ControlPolicyId, ControlPolicyType, OrganizationId, OrganizationalUnitId, Parent,
+        PolicyTarget,
     },
     partition::Partition,
 };
@@ -27,7 +28,7 @@ use crate::directory::{
             ControlPolicyRecord, MemberRecord, OrganizationRecord, OrganizationalUnitRecord,
         },
     },
-    units::identity::Written,
+    units::identity::WrittenAt,
 };
 
 /// The most organizational units below each other.
@@ -167,7 +168,7 @@ impl Member {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub partition: Partition,
-    pub head: (OrganizationRecord, Written),
+    pub head: (OrganizationRecord, WrittenAt),
     pub units: BTreeMap<OrganizationalUnitId, OrganizationalUnitRecord>,
     pub accounts: Vec<MemberRecord>,
     pub policies: Vec<ControlPolicy>,
@@ -178,7 +179,7 @@ pub(crate) struct Parts {
 pub struct OrganizationUnit {
     partition: Partition,
     record: OrganizationRecord,
-    written: Written,
+    written: WrittenAt,
     units: BTreeMap<OrganizationalUnitId, OrganizationalUnitRecord>,
     accounts: BTreeMap<AccountId, Arc<Member>>,
     policies: BTreeMap<ControlPolicyId, Arc<ControlPolicy>>,
@@ -216,8 +217,10 @@ impl OrganizationUnit {
     fn member_of(&self, record: MemberRecord) -> Option<Member> {
         let line = self.line(&record.parent)?;
         let path = self.path_of(&line);
-        let targets = line.into_iter().map(Target::from);
-        let targets: Vec<Target> = targets.chain([Target::Account(record.account)]).collect();
+        let targets = line.into_iter().map(PolicyTarget::from);
+        let targets: Vec<PolicyTarget> = targets
+            .chain([PolicyTarget::Account(record.account)])
+            .collect();
         let of = |kind| {
             let each = targets
                 .iter()
@@ -269,7 +272,7 @@ impl OrganizationUnit {
     pub fn attached(
         &self,
         kind: ControlPolicyType,
-        target: &Target,
+        target: &PolicyTarget,
     ) -> Option<Vec<Arc<ControlPolicy>>> {
         match self.record.attachments(kind)?.get(target) {
             Some(ids) => ids.iter().map(|id| self.policy(id)).collect(),
@@ -289,19 +292,19 @@ impl OrganizationUnit {
 
     /// Everything that policies are attached to: the root, the organizational units, the
     /// accounts.
-    pub fn targets(&self) -> impl Iterator<Item = Target> {
-        let root = [Target::Root(self.record.root.clone())];
-        let units = self.units.keys().cloned().map(Target::Unit);
-        let accounts = self.accounts.keys().copied().map(Target::Account);
+    pub fn targets(&self) -> impl Iterator<Item = PolicyTarget> {
+        let root = [PolicyTarget::Root(self.record.root.clone())];
+        let units = self.units.keys().cloned().map(PolicyTarget::Unit);
+        let accounts = self.accounts.keys().copied().map(PolicyTarget::Account);
         root.into_iter().chain(units).chain(accounts)
     }
 
     /// Whether there is such a root, organizational unit or account.
-    pub fn has(&self, target: &Target) -> bool {
+    pub fn has(&self, target: &PolicyTarget) -> bool {
         match target {
-            Target::Root(root) => *root == self.record.root,
-            Target::Unit(unit) => self.units.contains_key(unit),
-            Target::Account(account) => self.accounts.contains_key(account),
+            PolicyTarget::Root(root) => *root == self.record.root,
+            PolicyTarget::Unit(unit) => self.units.contains_key(unit),
+            PolicyTarget::Account(account) => self.accounts.contains_key(account),
         }
     }
 
@@ -472,7 +475,7 @@ mod tests {
                     .collect()
             };
             let each = given.iter();
-            each.map(|(target, attached)| (Target::parse(target).unwrap(), ids(attached)))
+            each.map(|(target, attached)| (PolicyTarget::parse(target).unwrap(), ids(attached)))
                 .collect()
         };
         let (root, outer) = (

@@ -14,7 +14,7 @@ pub const MOST_KEPT: usize = 12;
 
 /// The secret of an access key or a session.
 #[derive(Debug)]
-pub struct Signer {
+pub struct SigningSecret {
     secret: ArenaSecret,
     arena: Arena,
     signing: [ArcSwapOption<CachedSigningKey>; MOST_KEPT],
@@ -27,7 +27,7 @@ struct CachedSigningKey {
     key: ArenaSecret,
 }
 
-impl Signer {
+impl SigningSecret {
     /// A signer whose secret stands in the arena.
     pub(crate) fn new(secret: ArenaSecret, arena: Arena) -> Self {
         Self {

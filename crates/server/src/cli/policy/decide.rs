@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use keyward_policy::case::{Answer, Decider};
+use keyward_policy::case::{CaseAnswer, Decider};
 
 use crate::cli::policy::lines::{Chunk, cases, each_chunk};
 
@@ -78,7 +78,7 @@ fn work(questions: &Receiver<Chunk>, answers: &SyncSender<String>) {
     for chunk in questions {
         let mut out = String::new();
         match chunk {
-            Chunk::TooLong => line(&Answer::too_long(), &mut out),
+            Chunk::TooLong => line(&CaseAnswer::too_long(), &mut out),
             Chunk::Lines(lines) => {
                 for (_, case) in cases(&lines) {
                     line(&decider.answer(case), &mut out);
@@ -91,7 +91,7 @@ fn work(questions: &Receiver<Chunk>, answers: &SyncSender<String>) {
     }
 }
 
-fn line(answer: &Answer, out: &mut String) {
+fn line(answer: &CaseAnswer, out: &mut String) {
     answer.write(out);
     out.push('\n');
 }

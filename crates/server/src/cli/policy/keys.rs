@@ -1,7 +1,7 @@
 //! `keyward policy keys`
 
 use clap::Args;
-use keyward_engine::gate::declared::{Kind, Supplier};
+use keyward_engine::gate::declared::{Supplier, ValueType};
 use keyward_services::apis::condition_keys;
 
 use crate::out::{OutError, say};
@@ -17,13 +17,13 @@ impl Keys {
     pub fn run(self) -> Result<(), OutError> {
         for key in condition_keys() {
             let kind = match key.kind {
-                Kind::String => "string",
-                Kind::Bool => "bool",
-                Kind::Numeric => "numeric",
-                Kind::Date => "date",
-                Kind::Arn => "ARN",
-                Kind::Ip => "IP address",
-                Kind::Strings => "strings",
+                ValueType::String => "string",
+                ValueType::Bool => "bool",
+                ValueType::Numeric => "numeric",
+                ValueType::Date => "date",
+                ValueType::Arn => "ARN",
+                ValueType::Ip => "IP address",
+                ValueType::Strings => "strings",
             };
             let from = match key.from {
                 Supplier::Caller => "the caller",

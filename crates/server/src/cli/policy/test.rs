@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use keyward_policy::{
-    case::{Answer, Decider, explain},
+    case::{CaseAnswer, Decider, explain},
     explain::{json, text},
 };
 
@@ -142,7 +142,7 @@ impl<W: Write> Run<W> {
             Chunk::TooLong => {
                 *lines_before += 1;
                 let line = *lines_before;
-                self.judge(CaseLine { path, line }, &Answer::too_long(), b"")?;
+                self.judge(CaseLine { path, line }, &CaseAnswer::too_long(), b"")?;
             }
             Chunk::Lines(lines) => {
                 for (index, case) in cases(&lines) {
@@ -156,7 +156,7 @@ impl<W: Write> Run<W> {
         Ok(())
     }
 
-    fn judge(&mut self, place: CaseLine<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
+    fn judge(&mut self, place: CaseLine<'_>, answer: &CaseAnswer, case: &[u8]) -> io::Result<()> {
         let differs = match (answer.decision, answer.expected) {
             (Some(decision), Some(expected)) => decision != expected,
             (Some(_), None) => {
@@ -182,7 +182,7 @@ impl<W: Write> Run<W> {
     fn tell(
         &mut self,
         place: CaseLine<'_>,
-        answer: &Answer,
+        answer: &CaseAnswer,
         differs: bool,
         case: &[u8],
     ) -> io::Result<()> {
@@ -212,7 +212,12 @@ impl<W: Write> Run<W> {
         Ok(())
     }
 
-    fn tell_json(&mut self, place: CaseLine<'_>, answer: &Answer, case: &[u8]) -> io::Result<()> {
+    fn tell_json(
+        &mut self,
+        place: CaseLine<'_>,
+        answer: &CaseAnswer,
+        case: &[u8],
+    ) -> io::Result<()> {
         let file = json::string(&place.path.display().to_string());
         let expected = answer.expected.map_or_else(
             || "null".to_owned(),

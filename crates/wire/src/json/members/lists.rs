@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use super::LowerCamel;
 use super::Members;
+use super::ModelType;
 use super::Protocol;
-use super::Wanted;
 use crate::echo;
 use crate::json::constraint::Constraint;
 use crate::json::constraint::OfEach;
@@ -42,7 +42,7 @@ impl<'m, 'o> Strings<'m, 'o> {
             for element in elements.iter() {
                 match element {
                     Value::Text(text) => texts.push(text.as_ref()),
-                    other => members.mismatched(other, Wanted::Text),
+                    other => members.mismatched(other, ModelType::Text),
                 }
             }
             texts
@@ -148,7 +148,7 @@ impl<'m, 'o> Integers<'m, 'o> {
                 };
                 match integer {
                     Some(integer) => integers.push(integer),
-                    None => members.mismatched(element, Wanted::Integer),
+                    None => members.mismatched(element, ModelType::Integer),
                 }
             }
             integers
@@ -219,7 +219,7 @@ impl<'m, 'o> StringMap<'m, 'o> {
     pub fn optional(self) -> Option<Vec<(&'o str, Cow<'o, str>)>> {
         let value = self.members.get(self.name)?;
         let Value::Object(object) = value else {
-            self.members.mismatched(value, Wanted::Map);
+            self.members.mismatched(value, ModelType::Map);
             return None;
         };
         let mut pairs = Vec::with_capacity(object.len());
@@ -236,7 +236,7 @@ impl<'m, 'o> StringMap<'m, 'o> {
                     continue;
                 }
                 Value::List(_) | Value::Object(_) => {
-                    self.members.mismatched(value, Wanted::Text);
+                    self.members.mismatched(value, ModelType::Text);
                     continue;
                 }
             };
@@ -278,7 +278,7 @@ impl<'m, 'o, F> Structure<'m, 'o, F> {
     {
         let value = self.members.get(self.name)?;
         let Value::Object(object) = value else {
-            self.members.mismatched(value, Wanted::Structure);
+            self.members.mismatched(value, ModelType::Structure);
             return None;
         };
         let mut inner = self
@@ -361,7 +361,7 @@ impl<'m, 'o, F> Structures<'m, 'o, F> {
                     let path = path.to_string();
                     self.members.missing(path.trim_end_matches('.'), false);
                 }
-                other => self.members.mismatched(other, Wanted::Structure),
+                other => self.members.mismatched(other, ModelType::Structure),
             }
         }
         Some(made)
@@ -387,7 +387,7 @@ fn list<'o>(members: &mut Members<'o>, name: &str) -> Option<&'o [Value<'o>]> {
         // Without a model, a structure with the one member `member` looks like a list, but an
         // object here is something else.
         (other, _) => {
-            members.mismatched(other, Wanted::List);
+            members.mismatched(other, ModelType::List);
             None
         }
     }

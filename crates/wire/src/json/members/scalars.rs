@@ -9,8 +9,8 @@ use keyward_types::time::Timestamp;
 use smallvec::SmallVec;
 
 use super::Members;
+use super::ModelType;
 use super::Protocol;
-use super::Wanted;
 use crate::json::constraint::Constraint;
 use crate::json::constraint::Shown;
 use crate::json::value::Value;
@@ -41,7 +41,7 @@ impl fmt::Debug for Text<'_, '_> {
 
 impl<'m, 'o> Text<'m, 'o> {
     pub(super) fn new(members: &'m mut Members<'o>, name: &'static str) -> Self {
-        let value = text(members, name, Wanted::Text);
+        let value = text(members, name, ModelType::Text);
         Self {
             members,
             name,
@@ -154,7 +154,7 @@ impl<'m, 'o> Enumeration<'m, 'o> {
 
     /// The word, if there is one.
     pub fn optional(self) -> Option<&'static str> {
-        let value = text(self.members, self.name, Wanted::Text)?;
+        let value = text(self.members, self.name, ModelType::Text)?;
         let word = self.accepted.iter().copied().find(|word| *word == value);
         if word.is_none() {
             self.members.failed(
@@ -187,10 +187,10 @@ impl fmt::Debug for Blob<'_, '_> {
 
 impl<'m, 'o> Blob<'m, 'o> {
     pub(super) fn new(members: &'m mut Members<'o>, name: &'static str) -> Self {
-        let value = text(members, name, Wanted::Blob).and_then(|encoded| {
+        let value = text(members, name, ModelType::Blob).and_then(|encoded| {
             let value = STANDARD.decode(encoded).ok();
             if value.is_none() {
-                members.mismatched(&Value::Text(encoded.into()), Wanted::Blob);
+                members.mismatched(&Value::Text(encoded.into()), ModelType::Blob);
             }
             value
         });
@@ -263,7 +263,7 @@ impl<'m, 'o> Integer<'m, 'o> {
                 _ => None,
             };
             if integer.is_none() {
-                members.mismatched(value, Wanted::Integer);
+                members.mismatched(value, ModelType::Integer);
             }
             integer
         });
@@ -324,7 +324,7 @@ impl<'m, 'o> Double<'m, 'o> {
             };
             let double = double.filter(|double: &f64| double.is_finite());
             if double.is_none() {
-                members.mismatched(value, Wanted::Double);
+                members.mismatched(value, ModelType::Double);
             }
             double
         });
@@ -388,7 +388,7 @@ impl<'m, 'o> Boolean<'m, 'o> {
             _ => None,
         };
         if boolean.is_none() {
-            self.members.mismatched(value, Wanted::Boolean);
+            self.members.mismatched(value, ModelType::Boolean);
         }
         boolean
     }
@@ -424,14 +424,14 @@ impl<'m, 'o> Time<'m, 'o> {
             _ => None,
         };
         if instant.is_none() {
-            self.members.mismatched(value, Wanted::Time);
+            self.members.mismatched(value, ModelType::Time);
         }
         instant
     }
 }
 
 /// The text of a member, if it is present and of a type that makes one.
-fn text<'o>(members: &mut Members<'o>, name: &str, wanted: Wanted) -> Option<&'o str> {
+fn text<'o>(members: &mut Members<'o>, name: &str, wanted: ModelType) -> Option<&'o str> {
     match members.get(name)? {
         Value::Text(value) => Some(value.as_ref()),
         other => {
