@@ -2,6 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
+mod read;
 mod stored;
 pub mod validate;
 mod warnings;
@@ -112,7 +113,7 @@ impl Document {
                 ("Id", Json::String(_)) if validate::admits_id(kind) => {}
                 ("Statement", value) => {
                     for statement in one_or_many(value) {
-                        statements.push(validate::read_statement(statement, kind)?);
+                        statements.push(read::read_statement(statement, kind)?);
                     }
                 }
                 _ => return Err(syntax.into()),

@@ -6,6 +6,7 @@
 //! in, the generations of the policies in play, and what changed.
 
 mod identity;
+mod of_service;
 mod room;
 
 use keyward_store::sealed::Generation;
@@ -14,6 +15,7 @@ use keyward_types::{
 };
 use keyward_wire::json::{Elements, Writer};
 
+pub use self::of_service::render_service_event;
 use self::room::Room;
 use crate::{
     api::ApiDescription,
@@ -428,57 +430,6 @@ impl Told<'_> {
             decision.object("by", |element| by.describe(element));
         });
     }
-}
-
-/// A service event: what the system itself did to a key, as AWS records it.
-pub fn render_service_event(
-    (name, source): (&str, &str),
-    (region, account, key): (Region, &str, Option<&str>),
-    (time, event_id): (Timestamp, &str),
-    details: impl FnOnce(&mut Writer<'_>),
-    changes: &[ChangedPath],
-) -> Vec<u8> {
-    Writer::render(1024, |event| {
-        event.string("eventVersion", EVENT_VERSION);
-        event.object("userIdentity", |identity| {
-            identity.string("accountId", account);
-            identity.string("invokedBy", "AWS Internal");
-        });
-        event.string("eventTime", &time.iso8601());
-        event.string("eventSource", source);
-        event.string("eventName", name);
-        event.string("awsRegion", region.as_str());
-        event.string("sourceIPAddress", "AWS Internal");
-        event.string("userAgent", "AWS Internal");
-        event.null("requestParameters");
-        event.null("responseElements");
-        event.string("eventID", event_id);
-        event.boolean("readOnly", false);
-        event.array("resources", |resources| {
-            let Some(key) = key else { return };
-            resources.object(|resource| {
-                resource.string("accountId", account);
-                resource.string("type", "AWS::KMS::Key");
-                resource.string("ARN", key);
-            });
-        });
-        event.string("eventType", "AwsServiceEvent");
-        event.boolean("managementEvent", true);
-        event.string("recipientAccountId", account);
-        event.object("serviceEventDetails", details);
-        event.string("eventCategory", "Management");
-        event.object("keyward", |keyward| {
-            keyward.array("changes", |list| {
-                for (path, generation) in changes {
-                    list.object(|change| {
-                        change.string("path", path);
-                        let generation = generation.as_ref().map(ToString::to_string);
-                        change.string("generation", generation.as_deref().unwrap_or("deleted"));
-                    });
-                }
-            });
-        });
-    })
 }
 
 /// What decides for a session and rests nowhere else: its tags and policies.

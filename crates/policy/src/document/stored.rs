@@ -2,9 +2,8 @@
 //! none.
 
 use crate::condition::operator::Operator;
-use crate::document::validate::{
-    MAX_TEXT, admits_principals, read_principals, scalar, takes_variables, text as text_of,
-};
+use crate::document::read::{read_principals, scalar, text as text_of};
+use crate::document::validate::{MAX_TEXT, admits_principals, takes_variables};
 use crate::document::{
     ConditionText, Document, Effect, Listed, PolicyKind, Statement, one_or_many, principal,
 };

@@ -1,23 +1,26 @@
 //! The policies of an inquiry in a form that changes can be tried out on.
 
+mod edit;
+mod supplied;
+
 use std::borrow::Cow;
 
 use keyward_types::arn::ArnParts;
-use keyward_types::principal::{Principal, PrincipalKind};
+use keyward_types::principal::Principal;
 
-use super::change::{At, NewStatement, ProposedChange, StatementTarget};
+use self::supplied::Supplied;
+use super::change::At;
 use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, trace};
-use crate::attributes::{Attributes, Values, is_key};
-use crate::condition::Condition;
+use crate::attributes::{Values, is_key};
 use crate::condition::operator::Operator;
 use crate::decision::{Decision, Layer};
-use crate::document::{Document, PolicyKind};
+use crate::document::PolicyKind;
 use crate::evaluate::{
     Side, evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request,
 };
-use crate::grant::{Constraints, Grant, GrantUse, Party};
+use crate::grant::{Grant, GrantUse};
 use crate::policy::Policy;
-use crate::principal::{Bindings, is_service};
+use crate::principal::is_service;
 use crate::request::{Attached, GrantMatch, Guard, Name, Policies, Question, Resource};
 
 /// Enough for every statement of the largest policies to be reported in full.
@@ -45,9 +48,6 @@ impl<'a> NamedPolicy<'a> {
         }
     }
 }
-
-/// What a new policy is called.
-const NEW: Name<'static> = Name::Inline("new policy");
 
 /// An inquiry and the changes made to it.
 #[derive(Clone)]
@@ -366,133 +366,6 @@ impl<'a> World<'a> {
         conditions(&held.policy, at.index)
     }
 
-    /// Makes a change. False if it cannot be made.
-    pub(super) fn apply(&mut self, change: &ProposedChange) -> bool {
-        match change {
-            ProposedChange::AddStatement(target, statement) => self.add(target, statement),
-            ProposedChange::ExceptCaller(at, arn) => {
-                let values = [arn.clone()];
-                let operator = Operator::parse("StringNotEquals");
-                let condition = operator
-                    .and_then(|op| Condition::compile(op, "aws:PrincipalArn", &values, false).ok());
-                condition.is_some_and(|condition| {
-                    self.edit(at, |policy| policy.with_condition(at.index, condition))
-                })
-            }
-            ProposedChange::RemoveStatement(at) => self.edit(at, |policy| policy.without(at.index)),
-            ProposedChange::SupplyPair { name, value, .. } => {
-                let pair = (name.clone(), value.clone());
-                let lower = name.to_lowercase();
-                self.pairs.retain(|(known, _)| !is_key(known, &lower));
-                self.pairs.push(pair.clone());
-                self.supplied.push(pair);
-                true
-            }
-            ProposedChange::CreateGrant { grantee, operation } => {
-                let party = Party::parse(grantee, &bindings(self.caller()));
-                party.is_some_and(|grantee| {
-                    self.grants.push(Grant {
-                        id: "new grant".to_owned(),
-                        grantee,
-                        operations: vec![operation.clone()],
-                        constraints: Constraints::default(),
-                        retiring: None,
-                        issuer: None,
-                    });
-                    true
-                })
-            }
-        }
-    }
-
-    /// Leaves out conditions of a statement.
-    pub(super) fn without_conditions(&mut self, at: &At, places: &[usize]) {
-        self.edit(at, |policy| policy.without_conditions(at.index, places));
-    }
-
-    /// Lets a statement never apply.
-    pub(super) fn silence(&mut self, at: &At) {
-        self.edit(at, |policy| policy.with_silent(at.index));
-    }
-
-    /// Leaves out the constraints of a grant.
-    pub(super) fn unconstrained(&mut self, index: usize) {
-        if let Some(grant) = self.grants.get_mut(index) {
-            grant.constraints = Constraints::default();
-        }
-    }
-
-    fn add(&mut self, target: &StatementTarget, statement: &NewStatement) -> bool {
-        let kind = match target.layer {
-            Layer::Resource => self.own_kind(),
-            Layer::Endpoint => PolicyKind::Endpoint,
-            Layer::Scp => PolicyKind::Scp,
-            Layer::Rcp => PolicyKind::Rcp,
-            Layer::Identity => PolicyKind::Identity,
-            Layer::Boundary => PolicyKind::Boundary,
-            Layer::Session => PolicyKind::Session,
-        };
-        let json = statement.to_json();
-        let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{json}]}}");
-        let Ok(document) = Document::parse_stored(&text, kind) else {
-            return false;
-        };
-        let bindings = bindings(self.caller());
-        let new = Policy::compile_with_source(&document, &bindings, &text);
-        if target.policy.is_some() {
-            let at = At {
-                target: target.clone(),
-                index: 0,
-                sid: None,
-            };
-            return self.edit(&at, |policy| policy.followed_by(&new));
-        }
-        let held = NamedPolicy {
-            policy: Cow::Owned(new),
-            name: NEW,
-        };
-        match target.layer {
-            Layer::Resource => self.own = Some(held.policy),
-            Layer::Identity => self.identity.push(held),
-            Layer::Boundary => self.boundary = Some(held),
-            Layer::Session => self.session.get_or_insert_default().push(held),
-            Layer::Scp => {
-                let level = target.level.and_then(|level| self.scps.get_mut(level));
-                match level {
-                    Some(level) => level.push(held),
-                    None => return false,
-                }
-            }
-            Layer::Rcp => self.rcps.push(held),
-            Layer::Endpoint => self.endpoint = Some(held),
-        }
-        true
-    }
-
-    fn edit(&mut self, at: &At, edit: impl FnOnce(&Policy) -> Policy) -> bool {
-        let place = at.target.policy.unwrap_or(0);
-        let held = match at.target.layer {
-            Layer::Resource => {
-                let edited = self.own.as_deref().map(edit);
-                self.own = edited.map(Cow::Owned);
-                return self.own.is_some();
-            }
-            Layer::Scp => {
-                let level = at.target.level.and_then(|level| self.scps.get_mut(level));
-                level.and_then(|level| level.get_mut(place))
-            }
-            Layer::Rcp => self.rcps.get_mut(place),
-            Layer::Endpoint => self.endpoint.as_mut(),
-            Layer::Identity => self.identity.get_mut(place),
-            Layer::Boundary => self.boundary.as_mut(),
-            Layer::Session => self.session.as_mut().and_then(|list| list.get_mut(place)),
-        };
-        let Some(held) = held else {
-            return false;
-        };
-        held.policy = Cow::Owned(edit(&held.policy));
-        true
-    }
 }
 
 fn conditions(policy: &Policy, index: usize) -> Option<Vec<(String, String, Vec<String>)>> {
@@ -505,57 +378,4 @@ fn conditions(policy: &Policy, index: usize) -> Option<Vec<(String, String, Vec<
 fn each<'p>(list: &'p [Attached<'p>]) -> impl Iterator<Item = (&'p Policy, Option<Name<'p>>)> {
     list.iter()
         .map(|attached| (attached.policy, Some(attached.name)))
-}
-
-/// The caller's user or role with its unique id, by which new statements name it.
-fn bindings(caller: &Principal) -> Bindings {
-    let mut bindings = Bindings::new();
-    match caller.kind() {
-        PrincipalKind::User { id, .. } => bindings.bind(caller.arn(), id.clone()),
-        PrincipalKind::RoleSession { role_id, .. } => {
-            bindings.bind(caller.principal_arn(), role_id.clone());
-        }
-        PrincipalKind::Root
-        | PrincipalKind::FederatedUser { .. }
-        | PrincipalKind::WebIdentity { .. }
-        | PrincipalKind::Anonymous
-        | PrincipalKind::Service { .. } => {}
-    }
-    bindings
-}
-
-/// A request's condition values with more pairs in its encryption context.
-struct Supplied<'a> {
-    base: &'a dyn Attributes,
-    pairs: &'a [(String, String)],
-}
-
-impl Attributes for Supplied<'_> {
-    fn values(&self, key: &str) -> Values<'_> {
-        if self.pairs.is_empty() {
-            return self.base.values(key);
-        }
-        if key == "kms:encryptioncontextkeys" {
-            let mut names = match self.base.values(key) {
-                Values::Many(names) | Values::Clash(names) => names,
-                Values::One(name) => [name].into_iter().collect(),
-                Values::Absent => Default::default(),
-            };
-            // A pair that takes another's place does so whatever the case of its name.
-            let supplied = |name: &str| {
-                let mut pairs = self.pairs.iter();
-                pairs.any(|(pair, _)| is_key(pair, &name.to_lowercase()))
-            };
-            names.retain(|name| !supplied(name));
-            let more = self.pairs.iter();
-            names.extend(more.map(|(name, _)| Cow::Borrowed(name.as_str())));
-            return Values::Many(names);
-        }
-        let name = key.strip_prefix("kms:encryptioncontext:");
-        let mut pairs = self.pairs.iter();
-        match name.and_then(|name| pairs.find(|(pair, _)| is_key(pair, name))) {
-            Some((_, value)) => Values::one(value.as_str()),
-            None => self.base.values(key),
-        }
-    }
 }
