@@ -4,75 +4,44 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
+    operation::Done,
     policy::permit::Permit,
 };
-use keyward_types::{action, key_id::KeyArn};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_types::action;
+use keyward_wire::json::Members;
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{
+    Cx,
+    fault::KmsFault,
+    on_key::{KeyNamed, OnKey},
+    units::KeyUnit,
+};
 
 /// The input.
 #[derive(Debug)]
-pub struct CancelKeyDeletion {
-    key_id: String,
-}
+pub struct CancelKeyDeletion;
 
-/// The output.
-#[derive(Debug)]
-pub struct DeletionCancelled {
-    key: KeyArn,
-}
-
-impl Operation for CancelKeyDeletion {
+impl OnKey for CancelKeyDeletion {
     const NAME: &'static str = "CancelKeyDeletion";
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
-    type Api = Kms;
-    type Output = DeletionCancelled;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<action::CancelKeyDeletion>;
+    type Action = action::CancelKeyDeletion;
+    type Output = KeyNamed;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        m.finish()?;
-        Ok(Self { key_id })
+    fn read(_m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
-    }
-
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        permit: &Self::Permits,
-        key: &ResolvedKey,
+        permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
-    ) -> Result<Done<DeletionCancelled>, KmsFault> {
-        let key = key.unit()?;
+    ) -> Result<Done<KeyNamed>, KmsFault> {
         let record = cx.state().ring().cancel_deletion(permit, key.key())?;
         Ok(Done::changed(
-            DeletionCancelled {
-                key: key.arn().clone(),
-            },
+            KeyNamed(key.arn().clone()),
             cx.change_key(key, &record)?,
         ))
-    }
-}
-
-impl Output<Kms> for DeletionCancelled {
-    fn render(&self, out: &mut Writer<'_>) {
-        out.string("KeyId", self.key.as_str());
-    }
-
-    fn response_elements(&self, elements: &mut Writer<'_>) {
-        elements.string("keyId", self.key.as_str());
     }
 }

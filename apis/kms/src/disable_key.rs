@@ -56,9 +56,6 @@ impl Operation for DisableKey {
     ) -> Result<Done<KeyChanged>, KmsFault> {
         let key = key.key.unit()?;
         let record = cx.state().ring().disable(permit, key.key())?;
-        Ok(Done::changed(
-            KeyChanged(key.arn().clone()),
-            cx.change_key(key, &record)?,
-        ))
+        cx.key_changed(key, &record)
     }
 }

@@ -4,57 +4,36 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, KeyChanged, Operation},
+    operation::{Done, KeyChanged},
     policy::permit::Permit,
 };
 use keyward_types::action;
-use keyward_wire::json::{Members, Object};
+use keyward_wire::json::Members;
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{Cx, fault::KmsFault, on_key::OnKey, units::KeyUnit};
 
 /// The input.
 #[derive(Debug)]
-pub struct DisableKeyRotation {
-    key_id: String,
-}
+pub struct DisableKeyRotation;
 
-impl Operation for DisableKeyRotation {
+impl OnKey for DisableKeyRotation {
     const NAME: &'static str = "DisableKeyRotation";
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
-    type Api = Kms;
+    type Action = action::DisableKeyRotation;
     type Output = KeyChanged;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<action::DisableKeyRotation>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        m.finish()?;
-        Ok(Self { key_id })
+    fn read(_m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
-    }
-
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        permit: &Self::Permits,
-        key: &ResolvedKey,
+        permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
     ) -> Result<Done<KeyChanged>, KmsFault> {
-        let key = key.unit()?;
         let record = cx.state().ring().disable_rotation(permit, key.key())?;
-        Ok(Done::changed(
-            KeyChanged(key.arn().clone()),
-            cx.change_key(key, &record)?,
-        ))
+        cx.key_changed(key, &record)
     }
 }

@@ -5,20 +5,17 @@
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::records::LastUseRecord,
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
+    operation::{Done, Output},
     policy::permit::Permit,
 };
 use keyward_types::{key_id::KeyArn, time::Timestamp};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{Cx, Kms, fault::KmsFault, on_key::OnKey, units::KeyUnit};
 
 /// The input.
 #[derive(Debug)]
-pub struct GetKeyLastUsage {
-    key_id: String,
-}
+pub struct GetKeyLastUsage;
 
 /// The output.
 #[derive(Debug)]
@@ -30,38 +27,23 @@ pub struct LastUsage {
 
 keyward_types::action!("kms": GetKeyLastUsage = "kms:GetKeyLastUsage");
 
-impl Operation for GetKeyLastUsage {
+impl OnKey for GetKeyLastUsage {
     const NAME: &'static str = "GetKeyLastUsage";
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
-    type Api = Kms;
+    type Action = Self;
     type Output = LastUsage;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        m.finish()?;
-        Ok(Self { key_id })
+    fn read(_m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
-    }
-
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        key: &ResolvedKey,
+        _permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
     ) -> Result<Done<LastUsage>, KmsFault> {
-        let key = key.unit()?;
         let usage = cx.last_use(key.arn()).await?;
         let (key, created) = (key.arn().clone(), key.record().created);
         Ok(Done::unchanged(LastUsage {

@@ -4,21 +4,20 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
+    gate::supply::Supply,
+    operation::{Done, Output},
     policy::permit::Permit,
 };
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
 use crate::{
-    Cx, Kms, condition_keys, fault::KmsFault, members, policies::DEFAULT_POLICY_NAME,
-    resolved::ResolvedKey,
+    Cx, Kms, condition_keys, fault::KmsFault, members, on_key::OnKey,
+    policies::DEFAULT_POLICY_NAME, units::KeyUnit,
 };
 
 /// The input.
 #[derive(Debug)]
 pub struct GetKeyPolicy {
-    key_id: String,
     policy_name: Option<String>,
 }
 
@@ -30,45 +29,29 @@ pub struct KeyPolicy {
 
 keyward_types::action!("kms": GetKeyPolicy = "kms:GetKeyPolicy");
 
-impl Operation for GetKeyPolicy {
+impl OnKey for GetKeyPolicy {
     const NAME: &'static str = "GetKeyPolicy";
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId"), text("PolicyName")];
-    type Api = Kms;
+    type Action = Self;
     type Output = KeyPolicy;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        let policy_name = members::policy_name(&mut m);
-        m.finish()?;
-        Ok(Self {
-            key_id,
-            policy_name,
-        })
+    fn read(m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        let policy_name = members::policy_name(m);
+        Ok(Self { policy_name })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
+    fn supply(&self, supply: &mut Supply) {
+        let name = self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
+        supply.text(condition_keys::POLICY_NAME, name);
     }
 
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |supply| {
-            let name = self.policy_name.as_deref().unwrap_or(DEFAULT_POLICY_NAME);
-            supply.text(condition_keys::POLICY_NAME, name);
-        })
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        key: &ResolvedKey,
+        _permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
     ) -> Result<Done<KeyPolicy>, KmsFault> {
-        let key = key.unit()?;
         if self
             .policy_name
             .as_deref()

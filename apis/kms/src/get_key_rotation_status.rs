@@ -4,21 +4,18 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
+    operation::{Done, Output},
     policy::permit::Permit,
 };
 use keyward_keys::record::RotationSchedule;
 use keyward_types::{key_id::KeyArn, key_state::KeyState};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{Cx, Kms, fault::KmsFault, on_key::OnKey, units::KeyUnit};
 
 /// The input.
 #[derive(Debug)]
-pub struct GetKeyRotationStatus {
-    key_id: String,
-}
+pub struct GetKeyRotationStatus;
 
 /// The output.
 #[derive(Debug)]
@@ -29,38 +26,23 @@ pub struct RotationStatus {
 
 keyward_types::action!("kms": GetKeyRotationStatus = "kms:GetKeyRotationStatus");
 
-impl Operation for GetKeyRotationStatus {
+impl OnKey for GetKeyRotationStatus {
     const NAME: &'static str = "GetKeyRotationStatus";
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
-    type Api = Kms;
+    type Action = Self;
     type Output = RotationStatus;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        m.finish()?;
-        Ok(Self { key_id })
+    fn read(_m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
-    }
-
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        key: &ResolvedKey,
+        _permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         _cx: &Cx<'_>,
     ) -> Result<Done<RotationStatus>, KmsFault> {
-        let key = key.unit()?;
         // A key that waits for its end does not rotate, and says so.
         let pending = key.record().state() == Some(KeyState::PendingDeletion);
         let schedule = key.record().rotation.filter(|_| !pending);

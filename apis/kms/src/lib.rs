@@ -42,6 +42,7 @@ pub mod lookup;
 pub mod managed_keys;
 pub mod members;
 pub mod metadata;
+pub mod on_key;
 pub mod paths;
 pub mod policies;
 pub mod put_key_policy;
@@ -75,7 +76,7 @@ use keyward_engine::{
     workers::WorkerContext,
 };
 
-use crate::state::KmsState;
+use crate::{on_key::OneKey, state::KmsState};
 use keyward_types::arn::ArnParts;
 
 /// AWS KMS over AWS JSON 1.1.
@@ -162,7 +163,7 @@ impl Api for Kms {
 
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
-    row::<cancel_key_deletion::CancelKeyDeletion>(),
+    row::<OneKey<cancel_key_deletion::CancelKeyDeletion>>(),
     row::<create_alias::CreateAlias>(),
     row::<create_grant::CreateGrant>(),
     row::<create_key::CreateKey>(),
@@ -171,33 +172,33 @@ pub const OPERATIONS: &[Row] = &[
     row::<describe_custom_key_stores::DescribeCustomKeyStores>(),
     row::<describe_key::DescribeKey>(),
     row::<disable_key::DisableKey>(),
-    row::<disable_key_rotation::DisableKeyRotation>(),
-    row::<enable_key::EnableKey>(),
-    row::<enable_key_rotation::EnableKeyRotation>(),
+    row::<OneKey<disable_key_rotation::DisableKeyRotation>>(),
+    row::<OneKey<enable_key::EnableKey>>(),
+    row::<OneKey<enable_key_rotation::EnableKeyRotation>>(),
     row::<encrypt::Encrypt>(),
     row::<generate_data_key::GenerateDataKey>(),
     row::<generate_data_key_without_plaintext::GenerateDataKeyWithoutPlaintext>(),
     row::<generate_random::GenerateRandom>(),
-    row::<get_key_last_usage::GetKeyLastUsage>(),
-    row::<get_key_policy::GetKeyPolicy>(),
-    row::<get_key_rotation_status::GetKeyRotationStatus>(),
+    row::<OneKey<get_key_last_usage::GetKeyLastUsage>>(),
+    row::<OneKey<get_key_policy::GetKeyPolicy>>(),
+    row::<OneKey<get_key_rotation_status::GetKeyRotationStatus>>(),
     row::<list_aliases::ListAliases>(),
     row::<list_grants::ListGrants>(),
     row::<list_key_policies::ListKeyPolicies>(),
     row::<list_key_rotations::ListKeyRotations>(),
     row::<list_keys::ListKeys>(),
-    row::<list_resource_tags::ListResourceTags>(),
+    row::<OneKey<list_resource_tags::ListResourceTags>>(),
     row::<list_retirable_grants::ListRetirableGrants>(),
     row::<put_key_policy::PutKeyPolicy>(),
     row::<re_encrypt::ReEncrypt>(),
     row::<retire_grant::RetireGrant>(),
     row::<revoke_grant::RevokeGrant>(),
-    row::<rotate_key_on_demand::RotateKeyOnDemand>(),
+    row::<OneKey<rotate_key_on_demand::RotateKeyOnDemand>>(),
     row::<schedule_key_deletion::ScheduleKeyDeletion>(),
-    row::<tag_resource::TagResource>(),
-    row::<untag_resource::UntagResource>(),
+    row::<OneKey<tag_resource::TagResource>>(),
+    row::<OneKey<untag_resource::UntagResource>>(),
     row::<update_alias::UpdateAlias>(),
-    row::<update_key_description::UpdateKeyDescription>(),
+    row::<OneKey<update_key_description::UpdateKeyDescription>>(),
 ];
 
 /// The operations of the model that this version answers with `UnsupportedOperationException`.

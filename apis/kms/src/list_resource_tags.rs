@@ -4,20 +4,18 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
+    operation::{Done, Output},
     page::{Page, Paging},
     policy::permit::Permit,
 };
 use keyward_types::tag::Tag;
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_wire::json::{Members, Writer};
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{Cx, Kms, fault::KmsFault, members, on_key::OnKey, units::KeyUnit};
 
 /// The input.
 #[derive(Debug)]
 pub struct ListResourceTags {
-    key_id: String,
     paging: Paging,
 }
 
@@ -27,39 +25,24 @@ pub struct ResourceTags(Page<Tag>);
 
 keyward_types::action!("kms": ListResourceTags = "kms:ListResourceTags");
 
-impl Operation for ListResourceTags {
+impl OnKey for ListResourceTags {
     const NAME: &'static str = "ListResourceTags";
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId"), integer("Limit"), text("Marker")];
-    type Api = Kms;
+    type Action = Self;
     type Output = ResourceTags;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<Self>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        let paging = members::paging(&mut m, 50, 50);
-        m.finish()?;
-        Ok(Self { key_id, paging })
+    fn read(m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        let paging = members::paging(m, 50, 50);
+        Ok(Self { paging })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
-    }
-
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        _permit: &Self::Permits,
-        key: &ResolvedKey,
+        _permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
     ) -> Result<Done<ResourceTags>, KmsFault> {
-        let key = key.unit()?;
         let list = (Self::NAME, key.arn().as_str());
         let after = self.paging.after(cx, list)?;
         // Pages go by the tags' keys, so that a tag set meanwhile shifts nothing.

@@ -113,9 +113,6 @@ impl Operation for PutKeyPolicy {
             .state()
             .ring()
             .put_policy(permit, key.key(), policy.record)?;
-        Ok(Done::changed(
-            KeyChanged(key.arn().clone()),
-            cx.change_key(key, &record)?,
-        ))
+        cx.key_changed(key, &record)
     }
 }

@@ -7,59 +7,41 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
-    gate::{Denied, Gate},
-    operation::{Done, Operation, Output},
+    operation::Done,
     policy::permit::Permit,
 };
-use keyward_types::{action, key_id::KeyArn, key_spec::RotationType};
-use keyward_wire::json::{Members, Object, Writer};
+use keyward_types::{action, key_spec::RotationType};
+use keyward_wire::json::Members;
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey, service_events};
+use crate::{
+    Cx,
+    fault::KmsFault,
+    on_key::{KeyNamed, OnKey},
+    service_events,
+    units::KeyUnit,
+};
 
 /// The input.
 #[derive(Debug)]
-pub struct RotateKeyOnDemand {
-    key_id: String,
-}
+pub struct RotateKeyOnDemand;
 
-/// The output.
-#[derive(Debug)]
-pub struct Rotated {
-    key: KeyArn,
-}
-
-impl Operation for RotateKeyOnDemand {
+impl OnKey for RotateKeyOnDemand {
     const NAME: &'static str = "RotateKeyOnDemand";
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("KeyId")];
-    type Api = Kms;
-    type Output = Rotated;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<action::RotateKeyOnDemand>;
+    type Action = action::RotateKeyOnDemand;
+    type Output = KeyNamed;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        m.finish()?;
-        Ok(Self { key_id })
+    fn read(_m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        Ok(Self)
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
-    }
-
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |_| ())
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        permit: &Self::Permits,
-        key: &ResolvedKey,
+        permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
-    ) -> Result<Done<Rotated>, KmsFault> {
-        let key = key.unit()?;
+    ) -> Result<Done<KeyNamed>, KmsFault> {
         let record = cx
             .state()
             .ring()
@@ -67,17 +49,6 @@ impl Operation for RotateKeyOnDemand {
             .await?;
         let batch = cx.change_key(key, &record)?;
         let event = service_events::rotation(key.record(), &record, RotationType::OnDemand);
-        let key = key.arn().clone();
-        Ok(Done::changed(Rotated { key }, batch).with_event(event))
-    }
-}
-
-impl Output<Kms> for Rotated {
-    fn render(&self, out: &mut Writer<'_>) {
-        out.string("KeyId", self.key.as_str());
-    }
-
-    fn response_elements(&self, elements: &mut Writer<'_>) {
-        elements.string("keyId", self.key.as_str());
+        Ok(Done::changed(KeyNamed(key.arn().clone()), batch).with_event(event))
     }
 }

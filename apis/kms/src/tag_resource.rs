@@ -4,69 +4,53 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
-    gate::{Denied, Gate},
-    operation::{Done, KeyChanged, Operation},
+    gate::supply::Supply,
+    operation::{Done, KeyChanged},
     policy::permit::Permit,
 };
 use keyward_types::{action, tag::Tag};
-use keyward_wire::json::{Members, Object};
+use keyward_wire::json::Members;
 
-use crate::{Cx, Kms, fault::KmsFault, members, resolved::ResolvedKey};
+use crate::{Cx, fault::KmsFault, members, on_key::OnKey, units::KeyUnit};
 
 /// The input.
 #[derive(Debug)]
 pub struct TagResource {
-    key_id: String,
     tags: Vec<Tag>,
 }
 
-impl Operation for TagResource {
+impl OnKey for TagResource {
     const NAME: &'static str = "TagResource";
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] =
         &[text("KeyId"), structures("Tags", members::SHOWN_TAG)];
-    type Api = Kms;
+    type Action = action::TagResource;
     type Output = KeyChanged;
-    type Fault = KmsFault;
-    type Resolved = ResolvedKey;
-    type Permits = Permit<action::TagResource>;
 
-    fn parse(body: &Object<'_>) -> Result<Self, KmsFault> {
-        let mut m = Members::of(body);
-        let key_id = members::key_id(&mut m, "KeyId");
-        let tags = members::tags(&mut m);
-        members::require_tags(&mut m);
-        m.finish()?;
+    fn read(m: &mut Members<'_>) -> Result<Self, KmsFault> {
+        let tags = members::tags(m);
+        members::require_tags(m);
         Ok(Self {
-            key_id,
             tags: tags.checked()?.unwrap_or_default(),
         })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<ResolvedKey, KmsFault> {
-        cx.key_to_manage(&self.key_id).await
+    fn supply(&self, supply: &mut Supply) {
+        supply.request_tags(&self.tags);
     }
 
-    fn authorize(&self, key: &ResolvedKey, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        gate.permit(key, |supply| supply.request_tags(&self.tags))
-    }
-
-    async fn call(
+    async fn answer(
         &self,
-        permit: &Self::Permits,
-        key: &ResolvedKey,
+        permit: &Permit<Self::Action>,
+        key: &KeyUnit,
         cx: &Cx<'_>,
     ) -> Result<Done<KeyChanged>, KmsFault> {
-        let key = key.unit()?;
         let record = cx.state().ring().tag(permit, key.key(), &self.tags)?;
         if record.tags.len() > members::MAX_TAGS {
             return Err(KmsFault::Tag {
                 message: "Too many tags",
             });
         }
-        Ok(Done::changed(
-            KeyChanged(key.arn().clone()),
-            cx.change_key(key, &record)?,
-        ))
+        cx.key_changed(key, &record)
     }
 }

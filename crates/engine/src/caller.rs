@@ -19,8 +19,8 @@ use keyward_types::{
 use keyward_wire::json::Writer;
 
 pub use self::in_play::InPlay;
-pub(crate) use self::in_play::control;
 use self::in_play::Void;
+pub(crate) use self::in_play::control;
 use crate::{
     directory::{
         identities::Home,

@@ -34,12 +34,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     config::Network,
-    http::{
-        budget::Budget,
-        connection::Connection,
-        peers::Peers,
-        seldom::Seldom,
-    },
+    http::{budget::Budget, connection::Connection, peers::Peers, seldom::Seldom},
 };
 
 /// The most header bytes of a request. Session tokens are the longest headers, with up to 16 KiB.

@@ -52,11 +52,7 @@ use keyward_engine::{
 };
 use keyward_services::bootstrap::{self, FirstCredentials, OpenOptions};
 
-use crate::{
-    answer::Key,
-    issuer,
-    watched::Watched,
-};
+use crate::{answer::Key, issuer, watched::Watched};
 
 /// The first account, and one that is a stranger to it.
 pub const OWN: &str = "111122223333";

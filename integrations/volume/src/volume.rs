@@ -294,7 +294,6 @@ impl Volume {
             }),
         }
     }
-
 }
 
 /// Keys that stay in memory until this is dropped.

@@ -365,7 +365,6 @@ impl<'a> World<'a> {
         };
         conditions(&held.policy, at.index)
     }
-
 }
 
 fn conditions(policy: &Policy, index: usize) -> Option<Vec<(String, String, Vec<String>)>> {
