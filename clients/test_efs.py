@@ -4,40 +4,12 @@ import json
 import re
 import uuid
 
-import pytest
-
 from calls_efs import agent, forget, make, wait, wanted
 from conftest import User, policy
+from efs_fixtures import efs, iam, kms, server, storage
 from errors import invalid, matching, refused
 from keyward import ACCOUNT, REGION, Server, eventually
 from test_agents import Agent, keyward
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("efs") / "data")
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def storage(server):
-    return agent(server)
-
-
-@pytest.fixture
-def efs(server, storage):
-    return server.client("efs")
-
-
-@pytest.fixture
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture
-def iam(server):
-    return server.client("iam")
 
 
 def token():

@@ -7,30 +7,14 @@ import uuid
 
 import pytest
 
-from calls_efs import ALLOW, TAGS, agent, identity, make, mount, wait
-from conftest import User, policy
+from calls_efs import ALLOW, TAGS, identity, make, mount, wait
+from conftest import policy
+from efs_fixtures import efs, server, storage, user
 from errors import refused
-from keyward import ACCOUNT, REGION, Server, binary, clean_environment, eventually
+from keyward import ACCOUNT, REGION, binary, clean_environment, eventually
 from test_events import trail
 
 MOUNT = "elasticfilesystem:ClientMount"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("efs-explain") / "data")
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def storage(server):
-    return agent(server)
-
-
-@pytest.fixture
-def efs(server, storage):
-    return server.client("efs")
 
 
 @pytest.fixture
@@ -38,11 +22,6 @@ def file_system(server, storage):
     made = make(server, Tags=TAGS)
     wait(storage, made)
     return made
-
-
-@pytest.fixture
-def user(server):
-    return User(server, server.client("iam"))
 
 
 @pytest.fixture

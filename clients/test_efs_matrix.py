@@ -3,14 +3,13 @@ decided (`golden/matrix-efs.txt`, as `test_matrix.py` has it for other services)
 with a file system under each kind of policy (`golden/matrix-efs-mounts.txt`)."""
 
 import pytest
-from botocore.exceptions import ClientError
 
 from calls_efs import CALLS, World, agent, identity, mount
 from callers import OTHER, Account, credentials_of, server_of_many
 from conftest import policy
 from keyward import ACCOUNT, Server, eventually
 from test_events import trail
-from test_matrix import GOLDEN, MARKS, held, told
+from test_matrix import GOLDEN, by_caller, held, outcome, told
 
 OPERATIONS = [name for name in CALLS if "-" not in name]
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -100,7 +99,7 @@ def matrix(tmp_path_factory):
     asked = {}
     for title, world in worlds(server).items():
         for name in OPERATIONS:
-            asked[title, name] = outcome(world, name)
+            asked[title, name] = outcome(CALLS[name], world)
 
     def events():
         found = {event["requestID"]: event for event in trail(server) if "requestID" in event}
@@ -111,25 +110,8 @@ def matrix(tmp_path_factory):
     return {cell: told(found[request], code) for cell, (request, code) in asked.items()}
 
 
-def outcome(world, name):
-    """Makes the call; answers its request id and the code that it was refused with."""
-    try:
-        answer, code = CALLS[name](world), None
-    except ClientError as error:
-        answer, code = error.response, error.response["Error"]["Code"]
-    return answer["ResponseMetadata"]["RequestId"], code
-
-
 def test_what_each_caller_may_do_with_file_systems(matrix):
-    lines = ["# Callers by operations of EFS: ✔ allowed, ✘ denied", ""]
-    titles = list(dict.fromkeys(title for title, _ in matrix))
-    for title in titles:
-        lines += [f"## {title}", ""]
-        for name in OPERATIONS:
-            mark, why = matrix[title, name]
-            lines.append(f"{MARKS[mark]} {name:<36}{why}")
-        lines.append("")
-    held("\n".join(lines), GOLDEN / "matrix-efs.txt")
+    held(by_caller("# Callers by operations of EFS: ✔ allowed, ✘ denied", matrix), GOLDEN / "matrix-efs.txt")
 
 
 # Who comes to a file system, and under which policy: what the client may do.

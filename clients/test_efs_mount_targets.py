@@ -6,8 +6,9 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
-from calls_efs import DEFAULT_GROUP, DEFAULT_SUBNET, DEFAULT_VPC, agent, make, report, serve, wait, wanted
+from calls_efs import DEFAULT_GROUP, DEFAULT_SUBNET, DEFAULT_VPC, make, report, serve, wait, wanted
 from conftest import User
+from efs_fixtures import efs, storage
 from errors import invalid, matching, refused
 from keyward import ACCOUNT, Server
 from test_agents import Agent, keyward
@@ -46,16 +47,6 @@ def server(tmp_path_factory):
     server = Server(folder / "data", "--config", config)
     yield server
     server.kill()
-
-
-@pytest.fixture(scope="module")
-def storage(server):
-    return agent(server)
-
-
-@pytest.fixture
-def efs(server, storage):
-    return server.client("efs")
 
 
 @pytest.fixture

@@ -4,52 +4,17 @@ import datetime
 import json
 import uuid
 
-import pytest
-
-from calls_efs import DEFAULT_SUBNET, agent, identity, make, mount, serve, wait, wanted
-from conftest import User, policy
+from calls_efs import DEFAULT_SUBNET, identity, mount, serve, wait, wanted
+from conftest import policy
+from efs_fixtures import efs, file_system, iam, server, storage, user
 from errors import refused
-from keyward import ACCOUNT, REGION, Server, eventually
+from keyward import ACCOUNT, REGION, eventually
 from test_agents import Agent, keyward
 
 ALL = {"Write": True, "Root": True}
 MOUNT = "elasticfilesystem:ClientMount"
 WRITE = "elasticfilesystem:ClientWrite"
 ROOT = "elasticfilesystem:ClientRootAccess"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("mounts") / "data")
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def storage(server):
-    return agent(server)
-
-
-@pytest.fixture
-def efs(server, storage):
-    return server.client("efs")
-
-
-@pytest.fixture
-def iam(server):
-    return server.client("iam")
-
-
-@pytest.fixture
-def file_system(server, storage):
-    made = make(server)
-    wait(storage, made)
-    return made
-
-
-@pytest.fixture
-def user(server, iam):
-    return User(server, iam)
 
 
 def put(efs, file_system, *statements):

@@ -3,46 +3,16 @@
 import json
 import uuid
 
-import pytest
-
-from calls_efs import agent, forget, make, wait
-from conftest import User, policy
+from calls_efs import forget, make
+from conftest import policy
+from efs_fixtures import efs, file_system, server, storage, user
 from errors import refused
-from keyward import ACCOUNT, REGION, Server
+from keyward import ACCOUNT, REGION
 
 LOCKED_OUT = (
     "This policy would prevent future FileSystemPolicy updates. Retry the request with the "
     "BypassPolicyLockoutSafetyCheck parameter to apply this policy."
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("policies") / "data")
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def storage(server):
-    return agent(server)
-
-
-@pytest.fixture
-def efs(server, storage):
-    return server.client("efs")
-
-
-@pytest.fixture
-def file_system(server, storage):
-    made = make(server)
-    wait(storage, made)
-    return made
-
-
-@pytest.fixture
-def user(server):
-    return User(server, server.client("iam"))
 
 
 def statement(effect, *actions, principal="*", **more):

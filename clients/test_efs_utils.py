@@ -9,9 +9,8 @@ import efs_certificate
 import nfs
 from conftest import User, policy
 from keyward import Server, eventually
-from storage import Storage, create
+from storage import create, storage
 from uml import Uml
-from volumes import require
 
 if nfs.missing() and os.environ.get("CI") != "true":
     pytest.skip(nfs.missing(), allow_module_level=True)
@@ -38,14 +37,6 @@ def own_server(tmp_path, uml):
     server = Server(tmp_path / "data", "--config", config)
     yield server
     server.kill()
-
-
-@pytest.fixture
-def storage(own_server, tmp_path):
-    require()
-    storage = Storage(own_server, tmp_path)
-    yield storage
-    storage.end()
 
 
 @pytest.fixture

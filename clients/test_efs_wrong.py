@@ -7,8 +7,9 @@ import uuid
 
 import pytest
 
-from calls_efs import agent, make, wait
-from conftest import DELEGATION, User, policy
+from calls_efs import make, wait
+from conftest import DELEGATION, policy
+from efs_fixtures import efs, kms, storage, user
 from errors import refused
 from keyward import ACCOUNT, REGION, Server, binary, clean_environment
 from test_accounts import OTHER, credentials_in
@@ -25,26 +26,6 @@ def server(tmp_path_factory):
     server.other = credentials_in(data / f"credentials-{OTHER}")
     yield server
     server.kill()
-
-
-@pytest.fixture(scope="module")
-def storage(server):
-    return agent(server)
-
-
-@pytest.fixture
-def efs(server, storage):
-    return server.client("efs")
-
-
-@pytest.fixture
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture
-def user(server):
-    return User(server, server.client("iam"))
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def matrix(tmp_path_factory):
     for caller, (_, make) in CALLERS.items():
         world = make(server)
         for service, name in CELLS:
-            asked[caller, service, name] = outcome(world, service, name)
+            asked[caller, service, name] = outcome(CALLS[service][name], world)
     # Who is refused as nobody is not on the trail, nor is a token that no trust policy lets in.
     wanted = {
         request
@@ -51,10 +51,10 @@ def matrix(tmp_path_factory):
     return {cell: told(found.get(request), code) for cell, (request, code) in asked.items()}
 
 
-def outcome(world, service, name):
+def outcome(call, world):
     """Makes the call; answers its request id and the code that it was refused with."""
     try:
-        answer, code = CALLS[service][name](world), None
+        answer, code = call(world), None
     except ClientError as error:
         answer, code = error.response, error.response["Error"]["Code"]
     return answer["ResponseMetadata"]["RequestId"], code
@@ -68,6 +68,17 @@ def told(event, code):
     mark = "denied" if "AccessDenied" in (code or "") else "allowed"
     words = [f"{decision['action']}: {reason(decision)}" for decision in decisions]
     return mark, "; ".join(dict.fromkeys(words))
+
+
+def by_caller(heading, matrix):
+    """The text of a matrix of one service: for each caller, a line for each of its operations."""
+    lines, caller = [heading, ""], None
+    for (title, name), (mark, why) in matrix.items():
+        if title != caller:
+            lines += ([""] if caller else []) + [f"## {title}", ""]
+            caller = title
+        lines.append(f"{MARKS[mark]} {name:<36}{why}")
+    return "\n".join([*lines, ""])
 
 
 def held(found, golden):

@@ -6,13 +6,11 @@ import copy
 
 import pytest
 
-from botocore.exceptions import ClientError
-
 from callers import Account, credentials_of
 from conftest import policy
 from keyward import Server, eventually
 from test_events import trail
-from test_matrix import GOLDEN, MARKS, held, told
+from test_matrix import GOLDEN, by_caller, held, outcome, told
 from test_organization_events import CALLS, World
 from test_organization_policies import root_credentials
 
@@ -65,7 +63,7 @@ def matrix(tmp_path_factory):
         its = copy.copy(world)
         its.org = server.client("organizations", credentials=credentials)
         for name in OPERATIONS:
-            asked[title, name] = outcome(its, name)
+            asked[title, name] = outcome(CALLS[name], its)
 
     def events():
         found = {event["requestID"]: event for event in trail(server) if "requestID" in event}
@@ -85,22 +83,6 @@ def explained(event, code):
     return mark, why
 
 
-def outcome(world, name):
-    """Makes the call; answers its request id and the code that it was refused with."""
-    try:
-        answer, code = CALLS[name](world), None
-    except ClientError as error:
-        answer, code = error.response, error.response["Error"]["Code"]
-    return answer["ResponseMetadata"]["RequestId"], code
-
-
 def test_what_each_caller_may_do_in_organizations(matrix):
-    lines = ["# Callers by operations of Organizations: ✔ allowed, ✘ denied", ""]
-    titles = list(dict.fromkeys(title for title, _ in matrix))
-    for title in titles:
-        lines += [f"## {title}", ""]
-        for name in OPERATIONS:
-            mark, why = matrix[title, name]
-            lines.append(f"{MARKS[mark]} {name:<36}{why}")
-        lines.append("")
-    held("\n".join(lines), GOLDEN / "matrix-organizations.txt")
+    heading = "# Callers by operations of Organizations: ✔ allowed, ✘ denied"
+    held(by_caller(heading, matrix), GOLDEN / "matrix-organizations.txt")
