@@ -6,7 +6,6 @@ use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Done, Empty, Operation, Output},
-    page::{Page, Paging},
     policy::permit::Permit,
 };
 use keyward_store::batch::Precondition;
@@ -18,12 +17,13 @@ use crate::{
     fault::EfsFault,
     file_system::{AnyFileSystem, OneFileSystem},
     members,
+    page::{AskedPage, Listed, Style},
 };
 
 /// `DescribeAccessPoints`
 #[derive(Debug)]
 pub struct DescribeAccessPoints {
-    paging: Paging,
+    page: AskedPage,
     id: Option<String>,
     file_system: Option<String>,
 }
@@ -39,10 +39,6 @@ pub enum About {
     Any(AnyFileSystem),
 }
 
-/// A page of access points.
-#[derive(Debug)]
-pub struct Listed(Page<DescribedAccessPoint>);
-
 keyward_types::action!("elasticfilesystem": DescribeAccessPoints = "elasticfilesystem:DescribeAccessPoints");
 
 impl Operation for DescribeAccessPoints {
@@ -55,14 +51,14 @@ impl Operation for DescribeAccessPoints {
         text("FileSystemId"),
     ];
     type Api = Efs;
-    type Output = Listed;
+    type Output = Listed<DescribedAccessPoint>;
     type Fault = EfsFault;
     type Resolved = About;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
-        let (marker, most) = members::page(&mut m, ("NextToken", "MaxResults"));
+        let page = AskedPage::read(&mut m, Style::Token);
         let id = members::access_point_id(&mut m).map(str::to_owned);
         let file_system = members::optional_file_system_id(&mut m);
         m.finish()?;
@@ -71,7 +67,7 @@ impl Operation for DescribeAccessPoints {
             return Err(EfsFault::BadRequest(message.to_owned()));
         }
         Ok(Self {
-            paging: Paging::new(marker, most),
+            page,
             id,
             file_system,
         })
@@ -98,8 +94,8 @@ impl Operation for DescribeAccessPoints {
         _permit: &Permit<Self>,
         about: &About,
         cx: &Cx<'_>,
-    ) -> Result<Done<Listed>, EfsFault> {
-        let (mut all, filter) = match about {
+    ) -> Result<Done<Listed<DescribedAccessPoint>>, EfsFault> {
+        let (all, filter) = match about {
             About::One(one) => (vec![one.get()?.0.clone()], one.id.as_str()),
             About::Of(file_system) => {
                 let id = &file_system.get()?.record.id;
@@ -110,25 +106,15 @@ impl Operation for DescribeAccessPoints {
             About::Any(_) => (cx.access_points().await?, ""),
         };
         let list = (Self::NAME, filter);
-        if let Some(after) = self.paging.after(cx, list)? {
-            all.retain(|one| one.id > after);
-        }
-        let page = self.paging.cut(cx, list, all, |one| one.id.clone())?;
+        let page = self.page.of(all, |one| &one.id, list, cx)?;
         let page = page.map(|one| DescribedAccessPoint::new(one, cx));
-        Ok(Done::unchanged(Listed(page)))
+        Ok(Done::unchanged(page))
     }
 }
 
-impl Output<Efs> for Listed {
+impl Output<Efs> for Listed<DescribedAccessPoint> {
     fn render(&self, out: &mut Writer<'_>) {
-        out.array("AccessPoints", |list| {
-            for one in &self.0.items {
-                list.object(|out| one.write(out));
-            }
-        });
-        if let Some(next) = &self.0.next {
-            out.string("NextToken", next);
-        }
+        self.write(out, "AccessPoints", DescribedAccessPoint::write);
     }
 }
 

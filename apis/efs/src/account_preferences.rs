@@ -11,7 +11,12 @@ use keyward_engine::{
 };
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Efs, fault::EfsFault, file_system::AnyFileSystem, members};
+use crate::{
+    Cx, Efs,
+    fault::EfsFault,
+    file_system::AnyFileSystem,
+    page::{AskedPage, Style},
+};
 
 /// The kinds of ids.
 const TYPES: &[&str] = &["LONG_ID", "SHORT_ID"];
@@ -83,7 +88,7 @@ impl Operation for DescribeAccountPreferences {
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
-        members::page(&mut m, ("NextToken", "MaxResults"));
+        AskedPage::read(&mut m, Style::Token);
         m.finish()?;
         Ok(Self)
     }

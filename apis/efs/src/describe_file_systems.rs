@@ -6,7 +6,6 @@ use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
-    page::{Page, Paging},
     policy::permit::Permit,
 };
 use keyward_wire::json::{Members, Object, Writer};
@@ -16,14 +15,14 @@ use crate::{
     fault::EfsFault,
     file_system::{AnyFileSystem, OneFileSystem},
     members,
+    page::{AskedPage, Listed, Style},
     shown::Described,
 };
 
 /// The input.
 #[derive(Debug)]
 pub struct DescribeFileSystems {
-    paging: Paging,
-    marker: Option<String>,
+    page: AskedPage,
     token: Option<String>,
     id: Option<String>,
 }
@@ -33,13 +32,6 @@ pub struct DescribeFileSystems {
 pub struct About {
     one: Option<OneFileSystem>,
     any: AnyFileSystem,
-}
-
-/// The output.
-#[derive(Debug)]
-pub struct Listed {
-    marker: Option<String>,
-    page: Page<Described>,
 }
 
 keyward_types::action!("elasticfilesystem": DescribeFileSystems = "elasticfilesystem:DescribeFileSystems");
@@ -54,23 +46,18 @@ impl Operation for DescribeFileSystems {
         text("FileSystemId"),
     ];
     type Api = Efs;
-    type Output = Listed;
+    type Output = Listed<Described>;
     type Fault = EfsFault;
     type Resolved = About;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
-        let (marker, most) = members::page(&mut m, ("Marker", "MaxItems"));
+        let page = AskedPage::read(&mut m, Style::Marker);
         let token = members::creation_token(&mut m).map(str::to_owned);
         let id = members::optional_file_system_id(&mut m);
         m.finish()?;
-        Ok(Self {
-            paging: Paging::new(marker.clone(), most),
-            marker,
-            token,
-            id,
-        })
+        Ok(Self { page, token, id })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<About, EfsFault> {
@@ -96,7 +83,7 @@ impl Operation for DescribeFileSystems {
         _permit: &Permit<Self>,
         about: &About,
         cx: &Cx<'_>,
-    ) -> Result<Done<Listed>, EfsFault> {
+    ) -> Result<Done<Listed<Described>>, EfsFault> {
         let mut all = match &about.one {
             Some(one) => vec![one.get()?.clone()],
             None => cx.file_systems().await?,
@@ -107,31 +94,13 @@ impl Operation for DescribeFileSystems {
             filter = token.clone();
         }
         let list = (Self::NAME, filter.as_str());
-        if let Some(after) = self.paging.after(cx, list)? {
-            all.retain(|one| one.record.id > after);
-        }
-        let page = self
-            .paging
-            .cut(cx, list, all, |one| one.record.id.clone())?;
-        Ok(Done::unchanged(Listed {
-            marker: self.marker.clone(),
-            page: page.map(|one| Described::new(one, cx)),
-        }))
+        let page = self.page.of(all, |one| &one.record.id, list, cx)?;
+        Ok(Done::unchanged(page.map(|one| Described::new(one, cx))))
     }
 }
 
-impl Output<Efs> for Listed {
+impl Output<Efs> for Listed<Described> {
     fn render(&self, out: &mut Writer<'_>) {
-        if let Some(marker) = &self.marker {
-            out.string("Marker", marker);
-        }
-        out.array("FileSystems", |list| {
-            for one in &self.page.items {
-                list.object(|out| one.write(out));
-            }
-        });
-        if let Some(next) = &self.page.next {
-            out.string("NextMarker", next);
-        }
+        self.write(out, "FileSystems", Described::write);
     }
 }

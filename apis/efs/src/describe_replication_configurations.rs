@@ -15,6 +15,7 @@ use crate::{
     fault::EfsFault,
     file_system::{AnyFileSystem, OneFileSystem},
     members,
+    page::{AskedPage, Style},
 };
 
 /// The input.
@@ -46,7 +47,7 @@ impl Operation for DescribeReplicationConfigurations {
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
         let id = members::optional_file_system_id(&mut m);
-        members::page(&mut m, ("NextToken", "MaxResults"));
+        AskedPage::read(&mut m, Style::Token);
         m.finish()?;
         Ok(Self { id })
     }

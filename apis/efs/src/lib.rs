@@ -29,6 +29,7 @@ pub mod mount_target_groups;
 pub mod mount_targets;
 pub mod old_tags;
 pub mod on_file_system;
+pub mod page;
 pub mod records;
 pub mod resource_policy;
 pub mod routes;

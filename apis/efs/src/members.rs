@@ -166,22 +166,6 @@ pub fn creation_token<'o>(m: &mut Members<'o>) -> Option<&'o str> {
     token.pattern(".+", |token| !token.is_empty()).optional()
 }
 
-/// Where a page begins, and how long it may be.
-pub fn page(
-    m: &mut Members<'_>,
-    (marker, most): (&'static str, &'static str),
-) -> (Option<String>, usize) {
-    /// The most items of a page, which is also how many it has if nothing is said of it.
-    const MOST: i64 = 100;
-    let most = m.integer(most).range(1, i64::MAX).optional();
-    let marker = m.string(marker).length(1, 128).optional();
-    let most = most.unwrap_or(MOST).min(MOST);
-    (
-        marker.map(str::to_owned),
-        usize::try_from(most).unwrap_or(1),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,6 @@ use keyward_engine::{
     },
     gate::{Denied, Gate, protected::Protected},
     operation::{Done, Empty, Operation, Output},
-    page::{Page, Paging},
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, path::Path};
@@ -23,13 +22,13 @@ use crate::{
     file_system::{FileSystem, OneFileSystem},
     members,
     mount_target::{DescribedMountTarget, OneMountTarget},
+    page::{AskedPage, Listed, Style},
 };
 
 /// `DescribeMountTargets`
 #[derive(Debug)]
 pub struct DescribeMountTargets {
-    paging: Paging,
-    marker: Option<String>,
+    page: AskedPage,
     of: Of,
 }
 
@@ -50,13 +49,6 @@ pub enum About {
     One(OneMountTarget),
     /// Those of the file system of an access point, if that is there.
     Through(OneAccessPoint, Option<OneFileSystem>),
-}
-
-/// A page of mount targets.
-#[derive(Debug)]
-pub struct Listed {
-    marker: Option<String>,
-    page: Page<DescribedMountTarget>,
 }
 
 keyward_types::action!("elasticfilesystem": DescribeMountTargets = "elasticfilesystem:DescribeMountTargets");
@@ -82,14 +74,14 @@ impl Operation for DescribeMountTargets {
         text("AccessPointId"),
     ];
     type Api = Efs;
-    type Output = Listed;
+    type Output = Listed<DescribedMountTarget>;
     type Fault = EfsFault;
     type Resolved = About;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
-        let (marker, most) = members::page(&mut m, ("Marker", "MaxItems"));
+        let page = AskedPage::read(&mut m, Style::Marker);
         let file_system = members::optional_file_system_id(&mut m);
         let target = members::mount_target_id(&mut m).map(str::to_owned);
         let point = members::access_point_id(&mut m).map(str::to_owned);
@@ -103,11 +95,7 @@ impl Operation for DescribeMountTargets {
                 return Err(EfsFault::BadRequest(message.to_owned()));
             }
         };
-        Ok(Self {
-            paging: Paging::new(marker.clone(), most),
-            marker,
-            of,
-        })
+        Ok(Self { page, of })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<About, EfsFault> {
@@ -134,7 +122,7 @@ impl Operation for DescribeMountTargets {
         _permit: &Permit<Self>,
         about: &About,
         cx: &Cx<'_>,
-    ) -> Result<Done<Listed>, EfsFault> {
+    ) -> Result<Done<Listed<DescribedMountTarget>>, EfsFault> {
         let all_of = |found: &FileSystem| -> Vec<DescribedMountTarget> {
             let id = &found.record.id;
             let targets = found.volume.targets.iter();
@@ -157,30 +145,14 @@ impl Operation for DescribeMountTargets {
         };
         all.sort_by(|one, other| one.id().cmp(other.id()));
         let list = (Self::NAME, filter);
-        if let Some(after) = self.paging.after(cx, list)? {
-            all.retain(|one| *one.id() > *after);
-        }
-        let page = self.paging.cut(cx, list, all, |one| one.id().to_owned())?;
-        Ok(Done::unchanged(Listed {
-            marker: self.marker.clone(),
-            page,
-        }))
+        let page = self.page.of(all, DescribedMountTarget::id, list, cx)?;
+        Ok(Done::unchanged(page))
     }
 }
 
-impl Output<Efs> for Listed {
+impl Output<Efs> for Listed<DescribedMountTarget> {
     fn render(&self, out: &mut Writer<'_>) {
-        if let Some(marker) = &self.marker {
-            out.string("Marker", marker);
-        }
-        out.array("MountTargets", |list| {
-            for one in &self.page.items {
-                list.object(|out| one.write(out));
-            }
-        });
-        if let Some(next) = &self.page.next {
-            out.string("NextMarker", next);
-        }
+        self.write(out, "MountTargets", DescribedMountTarget::write);
     }
 }
 

@@ -5,19 +5,19 @@
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text, texts},
     gate::supply::Supply,
-    operation::{Done, Empty, Output},
-    page::Paging,
+    operation::{Done, Empty},
 };
 use keyward_types::{action::Action as _, tag::Tag};
-use keyward_wire::json::{Members, Writer};
+use keyward_wire::json::Members;
 
 use crate::{
-    Cx, Efs,
+    Cx,
     fault::EfsFault,
     file_system::OneFileSystem,
     members,
     on_file_system::OnFileSystem,
-    tags::{Tags, more},
+    page::{AskedPage, Listed, Style},
+    tags::{more, sorted},
 };
 
 /// `CreateTags`: more tags, or other values for those of the same keys.
@@ -89,17 +89,7 @@ impl OnFileSystem for DeleteTags {
 
 /// `DescribeTags`
 #[derive(Debug)]
-pub struct DescribeTags {
-    marker: Option<String>,
-    paging: Paging,
-}
-
-/// The tags of a file system, as this operation tells them.
-#[derive(Debug)]
-pub struct OldTags {
-    marker: Option<String>,
-    tags: Tags,
-}
+pub struct DescribeTags(AskedPage);
 
 keyward_types::action!("elasticfilesystem": DescribeTags = "elasticfilesystem:DescribeTags");
 
@@ -107,31 +97,19 @@ impl OnFileSystem for DescribeTags {
     const READ_ONLY: bool = true;
     const PARAMETERS: &'static [Parameter] =
         &[integer("MaxItems"), text("Marker"), text("FileSystemId")];
-    type Output = OldTags;
+    type Output = Listed<Tag>;
 
     fn read(m: &mut Members<'_>) -> Self {
-        let (marker, most) = members::page(m, ("Marker", "MaxItems"));
-        let paging = Paging::new(marker.clone(), most);
-        Self { marker, paging }
+        Self(AskedPage::read(m, Style::Marker))
     }
 
-    async fn answer(&self, one: &OneFileSystem, cx: &Cx<'_>) -> Result<Done<OldTags>, EfsFault> {
-        Ok(Done::unchanged(OldTags {
-            marker: self.marker.clone(),
-            tags: Tags::page(
-                (&one.id, &one.get()?.record.tags),
-                cx,
-                (&self.paging, Self::OPERATION),
-            )?,
-        }))
-    }
-}
-
-impl Output<Efs> for OldTags {
-    fn render(&self, out: &mut Writer<'_>) {
-        if let Some(marker) = &self.marker {
-            out.string("Marker", marker);
-        }
-        self.tags.write(out, "NextMarker");
+    async fn answer(
+        &self,
+        one: &OneFileSystem,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Listed<Tag>>, EfsFault> {
+        let list = (Self::OPERATION, one.id.as_str());
+        let tags = sorted(&one.get()?.record.tags);
+        Ok(Done::unchanged(self.0.numbered(tags, list, cx)?))
     }
 }

@@ -6,7 +6,6 @@ use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text, texts},
     gate::{Denied, Gate, protected::Protected},
     operation::{Done, Empty, Operation, Output},
-    page::{Page, Paging},
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, sealed::SealedBatch};
@@ -14,7 +13,12 @@ use keyward_types::tag::Tag;
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Efs, access_point::OneAccessPoint, fault::EfsFault, file_system::OneFileSystem, members,
+    Cx, Efs,
+    access_point::OneAccessPoint,
+    fault::EfsFault,
+    file_system::OneFileSystem,
+    members,
+    page::{AskedPage, Listed, Style},
 };
 
 /// A resource that has tags.
@@ -180,12 +184,8 @@ impl Operation for UntagResource {
 #[derive(Debug)]
 pub struct ListTagsForResource {
     id: String,
-    paging: Paging,
+    page: AskedPage,
 }
-
-/// The tags of a file system.
-#[derive(Debug)]
-pub struct Tags(Page<Tag>);
 
 keyward_types::action!("elasticfilesystem": ListTagsForResource = "elasticfilesystem:ListTagsForResource");
 
@@ -195,7 +195,7 @@ impl Operation for ListTagsForResource {
     const PARAMETERS: &'static [Parameter] =
         &[text("ResourceId"), integer("MaxResults"), text("NextToken")];
     type Api = Efs;
-    type Output = Tags;
+    type Output = Listed<Tag>;
     type Fault = EfsFault;
     type Resolved = Tagged;
     type Permits = Permit<Self>;
@@ -203,10 +203,9 @@ impl Operation for ListTagsForResource {
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
         let mut m = Members::of(body);
         let id = members::resource_id(&mut m);
-        let (marker, most) = members::page(&mut m, ("NextToken", "MaxResults"));
+        let page = AskedPage::read(&mut m, Style::Token);
         m.finish()?;
-        let paging = Paging::new(marker, most);
-        Ok(Self { id, paging })
+        Ok(Self { id, page })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Tagged, EfsFault> {
@@ -222,9 +221,9 @@ impl Operation for ListTagsForResource {
         _permit: &Permit<Self>,
         one: &Tagged,
         cx: &Cx<'_>,
-    ) -> Result<Done<Tags>, EfsFault> {
-        let of = (one.id(), one.get()?);
-        let tags = Tags::page(of, cx, (&self.paging, Self::NAME))?;
+    ) -> Result<Done<Listed<Tag>>, EfsFault> {
+        let list = (Self::NAME, one.id());
+        let tags = self.page.numbered(sorted(one.get()?), list, cx)?;
         Ok(Done::unchanged(tags))
     }
 }
@@ -244,46 +243,18 @@ pub fn more(before: &[Tag], new: &[Tag]) -> Result<Vec<Tag>, EfsFault> {
     members::checked(tags)
 }
 
-impl Tags {
-    /// A page of the tags of a resource.
-    ///
-    /// # Errors
-    /// If the marker is of another list.
-    pub fn page(
-        (id, tags): (&str, &[Tag]),
-        cx: &Cx<'_>,
-        (paging, operation): (&Paging, &str),
-    ) -> Result<Self, EfsFault> {
-        let mut tags = tags.to_vec();
-        tags.sort();
-        let list = (operation, id);
-        // By number, since a marker may be no longer than 128 characters, as a key may be.
-        let after = paging.after(cx, list)?;
-        let after = after.and_then(|after| after.parse::<usize>().ok());
-        let rest = (1..).zip(tags).skip(after.unwrap_or(0));
-        let rest: Vec<(usize, Tag)> = rest.collect();
-        let page = paging.cut(cx, list, rest, |(at, _)| at.to_string())?;
-        Ok(Self(page.map(|(_, tag)| tag)))
-    }
-
-    /// Writes them, with the marker of the next page under that name.
-    pub fn write(&self, out: &mut Writer<'_>, next: &'static str) {
-        out.array("Tags", |list| {
-            for tag in &self.0.items {
-                list.object(|out| {
-                    out.string("Key", &tag.key);
-                    out.string("Value", &tag.value);
-                });
-            }
-        });
-        if let Some(marker) = &self.0.next {
-            out.string(next, marker);
-        }
-    }
+/// Tags in the order in which they are listed.
+pub fn sorted(tags: &[Tag]) -> Vec<Tag> {
+    let mut tags = tags.to_vec();
+    tags.sort();
+    tags
 }
 
-impl Output<Efs> for Tags {
+impl Output<Efs> for Listed<Tag> {
     fn render(&self, out: &mut Writer<'_>) {
-        self.write(out, "NextToken");
+        self.write(out, "Tags", |tag, out| {
+            out.string("Key", &tag.key);
+            out.string("Value", &tag.value);
+        });
     }
 }
