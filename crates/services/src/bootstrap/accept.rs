@@ -20,7 +20,8 @@ use super::{
     OpenError,
     keys::open_keys,
     trail::{
-        FirstAccount, Keys, head, ledger, number, put_event, set_torn_aside, waiting, with_ledger,
+        FirstAccount, KEYWARD, Keys, head, ledger, number, put_event, set_torn_aside, waiting,
+        with_ledger,
     },
 };
 use keyward_engine::{
@@ -197,7 +198,7 @@ impl Stopped<'_> {
         name: &str,
         details: impl FnOnce(&mut keyward_wire::json::Writer<'_>),
     ) -> Result<(), OpenError> {
-        put_event(batch, name, (self.home, self.clock), |all| {
+        put_event(batch, (name, KEYWARD), (self.home, self.clock), |all| {
             number(all, "operatingSystemUserId", u64::from(self.user));
             details(all);
         })

@@ -18,21 +18,18 @@ use keyward_types::{
     account::AccountId, partition::Partition, region::Region, time::Clock, unique_id::AccessKeyId,
 };
 
-use super::{OpenOptions, error::OpenError, keys::open_sealed};
+use super::{OpenOptions, error::OpenError, keys::open_sealed, trail::put_event};
 use keyward_api_kms::state::AccountKeys;
 use keyward_api_organizations::create_account::{is_account_name, is_email};
-use keyward_engine::{
-    audit::event,
-    directory::{
-        accounts as directory_accounts,
-        organizations::email_hash,
-        paths, purpose,
-        records::{
-            self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1,
-            organization::EmailRecord,
-        },
-        scopes::scopes_of,
+use keyward_engine::directory::{
+    accounts as directory_accounts,
+    organizations::email_hash,
+    paths, purpose,
+    records::{
+        self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1,
+        organization::EmailRecord,
     },
+    scopes::scopes_of,
 };
 
 /// The root user's first access key, before it is kept.
@@ -176,28 +173,10 @@ fn put_root_credentials(
         bytes.expose(),
         Precondition::Any,
     )?;
-    let event_id = uuid::Builder::from_random_bytes(random::array())
-        .into_uuid()
-        .to_string();
-    let changes: Vec<event::ChangedPath> = batch
-        .written()
-        .iter()
-        .map(|(path, g)| (path.as_str().to_owned(), *g))
-        .collect();
-    let line = event::render_service_event(
-        ("CreateRootAccessKey", "iam.amazonaws.com"),
-        (region, account.as_str(), None),
-        (clock.now(), &event_id),
-        |details| details.string("accessKeyId", record.id.as_str()),
-        &changes,
-    );
-    batch.put(
-        paths::outbox(clock.now(), &event_id)?,
-        purpose::OUTBOX,
-        &line,
-        Precondition::Absent,
-    )?;
-    Ok(())
+    let name = ("CreateRootAccessKey", "iam.amazonaws.com");
+    put_event(batch, name, ((region, account), clock), |details| {
+        details.string("accessKeyId", record.id.as_str());
+    })
 }
 
 /// Gives the root user a new access key in place of all it has, for owners who lost theirs. The

@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use keyward_crypto::{
-    random,
-    secret::{SecretBytes, arena::Arena},
-};
+use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_keys::root_key::RootKey;
 use keyward_store::{
     batch::Precondition,
@@ -15,9 +12,12 @@ use keyward_store::{
 };
 use keyward_types::{time::Clock, unique_id::AccessKeyId};
 
-use super::{FirstCredentials, OpenError, keys::open_sealed, trail::FirstAccount};
+use super::{
+    FirstCredentials, OpenError,
+    keys::open_sealed,
+    trail::{FirstAccount, KEYWARD, put_event},
+};
 use keyward_engine::{
-    audit::event,
     directory::{
         paths, purpose,
         records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
@@ -147,25 +147,11 @@ async fn commit(
     sealed: &Sealed,
     mut batch: SealedBatch,
     clock: &dyn Clock,
-    (name, service, (region, account)): (&str, &ActingService, FirstAccount),
+    (name, service, place): (&str, &ActingService, FirstAccount),
 ) -> Result<(), OpenError> {
-    let event_id = uuid::Builder::from_random_bytes(random::array())
-        .into_uuid()
-        .to_string();
-    let changes: Vec<event::ChangedPath> = batch
-        .written()
-        .iter()
-        .map(|(path, generation)| (path.as_str().to_owned(), *generation))
-        .collect();
-    let line = event::render_service_event(
-        (name, "keyward"),
-        (region, account.as_str(), None),
-        (clock.now(), &event_id),
-        |details| details.string("service", &service.global_name()),
-        &changes,
-    );
-    let path = paths::outbox(clock.now(), &event_id)?;
-    batch.put(path, purpose::OUTBOX, &line, Precondition::Absent)?;
+    put_event(&mut batch, (name, KEYWARD), (place, clock), |details| {
+        details.string("service", &service.global_name());
+    })?;
     sealed.commit(batch).await?;
     Ok(())
 }

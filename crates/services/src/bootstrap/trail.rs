@@ -139,7 +139,8 @@ pub(super) async fn set_torn_aside(
         "the audit trail ended in bytes that are not authentic, as a crash leaves them: they are set aside"
     );
     let mut batch = sealed.batch();
-    put_event(&mut batch, "SetAsideTornTrail", (home, clock), |details| {
+    let name = ("SetAsideTornTrail", KEYWARD);
+    put_event(&mut batch, name, (home, clock), |details| {
         number(details, "segment", torn.at.segment);
         number(details, "offset", torn.at.length);
         number(details, "bytes", aside.bytes);
@@ -150,11 +151,15 @@ pub(super) async fn set_torn_aside(
     Ok(())
 }
 
-/// Adds the event of something that was done to the server itself, with all that the batch does.
+/// The source of events of the server itself.
+pub(super) const KEYWARD: &str = "keyward";
+
+/// Adds the event of something that was done without a caller, with all that the batch does. It has a name, and the
+/// API whose event it is, or [`KEYWARD`].
 pub(super) fn put_event(
     batch: &mut SealedBatch,
-    name: &str,
-    ((region, account), clock): (FirstAccount, &dyn Clock),
+    name_and_source: (&str, &str),
+    ((region, account), clock): ((Region, AccountId), &dyn Clock),
     details: impl FnOnce(&mut Writer<'_>),
 ) -> Result<(), OpenError> {
     let event_id = uuid::Builder::from_random_bytes(random::array())
@@ -164,7 +169,7 @@ pub(super) fn put_event(
         .map(|(path, generation)| (path.as_str().to_owned(), *generation))
         .collect();
     let line = event::render_service_event(
-        (name, "keyward"),
+        name_and_source,
         (region, account.as_str(), None),
         (clock.now(), &event_id),
         details,
