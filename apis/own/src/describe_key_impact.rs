@@ -100,7 +100,7 @@ impl Operation for DescribeKeyImpact {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<Impact>, KeywardFault> {
-        let turn = cx.shared().scans().turn().await?;
+        let turn = cx.state().scans().turn().await?;
         let unit = cx.own_key(&self.key_id).await?;
         let mut resources = cx.dependents(unit.arn()).await?;
         if let Some(after) = &self.after {

@@ -20,7 +20,6 @@ use keyward_engine::{
         known::actions::{KnownAction, look_up},
         permit::Permit,
     },
-    scans::Turn,
 };
 use keyward_wire::json::{Members, Object, Writer};
 use serde_json::Value;
@@ -30,6 +29,7 @@ use crate::{
     case::{CaseCaller, CaseResource, Written, shown_home},
     fault::KeywardFault,
     given::{SHOWN_CONTEXT, given_context, meant},
+    scans::Turn,
 };
 
 /// The input.
@@ -124,7 +124,7 @@ impl Operation for ExplainDecision {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<Explained>, KeywardFault> {
-        let turn = cx.shared().scans().turn().await?;
+        let turn = cx.state().scans().turn().await?;
         let subject = cx
             .subject_or_fault(&self.principal, self.issuer.as_deref())
             .await?;

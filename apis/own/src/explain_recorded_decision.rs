@@ -14,7 +14,6 @@ use keyward_engine::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::{permit::Permit, principal::PrincipalRef},
-    scans::Turn,
 };
 use keyward_types::{
     account::AccountId,
@@ -34,6 +33,7 @@ use crate::{
     case::{CaseCaller, CaseResource, Titled, plain, shown_home},
     explain_decision::Explained,
     fault::KeywardFault,
+    scans::Turn,
 };
 
 /// The input.
@@ -98,7 +98,7 @@ impl Operation for ExplainRecordedDecision {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<RecordedExplained>, KeywardFault> {
-        let turn = cx.shared().scans().turn().await?;
+        let turn = cx.state().scans().turn().await?;
         let event = self.event(cx, turn.clone()).await?;
         let request_id = || text(&event, "/requestID").unwrap_or_default().to_owned();
         let is_anonymous = text(&event, "/userIdentity/accountId") == Some(ANONYMOUS_ACCOUNT);

@@ -11,11 +11,12 @@ use keyward_engine::{
     forward::NotDone,
     gate::Denied,
     request::Told,
-    scans::Busy,
 };
 use keyward_store::path::PathError;
 use keyward_types::storage::{AgentId, AgentTokenId, VolumeId};
 use keyward_wire::{json::Rejected, sigv4::AuthError};
+
+use crate::scans::Busy;
 
 /// A fault of the service `keyward`.
 #[derive(Debug)]

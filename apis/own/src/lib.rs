@@ -22,6 +22,7 @@ pub mod register_agent;
 pub mod remove_agent;
 pub mod repeats;
 pub mod report_volumes;
+pub mod scans;
 pub mod targets;
 pub mod who_can;
 
@@ -42,7 +43,7 @@ use keyward_engine::{
 };
 use keyward_types::{arn::ArnParts, vpc::Vpcs};
 
-use crate::{backups::Backups, polls::Polls, repeats::Repeats};
+use crate::{backups::Backups, polls::Polls, repeats::Repeats, scans::Scans};
 
 /// The service `keyward` over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,7 @@ pub struct KeywardState {
     polls: Polls,
     backups: Backups,
     repeats: Repeats,
+    scans: Scans,
 }
 
 impl KeywardState {
@@ -70,11 +72,17 @@ impl KeywardState {
             polls: Polls::default(),
             backups: Backups::default(),
             repeats: Repeats::default(),
+            scans: Scans::default(),
         }
     }
 }
 
 impl KeywardState {
+    /// The turns of operations that read a whole account or the whole trail.
+    pub fn scans(&self) -> &Scans {
+        &self.scans
+    }
+
     /// The subnets in which agents serve volumes.
     pub fn vpcs(&self) -> &Vpcs {
         &self.vpcs

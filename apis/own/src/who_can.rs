@@ -123,7 +123,7 @@ impl Operation for WhoCan {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<Capable>, KeywardFault> {
-        let turn = cx.shared().scans().turn().await?;
+        let turn = cx.state().scans().turn().await?;
         let unit = cx.own_key(&self.key_id).await?;
         let target = cx.target_key(&unit).await?;
         let mut notes = Vec::new();

@@ -22,7 +22,6 @@ pub mod policy;
 pub mod pool;
 pub mod protocol;
 pub mod request;
-pub mod scans;
 pub mod server;
 pub mod service;
 pub mod session;

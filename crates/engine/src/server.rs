@@ -26,7 +26,6 @@ use crate::{
     directory::{Directory, accounts::OfAccounts, identities::Home},
     metrics::Metrics,
     pool::Pool,
-    scans::Scans,
     session::Sessions,
     throttle::Throttle,
     turns::Turns,
@@ -134,7 +133,6 @@ pub struct Shared {
     pub(crate) marker_key: ArenaSecret,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) audit_directory: PathBuf,
-    pub(crate) scans: Scans,
     pub(crate) pool: Pool,
     /// Whether requests that wait for something to happen shall wait no longer.
     pub(crate) stopping: watch::Sender<bool>,
@@ -174,7 +172,6 @@ impl Shared {
             marker_key: parts.marker_key,
             sessions: parts.sessions,
             audit_directory: parts.audit_directory,
-            scans: Scans::default(),
             pool: Pool::default(),
             stopping: watch::Sender::new(false),
             health: Health::default(),
@@ -204,11 +201,6 @@ impl Shared {
     /// How many there are of what has a quota.
     pub fn counts(&self) -> &Counts {
         &self.counts
-    }
-
-    /// The turns of operations that read a whole account or the whole trail.
-    pub fn scans(&self) -> &Scans {
-        &self.scans
     }
 
     /// When keys were last used.
