@@ -80,11 +80,9 @@ pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<St
     if let Some(step) = at_once(local, now) {
         return Some(step);
     }
-    if wanted.is_some_and(|wanted| is_lost(wanted, local)) {
-        return None;
-    }
-    if wanted.is_some_and(|wanted| is_outdated(wanted, local)) {
-        return (local.runs != Runs::Nothing).then_some(Step::Release);
+    if wanted.is_some_and(|wanted| is_lost(wanted, local) || is_outdated(wanted, local)) {
+        let runs = local.stage.is_some() && local.runs != Runs::Nothing;
+        return runs.then_some(Step::Release);
     }
     match (
         wanted.map(|wanted| wanted.presence),
@@ -171,7 +169,9 @@ mod tests {
                     runs: runs.clone(),
                     ..Local::default()
                 };
-                assert_eq!(next(Some(&wanted), &local, NOW), None);
+                let runs = stage.is_some() && runs != Runs::Nothing;
+                let expected = runs.then_some(Step::Release);
+                assert_eq!(next(Some(&wanted), &local, NOW), expected);
                 assert!(is_lost(&wanted, &local));
                 wanted.presence = Presence::Absent;
                 assert!(!is_lost(&wanted, &local));

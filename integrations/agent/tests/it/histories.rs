@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use keyward_agent::{
     local::{Failure, Local, Runs},
+    note::{Note, Stage},
     plan,
     report::{self, More, State, Told},
-    steps::carry_out,
+    steps::{Machine as _, carry_out},
     wanted::{Presence, Wanted},
 };
 use keyward_types::{storage::VolumeId, time::Monotonic};
@@ -30,6 +31,12 @@ enum Event {
     Unassign(u8),
     /// The server knows it again.
     Assign(u8),
+    /// It is assigned to another agent, which has it, perhaps with an image that was brought there.
+    Move(u8, bool),
+    /// It is assigned to this agent again.
+    Return(u8),
+    /// Somebody says that the image on this machine is the newest one.
+    Adopt(u8),
     /// The agent asks what is wanted.
     Poll,
     /// The agent does its next step with a volume. One of the operations may stop, with the agent or without.
@@ -58,6 +65,9 @@ fn event() -> impl Strategy<Value = Event> {
         2 => volume.clone().prop_map(Event::Delete),
         1 => volume.clone().prop_map(Event::Unassign),
         1 => volume.clone().prop_map(Event::Assign),
+        2 => (volume.clone(), any::<bool>()).prop_map(|(at, has)| Event::Move(at, has)),
+        2 => volume.clone().prop_map(Event::Return),
+        1 => volume.clone().prop_map(Event::Adopt),
         5 => Just(Event::Poll),
         12 => (volume.clone(), fuse, any::<bool>()).prop_map(|(at, fuse, dies)| Event::Step(at, fuse, dies)),
         6 => (volume.clone(), any::<bool>()).prop_map(|(at, lost)| Event::Report(at, lost)),
@@ -78,6 +88,8 @@ struct Kept {
     ready: bool,
     /// Whether what was noted down of it was taken away after it had been ready.
     lost: bool,
+    /// Whether another agent may have the newest image.
+    elsewhere: bool,
 }
 
 #[derive(Debug, Default)]
@@ -179,6 +191,7 @@ impl World {
                 }
                 (State::Ready, Presence::Present) => {
                     assert!(!kept.lost, "{volume} is a new one");
+                    assert!(!kept.elsewhere, "{volume} is an old one");
                     kept.ready = true;
                     kept.wanted.made = true;
                 }
@@ -194,6 +207,27 @@ impl World {
         }
     }
 
+    /// The agent takes the image that is here as the newest one, for what it knows to be wanted.
+    fn adopt(&mut self, volume: &VolumeId) {
+        let local = self.local(volume);
+        let wanted = self.wanted.as_ref().and_then(|all| all.get(volume));
+        let Some(wanted) = wanted.filter(|wanted| plan::is_outdated(wanted, &local)) else {
+            return;
+        };
+        let note = self.machine.notes.borrow().get(volume).cloned();
+        let (Some(note), Runs::Nothing) = (note, local.runs) else {
+            return;
+        };
+        let generation = wanted.generation;
+        let note = Note::brought(volume.clone(), note.image, note.encrypted, generation);
+        self.machine.write(&note).unwrap();
+        if let Some(kept) = self.server.get_mut(volume)
+            && kept.wanted.generation == generation
+        {
+            kept.elsewhere = false;
+        }
+    }
+
     fn happens(&mut self, event: Event) {
         match event {
             Event::Create(at, encrypted) => {
@@ -205,6 +239,7 @@ impl World {
                         assigned: true,
                         ready: false,
                         lost: false,
+                        elsewhere: false,
                     };
                     self.server.insert(id(at), kept);
                 }
@@ -213,7 +248,8 @@ impl World {
                 if let Some(kept) = self.server.get_mut(&id(at)).filter(|kept| kept.assigned) {
                     let encrypted = kept.wanted.encrypted;
                     let made = kept.wanted.made;
-                    kept.wanted = wanted(&id(at), 2, "ABSENT", encrypted);
+                    let generation = kept.wanted.generation + 1;
+                    kept.wanted = wanted(&id(at), generation, "ABSENT", encrypted);
                     kept.wanted.made = made;
                     self.written.remove(&id(at));
                 }
@@ -228,6 +264,27 @@ impl World {
                     kept.assigned = true;
                 }
             }
+            Event::Move(at, has) => {
+                if let Some(kept) = self.server.get_mut(&id(at))
+                    && kept.assigned
+                    && kept.wanted.presence == Presence::Present
+                {
+                    kept.wanted.generation += 1;
+                    kept.wanted.made |= has;
+                    kept.elsewhere |= has;
+                    (kept.assigned, kept.ready) = (false, false);
+                }
+            }
+            Event::Return(at) => {
+                if let Some(kept) = self.server.get_mut(&id(at))
+                    && !kept.assigned
+                    && kept.wanted.presence == Presence::Present
+                {
+                    kept.wanted.generation += 1;
+                    (kept.assigned, kept.ready) = (true, false);
+                }
+            }
+            Event::Adopt(at) => self.adopt(&id(at)),
             Event::Poll => self.poll(),
             Event::Step(at, fuse, dies) => {
                 self.machine.fuse.set(fuse);
@@ -313,6 +370,17 @@ impl World {
                     if kept.lost {
                         assert_eq!(runs, Runs::Nothing, "{volume}");
                         assert!(!has_image && !kept.ready, "{volume} was made again");
+                        continue;
+                    }
+                    let note = self.machine.notes.borrow().get(&volume).cloned();
+                    let newest = note.as_ref().is_some_and(|note| {
+                        note.stage == Stage::Made && note.generation == kept.wanted.generation
+                    });
+                    if !newest {
+                        assert_eq!(runs, Runs::Nothing, "{volume}");
+                        assert!(!kept.ready, "{volume} is an old one");
+                        let outdated = note.is_some_and(|note| note.stage == Stage::Made);
+                        assert!(outdated || kept.wanted.made, "{volume} is not made");
                         continue;
                     }
                     assert_eq!(runs, Runs::Mounted, "{volume}");
