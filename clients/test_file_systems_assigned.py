@@ -7,9 +7,8 @@ import pytest
 
 from conftest import User
 from keyward import binary, clean_environment, eventually
-from storage import Storage, available, create, state, storage
+from storage import TEXT, Storage, arn, available, create, efs, iam, kms, state, storage
 from test_agents import keyward
-from test_file_systems import TEXT, arn, efs, iam, kms
 from volumes import is_cut_off, write
 
 

@@ -119,3 +119,49 @@ def test_an_access_point_is_mounted_unless_it_has_a_user(storage, efs, shared):
             "mount", file_system, other, "--access-point", access_point, "--state-dir", storage.state, expect=1
         )
         assert why in done.stderr, done.stderr
+
+
+def test_the_missing_directory_of_an_access_point_is_created_as_it_says(storage, efs, shared, tmp_path_factory):
+    file_system, file = shared
+    outside = tmp_path_factory.mktemp("outside")
+    file.with_name("link").symlink_to(outside)
+    creation = {"OwnerUid": 1000, "OwnerGid": 1001, "Permissions": "2750"}
+
+    def point(path):
+        return efs.create_access_point(
+            ClientToken=uuid.uuid4().hex, FileSystemId=file_system,
+            RootDirectory={"Path": path, "CreationInfo": creation},
+        )["AccessPointId"]
+
+    path = storage.mount(file_system, "--access-point", point("/teams/one"), name="one")
+    for made in (file.parent / "teams", file.parent / "teams" / "one", path):
+        found = made.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1000, 1001, 0o2750)
+    write(path / "plan", TEXT)
+    # What exists stays as it is.
+    os.chmod(file.parent / "teams", 0o700)
+    storage.mount(file_system, "--access-point", point("/teams/two"), "--read-only", name="two")
+    assert (file.parent / "teams").stat().st_mode & 0o7777 == 0o700
+    assert (file.parent / "teams" / "two").stat().st_uid == 1000
+    # No link is followed, and nothing is created elsewhere.
+    other = storage.folder / "other"
+    other.mkdir()
+    words = ["--access-point", point("/link/new"), "--state-dir", storage.state]
+    done = storage.run("mount", file_system, other, *words, expect=1)
+    assert "`/link/new` is not a directory" in done.stderr
+    assert list(outside.iterdir()) == []
+
+
+def test_a_directory_that_is_not_empty_is_said_to_be_hidden(storage, shared):
+    file_system, file = shared
+    full, empty = storage.folder / "full", storage.folder / "empty"
+    full.mkdir()
+    empty.mkdir()
+    (full / "before").write_bytes(b"")
+    mount = lambda path: storage.run("mount", file_system, path, "--state-dir", storage.state)  # noqa: E731
+    note = f"note: {full} was not empty: what is in it is hidden until `keyward unmount {full}`\n"
+    assert mount(full).stderr == note
+    assert mount(empty).stderr == ""
+    assert sorted(path.name for path in full.iterdir()) == ["file", "lost+found"]
+    storage.unmount(full)
+    assert [path.name for path in full.iterdir()] == ["before"]

@@ -56,6 +56,15 @@ pub(crate) fn parts(path: &str) -> Result<Vec<&str>, RootError> {
     if fits { Ok(parts) } else { Err(refused()) }
 }
 
+/// Creates what is missing of a directory of a file system, as clients of NFS have it created. `root` is the root of
+/// the file system; links are not followed, and no other file system is entered.
+///
+/// # Errors
+/// When the path leads elsewhere, or the kernel refuses.
+pub fn create_missing(root: &impl AsFd, path: &str, creation: Creation) -> Result<(), RootError> {
+    open(root, path, Some(creation)).map(drop)
+}
+
 /// Opens a directory of a file system by its path from the root, and creates what is missing of it if
 /// `creation` says how.
 pub(crate) fn open(

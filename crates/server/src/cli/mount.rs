@@ -1,6 +1,10 @@
 //! `keyward mount`
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -22,7 +26,7 @@ Environment:
 
 /// Mount a file system on the machine whose agent stores it, without NFS
 ///
-/// The file system stays mounted on the directory until `keyward unmount`: the agent mounts it again after a restart. While the file system is cut off, the directory is empty and nobody can write to it. Needs root.
+/// The file system stays mounted on the directory until `keyward unmount`: the agent mounts it again after a restart. While the file system is cut off, the directory is empty and nobody can write to it. What was in the directory before is hidden while something is mounted there. Needs root.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Mount {
@@ -34,7 +38,7 @@ pub struct Mount {
     /// Mount it read-only
     #[arg(long)]
     read_only: bool,
-    /// Mount the directory of this access point
+    /// Mount the directory of this access point. It is created if the access point says how
     #[arg(long, value_name = "ID")]
     access_point: Option<String>,
     #[command(flatten)]
@@ -51,12 +55,22 @@ impl Mount {
             bail!("{shown} is not a directory: create it with `mkdir -p {shown}`");
         }
         let dir = fs::canonicalize(&self.dir).with_context(|| format!("cannot open {shown}"))?;
+        // Nobody can be asked while it is hidden.
+        let hides = fs::read_dir(&dir).is_ok_and(|mut found| found.next().is_some());
+        let shown = dir.display().to_string();
         let request = Request::Mount {
             volume: self.file_system,
             dir,
             read_only: self.read_only,
             access_point: self.access_point,
         };
-        Ok(say!("{}", ask(&self.state.state_dir, &request)?)?)
+        let said = ask(&self.state.state_dir, &request)?;
+        if hides {
+            writeln!(
+                io::stderr(),
+                "note: {shown} was not empty: what is in it is hidden until `keyward unmount {shown}`"
+            )?;
+        }
+        Ok(say!("{said}")?)
     }
 }

@@ -1,11 +1,18 @@
 //! What `keyward mount` and `keyward unmount` ask for, and what becomes of it afterwards: the server decides who may
 //! mount a file system, on this machine as elsewhere.
 
-use std::sync::Arc;
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt as _,
+    sync::Arc,
+};
 
 use anyhow::{anyhow, bail};
 use keyward_agent::note::Note;
-use keyward_nfs::authorize::{Refused, Rights};
+use keyward_nfs::{
+    authorize::{Creation, Refused, Rights},
+    root,
+};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -20,7 +27,7 @@ pub async fn answer(
     (request, note): (Request, Option<Note>),
 ) -> anyhow::Result<String> {
     let host = Arc::clone(host);
-    let place = match (request, &note) {
+    let (place, creation) = match (request, &note) {
         (Request::Unmount { dir }, _) => {
             return blocking(move || {
                 let volume = host.local.take_away(&dir)?;
@@ -39,12 +46,13 @@ pub async fn answer(
         ) => {
             let rights = clients.local(note.volume.as_str(), access_point.as_deref(), false);
             let rights = rights.await.map_err(|refused| anyhow!(refused))?;
-            LocalMount {
+            let place = LocalMount {
                 dir,
                 within: within(&rights)?,
                 read_only: read_only || !rights.write,
                 access_point,
-            }
+            };
+            (place, rights.access_point.and_then(|point| point.creation))
         }
         (Request::Mount { volume, .. }, None) | (Request::Adopt { volume, .. }, _) => {
             bail!("no file system {volume} is stored here")
@@ -60,10 +68,29 @@ pub async fn answer(
             note.volume,
             place.dir.display()
         );
+        if let Some(creation) = creation {
+            create_missing(&host, &note, (&place.within, creation))?;
+        }
         host.local.add(&note, place)?;
         Ok(said)
     })
     .await
+}
+
+/// Creates the directory of an access point, as it says, if it is missing.
+fn create_missing(
+    host: &Host,
+    note: &Note,
+    (path, creation): (&str, Creation),
+) -> anyhow::Result<()> {
+    let mounted = host.layout.mount(&note.volume);
+    let root = File::open(&mounted)?;
+    // Where the volume has just been cut off, there is a directory of the machine's own.
+    let around = fs::metadata(host.layout.path())?;
+    if root.metadata()?.dev() == around.dev() {
+        bail!("{} is not there any more: try again", note.volume);
+    }
+    Ok(root::create_missing(&root, path, creation)?)
 }
 
 /// What of the volume may be mounted on this machine. Whoever uses the directory is the user that the machine knows: what
