@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -114,3 +115,38 @@ def test_an_agent_asks_for_its_volumes_and_is_told_of_no_others(server):
         assert body["message"] == "No volume fs-0123456789abcdef0 is assigned to this agent."
     keyward(server, "remove", agent.id)
     assert agent.call("PollVolumes")[1]["__type"] == "UnrecognizedClientException"
+
+
+def test_a_first_start_that_cannot_succeed_ends_with_a_sentence(server, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(keyward(server, "token", "storage-1"))
+
+    def started(url, file=token):
+        command = [binary(), "agent", "run", "--state-dir", tmp_path / "agent", "--endpoint-url", url, "--token-file", file]
+        done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr.splitlines()
+
+    assert started("nonsense")[-1] == "keyward: `nonsense` is not a URL that begins with http:// or https://"
+    with socket.socket() as unused:
+        # Bound, so that nobody else has the port, and not listening.
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        *tries, last = started(f"http://127.0.0.1:{port}")
+    assert last == (
+        f"keyward: the agent has not registered: http://127.0.0.1:{port} has not answered 5 times. "
+        "Start it again with the same token when the server can be reached: "
+        f"cannot connect to 127.0.0.1:{port}: Connection refused (os error 111): is the server running?"
+    )
+    assert sum("the server has not answered: trying again" in line for line in tries) == 4
+    wrong = tmp_path / "wrong"
+    wrong.write_text(token.read_text()[:-3])
+    assert started(server.url, wrong)[-1].startswith("keyward: InvalidTokenException: The token is not valid: ")
+    # The token is as good as before.
+    assert register(server, token.read_text().strip())[0] == 200
+
+
+def test_the_name_of_an_agent_has_a_rule_in_words(server):
+    for name in ["bad name", "", "a" * 65, "\N{LATIN SMALL LETTER E WITH ACUTE}"]:
+        told = keyward(server, "token", name, expect=2)
+        assert "a name has 1 to 64 letters (a-z, A-Z), digits and the characters . _ -" in told

@@ -157,6 +157,14 @@ impl Reached {
         address.in_time(address.send(request), timeout).await
     }
 
+    /// Checks that a server can be asked there at all: that it is a URL, and its certificates can be read.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.address().map(drop)
+    }
+
     fn address(&self) -> anyhow::Result<Address> {
         let file = self.ca_file.clone().map(|path| ("--ca-file", path));
         Address::new(&self.endpoint, file, None)

@@ -122,6 +122,12 @@ pub enum Error {
         /// The loop device.
         device: PathBuf,
     },
+    /// The disk that an image is on is full.
+    #[error("no room is left on the disk of `{image}`: free some space there")]
+    NoRoom {
+        /// The image.
+        image: PathBuf,
+    },
     /// There is something on the device that formatting would destroy.
     #[error("`{device}` is not empty, and is not formatted")]
     NotEmpty {

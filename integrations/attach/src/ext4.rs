@@ -78,14 +78,23 @@ pub(crate) fn format(device: &LoopDevice, format: &Format) -> Result<(), Error> 
 /// of what is not zeros: on a loop device, zeros would be written, for 16 GiB of each TiB.
 ///
 /// # Errors
-/// What mkfs says.
+/// [`Error::NoRoom`] if its disk is full, and what mkfs says.
 pub fn format_new_image(image: &Path, format: &Format) -> Result<(), Error> {
     // What was never written is zeros, and a file is known to be: tables and journal are initialized as they are.
-    run(
+    let formatted = run(
         image,
         format,
         "discard,lazy_itable_init=0,lazy_journal_init=1",
-    )
+    );
+    match formatted {
+        // LC_ALL is C. On a device this is what the device says, and no disk is known that it is about.
+        Err(Error::Tool { report, .. }) if report.contains("No space left on device") => {
+            Err(Error::NoRoom {
+                image: image.to_owned(),
+            })
+        }
+        formatted => formatted,
+    }
 }
 
 fn run(node: &Path, format: &Format, extended: &str) -> Result<(), Error> {

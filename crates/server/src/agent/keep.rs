@@ -133,7 +133,8 @@ impl New<'_> {
             arena: &arena,
             nonces: &SystemNonces,
         };
-        create(&Arc::clone(&disk), &new)?;
+        create(&Arc::clone(&disk), &new)
+            .with_context(|| format!("cannot create {}", path.display()))?;
         // Whoever attaches it must find the image that was made.
         note_new(states, self.id, (&data_key, FIRST_GENERATION))?;
         draft.keep();

@@ -74,6 +74,7 @@ pub async fn register(layout: &Layout, reach: &Reach, token: &str) -> anyhow::Re
         );
     }
     let server = reach.find(None)?;
+    server.check()?;
     let body = Zeroizing::new(serde_json::to_vec(&json!({ "Token": token }))?);
     let mut wait = FIRST_WAIT;
     for attempt in 1.. {
@@ -89,7 +90,12 @@ pub async fn register(layout: &Layout, reach: &Reach, token: &str) -> anyhow::Re
             Err(refused @ Failure::Refused { status, .. }) if status < 500 => {
                 return Err(anyhow!(refused));
             }
-            Err(failure) if attempt == ATTEMPTS => return Err(anyhow!(failure)),
+            Err(failure) if attempt == ATTEMPTS => {
+                let url = &server.endpoint;
+                bail!(
+                    "the agent has not registered: {url} has not answered {ATTEMPTS} times. Start it again with the same token when the server can be reached: {failure}"
+                );
+            }
             Err(failure) => {
                 // The same token again replaces the access key of an answer that was lost.
                 tracing::warn!(%failure, "the server has not answered: trying again");

@@ -77,6 +77,7 @@ pub struct Token {
     #[command(flatten)]
     connect: Connect,
     /// What the agent will be called: letters, digits and . _ -
+    #[arg(value_parser = parse_name)]
     name: String,
     /// How many hours the token is valid, at most 24
     #[arg(long, value_name = "HOURS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=24))]
@@ -107,6 +108,16 @@ pub struct Remove {
     connect: Connect,
     /// The id, such as agent-0123456789abcdef0 or token-0123456789abcdef0
     agent: String,
+}
+
+/// A name that the server takes.
+fn parse_name(text: &str) -> Result<String, &'static str> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has 1 to 64 letters (a-z, A-Z), digits and the characters . _ -")
+    }
 }
 
 impl Agent {

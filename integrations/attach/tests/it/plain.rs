@@ -7,6 +7,7 @@ use keyward_attach::{
     ext4::{Checked, Format, MountOptions, format_new_image},
     place::Place,
 };
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::world::{MIB, PATIENCE, assert_clean, world};
 
@@ -66,4 +67,30 @@ fn there_is_no_place_of_an_image_that_is_not_there() {
     let world = world!();
     let error = Place::of_image(world.place.path(), &world.image()).unwrap_err();
     assert!(error.to_string().contains("No such file"), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_named_when_an_image_is_formatted() {
+    let world = world!();
+    mount(
+        "tmpfs",
+        &world.target,
+        "tmpfs",
+        MountFlags::empty(),
+        c"size=1m",
+    )
+    .unwrap();
+    let image = world.target.join("image");
+    let file = fs::File::create(&image).unwrap();
+    file.set_len(64 * 1024 * MIB).unwrap();
+    drop(file);
+    let formatted = format_new_image(&image, &Format::default());
+    unmount(&world.target, UnmountFlags::empty()).unwrap();
+    assert_eq!(
+        formatted.unwrap_err().to_string(),
+        format!(
+            "no room is left on the disk of `{}`: free some space there",
+            image.display()
+        )
+    );
 }

@@ -12,7 +12,7 @@ use keyward_keeper::{
     units::{parse_duration, parse_recheck, parse_size},
 };
 
-use super::{OF_AGENT, StateDir};
+use super::{OF_AGENT, StateDir, parse_name};
 use crate::{
     agent::{
         host::{Host, Keeping},
@@ -53,7 +53,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// What the agent is called if it registers by --data-dir, without a token
-    #[arg(long, value_name = "NAME", default_value = "local")]
+    #[arg(long, value_name = "NAME", default_value = "local", value_parser = parse_name)]
     name: String,
     /// The size of a new file system. It takes space only as it is filled, and is full at this size
     #[arg(long, value_name = "SIZE", default_value = "1TiB", value_parser = parse_size)]
