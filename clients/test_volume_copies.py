@@ -411,8 +411,8 @@ def test_what_is_asked_wrongly_is_answered_with_what_to_do(volumes, place, arn, 
          "s3://BUCKET/PREFIX"),
         (("send", image, "-", "--name", "v/one"), "a stream has no name: leave --name out"),
         (("send", tmp_path / "nothing", place),
-         "nothing holds no volume that can be opened: neither copy of the superblock can be read (it does not begin "
-         "as a superblock does). If it was one, restore the image from a snapshot or a backup"),
+         "nothing holds no volume that can be opened: neither copy of the superblock can be read (it is no superblock "
+         "of a volume). If it was one, restore the image from a snapshot or a backup"),
         (("receive", place, new),
          "place has copies of several volumes: choose one with --name VOLUME or --name VOLUME/NAME; `keyward volume "
          "copies place` lists them"),

@@ -1,15 +1,22 @@
 //! One request to a server over HTTP, encrypted or not.
 
-use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use zeroize::Zeroizing;
 
 use crate::trust;
@@ -73,6 +80,16 @@ impl Address {
         format!("{}:{}", self.host, self.port)
     }
 
+    /// The host as requests name it: with the port, unless that is the usual one.
+    pub fn authority(&self) -> String {
+        let usual = if self.tls.is_some() { 443 } else { 80 };
+        if self.port == usual {
+            self.host.clone()
+        } else {
+            self.shown()
+        }
+    }
+
     /// What comes of asking, unless it takes too long.
     ///
     /// # Errors
@@ -96,6 +113,34 @@ impl Address {
         request: Request<Full<Bytes>>,
     ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
         let host = self.shown();
+        match self.connect().await? {
+            Stream::Plain(stream) => exchange(stream, request).await.with_context(|| {
+                format!("{host} does not answer in HTTP: if it has a certificate, use a URL that begins with https://")
+            }),
+            Stream::Tls(stream) => exchange(stream, request).await,
+        }
+    }
+
+    /// A connection for more than one request. Whoever has it drives it beside them.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn open(&self) -> anyhow::Result<(SendRequest<Full<Bytes>>, Driver)> {
+        let (sender, driver): (_, Driver) = match self.connect().await? {
+            Stream::Plain(stream) => {
+                let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+                (sender, Box::pin(connection))
+            }
+            Stream::Tls(stream) => {
+                let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+                (sender, Box::pin(connection))
+            }
+        };
+        Ok((sender, driver))
+    }
+
+    async fn connect(&self) -> anyhow::Result<Stream> {
+        let host = self.shown();
         let stream = TcpStream::connect((bare(&self.host), self.port))
             .await
             .map_err(|error| {
@@ -106,18 +151,24 @@ impl Address {
                 anyhow!("cannot connect to {host}: {error}: {advice}")
             })?;
         match &self.tls {
-            None => exchange(stream, request).await.with_context(|| {
-                format!("{host} does not answer in HTTP: if it has a certificate, use a URL that begins with https://")
-            }),
+            None => Ok(Stream::Plain(stream)),
             Some(tls) => {
                 let name = ServerName::try_from(bare(&self.host).to_owned())?;
                 let stream = tls.connect(name, stream).await;
-                let stream =
-                    stream.map_err(|error| anyhow!(trust::failure(&host, &error)))?;
-                exchange(stream, request).await
+                let stream = stream.map_err(|error| anyhow!(trust::failure(&host, &error)))?;
+                Ok(Stream::Tls(Box::new(stream)))
             }
         }
     }
+}
+
+/// What drives a connection.
+pub type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+/// A connection, encrypted or not.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A host without the brackets that an IPv6 address has in a URL.
@@ -132,8 +183,7 @@ async fn exchange<S>(
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let asked = async move {
         let answer = sender.send_request(request).await?;
         let status = answer.status();

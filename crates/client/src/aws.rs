@@ -206,6 +206,11 @@ impl<'v> Settings<'v> {
         }
     }
 
+    /// The URL of S3, if one is set: what is said of S3 alone goes before what is said of all services.
+    pub fn s3_endpoint(&self) -> Option<String> {
+        self.first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url")
+    }
+
     /// A file of certificates to trust, and which setting named it.
     pub fn ca_bundle(&self) -> Option<(&'static str, PathBuf)> {
         if let Some(path) = (self.variable)("AWS_CA_BUNDLE") {

@@ -3,6 +3,7 @@
 
 mod address;
 pub mod aws;
+pub mod bucket;
 pub mod certificate;
 pub mod clock;
 pub mod config;

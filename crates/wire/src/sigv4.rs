@@ -33,6 +33,7 @@ pub use credential_scope::ScopeError;
 pub use error::AuthError;
 pub use incomplete::Incomplete;
 pub use incomplete::Missing;
+pub use sign::Asked;
 pub use sign::Signer;
 pub use signature::SigningKey;
 pub use signature::SigningKeyRef;

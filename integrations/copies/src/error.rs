@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, io};
 
+use keyward_client::bucket::Failure as BucketFailure;
 use thiserror::Error;
 
 use crate::name::{CopyName, Hash, NotName};
@@ -125,12 +126,26 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The bucket cannot be used: why, and what to do.
+    #[error("{0}")]
+    Bucket(String),
     /// Whoever asked for it does not want it any more.
     #[error("it was stopped: try again, and it goes on from there")]
     Stopped,
 }
 
+impl From<BucketFailure> for Error {
+    fn from(failure: BucketFailure) -> Self {
+        Self::bucket(failure)
+    }
+}
+
 impl Error {
+    /// Why a bucket cannot be used.
+    pub(crate) fn bucket(failure: BucketFailure) -> Self {
+        Self::Bucket(format!("{failure:#}"))
+    }
+
     /// What the system said of something that was tried with a file.
     pub(crate) fn io(tried: &str, path: impl Display, source: impl Into<io::Error>) -> Self {
         let source = source.into();

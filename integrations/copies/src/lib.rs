@@ -10,6 +10,7 @@
 //! volume's own seals tell; of an image in plaintext, nothing does.
 #![forbid(unsafe_code)]
 
+mod bucket;
 mod bytes;
 mod directory;
 mod error;
@@ -25,9 +26,10 @@ mod threads;
 mod upkeep;
 
 pub use error::Error;
+pub use keyward_client::bucket::Options as BucketOptions;
 pub use manifest::{About, Chunk, MAX_ABOUT_BYTES, MAX_IMAGE_BYTES, MAX_PIECES, Manifest};
 pub use name::{CopyName, Hash, NotName, VolumeName};
-pub use place::{BucketOptions, Place};
+pub use place::Place;
 pub use receive::{Received, receive};
 pub use send::{Sent, send};
 pub use upkeep::{Fault, Removed, Verified, list, manifest, remove, verify};

@@ -1,11 +1,10 @@
 //! Where copies are.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path};
 
-use crate::{Error, directory::Directory, objects::Objects};
+use keyward_client::bucket::Options;
+
+use crate::{Error, bucket::Bucket, directory::Directory, objects::Objects};
 
 /// A directory or a bucket.
 pub struct Place(Box<dyn Objects>);
@@ -13,30 +12,14 @@ pub struct Place(Box<dyn Objects>);
 /// How the path of a bucket begins.
 const BUCKET: &str = "s3://";
 
-/// Where a bucket is and who asks, as far as that is not as the environment says. Nothing of it is secret.
-#[derive(Clone, Debug, Default)]
-pub struct BucketOptions {
-    /// The URL of the service that has it.
-    pub endpoint_url: Option<String>,
-    /// Its Region.
-    pub region: Option<String>,
-    /// The profile whose access key is used.
-    pub profile: Option<String>,
-    /// A file of certificates to trust in addition to the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
 impl Place {
     /// The place that a text names: the path of a directory that exists, or `s3://BUCKET/PREFIX`.
     ///
     /// # Errors
     /// When it names none, or the place cannot be used.
-    pub fn parse(text: &str, _bucket: &BucketOptions) -> Result<Self, Error> {
-        if text.starts_with(BUCKET) {
-            return Err(Error::Place {
-                place: text.to_owned(),
-                why: "this release knows no buckets",
-            });
+    pub fn parse(text: &str, bucket: &Options) -> Result<Self, Error> {
+        if let Some(name) = text.strip_prefix(BUCKET) {
+            return Ok(Self(Box::new(Bucket::new(name, bucket)?)));
         }
         if text.is_empty() {
             return Err(Error::Place {

@@ -68,6 +68,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "crates/client",
         &["crates/types", "crates/crypto", "crates/wire"],
     ),
+    // A bucket is asked over the network.
+    ("integrations/copies", &["crates/client"]),
     // Where the block engine, the kernel and KMS meet.
     (
         "integrations/keeper",

@@ -1,5 +1,5 @@
 //! The client's side: the header fields that sign a request. For Keyward's own command line and
-//! tools; requests have no query, and every field given is signed.
+//! tools; every field given is signed.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
@@ -36,6 +36,19 @@ impl fmt::Debug for Signer<'_> {
     }
 }
 
+/// What a request is about, as it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path, which needs no percent-encoding.
+    pub path: &'a str,
+    /// The query string: percent-encoded, and sorted by name.
+    pub query: &'a str,
+    /// The SHA-256 of the body, in hexadecimal digits.
+    pub body_hash: &'a str,
+}
+
 impl Signer<'_> {
     /// Signs a `POST /` with these fields, their names in lower case, `host` among them. Answers
     /// them with those that signing adds.
@@ -43,6 +56,22 @@ impl Signer<'_> {
         &self,
         fields: &[(&str, &str)],
         body: &[u8],
+        now: Timestamp,
+    ) -> Vec<(String, String)> {
+        let asked = Asked {
+            method: "POST",
+            path: "/",
+            query: "",
+            body_hash: &hex::encode(digest::sha256(body)),
+        };
+        self.sign_request(&asked, fields, now)
+    }
+
+    /// The same for any request.
+    pub fn sign_request(
+        &self,
+        asked: &Asked<'_>,
+        fields: &[(&str, &str)],
         now: Timestamp,
     ) -> Vec<(String, String)> {
         let stamp = now.iso8601_basic();
@@ -56,14 +85,19 @@ impl Signer<'_> {
             all.push(("x-amz-security-token".to_owned(), token.to_owned()));
         }
         all.sort_unstable();
-        let mut canonical = String::from("POST\n/\n\n");
+        let Asked {
+            method,
+            path,
+            query,
+            body_hash,
+        } = asked;
+        let mut canonical = format!("{method}\n{path}\n{query}\n");
         for (name, value) in &all {
             canonical.push_str(&format!("{name}:{value}\n"));
         }
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         let signed = names.join(";");
-        let hash = hex::encode(digest::sha256(body));
-        canonical.push_str(&format!("\n{signed}\n{hash}"));
+        canonical.push_str(&format!("\n{signed}\n{body_hash}"));
         let (region, service) = (self.region, self.service);
         let scope = format!("{date}/{region}/{service}/{TERMINATOR}");
         let canonical = hex::encode(digest::sha256(canonical.as_bytes()));
@@ -114,5 +148,39 @@ mod tests {
         assert!(claim.verify(key.borrow()).is_ok());
         let other = SigningKey::derive(b"other", date, "us-east-1", "keyward");
         assert!(claim.verify(other.borrow()).is_err());
+    }
+
+    /// The last example of
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>: a list of a bucket.
+    #[test]
+    fn a_request_with_a_query_is_signed_as_in_the_example_of_aws() {
+        let signer = Signer {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE",
+            secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            session_token: None,
+            region: "us-east-1",
+            service: "s3",
+        };
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let asked = Asked {
+            method: "GET",
+            path: "/",
+            query: "max-keys=2&prefix=J",
+            body_hash: empty,
+        };
+        let fields = [
+            ("host", "examplebucket.s3.amazonaws.com"),
+            ("x-amz-content-sha256", empty),
+        ];
+        // 2013-05-24.
+        let now = Timestamp::from_seconds(1_369_353_600);
+        let signed = signer.sign_request(&asked, &fields, now);
+        let (_, authorization) = signed.last().unwrap();
+        assert_eq!(
+            authorization,
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+             SignedHeaders=host;x-amz-content-sha256;x-amz-date, \
+             Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"
+        );
     }
 }
