@@ -3,7 +3,7 @@
 #![no_main]
 
 use keyward_policy::case::{Decider, explain};
-use keyward_policy::decision::Outcome;
+use keyward_policy::decision::DecisionType;
 use keyward_policy::explain::{json, text};
 use libfuzzer_sys::fuzz_target;
 
@@ -13,7 +13,7 @@ fuzz_target!(|line: &[u8]| {
     answer.write(&mut out);
     match explain(line) {
         Ok(explanation) => {
-            assert_eq!(answer.decision, Some(Outcome::of(&explanation.decision)));
+            assert_eq!(answer.decision, Some(DecisionType::of(&explanation.decision)));
             text::render(&explanation);
             json::render(&explanation);
         }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use keyward_oidc::jwks::KeySet;
-use keyward_oidc::jwks::Verdict;
+use keyward_oidc::jwks::SignatureVerdict;
 use keyward_oidc::token::UnverifiedToken;
 use libfuzzer_sys::fuzz_target;
 
@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
     };
     assert!(!token.issuer().is_empty());
     let known = KeySet::parse(KEYS).expect("a key set");
-    assert_ne!(known.verify(&token), Verdict::Holds);
+    assert_ne!(known.verify(&token), SignatureVerdict::Holds);
     if let Ok(keys) = KeySet::parse(keys.as_bytes()) {
         let _ = keys.verify(&token);
     }
