@@ -23,6 +23,7 @@ pub mod remove_agent;
 pub mod repeats;
 pub mod report_volumes;
 pub mod scans;
+pub mod stray_grants;
 pub mod targets;
 pub mod who_can;
 
@@ -43,7 +44,9 @@ use keyward_engine::{
 };
 use keyward_types::{arn::ArnParts, vpc::Vpcs};
 
-use crate::{backups::Backups, polls::Polls, repeats::Repeats, scans::Scans};
+use crate::{
+    backups::Backups, polls::Polls, repeats::Repeats, scans::Scans, stray_grants::StrayGrants,
+};
 
 /// The service `keyward` over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +158,13 @@ impl Api for Keyward {
     fn workers(_state: Arc<KeywardState>, _cx: &WorkerContext) -> StartedWorkers<'_> {
         const LEFT_VOLUMES: Duration = Duration::from_secs(30);
         let left = Worker::new(LEFT_VOLUMES, |cx| Box::pin(left_volumes::end(cx)));
-        Box::pin(async { Ok(vec![left]) })
+        const STRAY_GRANTS: Duration = Duration::from_secs(600);
+        let stray = Arc::new(StrayGrants::default());
+        let stray = Worker::new(STRAY_GRANTS, move |cx| {
+            let stray = Arc::clone(&stray);
+            Box::pin(async move { stray.round(cx).await })
+        });
+        Box::pin(async { Ok(vec![left, stray]) })
     }
 
     fn own_proof(operation: &str) -> Option<Prove> {

@@ -304,6 +304,14 @@ pub fn retirable_by(
     ))
 }
 
+/// Everything in a Region that a service may retire: `ACCOUNT/KEY/GRANT` of each stands below.
+///
+/// # Errors
+/// When the name is none of a service.
+pub fn retirable_by_service(region: Region, name: &str) -> Result<Prefix, PathError> {
+    Prefix::parse(&retirable(region.partition(), region, None, name))
+}
+
 /// Every destroyed key of an account and Region whose grants are to be swept away.
 pub fn all_left(region: Region, account: AccountId) -> Prefix {
     below_scoped(region, account, [LEFT])

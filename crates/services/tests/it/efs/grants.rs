@@ -1,6 +1,7 @@
 //! When the grant of an encrypted file system is made and retired: it is there as long as the file system is, whatever
 //! is refused or fails in between.
 
+use keyward_api_own::stray_grants::StrayGrants;
 use keyward_engine::directory::{
     paths, purpose,
     records::{
@@ -175,4 +176,66 @@ async fn of_two_that_are_created_with_one_token_one_has_a_grant() {
         both_made += events(&world, "RetireGrant").await.len();
     }
     assert!(both_made > 0, "no two ever made a grant at the same time");
+}
+
+/// As a server leaves it that is killed after KMS has committed the grant, and before the file system is.
+async fn never_made(world: &World, id: &str) {
+    let region = Region::parse("us-east-1").unwrap();
+    let path = paths::volume(region, account(OWN), &VolumeId::parse(id).unwrap());
+    let mut batch = world.workers.batch();
+    batch.delete(path, Precondition::Any).unwrap();
+    world.workers.commit(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_grant_whose_file_system_was_never_made_is_retired_after_a_while() {
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let (stays, of_stays) = encrypted(&world, &agent).await;
+    let (lost, of_lost) = encrypted(&world, &agent).await;
+    // Grants that are for something else, with the same service.
+    let service = "elasticfilesystem.us-east-1.amazonaws.com";
+    for (operations, context) in [
+        (
+            json!(["Decrypt"]),
+            json!({ "aws:elasticfilesystem:filesystem:id": "fs-00000009" }),
+        ),
+        (
+            json!(["Encrypt", "Decrypt", "RetireGrant"]),
+            json!({ "other": "fs-00000009" }),
+        ),
+    ] {
+        let arn = format!("arn:aws:elasticfilesystem:us-east-1:{OWN}:file-system/fs-00000009");
+        let asked = json!({
+            "KeyId": of_stays, "GranteeServicePrincipal": service, "RetiringServicePrincipal": service,
+            "Operations": operations,
+            "Constraints": { "EncryptionContextEquals": context, "SourceArn": arn },
+        });
+        kms(&world, &world.root, "CreateGrant", asked).await;
+    }
+    let stray = StrayGrants::default();
+    let count = async |key: &str| grants(&world, key).await.as_array().unwrap().len();
+    for _ in 0..4 {
+        stray.round(&world.workers).await;
+        assert_eq!((count(&of_stays).await, count(&of_lost).await), (3, 1));
+    }
+    never_made(&world, &lost).await;
+    // A request may be about to make it.
+    for _ in 0..2 {
+        stray.round(&world.workers).await;
+        assert_eq!(count(&of_lost).await, 1);
+    }
+    // Another start begins to count anew.
+    let stray = StrayGrants::default();
+    for left in [1, 1, 0, 0] {
+        stray.round(&world.workers).await;
+        assert_eq!((count(&of_stays).await, count(&of_lost).await), (3, left));
+    }
+    let retired = events(&world, "RetireGrant").await;
+    assert_eq!(retired.len(), 1);
+    assert_eq!(
+        retired[0]["userIdentity"],
+        json!({ "type": "AWSService", "invokedBy": "elasticfilesystem.amazonaws.com" })
+    );
+    assert_eq!(are_there(&world).await[0]["FileSystemId"], stays.as_str());
 }

@@ -1,0 +1,196 @@
+//! The end of grants that were made for a volume which never came to be. A server that is killed between the grant, which
+//! KMS has committed, and the volume leaves one, and nobody else knows of it.
+//!
+//! A request that makes a volume looks the same for a moment. So a grant ends only if no volume has had it in several
+//! rounds in a row: no request takes that long, and one that a stopped process goes on with ends between two rounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyward_api_kms::grants::{
+    index::{GrantPaths, retirable_by_service},
+    lookup::stored,
+    record::GrantRecord,
+    terms::ContextConstraint,
+};
+use keyward_engine::{
+    directory::{
+        ReadError, paths, purpose,
+        records::storage::VolumeRecord,
+        scopes::{Scope, scopes},
+    },
+    forward::{NotDone, Resource, by_worker},
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
+    workers::WorkerContext,
+};
+use keyward_store::{path::Path, store::MAX_RANGE};
+use keyward_types::{
+    account::AccountId,
+    grant::{GrantId, GrantOperation, GrantOperations},
+    key_id::{KeyArn, KeyId},
+    region::Region,
+};
+use keyward_wire::json::Writer;
+use parking_lot::Mutex;
+
+use crate::Keyward;
+
+/// In how many rounds in a row no volume has had a grant when it ends.
+const ROUNDS: u32 = 3;
+/// The service whose volumes there are.
+const SERVICE: &ActingService = ELASTIC_FILE_SYSTEM;
+/// The name in the encryption context whose value is the volume.
+const CONTEXT: &str = "aws:elasticfilesystem:filesystem:id";
+/// What the grant of a volume is for.
+const OPERATIONS: [GrantOperation; 3] = [
+    GrantOperation::Encrypt,
+    GrantOperation::Decrypt,
+    GrantOperation::RetireGrant,
+];
+
+/// Where a grant stands: its key, by its ARN, and its id.
+type Named = (String, String);
+
+/// Finds and ends them.
+#[derive(Debug, Default)]
+pub struct StrayGrants {
+    /// In how many rounds in a row no volume has had a grant.
+    rounds: Mutex<BTreeMap<Named, u32>>,
+}
+
+impl StrayGrants {
+    /// One round. It can stop anywhere and go on later.
+    pub async fn round(&self, cx: &WorkerContext) {
+        let stray = match stray(cx).await {
+            Ok(stray) => stray,
+            Err(error) => {
+                tracing::warn!(%error, "grants without a file system cannot be looked for yet");
+                return;
+            }
+        };
+        for (key, grant) in self.due(stray) {
+            if let Err(error) = end(cx, (&key, &grant)).await {
+                let cause = match error {
+                    EndError::Read(error) => error.to_string(),
+                    EndError::Call(NotDone::Failed(internal)) => internal.chain(),
+                    EndError::Call(NotDone::Refused(told)) => told.code.to_owned(),
+                };
+                tracing::warn!(cause, %key, %grant, "a grant without a file system cannot be retired yet");
+            }
+        }
+    }
+
+    /// Those that were found as often as they must be.
+    fn due(&self, stray: BTreeMap<Named, (KeyArn, GrantId)>) -> Vec<(KeyArn, GrantId)> {
+        let mut rounds = self.rounds.lock();
+        rounds.retain(|named, _| stray.contains_key(named));
+        let mut due = Vec::new();
+        for (named, found) in stray {
+            let count = rounds.entry(named).or_default();
+            *count = count.saturating_add(1);
+            if *count >= ROUNDS {
+                due.push(found);
+            }
+        }
+        due
+    }
+}
+
+enum EndError {
+    Read(ReadError),
+    Call(NotDone),
+}
+
+/// The grants that the service may retire and that no volume has.
+async fn stray(cx: &WorkerContext) -> Result<BTreeMap<Named, (KeyArn, GrantId)>, ReadError> {
+    let scopes = scopes(cx.shared()).await?;
+    let regions: BTreeSet<Region> = scopes.iter().filter_map(|scope| scope.region).collect();
+    let mut found = BTreeMap::new();
+    // Read before the volumes: a grant is there before its volume.
+    for region in regions {
+        let prefix = retirable_by_service(region, &SERVICE.regional_name(region))?;
+        let mut after: Option<Path> = None;
+        loop {
+            let page = cx.reader().entries(&prefix, after.as_ref(), MAX_RANGE);
+            let page = page.await?.value;
+            let Some(last) = page.last() else { break };
+            after = Some(last.path.clone());
+            let parsed = page
+                .iter()
+                .filter_map(|entry| grant_of(region, prefix.as_str(), &entry.path));
+            found.extend(parsed.map(|(key, grant)| {
+                let named = (key.to_string(), grant.to_string());
+                (named, (key, grant))
+            }));
+            tokio::task::yield_now().await;
+        }
+    }
+    if found.is_empty() {
+        return Ok(found);
+    }
+    for Scope {
+        account, region, ..
+    } in scopes
+    {
+        let Some(region) = region else { continue };
+        let prefix = paths::volumes(region, account);
+        let directory = cx.shared().directory();
+        let volumes = directory.every::<VolumeRecord>(&prefix, purpose::VOLUME);
+        for key in volumes.await?.into_iter().filter_map(|volume| volume.key) {
+            found.remove(&(key.key, key.grant));
+        }
+    }
+    Ok(found)
+}
+
+/// The grant that an entry is about: `ACCOUNT/KEY/GRANT` below the prefix.
+fn grant_of(region: Region, prefix: &str, entry: &Path) -> Option<(KeyArn, GrantId)> {
+    let mut parts = entry.as_str().strip_prefix(prefix)?.split('/');
+    let account = AccountId::parse(parts.next()?).ok()?;
+    let key = KeyId::parse(parts.next()?).ok()?;
+    let grant = GrantId::parse(parts.next()?).ok()?;
+    Some((KeyArn::new(region, account, key), grant))
+}
+
+/// Retires a grant as the service, if it is one that the service makes for a volume.
+async fn end(cx: &WorkerContext, (key, id): (&KeyArn, &GrantId)) -> Result<(), EndError> {
+    let path = GrantPaths::new(cx.reader(), key).grant(id);
+    let found = cx.reader().get(&path).await;
+    let found = found.map_err(|error| EndError::Read(error.into()))?.value;
+    let Some(record) = found else { return Ok(()) };
+    let grant = stored(&record).map_err(EndError::Read)?.record;
+    let Some(volume) = volume_of(&grant) else {
+        return Ok(());
+    };
+    let (region, account) = (grant.region, grant.issuing_account);
+    let partition = region.partition();
+    let arn = format!("arn:{partition}:elasticfilesystem:{region}:{account}:file-system/{volume}");
+    let resource = Resource { arn: &arn, account };
+    let body = Writer::render(256, |out| {
+        out.string("KeyId", key.as_str());
+        out.string("GrantId", id.as_str());
+    });
+    let named = ("kms", "RetireGrant");
+    let retired = by_worker::<Keyward>(cx, region, (SERVICE, resource), named, &body);
+    match retired.await {
+        // It is refused only if the grant or its key has gone meanwhile.
+        Ok(_) | Err(NotDone::Refused(_)) => {
+            tracing::info!(%key, grant = %id, volume, "a grant without a file system is retired");
+            Ok(())
+        }
+        Err(failed) => Err(EndError::Call(failed)),
+    }
+}
+
+/// The volume that a grant is for; none if it was made for something else.
+fn volume_of(grant: &GrantRecord) -> Option<&str> {
+    let ContextConstraint::Equals(context) = &grant.terms.constraint.context else {
+        return None;
+    };
+    let [(name, volume)] = context.pairs() else {
+        return None;
+    };
+    let is_of_volume = name == CONTEXT
+        && grant.terms.operations == GrantOperations::new(OPERATIONS)
+        && Some(&grant.grantee) == grant.retiring.as_ref();
+    is_of_volume.then_some(volume)
+}
