@@ -18,6 +18,7 @@ use keyward_engine::{
     },
     fault::Internal,
     gate::{Denied, Gate},
+    one_by_one::Turn,
     operation::{Done, Operation},
     policy::permit::Permit,
 };
@@ -62,6 +63,8 @@ pub struct CreateFileSystem {
     /// The id that it gets, whatever conflicts its commit meets.
     id: VolumeId,
     made: OnceCell<VolumeKey>,
+    /// Its turn to be counted and made.
+    turn: OnceCell<Turn>,
 }
 
 /// What a new file system is about.
@@ -133,6 +136,7 @@ impl Operation for CreateFileSystem {
             tags: members::checked(tags)?,
             id: VolumeId::parse(&id).map_err(Internal::new)?,
             made: OnceCell::new(),
+            turn: OnceCell::new(),
         })
     }
 
@@ -164,15 +168,19 @@ impl Operation for CreateFileSystem {
         _new: &New,
         cx: &Cx<'_>,
     ) -> Result<Done<Described>, EfsFault> {
-        let (agent, agent_revision) = self.agent(cx).await?;
         let key = match self.encrypted {
             true => {
+                // KMS is not asked for what cannot be made.
+                self.agent(cx).await?;
                 let named = self.key.as_deref().unwrap_or(DEFAULT_KEY);
                 let make = || data_key::create(cx, named, self.id.as_str());
                 Some(self.made.get_or_try_init(make).await?.clone())
             }
             false => None,
         };
+        let turn = || cx.state().creations.turn(cx.region, cx.account());
+        self.turn.get_or_init(turn).await;
+        let (agent, agent_revision) = self.agent(cx).await?;
         let file_system = self.file_system(agent, key, cx)?;
         let mut batch = cx.batch();
         let absent = Precondition::Absent;

@@ -48,6 +48,7 @@ use keyward_engine::{
     fault::{Fault, Internal},
     forward::{CallsAsServices, Forwards},
     gate::declared::DeclaredKey,
+    one_by_one::OneByOne,
     pipeline::{Row, row},
     protocol::{AnswerTo, RestJson, Wire},
     via_service::{ActingService, ELASTIC_FILE_SYSTEM},
@@ -61,6 +62,8 @@ use crate::on_file_system::On;
 pub struct EfsState {
     /// The subnets and security groups that the operator configured.
     pub vpcs: Arc<Vpcs>,
+    /// The turns of those who create file systems.
+    pub creations: OneByOne,
 }
 
 impl State for EfsState {}

@@ -11,6 +11,7 @@ use keyward_engine::{
         },
     },
     gate::{Denied, Gate},
+    one_by_one::Turn,
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
@@ -20,6 +21,7 @@ use keyward_store::{
 };
 use keyward_types::{storage::AgentTokenId, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
+use tokio::sync::OnceCell;
 
 use crate::{
     Cx, Keyward,
@@ -40,6 +42,8 @@ const OTHERS: usize = 2;
 pub struct CreateAgentToken {
     name: String,
     seconds: i64,
+    /// Its turn to be counted and made.
+    turn: OnceCell<Turn>,
 }
 
 /// The output.
@@ -70,7 +74,11 @@ impl Operation for CreateAgentToken {
         let seconds = seconds.optional().unwrap_or(LIFETIME);
         let name = name.to_owned();
         m.finish()?;
-        Ok(Self { name, seconds })
+        Ok(Self {
+            name,
+            seconds,
+            turn: OnceCell::new(),
+        })
     }
 
     async fn resolve(&self, _cx: &Cx<'_>) -> Result<(), KeywardFault> {
@@ -88,6 +96,8 @@ impl Operation for CreateAgentToken {
         cx: &Cx<'_>,
     ) -> Result<Done<TokenCreated>, KeywardFault> {
         let place = (cx.region, cx.account());
+        let turn = || cx.state().tokens.turn(place.0, place.1);
+        self.turn.get_or_init(turn).await;
         let tokens = agents::tokens(cx, place).await?;
         let expired = |(token, _): &&(AgentTokenRecord, Revision)| token.expires <= cx.now;
         if tokens.len() - tokens.iter().filter(expired).count() >= MOST_TOKENS {

@@ -35,6 +35,7 @@ use keyward_engine::{
     api_context,
     context::Context,
     forward::CallsAsServices,
+    one_by_one::OneByOne,
     operation::Operation as _,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
@@ -62,6 +63,10 @@ pub struct KeywardState {
     backups: Backups,
     repeats: Repeats,
     scans: Scans,
+    /// The turns of those who create tokens.
+    tokens: OneByOne,
+    /// The turns of agents that register.
+    registrations: OneByOne,
 }
 
 impl KeywardState {
@@ -76,6 +81,8 @@ impl KeywardState {
             backups: Backups::default(),
             repeats: Repeats::default(),
             scans: Scans::default(),
+            tokens: OneByOne::default(),
+            registrations: OneByOne::default(),
         }
     }
 }

@@ -20,12 +20,14 @@ use keyward_engine::{
     fault::Fault,
     front::authenticate::{Proven, check_fresh},
     gate::{Denied, Gate},
+    one_by_one::Turn,
     operation::{Done, Operation, Output},
     protocol::{AwsJson, Protocol as _},
 };
 use keyward_store::{batch::Precondition, revision::Revision};
 use keyward_types::{account::AccountId, storage::AgentId, unique_id::AccessKeyId};
 use keyward_wire::json::{Members, Object, Writer};
+use tokio::sync::OnceCell;
 
 use crate::{
     Cx, Keyward,
@@ -38,6 +40,8 @@ use crate::{
 #[derive(Debug)]
 pub struct RegisterAgent {
     token: Option<Token>,
+    /// Its turn to be counted and made.
+    turn: OnceCell<Turn>,
 }
 
 /// How often one token registers, at most: so that nobody who has it can keep `RemoveAgent` from being faster.
@@ -108,7 +112,10 @@ impl Operation for RegisterAgent {
             .required();
         let token = Token::parse(token);
         m.finish()?;
-        Ok(Self { token })
+        Ok(Self {
+            token,
+            turn: OnceCell::new(),
+        })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
@@ -123,6 +130,8 @@ impl Operation for RegisterAgent {
         let found = found.ok_or(KeywardFault::BadToken)?;
         let place = (token.region, token.account);
         let Some(id) = &found.0.agent else {
+            let turn = || cx.state().registrations.turn(place.0, place.1);
+            self.turn.get_or_init(turn).await;
             if agents::all(cx, place).await?.len() >= MOST_AGENTS {
                 return Err(KeywardFault::limit(MOST_AGENTS, "agents"));
             }

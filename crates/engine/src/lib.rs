@@ -15,6 +15,7 @@ pub mod front;
 pub mod gate;
 pub mod marker;
 pub mod metrics;
+pub mod one_by_one;
 pub mod operation;
 pub mod page;
 pub mod pipeline;

@@ -57,7 +57,7 @@ apis! {
     keyward_api_iam::Iam: |_| Arc::new(());
     keyward_api_sts::Sts: |states| Arc::new(StsState::new(&states.issuers, &states.sessions));
     keyward_api_organizations::Organizations: |_| Arc::new(());
-    keyward_api_efs::Efs: |states| Arc::new(EfsState { vpcs: Arc::clone(&states.vpcs) });
+    keyward_api_efs::Efs: |states| Arc::new(EfsState { vpcs: Arc::clone(&states.vpcs), ..EfsState::default() });
 }
 
 /// Every condition key that a server supplies, by name; those that begin with a name that a user

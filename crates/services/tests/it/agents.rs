@@ -3,6 +3,7 @@
 mod assignment;
 mod ending;
 mod polls;
+mod quotas;
 mod rates;
 mod registration;
 
