@@ -51,9 +51,13 @@ use keyward_engine::{
     one_by_one::OneByOne,
     pipeline::{Row, row},
     protocol::{AnswerTo, RestJson, Wire},
-    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
 };
-use keyward_types::{arn::ArnParts, key_id::KeyArn, vpc::Vpcs};
+use keyward_types::{
+    arn::ArnParts,
+    key_id::KeyArn,
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
+    vpc::Vpcs,
+};
 
 use crate::on_file_system::On;
 

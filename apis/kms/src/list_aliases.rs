@@ -11,10 +11,12 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
     page::{Page, Paging},
     policy::permit::Permit,
-    via_service::{ActingService, SERVICES},
 };
 use keyward_store::path::Path;
-use keyward_types::alias::AliasName;
+use keyward_types::{
+    alias::AliasName,
+    via_service::{ActingService, SERVICES},
+};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{

@@ -15,7 +15,6 @@ use keyward_engine::{
         principal::Bindings,
         record::PolicyRecord,
     },
-    via_service::{ActingService, SERVICES},
 };
 use keyward_keys::{
     duty::Duty,
@@ -29,6 +28,7 @@ use keyward_types::{
     alias::AliasName,
     key_id::{KeyArn, KeyId},
     region::Region,
+    via_service::{ActingService, SERVICES},
 };
 
 use crate::{

@@ -22,10 +22,10 @@ use keyward_engine::{
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     session::{Forwarded, SessionPolicies, SessionRecord, SessionUnit, Subject},
-    via_service::ActingService,
 };
 use keyward_types::{
     account::AccountId, key_id::KeyArn, region::Region, time::Timestamp, unique_id::AccessKeyId,
+    via_service::ActingService,
 };
 use keyward_wire::{
     json::{Members, Object, Writer},

@@ -12,11 +12,10 @@ use keyward_engine::{
     },
     fault::Internal,
     forward::{NotDone, Resource, by_worker},
-    via_service::ActingService,
     workers::{NotCommitted, WorkerContext},
 };
 use keyward_store::{batch::MAX_BATCH_CHANGES, error::CommitError, revision::Revision};
-use keyward_types::storage::AgentId;
+use keyward_types::{storage::AgentId, via_service::ActingService};
 use keyward_wire::json::Writer;
 
 use crate::{

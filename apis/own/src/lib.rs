@@ -40,10 +40,13 @@ use keyward_engine::{
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
     session::Sessions,
-    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     workers::{Worker, WorkerContext},
 };
-use keyward_types::{arn::ArnParts, vpc::Vpcs};
+use keyward_types::{
+    arn::ArnParts,
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
+    vpc::Vpcs,
+};
 
 use crate::{
     backups::Backups, polls::Polls, repeats::Repeats, scans::Scans, stray_grants::StrayGrants,

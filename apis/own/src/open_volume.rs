@@ -12,10 +12,9 @@ use keyward_engine::{
     forward::{Resource, by_service},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
-    via_service::ActingService,
 };
 use keyward_store::revision::Revision;
-use keyward_types::storage::VolumeId;
+use keyward_types::{storage::VolumeId, via_service::ActingService};
 use keyward_wire::json::{Limits, Members, Object, Writer};
 
 use crate::{Cx, Keyward, agents, fault::KeywardFault};

@@ -19,7 +19,6 @@ use keyward_engine::{
         scopes::{Scope, scopes},
     },
     forward::{NotDone, Resource, by_worker},
-    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     workers::WorkerContext,
 };
 use keyward_store::{path::Path, store::MAX_RANGE};
@@ -28,6 +27,7 @@ use keyward_types::{
     grant::{GrantId, GrantOperation, GrantOperations},
     key_id::{KeyArn, KeyId},
     region::Region,
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
 };
 use keyward_wire::json::Writer;
 use parking_lot::Mutex;

@@ -15,6 +15,7 @@ use keyward_types::{
     storage::AgentId,
     tag::Tag,
     unique_id::{AccessKeyId, UniqueId},
+    via_service::ActingService,
 };
 use keyward_wire::json::Writer;
 
@@ -31,7 +32,6 @@ use crate::{
         },
     },
     session::{Federation, Forwarded, SessionUnit, Subject},
-    via_service::ActingService,
 };
 
 /// What the request was signed with.

@@ -23,7 +23,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use keyward_types::{account::AccountId, region::Region};
+use keyward_types::{account::AccountId, region::Region, via_service::ActingService};
 use keyward_wire::query::Form;
 
 use crate::{
@@ -34,7 +34,6 @@ use crate::{
     front::{self, authenticate::Proven, dispatch::Dispatched},
     protocol::{Payload, Wire},
     request::{Ids, Peer, Source, Told},
-    via_service::ActingService,
     workers::WorkerContext,
 };
 

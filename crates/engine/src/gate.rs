@@ -29,8 +29,21 @@ use crate::{
         protected::{AccountWide, Protected},
         supply::{Supplied, Supply},
     },
-    via_service::FORWARDABLE,
 };
+
+/// What a forward access session may do with its key: nothing that governs it.
+const FORWARDABLE: &[&str] = &[
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ListGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RevokeGrant",
+];
 
 /// The policies denied the request.
 #[derive(Debug)]

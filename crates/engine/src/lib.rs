@@ -29,5 +29,4 @@ pub mod session;
 pub mod throttle;
 pub mod turns;
 pub mod usage;
-pub mod via_service;
 pub mod workers;

@@ -26,4 +26,5 @@ pub mod store_id;
 pub mod tag;
 pub mod time;
 pub mod unique_id;
+pub mod via_service;
 pub mod vpc;

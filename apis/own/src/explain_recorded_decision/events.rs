@@ -7,9 +7,8 @@ use std::{
     path::PathBuf,
 };
 
-use keyward_engine::via_service::ActingService;
 use keyward_trail::segment;
-use keyward_types::region::Region;
+use keyward_types::{region::Region, via_service::ActingService};
 use serde_json::Value;
 
 /// Which request.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use keyward_oidc::issuers::VerifiedToken;
 use keyward_types::{
     account::AccountId, principal::Principal, region::Region, storage::AgentId, tag::Tag,
+    via_service::ActingService,
 };
 
 use super::{Agent, Bearer, Caller, Credential, WebIdentity, bearer_tags, in_play::Void};
@@ -17,7 +18,6 @@ use crate::{
         units::{AccessKeyUnit, identity::OidcProviderUnit},
     },
     session::{Federation, SessionUnit, Subject},
-    via_service::ActingService,
 };
 
 impl WebIdentity {

@@ -8,6 +8,7 @@ use keyward_types::{
     account::AccountId,
     principal::{Principal, PrincipalKind},
     tag::Tag,
+    via_service::ActingService,
 };
 
 use crate::{
@@ -19,7 +20,6 @@ use crate::{
         supply::{ConditionKey, Supplied, SuppliedValue},
     },
     session::{Federation, SessionUnit},
-    via_service::ActingService,
 };
 
 /// The condition values of one question.

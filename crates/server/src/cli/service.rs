@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use keyward_engine::via_service::{ActingService as Known, SERVICES};
 use keyward_services::bootstrap::services;
+use keyward_types::via_service::{ActingService as Known, SERVICES};
 
 use crate::{
     cli::{Existing, next::START, stopped::StoppedServer},

@@ -10,19 +10,16 @@ use keyward_store::{
     sealed::{Sealed, SealedBatch},
     store::{MAX_RANGE, Store},
 };
-use keyward_types::{time::Clock, unique_id::AccessKeyId};
+use keyward_types::{time::Clock, unique_id::AccessKeyId, via_service::ActingService};
 
 use super::{
     FirstCredentials, OpenError,
     keys::open_sealed,
     trail::{FirstAccount, KEYWARD, put_event},
 };
-use keyward_engine::{
-    directory::{
-        paths, purpose,
-        records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
-    },
-    via_service::ActingService,
+use keyward_engine::directory::{
+    paths, purpose,
+    records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
 };
 
 /// The services that have credentials.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyward_types::arn::ArnParts;
+use keyward_types::{arn::ArnParts, via_service};
 use keyward_wire::json::{Members, Object, Writer};
 
 use keyward_api_sts::Sts;
@@ -20,7 +20,6 @@ use keyward_engine::{
     protocol::{AwsJson, Wire},
     request::Told,
     service::{Service, Services},
-    via_service,
 };
 use keyward_testkit::{
     answer::Key,

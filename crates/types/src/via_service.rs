@@ -7,7 +7,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
 
-use keyward_types::{alias::AliasName, region::Region};
+use crate::{alias::AliasName, region::Region};
 
 /// A service that may act for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,20 +151,6 @@ impl ActingService {
         AliasName::parse(&format!("alias/aws/{}", self.managed_key?)).ok()
     }
 }
-
-/// What a forward access session may do with its key: nothing that governs it.
-pub const FORWARDABLE: &[&str] = &[
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ListGrants",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-    "kms:RevokeGrant",
-];
 
 #[cfg(test)]
 mod tests {
