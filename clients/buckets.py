@@ -118,7 +118,8 @@ class Between:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        # What is being answered is waited for at the end.
+        self.server.daemon_threads = False
         self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server.server_port}"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -3,6 +3,7 @@
 They need root, FUSE and loop devices; with CI=true, they fail where those are missing.
 """
 
+import fcntl
 import random
 import re
 import shutil
@@ -134,6 +135,27 @@ def test_a_volume_that_is_cut_off_or_held_is_not_sent(volumes, place, kms, key, 
     assert volumes.fails("send", image, place).startswith("the volume is cut off: ")
     assert chunks(place) == []
     volumes("detach", mnt, "--force")
+
+
+def test_what_an_interrupted_copy_of_an_attached_volume_left_is_taken_away(volumes, place, arn):
+    image = volumes.create(arn)
+    volumes.attach(image)
+    left = image.parent / f".keyward-copy-{volumes.stat(image)['VolumeId']}"
+    left.mkdir()
+    (left / "image").write_bytes(b"half")
+    volumes("send", image, place, "--name", "v/one")
+    assert not left.exists()
+    left.mkdir()
+    with open(left / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert volumes.fails("send", image, place, "--name", "v/two") == (
+            f"another process makes a copy of the volume in {left.name}: wait until it has ended"
+        )
+    shutil.rmtree(left)
+    left.symlink_to(place)
+    assert volumes.fails("send", image, place, "--name", "v/two") == (
+        f"cannot use {left.name}: it is not a directory of this user: remove it"
+    )
 
 
 def test_an_old_copy_is_recognized_where_a_newer_generation_is_known(volumes, place, arn):

@@ -87,7 +87,7 @@ fn locked(folder: &Path) -> io::Result<Option<File>> {
     let metadata = folder.symlink_metadata()?;
     if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
         let why = "it is not a directory of this user: remove it";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
