@@ -13,9 +13,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// committed.
 pub type Turn = OwnedMutexGuard<()>;
 
+/// The turns of one account in one Region, as long as anybody waits for one or has one.
+type Turns = Weak<Mutex<()>>;
+
 /// The turns of each account in each Region.
 #[derive(Debug, Default)]
-pub struct OneByOne(parking_lot::Mutex<HashMap<(Region, AccountId), Weak<Mutex<()>>>>);
+pub struct OneByOne(parking_lot::Mutex<HashMap<(Region, AccountId), Turns>>);
 
 impl OneByOne {
     /// Waits for a turn.
