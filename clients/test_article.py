@@ -26,12 +26,12 @@ PRINCIPAL = f"elasticfilesystem.{REGION}.amazonaws.com"
 class Cli:
     """The AWS CLI with one set of credentials."""
 
-    def __init__(self, url, credentials):
+    def __init__(self, url, credentials, region=REGION):
         key, secret, *token = credentials
         self.environment = {
             **clean_environment(),
             "AWS_ENDPOINT_URL": url,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_DEFAULT_REGION": region,
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": secret,
             **({"AWS_SESSION_TOKEN": token[0]} if token else {}),

@@ -7,104 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
-import uuid
 
 import pytest
 
-from conftest import DELEGATION, User, policy
-from keyward import ACCOUNT, REGION, Server, binary, eventually
+from conftest import DELEGATION, policy
+from keyward import Server, binary, eventually
 from storage import (
-    TEXT, Storage, arn, available, contains, create, efs, files_of, iam, kms, shared, state, storage, take_away,
+    TEXT, Storage, arn, available, contains, create, efs, kms, shared, state, storage, take_away,
 )
 from test_agents import Agent, keyward
 from volumes import is_cut_off, require, run, write
-
-CONTEXT = "aws:elasticfilesystem:filesystem:id"
-
-
-def role(iam, own_server, actions):
-    """The client of a role's session that may do these things, and the role's ARN."""
-    name = f"r-{uuid.uuid4().hex[:12]}"
-    trust = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    document = policy({"Effect": "Allow", "Action": actions, "Resource": "*"})
-    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
-    user = User(own_server, iam)
-    user.allow("sts:AssumeRole")
-    sts = own_server.client("sts", credentials=user.credentials)
-    given = sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
-    credentials = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-    return (lambda service: own_server.client(service, credentials=credentials)), arn
-
-
-def test_the_article_from_roles_and_policies_to_files_on_disk(own_server, storage, kms, iam):
-    require()
-    efs_actions = ["elasticfilesystem:CreateFileSystem", "elasticfilesystem:DescribeFileSystems"]
-    client, creator = role(iam, own_server, [*efs_actions, "elasticfilesystem:DeleteFileSystem"])
-    allow = {
-        "Sid": "Allow access to EFS for all principals in the account that are authorized to use EFS",
-        "Effect": "Allow",
-        "Principal": {"AWS": creator},
-        "Action": [
-            "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant",
-            "kms:DescribeKey",
-        ],
-        "Resource": "*",
-        "Condition": {"StringEquals": {"kms:ViaService": f"elasticfilesystem.{REGION}.amazonaws.com"}},
-    }
-    arn = kms.create_key(Policy=policy(DELEGATION, allow))["KeyMetadata"]["Arn"]
-    efs = client("efs")
-    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
-    (grant,) = kms.list_grants(KeyId=arn)["Grants"]
-    assert grant["GranteePrincipal"] == f"elasticfilesystem.{REGION}.amazonaws.com"
-    assert grant["Constraints"] == {"EncryptionContextEquals": {CONTEXT: file_system}}
-
-    path = storage.mount(file_system)
-    write(path / "figures", TEXT)
-    os.sync()
-    found = [file for file in files_of(storage.folder) if contains(file, TEXT[:45])]
-    assert found == []
-    # What is searched for would be found.
-    assert contains(path / "figures", TEXT[:45])
-
-    with open(path / "figures", "rb", buffering=0) as open_file:
-        kms.disable_key(KeyId=arn)
-        with pytest.raises(OSError):
-            eventually(lambda: os.pread(open_file.fileno(), 9, 0) != TEXT[:9], seconds=5)
-    with pytest.raises(OSError):
-        (path / "new").write_bytes(b"not in the clear")
-    eventually(lambda: not (path / "figures").exists())
-    eventually(lambda: state(efs, file_system) == "error")
-    assert [file for file in files_of(storage.folder) if contains(file, b"not in the clear")] == []
-
-    kms.enable_key(KeyId=arn)
-    available(efs, file_system)
-    eventually((path / "figures").exists)
-    assert (path / "figures").read_bytes() == TEXT
-    write(path / "after", b"and after it")
-    device = storage.keeper(file_system)["device"]
-    own = storage.state / "mounts" / file_system
-    storage.unmount(path)
-    run("umount", own)
-    run("e2fsck", "-f", "-n", device)
-    run("mount", device, own)
-    path = storage.mount(file_system)
-    assert storage.stop() == 0
-    assert not (path / "figures").exists()
-    assert device not in open("/proc/self/mounts").read()
-
-    storage.start()
-    available(efs, file_system)
-    eventually((path / "after").exists)
-    assert (path / "figures").read_bytes() == TEXT
-    storage.unmount(path)
-    efs.delete_file_system(FileSystemId=file_system)
-    assert kms.list_grants(KeyId=arn)["Grants"] == []
-    eventually(lambda: state(efs, file_system) is None, seconds=30)
-    assert not storage.image(file_system).exists()
-    left = [file.name for file in files_of(storage.state) if file_system in file.name]
-    assert left == []
-
 
 @pytest.mark.parametrize("way", ["disable", "schedule", "revoke", "deny"])
 def test_whatever_takes_the_key_away_cuts_off_at_once(kms, efs, storage, arn, shared, way):
