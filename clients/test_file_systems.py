@@ -244,6 +244,32 @@ def away(storage, names):
     return back
 
 
+def test_whoever_can_write_to_the_disk_cannot_make_an_encrypted_file_system_a_plain_one(efs, storage, shared):
+    file_system, file = shared
+    storage.unmount(file.parent)
+    assert storage.stop() == 0
+    image = storage.image(file_system)
+    note = image.with_suffix(".json")
+    original, said = image.rename(storage.folder / "original"), note.read_text()
+    run("truncate", "-s", "64M", image)
+    run("mkfs.ext4", "-q", "-b", "4096", image)
+    note.write_text(said.replace('"encrypted":true', '"encrypted":false'))
+    assert note.read_text() != said
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
+    done = storage.run("mount", file_system, file.parent, "--state-dir", storage.state, expect=1)
+    assert "what is noted down of the volume on this machine does not say the same of its encryption" in done.stderr
+    assert run("losetup", "-j", image) == ""
+    # With both back, it is as it was.
+    assert storage.stop() == 0
+    original.rename(image)
+    note.write_text(said)
+    storage.start()
+    available(efs, file_system)
+    storage.mount(file_system)
+    assert file.read_bytes() == TEXT
+
+
 def test_an_agent_does_not_run_without_its_volumes(own_server, efs, storage, shared):
     file_system, file = shared
     storage.unmount(file.parent)

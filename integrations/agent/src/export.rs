@@ -3,7 +3,7 @@
 use crate::{
     local::{Local, Runs},
     note::Stage,
-    plan::is_outdated,
+    plan::obstacle,
     wanted::{Presence, Target, Wanted},
 };
 
@@ -27,7 +27,7 @@ pub fn export(wanted: Option<&Wanted>, local: &Local) -> Export {
             open: local.runs == Runs::Mounted
                 && !local.busy
                 && local.damaged.is_none()
-                && !is_outdated(wanted, local),
+                && obstacle(wanted, local).is_none(),
             revision: wanted.authorization_revision,
         },
         _ => Export::default(),

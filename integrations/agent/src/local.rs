@@ -18,6 +18,8 @@ pub struct Local {
     pub stage: Option<Stage>,
     /// For which generation of what is wanted its image is, if there is one.
     pub generation: u64,
+    /// Whether its image is encrypted, as is noted down on disk, if anything is.
+    pub encrypted: bool,
     /// What of it runs.
     pub runs: Runs,
     /// Whether a step is being done.

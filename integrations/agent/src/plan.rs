@@ -58,6 +58,30 @@ pub fn is_outdated(wanted: &Wanted, local: &Local) -> bool {
         && local.generation != wanted.generation
 }
 
+/// What the operator is told of a volume that is encrypted for the server and not on this machine, or the other way round.
+pub const EXCHANGED_HERE: &str = "what is noted down of the volume on this machine does not say the same of its encryption as the server does: somebody has changed the file, and perhaps the image. Nothing is read from it or written to it. Bring back both from a backup or a snapshot; whoever could write to volumes/ may have read or changed what is there";
+
+/// Whether the image here is encrypted although the volume is not to be, or is not although it is to be. Whoever can write
+/// to the machine's disk must not decide that: what is written to the volume would be there in plaintext.
+pub fn is_exchanged(wanted: &Wanted, local: &Local) -> bool {
+    wanted.presence == Presence::Present
+        && local.stage.is_some()
+        && local.encrypted != wanted.encrypted
+}
+
+/// What keeps a volume that is wanted from being used, for the operator.
+pub fn obstacle(wanted: &Wanted, local: &Local) -> Option<&'static str> {
+    if is_lost(wanted, local) {
+        Some(LOST_HERE)
+    } else if is_exchanged(wanted, local) {
+        Some(EXCHANGED_HERE)
+    } else if is_outdated(wanted, local) {
+        Some(MOVED_HERE)
+    } else {
+        None
+    }
+}
+
 /// Whether the machine has lost a volume that was there once, as the server knows: making it would put an empty one in its
 /// place, and would overwrite what may only be missing for now.
 pub fn is_lost(wanted: &Wanted, local: &Local) -> bool {
@@ -80,7 +104,7 @@ pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<St
     if let Some(step) = at_once(local, now) {
         return Some(step);
     }
-    if wanted.is_some_and(|wanted| is_lost(wanted, local) || is_outdated(wanted, local)) {
+    if wanted.is_some_and(|wanted| obstacle(wanted, local).is_some()) {
         let runs = local.stage.is_some() && local.runs != Runs::Nothing;
         return runs.then_some(Step::Release);
     }
@@ -210,6 +234,33 @@ mod tests {
             wanted.presence = Presence::Present;
             local.generation = 3;
             assert!(!is_outdated(&wanted, &local));
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_for_the_server_only_is_taken_out_of_use() {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        for (encrypted, generation) in [(true, 1), (false, 1), (true, 2)] {
+            let mut wanted = Wanted::plain(volume.clone(), 1, Presence::Present);
+            wanted.encrypted = !encrypted;
+            for stage in [Stage::Making, Stage::Made, Stage::Ending] {
+                for runs in runs().into_iter().filter(|runs| *runs != Runs::Remains) {
+                    let local = Local {
+                        stage: Some(stage),
+                        encrypted,
+                        generation,
+                        runs: runs.clone(),
+                        ..Local::default()
+                    };
+                    let expected = (runs != Runs::Nothing).then_some(Step::Release);
+                    assert_eq!(next(Some(&wanted), &local, NOW), expected);
+                    assert_eq!(obstacle(&wanted, &local), Some(EXCHANGED_HERE));
+                    // It can still be deleted.
+                    wanted.presence = Presence::Absent;
+                    assert_eq!(next(Some(&wanted), &local, NOW), Some(Step::Delete));
+                    wanted.presence = Presence::Present;
+                }
+            }
         }
     }
 

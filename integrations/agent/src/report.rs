@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     local::{Local, Runs},
     note::Stage,
-    plan::{DELETED_HERE, LOST_HERE, MOVED_HERE, is_lost, is_outdated},
+    plan::{DELETED_HERE, obstacle},
     wanted::{Presence, Wanted},
 };
 
@@ -160,11 +160,8 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
     if let Some(why) = &local.damaged {
         return failed(why);
     }
-    if is_lost(wanted, local) {
-        return failed(LOST_HERE);
-    }
-    if is_outdated(wanted, local) {
-        return failed(MOVED_HERE);
+    if let Some(why) = obstacle(wanted, local) {
+        return failed(why);
     }
     match (wanted.presence, local.stage, &local.runs) {
         (Presence::Absent, None, Runs::Nothing) if !local.busy => report(State::Gone, None),
@@ -182,7 +179,10 @@ mod tests {
     use keyward_types::storage::VolumeId;
 
     use super::*;
-    use crate::local::Failure;
+    use crate::{
+        local::Failure,
+        plan::{LOST_HERE, MOVED_HERE},
+    };
 
     fn wanted(generation: u64, presence: Presence) -> Wanted {
         let volume = VolumeId::parse("fs-00000000000000001").unwrap();

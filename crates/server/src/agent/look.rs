@@ -52,6 +52,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                 local: Local {
                     stage: Some(note.stage),
                     generation: note.generation,
+                    encrypted: note.encrypted,
                     runs,
                     ..Local::default()
                 },
@@ -72,6 +73,7 @@ fn damaged(note: Option<Note>, why: String) -> Seen {
         local: Local {
             stage: note.as_ref().map(|note| note.stage),
             generation: note.as_ref().map_or(0, |note| note.generation),
+            encrypted: note.as_ref().is_some_and(|note| note.encrypted),
             damaged: Some(why),
             ..Local::default()
         },

@@ -80,6 +80,7 @@ impl Simulated {
         let runs = runs.filter(|(image, _)| note.as_ref().is_some_and(|note| note.image == *image));
         Local {
             generation: note.as_ref().map_or(0, |note| note.generation),
+            encrypted: note.as_ref().is_some_and(|note| note.encrypted),
             stage: note.map(|note| note.stage),
             runs: runs.map_or(Runs::Nothing, |(_, runs)| runs),
             ..Local::default()

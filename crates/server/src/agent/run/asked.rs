@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
     local::Runs,
     note::{Note, Stage},
-    plan::{MOVED_HERE, is_outdated},
+    plan::obstacle,
     wanted::Wanted,
 };
 use keyward_types::storage::VolumeId;
@@ -92,8 +92,8 @@ impl Agent {
     fn mountable(&self, named: &str) -> anyhow::Result<Note> {
         let (wanted, seen) = self.assigned(named)?;
         let volume = &wanted.volume;
-        if is_outdated(wanted, &seen.local) {
-            bail!("{volume} cannot be mounted: {MOVED_HERE}");
+        if let Some(why) = obstacle(wanted, &seen.local) {
+            bail!("{volume} cannot be mounted: {why}");
         }
         match (seen.note, &seen.local.runs) {
             (Some(note), Runs::Mounted) if note.stage == Stage::Made => Ok(note),
