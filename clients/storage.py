@@ -21,6 +21,9 @@ TEXT = b"the quarterly figures, which nobody may read " * 100
 class Storage:
     """One agent: its process, its state directory, and where its file systems are mounted."""
 
+    # What its environment has besides.
+    environment = {}
+
     def __init__(self, server, folder, *arguments):
         self.server = server
         self.folder = folder
@@ -53,7 +56,7 @@ class Storage:
                 ],
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=clean_environment(),
+                env={**clean_environment(), **self.environment},
                 text=True,
             )
 

@@ -194,6 +194,9 @@ impl PollVolumes {
             // A debug form names every member, and has no two for different ones.
             let made = volume.was_made();
             let backs_up = volume.backs_up;
+            if !backs_up {
+                cx.state().backups.forget(&volume.id);
+            }
             told += &format!(" {} {made} {targets:?} {backs_up}\n", volume.authorization);
             with_targets.push((volume, targets));
         }

@@ -5,10 +5,11 @@
 //! connected with them: [`talk`] asks and tells the server, [`host`] is the machine, [`look`] sees what there is, and
 //! [`exports`] serves volumes over NFS, for [`clients`] that the server lets in, and
 //! [`run`] goes on until the agent is stopped. Each encrypted volume has a process of its own ([`keep`]), which
-//! outlives the agent; an unencrypted one needs none ([`plain`]). `keyward mount` speaks with the agent through
-//! [`door`].
+//! outlives the agent; an unencrypted one needs none ([`plain`]). [`backups`] are made and put back. `keyward mount` speaks
+//! with the agent through [`door`].
 
 pub mod adopt;
+pub mod backups;
 pub mod clients;
 pub mod door;
 pub mod exports;

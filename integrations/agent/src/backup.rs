@@ -9,17 +9,14 @@
 //! - The newest backup stays, however old it is, until its volume is deleted; and what the schedule has not made stays
 //!   until somebody removes it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
 use keyward_types::{
     storage::VolumeId,
     time::{DAY_MILLIS, Monotonic, Timestamp},
 };
-use serde::Serialize;
+
+use crate::report::BackupReport;
 
 /// The hour at which a day's backup is due, unless another one is given: that of AWS Backup's plan for EFS.
 pub const USUAL_HOUR: u8 = 5;
@@ -75,23 +72,6 @@ pub struct Made {
     ahead: BTreeSet<Backup>,
     /// What went wrong, if the last attempt failed.
     pub failed: Option<Failed>,
-}
-
-/// What the server is told of a volume's backups. Times are seconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct BackupReport {
-    /// When one was last tried.
-    pub tried: i64,
-    /// When the newest one was begun.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<i64>,
-    /// The generation of the newest one's image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generation: Option<u64>,
-    /// Why the last attempt failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }
 
 impl Backup {
@@ -171,6 +151,11 @@ impl Failed {
             again: Monotonic::from_millis(now.millis().saturating_add(wait)),
         }
     }
+
+    /// Whether it is too early to try again.
+    pub const fn waits(&self, now: Monotonic) -> bool {
+        self.again.millis() > now.millis()
+    }
 }
 
 impl Made {
@@ -236,21 +221,21 @@ fn last_due(schedule: Schedule, now: Timestamp) -> Timestamp {
 
 /// Of the volumes that are to be backed up, the one whose turn it is: whose last scheduled backup is the oldest, of those for
 /// which one is due and has not just failed. While a backup is being made, none.
-pub fn next(
+pub fn next<'v>(
     schedule: Schedule,
-    volumes: &BTreeMap<VolumeId, Made>,
+    volumes: impl IntoIterator<Item = (&'v VolumeId, &'v Made)>,
     underway: bool,
     (now, monotonic): (Timestamp, Monotonic),
-) -> Option<&VolumeId> {
+) -> Option<&'v VolumeId> {
     if underway {
         return None;
     }
     let waits = |made: &Made| {
         let failed = made.failed.as_ref();
-        failed.is_some_and(|failed| failed.again.millis() > monotonic.millis())
+        failed.is_some_and(|failed| failed.waits(monotonic))
     };
     let due = volumes
-        .iter()
+        .into_iter()
         .filter(|(_, made)| !waits(made) && made.is_due(schedule, now));
     let last = |made: &Made| made.scheduled(now).max();
     // Those that have just failed come after the others.

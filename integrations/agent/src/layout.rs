@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! agent.lock               held by the agent that runs
-//! agent.sock               for `keyward mount` and `keyward unmount`
+//! agent.sock               for `keyward mount`, `keyward unmount` and the commands about backups
 //! credentials.json         what the agent signs with
 //! volumes/agent            whose volumes they are
 //! volumes/ID.img           the image of a volume
@@ -10,6 +10,8 @@
 //! volumes/ID.mounts.json   where `keyward mount` has mounted it
 //! mounts/ID/               where it is mounted for the agent
 //! nfs/                     what serves NFS remembers of its clients, and its certificate
+//! backups/copies/          the copy that a backup is made of, while it is made
+//! backups/ID.deleted       that a volume was deleted, until the last backup of it has expired
 //! keepers/                 the processes of attached volumes, and the newest generation of each
 //! ```
 
@@ -22,7 +24,10 @@ use std::{
 
 use keyward_types::storage::VolumeId;
 
-use crate::note::{Note, NoteError, write_whole};
+use crate::note::{Note, NoteError, remove, write_whole};
+
+/// How the name of a file ends that says that a volume was deleted.
+const DELETED: &str = "deleted";
 
 /// A state directory.
 #[derive(Clone, Debug)]
@@ -178,6 +183,61 @@ impl Layout {
         self.volumes().join("agent")
     }
 
+    /// Where copies are made for backups, unless another directory is given. It may not be there.
+    pub fn backup_work(&self) -> PathBuf {
+        self.backups().join("copies")
+    }
+
+    fn backups(&self) -> PathBuf {
+        self.0.join("backups")
+    }
+
+    fn deleted(&self, volume: &VolumeId) -> PathBuf {
+        self.backups().join(format!("{volume}.{DELETED}"))
+    }
+
+    /// Notes down, durably, that a volume was deleted here, so that its last backup expires, too.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_deleted(&self, volume: &VolumeId) -> Result<(), LayoutError> {
+        self.create(&self.backups())?;
+        let path = self.deleted(volume);
+        write_whole(&path, b"").map_err(|source| self.failed(&path, source))
+    }
+
+    /// Drops that a volume was deleted, when there is no backup of it any more. None is no error.
+    ///
+    /// # Errors
+    /// When it cannot be dropped.
+    pub fn forget_deleted(&self, volume: &VolumeId) -> Result<(), LayoutError> {
+        let path = self.deleted(volume);
+        remove(&path).map_err(|source| self.failed(&path, source))
+    }
+
+    /// The volumes that were deleted, and may have backups.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn deleted_volumes(&self) -> Result<Vec<VolumeId>, LayoutError> {
+        let folder = self.backups();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(self.failed(&folder, source)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry
+                .map_err(|source| self.failed(&folder, source))?
+                .file_name();
+            let id = name.to_str().and_then(|name| name.rsplit_once('.'));
+            let id = id.filter(|(_, ending)| *ending == DELETED);
+            found.extend(id.and_then(|(id, _)| VolumeId::parse(id).ok()));
+        }
+        Ok(found)
+    }
+
     fn mounts(&self) -> PathBuf {
         self.0.join("mounts")
     }
@@ -277,6 +337,21 @@ mod tests {
         assert_eq!(found("agent-1"), None);
         assert_eq!(found("agent-2").as_deref(), Some("is about `agent-1`"));
         assert!(layout.noted().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_deleted_is_remembered_until_it_is_forgotten() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = Layout::open(&home.path().join("state")).unwrap();
+        assert_eq!(layout.deleted_volumes().unwrap(), []);
+        layout.note_deleted(&volume(1)).unwrap();
+        layout.note_deleted(&volume(1)).unwrap();
+        fs::write(layout.backups().join("Other.deleted"), "").unwrap();
+        fs::write(layout.backups().join("fs-01234567.other"), "").unwrap();
+        assert_eq!(layout.deleted_volumes().unwrap(), [volume(1)]);
+        layout.forget_deleted(&volume(1)).unwrap();
+        layout.forget_deleted(&volume(1)).unwrap();
+        assert_eq!(layout.deleted_volumes().unwrap(), []);
     }
 
     #[test]

@@ -14,6 +14,8 @@
 //! - Nothing is deleted that the server does not name as to be gone. What it does not name at all is taken out of
 //!   use, and stays on disk.
 //!
+//! When backups of volumes are due, and which have expired, is decided here, too ([`backup`]).
+//!
 //! Nothing here knows HTTP, AWS, encryption or mounting: [`steps::Machine`] is what a machine has to offer.
 #![forbid(unsafe_code)]
 

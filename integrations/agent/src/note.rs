@@ -45,6 +45,10 @@ pub struct Note {
     /// another agent's meanwhile, and its image may hold less.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub generation: u64,
+    /// The generation of an image that was put back from a backup, until it has been attached: it is older than what is
+    /// known of the volume, and on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<u64>,
 }
 
 /// The first generation of what is wanted of a volume.
@@ -84,6 +88,7 @@ impl Note {
             encrypted,
             stage: Stage::Making,
             generation,
+            restored: None,
         }
     }
 
@@ -97,6 +102,22 @@ impl Note {
         let mut note = Self::begun(volume, image, encrypted, generation);
         note.stage = Stage::Made;
         note
+    }
+
+    /// The same volume, whose image was put back from a backup; of an encrypted one with its generation.
+    #[must_use]
+    pub const fn restored(mut self, generation: Option<u64>) -> Self {
+        self.restored = generation;
+        self
+    }
+
+    /// The same volume, attached.
+    #[must_use]
+    pub fn attached(&self) -> Self {
+        Self {
+            restored: None,
+            ..self.clone()
+        }
     }
 
     /// The same volume at another stage.
@@ -203,6 +224,17 @@ mod tests {
             "{text}"
         );
         assert_eq!(serde_json::from_str::<Note>(&text).unwrap(), brought);
+    }
+
+    #[test]
+    fn a_note_of_before_there_were_backups_is_read_and_written_as_it_was() {
+        let text = r#"{"version":1,"volume":"fs-00000000000000001","image":"00000000000000000000000000000000","encrypted":true,"stage":"making"}"#;
+        let read: Note = serde_json::from_str(text).unwrap();
+        assert_eq!(read, note());
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        let restored = note().at(Stage::Made).restored(Some(7));
+        assert_ne!(restored, note().at(Stage::Made));
+        assert_eq!(restored.attached(), note().at(Stage::Made));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub const DELETED_HERE: &str =
     "this machine has been told before to delete the volume, and has begun to: it cannot be used";
 
 /// What the operator is told of a volume that was there once, and is not noted down here as made.
-pub const LOST_HERE: &str = "the file system has been available before, and this machine has no image of it that was completed: it is not created again. Bring back the agent's volumes/ directory as it was (perhaps its disk is not mounted). If another agent had the file system, bring its image here and run `keyward agent adopt FILE_SYSTEM IMAGE`. If its data is lost, delete the file system";
+pub const LOST_HERE: &str = "the file system has been available before, and this machine has no image of it that was completed: it is not created again. Bring back the agent's volumes/ directory as it was (perhaps its disk is not mounted). If another agent had the file system, bring its image here and run `keyward agent adopt FILE_SYSTEM IMAGE`. If it is lost, put back a backup with `keyward agent restore FILE_SYSTEM`, or delete the file system";
 
 /// What the operator is told of a volume that another agent had since this machine's image of it was made.
 pub const MOVED_HERE: &str = "the file system was assigned to another agent meanwhile, and the image on this machine may be older than that agent's: it is not used. Bring the newest image to this machine and run `keyward agent adopt FILE_SYSTEM IMAGE`; if the image in volumes/ is the newest one, run `keyward agent adopt FILE_SYSTEM`";

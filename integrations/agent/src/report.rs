@@ -40,6 +40,9 @@ pub struct Report {
     /// All mount targets that are served or cannot be; none if nothing is known of them yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub targets: Option<Vec<TargetReport>>,
+    /// How its backups are; none if there is nothing to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupReport>,
 }
 
 /// What is told of a mount target.
@@ -51,6 +54,23 @@ pub struct TargetReport {
     /// Whether it is served: ready or failed.
     pub state: State,
     /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What the server is told of a volume's backups. Times are seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct BackupReport {
+    /// When one was last tried.
+    pub tried: i64,
+    /// When the newest one was begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<i64>,
+    /// The generation of the newest one's image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -75,6 +95,13 @@ impl TargetReport {
     }
 }
 
+impl BackupReport {
+    fn shortened(mut self) -> Self {
+        self.message = self.message.map(|message| shortened(&message));
+        self
+    }
+}
+
 /// What the agent knows besides what it sees.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct More<'m> {
@@ -82,6 +109,8 @@ pub struct More<'m> {
     pub bytes: Option<u64>,
     /// What became of its mount targets.
     pub targets: Option<&'m [TargetReport]>,
+    /// How its backups are.
+    pub backup: Option<&'m BackupReport>,
 }
 
 fn shortened(message: &str) -> String {
@@ -154,6 +183,11 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
                 .targets
                 .filter(|_| wanted.presence == Presence::Present)
                 .map(<[_]>::to_vec),
+            backup: more
+                .backup
+                .filter(|_| wanted.presence == Presence::Present)
+                .cloned()
+                .map(BackupReport::shortened),
         })
     };
     let failed = |message: &str| report(State::Failed, Some(message));
@@ -205,7 +239,7 @@ mod tests {
     fn bytes(used: u64) -> More<'static> {
         More {
             bytes: Some(used),
-            targets: None,
+            ..More::default()
         }
     }
 
@@ -227,6 +261,43 @@ mod tests {
             ..mounted()
         };
         assert_eq!(due(&present, (&making, More::default()), None, at(0)), None);
+    }
+
+    #[test]
+    fn backups_are_told_of_whatever_the_volume_is_and_when_something_about_them_changes() {
+        let present = wanted(3, Presence::Present);
+        let mut backup = BackupReport {
+            tried: 1,
+            time: Some(1),
+            generation: None,
+            message: None,
+        };
+        fn more(backup: Option<&BackupReport>) -> More<'_> {
+            More {
+                backup,
+                ..More::default()
+            }
+        }
+        let told = due(&present, (&mounted(), more(Some(&backup))), None, at(0)).unwrap();
+        assert_eq!(told.backup.as_ref(), Some(&backup));
+        let told = Told::new(told, at(0));
+        let again = due(
+            &present,
+            (&mounted(), more(Some(&backup))),
+            Some(&told),
+            at(1),
+        );
+        assert_eq!(again, None);
+        backup.message = Some("x".repeat(2 * LONGEST_MESSAGE));
+        let again = due(
+            &present,
+            (&mounted(), more(Some(&backup))),
+            Some(&told),
+            at(1),
+        )
+        .unwrap();
+        let message = again.backup.unwrap().message.unwrap();
+        assert_eq!(message.len(), LONGEST_MESSAGE);
     }
 
     #[test]

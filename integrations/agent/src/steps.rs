@@ -89,7 +89,14 @@ pub fn carry_out<M: Machine>(
         }
         (Step::NoteMade, _, Some(note)) => machine.write(&note.at(Stage::Made)),
         (Step::CutOff, _, Some(note)) => machine.end(note, How::AtOnce),
-        (Step::Attach, Some(wanted), Some(note)) => machine.attach(note, wanted),
+        (Step::Attach, Some(wanted), Some(note)) => {
+            machine.attach(note, wanted)?;
+            match note.restored {
+                // Once: an older image is put back on purpose no second time.
+                Some(_) => machine.write(&note.attached()),
+                None => Ok(()),
+            }
+        }
         (Step::Release, _, Some(note)) => machine.end(note, How::Cleanly),
         (Step::Delete, _, Some(note)) => {
             machine.write(&note.at(Stage::Ending))?;

@@ -36,6 +36,12 @@ pub struct Wanted {
     pub made: bool,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// Whether it is to be backed up.
+    #[serde(default)]
+    pub back_up: bool,
+    /// The generation of its newest backup, as an agent has said.
+    #[serde(default)]
+    pub backup_generation: Option<u64>,
     /// Where it is to be served over NFS.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -130,6 +136,8 @@ impl Wanted {
             presence,
             made: false,
             encrypted: false,
+            back_up: false,
+            backup_generation: None,
             targets: Vec::new(),
             authorization_revision: 0,
             key_id: None,
@@ -159,6 +167,7 @@ mod tests {
         {"VolumeId":"fs-00000000000000001","Service":"elasticfilesystem","AccountId":"111122223333",
          "Generation":2,"Wanted":"PRESENT","Made":true,"Encrypted":true,"KeyId":"arn:aws:kms:x","CiphertextBlob":"AAAA",
          "EncryptionContext":{"a":"b"},"AuthorizationRevision":4,
+         "BackUp":true,"BackupGeneration":9,
          "Targets":[{"MountTargetId":"fsmt-1","IpAddress":"127.0.0.1","Port":2049,"Cidrs":["10.0.0.0/8"]}]},
         {"VolumeId":"fs-00000000000000002","Service":"elasticfilesystem","AccountId":"111122223333",
          "Generation":3,"Wanted":"ABSENT","Encrypted":false}]}"#;
@@ -173,6 +182,7 @@ mod tests {
         let key = first.key().unwrap();
         assert_eq!((first.generation, first.presence), (2, Presence::Present));
         assert!(first.made);
+        assert_eq!((first.back_up, first.backup_generation), (true, Some(9)));
         assert_eq!(
             (key.key_arn.as_str(), key.ciphertext.as_str()),
             ("arn:aws:kms:x", "AAAA")

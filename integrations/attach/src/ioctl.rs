@@ -1,8 +1,8 @@
-//! The ioctls of loop devices, and the one that shuts a file system down.
+//! The ioctls of loop devices, and those that shut a file system down, or freeze it.
 //!
 //! The only module of this crate with `unsafe` code. Each function says which struct or number the kernel
 //! takes; <https://man7.org/linux/man-pages/man4/loop.4.html> and the kernel's `include/uapi/linux/fs.h`
-//! (`FS_IOC_SHUTDOWN`).
+//! (`FS_IOC_SHUTDOWN`, `FIFREEZE` and `FITHAW`).
 #![expect(
     unsafe_code,
     reason = "an ioctl's argument is a convention with the kernel, which no type expresses"
@@ -24,6 +24,10 @@ use rustix::ioctl::{Ioctl, IoctlOutput, NoArg, Opcode, Setter, ioctl, opcode};
 const SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
 /// `FS_SHUTDOWN_FLAGS_NOLOGFLUSH`: neither data nor the journal are written first.
 const NO_LOG_FLUSH: u32 = 2;
+
+/// `FIFREEZE` and `FITHAW`, whose argument the kernel ignores.
+const FREEZE: Opcode = opcode::read_write::<i32>(b'X', 119);
+const THAW: Opcode = opcode::read_write::<i32>(b'X', 120);
 
 /// `LOOP_CTL_GET_FREE`: takes nothing and returns a number.
 struct GetFree;
@@ -107,4 +111,16 @@ pub(crate) fn shut_down(root: impl AsFd) -> io::Result<()> {
     // SAFETY: FS_IOC_SHUTDOWN reads one 32-bit number, in spite of the direction in its code, and writes
     // nothing.
     Ok(unsafe { ioctl(root, Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }?)
+}
+
+/// Writes everything of the file system of an open file to its device, and has writers wait.
+pub(crate) fn freeze(root: impl AsFd) -> io::Result<()> {
+    // SAFETY: FIFREEZE takes no argument, in spite of its code.
+    Ok(unsafe { ioctl(root, NoArg::<FREEZE>::new()) }?)
+}
+
+/// Lets writers go on.
+pub(crate) fn thaw(root: impl AsFd) -> io::Result<()> {
+    // SAFETY: FITHAW takes no argument, in spite of its code.
+    Ok(unsafe { ioctl(root, NoArg::<THAW>::new()) }?)
 }

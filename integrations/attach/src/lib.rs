@@ -14,6 +14,7 @@
 //! - [`server::serve`] serves the blocks in this process, as one file in the place.
 //! - [`attachment`] does the rest, from the same or from any other process: loop device, ext4, growing, a
 //!   clean end, and the cut-off, which makes everything fail at once, cached pages too.
+//! - [`freeze`] has writers wait while an image is copied.
 //! - [`bind`] mounts a directory of a mounted volume in other places too.
 //! - [`requirements::missing`] says what a machine lacks.
 //! - [`process::prepare`] is for the process that serves.
@@ -50,6 +51,7 @@ pub mod blocks;
 mod cut_off;
 pub mod error;
 pub mod ext4;
+pub mod freeze;
 mod holders;
 mod ioctl;
 mod loop_device;

@@ -1,4 +1,4 @@
-//! How `keyward mount`, `keyward unmount` and `keyward agent adopt` speak with the agent of this machine: one request as a line of JSON over
+//! How `keyward mount`, `keyward unmount` and commands of `keyward agent` speak with the agent of this machine: one request as a line of JSON over
 //! a Unix socket in its state directory, which only its user can reach, and one line back.
 
 use std::{
@@ -22,8 +22,10 @@ use tokio::{
     sync::oneshot,
 };
 
-/// The longest request and reply.
+/// The longest request.
 const MAX_LINE: u64 = 64 * 1024;
+/// The longest reply: the names of some hundred thousand backups.
+const MAX_REPLY: u64 = 16 * 1024 * 1024;
 /// How long a request may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a reply may take.
@@ -58,6 +60,35 @@ pub enum Request {
         /// The image; none for the one that lies where it belongs.
         image: Option<PathBuf>,
     },
+    /// Back a volume up now.
+    BackUp {
+        /// The volume.
+        volume: String,
+    },
+    /// List the backups.
+    Backups {
+        /// Of this volume, or all.
+        volume: Option<String>,
+    },
+    /// Put a volume's image back that is lost.
+    Restore {
+        /// The volume.
+        volume: String,
+        /// From this backup, or the newest one.
+        backup: Option<String>,
+        /// Also if something newer is known of the volume.
+        accept_rollback: bool,
+    },
+}
+
+impl Request {
+    /// How long a reply may take; copying takes as long as it takes.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Mount { .. } | Self::Unmount { .. } | Self::Adopt { .. } => Some(ANSWER),
+            Self::BackUp { .. } | Self::Backups { .. } | Self::Restore { .. } => None,
+        }
+    }
 }
 
 /// What comes back.
@@ -189,13 +220,13 @@ pub fn ask(state_dir: &Path, request: &Request) -> anyhow::Result<String> {
             socket.display()
         )
     })?;
-    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(request.patience())?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     (&stream).write_all(&line)?;
     let mut line = String::new();
-    BufReader::new((&stream).take(MAX_LINE))
+    BufReader::new((&stream).take(MAX_REPLY))
         .read_line(&mut line)
         .context("the agent has not answered")?;
     match serde_json::from_str(&line).context("the agent has ended before it was done")? {

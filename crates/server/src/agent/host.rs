@@ -7,12 +7,14 @@ use std::{
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
+    backup::Schedule,
     layout::Layout,
     note::{self, Note},
     steps::{How, Machine},
@@ -20,6 +22,7 @@ use keyward_agent::{
 };
 use keyward_attach::requirements;
 use keyward_client::reach::Reach;
+use keyward_copies::BucketOptions;
 use keyward_keeper::{
     control::{Request, ask},
     image::{new_id, parse_id},
@@ -48,6 +51,8 @@ pub struct Host {
     pub local: LocalMounts,
     /// How volumes are kept.
     pub keeping: Keeping,
+    /// Whether the agent is to end, so that nothing that takes long goes on.
+    ending: AtomicBool,
 }
 
 /// How volumes are kept.
@@ -65,6 +70,21 @@ pub struct Keeping {
     pub logging: Logging,
     /// What clients of NFS are shown when they use TLS; none for a certificate that is made here.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// How backups are made; none for no backups.
+    pub backups: Option<Backups>,
+}
+
+/// How backups are made.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    /// The place: a directory, or a bucket.
+    pub to: String,
+    /// How the bucket is reached.
+    pub bucket: BucketOptions,
+    /// Where a volume is copied to before it is sent.
+    pub work: PathBuf,
+    /// When, and how long they are kept.
+    pub schedule: Schedule,
 }
 
 /// What the process of a volume is told on its standard input. Nothing of it is secret.
@@ -76,6 +96,9 @@ pub struct Assignment {
     pub key: WrappedKey,
     /// The size of the image, if it is to be made first.
     pub make: Option<u64>,
+    /// The generation of the image, if it was put back from a backup and has not been attached since.
+    #[serde(default)]
+    pub restored: Option<u64>,
 }
 
 /// What the process of a volume says in one line.
@@ -97,7 +120,18 @@ impl Host {
             layout,
             states,
             keeping,
+            ending: AtomicBool::new(false),
         }
+    }
+
+    /// The agent is to end.
+    pub fn end_soon(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what takes long may go on.
+    pub fn goes_on(&self) -> bool {
+        !self.ending.load(Ordering::Relaxed)
     }
 
     /// How NFS is served here.
@@ -146,7 +180,11 @@ impl Host {
         }
     }
 
-    fn with_plain<T>(
+    /// Does something with a volume without encryption.
+    ///
+    /// # Errors
+    /// What it answers.
+    pub fn with_plain<T>(
         &self,
         note: &Note,
         work: impl FnOnce(&Plain<'_>) -> anyhow::Result<T>,
@@ -205,6 +243,7 @@ impl Host {
             image: note.image.clone(),
             key,
             make,
+            restored: note.restored,
         };
         let said = told(&mut child, &assignment);
         // It lives on; somebody has to hear of its end.

@@ -27,6 +27,10 @@ use super::host::Assignment;
 /// The longest assignment: a wrapped data key with its context.
 const MAX_ASSIGNMENT: u64 = 64 * 1024;
 
+/// How far ahead the generation of a volume is that was put back from a backup: more than the image that was lost can be,
+/// so that one that turns up again is older, also on a machine that knows nothing of it.
+const AFTER_RESTORE: u64 = 1 << 32;
+
 /// What the process is told on its command line.
 #[derive(Debug)]
 pub struct Options {
@@ -54,8 +58,12 @@ pub fn run(
 ) -> anyhow::Result<Ended> {
     let mut text = Vec::new();
     io::stdin().take(MAX_ASSIGNMENT).read_to_end(&mut text)?;
-    let Assignment { image, key, make } =
-        serde_json::from_slice(&text).context("standard input assigns no volume")?;
+    let Assignment {
+        image,
+        key,
+        make,
+        restored,
+    } = serde_json::from_slice(&text).context("standard input assigns no volume")?;
     let source = KeySource::Agent(Assigned {
         reach: options.reach,
         credentials: options.layout.credentials(),
@@ -72,10 +80,13 @@ pub fn run(
         };
         made.create(&path, &source, &options.states)?;
     }
-    let found = keyward_keeper::image::inspect(&path)?.volume_id;
+    let superblock = keyward_keeper::image::inspect(&path)?;
+    let found = superblock.volume_id;
     if found != id {
         bail!("{} holds volume {found}, and not {id}", path.display());
     }
+    // Only the image that was put back, and not one that is put in its place later.
+    let restored = restored.filter(|generation| *generation == superblock.generation);
     let dir = Some(options.layout.mount(&options.volume));
     let options = keeper::Options {
         image: path,
@@ -89,8 +100,8 @@ pub fn run(
         source,
         states: options.states,
         known: Known {
-            known_generation: None,
-            danger_accept_rollback: false,
+            known_generation: restored.map(|generation| generation.saturating_add(AFTER_RESTORE)),
+            danger_accept_rollback: restored.is_some(),
             danger_accept_other_key: false,
         },
         recheck: options.recheck,

@@ -1,22 +1,31 @@
 //! Volumes without encryption: an image with ext4 on a loop device. The kernel serves it, and no process has to live.
 
 use std::{
-    fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use keyward_attach::{
     attachment::{Attachment, cut_off, detach},
     error::Error,
     ext4::{Checked, Format, MountOptions, format_new_image},
+    freeze::{freeze, thaw},
     place::Place,
+};
+use rustix::{
+    fs::{SeekFrom, ioctl_ficlone, seek},
+    io::Errno,
 };
 
 /// How long shutting a file system down may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes that are copied at once.
+const PIECE: usize = 1 << 20;
 
 /// A volume without encryption.
 #[derive(Debug)]
@@ -101,9 +110,77 @@ impl Plain<'_> {
         Ok((true, points.iter().any(|point| point == self.dir)))
     }
 
+    /// Copies the image to a new file, as it is at one moment. Whoever writes to the file system meanwhile waits: for a moment
+    /// if the disk's file system can share what the two have in common, and otherwise until all is copied.
+    ///
+    /// # Errors
+    /// When it is not mounted, the disk fails or has no room, or it may not go on.
+    pub fn copy(&self, to: &Path, goes_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        if !self.look()?.1 {
+            bail!("the file system is not mounted");
+        }
+        let own = fs::metadata(self.dir)?.dev();
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create_new(true).mode(0o600);
+        let image = File::open(self.image)?;
+        let copy = options.open(to)?;
+        if copy.metadata()?.dev() == own {
+            bail!(
+                "{} is on the file system that is to be copied",
+                to.display()
+            );
+        }
+        let frozen = freeze(self.dir).context("the file system cannot be frozen")?;
+        let copied = match ioctl_ficlone(&copy, &image) {
+            Ok(()) => Ok(()),
+            Err(_) => copy_data(&image, &copy, goes_on),
+        };
+        drop(frozen);
+        Ok(copied?)
+    }
+
+    /// Lets writers go on if an agent has ended that had them wait.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        match self.look()?.1 {
+            true => Ok(thaw(self.dir)?),
+            false => Ok(()),
+        }
+    }
+
     fn open(&self) -> Result<Place, Error> {
         Place::of_image(self.place, self.image)
     }
+}
+
+/// Copies what is not a hole.
+fn copy_data(from: &File, to: &File, goes_on: &dyn Fn() -> bool) -> io::Result<()> {
+    let end = from.metadata()?.len();
+    to.set_len(end)?;
+    let mut bytes = vec![0; PIECE];
+    let mut at = 0;
+    while at < end {
+        at = match seek(from, SeekFrom::Data(at)) {
+            Ok(at) => at,
+            // There is none behind.
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let hole = seek(from, SeekFrom::Hole(at))?;
+        while at < hole {
+            if !goes_on() {
+                return Err(io::Error::other("the agent ends"));
+            }
+            let length = usize::try_from(hole - at).unwrap_or(PIECE).min(PIECE);
+            let piece = bytes.get_mut(..length).unwrap_or_default();
+            from.read_exact_at(piece, at)?;
+            to.write_all_at(piece, at)?;
+            at += length as u64;
+        }
+    }
+    Ok(())
 }
 
 fn taken_away(place: &Place) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 //! server, reports, and the steps, one for each volume at a time.
 
 mod asked;
+mod backups;
 mod memory;
 mod places;
 mod poll;
@@ -35,7 +36,10 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use self::memory::{LookAfter, Memory};
+use self::{
+    backups::{Happened, Rounds},
+    memory::{LookAfter, Memory},
+};
 use super::{
     clients::Clients,
     door::{self, Asked},
@@ -68,6 +72,8 @@ enum Event {
     LookedAfter(VolumeId, LookAfter, anyhow::Result<()>),
     /// Something has become of mount targets.
     Exported(Outcome),
+    /// Something has become of backups.
+    Backups(Happened),
 }
 
 /// The agent.
@@ -89,6 +95,7 @@ pub struct Agent {
     memory: BTreeMap<VolumeId, Memory>,
     /// Whether a report is on its way, and when the next one may be.
     reports: Reports,
+    backups: Rounds,
     _lock: Lock,
 }
 
@@ -106,7 +113,8 @@ impl Agent {
     pub fn new(host: Host, identity: Identity, lock: Lock) -> Self {
         let identity = Arc::new(identity);
         let (events, incoming) = mpsc::channel(256);
-        let server = Server::new(Arc::clone(&identity), host.keeping.reach.clone());
+        let backs_up = host.keeping.backups.is_some();
+        let server = Server::new(Arc::clone(&identity), host.keeping.reach.clone(), backs_up);
         let clients = Clients::new(server.clone());
         let told = events.clone();
         let exports = Exports::start(host.nfs(), clients.clone(), move |outcome| {
@@ -132,6 +140,7 @@ impl Agent {
                 not_before: 0,
                 most: MOST,
             },
+            backups: Rounds::default(),
             _lock: lock,
         }
     }
@@ -146,6 +155,8 @@ impl Agent {
             signals(SignalKind::terminate())?,
             signals(SignalKind::interrupt())?,
         );
+        let host = Arc::clone(&self.host);
+        spawn_blocking(move || backups::thaw(&host)).await??;
         let events = self.events.clone();
         let listener = door::listen(&self.host.layout)?;
         let door = tokio::spawn(door::serve(listener, move |asked| {
@@ -217,6 +228,7 @@ impl Agent {
             }
             Event::Asked(asked) => self.asked(asked),
             Event::Adopted(volume) => self.memory.entry(volume).or_default().succeeded(),
+            Event::Backups(happened) => self.backed_up(happened),
         }
         Ok(())
     }
@@ -338,6 +350,8 @@ impl Agent {
         volumes.extend(self.seen.keys().cloned());
         self.memory
             .retain(|volume, memory| volumes.contains(volume) || memory.is_busy());
+        self.back_up(&wanted);
+        let time = self.clock.now();
         let (mut reports, mut wishes) = (Vec::new(), BTreeMap::new());
         for volume in volumes {
             let seen = self.seen.get(&volume).cloned().unwrap_or_default();
@@ -345,9 +359,11 @@ impl Agent {
             let local = memory.complete(seen.local.clone());
             let wanted = wanted.get(&volume);
             if let Some(wanted) = wanted {
+                let backup = self.backups.report(&self.host, wanted, time);
                 let more = More {
                     bytes: seen.bytes,
                     targets: memory.targets.as_deref(),
+                    backup: backup.as_ref(),
                 };
                 reports.extend(due(wanted, (&local, more), memory.last(), now));
             }
@@ -397,6 +413,9 @@ impl Agent {
                 move || {
                     if step == Step::Delete {
                         host.local.end(&volume)?;
+                        if host.keeping.backups.is_some() {
+                            host.layout.note_deleted(&volume)?;
+                        }
                     }
                     carry_out(&*host, step, (wanted.as_ref(), seen.note.as_ref()))
                 }

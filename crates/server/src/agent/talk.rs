@@ -22,6 +22,8 @@ const WAIT: Duration = Duration::from_secs(20);
 pub struct Server {
     identity: Arc<Identity>,
     reach: Reach,
+    /// Whether this agent has a place for backups.
+    backs_up: bool,
 }
 
 /// The answer to ReportVolumes.
@@ -33,8 +35,12 @@ struct Reported {
 
 impl Server {
     /// The server of an agent.
-    pub const fn new(identity: Arc<Identity>, reach: Reach) -> Self {
-        Self { identity, reach }
+    pub const fn new(identity: Arc<Identity>, reach: Reach, backs_up: bool) -> Self {
+        Self {
+            identity,
+            reach,
+            backs_up,
+        }
     }
 
     /// What is wanted. With what is known, it waits until something else is.
@@ -42,12 +48,13 @@ impl Server {
     /// # Errors
     /// When the server refuses or does not answer.
     pub async fn poll(&self, known: Option<&str>) -> Result<Volumes, Failure> {
+        let backs_up = self.backs_up;
         let (input, timeout) = match known {
             Some(known) => (
-                json!({ "Known": known, "WaitSeconds": WAIT.as_secs() }),
+                json!({ "Known": known, "WaitSeconds": WAIT.as_secs(), "BacksUp": backs_up }),
                 TIMEOUT + WAIT,
             ),
-            None => (json!({}), TIMEOUT),
+            None => (json!({ "BacksUp": backs_up }), TIMEOUT),
         };
         let answer = self.call("PollVolumes", &input, timeout).await?;
         Volumes::parse(&answer).map_err(|error| Failure::NoAnswer(error.to_string()))

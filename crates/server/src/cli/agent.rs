@@ -2,6 +2,7 @@
 
 mod adopt;
 mod assign;
+mod backups;
 mod beside;
 mod keep;
 mod register;
@@ -42,6 +43,9 @@ pub enum Agent {
     Remove(Remove),
     Assign(assign::Assign),
     Adopt(adopt::Adopt),
+    Backup(backups::Backup),
+    Backups(backups::Backups),
+    Restore(backups::Restore),
     #[command(hide = true)]
     Beside(beside::Beside),
     #[command(hide = true)]
@@ -132,6 +136,9 @@ impl Agent {
             Self::Remove(remove) => remove.run()?,
             Self::Assign(assign) => assign.run()?,
             Self::Adopt(adopt) => adopt.run()?,
+            Self::Backup(backup) => backup.run()?,
+            Self::Backups(backups) => backups.run()?,
+            Self::Restore(restore) => restore.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,5 +1,7 @@
 //! When backups are due and expire, by examples and in random histories of clocks that jump.
 
+use std::collections::BTreeMap;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

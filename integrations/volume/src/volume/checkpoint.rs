@@ -310,7 +310,7 @@ impl Volume {
     }
 
     /// Writes both copies of a superblock, one after the other, so that one of them is always good.
-    fn commit(
+    pub(super) fn commit(
         &self,
         keys: &Keys,
         committed: &mut Superblock,

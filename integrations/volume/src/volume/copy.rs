@@ -49,7 +49,8 @@ impl Volume {
     }
 
     /// The same, but the copy *is* the volume: it has the same id, data key and generation, and so can take the
-    /// place of an image that is lost.
+    /// place of an image that is lost. The volume itself goes on with a newer generation, so that the copy is older
+    /// than it, even if nothing is written any more.
     ///
     /// # Errors
     /// As for [`copy_to`](Self::copy_to).
@@ -76,6 +77,11 @@ impl Volume {
             root: None,
             journal: first_session(&*self.nonces),
         };
+        if other.is_none() {
+            let next = committed.following()?;
+            let keys = self.keys()?;
+            self.commit(&keys, &mut committed, next)?;
+        }
         prepare(&**disk, &superblock)?;
         let new_keys = match data_key {
             Some((other, data_key)) => {

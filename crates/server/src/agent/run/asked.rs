@@ -29,6 +29,9 @@ impl Agent {
         let found = match &asked.request {
             Request::Mount { volume, .. } => self.mountable(volume).map(Some),
             Request::Unmount { .. } => Ok(None),
+            Request::BackUp { .. } | Request::Backups { .. } | Request::Restore { .. } => {
+                return self.asked_about_backups(asked);
+            }
             Request::Adopt { volume, image } => {
                 let (volume, image) = (volume.clone(), image.clone());
                 return self.adopt(asked, (&volume, image));
@@ -72,7 +75,7 @@ impl Agent {
     }
 
     /// A volume that is assigned to this agent, with what is seen of it.
-    fn assigned(&self, named: &str) -> anyhow::Result<(&Wanted, Seen)> {
+    pub(super) fn assigned(&self, named: &str) -> anyhow::Result<(&Wanted, Seen)> {
         let unknown = || {
             anyhow!(
                 "no file system {named} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are"
@@ -89,7 +92,7 @@ impl Agent {
     }
 
     /// A volume that can be mounted on this machine.
-    fn mountable(&self, named: &str) -> anyhow::Result<Note> {
+    pub(super) fn mountable(&self, named: &str) -> anyhow::Result<Note> {
         let (wanted, seen) = self.assigned(named)?;
         let volume = &wanted.volume;
         if let Some(why) = obstacle(wanted, &seen.local) {

@@ -56,6 +56,11 @@ impl Memory {
         self.busy
     }
 
+    /// Whether the last step failed.
+    pub const fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// What is seen, with what is remembered.
     pub fn complete(&self, local: Local) -> Local {
         Local {

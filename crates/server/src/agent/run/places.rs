@@ -57,6 +57,9 @@ pub async fn answer(
         (Request::Mount { volume, .. }, None) | (Request::Adopt { volume, .. }, _) => {
             bail!("no file system {volume} is stored here")
         }
+        (Request::BackUp { .. } | Request::Backups { .. } | Request::Restore { .. }, _) => {
+            bail!("that is not about places")
+        }
     };
     blocking(move || {
         let Some(note) = note else {

@@ -16,6 +16,7 @@ impl Agent {
     /// Takes all volumes out of use. By force, nothing stays; otherwise what is in use stays attached, with its own
     /// process, until the next agent takes it over.
     pub(super) async fn stop(mut self, force: bool) {
+        self.host.end_soon();
         let _ = timeout(STEPS, self.steps()).await;
         if timeout(END, self.exports.stop()).await.is_err() {
             tracing::error!("what serves NFS has not ended in time");
@@ -52,8 +53,10 @@ impl Agent {
 
     /// Until no step is being done.
     async fn steps(&mut self) {
-        while self.memory.values().any(super::Memory::is_busy) {
+        // What is frozen for a backup cannot be detached.
+        while self.backups.is_underway() || self.memory.values().any(super::Memory::is_busy) {
             match self.incoming.recv().await {
+                Some(Event::Backups(happened)) => self.backed_up(happened),
                 Some(Event::Done(volume, step, done)) => self.done(&volume, step, done),
                 Some(_) => {}
                 None => return,

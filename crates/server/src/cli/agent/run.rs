@@ -1,11 +1,19 @@
 //! `keyward agent run`
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{PathBuf, absolute},
+    time::Duration,
+};
 
+use anyhow::anyhow;
 use clap::Args;
-use keyward_agent::layout::Layout;
+use keyward_agent::{
+    backup::{Schedule, USUAL_DAYS, USUAL_HOUR},
+    layout::Layout,
+};
 use keyward_attach::requirements;
 use keyward_client::reach::Reach;
+use keyward_copies::BucketOptions;
 use keyward_crypto::secret::process::harden;
 use keyward_keeper::{
     identity::Identity,
@@ -15,7 +23,7 @@ use keyward_keeper::{
 use super::{OF_AGENT, StateDir, parse_name};
 use crate::{
     agent::{
-        host::{Host, Keeping},
+        host::{Backups, Host, Keeping},
         register::{new_token, register, token_of},
         run::Agent,
     },
@@ -29,13 +37,75 @@ fn after_help() -> String {
   keyward agent run --endpoint-url https://keyward.example:5670 --token-file token
   keyward agent run                                # every later start
   keyward agent run --data-dir /var/lib/keyward    # on the server's own machine, without a token
+  keyward agent run --backup-to /mnt/backups
+  AWS_PROFILE=backups keyward agent run --backup-to s3://our-backups/efs --backup-region eu-central-1
 
 {OF_AGENT}
+  For --backup-to, the environment variables and profiles of the AWS CLI say where a bucket is and who
+  asks for it. AWS_ENDPOINT_URL would be a bucket's, too: if it is the server's, use AWS_ENDPOINT_URL_S3
+  or --backup-endpoint-url.
 
 Signals:
   SIGTERM and SIGINT detach all volumes and end the agent. Volumes that are in use stay attached,
   each with its own process, and the next start takes them over. So do all if the agent is killed."
     )
+}
+
+// Where backups are made, and when.
+#[derive(Debug, Args)]
+struct BackupArgs {
+    /// Where backups of file systems are made whose backup policy is enabled: a directory that exists, or
+    /// s3://BUCKET/PREFIX. See docs/file-systems.md
+    #[arg(long, value_name = "PLACE")]
+    backup_to: Option<String>,
+    /// The URL of the service that has the bucket [default: AWS_ENDPOINT_URL_S3, or that of Amazon S3 in the Region]
+    #[arg(long, value_name = "URL", requires = "backup_to")]
+    backup_endpoint_url: Option<String>,
+    /// The Region of the bucket [default: AWS_REGION]
+    #[arg(long, value_name = "REGION", requires = "backup_to")]
+    backup_region: Option<String>,
+    /// A directory with room for a copy of a file system, which is made before it is sent [default: backups/copies in the
+    /// state directory]
+    #[arg(long, value_name = "DIR", requires = "backup_to")]
+    backup_work_dir: Option<PathBuf>,
+    /// The hour of the day at which backups are made, in UTC
+    #[arg(long, value_name = "HOUR", requires = "backup_to", default_value_t = USUAL_HOUR, value_parser = clap::value_parser!(u8).range(0..=23))]
+    backup_hour: u8,
+    /// How many days a backup is kept
+    #[arg(long, value_name = "DAYS", requires = "backup_to", default_value_t = USUAL_DAYS, value_parser = clap::value_parser!(u16).range(1..=36500))]
+    backup_days: u16,
+}
+
+impl BackupArgs {
+    fn backups(self, layout: &Layout) -> anyhow::Result<Option<Backups>> {
+        let Some(to) = self.backup_to else {
+            return Ok(None);
+        };
+        let work = match self.backup_work_dir {
+            Some(work) => absolute(work)?,
+            None => layout.backup_work(),
+        };
+        let to = match to.starts_with("s3://") {
+            true => to,
+            false => absolute(to)?
+                .into_os_string()
+                .into_string()
+                .map_err(|_| anyhow!("the path of the directory for backups is not UTF-8"))?,
+        };
+        Ok(Some(Backups {
+            to,
+            bucket: BucketOptions {
+                endpoint_url: self.backup_endpoint_url,
+                region: self.backup_region,
+                ..BucketOptions::default()
+            },
+            work,
+            schedule: Schedule {
+                hour: self.backup_hour,
+                days: self.backup_days,
+            },
+        }))
+    }
 }
 
 /// Run the agent of this machine: it stores the volumes that are assigned to it
@@ -71,6 +141,8 @@ pub struct Run {
     /// Its private key (PEM)
     #[arg(long, value_name = "FILE", requires = "nfs_certificate")]
     nfs_private_key: Option<PathBuf>,
+    #[command(flatten)]
+    backups: BackupArgs,
     /// End when the process ends that has started the agent
     #[arg(long, hide = true)]
     with_parent: bool,
@@ -126,6 +198,7 @@ impl Run {
                 grace: self.grace,
                 logging: self.logging,
                 certificate: self.nfs_certificate.zip(self.nfs_private_key),
+                backups: self.backups.backups(&layout)?,
             };
             let host = Host::new(layout, keeping);
             tracing::info!(agent, "the agent runs");

@@ -1,0 +1,360 @@
+"""Backups of file systems end to end: made by the schedule and by hand, read back, lost, and put back."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from buckets import moto
+from errors import refused
+from keyward import REGION, eventually
+from storage import Storage, available, contains, create, files_of, state
+from test_agents import keyward
+from volumes import require, run, write
+
+TEXT = b"the quarterly figures, which nobody may read " * 100
+PLAIN = b"what nobody has encrypted " * 100
+ENABLED = {"Status": "ENABLED"}
+SCHEDULED = r"scheduled-\d{8}T\d{6}Z"
+
+
+@pytest.fixture
+def efs(own_server):
+    return own_server.client("efs")
+
+
+@pytest.fixture
+def kms(own_server):
+    return own_server.client("kms")
+
+
+@pytest.fixture
+def arn(kms):
+    return kms.create_key()["KeyMetadata"]["Arn"]
+
+
+@pytest.fixture
+def place(tmp_path):
+    path = tmp_path / "place"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def storage(own_server, tmp_path, place):
+    require()
+    storage = Storage(own_server, tmp_path, "--backup-to", place)
+    yield storage
+    storage.end()
+
+
+def backups(storage, *file_system):
+    """The names of the backups, by file system, and what is said of failures."""
+    out = storage.run("agent", "backups", *file_system, "--state-dir", storage.state).stdout.splitlines()
+    assert out[0].split() == ["FILE", "SYSTEM", "BACKUP", "TIME"]
+    names, failures = {}, []
+    for line in out[1:]:
+        if line.startswith("fs-"):
+            volume, name, _ = line.split()
+            names.setdefault(volume, []).append(name)
+        else:
+            failures.append(line)
+    return names, failures
+
+
+def backup(storage, file_system):
+    """Makes a backup by hand, and answers its name."""
+    said = storage.run("agent", "backup", file_system, "--state-dir", storage.state).stdout
+    return re.fullmatch(rf"{file_system}/(manual-\d{{8}}T\d{{6}}Z) is made, and was read back\.\n", said)[1]
+
+
+def restore(storage, file_system, *words, expect=0):
+    return storage.run("agent", "restore", file_system, *words, "--state-dir", storage.state, expect=expect)
+
+
+def lose(storage):
+    """Loses the agent's disk: everything that it has noted down of its volumes, and their images."""
+    storage.stop()
+    volumes = storage.state / "volumes"
+    mark = (volumes / "agent").read_text()
+    shutil.rmtree(volumes)
+    volumes.mkdir(mode=0o700)
+    (volumes / "agent").write_text(mark)
+
+
+def lose_all(storage):
+    """As that, and what is known of the newest images, too."""
+    lose(storage)
+    shutil.rmtree(storage.state / "keepers")
+    shutil.rmtree(storage.state / "mounts")
+
+
+def test_a_lost_disk_comes_back_from_the_schedules_backup(own_server, efs, kms, storage, arn, place):
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn, Backup=True)
+    assert efs.describe_backup_policy(FileSystemId=file_system)["BackupPolicy"] == ENABLED
+    # The first one is made at once, perhaps of an empty file system.
+    eventually(lambda: file_system in backups(storage)[0], seconds=60)
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    manual = backup(storage, file_system)
+    write(path / "later", b"written after the backup")
+    names, failures = backups(storage, file_system)
+    assert failures == []
+    (scheduled,) = [name for name in names[file_system] if name != manual]
+    assert re.fullmatch(SCHEDULED, scheduled)
+    # Nothing can be read where the backup is, nor where it was made.
+    assert len([file for file in files_of(place) if file.is_file()]) > 3
+    assert [file for file in files_of(place) if contains(file, TEXT[:45])] == []
+    assert [file for file in files_of(storage.state / "backups") if contains(file, TEXT[:45])] == []
+    assert contains(path / "file", TEXT[:45])
+    # Nobody puts anything in the place of an image that is there.
+    told = restore(storage, file_system, expect=1).stderr
+    assert f"{file_system} has an image, {storage.image(file_system)}: a backup is put back only if that is lost." in told
+    storage.unmount(path)
+
+    lose(storage)
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
+    assert "put back a backup with `keyward agent restore FILE_SYSTEM`" in storage.log()
+    # This machine knows that the image was newer than any backup.
+    told = restore(storage, file_system, "--backup", manual, expect=1).stderr
+    assert f"{file_system}/{manual} is older than what is known of the volume: it has generation " in told
+    assert "and the image that was lost had generation" in told and "--danger-accept-rollback" in told
+    assert not storage.image(file_system).exists()
+    kms.disable_key(KeyId=arn)
+    named = ["--backup", f"{file_system}/{manual}", "--danger-accept-rollback"]
+    said = restore(storage, file_system, *named).stdout
+    assert re.fullmatch(
+        rf"{file_system} is put back as it was at \S+\. It becomes available as soon as its key can be used\.\n", said
+    )
+    # While the key is disabled, what was put back is not readable.
+    eventually(lambda: "DisabledException" in storage.log())
+    assert state(efs, file_system) == "error"
+    own = storage.state / "mounts" / file_system
+    assert not os.path.ismount(own)
+    assert [file for file in files_of(storage.folder) if contains(file, TEXT[:45])] == []
+    told = storage.run("mount", file_system, path, "--state-dir", storage.state, expect=1).stderr
+    assert "is not there yet" in told
+    kms.enable_key(KeyId=arn)
+    available(efs, file_system)
+    path = storage.mount(file_system)
+    assert (path / "file").read_bytes() == TEXT
+    assert not (path / "later").exists()
+    write(path / "new", b"written after it was put back")
+    assert storage.stop() == 0
+    storage.start()
+    eventually((path / "new").exists)
+    assert (path / "new").read_bytes() == b"written after it was put back"
+
+
+def test_an_image_that_turns_up_again_after_a_backup_was_put_back_is_refused(efs, storage, arn):
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    backup(storage, file_system)
+    storage.unmount(path)
+    storage.stop()
+    stolen = storage.folder / "stolen.img"
+    run("cp", "--sparse=always", storage.image(file_system), stolen)
+    lose_all(storage)
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
+    # Nothing newer is known on this machine, and the server was told of this backup by nobody.
+    restore(storage, file_system)
+    available(efs, file_system)
+    assert storage.stop() == 0
+    storage.image(file_system).unlink()
+    stolen.rename(storage.image(file_system))
+    storage.start()
+    eventually(lambda: "is older than it should be" in storage.log())
+    assert state(efs, file_system) == "error"
+
+
+def test_an_older_backup_is_not_taken_for_the_newest_on_a_new_disk(own_server, efs, storage, arn, place):
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn, Backup=True)
+    eventually(lambda: file_system in backups(storage)[0], seconds=60)
+    (first,) = backups(storage)[0][file_system]
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    newest = backup(storage, file_system)
+    copies = place / "copies" / file_system
+    generation = int(re.search(rb"generation\x00.(\d+)", (copies / newest).read_bytes())[1])
+    trail = own_server.data_dir / "audit" / "trail-00000001.jsonl"
+    heard = re.compile(rf'"backup":{{[^}}]*"generation":{generation}[,}}]')
+    eventually(lambda: heard.search(trail.read_text()))
+    storage.unmount(path)
+    lose_all(storage)
+    # Whoever can write to the place puts the older backup in the place of the newest one.
+    good = (copies / newest).read_bytes()
+    (copies / newest).write_bytes((copies / first).read_bytes())
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
+    told = restore(storage, file_system, "--backup", newest, expect=1).stderr
+    assert f"and the newest backup has, as the server knows, generation {generation}." in told
+    assert not storage.image(file_system).exists()
+    (copies / newest).write_bytes(good)
+    restore(storage, file_system, "--backup", newest)
+    available(efs, file_system)
+    path = storage.mount(file_system)
+    assert (path / "file").read_bytes() == TEXT
+
+
+def test_a_backup_of_another_file_system_or_without_encryption_is_refused(efs, storage, arn, place):
+    file_system, other = (create(efs, Encrypted=True, KmsKeyId=arn) for _ in range(2))
+    plain = create(efs)
+    names = {each: backup(storage, each) for each in [file_system, other, plain]}
+    lose_all(storage)
+    copies, chunks = place / "copies", place / "chunks"
+    for donor, why in [(other, "is that of another file system"), (plain, "is not encrypted, and")]:
+        (copies / file_system / names[file_system]).write_bytes((copies / donor / names[donor]).read_bytes())
+        run("cp", "-rn", f"{chunks / donor}/.", chunks / file_system)
+        if storage.process.poll() is not None:
+            storage.start()
+        eventually(lambda: state(efs, file_system) == "error")
+        told = restore(storage, file_system, expect=1).stderr
+        assert f"the image in {file_system}/{names[file_system]} {why}" in told
+        assert sorted(storage.state.glob(f"volumes/{file_system}.*")) == []
+
+
+def test_the_days_backup_is_made_after_a_restart_and_old_ones_expire(efs, storage, place):
+    file_system = create(efs, Backup=True)
+    eventually(lambda: file_system in backups(storage)[0], seconds=60)
+    manual = backup(storage, file_system)
+    (first,) = [name for name in backups(storage)[0][file_system] if name != manual]
+    storage.stop()
+    copies = place / "copies" / file_system
+    (copies / first).rename(copies / "scheduled-20200101T050000Z")
+    (copies / manual).rename(copies / "manual-20200101T050000Z")
+    storage.start()
+
+    def expired():
+        names = backups(storage)[0][file_system]
+        return "scheduled-20200101T050000Z" not in names and names
+
+    one, other = eventually(expired, seconds=60)
+    assert one == "manual-20200101T050000Z"
+    assert re.fullmatch(SCHEDULED, other) and other > "scheduled-2026"
+
+
+def test_a_file_system_without_encryption_is_frozen_copied_and_put_back(efs, storage, place):
+    file_system = create(efs)
+    path = storage.mount(file_system)
+    write(path / "file", PLAIN)
+    # Within a second, perhaps.
+    assert backup(storage, file_system) != backup(storage, file_system)
+    efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=ENABLED)
+    eventually(lambda: len(backups(storage)[0].get(file_system, [])) == 3, seconds=60)
+    # It is not frozen any more. The backup is as readable as the image is.
+    write(path / "later", PLAIN)
+    assert any(contains(file, PLAIN[:26]) for file in files_of(place))
+    assert list((storage.state / "backups" / "copies").iterdir()) == []
+    storage.unmount(path)
+    lose(storage)
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
+    scheduled = backups(storage)[0][file_system][-1]
+    assert re.fullmatch(SCHEDULED, scheduled)
+    restore(storage, file_system, "--backup", scheduled)
+    available(efs, file_system)
+    path = storage.mount(file_system)
+    assert (path / "file").read_bytes() == PLAIN
+    assert not (path / "later").exists()
+    # Whoever is killed while it is frozen leaves that to the next one.
+    own = storage.state / "mounts" / file_system
+    storage.kill()
+    run("fsfreeze", "--freeze", own)
+    storage.start()
+    write(path / "again", PLAIN)
+
+
+def test_what_is_cut_off_is_not_backed_up_and_the_server_hears_of_it(own_server, efs, kms, storage, arn, place):
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
+    kms.disable_key(KeyId=arn)
+    eventually(lambda: state(efs, file_system) == "error")
+    kms.enable_key(KeyId=arn)
+    available(efs, file_system)
+    place.rename(place.with_name("away"))
+    efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=ENABLED)
+    eventually(lambda: keyward(own_server, "list").splitlines()[1].split()[4:] == ["1", "failed"], seconds=60)
+    assert "cannot be backed up, and it is tried again later" in storage.log()
+    kms.disable_key(KeyId=arn)
+    eventually(lambda: state(efs, file_system) == "error")
+    told = storage.run("agent", "backup", file_system, "--state-dir", storage.state, expect=1).stderr
+    assert f"{file_system} is cut off: DisabledException: {arn} is disabled." in told
+    place.with_name("away").rename(place)
+
+
+def test_backups_of_a_deleted_file_system_stay_until_they_expire(efs, storage, arn, place):
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn, Backup=True)
+    eventually(lambda: file_system in backups(storage)[0], seconds=60)
+    manual = backup(storage, file_system)
+    efs.delete_file_system(FileSystemId=file_system)
+    eventually(lambda: state(efs, file_system) is None, seconds=60)
+    assert not storage.image(file_system).exists()
+    assert (storage.state / "backups" / f"{file_system}.deleted").exists()
+    names = backups(storage)[0][file_system]
+    assert manual in names and len(names) == 2
+    told = restore(storage, file_system, expect=1).stderr
+    assert told.startswith(f"keyward: no file system {file_system} is stored on this machine")
+    storage.run("volume", "copies", place, "--remove", f"{file_system}/{manual}")
+    assert backups(storage)[0][file_system] == [name for name in names if name != manual]
+
+
+def test_a_lost_disk_comes_back_from_a_bucket(own_server, efs, kms, arn, moto, tmp_path):
+    require()
+    place = f"s3://{moto.BUCKET}/efs"
+    agent = type("InTheCloud", (Storage,), {"environment": moto.environment()})
+    storage = agent(own_server, tmp_path, "--backup-to", place, "--backup-region", REGION)
+    try:
+        file_system = create(efs, Encrypted=True, KmsKeyId=arn, Backup=True)
+        eventually(lambda: file_system in backups(storage)[0], seconds=60)
+        path = storage.mount(file_system)
+        write(path / "file", TEXT)
+        manual = backup(storage, file_system)
+        assert any(manual in key for key in moto.keys("efs/"))
+        stored = [moto.s3.get_object(Bucket=moto.BUCKET, Key=key)["Body"].read() for key in moto.keys("efs/")]
+        assert sum(map(len, stored)) > len(TEXT)
+        assert not any(TEXT[:45] in body for body in stored)
+        storage.unmount(path)
+        lose_all(storage)
+        storage.start()
+        eventually(lambda: state(efs, file_system) == "error")
+        kms.disable_key(KeyId=arn)
+        restore(storage, file_system, "--backup", manual)
+        eventually(lambda: "DisabledException" in storage.log())
+        assert [file for file in files_of(storage.folder) if contains(file, TEXT[:45])] == []
+        kms.enable_key(KeyId=arn)
+        available(efs, file_system)
+        path = storage.mount(file_system)
+        assert (path / "file").read_bytes() == TEXT
+        # The secret of the bucket's key is nobody else's.
+        assert moto.credentials[1] not in storage.log()
+    finally:
+        storage.end()
+
+
+def test_an_agent_without_a_place_says_so(own_server, efs, tmp_path):
+    require()
+    storage = Storage(own_server, tmp_path)
+    try:
+        file_system = create(efs)
+        for words in [["backup", file_system], ["backups"], ["restore", file_system]]:
+            told = storage.run("agent", *words, "--state-dir", storage.state, expect=1).stderr
+            assert told == "keyward: this agent has no place for backups: start it with `keyward agent run --backup-to`\n"
+        with refused("BadRequest"):
+            efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=ENABLED)
+        storage.stop()
+        place = tmp_path / "place"
+        place.mkdir()
+        storage.arguments = ["--backup-to", place]
+        storage.start()
+        efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=ENABLED)
+        eventually(lambda: file_system in backups(storage)[0], seconds=60)
+        # It has none any more.
+        storage.stop()
+        storage.arguments = []
+        storage.start()
+        eventually(lambda: keyward(own_server, "list").splitlines()[1].split()[4:] == ["1", "failed"], seconds=60)
+    finally:
+        storage.end()

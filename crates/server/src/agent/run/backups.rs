@@ -1,0 +1,521 @@
+//! When the agent makes backups, and what becomes of them. One thing is done at a time: backups are listed, made or put back
+//! beside the task that decides, and end in an event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt::Write as _,
+    sync::Arc,
+};
+
+use anyhow::{anyhow, bail};
+use keyward_agent::{
+    backup::{self, Backup, Failed, Made},
+    local::Runs,
+    note::Stage,
+    report::BackupReport,
+    wanted::{Presence, Wanted},
+};
+use keyward_types::{
+    storage::VolumeId,
+    time::{Clock as _, Monotonic, Timestamp},
+};
+use tokio::task::spawn_blocking;
+
+use super::{
+    super::{
+        backups::Restoring,
+        door::{Asked, Request},
+        host::{Backups, Host},
+    },
+    Agent, Event, Memory,
+};
+
+/// How often the place is read, in milliseconds, to see what others have removed.
+const LIST_EVERY: u64 = 60 * 60 * 1000;
+/// How often backups expire of volumes that are not backed up any more, in milliseconds.
+const PRUNE_EVERY: u64 = 24 * 60 * 60 * 1000;
+/// The first time after this one, so that an agent that starts again and again does not remove more.
+const FIRST_PRUNE: u64 = 60 * 60 * 1000;
+/// The most commands that wait.
+const MOST_ASKED: usize = 16;
+/// What is said of a volume that is to be backed up, and cannot be.
+const NO_PLACE: &str =
+    "this agent has no place for backups: start it with `keyward agent run --backup-to`";
+
+/// What is known of backups.
+#[derive(Default)]
+pub struct Rounds {
+    volumes: BTreeMap<VolumeId, Made>,
+    /// Of the newest backup of each encrypted volume that was made since the agent has started.
+    generations: BTreeMap<VolumeId, u64>,
+    /// Whether something is being done.
+    underway: bool,
+    /// When the place was last read, and how that went wrong, if it did.
+    listed: Option<Monotonic>,
+    failed: Option<Failed>,
+    /// When backups expire that are not made any more.
+    prunes: Option<Monotonic>,
+    /// Who has asked for a backup at once.
+    asked: VecDeque<(VolumeId, Asked)>,
+    /// When the agent has found out that it has no place.
+    no_place: Option<Timestamp>,
+}
+
+/// What has become of something.
+pub enum Happened {
+    /// The place was read.
+    Listed(anyhow::Result<BTreeMap<VolumeId, Vec<Backup>>>),
+    /// A backup was made, for somebody or by the schedule, and some expired.
+    Made {
+        volume: VolumeId,
+        backup: Backup,
+        made: anyhow::Result<Option<u64>>,
+        expired: Vec<Backup>,
+        asked: Option<Asked>,
+    },
+    /// An image was put back.
+    Restored(VolumeId, anyhow::Result<String>, Asked),
+}
+
+impl Rounds {
+    /// Whether something is being done.
+    pub const fn is_underway(&self) -> bool {
+        self.underway
+    }
+
+    /// What the server is told of a volume's backups.
+    pub fn report(&mut self, host: &Host, wanted: &Wanted, now: Timestamp) -> Option<BackupReport> {
+        if !wanted.back_up {
+            return None;
+        }
+        if host.keeping.backups.is_none() {
+            let since = *self.no_place.get_or_insert(now);
+            return Some(BackupReport {
+                tried: since.seconds().max(0),
+                time: None,
+                generation: wanted.backup_generation,
+                message: Some(NO_PLACE.to_owned()),
+            });
+        }
+        let own = self.generations.get(&wanted.volume).copied();
+        let generation = own.max(wanted.backup_generation);
+        self.volumes.get(&wanted.volume)?.report(now, generation)
+    }
+}
+
+impl Agent {
+    /// Begins what is to be done about backups, if nothing is being done.
+    pub(super) fn back_up(&mut self, wanted: &BTreeMap<VolumeId, Wanted>) {
+        let Some(config) = self.host.keeping.backups.clone() else {
+            return;
+        };
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let is_one = |volume: &&VolumeId| {
+            let seen = self.seen.get(*volume).and_then(|seen| seen.note.as_ref());
+            let is_made = seen.is_some_and(|note| note.stage == Stage::Made);
+            let to_be = |wanted: &Wanted| wanted.back_up && wanted.presence == Presence::Present;
+            is_made && wanted.get(*volume).is_some_and(to_be)
+        };
+        let all: BTreeSet<VolumeId> = wanted.keys().filter(is_one).cloned().collect();
+        for volume in &all {
+            let made = self.backups.volumes.entry(volume.clone()).or_default();
+            made.look(now);
+        }
+        if self.backups.underway {
+            return;
+        }
+        let rounds = &self.backups;
+        let waits = rounds
+            .failed
+            .as_ref()
+            .is_some_and(|failed| failed.waits(monotonic));
+        let is_old = |at: Monotonic| monotonic.millis_since(at) >= LIST_EVERY;
+        if rounds.listed.is_none_or(is_old) && !waits {
+            self.list(config, (&all, wanted), monotonic);
+            return;
+        }
+        if let Some((volume, asked)) = self.backups.asked.pop_front() {
+            self.make(config, &volume, Backup::begun(now, false), Some(asked));
+            return;
+        }
+        let rounds = &self.backups;
+        if rounds.listed.is_none() {
+            return;
+        }
+        let due = rounds
+            .volumes
+            .iter()
+            .filter(|(volume, _)| all.contains(volume) && !self.is_on_its_way(volume));
+        let next = backup::next(config.schedule, due, false, (now, monotonic)).cloned();
+        if let Some(volume) = next {
+            self.make(config, &volume, Backup::begun(now, true), None);
+        }
+    }
+
+    /// Whether a volume is being attached, so that it is not time yet to say that it cannot be backed up.
+    fn is_on_its_way(&self, volume: &VolumeId) -> bool {
+        let runs = self.seen.get(volume).map(|seen| &seen.local.runs);
+        let failed = self.memory.get(volume).is_some_and(Memory::has_failed);
+        !failed && !matches!(runs, Some(Runs::Mounted | Runs::CutOff(_)))
+    }
+
+    /// Reads the place. Backups of volumes that are not backed up any more expire meanwhile, if that is due.
+    fn list(
+        &mut self,
+        config: Backups,
+        (all, wanted): (&BTreeSet<VolumeId>, &BTreeMap<VolumeId, Wanted>),
+        now: Monotonic,
+    ) {
+        let after = |millis: u64| Monotonic::from_millis(now.millis().saturating_add(millis));
+        let prunes = *self.backups.prunes.get_or_insert(after(FIRST_PRUNE));
+        // What other agents back up is theirs.
+        let ended: Option<BTreeSet<VolumeId>> = (prunes.millis() <= now.millis()).then(|| {
+            let own = wanted.keys().filter(|volume| !all.contains(volume));
+            own.cloned().collect()
+        });
+        if ended.is_some() {
+            self.backups.prunes = Some(after(PRUNE_EVERY));
+        }
+        self.backups.underway = true;
+        let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        let time = self.clock.now();
+        tokio::spawn(async move {
+            let listed = spawn_blocking(move || {
+                let mut listed = config.list()?;
+                if let Some(ended) = ended
+                    && let Err(error) = prune(&config, &host, (&ended, &mut listed), time)
+                {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "backups that have expired cannot be removed yet");
+                }
+                Ok(listed)
+            });
+            let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
+            let _ = events.send(Event::Backups(Happened::Listed(listed))).await;
+        });
+    }
+
+    /// Has a backup made.
+    fn make(
+        &mut self,
+        config: Backups,
+        volume: &VolumeId,
+        mut backup: Backup,
+        asked: Option<Asked>,
+    ) {
+        let seen = self.seen.get(volume).and_then(|seen| seen.note.clone());
+        let Some(note) = seen else {
+            if let Some(asked) = asked {
+                asked.reply(Err(anyhow!("{volume} is not there any more")));
+            }
+            return;
+        };
+        let known = self.backups.volumes.get(volume);
+        let mut known = known.map(|made| made.backups.clone()).unwrap_or_default();
+        while known.contains(&backup) {
+            // The last one took less than a second.
+            backup.at = backup.at.plus_millis(1000);
+        }
+        tracing::info!(%volume, backup = backup.name(), "backing the volume up");
+        self.backups.underway = true;
+        let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        let volume = volume.clone();
+        tokio::spawn(async move {
+            let done = spawn_blocking(move || {
+                let made = config.make(&host, &note, backup);
+                let mut expired = Vec::new();
+                if made.is_ok() && backup.is_scheduled {
+                    known.push(backup);
+                    expired = backup::expired(config.schedule, &known, false, backup.at);
+                    if let Err(error) = config.remove(&note.volume, &expired) {
+                        let error = format!("{error:#}");
+                        tracing::warn!(volume = %note.volume, error, "backups that have expired cannot be removed yet");
+                        expired = Vec::new();
+                    }
+                }
+                (made, expired)
+            });
+            let done = done.await;
+            let (made, expired) = done.unwrap_or_else(|error| (Err(error.into()), Vec::new()));
+            let happened = Happened::Made {
+                volume,
+                backup,
+                made,
+                expired,
+                asked,
+            };
+            let _ = events.send(Event::Backups(happened)).await;
+        });
+    }
+
+    /// Takes notice of what has become of something.
+    pub(super) fn backed_up(&mut self, happened: Happened) {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let rounds = &mut self.backups;
+        rounds.underway = false;
+        match happened {
+            Happened::Listed(Ok(mut listed)) => {
+                rounds.listed = Some(monotonic);
+                rounds.failed = None;
+                for (volume, made) in &mut rounds.volumes {
+                    made.backups = listed.remove(volume).unwrap_or_default();
+                }
+                for (volume, backups) in listed {
+                    rounds.volumes.entry(volume).or_default().backups = backups;
+                }
+            }
+            Happened::Listed(Err(error)) => {
+                let message = format!("the backups there are cannot be listed: {error:#}");
+                tracing::warn!(error = message, "no backup can be made yet");
+                let clocks = (now, monotonic);
+                for made in rounds.volumes.values_mut() {
+                    let failed = Failed::after(made.failed.as_ref(), message.clone(), clocks);
+                    made.failed = Some(failed);
+                }
+                rounds.failed = Some(Failed::after(rounds.failed.as_ref(), message, clocks));
+            }
+            Happened::Made {
+                volume,
+                backup,
+                made,
+                expired,
+                asked,
+            } => {
+                let known = rounds.volumes.entry(volume.clone()).or_default();
+                let said = match made {
+                    Ok(generation) => {
+                        known.failed = None;
+                        known.backups.push(backup);
+                        known.backups.retain(|backup| !expired.contains(backup));
+                        if let Some(generation) = generation {
+                            rounds.generations.insert(volume.clone(), generation);
+                        }
+                        let name = backup.name();
+                        let expired = expired.len();
+                        tracing::info!(%volume, name, expired, "a backup is made");
+                        Ok(format!("{volume}/{name} is made, and was read back."))
+                    }
+                    Err(error) => {
+                        let message = format!("{error:#}");
+                        tracing::warn!(%volume, error = message, "the volume cannot be backed up, and it is tried again later");
+                        // Somebody who asks is told; the schedule is not held up.
+                        if asked.is_none() {
+                            let before = known.failed.as_ref();
+                            known.failed = Some(Failed::after(before, message, (now, monotonic)));
+                        }
+                        Err(error)
+                    }
+                };
+                if let Some(asked) = asked {
+                    asked.reply(said);
+                }
+            }
+            Happened::Restored(volume, done, asked) => {
+                let memory = self.memory.entry(volume.clone()).or_default();
+                memory.succeeded();
+                if let Err(error) = &done {
+                    let error = format!("{error:#}");
+                    tracing::warn!(%volume, error, "the backup is not put back");
+                }
+                asked.reply(done);
+            }
+        }
+    }
+
+    /// Does what somebody on this machine asks about backups.
+    pub(super) fn asked_about_backups(&mut self, asked: Asked) {
+        let answer = match asked.request.clone() {
+            Request::BackUp { volume } => match self.to_back_up(&volume) {
+                Ok(volume) => {
+                    self.backups.asked.push_back((volume, asked));
+                    return;
+                }
+                Err(error) => Err(error),
+            },
+            Request::Backups { volume } => match self.to_list(volume.as_deref()) {
+                Ok((config, volume)) => {
+                    let failed = self.backups.failures(volume.as_ref());
+                    tokio::spawn(async move {
+                        let listed = spawn_blocking(move || config.list());
+                        let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
+                        asked.reply(listed.map(|listed| table(&listed, volume.as_ref(), &failed)));
+                    });
+                    return;
+                }
+                Err(error) => Err(error),
+            },
+            Request::Restore {
+                volume,
+                backup,
+                accept_rollback,
+            } => match self.to_restore(&volume, backup, accept_rollback) {
+                Ok((config, restoring)) => return self.restore(config, restoring, asked),
+                Err(error) => Err(error),
+            },
+            Request::Mount { .. } | Request::Unmount { .. } | Request::Adopt { .. } => {
+                Err(anyhow!("that is not about backups"))
+            }
+        };
+        asked.reply(answer);
+    }
+
+    fn config(&self) -> anyhow::Result<Backups> {
+        let config = self.host.keeping.backups.clone();
+        config.ok_or_else(|| anyhow!(NO_PLACE))
+    }
+
+    /// A volume that somebody wants backed up at once.
+    fn to_back_up(&self, named: &str) -> anyhow::Result<VolumeId> {
+        self.config()?;
+        let note = self.mountable(named)?;
+        if self.backups.asked.len() >= MOST_ASKED {
+            bail!("{MOST_ASKED} backups are waiting already: try again later");
+        }
+        Ok(note.volume)
+    }
+
+    /// Where to list, and of which volume.
+    fn to_list(&self, named: Option<&str>) -> anyhow::Result<(Backups, Option<VolumeId>)> {
+        let config = self.config()?;
+        let volume = named.map(VolumeId::parse).transpose();
+        let unknown = |_| anyhow!("a file system's ID begins with fs-");
+        Ok((config, volume.map_err(unknown)?))
+    }
+
+    /// A volume whose image is lost.
+    fn to_restore(
+        &self,
+        named: &str,
+        backup: Option<String>,
+        accept_rollback: bool,
+    ) -> anyhow::Result<(Backups, Restoring)> {
+        let config = self.config()?;
+        let (wanted, seen) = self.assigned(named)?;
+        let volume = &wanted.volume;
+        if wanted.presence == Presence::Absent {
+            bail!("{volume} is being deleted");
+        }
+        let image = self.host.layout.image(volume);
+        if image.symlink_metadata().is_ok() {
+            bail!(
+                "{volume} has an image, {}: a backup is put back only if that is lost. To give it up, stop the agent, move the image away, start the agent, and try again",
+                image.display()
+            );
+        }
+        let is_busy = self.memory.get(volume).is_some_and(Memory::is_busy);
+        if is_busy || seen.local.runs != Runs::Nothing {
+            bail!(
+                "something of {volume} still runs on this machine: try again when the agent has taken it away, or detach it with `keyward volume detach --force`"
+            );
+        }
+        if seen.local.stage == Some(Stage::Ending) {
+            bail!("{}", keyward_agent::plan::DELETED_HERE);
+        }
+        if !wanted.made {
+            bail!("{volume} has never been available: there is nothing to put back");
+        }
+        let note = seen.note.filter(|note| note.stage == Stage::Made);
+        let restoring = Restoring {
+            wanted: wanted.clone(),
+            note,
+            backup,
+            accept_rollback,
+        };
+        Ok((config, restoring))
+    }
+
+    /// Has an image put back. No step is begun with the volume meanwhile.
+    fn restore(&mut self, config: Backups, restoring: Restoring, asked: Asked) {
+        let volume = restoring.wanted.volume.clone();
+        tracing::info!(%volume, "putting a backup back");
+        self.memory.entry(volume.clone()).or_default().begun();
+        let (host, events) = (Arc::clone(&self.host), self.events.clone());
+        tokio::spawn(async move {
+            let done = spawn_blocking(move || config.restore(&host, &restoring));
+            let done = done.await.unwrap_or_else(|error| Err(error.into()));
+            let happened = Happened::Restored(volume, done, asked);
+            let _ = events.send(Event::Backups(happened)).await;
+        });
+    }
+}
+
+impl Rounds {
+    /// The last attempts that have failed.
+    fn failures(&self, only: Option<&VolumeId>) -> Vec<(VolumeId, Failed)> {
+        let all = self.volumes.iter();
+        let named = all.filter(|(volume, _)| only.is_none_or(|only| only == *volume));
+        let failed =
+            named.filter_map(|(volume, made)| Some((volume.clone(), made.failed.clone()?)));
+        failed.collect()
+    }
+}
+
+/// Removes what has expired of volumes that are not backed up any more, or were deleted here.
+fn prune(
+    config: &Backups,
+    host: &Host,
+    (ended, listed): (&BTreeSet<VolumeId>, &mut BTreeMap<VolumeId, Vec<Backup>>),
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let deleted = host.layout.deleted_volumes()?;
+    let all = ended.iter().chain(&deleted);
+    for volume in all.collect::<BTreeSet<_>>() {
+        let is_gone = deleted.contains(volume);
+        let backups = listed.get_mut(volume);
+        let Some(backups) = backups.filter(|backups| !backups.is_empty()) else {
+            if is_gone {
+                host.layout.forget_deleted(volume)?;
+            }
+            continue;
+        };
+        let expired = backup::expired(config.schedule, backups, is_gone, now);
+        config.remove(volume, &expired)?;
+        backups.retain(|backup| !expired.contains(backup));
+    }
+    Ok(())
+}
+
+/// What `keyward agent backups` shows.
+fn table(
+    listed: &BTreeMap<VolumeId, Vec<Backup>>,
+    only: Option<&VolumeId>,
+    failed: &[(VolumeId, Failed)],
+) -> String {
+    let mut out = format!("{:<25}{:<30}TIME", "FILE SYSTEM", "BACKUP");
+    for (volume, backups) in listed {
+        if only.is_some_and(|only| only != volume) {
+            continue;
+        }
+        let mut backups = backups.clone();
+        backups.sort_unstable_by_key(|backup| backup.at);
+        for backup in backups {
+            let (volume, name) = (volume.as_str(), backup.name());
+            // Nothing is wrong with a string.
+            let _ = write!(out, "\n{volume:<25}{name:<30}{}", backup.at);
+        }
+    }
+    for (volume, failed) in failed {
+        let _ = write!(
+            out,
+            "\nThe last attempt to back {volume} up, at {}, has failed: {}",
+            failed.at, failed.message
+        );
+    }
+    out
+}
+
+/// Lets those go on who write to volumes that an agent has frozen which was killed then.
+///
+/// # Errors
+/// When it cannot be seen which volumes there are.
+pub fn thaw(host: &Host) -> anyhow::Result<()> {
+    let noted = host.layout.noted()?.into_iter();
+    let notes = noted.filter_map(|noted| noted.note.ok());
+    for note in notes.filter(|note| !note.encrypted) {
+        if let Err(error) = host.with_plain(&note, |plain| plain.thaw()) {
+            let error = format!("{error:#}");
+            tracing::error!(volume = %note.volume, error, "the volume may be frozen");
+        }
+    }
+    Ok(())
+}
