@@ -253,8 +253,7 @@ def test_a_file_system_without_encryption_is_frozen_copied_and_put_back(efs, sto
     lose(storage)
     storage.start()
     eventually(lambda: state(efs, file_system) == "error")
-    scheduled = backups(storage)[0][file_system][-1]
-    assert re.fullmatch(SCHEDULED, scheduled)
+    (scheduled,) = [name for name in backups(storage)[0][file_system] if re.fullmatch(SCHEDULED, name)]
     restore(storage, file_system, "--backup", scheduled)
     available(efs, file_system)
     path = storage.mount(file_system)
