@@ -159,6 +159,34 @@ def test_what_a_killed_process_left_is_cut_off_while_the_key_is_off(efs, kms, st
     assert file.read_bytes() == TEXT
 
 
+def test_what_root_has_unmounted_lazily_is_cut_off_all_the_same(efs, kms, storage, arn, shared):
+    """The file that the volume's process serves is out of sight, and the loop device names another path then."""
+    file_system, file = shared
+    [served] = storage.state.glob("keepers/*/place/device")
+    run("umount", "-l", served)
+    assert file.read_bytes() == TEXT
+    kms.disable_key(KeyId=arn)
+    eventually(lambda: is_cut_off(file), seconds=30)
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    kms.enable_key(KeyId=arn)
+    available(efs, file_system)
+    eventually(lambda: not is_cut_off(file), seconds=30)
+    assert file.read_bytes() == TEXT
+
+
+def test_an_image_that_is_renamed_while_it_is_mounted_is_still_taken_out_of_use(efs, storage):
+    file_system = create(efs)
+    available(efs, file_system)
+    own = storage.state / "mounts" / file_system / "file"
+    write(own, TEXT)
+    storage.image(file_system).rename(storage.folder / "renamed")
+    with open(own, "rb", buffering=0) as open_file:
+        efs.delete_file_system(FileSystemId=file_system)
+        eventually(lambda: not own.exists(), seconds=30)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(open_file.fileno(), 9, 0)
+
+
 def test_what_a_killed_process_left_is_cut_off_while_the_server_is_away(own_server, storage, shared):
     file_system, file = shared
     own_server.kill()

@@ -2,6 +2,7 @@
 //! uses it.
 
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -73,7 +74,7 @@ pub fn cut_off(place: &Place, patience: Duration) -> CutOff {
             None => return done,
         }
     } else {
-        let aborted = abort(place);
+        let aborted = abort(place, None);
         done.note(aborted);
     }
     // Whoever did a step has it behind them by now: it failed.
@@ -115,6 +116,7 @@ fn shut_down_and_abort(
     done: &mut CutOff,
 ) -> Option<bool> {
     let (report, reported) = mpsc::channel();
+    let served = device.clone();
     let worker = thread::Builder::new().name("shut-down".to_owned());
     let worker = worker.spawn(move || {
         // What fails here is tried again, and then reported, when nothing can make it wait.
@@ -122,7 +124,7 @@ fn shut_down_and_abort(
     });
     done.note(worker.at(Step::ShutDown, place.path()));
     let in_time = reported.recv_timeout(patience);
-    let aborted = abort(place);
+    let aborted = abort(place, Some(&served));
     let is_aborted = done.note(aborted).is_some();
     match in_time {
         Err(RecvTimeoutError::Timeout) if is_aborted => Some(reported.recv().unwrap_or(false)),
@@ -165,24 +167,27 @@ fn shut_down_through(way: &Path, number: DeviceNumber) -> io::Result<()> {
     }
 }
 
-/// Aborts the connections that are mounted in the place: every request that waits fails, and every later one.
-fn abort(place: &Place) -> Result<(), Error> {
+/// Aborts the connections that are mounted in the place, and the one that serves the loop device, which somebody may have
+/// unmounted lazily: every request that waits fails, and every later one.
+fn abort(place: &Place, device: Option<&LoopDevice>) -> Result<(), Error> {
     let point = place.mount_point();
-    let served = mounts::at(&point).at(Step::Abort, &point)?;
-    if served.is_empty() {
+    let mounted = mounts::at(&point).at(Step::Abort, &point)?;
+    // The number of the connection is that of the file system's anonymous device.
+    let mounted: BTreeSet<u32> = mounted.iter().map(|mount| mount.device.1).collect();
+    let recorded = device.and_then(|device| Some((device, device.connection()?)));
+    let hidden = recorded.filter(|(_, connection)| !mounted.contains(connection));
+    if mounted.is_empty() && hidden.is_none() {
         return Ok(());
     }
     let control = control_files().at(Step::Abort, &point)?;
     let mut aborted = Ok(());
-    for mount in served {
-        // The number of the connection is that of the file system's anonymous device.
-        let (_, minor) = mount.device;
-        let written = write_abort(&control, minor);
-        match written {
-            // It has ended by itself.
-            Err(Errno::NOENT) => {}
-            written => aborted = aborted.and(written.at(Step::Abort, &point)),
-        }
+    for connection in mounted {
+        let written = abort_connection(&control, connection, || Ok(true));
+        aborted = aborted.and(written.at(Step::Abort, &point));
+    }
+    if let Some((device, connection)) = hidden {
+        let written = abort_connection(&control, connection, || device.serves_by(connection));
+        aborted = aborted.and(written.at(Step::Abort, device.node()));
     }
     aborted
 }
@@ -198,11 +203,23 @@ fn control_files() -> rustix::io::Result<OwnedFd> {
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn write_abort(control: &OwnedFd, connection: u32) -> rustix::io::Result<()> {
+/// Aborts a connection, if it is ours: that is asked when its control file is open, which is that of no other connection
+/// then, whatever gets the number later. One that has ended by itself is no error.
+fn abort_connection(
+    control: &OwnedFd,
+    connection: u32,
+    is_ours: impl FnOnce() -> io::Result<bool>,
+) -> io::Result<()> {
     let path = format!("{connection}/abort");
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(control, path, flags, Mode::empty())?;
-    rustix::io::write(file, b"1").map(|_| ())
+    let file = match rustix::fs::openat(control, path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        file => file?,
+    };
+    if is_ours()? {
+        rustix::io::write(file, b"1")?;
+    }
+    Ok(())
 }
 
 /// Answers whether all was unmounted and the loop device let go.

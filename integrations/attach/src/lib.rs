@@ -30,7 +30,8 @@
 //!
 //! The FUSE mount is dead, the loop device is still bound to it, and ext4 is still mounted. The next
 //! [`server::serve`] in the same place finds this and takes it away. It looks at the loop device whose
-//! number the place has recorded, and only if its backing file is the one in the place; and at the mounts
+//! number the place has recorded, and only if it has not been let go since (the kernel's `diskseq` of it is the
+//! recorded one, in the same start of the machine) or its backing file is the one in the place; and at the mounts
 //! of that device and of the place. It never touches a loop device that it has not bound.
 //!
 //! # Why ioctls, and no crate for loop devices

@@ -4,7 +4,10 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::{fd::AsFd as _, unix::ffi::OsStringExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::{ffi::OsStringExt as _, fs::MetadataExt as _},
+    },
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -20,11 +23,13 @@ use crate::{
     error::{At as _, Error, Step},
     ioctl,
     mounts::{self, DeviceNumber, Mount},
-    place::Place,
+    place::{Binding, Place},
 };
 
 /// The device that gives out free loop devices.
 pub(crate) const CONTROL: &str = "/dev/loop-control";
+/// What is another one after each start of the machine.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 /// How often a free device is asked for; somebody else may be faster each time.
 const ATTEMPTS: usize = 100;
 /// How often, and after which time each, it is looked whether a device has been let go.
@@ -37,6 +42,8 @@ pub(crate) struct LoopDevice {
     number: u32,
     node: PathBuf,
     file: PathBuf,
+    /// None if the kernel is older than 5.15, and before it is bound.
+    binding: Option<Binding>,
 }
 
 impl LoopDevice {
@@ -52,10 +59,10 @@ impl LoopDevice {
         let control = options.open(CONTROL).at(Step::Bind, CONTROL)?;
         for _ in 0..ATTEMPTS {
             let number = ioctl::free_loop_device(&control).at(Step::Bind, CONTROL)?;
-            let device = Self::new(number, &path);
+            let mut device = Self::new(number, &path, None);
             let node = options.open(&device.node).at(Step::Bind, &device.node)?;
             // First the record: a device that was bound without one would be nobody's.
-            place.record(number)?;
+            place.record(number, None)?;
             // The end of the path says more than its beginning, and 63 bytes are all there is.
             let name = path.as_os_str().as_encoded_bytes();
             let name = name.get(name.len().saturating_sub(63)..).unwrap_or(name);
@@ -73,6 +80,20 @@ impl LoopDevice {
                 let device = device.node;
                 return Err(Error::NotDirect { device });
             }
+            let told = device.tell_apart(place.is_served().then_some(&file));
+            let told = told.at(Step::Bind, &device.node);
+            let told = told.and_then(|binding| {
+                place.record(number, binding.as_ref())?;
+                Ok(binding)
+            });
+            match told {
+                Ok(binding) => device.binding = binding,
+                Err(error) => {
+                    ioctl::unbind_loop_device(&node).at(Step::Unbind, &device.node)?;
+                    place.forget()?;
+                    return Err(error);
+                }
+            }
             return Ok(device);
         }
         place.forget()?;
@@ -80,20 +101,41 @@ impl LoopDevice {
         Err(busy).at(Step::Bind, CONTROL)
     }
 
-    /// The recorded loop device of a place, if it is still bound to the place's file.
-    pub(crate) fn find(place: &Place) -> Result<Option<Self>, Error> {
-        let Some(number) = place.recorded()? else {
+    /// By what the kernel tells this binding from all others; nothing if it does not. `served` is the file that a process
+    /// serves.
+    fn tell_apart(&self, served: Option<&File>) -> io::Result<Option<Binding>> {
+        let Some(sequence) = self.sequence()? else {
             return Ok(None);
         };
-        let device = Self::new(number, &place.file());
+        // The number of the connection is that of the file system's anonymous device.
+        let served = served.map(File::metadata).transpose()?;
+        let connection = served.map(|found| rustix::fs::minor(found.dev()));
+        Ok(Some(Binding {
+            boot: boot()?,
+            sequence,
+            connection,
+        }))
+    }
+
+    /// The recorded loop device of a place, if it is still bound to the place's file.
+    pub(crate) fn find(place: &Place) -> Result<Option<Self>, Error> {
+        let Some((number, binding)) = place.recorded()? else {
+            return Ok(None);
+        };
+        let device = Self::new(number, &place.file(), binding);
         let bound = device.is_bound().at(Step::Place, &device.node)?;
         Ok(bound.then_some(device))
     }
 
-    fn new(number: u32, file: &Path) -> Self {
+    fn new(number: u32, file: &Path, binding: Option<Binding>) -> Self {
         let node = PathBuf::from(format!("/dev/loop{number}"));
         let file = file.to_owned();
-        Self { number, node, file }
+        Self {
+            number,
+            node,
+            file,
+            binding,
+        }
     }
 
     /// Its path, such as `/dev/loop3`.
@@ -112,7 +154,8 @@ impl LoopDevice {
         }
     }
 
-    /// Whether it is bound to the place's file.
+    /// Whether it is bound to the place's file. Its path is another one when somebody has renamed the image, or has
+    /// unmounted the served file lazily; the binding is the same then.
     pub(crate) fn is_bound(&self) -> io::Result<bool> {
         let Some(mut path) = self.told("loop/backing_file")? else {
             return Ok(false);
@@ -120,7 +163,40 @@ impl LoopDevice {
         if path.last() == Some(&b'\n') {
             path.pop();
         }
-        Ok(Path::new(&OsString::from_vec(path)) == self.file)
+        Ok(Path::new(&OsString::from_vec(path)) == self.file || self.is_same_binding()?)
+    }
+
+    /// Whether it has not been let go since the binding was recorded. Without one, nobody can say so.
+    fn is_same_binding(&self) -> io::Result<bool> {
+        let Some(binding) = &self.binding else {
+            return Ok(false);
+        };
+        Ok(self.sequence()? == Some(binding.sequence) && boot()? == binding.boot)
+    }
+
+    /// The number that the kernel gives a device anew each time that it is bound or let go.
+    fn sequence(&self) -> io::Result<Option<u64>> {
+        let Some(told) = self.told("diskseq")? else {
+            return Ok(None);
+        };
+        let sequence = std::str::from_utf8(&told).map(|text| text.trim_end().parse());
+        match sequence {
+            Ok(Ok(sequence)) => Ok(Some(sequence)),
+            _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
+        }
+    }
+
+    /// The FUSE connection through which its file is served, if it is known; whoever mounts it or not. It is that of this
+    /// device for certain only as long as [`serves_by`](Self::serves_by) says so.
+    pub(crate) fn connection(&self) -> Option<u32> {
+        self.binding.as_ref()?.connection
+    }
+
+    /// Whether its file is served through the connection that was recorded. As long as the device is bound, the kernel
+    /// gives the number to no other connection.
+    pub(crate) fn serves_by(&self, connection: u32) -> io::Result<bool> {
+        let is_recorded = self.connection() == Some(connection);
+        Ok(is_recorded && self.is_bound()? && self.is_same_binding()?)
     }
 
     fn is_direct(&self) -> io::Result<bool> {
@@ -188,4 +264,9 @@ impl LoopDevice {
         }
         Ok(false)
     }
+}
+
+/// Which start of the machine this is.
+fn boot() -> io::Result<String> {
+    Ok(fs::read_to_string(BOOT)?.trim_end().to_owned())
 }

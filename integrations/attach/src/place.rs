@@ -40,10 +40,26 @@ pub struct Place {
 struct Record {
     version: u32,
     number: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    binding: Option<Binding>,
 }
 
-/// The version of [`Record`].
-const VERSION: u32 = 1;
+/// By what the kernel tells one binding of a loop device from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Binding {
+    /// The start of the machine: what follows is counted anew at each.
+    pub(crate) boot: String,
+    /// The number that the kernel gave the device when it was bound, and gives to nothing else (`diskseq`).
+    pub(crate) sequence: u64,
+    /// The FUSE connection through which the file is served; none for an image.
+    pub(crate) connection: Option<u32>,
+}
+
+/// The version of [`Record`] that is written.
+const VERSION: u32 = 2;
+/// The version that had no binding, and is still read.
+const WITHOUT_BINDING: u32 = 1;
 
 /// A lock that the kernel releases when its holder ends.
 #[derive(Debug)]
@@ -71,10 +87,17 @@ impl Place {
     /// The same for an image file that is attached as it is, in plaintext: nobody serves it.
     ///
     /// # Errors
-    /// As for [`open`](Self::open), and when there is no such file.
+    /// As for [`open`](Self::open), and when there is no directory for such a file. The file itself may be missing:
+    /// somebody may have renamed it while it is attached.
     pub fn of_image(path: &Path, image: &Path) -> Result<Self, Error> {
         let place = Self::open(path)?;
-        let image = image.canonicalize().at(Step::Place, image)?;
+        let resolved = match (image.canonicalize(), image.parent(), image.file_name()) {
+            (Err(error), Some(folder), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+                folder.canonicalize().map(|folder| folder.join(name))
+            }
+            (resolved, _, _) => resolved,
+        };
+        let image = resolved.at(Step::Place, image)?;
         Ok(Self {
             image: Some(image),
             ..place
@@ -97,6 +120,11 @@ impl Place {
             Some(image) => image.clone(),
             None => self.mount_point().join(FILE),
         }
+    }
+
+    /// Whether a process serves the file that is attached.
+    pub(crate) const fn is_served(&self) -> bool {
+        self.image.is_none()
     }
 
     /// The lock of the process that serves, which writes its number into it.
@@ -130,12 +158,16 @@ impl Place {
         Ok(Lock(file))
     }
 
-    /// Records which loop device is going to be bound. It is called before the device is.
-    pub(crate) fn record(&self, number: u32) -> Result<(), Error> {
+    /// Records which loop device is going to be bound, before it is; and then which binding that was, if the kernel tells.
+    pub(crate) fn record(&self, number: u32, binding: Option<&Binding>) -> Result<(), Error> {
         let (path, draft) = (self.path.join(RECORD), self.path.join("loop.json.draft"));
-        let version = VERSION;
+        let record = Record {
+            version: VERSION,
+            number,
+            binding: binding.cloned(),
+        };
         let write = || {
-            let bytes = serde_json::to_vec(&Record { version, number })?;
+            let bytes = serde_json::to_vec(&record)?;
             let mut file = open_private(&draft)?;
             file.set_len(0)?;
             file.write_all(&bytes)?;
@@ -144,16 +176,19 @@ impl Place {
         write().at(Step::Place, &path)
     }
 
-    /// The loop device that is recorded. Whether it is still that of this place, the device itself says.
-    pub(crate) fn recorded(&self) -> Result<Option<u32>, Error> {
+    /// The loop device that is recorded, and its binding. Whether it is still that of this place, the kernel says.
+    pub(crate) fn recorded(&self) -> Result<Option<(u32, Option<Binding>)>, Error> {
         let path = self.path.join(RECORD);
         let read = || match fs::read(&path) {
             Ok(bytes) => {
                 let record: Record = serde_json::from_slice(&bytes)?;
-                if record.version == VERSION {
-                    Ok(Some(record.number))
+                if matches!(record.version, VERSION | WITHOUT_BINDING) {
+                    Ok(Some((record.number, record.binding)))
                 } else {
-                    let text = format!("written in version {}, not {VERSION}", record.version);
+                    let text = format!(
+                        "written in version {}, and this release reads {WITHOUT_BINDING} and {VERSION}",
+                        record.version
+                    );
                     Err(io::Error::new(io::ErrorKind::InvalidData, text))
                 }
             }
@@ -217,21 +252,49 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::open(&folder.path().join("p")).unwrap();
         assert_eq!(place.recorded().unwrap(), None);
-        place.record(17).unwrap();
-        place.record(3).unwrap();
-        assert_eq!(place.recorded().unwrap(), Some(3));
+        let binding = Binding {
+            boot: "b".to_owned(),
+            sequence: 1 << 40,
+            connection: Some(7),
+        };
+        place.record(17, Some(&binding)).unwrap();
+        assert_eq!(place.recorded().unwrap(), Some((17, Some(binding))));
+        place.record(3, None).unwrap();
+        assert_eq!(place.recorded().unwrap(), Some((3, None)));
         place.forget().unwrap();
         place.forget().unwrap();
         assert_eq!(place.recorded().unwrap(), None);
     }
 
     #[test]
+    fn a_record_of_an_earlier_release_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::open(&folder.path().join("p")).unwrap();
+        fs::write(place.path().join(RECORD), r#"{"version":1,"number":3}"#).unwrap();
+        assert_eq!(place.recorded().unwrap(), Some((3, None)));
+    }
+
+    #[test]
+    fn the_place_of_an_image_that_is_gone_is_that_of_the_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, image) = (folder.path().join("p"), folder.path().join("image"));
+        let missing = Place::of_image(&path, &image).unwrap();
+        fs::write(&image, "").unwrap();
+        assert_eq!(
+            missing.file(),
+            Place::of_image(&path, &image).unwrap().file()
+        );
+        Place::of_image(&path, &folder.path().join("none/image")).unwrap_err();
+    }
+
+    #[test]
     fn a_record_of_another_version_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::open(&folder.path().join("p")).unwrap();
-        fs::write(place.path().join(RECORD), r#"{"version":2,"number":3}"#).unwrap();
+        fs::write(place.path().join(RECORD), r#"{"version":3,"number":3}"#).unwrap();
         let error = place.recorded().unwrap_err().to_string();
-        assert!(error.ends_with("written in version 2, not 1"), "{error}");
+        let end = "written in version 3, and this release reads 1 and 2";
+        assert!(error.ends_with(end), "{error}");
     }
 
     #[test]

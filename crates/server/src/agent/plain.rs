@@ -89,7 +89,7 @@ impl Plain<'_> {
     /// # Errors
     /// When something of it is left.
     pub fn cut_off(&self) -> anyhow::Result<()> {
-        if !self.image.exists() {
+        if !self.may_run() {
             return Ok(());
         }
         taken_away(&self.open()?)
@@ -100,7 +100,7 @@ impl Plain<'_> {
     /// # Errors
     /// When that cannot be seen.
     pub fn look(&self) -> anyhow::Result<(bool, bool)> {
-        if !self.image.exists() {
+        if !self.may_run() {
             return Ok((false, false));
         }
         let Some(attachment) = Attachment::find(&self.open()?)? else {
@@ -148,6 +148,11 @@ impl Plain<'_> {
             true => Ok(thaw(self.dir)?),
             false => Ok(()),
         }
+    }
+
+    /// Whether there is an image, or was one: somebody may have renamed it while it is mounted.
+    fn may_run(&self) -> bool {
+        self.image.exists() || self.place.exists()
     }
 
     fn open(&self) -> Result<Place, Error> {

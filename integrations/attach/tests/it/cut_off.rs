@@ -18,7 +18,7 @@ use keyward_attach::{
 
 use crate::{
     memory::Memory,
-    world::{MIB, Turn, World, bytes_of, put, world},
+    world::{MIB, Turn, World, bytes_of, put, run, world},
 };
 
 fn is_eio<T: std::fmt::Debug>(result: io::Result<T>) -> bool {
@@ -262,5 +262,105 @@ fn what_somebody_unmounted_lazily_is_shut_down_through_who_has_it_open() {
     assert!(done.failures.is_empty() && done.held.is_some(), "{done:?}");
     assert!(is_eio(open.read_exact_at(&mut byte, 0)));
     drop(open);
+    world.assert_gone();
+}
+
+/// What root may do by hand, and is not told to.
+fn umount_lazily(path: &Path) {
+    rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
+fn what_root_has_unmounted_lazily_is_cut_off_all_the_same() {
+    for (served, mounted) in [(true, false), (false, true), (true, true)] {
+        let world = world!();
+        let memory = Arc::new(Memory::new(64 * MIB));
+        let (server, _attachment) = world.mounted(memory.clone());
+        world.put("cached", &bytes_of(1, 100_000));
+        let open = File::open(world.path("cached")).unwrap();
+        let mut byte = [0];
+        open.read_exact_at(&mut byte, 0).unwrap();
+        if served {
+            umount_lazily(&world.place.path().join("device"));
+        }
+        if mounted {
+            umount_lazily(&world.target);
+        }
+        assert!(
+            Attachment::find(&world.place).unwrap().is_some(),
+            "{served} {mounted}"
+        );
+        let done = world.cut_off();
+        assert!(done.failures.is_empty(), "{served} {mounted}: {done:?}");
+        assert!(
+            is_eio(open.read_exact_at(&mut byte, 0)),
+            "{served} {mounted}"
+        );
+        drop(open);
+        server.wait().unwrap();
+        world.assert_gone();
+    }
+}
+
+#[test]
+fn a_server_that_hangs_is_aborted_though_root_has_unmounted_its_file_lazily() {
+    let world = world!();
+    let memory = Arc::new(Memory::new(64 * MIB));
+    let (server, _attachment) = world.mounted(memory.clone());
+    let hangs = writes_that_hang(&world, &memory);
+    thread::sleep(Duration::from_millis(200));
+    umount_lazily(&world.place.path().join("device"));
+    let done = cut_off(&world.place, Duration::from_millis(100));
+    assert!(done.failures.is_empty(), "{done:?}");
+    assert!(hangs.join().unwrap().is_err());
+    memory.stop(false);
+    server.wait().unwrap();
+    world.assert_gone();
+}
+
+#[test]
+fn an_image_that_was_renamed_while_it_is_attached_is_found() {
+    let world = world!();
+    drop(world.sparse_file(64 * MIB));
+    let place = keyward_attach::place::Place::of_image(world.place.path(), &world.image()).unwrap();
+    let attachment = Attachment::bind(&place).unwrap();
+    let moved = world.image().with_extension("moved");
+    fs::rename(world.image(), &moved).unwrap();
+    let found = Attachment::find(&place).unwrap().unwrap();
+    assert_eq!(found.device(), attachment.device());
+    fs::rename(&moved, world.image()).unwrap();
+    detach(&place).unwrap();
+    assert!(Attachment::find(&place).unwrap().is_none());
+}
+
+#[test]
+fn a_device_that_was_let_go_and_bound_to_something_else_is_nobodys() {
+    let world = world!();
+    drop(world.sparse_file(64 * MIB));
+    let place = keyward_attach::place::Place::of_image(world.place.path(), &world.image()).unwrap();
+    let attachment = Attachment::bind(&place).unwrap();
+    let node = attachment.device().to_str().unwrap().to_owned();
+    let other = world.image().with_extension("other");
+    File::create(&other).unwrap().set_len(MIB).unwrap();
+    run("losetup", &["--detach", &node]);
+    run("losetup", &[&node, other.to_str().unwrap()]);
+    let found = Attachment::find(&place).unwrap();
+    run("losetup", &["--detach", &node]);
+    assert!(found.is_none(), "{found:?}");
+}
+
+#[test]
+fn a_binding_that_an_earlier_release_recorded_is_found_by_its_path() {
+    let world = world!();
+    let (server, attachment) = world.mounted(world.sparse_file(64 * MIB));
+    let number: u32 = attachment.device().to_str().unwrap()["/dev/loop".len()..]
+        .parse()
+        .unwrap();
+    let record = format!(r#"{{"version":1,"number":{number}}}"#);
+    fs::write(world.place.path().join("loop.json"), record).unwrap();
+    let found = Attachment::find(&world.place).unwrap().unwrap();
+    assert_eq!(found.device(), attachment.device());
+    detach(&world.place).unwrap();
+    server.wait().unwrap();
     world.assert_gone();
 }
