@@ -3,12 +3,13 @@
 They need root, FUSE and loop devices; with CI=true, they fail where those are missing.
 """
 
-import fcntl
+import contextlib
 import random
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -137,25 +138,52 @@ def test_a_volume_that_is_cut_off_or_held_is_not_sent(volumes, place, kms, key, 
     volumes("detach", mnt, "--force")
 
 
-def test_what_an_interrupted_copy_of_an_attached_volume_left_is_taken_away(volumes, place, arn):
+def test_whoever_owns_the_directory_of_an_image_cannot_exchange_its_copy(volumes, other, place, arn, tmp_path):
     image = volumes.create(arn)
-    volumes.attach(image)
-    left = image.parent / f".keyward-copy-{volumes.stat(image)['VolumeId']}"
-    left.mkdir()
-    (left / "image").write_bytes(b"half")
-    volumes("send", image, place, "--name", "v/one")
-    assert not left.exists()
-    left.mkdir()
-    with open(left / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert volumes.fails("send", image, place, "--name", "v/two") == (
-            f"another process makes a copy of the volume in {left.name}: wait until it has ended"
-        )
-    shutil.rmtree(left)
-    left.symlink_to(place)
-    assert volumes.fails("send", image, place, "--name", "v/two") == (
-        f"cannot use {left.name}: it is not a directory of this user: remove it"
-    )
+    mnt = volumes.attach(image)
+    noise = random.Random(2).randbytes(24 * MIB)
+    write(mnt / "file", noise)
+    identity = volumes.stat(image)["VolumeId"]
+    secret = tmp_path / "secret"
+    secret.write_bytes(TEXT * 100)
+    # What a release before would have used and removed.
+    ours = image.parent / f".keyward-copy-{identity}"
+    ours.symlink_to(place)
+    before = set(image.parent.iterdir())
+    seen, ended = set(), threading.Event()
+
+    def exchange():
+        while not ended.is_set():
+            for path in set(image.parent.iterdir()) - before:
+                seen.add(path.name)
+                moved = path.with_name("moved")
+                # It may be gone again.
+                with contextlib.suppress(OSError):
+                    path.rename(moved)
+                    path.mkdir()
+                    (path / "image").symlink_to(secret)
+
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    try:
+        volumes("send", image, place, "--name", "v/one")
+    finally:
+        ended.set()
+        thread.join()
+    assert seen == set()
+    assert set(image.parent.iterdir()) == before
+    assert secret.read_bytes() == TEXT * 100
+    other("receive", place, other.image(), "--name", "v/one")
+    assert other.stat(other.image())["VolumeId"] == identity
+    there = other.attach(other.image())
+    assert (there / "file").read_bytes() == noise
+    other("detach", there)
+    for work, why in [
+        (place / "none", "none: No such file or directory (os error 2)"),
+        (secret, "secret: Not a directory (os error 20)"),
+    ]:
+        said = volumes.fails("send", image, place, "--name", "v/two", "--work-dir", work)
+        assert re.fullmatch(rf"cannot open \S*{re.escape(why)}", said), said
 
 
 def test_an_old_copy_is_recognized_where_a_newer_generation_is_known(volumes, place, arn):

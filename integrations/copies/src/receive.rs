@@ -1,14 +1,15 @@
 //! Makes an image of a copy.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    ffi::{OsStr, OsString},
+    fs::{File, TryLockError},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{CWD, OFlags, RenameFlags, fstatvfs, renameat_with},
+    fs::{AtFlags, Mode, OFlags, RenameFlags, fstatvfs, openat, renameat, renameat_with, unlinkat},
     io::Errno,
     process::geteuid,
 };
@@ -40,7 +41,17 @@ pub struct Received {
 pub(crate) struct Draft {
     to: PathBuf,
     path: PathBuf,
+    /// Open: its path may name another directory by the time at which the file is renamed or removed.
+    folder: File,
+    names: Names,
     pub(crate) file: File,
+}
+
+/// What the file is called until it is whole, and then.
+#[derive(Debug)]
+struct Names {
+    draft: OsString,
+    image: OsString,
 }
 
 /// Makes an image of a copy, beside the path that it is to have. Everything is verified; after an interruption the
@@ -106,6 +117,12 @@ impl Received {
         &self.draft.path
     }
 
+    /// The file itself, open for reading and writing: in a directory that somebody else may write to, its path may name
+    /// another one.
+    pub const fn file(&self) -> &File {
+        &self.draft.file
+    }
+
     /// Makes it durable, and gives it its name.
     ///
     /// # Errors
@@ -116,19 +133,21 @@ impl Received {
             .file
             .sync_all()
             .map_err(|error| draft.failed("write", error))?;
-        match renameat_with(CWD, &draft.path, CWD, &draft.to, RenameFlags::NOREPLACE) {
+        let (folder, names) = (&draft.folder, &draft.names);
+        let (from, to) = (&names.draft, &names.image);
+        match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             // The file system cannot do it in one step.
             Err(Errno::INVAL) => {
                 must_be_new(&draft.to)?;
-                std::fs::rename(&draft.path, &draft.to)
+                renameat(folder, from, folder, to)
                     .map_err(|error| draft.failed("rename", error))?;
             }
             Err(Errno::EXIST) => return Err(exists(&draft.to)),
             Err(error) => return Err(draft.failed("rename", error)),
         }
         // The name must be as durable as the content.
-        let synced = File::open(folder_of(&draft.to)).and_then(|folder| folder.sync_all());
+        let synced = folder.sync_all();
         synced.map_err(|error| draft.failed("write", error))?;
         Ok(self.manifest)
     }
@@ -151,16 +170,18 @@ impl Draft {
         let not_ours = || Error::NotOurs {
             path: path.display().to_string(),
         };
-        let mut options = OpenOptions::new();
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let options = options.mode(0o600).custom_flags(flags.bits().cast_signed());
-        let file = options.open(&path).map_err(|error| {
-            match error.raw_os_error().map(Errno::from_raw_os_error) {
-                Some(Errno::LOOP) => not_ours(),
-                _ => failed(error),
-            }
-        })?;
+        let name = |path: &Path| path.file_name().map(OsStr::to_owned);
+        let names = name(&path).zip(name(to));
+        let names = names.map(|(draft, image)| Names { draft, image });
+        let names = names.ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let folder = File::open(folder_of(to)).map_err(failed)?;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = flags | OFlags::RDWR | OFlags::CREATE;
+        let file = match openat(&folder, &names.draft, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => return Err(not_ours()),
+            Err(error) => return Err(failed(error.into())),
+        };
         let metadata = file.metadata().map_err(failed)?;
         let is_ours = metadata.uid() == geteuid().as_raw() && metadata.nlink() == 1;
         if !metadata.is_file() || !is_ours {
@@ -181,6 +202,8 @@ impl Draft {
         Ok(Self {
             to: to.to_owned(),
             path,
+            folder,
+            names,
             file,
         })
     }
@@ -231,7 +254,8 @@ impl Draft {
 
     /// Removes the draft.
     pub(crate) fn discard(self) -> Result<(), Error> {
-        std::fs::remove_file(&self.path).map_err(|error| self.failed("remove", error))
+        unlinkat(&self.folder, &self.names.draft, AtFlags::empty())
+            .map_err(|error| self.failed("remove", error))
     }
 }
 

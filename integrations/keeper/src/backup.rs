@@ -2,119 +2,89 @@
 //! attached, held, or else a copy that the volume's process makes.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
-use anyhow::Context as _;
-use keyward_volume::{
-    Superblock, Volume, VolumeId,
-    disk::{Disk as _, FileDisk},
-    superblock,
+use anyhow::{Context as _, bail};
+use keyward_volume::{Superblock, VolumeId, disk::FileDisk, superblock};
+use rustix::{
+    fs::{FallocateFlags, OFlags, fallocate},
+    io::Errno,
 };
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
 
 use crate::{
-    control::{Request, ask},
-    image::{Draft, refused},
+    control::{Request, ask_with},
+    image::refused,
+    nameless,
     state::Found,
 };
 
-/// The directory of a copy in the making, before the volume's id.
-const FOLDER: &str = ".keyward-copy-";
-/// Locked by whoever makes the copy.
-const LOCK: &str = "lock";
-/// The copy.
-const IMAGE: &str = "image";
-
-/// Opens an image that nobody has open, and keeps others from opening it until what is answered is dropped.
+/// Opens the image of a volume that nobody has open, and keeps others from opening it until what is answered is
+/// dropped.
 ///
 /// # Errors
-/// When it cannot be opened, or is in use.
-pub fn hold(image: &Path) -> anyhow::Result<File> {
-    let opened = File::open(image).with_context(|| format!("cannot open {}", image.display()))?;
+/// When it cannot be opened, is in use, or is another file by now.
+pub fn hold(image: &Path, volume: VolumeId) -> anyhow::Result<File> {
+    let shown = image.display();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(flags.bits().cast_signed());
+    let opened = match options.open(image) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            bail!("{shown} is not a file any more: somebody has exchanged it")
+        }
+        opened => opened.with_context(|| format!("cannot open {shown}"))?,
+    };
     match opened.try_lock() {
-        Ok(()) => Ok(opened),
-        Err(TryLockError::WouldBlock) => Err(refused(image, keyward_volume::Error::InUse)),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(refused(image, keyward_volume::Error::InUse));
+        }
         Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", image.display()))
+            return Err(error).with_context(|| format!("cannot lock {shown}"));
         }
     }
+    // The path may name another file than before, such as one that only root can read.
+    let found = look_at(&opened).with_context(|| format!("cannot read {shown}"))?;
+    if found.is_none_or(|found| found.volume_id != volume) {
+        bail!("{shown} is not the image of volume {volume} any more: somebody has exchanged it");
+    }
+    Ok(opened)
 }
 
-/// Has the process of an attached volume copy it, as it is at one moment, into a directory. The copy is the volume
-/// itself, with its id, its generation and its wrapped data key; KMS is not asked. What is answered has no name any
-/// more, so that nothing is left when it is dropped.
+/// Has the process of an attached volume copy it, as it is at one moment, on the disk of a directory. The copy is the
+/// volume itself, with its id, its generation and its wrapped data key; KMS is not asked. It never has a name, so
+/// that nothing is left when it is dropped, and nobody who may write to the directory can exchange it.
 ///
 /// # Errors
-/// When the volume is cut off or damaged, the directory has no room, or another copy of the volume is being made
-/// there.
+/// When the volume is cut off or damaged, or the directory has no room or cannot be written to.
 pub fn of_attached(found: &Found, volume: VolumeId, within: &Path) -> anyhow::Result<File> {
-    let folder = fs::canonicalize(within)
-        .with_context(|| format!("cannot open {}", within.display()))?
-        .join(format!("{FOLDER}{volume}"));
-    let shown = folder.display();
-    let busy = || {
-        format!("another process makes a copy of the volume in {shown}: wait until it has ended")
-    };
-    let lock = locked(&folder).with_context(|| format!("cannot use {shown}"))?;
-    let _lock = lock.with_context(busy)?;
-    let image = folder.join(IMAGE);
-    // An earlier attempt may have been interrupted.
-    remove(&image)?;
+    let copy = nameless::within(within)?;
     if let Some(dir) = &found.process.dir {
         // What is in the page cache belongs into the copy.
         let open = File::open(dir).with_context(|| format!("cannot open {}", dir.display()))?;
         rustix::fs::syncfs(&open)?;
     }
-    let request = Request::BackUp { to: image.clone() };
-    let made = ask(&found.folder, &request, &mut |_, _| {})
-        .and_then(|_| File::open(&image).map_err(Into::into));
-    remove(&image)?;
-    fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {shown}"))?;
-    made
+    ask_with(&found.folder, &Request::BackUp, Some(&copy), &mut |_, _| {})?;
+    if look_at(&copy)?.is_none_or(|made| made.volume_id != volume) {
+        bail!("the volume's process did not copy volume {volume}");
+    }
+    Ok(copy)
 }
 
-/// The lock of a directory for this user only, which is created if it is missing; `None` if somebody has it.
-fn locked(folder: &Path) -> io::Result<Option<File>> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+/// What can be read of an image without its key; `None` if it is no encrypted volume.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn look_at(image: &File) -> anyhow::Result<Option<Superblock>> {
+    match superblock::inspect(&FileDisk::to_inspect(image.try_clone()?)) {
+        Ok(superblock) => Ok(Some(superblock)),
+        Err(keyward_volume::Error::NoSuperblock(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    let metadata = folder.symlink_metadata()?;
-    if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
-        let why = "it is not a directory of this user: remove it";
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let lock = options.open(folder.join(LOCK))?;
-    match lock.try_lock() {
-        // Whoever had it may have removed it in the meantime.
-        Ok(()) => Ok(Some(lock).filter(|lock| lock.metadata().is_ok_and(|lock| lock.nlink() == 1))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Copies an open volume to a new file, as what it is.
-pub(crate) fn make(volume: &Volume, to: &Path) -> anyhow::Result<()> {
-    let (draft, disk) = Draft::create(to)?;
-    volume.back_up_to(&disk)?;
-    draft.keep();
-    Ok(())
 }
 
 /// Looks at what was received, and gives its journal the room on the disk that a new volume's has. `None` if it is no
@@ -122,24 +92,52 @@ pub(crate) fn make(volume: &Volume, to: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it cannot be read, or has no room.
-pub fn look_at_received(image: &Path) -> anyhow::Result<Option<Superblock>> {
-    let disk = FileDisk::open_to_inspect(image)?;
-    let superblock = match superblock::inspect(&disk) {
-        Ok(superblock) => superblock,
-        Err(keyward_volume::Error::NoSuperblock(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
+pub fn look_at_received(image: &File, shown: &Path) -> anyhow::Result<Option<Superblock>> {
+    let Some(superblock) = look_at(image)? else {
+        return Ok(None);
     };
     let before_blocks = superblock.layout().region(2);
-    let allocated = disk.allocated()?;
-    let file = OpenOptions::new().write(true).open(image)?;
-    match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, before_blocks) {
+    let allocated = image.metadata()?.blocks().saturating_mul(512);
+    match fallocate(image, FallocateFlags::KEEP_SIZE, 0, before_blocks) {
         // The file system takes room as it is used.
         Ok(()) | Err(Errno::OPNOTSUPP) => Ok(Some(superblock)),
         Err(error) => Err(io::Error::from(error)).with_context(|| {
+            let shown = shown.display();
             format!(
-                "there is no room for the journal of {}, {before_blocks} bytes, beside its {allocated}: make room and try again",
-                image.display()
+                "there is no room for the journal of {shown}, {before_blocks} bytes, beside its {allocated}: make room and try again"
             )
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+
+    #[test]
+    fn a_file_that_took_the_place_of_an_image_is_not_held() {
+        let home = tempfile::tempdir().unwrap();
+        let (other, link) = (home.path().join("other"), home.path().join("link"));
+        std::fs::write(&other, "a file that only root can read").unwrap();
+        symlink(&other, &link).unwrap();
+        let refused = |path: &Path| hold(path, VOLUME).unwrap_err().to_string();
+        assert_eq!(
+            refused(&link),
+            format!(
+                "{} is not a file any more: somebody has exchanged it",
+                link.display()
+            )
+        );
+        assert_eq!(
+            refused(&other),
+            format!(
+                "{} is not the image of volume {VOLUME} any more: somebody has exchanged it",
+                other.display()
+            )
+        );
     }
 }

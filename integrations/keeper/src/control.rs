@@ -3,9 +3,10 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, IoSlice, IoSliceMut, Write as _},
+    mem::MaybeUninit,
     os::{
-        fd::AsRawFd as _,
+        fd::{AsFd as _, AsRawFd as _},
         unix::{
             fs::PermissionsExt as _,
             net::{UnixListener, UnixStream},
@@ -16,6 +17,13 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use rustix::{
+    io::Errno,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    },
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,7 +32,9 @@ use super::{key::Wrapped, state::Folder};
 /// The socket's name in the volume's directory.
 const SOCKET: &str = "control.sock";
 /// The longest request: a wrapped data key with its context, and a path.
-const MAX_REQUEST: u64 = 64 * 1024;
+const MAX_REQUEST: usize = 64 * 1024;
+/// What is read at once.
+const PIECE: usize = 4096;
 /// How long a request may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -59,11 +69,9 @@ pub enum Request {
         /// Whether that is another data key.
         is_new: bool,
     },
-    /// Copy the volume to a new file, under its own id and at its generation.
-    BackUp {
-        /// The file, which must not exist.
-        to: PathBuf,
-    },
+    /// Copy the volume, under its own id and at its generation, to the empty file that is handed over with the
+    /// request: whoever may write to a directory could exchange what a path names.
+    BackUp,
     /// Verify everything.
     Check,
     /// Ask at once whether the key may still be used: something about it may have changed.
@@ -87,6 +95,8 @@ pub enum Reply {
 pub struct Asked {
     /// The request.
     pub request: Request,
+    /// The file that was handed over with it.
+    pub file: Option<File>,
     stream: UnixStream,
 }
 
@@ -141,10 +151,33 @@ impl Listener {
 fn read(stream: UnixStream) -> io::Result<Asked> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = String::new();
-    BufReader::new((&stream).take(MAX_REQUEST)).read_line(&mut line)?;
-    let request = serde_json::from_str(&line)?;
-    Ok(Asked { request, stream })
+    let (mut line, mut file) = (Vec::new(), None);
+    let mut piece = [0; PIECE];
+    while line.last() != Some(&b'\n') && line.len() < MAX_REQUEST {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut with = RecvAncillaryBuffer::new(&mut space);
+        let into = &mut [IoSliceMut::new(&mut piece)];
+        let read = match recvmsg(&stream, into, &mut with, RecvFlags::CMSG_CLOEXEC) {
+            Ok(received) => received.bytes,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        for message in with.drain() {
+            if let RecvAncillaryMessage::ScmRights(files) = message {
+                file = files.map(File::from).next().or(file);
+            }
+        }
+        if read == 0 {
+            break;
+        }
+        line.extend_from_slice(piece.get(..read).unwrap_or_default());
+    }
+    let request = serde_json::from_slice(&line)?;
+    Ok(Asked {
+        request,
+        file,
+        stream,
+    })
 }
 
 impl Asked {
@@ -180,6 +213,19 @@ pub fn ask(
     request: &Request,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Value> {
+    ask_with(folder, request, None, progress)
+}
+
+/// The same, with a file that is handed over.
+///
+/// # Errors
+/// See [`ask`].
+pub fn ask_with(
+    folder: &Folder,
+    request: &Request,
+    file: Option<&File>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<Value> {
     let stream = connect(folder.path()).with_context(|| {
         format!(
             "the volume's process cannot be asked through {}",
@@ -188,7 +234,14 @@ pub fn ask(
     })?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    (&stream).write_all(&line)?;
+    let rest = match file {
+        Some(file) => {
+            let sent = hand_over(&stream, &line, file)?;
+            line.get(sent..).unwrap_or_default()
+        }
+        None => &line,
+    };
+    (&stream).write_all(rest)?;
     for line in BufReader::new(stream).lines() {
         match serde_json::from_str(&line?)? {
             Reply::Progress(done, total) => progress(done, total),
@@ -202,7 +255,74 @@ pub fn ask(
     )
 }
 
+/// Sends the beginning of a request with a file, and answers how long that is.
+fn hand_over(stream: &UnixStream, line: &[u8], file: &File) -> io::Result<usize> {
+    let files = [file.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    if !with.push(SendAncillaryMessage::ScmRights(&files)) {
+        return Err(io::Error::other("there is no room for a file"));
+    }
+    let sent = sendmsg(
+        stream,
+        &[IoSlice::new(line)],
+        &mut with,
+        SendFlags::NOSIGNAL,
+    );
+    Ok(sent?)
+}
+
 fn connect(folder: &Path) -> io::Result<UnixStream> {
     let open = File::open(folder)?;
     UnixStream::connect(socket(&open))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_long_request_arrives_with_its_file() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let reader = thread::spawn(move || read(there));
+        let request = Request::Snapshot {
+            to: PathBuf::from("x".repeat(3 * PIECE)),
+            volume: String::new(),
+            key: serde_json::from_str(r#"{"key_arn":"k","ciphertext":"","context":{}}"#).unwrap(),
+            is_new: true,
+        };
+        let mut line = serde_json::to_vec(&request).unwrap();
+        line.push(b'\n');
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("file"), "text").unwrap();
+        let file = File::open(home.path().join("file")).unwrap();
+        let sent = hand_over(&here, &line, &file).unwrap();
+        (&here).write_all(&line[sent..]).unwrap();
+        let asked = reader.join().unwrap().unwrap();
+        let Request::Snapshot { to, .. } = asked.request else {
+            panic!("another request");
+        };
+        assert_eq!(to.as_os_str().len(), 3 * PIECE);
+        let mut text = String::new();
+        asked.file.unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "text");
+    }
+
+    #[test]
+    fn a_request_that_is_too_long_or_cut_off_is_none() {
+        let refused = |line: Vec<u8>| {
+            let (here, there) = UnixStream::pair().unwrap();
+            let reader = thread::spawn(move || read(there).unwrap_err());
+            // The reader ends first if it is too long.
+            let _ = (&here).write_all(&line);
+            drop(here);
+            reader.join().unwrap().to_string()
+        };
+        let too_long = refused(vec![b' '; MAX_REQUEST + 2 * PIECE]);
+        assert!(too_long.starts_with("EOF while parsing"), "{too_long}");
+        let cut_off = refused(br#"{"do":"#.to_vec());
+        assert!(cut_off.starts_with("EOF while parsing"), "{cut_off}");
+    }
 }

@@ -1,8 +1,11 @@
 //! Images: looked at, and opened by a command or by the process that serves them.
 
 use std::{
+    ffi::OsString,
+    fs::File,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    os::fd::AsRawFd as _,
+    path::Path,
     sync::Arc,
 };
 
@@ -17,6 +20,7 @@ use keyward_volume::{
     disk::{Disk, FileDisk},
     superblock,
 };
+use rustix::fs::{AtFlags, unlinkat};
 
 use super::{
     key,
@@ -293,7 +297,9 @@ pub fn parse_id(text: &str) -> Option<VolumeId> {
 /// A file that is removed again, unless it is kept.
 #[derive(Debug)]
 pub struct Draft {
-    path: PathBuf,
+    /// Open: its path may name another directory by the time at which the file is removed.
+    folder: File,
+    name: OsString,
     kept: bool,
 }
 
@@ -304,9 +310,18 @@ impl Draft {
     /// When it exists or cannot be created.
     pub fn create(path: &Path) -> anyhow::Result<(Self, Arc<dyn Disk>)> {
         must_be_new(path)?;
-        let disk = FileDisk::create(path).map_err(|error| no_volume(path, error))?;
+        let failed = |error: io::Error| no_volume(path, error.into());
+        let name = path.file_name().context("an image needs a name")?;
+        let parent = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = File::open(parent.unwrap_or(Path::new("."))).map_err(failed)?;
+        let within = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        let disk = FileDisk::create(&Path::new(&within).join(name));
+        let disk = disk.map_err(|error| no_volume(path, error))?;
         let draft = Self {
-            path: path.to_owned(),
+            folder,
+            name: name.to_owned(),
             kept: false,
         };
         Ok((draft, Arc::new(disk)))
@@ -322,7 +337,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
             // What is left holds no volume, and the next attempt says that it exists.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
         }
     }
 }

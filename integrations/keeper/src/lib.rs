@@ -12,6 +12,7 @@ pub mod image;
 pub mod keeper;
 pub mod key;
 pub mod kms;
+pub mod nameless;
 pub mod report;
 pub mod source;
 pub mod state;

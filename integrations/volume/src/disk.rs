@@ -80,12 +80,25 @@ impl FileDisk {
         Self::locked(OpenOptions::new().read(true).write(true).open(path)?)
     }
 
+    /// Uses a file that is open for reading and writing.
+    ///
+    /// # Errors
+    /// When another process has it open as one.
+    pub fn of(file: File) -> Result<Self, Error> {
+        Self::locked(file)
+    }
+
     /// Opens a file for reading, to inspect it beside a process that uses it.
     ///
     /// # Errors
     /// When it cannot be opened.
     pub fn open_to_inspect(path: &Path) -> Result<Self, Error> {
         Ok(Self(File::open(path)?))
+    }
+
+    /// Uses a file that is open for reading, to inspect it.
+    pub const fn to_inspect(file: File) -> Self {
+        Self(file)
     }
 
     fn locked(file: File) -> Result<Self, Error> {

@@ -8,9 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File},
-    io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
-    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, anyhow, bail};
@@ -19,8 +17,9 @@ use keyward_copies::{
     About, CopyName, Place, Received, Verified, VolumeName, list, receive, remove, send, verify,
 };
 use keyward_keeper::{
-    backup::{look_at_received, of_attached},
-    image::{inspect, parse_id},
+    backup::{look_at, look_at_received, of_attached},
+    image::parse_id,
+    nameless,
     state::Phase,
     units::show_size,
 };
@@ -91,8 +90,8 @@ impl Backups {
                     bail!("the volume is cut off: {why}");
                 }
                 let image = of_attached(&found, id, &self.work)?;
-                let generation = inspect(&opened(&image))?.generation;
-                (image, Some(generation))
+                let made = look_at(&image)?.context("the copy is no encrypted volume")?;
+                (image, Some(made.generation))
             }
             false => (self.copy_plain(host, note)?, None),
         };
@@ -150,15 +149,12 @@ impl Backups {
         Ok(())
     }
 
-    /// A copy of a volume without encryption, which has no name any more.
+    /// A copy of a volume without encryption, which has no name.
     fn copy_plain(&self, host: &Host, note: &Note) -> anyhow::Result<File> {
-        let path = self.work.join(format!("{}.copy", note.volume));
-        // What an attempt has left that was interrupted.
-        gone(&path)?;
-        let copied = host.with_plain(note, |plain| plain.copy(&path, &|| host.goes_on()));
-        let opened = copied.and_then(|()| Ok(File::open(&path)?));
-        gone(&path)?;
-        opened
+        let copy = nameless::within(&self.work)?;
+        host.with_plain(note, |plain| plain.copy(&copy, &|| host.goes_on()))
+            .with_context(|| format!("cannot copy it to {}", self.work.display()))?;
+        Ok(copy)
     }
 
     /// Puts the image of a volume back that is lost, and notes it down, so that it is attached. Answers what to say.
@@ -221,7 +217,7 @@ impl Restoring {
     /// Checks what was received, and answers what to note down of it.
     fn checked(&self, host: &Host, name: &CopyName, received: &Received) -> anyhow::Result<Note> {
         let volume = &self.wanted.volume;
-        let superblock = look_at_received(received.path())?;
+        let superblock = look_at_received(received.file(), received.path())?;
         let image = self.note.as_ref().map(|note| note.image.clone());
         let (superblock, key) = match (superblock, self.wanted.key()) {
             (None, None) => {
@@ -293,12 +289,6 @@ fn copy_name(volume: &VolumeId, backup: Backup) -> anyhow::Result<CopyName> {
     Ok(CopyName::parse(&format!("{volume}/{}", backup.name()))?)
 }
 
-/// The path of an open file, also of one that has no name.
-fn opened(file: &File) -> PathBuf {
-    use std::os::fd::AsRawFd as _;
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
 fn unreadable(verified: &Verified, place: &Place) -> anyhow::Error {
     let chunks = verified.faults.keys().take(SHOWN_CHUNKS);
     let chunks: Vec<String> = chunks.map(ToString::to_string).collect();
@@ -307,13 +297,4 @@ fn unreadable(verified: &Verified, place: &Place) -> anyhow::Error {
         verified.faults.len(),
         chunks.join(", ")
     )
-}
-
-fn gone(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -115,25 +115,19 @@ impl Plain<'_> {
     ///
     /// # Errors
     /// When it is not mounted, the disk fails or has no room, or it may not go on.
-    pub fn copy(&self, to: &Path, goes_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
+    pub fn copy(&self, copy: &File, goes_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
         if !self.look()?.1 {
             bail!("the file system is not mounted");
         }
         let own = fs::metadata(self.dir)?.dev();
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create_new(true).mode(0o600);
         let image = File::open(self.image)?;
-        let copy = options.open(to)?;
         if copy.metadata()?.dev() == own {
-            bail!(
-                "{} is on the file system that is to be copied",
-                to.display()
-            );
+            bail!("that is on the file system that is to be copied");
         }
         let frozen = freeze(self.dir).context("the file system cannot be frozen")?;
-        let copied = match ioctl_ficlone(&copy, &image) {
+        let copied = match ioctl_ficlone(copy, &image) {
             Ok(()) => Ok(()),
-            Err(_) => copy_data(&image, &copy, goes_on),
+            Err(_) => copy_data(&image, copy, goes_on),
         };
         drop(frozen);
         Ok(copied?)

@@ -1,10 +1,16 @@
 //! What commands have done by the process of an attached volume while it goes on serving.
 
-use std::sync::{Arc, mpsc::Sender};
+use std::{
+    fs::File,
+    sync::{Arc, mpsc::Sender},
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
-use keyward_volume::{Copy, KeyInfo, Volume};
+use keyward_volume::{
+    Copy, KeyInfo, Volume,
+    disk::{Disk, FileDisk},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -43,7 +49,7 @@ impl Job {
                 key,
                 is_new,
             } => self.snapshot((&to, &volume), &key, is_new),
-            Request::BackUp { to } => crate::backup::make(&self.volume, &to).map(|()| Value::Null),
+            Request::BackUp => self.back_up(asked.file.take()),
             Request::Finish | Request::CutOff | Request::Recheck => {
                 Err(anyhow!("that is not for this thread"))
             }
@@ -113,6 +119,13 @@ impl Job {
             arena: &self.arena,
         };
         copy(&self.volume, (to, &made), (&self.states, &data_key))?;
+        Ok(Value::Null)
+    }
+
+    fn back_up(&self, to: Option<File>) -> anyhow::Result<Value> {
+        let to = to.context("no file was handed over, or this process has too many open files")?;
+        let disk: Arc<dyn Disk> = Arc::new(FileDisk::of(to)?);
+        self.volume.back_up_to(&disk)?;
         Ok(Value::Null)
     }
 

@@ -86,7 +86,7 @@ impl Receive {
         };
         meter.end();
         let received = received?;
-        let superblock = look_at_received(received.path())?;
+        let superblock = look_at_received(received.file(), received.path())?;
         if let (Some(name), Some(superblock)) = (&name, &superblock) {
             check_volume(name, superblock, &received)?;
         }

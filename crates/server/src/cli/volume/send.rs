@@ -135,7 +135,7 @@ impl Send {
                 let within = self.work_dir.as_deref().unwrap_or(beside);
                 of_attached(&found, volume, within)
             }
-            None => hold(image),
+            None => hold(image, volume),
         }
     }
 }
