@@ -14,36 +14,25 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
-    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     authorize::{ClientCertificate, Question, Refused, Rights},
     certificate,
     error::Error,
     locked::Failure,
-    options::{Limits, Target},
+    options::Target,
     places::{Displaced, Place},
-    questions::Questions,
-    quiet::Quiet,
     relay::{Client, End, Relay},
+    rights::Watch,
+    shared::Shared,
     tls,
     volume::{Key, State, Volume},
 };
 
 /// How long a client that cannot be served is answered with errors.
 const FAIL: Duration = Duration::from_secs(10);
-
-/// What all connections of a server have in common.
-pub(crate) struct Shared {
-    pub(crate) limits: Limits,
-    pub(crate) questions: Questions,
-    pub(crate) tls: TlsAcceptor,
-    /// For what strangers cause to be logged.
-    pub(crate) quiet: Arc<Quiet>,
-}
 
 /// A connection that was accepted.
 pub(crate) struct Accepted {
@@ -253,10 +242,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Everything fails with an I/O error. Nobody is asked for that, since nothing is shown.
     async fn while_locked(&mut self, state: &mut watch::Receiver<State>) -> Result<(), Closed> {
-        // All clients of a volume come back at once if this program starts while it is locked.
-        self.place.settle();
+        if !self
+            .calls_before(state, |state| matches!(state, State::Unlocked(_)))
+            .await?
+        {
+            return Ok(());
+        }
+        let is_known = self.was_authorized || self.volume.known.has(self.peer.ip());
+        self.place.wait(is_known);
         let active = Arc::clone(&self.active);
-        let idle = self.shared.limits.idle;
+        let limits = self.shared.limits;
+        let idle = if is_known {
+            limits.idle
+        } else {
+            limits.idle_unknown
+        };
         tokio::select! {
             end = self.client.fail(Failure::Io, || active.note()) => return Err(end.into()),
             () = active.silent(idle) => return Err(Closed::Silent),
@@ -266,6 +266,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::select! {
             finished = self.client.finish_message(|| active.note()) => Ok(finished?),
             () = active.silent(idle) => Err(Closed::Silent),
+        }
+    }
+
+    /// Waits for the first call; whether it came before the volume's state was the other one.
+    async fn calls_before(
+        &mut self,
+        state: &mut watch::Receiver<State>,
+        other: impl FnMut(&State) -> bool,
+    ) -> Result<bool, Closed> {
+        if self.client.has_called() {
+            return Ok(true);
+        }
+        let handshake = self.shared.limits.handshake;
+        tokio::select! {
+            () = until(state, other) => Ok(false),
+            called = timeout(handshake, self.client.first_call()) => {
+                called.map_err(|_| Closed::Silent)??;
+                Ok(true)
+            }
         }
     }
 
@@ -316,12 +335,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         state: &mut watch::Receiver<State>,
         question: &Question,
     ) -> Result<(), Closed> {
-        if !self.client.has_called() {
-            let handshake = self.shared.limits.handshake;
-            tokio::select! {
-                () = until(state, |state| matches!(state, State::Locked)) => return Ok(()),
-                called = timeout(handshake, self.client.first_call()) => called.map_err(|_| Closed::Silent)??,
-            }
+        if !self
+            .calls_before(state, |state| matches!(state, State::Locked))
+            .await?
+        {
+            return Ok(());
         }
         let (rights, revision, (view, _hold)) = loop {
             // What changes after the question is seen.
@@ -339,6 +357,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             self.place.settle();
             self.was_authorized = true;
+            self.volume.known.note(self.peer.ip(), Instant::now());
             let view = match self.volume.view(&rights).await {
                 // It was locked in the meantime.
                 Err(Error::Locked) => return Ok(()),
@@ -368,7 +387,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .access_point
             .as_ref()
             .and_then(|point| point.user.as_ref());
-        let mut watch = Watch::begin(&self.shared, revision, question.clone(), rights.clone());
+        let mut watch = Watch::begin(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.volume),
+            revision,
+            question.clone(),
+            rights.clone(),
+        );
         let active = Arc::clone(&self.active);
         let idle = self.shared.limits.idle;
         tokio::select! {
@@ -416,57 +441,4 @@ async fn no_longer_allowed(target: &mut watch::Receiver<Arc<Target>>, peer: Sock
     let refused = |target: &Arc<Target>| !target.cidrs.iter().any(|cidr| cidr.contains(peer.ip()));
     // An error says that it does not exist any more.
     let _ = target.wait_for(refused).await;
-}
-
-/// Asks again and again, and ends with the reason when the connection must.
-struct Watch {
-    task: JoinHandle<String>,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Watch {
-    /// `revision` has seen everything that had happened before the client was asked about.
-    fn begin(
-        shared: &Arc<Shared>,
-        mut revision: watch::Receiver<u64>,
-        question: Question,
-        rights: Rights,
-    ) -> Self {
-        let shared = Arc::clone(shared);
-        let question = Question {
-            again: true,
-            ..question
-        };
-        let task = tokio::spawn(async move {
-            let mut answered = Instant::now();
-            loop {
-                let limits = shared.limits;
-                tokio::select! {
-                    () = sleep(limits.reauthorize) => {}
-                    changed = revision.changed() => if changed.is_err() {
-                        return "the server has ended".to_owned();
-                    },
-                }
-                match shared.questions.again(&question).await {
-                    Ok(now) if now == rights => answered = Instant::now(),
-                    Ok(_) => {
-                        return "its rights have changed, and it must connect again".to_owned();
-                    }
-                    Err(refused @ Refused::Denied { .. }) => return refused.to_string(),
-                    Err(refused) => {
-                        if answered.elapsed() >= limits.unanswered {
-                            return refused.to_string();
-                        }
-                        tracing::warn!(volume = question.volume, client = %question.client, %refused, "an NFS connection goes on, although nobody could be asked");
-                    }
-                }
-            }
-        });
-        Self { task }
-    }
 }

@@ -72,7 +72,7 @@ pub struct Limits {
     pub per_client: usize,
     /// Connections in all on which nobody has been authorized yet.
     pub strangers: usize,
-    /// How long a client may take for its first bytes, and again for its TLS handshake.
+    /// How long a client may take for its first bytes, again for its TLS handshake, and again for its first call.
     pub handshake: Duration,
     /// How long the question whether a client may connect may take.
     pub question: Duration,
@@ -80,6 +80,8 @@ pub struct Limits {
     pub remember: Duration,
     /// How long a connection may be silent. NFS clients say something at least once in each lease.
     pub idle: Duration,
+    /// The same while the volume is locked, for clients of an address from where nobody was authorized before.
+    pub idle_unknown: Duration,
     /// How often open connections are asked about again.
     pub reauthorize: Duration,
     /// How long an open connection goes on while nobody can be asked.
@@ -96,6 +98,7 @@ impl Default for Limits {
             question: Duration::from_secs(15),
             remember: Duration::from_secs(2),
             idle: Duration::from_secs(900),
+            idle_unknown: Duration::from_secs(90),
             reauthorize: Duration::from_secs(60),
             unanswered: Duration::from_secs(3600),
         }

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     authorize::Authorize,
-    connection::{Accepted, Shared},
+    connection::Accepted,
     error::{At as _, Error, Step},
     options::{Options, Target},
     places::Places,
@@ -22,6 +22,7 @@ use crate::{
     quiet::Quiet,
     requirements,
     rooms::Rooms,
+    shared::Shared,
     tls, view,
     volume::{State, Volume},
 };
@@ -323,7 +324,8 @@ impl Accepting {
             }
             return;
         }
-        let Some((place, displaced)) = self.places.take(client.ip()) else {
+        let is_known = self.volume.is_locked() && self.volume.known.has(client.ip());
+        let Some((place, displaced)) = self.places.take(client.ip(), is_known) else {
             if let Some(unlogged) = self.shared.quiet.may_log() {
                 tracing::warn!(volume = self.volume.name, target = target.id, %client, unlogged, "an NFS client is refused, since there are too many connections");
             }
@@ -392,3 +394,6 @@ fn id_of(root: &OwnedFd) -> rustix::io::Result<(u64, u64)> {
     let found = rustix::fs::fstat(root)?;
     Ok((found.st_dev, found.st_ino))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use crate::{
     authorize::{Creation, Rights},
     error::Error,
     guard::Pace,
+    known::Known,
     options::Options,
     rooms::Rooms,
     view::{Spec, Use, View},
@@ -97,6 +98,8 @@ pub(crate) struct Volume {
     pub(crate) revision: watch::Sender<u64>,
     /// How fast its clients can guess handles. A handle is the same in all views.
     pub(crate) pace: Pace,
+    /// From where clients were authorized.
+    pub(crate) known: Known,
     slots: Mutex<HashMap<Key, Arc<AsyncMutex<Slot>>>>,
     /// Every process that has been started and has not been seen to end.
     running: Mutex<Vec<Arc<View>>>,
@@ -134,6 +137,7 @@ impl Volume {
             state: watch::Sender::new(State::Locked),
             revision: watch::Sender::new(0),
             pace: Pace::default(),
+            known: Known::default(),
             slots: Mutex::default(),
             running: Mutex::default(),
         }
@@ -235,6 +239,10 @@ impl Volume {
         }
     }
 
+    pub(crate) fn is_locked(&self) -> bool {
+        self.unlocked().is_none()
+    }
+
     fn unlocked(&self) -> Option<Arc<OwnedFd>> {
         match &*self.state.borrow() {
             State::Locked => None,
@@ -255,6 +263,9 @@ impl Volume {
 
     /// From now on nobody uses the files.
     pub(crate) async fn lock(&self) -> Result<(), Error> {
+        if !self.is_locked() {
+            self.known.lock(Instant::now());
+        }
         self.state.send_replace(State::Locked);
         let running = self.running.lock().clone();
         let mut all_ended = true;
