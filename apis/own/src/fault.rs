@@ -1,6 +1,8 @@
 //! The faults of Keyward's own service: KMS's where it works on keys, and AWS's for a request that
 //! proves nobody.
 
+mod made;
+
 use std::net::IpAddr;
 
 use keyward_api_kms::fault::KmsFault;
@@ -125,6 +127,11 @@ pub enum KeywardFault {
         /// The agent.
         agent: AgentId,
     },
+    /// A newer request of the same agent waits.
+    Overtaken {
+        /// The agent.
+        agent: AgentId,
+    },
     /// The volume is not served at that mount target.
     NoSuchTarget {
         /// As it was named.
@@ -155,51 +162,6 @@ pub enum KeywardFault {
 impl From<KmsFault> for KeywardFault {
     fn from(fault: KmsFault) -> Self {
         Self::Kms(fault)
-    }
-}
-
-impl KeywardFault {
-    /// There are as many of these as there may be.
-    pub const fn limit(most: usize, what: &'static str) -> Self {
-        Self::LimitExceeded { most, what }
-    }
-
-    /// A client's certificate that cannot be believed.
-    pub fn client(message: &str) -> Self {
-        let message = message.to_owned();
-        Self::BadClient { message }
-    }
-
-    /// As what a stranger at that address was refused a short time ago, too.
-    pub fn repeated(self, address: IpAddr) -> Self {
-        let fault = Box::new(self);
-        Self::Repeated { fault, address }
-    }
-
-    /// A client's certificate whose signature proves nobody.
-    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-    pub fn from_client(error: AuthError) -> Self {
-        let fault = error.json();
-        let reason = fault.message.unwrap_or(fault.code);
-        Self::client(&format!("The client's certificate proves nobody: {reason}"))
-    }
-
-    /// A volume stands twice in a report.
-    pub fn twice(volume: &VolumeId) -> Self {
-        let message = format!("{volume} must not occur twice in a report.");
-        Self::Kms(KmsFault::validation(message))
-    }
-
-    /// A report of something that is not wanted.
-    pub fn unwanted(volume: &VolumeId, state: &str, wanted: &str) -> Self {
-        let message = format!("{volume} cannot be {state}: it is wanted {wanted}.");
-        Self::Kms(KmsFault::validation(message))
-    }
-
-    /// A volume that has no key, or is to be gone.
-    pub fn nothing_to_open(volume: &VolumeId) -> Self {
-        let message = format!("{volume} is not encrypted, or is to be gone.");
-        Self::Kms(KmsFault::validation(message))
     }
 }
 
@@ -322,6 +284,12 @@ impl From<KeywardFault> for Fault {
                     "Agent {agent} has never called the server, and is given no volumes until it does. Start it with `keyward agent run`."
                 );
                 Self::new("ConflictException", Some(message))
+            }
+            KeywardFault::Overtaken { agent } => {
+                let message = format!(
+                    "A newer request of agent {agent} waits. If the agent was not just started again, another process uses its identity: its state directory or its machine was copied. Remove one of them, and register the other one anew with `keyward agent token` and another --state-dir."
+                );
+                Self::new("OvertakenException", Some(message))
             }
             KeywardFault::NoSuchTarget { target } => {
                 let message = format!("The volume has no mount target {target}.");

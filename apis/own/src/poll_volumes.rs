@@ -1,5 +1,5 @@
 //! `PollVolumes`: an agent asks what is wanted of the volumes that are assigned to it, and waits until
-//! that is something else than it knows. One request of each agent waits; a newer one ends it.
+//! that is something else than it knows. One request of each agent waits; a newer one overtakes it, and it is told so.
 //!
 //! It is also told when a key of its volumes or a grant on it has been written: whether it can still open the volume
 //! may have changed, and it asks again at once.
@@ -92,7 +92,12 @@ impl Operation for PollVolumes {
             changes.borrow_and_update();
             let volumes = Volumes::assigned(cx).await?;
             let keys = cx.directory().record_changes(key_paths(cx, &volumes)?);
-            let found = self.read(cx, volumes).await?;
+            let mut found = self.read(cx, volumes).await?;
+            if poll.is_some() {
+                // It was known before this one waited. Another one of the same agent says something else since, and
+                // the two must not wake each other.
+                found.outdated = None;
+            }
             // What it says of itself does not wait to be known.
             let waits = found.outdated.is_none() && !self.wait.is_zero();
             if !waits || self.known.as_ref() != Some(&found.known) {
@@ -108,9 +113,13 @@ impl Operation for PollVolumes {
                     () = keys.changed() => true,
                 }
             });
-            if changed.await? != Some(true) {
-                return Ok(found);
+            if changed.await? == Some(true) {
+                continue;
             }
+            return match poll.is_overtaken() {
+                true => Err(KeywardFault::Overtaken { agent: id.clone() }),
+                false => Ok(found),
+            };
         }
     }
 

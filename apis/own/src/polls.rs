@@ -1,10 +1,25 @@
 //! Agents that wait to hear what is wanted of their volumes: of each agent one request.
+//!
+//! A newer request of an agent overtakes the one that waits. An agent that was started again has left none behind that
+//! anybody reads. Two processes that have one agent's access key overtake each other, and would do so without end: an
+//! overtaken request is answered only after a while, whatever its sender does with the answer.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use keyward_types::storage::AgentId;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::watch::{self, Receiver, Sender},
+    time::Instant,
+};
+
+/// How long an overtaken request is held back.
+const HELD: Duration = Duration::from_secs(5);
+/// How many of an agent are held back at once. Beyond that the oldest one is answered.
+const MOST_HELD: usize = 16;
 
 /// The requests that wait.
 #[derive(Debug, Default)]
@@ -15,8 +30,9 @@ pub struct Polls {
 #[derive(Debug, Default)]
 struct Waiting {
     next: u64,
-    /// Of each agent the number of its request, and what ends it when it is dropped.
-    by_agent: HashMap<AgentId, (u64, oneshot::Sender<()>)>,
+    /// Of each agent the numbers of its requests, the newest last, and what tells each that it was overtaken. What is
+    /// dropped is not held back any longer.
+    by_agent: HashMap<AgentId, VecDeque<(u64, Sender<bool>)>>,
 }
 
 /// A request that waits, until it is dropped.
@@ -25,45 +41,109 @@ pub struct Poll<'p> {
     polls: &'p Polls,
     agent: &'p AgentId,
     number: u64,
-    ended: oneshot::Receiver<()>,
+    overtaken: Receiver<bool>,
+    until: Option<Instant>,
 }
 
 impl Polls {
-    /// A request of an agent begins to wait; one of the same agent that waits already shall wait no longer.
+    /// A request of an agent begins to wait, and overtakes one of the same agent that waits already.
     pub fn begin<'p>(&'p self, agent: &'p AgentId) -> Poll<'p> {
-        let (end, ended) = oneshot::channel();
+        let (told, overtaken) = watch::channel(false);
         let mut waiting = self.waiting.lock();
         let number = waiting.next;
         waiting.next += 1;
-        waiting.by_agent.insert(agent.clone(), (number, end));
+        let of_agent = waiting.by_agent.entry(agent.clone()).or_default();
+        if let Some((_, newest)) = of_agent.back() {
+            newest.send_replace(true);
+        }
+        if of_agent.len() > MOST_HELD {
+            of_agent.pop_front();
+        }
+        of_agent.push_back((number, told));
         Poll {
             polls: self,
             agent,
             number,
-            ended,
+            overtaken,
+            until: None,
         }
     }
 
-    /// How many wait.
+    /// Of how many agents requests wait.
     pub fn count(&self) -> usize {
         self.waiting.lock().by_agent.len()
     }
 }
 
 impl Poll<'_> {
-    /// Ends when a newer request of the agent waits.
+    /// Ends when a newer request of the agent waits and this one has been held back for long enough.
     pub async fn overtaken(&mut self) {
-        // Nothing is ever sent.
-        let _ = (&mut self.ended).await;
+        let told = self.overtaken.wait_for(|overtaken| *overtaken).await;
+        if told.map(|_| ()).is_err() {
+            return;
+        }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + HELD);
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => {}
+            // Nothing else is ever sent.
+            _ = self.overtaken.changed() => {}
+        }
+    }
+
+    /// Whether a newer request of the agent has waited since.
+    pub fn is_overtaken(&self) -> bool {
+        *self.overtaken.borrow()
     }
 }
 
 impl Drop for Poll<'_> {
     fn drop(&mut self) {
         let mut waiting = self.polls.waiting.lock();
-        let own = waiting.by_agent.get(self.agent);
-        if own.is_some_and(|(number, _)| *number == self.number) {
+        let Some(of_agent) = waiting.by_agent.get_mut(self.agent) else {
+            return;
+        };
+        of_agent.retain(|(number, _)| *number != self.number);
+        if of_agent.is_empty() {
             waiting.by_agent.remove(self.agent);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it would be answered now.
+    async fn is_answered(poll: &mut Poll<'_>) -> bool {
+        tokio::select! {
+            biased;
+            () = poll.overtaken() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_overtaken_is_held_back_and_no_more_than_so_many_are() {
+        let polls = Polls::default();
+        let agent = AgentId::parse("agent-0123456789abcdef0").unwrap();
+        let other = AgentId::parse("agent-0123456789abcdef1").unwrap();
+        let alone = polls.begin(&other);
+        let mut held: Vec<Poll<'_>> = (0..MOST_HELD).map(|_| polls.begin(&agent)).collect();
+        let newest = polls.begin(&agent);
+        for poll in &mut held {
+            assert!(!is_answered(poll).await && poll.is_overtaken());
+        }
+        assert!(!newest.is_overtaken() && !alone.is_overtaken());
+        // One more than may be held back.
+        let next = polls.begin(&agent);
+        assert!(newest.is_overtaken());
+        let mut held = held.into_iter();
+        assert!(is_answered(&mut held.next().unwrap()).await);
+        for mut poll in held {
+            assert!(!is_answered(&mut poll).await);
+        }
+        assert_eq!(polls.count(), 2);
+        drop((newest, next));
+        assert_eq!(polls.count(), 1);
     }
 }

@@ -94,6 +94,11 @@ pub fn is_removed(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused { code, .. } if code == "UnrecognizedClientException")
 }
 
+/// Whether another request of the same agent has come since.
+pub fn is_overtaken(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused { code, .. } if code == "OvertakenException")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +113,7 @@ mod tests {
         assert!(is_removed(&refused("UnrecognizedClientException")));
         for other in [
             "ThrottlingException",
+            "OvertakenException",
             "InvalidSignatureException",
             "AccessDeniedException",
         ] {

@@ -63,23 +63,76 @@ async fn agents_that_wait_take_no_turn_and_end_with_the_server() {
 }
 
 #[tokio::test]
-async fn of_an_agents_polls_the_newest_waits() {
+async fn of_an_agents_polls_the_newest_waits_and_the_others_are_told() {
     let world = World::new().await;
     let (id, key) = agent(&world).await;
     let poll = knowing(&world, &key).await;
-    let second = async {
-        waiting(&world, 1).await;
-        asked(&world, &key, "PollVolumes", poll.clone()).await
-    };
-    let ask_first = async {
-        let first = asked(&world, &key, "PollVolumes", poll.clone()).await;
-        assert_eq!(first["Known"], poll["Known"], "it was overtaken");
-        waiting(&world, 1).await;
-        volume(&world, FIRST, &id, None).await;
-    };
-    let (second, ()) = tokio::join!(second, ask_first);
-    assert_eq!(second["Volumes"][0]["VolumeId"], FIRST);
+    // What is overtaken waits on for a while, and hears of news.
+    let (first, second, ()) = tokio::join!(
+        asked(&world, &key, "PollVolumes", poll.clone()),
+        async {
+            waiting(&world, 1).await;
+            asked(&world, &key, "PollVolumes", poll.clone()).await
+        },
+        async {
+            waiting(&world, 1).await;
+            // For the second one. What it finds is the same if it comes later.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            volume(&world, FIRST, &id, None).await;
+        }
+    );
+    assert_eq!(first["Volumes"][0]["VolumeId"], FIRST);
+    assert_eq!(second, first);
+    let poll = knowing(&world, &key).await;
+    let (first, second) = tokio::join!(
+        async {
+            let first = ask(&world, &key, "PollVolumes", poll.clone()).await;
+            // The second one still waits.
+            waiting(&world, 1).await;
+            volume(&world, SECOND, &id, None).await;
+            first
+        },
+        async {
+            waiting(&world, 1).await;
+            asked(&world, &key, "PollVolumes", poll.clone()).await
+        }
+    );
+    let message = format!(
+        "A newer request of agent {id} waits. If the agent was not just started again, another process uses its identity: its state directory or its machine was copied. Remove one of them, and register the other one anew with `keyward agent token` and another --state-dir."
+    );
+    assert_eq!(
+        told(&first),
+        (400, "OvertakenException".to_owned(), message)
+    );
+    assert_eq!(second["Volumes"][1]["VolumeId"], SECOND);
     waiting(&world, 0).await;
+}
+
+#[tokio::test]
+async fn two_that_say_different_things_of_one_agent_do_not_wake_each_other() {
+    let world = World::new().await;
+    let (_, key) = agent(&world).await;
+    let plain = knowing(&world, &key).await;
+    let mut backs_up = plain.clone();
+    backs_up["BacksUp"] = json!(true);
+    let (waited, last) = tokio::join!(
+        async {
+            let waited = ask(&world, &key, "PollVolumes", plain).await;
+            waiting(&world, 1).await;
+            world.front.shared().end_waiting();
+            waited
+        },
+        async {
+            waiting(&world, 1).await;
+            // It is answered at once, because it says something new, and waits the next time.
+            asked(&world, &key, "PollVolumes", backs_up.clone()).await;
+            asked(&world, &key, "PollVolumes", backs_up.clone()).await
+        }
+    );
+    assert_eq!(last["Known"], backs_up["Known"]);
+    assert_eq!(told(&waited).1, "OvertakenException");
+    let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
+    assert_eq!(listed["Agents"][0]["BacksUp"], json!(true));
 }
 
 #[tokio::test]
