@@ -221,3 +221,38 @@ def test_wrong_ids_and_callers_are_refused(own_server, efs, iam, storage, made):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.stdout == f"{file_system} is assigned to {storage.id} already.\n", done.stderr
     assert (path / "file").read_bytes() == TEXT
+
+
+def test_an_image_of_unknown_age_is_used_only_when_it_is_adopted(efs, storage, made):
+    file_system, path = made
+    storage.unmount(path)
+    assert storage.stop() == 0
+    image = storage.image(file_system)
+    older = copied(storage, file_system, storage.folder)
+    storage.start()
+    eventually((storage.state / "mounts" / file_system / "file").exists, seconds=30)
+    storage.mount(file_system)
+    write(path / "file", b"newer")
+    storage.unmount(path)
+    assert storage.stop() == 0
+    newest = image.rename(storage.folder / "newest.img")
+    (known,) = storage.state.glob("keepers/*.generation")
+    generation = int(known.read_text())
+    older.rename(image)
+    known.unlink()
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    why = f"what this machine knew of the age of the image is missing ({known})"
+    assert why in storage.log() and f"run `keyward agent adopt {file_system}`" in storage.log()
+    assert storage.keeper(file_system) is None and not known.exists()
+    # The newest one is adopted; the older one is not taken for it any more.
+    image.rename(older)
+    newest.rename(image)
+    said = adopt(storage, file_system)
+    assert said.startswith(f"{file_system} has its image on this machine now.")
+    available(efs, file_system)
+    assert int(known.read_text()) >= generation
+    storage.mount(file_system)
+    assert (path / "file").read_bytes() == b"newer"
+    told = adopt(storage, file_system, expect=1)
+    assert f"{file_system} has its image on this machine already" in told

@@ -23,7 +23,7 @@ use super::{host::Host, look::Seen};
 /// Where ext4 has its magic number, and what that is.
 const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);
 
-/// Makes an image that of a volume which is wanted here and is not here. Without a path, it is the one that lies where the
+/// Makes an image that of a volume which is wanted here and is not here, or whose age is not known here any more. Without a path, it is the one that lies where the
 /// volume's image belongs. Nothing that is in its place is overwritten.
 ///
 /// # Errors
@@ -44,7 +44,11 @@ pub fn adopt(
     if !wanted.made && !outdated {
         bail!("{volume} is new: the agent creates its image by itself");
     }
-    if !lost && !outdated {
+    let ageless = match &seen.note {
+        Some(note) => host.is_ageless(note)?,
+        None => false,
+    };
+    if !lost && !outdated && !ageless {
         bail!("{volume} has its image on this machine already");
     }
     if seen.local.runs != Runs::Nothing {
@@ -68,6 +72,11 @@ pub fn adopt(
     chown(&place, Some(0), Some(0))?;
     fs::set_permissions(&place, fs::Permissions::from_mode(0o600))?;
     let name = name(host, (wanted, seen), &place)?;
+    if wanted.encrypted {
+        // From now on it has an age on this machine, and no older one is taken for it.
+        let found = inspect(&place)?;
+        host.states.note(found.volume_id, found.generation)?;
+    }
     let note = Note::brought(volume.clone(), name, wanted.encrypted, wanted.generation);
     host.write(&note)?;
     Ok(format!(

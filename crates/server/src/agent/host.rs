@@ -16,7 +16,7 @@ use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
     backup::Schedule,
     layout::Layout,
-    note::{self, Note},
+    note::{self, Note, Stage},
     steps::{How, Machine},
     wanted::{Wanted, WrappedKey},
 };
@@ -283,6 +283,30 @@ impl Host {
         all
     }
 
+    /// Whether nothing on this machine says how new the image of a volume has to be, though it has been attached before.
+    /// An older copy of it would be as good as the newest.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_ageless(&self, note: &Note) -> anyhow::Result<bool> {
+        // What was put back from a backup has its age in the note, until it is attached.
+        if !note.encrypted || note.stage != Stage::Made || note.restored.is_some() {
+            return Ok(false);
+        }
+        let id = parse_id(&note.image).context("the note names no image")?;
+        Ok(self.states.known(id)?.is_none())
+    }
+
+    /// What the operator is told of such a volume.
+    fn ageless(&self, note: &Note) -> String {
+        format!(
+            "what this machine knew of the age of the image is missing ({}/{}.generation), so that an older copy of it would not be recognized: it is not attached. Bring back the agent's keepers/ directory as it was. If it is lost and the image in volumes/ is the newest one, run `keyward agent adopt {volume}`; if not, bring the newest one there first, or move it away and put back a backup with `keyward agent restore {volume}`",
+            self.layout.keepers().display(),
+            note.image,
+            volume = note.volume,
+        )
+    }
+
     fn mount_point(&self, volume: &VolumeId) -> anyhow::Result<PathBuf> {
         let dir = self.layout.mount(volume);
         match fs::create_dir(&dir) {
@@ -348,6 +372,10 @@ impl Machine for Host {
 
     fn attach(&self, note: &Note, wanted: &Wanted) -> anyhow::Result<()> {
         Self::check(note)?;
+        // Without an image, that is what is wrong.
+        if self.is_ageless(note)? && self.layout.image(&note.volume).exists() {
+            bail!("{}", self.ageless(note));
+        }
         self.mount_point(&note.volume)?;
         if note.encrypted {
             return self.start(note, wanted, None);
