@@ -4,6 +4,7 @@ They need root, FUSE and loop devices; with CI=true, they fail where those are m
 """
 
 import contextlib
+import json
 import random
 import re
 import shutil
@@ -475,3 +476,32 @@ def test_what_is_asked_wrongly_is_answered_with_what_to_do(volumes, place, arn, 
     ]:
         assert volumes.fails(*words, stdin=subprocess.DEVNULL) == said
     assert not new.exists()
+
+
+def test_a_terminal_obeys_nothing_that_a_strangers_image_says(volumes, other, place, arn):
+    image = volumes.create(arn)
+    evil = "\x1b]0;t\x07\x9b2J\n\u202e"
+    raw, size = image.read_bytes(), len(evil.encode())
+    assert raw.count(arn.encode()) >= 2
+    image.write_bytes(raw.replace(arn.encode(), evil.encode() + arn.encode()[size:]))
+    shown = r"\u001b]0;t\u0007\u009b2J\u000a\u202e" + arn[size:]
+    said = volumes("stat", image)
+    assert f"\nKey         {shown}\n" in said, said
+    said = volumes("stat", image, "--json")
+    assert json.loads(said)["KeyArn"] == evil + arn[size:]
+    assert not set(evil) - {*"]0;t2J\n"} & set(said)
+    volumes("send", image, place, "--name", "v/one")
+    stream = subprocess.run(
+        [binary(), "volume", "send", image, "-"], stdout=subprocess.PIPE, env=volumes.environment, check=True
+    ).stdout
+    for given in (place, "-"):
+        done = subprocess.run(
+            [binary(), "volume", "receive", given, other.image()], input=stream, capture_output=True, check=True,
+            env=other.environment,
+        )
+        assert f"under the key\n{shown}. `check` verifies it.\n" in done.stdout.decode(), done.stdout
+        other.image().unlink()
+    # What is said of an error, too.
+    said = volumes.fails("check", image)
+    assert said.startswith(f"cannot unwrap the data key under {shown}: "), said
+    assert not set(evil) - {*"]0;t2J"} & set(said)

@@ -20,6 +20,7 @@ use std::{
 
 use clap::Parser as _;
 use keyward_crypto::secret::allocator::Wiping;
+use keyward_types::shown::Text;
 
 /// Our own secrets are wiped before their memory is given back. Those that pass through buffers of libraries are
 /// wiped by the allocator.
@@ -36,7 +37,9 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let advice = advice(&error).unwrap_or_default();
-            let _ = writeln!(io::stderr(), "keyward: {error:#}{advice}");
+            let said = format!("keyward: {error:#}{advice}");
+            // It may quote what nobody has authenticated.
+            let _ = writeln!(io::stderr(), "{}", Text(&said));
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,8 @@ use std::{
     io::{self, Write as _},
 };
 
+use keyward_types::shown::Text;
+
 /// Nothing more can be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutError {
@@ -27,13 +29,14 @@ impl From<io::Error> for OutError {
     }
 }
 
-/// Prints a text and flushes it.
+/// Prints a text and flushes it. Control characters in it, but for ends of lines and tabs, are escaped: it may quote
+/// what nobody has authenticated.
 ///
 /// # Errors
 /// If standard output is closed, or cannot be written.
 pub fn text(text: fmt::Arguments<'_>) -> Result<(), OutError> {
     let mut out = io::stdout().lock();
-    out.write_fmt(text)?;
+    write!(out, "{}", Text(&text.to_string()))?;
     Ok(out.flush()?)
 }
 

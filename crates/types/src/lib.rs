@@ -21,6 +21,7 @@ pub mod partition;
 pub mod principal;
 pub mod region;
 pub mod session;
+pub mod shown;
 pub mod storage;
 pub mod store_id;
 pub mod tag;

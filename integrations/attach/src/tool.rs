@@ -6,6 +6,8 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
+use keyward_types::shown::Text;
+
 use crate::error::{At as _, Error, Step};
 
 /// Where programs of the system are. The environment is not asked: they run as root.
@@ -69,23 +71,14 @@ impl Tool {
         let text = [output.stdout, output.stderr].concat();
         Ok(Ran {
             status: output.status,
-            report: printable(String::from_utf8_lossy(&text).trim()),
+            report: printable(&text),
         })
     }
 }
 
-/// Lines as they are, other control characters escaped: programs also write what they found on the volume,
-/// such as its label and names of files.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() && !matches!(character, '\n' | '\t') {
-            shown.extend(character.escape_debug());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+/// Programs also write what they found on the volume, such as its label and names of files.
+fn printable(said: &[u8]) -> String {
+    Text(String::from_utf8_lossy(said).trim()).to_string()
 }
 
 impl Ran {
@@ -107,8 +100,8 @@ mod tests {
     fn what_a_volume_is_called_does_not_steer_a_terminal() {
         let text = "\u{1b}[2Jlabel\r: clean,\n\t11/16 files \u{9b}0m";
         assert_eq!(
-            printable(text),
-            "\\u{1b}[2Jlabel\\r: clean,\n\t11/16 files \\u{9b}0m"
+            printable(text.as_bytes()),
+            "\\u001b[2Jlabel\\u000d: clean,\n\t11/16 files \\u009b0m"
         );
     }
 }

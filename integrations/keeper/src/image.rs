@@ -15,6 +15,7 @@ use keyward_crypto::{
     random,
     secret::{SecretBytes, arena::Arena, process::harden},
 };
+use keyward_types::shown::Value;
 use keyward_volume::{
     Copy, Error, KeyInfo, Open, Superblock, Volume, VolumeId, commitment,
     disk::{Disk, FileDisk},
@@ -273,7 +274,7 @@ fn say_unknown(error: &anyhow::Error) -> io::Result<()> {
 /// When KMS does not; it says for which key.
 pub fn decrypt(kms: &Kms, key: &KeyInfo) -> anyhow::Result<SecretBytes> {
     let decrypted = kms.decrypt(key);
-    decrypted.with_context(|| format!("cannot unwrap the data key under {}", key.key_arn))
+    decrypted.with_context(|| format!("cannot unwrap the data key under {}", Value(&key.key_arn)))
 }
 
 /// A random id for a new volume.

@@ -13,6 +13,7 @@ use keyward_keeper::{
     image::parse_id,
     state::{StateArgs, is_denied},
 };
+use keyward_types::shown::Value;
 use keyward_volume::Superblock;
 
 use super::{
@@ -115,7 +116,7 @@ impl Receive {
     fn introduce(&self, superblock: &Superblock) -> anyhow::Result<()> {
         let (id, generation) = (superblock.volume_id, superblock.generation);
         say!("It says that it is volume {id} of generation {generation}, under the key")?;
-        say!("{}. `check` verifies it.", superblock.key.key_arn)?;
+        say!("{}. `check` verifies it.", Value(&superblock.key.key_arn))?;
         let known = match self.state.states()?.known(id) {
             Err(error) if is_denied(&error) => None,
             known => known?,

@@ -8,6 +8,7 @@ use keyward_keeper::{
     control::{Request, ask},
     key::{Wrapped, check_context, context},
 };
+use keyward_types::shown;
 
 use super::{Access, STATE, environment};
 use crate::out::say;
@@ -69,7 +70,7 @@ impl Rekey {
             "The data key of {} is wrapped by {}, no longer by {}.",
             self.image.display(),
             wrapped.key_arn,
-            old.key_arn
+            shown::Value(&old.key_arn)
         )?;
         Ok(say!(
             "The data key itself is the same: whoever has a copy of the image from before and may use the\nold KMS key can still read that copy. `keyward volume snapshot --key-id` makes a copy under a\nnew data key."

@@ -9,6 +9,7 @@ use keyward_keeper::{
     image::{copy, decrypt, must_be_new, new_id},
     key::{Wrapped, check_context, context},
 };
+use keyward_types::shown::Value;
 use keyward_volume::Copy;
 
 use super::{Access, STATE, environment};
@@ -62,7 +63,9 @@ impl Snapshot {
             None => target
                 .kms
                 .re_encrypt(old, &old.key_arn, &context(new_id))
-                .with_context(|| format!("cannot wrap the data key under {}", old.key_arn))?,
+                .with_context(|| {
+                    format!("cannot wrap the data key under {}", Value(&old.key_arn))
+                })?,
         };
         let wrapped = Wrapped::new(new_id, &ciphertext, key_arn);
         let to = absolute(&self.to)?;

@@ -9,6 +9,7 @@ use keyward_keeper::{
     state::{Found, Phase, StateArgs, is_denied},
     units::show_size,
 };
+use keyward_types::shown;
 use keyward_volume::disk::{Disk as _, FileDisk};
 use serde_json::{Value, json};
 
@@ -87,7 +88,7 @@ impl Stat {
             None => "only root sees which one is known here".to_owned(),
         };
         say!("Generation  {} ({known})", superblock.generation)?;
-        say!("Key         {}", superblock.key.key_arn)?;
+        say!("Key         {}", shown::Value(&superblock.key.key_arn))?;
         match attached {
             Some(found) => say!("State       {}", in_words(found, superblock.clean))?,
             None => say!("State       only root sees whether it is attached")?,
