@@ -1,5 +1,6 @@
 """Backups of file systems end to end: made by the schedule and by hand, read back, lost, and put back."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -171,6 +172,36 @@ def test_an_image_that_turns_up_again_after_a_backup_was_put_back_is_refused(efs
     assert state(efs, file_system) == "error"
 
 
+def forged(place, file_system, manifest, generation):
+    """The manifest of a backup in which the older copy of the superblock is the newer one with another generation."""
+    entries = 32 + sum(len(part) for part in notes(manifest))
+    chunks, first = place / "chunks" / file_system, manifest[entries + 4 : entries + 36].hex()
+    (chunk,) = [path for path in chunks.rglob("*") if path.is_file() and first.endswith(path.name)]
+    data = bytearray(chunk.read_bytes())
+    copies = [found.start() for found in re.finditer(b"KWVOLUME", data)]
+    older, newer = sorted(copies, key=lambda at: data[at + 48 : at + 56])
+    data[older : older + 4096] = data[newer : newer + 4096]
+    data[older + 48 : older + 56] = generation.to_bytes(8, "big")
+    hash = hashlib.sha256(data)
+    path = chunks / chunk.relative_to(chunks).parent.parent / hash.hexdigest()[:2] / hash.hexdigest()[-len(chunk.name) :]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    said = b"".join(notes(manifest, {b"generation": str(generation).encode()}))
+    body = manifest[:32] + said + manifest[entries : entries + 4] + hash.digest() + manifest[entries + 36 : -32]
+    return body + hashlib.sha256(body).digest()
+
+
+def notes(manifest, change={}):
+    """What is noted down in a manifest, changed, as it is written there."""
+    at, texts = 32, []
+    for _ in range(2 * int.from_bytes(manifest[24:28], "big")):
+        length = int.from_bytes(manifest[at : at + 2], "big")
+        texts.append(manifest[at + 2 : at + 2 + length])
+        at += 2 + length
+    pairs = {**dict(zip(texts[::2], texts[1::2])), **change}
+    return [len(text).to_bytes(2, "big") + text for pair in sorted(pairs.items()) for text in pair]
+
+
 def test_an_older_backup_is_not_taken_for_the_newest_on_a_new_disk(own_server, efs, storage, arn, place):
     file_system = create(efs, Encrypted=True, KmsKeyId=arn, Backup=True)
     eventually(lambda: file_system in backups(storage)[0], seconds=60)
@@ -193,6 +224,15 @@ def test_an_older_backup_is_not_taken_for_the_newest_on_a_new_disk(own_server, e
     told = restore(storage, file_system, "--backup", newest, expect=1).stderr
     assert f"and the newest backup has, as the server knows, generation {generation}." in told
     assert not storage.image(file_system).exists()
+    # Or makes the older one say that it is newer: the restore cannot tell without the key, and opening it can.
+    (copies / newest).write_bytes(forged(place, file_system, (copies / first).read_bytes(), 1 << 40))
+    restore(storage, file_system, "--backup", newest)
+    older = re.compile(rf"is older than it should be: it has generation \d+, and generation {generation} is known")
+    eventually(lambda: older.search(storage.log()))
+    assert state(efs, file_system) == "error"
+    lose_all(storage)
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error")
     (copies / newest).write_bytes(good)
     restore(storage, file_system, "--backup", newest)
     available(efs, file_system)

@@ -106,7 +106,6 @@ impl Operation for AssignVolume {
             generation: volume.generation.saturating_add(1),
             made: volume.was_made(),
             reported: None,
-            backup: None,
             ..volume
         };
         for target in &mut assigned.targets {

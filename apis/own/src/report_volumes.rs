@@ -220,7 +220,10 @@ impl Operation for ReportVolumes {
             let mut volume = VolumeRecord {
                 made: volume.was_made() || state == State::Ready,
                 reported: Some(reported),
-                backup: report.backup.clone().or_else(|| volume.backup.clone()),
+                backup: match report.backup.clone() {
+                    Some(backup) => Some(backup.after(volume.backup.as_ref())),
+                    None => volume.backup.clone(),
+                },
                 ..volume.clone()
             };
             if let Some(backup) = &report.backup {

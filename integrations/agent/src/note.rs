@@ -45,10 +45,20 @@ pub struct Note {
     /// another agent's meanwhile, and its image may hold less.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub generation: u64,
-    /// The generation of an image that was put back from a backup, until it has been attached: it is older than what is
-    /// known of the volume, and on purpose.
+    /// That the image was put back from a backup, until it has been attached; only of an encrypted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restored: Option<u64>,
+    pub restored: Option<Restored>,
+}
+
+/// An image that was put back from a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The generation that it says it has. Before it is opened, nobody knows whether that is true.
+    pub generation: u64,
+    /// The newest generation that was known of the volume, here or by the server; 0 if none was.
+    pub known: u64,
+    /// Whether the operator accepts an older image.
+    pub accept_rollback: bool,
 }
 
 /// The first generation of what is wanted of a volume.
@@ -104,10 +114,10 @@ impl Note {
         note
     }
 
-    /// The same volume, whose image was put back from a backup; of an encrypted one with its generation.
+    /// The same volume, whose image was put back from a backup.
     #[must_use]
-    pub const fn restored(mut self, generation: Option<u64>) -> Self {
-        self.restored = generation;
+    pub const fn restored(mut self, restored: Option<Restored>) -> Self {
+        self.restored = restored;
         self
     }
 
@@ -232,7 +242,12 @@ mod tests {
         let read: Note = serde_json::from_str(text).unwrap();
         assert_eq!(read, note());
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
-        let restored = note().at(Stage::Made).restored(Some(7));
+        let restored = Restored {
+            generation: 7,
+            known: 6,
+            accept_rollback: false,
+        };
+        let restored = note().at(Stage::Made).restored(Some(restored));
         assert_ne!(restored, note().at(Stage::Made));
         assert_eq!(restored.attached(), note().at(Stage::Made));
     }

@@ -48,6 +48,9 @@ pub struct Known {
     /// may know all that is written to it
     #[arg(long)]
     pub danger_accept_other_key: bool,
+    /// By how much the generation goes up beyond the newest that is known.
+    #[arg(skip)]
+    pub advance: u64,
 }
 
 /// The generation of a new volume.
@@ -98,6 +101,7 @@ pub struct Bounds {
     volume: VolumeId,
     known: u64,
     accept_rollback: bool,
+    advance: u64,
     key: Option<[u8; 32]>,
 }
 
@@ -113,6 +117,7 @@ impl Bounds {
             volume,
             known: known_generation,
             accept_rollback: known.danger_accept_rollback,
+            advance: known.advance,
             key: key.filter(|_| !known.danger_accept_other_key),
         }
     }
@@ -144,6 +149,7 @@ pub fn open(
     open.volume_id = Some(bounds.volume);
     open.known_generation = bounds.known;
     open.accept_rollback = bounds.accept_rollback;
+    open.advance = bounds.advance;
     let volume = open.open(disk).map_err(|error| refused(image, error))?;
     Ok((volume, found))
 }
@@ -417,6 +423,7 @@ mod tests {
             known_generation: None,
             danger_accept_rollback: false,
             danger_accept_other_key: false,
+            advance: 0,
         };
         let bounds = |key, known: &Known| Bounds::new((None, key), known, VOLUME);
         let (volume, commitment) = open(&first, &own, &arena, bounds(None, &known)).unwrap();

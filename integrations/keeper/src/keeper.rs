@@ -491,6 +491,7 @@ impl Keeper {
             known_generation: None,
             danger_accept_rollback: false,
             danger_accept_other_key: false,
+            advance: 0,
         };
         let bounds = Bounds::new(
             (Some(self.notes.newest()), self.commitment),

@@ -12,7 +12,12 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
-use keyward_agent::{backup::Backup, note::Note, steps::Machine as _, wanted::Wanted};
+use keyward_agent::{
+    backup::Backup,
+    note::{Note, Restored},
+    steps::Machine as _,
+    wanted::Wanted,
+};
 use keyward_copies::{
     About, CopyName, Place, Received, Verified, VolumeName, list, receive, remove, send, verify,
 };
@@ -245,32 +250,38 @@ impl Restoring {
             bail!("the image in {name} is volume {id}, and that of {volume} was {image}");
         }
         let generation = superblock.generation;
-        self.check_age(host, name, (generation, Some(&id)))?;
-        Ok(self.note(id, Some(generation)))
+        let known = self.check_age(host, name, (generation, Some(&id)))?;
+        let restored = Restored {
+            generation,
+            known: known.unwrap_or(0),
+            accept_rollback: self.accept_rollback,
+        };
+        Ok(self.note(id, Some(restored)))
     }
 
-    fn note(&self, image: String, generation: Option<u64>) -> Note {
+    fn note(&self, image: String, restored: Option<Restored>) -> Note {
         let Wanted {
             volume, encrypted, ..
         } = &self.wanted;
         let note = Note::brought(volume.clone(), image, *encrypted, self.wanted.generation);
-        note.restored(generation)
+        note.restored(restored)
     }
 
-    /// Refuses an image that is older than what is known of the volume, on this machine or by the server.
+    /// Refuses an image that says it is older than what is known of the volume, on this machine or by the server, and
+    /// answers that. Opening it demands the same of what is authentic.
     fn check_age(
         &self,
         host: &Host,
         name: &CopyName,
         (found, id): (u64, Option<&str>),
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<u64>> {
         let image = self.note.as_ref().map(|note| note.image.as_str());
         let here = match id.or(image).and_then(parse_id) {
             Some(id) => host.states.known(id)?,
             None => None,
         };
         let Some(known) = here.max(self.wanted.backup_generation) else {
-            return Ok(());
+            return Ok(None);
         };
         if found < known && !self.accept_rollback {
             let what = match here {
@@ -281,7 +292,7 @@ impl Restoring {
                 "{name} is older than what is known of the volume: it has generation {found}, and {what} generation {known}. Everything written since the backup is lost if it is put back. If that is what you want, use --danger-accept-rollback"
             );
         }
-        Ok(())
+        Ok(Some(known))
     }
 }
 

@@ -16,7 +16,7 @@ use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
     backup::Schedule,
     layout::Layout,
-    note::{self, Note, Stage},
+    note::{self, Note, Restored, Stage},
     steps::{How, Machine},
     wanted::{Wanted, WrappedKey},
 };
@@ -98,7 +98,7 @@ pub struct Assignment {
     pub make: Option<u64>,
     /// The generation of the image, if it was put back from a backup and has not been attached since.
     #[serde(default)]
-    pub restored: Option<u64>,
+    pub restored: Option<Restored>,
 }
 
 /// What the process of a volume says in one line.

@@ -86,7 +86,7 @@ pub fn run(
         bail!("{} holds volume {found}, and not {id}", path.display());
     }
     // Only the image that was put back, and not one that is put in its place later.
-    let restored = restored.filter(|generation| *generation == superblock.generation);
+    let restored = restored.filter(|restored| restored.generation == superblock.generation);
     let dir = Some(options.layout.mount(&options.volume));
     let options = keeper::Options {
         image: path,
@@ -100,9 +100,11 @@ pub fn run(
         source,
         states: options.states,
         known: Known {
-            known_generation: restored.map(|generation| generation.saturating_add(AFTER_RESTORE)),
-            danger_accept_rollback: restored.is_some(),
+            // What the image says of itself was not authentic when it was put back. Opened, it is.
+            known_generation: restored.map(|restored| restored.known),
+            danger_accept_rollback: restored.is_some_and(|restored| restored.accept_rollback),
             danger_accept_other_key: false,
+            advance: restored.map_or(0, |_| AFTER_RESTORE),
         },
         recheck: options.recheck,
         grace: options.grace,

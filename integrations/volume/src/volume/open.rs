@@ -33,6 +33,9 @@ pub struct Open<'a> {
     pub known_generation: u64,
     /// Open an older image all the same.
     pub accept_rollback: bool,
+    /// By how much the generation goes up beyond the newest that is known, so that the images of a history that was left
+    /// are older.
+    pub advance: u64,
     /// Open a volume whose journal has lost records that had been flushed, without them and those that
     /// follow.
     pub accept_journal_loss: bool,
@@ -54,6 +57,7 @@ impl<'a> Open<'a> {
             volume_id: None,
             known_generation: 0,
             accept_rollback: false,
+            advance: 0,
             accept_journal_loss: false,
             cached_pages: DEFAULT_CACHED_PAGES,
             nonces: Arc::new(SystemNonces),
@@ -116,7 +120,8 @@ impl<'a> Open<'a> {
     ) -> Volume {
         let layout = superblock.layout();
         // Generations that were accepted to be lost are not used again.
-        superblock.generation = superblock.generation.max(self.known_generation);
+        let newest = superblock.generation.max(self.known_generation);
+        superblock.generation = newest.saturating_add(self.advance);
         Volume {
             layout,
             volume_id: superblock.volume_id,

@@ -142,6 +142,15 @@ fn another_key_another_volume_and_an_older_image_are_refused() {
     let volume = accepted.open(dynamic()).unwrap();
     assert!(volume.generation() > known);
     assert_eq!(block(&volume, 0).unwrap(), filled(0));
+    drop(volume);
+
+    disk.alter(|bytes| bytes.clone_from(&old));
+    let far = Open {
+        accept_rollback: true,
+        advance: 1 << 32,
+        ..how()
+    };
+    assert!(far.open(dynamic()).unwrap().generation() > known + (1 << 32));
 }
 
 #[test]

@@ -147,6 +147,20 @@ pub struct BackupReport {
     pub failure: Option<String>,
 }
 
+impl BackupReport {
+    /// What is known after this report, and was before it. Whoever owns the place of the backups may show the agent fewer
+    /// and older ones: the newest that has ever been told stays known.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        Self {
+            at: self.at.max(before.at),
+            generation: self.generation.max(before.generation),
+            ..self
+        }
+    }
+}
+
 /// The first number of a count.
 pub const fn first() -> u64 {
     1

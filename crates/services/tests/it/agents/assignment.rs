@@ -1,6 +1,7 @@
 //! Volumes that another agent stores from now on.
 
-use keyward_engine::directory::records::storage::{TargetRecord, TargetState};
+use keyward_engine::directory::records::storage::{BackupReport, TargetRecord, TargetState};
+use keyward_types::time::Timestamp;
 
 use super::*;
 
@@ -126,6 +127,15 @@ async fn a_volume_whose_agent_is_gone_is_listed_and_can_be_assigned() {
     let expected = json!([{ "VolumeId": FIRST, "PreviousAgentId": old.as_str() }]);
     assert_eq!(left().await, expected);
     // It was never there, so that its new agent makes it.
+    // What is known of its backups tells the new agent which ones are old.
+    let mut backed_up = record(&world, FIRST).await;
+    backed_up.backup = Some(BackupReport {
+        tried: Timestamp::from_millis(1_700_000_000_000),
+        at: None,
+        generation: Some(7),
+        failure: None,
+    });
+    write(&world, &backed_up).await;
     let answer = asked(&world, &root, "AssignVolume", assignment(FIRST, &new)).await;
     assert_eq!(answer["Made"], json!(false));
     assert_eq!(left().await, json!([]));
@@ -133,6 +143,7 @@ async fn a_volume_whose_agent_is_gone_is_listed_and_can_be_assigned() {
     assert_eq!(polled["Volumes"][0]["Made"], json!(false));
     asked(&world, &new_key, "ReportVolumes", report(2, "READY")).await;
     assert!(record(&world, FIRST).await.was_made());
+    assert_eq!(record(&world, FIRST).await.backup, backed_up.backup);
 }
 
 #[tokio::test]

@@ -269,6 +269,26 @@ async fn backups_that_fail_are_counted_until_one_does_not() {
     assert_eq!(report(None).await, "keyward_failed_backups 0");
 }
 
+#[tokio::test]
+async fn the_newest_backup_that_was_ever_told_stays_known() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    for (generation, known) in [(Some(7), 7), (None, 7), (Some(5), 7), (Some(9), 9)] {
+        let mut backup = json!({ "Tried": 1_700_000_000 });
+        if let Some(generation) = generation {
+            backup["Time"] = json!(1_700_000_000);
+            backup["Generation"] = json!(generation);
+        }
+        let volume =
+            json!({ "VolumeId": FIRST, "Generation": 1, "State": "READY", "Backup": backup });
+        let report = json!({ "Volumes": [volume] });
+        asked(&world, &key, "ReportVolumes", report).await;
+        let polled = asked(&world, &key, "PollVolumes", json!({})).await;
+        assert_eq!(polled["Volumes"][0]["BackupGeneration"], json!(known));
+    }
+}
+
 #[test]
 fn what_was_stored_before_there_were_backups_is_still_read() {
     let agent: AgentRecord = serde_json::from_str(
