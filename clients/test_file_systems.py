@@ -1,5 +1,6 @@
 """Encrypted file systems end to end: EFS and KMS by boto3, an agent on this machine, and real files on a real disk."""
 
+import contextlib
 import json
 import os
 import random
@@ -157,6 +158,60 @@ def test_what_a_killed_process_left_is_cut_off_while_the_key_is_off(efs, kms, st
     available(efs, file_system)
     eventually(lambda: not is_cut_off(file), seconds=30)
     assert file.read_bytes() == TEXT
+
+
+def is_process(pid):
+    return os.path.exists(f"/proc/{pid}")
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """A process that hangs; what is left of it goes on afterwards."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_what_a_process_keeps_that_hangs_is_cut_off_while_the_key_is_off(efs, kms, storage, arn, shared):
+    file_system, file = shared
+    pid = storage.keeper(file_system)["pid"]
+    own = storage.state / "mounts" / file_system / "file"
+    with stopped(pid), open(file, "rb", buffering=0) as open_file:
+        kms.disable_key(KeyId=arn)
+        eventually(lambda: is_cut_off(file) and is_cut_off(own), seconds=120)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(open_file.fileno(), 9, 0)
+        # Its keys are in nobody's memory any more.
+        eventually(lambda: not is_process(pid), seconds=30)
+    assert "the volume's process has not answered for 30 seconds" in storage.log()
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    kms.enable_key(KeyId=arn)
+    available(efs, file_system)
+    eventually(lambda: not is_cut_off(file), seconds=30)
+    assert file.read_bytes() == TEXT
+
+
+def test_what_a_process_keeps_that_hangs_is_cut_off_while_the_server_is_away(own_server, tmp_path):
+    require()
+    storage = Storage(own_server, tmp_path, "--recheck=2s")
+    try:
+        efs = own_server.client("efs")
+        file_system = create(efs, Encrypted=True)
+        file = storage.mount(file_system) / "file"
+        write(file, TEXT)
+        own_server.kill()
+        pid = storage.keeper(file_system)["pid"]
+        with stopped(pid):
+            eventually(lambda: is_cut_off(file), seconds=120)
+            eventually(lambda: not is_process(pid), seconds=30)
+        own_server.restart()
+        eventually(lambda: not is_cut_off(file), seconds=60)
+        assert file.read_bytes() == TEXT
+    finally:
+        storage.end()
 
 
 def test_what_root_has_unmounted_lazily_is_cut_off_all_the_same(efs, kms, storage, arn, shared):

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import resource
+import signal
 import subprocess
 import threading
 import time
@@ -247,6 +248,20 @@ def test_what_a_killed_process_left_is_cut_off_before_kms_is_asked(volumes, kms,
     assert not cached.exists()
     assert state(volumes) == "detached"
     kms.enable_key(KeyId=arn)
+    volumes.attach(volumes.image())
+    assert cached.read_bytes() == TEXT
+
+
+def test_what_a_process_keeps_that_hangs_is_cut_off_by_force(volumes, cached):
+    pid = volumes.pid(volumes.image())
+    os.kill(pid, signal.SIGSTOP)
+    with open(cached, "rb", buffering=0) as open_file:
+        said = volumes("detach", "--force", volumes.image())
+        assert said == f"{volumes.image().name} is cut off. Its process {pid} did not answer, and is killed.\n"
+        with pytest.raises(OSError, match="Input/output error"):
+            os.pread(open_file.fileno(), 9, 0)
+    assert not cached.exists()
+    assert state(volumes) == "detached"
     volumes.attach(volumes.image())
     assert cached.read_bytes() == TEXT
 

@@ -14,6 +14,8 @@
 //! - Nothing is deleted that the server does not name as to be gone. What it does not name at all is taken out of
 //!   use, and stays on disk.
 //!
+//! Whether the process of a volume has been silent for so long that it counts as dead, says [`silence`].
+//!
 //! When backups of volumes are due, and which have expired, is decided here, too ([`backup`]).
 //!
 //! Nothing here knows HTTP, AWS, encryption or mounting: [`steps::Machine`] is what a machine has to offer.
@@ -26,5 +28,6 @@ pub mod local;
 pub mod note;
 pub mod plan;
 pub mod report;
+pub mod silence;
 pub mod steps;
 pub mod wanted;

@@ -76,6 +76,8 @@ pub enum Request {
     Check,
     /// Ask at once whether the key may still be used: something about it may have changed.
     Recheck,
+    /// Answer: somebody wants to know whether this process still does.
+    Answer,
 }
 
 /// What comes back.
@@ -226,22 +228,73 @@ pub fn ask_with(
     file: Option<&File>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Value> {
-    let stream = connect(folder.path()).with_context(|| {
-        format!(
-            "the volume's process cannot be asked through {}",
-            folder.path().join(SOCKET).display()
-        )
-    })?;
+    let stream = connect(folder.path()).with_context(|| unreachable(folder))?;
+    send(&stream, request, file)?;
+    hear(folder, stream, progress)
+}
+
+/// Asks the process of a volume something that is done soon. Nothing is answered if it says nothing for so long, or does not
+/// listen at all.
+///
+/// # Errors
+/// When it cannot be asked, ends meanwhile, or has not done it.
+pub fn ask_within(
+    folder: &Folder,
+    request: &Request,
+    patience: Duration,
+) -> anyhow::Result<Option<Value>> {
+    let stream = match connect(folder.path()) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        stream => stream.with_context(|| unreachable(folder))?,
+    };
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let answer = send(&stream, request, None).and_then(|()| hear(folder, stream, &mut |_, _| {}));
+    match answer {
+        Err(error) if is_late(&error) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+fn is_late(error: &anyhow::Error) -> bool {
+    let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| late.contains(&error.kind()))
+}
+
+fn unreachable(folder: &Folder) -> String {
+    format!(
+        "the volume's process cannot be asked through {}",
+        folder.path().join(SOCKET).display()
+    )
+}
+
+fn send(mut stream: &UnixStream, request: &Request, file: Option<&File>) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     let rest = match file {
         Some(file) => {
-            let sent = hand_over(&stream, &line, file)?;
+            let sent = hand_over(stream, &line, file)?;
             line.get(sent..).unwrap_or_default()
         }
         None => &line,
     };
-    (&stream).write_all(rest)?;
+    Ok(stream.write_all(rest)?)
+}
+
+/// Waits for the reply.
+fn hear(
+    folder: &Folder,
+    stream: UnixStream,
+    progress: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<Value> {
     for line in BufReader::new(stream).lines() {
         match serde_json::from_str(&line?)? {
             Reply::Progress(done, total) => progress(done, total),

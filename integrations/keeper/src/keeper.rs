@@ -523,6 +523,10 @@ impl Keeper {
                 asked.reply(Ok(serde_json::Value::Null));
                 Ok(None)
             }
+            (Request::Answer, _) => {
+                asked.reply(Ok(serde_json::Value::Null));
+                Ok(None)
+            }
             (Request::Finish, None) => Ok(self.end(asked)),
             (Request::Finish, Some(_)) => {
                 self.finish(asked);

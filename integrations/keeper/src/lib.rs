@@ -11,6 +11,7 @@ pub mod identity;
 pub mod image;
 pub mod keeper;
 pub mod key;
+mod kill;
 pub mod kms;
 pub mod nameless;
 pub mod report;

@@ -22,7 +22,7 @@ const RUNNING: &str = "/run/keyward/volumes";
 /// Where generations are kept, unless another directory is given: it must outlast a restart.
 const KNOWN: &str = "/var/lib/keyward-volumes";
 /// Locked while a volume's process lives.
-const LOCK: &str = "process.lock";
+pub(crate) const LOCK: &str = "process.lock";
 /// What it says of itself.
 const RECORD: &str = "process.json";
 /// How often it is tried to lock it, and after which time each.
@@ -405,14 +405,19 @@ impl Folder {
         ))
     }
 
+    /// Whether the volume has a process.
+    pub(crate) fn is_locked(&self) -> bool {
+        match File::open(self.0.join(LOCK)) {
+            Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            Err(_) => false,
+        }
+    }
+
     fn found(self) -> anyhow::Result<Option<Found>> {
         let Some(said) = self.said()? else {
             return Ok(None);
         };
-        let lives = match File::open(self.0.join(LOCK)) {
-            Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
-            Err(_) => false,
-        };
+        let lives = self.is_locked();
         match said {
             Some(process) => Ok(Some(Found {
                 process,

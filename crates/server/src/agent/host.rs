@@ -17,6 +17,7 @@ use keyward_agent::{
     backup::Schedule,
     layout::Layout,
     note::{self, Note, Restored, Stage},
+    silence,
     steps::{How, Machine},
     wanted::{Wanted, WrappedKey},
 };
@@ -24,7 +25,7 @@ use keyward_attach::requirements;
 use keyward_client::reach::Reach;
 use keyward_copies::BucketOptions;
 use keyward_keeper::{
-    control::{Request, ask},
+    control::{Request, ask_within},
     image::{new_id, parse_id},
     keeper::program,
     state::{Process, States},
@@ -147,19 +148,26 @@ impl Host {
         options
     }
 
-    /// Has the process of a volume ask at once whether its key may be used. No process is no error.
+    /// Asks the process of a volume whether it still answers, and if wanted, has it ask at once whether its key may be used.
+    /// Answers whether it has; no process is no silence.
     ///
     /// # Errors
-    /// When it cannot be asked.
-    pub fn recheck(&self, note: &Note) -> anyhow::Result<()> {
+    /// When this machine cannot ask.
+    pub fn answers(&self, note: &Note, recheck: bool) -> anyhow::Result<bool> {
         let Some(id) = parse_id(&note.image).filter(|_| note.encrypted) else {
-            return Ok(());
+            return Ok(true);
+        };
+        let request = if recheck {
+            Request::Recheck
+        } else {
+            Request::Answer
         };
         match self.states.find(id)? {
             Some(found) if found.lives => {
-                ask(&found.folder, &Request::Recheck, &mut |_, _| {}).map(drop)
+                let answer = ask_within(&found.folder, &request, silence::ANSWER)?;
+                Ok(answer.is_some())
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 

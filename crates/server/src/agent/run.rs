@@ -9,6 +9,7 @@ mod backups;
 mod memory;
 mod places;
 mod poll;
+mod silent;
 mod stop;
 
 use std::{
@@ -256,19 +257,7 @@ impl Agent {
         // A key may have gone or come back: everything that depends on one is tried at once.
         for memory in self.memory.values_mut() {
             memory.try_again(self.clock.monotonic());
-        }
-        for seen in self.seen.values() {
-            let Some(note) = seen.note.clone().filter(|note| note.encrypted) else {
-                continue;
-            };
-            let host = Arc::clone(&self.host);
-            drop(spawn_blocking(move || {
-                if let Err(error) = host.recheck(&note) {
-                    let error = format!("{error:#}");
-                    // Normal while it starts.
-                    tracing::debug!(volume = %note.volume, error, "cannot reach the volume's process, which checks the key at least every minute");
-                }
-            }));
+            memory.silence.news();
         }
     }
 
@@ -337,6 +326,7 @@ impl Agent {
         }
         let now = self.clock.monotonic();
         for (volume, seen) in self.seen.clone() {
+            self.listen_for(&volume, &seen);
             let memory = self.memory.entry(volume.clone()).or_default();
             let local = memory.complete(seen.local.clone());
             if let Some(step) = plan::at_once(&local, now) {

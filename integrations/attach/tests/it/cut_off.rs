@@ -353,7 +353,12 @@ fn a_device_that_was_let_go_and_bound_to_something_else_is_nobodys() {
 fn a_binding_that_an_earlier_release_recorded_is_found_by_its_path() {
     let world = world!();
     let (server, attachment) = world.mounted(world.sparse_file(64 * MIB));
-    let number: u32 = attachment.device().to_str().unwrap()["/dev/loop".len()..]
+    let number: u32 = attachment
+        .device()
+        .to_str()
+        .unwrap()
+        .strip_prefix("/dev/loop")
+        .unwrap()
         .parse()
         .unwrap();
     let record = format!(r#"{{"version":1,"number":{number}}}"#);

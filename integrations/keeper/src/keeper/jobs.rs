@@ -50,7 +50,7 @@ impl Job {
                 is_new,
             } => self.snapshot((&to, &volume), &key, is_new),
             Request::BackUp => self.back_up(asked.file.take()),
-            Request::Finish | Request::CutOff | Request::Recheck => {
+            Request::Finish | Request::CutOff | Request::Recheck | Request::Answer => {
                 Err(anyhow!("that is not for this thread"))
             }
         };

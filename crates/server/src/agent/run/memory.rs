@@ -1,10 +1,16 @@
 //! What the agent remembers of a volume while it runs. None of it has to outlast it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use keyward_agent::{
-    local::{Failure, Local},
+    local::{Failure, Local, Runs},
     report::{Report, TargetReport, Told},
+    silence::Silence,
 };
 use keyward_types::time::Monotonic;
 
@@ -23,6 +29,11 @@ pub struct Memory {
     told: Option<Told>,
     /// What became of its mount targets.
     pub targets: Option<Vec<TargetReport>>,
+    /// Whether its process still answers.
+    pub silence: Silence,
+    /// The newest question that its process has answered. Whoever hears the answer says so here: it must not wait behind
+    /// other events while the agent decides that there is none.
+    pub heard: Arc<AtomicU64>,
     /// Its places on this machine.
     places: Places,
 }
@@ -63,7 +74,13 @@ impl Memory {
 
     /// What is seen, with what is remembered.
     pub fn complete(&self, local: Local) -> Local {
+        let runs = match local.runs {
+            // Nobody keeps it any more.
+            Runs::Mounted if self.silence.hangs() => Runs::Remains,
+            runs => runs,
+        };
         Local {
+            runs,
             busy: self.busy,
             failure: self.failure.clone(),
             ..local
