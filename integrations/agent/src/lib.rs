@@ -31,3 +31,4 @@ pub mod report;
 pub mod silence;
 pub mod steps;
 pub mod wanted;
+pub mod yields;

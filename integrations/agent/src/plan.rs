@@ -1,12 +1,15 @@
 //! The next step with a volume, from what is wanted and what is there.
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    fmt::{self, Display, Formatter},
+    path::Path,
+};
 
 use keyward_types::time::Monotonic;
 
 use crate::{
     local::{Local, Runs},
-    note::Stage,
+    note::{Note, Stage},
     wanted::{Presence, Wanted},
 };
 
@@ -50,6 +53,16 @@ pub const LOST_HERE: &str = "the file system has been available before, and this
 
 /// What the operator is told of a volume that another agent had since this machine's image of it was made.
 pub const MOVED_HERE: &str = "the file system was assigned to another agent meanwhile, and the image on this machine may be older than that agent's: it is not used. Bring the newest image to this machine and run `keyward agent adopt FILE_SYSTEM IMAGE`; if the image in volumes/ is the newest one, run `keyward agent adopt FILE_SYSTEM`";
+
+/// What the operator is told of an encrypted volume of which nothing says how new its image has to be.
+pub fn ageless_here(note: &Note, keepers: &Path) -> String {
+    format!(
+        "what this machine knew of the age of the image is missing ({}/{}.generation), so that an older copy of it would not be recognized: it is not attached. Bring back the agent's keepers/ directory as it was. If it is lost and the image in volumes/ is the newest one, run `keyward agent adopt {volume}`; if not, bring the newest one there first, or move it away and put back a backup with `keyward agent restore {volume}`",
+        keepers.display(),
+        note.image,
+        volume = note.volume,
+    )
+}
 
 /// Whether another agent has had the volume since the image here was made, or brought here: it may have written to its own.
 pub fn is_outdated(wanted: &Wanted, local: &Local) -> bool {

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf, absolute},
     thread,
     time::Duration,
@@ -106,6 +106,19 @@ impl Process {
             reason: None,
             since: String::new(),
         }
+    }
+}
+
+impl Process {
+    /// Whether this is its image, under this name or another one. It is not if the image was moved since.
+    pub fn serves(&self, image: &Path) -> bool {
+        let file = |path| {
+            fs::metadata(path)
+                .map(|found| (found.dev(), found.ino()))
+                .ok()
+        };
+        let same = || file(image).is_some_and(|one| file(&self.image) == Some(one));
+        self.image == image || same()
     }
 }
 

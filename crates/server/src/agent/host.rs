@@ -17,6 +17,7 @@ use keyward_agent::{
     backup::Schedule,
     layout::Layout,
     note::{self, Note, Restored, Stage},
+    plan::ageless_here,
     silence,
     steps::{How, Machine},
     wanted::{Wanted, WrappedKey},
@@ -28,7 +29,7 @@ use keyward_keeper::{
     control::{Request, ask_within},
     image::{new_id, parse_id},
     keeper::program,
-    state::{Process, States},
+    state::{Found, Process, States},
 };
 use keyward_nfs::options::{Certificate, Options};
 use keyward_types::storage::VolumeId;
@@ -182,9 +183,9 @@ impl Host {
                 (true, _) => plain.detach(),
             });
         }
-        match self.has_process(note)? {
-            true => self.run_detach(note, false),
-            false => Ok(()),
+        match self.process(note)? {
+            Some(found) => self.run_detach(&found, false),
+            None => Ok(()),
         }
     }
 
@@ -204,17 +205,42 @@ impl Host {
         })
     }
 
-    /// Whether there is a process, or what one has left.
-    fn has_process(&self, note: &Note) -> anyhow::Result<bool> {
+    /// The process of a volume, or what one has left.
+    fn process(&self, note: &Note) -> anyhow::Result<Option<Found>> {
         let id = parse_id(&note.image).context("the note names no image")?;
-        Ok(self.states.find(id)?.is_some())
+        self.states.find(id)
+    }
+
+    /// Whether the process of a volume was started before the state directory was moved, and lives.
+    fn is_moved(&self, note: &Note) -> anyhow::Result<bool> {
+        if !note.encrypted {
+            return Ok(false);
+        }
+        let found = self.process(note)?.filter(|found| found.lives);
+        Ok(found.is_some_and(|found| !found.process.serves(&self.layout.image(&note.volume))))
+    }
+
+    /// Whether what is found is a copy of what a process says of itself that lives in another directory: nothing of that
+    /// is this agent's.
+    fn is_copied(&self, note: &Note, found: &Found) -> anyhow::Result<bool> {
+        let image = &found.process.image;
+        if found.lives || *image == self.layout.image(&note.volume) {
+            return Ok(false);
+        }
+        let id = parse_id(&note.image).context("the note names no image")?;
+        let Some(other) = image.parent().and_then(Path::parent) else {
+            return Ok(false);
+        };
+        let original = States::within(&other.join("keepers")).find(id)?;
+        Ok(original.is_some_and(|found| found.lives))
     }
 
     /// In another process: one that waits for a disk cannot be ended.
-    fn run_detach(&self, note: &Note, force: bool) -> anyhow::Result<()> {
+    fn run_detach(&self, found: &Found, force: bool) -> anyhow::Result<()> {
         let mut command = program();
         command.args(["volume", "detach"]);
-        command.arg(self.layout.image(&note.volume));
+        // As it knows it itself: the directory may have been moved since.
+        command.arg(&found.process.image);
         command.arg("--state-dir").arg(self.layout.keepers());
         if force {
             command.arg("--force");
@@ -305,16 +331,6 @@ impl Host {
         Ok(self.states.known(id)?.is_none())
     }
 
-    /// What the operator is told of such a volume.
-    fn ageless(&self, note: &Note) -> String {
-        format!(
-            "what this machine knew of the age of the image is missing ({}/{}.generation), so that an older copy of it would not be recognized: it is not attached. Bring back the agent's keepers/ directory as it was. If it is lost and the image in volumes/ is the newest one, run `keyward agent adopt {volume}`; if not, bring the newest one there first, or move it away and put back a backup with `keyward agent restore {volume}`",
-            self.layout.keepers().display(),
-            note.image,
-            volume = note.volume,
-        )
-    }
-
     fn mount_point(&self, volume: &VolumeId) -> anyhow::Result<PathBuf> {
         let dir = self.layout.mount(volume);
         match fs::create_dir(&dir) {
@@ -382,7 +398,7 @@ impl Machine for Host {
         Self::check(note)?;
         // Without an image, that is what is wrong.
         if self.is_ageless(note)? && self.layout.image(&note.volume).exists() {
-            bail!("{}", self.ageless(note));
+            bail!("{}", ageless_here(note, &self.layout.keepers()));
         }
         self.mount_point(&note.volume)?;
         if note.encrypted {
@@ -392,7 +408,8 @@ impl Machine for Host {
     }
 
     fn end(&self, note: &Note, how: How) -> anyhow::Result<()> {
-        if how == How::Cleanly {
+        let cleanly = how == How::Cleanly || self.is_moved(note)?;
+        if cleanly {
             match self.detach(note) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
@@ -404,9 +421,13 @@ impl Machine for Host {
         if !note.encrypted {
             return self.with_plain(note, |plain| plain.cut_off());
         }
-        match self.has_process(note)? {
-            true => self.run_detach(note, true),
-            false => Ok(()),
+        match self.process(note)? {
+            // With what it says of a loop device, which is the other directory's.
+            Some(found) if self.is_copied(note, &found)? => {
+                gone(fs::remove_dir_all(found.folder.path()))
+            }
+            Some(found) => self.run_detach(&found, true),
+            None => Ok(()),
         }
     }
 

@@ -107,6 +107,8 @@ fn runs(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<(Runs, 
     let epoch = format!("{} {}", process.pid, process.since);
     let runs = match process.phase {
         _ if !found.lives => Runs::Remains,
+        // It does not find the agent's credentials any more, so that nobody would tell it to cut off.
+        _ if !process.serves(&image) => Runs::Remains,
         Phase::Starting => Runs::Starting,
         Phase::Attached => Runs::Mounted,
         Phase::CutOff => Runs::CutOff(process.reason.unwrap_or_default()),
