@@ -113,8 +113,14 @@ class Storage:
 
 def take_away(folder):
     """Ends the processes of all volumes below a directory, and unmounts everything there."""
-    for path in folder.rglob("keepers/*/process.json"):
-        image = json.loads(path.read_text())["image"]
+    # What is being cut off cannot be listed, which `os.walk` passes over.
+    named = (pathlib.Path(top) / "process.json" for top, _, files in os.walk(folder) if "process.json" in files)
+    for path in [path for path in named if path.parent.parent.name == "keepers"]:
+        try:
+            image = json.loads(path.read_text())["image"]
+        except FileNotFoundError:
+            # The cut-off was complete meanwhile.
+            continue
         command = [binary(), "volume", "detach", "--force", image, "--state-dir", path.parent.parent]
         subprocess.run(command, capture_output=True, env=clean_environment())
     mounts = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
