@@ -28,7 +28,7 @@ mod upkeep;
 pub use error::Error;
 pub use keyward_client::bucket::Options as BucketOptions;
 pub use manifest::{About, Chunk, MAX_ABOUT_BYTES, MAX_IMAGE_BYTES, MAX_PIECES, Manifest};
-pub use name::{CopyName, Hash, NotName, VolumeName};
+pub use name::{CopyName, Hash, NotName, VolumeName, newest};
 pub use place::Place;
 pub use receive::{Received, receive};
 pub use send::{Sent, send};

@@ -86,6 +86,29 @@ impl fmt::Display for CopyName {
     }
 }
 
+/// The copy whose name ends with the latest time, if all do: what an agent has made by its schedule and by hand is of
+/// one order. A single copy needs no time.
+pub fn newest(copies: &[CopyName]) -> Option<&CopyName> {
+    if let [only] = copies {
+        return Some(only);
+    }
+    let timed = copies.iter().map(|copy| Some((time(copy.name())?, copy)));
+    let timed: Option<Vec<_>> = timed.collect();
+    timed?.into_iter().max().map(|(_, copy)| copy)
+}
+
+/// The time that a name ends with, such as `20261130T050000Z`.
+fn time(name: &str) -> Option<&str> {
+    let (_, time) = name.rsplit_once('-').unwrap_or(("", name));
+    let is_time = time.len() == 16
+        && time.bytes().enumerate().all(|(at, byte)| match at {
+            8 => byte == b'T',
+            15 => byte == b'Z',
+            _ => byte.is_ascii_digit(),
+        });
+    is_time.then_some(time)
+}
+
 impl Hash {
     /// The hash of a chunk.
     pub fn of(chunk: &[u8]) -> Self {
@@ -190,6 +213,30 @@ mod tests {
             &format!("{text}00"),
         ] {
             assert_eq!(Hash::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    fn last(names: &[&str]) -> Option<String> {
+        let copies: Vec<CopyName> = names
+            .iter()
+            .map(|name| CopyName::parse(&format!("v/{name}")).unwrap())
+            .collect();
+        newest(&copies).map(|copy| copy.name().to_owned())
+    }
+
+    #[test]
+    fn the_last_copy_is_that_of_the_latest_time_whatever_made_it() {
+        let (old, new) = ("scheduled-20261130T180207Z", "manual-20261130T180424Z");
+        assert_eq!(last(&[new, old]).as_deref(), Some(new));
+        assert_eq!(
+            last(&[old, "20261130T180208Z"]).as_deref(),
+            Some("20261130T180208Z")
+        );
+        // A name without a time may be of any.
+        assert_eq!(last(&[old, "monday"]), None);
+        assert_eq!(last(&["monday"]).as_deref(), Some("monday"));
+        for name in ["20261130T18020Z", "2026113XT180207Z", "20261130 180207Z"] {
+            assert_eq!(time(name), None);
         }
     }
 }

@@ -101,7 +101,8 @@ impl Agent {
         match (seen.note, &seen.local.runs) {
             (Some(note), Runs::Mounted) if note.stage == Stage::Made => Ok(note),
             (_, Runs::CutOff(why)) => bail!(
-                "{volume} is cut off: {why}. It comes back within a minute when its key can be used again"
+                "{volume} is cut off: {}. It comes back within a minute when its key can be used again",
+                why.trim_end_matches('.')
             ),
             _ => bail!("{volume} is not there yet: try again when it is `available`"),
         }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_copies::{BucketOptions, CopyName, Manifest, Place, list};
+use keyward_copies::{BucketOptions, CopyName, Manifest, Place, list, newest};
 use keyward_keeper::units::show_size;
 
 /// What stands for a stream.
@@ -72,7 +72,12 @@ pub fn choose(place: &Place, given: Option<&str>) -> anyhow::Result<CopyName> {
             "{place} has copies of several volumes: choose one with --name VOLUME or --name VOLUME/NAME; `keyward volume copies {place}` lists them"
         );
     }
-    Ok(last.clone())
+    newest(&copies).cloned().with_context(|| {
+        format!(
+            "not all copies of {} in {place} have names that end with their time, so that it is not known which is the last: choose one with --name VOLUME/NAME; `keyward volume copies {place}` lists them",
+            last.volume()
+        )
+    })
 }
 
 /// The sizes of a copy.
