@@ -9,7 +9,7 @@ from volumes import require
 
 def test_the_commands_do_what_the_page_says(own_server, tmp_path):
     require()
-    places = {"/var/lib/keyward": own_server.data_dir, "/mnt/customers": tmp_path / "mnt"}
+    places = {"/var/lib/keyward": own_server.data_dir, "/mnt/customers": tmp_path / "mnt", "/mnt/backup": tmp_path / "backup"}
     state = tmp_path / "state"
     steps = named("volumes.md", "keys") + named("volumes.md", "commands")
     try:
