@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -473,7 +474,10 @@ def test_a_machine_without_room_says_so_and_goes_on_when_there_is_some(own_serve
 
 def test_a_server_runs_an_agent_beside_it(tmp_path):
     require()
-    server = Server(tmp_path / "data", "--agent")
+    place = tmp_path / "place"
+    place.mkdir()
+    flags = ["--backup-to", str(place), "--backup-hour", "7", "--backup-days", "3"]
+    server = Server(tmp_path / "data", "--agent", *flags, "--backup-work-dir", str(tmp_path / "work"))
     state_dir = server.data_dir / "agent"
     agents = lambda: subprocess.run(  # noqa: E731
         ["pgrep", "-f", f"agent run .*{server.data_dir}"], capture_output=True, text=True
@@ -492,6 +496,12 @@ def test_a_server_runs_an_agent_beside_it(tmp_path):
         os.kill(int(agent), signal.SIGKILL)
         eventually(lambda: agents() not in ([], [agent]))
         assert (path / "file").read_bytes() == TEXT
+        # What the agent is to do about backups was passed on to it, and to the one that was started again.
+        (arguments,) = [pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in agents()]
+        for name, value in zip(flags[::2], flags[1::2]):
+            assert f"{name}={value}" in arguments
+        run(binary(), "agent", "backup", file_system, "--state-dir", state_dir)
+        assert len(list(place.rglob("manual-*"))) == 1 and (tmp_path / "work").is_dir()
         assert server.drain() == 0
         assert agents() == []
         assert str(tmp_path) not in "".join(

@@ -180,6 +180,13 @@ def test_an_agent_beside_the_server_needs_a_data_directory_of_root(folder):
     )
 
 
+def test_a_place_for_backups_is_for_an_agent(folder):
+    data_of(folder, 0, 0)
+    assert refused(folder, "--backup-to", "/mnt/backups") == (
+        "--backup-to is for the agent, which makes the backups: add --agent"
+    )
+
+
 def test_an_agent_beside_the_server_has_what_the_server_has_given_up(folder, start):
     require()
     server = start("--agent")

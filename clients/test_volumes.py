@@ -570,7 +570,7 @@ def test_wrong_requests_say_what_to_do(volumes, server, iam, kms, arn):
         "image exists already: choose another name, or remove it first"
     )
     for words in (["attach", image, volumes.folder / "none"],):
-        assert volumes.fails(*words) == "none is not a directory: create it with `mkdir -p none`"
+        assert volumes.fails(*words) == "none does not exist: create it with `mkdir -p none`"
     assert volumes.fails("attach", volumes.folder / "none", volumes.directory()) == (
         "cannot open none: No such file or directory (os error 2)"
     )
@@ -617,6 +617,20 @@ def test_without_root_everything_but_attaching_works(volumes, arn):
     volumes("rekey", image, "--key-id", arn, **nobody)
     volumes("snapshot", image, volumes.image("copy"), **nobody)
     assert "State       detached" in volumes("stat", image, **nobody)
+    # What belongs to root, only root can read.
+    of_root = volumes.create(arn, "64MiB", "of-root")
+    place = volumes.directory("place")
+    place.chmod(0o700)
+    for words, what in (
+        (["send", of_root, volumes.folder], "cannot open of-root"),
+        (["stat", of_root], "cannot open of-root"),
+        (["check", of_root], "cannot open of-root"),
+        (["copies", place], "cannot open place"),
+    ):
+        assert volumes.fails(*words, **nobody) == (
+            f"{what}: Permission denied (os error 13): run the command with sudo, or as the user that the file or "
+            "directory belongs to"
+        )
     said = volumes.fails("attach", image, volumes.directory(), **nobody)
     assert volumes.fails("detach", image, **nobody) == "detaching needs root: run it with sudo"
     assert said.startswith(

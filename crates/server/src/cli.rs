@@ -32,6 +32,9 @@ use crate::config::{Config, RawConfig};
 /// The version, and the commit that it was built from.
 const VERSION: &str = env!("KEYWARD_VERSION");
 
+/// The width of the help, in columns.
+const WIDTH: usize = 100;
+
 const EXAMPLES: &str = "\
 Quick start:
   keyward serve --data-dir /var/lib/keyward          # the first start creates everything
@@ -42,11 +45,11 @@ Quick start:
 
 /// Key management and encryption at rest with the APIs of AWS
 ///
-/// Keyward serves AWS KMS, IAM, STS and Organizations on your own machines. The AWS CLI and every AWS
+/// Keyward serves AWS KMS, IAM, STS, Organizations and EFS on your own machines. The AWS CLI and every AWS
 /// SDK work with it unmodified. Every request is authenticated (Signature Version 4), authorized as
 /// AWS would decide, and recorded before it is answered.
 #[derive(Debug, Parser)]
-#[command(name = "keyward", version = VERSION, max_term_width = 100, after_long_help = EXAMPLES)]
+#[command(name = "keyward", version = VERSION, max_term_width = WIDTH, after_long_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -175,6 +178,17 @@ impl ServerPlace {
 }
 
 impl Cli {
+    /// What to do if the system denies what the command needs, as it follows what the system says.
+    pub fn if_denied(&self) -> &'static str {
+        match self.command {
+            Command::Volume(_) if !rustix::process::geteuid().is_root() => {
+                ": run the command with sudo, or as the user that the file or directory belongs to"
+            }
+            Command::Volume(_) => ": correct the permissions",
+            _ => ": run the command as the user that runs the server, or correct the permissions",
+        }
+    }
+
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
@@ -206,5 +220,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// What follows the help is broken into lines by hand, and a longer line would be broken once more, which looks ragged.
+    #[test]
+    fn what_follows_the_help_of_a_command_fits_its_width() {
+        let mut commands = vec![Cli::command()];
+        let mut long = Vec::new();
+        while let Some(command) = commands.pop() {
+            let help = command.get_after_long_help().map(ToString::to_string);
+            let lines = help.iter().flat_map(|help| help.lines());
+            let lines = lines.filter(|line| line.chars().count() > WIDTH);
+            long.extend(lines.map(|line| format!("{}: {line}", command.get_name())));
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(long.is_empty(), "{long:#?}");
     }
 }

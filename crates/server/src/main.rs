@@ -29,6 +29,7 @@ static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    let if_denied = cli.if_denied();
     match cli.run() {
         Ok(code) => code,
         // The reader has read enough, as `head` does.
@@ -36,8 +37,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let advice = advice(&error).unwrap_or_default();
-            let said = format!("keyward: {error:#}{advice}");
+            let advice = advice(&error, if_denied).unwrap_or_default();
+            let said = format!("keyward: {}{advice}", out::with_causes(&error));
             // It may quote what nobody has authenticated.
             let _ = writeln!(io::stderr(), "{}", Text(&said));
             ExitCode::FAILURE
@@ -45,16 +46,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Advice for system errors whose text gives none.
-fn advice(error: &anyhow::Error) -> Option<&'static str> {
+/// Advice for system errors whose text gives none. `if_denied` is what to do if the system has denied something.
+fn advice(error: &anyhow::Error, if_denied: &'static str) -> Option<&'static str> {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
     causes.find_map(|cause: &io::Error| {
         if keyward_trail::writer::is_disk_full(cause) {
             return Some(": free space on its disk, then try again");
         }
         let denied = cause.kind() == io::ErrorKind::PermissionDenied;
-        denied.then_some(
-            ": run the command as the user that runs the server, or correct the permissions",
-        )
+        denied.then_some(if_denied)
     })
 }

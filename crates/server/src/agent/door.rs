@@ -22,6 +22,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use crate::out::with_causes;
+
 /// The longest request.
 const MAX_LINE: u64 = 64 * 1024;
 /// The longest reply: the names of some hundred thousand backups.
@@ -112,7 +114,7 @@ impl Asked {
     pub fn reply(self, result: anyhow::Result<String>) {
         let _ = self.reply.send(match result {
             Ok(said) => Reply::Done(said),
-            Err(error) => Reply::Failed(format!("{error:#}")),
+            Err(error) => Reply::Failed(with_causes(&error)),
         });
     }
 }

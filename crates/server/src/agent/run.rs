@@ -49,6 +49,7 @@ use super::{
     look::{Seen, look},
     talk::{Server, is_removed},
 };
+use crate::out::with_causes;
 
 /// How often it is looked what there is.
 const TICK: Duration = Duration::from_millis(500);
@@ -270,7 +271,7 @@ impl Agent {
                 memory.succeeded();
             }
             Err(error) => {
-                let error = format!("{error:#}");
+                let error = with_causes(&error);
                 tracing::warn!(%volume, error, "failed: {step}; trying again");
                 memory.failed(error, now);
             }

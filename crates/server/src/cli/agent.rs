@@ -5,6 +5,7 @@ mod assign;
 mod backups;
 mod beside;
 mod keep;
+pub mod place;
 mod register;
 mod run;
 

@@ -25,8 +25,10 @@ fn after_help() -> String {
 /// Show what would become unreadable without a key, and who has used it
 ///
 /// Run this before you disable or delete a key. It lists the resources of the account whose data the key
-/// protects, such as EFS file systems, and everybody who has used the key successfully in the last days, from the
-/// audit trail. It cannot list data that callers encrypted and stored themselves. Needs keyward:DescribeKeyImpact.
+/// protects, such as EFS file systems, each with the newest backup that the server was told of, and everybody who has
+/// used the key successfully in the last days, from the audit trail. It cannot list data that callers encrypted and
+/// stored themselves, nor backups of file systems that were deleted: they become unreadable, too. Needs
+/// keyward:DescribeKeyImpact.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct Impact {
@@ -86,13 +88,19 @@ fn print(answer: &Value, days: u32) -> Result<(), OutError> {
     let resources = list(answer, "Resources");
     match resources.len() {
         0 => say!("No resource of the account is encrypted under {key}.")?,
-        1 => say!("1 resource could not be read any more without {key}:")?,
-        count => say!("{count} resources could not be read any more without {key}:")?,
+        1 => say!("1 resource would become unreadable without {key}:")?,
+        count => say!("{count} resources would become unreadable without {key}:")?,
     }
     for resource in resources {
         let name = resource.get("Name").and_then(Value::as_str);
         let name = name.map_or_else(String::new, |name| format!(" ({name})"));
         say!("  {}{name}", member(resource, "Arn"))?;
+        if let Some(backup) = resource.get("NewestBackup") {
+            say!(
+                "      and its backups, the newest of {}",
+                member(backup, "Time")
+            )?;
+        }
     }
     let (users, since) = (list(answer, "Users"), member(answer, "Since"));
     let within = match days {
@@ -123,7 +131,7 @@ fn print(answer: &Value, days: u32) -> Result<(), OutError> {
     }
     let notes = list(answer, "Notes");
     if !notes.is_empty() {
-        say!("To know:")?;
+        say!("Notes:")?;
     }
     for note in notes.iter().filter_map(Value::as_str) {
         say!("  - {note}")?;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
@@ -19,7 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   keyward mount fs-0123456789abcdef0 /mnt/shared
   keyward mount fs-0123456789abcdef0 /mnt/shared --read-only
-  keyward mount fs-0123456789abcdef0 /mnt/shared --state-dir /var/lib/keyward/agent    # serve --agent
+  keyward mount fs-0123456789abcdef0 /mnt/shared --state-dir /var/lib/keyward/agent # serve --agent
 
 Environment:
   KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
@@ -45,15 +45,31 @@ pub struct Mount {
     state: StateDir,
 }
 
+/// Refuses what nothing can be mounted on, and says what to do.
+///
+/// # Errors
+/// If it is not a directory.
+pub fn must_be_directory(dir: &Path) -> anyhow::Result<()> {
+    let shown = dir.display();
+    match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => bail!(
+            "{shown} is a file, and a file system is mounted on a directory: name another path, or move the file away"
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("{shown} does not exist: create it with `mkdir -p {shown}`")
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot open {shown}")),
+    }
+}
+
 impl Mount {
     pub fn run(self) -> anyhow::Result<()> {
         if !rustix::process::geteuid().is_root() {
             bail!("mounting needs root: run it with sudo");
         }
         let shown = self.dir.display();
-        if !self.dir.is_dir() {
-            bail!("{shown} is not a directory: create it with `mkdir -p {shown}`");
-        }
+        must_be_directory(&self.dir)?;
         let dir = fs::canonicalize(&self.dir).with_context(|| format!("cannot open {shown}"))?;
         // Nobody can be asked while it is hidden.
         let hides = fs::read_dir(&dir).is_ok_and(|mut found| found.next().is_some());

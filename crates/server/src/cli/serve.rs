@@ -20,6 +20,7 @@ use self::beside::Beside;
 use crate::{
     cli::{
         ServerPlace,
+        agent::place::{BackupArgs, OF_BUCKETS},
         first_start::{Banner, program},
         init::{DangerSecret, Opened, chosen_credentials, open},
     },
@@ -32,11 +33,14 @@ use crate::{
     telemetry::Logging,
 };
 
-const EXAMPLES: &str = "\
+fn after_help() -> String {
+    format!(
+        "\
 Examples:
   keyward serve --data-dir /var/lib/keyward --root-key /etc/keyward/root.key
   keyward serve --config /etc/keyward/keyward.toml --log debug
   keyward serve --data-dir /var/lib/keyward --agent    # file systems on this machine
+  keyward serve --data-dir /var/lib/keyward --agent --backup-to /mnt/backups
 
 Environment:
   KEYWARD_BOOTSTRAP_ACCESS_KEY_ID, KEYWARD_BOOTSTRAP_SECRET_ACCESS_KEY
@@ -46,22 +50,25 @@ Environment:
         A file with that secret, instead of the variable
   KEYWARD_LOG, KEYWARD_LOG_FORMAT
         The same as --log and --log-format
+  {OF_BUCKETS}
 
 Signals:
   SIGTERM and SIGINT stop the server when the requests under way have been answered. SIGHUP does
-  nothing: the configuration is read at the start only.";
+  nothing: the configuration is read at the start only."
+    )
+}
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// Bytes of locked memory that a process has beside the arena.
 const LOCKED_BESIDE: u64 = 4 << 20;
 
-/// Serve KMS, IAM, STS and Organizations; the first start creates everything
+/// Serve KMS, IAM, STS, Organizations and EFS; the first start creates everything
 ///
 /// The first start creates the root key, the account and an access key of its root user, and prints
 /// where they are. When the server is ready, it prints the line `listening on URL`.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = after_help())]
 pub struct Serve {
     #[command(flatten)]
     place: ServerPlace,
@@ -75,6 +82,8 @@ pub struct Serve {
     /// Region in DIR/agent, on this machine. Needs root
     #[arg(long)]
     agent: bool,
+    #[command(flatten)]
+    backups: BackupArgs,
     /// Listen on an address other than loopback without a certificate: requests and answers,
     /// plaintexts among them, are not encrypted on the network
     #[arg(long)]
@@ -116,6 +125,9 @@ impl Serve {
                 "--agent needs root, since an agent mounts file systems: run it with sudo, or without --agent"
             );
         }
+        if !self.agent && self.backups.is_given() {
+            bail!("--backup-to is for the agent, which makes the backups: add --agent");
+        }
         let account = Account::choose(config.user.as_deref(), &config.data_dir)?;
         account.create_dir(&config.data_dir)?;
         account.must_own(&config.data_dir)?;
@@ -126,7 +138,11 @@ impl Serve {
             );
         }
         let agent = match self.agent {
-            true => Some(Beside::prepare(&config.data_dir, &self.logging)?),
+            true => Some(Beside::prepare(
+                &config.data_dir,
+                &self.backups,
+                &self.logging,
+            )?),
             false => None,
         };
         let prepared = Prepared::new(&config, agent)?;

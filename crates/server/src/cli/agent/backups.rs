@@ -37,7 +37,8 @@ fn after_restore() -> String {
     format!(
         "Examples:
   keyward agent restore fs-0123456789abcdef0
-  keyward agent restore fs-0123456789abcdef0 --backup scheduled-20261130T050000Z --danger-accept-rollback
+  keyward agent restore fs-0123456789abcdef0 --backup scheduled-20261130T050000Z
+  keyward agent restore fs-0123456789abcdef0 --danger-accept-rollback
 
 {ENVIRONMENT}"
     )

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -16,6 +16,7 @@ use keyward_keeper::keeper::program;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::place::BackupArgs;
 use crate::telemetry::Logging;
 
 /// How long is waited until an agent is started again that has ended by itself.
@@ -28,6 +29,8 @@ pub struct Beside {
     #[arg(long)]
     data_dir: PathBuf,
     #[command(flatten)]
+    backups: BackupArgs,
+    #[command(flatten)]
     logging: Logging,
 }
 
@@ -39,10 +42,24 @@ impl Beside {
         if input.read(&mut [0])? == 0 {
             return Ok(());
         }
-        let running = Running::start(&self.data_dir, &self.logging)?;
+        let running = Running::start(self)?;
         io::copy(&mut input, &mut io::sink())?;
         running.stop();
         Ok(())
+    }
+}
+
+impl Beside {
+    /// The agent's own process.
+    fn command(&self) -> Command {
+        let mut command = program();
+        command.args(["agent", "run", "--with-parent", "--data-dir"]);
+        command.arg(&self.data_dir);
+        command.arg("--state-dir").arg(self.data_dir.join("agent"));
+        command.args(self.backups.arguments());
+        command.args(self.logging.arguments());
+        command.stdout(Stdio::null());
+        command
     }
 }
 
@@ -68,13 +85,13 @@ struct State {
 
 impl Running {
     /// Starts an agent, and starts it again if it ends by itself.
-    fn start(data_dir: &Path, logging: &Logging) -> anyhow::Result<Self> {
+    fn start(beside: Beside) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (data_dir, logging, own) = (data_dir.to_owned(), logging.clone(), Arc::clone(&shared));
+        let own = Arc::clone(&shared);
         // The kernel ends the agent when this thread ends, and so when this process is killed.
         let thread = thread::Builder::new().name("agent".to_owned());
         let thread = thread
-            .spawn(move || own.run(&data_dir, &logging))
+            .spawn(move || own.run(&beside))
             .context("no thread can be started")?;
         Ok(Self { shared, thread })
     }
@@ -101,13 +118,13 @@ impl Shared {
         self.state.lock()
     }
 
-    fn run(&self, data_dir: &Path, logging: &Logging) {
+    fn run(&self, beside: &Beside) {
         loop {
             let mut state = self.lock();
             if state.stopping {
                 return;
             }
-            let child = command(data_dir, logging).spawn();
+            let child = beside.command().spawn();
             state.process = child.as_ref().ok().map(Pid::from_child);
             drop(state);
             let ended = child.and_then(|mut child: Child| child.wait());
@@ -124,14 +141,4 @@ impl Shared {
             self.changed.wait_while_for(&mut state, going_on, AGAIN);
         }
     }
-}
-
-fn command(data_dir: &Path, logging: &Logging) -> Command {
-    let state_dir: PathBuf = data_dir.join("agent");
-    let mut command = program();
-    command.args(["agent", "run", "--with-parent", "--data-dir"]);
-    command.arg(data_dir).arg("--state-dir").arg(state_dir);
-    command.args(logging.arguments());
-    command.stdout(Stdio::null());
-    command
 }

@@ -1,29 +1,24 @@
 //! `keyward agent run`
 
-use std::{
-    path::{PathBuf, absolute},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::anyhow;
 use clap::Args;
-use keyward_agent::{
-    backup::{Schedule, USUAL_DAYS, USUAL_HOUR},
-    layout::Layout,
-};
+use keyward_agent::layout::Layout;
 use keyward_attach::requirements;
 use keyward_client::reach::Reach;
-use keyward_copies::BucketOptions;
 use keyward_crypto::secret::process::harden;
 use keyward_keeper::{
     identity::Identity,
     units::{parse_duration, parse_recheck, parse_size},
 };
 
-use super::{OF_AGENT, StateDir, parse_name};
+use super::{
+    OF_AGENT, StateDir, parse_name,
+    place::{BackupArgs, OF_BUCKETS},
+};
 use crate::{
     agent::{
-        host::{Backups, Host, Keeping},
+        host::{Host, Keeping},
         register::{new_token, register, token_of},
         run::Agent,
     },
@@ -38,74 +33,15 @@ fn after_help() -> String {
   keyward agent run                                # every later start
   keyward agent run --data-dir /var/lib/keyward    # on the server's own machine, without a token
   keyward agent run --backup-to /mnt/backups
-  AWS_PROFILE=backups keyward agent run --backup-to s3://our-backups/efs --backup-region eu-central-1
+  AWS_PROFILE=backups keyward agent run --backup-to s3://our-backups/efs
 
 {OF_AGENT}
-  For --backup-to, the environment variables and profiles of the AWS CLI say where a bucket is and who
-  asks for it. AWS_ENDPOINT_URL would be a bucket's, too: if it is the server's, use AWS_ENDPOINT_URL_S3
-  or --backup-endpoint-url.
+  {OF_BUCKETS}
 
 Signals:
   SIGTERM and SIGINT detach all volumes and end the agent. Volumes that are in use stay attached,
   each with its own process, and the next start takes them over. So do all if the agent is killed."
     )
-}
-
-// Where backups are made, and when.
-#[derive(Debug, Args)]
-struct BackupArgs {
-    /// Where backups of file systems are made whose backup policy is enabled: a directory that exists, or
-    /// s3://BUCKET/PREFIX. See docs/file-systems.md
-    #[arg(long, value_name = "PLACE")]
-    backup_to: Option<String>,
-    /// The URL of the service that has the bucket [default: AWS_ENDPOINT_URL_S3, or that of Amazon S3 in the Region]
-    #[arg(long, value_name = "URL", requires = "backup_to")]
-    backup_endpoint_url: Option<String>,
-    /// The Region of the bucket [default: AWS_REGION]
-    #[arg(long, value_name = "REGION", requires = "backup_to")]
-    backup_region: Option<String>,
-    /// A directory with room for a copy of a file system, which is made before it is sent [default: backups/copies in the
-    /// state directory]
-    #[arg(long, value_name = "DIR", requires = "backup_to")]
-    backup_work_dir: Option<PathBuf>,
-    /// The hour of the day at which backups are made, in UTC
-    #[arg(long, value_name = "HOUR", requires = "backup_to", default_value_t = USUAL_HOUR, value_parser = clap::value_parser!(u8).range(0..=23))]
-    backup_hour: u8,
-    /// How many days a backup is kept
-    #[arg(long, value_name = "DAYS", requires = "backup_to", default_value_t = USUAL_DAYS, value_parser = clap::value_parser!(u16).range(1..=36500))]
-    backup_days: u16,
-}
-
-impl BackupArgs {
-    fn backups(self, layout: &Layout) -> anyhow::Result<Option<Backups>> {
-        let Some(to) = self.backup_to else {
-            return Ok(None);
-        };
-        let work = match self.backup_work_dir {
-            Some(work) => absolute(work)?,
-            None => layout.backup_work(),
-        };
-        let to = match to.starts_with("s3://") {
-            true => to,
-            false => absolute(to)?
-                .into_os_string()
-                .into_string()
-                .map_err(|_| anyhow!("the path of the directory for backups is not UTF-8"))?,
-        };
-        Ok(Some(Backups {
-            to,
-            bucket: BucketOptions {
-                endpoint_url: self.backup_endpoint_url,
-                region: self.backup_region,
-                ..BucketOptions::default()
-            },
-            work,
-            schedule: Schedule {
-                hour: self.backup_hour,
-                days: self.backup_days,
-            },
-        }))
-    }
 }
 
 /// Run the agent of this machine: it stores the volumes that are assigned to it

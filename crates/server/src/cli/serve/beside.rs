@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context as _;
 use keyward_keeper::keeper::program;
 
-use crate::telemetry::Logging;
+use crate::{cli::agent::place::BackupArgs, telemetry::Logging};
 
 /// The process beside a server. If the server is killed, it ends as well.
 #[derive(Debug)]
@@ -28,11 +28,16 @@ impl Beside {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn prepare(data_dir: &Path, logging: &Logging) -> anyhow::Result<Self> {
+    pub fn prepare(
+        data_dir: &Path,
+        backups: &BackupArgs,
+        logging: &Logging,
+    ) -> anyhow::Result<Self> {
         let mut command = program();
         command
             .args(["agent", "beside", "--data-dir"])
             .arg(data_dir);
+        command.args(backups.arguments());
         command.args(logging.arguments());
         // What it says is in the log; scripts read the server's own lines.
         command.stdin(Stdio::piped()).stdout(Stdio::null());

@@ -23,7 +23,7 @@ use keyward_keeper::{
 use serde::{Deserialize, Serialize};
 
 use super::{STATE, check_requirements, environment, existing};
-use crate::{out::say, telemetry::Logging};
+use crate::{cli::mount::must_be_directory, out::say, telemetry::Logging};
 
 /// Files that the environment may name with relative paths.
 const FILES: [&str; 3] = [
@@ -143,9 +143,7 @@ impl Options {
         check_context(&superblock)?;
         if let Some(dir) = &mut self.mounting.dir {
             let shown = dir.display();
-            if !dir.is_dir() {
-                bail!("{shown} is not a directory: create it with `mkdir -p {shown}`");
-            }
+            must_be_directory(dir)?;
             *dir = fs::canonicalize(&*dir).with_context(|| format!("cannot open {shown}"))?;
         }
         self.connect = self.connect.absolute()?;

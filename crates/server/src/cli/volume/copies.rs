@@ -17,7 +17,7 @@ fn after_help() -> String {
         "Examples:
   keyward volume copies /mnt/backup
   keyward volume copies /mnt/backup --verify 1b4e28ba2fa111d2883f0016d3cca427/20261130T050000Z
-  keyward volume copies s3://our-backups/volumes --remove 1b4e28ba2fa111d2883f0016d3cca427/20261130T050000Z
+  keyward volume copies s3://our-backups --remove 1b4e28ba2fa111d2883f0016d3cca427/20261130T050000Z
 
 {BUCKETS}
 
