@@ -1,4 +1,4 @@
-"""`keyward key impact`: what could not be read any more without a key, and who has used it."""
+"""`keyward key impact`: what would become unreadable without a key, and who has used it."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from calls_efs import agent
+from calls_efs import agent, report
 from keyward import ACCOUNT, REGION, Server, binary, clean_environment, eventually, user_arn
 from wire import Wire
 
@@ -18,7 +18,7 @@ ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("impact") / "data")
-    agent(server)
+    server.agent = agent(server)
     yield server
     server.kill()
 
@@ -91,10 +91,25 @@ def test_file_systems_and_users_of_the_key_are_listed(server, kms, key):
         ["elasticfilesystem.amazonaws.com"],
     )
     said = impact(server, key)
-    assert said.startswith(f"2 resources could not be read any more without {key}:\n  {made[0]}"), said
+    assert said.startswith(f"2 resources would become unreadable without {key}:\n  {made[0]}"), said
     assert " (home)\n" in said
     assert re.search(rf"  {user_arn(name)}\n      3 times, last at [\dTZ:-]+: Encrypt\n", said), said
     assert re.search(rf"  {ROOT}\n      2 times, last at .*\n      through elasticfilesystem\.amazonaws\.com\n", said), said
+
+
+def test_backups_become_unreadable_too(server, key):
+    arn = file_system(server, key)
+    (one,) = as_json(server, key)["Resources"]
+    assert "NewestBackup" not in one
+    assert "newest of" not in impact(server, key)
+    file_system_id = arn.rsplit("/", 1)[1]
+    backup = {"Tried": 1764547200, "Time": 1764547200, "Generation": 7}
+    report(server.agent, file_system_id, "READY", Backup=backup)
+    (one,) = as_json(server, key)["Resources"]
+    assert one["NewestBackup"] == {"Time": "2025-12-01T00:00:00Z", "Generation": 7}
+    said = impact(server, key)
+    assert f"  {arn}\n      and its backups, the newest of 2025-12-01T00:00:00Z\n" in said
+    assert "\nNotes:\n" in said and "It knows nothing of backups of file systems that were deleted" in said
 
 
 def test_resources_come_in_pages(server, key):

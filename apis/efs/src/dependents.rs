@@ -1,11 +1,16 @@
 //! Which file systems a KMS key protects.
 
+use std::collections::HashMap;
+
 use keyward_engine::{
     context::Context,
-    dependents::{Dependent, Dependents},
-    directory::{paths, purpose},
+    dependents::{Backups, Dependent, Dependents},
+    directory::{
+        paths, purpose,
+        records::storage::{BackupReport, VolumeRecord},
+    },
 };
-use keyward_types::key_id::KeyArn;
+use keyward_types::{key_id::KeyArn, storage::VolumeId};
 
 use crate::{
     file_system::{KIND, arn},
@@ -22,11 +27,36 @@ pub fn of<'c>(cx: &'c Context<'_>, key: &'c KeyArn) -> Dependents<'c> {
             .every::<FileSystemRecord>(&prefix, purpose::FILE_SYSTEM);
         let mut all = all.await?;
         all.retain(|one| one.key.as_ref() == Some(&named));
-        let shown = |one: FileSystemRecord| Dependent {
-            arn: arn(region, account, &one.id),
-            kind: "AWS::EFS::FileSystem",
-            name: one.name().map(str::to_owned),
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let prefix = paths::volumes(region, account);
+        let volumes = cx
+            .directory()
+            .every::<VolumeRecord>(&prefix, purpose::VOLUME);
+        let volumes: HashMap<_, _> = volumes
+            .await?
+            .into_iter()
+            .map(|volume| (volume.id, volume.backup))
+            .collect();
+        let shown = |one: FileSystemRecord| {
+            let told = VolumeId::parse(&one.id).ok();
+            let told = told.and_then(|id| volumes.get(&id)).cloned().flatten();
+            Dependent {
+                arn: arn(region, account, &one.id),
+                kind: "AWS::EFS::FileSystem",
+                name: one.name().map(str::to_owned),
+                backups: backups(told.as_ref()),
+            }
         };
         Ok(all.into_iter().map(shown).collect())
     })
+}
+
+/// What an agent has told of backups.
+fn backups(told: Option<&BackupReport>) -> Backups {
+    match told.and_then(|told| Some((told.at?, told.generation))) {
+        Some((at, generation)) => Backups::Newest { at, generation },
+        None => Backups::Unknown,
+    }
 }

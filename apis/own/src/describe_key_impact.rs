@@ -1,4 +1,4 @@
-//! `DescribeKeyImpact`: what could not be read any more without a key, and who has used it lately: to be asked before a
+//! `DescribeKeyImpact`: what would become unreadable without a key, and who has used it lately: to be asked before a
 //! key is disabled or deleted.
 //!
 //! Each API says of its own resources which ones a key protects ([`Api::dependents`](keyward_engine::api::Api)). The
@@ -9,7 +9,7 @@ mod users;
 use keyward_api_kms::{fault::KmsFault, members};
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
-    dependents::Dependent,
+    dependents::{Backups, Dependent},
     fault::Internal,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -27,6 +27,10 @@ const DAYS: i64 = 30;
 const MAX_DAYS: i64 = 400;
 /// How many resources an answer has, if nothing is said of it, and at most.
 const MAX_LIMIT: i64 = 100;
+/// What is said of backups, of which the server knows little.
+const BACKUPS: &str = "Backups and other copies of a file system are under its key, and would become unreadable with it. \
+    The server knows only the newest backup that an agent has told it of. It knows nothing of backups of file systems \
+    that were deleted, nor of copies by `keyward volume send`.";
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// The input.
@@ -114,6 +118,9 @@ impl Operation for DescribeKeyImpact {
              have encrypted for themselves: see who has used the key."
                 .to_owned(),
         ];
+        if self.after.is_none() {
+            notes.push(BACKUPS.to_owned());
+        }
         let users = match self.after {
             Some(_) => None,
             None => {
@@ -162,6 +169,14 @@ impl Output<Keyward> for Impact {
                     out.string("Type", resource.kind);
                     if let Some(name) = &resource.name {
                         out.string("Name", name);
+                    }
+                    if let Backups::Newest { at, generation } = resource.backups {
+                        out.object("NewestBackup", |out| {
+                            out.string("Time", &at.iso8601());
+                            if let Some(generation) = generation {
+                                out.natural("Generation", generation);
+                            }
+                        });
                     }
                 });
             }

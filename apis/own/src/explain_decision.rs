@@ -298,7 +298,7 @@ impl Explained {
             }
         }
         if !self.notes.is_empty() {
-            text.push_str("\nTo know:\n");
+            text.push_str("\nNotes:\n");
             for note in &self.notes {
                 text.push_str(&format!("  - {note}\n"));
             }

@@ -275,7 +275,7 @@ impl From<KeywardFault> for Fault {
             }
             KeywardFault::NoBackupPlace { volume, agent } => {
                 let message = format!(
-                    "The backup policy of {volume} is ENABLED, and agent {agent} has no place for backups. Start the agent with `keyward agent run --backup-to`, or put the backup policy DISABLED."
+                    "The backup policy of {volume} is ENABLED, and agent {agent} has no place for backups. Start the agent with `keyward agent run --backup-to`, or disable the backup policy (`aws efs put-backup-policy --file-system-id {volume} --backup-policy Status=DISABLED`)."
                 );
                 Self::new("ConflictException", Some(message))
             }

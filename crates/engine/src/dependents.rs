@@ -1,7 +1,7 @@
-//! What could not be read any more without a KMS key, as each API says it of its own resources.
+//! What would become unreadable without a KMS key, as each API says it of its own resources.
 
 use keyward_store::boxed::BoxFuture;
-use keyward_types::key_id::KeyArn;
+use keyward_types::{key_id::KeyArn, time::Timestamp};
 
 use crate::{context::Context, directory::ReadError};
 
@@ -14,6 +14,22 @@ pub struct Dependent {
     pub kind: &'static str,
     /// What its owner calls it.
     pub name: Option<String>,
+    /// What is known of its backups, which the key protects as well.
+    pub backups: Backups,
+}
+
+/// What is known of the backups of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Backups {
+    /// The API makes none, or nothing was ever said of one.
+    Unknown,
+    /// The newest one that was told of.
+    Newest {
+        /// The moment that it is of.
+        at: Timestamp,
+        /// The generation of its image, if that was told.
+        generation: Option<u64>,
+    },
 }
 
 /// An API's resources that a key protects.

@@ -96,7 +96,7 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
     }
     for (title, name) in [
         ("Taken for absent; give them with --context:", "Unknown"),
-        ("To know:", "Notes"),
+        ("Notes:", "Notes"),
     ] {
         let entries = list(name);
         if !entries.is_empty() {

@@ -259,7 +259,7 @@ async fn what_cannot_be_assigned_says_why_and_changes_nothing() {
     write(&world, &backed_up).await;
     let answer = ask(&world, &root, "AssignVolume", assignment(FIRST, &new)).await;
     let message = format!(
-        "The backup policy of {FIRST} is ENABLED, and agent {new} has no place for backups. Start the agent with `keyward agent run --backup-to`, or put the backup policy DISABLED."
+        "The backup policy of {FIRST} is ENABLED, and agent {new} has no place for backups. Start the agent with `keyward agent run --backup-to`, or disable the backup policy (`aws efs put-backup-policy --file-system-id {FIRST} --backup-policy Status=DISABLED`)."
     );
     assert_eq!(
         told(&answer),
