@@ -373,6 +373,22 @@ def test_a_lost_disk_comes_back_from_a_bucket(own_server, efs, kms, arn, moto, t
         storage.end()
 
 
+def test_what_is_not_backed_up_is_said_to_be_so(efs, storage, place):
+    file_system = create(efs)
+    show = lambda *words, **more: storage.run("agent", "backups", *words, "--state-dir", storage.state, **more)  # noqa: E731
+    assert show().stdout.splitlines()[1:] == [f"There is no backup in {place} yet."]
+    assert show(file_system).stdout.splitlines()[1:] == [f"There is no backup of {file_system} in {place} yet."]
+    for unknown in ("nonsense", "fs-0123456789abcdef0"):
+        told = show(unknown, expect=1)
+        assert (told.stdout, told.stderr) == (
+            "",
+            f"keyward: there is no backup of {unknown} in {place}, and no such file system on this machine: "
+            "`keyward agent backups` lists all backups\n",
+        )
+    told = show("Nonsense", expect=1).stderr
+    assert "that is not the ID of a file system, which begins with fs-" in told
+
+
 def test_an_agent_without_a_place_says_so(own_server, efs, tmp_path):
     require()
     storage = Storage(own_server, tmp_path)

@@ -1,6 +1,7 @@
 """`keyward mount` and `keyward unmount`: file systems of an agent, mounted on its own machine."""
 
 import os
+import subprocess
 import uuid
 
 import pytest
@@ -15,10 +16,16 @@ def test_a_directory_stays_for_the_grace_while_the_server_is_away(own_server, tm
     require()
     storage = Storage(own_server, tmp_path, "--grace", "3s")
     try:
-        path = storage.mount(create(own_server.client("efs"), Encrypted=False))
+        file_system = create(own_server.client("efs"), Encrypted=False)
+        path = storage.mount(file_system)
         write(path / "file", TEXT)
         own_server.kill()
         assert (path / "file").read_bytes() == TEXT
+        other = tmp_path / "other"
+        other.mkdir()
+        told = storage.run("mount", file_system, other, "--state-dir", storage.state, expect=1).stderr
+        assert f"keyward: the server, which decides who may mount {file_system}, has not answered: " in told
+        assert "Connection refused" in told and "Try again when it can be reached from this machine" in told
         eventually(lambda: list(path.iterdir()) == [], seconds=60)
         assert "the grace is over: it is not mounted there until the server answers" in storage.log()
         own_server.start()
@@ -54,15 +61,41 @@ def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
     fails = lambda *words: storage.run(*words, "--state-dir", storage.state, expect=1).stderr  # noqa: E731
     other = storage.folder / "other"
     said = fails("mount", file_system, other)
-    assert said == f"keyward: {other} is not a directory: create it with `mkdir -p {other}`\n"
+    assert said == f"keyward: {other} does not exist: create it with `mkdir -p {other}`\n"
+    plain = storage.folder / "plain"
+    plain.write_text("a file")
+    said = fails("mount", file_system, plain)
+    assert said == (
+        f"keyward: {plain} is a file, and a file system is mounted on a directory: name another path, or move the file away\n"
+    )
     other.mkdir()
     unknown = "fs-0123456789abcdef0"
-    assert fails("mount", unknown, other) == f"keyward: no file system {unknown} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are\n"
-    assert "something is mounted on" in fails("mount", file_system, file.parent)
+    assert fails("mount", unknown, other) == (
+        f"keyward: no file system {unknown} is stored on this machine, by {storage.id}: `keyward agent list {unknown}` says which "
+        f"agent stores it, and `keyward agent assign {unknown} {storage.id}` has this one store it. "
+        "`aws efs describe-file-systems` lists the file systems there are\n"
+    )
+    again = fails("mount", file_system, file.parent)
+    assert again == (
+        f"keyward: {file_system} is mounted on {file.parent} already: to mount something else there, or in another way, "
+        f"`keyward unmount {file.parent}` first\n"
+    )
+    assert f"something is mounted on `/proc` already (`findmnt /proc` says what): unmount it first" in fails("mount", file_system, "/proc")
     assert f"no volume of this agent is mounted on {other}" in fails("unmount", other)
     with open(file, "rb"):
         # It names who uses it.
-        assert f"`{file.parent}` is in use by {os.getpid()} (" in fails("unmount", file.parent)
+        told = fails("unmount", file.parent)
+        assert f"`{file.parent}` is in use by {os.getpid()} (" in told
+        assert "End what uses it, or have it leave the directory, then try again." in told
+        assert f"`fuser -vm {file.parent}` and `lsof {file.parent}` list what uses it" in told
+    below = file.parent / "below"
+    below.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "below", below], check=True)
+    assert fails("unmount", file.parent) == (
+        f"keyward: {file.parent} is in use: something else is mounted on {below}, which is below it. "
+        "Unmount that first, then try again\n"
+    )
+    subprocess.run(["umount", below], check=True)
     storage.unmount(file.parent)
     assert not file.exists()
     storage.kill()

@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io,
     os::fd::{AsRawFd as _, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -148,6 +148,16 @@ pub fn withdraw(target: &Path) -> Result<(), Error> {
         mounts::unmount(opened.path(), true).at(Step::Unmount, target)?;
     }
     Ok(())
+}
+
+/// What is mounted somewhere below a directory, the newest first: as long as something is, the directory cannot be
+/// unmounted.
+///
+/// # Errors
+/// When the kernel's list cannot be read.
+pub fn below(target: &Path) -> Result<Vec<PathBuf>, Error> {
+    let found = mounts::below(target).at(Step::Unmount, target)?;
+    Ok(found.into_iter().map(|mount| mount.point).collect())
 }
 
 fn guard(target: &Path) -> io::Result<()> {

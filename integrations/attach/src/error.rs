@@ -182,7 +182,7 @@ pub enum Error {
     },
     /// Something is mounted on a directory already.
     #[error(
-        "something is mounted on `{at}` already: unmount it first, or choose another directory"
+        "something is mounted on `{at}` already (`findmnt {at}` says what): unmount it first, or choose another directory"
     )]
     Occupied {
         /// The directory.

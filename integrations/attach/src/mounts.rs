@@ -50,6 +50,13 @@ pub(crate) fn at(path: &Path) -> io::Result<Vec<Mount>> {
     newest_first(Path::new("/proc/self"), |mount| mount.point == path)
 }
 
+/// The mounts below this path, the newest first.
+pub(crate) fn below(path: &Path) -> io::Result<Vec<Mount>> {
+    newest_first(Path::new("/proc/self"), |mount| {
+        mount.point != path && mount.point.starts_with(path)
+    })
+}
+
 impl Mount {
     /// Unmounts it, unless another file system has been mounted over it. If it is gone, that is no error.
     pub(crate) fn unmount(&self, lazily: bool) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
     layout::Layout,
     note::{Note, remove, write_whole},
@@ -15,6 +15,7 @@ use keyward_agent::{
 use keyward_attach::{
     attachment::Attachment,
     bind::{self, Bound},
+    error::Error,
 };
 use keyward_keeper::state::States;
 use keyward_types::storage::VolumeId;
@@ -72,6 +73,7 @@ impl LocalMounts {
                 note.volume
             );
         }
+        self.must_be_free(&place.dir)?;
         self.mount(note, &place)?;
         let dir = place.dir.clone();
         all.retain(|other| other.dir != dir);
@@ -96,7 +98,7 @@ impl LocalMounts {
                 continue;
             }
             if bind::look(dir)? != Bound::Nothing {
-                bind::unmount(dir)?;
+                bind::unmount(dir).map_err(|error| in_use(dir, error))?;
             }
             all.retain(|place| place.dir != dir);
             self.note(&noted.volume, &all)?;
@@ -174,6 +176,22 @@ impl LocalMounts {
         self.alone.lock()
     }
 
+    /// Refuses to mount a second time what is mounted on a directory already.
+    fn must_be_free(&self, dir: &Path) -> anyhow::Result<()> {
+        if bind::look(dir)? != Bound::Volume {
+            return Ok(());
+        }
+        for noted in self.layout.noted()? {
+            if self.of(&noted.volume)?.iter().any(|place| place.dir == dir) {
+                let (volume, dir) = (noted.volume, dir.display());
+                bail!(
+                    "{volume} is mounted on {dir} already: to mount something else there, or in another way, `keyward unmount {dir}` first"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// The places of a volume.
     fn of(&self, volume: &VolumeId) -> anyhow::Result<Vec<LocalMount>> {
         let path = self.layout.local_mounts(volume);
@@ -193,5 +211,22 @@ impl LocalMounts {
             all => write_whole(&path, &serde_json::to_vec(all)?),
         };
         written.with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Says what to do about a directory that is in use.
+fn in_use(dir: &Path, error: Error) -> anyhow::Error {
+    let Error::Busy { holders, .. } = &error else {
+        return error.into();
+    };
+    let shown = dir.display();
+    match bind::below(dir).unwrap_or_default().first() {
+        Some(point) if holders.is_empty() => anyhow!(
+            "{shown} is in use: something else is mounted on {}, which is below it. Unmount that first, then try again",
+            point.display()
+        ),
+        _ => anyhow!(
+            "{error}: nothing was changed. End what uses it, or have it leave the directory, then try again. `fuser -vm {shown}` and `lsof {shown}` list what uses it"
+        ),
     }
 }

@@ -22,6 +22,9 @@ use super::{
     Agent, Event, places,
 };
 
+/// What is said as long as the server has said nothing.
+const NOT_REACHED: &str = "the agent has not reached its server since it was started, so that it does not know which file systems it stores: see whether the server runs (the agent's log says why it cannot be reached), and try again";
+
 impl Agent {
     /// Answers somebody on this machine.
     pub(super) fn asked(&mut self, asked: Asked) {
@@ -78,14 +81,12 @@ impl Agent {
     pub(super) fn assigned(&self, named: &str) -> anyhow::Result<(&Wanted, Seen)> {
         let unknown = || {
             anyhow!(
-                "no file system {named} is stored on this machine: a file system's ID begins with fs-, and `keyward agent list` shows which agents there are"
+                "no file system {named} is stored on this machine, by {agent}: `keyward agent list {named}` says which agent stores it, and `keyward agent assign {named} {agent}` has this one store it. `aws efs describe-file-systems` lists the file systems there are",
+                agent = self.identity.agent
             )
         };
         let volume = VolumeId::parse(named).map_err(|_| unknown())?;
-        let wanted = self
-            .wanted
-            .as_ref()
-            .context("the server has not been reached yet: try again")?;
+        let wanted = self.wanted.as_ref().context(NOT_REACHED)?;
         let wanted = wanted.get(&volume).ok_or_else(unknown)?;
         let seen = self.seen.get(&volume).cloned().unwrap_or_default();
         Ok((wanted, seen))

@@ -29,6 +29,7 @@ use super::{
     },
     Agent, Event, Memory,
 };
+use crate::out::with_causes;
 
 /// How often the place is read, in milliseconds, to see what others have removed.
 const LIST_EVERY: u64 = 60 * 60 * 1000;
@@ -265,7 +266,10 @@ impl Agent {
                 }
             }
             Happened::Listed(Err(error)) => {
-                let message = format!("the backups there are cannot be listed: {error:#}");
+                let message = format!(
+                    "the backups there are cannot be listed: {}",
+                    with_causes(&error)
+                );
                 tracing::warn!(error = message, "no backup can be made yet");
                 let clocks = (now, monotonic);
                 for made in rounds.volumes.values_mut() {
@@ -296,7 +300,7 @@ impl Agent {
                         Ok(format!("{volume}/{name} is made, and was read back."))
                     }
                     Err(error) => {
-                        let message = format!("{error:#}");
+                        let message = with_causes(&error);
                         tracing::warn!(%volume, error = message, "the volume cannot be backed up, and it is tried again later");
                         // Somebody who asks is told; the schedule is not held up.
                         if asked.is_none() {
@@ -333,15 +337,7 @@ impl Agent {
                 Err(error) => Err(error),
             },
             Request::Backups { volume } => match self.to_list(volume.as_deref()) {
-                Ok((config, volume)) => {
-                    let failed = self.backups.failures(volume.as_ref());
-                    tokio::spawn(async move {
-                        let listed = spawn_blocking(move || config.list());
-                        let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
-                        asked.reply(listed.map(|listed| table(&listed, volume.as_ref(), &failed)));
-                    });
-                    return;
-                }
+                Ok((config, volume)) => return self.show(config, volume, asked),
                 Err(error) => Err(error),
             },
             Request::Restore {
@@ -374,11 +370,51 @@ impl Agent {
         Ok(note.volume)
     }
 
+    /// Shows the backups of a volume, or of all.
+    fn show(&self, config: Backups, volume: Option<VolumeId>, asked: Asked) {
+        let failed = self.backups.failures(volume.as_ref());
+        let is_own = |volume: &VolumeId| {
+            let wanted = self.wanted.as_ref();
+            wanted.is_some_and(|wanted| wanted.contains_key(volume))
+        };
+        let is_known = volume.as_ref().is_none_or(is_own);
+        tokio::spawn(async move {
+            let place = config.to.clone();
+            let listed = spawn_blocking(move || config.list());
+            let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
+            asked.reply(listed.and_then(|listed| {
+                let shown = volume.as_ref();
+                let mut out = table(&listed, shown, &failed);
+                let is_there = match shown {
+                    Some(volume) => listed.contains_key(volume),
+                    None => !listed.is_empty(),
+                };
+                match shown {
+                    Some(volume) if !is_there && !is_known => bail!(
+                        "there is no backup of {volume} in {place}, and no such file system on this machine: `keyward agent backups` lists all backups"
+                    ),
+                    Some(volume) if !is_there => {
+                        let _ = write!(out, "\nThere is no backup of {volume} in {place} yet.");
+                    }
+                    None if !is_there => {
+                        let _ = write!(out, "\nThere is no backup in {place} yet.");
+                    }
+                    _ => {}
+                }
+                Ok(out)
+            }));
+        });
+    }
+
     /// Where to list, and of which volume.
     fn to_list(&self, named: Option<&str>) -> anyhow::Result<(Backups, Option<VolumeId>)> {
         let config = self.config()?;
         let volume = named.map(VolumeId::parse).transpose();
-        let unknown = |_| anyhow!("a file system's ID begins with fs-");
+        let unknown = |_| {
+            anyhow!(
+                "that is not the ID of a file system, which begins with fs-: `keyward agent backups` lists all backups"
+            )
+        };
         Ok((config, volume.map_err(unknown)?))
     }
 

@@ -45,7 +45,13 @@ pub async fn answer(
             Some(note),
         ) => {
             let rights = clients.local(note.volume.as_str(), access_point.as_deref(), false);
-            let rights = rights.await.map_err(|refused| anyhow!(refused))?;
+            let rights = rights.await.map_err(|refused| match refused {
+                Refused::Denied { reason } => anyhow!(reason),
+                Refused::Unanswered { reason } => anyhow!(
+                    "the server, which decides who may mount {}, has not answered: {reason}. Try again when it can be reached from this machine; what is mounted stays for the grace",
+                    note.volume
+                ),
+            })?;
             let place = LocalMount {
                 dir,
                 within: within(&rights)?,
