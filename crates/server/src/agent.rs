@@ -2,22 +2,19 @@
 //! has them.
 //!
 //! What is to be done with a volume is decided in `keyward_agent`, which knows neither servers nor mounts. Here it is
-//! connected with them: [`talk`] asks and tells the server, [`host`] is the machine, [`look`] sees what there is, and
-//! [`exports`] serves volumes over NFS, for [`clients`] that the server lets in, and
-//! [`run`] goes on until the agent is stopped. Each encrypted volume has a process of its own ([`keep`]), which
-//! outlives the agent; an unencrypted one needs none ([`plain`]). [`backups`] are made and put back. `keyward mount` speaks
-//! with the agent through [`door`].
+//! connected with them: [`talk`](keyward_keeper::talk) asks and tells the server, [`host`] is the machine, [`look`] sees what
+//! there is, [`exports`] serves volumes over NFS, for [`clients`] that the server lets in, and [`run`] goes on until the agent
+//! is stopped. Each encrypted volume has a process of its own ([`keep`]), which outlives the agent; an unencrypted one needs
+//! none ([`plain`](keyward_keeper::plain)). [`backups`] are made and put back. `keyward mount` speaks with the agent through
+//! [`door`](keyward_keeper::door).
 
 pub mod adopt;
 pub mod backups;
 pub mod clients;
-pub mod door;
 pub mod exports;
 pub mod host;
 pub mod keep;
 pub mod local;
 pub mod look;
-pub mod plain;
 pub mod register;
 pub mod run;
-pub mod talk;

@@ -20,7 +20,7 @@ use std::{
 
 use clap::Parser as _;
 use keyward_crypto::secret::allocator::Wiping;
-use keyward_types::shown::Text;
+use keyward_types::shown::{Text, with_causes};
 
 /// Our own secrets are wiped before their memory is given back. Those that pass through buffers of libraries are
 /// wiped by the allocator.
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let advice = advice(&error, if_denied).unwrap_or_default();
-            let said = format!("keyward: {}{advice}", out::with_causes(&error));
+            let said = format!("keyward: {}{advice}", with_causes(error.as_ref()));
             // It may quote what nobody has authenticated.
             let _ = writeln!(io::stderr(), "{}", Text(&said));
             ExitCode::FAILURE

@@ -40,19 +40,6 @@ pub fn text(text: fmt::Arguments<'_>) -> Result<(), OutError> {
     Ok(out.flush()?)
 }
 
-/// An error with its causes, in one line. A cause is left out if what is before it has its words already: some errors
-/// quote their own cause.
-pub fn with_causes(error: &anyhow::Error) -> String {
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !said.contains(&cause) {
-            said.push_str(": ");
-            said.push_str(&cause);
-        }
-    }
-    said
-}
-
 /// Prints a line like `println!`, but answers an error instead of panicking.
 macro_rules! say {
     ($($argument:tt)*) => {
@@ -60,32 +47,3 @@ macro_rules! say {
     };
 }
 pub(crate) use say;
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context as _;
-
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot open `x`: {source}")]
-    struct Quoting {
-        source: io::Error,
-    }
-
-    #[test]
-    fn a_cause_that_is_quoted_is_not_said_twice() {
-        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-        let quoting = Err::<(), _>(Quoting { source: denied() });
-        let quoting = quoting.context("it is not sent").unwrap_err();
-        assert_eq!(
-            with_causes(&quoting),
-            "it is not sent: cannot open `x`: permission denied"
-        );
-        let plain = Err::<(), _>(denied()).context("cannot open `x`");
-        assert_eq!(
-            with_causes(&plain.unwrap_err()),
-            "cannot open `x`: permission denied"
-        );
-    }
-}

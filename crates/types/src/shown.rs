@@ -3,7 +3,10 @@
 //!
 //! What is not shown as it is becomes `\u001b`, as in JSON: what is JSON stays the same JSON.
 
-use std::fmt::{self, Write as _};
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+};
 
 /// A value within a line: everything that could disturb the terminal or begin another line is escaped.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,22 @@ fn disturbs(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// An error with its causes, in one line. A cause is left out if what is before it has its words already: some errors
+/// quote their own cause.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !said.contains(&words) {
+            said.push_str(": ");
+            said.push_str(&words);
+        }
+        next = cause.source();
+    }
+    said
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +79,24 @@ mod tests {
         );
         let usual = "arn:aws:kms:eu-central-1:111122223333:key/ü \u{1f511} \\n";
         assert_eq!(Value(usual).to_string(), usual);
+    }
+
+    #[test]
+    fn a_cause_that_is_quoted_is_not_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("it is not sent")]
+        struct Outer(#[source] Quoting);
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot open `x`: {source}")]
+        struct Quoting {
+            source: Inner,
+        }
+        #[derive(Debug, thiserror::Error)]
+        #[error("permission denied")]
+        struct Inner;
+        assert_eq!(
+            with_causes(&Outer(Quoting { source: Inner })),
+            "it is not sent: cannot open `x`: permission denied"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use keyward_keeper::{
     kms::Failure,
+    talk::{Server, TIMEOUT},
     verdict::{Verdict, verdict},
 };
 use keyward_nfs::authorize::{
@@ -9,8 +10,6 @@ use keyward_nfs::authorize::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::talk::{Server, TIMEOUT};
 
 /// Asks the server of an agent.
 #[derive(Clone)]

@@ -29,6 +29,7 @@ use keyward_keeper::{
     control::{Request, ask_within},
     image::{new_id, parse_id},
     keeper::program,
+    plain::Plain,
     state::{Found, Process, States},
 };
 use keyward_nfs::options::{Certificate, Options};
@@ -36,7 +37,7 @@ use keyward_types::storage::VolumeId;
 use keyward_volume::layout::{Layout as ImageLayout, SUPERBLOCK_BYTES};
 use serde::{Deserialize, Serialize};
 
-use super::{local::LocalMounts, look::place, plain::Plain};
+use super::{local::LocalMounts, look::place};
 use crate::telemetry::Logging;
 
 /// The longest line that a volume's process says.

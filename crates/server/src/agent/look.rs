@@ -9,10 +9,9 @@ use keyward_agent::{
 use keyward_attach::place::Place;
 use keyward_keeper::{
     image::parse_id,
+    plain::Plain,
     state::{Phase, States},
 };
-
-use super::plain::Plain;
 
 /// What is seen of a volume.
 #[derive(Clone, Debug, Default)]

@@ -29,8 +29,13 @@ use keyward_agent::{
     wanted::{Volumes, Wanted},
 };
 use keyward_client::clock::SystemClock;
-use keyward_keeper::{identity::Identity, kms::Failure};
-use keyward_types::{storage::VolumeId, time::Clock as _};
+use keyward_keeper::{
+    door::{self, Asked},
+    identity::Identity,
+    kms::Failure,
+    talk::{Server, is_removed},
+};
+use keyward_types::{shown::with_causes, storage::VolumeId, time::Clock as _};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{self, Receiver, Sender},
@@ -43,13 +48,10 @@ use self::{
 };
 use super::{
     clients::Clients,
-    door::{self, Asked},
     exports::{Exports, Outcome, Wish},
     host::Host,
     look::{Seen, look},
-    talk::{Server, is_removed},
 };
-use crate::out::with_causes;
 
 /// How often it is looked what there is.
 const TICK: Duration = Duration::from_millis(500);
@@ -271,7 +273,7 @@ impl Agent {
                 memory.succeeded();
             }
             Err(error) => {
-                let error = with_causes(&error);
+                let error = with_causes(error.as_ref());
                 tracing::warn!(%volume, error, "failed: {step}; trying again");
                 memory.failed(error, now);
             }

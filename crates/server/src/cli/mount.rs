@@ -8,12 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use keyward_keeper::door::{Request, ask};
 
 use super::agent::StateDir;
-use crate::{
-    agent::door::{Request, ask},
-    out::say,
-};
+use crate::out::say;
 
 const EXAMPLES: &str = "\
 Examples:

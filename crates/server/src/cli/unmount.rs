@@ -4,12 +4,10 @@ use std::path::{PathBuf, absolute};
 
 use anyhow::bail;
 use clap::Args;
+use keyward_keeper::door::{Request, ask};
 
 use super::agent::StateDir;
-use crate::{
-    agent::door::{Request, ask},
-    out::say,
-};
+use crate::out::say;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -9,13 +9,13 @@ use keyward_agent::{
     plan::obstacle,
     wanted::Wanted,
 };
+use keyward_keeper::door::{Asked, Request};
 use keyward_types::storage::VolumeId;
 use tokio::task::spawn_blocking;
 
 use super::{
     super::{
         adopt::adopt,
-        door::{Asked, Request},
         host::Host,
         look::{Seen, look},
     },

@@ -15,7 +15,9 @@ use keyward_agent::{
     report::BackupReport,
     wanted::{Presence, Wanted},
 };
+use keyward_keeper::door::{Asked, Request};
 use keyward_types::{
+    shown::with_causes,
     storage::VolumeId,
     time::{Clock as _, Monotonic, Timestamp},
 };
@@ -24,12 +26,10 @@ use tokio::task::spawn_blocking;
 use super::{
     super::{
         backups::Restoring,
-        door::{Asked, Request},
         host::{Backups, Host},
     },
     Agent, Event, Memory,
 };
-use crate::out::with_causes;
 
 /// How often the place is read, in milliseconds, to see what others have removed.
 const LIST_EVERY: u64 = 60 * 60 * 1000;
@@ -268,7 +268,7 @@ impl Agent {
             Happened::Listed(Err(error)) => {
                 let message = format!(
                     "the backups there are cannot be listed: {}",
-                    with_causes(&error)
+                    with_causes(error.as_ref())
                 );
                 tracing::warn!(error = message, "no backup can be made yet");
                 let clocks = (now, monotonic);
@@ -300,7 +300,7 @@ impl Agent {
                         Ok(format!("{volume}/{name} is made, and was read back."))
                     }
                     Err(error) => {
-                        let message = with_causes(&error);
+                        let message = with_causes(error.as_ref());
                         tracing::warn!(%volume, error = message, "the volume cannot be backed up, and it is tried again later");
                         // Somebody who asks is told; the schedule is not held up.
                         if asked.is_none() {

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{anyhow, bail};
 use keyward_agent::note::Note;
+use keyward_keeper::door::Request;
 use keyward_nfs::{
     authorize::{Creation, Refused, Rights},
     root,
@@ -16,7 +17,7 @@ use keyward_nfs::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    super::{clients::Clients, door::Request, host::Host, local::LocalMount},
+    super::{clients::Clients, host::Host, local::LocalMount},
     memory::LookAfter,
 };
 

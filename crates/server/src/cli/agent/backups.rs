@@ -2,12 +2,10 @@
 
 use anyhow::bail;
 use clap::Args;
+use keyward_keeper::door::{Request, ask};
 
 use super::StateDir;
-use crate::{
-    agent::door::{Request, ask},
-    out::say,
-};
+use crate::out::say;
 
 const ENVIRONMENT: &str = "\
 Environment:

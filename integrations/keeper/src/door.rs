@@ -15,14 +15,13 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::layout::Layout;
 use keyward_attach::bind::sees_the_same_mounts;
+use keyward_types::shown::with_causes;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixListener,
     sync::oneshot,
 };
-
-use crate::out::with_causes;
 
 /// The longest request.
 const MAX_LINE: u64 = 64 * 1024;
@@ -114,7 +113,7 @@ impl Asked {
     pub fn reply(self, result: anyhow::Result<String>) {
         let _ = self.reply.send(match result {
             Ok(said) => Reply::Done(said),
-            Err(error) => Reply::Failed(with_causes(&error)),
+            Err(error) => Reply::Failed(with_causes(error.as_ref())),
         });
     }
 }
@@ -145,7 +144,7 @@ pub fn listen(layout: &Layout) -> anyhow::Result<UnixListener> {
     bind().with_context(|| format!("cannot listen at {}", socket.display()))
 }
 
-/// Hands requests over until nobody takes them.
+/// Hands requests over until nobody takes them: until `hand_over` answers that it does not.
 pub async fn serve<F>(listener: UnixListener, hand_over: F)
 where
     F: Fn(Asked) -> bool + Clone + Send + 'static,

@@ -4,13 +4,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use keyward_agent::{report::Report, wanted::Volumes};
 use keyward_client::reach::Reach;
-use keyward_keeper::{
-    identity::Identity,
-    kms::{Failure, of_answer},
-};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+use crate::{
+    identity::Identity,
+    kms::{Failure, of_answer},
+};
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,7 +19,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 const WAIT: Duration = Duration::from_secs(20);
 
 /// The server, for one agent.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Server {
     identity: Arc<Identity>,
     reach: Reach,
