@@ -3,6 +3,9 @@
 //!
 //! A request that makes a volume looks the same for a moment. So a grant ends only if no volume has had it in several
 //! rounds in a row: no request takes that long, and one that a stopped process goes on with ends between two rounds.
+//!
+//! A service of that name that runs outside of the server (`keyward service create`) has grants of its own, which look
+//! the same. Nobody here knows what they are for, so no grant ends while it has credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,6 +106,9 @@ enum EndError {
 /// The grants that the service may retire and that no volume has.
 async fn stray(cx: &WorkerContext) -> Result<BTreeMap<Named, (KeyArn, GrantId)>, ReadError> {
     let scopes = scopes(cx.shared()).await?;
+    if is_run_elsewhere(cx, &scopes).await? {
+        return Ok(BTreeMap::new());
+    }
     let regions: BTreeSet<Region> = scopes.iter().filter_map(|scope| scope.region).collect();
     let mut found = BTreeMap::new();
     // Read before the volumes: a grant is there before its volume.
@@ -140,6 +146,17 @@ async fn stray(cx: &WorkerContext) -> Result<BTreeMap<Named, (KeyArn, GrantId)>,
         }
     }
     Ok(found)
+}
+
+/// Whether a service of that name runs outside of the server, which then knows what its grants are for.
+async fn is_run_elsewhere(cx: &WorkerContext, scopes: &[Scope]) -> Result<bool, ReadError> {
+    for scope in scopes.iter().filter(|scope| scope.region.is_none()) {
+        let path = paths::service(scope.partition, scope.account, SERVICE.name())?;
+        if cx.reader().get(&path).await?.value.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The grant that an entry is about: `ACCOUNT/KEY/GRANT` below the prefix.

@@ -5,7 +5,7 @@ use keyward_api_own::stray_grants::StrayGrants;
 use keyward_engine::directory::{
     paths, purpose,
     records::{
-        self,
+        self, ServiceRecord, V1,
         storage::{VolumeRecord, Wanted},
     },
 };
@@ -238,4 +238,38 @@ async fn a_grant_whose_file_system_was_never_made_is_retired_after_a_while() {
         json!({ "type": "AWSService", "invokedBy": "elasticfilesystem.amazonaws.com" })
     );
     assert_eq!(are_there(&world).await[0]["FileSystemId"], stays.as_str());
+}
+
+#[tokio::test]
+async fn the_grants_of_a_service_outside_of_the_server_are_its_own_affair() {
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let (lost, key) = encrypted(&world, &agent).await;
+    never_made(&world, &lost).await;
+    let service = ServiceRecord {
+        version: V1,
+        name: "elasticfilesystem".to_owned(),
+        access_keys: Vec::new(),
+    };
+    let region = Region::parse("us-east-1").unwrap();
+    let path = paths::service(region.partition(), account(OWN), &service.name).unwrap();
+    let bytes = records::encode(&service).unwrap();
+    let mut batch = world.workers.batch();
+    let put = batch.put(path.clone(), purpose::SERVICE, &bytes, Precondition::Absent);
+    put.unwrap();
+    world.workers.commit(batch).await.unwrap();
+    let stray = StrayGrants::default();
+    let count = async || grants(&world, &key).await.as_array().unwrap().len();
+    for _ in 0..5 {
+        stray.round(&world.workers).await;
+        assert_eq!(count().await, 1);
+    }
+    // Without it, EFS of the server is the only one that could have made it.
+    let mut batch = world.workers.batch();
+    batch.delete(path, Precondition::Any).unwrap();
+    world.workers.commit(batch).await.unwrap();
+    for left in [1, 1, 0] {
+        stray.round(&world.workers).await;
+        assert_eq!(count().await, left);
+    }
 }
