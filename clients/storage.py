@@ -1,5 +1,6 @@
 """An agent that a test owns: `keyward agent run` against the tests' server, its volumes, and their end after the test."""
 
+import hmac
 import json
 import os
 import pathlib
@@ -84,6 +85,18 @@ class Storage:
 
     def image(self, file_system):
         return self.state / "volumes" / f"{file_system}.img"
+
+    def note_as_the_agent(self, path, text):
+        """Writes one of the agent's own files with its MAC, as docs/formats.md describes it."""
+        credentials = json.loads((self.state / "credentials.json").read_text())
+
+        def mac(key, message):
+            return hmac.digest(key, message, "sha256")
+
+        secret, agent = credentials["secret_access_key"].encode(), credentials["agent_id"].encode()
+        key = mac(secret, b"\0\0\0\1keyward-agent-notes-v1\0" + agent + b"\0\0\1\0")
+        tag = mac(key, path.name.encode() + b"\0" + text.encode()).hex()
+        path.write_text(f"{text}\nhmac-sha256 {tag}\n")
 
     def keeper(self, file_system):
         """What the process of a volume says of itself."""

@@ -199,7 +199,8 @@ impl Made {
         Some(BackupReport {
             tried: tried.seconds().max(0),
             time: newest.map(|newest| newest.at.seconds()),
-            generation,
+            // What the server was told by a stolen agent may be as large as its numbers go.
+            generation: generation.map(|number| number.min(i64::MAX.cast_unsigned())),
             message: self.failed.as_ref().map(|failed| failed.message.clone()),
         })
     }

@@ -24,7 +24,10 @@ use std::{
 
 use keyward_types::storage::VolumeId;
 
-use crate::note::{Note, NoteError, remove, write_whole};
+use crate::{
+    authentic::NoteKey,
+    note::{Note, NoteError, remove, write_whole},
+};
 
 /// How the name of a file ends that says that a volume was deleted.
 const DELETED: &str = "deleted";
@@ -151,7 +154,7 @@ impl Layout {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn noted(&self) -> Result<Vec<Noted>, LayoutError> {
+    pub fn noted(&self, key: &NoteKey) -> Result<Vec<Noted>, LayoutError> {
         let folder = self.volumes();
         let entries = fs::read_dir(&folder).map_err(|source| self.failed(&folder, source))?;
         let mut found = Vec::new();
@@ -161,7 +164,7 @@ impl Layout {
             let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
             // What else is here has other endings.
             if let Some(volume) = id.and_then(|id| VolumeId::parse(id).ok()) {
-                let note = Note::read(&entry.path());
+                let note = Note::read(&entry.path(), key);
                 found.push(Noted { volume, note });
             }
         }
@@ -301,6 +304,10 @@ mod tests {
 
     use super::*;
 
+    fn key() -> NoteKey {
+        NoteKey::new(b"secret", "agent-1")
+    }
+
     fn volume(number: u8) -> VolumeId {
         VolumeId::parse(&format!("fs-{number:017}")).unwrap()
     }
@@ -336,7 +343,7 @@ mod tests {
         layout.mark("agent-1").unwrap();
         assert_eq!(found("agent-1"), None);
         assert_eq!(found("agent-2").as_deref(), Some("is about `agent-1`"));
-        assert!(layout.noted().unwrap().is_empty());
+        assert!(layout.noted(&key()).unwrap().is_empty());
     }
 
     #[test]
@@ -359,12 +366,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let layout = Layout::open(&home.path().join("state")).unwrap();
         let note = Note::begun(volume(1), "0".repeat(32), false, 1);
-        note.write(&layout.note(&volume(1))).unwrap();
+        note.write(&layout.note(&volume(1)), &key()).unwrap();
         fs::write(layout.note(&volume(2)), "damaged").unwrap();
         fs::write(layout.image(&volume(3)), "").unwrap();
         fs::write(layout.local_mounts(&volume(4)), "[]").unwrap();
         fs::write(layout.volumes().join("Other.json"), "{}").unwrap();
-        let mut noted = layout.noted().unwrap();
+        let mut noted = layout.noted(&key()).unwrap();
         noted.sort_by(|one, other| one.volume.cmp(&other.volume));
         let [first, second] = noted.as_slice() else {
             panic!("{noted:?}")

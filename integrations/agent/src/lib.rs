@@ -18,9 +18,12 @@
 //!
 //! When backups of volumes are due, and which have expired, is decided here, too ([`backup`]).
 //!
+//! What root does by these files counts only if the agent wrote them ([`authentic`]).
+//!
 //! Nothing here knows HTTP, AWS, encryption or mounting: [`steps::Machine`] is what a machine has to offer.
 #![forbid(unsafe_code)]
 
+pub mod authentic;
 pub mod backup;
 pub mod export;
 pub mod layout;

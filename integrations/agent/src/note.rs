@@ -1,4 +1,5 @@
-//! What is noted down of a volume on its machine: one file for each, written so that it is whole after a crash.
+//! What is noted down of a volume on its machine: one file for each, written so that it is whole after a crash, and that only
+//! the agent can write.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,6 +10,8 @@ use std::{
 
 use keyward_types::storage::VolumeId;
 use serde::{Deserialize, Serialize};
+
+use crate::authentic::{NoteKey, Unread};
 
 /// The version of [`Note`].
 const VERSION: u32 = 1;
@@ -77,9 +80,9 @@ const fn is_first(generation: &u64) -> bool {
 /// Why a note cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NoteError {
-    /// The system's reason.
+    /// It cannot be read, or the agent has not written it.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Unread(#[from] Unread),
     /// It is no note.
     #[error("it is not a note about a volume: {0}")]
     Json(#[from] serde_json::Error),
@@ -142,9 +145,9 @@ impl Note {
     /// Reads a note.
     ///
     /// # Errors
-    /// When it cannot be read, or is none.
-    pub fn read(path: &Path) -> Result<Self, NoteError> {
-        let note: Self = serde_json::from_slice(&fs::read(path)?)?;
+    /// When it cannot be read, or is none, or none of this agent.
+    pub fn read(path: &Path, key: &NoteKey) -> Result<Self, NoteError> {
+        let note: Self = serde_json::from_slice(&key.read(path)?)?;
         if note.version != VERSION {
             return Err(NoteError::Version(note.version));
         }
@@ -155,9 +158,8 @@ impl Note {
     ///
     /// # Errors
     /// When it cannot be written; then the note is what it was.
-    pub fn write(&self, path: &Path) -> Result<(), NoteError> {
-        write_whole(path, &serde_json::to_vec(self)?)?;
-        Ok(())
+    pub fn write(&self, path: &Path, key: &NoteKey) -> io::Result<()> {
+        key.write(path, &serde_json::to_vec(self)?)
     }
 }
 
@@ -167,8 +169,13 @@ impl Note {
 /// When it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_added_extension(DRAFT);
+    // What is left of an earlier attempt; a link that somebody has put there must not be followed.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let options = options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -201,6 +208,10 @@ mod tests {
 
     use super::*;
 
+    fn key() -> NoteKey {
+        NoteKey::new(b"secret", "agent-1")
+    }
+
     fn note() -> Note {
         let volume = VolumeId::parse("fs-00000000000000001").unwrap();
         Note::begun(volume, "0".repeat(32), true, 1)
@@ -210,10 +221,10 @@ mod tests {
     fn a_note_is_read_back_and_goes() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("note");
-        note().write(&path).unwrap();
+        note().write(&path, &key()).unwrap();
         let made = note().at(Stage::Made);
-        made.write(&path).unwrap();
-        assert_eq!(Note::read(&path).unwrap(), made);
+        made.write(&path, &key()).unwrap();
+        assert_eq!(Note::read(&path, &key()).unwrap(), made);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         remove(&path).unwrap();
@@ -257,13 +268,26 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("note");
         let text = serde_json::to_string(&note()).unwrap();
-        fs::write(&path, text.replace("\"version\":1", "\"version\":2")).unwrap();
-        let error = Note::read(&path).unwrap_err().to_string();
+        let newer = text.replace("\"version\":1", "\"version\":2");
+        key().write(&path, newer.as_bytes()).unwrap();
+        let error = Note::read(&path, &key()).unwrap_err().to_string();
         assert_eq!(
             error,
             "it was written in version 2, and this program knows version 1"
         );
-        fs::write(&path, "{}").unwrap();
-        assert!(matches!(Note::read(&path), Err(NoteError::Json(_))));
+        key().write(&path, b"{}").unwrap();
+        assert!(matches!(Note::read(&path, &key()), Err(NoteError::Json(_))));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_draft_is_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let other = home.path().join("other");
+        fs::write(&other, "stays").unwrap();
+        let path = home.path().join("note");
+        std::os::unix::fs::symlink(&other, path.with_added_extension(DRAFT)).unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"stays");
+        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, fs, io, path::Path};
 
 use anyhow::{Context as _, bail};
-use keyward_agent::note::write_whole;
+use keyward_agent::{authentic::NoteKey, note::write_whole};
 use keyward_client::{
     Client,
     aws::Credentials,
@@ -143,6 +143,11 @@ impl Identity {
         };
         let bytes = Zeroizing::new(serde_json::to_vec(&stored)?);
         write_whole(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// What authenticates the agent's own files.
+    pub fn note_key(&self) -> NoteKey {
+        NoteKey::new(self.secret.as_bytes(), &self.agent)
     }
 
     /// A client that signs as the agent.

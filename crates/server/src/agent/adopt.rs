@@ -1,17 +1,18 @@
 //! An image that somebody has brought to this machine, for a volume that another agent stored before.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, TryLockError},
     io,
-    os::unix::fs::{FileExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_agent::{
+    authentic::open_file,
     local::Runs,
-    note::Note,
+    note::{Note, Restored},
     plan::{is_lost, is_outdated},
     steps::Machine as _,
     wanted::{Presence, Wanted},
@@ -63,22 +64,16 @@ pub fn adopt(
         );
     }
     check(image.unwrap_or(&place))?;
-    name(host, (wanted, seen), image.unwrap_or(&place))?;
+    found(host, (wanted, seen), image.unwrap_or(&place))?;
     if let Some(image) = image {
         move_to(image, &place)?;
     }
     // Whoever could change it where it was cannot any more.
     check(&place)?;
-    chown(&place, Some(0), Some(0))?;
     fs::set_permissions(&place, fs::Permissions::from_mode(0o600))?;
-    let name = name(host, (wanted, seen), &place)?;
-    if wanted.encrypted {
-        // From now on it has an age on this machine, and no older one is taken for it.
-        let found = inspect(&place)?;
-        host.states.note(found.volume_id, found.generation)?;
-    }
+    let (name, age) = found(host, (wanted, seen), &place)?;
     let note = Note::brought(volume.clone(), name, wanted.encrypted, wanted.generation);
-    host.write(&note)?;
+    host.write(&note.restored(age))?;
     Ok(format!(
         "{volume} has its image on this machine now. It becomes `available` within seconds, if its KMS key can be used."
     ))
@@ -111,7 +106,16 @@ fn check(image: &Path) -> anyhow::Result<()> {
     if !found.is_file() {
         bail!("{shown} is not a file");
     }
-    let file = File::open(image).with_context(|| format!("cannot open {shown}"))?;
+    // Who can write to it now, by whatever name, could do so as long as it is used.
+    if found.uid() != 0 || found.mode() & 0o022 != 0 || found.nlink() != 1 {
+        bail!(
+            "others than root may be able to write to {shown} (it belongs to user {}, has mode {:03o} and {} names): copy it as root (`cp --sparse=always`), and adopt the copy",
+            found.uid(),
+            found.mode() & 0o777,
+            found.nlink()
+        );
+    }
+    let file = open_file(image).with_context(|| format!("cannot open {shown}"))?;
     let in_use = match file.try_lock() {
         Ok(()) => has_loop_device(image)?,
         Err(TryLockError::WouldBlock) => true,
@@ -136,18 +140,24 @@ fn has_loop_device(image: &Path) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// What the image is called among those of this machine, if it can be that of the volume.
-fn name(host: &Host, (wanted, seen): (&Wanted, &Seen), image: &Path) -> anyhow::Result<String> {
+/// What an image is called among those of this machine, if it can be that of the volume, and how old it says it is if it is
+/// encrypted. That becomes known of the volume once it has been opened.
+fn found(
+    host: &Host,
+    (wanted, seen): (&Wanted, &Seen),
+    image: &Path,
+) -> anyhow::Result<(String, Option<Restored>)> {
     let (volume, shown) = (&wanted.volume, image.display());
     if !wanted.encrypted {
         let (at, magic) = EXT4_MAGIC;
         let mut found = [0; 2];
-        let read = File::open(image)?.read_exact_at(&mut found, at);
+        let read = open_file(image)?.read_exact_at(&mut found, at);
         if read.is_err() || found != magic {
             bail!("{shown} is not the image of {volume}: it has no ext4 file system");
         }
         let before = seen.note.as_ref().filter(|note| !note.encrypted);
-        return Ok(before.map_or_else(|| host.new_image(), |note| note.image.clone()));
+        let name = before.map_or_else(|| host.new_image(), |note| note.image.clone());
+        return Ok((name, None));
     }
     let found = inspect(image)?;
     let key = wanted.key().context("the volume has no data key")?;
@@ -155,12 +165,24 @@ fn name(host: &Host, (wanted, seen): (&Wanted, &Seen), image: &Path) -> anyhow::
     if found.key.wrapped != wrapped || found.key.context != key.context {
         bail!("{shown} is not the image of {volume}: it has another data key");
     }
-    let known = host.states.known(found.volume_id)?;
-    if let Some(known) = known.filter(|known| *known > found.generation) {
+    let generation = found.generation;
+    let here = host.states.known(found.volume_id)?;
+    let known = here.max(wanted.backup_generation).unwrap_or(0);
+    if generation < known {
+        let known = match here {
+            Some(here) if here == known => {
+                format!("{known} is known of the image that this machine has had")
+            }
+            _ => format!("the newest backup has generation {known}, as the server knows"),
+        };
         bail!(
-            "{shown} is older than the image of {volume} that this machine has had: its generation is {}, and {known} is known. Bring the newest one",
-            found.generation
+            "{shown} is older than it should be: its generation is {generation}, and {known}. Bring the newest one"
         );
     }
-    Ok(found.volume_id.to_string())
+    let age = Restored {
+        generation,
+        known,
+        accept_rollback: false,
+    };
+    Ok((found.volume_id.to_string(), Some(age)))
 }

@@ -7,15 +7,19 @@ use std::{
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
+    authentic::{NoteKey, open_with},
     backup::Schedule,
-    layout::Layout,
+    layout::{Layout, LayoutError, Noted},
     note::{self, Note, Restored, Stage},
     plan::ageless_here,
     silence,
@@ -48,6 +52,8 @@ const MAX_LINE: u64 = 64 * 1024;
 pub struct Host {
     /// Where everything is.
     pub layout: Layout,
+    /// What authenticates the agent's own files.
+    notes: Arc<NoteKey>,
     /// Where the processes of volumes are found.
     pub states: States,
     /// Where volumes are mounted besides.
@@ -116,15 +122,25 @@ pub enum Said {
 
 impl Host {
     /// This machine, with this state directory.
-    pub fn new(layout: Layout, keeping: Keeping) -> Self {
+    pub fn new(layout: Layout, keeping: Keeping, notes: NoteKey) -> Self {
         let states = States::within(&layout.keepers());
+        let notes = Arc::new(notes);
         Self {
-            local: LocalMounts::new(layout.clone(), states.clone()),
+            local: LocalMounts::new(layout.clone(), Arc::clone(&notes), states.clone()),
             layout,
+            notes,
             states,
             keeping,
             ending: AtomicBool::new(false),
         }
+    }
+
+    /// What is noted down of all volumes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn noted(&self) -> Result<Vec<Noted>, LayoutError> {
+        self.layout.noted(&self.notes)
     }
 
     /// The agent is to end.
@@ -374,7 +390,7 @@ impl Machine for Host {
 
     fn write(&self, note: &Note) -> anyhow::Result<()> {
         let path = self.layout.note(&note.volume);
-        let written = note.write(&path);
+        let written = note.write(&path, &self.notes);
         written.with_context(|| format!("cannot write {}", path.display()))
     }
 
@@ -397,9 +413,18 @@ impl Machine for Host {
 
     fn attach(&self, note: &Note, wanted: &Wanted) -> anyhow::Result<()> {
         Self::check(note)?;
-        // Without an image, that is what is wrong.
-        if self.is_ageless(note)? && self.layout.image(&note.volume).exists() {
-            bail!("{}", ageless_here(note, &self.layout.keepers()));
+        let image = self.layout.image(&note.volume);
+        if let Ok(found) = fs::symlink_metadata(&image) {
+            if !found.is_file() {
+                bail!(
+                    "{} is not a file: somebody has put something else in the place of the image. Bring the image back",
+                    image.display()
+                );
+            }
+            // Without an image, that is what is wrong.
+            if self.is_ageless(note)? {
+                bail!("{}", ageless_here(note, &self.layout.keepers()));
+            }
         }
         self.mount_point(&note.volume)?;
         if note.encrypted {
@@ -455,7 +480,7 @@ fn wipe(image: &Path, encrypted: bool) -> io::Result<()> {
     if !encrypted {
         return Ok(());
     }
-    let file = match OpenOptions::new().write(true).open(image) {
+    let file = match open_with(image, OpenOptions::new().write(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),

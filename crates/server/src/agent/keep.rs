@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use keyward_agent::{layout::Layout, wanted::WrappedKey};
+use keyward_agent::{layout::Layout, note::Restored, wanted::WrappedKey};
 use keyward_client::reach::Reach;
 use keyward_keeper::{
     image::{Draft, FIRST_GENERATION, Known, arena, decrypt, journal_bytes, note_new, parse_id},
@@ -85,8 +85,15 @@ pub fn run(
     if found != id {
         bail!("{} holds volume {found}, and not {id}", path.display());
     }
-    // Only the image that was put back, and not one that is put in its place later.
-    let restored = restored.filter(|restored| restored.generation == superblock.generation);
+    let noted = options.states.known(id)?;
+    let restored = restored.filter(|restored| is_of(restored, superblock.generation, noted));
+    if noted.is_none() && restored.is_none() {
+        bail!(
+            "{} is not the image that was brought here, and nothing else says how new the volume's image has to be: bring that image, or the newest one, and run `keyward agent adopt {}`",
+            path.display(),
+            options.volume
+        );
+    }
     let dir = Some(options.layout.mount(&options.volume));
     let options = keeper::Options {
         image: path,
@@ -111,6 +118,12 @@ pub fn run(
         returns: true,
     };
     keeper::run(options, attached)
+}
+
+/// Whether what was noted down when an image was put back is about this one: not one that was put in its place later, and
+/// not if the volume has been opened since, so that a note from then has no effect again.
+fn is_of(restored: &Restored, generation: u64, noted: Option<u64>) -> bool {
+    restored.generation == generation && noted.is_none_or(|noted| noted <= restored.known)
 }
 
 /// An image that is made.
@@ -152,5 +165,35 @@ impl New<'_> {
         note_new(states, self.id, (&data_key, FIRST_GENERATION))?;
         draft.keep();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_about_an_image_that_was_put_back_counts_once() {
+        let restored = Restored {
+            generation: 7,
+            known: 9,
+            accept_rollback: true,
+        };
+        for (generation, noted, expected) in [
+            (7, None, true),
+            (7, Some(5), true),
+            (7, Some(9), true),
+            // It has been opened since, by which its generation has gone up.
+            (7, Some(10), false),
+            // Another image.
+            (6, None, false),
+            (8, Some(9), false),
+        ] {
+            assert_eq!(
+                is_of(&restored, generation, noted),
+                expected,
+                "{generation} {noted:?}"
+            );
+        }
     }
 }

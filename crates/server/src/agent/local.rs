@@ -3,14 +3,16 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
+    authentic::{NoteKey, Unread},
     layout::Layout,
-    note::{Note, remove, write_whole},
+    note::{Note, remove},
 };
 use keyward_attach::{
     attachment::Attachment,
@@ -46,15 +48,17 @@ pub struct LocalMount {
 #[derive(Debug)]
 pub struct LocalMounts {
     layout: Layout,
+    notes: Arc<NoteKey>,
     states: States,
     alone: Mutex<()>,
 }
 
 impl LocalMounts {
     /// Those that are noted down.
-    pub const fn new(layout: Layout, states: States) -> Self {
+    pub const fn new(layout: Layout, notes: Arc<NoteKey>, states: States) -> Self {
         Self {
             layout,
+            notes,
             states,
             alone: Mutex::new(()),
         }
@@ -92,7 +96,7 @@ impl LocalMounts {
     /// When nothing is, or it is in use.
     pub fn take_away(&self, dir: &Path) -> anyhow::Result<VolumeId> {
         let _alone = self.alone();
-        for noted in self.layout.noted()? {
+        for noted in self.layout.noted(&self.notes)? {
             let mut all = self.of(&noted.volume)?;
             if !all.iter().any(|place| place.dir == dir) {
                 continue;
@@ -195,20 +199,21 @@ impl LocalMounts {
     /// The places of a volume.
     fn of(&self, volume: &VolumeId) -> anyhow::Result<Vec<LocalMount>> {
         let path = self.layout.local_mounts(volume);
-        let shown = path.display();
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{shown} cannot be read: remove it, and mount again")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error).with_context(|| format!("cannot read {shown}")),
-        }
+        let bytes = match self.notes.read(&path) {
+            Ok(bytes) => bytes,
+            Err(Unread::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error).with_context(|| unreadable(&path)),
+        };
+        serde_json::from_slice(&bytes).with_context(|| unreadable(&path))
     }
 
     fn note(&self, volume: &VolumeId, all: &[LocalMount]) -> anyhow::Result<()> {
         let path = self.layout.local_mounts(volume);
         let written = match all {
             [] => remove(&path),
-            all => write_whole(&path, &serde_json::to_vec(all)?),
+            all => self.notes.write(&path, &serde_json::to_vec(all)?),
         };
         written.with_context(|| format!("cannot write {}", path.display()))
     }
@@ -229,4 +234,11 @@ fn in_use(dir: &Path, error: Error) -> anyhow::Error {
             "{error}: nothing was changed. End what uses it, or have it leave the directory, then try again. `fuser -vm {shown}` and `lsof {shown}` list what uses it"
         ),
     }
+}
+
+fn unreadable(path: &Path) -> String {
+    format!(
+        "what `keyward mount` has noted down in {} does not count: remove the file, and mount again",
+        path.display()
+    )
 }

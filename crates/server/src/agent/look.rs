@@ -33,8 +33,9 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
         Err(error) => {
             let path = layout.note(&noted.volume);
             let why = format!(
-                "what is noted down of the volume cannot be read ({}: {error}): restore the file",
-                path.display()
+                "what is noted down of the volume does not count ({}: {error}): bring the file back as it was; if you are sure that the image in volumes/ is the right one, run `keyward agent adopt {}`",
+                path.display(),
+                noted.volume
             );
             return damaged(None, why);
         }

@@ -463,7 +463,7 @@ fn signals(kind: SignalKind) -> anyhow::Result<Signal> {
 /// What this machine has, by volume.
 fn seen(host: &Host) -> anyhow::Result<BTreeMap<VolumeId, Seen>> {
     let layout: &Layout = &host.layout;
-    let noted = layout.noted()?.into_iter();
+    let noted = host.noted()?.into_iter();
     Ok(noted
         .map(|noted| (noted.volume.clone(), look(layout, &host.states, noted)))
         .collect())

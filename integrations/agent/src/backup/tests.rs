@@ -301,3 +301,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_server_is_told_of_a_generation_fits_into_its_numbers() {
+    let now = time("20261130T060000Z");
+    let made = Made {
+        backups: vec![scheduled("20261130T050000Z")],
+        ..Made::default()
+    };
+    let told = |generation| made.report(now, generation).unwrap().generation;
+    assert_eq!(told(None), None);
+    assert_eq!(told(Some(7)), Some(7));
+    assert_eq!(told(Some(u64::MAX)), Some(9_223_372_036_854_775_807));
+}

@@ -96,7 +96,8 @@ impl Agent {
     pub(super) fn mountable(&self, named: &str) -> anyhow::Result<Note> {
         let (wanted, seen) = self.assigned(named)?;
         let volume = &wanted.volume;
-        if let Some(why) = obstacle(wanted, &seen.local) {
+        let damaged = seen.local.damaged.as_deref();
+        if let Some(why) = damaged.or_else(|| obstacle(wanted, &seen.local)) {
             bail!("{volume} cannot be mounted: {why}");
         }
         match (seen.note, &seen.local.runs) {
@@ -112,7 +113,7 @@ impl Agent {
 
 /// What this machine has of one volume now, if anything is noted down of it.
 fn look_at(host: &Host, volume: &VolumeId) -> anyhow::Result<Option<Seen>> {
-    let mut noted = host.layout.noted()?.into_iter();
+    let mut noted = host.noted()?.into_iter();
     let noted = noted.find(|noted| noted.volume == *volume);
     Ok(noted.map(|noted| look(&host.layout, &host.states, noted)))
 }

@@ -545,7 +545,7 @@ fn table(
 /// # Errors
 /// When it cannot be seen which volumes there are.
 pub fn thaw(host: &Host) -> anyhow::Result<()> {
-    let noted = host.layout.noted()?.into_iter();
+    let noted = host.noted()?.into_iter();
     let notes = noted.filter_map(|noted| noted.note.ok());
     for note in notes.filter(|note| !note.encrypted) {
         if let Err(error) = host.with_plain(&note, |plain| plain.thaw()) {

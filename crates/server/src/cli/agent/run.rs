@@ -136,7 +136,7 @@ impl Run {
                 certificate: self.nfs_certificate.zip(self.nfs_private_key),
                 backups: self.backups.backups(&layout)?,
             };
-            let host = Host::new(layout, keeping);
+            let host = Host::new(layout, keeping, identity.note_key());
             tracing::info!(agent, "the agent runs");
             let ready = move || {
                 // It runs even if its standard output is closed.

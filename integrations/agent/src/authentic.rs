@@ -1,0 +1,203 @@
+//! Files of an agent that nobody else can have written: a text and its MAC, under a key that comes of the agent's secret.
+//!
+//! The images of volumes, and the notes about them, may lie on a disk that others can reach. What a note says decides what root
+//! does, for example where it mounts, so it counts only if the agent wrote it. The MAC covers the file's name as well, so that
+//! the note of one volume is not taken for that of another. An older content of the same file is not recognized.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    path::Path,
+};
+
+use keyward_crypto::{
+    derive::kbkdf,
+    mac::{Keyed, equal},
+};
+
+use rustix::fs::OFlags;
+
+use crate::note::write_whole;
+
+/// What the key is for: it is derived from a secret that signs requests as well.
+const LABEL: &[u8] = b"keyward-agent-notes-v1";
+/// What the line with the MAC begins with.
+const MAC: &str = "\nhmac-sha256 ";
+/// The longest line with a MAC: 32 bytes in hexadecimal, and the end of the line.
+const TAIL: usize = MAC.len() + 64 + 1;
+/// The longest file in bytes.
+const MOST: u64 = 1 << 20;
+
+/// Authenticates the files of one agent.
+pub struct NoteKey(Keyed);
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// The system's reason.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It has no MAC, or another one.
+    #[error("it was not written by this agent, or was changed since")]
+    NotAuthentic,
+}
+
+impl fmt::Debug for NoteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NoteKey")
+    }
+}
+
+impl NoteKey {
+    /// The key of an agent with this id that signs with this secret.
+    pub fn new(secret: &[u8], agent: &str) -> Self {
+        let key = kbkdf(secret, LABEL, agent.as_bytes());
+        Self(Keyed::new(&*key))
+    }
+
+    /// Reads what [`Self::write`] has written to the same path.
+    ///
+    /// # Errors
+    /// When it cannot be read, or somebody else has written it.
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>, Unread> {
+        let mut file = Vec::new();
+        open_file(path)?.take(MOST + 1).read_to_end(&mut file)?;
+        if file.len() as u64 > MOST {
+            return Err(Unread::NotAuthentic);
+        }
+        let text = file.len().checked_sub(TAIL);
+        let text = text.and_then(|length| file.get(..length).map(<[u8]>::to_vec));
+        let text = text.ok_or(Unread::NotAuthentic)?;
+        if !equal(&file, &self.sealed(path, &text)?) {
+            return Err(Unread::NotAuthentic);
+        }
+        Ok(text)
+    }
+
+    /// Writes a file as [`write_whole`] does, with its MAC.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is longer than 1 MiB.
+    pub fn write(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+        let file = self.sealed(path, text)?;
+        if file.len() as u64 > MOST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        write_whole(path, &file)
+    }
+
+    /// A text and the line with its MAC.
+    fn sealed(&self, path: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
+        let name = path.file_name().map(OsStr::as_bytes);
+        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
+        // A file's name has no zero byte.
+        let mac = self.0.mac(&[name, &[0], text]);
+        let mut file = text.to_vec();
+        file.extend_from_slice(MAC.as_bytes());
+        for byte in mac {
+            file.extend_from_slice(format!("{byte:02x}").as_bytes());
+        }
+        file.push(b'\n');
+        Ok(file)
+    }
+}
+
+/// Opens a regular file for reading; no link, and nothing that could make the reader wait.
+///
+/// # Errors
+/// When it is none, or cannot be opened.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().read(true))
+}
+
+/// As [`open_file`], for what the options say.
+///
+/// # Errors
+/// When it is none, or cannot be opened.
+pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = options.custom_flags(flags.cast_signed()).open(path)?;
+    if file.metadata()?.file_type().is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is not a regular file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    fn key() -> NoteKey {
+        NoteKey::new(b"a secret of forty characters, or of more", "agent-1")
+    }
+
+    #[test]
+    fn a_file_is_read_by_the_agent_that_wrote_it_under_its_own_name_only() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("fs-00000001.json");
+        key().write(&path, b"{}").unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{}\nhmac-sha256 3ecb720887e6a1ba7b8940629fe927010d3928be598696c88ff049818e713ff8\n"
+        );
+        assert_eq!(key().read(&path).unwrap(), b"{}");
+        let others = [
+            NoteKey::new(b"a secret of forty characters, or of more", "agent-2"),
+            NoteKey::new(b"another secret of forty characters, etc.", "agent-1"),
+        ];
+        for other in others {
+            let error = other.read(&path).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "it was not written by this agent, or was changed since"
+            );
+        }
+        let moved = home.path().join("fs-00000002.json");
+        fs::copy(&path, &moved).unwrap();
+        assert!(matches!(key().read(&moved), Err(Unread::NotAuthentic)));
+    }
+
+    #[test]
+    fn each_change_of_a_file_is_noticed() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("note");
+        let text = br#"{"image":"0"}"#;
+        key().write(&path, text).unwrap();
+        let file = fs::read(&path).unwrap();
+        let refused = |changed: &[u8]| {
+            fs::write(&path, changed).unwrap();
+            matches!(key().read(&path), Err(Unread::NotAuthentic))
+        };
+        for at in 0..file.len() {
+            assert!(refused(&file[..at]), "{at}");
+            let mut changed = file.clone();
+            changed[at] ^= 0x20;
+            assert!(refused(&changed), "{at}");
+        }
+        assert!(refused(&[&file[..], b"\n"].concat()));
+        assert!(refused(text));
+        fs::write(&path, &file).unwrap();
+        assert_eq!(key().read(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn only_a_regular_file_of_a_bounded_length_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("note");
+        let error = key().write(&path, &vec![b' '; 1 << 20]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+        assert!(matches!(key().read(&path), Err(Unread::NotAuthentic)));
+        key().write(&path, b"{}").unwrap();
+        let link = home.path().join("link");
+        symlink(&path, &link).unwrap();
+        for other in [link.as_path(), home.path()] {
+            assert!(matches!(key().read(other), Err(Unread::Io(_))));
+        }
+    }
+}
