@@ -1,7 +1,6 @@
 //! The `keyward` binary.
 #![forbid(unsafe_code)]
 
-mod agent;
 mod cli;
 mod config;
 mod descriptors;

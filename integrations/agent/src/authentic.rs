@@ -7,9 +7,8 @@
 use std::{
     ffi::OsStr,
     fmt,
-    fs::{File, OpenOptions},
     io::{self, Read as _},
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
 };
 
@@ -18,9 +17,7 @@ use keyward_crypto::{
     mac::{Keyed, equal},
 };
 
-use rustix::fs::OFlags;
-
-use crate::note::write_whole;
+use crate::files::{open_file, write_whole};
 
 /// What the key is for: it is derived from a secret that signs requests as well.
 const LABEL: &[u8] = b"keyward-agent-notes-v1";
@@ -103,27 +100,6 @@ impl NoteKey {
         file.push(b'\n');
         Ok(file)
     }
-}
-
-/// Opens a regular file for reading; no link, and nothing that could make the reader wait.
-///
-/// # Errors
-/// When it is none, or cannot be opened.
-pub fn open_file(path: &Path) -> io::Result<File> {
-    open_with(path, OpenOptions::new().read(true))
-}
-
-/// As [`open_file`], for what the options say.
-///
-/// # Errors
-/// When it is none, or cannot be opened.
-pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = options.custom_flags(flags.cast_signed()).open(path)?;
-    if file.metadata()?.file_type().is_file() {
-        return Ok(file);
-    }
-    Err(io::Error::other("it is not a regular file"))
 }
 
 #[cfg(test)]

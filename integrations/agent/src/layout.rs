@@ -26,7 +26,8 @@ use keyward_types::storage::VolumeId;
 
 use crate::{
     authentic::NoteKey,
-    note::{Note, NoteError, remove, write_whole},
+    files::{remove, write_whole},
+    note::{Note, NoteError},
 };
 
 /// How the name of a file ends that says that a volume was deleted.

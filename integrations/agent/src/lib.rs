@@ -26,6 +26,7 @@
 pub mod authentic;
 pub mod backup;
 pub mod export;
+pub mod files;
 pub mod layout;
 pub mod local;
 pub mod note;

@@ -1,12 +1,7 @@
 //! What is noted down of a volume on its machine: one file for each, written so that it is whole after a crash, and that only
 //! the agent can write.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{io, path::Path};
 
 use keyward_types::storage::VolumeId;
 use serde::{Deserialize, Serialize};
@@ -15,8 +10,6 @@ use crate::authentic::{NoteKey, Unread};
 
 /// The version of [`Note`].
 const VERSION: u32 = 1;
-/// How a file's name ends that is being written.
-const DRAFT: &str = "draft";
 
 /// How far a volume is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,48 +156,11 @@ impl Note {
     }
 }
 
-/// Writes a file of mode 0600 that is either as it was or whole, durably.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_added_extension(DRAFT);
-    // What is left of an earlier attempt; a link that somebody has put there must not be followed.
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    sync_folder(path)
-}
-
-/// Removes a file, durably. None is no error.
-///
-/// # Errors
-/// When it cannot be removed.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_folder(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use crate::files::remove;
 
     use super::*;
 
@@ -277,17 +233,5 @@ mod tests {
         );
         key().write(&path, b"{}").unwrap();
         assert!(matches!(Note::read(&path, &key()), Err(NoteError::Json(_))));
-    }
-
-    #[test]
-    fn a_link_in_the_place_of_a_draft_is_not_followed() {
-        let home = tempfile::tempdir().unwrap();
-        let other = home.path().join("other");
-        fs::write(&other, "stays").unwrap();
-        let path = home.path().join("note");
-        std::os::unix::fs::symlink(&other, path.with_added_extension(DRAFT)).unwrap();
-        write_whole(&path, b"new").unwrap();
-        assert_eq!(fs::read(&other).unwrap(), b"stays");
-        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, fs, io, path::Path};
 
 use anyhow::{Context as _, bail};
-use keyward_agent::{authentic::NoteKey, note::write_whole};
+use keyward_agent::{authentic::NoteKey, files::write_whole};
 use keyward_client::{
     Client,
     aws::Credentials,

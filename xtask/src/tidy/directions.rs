@@ -80,6 +80,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "integrations/agent",
         ],
     ),
+    // Where an agent's plan meets its machine and its server.
+    (
+        "integrations/host",
+        &[
+            "crates/client",
+            "integrations/keeper",
+            "integrations/volume",
+            "integrations/attach",
+            "integrations/agent",
+            "integrations/nfs",
+            "integrations/copies",
+        ],
+    ),
     (
         "crates/services",
         &[
@@ -114,6 +127,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "integrations/agent",
             "integrations/nfs",
             "integrations/copies",
+            "integrations/host",
         ],
     ),
     (

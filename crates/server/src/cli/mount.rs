@@ -8,9 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_keeper::door::{Request, ask};
 
 use super::agent::StateDir;
+use keyward_host::door::{Request, ask};
+
 use crate::out::say;
 
 const EXAMPLES: &str = "\

@@ -4,9 +4,10 @@ use std::path::{PathBuf, absolute};
 
 use anyhow::bail;
 use clap::Args;
-use keyward_keeper::door::{Request, ask};
 
 use super::agent::StateDir;
+use keyward_host::door::{Request, ask};
+
 use crate::out::say;
 
 const EXAMPLES: &str = "\

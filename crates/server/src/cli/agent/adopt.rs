@@ -4,9 +4,10 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_keeper::door::{Request, ask};
 
 use super::{OF_STATE, StateDir};
+use keyward_host::door::{Request, ask};
+
 use crate::out::say;
 
 fn after_help() -> String {

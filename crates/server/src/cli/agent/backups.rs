@@ -2,9 +2,10 @@
 
 use anyhow::bail;
 use clap::Args;
-use keyward_keeper::door::{Request, ask};
 
 use super::StateDir;
+use keyward_host::door::{Request, ask};
+
 use crate::out::say;
 
 const ENVIRONMENT: &str = "\

@@ -13,14 +13,12 @@ use keyward_keeper::{
 use keyward_types::storage::VolumeId;
 
 use super::StateDir;
-use crate::{
-    agent::{
-        host::Said,
-        keep::{self, Options},
-    },
-    out::say,
-    telemetry::Logging,
+use keyward_host::{
+    host::Said,
+    keep::{self, Options},
 };
+
+use crate::{out::say, telemetry::Logging};
 
 /// The process of an encrypted volume
 #[derive(Debug, Args)]

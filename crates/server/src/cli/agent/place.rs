@@ -13,7 +13,7 @@ use keyward_agent::{
 };
 use keyward_copies::BucketOptions;
 
-use crate::agent::host::Backups;
+use keyward_host::host::Backups;
 
 /// What the help of those commands says of the environment.
 pub const OF_BUCKETS: &str = "\

@@ -8,8 +8,9 @@ use keyward_client::reach::Reach;
 use zeroize::Zeroizing;
 
 use super::{OF_AGENT, StateDir};
+use keyward_host::register::{register, token_of};
+
 use crate::{
-    agent::register::{register, token_of},
     cli::{env::quoted, first_start::program},
     out::say,
     telemetry::Logging,

@@ -16,15 +16,13 @@ use super::{
     OF_AGENT, StateDir, parse_name,
     place::{BackupArgs, OF_BUCKETS},
 };
-use crate::{
-    agent::{
-        host::{Host, Keeping},
-        register::{new_token, register, token_of},
-        run::Agent,
-    },
-    out::say,
-    telemetry::Logging,
+use keyward_host::{
+    host::{Host, Keeping},
+    register::{new_token, register, token_of},
+    run::Agent,
 };
+
+use crate::{out::say, telemetry::Logging};
 
 fn after_help() -> String {
     format!(
@@ -132,7 +130,7 @@ impl Run {
                 size: self.volume_size,
                 recheck: self.recheck,
                 grace: self.grace,
-                logging: self.logging,
+                logging: self.logging.arguments(),
                 certificate: self.nfs_certificate.zip(self.nfs_private_key),
                 backups: self.backups.backups(&layout)?,
             };

@@ -9,9 +9,10 @@ use keyward_agent::{
 use keyward_attach::place::Place;
 use keyward_keeper::{
     image::parse_id,
-    plain::Plain,
     state::{Phase, States},
 };
+
+use crate::plain::Plain;
 
 /// What is seen of a volume.
 #[derive(Clone, Debug, Default)]

@@ -14,6 +14,7 @@ mod stop;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
     time::Duration,
 };
@@ -29,12 +30,7 @@ use keyward_agent::{
     wanted::{Volumes, Wanted},
 };
 use keyward_client::clock::SystemClock;
-use keyward_keeper::{
-    door::{self, Asked},
-    identity::Identity,
-    kms::Failure,
-    talk::{Server, is_removed},
-};
+use keyward_keeper::{identity::Identity, kms::Failure};
 use keyward_types::{shown::with_causes, storage::VolumeId, time::Clock as _};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -46,11 +42,13 @@ use self::{
     backups::{Happened, Rounds},
     memory::{LookAfter, Memory},
 };
-use super::{
+use crate::{
     clients::Clients,
+    door::{self, Asked},
     exports::{Exports, Outcome, Wish},
     host::Host,
     look::{Seen, look},
+    talk::{Server, is_removed},
 };
 
 /// How often it is looked what there is.
@@ -101,6 +99,15 @@ pub struct Agent {
     reports: Reports,
     backups: Rounds,
     _lock: Lock,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("host", &self.host)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How reports go.

@@ -11,8 +11,9 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
     authentic::{NoteKey, Unread},
+    files::remove,
     layout::Layout,
-    note::{Note, remove},
+    note::Note,
 };
 use keyward_attach::{
     attachment::Attachment,
@@ -24,7 +25,7 @@ use keyward_types::storage::VolumeId;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-use super::look::tie;
+use crate::look::tie;
 
 /// The most places of one volume.
 const MOST: usize = 100;
@@ -96,22 +97,18 @@ impl LocalMounts {
     /// When nothing is, or it is in use.
     pub fn take_away(&self, dir: &Path) -> anyhow::Result<VolumeId> {
         let _alone = self.alone();
-        for noted in self.layout.noted(&self.notes)? {
-            let mut all = self.of(&noted.volume)?;
-            if !all.iter().any(|place| place.dir == dir) {
-                continue;
-            }
-            if bind::look(dir)? != Bound::Nothing {
-                bind::unmount(dir).map_err(|error| in_use(dir, error))?;
-            }
-            all.retain(|place| place.dir != dir);
-            self.note(&noted.volume, &all)?;
-            return Ok(noted.volume);
+        let (volume, mut all) = self.find(dir)?.with_context(|| {
+            format!(
+                "no volume of this agent is mounted on {}: give the directory as it was given to `keyward mount`",
+                dir.display()
+            )
+        })?;
+        if bind::look(dir)? != Bound::Nothing {
+            bind::unmount(dir).map_err(|error| in_use(dir, error))?;
         }
-        bail!(
-            "no volume of this agent is mounted on {}: give the directory as it was given to `keyward mount`",
-            dir.display()
-        )
+        all.retain(|place| place.dir != dir);
+        self.note(&volume, &all)?;
+        Ok(volume)
     }
 
     /// The places of a volume.
@@ -185,15 +182,28 @@ impl LocalMounts {
         if bind::look(dir)? != Bound::Volume {
             return Ok(());
         }
-        for noted in self.layout.noted()? {
-            if self.of(&noted.volume)?.iter().any(|place| place.dir == dir) {
-                let (volume, dir) = (noted.volume, dir.display());
-                bail!(
-                    "{volume} is mounted on {dir} already: to mount something else there, or in another way, `keyward unmount {dir}` first"
-                );
+        match self.find(dir)? {
+            Some((volume, _)) => bail!(
+                "{volume} is mounted on {dir} already: to mount something else there, or in another way, `keyward unmount {dir}` first",
+                dir = dir.display()
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// The volume that has a directory among its places, and all of these. One whose places cannot be read hides no other.
+    fn find(&self, dir: &Path) -> anyhow::Result<Option<(VolumeId, Vec<LocalMount>)>> {
+        let mut unread = Ok(None);
+        for noted in self.layout.noted(&self.notes)? {
+            match self.of(&noted.volume) {
+                Ok(all) if all.iter().any(|place| place.dir == dir) => {
+                    return Ok(Some((noted.volume, all)));
+                }
+                Ok(_) => {}
+                Err(error) => unread = Err(error),
             }
         }
-        Ok(())
+        unread
     }
 
     /// The places of a volume.

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use crate::door::{Asked, Request};
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
     local::Runs,
@@ -9,7 +10,6 @@ use keyward_agent::{
     plan::obstacle,
     wanted::Wanted,
 };
-use keyward_keeper::door::{Asked, Request};
 use keyward_types::storage::VolumeId;
 use tokio::task::spawn_blocking;
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_agent::{
-    authentic::open_file,
+    files::open_file,
     local::Runs,
     note::{Note, Restored},
     plan::{is_lost, is_outdated},
@@ -19,7 +19,7 @@ use keyward_agent::{
 };
 use keyward_keeper::image::inspect;
 
-use super::{host::Host, look::Seen};
+use crate::{host::Host, look::Seen};
 
 /// Where ext4 has its magic number, and what that is.
 const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);

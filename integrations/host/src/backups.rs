@@ -31,7 +31,7 @@ use keyward_keeper::{
 use keyward_types::storage::VolumeId;
 use rustix::fs::statvfs;
 
-use super::host::{Backups, Host};
+use crate::host::{Backups, Host};
 
 /// What is noted down with a copy.
 const ENCRYPTED: &str = "encrypted";

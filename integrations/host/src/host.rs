@@ -17,10 +17,11 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::{
-    authentic::{NoteKey, open_with},
+    authentic::NoteKey,
     backup::Schedule,
+    files::{open_with, remove},
     layout::{Layout, LayoutError, Noted},
-    note::{self, Note, Restored, Stage},
+    note::{Note, Restored, Stage},
     plan::ageless_here,
     silence,
     steps::{How, Machine},
@@ -33,7 +34,6 @@ use keyward_keeper::{
     control::{Request, ask_within},
     image::{new_id, parse_id},
     keeper::program,
-    plain::Plain,
     state::{Found, Process, States},
 };
 use keyward_nfs::options::{Certificate, Options};
@@ -41,8 +41,7 @@ use keyward_types::storage::VolumeId;
 use keyward_volume::layout::{Layout as ImageLayout, SUPERBLOCK_BYTES};
 use serde::{Deserialize, Serialize};
 
-use super::{local::LocalMounts, look::place};
-use crate::telemetry::Logging;
+use crate::{local::LocalMounts, look::place, plain::Plain};
 
 /// The longest line that a volume's process says.
 const MAX_LINE: u64 = 64 * 1024;
@@ -75,8 +74,8 @@ pub struct Keeping {
     pub recheck: Duration,
     /// How long a volume stays without an answer.
     pub grace: Duration,
-    /// What the processes of volumes log.
-    pub logging: Logging,
+    /// What the processes of volumes are told on their command line of what they log.
+    pub logging: Vec<OsString>,
     /// What clients of NFS are shown when they use TLS; none for a certificate that is made here.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// How backups are made; none for no backups.
@@ -328,7 +327,7 @@ impl Host {
             format!("--recheck={}s", keeping.recheck.as_secs()).into(),
             format!("--grace={}s", keeping.grace.as_secs()).into(),
         ];
-        all.extend(keeping.logging.arguments());
+        all.extend(keeping.logging.iter().cloned());
         all.extend(keeping.reach.arguments());
         all.push(note.volume.as_str().into());
         all
@@ -397,7 +396,7 @@ impl Machine for Host {
     fn forget(&self, volume: &VolumeId) -> anyhow::Result<()> {
         let paths = [self.layout.local_mounts(volume), self.layout.note(volume)];
         for path in paths {
-            note::remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
         Ok(())
     }
@@ -459,7 +458,7 @@ impl Machine for Host {
 
     fn destroy(&self, note: &Note) -> anyhow::Result<()> {
         let image = self.layout.image(&note.volume);
-        let removed = wipe(&image, note.encrypted).and_then(|()| note::remove(&image));
+        let removed = wipe(&image, note.encrypted).and_then(|()| remove(&image));
         removed.with_context(|| format!("cannot remove {}", image.display()))?;
         match fs::remove_dir(self.layout.mount(&note.volume)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

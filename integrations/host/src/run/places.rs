@@ -7,9 +7,9 @@ use std::{
     sync::Arc,
 };
 
+use crate::door::Request;
 use anyhow::{anyhow, bail};
 use keyward_agent::note::Note;
-use keyward_keeper::door::Request;
 use keyward_nfs::{
     authorize::{Creation, Refused, Rights},
     root,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::{
+use keyward_keeper::{
     identity::Identity,
     kms::{Failure, of_answer},
 };

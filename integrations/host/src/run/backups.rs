@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use crate::door::{Asked, Request};
 use anyhow::{anyhow, bail};
 use keyward_agent::{
     backup::{self, Backup, Failed, Made},
@@ -15,7 +16,6 @@ use keyward_agent::{
     report::BackupReport,
     wanted::{Presence, Wanted},
 };
-use keyward_keeper::door::{Asked, Request};
 use keyward_types::{
     shown::with_causes,
     storage::VolumeId,

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use keyward_agent::yields::Yields;
 use keyward_client::clock::SystemClock;
-use keyward_keeper::{
-    kms::Failure,
-    talk::{Server, is_overtaken, is_removed},
-};
+use keyward_keeper::kms::Failure;
 use keyward_types::time::Clock as _;
 use tokio::sync::mpsc::Sender;
 
 use super::Event;
+use crate::talk::{Server, is_overtaken, is_removed};
 
 /// How long is waited after a question that has not been answered; twice as long after each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -12,10 +12,11 @@ use keyward_client::reach::Reach;
 use keyward_keeper::{
     identity::Identity,
     kms::{Failure, of_answer},
-    talk::TIMEOUT,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+use crate::talk::TIMEOUT;
 
 /// How often the same token is presented: an answer may be lost, and the server takes it so often.
 const ATTEMPTS: u32 = 5;

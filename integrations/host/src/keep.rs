@@ -22,7 +22,7 @@ use keyward_keeper::{
 use keyward_types::storage::VolumeId;
 use keyward_volume::{Create, KeyInfo, SystemNonces, create};
 
-use super::host::Assignment;
+use crate::host::Assignment;
 
 /// The longest assignment: a wrapped data key with its context.
 const MAX_ASSIGNMENT: u64 = 64 * 1024;

@@ -2,7 +2,6 @@
 
 use keyward_keeper::{
     kms::Failure,
-    talk::{Server, TIMEOUT},
     verdict::{Verdict, verdict},
 };
 use keyward_nfs::authorize::{
@@ -11,8 +10,10 @@ use keyward_nfs::authorize::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::talk::{Server, TIMEOUT};
+
 /// Asks the server of an agent.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Clients(Server);
 
 /// The answer to AuthorizeMount.
