@@ -506,7 +506,7 @@ def test_a_check_finds_what_is_damaged(volumes, arn):
         file.write(bytes([data[at] ^ 1]))
     done = volumes.run("check", image)
     assert done.returncode == 1
-    assert re.match(r"image is damaged in 1 places; \d+ blocks are as they were written\.\n  block \d+, at byte \d+ of the volume\n", done.stdout), done.stdout
+    assert re.match(r"image is damaged in 1 place; \d+ blocks are as they were written\.\n  block \d+, at byte \d+ of the volume\n", done.stdout), done.stdout
 
 
 def test_a_damaged_superblock(volumes, arn):

@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them.
+//! Sizes, counts and durations as people write them.
 
 use std::time::Duration;
 
@@ -45,6 +45,14 @@ pub fn show_size(bytes: u64) -> String {
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole} {name}"),
         (whole, tenth) => format!("{whole}.{tenth} {name}"),
+    }
+}
+
+/// A number with its noun.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
     }
 }
 

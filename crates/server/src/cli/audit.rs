@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use keyward_keeper::units::counted;
 use keyward_services::bootstrap::{self, accept};
 use keyward_trail::verify::Verified;
 
@@ -138,12 +139,4 @@ async fn accept_loss(existing: Existing) -> anyhow::Result<()> {
         )?;
     }
     Ok(say!("\n{START}")?)
-}
-
-/// A number with its noun.
-fn counted(number: u64, one: &str, many: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {many}"),
-    }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use keyward_keeper::{
     control::{Request, ask},
     report::Report,
+    units::counted,
 };
 
 use super::{Access, STATE, environment, meter::Meter};
@@ -74,8 +75,10 @@ impl Check {
         }
         if damages == 0 {
             say!(
-                "{} is as it was written: {blocks} blocks and {pages} pages of the tree are verified.",
-                self.image.display()
+                "{} is as it was written: {} and {} of the tree are verified.",
+                self.image.display(),
+                counted(blocks, "block", "blocks"),
+                counted(pages, "page", "pages")
             )?;
             return Ok(if repaired.is_empty() {
                 ExitCode::SUCCESS
@@ -84,8 +87,10 @@ impl Check {
             });
         }
         say!(
-            "{} is damaged in {damages} places; {blocks} blocks are as they were written.",
-            self.image.display()
+            "{} is damaged in {}; {} written.",
+            self.image.display(),
+            counted(damages, "place", "places"),
+            counted(blocks, "block is as it was", "blocks are as they were")
         )?;
         for one in &damaged {
             say!("  {one}")?;
