@@ -175,20 +175,37 @@ def test_an_image_that_turns_up_again_after_a_backup_was_put_back_is_refused(efs
 def forged(place, file_system, manifest, generation):
     """The manifest of a backup in which the older copy of the superblock is the newer one with another generation."""
     entries = 32 + sum(len(part) for part in notes(manifest))
-    chunks, first = place / "chunks" / file_system, manifest[entries + 4 : entries + 36].hex()
-    (chunk,) = [path for path in chunks.rglob("*") if path.is_file() and first.endswith(path.name)]
-    data = bytearray(chunk.read_bytes())
+    index, stored, first = (manifest[entries + at : entries + end] for at, end in [(0, 4), (4, 8), (8, 40)])
+    chunks = place / "chunks" / file_system
+    data = bytearray((chunks / first.hex()[:2] / first.hex()).read_bytes())
+    # The first blocks of both copies are stored.
+    assert len(data) == int.from_bytes(stored, "big")
     copies = [found.start() for found in re.finditer(b"KWVOLUME", data)]
     older, newer = sorted(copies, key=lambda at: data[at + 48 : at + 56])
     data[older : older + 4096] = data[newer : newer + 4096]
     data[older + 48 : older + 56] = generation.to_bytes(8, "big")
-    hash = hashlib.sha256(data)
-    path = chunks / chunk.relative_to(chunks).parent.parent / hash.hexdigest()[:2] / hash.hexdigest()[-len(chunk.name) :]
+    hash = hashlib.sha256(piece(data))
+    path = chunks / hash.hexdigest()[:2] / hash.hexdigest()
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     said = b"".join(notes(manifest, {b"generation": str(generation).encode()}))
-    body = manifest[:32] + said + manifest[entries : entries + 4] + hash.digest() + manifest[entries + 36 : -32]
+    body = manifest[:32] + said + index + stored + hash.digest() + manifest[entries + 40 : -32]
     return body + hashlib.sha256(body).digest()
+
+
+def piece(chunk):
+    """The piece of an image that a chunk is stored for."""
+    assert chunk[:12] == b"KWVCHUNK\0\2\0\0"
+    length = int.from_bytes(chunk[12:16], "big")
+    blocks = -(-length // 4096)
+    at, out = 16 + -(-blocks // 8), bytearray(length)
+    for block in range(blocks):
+        if chunk[16 + block // 8] & (0x80 >> block % 8):
+            size = min(4096, length - block * 4096)
+            out[block * 4096 : block * 4096 + size] = chunk[at : at + size]
+            at += size
+    assert at == len(chunk)
+    return out
 
 
 def notes(manifest, change={}):

@@ -9,7 +9,7 @@ import pytest
 
 from buckets import Between, moto
 from keyward import REGION, binary
-from test_volume_copies import PIECE, fill, mib
+from test_volume_copies import PIECE, fill, mib, reused
 from volumes import run, volumes
 
 
@@ -32,7 +32,7 @@ def image_of(volumes, arn, pieces=range(10, 13)):
 def test_a_volume_comes_back_from_a_bucket(bucket, moto, arn):
     image = image_of(bucket, arn)
     said = bucket("send", image, bucket.place, "--name", "v/one")
-    assert said == f"The copy v/one of image is in {bucket.place}.\nIt has {mib(4)}, of which 0 were there already.\n"
+    assert said == f"The copy v/one of image is in {bucket.place}.\nIt has {mib(4)}.\n"
     keys = moto.keys(f"{bucket.folder.name}/")
     assert [key.split("/")[1] for key in keys] == ["chunks"] * 4 + ["copies"]
     assert keys[-1] == f"{bucket.folder.name}/copies/v/one"
@@ -41,7 +41,7 @@ def test_a_volume_comes_back_from_a_bucket(bucket, moto, arn):
     new = bucket.image("new")
     said = bucket("receive", bucket.place, new)
     assert said.splitlines()[:2] == [
-        "new is made of the copy v/one.", f"It has {mib(4)}, of which 0 were there already.",
+        "new is made of the copy v/one.", f"It has {mib(4)}.",
     ]
     assert new.read_bytes() == image.read_bytes()
     # Only what has changed is sent.
@@ -79,25 +79,40 @@ def test_damaged_and_missing_chunks_of_a_bucket_are_found(bucket, moto, arn):
     moto.s3.delete_object(Bucket=moto.BUCKET, Key=three)
     done = bucket.run("copies", bucket.place, "--verify", "v/one")
     assert done.returncode == 1
-    one, two, three = (key.split("/")[-1] for key in (one, two, three))
+    one, two, three = (f"s3://{moto.BUCKET}/{key}" for key in (one, two, three))
     assert done.stdout.splitlines()[:4] == [
-        "v/one cannot be received:", f"  chunk {one} is damaged", f"  chunk {two} is damaged",
-        f"  chunk {three} is missing",
+        "v/one cannot be received:", f"  {one} is damaged", f"  {two} is damaged", f"  {three} is missing",
     ]
-    assert re.search(r"^chunk \w{64} of `v/one` (in s3://\S+ is damaged|is not in s3://\S+ any more): ",
+    assert re.search(rf"^the chunk ({one}|{two}|{three}) of `v/one` is (damaged|missing): ",
                      bucket.fails("receive", bucket.place, bucket.image("new")))
     assert not bucket.image("new").exists()
+
+
+def test_a_damaged_chunk_of_a_bucket_is_sent_again_if_it_is_read(bucket, moto, arn):
+    image = image_of(bucket, arn)
+    bucket("send", image, bucket.place, "--name", "v/one")
+    one, two, *_ = moto.keys(f"{bucket.folder.name}/chunks/")
+    length = moto.s3.head_object(Bucket=moto.BUCKET, Key=one)["ContentLength"]
+    moto.s3.put_object(Bucket=moto.BUCKET, Key=one, Body=b"x" * length)
+    moto.s3.put_object(Bucket=moto.BUCKET, Key=two, Body=b"x")
+    # The length is seen in the list.
+    assert "of which 3 were there already" in bucket("send", image, bucket.place, "--name", "v/two")
+    done = bucket.run("copies", bucket.place, "--verify", "v/two")
+    assert done.stdout.startswith(f"v/two cannot be received:\n  s3://{moto.BUCKET}/{one} is damaged\n\n")
+    assert "of which 3 were there already" in bucket("send", image, bucket.place, "--name", "v/three", "--verify")
+    for name in ("v/one", "v/two", "v/three"):
+        assert bucket("copies", bucket.place, "--verify", name) == f"{name} is whole: {mib(4)}.\n"
 
 
 def test_a_manifest_of_a_stranger_is_not_believed(bucket, moto, arn):
     image = image_of(bucket, arn)
     bucket("send", image, bucket.place, "--name", "v/one")
     key = f"{bucket.folder.name}/copies/v/one"
-    moto.s3.put_object(Bucket=moto.BUCKET, Key=key, Body=b"KWVCOPYM" + b"\0\2" + b"x" * 100)
+    moto.s3.put_object(Bucket=moto.BUCKET, Key=key, Body=b"KWVCOPYM" + b"\0\3" + b"x" * 100)
     assert bucket.fails("receive", bucket.place, bucket.image("new")) == (
-        "the manifest of `v/one` has version 2, and this release knows version 1: use a newer release"
+        "the manifest of `v/one` has version 3, and this release knows version 2: use a newer release"
     )
-    moto.s3.put_object(Bucket=moto.BUCKET, Key=key, Body=b"x" * (40 << 20))
+    moto.s3.put_object(Bucket=moto.BUCKET, Key=key, Body=b"x" * (41 << 20))
     assert "the manifest of `v/one` is damaged: it is longer than a manifest can be" in bucket.fails(
         "receive", bucket.place, bucket.image("new")
     )
@@ -193,7 +208,7 @@ def test_sending_to_a_bucket_that_is_killed_goes_on(bucket, moto, arn):
     there = len(moto.keys(f"{bucket.folder.name}/chunks/"))
     assert 1 <= there <= 5
     said = bucket("send", image, bucket.place, "--name", "v/one")
-    assert f"It has {mib(11)}, of which {there} were there already." in said
+    assert f"It has {mib(11)}, of which " in said and reused(said) == (11, there)
     # The same for what is received.
     reached, go = threading.Semaphore(0), threading.Event()
 
@@ -215,8 +230,8 @@ def test_sending_to_a_bucket_that_is_killed_goes_on(bucket, moto, arn):
     service.end()
     assert not new.exists()
     said = bucket("receive", bucket.place, new)
-    there = int(re.search(r"in 11 chunks, of which (\d+) were there already", said)[1])
-    assert 1 <= there <= 8
+    total, there = reused(said)
+    assert total == 11 and 1 <= there <= 8
     assert new.read_bytes() == image.read_bytes()
 
 

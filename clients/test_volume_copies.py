@@ -53,7 +53,21 @@ def chunks(place):
 
 
 def mib(pieces):
-    return f"{pieces * 4} MiB in {pieces} chunks"
+    """What is said of a new image with so many pieces, of which the first has a few blocks, and the others are full."""
+    return f"{(pieces - 1) * 4} MiB in {pieces} chunks"
+
+
+def reused(said):
+    """How many chunks there are, and how many of them were there already, but not all of several."""
+    total, there = re.search(r" in (\d+) chunks(?:\.|, of which (1 was|\d+ were) there already\.)", said).groups()
+    return int(total), int(there.split()[0]) if there else 0
+
+
+def damage(path):
+    """Changes a file, but not its length."""
+    with open(path, "r+b") as file:
+        file.seek(1000)
+        file.write(b"changed")
 
 
 def test_a_volume_comes_back_on_another_machine_and_its_copy_tells_nothing(volumes, other, place, kms, key, arn):
@@ -65,7 +79,7 @@ def test_a_volume_comes_back_on_another_machine_and_its_copy_tells_nothing(volum
     said = volumes("send", image, place)
     name = re.match(rf"The copy ({stat['VolumeId']}/\d{{8}}T\d{{6}}Z) of image is in place\.\n", said.replace(
         str(image), "image"))[1]
-    assert re.search(r"\nIt has \d+ MiB in \d+ chunks, of which 0 were there already\.\n$", said), said
+    assert re.search(r"\nIt has [\d.]+ KiB in \d+ chunks\.\n$", said), said
     assert all(TEXT[:20] not in path.read_bytes() for path in place.rglob("*") if path.is_file())
     received = other.image()
     said = other("receive", place, received)
@@ -97,7 +111,7 @@ def test_an_attached_volume_is_sent_as_it_is_at_one_moment(volumes, other, place
     (work := tmp_path / "work").mkdir()
     said = volumes("send", image, place, "--name", "v/two", "--work-dir", work)
     # It takes only what has changed.
-    total, there = map(int, re.search(r"in (\d+) chunks, of which (\d+) were there already", said).groups())
+    total, there = reused(said)
     assert 0 < there < total
     assert list(work.iterdir()) == []
     assert not [path for path in image.parent.iterdir() if path.name.startswith(".keyward")]
@@ -114,7 +128,8 @@ def test_an_attached_volume_is_sent_as_it_is_at_one_moment(volumes, other, place
     volumes("detach", mnt)
     said = volumes("copies", place)
     assert re.fullmatch(
-        r"v/one  \d+ MiB in \d+ chunks, an image of [\d.]+ MiB\nv/two  \d+ MiB in \d+ chunks, an image of [\d.]+ MiB\n",
+        r"v/one  [\d.]+ KiB in \d+ chunks, an image of [\d.]+ MiB\n"
+        r"v/two  [\d.]+ KiB in \d+ chunks, an image of [\d.]+ MiB\n",
         said,
     ), said
 
@@ -285,26 +300,33 @@ def test_damaged_and_missing_chunks_are_found_and_come_back(volumes, other, plac
     volumes("send", image, place, "--name", "v/one")
     assert volumes("copies", place, "--verify", "v/one") == f"v/one is whole: {mib(4)}.\n"
     damaged, missing, *_ = chunks(place)
-    with open(damaged, "r+b") as file:
-        file.seek(1000)
-        file.write(b"changed")
+    damage(damaged)
     missing.unlink()
-    done = volumes.run("copies", place, "--verify", "v/one")
+    # The last copy of the volume.
+    done = volumes.run("copies", place, "--verify", "v")
     assert done.returncode == 1
+    damaged, missing = (path.relative_to(volumes.folder) for path in (damaged, missing))
     assert done.stdout == (
-        "v/one cannot be received:\n"
-        f"  chunk {damaged.name} is damaged\n  chunk {missing.name} is missing\n\n"
-        "Use another copy. If the volume still exists, remove the damaged chunks and send it again: what is missing\n"
-        "comes back, also for this copy.\n"
+        f"v/one cannot be received:\n  {damaged} is damaged\n  {missing} is missing\n\n"
+        "Use another copy. If the volume still exists, `send --verify` sends again what is damaged or missing, also for "
+        "this\ncopy; `keyward agent backup` does so for a file system.\n"
     )
     assert re.fullmatch(
-        rf"chunk ({damaged.name}|{missing.name}) of `v/one` (in place is damaged: use another copy; or remove that "
-        r"chunk and|is not in place any more: use another copy, or) send the volume again, if it still exists, and "
-        r"the chunk comes back",
+        rf"the chunk ({damaged} of `v/one` is damaged: use another copy; or send the volume again with --verify|{missing} "
+        r"of `v/one` is missing: use another copy, or send the volume again), if it still exists, and the chunk comes back",
         said := other.fails("receive", "../place", other.image(), cwd=other.folder).replace("../", ""),
     ), said
-    damaged.unlink()
-    assert "of which 2 were there already" in volumes("send", image, place, "--name", "v/two")
+    # The length of what is there says nothing of its content.
+    said = volumes("send", image, place, "--name", "v/two")
+    assert said.endswith(f"It has {mib(4)}, of which 3 were there already.\n"), said
+    done = volumes.run("copies", place, "--verify", "v/two")
+    assert done.stdout.startswith(f"v/two cannot be received:\n  {damaged} is damaged\n\n")
+    said = volumes("send", image, place, "--name", "v/three", "--verify")
+    assert said.endswith(f"It has {mib(4)}, of which 3 were there already.\n"), said
+    for name in ("v/one", "v/two", "v/three"):
+        assert volumes("copies", place, "--verify", name) == f"{name} is whole: {mib(4)}.\n"
+    said = volumes("send", image, place, "--name", "v/four", "--verify")
+    assert said.endswith(f"It has {mib(4)}, which were all there already.\n"), said
     other("receive", place, other.image(), "--name", "v/one")
     assert other.image().read_bytes() == image.read_bytes()
 
@@ -314,13 +336,13 @@ def test_a_manifest_that_cannot_be_read_says_why(volumes, other, place, arn):
     volumes("send", image, place, "--name", "v/one")
     manifest = place / "copies/v/one"
     whole = manifest.read_bytes()
-    newer = "the manifest of `v/one` has version 2, and this release knows version 1: use a newer release"
+    newer = "the manifest of `v/one` has version 3, and this release knows version 2: use a newer release"
     damaged = (
         "the manifest of `v/one` is damaged: its hash is another one. Use another copy; if the place itself is a "
         "copy, bring the manifest again"
     )
     for changed, said in [
-        (whole[:9] + b"\2" + whole[10:], newer),
+        (whole[:9] + b"\3" + whole[10:], newer),
         (whole[:-1], damaged),
         (whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], damaged),
     ]:
@@ -358,7 +380,7 @@ def test_whenever_sending_is_killed_it_goes_on_and_no_half_copy_is_there(volumes
             assert f"{name} is whole" in volumes("copies", place, "--verify", name)
         else:
             said = volumes("send", image, place, "--name", f"{name}-again")
-            assert f"in {total} chunks, of which {len(there)} were there already" in said
+            assert reused(said) == (total, len(there))
             volumes("copies", place, "--remove", f"{name}-again")
             assert len(chunks(place)) == len({*before}) if before else chunks(place) == []
     volumes("send", image, place, "--name", "v/whole")
@@ -382,8 +404,8 @@ def test_whenever_receiving_is_killed_it_goes_on(volumes, other, place, arn):
             break
     else:
         said = other("receive", place, other.image())
-        there = int(re.search(r"in 41 chunks, of which (\d+) were there already", said)[1])
-        assert there >= 20, said
+        total, there = reused(said)
+        assert total == 41 and there >= 20, said
     assert other.image().read_bytes() == image.read_bytes()
     assert not draft.exists()
 
@@ -403,7 +425,7 @@ def test_a_full_disk_is_named_and_more_room_is_enough(volumes, other, place, arn
         there = len(chunks(place))
         assert there > 0
         run("mount", "-o", "remount,size=64m", place)
-        assert f"of which {there} were there already" in volumes("send", image, place, "--name", "v/one")
+        assert reused(volumes("send", image, place, "--name", "v/one")) == (5, there)
         run("mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", other.folder)
         try:
             said = other.fails("receive", place, other.image())
@@ -433,7 +455,7 @@ def test_copies_are_removed_with_what_nobody_else_needs(volumes, place, arn):
     assert volumes.fails("copies", place, "--remove", "v/two") == "there is no copy `v/two` in place"
     assert "v/one is whole" in volumes("copies", place, "--verify", "v/one")
     assert volumes("copies", place, "--remove", "v/one") == (
-        "v/one is removed, and 2 chunks that no other copy needs: 8 MiB.\n"
+        "v/one is removed, and 2 chunks that no other copy needs: 4 MiB.\n"
     )
     assert chunks(place) == []
 
@@ -469,6 +491,12 @@ def test_what_is_asked_wrongly_is_answered_with_what_to_do(volumes, place, arn, 
          "copies place` lists them"),
         (("receive", place, new, "--name", "x"),
          "there is no copy of `x` in place: `keyward volume copies place` lists what there is"),
+        (("copies", place, "--verify", "x"),
+         "there is no copy of `x` in place: `keyward volume copies place` lists what there is"),
+        (("copies", place, "--verify", "v/two"), "there is no copy `v/two` in place"),
+        (("copies", place, "--remove", "v"), f"`v` {not_a_name}"),
+        (("copies", tmp_path / "nothing" / "within"), "cannot open nothing/within: Not a directory (os error 20)"),
+        (("send", image, "-", "--verify"), "a stream has no place that could be read: leave --verify out"),
         (("receive", place, new, "--name", "v/two"), "there is no copy `v/two` in place"),
         (("receive", place, image, "--name", "v"), "image exists already: choose another name, or remove it first"),
         (("receive", tmp_path / "empty", new), "there is no copy in empty"),

@@ -62,6 +62,10 @@ impl Objects for Bucket {
         self.shown.clone()
     }
 
+    fn whole(&self, key: &Key) -> String {
+        format!("{}/{key}", self.shown)
+    }
+
     fn put(&self, key: &Key, bytes: Vec<u8>) -> Result<(), Error> {
         let put = self.bucket.put(&self.name(key), bytes);
         put.map_err(Error::bucket)

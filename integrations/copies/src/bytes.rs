@@ -1,4 +1,8 @@
-//! Reads fixed layouts from bytes without running past their end.
+//! What the layouts of manifests, chunks and streams share: their version, and reading them without running past their
+//! end.
+
+/// The version of manifests, of chunks and of streams.
+pub(crate) const VERSION: u16 = 2;
 
 /// What is left to read.
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);

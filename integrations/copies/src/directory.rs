@@ -116,15 +116,15 @@ impl Directory {
         path.extend(parts.iter().map(AsRef::as_ref));
         Error::io(tried, path.display(), error)
     }
-
-    fn whole(&self, key: &Key) -> String {
-        self.path.join(key.to_string()).display().to_string()
-    }
 }
 
 impl Objects for Directory {
     fn shown(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn whole(&self, key: &Key) -> String {
+        self.path.join(key.to_string()).display().to_string()
     }
 
     fn put(&self, key: &Key, bytes: Vec<u8>) -> Result<(), Error> {

@@ -5,7 +5,10 @@ use std::{fmt::Display, io};
 use keyward_client::bucket::Failure as BucketFailure;
 use thiserror::Error;
 
-use crate::name::{CopyName, Hash, NotName};
+use crate::{
+    bytes::VERSION,
+    name::{CopyName, NotName},
+};
 
 /// A failure. Each message says what to do, where something can be done.
 #[derive(Debug, Error)]
@@ -29,6 +32,9 @@ pub enum Error {
         /// The place.
         place: String,
     },
+    /// It is not known which copy is meant.
+    #[error("{0}")]
+    Choice(String),
     /// The place has a copy of that name.
     #[error("{place} has a copy `{name}` already: choose another name, or remove that copy first")]
     Exists {
@@ -47,8 +53,8 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A manifest or a stream is of a newer release.
-    #[error("{what} has version {version}, and this release knows version 1: use a newer release")]
+    /// A manifest or a stream is of another release.
+    #[error("{what} has version {version}, and this release knows version {VERSION}: {}", advice(*version))]
     Version {
         /// What was read.
         what: String,
@@ -57,27 +63,23 @@ pub enum Error {
     },
     /// A chunk is not in the place any more.
     #[error(
-        "chunk {hash} of `{name}` is not in {place} any more: use another copy, or send the volume again, if it still exists, and the chunk comes back"
+        "the chunk {path} of `{name}` is missing: use another copy, or send the volume again, if it still exists, and the chunk comes back"
     )]
     ChunkMissing {
-        /// The chunk.
-        hash: Hash,
+        /// Its path, or the place and its key.
+        path: String,
         /// The copy.
         name: CopyName,
-        /// The place.
-        place: String,
     },
     /// A chunk is not what its name says.
     #[error(
-        "chunk {hash} of `{name}` in {place} is damaged: use another copy; or remove that chunk and send the volume again, if it still exists, and the chunk comes back"
+        "the chunk {path} of `{name}` is damaged: use another copy; or send the volume again with --verify, if it still exists, and the chunk comes back"
     )]
     ChunkDamaged {
-        /// The chunk.
-        hash: Hash,
+        /// Its path, or the place and its key.
+        path: String,
         /// The copy.
         name: CopyName,
-        /// The place.
-        place: String,
     },
     /// Chunks went away while a copy was made that needs them.
     #[error(
@@ -118,7 +120,7 @@ pub enum Error {
         more: String,
     },
     /// The system's or the bucket's reason.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What was tried.
         what: String,
@@ -132,6 +134,15 @@ pub enum Error {
     /// Whoever asked for it does not want it any more.
     #[error("it was stopped: try again, and it goes on from there")]
     Stopped,
+}
+
+/// What to do about what has another version.
+const fn advice(version: u16) -> &'static str {
+    if version < VERSION {
+        "send the volume again, if it still exists; otherwise use the release that sent it"
+    } else {
+        "use a newer release"
+    }
 }
 
 impl From<BucketFailure> for Error {

@@ -11,16 +11,20 @@ use rustix::{
     io::Errno,
 };
 
-use crate::manifest::Pieces;
+use crate::pieces::Pieces;
 
-/// What is skipped if it is zeros, in bytes.
-const BLOCK: usize = 4096;
-/// Zeros that are written at once where no hole can be made.
+/// Zeros that are written, hashed or compared at once.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// Some zeros, at most so many.
+pub(crate) fn zeros(most: usize) -> &'static [u8] {
+    ZEROS.get(..most).unwrap_or(&ZEROS)
+}
 
 /// Whether there is nothing but zeros.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == 0)
+    let mut parts = bytes.chunks(ZEROS.len());
+    parts.all(|part| part == zeros(part.len()))
 }
 
 /// The pieces that are not holes as a whole.
@@ -58,33 +62,6 @@ pub(crate) fn read(image: &File, pieces: Pieces, index: u32) -> io::Result<Vec<u
     Ok(bytes)
 }
 
-/// Writes a piece to where nothing but a hole is.
-pub(crate) fn write_sparse(image: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    // Neighbors are written at once.
-    let (mut start, mut end) = (0, 0);
-    for block in bytes.chunks(BLOCK) {
-        let next = end + block.len();
-        if is_zero(block) {
-            write_range(image, offset, bytes, (start, end))?;
-            start = next;
-        }
-        end = next;
-    }
-    write_range(image, offset, bytes, (start, end))
-}
-
-fn write_range(
-    image: &File,
-    offset: u64,
-    bytes: &[u8],
-    (start, end): (usize, usize),
-) -> io::Result<()> {
-    match bytes.get(start..end) {
-        Some(range) if !range.is_empty() => image.write_all_at(range, offset + start as u64),
-        _ => Ok(()),
-    }
-}
-
 /// Makes a range zeros.
 pub(crate) fn clear(image: &File, mut from: u64, end: u64) -> io::Result<()> {
     while let Some(data) = next_data(image, from, end)? {
@@ -92,9 +69,9 @@ pub(crate) fn clear(image: &File, mut from: u64, end: u64) -> io::Result<()> {
         match fallocate(image, flags, data, end - data) {
             Ok(()) => return Ok(()),
             Err(Errno::OPNOTSUPP) => {
-                let length = (end - data).min(ZEROS.len() as u64) as usize;
-                image.write_all_at(ZEROS.get(..length).unwrap_or(&ZEROS), data)?;
-                from = data + length as u64;
+                let some = zeros(usize::try_from(end - data).unwrap_or(usize::MAX));
+                image.write_all_at(some, data)?;
+                from = data + some.len() as u64;
             }
             Err(error) => return Err(error.into()),
         }

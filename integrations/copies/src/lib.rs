@@ -2,7 +2,7 @@
 //!
 //! A copy is a [`Manifest`], and the chunks of the image that it lists by their SHA-256. Chunks that are in the
 //! place already are not sent again, so that sending goes on where it was interrupted, and the next copy of the same
-//! image takes only what has changed. What is nothing but zeros is not stored. The manifest is written last:
+//! image takes only what has changed. Blocks that are nothing but zeros are not stored. The manifest is written last:
 //! without it, there is no copy. `docs/formats.md` has the bytes.
 //!
 //! Nobody needs a key for any of this, and nothing is encrypted here: what is in an image is its own affair. So
@@ -12,12 +12,15 @@
 
 mod bucket;
 mod bytes;
+mod choose;
 mod directory;
 mod error;
 mod image;
 mod manifest;
 mod name;
 mod objects;
+mod packed;
+mod pieces;
 mod place;
 mod receive;
 mod send;
@@ -25,13 +28,16 @@ pub mod stream;
 mod threads;
 mod upkeep;
 
+pub use choose::choose;
 pub use error::Error;
 pub use keyward_client::bucket::Options as BucketOptions;
-pub use manifest::{About, Chunk, MAX_ABOUT_BYTES, MAX_IMAGE_BYTES, MAX_PIECES, Manifest};
-pub use name::{CopyName, Hash, NotName, VolumeName, newest};
+pub use manifest::{About, Chunk, MAX_ABOUT_BYTES, Manifest};
+pub use name::{CopyName, Hash, NotName, VolumeName};
+pub use packed::{Packed, Runs};
+pub use pieces::{MAX_IMAGE_BYTES, MAX_PIECES};
 pub use place::Place;
 pub use receive::{Received, receive};
-pub use send::{Sent, send};
+pub use send::{Sent, Trust, send};
 pub use upkeep::{Fault, Removed, Verified, list, manifest, remove, verify};
 
 /// Is told how many bytes of how many are done, and answers whether to go on.

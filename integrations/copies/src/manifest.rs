@@ -6,23 +6,19 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::digest;
 
-use crate::{Error, bytes::Reader, name::Hash};
+use crate::{
+    Error,
+    bytes::{Reader, VERSION},
+    name::Hash,
+    packed::is_possible,
+    pieces::{MAX_PIECES, Pieces},
+};
 
 const MAGIC: &[u8; 8] = b"KWVCOPYM";
-/// The version of manifests and of streams.
-pub(crate) const VERSION: u16 = 1;
-/// The pieces that an image is divided into have at least and at most so many bytes, a power of two.
-const PIECE_BYTES: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 27;
-/// The pieces of an image have so many bytes, unless there would be too many.
-const USUAL_PIECE_BYTES: u32 = 4 << 20;
-/// The most pieces of an image.
-pub const MAX_PIECES: u64 = 1 << 20;
-/// The most bytes of an image, 128 TiB.
-pub const MAX_IMAGE_BYTES: u64 = MAX_PIECES * (1 << 27);
 /// The most bytes of what is noted down with a copy, lengths included.
 pub const MAX_ABOUT_BYTES: usize = 8 * 1024;
-/// Bytes of a chunk's place and hash.
-const ENTRY_BYTES: u64 = 36;
+/// Bytes of a chunk's place, length and hash.
+const ENTRY_BYTES: u64 = 40;
 /// Bytes before what is noted down, and of the hash at the end.
 const FIXED_BYTES: u64 = 32 + 32;
 /// The most bytes of a manifest.
@@ -36,17 +32,10 @@ pub type About = BTreeMap<String, String>;
 pub struct Chunk {
     /// Which piece: it begins so many pieces behind the beginning of the image.
     pub index: u32,
-    /// Its hash.
+    /// How many bytes are stored for it.
+    pub stored_bytes: u32,
+    /// The hash of the piece.
     pub hash: Hash,
-}
-
-/// How an image is divided into pieces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pieces {
-    /// Bytes of each, but perhaps not of the last.
-    pub(crate) piece_bytes: u32,
-    /// Bytes of the image.
-    pub(crate) image_bytes: u64,
 }
 
 /// An image, piece by piece. A piece that is not listed is zeros.
@@ -55,53 +44,6 @@ pub struct Manifest {
     pub(crate) pieces: Pieces,
     about: About,
     chunks: Vec<Chunk>,
-}
-
-impl Pieces {
-    /// How an image of this size is divided.
-    pub(crate) fn usual(image_bytes: u64) -> Result<Self, Error> {
-        let mut pieces = Self {
-            piece_bytes: USUAL_PIECE_BYTES,
-            image_bytes,
-        };
-        while pieces.count() > MAX_PIECES {
-            pieces.piece_bytes = pieces.piece_bytes.saturating_mul(2);
-            if !PIECE_BYTES.contains(&pieces.piece_bytes) {
-                return Err(Error::TooMuch(
-                    "the image has more than 128 TiB, which a copy cannot have",
-                ));
-            }
-        }
-        Ok(pieces)
-    }
-
-    /// Takes what somebody else says; `None` if that is not possible.
-    pub(crate) fn new(piece_bytes: u32, image_bytes: u64) -> Option<Self> {
-        let pieces = Self {
-            piece_bytes,
-            image_bytes,
-        };
-        let possible = PIECE_BYTES.contains(&piece_bytes)
-            && piece_bytes.is_power_of_two()
-            && pieces.count() <= MAX_PIECES;
-        possible.then_some(pieces)
-    }
-
-    /// How many there are.
-    pub(crate) const fn count(self) -> u64 {
-        self.image_bytes.div_ceil(self.piece_bytes as u64)
-    }
-
-    /// Where a piece begins.
-    pub(crate) fn start(self, index: u32) -> u64 {
-        u64::from(index) * u64::from(self.piece_bytes)
-    }
-
-    /// How many bytes a piece has; none if there is no such piece.
-    pub(crate) fn length(self, index: u32) -> u64 {
-        let rest = self.image_bytes.saturating_sub(self.start(index));
-        rest.min(u64::from(self.piece_bytes))
-    }
 }
 
 impl Manifest {
@@ -129,13 +71,10 @@ impl Manifest {
         &self.chunks
     }
 
-    /// Bytes of the pieces that are stored.
+    /// Bytes that are stored. Pieces that are alike are stored once, and count each time.
     pub fn stored_bytes(&self) -> u64 {
-        let lengths = self
-            .chunks
-            .iter()
-            .map(|chunk| self.pieces.length(chunk.index));
-        lengths.sum()
+        let lengths = self.chunks.iter();
+        lengths.map(|chunk| u64::from(chunk.stored_bytes)).sum()
     }
 
     /// The bytes.
@@ -155,6 +94,7 @@ impl Manifest {
         }
         for chunk in &self.chunks {
             out.extend_from_slice(&chunk.index.to_be_bytes());
+            out.extend_from_slice(&chunk.stored_bytes.to_be_bytes());
             out.extend_from_slice(chunk.hash.as_bytes());
         }
         let hash = digest::sha256(&out);
@@ -231,6 +171,7 @@ fn parse(used: &[u8]) -> Result<Manifest, &'static str> {
     let mut chunks: Vec<Chunk> = Vec::new();
     for _ in 0..count {
         let index = reader.u32().ok_or(short)?;
+        let stored_bytes = reader.u32().ok_or(short)?;
         let hash = Hash::from_bytes(reader.array().ok_or(short)?);
         if chunks.last().is_some_and(|last| last.index >= index) {
             return Err("its chunks are not sorted");
@@ -238,7 +179,14 @@ fn parse(used: &[u8]) -> Result<Manifest, &'static str> {
         if pieces.length(index) == 0 {
             return Err("a chunk is behind the end of the image");
         }
-        chunks.push(Chunk { index, hash });
+        if !is_possible(pieces.length(index), stored_bytes) {
+            return Err("the length of a chunk is not possible");
+        }
+        chunks.push(Chunk {
+            index,
+            stored_bytes,
+            hash,
+        });
     }
     Ok(Manifest::new(pieces, about, chunks))
 }
@@ -275,14 +223,15 @@ mod tests {
     fn manifest() -> Manifest {
         let about = [("from", "a.img"), ("generation", "7")];
         let about = about.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let chunk = |index, byte| Chunk {
+        let chunk = |index, stored_bytes, byte| Chunk {
             index,
+            stored_bytes,
             hash: Hash::from_bytes([byte; 32]),
         };
         Manifest::new(
             Pieces::new(1 << 16, (3 << 16) + 5).unwrap(),
             about.into(),
-            vec![chunk(0, 1), chunk(3, 2)],
+            vec![chunk(0, 18 + 2 * 4096, 1), chunk(3, 17 + 5, 2)],
         )
     }
 
@@ -305,7 +254,7 @@ mod tests {
         let manifest = manifest();
         let bytes = manifest.render();
         assert_eq!(Manifest::parse("x", &bytes).unwrap(), manifest);
-        assert_eq!(manifest.stored_bytes(), (1 << 16) + 5);
+        assert_eq!(manifest.stored_bytes(), 18 + 2 * 4096 + 17 + 5);
         assert_eq!(said(|_| {}), "nothing");
     }
 
@@ -333,8 +282,13 @@ mod tests {
             move |bytes: &mut Vec<u8>| bytes[at..at + with.len()].copy_from_slice(with)
         };
         assert_eq!(
-            said(put(8, &[0, 2])),
-            "the manifest of `a/b` has version 2, and this release knows version 1: use a newer release"
+            said(put(8, &[0, 3])),
+            "the manifest of `a/b` has version 3, and this release knows version 2: use a newer release"
+        );
+        assert_eq!(
+            said(put(8, &[0, 1])),
+            "the manifest of `a/b` has version 1, and this release knows version 2: send the volume again, if it \
+             still exists; otherwise use the release that sent it"
         );
         assert_eq!(said(put(10, &[1])), "a flag is not known");
         let size = "its size is not possible";
@@ -356,13 +310,20 @@ mod tests {
         assert_eq!(said(put(34, &[0xff])), "a note is not UTF-8");
         let entries = 32 + (2 + 4 + 2 + 5) + (2 + 10 + 2 + 1);
         assert_eq!(
-            said(put(entries, &[0, 0, 0, 3])),
+            said(put(entries + 40, &[0, 0, 0, 0])),
             "its chunks are not sorted"
         );
         assert_eq!(
-            said(put(entries + 36, &[0, 0, 0, 4])),
+            said(put(entries + 40, &[0, 0, 0, 4])),
             "a chunk is behind the end of the image"
         );
+        let length = "the length of a chunk is not possible";
+        assert_eq!(said(put(entries + 4, &[0, 0, 0, 18])), length);
+        assert_eq!(said(put(entries + 4, &[0, 0, 0x20, 19])), length);
+        assert_eq!(said(put(entries + 4, &[0, 2, 0, 0])), length);
+        assert_eq!(said(put(entries + 44, &[0, 0, 0, 21])), length);
+        assert_eq!(said(put(entries + 44, &[0, 0, 0, 23])), length);
+        assert_eq!(said(put(entries + 4, &[0, 0, 0x10, 18])), "nothing");
         let mut long = manifest();
         long.about
             .insert("x".to_owned(), "y".repeat(MAX_ABOUT_BYTES));
@@ -374,16 +335,5 @@ mod tests {
             })
         ));
         assert!(check_about(&long.about).is_err());
-    }
-
-    #[test]
-    fn larger_images_have_larger_pieces() {
-        let usual = |bytes| Pieces::usual(bytes).map(|pieces| (pieces.piece_bytes, pieces.count()));
-        assert_eq!(usual(0).unwrap(), (4 << 20, 0));
-        assert_eq!(usual(4 << 40).unwrap(), (4 << 20, MAX_PIECES));
-        assert_eq!(usual((4 << 40) + 1).unwrap(), (8 << 20, MAX_PIECES / 2 + 1));
-        assert_eq!(usual(MAX_IMAGE_BYTES).unwrap(), (128 << 20, MAX_PIECES));
-        assert!(usual(MAX_IMAGE_BYTES + 1).is_err());
-        assert!(usual(u64::MAX).is_err());
     }
 }

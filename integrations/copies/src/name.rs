@@ -88,7 +88,7 @@ impl fmt::Display for CopyName {
 
 /// The copy whose name ends with the latest time, if all do: what an agent has made by its schedule and by hand is of
 /// one order. A single copy needs no time.
-pub fn newest(copies: &[CopyName]) -> Option<&CopyName> {
+pub(crate) fn newest(copies: &[CopyName]) -> Option<&CopyName> {
     if let [only] = copies {
         return Some(only);
     }

@@ -8,8 +8,10 @@ use std::{
 
 use crate::{
     Error,
-    manifest::{MAX_BYTES, Manifest},
+    manifest::{Chunk, MAX_BYTES, Manifest},
     name::{CopyName, Hash, VolumeName},
+    packed::Packed,
+    pieces::Pieces,
 };
 
 /// The most copies in a place.
@@ -66,6 +68,9 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut([&str; 2], u64) -> Result<(), Error
 pub(crate) trait Objects: Send + Sync + fmt::Debug {
     /// The place, for messages.
     fn shown(&self) -> String;
+
+    /// The path of an object, or the place and its key, for messages.
+    fn whole(&self, key: &Key) -> String;
 
     /// Stores bytes, whole or not at all, over what was there.
     fn put(&self, key: &Key, bytes: Vec<u8>) -> Result<(), Error>;
@@ -135,26 +140,26 @@ pub(crate) fn manifest(objects: &dyn Objects, name: &CopyName) -> Result<Manifes
     }
 }
 
-/// A chunk, verified, that is to have so many bytes.
+/// A chunk of a copy, verified.
 pub(crate) fn chunk(
     objects: &dyn Objects,
-    (name, hash): (&CopyName, Hash),
-    length: u64,
-) -> Result<Vec<u8>, Error> {
-    let place = || objects.shown();
-    let name = || name.clone();
-    let key = Key::chunk(name().volume(), hash);
-    match objects.get(&key, length)? {
-        Some(bytes) if bytes.len() as u64 == length && Hash::of(&bytes) == hash => Ok(bytes),
-        Some(_) => Err(Error::ChunkDamaged {
-            hash,
-            name: name(),
-            place: place(),
-        }),
-        None => Err(Error::ChunkMissing {
-            hash,
-            name: name(),
-            place: place(),
-        }),
-    }
+    name: &CopyName,
+    (pieces, chunk): (Pieces, Chunk),
+) -> Result<Packed, Error> {
+    let key = Key::chunk(name.volume(), chunk.hash);
+    let Some(bytes) = objects.get(&key, chunk.stored_bytes.into())? else {
+        return Err(Error::ChunkMissing {
+            path: objects.whole(&key),
+            name: name.clone(),
+        });
+    };
+    let is_whole = bytes.len() == chunk.stored_bytes as usize;
+    let packed = is_whole.then(|| Packed::parse(bytes).ok()).flatten();
+    let is_meant = |packed: &Packed| {
+        u64::from(packed.piece_bytes()) == pieces.length(chunk.index) && packed.hash() == chunk.hash
+    };
+    packed.filter(is_meant).ok_or_else(|| Error::ChunkDamaged {
+        path: objects.whole(&key),
+        name: name.clone(),
+    })
 }

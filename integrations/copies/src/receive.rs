@@ -16,10 +16,11 @@ use rustix::{
 
 use crate::{
     Error, Place, Progress,
-    image::{clear, next_data, read, write_sparse},
+    image::{clear, next_data, read},
     manifest::{Chunk, Manifest},
     name::{CopyName, Hash},
     objects,
+    packed::Packed,
     threads::spread,
 };
 
@@ -79,16 +80,16 @@ pub fn receive(
             .map_err(failed)?
             .is_none();
         if !is_fresh && Hash::of(&read(image, pieces, chunk.index).map_err(failed)?) == chunk.hash {
-            return Ok((length, false));
+            return Ok((chunk.stored_bytes, false));
         }
-        let bytes = objects::chunk(objects, (name, chunk.hash), length)?;
-        draft.put(start, &bytes).map_err(failed)?;
-        Ok((length, true))
+        let packed = objects::chunk(objects, name, (pieces, chunk))?;
+        draft.put(start, &packed).map_err(failed)?;
+        Ok((chunk.stored_bytes, true))
     };
     let chunks = manifest.chunks().iter().copied();
     spread(pieces.piece_bytes, chunks, work, |(length, is_new)| {
         new_chunks += u64::from(is_new);
-        done += length;
+        done += u64::from(length);
         if progress(done, total) {
             Ok(())
         } else {
@@ -219,8 +220,8 @@ impl Draft {
             end = start + manifest.pieces.length(chunk.index);
         }
         clear(&self.file, end, manifest.image_bytes()).map_err(failed)?;
-        // What an earlier attempt has written takes its room already. Zeros within a chunk take none, so this asks
-        // for a little more than there must be.
+        // What an earlier attempt has written takes its room already. What is stored is a little more than what will
+        // be written.
         let metadata = self.file.metadata().map_err(failed)?;
         let needed = manifest
             .stored_bytes()
@@ -243,9 +244,9 @@ impl Draft {
     }
 
     /// Writes a piece over whatever is there.
-    pub(crate) fn put(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
-        clear(&self.file, start, start + bytes.len() as u64)?;
-        write_sparse(&self.file, start, bytes)
+    pub(crate) fn put(&self, start: u64, piece: &Packed) -> io::Result<()> {
+        clear(&self.file, start, start + u64::from(piece.piece_bytes()))?;
+        piece.write(&self.file, start)
     }
 
     pub(crate) fn failed(&self, tried: &str, error: impl Into<io::Error>) -> Error {

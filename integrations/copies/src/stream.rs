@@ -8,9 +8,11 @@ use std::{
 
 use crate::{
     Error, Progress,
-    image::{is_zero, pieces_with_data, read},
-    manifest::{About, Chunk, MAX_BYTES, Manifest, Pieces, VERSION, check_about},
-    name::Hash,
+    bytes::VERSION,
+    image::pieces_with_data,
+    manifest::{About, Chunk, MAX_BYTES, Manifest, check_about},
+    packed::{Packed, is_possible},
+    pieces::Pieces,
     receive::{Draft, Received},
 };
 
@@ -43,16 +45,20 @@ pub fn send(
     put(&head(pieces))?;
     let (mut chunks, mut done) = (Vec::new(), 0);
     for index in indices {
-        let bytes = read(image, pieces, index).map_err(failed)?;
-        if !is_zero(&bytes) {
+        let packed = Packed::read(image, pieces, index).map_err(failed)?;
+        if let Some((hash, packed)) = packed {
+            let stored_bytes = packed.stored_bytes();
             put(&[PIECE])?;
             put(&index.to_be_bytes())?;
-            put(&(bytes.len() as u32).to_be_bytes())?;
-            put(&bytes)?;
-            let hash = Hash::of(&bytes);
-            chunks.push(Chunk { index, hash });
+            put(&stored_bytes.to_be_bytes())?;
+            put(packed.as_bytes())?;
+            chunks.push(Chunk {
+                index,
+                stored_bytes,
+                hash,
+            });
         }
-        done += bytes.len() as u64;
+        done += pieces.length(index);
         if !progress(done, total) {
             return Err(Error::Stopped);
         }
@@ -94,11 +100,12 @@ fn write<R: Read>(
     draft.set_len(pieces.image_bytes)?;
     loop {
         match frames.next()? {
-            Frame::Piece(chunk, bytes) => {
+            Frame::Piece(chunk, piece) => {
                 let start = pieces.start(chunk.index);
-                let put = draft.put(start, &bytes);
+                let put = draft.put(start, &piece);
                 put.map_err(|error| draft.failed("write", error))?;
-                if !progress(start + bytes.len() as u64, pieces.image_bytes) {
+                let done = start + u64::from(piece.piece_bytes());
+                if !progress(done, pieces.image_bytes) {
                     return Err(Error::Stopped);
                 }
             }
@@ -128,7 +135,7 @@ pub struct Frames<R> {
 #[derive(Debug)]
 pub enum Frame {
     /// A piece of the image.
-    Piece(Chunk, Vec<u8>),
+    Piece(Chunk, Packed),
     /// The end: what all pieces should have been, and were.
     End(Manifest),
 }
@@ -182,20 +189,30 @@ impl<R: Read> Frames<R> {
 
     fn piece(&mut self) -> Result<Frame, Error> {
         let index = u32::from_be_bytes(array(&mut self.input)?);
-        let length = u32::from_be_bytes(array(&mut self.input)?);
+        let stored_bytes = u32::from_be_bytes(array(&mut self.input)?);
         if self.chunks.last().is_some_and(|last| last.index >= index) {
             return Err(Error::Stream("its pieces are not sorted"));
         }
-        if length == 0 || u64::from(length) != self.pieces.length(index) {
+        let length = self.pieces.length(index);
+        if !is_possible(length, stored_bytes) {
             return Err(Error::Stream(
-                "a piece does not have the length that it should have",
+                "a piece does not have a length that it can have",
             ));
         }
-        let bytes = self.bytes(u64::from(length))?;
-        let hash = Hash::of(&bytes);
-        let chunk = Chunk { index, hash };
+        let bytes = self.bytes(u64::from(stored_bytes))?;
+        let packed = Packed::parse(bytes).map_err(Error::Stream)?;
+        if u64::from(packed.piece_bytes()) != length {
+            return Err(Error::Stream(
+                "a piece does not have the size that it should have",
+            ));
+        }
+        let chunk = Chunk {
+            index,
+            stored_bytes,
+            hash: packed.hash(),
+        };
         self.chunks.push(chunk);
-        Ok(Frame::Piece(chunk, bytes))
+        Ok(Frame::Piece(chunk, packed))
     }
 
     fn end(&mut self) -> Result<Frame, Error> {

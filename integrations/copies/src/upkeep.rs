@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Error, Place, Progress,
-    manifest::Manifest,
+    manifest::{Chunk, Manifest},
     name::{CopyName, Hash, VolumeName},
     objects::{self, Key},
     threads::spread,
@@ -24,8 +24,8 @@ pub enum Fault {
 pub struct Verified {
     /// What it consists of.
     pub manifest: Manifest,
-    /// The chunks that cannot be used.
-    pub faults: BTreeMap<Hash, Fault>,
+    /// The chunks that cannot be used, by their paths; in a bucket, by the place and their keys.
+    pub faults: BTreeMap<String, Fault>,
 }
 
 /// What was removed.
@@ -61,20 +61,27 @@ pub fn verify(place: &Place, name: &CopyName, progress: Progress<'_>) -> Result<
     let objects = place.objects();
     let manifest = objects::manifest(objects, name)?;
     let pieces = manifest.pieces;
-    let chunks = manifest.chunks().iter();
-    let chunks: BTreeMap<Hash, u64> = chunks
-        .map(|chunk| (chunk.hash, pieces.length(chunk.index)))
+    // Each once, but if the manifest says different things of the same chunk, one of them is wrong.
+    let chunks: BTreeMap<(Hash, u32, u64), Chunk> = manifest
+        .chunks()
+        .iter()
+        .map(|chunk| {
+            let length = pieces.length(chunk.index);
+            ((chunk.hash, chunk.stored_bytes, length), *chunk)
+        })
         .collect();
-    let total = chunks.values().sum();
+    let length = |chunk: &Chunk| u64::from(chunk.stored_bytes);
+    let total = chunks.values().map(length).sum();
     let (mut done, mut faults) = (0, BTreeMap::new());
-    let work = |(hash, length)| match objects::chunk(objects, (name, hash), length) {
-        Ok(_) => Ok((hash, length, None)),
-        Err(Error::ChunkMissing { .. }) => Ok((hash, length, Some(Fault::Missing))),
-        Err(Error::ChunkDamaged { .. }) => Ok((hash, length, Some(Fault::Damaged))),
+    let work = |chunk| match objects::chunk(objects, name, (pieces, chunk)) {
+        Ok(_) => Ok((length(&chunk), None)),
+        Err(Error::ChunkMissing { path, .. }) => Ok((length(&chunk), Some((path, Fault::Missing)))),
+        Err(Error::ChunkDamaged { path, .. }) => Ok((length(&chunk), Some((path, Fault::Damaged)))),
         Err(error) => Err(error),
     };
-    spread(pieces.piece_bytes, chunks, work, |(hash, length, fault)| {
-        faults.extend(fault.map(|fault| (hash, fault)));
+    let chunks = chunks.into_values();
+    spread(pieces.piece_bytes, chunks, work, |(length, fault)| {
+        faults.extend(fault);
         done += length;
         if progress(done, total) {
             Ok(())

@@ -19,14 +19,15 @@ use keyward_agent::{
     wanted::Wanted,
 };
 use keyward_copies::{
-    About, CopyName, Place, Received, Verified, VolumeName, list, receive, remove, send, verify,
+    About, CopyName, Place, Received, Trust, Verified, VolumeName, list, receive, remove, send,
+    verify,
 };
 use keyward_keeper::{
     backup::{look_at, look_at_received, of_attached},
     image::parse_id,
     nameless,
     state::Phase,
-    units::show_size,
+    units::{counted, show_size},
 };
 use keyward_types::storage::VolumeId;
 use rustix::fs::statvfs;
@@ -37,7 +38,7 @@ use crate::host::{Backups, Host};
 const ENCRYPTED: &str = "encrypted";
 const GENERATION: &str = "generation";
 
-/// How many damaged chunks a message names.
+/// How many chunks a message names that are damaged or missing.
 const SHOWN_CHUNKS: usize = 3;
 
 /// A backup that is to be put back.
@@ -103,7 +104,8 @@ impl Backups {
         let mut about = About::from([(ENCRYPTED.to_owned(), note.encrypted.to_string())]);
         let number = generation.map(|generation| (GENERATION.to_owned(), generation.to_string()));
         about.extend(number);
-        send(&image, &place, &name, &about, &mut |_, _| host.goes_on())?;
+        let about = (&about, Trust::Length);
+        send(&image, &place, &name, about, &mut |_, _| host.goes_on())?;
         drop(image);
         let verified = verify(&place, &name, &mut |_, _| host.goes_on());
         match verified {
@@ -302,10 +304,11 @@ fn copy_name(volume: &VolumeId, backup: Backup) -> anyhow::Result<CopyName> {
 
 fn unreadable(verified: &Verified, place: &Place) -> anyhow::Error {
     let chunks = verified.faults.keys().take(SHOWN_CHUNKS);
-    let chunks: Vec<String> = chunks.map(ToString::to_string).collect();
+    let chunks: Vec<&str> = chunks.map(String::as_str).collect();
+    let count = verified.faults.len() as u64;
     anyhow!(
-        "what was sent cannot be read back from {place}: {} chunks are damaged or missing, such as {}. Remove the damaged chunks there: they are sent again, also for older backups",
-        verified.faults.len(),
+        "what was sent cannot be read back from {place}: {} damaged or missing, such as {}",
+        counted(count, "chunk is", "chunks are"),
         chunks.join(", ")
     )
 }

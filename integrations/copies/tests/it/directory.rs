@@ -6,9 +6,11 @@ use std::{
     process::Command,
 };
 
-use keyward_copies::{BucketOptions, Error, Place, Progress, list, manifest, verify};
+use keyward_copies::{
+    BucketOptions, Error, Place, Progress, Trust, choose, list, manifest, verify,
+};
 
-use crate::kit::{Kit, PIECE, allocated, name};
+use crate::kit::{Kit, PIECE, allocated, name, stored};
 
 #[test]
 fn an_image_comes_back_with_its_holes() {
@@ -32,8 +34,18 @@ fn an_image_comes_back_with_its_holes() {
         .collect();
     assert_eq!(indices, [0, 1, 2, 5]);
     assert_eq!(sent.manifest.image_bytes(), size);
-    assert_eq!(sent.manifest.stored_bytes(), 3 * PIECE + 1234);
-    assert_eq!((sent.new_chunks, sent.new_bytes), (4, 3 * PIECE + 1234));
+    // One block of each piece; the last piece has no other, and one byte of the bitmap.
+    let bytes = 3 * stored(1) + 17 + 1234;
+    assert_eq!(sent.manifest.stored_bytes(), bytes);
+    assert_eq!(
+        (sent.new_chunks, sent.new_bytes, sent.reused),
+        (4, bytes, 0)
+    );
+    let on_disk = kit
+        .chunks()
+        .into_iter()
+        .map(|path| fs::metadata(path).unwrap().len());
+    assert_eq!(on_disk.sum::<u64>(), bytes);
     assert_eq!(kit.chunks().len(), 4);
     assert_eq!(
         manifest(&kit.place(), &name("v/first")).unwrap(),
@@ -100,11 +112,52 @@ fn only_what_has_changed_is_sent_again() {
 }
 
 #[test]
+fn the_copy_that_is_meant_is_found() {
+    let kit = Kit::new();
+    let image = kit.image(PIECE, &[(0, b"a")]);
+    let said = |given| match choose(&kit.place(), given, "--verify") {
+        Ok(name) => name.to_string(),
+        Err(error) => kit.said(&error),
+    };
+    assert_eq!(said(None), "there is no copy in place");
+    for copy in ["v/a-20261130T180207Z", "v/z-20261129T180207Z"] {
+        kit.send(&image, copy).unwrap();
+    }
+    assert_eq!(said(None), "v/a-20261130T180207Z");
+    kit.send(&image, "w/one").unwrap();
+    assert_eq!(said(Some("v")), "v/a-20261130T180207Z");
+    assert_eq!(said(Some("w")), "w/one");
+    // Whether there is such a copy, reading it will say.
+    assert_eq!(said(Some("v/none")), "v/none");
+    assert!(said(Some("v/../w")).starts_with("`v/../w` is not the name of a copy: "));
+    assert_eq!(
+        said(Some("x")),
+        "there is no copy of `x` in place: `keyward volume copies place` lists what there is"
+    );
+    assert_eq!(
+        said(None),
+        "place has copies of several volumes: choose one with --verify VOLUME or --verify VOLUME/NAME; `keyward \
+         volume copies place` lists them"
+    );
+    kit.send(&image, "v/one").unwrap();
+    assert_eq!(
+        said(Some("v")),
+        "not all copies of v in place have names that end with their time, so that it is not known which is the \
+         last: choose one with --verify VOLUME/NAME; `keyward volume copies place` lists them"
+    );
+}
+
+#[test]
 fn pieces_that_are_alike_are_stored_once() {
     let kit = Kit::new();
     let image = kit.image(3 * PIECE, &[(0, b"x"), (PIECE, b"x"), (2 * PIECE, b"x")]);
     let sent = kit.send(&image, "v/one").unwrap();
-    assert_eq!((sent.manifest.chunks().len(), sent.new_chunks), (3, 1));
+    assert_eq!(
+        (sent.manifest.chunks().len(), sent.new_chunks, sent.reused),
+        (3, 1, 0)
+    );
+    let sent = kit.send(&image, "v/two").unwrap();
+    assert_eq!((sent.new_chunks, sent.reused), (0, 3));
     assert_eq!(
         verify(&kit.place(), &name("v/one"), &mut |_, _| true)
             .unwrap()
@@ -145,8 +198,7 @@ fn what_was_stopped_goes_on() {
         left -= 1;
         left > 0
     };
-    let about = keyward_copies::About::new();
-    let stopped = keyward_copies::send(&image, &kit.place(), &name("v/one"), &about, stop);
+    let stopped = kit.send_with(&image, "v/one", Trust::Length, stop);
     assert_eq!(
         stopped.unwrap_err().to_string(),
         "it was stopped: try again, and it goes on from there"
@@ -238,7 +290,7 @@ fn removing_takes_what_no_other_copy_needs() {
     kit.send(&image, "v/two").unwrap();
     assert_eq!(kit.chunks().len(), 5);
     let removed = kit.remove(&["v/one"]).unwrap();
-    assert_eq!((removed.chunks, removed.bytes), (1, PIECE));
+    assert_eq!((removed.chunks, removed.bytes), (1, stored(1)));
     kit.receive("v/two").unwrap().keep().unwrap();
     let error = kit.remove(&["v/one"]).unwrap_err();
     assert_eq!(kit.said(&error), "there is no copy `v/one` in place");
@@ -272,8 +324,7 @@ fn one_process_at_a_time_changes_the_copies_of_a_volume() {
     let image = kit.image(PIECE, &[(0, b"a")]);
     let inner = kit.image(PIECE, &[(0, b"b")]);
     let mut said = Vec::new();
-    let about = keyward_copies::About::new();
-    keyward_copies::send(&image, &kit.place(), &name("v/one"), &about, &mut |_, _| {
+    kit.send_with(&image, "v/one", Trust::Length, &mut |_, _| {
         for refused in [
             kit.send(&inner, "v/two").map(drop).unwrap_err(),
             kit.remove(&[]).map(drop).unwrap_err(),
@@ -386,6 +437,10 @@ fn a_place_must_be_there() {
          mount that first"
     );
     fs::write(kit.path("file"), "").unwrap();
+    assert_eq!(
+        said("file/within"),
+        "cannot open file/within: Not a directory (os error 20)"
+    );
     assert_eq!(
         said("file"),
         "`file` is not a place for copies: it is not a directory. Name a directory, or a bucket as s3://BUCKET/PREFIX"

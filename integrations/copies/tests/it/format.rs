@@ -1,4 +1,4 @@
-//! The bytes of version 1.
+//! The bytes of version 2.
 
 use std::fs;
 
@@ -31,17 +31,23 @@ fn dump(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_manifest_and_a_stream_have_these_bytes() {
+fn a_manifest_a_chunk_and_a_stream_have_these_bytes() {
     let kit = Kit::new();
-    let image = kit.image(2 * PIECE + 20, &[(0, b"first"), (2 * PIECE, b"last")]);
+    let image = kit.image(
+        2 * PIECE + 20,
+        &[(2 * 4096, b"first"), (2 * PIECE, b"last")],
+    );
     let sent = kit.send(&image, "v/one").unwrap();
     let bytes = fs::read(kit.path("place/copies/v/one")).unwrap();
     assert_eq!(Manifest::parse("it", &bytes).unwrap(), sent.manifest);
-    expect_file!["../golden/manifest-v1.txt"].assert_eq(&dump(&bytes));
+    expect_file!["../golden/manifest-v2.txt"].assert_eq(&dump(&bytes));
+    let first = kit.path("place/chunks/v").join(chunk(&sent.manifest, 0));
+    let bytes = fs::read(first).unwrap();
+    expect_file!["../golden/chunk-v2.txt"].assert_eq(&dump(&bytes));
     let mut out = Vec::new();
     let about = About::from([("from".to_owned(), "a test".to_owned())]);
     stream::send(&image, &mut out, &about, &mut |_, _| true).unwrap();
-    expect_file!["../golden/stream-v1.txt"].assert_eq(&dump(&out));
+    expect_file!["../golden/stream-v2.txt"].assert_eq(&dump(&out));
     assert_eq!(
         kit.files(),
         [

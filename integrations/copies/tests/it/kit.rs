@@ -7,11 +7,17 @@ use std::{
 };
 
 use keyward_copies::{
-    About, BucketOptions, CopyName, Error, Place, Received, Removed, Sent, VolumeName,
+    About, BucketOptions, CopyName, Error, Hash, Place, Progress, Received, Removed, Sent, Trust,
+    VolumeName,
 };
 
 /// Bytes of a piece of an image that is not very large.
 pub const PIECE: u64 = 4 << 20;
+
+/// Bytes that are stored for a whole piece in which so many blocks of 4096 bytes are not zeros.
+pub const fn stored(blocks: u64) -> u64 {
+    16 + 128 + blocks * 4096
+}
 
 /// A directory with a place in it.
 pub struct Kit {
@@ -56,8 +62,25 @@ impl Kit {
     }
 
     pub fn send(&self, image: &File, copy: &str) -> Result<Sent, Error> {
+        self.send_with(image, copy, Trust::Length, &mut |_, _| true)
+    }
+
+    pub fn send_with(
+        &self,
+        image: &File,
+        copy: &str,
+        trust: Trust,
+        progress: Progress<'_>,
+    ) -> Result<Sent, Error> {
         let about = About::from([("from".to_owned(), "a test".to_owned())]);
-        keyward_copies::send(image, &self.place(), &name(copy), &about, &mut |_, _| true)
+        let place = self.place();
+        keyward_copies::send(image, &place, &name(copy), (&about, trust), progress)
+    }
+
+    /// The path of a chunk without the test's directory.
+    pub fn chunk(hash: Hash) -> String {
+        let hash = hash.to_string();
+        format!("place/chunks/v/{}/{hash}", &hash[..2])
     }
 
     pub fn receive(&self, copy: &str) -> Result<Received, Error> {
@@ -91,11 +114,15 @@ impl Kit {
         chunks.map(|file| self.path("place").join(file)).collect()
     }
 
-    /// An error without the test's directory.
+    /// An error with what it comes from, without the test's directory.
     pub fn said(&self, error: &Error) -> String {
-        error
-            .to_string()
-            .replace(&format!("{}/", self.home.path().display()), "")
+        let mut said = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            said.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        said.replace(&format!("{}/", self.home.path().display()), "")
     }
 }
 

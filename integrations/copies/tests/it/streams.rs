@@ -4,7 +4,10 @@ use std::{fs, io::Write};
 
 use keyward_copies::{About, Error, stream};
 
-use crate::kit::{Kit, PIECE, allocated};
+use crate::kit::{Kit, PIECE, allocated, stored};
+
+/// Bytes of the second piece in the stream, which has 7.
+const LAST: usize = 9 + 17 + 7;
 
 fn streamed(kit: &Kit) -> Vec<u8> {
     let image = kit.image(3 * PIECE + 7, &[(5, b"one"), (3 * PIECE, b"two")]);
@@ -73,22 +76,39 @@ fn whatever_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
         "it does not begin as one of `keyward volume send` does"
     );
     assert_eq!(
-        said(9, 2),
-        "the stream has version 2, and this release knows version 1: use a newer release"
+        said(9, 3),
+        "the stream has version 3, and this release knows version 2: use a newer release"
+    );
+    assert_eq!(
+        said(9, 1),
+        "the stream has version 1, and this release knows version 2: send the volume again, if it still exists; \
+         otherwise use the release that sent it"
     );
     assert_eq!(said(10, 1), "a flag is not known");
     assert_eq!(said(12, 0xff), "its size is not possible");
     assert_eq!(said(24, 9), "a part of it is not known");
+    let length = "a piece does not have a length that it can have";
+    assert_eq!(said(28, 3), length);
+    assert_eq!(said(29, 1), length);
     assert_eq!(
-        said(28, 3),
-        "a piece does not have the length that it should have"
+        said(piece + 16, 0xc0),
+        "a chunk does not have the length of its blocks"
+    );
+    assert_eq!(said(piece, 0), "a chunk does not begin as one does");
+    assert_eq!(
+        said(piece + 14, 1),
+        "a chunk does not have the length of its blocks"
+    );
+    // A piece that is shorter, within its last block.
+    let mut shorter = bytes.clone();
+    shorter[piece + 12..piece + 16].copy_from_slice(&[0, 0x3f, 0xff, 0xf0]);
+    assert!(
+        receive(&kit, &shorter)
+            .unwrap_err()
+            .contains("a piece does not have the size that it should have")
     );
     assert_eq!(
-        said(29, 1),
-        "a piece does not have the length that it should have"
-    );
-    assert_eq!(
-        said(piece + 1000, 1),
+        said(piece + 144 + 5, 0),
         "its pieces are not what its manifest says"
     );
     assert_eq!(said(end - 1, 0), "its manifest is damaged");
@@ -99,12 +119,12 @@ fn whatever_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
             .contains("there are bytes behind its end")
     );
     // The second piece before the first.
-    let second = piece + PIECE as usize;
+    let second = piece + stored(1) as usize;
     let swapped = [
         &bytes[..24],
-        &bytes[second..second + 16],
+        &bytes[second..second + LAST],
         &bytes[24..second],
-        &bytes[second + 16..],
+        &bytes[second + LAST..],
     ];
     assert!(
         receive(&kit, &swapped.concat())
@@ -158,7 +178,7 @@ fn who_takes_no_more_is_noticed() {
         true
     });
     assert_eq!(
-        error.unwrap_err().to_string(),
+        kit.said(&error.unwrap_err()),
         "cannot write the stream: broken pipe"
     );
     stream::send(&image, &mut Full(length), &About::new(), &mut |_, _| true).unwrap();

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use keyward_copies::{CopyName, Fault, list, manifest, remove, verify};
-use keyward_keeper::units::show_size;
+use keyward_copies::{CopyName, Fault, choose, list, manifest, remove, verify};
+use keyward_keeper::units::{counted, show_size};
 
 use super::{
     meter::Meter,
@@ -27,7 +27,8 @@ The status is 1 if a copy cannot be used."
 
 /// List, verify or remove the copies in a directory or a bucket
 ///
-/// Without a flag, lists all copies. --verify reads a copy as `receive` does, but writes nothing. --remove removes a copy,
+/// Without a flag, lists all copies. --verify reads a copy as `receive` does, but writes nothing, and names the file or
+/// object of each chunk that is damaged or missing. --remove removes a copy,
 /// and the chunks that no other copy of the volume needs. Only one process at a time may send or remove copies of a
 /// volume: in a directory a second one is refused, in a bucket it is not.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ The status is 1 if a copy cannot be used."
 pub struct Copies {
     /// A directory, or s3://BUCKET/PREFIX
     place: String,
-    /// Verify this copy
+    /// Verify this copy: VOLUME/NAME, or VOLUME for the last one of a volume
     #[arg(long, value_name = "NAME", conflicts_with = "remove")]
     verify: Option<String>,
     /// Remove this copy
@@ -49,7 +50,7 @@ impl Copies {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let place = self.bucket.place(&self.place)?;
         if let Some(name) = &self.verify {
-            let name = CopyName::parse(name)?;
+            let name = choose(&place, Some(name), "--verify")?;
             let mut meter = Meter::new("verified");
             let verified = verify(&place, &name, &mut |done, total| {
                 meter.show(done, total);
@@ -62,15 +63,15 @@ impl Copies {
                 return Ok(ExitCode::SUCCESS);
             }
             say!("{name} cannot be received:")?;
-            for (hash, fault) in &verified.faults {
+            for (path, fault) in &verified.faults {
                 let fault = match fault {
                     Fault::Missing => "is missing",
                     Fault::Damaged => "is damaged",
                 };
-                say!("  chunk {hash} {fault}")?;
+                say!("  {path} {fault}")?;
             }
             say!(
-                "\nUse another copy. If the volume still exists, remove the damaged chunks and send it again: what is missing\ncomes back, also for this copy."
+                "\nUse another copy. If the volume still exists, `send --verify` sends again what is damaged or missing, also for this\ncopy; `keyward agent backup` does so for a file system."
             )?;
             return Ok(ExitCode::FAILURE);
         }
@@ -80,10 +81,7 @@ impl Copies {
             let removed = remove(&place, &volume, std::slice::from_ref(&name))?;
             say!(
                 "{name} is removed, and {} that no other copy needs: {}.",
-                match removed.chunks {
-                    1 => "1 chunk".to_owned(),
-                    chunks => format!("{chunks} chunks"),
-                },
+                counted(removed.chunks, "chunk", "chunks"),
                 show_size(removed.bytes)
             )?;
             return Ok(ExitCode::SUCCESS);
@@ -99,7 +97,7 @@ impl Copies {
                 // The others can be of use.
                 Err(error) => {
                     status = ExitCode::FAILURE;
-                    say!("{name}  {error}")?;
+                    say!("{name}  {:#}", anyhow::Error::from(error))?;
                 }
             }
         }

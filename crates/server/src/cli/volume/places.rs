@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
 use clap::Args;
-use keyward_copies::{BucketOptions, CopyName, Manifest, Place, list, newest};
-use keyward_keeper::units::show_size;
+use keyward_copies::{BucketOptions, Manifest, Place};
+use keyward_keeper::units::{counted, show_size};
 
 /// What stands for a stream.
 pub const STREAM: &str = "-";
@@ -51,41 +50,23 @@ impl Bucket {
     }
 }
 
-/// The copy that is meant: the one of that name, the last one of a volume, or the last one at all if all copies are of
-/// one volume. Names that are times are in their order.
-pub fn choose(place: &Place, given: Option<&str>) -> anyhow::Result<CopyName> {
-    if let Some(given) = given.filter(|given| given.contains('/')) {
-        return Ok(CopyName::parse(given)?);
-    }
-    let mut copies = list(place)?;
-    copies.retain(|copy| given.is_none_or(|given| copy.volume().as_str() == given));
-    let Some(last) = copies.last() else {
-        match given {
-            Some(given) => bail!(
-                "there is no copy of `{given}` in {place}: `keyward volume copies {place}` lists what there is"
-            ),
-            None => bail!("there is no copy in {place}"),
-        }
-    };
-    if copies.iter().any(|copy| copy.volume() != last.volume()) {
-        bail!(
-            "{place} has copies of several volumes: choose one with --name VOLUME or --name VOLUME/NAME; `keyward volume copies {place}` lists them"
-        );
-    }
-    newest(&copies).cloned().with_context(|| {
-        format!(
-            "not all copies of {} in {place} have names that end with their time, so that it is not known which is the last: choose one with --name VOLUME/NAME; `keyward volume copies {place}` lists them",
-            last.volume()
-        )
-    })
-}
-
 /// The sizes of a copy.
 pub fn sizes(manifest: &Manifest) -> String {
-    let chunks = manifest.chunks().len();
-    let plural = if chunks == 1 { "" } else { "s" };
-    format!(
-        "{} in {chunks} chunk{plural}",
-        show_size(manifest.stored_bytes())
-    )
+    let chunks = counted(manifest.chunks().len() as u64, "chunk", "chunks");
+    format!("{} in {chunks}", show_size(manifest.stored_bytes()))
+}
+
+/// The sizes of a copy, so many chunks of which were there before.
+pub fn sizes_of_which(manifest: &Manifest, there: u64) -> String {
+    let chunks = manifest.chunks().len() as u64;
+    let of_which = match there {
+        0 => String::new(),
+        1 if chunks == 1 => ", which was there already".to_owned(),
+        all if all == chunks => ", which were all there already".to_owned(),
+        some => {
+            let some = counted(some, "was", "were");
+            format!(", of which {some} there already")
+        }
+    };
+    format!("{}{of_which}", sizes(manifest))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use keyward_copies::{CopyName, Received, receive, stream};
+use keyward_copies::{CopyName, Received, choose, receive, stream};
 use keyward_keeper::{
     backup::look_at_received,
     image::parse_id,
@@ -19,7 +19,7 @@ use keyward_volume::Superblock;
 use super::{
     STATE,
     meter::Meter,
-    places::{BUCKETS, Bucket, STREAM, choose, sizes},
+    places::{BUCKETS, Bucket, STREAM, sizes_of_which},
 };
 use crate::out::say;
 
@@ -81,7 +81,7 @@ impl Receive {
             (received, None)
         } else {
             let place = self.bucket.clone().place(&self.from)?;
-            let name = choose(&place, self.name.as_deref())?;
+            let name = choose(&place, self.name.as_deref(), "--name")?;
             let received = receive(&place, &name, &self.image, &mut progress);
             (received, Some(name))
         };
@@ -100,10 +100,7 @@ impl Receive {
             |name| format!("the copy {name}"),
         );
         say!("{shown} is made of {of}.")?;
-        say!(
-            "It has {}, of which {there} were there already.",
-            sizes(&manifest)
-        )?;
+        say!("It has {}.", sizes_of_which(&manifest, there))?;
         match superblock {
             Some(superblock) => self.introduce(&superblock),
             None => Ok(say!(

@@ -10,7 +10,7 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 use keyward_client::clock::SystemClock;
-use keyward_copies::{About, CopyName, send, stream};
+use keyward_copies::{About, CopyName, Trust, send, stream};
 use keyward_keeper::{
     backup::{hold, of_attached},
     image::inspect,
@@ -22,7 +22,7 @@ use keyward_volume::Superblock;
 use super::{
     STATE, existing,
     meter::Meter,
-    places::{BUCKETS, Bucket, STREAM, sizes},
+    places::{BUCKETS, Bucket, STREAM, sizes, sizes_of_which},
 };
 use crate::out::say;
 
@@ -43,9 +43,10 @@ Environment:
 /// Send a copy of a volume to a directory, a bucket, or standard output
 ///
 /// The copy is the same volume: it has the same id and data key, and whoever may use the KMS key can attach it
-/// after `receive`. Only ciphertext is sent. What the place has already of the volume is not sent again, so
-/// after an interruption the same command goes on, and a later copy takes only what has changed. An attached
-/// volume is copied by its process first, as it is at one moment, which takes room beside the image. Needs no
+/// after `receive`. Only ciphertext is sent, and no blocks that are zeros. What the place has already of the volume is
+/// not sent again, so after an interruption the same command goes on, and a later copy takes only what has changed. Of
+/// what is there, only the length is looked at, so that damage is not noticed: --verify reads it, and `copies --verify`
+/// reads a whole copy. An attached volume is copied by its process first, as it is at one moment, which takes room beside the image. Needs no
 /// root, unless the volume is attached.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
@@ -61,6 +62,9 @@ pub struct Send {
     /// A directory for the copy of an attached volume, until it is sent [default: that of the image]
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
+    /// Read what the place has already of the volume, and send again what is damaged of it
+    #[arg(long)]
+    verify: bool,
     #[command(flatten)]
     bucket: Bucket,
     #[command(flatten)]
@@ -75,6 +79,9 @@ impl Send {
         if self.to == STREAM {
             if self.name.is_some() {
                 bail!("a stream has no name: leave --name out");
+            }
+            if self.verify {
+                bail!("a stream has no place that could be read: leave --verify out");
             }
             if io::stdout().is_terminal() {
                 bail!(
@@ -106,17 +113,20 @@ impl Send {
         let file = self.open(&image, &superblock)?;
         let mut meter = Meter::new("sent");
         let about = about(&superblock);
-        let sent = send(&file, &place, &name, &about, &mut |done, total| {
+        let trust = match self.verify {
+            true => Trust::Content,
+            false => Trust::Length,
+        };
+        let sent = send(&file, &place, &name, (&about, trust), &mut |done, total| {
             meter.show(done, total);
             true
         });
         meter.end();
         let sent = sent?;
-        let there = sent.manifest.chunks().len() as u64 - sent.new_chunks;
         say!("The copy {name} of {shown} is in {place}.")?;
         Ok(say!(
-            "It has {}, of which {there} were there already.",
-            sizes(&sent.manifest)
+            "It has {}.",
+            sizes_of_which(&sent.manifest, sent.reused)
         )?)
     }
 
