@@ -274,6 +274,26 @@ def test_a_backup_of_another_file_system_or_without_encryption_is_refused(efs, s
         assert sorted(storage.state.glob(f"volumes/{file_system}.*")) == []
 
 
+def test_what_is_damaged_in_the_place_is_sent_again_with_the_next_backup(efs, storage, arn, place):
+    for attempts, options in enumerate([{"Encrypted": True, "KmsKeyId": arn}, {}], 1):
+        file_system = create(efs, **options)
+        path = storage.mount(file_system)
+        write(path / "file", TEXT)
+        first = backup(storage, file_system)
+        chunks = [path for path in (place / "chunks" / file_system).rglob("*") if len(path.name) == 64]
+        for chunk in chunks:
+            with open(chunk, "r+b") as file:
+                # Its length says nothing.
+                file.seek(-7, os.SEEK_END)
+                file.write(b"changed")
+        damaged = storage.run("volume", "copies", place, "--verify", f"{file_system}/{first}", expect=1).stdout
+        assert damaged.count(" is damaged\n") == len(chunks)
+        second = backup(storage, file_system)
+        assert storage.log().count("the backup is sent again") == attempts
+        assert f"{file_system}/{second} is whole: " in storage.run("volume", "copies", place, "--verify", file_system).stdout
+        storage.unmount(path)
+
+
 def test_the_days_backup_is_made_after_a_restart_and_old_ones_expire(efs, storage, place):
     file_system = create(efs, Backup=True)
     eventually(lambda: file_system in backups(storage)[0], seconds=60)

@@ -104,19 +104,22 @@ impl Backups {
         let mut about = About::from([(ENCRYPTED.to_owned(), note.encrypted.to_string())]);
         let number = generation.map(|generation| (GENERATION.to_owned(), generation.to_string()));
         about.extend(number);
-        let about = (&about, Trust::Length);
-        send(&image, &place, &name, about, &mut |_, _| host.goes_on())?;
-        drop(image);
-        let verified = verify(&place, &name, &mut |_, _| host.goes_on());
-        match verified {
-            Ok(verified) if verified.faults.is_empty() => Ok(generation),
-            failed => {
-                remove(&place, name.volume(), std::slice::from_ref(&name))?;
-                match failed {
-                    Ok(verified) => Err(unreadable(&verified, &place)),
-                    Err(error) => Err(error.into()),
-                }
+        let mut trust = Trust::Length;
+        loop {
+            let about = (&about, trust);
+            send(&image, &place, &name, about, &mut |_, _| host.goes_on())?;
+            let verified = verify(&place, &name, &mut |_, _| host.goes_on());
+            if matches!(&verified, Ok(verified) if verified.faults.is_empty()) {
+                return Ok(generation);
             }
+            remove(&place, name.volume(), std::slice::from_ref(&name))?;
+            let verified = verified?;
+            if trust == Trust::Content {
+                return Err(unreadable(&verified, &place));
+            }
+            // What was there already may be damaged: it is read now, and sent again.
+            tracing::warn!(volume = %note.volume, error = %unreadable(&verified, &place), "the backup is sent again");
+            trust = Trust::Content;
         }
     }
 
