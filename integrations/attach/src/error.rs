@@ -53,11 +53,11 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why a step failed.
+/// Why a step failed. What the kernel said is the source, which the message does not repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused.
-    #[error("cannot {step} `{at}`: {source}")]
+    #[error("cannot {step} `{at}`")]
     Step {
         /// What was to be done.
         step: Step,
@@ -85,7 +85,7 @@ pub enum Error {
         pid: String,
     },
     /// No process serves a volume in this place.
-    #[error("no process serves a volume at `{at}`: {source}")]
+    #[error("no process serves a volume at `{at}`")]
     NotServed {
         /// The directory.
         at: PathBuf,
@@ -172,7 +172,7 @@ pub enum Error {
     },
     /// A directory is not in the file system, or leads out of it.
     #[error(
-        "there is no directory `{within}` on the volume that can be reached without a symbolic link: {source}"
+        "there is no directory `{within}` on the volume that can be reached without a symbolic link"
     )]
     NoDirectory {
         /// As it was named.

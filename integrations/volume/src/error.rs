@@ -19,7 +19,7 @@ pub enum Error {
     NoSpace,
     /// The disk under the image failed.
     #[error("the disk of the volume's image failed: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
     /// The disk failed to make writes durable, so that nobody knows which of them it kept. Only reads work
     /// until the volume is opened again, which finds out.
     #[error("the disk failed to keep what was written: open the volume again")]

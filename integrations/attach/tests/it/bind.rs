@@ -13,7 +13,7 @@ use keyward_attach::{
     ext4::MountOptions,
 };
 
-use crate::world::{MIB, PATIENCE, World, world};
+use crate::world::{MIB, PATIENCE, World, said, world};
 
 fn other(world: &World, name: &str) -> PathBuf {
     let path = world.image().with_file_name(name);
@@ -84,9 +84,9 @@ fn a_link_in_the_way_does_not_choose_where_it_is_mounted() {
     for (name, leads_to) in [("last", &victim), ("first/inner", &inner)] {
         let target = folder.join(name);
         let error = bind::mount(&attachment, (&world.target, "/"), &target, false).unwrap_err();
-        assert!(error.to_string().contains("symbolic links"), "{error}");
+        assert!(said(&error).contains("symbolic links"), "{error}");
         let error = attachment.mount(&target, &MountOptions::default());
-        let error = error.unwrap_err().to_string();
+        let error = said(&error.unwrap_err());
         assert!(error.contains("symbolic links"), "{error}");
         assert_eq!(bind::look(leads_to).unwrap(), Bound::Nothing, "{name}");
     }
@@ -165,10 +165,9 @@ fn after_a_cut_off_nothing_is_read_there_nor_written_beside_the_volume() {
     assert_eq!(bind::look(&target).unwrap(), Bound::Guard);
     let elsewhere = world.image().with_file_name("target");
     let error = bind::mount(&attachment, (&elsewhere, "/"), &target, false).unwrap_err();
+    let error = said(&error);
     assert!(
-        error
-            .to_string()
-            .ends_with("the volume is not mounted there"),
+        error.ends_with("the volume is not mounted there"),
         "{error}"
     );
     bind::mount(&attachment, (&world.target, "/"), &target, false).unwrap();

@@ -18,7 +18,7 @@ use keyward_attach::{
 
 use crate::{
     memory::Memory,
-    world::{MIB, Turn, World, bytes_of, put, run, world},
+    world::{MIB, Turn, World, bytes_of, put, run, said, world},
 };
 
 fn is_eio<T: std::fmt::Debug>(result: io::Result<T>) -> bool {
@@ -182,7 +182,7 @@ fn a_file_system_that_was_mounted_over_it_is_not_touched() {
     )
     .unwrap();
     world.put("of somebody else", b"text");
-    let error = detach(&world.place).unwrap_err().to_string();
+    let error = said(&detach(&world.place).unwrap_err());
     assert!(
         error.contains("another file system is mounted over it"),
         "{error}"

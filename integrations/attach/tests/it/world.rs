@@ -218,3 +218,11 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
 pub fn assert_clean(device: &Path) {
     run("e2fsck", &["-f", "-n", device.to_str().unwrap()]);
 }
+
+/// What is said of an error: the message, and what it comes from.
+pub fn said(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", said(source)),
+        None => error.to_string(),
+    }
+}

@@ -39,7 +39,8 @@ impl Keeper {
             }
             Err(error) => {
                 return self.cut(format!(
-                    "serving has ended, and it is not known whether the volume is still attached: {error}"
+                    "serving has ended, and it is not known whether the volume is still attached: {:#}",
+                    anyhow!(error)
                 ));
             }
         }

@@ -108,7 +108,7 @@ impl Live {
         match live.bind(place, mounting) {
             Ok(()) => Ok(live),
             Err(error) => {
-                note(&cut_off(place, PATIENCE));
+                note(cut_off(place, PATIENCE));
                 if let Err(error) = live.close() {
                     tracing::error!(error = format!("{error:#}"), "the volume is not closed");
                 }
@@ -213,7 +213,7 @@ impl Live {
         self.volume.wipe();
         let done = cut_off(place, PATIENCE);
         tracing::info!("the keys are wiped");
-        note(&done);
+        note(done);
         if let Err(error) = self.end() {
             tracing::warn!(error = format!("{error:#}"), "serving has not ended well");
         }
@@ -277,21 +277,21 @@ fn formatting(key: &KeyInfo, is_empty: bool, mounting: &Mounting) -> anyhow::Res
 /// # Errors
 /// When not all of it can be taken away.
 pub fn take_away_remains(place: &Place) -> anyhow::Result<()> {
-    let mut done = cut_off(place, PATIENCE);
+    let done = cut_off(place, PATIENCE);
     if done.lazily_unmounted.is_empty() && done.held.is_none() && done.failures.is_empty() {
         return Ok(());
     }
-    note(&done);
-    match done.failures.pop() {
+    let failures = note(done);
+    match failures.into_iter().last() {
         None => Ok(()),
-        Some(error) => Err(anyhow!(error).context(
+        Some(error) => Err(error.context(
             "what an earlier process of the volume has left is cut off, but not all of it is taken away",
         )),
     }
 }
 
-/// Logs what a cut-off has found and done.
-fn note(done: &CutOff) {
+/// Logs what a cut-off has found and done, and answers what has failed.
+fn note(done: CutOff) -> Vec<anyhow::Error> {
     for point in &done.lazily_unmounted {
         tracing::warn!(point = %point.display(), "files were open there: those who have them get errors");
     }
@@ -305,12 +305,15 @@ fn note(done: &CutOff) {
     if let Some(device) = &done.held {
         tracing::warn!(device = %device.display(), "somebody holds the dead loop device: it is free when they let go");
     }
-    for error in &done.failures {
-        tracing::error!(%error, "a step of the cut-off failed");
+    let failures: Vec<anyhow::Error> = done.failures.into_iter().map(Into::into).collect();
+    for error in &failures {
+        let error = format!("{error:#}");
+        tracing::error!(error, "a step of the cut-off failed");
     }
-    if done.failures.is_empty() {
+    if failures.is_empty() {
         tracing::info!("everything is unmounted");
     }
+    failures
 }
 
 /// Where programs are found.
