@@ -169,7 +169,8 @@ def test_an_image_that_turns_up_again_after_a_backup_was_put_back_is_refused(efs
     stolen.rename(storage.image(file_system))
     storage.start()
     eventually(lambda: "is older than it should be" in storage.log())
-    assert state(efs, file_system) == "error"
+    # The server hears of it after the log does.
+    eventually(lambda: state(efs, file_system) == "error")
 
 
 def forged(place, file_system, manifest, generation):
