@@ -378,6 +378,48 @@ def test_backups_of_a_deleted_file_system_stay_until_they_expire(efs, storage, a
     assert backups(storage)[0][file_system] == [name for name in names if name != manual]
 
 
+def test_whoever_may_use_the_key_opens_a_backup_without_the_file_system(own_server, efs, kms, storage, arn, place, tmp_path):
+    file_system = create(efs, Encrypted=True, KmsKeyId=arn)
+    path = storage.mount(file_system)
+    write(path / "file", TEXT)
+    made = backup(storage, file_system)
+    storage.unmount(path)
+    efs.delete_file_system(FileSystemId=file_system)
+    eventually(lambda: state(efs, file_system) is None, seconds=60)
+    image, mounted = tmp_path / "restored.img", tmp_path / "restored"
+    mounted.mkdir()
+    storage.run("volume", "receive", place, image, "--name", f"{file_system}/{made}")
+    states = ("--state-dir", tmp_path / "volumes")
+    server = ("--data-dir", own_server.data_dir, *states)
+    told = storage.run("volume", "attach", image, mounted, *server, expect=1).stderr
+    assert f"is the image of a file system of EFS ({file_system})" in told
+    assert f"`keyward volume rekey IMAGE --file-system {file_system} --key-id KEY`" in told
+    rekey = ("volume", "rekey", image, "--key-id", arn, *server, "--file-system")
+    told = storage.run(*rekey, "fs-0123456789abcdef0", expect=1).stderr
+    assert f"{image} is not an image of fs-0123456789abcdef0: its data key was wrapped with another" in told
+    kms.disable_key(KeyId=arn)
+    assert f"DisabledException: {arn} is disabled." in storage.run(*rekey, file_system, expect=1).stderr
+    kms.enable_key(KeyId=arn)
+    storage.run(*rekey, file_system)
+    storage.run("volume", "attach", image, mounted, *server)
+    assert (mounted / "file").read_bytes() == TEXT
+    storage.run("volume", "detach", image, *states)
+    assert storage.run("volume", "check", image, *server).returncode == 0
+
+
+def test_a_backup_without_encryption_is_a_plain_image(efs, storage, place, tmp_path):
+    file_system = create(efs, Encrypted=False)
+    path = storage.mount(file_system)
+    write(path / "file", PLAIN)
+    made = backup(storage, file_system)
+    image, mounted = tmp_path / "restored.img", tmp_path / "restored"
+    mounted.mkdir()
+    storage.run("volume", "receive", place, image, "--name", f"{file_system}/{made}")
+    run("mount", "-o", "loop,ro", image, mounted)
+    assert (mounted / "file").read_bytes() == PLAIN
+    run("umount", mounted)
+
+
 def test_a_lost_disk_comes_back_from_a_bucket(own_server, efs, kms, arn, moto, tmp_path):
     require()
     place = f"s3://{moto.BUCKET}/efs"

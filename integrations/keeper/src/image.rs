@@ -196,7 +196,8 @@ impl Opened {
         key: Option<&KeyInfo>,
         (kms, states, known): (&Kms, &States, &Known),
     ) -> anyhow::Result<Self> {
-        key::check_context(superblock)?;
+        let key = key.unwrap_or(&superblock.key);
+        key::check_context_of(superblock.volume_id, key)?;
         let arena = arena()?;
         let noted = match states.known(superblock.volume_id) {
             Err(error) if is_denied(&error) => {
@@ -210,7 +211,6 @@ impl Opened {
             None => None,
         };
         let bounds = Bounds::new((noted.flatten(), known_key), known, superblock.volume_id);
-        let key = key.unwrap_or(&superblock.key);
         let data_key = decrypt(kms, key)?;
         let (volume, commitment) = open(image, &data_key, &arena, bounds)?;
         let mut opened = Self {

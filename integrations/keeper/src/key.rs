@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use keyward_types::shown::Value;
 use keyward_volume::{KeyInfo, Superblock, VolumeId};
 use serde::{Deserialize, Serialize};
 
 /// The name in the encryption context whose value is the volume's id.
 const CONTEXT: &str = "keyward:volume:id";
+/// The same for the data key of a file system of EFS, whose value is that file system's id.
+const FILE_SYSTEM_CONTEXT: &str = "aws:elasticfilesystem:filesystem:id";
 /// The value of a label whose work is still to be done.
 const PENDING: &str = "pending";
 /// The value of a label whose work was begun, and must be repeated unless it is complete.
@@ -99,16 +102,35 @@ pub fn context(volume: VolumeId) -> BTreeMap<String, String> {
     [(CONTEXT.to_owned(), volume.to_string())].into()
 }
 
+/// The encryption context of the data key of a file system of EFS.
+pub fn context_of_file_system(id: &str) -> BTreeMap<String, String> {
+    [(FILE_SYSTEM_CONTEXT.to_owned(), id.to_owned())].into()
+}
+
 /// Refuses a superblock whose data key was wrapped for another volume, before KMS is asked.
 ///
 /// # Errors
 /// When it was.
 pub fn check_context(superblock: &Superblock) -> anyhow::Result<()> {
-    if superblock.key.context != context(superblock.volume_id) {
-        bail!(
-            "the data key of volume {} was not wrapped for it: the encryption context in its superblock is another one",
-            superblock.volume_id
-        );
+    check_context_of(superblock.volume_id, &superblock.key)
+}
+
+/// As [`check_context`], of a data key that is not in the superblock yet.
+///
+/// # Errors
+/// When it was.
+pub fn check_context_of(volume: VolumeId, key: &KeyInfo) -> anyhow::Result<()> {
+    if key.context == context(volume) {
+        return Ok(());
     }
-    Ok(())
+    match key.context.get(FILE_SYSTEM_CONTEXT) {
+        Some(id) if key.context.len() == 1 => bail!(
+            "volume {volume} is the image of a file system of EFS ({}): the agent that has it attaches it by itself. To use a copy of it, such as from a backup, as a volume of your own, run `keyward volume rekey IMAGE --file-system {} --key-id KEY` first",
+            Value(id),
+            Value(id)
+        ),
+        _ => bail!(
+            "the data key of volume {volume} was not wrapped for it: the encryption context in its superblock is another one"
+        ),
+    }
 }

@@ -1,14 +1,15 @@
 //! `keyward volume rekey`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use keyward_keeper::{
     control::{Request, ask},
-    key::{Wrapped, check_context, context},
+    key::{Wrapped, check_context, context, context_of_file_system},
 };
 use keyward_types::shown;
+use keyward_volume::Superblock;
 
 use super::{Access, STATE, environment};
 use crate::out::say;
@@ -17,6 +18,7 @@ fn after_help() -> String {
     let help = environment(
         "Examples:
   keyward volume rekey customers.img --key-id alias/customers-2027 --data-dir /var/lib/keyward
+  keyward volume rekey restored.img --key-id alias/customers --file-system fs-0123456789abcdef0
 
 Permissions:
   kms:ReEncryptFrom on the old key, kms:ReEncryptTo and kms:Decrypt on the new one. The process
@@ -38,6 +40,9 @@ pub struct Rekey {
     /// The KMS key that wraps the data key from now on: id, ARN, alias name or alias ARN
     #[arg(long, value_name = "KEY")]
     key_id: String,
+    /// The image is a copy of this file system of EFS, such as from a backup: make it a volume of your own
+    #[arg(long, value_name = "FILE_SYSTEM")]
+    file_system: Option<String>,
     #[command(flatten)]
     access: Access,
 }
@@ -45,7 +50,10 @@ pub struct Rekey {
 impl Rekey {
     pub fn run(self) -> anyhow::Result<()> {
         let target = self.access.target(&self.image)?;
-        check_context(&target.superblock)?;
+        match &self.file_system {
+            Some(id) => check_file_system(&self.image, &target.superblock, id)?,
+            None => check_context(&target.superblock)?,
+        }
         let (id, old) = (target.superblock.volume_id, &target.superblock.key);
         let (ciphertext, key_arn) = target
             .kms
@@ -76,4 +84,16 @@ impl Rekey {
             "The data key itself is the same: whoever has a copy of the image from before and may use the\nold KMS key can still read that copy. `keyward volume snapshot --key-id` makes a copy under a\nnew data key."
         )?)
     }
+}
+
+/// Checks that the data key was wrapped for the file system of which the image is said to be.
+fn check_file_system(image: &Path, superblock: &Superblock, id: &str) -> anyhow::Result<()> {
+    if superblock.key.context == context_of_file_system(id) {
+        return Ok(());
+    }
+    bail!(
+        "{} is not an image of {}: its data key was wrapped with another encryption context",
+        image.display(),
+        shown::Value(id)
+    )
 }
