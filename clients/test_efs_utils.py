@@ -9,7 +9,7 @@ import efs_certificate
 import nfs
 from conftest import User, policy
 from keyward import Server, eventually
-from storage import create, storage
+from storage import arn, create, efs, iam, kms, storage
 from uml import Uml
 
 if nfs.missing() and os.environ.get("CI") != "true":
@@ -37,26 +37,6 @@ def own_server(tmp_path, uml):
     server = Server(tmp_path / "data", "--config", config)
     yield server
     server.kill()
-
-
-@pytest.fixture
-def efs(own_server):
-    return own_server.client("efs")
-
-
-@pytest.fixture
-def kms(own_server):
-    return own_server.client("kms")
-
-
-@pytest.fixture
-def iam(own_server):
-    return own_server.client("iam")
-
-
-@pytest.fixture
-def arn(kms):
-    return kms.create_key()["KeyMetadata"]["Arn"]
 
 
 def target_state(efs, target):

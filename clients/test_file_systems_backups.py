@@ -10,29 +10,13 @@ import pytest
 from buckets import moto
 from errors import refused
 from keyward import REGION, eventually
-from storage import Storage, available, contains, create, files_of, state
+from storage import TEXT, Storage, arn, available, contains, create, efs, files_of, kms, state
 from test_agents import keyward
 from volumes import require, run, write
 
-TEXT = b"the quarterly figures, which nobody may read " * 100
 PLAIN = b"what nobody has encrypted " * 100
 ENABLED = {"Status": "ENABLED"}
 SCHEDULED = r"scheduled-\d{8}T\d{6}Z"
-
-
-@pytest.fixture
-def efs(own_server):
-    return own_server.client("efs")
-
-
-@pytest.fixture
-def kms(own_server):
-    return own_server.client("kms")
-
-
-@pytest.fixture
-def arn(kms):
-    return kms.create_key()["KeyMetadata"]["Arn"]
 
 
 @pytest.fixture
