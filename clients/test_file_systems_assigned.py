@@ -1,6 +1,7 @@
 """File systems that another agent stores from now on: two agents on this machine, with a state directory each."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -66,6 +67,11 @@ def test_a_file_system_moves_to_another_agent_with_its_image(own_server, efs, st
     eventually(lambda: is_cut_off(path / "file"), seconds=30)
     eventually(lambda: storage.keeper(file_system) is None, seconds=30)
     assert storage.image(file_system).exists()
+    # What is left where it was mounted can be taken away: it does not come back.
+    assert os.path.ismount(path)
+    storage.unmount(path)
+    assert not os.path.ismount(path) and list(path.iterdir()) == []
+    path.rmdir()
     # The new one makes no new file system in its place, and says how the image is brought.
     adoptable(efs, second, file_system)
     assert f"run `keyward agent adopt FILE_SYSTEM IMAGE`" in second.log()
@@ -133,6 +139,10 @@ def test_the_volumes_of_a_removed_agent_are_listed_and_brought_back(own_server, 
     file_system, path = made
     keyward(own_server, "remove", storage.id)
     assert storage.process.wait(timeout=60) == 1
+    # No agent will ever run there again.
+    assert os.path.ismount(path)
+    storage.unmount(path)
+    assert not os.path.ismount(path)
     assert keyward(own_server, "list").splitlines()[-1] == (
         f"{file_system:<25}has no agent: {storage.id} was removed"
     )
@@ -159,7 +169,7 @@ def test_another_image_is_not_adopted(own_server, efs, kms, storage, second, mad
     told = adopt(second, file_system, copied(owner[other], other, second.state), expect=1)
     assert f"is not the image of {file_system}: it has another data key" in told
     told = adopt(second, file_system, copied(owner[plain], plain, second.state), expect=1)
-    assert "holds no volume that can be opened" in told
+    assert "holds no encrypted volume, but an ext4 file system that is not encrypted" in told
     told = adopt(second, file_system, second.state, expect=1)
     assert f"{second.state} is not a file" in told
     told = adopt(second, "fs-0123456789abcdef0", expect=1)
@@ -182,6 +192,20 @@ def test_another_image_is_not_adopted(own_server, efs, kms, storage, second, mad
     kms.enable_key(KeyId=arn)
     available(efs, file_system)
     assert (second.mount(file_system) / "file").read_bytes() == TEXT
+
+
+def test_what_is_left_of_a_mount_goes_also_without_what_was_noted_down(own_server, storage, second, made):
+    file_system, path = made
+    keyward(own_server, "assign", file_system, second.id)
+    eventually(lambda: storage.keeper(file_system) is None, seconds=30)
+    # Somebody has moved all that belongs to the file system to the other machine.
+    for found in (storage.state / "volumes").glob(f"{file_system}.*"):
+        found.rename(second.state / found.name)
+    assert os.path.ismount(path)
+    unmount = ["unmount", path, "--state-dir", storage.state]
+    assert storage.run(*unmount).stdout == f"Nothing is mounted on {path} any more.\n"
+    assert not os.path.ismount(path)
+    assert f"no volume of this agent is mounted on {path}" in storage.run(*unmount, expect=1).stderr
 
 
 def test_a_deleted_file_system_that_was_assigned_ends_with_its_new_agent(own_server, efs, storage, second, made):

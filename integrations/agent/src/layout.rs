@@ -33,6 +33,9 @@ use crate::{
 /// How the name of a file ends that says that a volume was deleted.
 const DELETED: &str = "deleted";
 
+/// Held by the agent that runs.
+const LOCK: &str = "agent.lock";
+
 /// A state directory.
 #[derive(Clone, Debug)]
 pub struct Layout(PathBuf);
@@ -102,12 +105,30 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The state directory that an agent has used before; none if there is none there.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn existing(path: &Path) -> Result<Option<Self>, LayoutError> {
+        let is_one = path.join("volumes").is_dir() && path.join(LOCK).is_file();
+        is_one.then(|| Self::open(path)).transpose()
+    }
+
+    /// The state directory of the agent that an image belongs to, if it is in the place of one. Nothing is created, and
+    /// nothing is known of whether an agent runs there.
+    pub fn of_image(image: &Path) -> Option<Self> {
+        let volumes = image.parent()?;
+        let layout = Self(volumes.parent()?.to_owned());
+        let is_one = layout.volumes() == volumes && layout.marker().is_file();
+        (is_one && layout.keepers().is_dir()).then_some(layout)
+    }
+
     /// Locks the state directory until what is answered is dropped.
     ///
     /// # Errors
     /// When another agent runs with it.
     pub fn lock(&self) -> Result<Lock, LayoutError> {
-        let path = self.0.join("agent.lock");
+        let path = self.0.join(LOCK);
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(false).mode(0o600);
         let file = options

@@ -31,6 +31,8 @@ const MAX_REPLY: u64 = 16 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a reply may take.
 const ANSWER: Duration = Duration::from_secs(60);
+/// The socket's name in the state directory, as `Layout::socket` has it.
+const SOCKET: &str = "agent.sock";
 /// How many are served at once.
 const AT_ONCE: usize = 16;
 
@@ -205,20 +207,25 @@ async fn one(
     Ok(())
 }
 
+fn connect(state_dir: &Path) -> io::Result<UnixStream> {
+    let folder = File::open(state_dir)?;
+    UnixStream::connect(short(&folder, &state_dir.join(SOCKET)))
+}
+
+/// Whether an agent runs with a state directory, and can be asked.
+pub fn is_answered(state_dir: &Path) -> bool {
+    connect(state_dir).is_ok()
+}
+
 /// Asks the agent that runs with a state directory, and waits until it is done.
 ///
 /// # Errors
 /// When no agent runs, or it has not done it.
 pub fn ask(state_dir: &Path, request: &Request) -> anyhow::Result<String> {
-    let socket = state_dir.join("agent.sock");
-    let connect = || {
-        let folder = File::open(state_dir)?;
-        UnixStream::connect(short(&folder, &socket))
-    };
-    let stream = connect().with_context(|| {
+    let stream = connect(state_dir).with_context(|| {
         format!(
             "no agent can be asked at {}: start it with `keyward agent run`, and give the same --state-dir",
-            socket.display()
+            state_dir.join(SOCKET).display()
         )
     })?;
     stream.set_read_timeout(request.patience())?;

@@ -91,24 +91,30 @@ impl LocalMounts {
         noted
     }
 
-    /// Unmounts what `keyward mount` has mounted on a directory. Answers the volume.
+    /// Unmounts what `keyward mount` has mounted on a directory. Answers the volume; none if it is not known any more, and
+    /// only what was below it was left.
     ///
     /// # Errors
     /// When nothing is, or it is in use.
-    pub fn take_away(&self, dir: &Path) -> anyhow::Result<VolumeId> {
+    pub fn take_away(&self, dir: &Path) -> anyhow::Result<Option<VolumeId>> {
         let _alone = self.alone();
-        let (volume, mut all) = self.find(dir)?.with_context(|| {
-            format!(
+        let Some((volume, mut all)) = self.find(dir)? else {
+            // What was noted down of the volume may have been moved away with its image.
+            if bind::look(dir)? == Bound::Guard {
+                bind::unmount(dir).map_err(|error| in_use(dir, error))?;
+                return Ok(None);
+            }
+            bail!(
                 "no volume of this agent is mounted on {}: give the directory as it was given to `keyward mount`",
                 dir.display()
             )
-        })?;
+        };
         if bind::look(dir)? != Bound::Nothing {
             bind::unmount(dir).map_err(|error| in_use(dir, error))?;
         }
         all.retain(|place| place.dir != dir);
         self.note(&volume, &all)?;
-        Ok(volume)
+        Ok(Some(volume))
     }
 
     /// The places of a volume.
@@ -226,6 +232,15 @@ impl LocalMounts {
             all => self.notes.write(&path, &serde_json::to_vec(all)?),
         };
         written.with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// What is said of a directory from which everything was taken away.
+pub fn unmounted(volume: Option<&VolumeId>, dir: &Path) -> String {
+    let dir = dir.display();
+    match volume {
+        Some(volume) => format!("{volume} is unmounted from {dir}."),
+        None => format!("Nothing is mounted on {dir} any more."),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write as _},
-    os::fd::AsRawFd as _,
+    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::Path,
     sync::Arc,
 };
@@ -55,6 +55,8 @@ pub struct Known {
 
 /// The generation of a new volume.
 pub const FIRST_GENERATION: u64 = 1;
+/// Where ext4 has its magic number, and what that is.
+const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);
 /// See [`journal_bytes`].
 const JOURNAL_PART: u64 = 16;
 const JOURNAL: (u64, u64) = (1 << 20, 64 << 20);
@@ -71,6 +73,9 @@ pub fn inspect(image: &Path) -> anyhow::Result<Superblock> {
 fn no_volume(image: &Path, error: Error) -> anyhow::Error {
     let shown = image.display();
     match error {
+        Error::NoSuperblock(_) if is_ext4(image) => anyhow!(
+            "{shown} holds no encrypted volume, but an ext4 file system that is not encrypted: that of an agent's file system is backed up with `keyward agent backup`"
+        ),
         Error::NoSuperblock(why) => anyhow!(
             "{shown} holds no volume that can be opened: neither copy of the superblock can be read ({why}). If it was one, restore the image from a snapshot or a backup"
         ),
@@ -78,6 +83,14 @@ fn no_volume(image: &Path, error: Error) -> anyhow::Error {
         Error::Io(error) => anyhow::Error::new(error).context(format!("cannot open {shown}")),
         other => anyhow::Error::new(other).context(format!("cannot open {shown}")),
     }
+}
+
+/// Whether a file looks as if an ext4 began with it.
+fn is_ext4(image: &Path) -> bool {
+    let (at, magic) = EXT4_MAGIC;
+    let mut found = [0; 2];
+    let read = File::open(image).and_then(|file| file.read_exact_at(&mut found, at));
+    read.is_ok() && found == magic
 }
 
 /// Locked memory for keys, in a process that is hardened as every one of Keyward that has some.

@@ -1,13 +1,20 @@
 //! `keyward unmount`
 
-use std::path::{PathBuf, absolute};
+use std::{
+    path::{PathBuf, absolute},
+    sync::Arc,
+};
 
 use anyhow::bail;
 use clap::Args;
+use keyward_agent::layout::Layout;
+use keyward_host::{
+    door::{Request, ask, is_answered},
+    local::{LocalMounts, unmounted},
+};
+use keyward_keeper::{identity::Identity, state::States};
 
 use super::agent::StateDir;
-use keyward_host::door::{Request, ask};
-
 use crate::out::say;
 
 const EXAMPLES: &str = "\
@@ -20,7 +27,8 @@ Environment:
 
 /// Unmount what `keyward mount` has mounted
 ///
-/// The file system stays where it is, and available. Needs root.
+/// The file system stays where it is, and available. This also works when another agent stores the file system by now, and
+/// when no agent runs. Needs root.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Unmount {
@@ -40,7 +48,19 @@ impl Unmount {
             Ok(dir) => dir,
             Err(_) => absolute(&self.dir)?,
         };
+        let state_dir = &self.state.state_dir;
+        // An agent that was removed cannot be started again, and what it has left must go all the same.
+        if !is_answered(state_dir)
+            && let Some(layout) = Layout::existing(state_dir)?
+            && let Some(identity) = Identity::read(&layout.credentials())?
+        {
+            let _alone = layout.lock()?;
+            let states = States::within(&layout.keepers());
+            let notes = Arc::new(identity.note_key());
+            let volume = LocalMounts::new(layout, notes, states).take_away(&dir)?;
+            return Ok(say!("{}", unmounted(volume.as_ref(), &dir))?);
+        }
         let request = Request::Unmount { dir };
-        Ok(say!("{}", ask(&self.state.state_dir, &request)?)?)
+        Ok(say!("{}", ask(state_dir, &request)?)?)
     }
 }

@@ -23,6 +23,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use keyward_agent::layout::Layout;
 use keyward_attach::requirements;
 use keyward_client::{Connect, ENVIRONMENT};
 use keyward_keeper::{
@@ -104,8 +105,8 @@ impl Access {
     /// Looks at an image and at who has it attached.
     fn target(self, image: &Path) -> anyhow::Result<Target> {
         let image = existing(image)?;
+        let states = states_of(&image, &self.state)?;
         let superblock = inspect(&image)?;
-        let states = self.state.states()?;
         let found = match states.find(superblock.volume_id) {
             // If it is attached, opening the image will say so.
             Err(error) if is_denied(&error) => None,
@@ -140,6 +141,28 @@ fn existing(image: &Path) -> anyhow::Result<PathBuf> {
         bail!("{shown} is not a file");
     }
     Ok(found)
+}
+
+/// Where what is known of an image is kept. That of an agent has a place of its own.
+fn states_of(image: &Path, state: &StateArgs) -> anyhow::Result<States> {
+    let states = state.states()?;
+    if let Some(keepers) = elsewhere(image, &states) {
+        bail!(
+            "{} is the image of an agent's file system, and what is known of it is in {keepers}: add `--state-dir {keepers}`",
+            image.display(),
+            keepers = keepers.display()
+        );
+    }
+    Ok(states)
+}
+
+/// Where what is known of an image is kept if it belongs to an agent, and these are other directories.
+fn elsewhere(image: &Path, states: &States) -> Option<PathBuf> {
+    let keepers = Layout::of_image(image)?.keepers();
+    let given = states
+        .given()
+        .and_then(|given| fs::canonicalize(given).ok());
+    (given.as_deref() != Some(&keepers)).then_some(keepers)
 }
 
 /// Refuses a machine on which nothing can be attached; it says what is missing.

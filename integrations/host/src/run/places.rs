@@ -17,7 +17,11 @@ use keyward_nfs::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    super::{clients::Clients, host::Host, local::LocalMount},
+    super::{
+        clients::Clients,
+        host::Host,
+        local::{LocalMount, unmounted},
+    },
     memory::LookAfter,
 };
 
@@ -32,7 +36,7 @@ pub async fn answer(
         (Request::Unmount { dir }, _) => {
             return blocking(move || {
                 let volume = host.local.take_away(&dir)?;
-                Ok(format!("{volume} is unmounted from {}.", dir.display()))
+                Ok(unmounted(volume.as_ref(), &dir))
             })
             .await;
         }

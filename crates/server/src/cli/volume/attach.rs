@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use keyward_agent::layout::Layout;
 use keyward_client::Connect;
 use keyward_keeper::{
     image::{Known, inspect},
@@ -139,6 +140,12 @@ impl Options {
     /// The same with absolute paths, if nothing speaks against attaching the volume.
     fn settled(mut self) -> anyhow::Result<Self> {
         self.image = existing(&self.image)?;
+        if let Some(agent) = Layout::of_image(&self.image) {
+            let (image, state) = (self.image.display(), agent.path().display());
+            bail!(
+                "{image} is the image of a file system that an agent stores, and only the agent attaches it: start it with `keyward agent run --state-dir {state}`, and mount the file system with `keyward mount FILE_SYSTEM DIR --state-dir {state}`"
+            );
+        }
         let superblock = inspect(&self.image)?;
         check_context(&superblock)?;
         if let Some(dir) = &mut self.mounting.dir {

@@ -14,7 +14,7 @@ use keyward_copies::{About, CopyName, Trust, send, stream};
 use keyward_keeper::{
     backup::{hold, of_attached},
     image::inspect,
-    state::{StateArgs, is_denied},
+    state::{StateArgs, States, is_denied},
 };
 use keyward_types::time::Clock as _;
 use keyward_volume::Superblock;
@@ -23,6 +23,7 @@ use super::{
     STATE, existing,
     meter::Meter,
     places::{BUCKETS, Bucket, STREAM, sizes, sizes_of_which},
+    states_of,
 };
 use crate::out::say;
 
@@ -74,6 +75,7 @@ pub struct Send {
 impl Send {
     pub fn run(self) -> anyhow::Result<()> {
         let image = existing(&self.image)?;
+        let states = states_of(&image, &self.state)?;
         let superblock = inspect(&image)?;
         let shown = self.image.display();
         if self.to == STREAM {
@@ -88,7 +90,7 @@ impl Send {
                     "standard output is a terminal: send the stream somewhere, such as with `| ssh HOST keyward volume receive - IMAGE`"
                 );
             }
-            let file = self.open(&image, &superblock)?;
+            let file = self.open(&image, &superblock, &states)?;
             let about = about(&superblock);
             let mut meter = Meter::new("sent");
             // Not line by line.
@@ -110,7 +112,7 @@ impl Send {
             }
         };
         let place = self.bucket.clone().place(&self.to)?;
-        let file = self.open(&image, &superblock)?;
+        let file = self.open(&image, &superblock, &states)?;
         let mut meter = Meter::new("sent");
         let about = about(&superblock);
         let trust = match self.verify {
@@ -131,9 +133,9 @@ impl Send {
     }
 
     /// The image, or a copy of it if it is attached, so that nobody writes to it.
-    fn open(&self, image: &Path, superblock: &Superblock) -> anyhow::Result<File> {
+    fn open(&self, image: &Path, superblock: &Superblock, states: &States) -> anyhow::Result<File> {
         let volume = superblock.volume_id;
-        let found = match self.state.states()?.find(volume) {
+        let found = match states.find(volume) {
             // If it is attached, holding the image will say so.
             Err(error) if is_denied(&error) => None,
             found => found?,

@@ -13,7 +13,7 @@ use keyward_types::shown;
 use keyward_volume::disk::{Disk as _, FileDisk};
 use serde_json::{Value, json};
 
-use super::{STATE, existing};
+use super::{STATE, elsewhere, existing};
 use crate::out::say;
 
 /// Bytes of a block.
@@ -33,7 +33,7 @@ Environment:
 /// Show what can be read of an image without its key, and whether it is attached
 ///
 /// Asks no KMS. What is shown is not verified: `check` does that. Only root sees whether the volume is
-/// attached.
+/// attached. Of an image in an agent's state directory, only --state-dir with the agent's keepers/ shows it.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct Stat {
@@ -54,8 +54,16 @@ impl Stat {
         let states = self.state.states()?;
         let disk = FileDisk::open_to_inspect(&image)?;
         let allocated = disk.allocated().context("cannot read the image's size")?;
-        let found = visible(states.find(id))?;
-        let known = visible(states.known(id))?;
+        let elsewhere = elsewhere(&image, &states);
+        let (found, known) = match &elsewhere {
+            // What is not found here says nothing.
+            Some(_) => (None, None),
+            None => (visible(states.find(id))?, visible(states.known(id))?),
+        };
+        let unseen = match &elsewhere {
+            Some(keepers) => format!("an agent's: `--state-dir {}` shows", keepers.display()),
+            None => "only root sees".to_owned(),
+        };
         // Another file with the same volume is a copy.
         let here = |found: &Found| found.process.image == image;
         let attached = found
@@ -85,13 +93,13 @@ impl Stat {
         let known = match known {
             Some(Some(known)) => format!("{known} is known here"),
             Some(None) => "none is known here".to_owned(),
-            None => "only root sees which one is known here".to_owned(),
+            None => format!("{unseen} which one is known here"),
         };
         say!("Generation  {} ({known})", superblock.generation)?;
         say!("Key         {}", shown::Value(&superblock.key.key_arn))?;
         match attached {
             Some(found) => say!("State       {}", in_words(found, superblock.clean))?,
-            None => say!("State       only root sees whether it is attached")?,
+            None => say!("State       {unseen} whether it is attached")?,
         }
         Ok(())
     }
