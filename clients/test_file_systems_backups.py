@@ -453,6 +453,53 @@ def test_what_is_not_backed_up_is_said_to_be_so(efs, storage, place):
     assert "that is not the ID of a file system, which begins with fs-" in told
 
 
+def rows(server, *words):
+    """What `keyward agent list` says of the only agent and of what is wrong."""
+    _, agent, *rest = keyward(server, "list", *words).splitlines()
+    return agent.split()[2:], rest
+
+
+def test_what_could_not_be_backed_up_by_hand_is_listed_with_its_reason(own_server, efs, storage, place):
+    file_system = create(efs)
+    assert rows(own_server) == (["1", "yes", "yes"], [])
+    shutil.rmtree(place)
+    told = storage.run("agent", "backup", file_system, "--state-dir", storage.state, expect=1).stderr
+    reason = f"`{place}` is not a place for copies: there is no such directory. Create it; if it is on a disk of its own, mount that first"
+    assert reason in told
+    eventually(lambda: rows(own_server)[0] == ["1", "yes", "1", "failed"], seconds=30)
+    said = rf"{file_system} +could not be backed up by {storage.id}, at \S+Z: .*{re.escape(reason)}"
+    for words in ([], [file_system]):
+        (line,) = rows(own_server, *words)[1]
+        assert re.fullmatch(said, line)
+    place.mkdir()
+    (failure,) = backups(storage, file_system)[1][:1]
+    assert failure.startswith(f"The last attempt to back {file_system} up, at ") and reason in failure
+    backup(storage, file_system)
+    assert backups(storage, file_system)[1] == []
+    eventually(lambda: rows(own_server) == (["1", "yes", "yes"], []), seconds=30)
+    told = keyward(own_server, "list", "fs-0123456789abcdef0", expect=1)
+    assert "NotFoundException: There is no volume fs-0123456789abcdef0 in your account and Region." in told
+
+
+def test_a_place_that_cannot_be_used_is_no_place_for_backups(own_server, storage, place):
+    eventually(lambda: rows(own_server) == (["0", "yes", "yes"], []), seconds=30)
+    assert storage.stop() == 0
+    # It is gone at once, and not only when it does not come back for a while.
+    assert rows(own_server)[0] == ["0", "no", "yes"]
+    shutil.rmtree(place)
+    storage.start()
+
+    def unusable():
+        columns, rest = rows(own_server)
+        return columns == ["0", "yes", "unusable"] and rest
+
+    (line,) = eventually(unusable, seconds=40)
+    assert line.startswith(f"{storage.id:<25}cannot use its place for backups: the backups there are cannot be listed: ")
+    assert "there is no such directory" in line
+    storage.kill()
+    eventually(lambda: rows(own_server)[0][1] == "no", seconds=10)
+
+
 def test_an_agent_without_a_place_says_so(own_server, efs, tmp_path):
     require()
     storage = Storage(own_server, tmp_path)

@@ -4,7 +4,8 @@
 //! It is also told when a key of its volumes or a grant on it has been written: whether it can still open the volume
 //! may have changed, and it asks again at once.
 //!
-//! With each request the agent says whether it has a place for backups, which is stored with it.
+//! With each request the agent says whether it has a place for backups, which is stored with it, and why the place cannot be
+//! used, if it cannot.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use std::{
 use keyward_api_kms::paths::key as key_path;
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
-    audit::parameters::{Parameter, boolean, integer, omitted},
+    audit::parameters::{Parameter, boolean, integer, omitted, text},
     directory::{
         paths, purpose,
         records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
@@ -29,6 +30,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     Cx, Keyward, agents,
     fault::KeywardFault,
+    polls::Poll,
     targets::{self, Target},
 };
 
@@ -41,6 +43,8 @@ pub struct PollVolumes {
     known: Option<String>,
     wait: Duration,
     backs_up: bool,
+    /// Why the place for backups cannot be used.
+    backup_failure: Option<String>,
 }
 
 /// The output.
@@ -57,8 +61,12 @@ pub struct Volumes {
 impl Operation for PollVolumes {
     const NAME: &'static str = "PollVolumes";
     const READ_ONLY: bool = true;
-    const PARAMETERS: &'static [Parameter] =
-        &[omitted("Known"), integer("WaitSeconds"), boolean("BacksUp")];
+    const PARAMETERS: &'static [Parameter] = &[
+        omitted("Known"),
+        integer("WaitSeconds"),
+        boolean("BacksUp"),
+        text("BackupFailure"),
+    ];
     type Api = Keyward;
     type Output = Volumes;
     type Fault = KeywardFault;
@@ -72,21 +80,28 @@ impl Operation for PollVolumes {
         let wait = m.integer("WaitSeconds").range(0, MAX_WAIT).optional();
         // An agent that does not know of backups makes none.
         let backs_up = m.boolean("BacksUp").optional().unwrap_or(false);
+        let failure = m.string("BackupFailure").length(0, 1024).optional();
+        let backup_failure = failure.map(str::to_owned);
         m.finish()?;
         let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
         Ok(Self {
             known,
             wait: Duration::from_secs(wait),
             backs_up,
+            backup_failure,
         })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Volumes, KeywardFault> {
         let (agent, id) = agents::caller(cx)?;
+        cx.state().polls.hear(id);
+        cx.state()
+            .backups
+            .hear_of_place(id, self.backup_failure.as_deref());
         let mut changes = cx.directory().volume_changes(agent.region, agent.account);
         let wait = tokio::time::sleep(self.wait);
         tokio::pin!(wait);
-        let mut poll = None;
+        let mut poll: Option<Poll<'_>> = None;
         loop {
             // Seen before it is read, so that what changes meanwhile is not missed.
             changes.borrow_and_update();
@@ -101,6 +116,9 @@ impl Operation for PollVolumes {
             // What it says of itself does not wait to be known.
             let waits = found.outdated.is_none() && !self.wait.is_zero();
             if !waits || self.known.as_ref() != Some(&found.known) {
+                if let Some(poll) = &mut poll {
+                    poll.answer();
+                }
                 return Ok(found);
             }
             let poll = poll.get_or_insert_with(|| cx.state().polls.begin(id));
@@ -116,6 +134,7 @@ impl Operation for PollVolumes {
             if changed.await? == Some(true) {
                 continue;
             }
+            poll.answer();
             return match poll.is_overtaken() {
                 true => Err(KeywardFault::Overtaken { agent: id.clone() }),
                 false => Ok(found),
@@ -203,7 +222,7 @@ impl PollVolumes {
             // A debug form names every member, and has no two for different ones.
             let made = volume.was_made();
             let backs_up = volume.backs_up;
-            if !backs_up {
+            if volume.failed_backup().is_none() {
                 cx.state().backups.forget(&volume.id);
             }
             told += &format!(" {} {made} {targets:?} {backs_up}\n", volume.authorization);

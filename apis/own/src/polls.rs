@@ -3,6 +3,9 @@
 //! A newer request of an agent overtakes the one that waits. An agent that was started again has left none behind that
 //! anybody reads. Two processes that have one agent's access key overtake each other, and would do so without end: an
 //! overtaken request is answered only after a while, whatever its sender does with the answer.
+//!
+//! So it is known which agents are connected: those of which a request waits, or was answered a moment ago. One that ends
+//! closes its connection, and is not connected any more from then on.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,6 +24,10 @@ const HELD: Duration = Duration::from_secs(5);
 /// How many of an agent are held back at once. Beyond that the oldest one is answered.
 const MOST_HELD: usize = 16;
 
+/// How long an agent counts as connected after its last request was answered: longer than it waits until it asks again, also
+/// if the server could not be reached or another process has its identity.
+const LATELY: Duration = Duration::from_secs(40);
+
 /// The requests that wait.
 #[derive(Debug, Default)]
 pub struct Polls {
@@ -33,6 +40,17 @@ struct Waiting {
     /// Of each agent the numbers of its requests, the newest last, and what tells each that it was overtaken. What is
     /// dropped is not held back any longer.
     by_agent: HashMap<AgentId, VecDeque<(u64, Sender<bool>)>>,
+    /// When an agent was last heard of that has not closed its connection since.
+    heard: HashMap<AgentId, Instant>,
+}
+
+impl Waiting {
+    fn hear(&mut self, agent: &AgentId) {
+        let now = Instant::now();
+        self.heard
+            .retain(|_, at| now.saturating_duration_since(*at) < LATELY);
+        self.heard.insert(agent.clone(), now);
+    }
 }
 
 /// A request that waits, until it is dropped.
@@ -43,6 +61,7 @@ pub struct Poll<'p> {
     number: u64,
     overtaken: Receiver<bool>,
     until: Option<Instant>,
+    answered: bool,
 }
 
 impl Polls {
@@ -66,7 +85,20 @@ impl Polls {
             number,
             overtaken,
             until: None,
+            answered: false,
         }
+    }
+
+    /// An agent asks.
+    pub fn hear(&self, agent: &AgentId) {
+        self.waiting.lock().hear(agent);
+    }
+
+    /// Whether an agent is connected: whether a request of it waits, or was answered a moment ago.
+    pub fn is_connected(&self, agent: &AgentId) -> bool {
+        let waiting = self.waiting.lock();
+        let heard = waiting.heard.get(agent);
+        waiting.by_agent.contains_key(agent) || heard.is_some_and(|at| at.elapsed() < LATELY)
     }
 
     /// Of how many agents requests wait.
@@ -90,6 +122,11 @@ impl Poll<'_> {
         }
     }
 
+    /// It is answered. One that is dropped without an answer was given up by its sender.
+    pub const fn answer(&mut self) {
+        self.answered = true;
+    }
+
     /// Whether a newer request of the agent has waited since.
     pub fn is_overtaken(&self) -> bool {
         *self.overtaken.borrow()
@@ -105,6 +142,10 @@ impl Drop for Poll<'_> {
         of_agent.retain(|(number, _)| *number != self.number);
         if of_agent.is_empty() {
             waiting.by_agent.remove(self.agent);
+            waiting.heard.remove(self.agent);
+        }
+        if self.answered {
+            waiting.hear(self.agent);
         }
     }
 }
@@ -120,6 +161,36 @@ mod tests {
             () = poll.overtaken() => true,
             () = std::future::ready(()) => false,
         }
+    }
+
+    #[test]
+    fn whoever_hangs_up_is_not_connected_and_whoever_was_answered_is_for_a_while() {
+        let polls = Polls::default();
+        let agent = AgentId::parse("agent-0123456789abcdef0").unwrap();
+        assert!(!polls.is_connected(&agent));
+        // A request that does not wait.
+        polls.hear(&agent);
+        assert!(polls.is_connected(&agent));
+        let given_up = polls.begin(&agent);
+        assert!(polls.is_connected(&agent));
+        drop(given_up);
+        assert!(!polls.is_connected(&agent));
+        let mut answered = polls.begin(&agent);
+        answered.answer();
+        drop(answered);
+        assert!(polls.is_connected(&agent));
+        // Of two requests, one goes on waiting.
+        let (first, second) = (polls.begin(&agent), polls.begin(&agent));
+        drop(first);
+        assert!(polls.is_connected(&agent));
+        drop(second);
+        assert!(!polls.is_connected(&agent));
+        let long_ago = Instant::now().checked_sub(LATELY).unwrap();
+        polls.waiting.lock().heard.insert(agent.clone(), long_ago);
+        assert!(!polls.is_connected(&agent));
+        let other = AgentId::parse("agent-0123456789abcdef1").unwrap();
+        polls.hear(&other);
+        assert_eq!(polls.waiting.lock().heard.len(), 1);
     }
 
     #[tokio::test]

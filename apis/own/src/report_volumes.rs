@@ -1,7 +1,7 @@
 //! `ReportVolumes`: an agent says what became of what was wanted of its volumes.
 
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, structure, structures, text},
+    audit::parameters::{Parameter, boolean, integer, structure, structures, text},
     directory::records::storage::{
         BackupReport, MOST_BELONGINGS, Reported, State, TargetState, VolumeRecord, Wanted,
     },
@@ -82,6 +82,7 @@ impl Operation for ReportVolumes {
                     integer("Time"),
                     integer("Generation"),
                     text("Message"),
+                    boolean("ByHand"),
                 ],
             ),
         ],
@@ -120,11 +121,13 @@ impl Operation for ReportVolumes {
                 let at = backup.integer("Time").range(0, LATEST).optional();
                 let generation = backup.integer("Generation").range(1, i64::MAX).optional();
                 let message = backup.string("Message").length(0, 1024).optional();
+                let by_hand = backup.boolean("ByHand").optional().unwrap_or(false);
                 BackupReport {
                     tried: Timestamp::from_seconds(tried),
                     at: at.map(Timestamp::from_seconds),
                     generation: generation.and_then(|number| u64::try_from(number).ok()),
                     failure: message.map(str::to_owned),
+                    by_hand,
                 }
             });
             let backup = backup.optional();

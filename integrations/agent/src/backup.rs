@@ -63,6 +63,15 @@ pub struct Failed {
     again: Monotonic,
 }
 
+/// The last attempt that somebody has made by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByHand {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Why it failed, if it did, for the operator.
+    pub failure: Option<String>,
+}
+
 /// What is known of a volume's backups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
@@ -72,6 +81,8 @@ pub struct Made {
     ahead: BTreeSet<Backup>,
     /// What went wrong, if the last attempt failed.
     pub failed: Option<Failed>,
+    /// The last attempt by hand, unless the schedule has made a backup since. It does not hold the schedule up.
+    pub by_hand: Option<ByHand>,
 }
 
 impl Backup {
@@ -188,11 +199,40 @@ impl Made {
         known.filter(|backup| has_been(*backup, now)).max()
     }
 
-    /// What the server is told; nothing if there is nothing to tell.
-    pub fn report(&self, now: Timestamp, generation: Option<u64>) -> Option<BackupReport> {
+    /// When the last attempt failed, why, and whether somebody has made it by hand; none if it did not fail.
+    pub fn failure(&self) -> Option<(Timestamp, &str, bool)> {
+        let by_hand = self.by_hand.as_ref();
+        let by_hand = by_hand.and_then(|by_hand| Some((by_hand.at, by_hand.failure.as_ref()?)));
+        match (&self.failed, by_hand) {
+            (Some(failed), Some((at, _))) if failed.at >= at => {
+                Some((failed.at, &failed.message, false))
+            }
+            (_, Some((at, message))) => Some((at, message, true)),
+            (Some(failed), None) => Some((failed.at, &failed.message, false)),
+            (None, None) => None,
+        }
+    }
+
+    /// What the server is told; nothing if there is nothing to tell. Unless the schedule `backs_up` the volume, only what
+    /// somebody has done by hand is.
+    pub fn report(
+        &self,
+        now: Timestamp,
+        (backs_up, generation): (bool, Option<u64>),
+    ) -> Option<BackupReport> {
+        let failure = self
+            .failure()
+            .filter(|(_, _, by_hand)| backs_up || *by_hand);
+        let by_hand = match failure {
+            Some((_, _, by_hand)) => by_hand,
+            None => !backs_up && self.by_hand.is_some(),
+        };
+        if !backs_up && !by_hand {
+            return None;
+        }
         let newest = self.newest(now);
-        let tried = match (&self.failed, newest) {
-            (Some(failed), _) => failed.at,
+        let tried = match (failure, newest) {
+            (Some((at, _, _)), _) => at,
             (None, Some(newest)) => newest.at,
             (None, None) => return None,
         };
@@ -201,7 +241,8 @@ impl Made {
             time: newest.map(|newest| newest.at.seconds()),
             // What the server was told by a stolen agent may be as large as its numbers go.
             generation: generation.map(|number| number.min(i64::MAX.cast_unsigned())),
-            message: self.failed.as_ref().map(|failed| failed.message.clone()),
+            message: failure.map(|(_, message, _)| message.to_owned()),
+            by_hand,
         })
     }
 }

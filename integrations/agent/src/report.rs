@@ -73,6 +73,17 @@ pub struct BackupReport {
     /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Whether somebody has made the last attempt by hand, so that it counts whatever the backup policy is.
+    #[serde(skip_serializing_if = "is_not")]
+    pub by_hand: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 impl TargetReport {
@@ -113,7 +124,8 @@ pub struct More<'m> {
     pub backup: Option<&'m BackupReport>,
 }
 
-fn shortened(message: &str) -> String {
+/// A message that the server takes.
+pub fn shortened(message: &str) -> String {
     message.chars().take(LONGEST_MESSAGE).collect()
 }
 
@@ -267,6 +279,7 @@ mod tests {
     fn backups_are_told_of_whatever_the_volume_is_and_when_something_about_them_changes() {
         let present = wanted(3, Presence::Present);
         let mut backup = BackupReport {
+            by_hand: false,
             tried: 1,
             time: Some(1),
             generation: None,

@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use keyward_agent::{report::Report, wanted::Volumes};
+use keyward_agent::{
+    report::{Report, shortened},
+    wanted::Volumes,
+};
 use keyward_client::reach::Reach;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -25,6 +29,8 @@ pub struct Server {
     reach: Reach,
     /// Whether this agent has a place for backups.
     backs_up: bool,
+    /// Why the place cannot be used, if it cannot.
+    place_failure: Arc<Mutex<Option<String>>>,
 }
 
 /// The answer to ReportVolumes.
@@ -36,12 +42,18 @@ struct Reported {
 
 impl Server {
     /// The server of an agent.
-    pub const fn new(identity: Arc<Identity>, reach: Reach, backs_up: bool) -> Self {
+    pub fn new(identity: Arc<Identity>, reach: Reach, backs_up: bool) -> Self {
         Self {
             identity,
             reach,
             backs_up,
+            place_failure: Arc::default(),
         }
+    }
+
+    /// From now on it is told that the place for backups cannot be used for this reason, or that it can.
+    pub fn tell_of_place(&self, failure: Option<&str>) {
+        *self.place_failure.lock() = failure.map(shortened);
     }
 
     /// What is wanted. With what is known, it waits until something else is.
@@ -49,13 +61,23 @@ impl Server {
     /// # Errors
     /// When the server refuses or does not answer.
     pub async fn poll(&self, known: Option<&str>) -> Result<Volumes, Failure> {
-        let backs_up = self.backs_up;
-        let (input, timeout) = match known {
-            Some(known) => (
-                json!({ "Known": known, "WaitSeconds": WAIT.as_secs(), "BacksUp": backs_up }),
-                TIMEOUT + WAIT,
-            ),
-            None => (json!({ "BacksUp": backs_up }), TIMEOUT),
+        let mut input = json!({ "BacksUp": self.backs_up });
+        let failure = self.place_failure.lock().clone();
+        let mut add = |name: &str, value: Value| {
+            if let Some(members) = input.as_object_mut() {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        if let Some(failure) = failure {
+            add("BackupFailure", failure.into());
+        }
+        let timeout = match known {
+            Some(known) => {
+                add("Known", known.into());
+                add("WaitSeconds", WAIT.as_secs().into());
+                TIMEOUT + WAIT
+            }
+            None => TIMEOUT,
         };
         let answer = self.call("PollVolumes", &input, timeout).await?;
         Volumes::parse(&answer).map_err(|error| Failure::NoAnswer(error.to_string()))

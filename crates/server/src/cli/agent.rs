@@ -5,6 +5,7 @@ mod assign;
 mod backups;
 mod beside;
 mod keep;
+mod list;
 pub mod place;
 mod register;
 mod run;
@@ -40,7 +41,7 @@ pub enum Agent {
     Run(run::Run),
     Register(register::Register),
     Token(Token),
-    List(List),
+    List(list::List),
     Remove(Remove),
     Assign(assign::Assign),
     Adopt(adopt::Adopt),
@@ -87,18 +88,6 @@ pub struct Token {
     /// How many hours the token is valid, at most 24
     #[arg(long, value_name = "HOURS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=24))]
     hours: u32,
-}
-
-/// List the agents, how many volumes each stores, whether it has a place for backups, the tokens that are not used up, and the volumes without an agent
-///
-/// If the last backup of a file system has failed, BACKUPS says of how many; the agent's log says why.
-/// New volumes go only to agents that have called the server since they registered. A volume whose agent was removed is
-/// listed until it is assigned to another one (`keyward agent assign`) or deleted. Needs keyward:ListAgents.
-#[derive(Debug, Args)]
-#[command(after_long_help = ENVIRONMENT)]
-pub struct List {
-    #[command(flatten)]
-    connect: Connect,
 }
 
 /// Remove an agent, whose access key stops working at once, or a token
@@ -151,59 +140,6 @@ impl Token {
         let input = json!({ "AgentName": self.name, "DurationSeconds": seconds });
         let answer = call(&self.connect, "CreateAgentToken", &input)?;
         Ok(say!("{}", member(&answer, "Token"))?)
-    }
-}
-
-impl List {
-    fn run(self) -> anyhow::Result<()> {
-        let answer = call(&self.connect, "ListAgents", &json!({}))?;
-        say!(
-            "{:<25}{:<30}{:<9}{:<11}BACKUPS",
-            "AGENT",
-            "NAME",
-            "VOLUMES",
-            "CONNECTED"
-        )?;
-        let agents = answer.get("Agents").and_then(Value::as_array);
-        for agent in agents.into_iter().flatten() {
-            let volumes = agent.get("NumberOfVolumes").and_then(Value::as_u64);
-            say!(
-                "{:<25}{:<30}{:<9}{:<11}{}",
-                member(agent, "AgentId"),
-                member(agent, "AgentName"),
-                volumes.unwrap_or_default(),
-                match agent.get("FirstCallTime") {
-                    Some(_) => "yes",
-                    None => "never",
-                },
-                backups(agent),
-            )?;
-        }
-        let tokens = answer.get("Tokens").and_then(Value::as_array);
-        for token in tokens.into_iter().flatten() {
-            let (id, name) = (member(token, "TokenId"), member(token, "AgentName"));
-            say!("{id:<25}{name}")?;
-        }
-        let left = answer.get("VolumesWithoutAgent");
-        let left = left.and_then(Value::as_array);
-        for volume in left.into_iter().flatten() {
-            let (id, before) = (
-                member(volume, "VolumeId"),
-                member(volume, "PreviousAgentId"),
-            );
-            say!("{id:<25}has no agent: {before} was removed")?;
-        }
-        Ok(())
-    }
-}
-
-/// Whether an agent has a place for backups, and of how many volumes the last one has failed.
-fn backups(agent: &Value) -> String {
-    let failed = agent.get("NumberOfFailedBackups").and_then(Value::as_u64);
-    match failed.filter(|failed| *failed > 0) {
-        Some(failed) => format!("{failed} failed"),
-        None if agent.get("BacksUp") == Some(&Value::Bool(true)) => "yes".to_owned(),
-        None => "no".to_owned(),
     }
 }
 

@@ -163,9 +163,10 @@ fn backups_expire_but_never_the_newest_or_what_was_made_by_hand() {
 fn the_server_is_told_of_the_newest_one_and_of_failures() {
     let now = time("20261130T060000Z");
     let mut made = Made::default();
-    assert_eq!(made.report(now, None), None);
+    assert_eq!(made.report(now, (true, None)), None);
     made.backups = vec![scheduled("20261129T050000Z"), scheduled("20361130T050000Z")];
-    let json = |made: &Made| serde_json::to_string(&made.report(now, Some(7)).unwrap()).unwrap();
+    let json =
+        |made: &Made| serde_json::to_string(&made.report(now, (true, Some(7))).unwrap()).unwrap();
     assert_eq!(
         json(&made),
         r#"{"Tried":1795928400,"Time":1795928400,"Generation":7}"#
@@ -176,6 +177,47 @@ fn the_server_is_told_of_the_newest_one_and_of_failures() {
         json(&made),
         r#"{"Tried":1796018400,"Time":1795928400,"Generation":7,"Message":"no space"}"#
     );
+}
+
+#[test]
+fn the_server_is_told_of_what_was_done_by_hand_whatever_the_policy_is() {
+    let now = time("20261130T060000Z");
+    let mut made = Made {
+        backups: vec![scheduled("20261129T050000Z")],
+        ..Made::default()
+    };
+    let json = |made: &Made, backs_up| {
+        let report = made.report(now, (backs_up, Some(7)));
+        report.map(|report| serde_json::to_string(&report).unwrap())
+    };
+    let of_schedule = r#"{"Tried":1795928400,"Time":1795928400,"Generation":7}"#;
+    assert_eq!(json(&made, false), None);
+    assert_eq!(json(&made, true).unwrap(), of_schedule);
+    made.by_hand = Some(ByHand {
+        at: time("20261129T060000Z"),
+        failure: Some("no space".to_owned()),
+    });
+    let failed = r#"{"Tried":1795932000,"Time":1795928400,"Generation":7,"Message":"no space","ByHand":true}"#;
+    for backs_up in [true, false] {
+        assert_eq!(json(&made, backs_up).unwrap(), failed);
+    }
+    // The last one counts.
+    let monotonic = Monotonic::from_millis(0);
+    made.failed = Some(Failed::after(None, "gone".to_owned(), (now, monotonic)));
+    assert_eq!(
+        json(&made, true).unwrap(),
+        r#"{"Tried":1796018400,"Time":1795928400,"Generation":7,"Message":"gone"}"#
+    );
+    made.failed = None;
+    made.by_hand = Some(ByHand {
+        at: time("20261129T060000Z"),
+        failure: None,
+    });
+    assert_eq!(
+        json(&made, false).unwrap(),
+        r#"{"Tried":1795928400,"Time":1795928400,"Generation":7,"ByHand":true}"#
+    );
+    assert_eq!(json(&made, true).unwrap(), of_schedule);
 }
 
 /// What happens next: hours that pass, or a clock that jumps.
@@ -309,7 +351,7 @@ fn what_the_server_is_told_of_a_generation_fits_into_its_numbers() {
         backups: vec![scheduled("20261130T050000Z")],
         ..Made::default()
     };
-    let told = |generation| made.report(now, generation).unwrap().generation;
+    let told = |generation| made.report(now, (true, generation)).unwrap().generation;
     assert_eq!(told(None), None);
     assert_eq!(told(Some(7)), Some(7));
     assert_eq!(told(Some(u64::MAX)), Some(9_223_372_036_854_775_807));

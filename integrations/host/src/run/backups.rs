@@ -1,16 +1,17 @@
 //! When the agent makes backups, and what becomes of them. One thing is done at a time: backups are listed, made or put back
 //! beside the task that decides, and end in an event.
 
+mod show;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt::Write as _,
     sync::Arc,
 };
 
 use crate::door::{Asked, Request};
 use anyhow::{anyhow, bail};
 use keyward_agent::{
-    backup::{self, Backup, Failed, Made},
+    backup::{self, Backup, ByHand, Failed, Made},
     local::Runs,
     note::Stage,
     report::BackupReport,
@@ -86,21 +87,23 @@ impl Rounds {
 
     /// What the server is told of a volume's backups.
     pub fn report(&mut self, host: &Host, wanted: &Wanted, now: Timestamp) -> Option<BackupReport> {
-        if !wanted.back_up {
-            return None;
-        }
         if host.keeping.backups.is_none() {
+            if !wanted.back_up {
+                return None;
+            }
             let since = *self.no_place.get_or_insert(now);
             return Some(BackupReport {
                 tried: since.seconds().max(0),
                 time: None,
                 generation: wanted.backup_generation,
                 message: Some(NO_PLACE.to_owned()),
+                by_hand: false,
             });
         }
         let own = self.generations.get(&wanted.volume).copied();
         let generation = own.max(wanted.backup_generation);
-        self.volumes.get(&wanted.volume)?.report(now, generation)
+        let known = self.volumes.get(&wanted.volume)?;
+        known.report(now, (wanted.back_up, generation))
     }
 }
 
@@ -258,6 +261,7 @@ impl Agent {
             Happened::Listed(Ok(mut listed)) => {
                 rounds.listed = Some(monotonic);
                 rounds.failed = None;
+                self.server.tell_of_place(None);
                 for (volume, made) in &mut rounds.volumes {
                     made.backups = listed.remove(volume).unwrap_or_default();
                 }
@@ -271,6 +275,7 @@ impl Agent {
                     with_causes(error.as_ref())
                 );
                 tracing::warn!(error = message, "no backup can be made yet");
+                self.server.tell_of_place(Some(&message));
                 let clocks = (now, monotonic);
                 for made in rounds.volumes.values_mut() {
                     let failed = Failed::after(made.failed.as_ref(), message.clone(), clocks);
@@ -288,7 +293,16 @@ impl Agent {
                 let known = rounds.volumes.entry(volume.clone()).or_default();
                 let said = match made {
                     Ok(generation) => {
-                        known.failed = None;
+                        (known.failed, known.by_hand) = (None, None);
+                        if asked.is_some() {
+                            known.by_hand = Some(ByHand {
+                                at: backup.at,
+                                failure: None,
+                            });
+                        }
+                        // Whatever was wrong with the place, is not any more.
+                        rounds.failed = None;
+                        self.server.tell_of_place(None);
                         known.backups.push(backup);
                         known.backups.retain(|backup| !expired.contains(backup));
                         if let Some(generation) = generation {
@@ -301,9 +315,15 @@ impl Agent {
                     }
                     Err(error) => {
                         let message = with_causes(error.as_ref());
-                        tracing::warn!(%volume, error = message, "the volume cannot be backed up, and it is tried again later");
-                        // Somebody who asks is told; the schedule is not held up.
-                        if asked.is_none() {
+                        // What was tried by hand does not hold the schedule up.
+                        if asked.is_some() {
+                            tracing::warn!(%volume, error = message, "the volume could not be backed up by hand");
+                            known.by_hand = Some(ByHand {
+                                at: now,
+                                failure: Some(message),
+                            });
+                        } else {
+                            tracing::warn!(%volume, error = message, "the volume cannot be backed up, and it is tried again later");
                             let before = known.failed.as_ref();
                             known.failed = Some(Failed::after(before, message, (now, monotonic)));
                         }
@@ -368,42 +388,6 @@ impl Agent {
             bail!("{MOST_ASKED} backups are waiting already: try again later");
         }
         Ok(note.volume)
-    }
-
-    /// Shows the backups of a volume, or of all.
-    fn show(&self, config: Backups, volume: Option<VolumeId>, asked: Asked) {
-        let failed = self.backups.failures(volume.as_ref());
-        let is_own = |volume: &VolumeId| {
-            let wanted = self.wanted.as_ref();
-            wanted.is_some_and(|wanted| wanted.contains_key(volume))
-        };
-        let is_known = volume.as_ref().is_none_or(is_own);
-        tokio::spawn(async move {
-            let place = config.to.clone();
-            let listed = spawn_blocking(move || config.list());
-            let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
-            asked.reply(listed.and_then(|listed| {
-                let shown = volume.as_ref();
-                let mut out = table(&listed, shown, &failed);
-                let is_there = match shown {
-                    Some(volume) => listed.contains_key(volume),
-                    None => !listed.is_empty(),
-                };
-                match shown {
-                    Some(volume) if !is_there && !is_known => bail!(
-                        "there is no backup of {volume} in {place}, and no such file system on this machine: `keyward agent backups` lists all backups"
-                    ),
-                    Some(volume) if !is_there => {
-                        let _ = write!(out, "\nThere is no backup of {volume} in {place} yet.");
-                    }
-                    None if !is_there => {
-                        let _ = write!(out, "\nThere is no backup in {place} yet.");
-                    }
-                    _ => {}
-                }
-                Ok(out)
-            }));
-        });
     }
 
     /// Where to list, and of which volume.
@@ -475,17 +459,6 @@ impl Agent {
     }
 }
 
-impl Rounds {
-    /// The last attempts that have failed.
-    fn failures(&self, only: Option<&VolumeId>) -> Vec<(VolumeId, Failed)> {
-        let all = self.volumes.iter();
-        let named = all.filter(|(volume, _)| only.is_none_or(|only| only == *volume));
-        let failed =
-            named.filter_map(|(volume, made)| Some((volume.clone(), made.failed.clone()?)));
-        failed.collect()
-    }
-}
-
 /// Removes what has expired of volumes that are not backed up any more, or were deleted here.
 fn prune(
     config: &Backups,
@@ -509,35 +482,6 @@ fn prune(
         backups.retain(|backup| !expired.contains(backup));
     }
     Ok(())
-}
-
-/// What `keyward agent backups` shows.
-fn table(
-    listed: &BTreeMap<VolumeId, Vec<Backup>>,
-    only: Option<&VolumeId>,
-    failed: &[(VolumeId, Failed)],
-) -> String {
-    let mut out = format!("{:<25}{:<30}TIME", "FILE SYSTEM", "BACKUP");
-    for (volume, backups) in listed {
-        if only.is_some_and(|only| only != volume) {
-            continue;
-        }
-        let mut backups = backups.clone();
-        backups.sort_unstable_by_key(|backup| backup.at);
-        for backup in backups {
-            let (volume, name) = (volume.as_str(), backup.name());
-            // Nothing is wrong with a string.
-            let _ = write!(out, "\n{volume:<25}{name:<30}{}", backup.at);
-        }
-    }
-    for (volume, failed) in failed {
-        let _ = write!(
-            out,
-            "\nThe last attempt to back {volume} up, at {}, has failed: {}",
-            failed.at, failed.message
-        );
-    }
-    out
 }
 
 /// Lets those go on who write to volumes that an agent has frozen which was killed then.

@@ -145,6 +145,9 @@ pub struct BackupReport {
     /// Why the last attempt failed, for the operator; none if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Whether somebody has made the last attempt by hand, so that it does not depend on what is wanted.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub by_hand: bool,
 }
 
 impl BackupReport {
@@ -308,6 +311,20 @@ impl VolumeRecord {
     pub fn was_made(&self) -> bool {
         let reported = self.reported.as_ref();
         self.made || reported.is_some_and(|reported| reported.state == State::Ready)
+    }
+
+    /// What its agent last said of its backups, if the last attempt has failed. What the schedule could not do counts only
+    /// as long as it is to do it.
+    pub fn failed_backup(&self) -> Option<&BackupReport> {
+        let backup = self.backup.as_ref();
+        backup.filter(|backup| backup.failure.is_some() && (self.backs_up || backup.by_hand))
+    }
+
+    /// What its agent last said of it, if it is to be there and is not as it is wanted.
+    pub fn failure(&self) -> Option<&Reported> {
+        let reported = self.reported.as_ref();
+        let reported = reported.filter(|reported| reported.state == State::Failed);
+        reported.filter(|_| self.wanted == Wanted::Present)
     }
 
     /// Whether it is there, as its agent says, and is to be there.

@@ -134,6 +134,7 @@ async fn a_volume_whose_agent_is_gone_is_listed_and_can_be_assigned() {
         at: None,
         generation: Some(7),
         failure: None,
+        by_hand: false,
     });
     write(&world, &backed_up).await;
     let answer = asked(&world, &root, "AssignVolume", assignment(FIRST, &new)).await;

@@ -270,6 +270,86 @@ async fn backups_that_fail_are_counted_until_one_does_not() {
 }
 
 #[tokio::test]
+async fn an_agent_is_connected_while_it_waits_and_not_after_it_has_hung_up() {
+    let world = World::new().await;
+    let (_, key) = agent(&world).await;
+    let connected = async || {
+        let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
+        listed["Agents"][0]["Connected"].clone()
+    };
+    // It was answered a moment ago.
+    assert_eq!(connected().await, json!(true));
+    let poll = knowing(&world, &key).await;
+    let waits = ask(&world, &key, "PollVolumes", poll.clone());
+    let given_up = tokio::select! {
+        _ = waits => false,
+        () = waiting(&world, 1) => true,
+    };
+    assert!(given_up);
+    assert_eq!(connected().await, json!(false));
+    asked(&world, &key, "PollVolumes", json!({})).await;
+    assert_eq!(connected().await, json!(true));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_listed_with_its_reason_and_by_volume() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    let (other, _) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    volume(&world, SECOND, &other, None).await;
+    let report = async |state: &str, message: Option<&str>, backup: Value| {
+        let mut volume =
+            json!({ "VolumeId": FIRST, "Generation": 1, "State": state, "Backup": backup });
+        if let Some(message) = message {
+            volume["Message"] = json!(message);
+        }
+        let report = json!({ "Volumes": [volume] });
+        asked(&world, &key, "ReportVolumes", report).await;
+    };
+    let listed = async |body: Value| asked(&world, &world.root, "ListAgents", body).await;
+    // The policy is disabled: what the schedule could not do once is nobody's trouble.
+    let mut backup = json!({ "Tried": 1_700_000_000, "Message": "no space" });
+    report("READY", None, backup.clone()).await;
+    let nothing = listed(json!({})).await;
+    assert_eq!(nothing["FailedBackups"], json!([]));
+    assert_eq!(nothing["FailedVolumes"], json!([]));
+    // Whoever has tried by hand wanted it.
+    backup["ByHand"] = json!(true);
+    report("FAILED", Some("it is cut off"), backup).await;
+    let polled = json!({ "BacksUp": true, "BackupFailure": "no such directory" });
+    asked(&world, &key, "PollVolumes", polled).await;
+    let found = listed(json!({ "VolumeId": FIRST })).await;
+    let failed = json!([{
+        "VolumeId": FIRST, "AgentId": id.as_str(), "Time": 1_700_000_000.0, "Message": "no space",
+    }]);
+    assert_eq!(found["FailedBackups"], failed);
+    assert_eq!(found["FailedVolumes"][0]["Message"], json!("it is cut off"));
+    let [only] = found["Agents"].as_array().unwrap().as_slice() else {
+        panic!("{found}")
+    };
+    assert_eq!(only["AgentId"], json!(id.as_str()));
+    assert_eq!(only["NumberOfFailedBackups"], json!(1));
+    assert_eq!(only["BackupFailure"], json!("no such directory"));
+    let metrics = world.front.render_metrics();
+    assert!(metrics.contains("\nkeyward_failed_backups 1\n"));
+    // It is all well again.
+    let good = json!({ "Tried": 1_700_000_000, "Time": 1_700_000_000, "ByHand": true });
+    report("READY", None, good).await;
+    asked(&world, &key, "PollVolumes", json!({ "BacksUp": true })).await;
+    let found = listed(json!({})).await;
+    assert_eq!(
+        (&found["FailedBackups"], &found["FailedVolumes"]),
+        (&json!([]), &json!([]))
+    );
+    assert_eq!(found["Agents"].as_array().unwrap().len(), 2);
+    assert!(found["Agents"][0].get("BackupFailure").is_none());
+    let unknown = json!({ "VolumeId": "fs-99999999999999999" });
+    let answer = ask(&world, &world.root, "ListAgents", unknown).await;
+    assert_eq!(told(&answer).1, "NotFoundException");
+}
+
+#[tokio::test]
 async fn the_newest_backup_that_was_ever_told_stays_known() {
     let world = World::new().await;
     let (id, key) = agent(&world).await;

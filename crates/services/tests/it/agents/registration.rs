@@ -98,7 +98,10 @@ async fn an_agent_that_never_called_goes_with_its_token() {
     let listed = asked(&world, &world.root, "ListAgents", json!({})).await;
     assert_eq!(
         listed,
-        json!({ "Agents": [], "Tokens": [], "VolumesWithoutAgent": [] })
+        json!({
+            "Agents": [], "Tokens": [], "VolumesWithoutAgent": [], "FailedVolumes": [],
+            "FailedBackups": [],
+        })
     );
     assert_eq!(
         told(&register(&world, &token).await).1,

@@ -1,0 +1,93 @@
+//! What `keyward agent backups` shows.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use anyhow::bail;
+use keyward_agent::backup::Backup;
+use keyward_types::{storage::VolumeId, time::Timestamp};
+use tokio::task::spawn_blocking;
+
+use super::{Asked, Backups, Rounds};
+use crate::run::Agent;
+
+/// Of which volume the last attempt has failed, when, and why.
+type Failure = (VolumeId, Timestamp, String);
+
+impl Agent {
+    /// Shows the backups of a volume, or of all.
+    pub(super) fn show(&self, config: Backups, volume: Option<VolumeId>, asked: Asked) {
+        let failed = self.backups.failures(volume.as_ref());
+        let is_own = |volume: &VolumeId| {
+            let wanted = self.wanted.as_ref();
+            wanted.is_some_and(|wanted| wanted.contains_key(volume))
+        };
+        let is_known = volume.as_ref().is_none_or(is_own);
+        tokio::spawn(async move {
+            let place = config.to.clone();
+            let listed = spawn_blocking(move || config.list());
+            let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
+            asked.reply(listed.and_then(|listed| {
+                let shown = volume.as_ref();
+                let mut out = table(&listed, shown, &failed);
+                let is_there = match shown {
+                    Some(volume) => listed.contains_key(volume),
+                    None => !listed.is_empty(),
+                };
+                match shown {
+                    Some(volume) if !is_there && !is_known => bail!(
+                        "there is no backup of {volume} in {place}, and no such file system on this machine: `keyward agent backups` lists all backups"
+                    ),
+                    Some(volume) if !is_there => {
+                        let _ = write!(out, "\nThere is no backup of {volume} in {place} yet.");
+                    }
+                    None if !is_there => {
+                        let _ = write!(out, "\nThere is no backup in {place} yet.");
+                    }
+                    _ => {}
+                }
+                Ok(out)
+            }));
+        });
+    }
+}
+
+impl Rounds {
+    /// The last attempts that have failed, by the schedule and by hand.
+    fn failures(&self, only: Option<&VolumeId>) -> Vec<Failure> {
+        let all = self.volumes.iter();
+        let named = all.filter(|(volume, _)| only.is_none_or(|only| only == *volume));
+        let failed = named.filter_map(|(volume, made)| {
+            let (at, message, _) = made.failure()?;
+            Some((volume.clone(), at, message.to_owned()))
+        });
+        failed.collect()
+    }
+}
+
+/// What `keyward agent backups` shows.
+fn table(
+    listed: &BTreeMap<VolumeId, Vec<Backup>>,
+    only: Option<&VolumeId>,
+    failed: &[Failure],
+) -> String {
+    let mut out = format!("{:<25}{:<30}TIME", "FILE SYSTEM", "BACKUP");
+    for (volume, backups) in listed {
+        if only.is_some_and(|only| only != volume) {
+            continue;
+        }
+        let mut backups = backups.clone();
+        backups.sort_unstable_by_key(|backup| backup.at);
+        for backup in backups {
+            let (volume, name) = (volume.as_str(), backup.name());
+            // Nothing is wrong with a string.
+            let _ = write!(out, "\n{volume:<25}{name:<30}{}", backup.at);
+        }
+    }
+    for (volume, at, message) in failed {
+        let _ = write!(
+            out,
+            "\nThe last attempt to back {volume} up, at {at}, has failed: {message}"
+        );
+    }
+    out
+}
