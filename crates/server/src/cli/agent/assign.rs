@@ -18,9 +18,10 @@ fn after_help() -> String {
 
 /// Have another agent store a file system, for example because its agent is gone
 ///
-/// From then on only the new agent can open it. An agent that has stored it until now detaches it, and leaves its image on
-/// disk. Bring the image to the new agent's machine and run `keyward agent adopt` there: the new agent never creates a file
-/// system again that was available before. Needs keyward:AssignVolume.
+/// From then on only the new agent can open it. An agent that has stored it until now detaches it, cuts it off if it is in use,
+/// and leaves its image on disk. Bring the image to the new agent's machine and run `keyward agent adopt` there, or put back a
+/// backup with `keyward agent restore`: the new agent never creates a file system again that was available before. An agent
+/// without a place for backups is refused if the file system's backup policy is enabled. Needs keyward:AssignVolume.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct Assign {
@@ -48,7 +49,8 @@ impl Assign {
         }
         Ok(say!(
             "\nNext: bring its image, volumes/{volume}.img in the state directory of {before}, to the machine of the new agent, \
-             and run there, as root:\n\n  keyward agent adopt {volume} IMAGE"
+             and run there, as root:\n\n  keyward agent adopt {volume} IMAGE\n\n\
+             If the image is lost, put a backup back there: `keyward agent restore {volume}`."
         )?)
     }
 }
