@@ -62,7 +62,11 @@ def test_a_file_system_moves_to_another_agent_with_its_image(own_server, efs, st
     said = keyward(own_server, "assign", file_system, second.id)
     first, *rest = said.splitlines()
     assert first == f"{file_system} is assigned to {second.id}."
-    assert rest[-1] == f"  keyward agent adopt {file_system} IMAGE"
+    assert rest[-3:] == [
+        f"  keyward agent adopt {file_system} IMAGE",
+        "",
+        f"If the image is lost, put a backup back there: `keyward agent restore {file_system}`.",
+    ]
     # The old agent lets go of it at once, and leaves the image where it is.
     eventually(lambda: is_cut_off(path / "file"), seconds=30)
     eventually(lambda: storage.keeper(file_system) is None, seconds=30)
@@ -147,10 +151,13 @@ def test_the_volumes_of_a_removed_agent_are_listed_and_brought_back(own_server, 
         f"{file_system:<25}has no agent: {storage.id} was removed"
     )
     keyward(own_server, "assign", file_system, second.id)
-    assert file_system not in keyward(own_server, "list")
+    assert "has no agent" not in keyward(own_server, "list")
     adoptable(efs, second, file_system)
+    last = keyward(own_server, "list").splitlines()[-1]
+    assert last.startswith(f"{file_system:<25}is not available on {second.id}, since ")
     adopt(second, file_system, storage.image(file_system))
     available(efs, file_system)
+    assert file_system not in keyward(own_server, "list")
     assert (second.mount(file_system) / "file").read_bytes() == TEXT
 
 

@@ -26,8 +26,19 @@ pub struct Local {
     pub busy: bool,
     /// What went wrong, if the last step failed.
     pub failure: Option<Failure>,
+    /// What is wrong with its image, if that was moved away or deleted while it is attached.
+    pub astray: Option<Astray>,
     /// Why nothing may be done with it until somebody has looked, such as that its note cannot be read.
     pub damaged: Option<String>,
+}
+
+/// What is wrong with an image that was moved away or deleted while it is attached. It can be used as before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Astray {
+    /// What has become of it and what to do, for the operator.
+    pub message: String,
+    /// Whether it has no name any more, so that it is lost when it is detached.
+    pub is_deleted: bool,
 }
 
 /// What of a volume runs.

@@ -211,7 +211,10 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
     }
     match (wanted.presence, local.stage, &local.runs) {
         (Presence::Absent, None, Runs::Nothing) if !local.busy => report(State::Gone, None),
-        (Presence::Present, Some(Stage::Made), Runs::Mounted) => report(State::Ready, None),
+        (Presence::Present, Some(Stage::Made), Runs::Mounted) => match &local.astray {
+            Some(astray) => failed(&astray.message),
+            None => report(State::Ready, None),
+        },
         (Presence::Present, _, Runs::CutOff(why)) => {
             failed(&format!("the volume is cut off: {why}"))
         }

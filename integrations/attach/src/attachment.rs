@@ -73,6 +73,16 @@ impl Attachment {
         self.device.node()
     }
 
+    /// The file of the loop device, as the kernel calls it now: one that was deleted has ` (deleted)` at its end. `None` if it has
+    /// been let go.
+    ///
+    /// # Errors
+    /// When the kernel's answer cannot be read.
+    pub fn backing_file(&self) -> Result<Option<PathBuf>, Error> {
+        let node = self.device.node();
+        self.device.backing_file().at(Step::Place, node)
+    }
+
     /// Where the volume is mounted in this process's mount namespace, the newest mount first.
     ///
     /// # Errors

@@ -157,13 +157,21 @@ impl LoopDevice {
     /// Whether it is bound to the place's file. Its path is another one when somebody has renamed the image, or has
     /// unmounted the served file lazily; the binding is the same then.
     pub(crate) fn is_bound(&self) -> io::Result<bool> {
-        let Some(mut path) = self.told("loop/backing_file")? else {
+        let Some(path) = self.backing_file()? else {
             return Ok(false);
+        };
+        Ok(path == self.file || self.is_same_binding()?)
+    }
+
+    /// The file that it is bound to, as the kernel calls it now.
+    pub(crate) fn backing_file(&self) -> io::Result<Option<PathBuf>> {
+        let Some(mut path) = self.told("loop/backing_file")? else {
+            return Ok(None);
         };
         if path.last() == Some(&b'\n') {
             path.pop();
         }
-        Ok(Path::new(&OsString::from_vec(path)) == self.file || self.is_same_binding()?)
+        Ok(Some(OsString::from_vec(path).into()))
     }
 
     /// Whether it has not been let go since the binding was recorded. Without one, nobody can say so.

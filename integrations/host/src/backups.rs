@@ -28,11 +28,16 @@ use keyward_keeper::{
     nameless,
     state::Phase,
     units::{counted, show_size},
+    whereabouts::Whereabouts,
 };
 use keyward_types::storage::VolumeId;
 use rustix::fs::statvfs;
 
-use crate::host::{Backups, Host};
+use crate::{
+    host::{Backups, Host},
+    look::whereabouts,
+    plain::DELETED,
+};
 
 /// What is noted down with a copy.
 const ENCRYPTED: &str = "encrypted";
@@ -142,7 +147,11 @@ impl Backups {
         let mut builder = DirBuilder::new();
         let created = builder.recursive(true).mode(0o700).create(&self.work);
         created.with_context(|| format!("cannot create {}", self.work.display()))?;
-        let image = host.layout.image(&note.volume);
+        let image = match whereabouts(&host.layout, &host.states, note)? {
+            Whereabouts::Moved(name) | Whereabouts::Deleted(Some(name)) => name,
+            Whereabouts::InPlace => host.layout.image(&note.volume),
+            Whereabouts::Deleted(None) => bail!("{DELETED}"),
+        };
         let taken =
             fs::metadata(&image).with_context(|| format!("cannot read {}", image.display()))?;
         let taken = taken.blocks().saturating_mul(512);

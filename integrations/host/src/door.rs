@@ -212,22 +212,37 @@ fn connect(state_dir: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(short(&folder, &state_dir.join(SOCKET)))
 }
 
-/// Whether an agent runs with a state directory, and can be asked.
-pub fn is_answered(state_dir: &Path) -> bool {
-    connect(state_dir).is_ok()
-}
-
 /// Asks the agent that runs with a state directory, and waits until it is done.
 ///
 /// # Errors
 /// When no agent runs, or it has not done it.
 pub fn ask(state_dir: &Path, request: &Request) -> anyhow::Result<String> {
-    let stream = connect(state_dir).with_context(|| {
-        format!(
-            "no agent can be asked at {}: start it with `keyward agent run`, and give the same --state-dir",
-            state_dir.join(SOCKET).display()
-        )
-    })?;
+    ask_or(state_dir, request, || Ok(None))
+}
+
+/// As [`ask`]. If no agent runs, `without` may do it, or answer that it cannot.
+///
+/// # Errors
+/// When nobody has done it.
+pub fn ask_or(
+    state_dir: &Path,
+    request: &Request,
+    without: impl FnOnce() -> anyhow::Result<Option<String>>,
+) -> anyhow::Result<String> {
+    let stream = match connect(state_dir) {
+        Ok(stream) => stream,
+        Err(error) => {
+            if let Some(said) = without()? {
+                return Ok(said);
+            }
+            return Err(error).with_context(|| {
+                format!(
+                    "no agent can be asked at {}: start it with `keyward agent run`, and give the same --state-dir",
+                    state_dir.join(SOCKET).display()
+                )
+            });
+        }
+    };
     stream.set_read_timeout(request.patience())?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;

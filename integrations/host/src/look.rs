@@ -3,13 +3,14 @@
 use anyhow::Context as _;
 use keyward_agent::{
     layout::{Layout, Noted},
-    local::{Local, Runs},
+    local::{Astray, Local, Runs},
     note::Note,
 };
 use keyward_attach::place::Place;
 use keyward_keeper::{
     image::parse_id,
     state::{Phase, States},
+    whereabouts::Whereabouts,
 };
 
 use crate::plain::Plain;
@@ -48,6 +49,10 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
     }
     match runs(layout, states, &note) {
         Ok((runs, epoch)) => {
+            let astray = match runs {
+                Runs::Mounted => astray(layout, states, &note),
+                _ => None,
+            };
             let bytes = (runs == Runs::Mounted).then(|| bytes_in_use(layout, &note));
             Seen {
                 local: Local {
@@ -55,6 +60,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                     generation: note.generation,
                     encrypted: note.encrypted,
                     runs,
+                    astray,
                     ..Local::default()
                 },
                 bytes: bytes.flatten(),
@@ -115,6 +121,58 @@ fn runs(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<(Runs, 
         Phase::CutOff => Runs::CutOff(process.reason.unwrap_or_default()),
     };
     Ok((runs, epoch))
+}
+
+/// Where the image is of a volume that is mounted.
+///
+/// # Errors
+/// When that cannot be seen.
+pub fn whereabouts(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<Whereabouts> {
+    if note.encrypted {
+        let id = parse_id(&note.image).context("the note names no image")?;
+        let found = states.find(id)?;
+        return Ok(found.map_or(Whereabouts::InPlace, |found| found.process.whereabouts()));
+    }
+    let plain = Plain {
+        place: &place(layout, note),
+        image: &layout.image(&note.volume),
+        dir: &layout.mount(&note.volume),
+    };
+    plain.whereabouts()
+}
+
+/// What is wrong if the image of a volume that is mounted was moved away or deleted. What cannot be seen is not wrong.
+fn astray(layout: &Layout, states: &States, note: &Note) -> Option<Astray> {
+    let found = whereabouts(layout, states, note).ok()?;
+    let image = layout.image(&note.volume);
+    let image = image.display();
+    match found {
+        Whereabouts::InPlace => None,
+        Whereabouts::Moved(name) => {
+            let name = name.display();
+            Some(Astray {
+                message: format!(
+                    "the image of the volume was moved away while it is attached: it is {name} now, and what is written goes there. Move it back (`mv {name} {image}`) before the agent is stopped: it would not be found at the next start"
+                ),
+                is_deleted: false,
+            })
+        }
+        Whereabouts::Deleted(_) => {
+            let backup = match note.encrypted {
+                true => format!(
+                    ", or make a backup of it (`keyward agent backup {}`)",
+                    note.volume
+                ),
+                false => String::new(),
+            };
+            Some(Astray {
+                message: format!(
+                    "the image of the volume, {image}, was deleted while it is attached: what is mounted is all that is left of it, and is lost when it is detached or the machine stops. Copy its files elsewhere at once{backup}"
+                ),
+                is_deleted: true,
+            })
+        }
+    }
 }
 
 /// What ties a loop device and mounts to a volume.

@@ -16,6 +16,7 @@ use keyward_attach::{
     freeze::{freeze, thaw},
     place::Place,
 };
+use keyward_keeper::whereabouts::{Whereabouts, file_id, is_elsewhere};
 use rustix::{
     fs::{SeekFrom, ioctl_ficlone, seek},
     io::Errno,
@@ -24,6 +25,11 @@ use rustix::{
 /// How long shutting a file system down may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the kernel adds to the name of a file that has none any more.
+const WITHOUT_NAME: &[u8] = b" (deleted)";
+/// What is said of an image that has no name any more.
+pub const DELETED: &str =
+    "the image was deleted: copy the files of the file system elsewhere, they are all that is left";
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
 
@@ -110,6 +116,32 @@ impl Plain<'_> {
         Ok((true, points.iter().any(|point| point == self.dir)))
     }
 
+    /// Where the image is of which it has a loop device.
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub fn whereabouts(&self) -> anyhow::Result<Whereabouts> {
+        if !self.may_run() {
+            return Ok(Whereabouts::InPlace);
+        }
+        let attachment = Attachment::find(&self.open()?)?;
+        let Some(name) = attachment.map(|found| found.backing_file()).transpose()? else {
+            return Ok(Whereabouts::InPlace);
+        };
+        let Some(name) = name.filter(|name| name != self.image) else {
+            return Ok(Whereabouts::InPlace);
+        };
+        Ok(match file_id(&name) {
+            Ok(file) if is_elsewhere(self.image, file) => Whereabouts::Moved(name),
+            Ok(_) => Whereabouts::InPlace,
+            Err(_) if name.as_os_str().as_encoded_bytes().ends_with(WITHOUT_NAME) => {
+                Whereabouts::Deleted(None)
+            }
+            // It may be called so elsewhere, such as in another mount namespace.
+            Err(_) => Whereabouts::InPlace,
+        })
+    }
+
     /// Copies the image to a new file, as it is at one moment. Whoever writes to the file system meanwhile waits: for a moment
     /// if the disk's file system can share what the two have in common, and otherwise until all is copied.
     ///
@@ -120,7 +152,12 @@ impl Plain<'_> {
             bail!("the file system is not mounted");
         }
         let own = fs::metadata(self.dir)?.dev();
-        let image = File::open(self.image)?;
+        // Another file may be in its place.
+        let image = match self.whereabouts()? {
+            Whereabouts::InPlace => File::open(self.image)?,
+            Whereabouts::Moved(name) => File::open(name)?,
+            Whereabouts::Deleted(_) => bail!("{DELETED}"),
+        };
         if copy.metadata()?.dev() == own {
             bail!("that is on the file system that is to be copied");
         }

@@ -39,6 +39,7 @@ use super::{
     source::KeySource,
     state::{Folder, Phase, Process, States},
     verdict::{Verdict, Watch, verdict},
+    whereabouts::file_id,
 };
 
 /// How often the thread that decides looks around.
@@ -266,6 +267,7 @@ impl Keeper {
         let live = Live::start(volume, &self.place, &self.options.mounting)?;
         self.key = live.volume.key_info();
         self.process.device = Some(live.device.clone());
+        self.process.file = file_id(&self.options.image).ok();
         self.live = Some(live);
         (self.warned, self.ended) = (false, None);
         self.say(Phase::Attached, None);

@@ -66,6 +66,9 @@ pub enum Phase {
     CutOff,
 }
 
+/// What tells a file from all others: its device, and its number there.
+pub type FileId = (u64, u64);
+
 /// What a volume's process says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Process {
@@ -77,6 +80,9 @@ pub struct Process {
     pub volume: String,
     /// Its image.
     pub image: PathBuf,
+    /// Which file that was when it was opened.
+    #[serde(default)]
+    pub file: Option<FileId>,
     /// Where it is mounted.
     pub dir: Option<PathBuf>,
     /// Its loop device.
@@ -99,6 +105,7 @@ impl Process {
             pid: std::process::id(),
             volume: volume.to_string(),
             image: image.to_owned(),
+            file: None,
             dir: dir.map(Path::to_owned),
             device: None,
             read_only,

@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use keyward_agent::layout::Layout;
 use keyward_host::{
-    door::{Request, ask, is_answered},
+    door::{Request, ask_or},
     local::{LocalMounts, unmounted},
 };
 use keyward_keeper::{identity::Identity, state::States};
@@ -49,18 +49,21 @@ impl Unmount {
             Err(_) => absolute(&self.dir)?,
         };
         let state_dir = &self.state.state_dir;
+        let request = Request::Unmount { dir: dir.clone() };
         // An agent that was removed cannot be started again, and what it has left must go all the same.
-        if !is_answered(state_dir)
-            && let Some(layout) = Layout::existing(state_dir)?
-            && let Some(identity) = Identity::read(&layout.credentials())?
-        {
+        let without = || {
+            let Some(layout) = Layout::existing(state_dir)? else {
+                return Ok(None);
+            };
+            let Some(identity) = Identity::read(&layout.credentials())? else {
+                return Ok(None);
+            };
             let _alone = layout.lock()?;
             let states = States::within(&layout.keepers());
             let notes = Arc::new(identity.note_key());
             let volume = LocalMounts::new(layout, notes, states).take_away(&dir)?;
-            return Ok(say!("{}", unmounted(volume.as_ref(), &dir))?);
-        }
-        let request = Request::Unmount { dir };
-        Ok(say!("{}", ask(state_dir, &request)?)?)
+            Ok(Some(unmounted(volume.as_ref(), &dir)))
+        };
+        Ok(say!("{}", ask_or(state_dir, &request, without)?)?)
     }
 }

@@ -32,7 +32,18 @@ impl Agent {
             Err(_) => return,
         };
         let mut ends = tokio::task::JoinSet::new();
-        for note in volumes.into_values().filter_map(|seen| seen.note) {
+        for seen in volumes.into_values() {
+            let Some(note) = seen.note else { continue };
+            // Detaching it would destroy it.
+            if let Some(astray) = seen
+                .local
+                .astray
+                .filter(|astray| astray.is_deleted && !force)
+            {
+                let why = astray.message;
+                tracing::error!(volume = %note.volume, why, "the volume stays attached");
+                continue;
+            }
             let host = Arc::clone(&self.host);
             ends.spawn_blocking(move || {
                 let ended = match force {
