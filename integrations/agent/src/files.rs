@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
     path::Path,
 };
 
@@ -51,7 +51,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a regular file for reading; no link, and nothing that could make the reader wait.
+/// Opens a regular file for reading; no link, and nothing that could make the reader wait. Nothing else is opened: opening is
+/// enough to have some devices do something.
 ///
 /// # Errors
 /// When it is none, or cannot be opened.
@@ -64,12 +65,14 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When it is none, or cannot be opened.
 pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = options.custom_flags(flags.cast_signed()).open(path)?;
-    if file.metadata()?.file_type().is_file() {
-        return Ok(file);
+    let flags = (OFlags::PATH | OFlags::NOFOLLOW).bits().cast_signed();
+    let mut look = OpenOptions::new();
+    let found = look.read(true).custom_flags(flags).open(path)?;
+    if !found.metadata()?.file_type().is_file() {
+        return Err(io::Error::other("it is not a regular file"));
     }
-    Err(io::Error::other("it is not a regular file"))
+    // That very file, whatever has its name by now.
+    options.open(format!("/proc/self/fd/{}", found.as_raw_fd()))
 }
 
 #[cfg(test)]
@@ -86,5 +89,28 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&other).unwrap(), b"stays");
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+    #[test]
+    fn only_a_file_is_opened() {
+        let home = tempfile::tempdir().unwrap();
+        let (file, other) = (home.path().join("file"), home.path().join("other"));
+        fs::write(&file, "read").unwrap();
+        assert_eq!(
+            io::read_to_string(open_file(&file).unwrap()).unwrap(),
+            "read"
+        );
+        open_with(&file, OpenOptions::new().write(true)).unwrap();
+        let refused = || open_file(&other).unwrap_err().to_string();
+        std::os::unix::fs::symlink(&file, &other).unwrap();
+        assert_eq!(refused(), "it is not a regular file");
+        fs::remove_file(&other).unwrap();
+        // Opening it would fail otherwise: nobody is at its other end.
+        let _socket = std::os::unix::net::UnixListener::bind(&other).unwrap();
+        assert_eq!(refused(), "it is not a regular file");
+        fs::remove_file(&other).unwrap();
+        assert_eq!(
+            open_file(&other).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

@@ -4,15 +4,20 @@
 use std::{
     fs::{File, TryLockError},
     io::{self, Read as _, Write as _},
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, AsRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
 };
 
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, syncfs, unlinkat,
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, statat,
+        syncfs, unlinkat,
     },
     io::Errno,
+    path::Arg,
 };
 
 use crate::{
@@ -24,9 +29,10 @@ use crate::{
 const FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
-/// Opening waits for nobody, as it would for who writes to a pipe.
-const FILE: OFlags = OFlags::NOFOLLOW
-    .union(OFlags::NONBLOCK)
+/// A file that is created. What somebody has put in its place is not opened, whatever it is.
+pub(crate) const NEW: OFlags = OFlags::CREATE
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 const FOR_OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
 /// How the name of a file ends that is being written; it begins with a dot.
@@ -132,8 +138,14 @@ impl Objects for Directory {
         let folder = self.made(folders)?;
         let draft = format!(".{name}{DRAFT}");
         let write = || {
-            let flags = FILE | OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-            let mut file = File::from(openat(&folder, &draft, flags, FOR_OWNER)?);
+            // What is left of an earlier attempt. Somebody who knows the name may also have put a link to another file
+            // or a device there, which must not be written to.
+            match unlinkat(&folder, &draft, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let opened = openat(&folder, &draft, NEW | OFlags::WRONLY, FOR_OWNER);
+            let mut file = File::from(opened?);
             file.write_all(&bytes)?;
             // Under its name, it is taken as whole.
             file.sync_all()?;
@@ -152,16 +164,15 @@ impl Objects for Directory {
             return Ok(None);
         };
         let failed = |error| Error::io("read", self.whole(key), error);
-        let file = match openat(&folder, name, FILE | OFlags::RDONLY, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP) => return Ok(Some(Vec::new())),
-            Err(error) => return Err(failed(error.into())),
-        };
         let mut bytes = Vec::new();
-        if file.metadata().map_err(failed)?.is_file() {
-            let mut file = file.take(limit.saturating_add(1));
-            file.read_to_end(&mut bytes).map_err(failed)?;
+        match regular(&folder, name, OFlags::RDONLY) {
+            Ok(Some(file)) => {
+                let mut file = file.take(limit.saturating_add(1));
+                file.read_to_end(&mut bytes).map_err(failed)?;
+            }
+            Ok(None) => {}
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(failed(error.into())),
         }
         Ok(Some(bytes))
     }
@@ -213,10 +224,23 @@ impl Objects for Directory {
     fn lock(&self, volume: &VolumeName) -> Result<Option<File>, Error> {
         let folders = [CHUNKS, volume.as_str()];
         let folder = self.made(&folders)?;
-        let failed = |error: io::Error| self.failed("lock", &folders, error);
-        let flags = FILE | OFlags::RDWR | OFlags::CREATE;
-        let file = openat(&folder, LOCK, flags, FOR_OWNER).map_err(|error| failed(error.into()))?;
-        let file = File::from(file);
+        let failed =
+            |error: io::Error| self.failed("lock", &[CHUNKS, volume.as_str(), LOCK], error);
+        match openat(&folder, LOCK, NEW | OFlags::RDWR, FOR_OWNER) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        let file = regular(&folder, LOCK, OFlags::RDWR).map_err(|error| failed(error.into()))?;
+        // Locking a file that has another name, too, could hold up whoever else locks that one.
+        let is_own = |file: &File| Ok(file.metadata()?.nlink() == 1);
+        let file = match file {
+            Some(file) if is_own(&file).map_err(failed)? => file,
+            _ => {
+                return Err(failed(io::Error::other(
+                    "somebody has put something else in its place than a file with one name. Remove it, and try again",
+                )));
+            }
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -238,6 +262,24 @@ impl Objects for Directory {
         }
         Ok(Some(file))
     }
+}
+
+/// Opens a file of a folder that is there; `None` if it is anything else. Nothing else is opened: opening is enough to have
+/// some devices do something, and would wait for who writes to a pipe.
+pub(crate) fn regular(
+    folder: impl AsFd,
+    name: impl Arg,
+    access: OFlags,
+) -> Result<Option<File>, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = openat(folder, name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&found)?.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    // That very file, whatever has its name by now.
+    let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let opened = openat(CWD, itself, access | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(Some(File::from(opened)))
 }
 
 /// The names in a folder that are text; ours are.

@@ -16,6 +16,7 @@ use rustix::{
 
 use crate::{
     Error, Place, Progress,
+    directory::{NEW, regular},
     image::{clear, next_data, read},
     manifest::{Chunk, Manifest},
     name::{CopyName, Hash},
@@ -176,16 +177,17 @@ impl Draft {
         let names = names.map(|(draft, image)| Names { draft, image });
         let names = names.ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
         let folder = File::open(folder_of(to)).map_err(failed)?;
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let flags = flags | OFlags::RDWR | OFlags::CREATE;
-        let file = match openat(&folder, &names.draft, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => File::from(file),
-            Err(Errno::LOOP) => return Err(not_ours()),
-            Err(error) => return Err(failed(error.into())),
+        let access = OFlags::RDWR;
+        let opened = match openat(&folder, &names.draft, NEW | access, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => Ok(Some(File::from(file))),
+            Err(Errno::EXIST) => regular(&folder, &names.draft, access),
+            Err(error) => Err(error),
         };
+        let file = opened.map_err(|error| failed(error.into()))?;
+        let file = file.ok_or_else(not_ours)?;
         let metadata = file.metadata().map_err(failed)?;
         let is_ours = metadata.uid() == geteuid().as_raw() && metadata.nlink() == 1;
-        if !metadata.is_file() || !is_ours {
+        if !is_ours {
             return Err(not_ours());
         }
         match file.try_lock() {

@@ -2,16 +2,17 @@
 //! attached, held, or else a copy that the volume's process makes.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
 use anyhow::{Context as _, bail};
+use keyward_agent::files::open_file;
 use keyward_volume::{Superblock, VolumeId, disk::FileDisk, superblock};
 use rustix::{
-    fs::{FallocateFlags, OFlags, fallocate},
+    fs::{FallocateFlags, fallocate},
     io::Errno,
 };
 
@@ -29,11 +30,9 @@ use crate::{
 /// When it cannot be opened, is in use, or is another file by now.
 pub fn hold(image: &Path, volume: VolumeId) -> anyhow::Result<File> {
     let shown = image.display();
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(flags.bits().cast_signed());
-    let opened = match options.open(image) {
-        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+    let opened = match open_file(image) {
+        // It can be opened, and is none.
+        Err(error) if error.raw_os_error().is_none() => {
             bail!("{shown} is not a file any more: somebody has exchanged it")
         }
         opened => opened.with_context(|| format!("cannot open {shown}"))?,

@@ -2,15 +2,13 @@
 
 use std::{
     fs,
-    os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink},
-    process::Command,
-};
-
-use keyward_copies::{
-    BucketOptions, Error, Place, Progress, Trust, choose, list, manifest, verify,
+    os::unix::fs::{FileExt as _, MetadataExt as _, symlink},
 };
 
 use crate::kit::{Kit, PIECE, allocated, name, stored};
+use keyward_copies::{
+    BucketOptions, Error, Place, Progress, Trust, choose, list, manifest, verify,
+};
 
 #[test]
 fn an_image_comes_back_with_its_holes() {
@@ -362,55 +360,6 @@ fn what_is_not_ours_in_a_place_is_passed_over() {
     assert_eq!(list(&kit.place()).unwrap(), [name("v/one")]);
     kit.remove(&["v/one"]).unwrap();
     assert!(place.join("chunks/v/file").exists());
-}
-
-#[test]
-fn nothing_is_followed_that_leads_elsewhere() {
-    let kit = Kit::new();
-    let (place, image) = (kit.path("place"), kit.image(PIECE, &[(0, b"a")]));
-    fs::create_dir(kit.path("elsewhere")).unwrap();
-    symlink(kit.path("elsewhere"), place.join("copies")).unwrap();
-    assert!(kit.send(&image, "v/one").is_err());
-    assert!(list(&kit.place()).is_err());
-    fs::remove_file(place.join("copies")).unwrap();
-    kit.send(&image, "v/one").unwrap();
-    // A manifest that is a link, a pipe or a directory.
-    let path = place.join("copies/v/one");
-    fs::rename(&path, kit.path("manifest")).unwrap();
-    symlink(kit.path("manifest"), &path).unwrap();
-    assert!(kit.receive("v/one").is_err());
-    fs::remove_file(&path).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert!(kit.receive("v/one").is_err());
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
-    assert!(kit.receive("v/one").is_err());
-    // A draft that somebody else prepared.
-    fs::remove_dir(&path).unwrap();
-    fs::rename(kit.path("manifest"), &path).unwrap();
-    symlink(kit.path("image"), kit.path("received.receiving")).unwrap();
-    assert_eq!(
-        kit.said(&kit.receive("v/one").unwrap_err()),
-        "received.receiving is not a file of this user alone: remove it, or choose another name"
-    );
-    fs::remove_file(kit.path("received.receiving")).unwrap();
-    fs::hard_link(kit.path("image"), kit.path("received.receiving")).unwrap();
-    assert!(matches!(kit.receive("v/one"), Err(Error::NotOurs { .. })));
-    fs::remove_file(kit.path("received.receiving")).unwrap();
-    fs::write(kit.path("received.receiving"), "").unwrap();
-    let readable = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(kit.path("received.receiving"), readable).unwrap();
-    kit.receive("v/one").unwrap().keep().unwrap();
-    assert_eq!(
-        fs::metadata(kit.path("received")).unwrap().mode() & 0o777,
-        0o600
-    );
 }
 
 #[test]

@@ -9,5 +9,6 @@
 mod damage;
 mod directory;
 mod format;
+mod hostile;
 mod kit;
 mod streams;
