@@ -56,7 +56,8 @@ impl CutOff {
 ///    hangs. If the first step is not done after `patience`, because the process that serves does not
 ///    answer, this ends it.
 /// 3. ext4 is unmounted, wherever it is mounted in this mount namespace; lazily where it is in use.
-/// 4. The loop device is let go.
+/// 4. What the page cache has of the loop device itself is dropped, by which whoever has a directory open could list it, and
+///    the device is let go.
 /// 5. The served file is unmounted, and the record is dropped. The process that serves sees the end of
 ///    [`Server::wait`](crate::server::Server::wait).
 ///
@@ -239,6 +240,9 @@ fn take_away(device: &LoopDevice, is_shut: bool, done: &mut CutOff) -> bool {
             return false;
         }
     }
+    // What a directory has can be read from the device's own pages by whoever has it open.
+    let flushed = device.open().and_then(ioctl::flush_buffers);
+    done.note(flushed.at(Step::Flush, node));
     let unbound = device.open().and_then(|open| device.unbind(open));
     let unbound = done.note(unbound.at(Step::Unbind, node));
     if unbound == Some(false) {

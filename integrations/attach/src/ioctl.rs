@@ -25,6 +25,9 @@ const SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
 /// `FS_SHUTDOWN_FLAGS_NOLOGFLUSH`: neither data nor the journal are written first.
 const NO_LOG_FLUSH: u32 = 2;
 
+/// `BLKFLSBUF`, which takes no argument.
+const FLUSH_BUFFERS: Opcode = opcode::none(0x12, 97);
+
 /// `FIFREEZE` and `FITHAW`, whose argument the kernel ignores.
 const FREEZE: Opcode = opcode::read_write::<i32>(b'X', 119);
 const THAW: Opcode = opcode::read_write::<i32>(b'X', 120);
@@ -111,6 +114,13 @@ pub(crate) fn shut_down(root: impl AsFd) -> io::Result<()> {
     // SAFETY: FS_IOC_SHUTDOWN reads one 32-bit number, in spite of the direction in its code, and writes
     // nothing.
     Ok(unsafe { ioctl(root, Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }?)
+}
+
+/// Drops what the page cache has of a block device itself, such as the directories of a file system on it, which are read
+/// from there even after it was shut down.
+pub(crate) fn flush_buffers(device: impl AsFd) -> io::Result<()> {
+    // SAFETY: BLKFLSBUF takes no argument.
+    Ok(unsafe { ioctl(device, NoArg::<FLUSH_BUFFERS>::new()) }?)
 }
 
 /// Writes everything of the file system of an open file to its device, and has writers wait.

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, symlink},
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -72,6 +72,39 @@ fn cached_pages_are_not_served_and_everything_is_gone_though_files_are_open() {
         again.failures.is_empty() && again.held.is_none() && again.lazily_unmounted.is_empty(),
         "{again:?}"
     );
+}
+
+#[test]
+fn whoever_has_a_directory_open_cannot_list_it_any_more() {
+    let world = world!();
+    let memory = Arc::new(Memory::new(64 * MIB));
+    let (_server, _attachment) = world.mounted(memory.clone());
+    let folder = world.path("folder");
+    fs::create_dir_all(folder.join("below")).unwrap();
+    for number in 0..200 {
+        fs::write(folder.join(format!("name-{number}")), b"").unwrap();
+    }
+    symlink("target/".repeat(30), folder.join("link")).unwrap();
+    // What is only in ext4's journal yet stays in memory as long as the file system is in use.
+    detach(&world.place).unwrap();
+    let (_server, _attachment, _) = world.again(memory.clone());
+    let open = File::open(&folder).unwrap();
+    let list = |folder: &File| -> rustix::io::Result<usize> {
+        let mut count = 0;
+        for entry in rustix::fs::Dir::read_from(folder)? {
+            entry?;
+            count += 1;
+        }
+        Ok(count)
+    };
+    assert_eq!(list(&open).unwrap(), 204);
+    rustix::fs::readlinkat(&open, "link", Vec::new()).unwrap();
+    memory.fail(io::ErrorKind::Other);
+    let done = world.cut_off();
+    assert!(done.failures.is_empty(), "{done:?}");
+    assert_eq!(list(&open).unwrap_err(), rustix::io::Errno::IO);
+    let read = rustix::fs::readlinkat(&open, "link", Vec::new());
+    assert_eq!(read.unwrap_err(), rustix::io::Errno::IO);
 }
 
 #[test]
