@@ -9,8 +9,9 @@ import pytest
 from conftest import User
 from keyward import binary, clean_environment, eventually
 from storage import TEXT, Storage, arn, available, create, efs, iam, kms, state, storage
-from test_agents import keyward
+from test_agents import TARGET, keyward
 from volumes import is_cut_off, write
+from wire import Wire
 
 
 @pytest.fixture
@@ -199,6 +200,35 @@ def test_another_image_is_not_adopted(own_server, efs, kms, storage, second, mad
     kms.enable_key(KeyId=arn)
     available(efs, file_system)
     assert (second.mount(file_system) / "file").read_bytes() == TEXT
+
+
+def test_an_image_is_adopted_whatever_a_stolen_agent_has_said(own_server, efs, storage, second, made):
+    """The server believes the newest generation of a backup that it was ever told."""
+    file_system, path = made
+    storage.unmount(path)
+    assert storage.stop() == 0
+    image = copied(storage, file_system, second.state)
+    stored = json.loads((storage.state / "credentials.json").read_text())
+    thief = Wire(own_server, credentials=(stored["access_key_id"], stored["secret_access_key"]))
+    backup = {"Tried": 253402300799, "Time": 253402300799, "Generation": 2**63 - 1}
+    lie = {"VolumeId": file_system, "Generation": 1, "State": "READY", "Backup": backup}
+    assert thief.json("keyward", TARGET + "ReportVolumes", {"Volumes": [lie]}).status == 200
+    keyward(own_server, "remove", storage.id)
+    keyward(own_server, "assign", file_system, second.id)
+    adoptable(efs, second, file_system)
+    told = adopt(second, file_system, image, expect=1)
+    assert f"the newest backup has generation {2**63 - 1}, as the server knows" in told
+    assert "which an agent that was stolen may have lied about, use --danger-accept-rollback" in told
+    assert image.exists()
+    adopt(second, file_system, image, "--danger-accept-rollback")
+    available(efs, file_system)
+    assert (second.mount(file_system, name="again") / "file").read_bytes() == TEXT
+    # The next start demands nothing else.
+    second.unmount(second.folder / "again")
+    assert second.stop() == 0
+    second.start()
+    eventually((second.state / "mounts" / file_system / "file").exists, seconds=30)
+    assert (second.mount(file_system, name="again") / "file").read_bytes() == TEXT
 
 
 def test_what_is_left_of_a_mount_goes_also_without_what_was_noted_down(own_server, storage, second, made):

@@ -224,7 +224,7 @@ impl Operation for ReportVolumes {
                 made: volume.was_made() || state == State::Ready,
                 reported: Some(reported),
                 backup: match report.backup.clone() {
-                    Some(backup) => Some(backup.after(volume.backup.as_ref())),
+                    Some(backup) => Some(backup.after(volume.backup.as_ref(), cx.now)),
                     None => volume.backup.clone(),
                 },
                 ..volume.clone()

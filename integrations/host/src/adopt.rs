@@ -25,14 +25,15 @@ use crate::{host::Host, look::Seen};
 const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);
 
 /// Makes an image that of a volume which is wanted here and is not here, or whose age is not known here any more. Without a path, it is the one that lies where the
-/// volume's image belongs. Nothing that is in its place is overwritten.
+/// volume's image belongs. Nothing that is in its place is overwritten. With `accept_rollback`, it may be older than what is
+/// known of the volume.
 ///
 /// # Errors
 /// When the volume needs none, or this is not its image.
 pub fn adopt(
     host: &Host,
     (wanted, seen): (&Wanted, &Seen),
-    image: Option<&Path>,
+    (image, accept_rollback): (Option<&Path>, bool),
 ) -> anyhow::Result<String> {
     let volume = &wanted.volume;
     if wanted.presence == Presence::Absent {
@@ -64,14 +65,15 @@ pub fn adopt(
         );
     }
     check(image.unwrap_or(&place))?;
-    found(host, (wanted, seen), image.unwrap_or(&place))?;
+    let found = |image: &Path| found(host, (wanted, seen), (image, accept_rollback));
+    found(image.unwrap_or(&place))?;
     if let Some(image) = image {
         move_to(image, &place)?;
     }
     // Whoever could change it where it was cannot any more.
     check(&place)?;
     fs::set_permissions(&place, fs::Permissions::from_mode(0o600))?;
-    let (name, age) = found(host, (wanted, seen), &place)?;
+    let (name, age) = found(&place)?;
     let note = Note::brought(volume.clone(), name, wanted.encrypted, wanted.generation);
     host.write(&note.restored(age))?;
     Ok(format!(
@@ -145,7 +147,7 @@ fn has_loop_device(image: &Path) -> anyhow::Result<bool> {
 fn found(
     host: &Host,
     (wanted, seen): (&Wanted, &Seen),
-    image: &Path,
+    (image, accept_rollback): (&Path, bool),
 ) -> anyhow::Result<(String, Option<Restored>)> {
     let (volume, shown) = (&wanted.volume, image.display());
     if !wanted.encrypted {
@@ -168,7 +170,7 @@ fn found(
     let generation = found.generation;
     let here = host.states.known(found.volume_id)?;
     let known = here.max(wanted.backup_generation).unwrap_or(0);
-    if generation < known {
+    if generation < known && !accept_rollback {
         let known = match here {
             Some(here) if here == known => {
                 format!("{known} is known of the image that this machine has had")
@@ -176,13 +178,13 @@ fn found(
             _ => format!("the newest backup has generation {known}, as the server knows"),
         };
         bail!(
-            "{shown} is older than it should be: its generation is {generation}, and {known}. Bring the newest one"
+            "{shown} is older than it should be: its generation is {generation}, and {known}. Bring the newest one. If it is lost, or if this is it, which an agent that was stolen may have lied about, use --danger-accept-rollback: everything that is only in a newer one is lost then"
         );
     }
     let age = Restored {
         generation,
         known,
-        accept_rollback: false,
+        accept_rollback,
     };
     Ok((found.volume_id.to_string(), Some(age)))
 }

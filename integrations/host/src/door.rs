@@ -62,6 +62,8 @@ pub enum Request {
         volume: String,
         /// The image; none for the one that lies where it belongs.
         image: Option<PathBuf>,
+        /// Also if something newer is known of the volume.
+        accept_rollback: bool,
     },
     /// Back a volume up now.
     BackUp {

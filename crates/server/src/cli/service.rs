@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use keyward_services::bootstrap::services;
-use keyward_types::via_service::{ActingService as Known, SERVICES};
+use keyward_types::via_service::{ActingService as Known, ELASTIC_FILE_SYSTEM, SERVICES};
 
 use crate::{
     cli::{Existing, next::START, stopped::StoppedServer},
@@ -126,10 +126,13 @@ impl Delete {
         if !had {
             bail!("{} has no credentials", service.name());
         }
-        Ok(say!(
-            "Deleted the credentials of {}.",
-            service.global_name()
-        )?)
+        say!("Deleted the credentials of {}.", service.global_name())?;
+        if service == ELASTIC_FILE_SYSTEM {
+            say!(
+                "\nWithin half an hour of its next start, the server retires for good each grant of this service that looks like\nthat of a file system, and belongs to none of its own. If the service is to go on, create its credentials anew first."
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -35,9 +35,13 @@ impl Agent {
             Request::BackUp { .. } | Request::Backups { .. } | Request::Restore { .. } => {
                 return self.asked_about_backups(asked);
             }
-            Request::Adopt { volume, image } => {
-                let (volume, image) = (volume.clone(), image.clone());
-                return self.adopt(asked, (&volume, image));
+            Request::Adopt {
+                volume,
+                image,
+                accept_rollback,
+            } => {
+                let (volume, image, accepts) = (volume.clone(), image.clone(), *accept_rollback);
+                return self.adopt(asked, &volume, (image, accepts));
             }
         };
         tokio::spawn(async move {
@@ -50,7 +54,12 @@ impl Agent {
     }
 
     /// Has an image that was brought to this machine be that of a volume. No step is begun with the volume meanwhile.
-    fn adopt(&mut self, asked: Asked, (named, image): (&str, Option<PathBuf>)) {
+    fn adopt(
+        &mut self,
+        asked: Asked,
+        named: &str,
+        (image, accept_rollback): (Option<PathBuf>, bool),
+    ) {
         let wanted = match self.assigned(named) {
             Ok((wanted, _)) => wanted.clone(),
             Err(error) => return asked.reply(Err(error)),
@@ -68,7 +77,8 @@ impl Agent {
             let work = spawn_blocking(move || {
                 // What was seen may be half a second old.
                 let seen = look_at(&host, &wanted.volume)?.unwrap_or_default();
-                adopt(&host, (&wanted, &seen), image.as_deref())
+                let image = (image.as_deref(), accept_rollback);
+                adopt(&host, (&wanted, &seen), image)
             });
             let done = work.await.unwrap_or_else(|error| Err(error.into()));
             // First: whoever is told can go on.

@@ -151,14 +151,18 @@ pub struct BackupReport {
 }
 
 impl BackupReport {
-    /// What is known after this report, and was before it. Whoever owns the place of the backups may show the agent fewer
-    /// and older ones: the newest that has ever been told stays known.
+    /// What is known now, after this report, and was before it. Whoever owns the place of the backups may show the agent fewer
+    /// and older ones: the newest that has ever been told stays known. So a moment that is still to come is taken as now,
+    /// also if it is known already: it would stay for ever.
     #[must_use]
-    pub fn after(self, before: Option<&Self>) -> Self {
-        let Some(before) = before else { return self };
+    pub fn after(self, before: Option<&Self>, now: Timestamp) -> Self {
+        let has_been = |at: Option<Timestamp>| at.map(|at| at.min(now));
         Self {
-            at: self.at.max(before.at),
-            generation: self.generation.max(before.generation),
+            tried: self.tried.min(now),
+            at: has_been(self.at).max(has_been(before.and_then(|before| before.at))),
+            generation: self
+                .generation
+                .max(before.and_then(|before| before.generation)),
             ..self
         }
     }

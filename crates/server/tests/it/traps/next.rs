@@ -51,6 +51,27 @@ fn a_new_account_or_service_is_told_with_the_next_step() {
 }
 
 #[test]
+fn whoever_deletes_a_service_hears_what_becomes_of_its_grants() {
+    let desk = Desk::new();
+    desk.keyward("init --data-dir data").ok();
+    for service in ["rds", "elasticfilesystem"] {
+        desk.keyward(&format!("service create {service} --data-dir data"))
+            .ok();
+    }
+    expect![[r#"
+        Deleted the credentials of rds.amazonaws.com.
+    "#]]
+    .assert_eq(&desk.keyward("service delete rds --data-dir data").ok());
+    let said = desk.keyward("service delete elasticfilesystem --data-dir data");
+    expect![[r#"
+        Deleted the credentials of elasticfilesystem.amazonaws.com.
+
+        Within half an hour of its next start, the server retires for good each grant of this service that looks like
+        that of a file system, and belongs to none of its own. If the service is to go on, create its credentials anew first.
+    "#]].assert_eq(&said.ok());
+}
+
+#[test]
 fn new_root_credentials_are_told_with_the_next_step() {
     let desk = Desk::new();
     desk.keyward("init --data-dir data").ok();

@@ -5,7 +5,7 @@ use keyward_types::time::Timestamp;
 
 use super::*;
 
-async fn record(world: &World, id: &str) -> VolumeRecord {
+pub(super) async fn record(world: &World, id: &str) -> VolumeRecord {
     let region = Region::parse("us-east-1").unwrap();
     let path = paths::volume(region, account(OWN), &VolumeId::parse(id).unwrap());
     let found = world

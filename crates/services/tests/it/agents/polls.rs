@@ -1,6 +1,7 @@
 //! Polls: agents that wait to hear of their volumes.
 
-use keyward_engine::directory::records::storage::AgentRecord;
+use keyward_engine::directory::records::storage::{AgentRecord, BackupReport};
+use keyward_types::time::Timestamp;
 
 use super::*;
 
@@ -367,6 +368,45 @@ async fn the_newest_backup_that_was_ever_told_stays_known() {
         let polled = asked(&world, &key, "PollVolumes", json!({})).await;
         assert_eq!(polled["Volumes"][0]["BackupGeneration"], json!(known));
     }
+}
+
+/// A stolen agent may say anything, and what was said of the future would stay known until then.
+#[tokio::test]
+async fn what_an_agent_says_of_the_future_is_taken_as_now() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    let now = world.front.shared().clock().now();
+    let told = async |at: i64| {
+        let backup = json!({ "Tried": at, "Time": at });
+        let volume =
+            json!({ "VolumeId": FIRST, "Generation": 1, "State": "READY", "Backup": backup });
+        let report = json!({ "Volumes": [volume] });
+        asked(&world, &key, "ReportVolumes", report).await;
+        assignment::record(&world, FIRST).await.backup.unwrap()
+    };
+    let found = told(253_402_300_799).await;
+    assert_eq!((found.tried, found.at), (now, Some(now)));
+    let past = now.plus_days(-1);
+    let found = told(past.seconds()).await;
+    assert_eq!(
+        (found.tried.seconds(), found.at),
+        (past.seconds(), Some(now))
+    );
+}
+
+#[test]
+fn a_time_to_come_that_was_known_already_does_not_stay() {
+    let [now, never] = [1_700_000_000, 253_402_300_799].map(Timestamp::from_seconds);
+    let known = |at| BackupReport {
+        tried: at,
+        at: Some(at),
+        generation: None,
+        failure: None,
+        by_hand: false,
+    };
+    let after = known(now.plus_days(-1)).after(Some(&known(never)), now);
+    assert_eq!(after.at, Some(now));
 }
 
 #[test]
