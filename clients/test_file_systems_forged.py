@@ -3,14 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
+import signal
 
 import pytest
 
 from keyward import eventually
 from storage import TEXT, arn, available, create, efs, iam, kms, shared, state, storage
 from test_file_systems_assigned import adopt, copied, made
-from volumes import run, write
+from volumes import is_cut_off, write
 
 CHANGED = "it was not written by this agent, or was changed since"
 
@@ -19,8 +19,8 @@ def note_of(storage, file_system):
     return storage.image(file_system).with_suffix(".json")
 
 
-def mounts_of(storage, file_system):
-    return storage.image(file_system).with_suffix(".mounts.json")
+def places_of(storage, file_system):
+    return storage.state / "local" / f"{file_system}.json"
 
 
 def text_of(note):
@@ -95,7 +95,7 @@ def test_root_mounts_nowhere_because_a_file_says_so(efs, storage, shared, tmp_pa
     file_system, file = shared
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    mounts = mounts_of(storage, file_system)
+    mounts = places_of(storage, file_system)
     (place,) = text_of(mounts)
     assert place["dir"] == str(file.parent) and not place["read_only"]
     storage.stop()
@@ -110,6 +110,106 @@ def test_root_mounts_nowhere_because_a_file_says_so(efs, storage, shared, tmp_pa
     mounts.unlink()
     storage.mount(file_system)
     assert file.read_bytes() == TEXT
+
+
+def test_an_older_note_about_an_image_that_was_put_back_counts_for_nothing(efs, storage, shared):
+    file_system, file = shared
+    storage.unmount(file.parent)
+    assert storage.stop() == 0
+    image, note = storage.image(file_system), note_of(storage, file_system)
+    generation = json.loads(storage.run("volume", "stat", "--json", image).stdout)["Generation"]
+    said = text_of(note)
+    # As the agent writes it after `restore`, with the number that it remembers in `keepers/`.
+    restored = {"generation": generation, "known": generation, "accept_rollback": True, "token": 7}
+    storage.note_as_the_agent(note, json.dumps({**said, "restored": restored}))
+    for known in storage.state.glob("keepers/*.generation"):
+        known.unlink()
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    assert "what this machine knew of the age of the image is missing" in storage.log()
+    assert storage.keeper(file_system) is None
+    assert storage.stop() == 0
+    (storage.state / "keepers" / f"{said['image']}.restored").write_text("7\n")
+    storage.start()
+    available(efs, file_system)
+    storage.mount(file_system)
+    assert file.read_bytes() == TEXT
+
+
+@pytest.mark.parametrize("way", ["damaged", "removed"])
+def test_a_note_that_does_not_count_keeps_nothing_readable(efs, kms, storage, arn, shared, way):
+    file_system, file = shared
+    note = note_of(storage, file_system)
+    said = note.read_bytes()
+    if way == "damaged":
+        note.write_bytes(b"x")
+    else:
+        note.unlink()
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    assert file.read_bytes() == TEXT
+    # The process of the volume is told of changes at once, all the same.
+    kms.disable_key(KeyId=arn)
+    eventually(lambda: is_cut_off(file), seconds=15)
+    kms.enable_key(KeyId=arn)
+    own = storage.state / "mounts" / file_system / "file"
+    eventually(own.exists, seconds=30)
+    # What a killed process leaves is cut off.
+    os.kill(storage.keeper(file_system)["pid"], signal.SIGKILL)
+    eventually(lambda: is_cut_off(own), seconds=15)
+    note.write_bytes(said)
+    eventually(file.exists, seconds=30)
+    available(efs, file_system)
+
+
+def test_what_was_left_is_cut_off_whatever_is_in_the_place_of_the_mark(storage, shared):
+    file_system, file = shared
+    pid = storage.keeper(file_system)["pid"]
+    storage.kill()
+    os.kill(pid, signal.SIGKILL)
+    assert file.read_bytes() == TEXT
+    mark = storage.state / "volumes" / "agent"
+    said = mark.read_text()
+    mark.unlink()
+    os.mkfifo(mark)
+    done = storage.run(
+        "agent", "run", "--state-dir", storage.state, "--data-dir", storage.server.data_dir, expect=1
+    )
+    assert f"{mark} cannot be read (it is not a regular file)" in done.stderr
+    assert is_cut_off(file)
+    mark.unlink()
+    mark.write_text(said)
+    storage.start()
+    eventually(file.exists, seconds=30)
+
+
+def test_an_older_list_of_places_mounts_nothing(efs, storage, shared):
+    file_system, file = shared
+    places = places_of(storage, file_system)
+    assert places.parent == storage.state / "local"
+    said = places.read_bytes()
+    storage.unmount(file.parent)
+    assert not places.exists()
+    # Where the images are, nothing is read of it.
+    (storage.state / "volumes" / places.name.replace(".json", ".mounts.json")).write_bytes(said)
+    assert storage.stop() == 0
+    storage.start()
+    available(efs, file_system)
+    assert not os.path.ismount(file.parent)
+
+
+def test_the_image_of_an_agent_is_not_rekeyed(own_server, efs, kms, storage, arn, shared):
+    file_system, file = shared
+    image = storage.image(file_system)
+    rekey = ["volume", "rekey", image, "--file-system", file_system, "--key-id", arn, "--data-dir", own_server.data_dir]
+    told = storage.run(*rekey, expect=1).stderr
+    assert f"{image} is the image of an agent's file system" in told
+    rekey += ["--state-dir", storage.state / "keepers"]
+    told = storage.run(*rekey, expect=1).stderr
+    assert f"{image} is the image of {file_system} itself, and not a copy" in told
+    storage.unmount(file.parent)
+    assert storage.stop() == 0
+    told = storage.run(*rekey, expect=1).stderr
+    assert f"{image} is the image of {file_system} itself, and not a copy" in told
 
 
 def test_deleting_a_file_system_writes_to_nothing_that_a_link_names(efs, storage, shared, tmp_path):
@@ -130,6 +230,10 @@ def test_deleting_a_file_system_writes_to_nothing_that_a_link_names(efs, storage
     assert f"{image} is not a file: somebody has put something else in the place of the image" in storage.log()
     efs.delete_file_system(FileSystemId=file_system)
     eventually(lambda: "cannot remove" in storage.log(), seconds=30)
+    # Nor by another name of it.
+    image.unlink()
+    os.link(other, image)
+    eventually(lambda: "the file has other names: find and remove those first" in storage.log(), seconds=60)
     assert other.read_bytes() == b"stays" * 10_000
     assert victim.read_text() == "stays"
     # Without the link there is nothing left to delete.

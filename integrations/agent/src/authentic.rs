@@ -25,9 +25,6 @@ const LABEL: &[u8] = b"keyward-agent-notes-v1";
 const MAC: &str = "\nhmac-sha256 ";
 /// The longest line with a MAC: 32 bytes in hexadecimal, and the end of the line.
 const TAIL: usize = MAC.len() + 64 + 1;
-/// The longest file in bytes.
-const MOST: u64 = 1 << 20;
-
 /// Authenticates the files of one agent.
 pub struct NoteKey(Keyed);
 
@@ -55,14 +52,16 @@ impl NoteKey {
         Self(Keyed::new(&*key))
     }
 
-    /// Reads what [`Self::write`] has written to the same path.
+    /// Reads what [`Self::write`] has written to the same path: at most so many bytes.
     ///
     /// # Errors
     /// When it cannot be read, or somebody else has written it.
-    pub fn read(&self, path: &Path) -> Result<Vec<u8>, Unread> {
+    pub fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
         let mut file = Vec::new();
-        open_file(path)?.take(MOST + 1).read_to_end(&mut file)?;
-        if file.len() as u64 > MOST {
+        open_file(path)?
+            .take(most.saturating_add(1))
+            .read_to_end(&mut file)?;
+        if file.len() as u64 > most {
             return Err(Unread::NotAuthentic);
         }
         let text = file.len().checked_sub(TAIL);
@@ -77,13 +76,9 @@ impl NoteKey {
     /// Writes a file as [`write_whole`] does, with its MAC.
     ///
     /// # Errors
-    /// When it cannot be written, or is longer than 1 MiB.
+    /// When it cannot be written.
     pub fn write(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let file = self.sealed(path, text)?;
-        if file.len() as u64 > MOST {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        write_whole(path, &file)
+        write_whole(path, &self.sealed(path, text)?)
     }
 
     /// A text and the line with its MAC.
@@ -121,13 +116,13 @@ mod tests {
             fs::read_to_string(&path).unwrap(),
             "{}\nhmac-sha256 3ecb720887e6a1ba7b8940629fe927010d3928be598696c88ff049818e713ff8\n"
         );
-        assert_eq!(key().read(&path).unwrap(), b"{}");
+        assert_eq!(key().read(&path, 1000).unwrap(), b"{}");
         let others = [
             NoteKey::new(b"a secret of forty characters, or of more", "agent-2"),
             NoteKey::new(b"another secret of forty characters, etc.", "agent-1"),
         ];
         for other in others {
-            let error = other.read(&path).unwrap_err();
+            let error = other.read(&path, 1000).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 "it was not written by this agent, or was changed since"
@@ -135,7 +130,10 @@ mod tests {
         }
         let moved = home.path().join("fs-00000002.json");
         fs::copy(&path, &moved).unwrap();
-        assert!(matches!(key().read(&moved), Err(Unread::NotAuthentic)));
+        assert!(matches!(
+            key().read(&moved, 1000),
+            Err(Unread::NotAuthentic)
+        ));
     }
 
     #[test]
@@ -147,7 +145,7 @@ mod tests {
         let file = fs::read(&path).unwrap();
         let refused = |changed: &[u8]| {
             fs::write(&path, changed).unwrap();
-            matches!(key().read(&path), Err(Unread::NotAuthentic))
+            matches!(key().read(&path, 1000), Err(Unread::NotAuthentic))
         };
         for at in 0..file.len() {
             assert!(refused(&file[..at]), "{at}");
@@ -158,22 +156,25 @@ mod tests {
         assert!(refused(&[&file[..], b"\n"].concat()));
         assert!(refused(text));
         fs::write(&path, &file).unwrap();
-        assert_eq!(key().read(&path).unwrap(), text);
+        assert_eq!(key().read(&path, 1000).unwrap(), text);
     }
 
     #[test]
     fn only_a_regular_file_of_a_bounded_length_is_read() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("note");
-        let error = key().write(&path, &vec![b' '; 1 << 20]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
-        fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
-        assert!(matches!(key().read(&path), Err(Unread::NotAuthentic)));
+        key().write(&path, &[b' '; 100]).unwrap();
+        let length = fs::metadata(&path).unwrap().len();
+        key().read(&path, length).unwrap();
+        assert!(matches!(
+            key().read(&path, length - 1),
+            Err(Unread::NotAuthentic)
+        ));
         key().write(&path, b"{}").unwrap();
         let link = home.path().join("link");
         symlink(&path, &link).unwrap();
         for other in [link.as_path(), home.path()] {
-            assert!(matches!(key().read(other), Err(Unread::Io(_))));
+            assert!(matches!(key().read(other, 1000), Err(Unread::Io(_))));
         }
     }
 }

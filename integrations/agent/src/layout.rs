@@ -7,7 +7,7 @@
 //! volumes/agent            whose volumes they are
 //! volumes/ID.img           the image of a volume
 //! volumes/ID.json          what is noted down of it
-//! volumes/ID.mounts.json   where `keyward mount` has mounted it
+//! local/ID.json            where `keyward mount` has mounted a volume
 //! mounts/ID/               where it is mounted for the agent
 //! nfs/                     what serves NFS remembers of its clients, and its certificate
 //! backups/copies/          the copy that a backup is made of, while it is made
@@ -17,7 +17,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Read as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -26,10 +26,15 @@ use keyward_types::storage::VolumeId;
 
 use crate::{
     authentic::NoteKey,
-    files::{remove, write_whole},
+    files::{open_file, remove, write_whole},
     note::{Note, NoteError},
+    wanted::MOST_VOLUMES,
 };
 
+/// The longest content in bytes of the file that says whose volumes they are.
+const LONGEST_MARK: u64 = 256;
+/// The most notes that are read: as many as a server may name volumes, and as many again that it has forgotten.
+const MOST_NOTES: usize = 2 * MOST_VOLUMES;
 /// How the name of a file ends that says that a volume was deleted.
 const DELETED: &str = "deleted";
 
@@ -66,6 +71,9 @@ pub enum LayoutError {
         /// What it says.
         found: String,
     },
+    /// Somebody has filled it.
+    #[error("there are more than {MOST_NOTES} notes about volumes in {}: remove those that do not belong there", .0.display())]
+    TooMany(PathBuf),
     /// Another agent runs with it.
     #[error("another agent runs with {}: stop it first, or use another --state-dir", .0.display())]
     InUse(PathBuf),
@@ -99,7 +107,13 @@ impl Layout {
         }
         let path = fs::canonicalize(path).map_err(|source| layout.failed(path, source))?;
         let layout = Self(path);
-        for folder in [layout.volumes(), layout.mounts(), layout.keepers()] {
+        let folders = [
+            layout.volumes(),
+            layout.mounts(),
+            layout.local(),
+            layout.keepers(),
+        ];
+        for folder in folders {
             layout.create(&folder)?;
         }
         Ok(layout)
@@ -158,7 +172,13 @@ impl Layout {
     /// [`LayoutError::NotItsVolumes`] if not.
     pub fn check_mark(&self, agent: &str) -> Result<(), LayoutError> {
         let marker = self.marker();
-        let found = match fs::read_to_string(&marker) {
+        let read = || {
+            let mut text = String::new();
+            let file = open_file(&marker)?;
+            file.take(LONGEST_MARK).read_to_string(&mut text)?;
+            Ok::<_, io::Error>(text)
+        };
+        let found = match read() {
             Ok(found) if found.trim_end() == agent => return Ok(()),
             Ok(found) => format!("is about `{}`", found.trim_end().escape_debug()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing".to_owned(),
@@ -186,9 +206,29 @@ impl Layout {
             let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
             // What else is here has other endings.
             if let Some(volume) = id.and_then(|id| VolumeId::parse(id).ok()) {
+                if found.len() == MOST_NOTES {
+                    return Err(LayoutError::TooMany(folder));
+                }
                 let note = Note::read(&entry.path(), key);
                 found.push(Noted { volume, note });
             }
+        }
+        Ok(found)
+    }
+
+    /// The volumes that `keyward mount` has mounted.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn locally_mounted(&self) -> Result<Vec<VolumeId>, LayoutError> {
+        let folder = self.local();
+        let entries = fs::read_dir(&folder).map_err(|source| self.failed(&folder, source))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| self.failed(&folder, source))?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            found.extend(id.and_then(|id| VolumeId::parse(id).ok()));
         }
         Ok(found)
     }
@@ -201,6 +241,11 @@ impl Layout {
     /// Where the images are.
     fn volumes(&self) -> PathBuf {
         self.0.join("volumes")
+    }
+
+    /// Not where the images are: what root mounts again must not be chosen by whoever can bring back an older file there.
+    fn local(&self) -> PathBuf {
+        self.0.join("local")
     }
 
     /// Says whose volumes they are.
@@ -299,7 +344,7 @@ impl Layout {
 
     /// Where `keyward mount` has mounted a volume.
     pub fn local_mounts(&self, volume: &VolumeId) -> PathBuf {
-        self.volumes().join(format!("{volume}.mounts.json"))
+        self.local().join(format!("{volume}.json"))
     }
 
     /// Where a volume is mounted for the agent.

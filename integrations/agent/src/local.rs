@@ -85,8 +85,13 @@ impl Failure {
 impl Local {
     /// Whether a step may be begun.
     pub fn is_free(&self, now: Monotonic) -> bool {
+        self.damaged.is_none() && self.may_be_cut_off(now)
+    }
+
+    /// Whether what a process has left may be cut off. A note that does not count keeps nothing readable.
+    pub fn may_be_cut_off(&self, now: Monotonic) -> bool {
         let waits = |failure: &Failure| failure.again.millis() > now.millis();
-        !self.busy && self.damaged.is_none() && !self.failure.as_ref().is_some_and(waits)
+        !self.busy && !self.failure.as_ref().is_some_and(waits)
     }
 }
 

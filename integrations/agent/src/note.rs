@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::authentic::{NoteKey, Unread};
 
+/// The longest note in bytes.
+const LONGEST: u64 = 16 * 1024;
 /// The version of [`Note`].
 const VERSION: u32 = 1;
 
@@ -55,6 +57,9 @@ pub struct Restored {
     pub known: u64,
     /// Whether the operator accepts an older image.
     pub accept_rollback: bool,
+    /// A random number that the machine remembers apart from the note: an older note, which somebody has brought back, counts only
+    /// as long as it is remembered.
+    pub token: u64,
 }
 
 /// The first generation of what is wanted of a volume.
@@ -96,6 +101,12 @@ impl Note {
             generation,
             restored: None,
         }
+    }
+
+    /// An encrypted volume of which only its process says something: enough to listen for that, and to cut it off. It is never
+    /// written down.
+    pub const fn of_process(volume: VolumeId, image: String) -> Self {
+        Self::begun(volume, image, true, 0)
     }
 
     /// A volume whose image was brought here.
@@ -140,7 +151,7 @@ impl Note {
     /// # Errors
     /// When it cannot be read, or is none, or none of this agent.
     pub fn read(path: &Path, key: &NoteKey) -> Result<Self, NoteError> {
-        let note: Self = serde_json::from_slice(&key.read(path)?)?;
+        let note: Self = serde_json::from_slice(&key.read(path, LONGEST)?)?;
         if note.version != VERSION {
             return Err(NoteError::Version(note.version));
         }
@@ -213,6 +224,7 @@ mod tests {
             generation: 7,
             known: 6,
             accept_rollback: false,
+            token: 1,
         };
         let restored = note().at(Stage::Made).restored(Some(restored));
         assert_ne!(restored, note().at(Stage::Made));

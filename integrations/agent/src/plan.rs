@@ -105,17 +105,17 @@ pub fn is_lost(wanted: &Wanted, local: &Local) -> bool {
 
 /// The step that waits neither for the server nor for anything else: what nobody keeps must not stay readable.
 pub fn at_once(local: &Local, now: Monotonic) -> Option<Step> {
-    (local.is_free(now) && local.runs == Runs::Remains).then_some(Step::CutOff)
+    (local.may_be_cut_off(now) && local.runs == Runs::Remains).then_some(Step::CutOff)
 }
 
 /// The next step with a volume; none if there is nothing to do now. The server has named the volume, or has not:
 /// no step is planned before it has been asked.
 pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<Step> {
-    if !local.is_free(now) {
-        return None;
-    }
     if let Some(step) = at_once(local, now) {
         return Some(step);
+    }
+    if !local.is_free(now) {
+        return None;
     }
     if wanted.is_some_and(|wanted| obstacle(wanted, local).is_some()) {
         let runs = local.stage.is_some() && local.runs != Runs::Nothing;

@@ -19,7 +19,10 @@ use keyward_agent::{
 };
 use keyward_keeper::image::inspect;
 
-use crate::{host::Host, look::Seen};
+use crate::{
+    host::{Host, new_token},
+    look::Seen,
+};
 
 /// Where ext4 has its magic number, and what that is.
 const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);
@@ -52,6 +55,13 @@ pub fn adopt(
     };
     if !lost && !outdated && !ageless {
         bail!("{volume} has its image on this machine already");
+    }
+    if seen.local.damaged.is_some() && seen.local.runs != Runs::Nothing {
+        bail!(
+            "{volume} is attached: detach it first (`keyward volume detach {} --state-dir {}`), then adopt its image",
+            host.layout.image(volume).display(),
+            host.layout.keepers().display()
+        );
     }
     if seen.local.runs != Runs::Nothing {
         bail!("{volume} is still being detached on this machine: try again");
@@ -185,6 +195,7 @@ fn found(
         generation,
         known,
         accept_rollback,
+        token: new_token(),
     };
     Ok((found.volume_id.to_string(), Some(age)))
 }

@@ -34,7 +34,7 @@ use keyward_types::storage::VolumeId;
 use rustix::fs::statvfs;
 
 use crate::{
-    host::{Backups, Host},
+    host::{Backups, Host, new_token},
     look::whereabouts,
     plain::DELETED,
 };
@@ -269,6 +269,7 @@ impl Restoring {
             generation,
             known: known.unwrap_or(0),
             accept_rollback: self.accept_rollback,
+            token: new_token(),
         };
         Ok(self.note(id, Some(restored)))
     }

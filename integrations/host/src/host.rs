@@ -1,10 +1,10 @@
 //! This machine, as `keyward_agent` has it do steps.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{self, OpenOptions},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{
@@ -30,6 +30,7 @@ use keyward_agent::{
 use keyward_attach::requirements;
 use keyward_client::reach::Reach;
 use keyward_copies::BucketOptions;
+use keyward_crypto::random;
 use keyward_keeper::{
     control::{Request, ask_within},
     image::{new_id, parse_id},
@@ -140,6 +141,41 @@ impl Host {
     /// When it cannot be read.
     pub fn noted(&self) -> Result<Vec<Noted>, LayoutError> {
         self.layout.noted(&self.notes)
+    }
+
+    /// The encrypted volumes that have a process, or of which one has left something, as those say it themselves: in a directory
+    /// that nobody else can write to.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn processes(&self) -> anyhow::Result<Vec<Note>> {
+        let mut notes = Vec::new();
+        for (image, found) in self.states.all()? {
+            let name = found.process.image.file_name().and_then(OsStr::to_str);
+            let id = name.and_then(|name| name.strip_suffix(".img"));
+            if let Some(volume) = id.and_then(|id| VolumeId::parse(id).ok()) {
+                notes.push(Note::of_process(volume, image));
+            }
+        }
+        Ok(notes)
+    }
+
+    /// Cuts off what killed processes have left, whatever is noted down: as long as nobody keeps it, it stays readable.
+    ///
+    /// # Errors
+    /// When it cannot be seen what there is.
+    pub fn cut_off_remains(&self) -> anyhow::Result<()> {
+        for note in self.processes()? {
+            if self.process(&note)?.is_none_or(|found| found.lives) {
+                continue;
+            }
+            tracing::info!(volume = %note.volume, "cutting off what a process of the volume has left");
+            if let Err(error) = self.end(&note, How::AtOnce) {
+                let error = format!("{error:#}");
+                tracing::error!(volume = %note.volume, error, "not all of it is taken away");
+            }
+        }
+        Ok(())
     }
 
     /// The agent is to end.
@@ -340,10 +376,15 @@ impl Host {
     /// When it cannot be read.
     pub fn is_ageless(&self, note: &Note) -> anyhow::Result<bool> {
         // What was put back from a backup has its age in the note, until it is attached.
-        if !note.encrypted || note.stage != Stage::Made || note.restored.is_some() {
+        if !note.encrypted || note.stage != Stage::Made {
             return Ok(false);
         }
         let id = parse_id(&note.image).context("the note names no image")?;
+        if let Some(restored) = note.restored
+            && self.states.restored(id)? == Some(restored.token)
+        {
+            return Ok(false);
+        }
         Ok(self.states.known(id)?.is_none())
     }
 
@@ -388,6 +429,11 @@ impl Machine for Host {
     }
 
     fn write(&self, note: &Note) -> anyhow::Result<()> {
+        if let Some(restored) = note.restored {
+            // First: without it, the note counts for nothing.
+            let id = parse_id(&note.image).context("the note names no image")?;
+            self.states.note_restored(id, restored.token)?;
+        }
         let path = self.layout.note(&note.volume);
         let written = note.write(&path, &self.notes);
         written.with_context(|| format!("cannot write {}", path.display()))
@@ -474,6 +520,11 @@ impl Machine for Host {
     }
 }
 
+/// A number for a note about an image that was put back, other than that of any before.
+pub fn new_token() -> u64 {
+    u64::from_le_bytes(random::public())
+}
+
 /// Makes the wrapped data key unreadable, with which the image could be opened if its KMS key were found.
 fn wipe(image: &Path, encrypted: bool) -> io::Result<()> {
     if !encrypted {
@@ -484,6 +535,12 @@ fn wipe(image: &Path, encrypted: bool) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
+    // By another name, it may be a file of somebody else.
+    if file.metadata()?.nlink() != 1 {
+        return Err(io::Error::other(
+            "the file has other names: find and remove those first",
+        ));
+    }
     let zeros = vec![0; SUPERBLOCK_BYTES];
     for copy in [0, 1] {
         file.write_all_at(&zeros, ImageLayout::superblock(copy))?;

@@ -86,7 +86,10 @@ pub fn run(
         bail!("{} holds volume {found}, and not {id}", path.display());
     }
     let noted = options.states.known(id)?;
-    let restored = restored.filter(|restored| is_of(restored, superblock.generation, noted));
+    let token = options.states.restored(id)?;
+    let restored = restored.filter(|restored| {
+        token == Some(restored.token) && is_of(restored, superblock.generation, noted)
+    });
     if noted.is_none() && restored.is_none() {
         bail!(
             "{} is not the image that was brought here, and nothing else says how new the volume's image has to be: bring that image, or the newest one, and run `keyward agent adopt {}`",
@@ -178,6 +181,7 @@ mod tests {
             generation: 7,
             known: 9,
             accept_rollback: true,
+            token: 1,
         };
         for (generation, noted, expected) in [
             (7, None, true),

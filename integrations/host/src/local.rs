@@ -29,6 +29,8 @@ use crate::look::tie;
 
 /// The most places of one volume.
 const MOST: usize = 100;
+/// The longest file about the places of one volume, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// One place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,10 +202,10 @@ impl LocalMounts {
     /// The volume that has a directory among its places, and all of these. One whose places cannot be read hides no other.
     fn find(&self, dir: &Path) -> anyhow::Result<Option<(VolumeId, Vec<LocalMount>)>> {
         let mut unread = Ok(None);
-        for noted in self.layout.noted(&self.notes)? {
-            match self.of(&noted.volume) {
+        for volume in self.layout.locally_mounted()? {
+            match self.of(&volume) {
                 Ok(all) if all.iter().any(|place| place.dir == dir) => {
-                    return Ok(Some((noted.volume, all)));
+                    return Ok(Some((volume, all)));
                 }
                 Ok(_) => {}
                 Err(error) => unread = Err(error),
@@ -215,7 +217,7 @@ impl LocalMounts {
     /// The places of a volume.
     fn of(&self, volume: &VolumeId) -> anyhow::Result<Vec<LocalMount>> {
         let path = self.layout.local_mounts(volume);
-        let bytes = match self.notes.read(&path) {
+        let bytes = match self.notes.read(&path, LONGEST) {
             Ok(bytes) => bytes,
             Err(Unread::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Vec::new());

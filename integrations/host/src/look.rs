@@ -75,6 +75,22 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
     }
 }
 
+/// Looks at a volume of which only its process says something that counts.
+pub fn look_at_process(layout: &Layout, states: &States, note: Note, why: String) -> Seen {
+    let (runs, epoch) = runs(layout, states, &note).unwrap_or_default();
+    Seen {
+        local: Local {
+            encrypted: note.encrypted,
+            runs,
+            damaged: Some(why),
+            ..Local::default()
+        },
+        note: Some(note),
+        bytes: None,
+        epoch,
+    }
+}
+
 fn damaged(note: Option<Note>, why: String) -> Seen {
     Seen {
         local: Local {

@@ -47,7 +47,7 @@ use crate::{
     door::{self, Asked},
     exports::{Exports, Outcome, Wish},
     host::Host,
-    look::{Seen, look},
+    look::{Seen, look, look_at_process},
     talk::{Server, is_removed},
 };
 
@@ -470,8 +470,36 @@ fn signals(kind: SignalKind) -> anyhow::Result<Signal> {
 /// What this machine has, by volume.
 fn seen(host: &Host) -> anyhow::Result<BTreeMap<VolumeId, Seen>> {
     let layout: &Layout = &host.layout;
-    let noted = host.noted()?.into_iter();
-    Ok(noted
+    // Whoever can write to the notes must not be able to keep what runs from being listened for and cut off.
+    let noted = host.noted().unwrap_or_else(|error| {
+        let error = with_causes(&error);
+        tracing::error!(error, "what is noted down of the volumes cannot be read");
+        Vec::new()
+    });
+    let mut all: BTreeMap<VolumeId, Seen> = noted
+        .into_iter()
         .map(|noted| (noted.volume.clone(), look(layout, &host.states, noted)))
-        .collect())
+        .collect();
+    for process in host.processes()? {
+        let seen = all.entry(process.volume.clone()).or_default();
+        let noted = seen.note.as_ref().map(|note| &note.image);
+        if noted == Some(&process.image) {
+            continue;
+        }
+        let why = seen.local.damaged.take().unwrap_or_else(|| {
+            let (volume, note) = (&process.volume, layout.note(&process.volume));
+            let what = match noted {
+                Some(_) => "is about another image than the one that is attached",
+                None => "is missing",
+            };
+            format!(
+                "what is noted down of the volume ({}) {what}: bring the file back as it was, or detach the volume (`keyward volume detach {} --state-dir {}`) and run `keyward agent adopt {volume}`",
+                note.display(),
+                layout.image(volume).display(),
+                layout.keepers().display(),
+            )
+        });
+        *seen = look_at_process(layout, &host.states, process, why);
+    }
+    Ok(all)
 }

@@ -256,6 +256,31 @@ impl States {
         self.write_known(&self.key_file(volume), &STANDARD.encode(commitment))
     }
 
+    /// Remembers the number of the note about an image that was put back, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_restored(&self, volume: VolumeId, token: u64) -> anyhow::Result<()> {
+        self.write_known(&self.restored_file(volume), &token.to_string())
+    }
+
+    /// The number of the newest note about an image that was put back, if one is remembered.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn restored(&self, volume: VolumeId) -> anyhow::Result<Option<u64>> {
+        let path = self.restored_file(volume);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim_end().parse().ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    fn restored_file(&self, volume: VolumeId) -> PathBuf {
+        self.known.join(format!("{volume}.restored"))
+    }
+
     fn write_known(&self, path: &Path, text: &str) -> anyhow::Result<()> {
         let write = || {
             let mut builder = DirBuilder::new();
@@ -284,7 +309,11 @@ impl States {
     /// When it cannot be dropped.
     pub fn forget_volume(&self, volume: VolumeId) -> anyhow::Result<()> {
         let folder = self.running.join(volume.to_string());
-        let known = [self.generation_file(volume), self.key_file(volume)];
+        let known = [
+            self.generation_file(volume),
+            self.key_file(volume),
+            self.restored_file(volume),
+        ];
         let known = known.iter().map(fs::remove_file);
         for removed in known.chain([fs::remove_dir_all(folder)]) {
             match removed {
@@ -301,6 +330,29 @@ impl States {
     /// When this user may not look.
     pub fn find(&self, volume: VolumeId) -> anyhow::Result<Option<Found>> {
         Folder(self.running.join(volume.to_string())).found()
+    }
+
+    /// What is found of all volumes, each with its name here, which is the volume's id. What cannot be read is passed over.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn all(&self) -> anyhow::Result<Vec<(String, Found)>> {
+        let entries = match fs::read_dir(&self.running) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read {}", self.running.display()));
+            }
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let found = entry.file_name().into_string().ok();
+            let found = found.zip(Folder(entry.path()).found().ok().flatten());
+            all.extend(found);
+        }
+        Ok(all)
     }
 
     /// What is found of the volume that has this image or is mounted on this directory. One that lives goes

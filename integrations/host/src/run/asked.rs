@@ -14,12 +14,8 @@ use keyward_types::storage::VolumeId;
 use tokio::task::spawn_blocking;
 
 use super::{
-    super::{
-        adopt::adopt,
-        host::Host,
-        look::{Seen, look},
-    },
-    Agent, Event, places,
+    super::{adopt::adopt, look::Seen},
+    Agent, Event, places, seen,
 };
 
 /// What is said as long as the server has said nothing.
@@ -76,9 +72,9 @@ impl Agent {
         tokio::spawn(async move {
             let work = spawn_blocking(move || {
                 // What was seen may be half a second old.
-                let seen = look_at(&host, &wanted.volume)?.unwrap_or_default();
+                let found = seen(&host)?.remove(&wanted.volume).unwrap_or_default();
                 let image = (image.as_deref(), accept_rollback);
-                adopt(&host, (&wanted, &seen), image)
+                adopt(&host, (&wanted, &found), image)
             });
             let done = work.await.unwrap_or_else(|error| Err(error.into()));
             // First: whoever is told can go on.
@@ -119,11 +115,4 @@ impl Agent {
             _ => bail!("{volume} is not there yet: try again when it is `available`"),
         }
     }
-}
-
-/// What this machine has of one volume now, if anything is noted down of it.
-fn look_at(host: &Host, volume: &VolumeId) -> anyhow::Result<Option<Seen>> {
-    let mut noted = host.noted()?.into_iter();
-    let noted = noted.find(|noted| noted.volume == *volume);
-    Ok(noted.map(|noted| look(&host.layout, &host.states, noted)))
 }

@@ -82,7 +82,12 @@ impl Job {
 
     fn rekey(&self, wrapped: &Wrapped) -> anyhow::Result<Value> {
         self.change(|key| {
-            *key = wrapped.info(&key.labels)?;
+            let new = wrapped.info(&key.labels)?;
+            // Who attached it asks about the key that is known to them, and would not about another.
+            if new.context != key.context {
+                bail!("the volume is attached by an agent, as a file system of EFS: its data key stays as it is");
+            }
+            *key = new;
             self.must_be_the_same(key).map(drop)
         })
     }

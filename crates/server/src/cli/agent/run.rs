@@ -123,7 +123,6 @@ impl Run {
             };
             // Only a URL that can be found can be kept for the volumes' processes.
             identity.client(&reach)?;
-            layout.check_mark(&identity.agent)?;
             let agent = identity.agent.clone();
             let keeping = Keeping {
                 reach,
@@ -135,6 +134,9 @@ impl Run {
                 backups: self.backups.backups(&layout)?,
             };
             let host = Host::new(layout, keeping, identity.note_key());
+            // First: whoever can write to volumes/ must not keep anything readable by what is there.
+            host.cut_off_remains()?;
+            host.layout.check_mark(&agent)?;
             tracing::info!(agent, "the agent runs");
             let ready = move || {
                 // It runs even if its standard output is closed.

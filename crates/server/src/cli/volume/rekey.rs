@@ -1,17 +1,17 @@
 //! `keyward volume rekey`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use keyward_agent::layout::Layout;
 use keyward_keeper::{
     control::{Request, ask},
     key::{Wrapped, check_context, context, context_of_file_system},
 };
 use keyward_types::shown;
-use keyward_volume::Superblock;
 
-use super::{Access, STATE, environment};
+use super::{Access, STATE, Target, environment};
 use crate::out::say;
 
 fn after_help() -> String {
@@ -51,7 +51,7 @@ impl Rekey {
     pub fn run(self) -> anyhow::Result<()> {
         let target = self.access.target(&self.image)?;
         match &self.file_system {
-            Some(id) => check_file_system(&self.image, &target.superblock, id)?,
+            Some(id) => check_file_system(&target, id)?,
             None => check_context(&target.superblock)?,
         }
         let (id, old) = (target.superblock.volume_id, &target.superblock.key);
@@ -86,14 +86,21 @@ impl Rekey {
     }
 }
 
-/// Checks that the data key was wrapped for the file system of which the image is said to be.
-fn check_file_system(image: &Path, superblock: &Superblock, id: &str) -> anyhow::Result<()> {
-    if superblock.key.context == context_of_file_system(id) {
-        return Ok(());
+/// Checks that the data key was wrapped for the file system of which the image is said to be a copy, and that it is one: the
+/// agent's own image would not be that of its file system any more.
+fn check_file_system(target: &Target, id: &str) -> anyhow::Result<()> {
+    let shown = target.image.display();
+    if target.superblock.key.context != context_of_file_system(id) {
+        bail!(
+            "{shown} is not an image of {}: its data key was wrapped with another encryption context",
+            shown::Value(id)
+        );
     }
-    bail!(
-        "{} is not an image of {}: its data key was wrapped with another encryption context",
-        image.display(),
-        shown::Value(id)
-    )
+    if Layout::of_image(&target.image).is_some() || target.attached.is_some() {
+        bail!(
+            "{shown} is the image of {} itself, and not a copy: receive one from a backup (`keyward volume receive`), or copy the image while it is not attached",
+            shown::Value(id)
+        );
+    }
+    Ok(())
 }
