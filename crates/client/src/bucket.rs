@@ -5,7 +5,7 @@
 
 mod answer;
 
-use std::{fmt, path::PathBuf, thread, time::Duration};
+use std::{collections::HashSet, fmt, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
@@ -37,6 +37,10 @@ const SLOWEST: u64 = 64 << 10;
 const MAX_TEXT: u64 = 4 << 20;
 /// The most pages of a list, each of at most 1,000 names.
 const MAX_PAGES: u32 = 20_000;
+/// The most of them in a row that have no name.
+const MAX_EMPTY_PAGES: u32 = 100;
+/// The longest that reading a list may take; one of four million names takes a quarter of it.
+const LONGEST_LIST: Duration = Duration::from_secs(60 * 60);
 /// The longest name of an object, in bytes.
 const MAX_KEY: usize = 1024;
 /// All but RFC 3986's unreserved characters.
@@ -218,7 +222,16 @@ impl Bucket {
         each: &mut dyn FnMut(&str, u64) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut token: Option<String> = None;
+        // Hashes, since a token may be as long as an answer.
+        let mut seen = HashSet::new();
+        let mut empty = 0;
+        let clock = SystemClock::new();
+        let begun = clock.monotonic();
         for _ in 0..MAX_PAGES {
+            let taken = clock.monotonic().millis_since(begun);
+            if Duration::from_millis(taken) > LONGEST_LIST {
+                return Err(self.not_s3("its list takes more than an hour").into());
+            }
             let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
             let from = token.as_deref().map(encoded);
             let from = from.map(|token| format!("continuation-token={token}&"));
@@ -237,12 +250,19 @@ impl Bucket {
                     each(key, *bytes)?;
                 }
             }
+            empty = if page.objects.is_empty() {
+                empty + 1
+            } else {
+                0
+            };
             match page.next {
                 None => return Ok(()),
-                Some(next) if token.as_ref() == Some(&next) => {
-                    return Err(self.not_s3("its list has no end").into());
+                Some(next)
+                    if empty < MAX_EMPTY_PAGES && seen.insert(digest::sha256(next.as_bytes())) =>
+                {
+                    token = Some(next);
                 }
-                Some(next) => token = Some(next),
+                Some(_) => break,
             }
         }
         Err(self.not_s3("its list has no end").into())
