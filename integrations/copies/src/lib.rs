@@ -15,6 +15,7 @@ mod bytes;
 mod choose;
 mod directory;
 mod error;
+mod heard;
 mod image;
 mod manifest;
 mod name;

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use keyward_client::bucket::Options;
 
-use crate::{Error, bucket::Bucket, directory::Directory, objects::Objects};
+use crate::{Error, bucket::Bucket, directory::Directory, heard::Heard, objects::Objects};
 
 /// A directory or a bucket.
 pub struct Place(Box<dyn Objects>);
@@ -28,6 +28,12 @@ impl Place {
             });
         }
         Ok(Self(Box::new(Directory::open(Path::new(text))?)))
+    }
+
+    /// The same place; `told` is called whenever it has answered something, by any thread.
+    #[must_use]
+    pub fn heard(self, told: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Box::new(Heard::new(self.0, Box::new(told))))
     }
 
     pub(crate) fn objects(&self) -> &dyn Objects {

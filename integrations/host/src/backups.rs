@@ -34,6 +34,7 @@ use keyward_types::storage::VolumeId;
 use rustix::fs::statvfs;
 
 use crate::{
+    beats::Beats,
     host::{Backups, Host, new_token},
     look::whereabouts,
     plain::DELETED,
@@ -60,8 +61,12 @@ pub struct Restoring {
 }
 
 impl Backups {
-    fn place(&self) -> anyhow::Result<Place> {
-        Place::parse(&self.to, &self.bucket).with_context(|| {
+    /// The place, whose answers are counted.
+    fn place(&self, beats: &Beats) -> anyhow::Result<Place> {
+        let beats = beats.clone();
+        let place = Place::parse(&self.to, &self.bucket);
+        let place = place.map(|place| place.heard(move || beats.beat()));
+        place.with_context(|| {
             format!("the place for backups, {}, cannot be used (`keyward agent run --help` has its flags, which begin with --backup-)", self.to)
         })
     }
@@ -70,9 +75,10 @@ impl Backups {
     ///
     /// # Errors
     /// When the place cannot be read.
-    pub fn list(&self) -> anyhow::Result<BTreeMap<VolumeId, Vec<Backup>>> {
+    pub fn list(&self, beats: &Beats) -> anyhow::Result<BTreeMap<VolumeId, Vec<Backup>>> {
+        beats.waits_for_place();
         let mut found: BTreeMap<VolumeId, Vec<Backup>> = BTreeMap::new();
-        for name in list(&self.place()?)? {
+        for name in list(&self.place(beats)?)? {
             // There may be copies of others.
             let volume = VolumeId::parse(name.volume().as_str()).ok();
             if let Some((volume, backup)) = volume.zip(Backup::parse(name.name())) {
@@ -87,8 +93,12 @@ impl Backups {
     /// # Errors
     /// When the volume is cut off or not attached, there is no room, or the place fails. Then there is no backup of that
     /// name.
-    pub fn make(&self, host: &Host, note: &Note, backup: Backup) -> anyhow::Result<Option<u64>> {
-        let place = self.place()?;
+    pub fn make(
+        &self,
+        host: &Host,
+        (note, backup): (&Note, Backup),
+        beats: &Beats,
+    ) -> anyhow::Result<Option<u64>> {
         let name = copy_name(&note.volume, backup)?;
         self.prepare(host, note)?;
         let (image, generation) = match note.encrypted {
@@ -106,14 +116,20 @@ impl Backups {
             }
             false => (self.copy_plain(host, note)?, None),
         };
+        beats.waits_for_place();
+        let place = self.place(beats)?;
+        let progress = || {
+            beats.beat();
+            host.goes_on()
+        };
         let mut about = About::from([(ENCRYPTED.to_owned(), note.encrypted.to_string())]);
         let number = generation.map(|generation| (GENERATION.to_owned(), generation.to_string()));
         about.extend(number);
         let mut trust = Trust::Length;
         loop {
             let about = (&about, trust);
-            send(&image, &place, &name, about, &mut |_, _| host.goes_on())?;
-            let verified = verify(&place, &name, &mut |_, _| host.goes_on());
+            send(&image, &place, &name, about, &mut |_, _| progress())?;
+            let verified = verify(&place, &name, &mut |_, _| progress());
             if matches!(&verified, Ok(verified) if verified.faults.is_empty()) {
                 return Ok(generation);
             }
@@ -132,13 +148,22 @@ impl Backups {
     ///
     /// # Errors
     /// When the place fails.
-    pub fn remove(&self, volume: &VolumeId, backups: &[Backup]) -> anyhow::Result<()> {
+    pub fn remove(
+        &self,
+        volume: &VolumeId,
+        backups: &[Backup],
+        beats: &Beats,
+    ) -> anyhow::Result<()> {
         if backups.is_empty() {
             return Ok(());
         }
         let names = backups.iter().map(|backup| copy_name(volume, *backup));
         let names = names.collect::<anyhow::Result<Vec<CopyName>>>()?;
-        remove(&self.place()?, &VolumeName::parse(volume.as_str())?, &names)?;
+        remove(
+            &self.place(beats)?,
+            &VolumeName::parse(volume.as_str())?,
+            &names,
+        )?;
         Ok(())
     }
 
@@ -184,7 +209,7 @@ impl Backups {
     pub fn restore(&self, host: &Host, asked: &Restoring) -> anyhow::Result<String> {
         let volume = &asked.wanted.volume;
         let image = host.layout.image(volume);
-        let place = self.place()?;
+        let place = self.place(&Beats::default())?;
         let backup = self.choose(volume, asked.backup.as_deref())?;
         let name = copy_name(volume, backup)?;
         let noted = keyward_copies::manifest(&place, &name)?;
@@ -212,7 +237,10 @@ impl Backups {
 
     /// The backup that is meant.
     fn choose(&self, volume: &VolumeId, named: Option<&str>) -> anyhow::Result<Backup> {
-        let all = self.list()?.remove(volume).unwrap_or_default();
+        let all = self
+            .list(&Beats::default())?
+            .remove(volume)
+            .unwrap_or_default();
         let none = || {
             anyhow!(
                 "there is no such backup of {volume} in {}: `keyward agent backups` lists what there is",

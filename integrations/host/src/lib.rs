@@ -11,6 +11,7 @@
 
 pub mod adopt;
 pub mod backups;
+mod beats;
 pub mod clients;
 pub mod door;
 pub mod exports;

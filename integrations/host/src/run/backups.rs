@@ -1,15 +1,17 @@
 //! When the agent makes backups, and what becomes of them. One thing is done at a time: backups are listed, made or put back
 //! beside the task that decides, and end in an event.
 
+mod asked;
 mod show;
+mod underway;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use crate::door::{Asked, Request};
-use anyhow::{anyhow, bail};
+use crate::{beats::Beats, door::Asked};
+use anyhow::anyhow;
 use keyward_agent::{
     backup::{self, Backup, ByHand, Failed, Made},
     local::Runs,
@@ -24,11 +26,9 @@ use keyward_types::{
 };
 use tokio::task::spawn_blocking;
 
+use self::underway::Underway;
 use super::{
-    super::{
-        backups::Restoring,
-        host::{Backups, Host},
-    },
+    super::host::{Backups, Host},
     Agent, Event, Memory,
 };
 
@@ -38,8 +38,6 @@ const LIST_EVERY: u64 = 60 * 60 * 1000;
 const PRUNE_EVERY: u64 = 24 * 60 * 60 * 1000;
 /// The first time after this one, so that an agent that starts again and again does not remove more.
 const FIRST_PRUNE: u64 = 60 * 60 * 1000;
-/// The most commands that wait.
-const MOST_ASKED: usize = 16;
 /// What is said of a volume that is to be backed up, and cannot be.
 const NO_PLACE: &str =
     "this agent has no place for backups: start it with `keyward agent run --backup-to`";
@@ -50,8 +48,8 @@ pub struct Rounds {
     volumes: BTreeMap<VolumeId, Made>,
     /// Of the newest backup of each encrypted volume that was made since the agent has started.
     generations: BTreeMap<VolumeId, u64>,
-    /// Whether something is being done.
-    underway: bool,
+    /// What is being done.
+    underway: Option<Underway>,
     /// When the place was last read, and how that went wrong, if it did.
     listed: Option<Monotonic>,
     failed: Option<Failed>,
@@ -67,22 +65,22 @@ pub struct Rounds {
 pub enum Happened {
     /// The place was read.
     Listed(anyhow::Result<BTreeMap<VolumeId, Vec<Backup>>>),
-    /// A backup was made, for somebody or by the schedule, and some expired.
+    /// A backup was made, by hand or by the schedule, and some expired.
     Made {
         volume: VolumeId,
         backup: Backup,
         made: anyhow::Result<Option<u64>>,
         expired: Vec<Backup>,
-        asked: Option<Asked>,
     },
     /// An image was put back.
     Restored(VolumeId, anyhow::Result<String>, Asked),
 }
 
 impl Rounds {
-    /// Whether something is being done.
-    pub const fn is_underway(&self) -> bool {
-        self.underway
+    /// Whether an agent that ends should wait for what is being done.
+    pub fn is_waited_for(&mut self, now: Monotonic) -> bool {
+        let underway = self.underway.as_mut();
+        underway.is_some_and(|underway| underway.is_waited_for(now))
     }
 
     /// What the server is told of a volume's backups.
@@ -125,7 +123,8 @@ impl Agent {
             let made = self.backups.volumes.entry(volume.clone()).or_default();
             made.look(now);
         }
-        if self.backups.underway {
+        if self.backups.underway.is_some() {
+            self.notice_silence(&config);
             return;
         }
         let rounds = &self.backups;
@@ -180,14 +179,15 @@ impl Agent {
         if ended.is_some() {
             self.backups.prunes = Some(after(PRUNE_EVERY));
         }
-        self.backups.underway = true;
+        let beats = Beats::default();
+        self.backups.underway = Some(Underway::new((None, None), beats.clone(), now));
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         let time = self.clock.now();
         tokio::spawn(async move {
             let listed = spawn_blocking(move || {
-                let mut listed = config.list()?;
+                let mut listed = config.list(&beats)?;
                 if let Some(ended) = ended
-                    && let Err(error) = prune(&config, &host, (&ended, &mut listed), time)
+                    && let Err(error) = prune(&config, &host, (&ended, &mut listed), (time, &beats))
                 {
                     let error = format!("{error:#}");
                     tracing::warn!(error, "backups that have expired cannot be removed yet");
@@ -221,17 +221,19 @@ impl Agent {
             backup.at = backup.at.plus_millis(1000);
         }
         tracing::info!(%volume, backup = backup.name(), "backing the volume up");
-        self.backups.underway = true;
+        let (beats, now) = (Beats::default(), self.clock.monotonic());
+        let underway = Underway::new((Some(volume.clone()), asked), beats.clone(), now);
+        self.backups.underway = Some(underway);
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         let volume = volume.clone();
         tokio::spawn(async move {
             let done = spawn_blocking(move || {
-                let made = config.make(&host, &note, backup);
+                let made = config.make(&host, (&note, backup), &beats);
                 let mut expired = Vec::new();
                 if made.is_ok() && backup.is_scheduled {
                     known.push(backup);
                     expired = backup::expired(config.schedule, &known, false, backup.at);
-                    if let Err(error) = config.remove(&note.volume, &expired) {
+                    if let Err(error) = config.remove(&note.volume, &expired, &beats) {
                         let error = format!("{error:#}");
                         tracing::warn!(volume = %note.volume, error, "backups that have expired cannot be removed yet");
                         expired = Vec::new();
@@ -246,7 +248,6 @@ impl Agent {
                 backup,
                 made,
                 expired,
-                asked,
             };
             let _ = events.send(Event::Backups(happened)).await;
         });
@@ -256,9 +257,9 @@ impl Agent {
     pub(super) fn backed_up(&mut self, happened: Happened) {
         let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let rounds = &mut self.backups;
-        rounds.underway = false;
         match happened {
             Happened::Listed(Ok(mut listed)) => {
+                rounds.underway = None;
                 rounds.listed = Some(monotonic);
                 rounds.failed = None;
                 self.server.tell_of_place(None);
@@ -270,6 +271,7 @@ impl Agent {
                 }
             }
             Happened::Listed(Err(error)) => {
+                rounds.underway = None;
                 let message = format!(
                     "the backups there are cannot be listed: {}",
                     with_causes(error.as_ref())
@@ -288,13 +290,13 @@ impl Agent {
                 backup,
                 made,
                 expired,
-                asked,
             } => {
+                let asked = rounds.underway.take().and_then(|underway| underway.asked);
                 let known = rounds.volumes.entry(volume.clone()).or_default();
                 let said = match made {
                     Ok(generation) => {
                         (known.failed, known.by_hand) = (None, None);
-                        if asked.is_some() {
+                        if !backup.is_scheduled {
                             known.by_hand = Some(ByHand {
                                 at: backup.at,
                                 failure: None,
@@ -316,7 +318,7 @@ impl Agent {
                     Err(error) => {
                         let message = with_causes(error.as_ref());
                         // What was tried by hand does not hold the schedule up.
-                        if asked.is_some() {
+                        if !backup.is_scheduled {
                             tracing::warn!(%volume, error = message, "the volume could not be backed up by hand");
                             known.by_hand = Some(ByHand {
                                 at: now,
@@ -345,118 +347,6 @@ impl Agent {
             }
         }
     }
-
-    /// Does what somebody on this machine asks about backups.
-    pub(super) fn asked_about_backups(&mut self, asked: Asked) {
-        let answer = match asked.request.clone() {
-            Request::BackUp { volume } => match self.to_back_up(&volume) {
-                Ok(volume) => {
-                    self.backups.asked.push_back((volume, asked));
-                    return;
-                }
-                Err(error) => Err(error),
-            },
-            Request::Backups { volume } => match self.to_list(volume.as_deref()) {
-                Ok((config, volume)) => return self.show(config, volume, asked),
-                Err(error) => Err(error),
-            },
-            Request::Restore {
-                volume,
-                backup,
-                accept_rollback,
-            } => match self.to_restore(&volume, backup, accept_rollback) {
-                Ok((config, restoring)) => return self.restore(config, restoring, asked),
-                Err(error) => Err(error),
-            },
-            Request::Mount { .. } | Request::Unmount { .. } | Request::Adopt { .. } => {
-                Err(anyhow!("that is not about backups"))
-            }
-        };
-        asked.reply(answer);
-    }
-
-    fn config(&self) -> anyhow::Result<Backups> {
-        let config = self.host.keeping.backups.clone();
-        config.ok_or_else(|| anyhow!(NO_PLACE))
-    }
-
-    /// A volume that somebody wants backed up at once.
-    fn to_back_up(&self, named: &str) -> anyhow::Result<VolumeId> {
-        self.config()?;
-        let note = self.mountable(named)?;
-        if self.backups.asked.len() >= MOST_ASKED {
-            bail!("{MOST_ASKED} backups are waiting already: try again later");
-        }
-        Ok(note.volume)
-    }
-
-    /// Where to list, and of which volume.
-    fn to_list(&self, named: Option<&str>) -> anyhow::Result<(Backups, Option<VolumeId>)> {
-        let config = self.config()?;
-        let volume = named.map(VolumeId::parse).transpose();
-        let unknown = |_| {
-            anyhow!(
-                "that is not the ID of a file system, which begins with fs-: `keyward agent backups` lists all backups"
-            )
-        };
-        Ok((config, volume.map_err(unknown)?))
-    }
-
-    /// A volume whose image is lost.
-    fn to_restore(
-        &self,
-        named: &str,
-        backup: Option<String>,
-        accept_rollback: bool,
-    ) -> anyhow::Result<(Backups, Restoring)> {
-        let config = self.config()?;
-        let (wanted, seen) = self.assigned(named)?;
-        let volume = &wanted.volume;
-        if wanted.presence == Presence::Absent {
-            bail!("{volume} is being deleted");
-        }
-        let image = self.host.layout.image(volume);
-        if image.symlink_metadata().is_ok() {
-            bail!(
-                "{volume} has an image, {}: a backup is put back only if that is lost. To give it up, stop the agent, move the image away, start the agent, and try again",
-                image.display()
-            );
-        }
-        let is_busy = self.memory.get(volume).is_some_and(Memory::is_busy);
-        if is_busy || seen.local.runs != Runs::Nothing {
-            bail!(
-                "something of {volume} still runs on this machine: try again when the agent has taken it away, or detach it with `keyward volume detach --force`"
-            );
-        }
-        if seen.local.stage == Some(Stage::Ending) {
-            bail!("{}", keyward_agent::plan::DELETED_HERE);
-        }
-        if !wanted.made {
-            bail!("{volume} has never been available: there is nothing to put back");
-        }
-        let note = seen.note.filter(|note| note.stage == Stage::Made);
-        let restoring = Restoring {
-            wanted: wanted.clone(),
-            note,
-            backup,
-            accept_rollback,
-        };
-        Ok((config, restoring))
-    }
-
-    /// Has an image put back. No step is begun with the volume meanwhile.
-    fn restore(&mut self, config: Backups, restoring: Restoring, asked: Asked) {
-        let volume = restoring.wanted.volume.clone();
-        tracing::info!(%volume, "putting a backup back");
-        self.memory.entry(volume.clone()).or_default().begun();
-        let (host, events) = (Arc::clone(&self.host), self.events.clone());
-        tokio::spawn(async move {
-            let done = spawn_blocking(move || config.restore(&host, &restoring));
-            let done = done.await.unwrap_or_else(|error| Err(error.into()));
-            let happened = Happened::Restored(volume, done, asked);
-            let _ = events.send(Event::Backups(happened)).await;
-        });
-    }
 }
 
 /// Removes what has expired of volumes that are not backed up any more, or were deleted here.
@@ -464,7 +354,7 @@ fn prune(
     config: &Backups,
     host: &Host,
     (ended, listed): (&BTreeSet<VolumeId>, &mut BTreeMap<VolumeId, Vec<Backup>>),
-    now: Timestamp,
+    (now, beats): (Timestamp, &Beats),
 ) -> anyhow::Result<()> {
     let deleted = host.layout.deleted_volumes()?;
     let all = ended.iter().chain(&deleted);
@@ -478,7 +368,7 @@ fn prune(
             continue;
         };
         let expired = backup::expired(config.schedule, backups, is_gone, now);
-        config.remove(volume, &expired)?;
+        config.remove(volume, &expired, beats)?;
         backups.retain(|backup| !expired.contains(backup));
     }
     Ok(())

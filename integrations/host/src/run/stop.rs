@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use keyward_agent::steps::{How, Machine as _};
+use keyward_types::time::Clock as _;
 use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{Agent, Event, seen};
 
 /// How long steps that are being done are waited for.
 const STEPS: Duration = Duration::from_secs(30);
+/// How often it is looked whether there is still something to wait for.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long taking a volume out of use may take.
 const END: Duration = Duration::from_secs(60);
 
@@ -64,9 +67,14 @@ impl Agent {
 
     /// Until no step is being done.
     async fn steps(&mut self) {
-        // What is frozen for a backup cannot be detached.
-        while self.backups.is_underway() || self.memory.values().any(super::Memory::is_busy) {
-            match self.incoming.recv().await {
+        // What is frozen for a backup cannot be detached. What waits for a place that does not answer holds no volume.
+        while self.backups.is_waited_for(self.clock.monotonic())
+            || self.memory.values().any(super::Memory::is_busy)
+        {
+            let Ok(event) = timeout(LOOK, self.incoming.recv()).await else {
+                continue;
+            };
+            match event {
                 Some(Event::Backups(happened)) => self.backed_up(happened),
                 Some(Event::Done(volume, step, done)) => self.done(&volume, step, done),
                 Some(_) => {}

@@ -1,15 +1,17 @@
 //! What `keyward agent backups` shows.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use keyward_agent::backup::Backup;
 use keyward_types::{storage::VolumeId, time::Timestamp};
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
-use super::{Asked, Backups, Rounds};
-use crate::run::Agent;
+use super::{Asked, Backups, Rounds, underway::silent};
+use crate::{beats::Beats, run::Agent};
 
+/// How long the place may take to answer what it has.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Of which volume the last attempt has failed, when, and why.
 type Failure = (VolumeId, Timestamp, String);
 
@@ -21,11 +23,25 @@ impl Agent {
             let wanted = self.wanted.as_ref();
             wanted.is_some_and(|wanted| wanted.contains_key(volume))
         };
+        if self.backups.is_stalled() {
+            // What is known, since the place cannot be asked.
+            let known = self.backups.volumes.iter();
+            let known = known.map(|(volume, made)| (volume.clone(), made.backups.clone()));
+            let mut out = table(&known.collect(), volume.as_ref(), &failed);
+            // Nothing is wrong with a string.
+            let _ = write!(out, "\nThis is what was there before: {}.", silent(&config));
+            return asked.reply(Ok(out));
+        }
         let is_known = volume.as_ref().is_none_or(is_own);
         tokio::spawn(async move {
             let place = config.to.clone();
-            let listed = spawn_blocking(move || config.list());
-            let listed = listed.await.unwrap_or_else(|error| Err(error.into()));
+            let listed = spawn_blocking(move || config.list(&Beats::default()));
+            let Ok(listed) = timeout(PATIENCE, listed).await else {
+                return asked.reply(Err(anyhow!(
+                    "{place} does not answer: see whether it can be read, or try again later"
+                )));
+            };
+            let listed = listed.unwrap_or_else(|error| Err(error.into()));
             asked.reply(listed.and_then(|listed| {
                 let shown = volume.as_ref();
                 let mut out = table(&listed, shown, &failed);
@@ -52,6 +68,12 @@ impl Agent {
 }
 
 impl Rounds {
+    /// Whether the place has not answered for long.
+    pub(super) fn is_stalled(&self) -> bool {
+        let underway = self.underway.as_ref();
+        underway.is_some_and(super::underway::Underway::is_stalled)
+    }
+
     /// The last attempts that have failed, by the schedule and by hand.
     fn failures(&self, only: Option<&VolumeId>) -> Vec<Failure> {
         let all = self.volumes.iter();
