@@ -1,0 +1,72 @@
+//! Questions to a running server, by its own `psql` over the socket that only root can reach.
+
+use std::{process::Command, time::Duration};
+
+use crate::{
+    error::Error,
+    installed::Installed,
+    names::{SUPERVISOR, Verifier},
+    place::Place,
+    tool::{self, Task},
+    watch::Watch,
+};
+
+/// How long a question may take. Creating a database copies a template and makes a checkpoint.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a server is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'c> {
+    pub(crate) server: &'c Installed,
+    pub(crate) place: &'c Place,
+    pub(crate) port: u16,
+    pub(crate) watch: &'c Watch,
+}
+
+impl Client<'_> {
+    /// Whether the server accepts a connection and answers.
+    pub(crate) fn answers(&self, within: Duration) -> Result<(), Error> {
+        self.run("SELECT 1;\n", within).map(drop)
+    }
+
+    /// Runs a script up to its first error. An error does not contain the verifier.
+    pub(crate) fn script(&self, script: &str, verifier: &Verifier) -> Result<(), Error> {
+        match self.run(script, PATIENCE) {
+            Err(Error::Program {
+                program,
+                status,
+                said,
+            }) => Err(Error::Program {
+                program,
+                status,
+                said: said.replace(verifier.expose(), "****"),
+            }),
+            run => run.map(drop),
+        }
+    }
+
+    /// The script goes to its input: others can read the command line.
+    fn run(&self, script: &str, within: Duration) -> Result<String, Error> {
+        let mut command = Command::new(self.server.programs.join("psql"));
+        tool::clean(&mut command);
+        command.env("PGCONNECT_TIMEOUT", "5");
+        command.env("PGPASSFILE", "/dev/null");
+        command.env("PGAPPNAME", "keyward");
+        command.env(
+            "PGOPTIONS",
+            "-c search_path=pg_catalog -c statement_timeout=60s -c synchronous_commit=on",
+        );
+        command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]);
+        command.args(["--no-password", "--set", "ON_ERROR_STOP=1"]);
+        // Or an error shows the statement.
+        command.args(["--set", "VERBOSITY=terse"]);
+        command.arg("--host").arg(self.place.socket());
+        command.args(["--port", &self.port.to_string()]);
+        command.args(["--username", SUPERVISOR, "--dbname", SUPERVISOR]);
+        let task = Task {
+            program: "psql",
+            within,
+        };
+        tool::run(task, command, script, self.watch)
+    }
+}
