@@ -124,7 +124,7 @@ impl Agent {
             made.look(now);
         }
         if self.backups.underway.is_some() {
-            self.notice_silence(&config);
+            self.notice_silence(&config, &all);
             return;
         }
         let rounds = &self.backups;

@@ -1,5 +1,7 @@
 //! What is being done with the place for backups, and how long the place has not answered.
 
+use std::collections::BTreeSet;
+
 use anyhow::anyhow;
 use keyward_agent::backup::{ByHand, Failed};
 use keyward_types::{
@@ -83,8 +85,8 @@ pub fn silent(config: &Backups) -> String {
 
 impl Agent {
     /// Takes notice of a place that has not answered for long: whoever waits for a backup hears it, and so does the server, of
-    /// each volume that is to be backed up now.
-    pub(super) fn notice_silence(&mut self, config: &Backups) {
+    /// each volume, of `all` that are to be backed up, that is due now.
+    pub(super) fn notice_silence(&mut self, config: &Backups, all: &BTreeSet<VolumeId>) {
         let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let rounds = &mut self.backups;
         let Some(underway) = &mut rounds.underway else {
@@ -108,8 +110,8 @@ impl Agent {
         for asked in waiting.into_iter().chain(queued) {
             asked.reply(Err(anyhow!(message.clone())));
         }
-        for made in rounds.volumes.values_mut() {
-            if made.is_due(config.schedule, now) {
+        for (volume, made) in &mut rounds.volumes {
+            if all.contains(volume) && made.is_due(config.schedule, now) {
                 let failed = Failed::after(made.failed.as_ref(), message.clone(), (now, monotonic));
                 made.failed = Some(failed);
             }
