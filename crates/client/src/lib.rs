@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod answer;
 pub mod aws;
 pub mod bucket;
 pub mod certificate;

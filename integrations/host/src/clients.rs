@@ -1,9 +1,7 @@
 //! What clients of file systems may do: the server decides, and the agent asks.
 
-use keyward_keeper::{
-    kms::Failure,
-    verdict::{Verdict, verdict},
-};
+use keyward_client::answer::Failure;
+use keyward_keeper::verdict::{Verdict, verdict};
 use keyward_nfs::authorize::{
     AccessPoint, Answer, Authorize, Creation, Question, Refused, Rights, User,
 };

@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use keyward_agent::layout::Layout;
-use keyward_client::reach::Reach;
-use keyward_keeper::{
-    identity::Identity,
-    kms::{Failure, of_answer},
+use keyward_client::{
+    answer::{Failure, of_answer},
+    reach::Reach,
 };
+use keyward_keeper::identity::Identity;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

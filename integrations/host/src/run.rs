@@ -29,8 +29,8 @@ use keyward_agent::{
     steps::carry_out,
     wanted::{Volumes, Wanted},
 };
-use keyward_client::clock::SystemClock;
-use keyward_keeper::{identity::Identity, kms::Failure};
+use keyward_client::{answer::Failure, clock::SystemClock};
+use keyward_keeper::identity::Identity;
 use keyward_types::{shown::with_causes, storage::VolumeId, time::Clock as _};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},

@@ -6,16 +6,16 @@ use keyward_agent::{
     report::{Report, shortened},
     wanted::Volumes,
 };
-use keyward_client::reach::Reach;
+use keyward_client::{
+    answer::{Failure, of_answer},
+    reach::Reach,
+};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use keyward_keeper::{
-    identity::Identity,
-    kms::{Failure, of_answer},
-};
+use keyward_keeper::identity::Identity;
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

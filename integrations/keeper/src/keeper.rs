@@ -23,7 +23,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use keyward_attach::{attachment::Attachment, place::Place, process};
-use keyward_client::clock::SystemClock;
+use keyward_client::{answer::Failure, clock::SystemClock};
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_types::time::{Clock as _, Monotonic};
 use keyward_volume::{KeyInfo, Volume, VolumeId};
@@ -35,7 +35,7 @@ use self::{live::Live, notes::Notes, question::Question};
 use super::{
     control::{Asked, Listener, Request},
     image::{self, Bounds, Known, inspect},
-    kms::{Failure, Kms},
+    kms::Kms,
     source::KeySource,
     state::{Folder, Phase, Process, States},
     verdict::{Verdict, Watch, verdict},

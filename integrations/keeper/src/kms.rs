@@ -5,14 +5,16 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fmt,
     panic::{self, AssertUnwindSafe},
     time::Duration,
 };
 
 use anyhow::bail;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use keyward_client::{Client, TIMEOUT};
+use keyward_client::{
+    Client, TIMEOUT,
+    answer::{Failure, no_answer, of_answer, parsed},
+};
 use keyward_crypto::secret::{SecretBytes, allocator::wiping};
 use keyward_volume::KeyInfo;
 use serde::Deserialize;
@@ -32,38 +34,6 @@ pub struct Kms {
     runtime: Runtime,
     timeout: Duration,
 }
-
-/// Why KMS did not do what it was asked.
-#[derive(Debug)]
-pub enum Failure {
-    /// Nothing that KMS would say came back, or it could not be asked.
-    NoAnswer(String),
-    /// It refused.
-    Refused {
-        /// The status of the answer.
-        status: u16,
-        /// The error's code, such as `DisabledException`.
-        code: String,
-        /// Its own words.
-        message: Option<String>,
-    },
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAnswer(why) => f.write_str(why),
-            Self::Refused {
-                code,
-                message: Some(message),
-                ..
-            } => write!(f, "{code}: {message}"),
-            Self::Refused { code, .. } => f.write_str(code),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// The answer to Decrypt. Nothing of it is copied, unless the text has escapes.
 #[derive(Deserialize)]
@@ -236,54 +206,8 @@ impl Kms {
     }
 }
 
-/// What came of a call: the answer's body if the call was done.
-///
-/// # Errors
-/// When it was refused, or there is no answer.
-pub fn of_answer(
-    answer: anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)>,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let (status, body) = answer.map_err(no_answer)?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    Err(refused(status.as_u16(), &body))
-}
-
 fn rendered(input: &Value) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(input).map_err(|error| no_answer(error.into()))
-}
-
-fn no_answer(error: anyhow::Error) -> Failure {
-    Failure::NoAnswer(format!("{error:#}"))
-}
-
-/// What an answer that is no success says. One without a code is not from KMS, but perhaps from a proxy.
-fn refused(status: u16, body: &[u8]) -> Failure {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |name: &str| {
-        value
-            .get(name)
-            .and_then(Value::as_str)
-            .map(ToOwned::to_owned)
-    };
-    let Some(code) = member("__type") else {
-        return Failure::NoAnswer(format!(
-            "the server answered with status {status}, and not as KMS does"
-        ));
-    };
-    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
-    Failure::Refused {
-        status,
-        code,
-        message: member("message").or_else(|| member("Message")),
-    }
-}
-
-fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
-    // The error could quote the answer.
-    serde_json::from_slice(body)
-        .map_err(|_| Failure::NoAnswer("the server did not answer as KMS does".to_owned()))
 }
 
 fn encrypted(body: &[u8]) -> Result<(Vec<u8>, String), Failure> {
@@ -313,23 +237,6 @@ fn data_key(text: &str) -> Result<SecretBytes, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_is_told_from_an_answer_of_something_else() {
-        let of_kms = refused(
-            400,
-            br#"{"__type":"a.b#NotFoundException","message":"no key"}"#,
-        );
-        assert_eq!(of_kms.to_string(), "NotFoundException: no key");
-        let capital = refused(400, br#"{"__type":"AccessDeniedException","Message":"no"}"#);
-        assert_eq!(capital.to_string(), "AccessDeniedException: no");
-        for other in [&b"<html>"[..], b"{}", b""] {
-            assert_eq!(
-                refused(403, other).to_string(),
-                "the server answered with status 403, and not as KMS does"
-            );
-        }
-    }
 
     #[test]
     fn only_a_data_key_of_32_bytes_is_taken() {

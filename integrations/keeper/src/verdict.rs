@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use keyward_client::answer::Failure;
 use keyward_types::time::Monotonic;
-
-use super::kms::Failure;
 
 /// How soon KMS is asked again that has given no good answer: the key may be gone since, and nobody has said so.
 const RETRY: Duration = Duration::from_secs(2);

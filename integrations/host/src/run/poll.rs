@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use keyward_agent::yields::Yields;
-use keyward_client::clock::SystemClock;
-use keyward_keeper::kms::Failure;
+use keyward_client::{answer::Failure, clock::SystemClock};
 use keyward_types::time::Clock as _;
 use tokio::sync::mpsc::Sender;
 
