@@ -21,6 +21,8 @@ const INDIRECT: [&str; 6] = [
     "login_session",
 ];
 
+/// The name of a session if nobody has given one.
+pub const SESSION_NAME: &str = "keyward";
 /// An access key.
 pub struct Credentials {
     /// Its id.
@@ -38,6 +40,37 @@ impl fmt::Debug for Credentials {
             .field("access_key_id", &self.access_key_id)
             .finish_non_exhaustive()
     }
+}
+
+impl Credentials {
+    /// The same, for one request.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            access_key_id: self.access_key_id.clone(),
+            secret: self.secret.clone(),
+            session_token: self.session_token.clone(),
+        }
+    }
+}
+
+/// Whose token becomes a session of which role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebIdentity {
+    /// The role's ARN.
+    pub role_arn: String,
+    /// The file of the token. Whoever has put it there replaces it before it expires.
+    pub token_file: PathBuf,
+    /// The name of the session.
+    pub session_name: String,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub enum Asker {
+    /// Whoever has this access key.
+    Key(Credentials),
+    /// A session of a role, for a token.
+    WebIdentity(WebIdentity),
 }
 
 /// A file of profiles.
@@ -208,7 +241,7 @@ impl<'v> Settings<'v> {
 
     /// The URL of S3, if one is set: what is said of S3 alone goes before what is said of all services.
     pub fn s3_endpoint(&self) -> Option<String> {
-        self.first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url")
+        self.endpoint_of("S3")
     }
 
     /// A file of certificates to trust, and which setting named it.
@@ -257,6 +290,54 @@ impl<'v> Settings<'v> {
             secret: Zeroizing::new(value("aws_secret_access_key")?.to_owned()),
             session_token: value("aws_session_token").ok().map(ToOwned::to_owned),
         })
+    }
+
+    /// Who asks: an access key, or a role and a file with a token, which STS turns into a session. The order is that of
+    /// AWS's own tools.
+    ///
+    /// # Errors
+    /// As for [`credentials`](Self::credentials), and if a file is given without a role.
+    pub fn asker(&self) -> anyhow::Result<Asker> {
+        const FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+        const ROLE: &str = "AWS_ROLE_ARN";
+        if !self.chosen {
+            if let Some(credentials) = self.environment_credentials()? {
+                return Ok(Asker::Key(credentials));
+            }
+            if let Some(token_file) = (self.variable)(FILE) {
+                let Some(role_arn) = (self.variable)(ROLE) else {
+                    bail!("{FILE} is set, but {ROLE} is not");
+                };
+                let name = (self.variable)("AWS_ROLE_SESSION_NAME");
+                return Ok(Asker::WebIdentity(WebIdentity {
+                    role_arn,
+                    token_file: token_file.into(),
+                    session_name: name.unwrap_or_else(|| SESSION_NAME.to_owned()),
+                }));
+            }
+        }
+        let Some(token_file) = self.of_profile("web_identity_token_file") else {
+            return self.credentials().map(Asker::Key);
+        };
+        let Some(role_arn) = self.of_profile("role_arn") else {
+            bail!(
+                "the profile `{}` has `web_identity_token_file`, but no `role_arn`",
+                self.profile
+            );
+        };
+        let name = self.of_profile("role_session_name");
+        Ok(Asker::WebIdentity(WebIdentity {
+            role_arn: role_arn.to_owned(),
+            token_file: token_file.into(),
+            session_name: name.unwrap_or(SESSION_NAME).to_owned(),
+        }))
+    }
+
+    /// The URL of one service, such as `KMS`, if one is set: what is said of it alone goes before what is said of all
+    /// services.
+    pub fn endpoint_of(&self, service: &str) -> Option<String> {
+        let alone = format!("AWS_ENDPOINT_URL_{service}");
+        self.first(&[&alone, "AWS_ENDPOINT_URL"], "endpoint_url")
     }
 
     fn environment_credentials(&self) -> anyhow::Result<Option<Credentials>> {
@@ -407,6 +488,61 @@ aws_access_key_id = AKIAHALF
         );
         assert_eq!(url(&[NO_FILES[0], NO_FILES[1], ALL]).unwrap(), "http://all");
         assert!(url(&[NO_FILES[0], NO_FILES[1]]).is_err());
+    }
+
+    #[test]
+    fn a_token_and_a_role_are_found_where_an_access_key_would_be() {
+        const PROFILES: &str = "\
+[profile pod]
+role_arn = arn:aws:iam::111122223333:role/pod
+web_identity_token_file = /pod/token
+role_session_name = named
+[profile half]
+web_identity_token_file = /half/token
+";
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config");
+        fs::write(&config, PROFILES).unwrap();
+        let found = |variables: &[(&str, &str)], profile: Option<&str>| {
+            let variable = |wanted: &str| match wanted {
+                "AWS_CONFIG_FILE" => config.to_str().map(ToOwned::to_owned),
+                "AWS_SHARED_CREDENTIALS_FILE" => Some("/dev/null".to_owned()),
+                _ => {
+                    let found = variables.iter().find(|(name, _)| *name == wanted);
+                    found.map(|(_, value)| (*value).to_owned())
+                }
+            };
+            let settings = Settings::read(&variable, profile, None).unwrap();
+            match settings.asker() {
+                Ok(Asker::Key(credentials)) => credentials.access_key_id,
+                Ok(Asker::WebIdentity(WebIdentity {
+                    role_arn,
+                    token_file,
+                    session_name,
+                })) => format!("{role_arn} {} {session_name}", token_file.display()),
+                Err(error) => error.to_string(),
+            }
+        };
+        let file = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token");
+        let role = ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r");
+        let key = [
+            ("AWS_ACCESS_KEY_ID", "AKIAENV"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ];
+        let by_environment = "arn:aws:iam::111122223333:role/r /token keyward";
+        let by_profile = "arn:aws:iam::111122223333:role/pod /pod/token named";
+        assert_eq!(found(&[file, role], None), by_environment);
+        assert_eq!(found(&[file, role, key[0], key[1]], None), "AKIAENV");
+        assert_eq!(found(&[file, role], Some("pod")), by_profile);
+        assert_eq!(found(&[("AWS_PROFILE", "pod")], None), by_profile);
+        assert_eq!(
+            found(&[file], None),
+            "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not"
+        );
+        assert_eq!(
+            found(&[], Some("half")),
+            "the profile `half` has `web_identity_token_file`, but no `role_arn`"
+        );
     }
 
     #[test]

@@ -12,7 +12,9 @@ pub mod data_dir;
 pub mod exports;
 pub mod reach;
 pub mod remembered;
+pub mod remote;
 pub mod trust;
+pub mod web_identity;
 
 use std::{
     ffi::OsString,

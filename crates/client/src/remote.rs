@@ -1,0 +1,286 @@
+//! KMS for a process that runs for long: it is asked again and again, at one place, and each time by whoever the
+//! environment says at that moment.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::Full;
+use keyward_types::time::Clock as _;
+use keyward_wire::sigv4::Signer;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+use crate::{
+    address::Address,
+    answer::{Failure, of_answer},
+    aws::{Asker, Credentials, Settings, WebIdentity},
+    clock::SystemClock,
+    web_identity::{Session, assume},
+};
+
+/// What is said of a KMS apart from what the environment says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The URL of KMS.
+    pub endpoint_url: Option<String>,
+    /// The URL of STS, which is asked about web identities.
+    pub sts_endpoint_url: Option<String>,
+    /// The Region.
+    pub region: Option<String>,
+    /// The profile whose credentials are used.
+    pub profile: Option<String>,
+    /// A file of certificates to trust in addition to the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Header fields that every request has in addition, each signed. Their names are in lower case.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// A KMS.
+pub struct Remote {
+    profile: Option<String>,
+    region: String,
+    endpoint: String,
+    fields: Vec<(&'static str, String)>,
+    kms: Address,
+    sts: Address,
+    session: Mutex<Option<Session>>,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// The KMS where the options or else the environment say, or else that of AWS. Nobody is asked yet.
+    ///
+    /// # Errors
+    /// When nothing says who asks, or in which Region, or certificates cannot be read.
+    pub fn new(options: Options) -> anyhow::Result<Self> {
+        let profile = options.profile.clone();
+        with_settings(profile.as_deref(), |settings| {
+            let region = match options.region {
+                Some(region) => region,
+                None => settings.region()?,
+            };
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            if region.is_empty() || !region.bytes().all(plain) {
+                bail!("`{}` is not a Region", region.escape_debug());
+            }
+            // It is only looked for.
+            settings.asker()?;
+            let given = options.endpoint_url.or_else(|| settings.endpoint_of("KMS"));
+            let (endpoint, of_aws) = match given {
+                Some(endpoint) => {
+                    let host = endpoint.parse::<http::Uri>().ok();
+                    let host = host.as_ref().and_then(http::Uri::host);
+                    let of_aws = host.is_some_and(is_of_aws);
+                    (endpoint, of_aws)
+                }
+                None => (url_of_aws("kms", &region)?, true),
+            };
+            let sts = options.sts_endpoint_url;
+            let sts = match sts.or_else(|| settings.endpoint_of("STS")) {
+                Some(sts) => sts,
+                None if of_aws => url_of_aws("sts", &region)?,
+                // A server of one's own serves both.
+                None => endpoint.clone(),
+            };
+            let address = |url: &str| {
+                let given = options.ca_file.clone();
+                // The file is for both servers, of which one may not be encrypted.
+                let given = given.filter(|_| url.starts_with("https://") || url == endpoint);
+                Address::new(
+                    url,
+                    given.map(|path| ("--ca-file", path)),
+                    settings.ca_bundle(),
+                )
+            };
+            Ok(Self {
+                kms: address(&endpoint)?,
+                sts: address(&sts)?,
+                profile: options.profile,
+                region,
+                endpoint,
+                fields: options.fields,
+                session: Mutex::new(None),
+            })
+        })
+    }
+
+    /// The URL of KMS.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The Region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// One call, and its answer. That is wiped after use.
+    ///
+    /// # Errors
+    /// When KMS refuses, or there is no answer in time.
+    pub async fn call(
+        &self,
+        operation: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let asked = self.ask(operation, body);
+        let answer = of_answer(self.kms.in_time(asked, timeout).await);
+        if let Err(Failure::Refused { code, .. }) = &answer
+            && ["ExpiredTokenException", "UnrecognizedClientException"].contains(&code.as_str())
+        {
+            // The next call gets a new one.
+            *self.session.lock().await = None;
+        }
+        answer
+    }
+
+    async fn ask(
+        &self,
+        operation: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let asker = with_settings(self.profile.as_deref(), |settings| settings.asker())?;
+        match asker {
+            Asker::Key(credentials) => self.send(operation, body, &credentials).await,
+            Asker::WebIdentity(identity) => {
+                let credentials = self.of_session(&identity).await?;
+                self.send(operation, body, &credentials).await
+            }
+        }
+    }
+
+    /// The credentials of a session, which others share. They wait only while a new one is made.
+    async fn of_session(&self, identity: &WebIdentity) -> anyhow::Result<Credentials> {
+        let mut session = self.session.lock().await;
+        let now = SystemClock::new().now();
+        if session
+            .as_ref()
+            .is_none_or(|session| session.ends_soon(now))
+        {
+            match assume(identity, &self.sts).await {
+                Ok(new) => *session = Some(new),
+                Err(error) => match &*session {
+                    Some(old) if old.lasts(now) => {
+                        tracing::warn!("the session is not renewed yet: {error:#}");
+                    }
+                    Some(_) | None => return Err(error),
+                },
+            }
+        }
+        let session = session.as_ref().context("there is no session")?;
+        Ok(session.credentials.copy())
+    }
+
+    async fn send(
+        &self,
+        operation: &str,
+        body: Vec<u8>,
+        credentials: &Credentials,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let host = self.kms.authority();
+        let target = format!("TrentService.{operation}");
+        let signer = Signer {
+            access_key_id: &credentials.access_key_id,
+            secret: &credentials.secret,
+            session_token: credentials.session_token.as_deref(),
+            region: &self.region,
+            service: "kms",
+        };
+        let mut fields = vec![
+            ("content-type", "application/x-amz-json-1.1"),
+            ("host", host.as_str()),
+            ("x-amz-target", target.as_str()),
+        ];
+        fields.extend(
+            self.fields
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+        let signed = signer.sign(&fields, &body, SystemClock::new().now());
+        let mut request = Request::post("/").header(header::USER_AGENT, "keyward");
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(body)))?;
+        self.kms.send(request).await
+    }
+}
+
+/// What the environment and the profiles say at this moment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "configuration is where the environment is read"
+)]
+fn with_settings<T>(
+    profile: Option<&str>,
+    read: impl FnOnce(&Settings<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let home = std::env::home_dir();
+    read(&Settings::read(&variable, profile, home.as_deref())?)
+}
+
+fn is_of_aws(host: &str) -> bool {
+    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+        .iter()
+        .any(|domain| host.ends_with(domain))
+}
+
+/// Where AWS serves a service in a Region.
+///
+/// <https://docs.aws.amazon.com/general/latest/gr/kms.html>
+fn url_of_aws(service: &str, region: &str) -> anyhow::Result<String> {
+    if region.contains("-iso") || region.starts_with("eusc-") {
+        bail!(
+            "the URL of {service} in the Region {region} is not known: give it with --{service}-endpoint"
+        );
+    }
+    let end = if region.starts_with("cn-") { ".cn" } else { "" };
+    Ok(format!("https://{service}.{region}.amazonaws.com{end}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_has_a_place_for_each_region() {
+        for (region, expected) in [
+            ("eu-west-1", "https://kms.eu-west-1.amazonaws.com"),
+            ("us-gov-west-1", "https://kms.us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", "https://kms.cn-north-1.amazonaws.com.cn"),
+        ] {
+            assert_eq!(url_of_aws("kms", region).unwrap(), expected);
+        }
+        assert_eq!(
+            url_of_aws("sts", "us-iso-east-1").unwrap_err().to_string(),
+            "the URL of sts in the Region us-iso-east-1 is not known: give it with --sts-endpoint"
+        );
+    }
+
+    #[test]
+    fn a_host_of_aws_is_told_from_one_that_only_looks_like_it() {
+        for (host, of_aws) in [
+            ("kms.eu-west-1.amazonaws.com", true),
+            ("vpce-1-2.kms.eu-west-1.vpce.amazonaws.com", true),
+            ("kms.cn-north-1.amazonaws.com.cn", true),
+            ("keyward.example", false),
+            ("amazonaws.com.example", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(is_of_aws(host), of_aws, "{host}");
+        }
+    }
+}
