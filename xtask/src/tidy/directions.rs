@@ -70,6 +70,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // A bucket is asked over the network.
     ("integrations/copies", &["crates/client"]),
+    // The plugin of an API server of Kubernetes asks KMS over the network.
+    ("integrations/k8s", &["crates/client"]),
     // Where the block engine, the kernel and KMS meet.
     (
         "integrations/keeper",
@@ -129,6 +131,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "integrations/nfs",
             "integrations/copies",
             "integrations/host",
+            "integrations/k8s",
         ],
     ),
     (
@@ -304,6 +307,8 @@ mod tests {
             ("integrations/volume", "crates/store"),
             ("integrations/volume", "crates/client"),
             ("integrations/keeper", "crates/engine"),
+            ("integrations/k8s", "crates/engine"),
+            ("integrations/k8s", "integrations/keeper"),
             ("crates/client", "crates/engine"),
             ("crates/client", "integrations/agent"),
             ("integrations/volume", "apis/kms"),
