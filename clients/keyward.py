@@ -42,6 +42,7 @@ class Server:
         self.data_dir = pathlib.Path(data_dir)
         self.arguments = arguments
         self.environment = environment or {}
+        self.listen = "127.0.0.1:0"
         self.process = None
         self.url = None
         self.start()
@@ -50,7 +51,7 @@ class Server:
         """Starts the process and waits until it listens."""
         self.log = open(self.data_dir.with_suffix(".log"), "ab")
         self.process = subprocess.Popen(
-            [binary(), "serve", "--data-dir", self.data_dir, "--listen", "127.0.0.1:0", *self.arguments],
+            [binary(), "serve", "--data-dir", self.data_dir, "--listen", self.listen, *self.arguments],
             stdout=subprocess.PIPE,
             stderr=self.log,
             env={**clean_environment(), **self.environment},

@@ -11,6 +11,7 @@ pub mod completions;
 pub mod env;
 mod first_start;
 mod init;
+mod k8s_plugin;
 mod key;
 mod mount;
 mod next;
@@ -78,6 +79,7 @@ enum Command {
     Volume(volume::Volume),
     Mount(mount::Mount),
     Unmount(unmount::Unmount),
+    K8sPlugin(k8s_plugin::K8sPlugin),
     Completions(completions::Completions),
 }
 
@@ -197,6 +199,7 @@ impl Cli {
             Command::Agent(agent) => return agent.run(),
             Command::Mount(mount) => mount.run()?,
             Command::Unmount(unmount) => unmount.run()?,
+            Command::K8sPlugin(plugin) => plugin.run()?,
             Command::Serve(serve) => serve.run()?,
             Command::Init(init) => init.run()?,
             Command::Key(key) => key.run()?,

@@ -84,6 +84,15 @@ impl Logging {
             .collect()
     }
 
+    /// The same with another level.
+    #[must_use]
+    pub fn with_level(self, level: &str) -> Self {
+        Self {
+            log: level.to_owned(),
+            ..self
+        }
+    }
+
     /// Starts logging.
     pub fn start(&self) {
         self.begin(io::stderr);
