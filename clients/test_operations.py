@@ -59,6 +59,29 @@ def test_a_backup_of_a_running_server_is_restored_after_the_disk_is_lost(running
     assert kms.describe_key(KeyId="alias/kept")["KeyMetadata"]["KeyId"] == key
 
 
+@pytest.mark.parametrize("block", ["restore", "restore-store"])
+def test_a_backup_replaces_the_store_of_a_server_that_was_killed(running, tmp_path, places, block):
+    kms = running.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
+    done = shell(named(DOCUMENT, "backup"), places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = kms.create_key()["KeyMetadata"]["KeyId"]
+    eventually(lambda: after in (running.data_dir / "audit/trail-00000001.jsonl").read_text())
+    credentials = running.root_credentials()
+    running.kill()
+    assert (tmp_path / "data/store.db-wal").stat().st_size > 0, "the old log would be replayed"
+    done = shell(named(DOCUMENT, block), places, tmp_path)
+    assert done.returncode == 0, done.stderr
+    if block == "restore-store":
+        done = shell(named(DOCUMENT, "accept"), places, tmp_path)
+        assert done.returncode == 0, done.stderr
+    running.start()
+    kms = running.client("kms", credentials=credentials)
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+    assert after not in {each["KeyId"] for each in kms.list_keys()["Keys"]}
+
+
 def test_a_change_between_the_two_copies_is_accepted_as_documented(running, tmp_path, places):
     kms = running.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
