@@ -317,3 +317,34 @@ def test_an_image_of_unknown_age_is_used_only_when_it_is_adopted(efs, storage, m
     assert (path / "file").read_bytes() == b"newer"
     told = adopt(storage, file_system, expect=1)
     assert f"{file_system} has its image on this machine already" in told
+
+
+@pytest.mark.parametrize("made", [True, False], indirect=True, ids=["encrypted", "plain"])
+def test_an_image_that_was_moved_away_is_missed_and_adopted(own_server, efs, storage, made):
+    file_system, path = made
+    storage.unmount(path)
+    image, elsewhere = storage.image(file_system), storage.state / "elsewhere.img"
+
+    def missed():
+        assert storage.stop() == 0
+        image.rename(elsewhere)
+        storage.start()
+        eventually(lambda: state(efs, file_system) == "error", seconds=30)
+
+    missed()
+    reason = keyward(own_server, "list", file_system).splitlines()[2]
+    assert "volumes/FILE_SYSTEM.img in the agent's state directory) is missing" in reason
+    assert "run `keyward agent adopt FILE_SYSTEM IMAGE`" in reason and "`keyward agent restore FILE_SYSTEM`" in reason
+    told = storage.run("mount", file_system, path, "--state-dir", storage.state, expect=1).stderr
+    assert f"{file_system} cannot be mounted: the image of the file system" in told
+    told = adopt(storage, file_system, expect=1)
+    assert f"there is no image {image}: bring it from" in told
+    adopt(storage, file_system, elsewhere)
+    available(efs, file_system)
+    assert (storage.mount(file_system) / "file").read_bytes() == TEXT
+    storage.unmount(path)
+    # Back in its place, it is found by itself.
+    missed()
+    elsewhere.rename(image)
+    available(efs, file_system)
+    assert (storage.mount(file_system) / "file").read_bytes() == TEXT

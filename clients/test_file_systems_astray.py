@@ -1,13 +1,11 @@
 """Images of file systems that somebody moves away or deletes while they are attached."""
 
-import subprocess
-
 import pytest
 
-from keyward import binary, clean_environment, eventually
+from keyward import eventually
 from storage import TEXT, Storage, arn, available, create, efs, kms, state
 from test_agents import keyward
-from test_file_systems_backups import backup, place, storage
+from test_file_systems_backups import backup, place, restore, storage
 from volumes import write
 
 
@@ -72,16 +70,11 @@ def test_an_image_that_is_deleted_stays_attached_and_is_backed_up(own_server, ef
     assert f"or make a backup of it (`keyward agent backup {file_system}`)" in reason(own_server, file_system)
     backup(storage, file_system)
     storage.unmount(path)
+    told = restore(storage, file_system, "--danger-accept-rollback", expect=1).stderr
+    detach = f"keyward volume detach --force {image} --state-dir {storage.state / 'keepers'}"
+    assert f"{file_system} is still attached on this machine" in told and f"detach it (`{detach}`)" in told
     storage.run("volume", "detach", "--force", image, "--state-dir", storage.state / "keepers")
-    eventually(lambda: storage.keeper(file_system) is None, seconds=30)
-    eventually(lambda: put_back(storage, file_system), seconds=30)
+    # What is still being taken away is waited for.
+    restore(storage, file_system, "--danger-accept-rollback")
     available(efs, file_system)
     assert (storage.mount(file_system, name="back") / "later").read_bytes() == b"written to what has no name"
-
-
-def put_back(storage, file_system):
-    """Puts the newest backup back, if nothing is left of the file system any more."""
-    words = ["agent", "restore", file_system, "--danger-accept-rollback", "--state-dir", storage.state]
-    done = subprocess.run([binary(), *map(str, words)], capture_output=True, text=True, env=clean_environment())
-    assert done.returncode == 0 or "still runs on this machine: try again" in done.stderr, done.stderr
-    return done.returncode == 0

@@ -26,6 +26,8 @@ pub struct Local {
     pub busy: bool,
     /// What went wrong, if the last step failed.
     pub failure: Option<Failure>,
+    /// Whether its image is not in its place, though it was created, and nothing of it runs.
+    pub missing: bool,
     /// What is wrong with its image, if that was moved away or deleted while it is attached.
     pub astray: Option<Astray>,
     /// Why nothing may be done with it until somebody has looked, such as that its note cannot be read.

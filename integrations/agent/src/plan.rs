@@ -54,6 +54,9 @@ pub const LOST_HERE: &str = "the file system has been available before, and this
 /// What the operator is told of a volume that another agent had since this machine's image of it was made.
 pub const MOVED_HERE: &str = "the file system was assigned to another agent meanwhile, and the image on this machine may be older than that agent's: it is not used. Bring the newest image to this machine and run `keyward agent adopt FILE_SYSTEM IMAGE`; if the image in volumes/ is the newest one, run `keyward agent adopt FILE_SYSTEM`";
 
+/// What the operator is told of a volume whose image is not where this machine has had it.
+pub const MISSING_HERE: &str = "the image of the file system (volumes/FILE_SYSTEM.img in the agent's state directory) is missing: somebody has moved or deleted it, or its disk is not mounted. Bring it back to that path, and it is attached again. If it is elsewhere on this machine, run `keyward agent adopt FILE_SYSTEM IMAGE`. If it is lost, restore a backup with `keyward agent restore FILE_SYSTEM`, or delete the file system";
+
 /// What the operator is told of an encrypted volume of which nothing says how new its image has to be.
 pub fn ageless_here(note: &Note, keepers: &Path) -> String {
     format!(
@@ -90,6 +93,8 @@ pub fn obstacle(wanted: &Wanted, local: &Local) -> Option<&'static str> {
         Some(EXCHANGED_HERE)
     } else if is_outdated(wanted, local) {
         Some(MOVED_HERE)
+    } else if is_missing(wanted, local) {
+        Some(MISSING_HERE)
     } else {
         None
     }
@@ -101,6 +106,11 @@ pub fn is_lost(wanted: &Wanted, local: &Local) -> bool {
     wanted.made
         && wanted.presence == Presence::Present
         && matches!(local.stage, None | Some(Stage::Making))
+}
+
+/// Whether the image is not in its place that this machine has had. It may come back.
+pub fn is_missing(wanted: &Wanted, local: &Local) -> bool {
+    wanted.presence == Presence::Present && local.missing
 }
 
 /// The step that waits neither for the server nor for anything else: what nobody keeps must not stay readable.
@@ -274,6 +284,29 @@ mod tests {
                     wanted.presence = Presence::Present;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_missing_image_is_waited_for_and_neither_attached_nor_made() {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        let mut wanted = Wanted::plain(volume, 1, Presence::Present);
+        for made in [true, false] {
+            wanted.made = made;
+            let mut local = Local {
+                stage: Some(Stage::Made),
+                generation: 1,
+                missing: true,
+                ..Local::default()
+            };
+            assert_eq!(next(Some(&wanted), &local, NOW), None);
+            assert_eq!(obstacle(&wanted, &local), Some(MISSING_HERE));
+            // It can still be deleted.
+            wanted.presence = Presence::Absent;
+            assert_eq!(next(Some(&wanted), &local, NOW), Some(Step::Delete));
+            wanted.presence = Presence::Present;
+            local.missing = false;
+            assert_eq!(next(Some(&wanted), &local, NOW), Some(Step::Attach));
         }
     }
 

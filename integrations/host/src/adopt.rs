@@ -12,8 +12,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_agent::{
     files::open_file,
     local::Runs,
-    note::{Note, Restored},
-    plan::{is_lost, is_outdated},
+    note::{Note, Restored, Stage},
+    plan::{is_exchanged, is_lost, is_outdated},
     steps::Machine as _,
     wanted::{Presence, Wanted},
 };
@@ -27,8 +27,8 @@ use crate::{
 /// Where ext4 has its magic number, and what that is.
 const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 56, [0x53, 0xef]);
 
-/// Makes an image that of a volume which is wanted here and is not here, or whose age is not known here any more. Without a path, it is the one that lies where the
-/// volume's image belongs. Nothing that is in its place is overwritten. With `accept_rollback`, it may be older than what is
+/// Makes an image that of a volume which is wanted here and is not attached here. Without a path, it is the one that lies
+/// where the volume's image belongs. Nothing that is in its place is overwritten. With `accept_rollback`, it may be older than what is
 /// known of the volume.
 ///
 /// # Errors
@@ -46,14 +46,18 @@ pub fn adopt(
         is_lost(wanted, &seen.local),
         is_outdated(wanted, &seen.local),
     );
-    if !wanted.made && !outdated {
+    // Until it is attached, another image can take its place.
+    let idle = seen.local.stage == Some(Stage::Made)
+        && seen.local.runs == Runs::Nothing
+        && !is_exchanged(wanted, &seen.local);
+    if !wanted.made && !outdated && !idle {
         bail!("{volume} is new: the agent creates its image by itself");
     }
     let ageless = match &seen.note {
         Some(note) => host.is_ageless(note)?,
         None => false,
     };
-    if !lost && !outdated && !ageless {
+    if !lost && !outdated && !ageless && !idle {
         bail!("{volume} has its image on this machine already");
     }
     if seen.local.damaged.is_some() && seen.local.runs != Runs::Nothing {

@@ -1,10 +1,12 @@
 //! What this machine has of a volume: what is noted down, and what runs.
 
+use std::{fs, io, path::Path};
+
 use anyhow::Context as _;
 use keyward_agent::{
     layout::{Layout, Noted},
     local::{Astray, Local, Runs},
-    note::Note,
+    note::{Note, Stage},
 };
 use keyward_attach::place::Place;
 use keyward_keeper::{
@@ -54,12 +56,16 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                 _ => None,
             };
             let bytes = (runs == Runs::Mounted).then(|| bytes_in_use(layout, &note));
+            let missing = runs == Runs::Nothing
+                && note.stage == Stage::Made
+                && is_missing(&layout.image(&note.volume));
             Seen {
                 local: Local {
                     stage: Some(note.stage),
                     generation: note.generation,
                     encrypted: note.encrypted,
                     runs,
+                    missing,
                     astray,
                     ..Local::default()
                 },
@@ -103,6 +109,12 @@ fn damaged(note: Option<Note>, why: String) -> Seen {
         note,
         ..Seen::default()
     }
+}
+
+/// Whether there is nothing by that name. What cannot be seen is not missing.
+fn is_missing(image: &Path) -> bool {
+    let found = fs::symlink_metadata(image);
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// What runs, and since when.

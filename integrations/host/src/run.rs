@@ -39,6 +39,7 @@ use tokio::{
 };
 
 use self::{
+    asked::Held,
     backups::{Happened, Rounds},
     memory::{LookAfter, Memory},
 };
@@ -98,6 +99,8 @@ pub struct Agent {
     /// Whether a report is on its way, and when the next one may be.
     reports: Reports,
     backups: Rounds,
+    /// What somebody asks that has to wait.
+    held: Vec<Held>,
     _lock: Lock,
 }
 
@@ -152,6 +155,7 @@ impl Agent {
                 most: MOST,
             },
             backups: Rounds::default(),
+            held: Vec::new(),
             _lock: lock,
         }
     }
@@ -334,6 +338,7 @@ impl Agent {
                 return;
             }
         }
+        self.release_held();
         let now = self.clock.monotonic();
         for (volume, seen) in self.seen.clone() {
             self.listen_for(&volume, &seen);
@@ -400,7 +405,8 @@ impl Agent {
     /// Has a step done.
     fn begin(&mut self, step: Step, volume: &VolumeId, (wanted, seen): (Option<Wanted>, Seen)) {
         tracing::info!(%volume, "{step}");
-        self.memory.entry(volume.clone()).or_default().begun();
+        let memory = self.memory.entry(volume.clone()).or_default();
+        memory.begun(step.to_string());
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         let exports = self.exports.clone();
         let volume = volume.clone();

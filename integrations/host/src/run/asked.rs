@@ -1,6 +1,6 @@
 //! What somebody on this machine asks of the agent: to mount a volume, to unmount it, to use an image.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{mem, path::PathBuf, sync::Arc};
 
 use crate::door::{Asked, Request};
 use anyhow::{Context as _, anyhow, bail};
@@ -10,20 +10,85 @@ use keyward_agent::{
     plan::obstacle,
     wanted::Wanted,
 };
-use keyward_types::storage::VolumeId;
+use keyward_types::{
+    storage::VolumeId,
+    time::{Clock as _, Monotonic},
+};
 use tokio::task::spawn_blocking;
 
 use super::{
     super::{adopt::adopt, look::Seen},
-    Agent, Event, places, seen,
+    Agent, Event, Memory, places, seen,
 };
 
 /// What is said as long as the server has said nothing.
 const NOT_REACHED: &str = "the agent has not reached its server since it was started, so that it does not know which file systems it stores: see whether the server runs (the agent's log says why it cannot be reached), and try again";
 
+/// How long a request waits until what is being done with its volume is done, in milliseconds. Whoever asks waits longer.
+const LONGEST_WAIT: u64 = 30_000;
+
+/// A request that waits until what is being done with its volume is done.
+#[derive(Debug)]
+pub struct Held {
+    asked: Asked,
+    since: Monotonic,
+}
+
 impl Agent {
+    /// Does what waits, as far as it can be done now. It must be called before a step is begun.
+    pub(super) fn release_held(&mut self) {
+        for held in mem::take(&mut self.held) {
+            self.asked_since(held.asked, held.since);
+        }
+    }
+
     /// Answers somebody on this machine.
     pub(super) fn asked(&mut self, asked: Asked) {
+        match asked.request {
+            // What was seen may be half a second old: first, it is looked again.
+            Request::Adopt { .. } | Request::Restore { .. } => {
+                let since = self.clock.monotonic();
+                self.held.push(Held { asked, since });
+            }
+            _ => self.do_asked(asked),
+        }
+    }
+
+    fn asked_since(&mut self, asked: Asked, since: Monotonic) {
+        if let Request::Adopt { volume, .. } | Request::Restore { volume, .. } = &asked.request
+            && let Ok(id) = VolumeId::parse(volume)
+            && self.is_in_the_way(&id)
+        {
+            if self.clock.monotonic().millis_since(since) < LONGEST_WAIT {
+                return self.held.push(Held { asked, since });
+            }
+            // What nobody takes away is told of in other words.
+            let Some(doing) = self.memory.get(&id).and_then(Memory::doing) else {
+                return self.do_asked(asked);
+            };
+            let error = anyhow!(
+                "{volume} is in use by the agent, which is {doing}: try again when that is done. The agent's log says how it goes on"
+            );
+            return asked.reply(Err(error));
+        }
+        self.do_asked(asked);
+    }
+
+    /// Whether something is in the way of another image for a volume that goes away by itself.
+    fn is_in_the_way(&self, volume: &VolumeId) -> bool {
+        if self.memory.get(volume).is_some_and(Memory::is_busy) {
+            return true;
+        }
+        let seen = self.seen.get(volume);
+        seen.is_some_and(|seen| match seen.local.runs {
+            Runs::Remains | Runs::Starting => true,
+            // Its process ends by itself if it was told to detach.
+            Runs::CutOff(_) => !self.host.layout.image(volume).exists(),
+            Runs::Nothing | Runs::Mounted => false,
+        })
+    }
+
+    fn do_asked(&mut self, asked: Asked) {
         let (host, clients) = (Arc::clone(&self.host), self.clients.clone());
         let found = match &asked.request {
             Request::Mount { volume, .. } => self.mountable(volume).map(Some),
@@ -62,12 +127,7 @@ impl Agent {
         };
         let volume = wanted.volume.clone();
         let memory = self.memory.entry(volume.clone()).or_default();
-        if memory.is_busy() {
-            return asked.reply(Err(anyhow!(
-                "something else is being done with {volume}: try again"
-            )));
-        }
-        memory.begun();
+        memory.begun("checking the image that is to be adopted".to_owned());
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         tokio::spawn(async move {
             let work = spawn_blocking(move || {

@@ -24,7 +24,8 @@ const ASK: u64 = 60_000;
 /// What is remembered.
 #[derive(Debug, Default)]
 pub struct Memory {
-    busy: bool,
+    /// What is being done, for the operator.
+    busy: Option<String>,
     failure: Option<Failure>,
     told: Option<Told>,
     /// What became of its mount targets.
@@ -39,20 +40,20 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A step is begun.
-    pub const fn begun(&mut self) {
-        self.busy = true;
+    /// A step is begun, which the operator is told in these words.
+    pub fn begun(&mut self, what: String) {
+        self.busy = Some(what);
     }
 
     /// It is done.
     pub fn succeeded(&mut self) {
-        (self.busy, self.failure) = (false, None);
+        (self.busy, self.failure) = (None, None);
     }
 
     /// It has failed.
     pub fn failed(&mut self, why: String, now: Monotonic) {
         let failure = Failure::after(self.failure.as_ref(), why, now);
-        (self.busy, self.failure) = (false, Some(failure));
+        (self.busy, self.failure) = (None, Some(failure));
     }
 
     /// What has failed may be tried again at once.
@@ -64,7 +65,12 @@ impl Memory {
 
     /// Whether a step is being done.
     pub const fn is_busy(&self) -> bool {
-        self.busy
+        self.busy.is_some()
+    }
+
+    /// What is being done, if anything is.
+    pub fn doing(&self) -> Option<&str> {
+        self.busy.as_deref()
     }
 
     /// Whether the last step failed.
@@ -81,7 +87,7 @@ impl Memory {
         };
         Local {
             runs,
-            busy: self.busy,
+            busy: self.is_busy(),
             failure: self.failure.clone(),
             ..local
         }

@@ -11,7 +11,7 @@ use super::{Backups, Happened, NO_PLACE, underway::silent};
 use crate::{
     backups::Restoring,
     door::{Asked, Request},
-    run::{Agent, Event, Memory},
+    run::{Agent, Event},
 };
 
 /// The most commands that wait.
@@ -97,10 +97,11 @@ impl Agent {
                 image.display()
             );
         }
-        let is_busy = self.memory.get(volume).is_some_and(Memory::is_busy);
-        if is_busy || seen.local.runs != Runs::Nothing {
+        if seen.local.runs != Runs::Nothing {
             bail!(
-                "something of {volume} still runs on this machine: try again when the agent has taken it away, or detach it with `keyward volume detach --force`"
+                "{volume} is still attached on this machine, though its image is gone: save its files first if they can be read. Then detach it (`keyward volume detach --force {} --state-dir {}`), and try again",
+                image.display(),
+                self.host.layout.keepers().display()
             );
         }
         if seen.local.stage == Some(Stage::Ending) {
@@ -123,7 +124,8 @@ impl Agent {
     fn restore(&mut self, config: Backups, restoring: Restoring, asked: Asked) {
         let volume = restoring.wanted.volume.clone();
         tracing::info!(%volume, "putting a backup back");
-        self.memory.entry(volume.clone()).or_default().begun();
+        let memory = self.memory.entry(volume.clone()).or_default();
+        memory.begun("restoring a backup".to_owned());
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         tokio::spawn(async move {
             let done = spawn_blocking(move || config.restore(&host, &restoring));
