@@ -64,6 +64,37 @@ def server(own_server):
     return own_server
 
 
+def test_file_systems_without_an_agent_that_runs_are_told_of(server):
+    gone, left = Agent(server, "gone"), Agent(server, "left")
+    assert gone.call("PollVolumes", WaitSeconds=0)[0] == left.call("PollVolumes", WaitSeconds=0)[0] == 200
+    efs = server.client("efs")
+    made = [efs.create_file_system(CreationToken=f"waits-{at}")["FileSystemId"] for at in range(2)]
+    lines = lambda: keyward(server, "list").splitlines()  # noqa: E731
+    said = keyward(server, "remove", gone.id)
+    first, second = said.splitlines()
+    assert first == f"Removed {gone.id}."
+    assert second == (
+        "1 file system has no agent now, and nobody can open what is encrypted until it is assigned to another agent "
+        "(`keyward agent assign`). `keyward agent list` says which."
+    )
+    states = {one["FileSystemId"]: one["LifeCycleState"] for one in efs.describe_file_systems()["FileSystems"]}
+    (lost,) = [one for one in made if states[one] == "error"]
+    assert f"{lost:<25}has no agent: {gone.id} was removed" in lines()
+    # An agent counts as connected for a while after it was answered.
+    waits = lambda one: (  # noqa: E731
+        f"{one:<25}waits for {left.id}, which is not connected: start that agent, or assign the file system to another "
+        "one (`keyward agent assign`)"
+    )
+    (other,) = [one for one in made if one != lost]
+    eventually(lambda: waits(other) in lines(), seconds=60)
+    said = keyward(server, "assign", lost, left.id).splitlines()
+    assert said[1] == f"{left.id} is not connected: nothing happens until it is started, see `keyward agent list`."
+    assert waits(lost) in lines()
+    efs.delete_file_system(FileSystemId=lost)
+    assert any(line.startswith(f"{lost:<25}waits to be deleted by {left.id}, which is not connected") for line in lines())
+    assert keyward(server, "remove", left.id).splitlines()[0] == f"Removed {left.id}."
+
+
 def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     token = keyward(server, "token", "storage-1").strip()
     assert re.fullmatch(r"keyward-agent\.us-east-1\.000000000000\.token-[0-9a-f]{17}\.[\w-]{43}", token)
@@ -72,10 +103,11 @@ def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     head = ["AGENT", "NAME", "VOLUMES", "CONNECTED", "BACKUPS"]
 
     def listed():
-        return [line.split() for line in keyward(server, "list").splitlines()]
+        return [line.split()[:5] for line in keyward(server, "list").splitlines()]
 
-    open_token = [token.split(".")[3], "storage-1"]
+    open_token = [token.split(".")[3], "storage-1", "unused", "token,", "expires"]
     assert listed() == [head, [made["AgentId"], "storage-1", "0", "never", "no"], open_token]
+    assert re.search(r" storage-1 +unused token, expires \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", keyward(server, "list").rstrip())
     credentials = made["AccessKeyId"], made["SecretAccessKey"]
     assert Wire(server, credentials=credentials).json("keyward", TARGET + "PollVolumes", {}).status == 200
     assert register(server, token)[1]["__type"] == "InvalidTokenException"

@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html>
 //!
 //! An agent of the account and Region stores it: of those that have ever called, the one that stores the fewest
-//! volumes. It is `creating` until the agent says that it is made. If it is to be backed up, only agents count that have
+//! volumes. One that is not connected is chosen only if no other can be: it may come back. It is `creating` until the agent says that it is made. If it is to be backed up, only agents count that have
 //! a place for backups.
 
 use keyward_crypto::random;
@@ -269,7 +269,10 @@ impl CreateFileSystem {
         let has_agents = !agents.is_empty();
         let can = |(agent, _): &(AgentRecord, Revision)| agent.backs_up || !self.backup;
         let agents = agents.into_iter().filter(can);
-        let agent = agents.min_by_key(|(agent, _)| (stored(agent), agent.created));
+        let agent = agents.min_by_key(|(agent, _)| {
+            let is_connected = cx.state().connections.is_connected(&agent.id);
+            (!is_connected, stored(agent), agent.created)
+        });
         let (agent, revision) = agent.ok_or_else(|| match has_agents && self.backup {
             true => EfsFault::BadRequest(NO_PLACE.to_owned()),
             false => EfsFault::NoAgent {

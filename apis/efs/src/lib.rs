@@ -38,7 +38,7 @@ pub mod tags;
 pub mod throughput;
 pub mod update_file_system;
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use keyward_engine::{
     api::{Api, ApiDescription, FoundFacts, ResourceQuestion, State},
@@ -55,17 +55,26 @@ use keyward_engine::{
 use keyward_types::{
     arn::ArnParts,
     key_id::KeyArn,
+    storage::AgentId,
     via_service::{ActingService, ELASTIC_FILE_SYSTEM},
     vpc::Vpcs,
 };
 
 use crate::on_file_system::On;
 
+/// Which agents are connected, as whoever hears their requests knows it.
+pub trait Connections: Debug + Send + Sync {
+    /// Whether an agent is connected.
+    fn is_connected(&self, agent: &AgentId) -> bool;
+}
+
 /// What the operations of EFS share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EfsState {
     /// The subnets and security groups that the operator configured.
     pub vpcs: Arc<Vpcs>,
+    /// Which agents are connected.
+    pub connections: Arc<dyn Connections>,
     /// The turns of those who create file systems.
     pub creations: OneByOne,
 }

@@ -39,6 +39,7 @@ pub struct Assigned {
     before: AgentId,
     generation: u64,
     made: bool,
+    is_connected: bool,
 }
 
 keyward_types::action!("keyward": AssignVolume = "keyward:AssignVolume");
@@ -87,6 +88,7 @@ impl Operation for AssignVolume {
             before: volume.agent.clone(),
             generation: volume.generation,
             made: volume.was_made(),
+            is_connected: cx.state().polls.is_connected(&agent.id),
         };
         if volume.agent == agent.id {
             return Ok(Done::unchanged(output));
@@ -156,6 +158,7 @@ impl Output<Keyward> for Assigned {
             i64::try_from(self.generation).unwrap_or(i64::MAX),
         );
         out.boolean("Made", self.made);
+        out.boolean("Connected", self.is_connected);
     }
 
     fn response_elements(&self, elements: &mut Writer<'_>) {

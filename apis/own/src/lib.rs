@@ -62,7 +62,7 @@ pub struct KeywardState {
     kms: Arc<KmsState>,
     sessions: Arc<Sessions>,
     vpcs: Arc<Vpcs>,
-    polls: Polls,
+    polls: Arc<Polls>,
     backups: Backups,
     repeats: Repeats,
     scans: Scans,
@@ -74,13 +74,18 @@ pub struct KeywardState {
 
 impl KeywardState {
     /// The state of the service: KMS, whose keys and grants decisions are explained for, temporary
-    /// credentials, and the subnets in which agents serve volumes.
-    pub fn new(kms: &Arc<KmsState>, sessions: &Arc<Sessions>, vpcs: &Arc<Vpcs>) -> Self {
+    /// credentials, the subnets in which agents serve volumes, and the agents that wait.
+    pub fn new(
+        kms: &Arc<KmsState>,
+        sessions: &Arc<Sessions>,
+        vpcs: &Arc<Vpcs>,
+        polls: &Arc<Polls>,
+    ) -> Self {
         Self {
             kms: Arc::clone(kms),
             sessions: Arc::clone(sessions),
             vpcs: Arc::clone(vpcs),
-            polls: Polls::default(),
+            polls: Arc::clone(polls),
             backups: Backups::default(),
             repeats: Repeats::default(),
             scans: Scans::default(),

@@ -1,5 +1,5 @@
 //! `ListAgents`: the agents of the caller's account and Region, how many volumes each stores, the tokens by which others
-//! may still register, the volumes whose agent was removed, and what agents have said of volumes and backups that are not as
+//! may still register, the volumes whose agent was removed or that wait for one that is not connected, and what agents have said of volumes and backups that are not as
 //! they are wanted. Asked about one volume, only what is about that.
 
 use std::collections::BTreeSet;
@@ -50,6 +50,8 @@ pub struct Agents {
     tokens: Vec<AgentTokenRecord>,
     /// Volumes that are to be there and that no agent stores.
     left: Vec<VolumeRecord>,
+    /// Volumes that are to be made, brought or deleted by an agent that is not connected.
+    waiting: Vec<VolumeRecord>,
     /// Volumes that are not as they are wanted.
     failed: Vec<Failure>,
     /// Volumes whose last backup has failed.
@@ -160,6 +162,13 @@ impl Operation for ListAgents {
         };
         let asked_about = || volumes.iter().filter(is_asked_about);
         let left = asked_about().filter(is_left).cloned().collect();
+        let waits = |volume: &&VolumeRecord| {
+            let is_told = volume.reported.is_some() && volume.wanted == Wanted::Present;
+            let has_agent = ids.contains(&volume.agent) && !volume.is_gone();
+            has_agent && !is_told && !state.polls.is_connected(&volume.agent)
+        };
+        let waiting = asked_about().filter(waits).take(MOST_FAILURES);
+        let waiting = waiting.cloned().collect();
         let (with_agent, backed_up) = (
             asked_about().filter(|volume| ids.contains(&volume.agent)),
             asked_about().filter(|volume| ids.contains(&volume.agent)),
@@ -187,6 +196,7 @@ impl Operation for ListAgents {
             agents,
             tokens,
             left,
+            waiting,
             failed,
             failed_backups,
         }))
@@ -231,6 +241,15 @@ impl Output<Keyward> for Agents {
                 list.object(|out| {
                     out.string("VolumeId", volume.id.as_str());
                     out.string("PreviousAgentId", volume.agent.as_str());
+                });
+            }
+        });
+        out.array("WaitingVolumes", |list| {
+            for volume in &self.waiting {
+                list.object(|out| {
+                    out.string("VolumeId", volume.id.as_str());
+                    out.string("AgentId", volume.agent.as_str());
+                    out.boolean("Ending", volume.wanted == Wanted::Absent);
                 });
             }
         });

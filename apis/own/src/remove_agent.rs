@@ -12,15 +12,15 @@ use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
         paths, purpose,
-        records::storage::{AgentRecord, AgentTokenRecord},
+        records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord, Wanted},
     },
     gate::{Denied, Gate},
-    operation::{Done, Empty, Operation},
+    operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, revision::Revision};
 use keyward_types::storage::{AgentId, AgentTokenId};
-use keyward_wire::json::{Members, Object};
+use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     Cx, Keyward,
@@ -32,6 +32,20 @@ use crate::{
 #[derive(Debug)]
 pub struct RemoveAgent {
     agent: String,
+}
+
+/// The output.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// How many volumes are to be there and have no agent now.
+    volumes: usize,
+}
+
+impl Output<Keyward> for Removed {
+    fn render(&self, out: &mut Writer<'_>) {
+        let count = u64::try_from(self.volumes).unwrap_or(u64::MAX);
+        out.natural("NumberOfVolumes", count);
+    }
 }
 
 /// What is removed, with when it was written.
@@ -55,7 +69,7 @@ impl Operation for RemoveAgent {
     const READ_ONLY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[text("AgentId")];
     type Api = Keyward;
-    type Output = Empty;
+    type Output = Removed;
     type Fault = KeywardFault;
     type Resolved = ();
     type Permits = Permit<Self>;
@@ -80,9 +94,10 @@ impl Operation for RemoveAgent {
         _permit: &Permit<Self>,
         (): &(),
         cx: &Cx<'_>,
-    ) -> Result<Done<Empty>, KeywardFault> {
+    ) -> Result<Done<Removed>, KeywardFault> {
         let place = (cx.region, cx.account());
         let mut batch = cx.batch();
+        let mut output = Removed::default();
         match self.leaving(cx).await? {
             None if self.agent.starts_with("token-") => {
                 return Err(KeywardFault::NoSuchToken {
@@ -105,10 +120,19 @@ impl Operation for RemoveAgent {
                     let path = paths::agent_token(place.0, place.1, token);
                     batch.delete(path, Precondition::Any).map_err(too_large)?;
                 }
+                let prefix = paths::volumes(place.0, place.1);
+                let volumes = cx
+                    .directory()
+                    .every::<VolumeRecord>(&prefix, purpose::VOLUME);
+                let volumes = volumes.await?.into_iter();
+                let left = volumes.filter(|volume| {
+                    volume.agent == agent.0.id && volume.wanted == Wanted::Present
+                });
+                output.volumes = left.count();
                 agents::remove_agent(&mut batch, place, &agent)?;
             }
         }
-        Ok(Done::changed(Empty, batch))
+        Ok(Done::changed(output, batch))
     }
 }
 

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use keyward_api_efs::EfsState;
+use keyward_api_efs::{Connections, EfsState};
 use keyward_api_kms::state::KmsState;
-use keyward_api_own::KeywardState;
+use keyward_api_own::{KeywardState, polls::Polls};
 use keyward_api_sts::{Sts, StsState};
 use keyward_engine::{
     api::{Api, ApiDescription},
     gate::declared::{DeclaredKey, GLOBAL},
+    one_by_one::OneByOne,
     service::{Service, Services},
     session::Sessions,
 };
 use keyward_oidc::issuers::Issuers;
-use keyward_types::vpc::Vpcs;
+use keyward_types::{storage::AgentId, vpc::Vpcs};
 
 /// What the APIs share that have a state.
 #[derive(Debug)]
@@ -26,6 +27,18 @@ pub struct States {
     pub sessions: Arc<Sessions>,
     /// The subnets in which agents serve volumes.
     pub vpcs: Arc<Vpcs>,
+    /// The agents that wait to hear what is wanted.
+    pub polls: Arc<Polls>,
+}
+
+/// What EFS may know of the agents that ask Keyward's own service.
+#[derive(Debug)]
+struct Connected(Arc<Polls>);
+
+impl Connections for Connected {
+    fn is_connected(&self, agent: &AgentId) -> bool {
+        self.0.is_connected(agent)
+    }
 }
 
 macro_rules! apis {
@@ -52,12 +65,16 @@ macro_rules! apis {
 }
 
 apis! {
-    own keyward_api_own::Keyward: |states| Arc::new(KeywardState::new(&states.kms, &states.sessions, &states.vpcs));
+    own keyward_api_own::Keyward: |states| Arc::new(KeywardState::new(&states.kms, &states.sessions, &states.vpcs, &states.polls));
     keyward_api_kms::Kms: |states| Arc::clone(&states.kms);
     keyward_api_iam::Iam: |_| Arc::new(());
     keyward_api_sts::Sts: |states| Arc::new(StsState::new(&states.issuers, &states.sessions));
     keyward_api_organizations::Organizations: |_| Arc::new(());
-    keyward_api_efs::Efs: |states| Arc::new(EfsState { vpcs: Arc::clone(&states.vpcs), ..EfsState::default() });
+    keyward_api_efs::Efs: |states| Arc::new(EfsState {
+        vpcs: Arc::clone(&states.vpcs),
+        connections: Arc::new(Connected(Arc::clone(&states.polls))),
+        creations: OneByOne::default(),
+    });
 }
 
 /// Every condition key that a server supplies, by name; those that begin with a name that a user

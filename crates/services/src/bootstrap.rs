@@ -187,6 +187,7 @@ pub async fn open(
         issuers: Arc::new(options.issuers),
         sessions,
         vpcs: Arc::new(options.vpcs),
+        polls: Arc::default(),
     });
     let shared = Arc::new(shared);
     let front = Front::new(shared, services);

@@ -145,12 +145,23 @@ impl Token {
 
 impl Remove {
     fn run(self) -> anyhow::Result<()> {
-        call(
-            &self.connect,
-            "RemoveAgent",
-            &json!({ "AgentId": self.agent }),
-        )?;
-        Ok(say!("Removed {}.", self.agent)?)
+        let input = json!({ "AgentId": self.agent });
+        let answer = call(&self.connect, "RemoveAgent", &input)?;
+        say!("Removed {}.", self.agent)?;
+        let left = answer.get("NumberOfVolumes").and_then(Value::as_u64);
+        let left = left.unwrap_or_default();
+        if left == 0 {
+            return Ok(());
+        }
+        let are = if left == 1 {
+            "file system has"
+        } else {
+            "file systems have"
+        };
+        Ok(say!(
+            "{left} {are} no agent now, and nobody can open what is encrypted until it is assigned to another agent \
+             (`keyward agent assign`). `keyward agent list` says which."
+        )?)
     }
 }
 

@@ -44,6 +44,11 @@ impl Assign {
             return Ok(say!("{volume} is assigned to {agent} already.")?);
         }
         say!("{volume} is assigned to {agent}.")?;
+        if answer.get("Connected") == Some(&Value::Bool(false)) {
+            say!(
+                "{agent} is not connected: nothing happens until it is started, see `keyward agent list`."
+            )?;
+        }
         if answer.get("Made").and_then(Value::as_bool) != Some(true) {
             return Ok(());
         }

@@ -29,7 +29,7 @@ Columns:
 /// List the agents, the tokens that are not used up, and what is wrong
 ///
 /// Below the agents and the tokens are the file systems whose agent was removed, until they are assigned to another one
-/// (`keyward agent assign`) or deleted; the file systems that are not available, and the backups that have failed the last time,
+/// (`keyward agent assign`) or deleted; those that wait for an agent that is not connected; the file systems that are not available, and the backups that have failed the last time,
 /// by the schedule or by hand, each with the reason that the agent gives. Needs keyward:ListAgents.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
@@ -72,7 +72,10 @@ impl List {
         }
         for token in list("Tokens") {
             let (id, name) = (member(token, "TokenId"), member(token, "AgentName"));
-            say!("{id:<25}{name}")?;
+            say!(
+                "{id:<25}{name:<30}unused token, expires {}",
+                moment(token, "Expiration")
+            )?;
         }
         for volume in list("VolumesWithoutAgent") {
             let (id, before) = (
@@ -80,6 +83,17 @@ impl List {
                 member(volume, "PreviousAgentId"),
             );
             say!("{id:<25}has no agent: {before} was removed")?;
+        }
+        for volume in list("WaitingVolumes") {
+            let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
+            match volume.get("Ending") == Some(&Value::Bool(true)) {
+                true => say!(
+                    "{id:<25}waits to be deleted by {agent}, which is not connected: start that agent, or remove it (`keyward agent remove`)"
+                )?,
+                false => say!(
+                    "{id:<25}waits for {agent}, which is not connected: start that agent, or assign the file system to another one (`keyward agent assign`)"
+                )?,
+            }
         }
         for volume in list("FailedVolumes") {
             let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
@@ -114,7 +128,12 @@ fn reason(value: &Value, name: &str) -> String {
 
 /// When that was.
 fn time(value: &Value) -> String {
-    let seconds = value.get("Time").and_then(Value::as_f64);
+    moment(value, "Time")
+}
+
+/// The moment that a member says.
+fn moment(value: &Value, name: &str) -> String {
+    let seconds = value.get(name).and_then(Value::as_f64);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "what is too large becomes the largest second, which is shown all the same"

@@ -52,7 +52,7 @@ async fn only_the_new_agent_opens_a_volume_and_hears_of_it_at_once() {
         poll(&new_key, waits(&of_new)),
         asked(&world, &root, "AssignVolume", assignment(FIRST, &new)),
     );
-    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": old.as_str(), "Generation": 2, "Made": true });
+    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": old.as_str(), "Generation": 2, "Made": true, "Connected": true });
     assert_eq!(answer, expected);
     assert_eq!(lost["Volumes"], json!([]));
     assert_eq!(
@@ -90,7 +90,7 @@ async fn only_the_new_agent_opens_a_volume_and_hears_of_it_at_once() {
     assert!(record(&world, FIRST).await.is_ready());
     // Once more is no change.
     let again = asked(&world, &root, "AssignVolume", assignment(FIRST, &new)).await;
-    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": new.as_str(), "Generation": 2, "Made": true });
+    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": new.as_str(), "Generation": 2, "Made": true, "Connected": true });
     assert_eq!(again, expected);
     assert!(record(&world, FIRST).await.is_ready());
     let recorded = events(&world, "AssignVolume").await;

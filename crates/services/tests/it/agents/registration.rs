@@ -99,7 +99,7 @@ async fn an_agent_that_never_called_goes_with_its_token() {
     assert_eq!(
         listed,
         json!({
-            "Agents": [], "Tokens": [], "VolumesWithoutAgent": [], "FailedVolumes": [],
+            "Agents": [], "Tokens": [], "VolumesWithoutAgent": [], "WaitingVolumes": [], "FailedVolumes": [],
             "FailedBackups": [],
         })
     );

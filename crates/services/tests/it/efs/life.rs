@@ -176,3 +176,86 @@ async fn a_file_system_ends_with_all_the_access_points_that_it_may_have() {
     let answer = ask(&world, &root, ("POST", "/access-points"), point).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
+
+#[tokio::test]
+async fn an_agent_that_is_not_connected_is_given_one_only_if_there_is_no_other() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let gone = agent(&world).await;
+    hang_up(&world, &gone).await;
+    // It may come back, and until then it is said what waits for it.
+    let made = body(&create(&world, &root, json!({ "CreationToken": "alone" })).await);
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    let id = listed["Agents"][0]["AgentId"].clone();
+    assert_eq!(listed["Agents"][0]["Connected"], false);
+    let waits = json!([{ "VolumeId": made["FileSystemId"], "AgentId": id, "Ending": false }]);
+    assert_eq!(listed["WaitingVolumes"], waits);
+    // One that is connected is chosen, also when it stores more.
+    let here = agent(&world).await;
+    for token in ["first", "second"] {
+        let answer = create(&world, &root, json!({ "CreationToken": token })).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+    let polled = own(&world, &here, "PollVolumes", json!({})).await;
+    assert_eq!(polled["Volumes"].as_array().unwrap().len(), 2);
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    assert_eq!(listed["WaitingVolumes"], waits);
+    // What is to be deleted waits for it as well.
+    let path = format!("/file-systems/{}", made["FileSystemId"].as_str().unwrap());
+    let answer = ask(&world, &root, ("DELETE", &path), Value::Null).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    assert_eq!(listed["WaitingVolumes"][0]["Ending"], true);
+    // It is back.
+    own(&world, &gone, "PollVolumes", json!({})).await;
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    assert_eq!(listed["WaitingVolumes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_file_system_whose_agent_was_removed_is_an_error() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let first = agent(&world).await;
+    let made = body(&create(&world, &root, json!({ "CreationToken": "t" })).await);
+    let id = made["FileSystemId"].as_str().unwrap();
+    report(&world, &first, id, 1, "READY").await;
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    let removed = json!({ "AgentId": listed["Agents"][0]["AgentId"] });
+    let state = async || {
+        let one = format!("/file-systems?FileSystemId={id}");
+        let found = body(&ask(&world, &root, ("GET", &one), Value::Null).await);
+        found["FileSystems"][0]["LifeCycleState"].clone()
+    };
+    assert_eq!(state().await, "available");
+    let answer = own(&world, &root, "RemoveAgent", removed).await;
+    assert_eq!(answer, json!({ "NumberOfVolumes": 1 }));
+    assert_eq!(state().await, "error");
+    // Another one is to bring it, and is not connected.
+    let second = agent(&world).await;
+    hang_up(&world, &second).await;
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    let to = json!({ "VolumeId": id, "AgentId": listed["Agents"][0]["AgentId"] });
+    let assigned = own(&world, &root, "AssignVolume", to).await;
+    assert_eq!(assigned["Connected"], false);
+    assert_eq!(state().await, "updating");
+    let listed = own(&world, &root, "ListAgents", json!({})).await;
+    assert_eq!(listed["WaitingVolumes"][0]["VolumeId"], id);
+}
+
+/// An agent waits, and closes its connection.
+async fn hang_up(world: &World, agent: &Key) {
+    let known = own(world, agent, "PollVolumes", json!({})).await["Known"].clone();
+    let poll = json!({ "Known": known, "WaitSeconds": 20 });
+    let waiting = own(world, agent, "PollVolumes", poll);
+    let waited = async {
+        let line = "\nkeyward_waiting_agents 1\n";
+        while !world.front.render_metrics().contains(line) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = waiting => panic!("it was answered"),
+        () = waited => {}
+    }
+}
