@@ -4,6 +4,7 @@
 mod cli;
 mod config;
 mod descriptors;
+mod ending;
 mod endpoint;
 mod http;
 mod issuers;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
             let said = format!("keyward: {}{advice}", with_causes(error.as_ref()));
             // It may quote what nobody has authenticated.
             let _ = writeln!(io::stderr(), "{}", Text(&said));
-            ExitCode::FAILURE
+            ending::Ending::status(&error)
         }
     }
 }

@@ -9,6 +9,7 @@ mod backups;
 mod memory;
 mod places;
 mod poll;
+mod removed;
 mod silent;
 mod stop;
 
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::removed::Removed;
 use anyhow::{Context as _, bail};
 use keyward_agent::{
     export::export,
@@ -219,13 +221,11 @@ impl Agent {
     async fn happens(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Polled(Ok(volumes)) => self.polled(volumes),
-            Event::Polled(Err(failure)) if is_removed(&failure) => bail!(
-                "agent {} has been removed ({failure}): its volumes are cut off, and what is encrypted cannot be opened any more. The images stay in {}. For a new agent, use another --state-dir",
-                self.identity.agent,
-                self.host.layout.path().display()
-            ),
-            Event::Polled(Err(failure)) => {
-                tracing::warn!(%failure, "cannot get the list of volumes from the server: trying again");
+            Event::Polled(Err(failure)) if is_removed(&failure) => {
+                let agent = &self.identity.agent;
+                bail!(Removed::of(agent, &failure, self.host.layout.path()))
+            }
+            Event::Polled(Err(_)) => {
                 for memory in self.memory.values_mut() {
                     memory.ask_again();
                 }

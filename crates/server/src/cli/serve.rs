@@ -129,14 +129,14 @@ impl Serve {
             bail!("--backup-to is for the agent, which makes the backups: add --agent");
         }
         let account = Account::choose(config.user.as_deref(), &config.data_dir)?;
-        account.create_dir(&config.data_dir)?;
-        account.must_own(&config.data_dir)?;
         if self.agent && !account.is_root() {
             bail!(
                 "--agent keeps its volumes in the data directory, and runs as root: the data directory would have to be root's, but the server is to serve as `{account}`. Run an agent beside it, as root: `keyward agent run --data-dir {}`",
                 config.data_dir.display()
             );
         }
+        account.create_dir(&config.data_dir)?;
+        account.must_own(&config.data_dir)?;
         let agent = match self.agent {
             true => Some(Beside::prepare(
                 &config.data_dir,
@@ -202,7 +202,8 @@ impl Serve {
         let url = endpoint::bound(address, tls.is_some());
         let _ = say!("listening on {url}");
         tracing::info!(url, data_dir = %config.data_dir.display(), user = %account, "serving");
-        if account.is_root() {
+        // With an agent the data directory has to be root's.
+        if account.is_root() && !self.agent {
             tracing::warn!(
                 "the server runs as root, though without any capability: give the data directory to a user of its own, and start the server with --user"
             );

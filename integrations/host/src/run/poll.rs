@@ -18,6 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// Asks the server again and again, and waits there for news.
 pub async fn poll(server: Server, events: Sender<Event>) {
     let (mut known, mut wait): (Option<String>, _) = (None, FIRST_WAIT);
+    let mut unanswered: u32 = 0;
     let (clock, mut yields) = (SystemClock::new(), Yields::default());
     loop {
         let answer = server.poll(known.as_deref()).await;
@@ -25,6 +26,7 @@ pub async fn poll(server: Server, events: Sender<Event>) {
             Ok(volumes) => {
                 known = Some(volumes.known.clone());
                 wait = FIRST_WAIT;
+                unanswered = 0;
                 None
             }
             // The server has answered: what is known has not changed.
@@ -34,6 +36,7 @@ pub async fn poll(server: Server, events: Sender<Event>) {
             Err(_) => {
                 // Whoever comes back is told everything.
                 known = None;
+                unanswered = unanswered.saturating_add(1);
                 let this = wait;
                 wait = wait.saturating_mul(2).min(LONGEST_WAIT);
                 Some(this)
@@ -41,11 +44,29 @@ pub async fn poll(server: Server, events: Sender<Event>) {
         };
         let overtaken = answer.as_ref().is_err_and(is_overtaken);
         let removed = answer.as_ref().is_err_and(is_removed);
+        match &answer {
+            Err(failure) if !overtaken && !removed => tell(failure, unanswered),
+            _ => {}
+        }
         if !overtaken && events.send(Event::Polled(answer)).await.is_err() || removed {
             return;
         }
         if let Some(wait) = then {
             tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Says that the server has not answered so many times in a row. A server that ends, and has its agent end next, leaves a
+/// question or two without an answer: those are no warning.
+fn tell(failure: &Failure, unanswered: u32) {
+    const QUIET: u32 = 2;
+    match unanswered {
+        ..=QUIET => {
+            tracing::info!(%failure, "the server does not answer: asking it again");
+        }
+        _ => {
+            tracing::warn!(%failure, "cannot get the list of volumes from the server: trying again");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read as _},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -17,10 +17,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::place::BackupArgs;
-use crate::telemetry::Logging;
+use crate::{ending, telemetry::Logging};
 
 /// How long is waited until an agent is started again that has ended by itself.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How long is waited at most while another agent runs with the same directory. One that was started by a server that was
+/// killed ends soon.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Run the agent beside a server.
 #[derive(Debug, Args)]
@@ -50,12 +53,17 @@ impl Beside {
 }
 
 impl Beside {
+    /// Where the agent keeps everything.
+    fn state_dir(&self) -> PathBuf {
+        self.data_dir.join("agent")
+    }
+
     /// The agent's own process.
     fn command(&self) -> Command {
         let mut command = program();
         command.args(["agent", "run", "--with-parent", "--data-dir"]);
         command.arg(&self.data_dir);
-        command.arg("--state-dir").arg(self.data_dir.join("agent"));
+        command.arg("--state-dir").arg(self.state_dir());
         command.args(self.backups.arguments());
         command.args(self.logging.arguments());
         command.stdout(Stdio::null());
@@ -119,6 +127,7 @@ impl Shared {
     }
 
     fn run(&self, beside: &Beside) {
+        let mut in_use = AGAIN;
         loop {
             let mut state = self.lock();
             if state.stopping {
@@ -133,12 +142,34 @@ impl Shared {
             if state.stopping {
                 return;
             }
+            let code = ended.as_ref().ok().and_then(ExitStatus::code);
+            let is = |status: u8| code == Some(i32::from(status));
+            if is(ending::FOR_GOOD) {
+                // It would end in the same way for ever. The server goes on without it.
+                tracing::error!(
+                    state_dir = %beside.state_dir().display(),
+                    "the agent has ended and is not started again: do what it says above, then restart the server"
+                );
+                return;
+            }
+            let mut wait = AGAIN;
+            if is(ending::IN_USE) {
+                wait = in_use;
+                in_use = in_use.saturating_mul(2).min(LONGEST);
+                tracing::error!(
+                    "another agent runs with the directory of this server's agent: stop that one (`keyward agent run`), or start this server without --agent; it is tried again in {} seconds",
+                    wait.as_secs()
+                );
+            } else {
+                in_use = AGAIN;
+            }
             match ended {
+                Ok(_) if is(ending::IN_USE) => {}
                 Ok(status) => tracing::error!(%status, "the agent has ended, and is started again"),
                 Err(error) => tracing::error!(%error, "the agent cannot be started yet"),
             }
             let going_on = |state: &mut State| !state.stopping;
-            self.changed.wait_while_for(&mut state, going_on, AGAIN);
+            self.changed.wait_while_for(&mut state, going_on, wait);
         }
     }
 }

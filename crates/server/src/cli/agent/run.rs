@@ -22,7 +22,7 @@ use keyward_host::{
     run::Agent,
 };
 
-use crate::{out::say, telemetry::Logging};
+use crate::{ending::Ending, out::say, telemetry::Logging};
 
 fn after_help() -> String {
     format!(
@@ -88,6 +88,15 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> anyhow::Result<()> {
+        let of_parent = self.with_parent;
+        let ended = self.run_here();
+        match of_parent {
+            true => ended.map_err(Ending::of),
+            false => ended,
+        }
+    }
+
+    fn run_here(self) -> anyhow::Result<()> {
         if !rustix::process::geteuid().is_root() {
             anyhow::bail!("an agent mounts file systems, which needs root: run it with sudo");
         }
