@@ -63,11 +63,18 @@ def test_a_file_system_moves_to_another_agent_with_its_image(own_server, efs, st
     said = keyward(own_server, "assign", file_system, second.id)
     first, *rest = said.splitlines()
     assert first == f"{file_system} is assigned to {second.id}."
-    assert rest[-3:] == [
+    assert rest[0] == (
+        f"If {storage.id} still has it in use, it is cut off there now: what was not flushed to disk is lost."
+    )
+    assert rest[-4:] == [
         f"  keyward agent adopt {file_system} IMAGE",
         "",
-        f"If the image is lost, put a backup back there: `keyward agent restore {file_system}`.",
+        "If that machine has an older image in its volumes/, move it away first. If the image is lost, restore a backup there:",
+        f"`keyward agent restore {file_system}`.",
     ]
+    # The log does not say that a cut-off has changed nothing.
+    eventually(lambda: storage.keeper(file_system) is None, seconds=30)
+    assert "nothing was changed" not in storage.log()
     # The old agent lets go of it at once, and leaves the image where it is.
     eventually(lambda: is_cut_off(path / "file"), seconds=30)
     eventually(lambda: storage.keeper(file_system) is None, seconds=30)
@@ -121,6 +128,7 @@ def test_an_old_image_is_not_used_when_the_file_system_comes_back(own_server, ef
     image = copied(second, file_system, storage.state)
     told = adopt(storage, file_system, image, expect=1)
     assert f"{storage.image(file_system)} is there already, perhaps an older image of {file_system}" in told
+    assert f"move it away (`mv {storage.image(file_system)} {storage.image(file_system)}.old`)" in told
     storage.image(file_system).rename(storage.folder / "old.img")
     adopt(storage, file_system, image)
     available(efs, file_system)
@@ -131,7 +139,9 @@ def test_a_file_system_that_nobody_took_goes_on_where_it_was(own_server, efs, st
     file_system, path = made
     keyward(own_server, "assign", file_system, second.id)
     adoptable(efs, second, file_system)
-    keyward(own_server, "assign", file_system, storage.id)
+    # The image is where the file system was available last, whoever had it since.
+    said = keyward(own_server, "assign", file_system, storage.id)
+    assert f"in the state directory of {storage.id}, to the machine" in said
     adoptable(efs, storage, file_system)
     adopt(storage, file_system)
     available(efs, file_system)
@@ -238,9 +248,11 @@ def test_what_is_left_of_a_mount_goes_also_without_what_was_noted_down(own_serve
     # Somebody has moved all that belongs to the file system to the other machine.
     for found in (storage.state / "volumes").glob(f"{file_system}.*"):
         found.rename(second.state / found.name)
+    # What `keyward mount` had recorded is lost, too.
+    (storage.state / "local" / f"{file_system}.json").unlink()
     assert os.path.ismount(path)
     unmount = ["unmount", path, "--state-dir", storage.state]
-    assert storage.run(*unmount).stdout == f"Nothing is mounted on {path} any more.\n"
+    assert storage.run(*unmount).stdout == f"{path} is unmounted: what was left there of a file system is taken away.\n"
     assert not os.path.ismount(path)
     assert f"no volume of this agent is mounted on {path}" in storage.run(*unmount, expect=1).stderr
 

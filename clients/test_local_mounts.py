@@ -73,7 +73,8 @@ def test_mount_and_unmount_say_what_is_wrong(storage, efs, shared):
     assert fails("mount", unknown, other) == (
         f"keyward: no file system {unknown} is stored on this machine, by {storage.id}: `keyward agent list {unknown}` says which "
         f"agent stores it, and `keyward agent assign {unknown} {storage.id}` has this one store it. "
-        "`aws efs describe-file-systems` lists the file systems there are\n"
+        "`aws efs describe-file-systems` lists the file systems there are. If it was deleted, a backup of it can still be opened as "
+        "a volume, with `keyward volume receive` and `keyward volume rekey --file-system`\n"
     )
     again = fails("mount", file_system, file.parent)
     assert again == (

@@ -319,6 +319,7 @@ impl CreateFileSystem {
             wanted: Wanted::Present,
             key,
             made: false,
+            available_on: None,
             reported: None,
             source: file_system::arn(cx.region, cx.account(), id),
             belongings: belongings.into(),

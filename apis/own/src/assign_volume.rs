@@ -37,6 +37,8 @@ pub struct Assigned {
     volume: VolumeId,
     agent: AgentId,
     before: AgentId,
+    /// Where the newest image is.
+    image: AgentId,
     generation: u64,
     made: bool,
     is_connected: bool,
@@ -86,6 +88,10 @@ impl Operation for AssignVolume {
             volume: volume.id.clone(),
             agent: agent.id.clone(),
             before: volume.agent.clone(),
+            image: volume
+                .available_on
+                .clone()
+                .unwrap_or_else(|| volume.agent.clone()),
             generation: volume.generation,
             made: volume.was_made(),
             is_connected: cx.state().polls.is_connected(&agent.id),
@@ -159,6 +165,7 @@ impl Output<Keyward> for Assigned {
         );
         out.boolean("Made", self.made);
         out.boolean("Connected", self.is_connected);
+        out.string("ImageAgentId", self.image.as_str());
     }
 
     fn response_elements(&self, elements: &mut Writer<'_>) {

@@ -264,7 +264,7 @@ impl From<KeywardFault> for Fault {
             }
             KeywardFault::UnknownVolume { volume } => {
                 let message = format!(
-                    "There is no volume {volume} in your account and Region. A volume has the ID of its file system."
+                    "There is no volume {volume} in your account and Region. A volume has the ID of its file system. A backup of a deleted one can be opened with `keyward volume receive` and `keyward volume rekey --file-system`."
                 );
                 Self::new("NotFoundException", Some(message))
             }

@@ -222,6 +222,10 @@ impl Operation for ReportVolumes {
             };
             let mut volume = VolumeRecord {
                 made: volume.was_made() || state == State::Ready,
+                available_on: match state {
+                    State::Ready => Some(volume.agent.clone()),
+                    _ => volume.available_on.clone(),
+                },
                 reported: Some(reported),
                 backup: match report.backup.clone() {
                     Some(backup) => Some(backup.after(volume.backup.as_ref(), cx.now)),

@@ -134,6 +134,7 @@ mod tests {
             wanted: Wanted::Present,
             key: None,
             made: false,
+            available_on: None,
             reported: None,
             source: String::new(),
             belongings: Vec::new(),

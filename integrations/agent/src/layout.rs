@@ -60,7 +60,7 @@ pub enum LayoutError {
     #[error("{} must belong to the user that runs the agent, and nobody else may be able to use it: `chown root {} && chmod 700 {}`", .0.display(), .0.display(), .0.display())]
     NotPrivate(PathBuf),
     /// The volumes are not there, or are those of another agent.
-    #[error("agent {agent} has registered with {}, and {} {found}. Perhaps its disk is not mounted: bring the directory back as it was, and start the agent again. If it is lost for good, write `{agent}` into that file: file systems that were on it are then in the state `error` until they are deleted", state.display(), marker.display())]
+    #[error("agent {agent} has registered with {}, and {} {found}. Perhaps its disk is not mounted: bring the directory back as it was, and start the agent again. If it is lost for good, write `{agent}` into that file: file systems that were on it are then in the state `error` until you restore them (`keyward agent restore`) or delete them", state.display(), marker.display())]
     NotItsVolumes {
         /// The agent that has registered.
         agent: String,

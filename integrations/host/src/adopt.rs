@@ -74,7 +74,7 @@ pub fn adopt(
     let image = image.filter(|image| *image != place);
     if image.is_some() && fs::symlink_metadata(&place).is_ok() {
         bail!(
-            "{} is there already, perhaps an older image of {volume}: move it away, or remove it if you do not need it any more, and try again",
+            "{0} is there already, perhaps an older image of {volume}: move it away (`mv {0} {0}.old`), or remove it if you do not need it any more, and try again",
             place.display()
         );
     }

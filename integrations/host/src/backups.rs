@@ -224,7 +224,7 @@ impl Backups {
                 host.write(&note)?;
                 received.keep()?;
                 Ok(format!(
-                    "{volume} is put back as it was at {}. It becomes available as soon as its key can be used.",
+                    "{volume} is restored as it was at {}. It becomes available as soon as its key can be used. What was written after that is not in it: if another machine still has a newer image, it is only there.",
                     backup.at
                 ))
             }

@@ -189,6 +189,10 @@ async fn one(
     let mut line = String::new();
     let mut limited = tokio::io::BufReader::new(read.take(MAX_LINE));
     tokio::time::timeout(PATIENCE, limited.read_line(&mut line)).await??;
+    // Whoever only sees whether an agent runs asks nothing.
+    if line.is_empty() {
+        return Ok(());
+    }
     let request = serde_json::from_str(&line)?;
     let process = process.and_then(|process| u32::try_from(process).ok());
     let process = process.context("it is not known who asks")?;
@@ -239,7 +243,7 @@ pub fn ask_or(
             }
             return Err(error).with_context(|| {
                 format!(
-                    "no agent can be asked at {}: start it with `keyward agent run`, and give the same --state-dir",
+                    "no agent can be asked at {}: start it with `keyward agent run`, and give the same --state-dir. The agent of `keyward serve --agent` is in agent/ of its data directory: use --state-dir DIR/agent, or set KEYWARD_AGENT_STATE_DIR",
                     state_dir.join(SOCKET).display()
                 )
             });

@@ -47,6 +47,9 @@ use crate::{local::LocalMounts, look::place, plain::Plain};
 /// The longest line that a volume's process says.
 const MAX_LINE: u64 = 64 * 1024;
 
+/// Where the words begin with which a volume that is in use stays as it is.
+const UNCHANGED: &str = ": nothing was changed";
+
 /// This machine.
 #[derive(Debug)]
 pub struct Host {
@@ -484,8 +487,10 @@ impl Machine for Host {
             match self.detach(note) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
+                    // What follows is about a command that leaves it as it is.
                     let error = format!("{error:#}");
-                    tracing::warn!(volume = %note.volume, error, "the volume is cut off");
+                    let why = error.split(UNCHANGED).next().unwrap_or_default();
+                    tracing::warn!(volume = %note.volume, why, "the volume is cut off: what was not flushed to disk is lost");
                 }
             }
         }

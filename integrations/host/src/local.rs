@@ -174,7 +174,12 @@ impl LocalMounts {
 
     fn mount(&self, note: &Note, place: &LocalMount) -> anyhow::Result<()> {
         let attached = Attachment::find(&tie(&self.layout, &self.states, note)?)?;
-        let attached = attached.context("the volume is not attached")?;
+        let attached = attached.with_context(|| {
+            format!(
+                "{volume} is not attached: perhaps it has just been cut off because its KMS key cannot be used. `keyward agent list {volume}` says why; try again when it is `available`",
+                volume = note.volume
+            )
+        })?;
         let from = self.layout.mount(&note.volume);
         let from = (from.as_path(), place.within.as_str());
         bind::mount(&attached, from, &place.dir, place.read_only)?;
@@ -242,7 +247,7 @@ pub fn unmounted(volume: Option<&VolumeId>, dir: &Path) -> String {
     let dir = dir.display();
     match volume {
         Some(volume) => format!("{volume} is unmounted from {dir}."),
-        None => format!("Nothing is mounted on {dir} any more."),
+        None => format!("{dir} is unmounted: what was left there of a file system is taken away."),
     }
 }
 

@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::agent::StateDir;
 use keyward_host::door::{Request, ask};
+use keyward_types::storage::VolumeId;
 
 use crate::out::say;
 
@@ -62,12 +63,24 @@ pub fn must_be_directory(dir: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Whether a path looks like the ID of a file system, and not like a path.
+pub fn is_file_system(path: &Path) -> bool {
+    let id = path.to_str().and_then(|id| VolumeId::parse(id).ok());
+    id.is_some() && !path.exists()
+}
+
 impl Mount {
     pub fn run(self) -> anyhow::Result<()> {
         if !rustix::process::geteuid().is_root() {
             bail!("mounting needs root: run it with sudo");
         }
         let shown = self.dir.display();
+        if is_file_system(&self.dir) && self.file_system.contains('/') {
+            bail!(
+                "the file system comes first, then the directory: `keyward mount {shown} {}`",
+                self.file_system
+            );
+        }
         must_be_directory(&self.dir)?;
         let dir = fs::canonicalize(&self.dir).with_context(|| format!("cannot open {shown}"))?;
         // Nobody can be asked while it is hidden.

@@ -14,7 +14,7 @@ use keyward_host::{
 };
 use keyward_keeper::{identity::Identity, state::States};
 
-use super::agent::StateDir;
+use super::{agent::StateDir, mount::is_file_system};
 use crate::out::say;
 
 const EXAMPLES: &str = "\
@@ -42,6 +42,12 @@ impl Unmount {
     pub fn run(self) -> anyhow::Result<()> {
         if !rustix::process::geteuid().is_root() {
             bail!("unmounting needs root: run it with sudo");
+        }
+        if is_file_system(&self.dir) {
+            bail!(
+                "`keyward unmount` takes the directory that {0} is mounted on, such as /mnt/shared, not {0} itself: `findmnt` lists what is mounted",
+                self.dir.display()
+            );
         }
         // Resolving may fail where a file system is dead.
         let dir = match std::fs::canonicalize(&self.dir) {

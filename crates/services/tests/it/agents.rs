@@ -183,6 +183,7 @@ async fn wanted_volume(
         wanted,
         key,
         made: false,
+        available_on: None,
         reported: None,
         source: arn(id.as_str()),
         belongings: paths.into(),

@@ -147,7 +147,7 @@ impl Agent {
     pub(super) fn assigned(&self, named: &str) -> anyhow::Result<(&Wanted, Seen)> {
         let unknown = || {
             anyhow!(
-                "no file system {named} is stored on this machine, by {agent}: `keyward agent list {named}` says which agent stores it, and `keyward agent assign {named} {agent}` has this one store it. `aws efs describe-file-systems` lists the file systems there are",
+                "no file system {named} is stored on this machine, by {agent}: `keyward agent list {named}` says which agent stores it, and `keyward agent assign {named} {agent}` has this one store it. `aws efs describe-file-systems` lists the file systems there are. If it was deleted, a backup of it can still be opened as a volume, with `keyward volume receive` and `keyward volume rekey --file-system`",
                 agent = self.identity.agent
             )
         };
@@ -162,6 +162,7 @@ impl Agent {
     pub(super) fn mountable(&self, named: &str) -> anyhow::Result<Note> {
         let (wanted, seen) = self.assigned(named)?;
         let volume = &wanted.volume;
+        let failure = self.memory.get(volume).and_then(Memory::failure);
         let damaged = seen.local.damaged.as_deref();
         if let Some(why) = damaged.or_else(|| obstacle(wanted, &seen.local)) {
             bail!("{volume} cannot be mounted: {why}");
@@ -172,7 +173,13 @@ impl Agent {
                 "{volume} is cut off: {}. It comes back within a minute when its key can be used again",
                 why.trim_end_matches('.')
             ),
-            _ => bail!("{volume} is not there yet: try again when it is `available`"),
+            _ => match failure {
+                Some(why) => bail!(
+                    "{volume} is not there yet: {}. Try again when it is `available`",
+                    why.trim_end_matches('.')
+                ),
+                None => bail!("{volume} is not there yet: try again when it is `available`"),
+            },
         }
     }
 }

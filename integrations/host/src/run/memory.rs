@@ -78,6 +78,13 @@ impl Memory {
         self.failure.is_some()
     }
 
+    /// Why the last step failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure
+            .as_ref()
+            .map(|failure| failure.message.as_str())
+    }
+
     /// What is seen, with what is remembered.
     pub fn complete(&self, local: Local) -> Local {
         let runs = match local.runs {

@@ -51,9 +51,13 @@ pub async fn answer(
         ) => {
             let rights = clients.local(note.volume.as_str(), access_point.as_deref(), false);
             let rights = rights.await.map_err(|refused| match refused {
-                Refused::Denied { reason } => anyhow!(reason),
+                Refused::Denied { reason } => anyhow!(
+                    "the server does not allow the mount: {}. The file system's policy decides (`aws efs describe-file-system-policy --file-system-id {}`), and an access point must be one of this file system (`aws efs describe-access-points`)",
+                    reason.trim_end_matches('.'),
+                    note.volume
+                ),
                 Refused::Unanswered { reason } => anyhow!(
-                    "the server, which decides who may mount {}, has not answered: {reason}. Try again when it can be reached from this machine; what is mounted stays for the grace",
+                    "the server, which decides who may mount {}, has not answered: {reason}. Try again when it can be reached from this machine; what is mounted stays for the grace period",
                     note.volume
                 ),
             })?;

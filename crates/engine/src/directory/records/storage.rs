@@ -109,6 +109,9 @@ pub struct VolumeRecord {
     /// Whether its agent has ever said that it is there: then it may hold data, and is never made again.
     #[serde(default, skip_serializing_if = "is_not")]
     pub made: bool,
+    /// The agent that last had it available: the newest image is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_on: Option<AgentId>,
     /// What the agent last said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,

@@ -18,8 +18,8 @@ fn after_help() -> String {
 
 /// Have another agent store a file system, for example because its agent is gone
 ///
-/// From then on only the new agent can open it. An agent that has stored it until now detaches it, cuts it off if it is in use,
-/// and leaves its image on disk. Bring the image to the new agent's machine and run `keyward agent adopt` there, or put back a
+/// From then on only the new agent can open it. An agent that has stored it until now detaches it, and leaves its image on
+/// disk. If it is in use there, it is cut off, and what was not flushed to disk is lost: end what uses it first. Bring the image to the new agent's machine and run `keyward agent adopt` there, or restore a
 /// backup with `keyward agent restore`: the new agent never creates a file system again that was available before. An agent
 /// without a place for backups is refused if the file system's backup policy is enabled. Needs keyward:AssignVolume.
 #[derive(Debug, Args)]
@@ -40,6 +40,7 @@ impl Assign {
         let answer = call(&self.connect, "AssignVolume", &input)?;
         let (volume, agent) = (member(&answer, "VolumeId"), member(&answer, "AgentId"));
         let before = member(&answer, "PreviousAgentId");
+        let image = member(&answer, "ImageAgentId");
         if before == agent {
             return Ok(say!("{volume} is assigned to {agent} already.")?);
         }
@@ -52,10 +53,14 @@ impl Assign {
         if answer.get("Made").and_then(Value::as_bool) != Some(true) {
             return Ok(());
         }
+        say!(
+            "If {before} still has it in use, it is cut off there now: what was not flushed to disk is lost."
+        )?;
         Ok(say!(
-            "\nNext: bring its image, volumes/{volume}.img in the state directory of {before}, to the machine of the new agent, \
+            "\nNext: bring its image, volumes/{volume}.img in the state directory of {image}, to the machine of the new agent, \
              and run there, as root:\n\n  keyward agent adopt {volume} IMAGE\n\n\
-             If the image is lost, put a backup back there: `keyward agent restore {volume}`."
+             If that machine has an older image in its volumes/, move it away first. If the image is lost, restore a backup there:\n\
+             `keyward agent restore {volume}`."
         )?)
     }
 }

@@ -87,7 +87,11 @@ impl Copies {
             return Ok(ExitCode::SUCCESS);
         }
         let mut status = ExitCode::SUCCESS;
-        for name in list(&place)? {
+        let all = list(&place)?;
+        if all.is_empty() {
+            say!("There is no copy in {} yet.", self.place)?;
+        }
+        for name in all {
             match manifest(&place, &name) {
                 Ok(manifest) => say!(
                     "{name}  {}, an image of {}",

@@ -90,7 +90,13 @@ impl Rekey {
 /// agent's own image would not be that of its file system any more.
 fn check_file_system(target: &Target, id: &str) -> anyhow::Result<()> {
     let shown = target.image.display();
-    if target.superblock.key.context != context_of_file_system(id) {
+    let found = &target.superblock.key.context;
+    if *found == context(target.superblock.volume_id) {
+        bail!(
+            "{shown} is a volume of your own already: it needs no --file-system. Attach it (`keyward volume attach`), or leave out --file-system to have another KMS key wrap its data key"
+        );
+    }
+    if *found != context_of_file_system(id) {
         bail!(
             "{shown} is not an image of {}: its data key was wrapped with another encryption context",
             shown::Value(id)

@@ -52,7 +52,7 @@ async fn only_the_new_agent_opens_a_volume_and_hears_of_it_at_once() {
         poll(&new_key, waits(&of_new)),
         asked(&world, &root, "AssignVolume", assignment(FIRST, &new)),
     );
-    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": old.as_str(), "Generation": 2, "Made": true, "Connected": true });
+    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": old.as_str(), "Generation": 2, "Made": true, "Connected": true, "ImageAgentId": old.as_str() });
     assert_eq!(answer, expected);
     assert_eq!(lost["Volumes"], json!([]));
     assert_eq!(
@@ -90,7 +90,7 @@ async fn only_the_new_agent_opens_a_volume_and_hears_of_it_at_once() {
     assert!(record(&world, FIRST).await.is_ready());
     // Once more is no change.
     let again = asked(&world, &root, "AssignVolume", assignment(FIRST, &new)).await;
-    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": new.as_str(), "Generation": 2, "Made": true, "Connected": true });
+    let expected = json!({ "VolumeId": FIRST, "AgentId": new.as_str(), "PreviousAgentId": new.as_str(), "Generation": 2, "Made": true, "Connected": true, "ImageAgentId": new.as_str() });
     assert_eq!(again, expected);
     assert!(record(&world, FIRST).await.is_ready());
     let recorded = events(&world, "AssignVolume").await;
@@ -207,7 +207,7 @@ async fn what_cannot_be_assigned_says_why_and_changes_nothing() {
     let nobody = AgentId::from_random([7; 9]);
     let unknown = |id: &str| {
         format!(
-            "There is no volume {id} in your account and Region. A volume has the ID of its file system."
+            "There is no volume {id} in your account and Region. A volume has the ID of its file system. A backup of a deleted one can be opened with `keyward volume receive` and `keyward volume rekey --file-system`."
         )
     };
     let no_agent = |id: &str| {

@@ -70,6 +70,7 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             wanted: Wanted::Absent,
             key: None,
             made: false,
+            available_on: None,
             reported: None,
             source: arn(id),
             belongings,
