@@ -223,3 +223,33 @@ def test_nobody_else_can_choose(folder):
         1,
         "keyward: only root can serve as another user: start the server as root, or leave `--user root` out\n",
     )
+
+
+def keyward(*words, user=None):
+    """What a command says that is refused."""
+    command = [binary(), *map(str, words)]
+    if user:
+        command = ["setpriv", f"--reuid={user}", "--clear-groups", *command]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_root_changes_nothing_in_a_data_directory_of_another_user(folder, start):
+    server = start()
+    server.kill()
+    data = folder / "data"
+    for path in [data, *data.rglob("*")]:
+        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+    told = keyward("service", "create", "elasticfilesystem", "--data-dir", data)
+    assert told.startswith(f"keyward: the data directory {data} belongs to `nobody`, who could not read what root creates")
+    assert "`runuser -u nobody -- keyward ...`" in told
+    assert not (data / "credentials-elasticfilesystem").exists()
+
+
+def test_a_directory_that_may_not_be_read_is_not_called_missing(folder):
+    closed = folder / "closed"
+    (closed / "data").mkdir(parents=True)
+    closed.chmod(0o700)
+    told = keyward("agent", "list", "--data-dir", closed / "data", user=NOBODY.pw_uid)
+    assert f"this user may not read the data directory {closed / 'data'}" in told

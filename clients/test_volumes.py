@@ -382,8 +382,10 @@ def test_an_old_image_that_was_put_back_is_refused(volumes, arn):
     assert known > found
     image.write_bytes(old)
     refused = (
-        f"image is older than it should be: it has generation {found}, and generation {known} is known. Somebody has "
-        "put an old copy of the image back. Look for the newest one; if you restored this one on purpose, use "
+        f"image is older than it should be: it has generation {found}, and generation {known} is known. Either "
+        "somebody has put an old copy of the image back, or a newer copy of the same volume was opened on this machine. "
+        "To open a copy beside the original, give it a --state-dir of its own. Otherwise, look for the newest one; if "
+        "you restored this one on purpose, use "
         "--danger-accept-rollback, and what was written since is lost"
     )
     assert volumes.fails("attach", image, mnt) == refused

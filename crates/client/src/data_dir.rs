@@ -45,6 +45,12 @@ pub enum NoDataDir {
         .0.display()
     )]
     Missing(PathBuf),
+    /// This user may not look whether there is one.
+    #[error(
+        "this user may not read the data directory {}: run the command as the user that runs the server, or as root",
+        .0.display()
+    )]
+    Unreadable(PathBuf),
     /// The directory was never initialized.
     #[error(
         "the directory {} holds no store: check --data-dir; `keyward init` creates a new one",
@@ -70,8 +76,18 @@ pub enum Hollow {
 /// # Errors
 /// When it does not.
 pub fn check(path: &Path) -> anyhow::Result<()> {
-    if !path.exists() {
-        return Err(NoDataDir::Missing(path.to_owned()).into());
+    match fs::metadata(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(NoDataDir::Unreadable(path.to_owned()).into());
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(NoDataDir::Missing(path.to_owned()).into());
+        }
+        // A part of the path is a file, for example.
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
     }
     if let Some(hollow) = hollow(path)? {
         check_beside(path, hollow).map_err(NoDataDir::from)?;

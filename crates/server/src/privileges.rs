@@ -21,6 +21,22 @@ use rustix::{
     },
 };
 
+/// Refuses to let root change another user's data directory: the server, which is that user, could not read the files
+/// that root creates there.
+///
+/// # Errors
+/// When root would; it says how to run the command as the owner.
+pub fn not_as_root(data_dir: &Path) -> anyhow::Result<()> {
+    let owner = Account::choose(None, data_dir)?;
+    if Uid::effective().is_root() && !owner.is_root() {
+        bail!(
+            "the data directory {} belongs to `{owner}`, who could not read what root creates there: run the same command as that user, with `runuser -u {owner} -- keyward ...`",
+            data_dir.display()
+        );
+    }
+    Ok(())
+}
+
 /// The user that a server serves as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {

@@ -175,7 +175,7 @@ pub(crate) fn refused(image: &Path, error: Error) -> anyhow::Error {
             "{shown} is in use: it is attached, or another command works on it. `keyward volume stat {shown}`, as root, says by which process it is attached"
         ),
         Error::RolledBack { found, known } => anyhow!(
-            "{shown} is older than it should be: it has generation {found}, and generation {known} is known. Somebody has put an old copy of the image back. Look for the newest one; if you restored this one on purpose, use --danger-accept-rollback, and what was written since is lost"
+            "{shown} is older than it should be: it has generation {found}, and generation {known} is known. Either somebody has put an old copy of the image back, or a newer copy of the same volume was opened on this machine. To open a copy beside the original, give it a --state-dir of its own. Otherwise, look for the newest one; if you restored this one on purpose, use --danger-accept-rollback, and what was written since is lost"
         ),
         Error::NotAuthentic => anyhow!(
             "{shown} was changed: no copy of its superblock is authentic under its data key. Restore the image from a snapshot or a backup"

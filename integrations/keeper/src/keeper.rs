@@ -477,7 +477,9 @@ impl Keeper {
     fn cut(&mut self, reason: String) -> anyhow::Result<Option<Ended>> {
         self.cut_off(reason);
         if self.options.returns {
-            tracing::info!("KMS is asked on: the volume comes back when its key may be used again");
+            tracing::info!(
+                "KMS is still being asked: the volume comes back when its key may be used again"
+            );
             return Ok(None);
         }
         Ok(Some(Ended::CutOff))

@@ -11,7 +11,7 @@ use keyward_keys::root_key::RootKey;
 use keyward_services::bootstrap::accept::Stopped;
 use keyward_store::store::Store;
 
-use crate::{cli::ServerPlace, config::Config, opened::DataDir};
+use crate::{cli::ServerPlace, config::Config, opened::DataDir, privileges};
 
 /// The data directory, its store and its root key.
 pub struct StoppedServer {
@@ -25,8 +25,12 @@ pub struct StoppedServer {
 
 impl StoppedServer {
     /// Opens what is in a data directory; nothing is created.
+    ///
+    /// # Errors
+    /// When there is none, a part of it cannot be opened, or root would open another user's.
     pub async fn open(place: ServerPlace) -> anyhow::Result<Self> {
         let config = place.resolve()?;
+        privileges::not_as_root(&config.data_dir)?;
         let data = DataDir::open(&config.data_dir)?;
         let (arena, _) = Arena::new(config.arena_bytes)?;
         let store = data.store().await?;

@@ -82,7 +82,7 @@ pub enum OpenError {
     #[error(transparent)]
     Head(#[from] HeadError),
     /// Store and trail agree.
-    #[error("there is nothing to accept: the store and its audit trail agree in this")]
+    #[error("there is nothing to accept: the store and its audit trail agree")]
     NothingToAccept,
     /// The operating system.
     #[error("the operating system refused")]

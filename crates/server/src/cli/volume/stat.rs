@@ -168,6 +168,8 @@ fn in_words(found: Option<&Found>, is_closed: bool) -> String {
             format!("attached as {device} by process {pid} since {since}")
         }
         (true, Phase::CutOff, _) => {
+            // A reason that KMS gave ends with a full stop of its own.
+            let reason = reason.trim_end_matches('.');
             format!("cut off since {since}: {reason}. Process {pid} waits for the key")
         }
         (false, Phase::CutOff, _) => format!("was cut off at {since}: {reason}"),
