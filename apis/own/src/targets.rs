@@ -141,6 +141,8 @@ mod tests {
             authorization: 1,
             backs_up: false,
             backup: None,
+            size: None,
+            database: None,
         }
     }
 
