@@ -225,7 +225,7 @@ def test_nobody_else_can_choose(folder):
     )
 
 
-def keyward(*words, user=None):
+def fails(*words, user=None):
     """What a command says that is refused."""
     command = [binary(), *map(str, words)]
     if user:
@@ -241,7 +241,7 @@ def test_root_changes_nothing_in_a_data_directory_of_another_user(folder, start)
     data = folder / "data"
     for path in [data, *data.rglob("*")]:
         os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
-    told = keyward("service", "create", "elasticfilesystem", "--data-dir", data)
+    told = fails("service", "create", "elasticfilesystem", "--data-dir", data)
     assert told.startswith(f"keyward: the data directory {data} belongs to `nobody`, who could not read what root creates")
     assert "`runuser -u nobody -- keyward ...`" in told
     assert not (data / "credentials-elasticfilesystem").exists()
@@ -251,5 +251,5 @@ def test_a_directory_that_may_not_be_read_is_not_called_missing(folder):
     closed = folder / "closed"
     (closed / "data").mkdir(parents=True)
     closed.chmod(0o700)
-    told = keyward("agent", "list", "--data-dir", closed / "data", user=NOBODY.pw_uid)
+    told = fails("agent", "list", "--data-dir", closed / "data", user=NOBODY.pw_uid)
     assert f"this user may not read the data directory {closed / 'data'}" in told

@@ -421,7 +421,7 @@ def test_a_full_disk_is_named_and_more_room_is_enough(volumes, other, place, arn
             r"stopped",
             said,
         ), said
-        assert volumes("copies", place) == ""
+        assert volumes("copies", place) == f"There is no copy in {place.name} yet.\n"
         there = len(chunks(place))
         assert there > 0
         run("mount", "-o", "remount,size=64m", place)
