@@ -1,8 +1,8 @@
-//! Files of an agent that nobody else can have written: a text and its MAC, under a key that comes of the agent's secret.
+//! Files of an agent that nobody else can have written: a text and its MAC, under a key that is derived from the agent's secret.
 //!
 //! The images of volumes, and the notes about them, may lie on a disk that others can reach. What a note says decides what root
 //! does, for example where it mounts, so it counts only if the agent wrote it. The MAC covers the file's name as well, so that
-//! the note of one volume is not taken for that of another. An older content of the same file is not recognized.
+//! the note of one volume is not taken for that of another. An older content of the same file is not recognized as older.
 
 use std::{
     ffi::OsStr,
@@ -25,6 +25,7 @@ const LABEL: &[u8] = b"keyward-agent-notes-v1";
 const MAC: &str = "\nhmac-sha256 ";
 /// The longest line with a MAC: 32 bytes in hexadecimal, and the end of the line.
 const TAIL: usize = MAC.len() + 64 + 1;
+
 /// Authenticates the files of one agent.
 pub struct NoteKey(Keyed);
 

@@ -90,6 +90,7 @@ mod tests {
         assert_eq!(fs::read(&other).unwrap(), b"stays");
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
+
     #[test]
     fn only_a_file_is_opened() {
         let home = tempfile::tempdir().unwrap();

@@ -221,14 +221,23 @@ impl Layout {
     /// # Errors
     /// When the directory cannot be read.
     pub fn locally_mounted(&self) -> Result<Vec<VolumeId>, LayoutError> {
-        let folder = self.local();
-        let entries = fs::read_dir(&folder).map_err(|source| self.failed(&folder, source))?;
+        self.named_in(&self.local(), "json")
+    }
+
+    /// The volumes of which there is a file with this ending in a directory, which may not be there.
+    fn named_in(&self, folder: &Path, ending: &str) -> Result<Vec<VolumeId>, LayoutError> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(self.failed(folder, source)),
+        };
         let mut found = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(|source| self.failed(&folder, source))?;
+            let entry = entry.map_err(|source| self.failed(folder, source))?;
             let name = entry.file_name();
-            let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
-            found.extend(id.and_then(|id| VolumeId::parse(id).ok()));
+            let parts = name.to_str().and_then(|name| name.rsplit_once('.'));
+            let id = parts.filter(|(_, found)| *found == ending);
+            found.extend(id.and_then(|(id, _)| VolumeId::parse(id).ok()));
         }
         Ok(found)
     }
@@ -290,22 +299,7 @@ impl Layout {
     /// # Errors
     /// When the directory cannot be read.
     pub fn deleted_volumes(&self) -> Result<Vec<VolumeId>, LayoutError> {
-        let folder = self.backups();
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(self.failed(&folder, source)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let name = entry
-                .map_err(|source| self.failed(&folder, source))?
-                .file_name();
-            let id = name.to_str().and_then(|name| name.rsplit_once('.'));
-            let id = id.filter(|(_, ending)| *ending == DELETED);
-            found.extend(id.and_then(|(id, _)| VolumeId::parse(id).ok()));
-        }
-        Ok(found)
+        self.named_in(&self.backups(), DELETED)
     }
 
     fn mounts(&self) -> PathBuf {
