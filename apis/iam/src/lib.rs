@@ -80,6 +80,7 @@ impl Api for Iam {
     const WIRE: Wire = Wire::Query {
         version: "2010-05-08",
         namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+        items: &[],
     };
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;

@@ -83,6 +83,7 @@ impl Api for Sts {
     const WIRE: Wire = Wire::Query {
         version: "2011-06-15",
         namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+        items: &[],
     };
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const FOR_SERVICES: &'static [&'static str] = &["AssumeRole", "GetCallerIdentity"];

@@ -195,7 +195,7 @@ async fn serve(
     let called = called.ok_or_else(|| failed("an API calls one that is not served"))?;
     let payload = match called.api().wire {
         Wire::Json { .. } | Wire::Rest { .. } => Payload::Json(body),
-        Wire::Query { .. } => Payload::parameters(body)
+        Wire::Query { items, .. } => Payload::parameters(body, items)
             .map_err(|_| failed("an API calls another with malformed parameters"))?,
     };
     let ids = Ids::new();

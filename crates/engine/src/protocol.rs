@@ -32,6 +32,8 @@ pub enum Wire {
         version: &'static str,
         /// The XML namespace of answers.
         namespace: &'static str,
+        /// What the items of lists in requests are called beside `member`.
+        items: &'static [&'static str],
     },
     /// REST-JSON: by method and path.
     Rest {
@@ -95,12 +97,25 @@ pub enum Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// The parameters in a body of the Query protocol.
+    /// The parameters in a body of the Query protocol, for an API whose lists call their items so.
     ///
     /// # Errors
     /// When it is malformed, or exceeds AWS's limits.
-    pub fn parameters(body: &'a [u8]) -> Result<Self, ParamsError> {
-        Params::parse(body, &Limits::AWS).map(Self::Query)
+    pub fn parameters(body: &'a [u8], items: &[&str]) -> Result<Self, ParamsError> {
+        let params = Params::parse(body, &Limits::AWS)?;
+        Self::listed(params, items)
+    }
+
+    /// Parameters, for an API whose lists call their items so.
+    ///
+    /// # Errors
+    /// When they are malformed.
+    pub fn listed(params: Params<'a>, items: &[&str]) -> Result<Self, ParamsError> {
+        let params = match items {
+            [] => params,
+            names => params.with_items(names)?,
+        };
+        Ok(Self::Query(params))
     }
 }
 

@@ -91,6 +91,19 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// The same parameters for an API whose lists call their items by these names as well as `member`:
+    /// `Tags.Tag.1.Key=a`. In other APIs that is a structure.
+    ///
+    /// # Errors
+    /// [`ParamsError::Contradiction`] when an index is malformed.
+    pub fn with_items(self, names: &[&str]) -> Result<Self, ParamsError> {
+        match listed(Value::Object(self.0), names)? {
+            Value::Object(object) => Ok(Self(object)),
+            // Only when the one parameter is named like an item, which no operation has.
+            _ => Ok(Self(Object::default())),
+        }
+    }
+
     /// The text of a parameter without dots in its name.
     pub fn get(&self, name: &str) -> Option<&str> {
         match self.0.get(name)? {
@@ -193,14 +206,51 @@ impl<'a> Node<'a> {
         }
         let mut elements = BTreeMap::new();
         for (index, node) in self.children {
-            let number: u32 = index.parse().map_err(|_| ParamsError::Contradiction)?;
-            // Numbers have one spelling; otherwise `1` and `01` would be two elements.
-            if number == 0 || index.starts_with('0') || index.starts_with('+') {
-                return Err(ParamsError::Contradiction);
-            }
-            elements.insert(number, node.into_value()?);
+            elements.insert(number(&index)?, node.into_value()?);
         }
         Ok(Value::List(elements.into_values().collect()))
+    }
+}
+
+/// The index of an item of a list.
+fn number(index: &str) -> Result<u32, ParamsError> {
+    let number: u32 = index.parse().map_err(|_| ParamsError::Contradiction)?;
+    // Numbers have one spelling; otherwise `1` and `01` would be two elements.
+    if number == 0 || index.starts_with('0') || index.starts_with('+') {
+        return Err(ParamsError::Contradiction);
+    }
+    Ok(number)
+}
+
+/// A value in which whatever has items of these names alone is a list. It is as deep as
+/// [`Limits::depth`] allows.
+fn listed<'a>(value: Value<'a>, names: &[&str]) -> Result<Value<'a>, ParamsError> {
+    match value {
+        Value::Object(object) => {
+            let is_list = object.len() == 1
+                && object.members().any(|(name, items)| {
+                    names.contains(&name) && matches!(items, Value::Object(_))
+                });
+            let mut members = Vec::with_capacity(object.len());
+            for (name, inner) in object.into_members() {
+                match inner {
+                    Value::Object(items) if is_list => {
+                        let mut elements = BTreeMap::new();
+                        for (index, item) in items.into_members() {
+                            elements.insert(number(&index)?, listed(item, names)?);
+                        }
+                        return Ok(Value::List(elements.into_values().collect()));
+                    }
+                    inner => members.push((name, listed(inner, names)?)),
+                }
+            }
+            Ok(Value::Object(Object::from_members(members)))
+        }
+        Value::List(items) => {
+            let items = items.into_iter().map(|item| listed(item, names));
+            Ok(Value::List(items.collect::<Result<_, _>>()?))
+        }
+        other => Ok(other),
     }
 }
 

@@ -22,6 +22,9 @@ const RESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERI
     .remove(b'_')
     .remove(b'~');
 
+/// What the items of most lists are called.
+const MEMBER: &str = "member";
+
 /// What an answer says about its request, and how it is written.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
@@ -189,9 +192,20 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         items: impl IntoIterator<Item = T>,
+        member: impl FnMut(&mut Writer<'_>, T),
+    ) {
+        self.list_of((name, MEMBER), items, member);
+    }
+
+    /// A list whose items have a name of their own, which comes after the list's:
+    /// `<Users><User>…</User></Users>`, or an array of objects.
+    pub fn list_of<T>(
+        &mut self,
+        names: (&str, &str),
+        items: impl IntoIterator<Item = T>,
         mut member: impl FnMut(&mut Writer<'_>, T),
     ) {
-        self.members(name, items, |out, form, item| match form {
+        self.members(names, items, |out, form, item| match form {
             Form::Xml => member(
                 &mut Writer {
                     out,
@@ -206,7 +220,16 @@ impl Writer<'_> {
 
     /// A list of texts.
     pub fn texts<S: AsRef<str>>(&mut self, name: &str, values: impl IntoIterator<Item = S>) {
-        self.members(name, values, |out, form, value| match form {
+        self.texts_of((name, MEMBER), values);
+    }
+
+    /// A list of texts that have a name of their own, which comes after the list's.
+    pub fn texts_of<S: AsRef<str>>(
+        &mut self,
+        names: (&str, &str),
+        values: impl IntoIterator<Item = S>,
+    ) {
+        self.members(names, values, |out, form, value| match form {
             Form::Xml => escape(out, value.as_ref()),
             Form::Json => write_string(out, value.as_ref()),
         });
@@ -233,16 +256,16 @@ impl Writer<'_> {
 
     fn members<T>(
         &mut self,
-        name: &str,
+        (name, of_item): (&str, &str),
         items: impl IntoIterator<Item = T>,
         mut member: impl FnMut(&mut Vec<u8>, Form, T),
     ) {
         self.leaf(name, |out, form| match form {
             Form::Xml => {
                 for item in items {
-                    open(out, "member");
+                    open(out, of_item);
                     member(out, form, item);
-                    close(out, "member");
+                    close(out, of_item);
                 }
             }
             Form::Json => {
@@ -377,6 +400,10 @@ mod tests {
                     tag.text("Key", key);
                     tag.text("Value", value);
                 });
+                user.texts_of(("Subnets", "SubnetId"), ["s"]);
+                user.list_of(("Zones", "Zone"), ["z"], |zone, name| {
+                    zone.text("Name", name)
+                });
             });
         }))
     }
@@ -396,6 +423,8 @@ mod tests {
              <entry><key>b</key><value>2</value></entry></Counts><Nothing></Nothing>\
              <Tags><member><Key>k</Key><Value>v</Value></member>\
              <member><Key>l</Key><Value>w</Value></member></Tags>\
+             <Subnets><SubnetId>s</SubnetId></Subnets>\
+             <Zones><Zone><Name>z</Name></Zone></Zones>\
              </User></GetUserResult>\
              <ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GetUserResponse>"
         );
@@ -412,7 +441,8 @@ mod tests {
              \"Content\":\"YT8+\",\"Path\":null,\"Arn\":\"x\",\"Id\":null,\
              \"Size\":1,\"Room\":null,\"Names\":[\"x\",\"y\"],\"None\":[],\
              \"Counts\":{\"a\":1,\"b\":2},\"Nothing\":{},\
-             \"Tags\":[{\"Key\":\"k\",\"Value\":\"v\"},{\"Key\":\"l\",\"Value\":\"w\"}]\
+             \"Tags\":[{\"Key\":\"k\",\"Value\":\"v\"},{\"Key\":\"l\",\"Value\":\"w\"}],\
+             \"Subnets\":[\"s\"],\"Zones\":[{\"Name\":\"z\"}]\
              }},\"ResponseMetadata\":{\"RequestId\":\"id-1\"}}}"
         );
     }

@@ -98,11 +98,18 @@ pub fn target<'a>(
     let name = params.action().unwrap_or_default().to_owned();
     let version = params.get("Version");
     match version.and_then(|version| services.versioned(version)) {
-        Some(service) => Ok(Dispatched {
-            service,
-            name: Cow::Owned(name),
-            payload: Payload::Query(params),
-        }),
+        Some(service) => {
+            let items = match service.api().wire {
+                Wire::Query { items, .. } => items,
+                Wire::Json { .. } | Wire::Rest { .. } => &[],
+            };
+            let payload = Payload::listed(params, items);
+            Ok(Dispatched {
+                service,
+                name: Cow::Owned(name),
+                payload: payload.map_err(|error| refused(error.into()))?,
+            })
+        }
         None => {
             let fault = unknown_action_fault(&name, version.unwrap_or(NO_VERSION));
             Err(refused(fault.to_wire()))

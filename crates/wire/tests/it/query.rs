@@ -200,3 +200,33 @@ fn every_limit_holds() {
     );
     assert_eq!(Fault::from(ParamsError::TooLarge).status, 413);
 }
+
+#[test]
+fn items_of_lists_have_the_names_that_an_api_gives_them() {
+    let text = "Tags.Tag.2.Key=b&Tags.Tag.1.Key=a&Filters.Filter.1.Values.Value.1=x&\
+                Filters.Filter.1.Name=n&Keys.member.1=k&Other.Thing.1=t";
+    let names = ["Filter", "Tag", "Value"];
+    let params = parse(text).unwrap().with_items(&names).unwrap();
+    let mut m = params.members();
+    let tags = m.structures("Tags", |tag| tag.string("Key").required().to_owned());
+    assert_eq!(tags.required(), ["a", "b"]);
+    let filters = m.structures("Filters", |filter| {
+        let values = filter.strings("Values").required().join(",");
+        (filter.string("Name").required().to_owned(), values)
+    });
+    let filters = filters.required();
+    assert_eq!(filters, [("n".to_owned(), "x".to_owned())]);
+    assert_eq!(m.strings("Keys").required(), ["k"]);
+    m.strings("Other").optional();
+    assert_eq!(m.finish().unwrap_err().to_string(), "Expected list or null");
+    // Of an API that does not name them so, they are structures.
+    let params = parse(text).unwrap();
+    let mut m = params.members();
+    m.strings("Tags").optional();
+    assert!(m.finish().is_err());
+    for text in ["Tags.Tag.0=a", "Tags.Tag.01=a", "Tags.Tag.x=a"] {
+        let params = parse(text).unwrap();
+        let error = params.with_items(&names).unwrap_err();
+        assert_eq!(error, ParamsError::Contradiction, "{text}");
+    }
+}
