@@ -95,17 +95,38 @@ ids! {
     AgentTokenId = "token-";
 }
 
+/// Letters of an id of a database after its prefix.
+const DATABASE_LETTERS: usize = 26;
+/// The letters of Base32 (RFC 4648).
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
 /// A volume: the id of the resource that it holds, such as a file system's.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VolumeId(Box<str>);
 
 impl VolumeId {
-    /// Reads the id of a resource: small letters, digits and hyphens.
+    /// Makes the id of a database, as AWS makes them: `db-` and 26 letters of Base32.
+    pub fn of_database(random: [u8; DATABASE_LETTERS]) -> Self {
+        let letter =
+            |byte: u8| char::from(BASE32.get(usize::from(byte % 32)).copied().unwrap_or(b'A'));
+        let letters: String = random.into_iter().map(letter).collect();
+        Self(format!("db-{letters}").into())
+    }
+
+    /// Whether it is the id of a database.
+    pub fn is_of_database(&self) -> bool {
+        is_of_database(&self.0)
+    }
+
+    /// Reads the id of a resource: small letters, digits and hyphens; or that of a database.
     ///
     /// # Errors
     /// When the text has another shape.
     pub fn parse(text: &str) -> Result<Self, StorageIdError> {
+        if is_of_database(text) {
+            return Ok(Self(text.into()));
+        }
         let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let begins = text
             .bytes()
@@ -122,6 +143,12 @@ impl VolumeId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_of_database(text: &str) -> bool {
+    text.strip_prefix("db-").is_some_and(|letters| {
+        letters.len() == DATABASE_LETTERS && letters.bytes().all(|byte| BASE32.contains(&byte))
+    })
 }
 
 impl fmt::Display for VolumeId {
@@ -173,5 +200,23 @@ mod tests {
         for text in ["", "-fs", "1fs", "fs/1", "Fs-1", &"f".repeat(65)] {
             assert_eq!(VolumeId::parse(text), Err(StorageIdError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_database_has_an_id_of_capital_letters() {
+        let random = std::array::from_fn(|at| u8::try_from(at * 9).unwrap());
+        let id = VolumeId::of_database(random);
+        assert_eq!(id.as_str(), "db-AJS3ENW7IR2DMV6HQZCLU5GPYB");
+        assert!(id.is_of_database());
+        assert_eq!(VolumeId::parse(id.as_str()), Ok(id));
+        for text in [
+            "db-AJS3ENW7IR2DMV6HQZCLU5GPY",
+            "db-AJS3ENW7IR2DMV6HQZCLU5GPYB7",
+            "db-AJS3ENW7IR2DMV6HQZCLU5GPY1",
+            "DB-AJS3ENW7IR2DMV6HQZCLU5GPYB",
+        ] {
+            assert_eq!(VolumeId::parse(text), Err(StorageIdError), "{text}");
+        }
+        assert!(!VolumeId::parse("db-0a").unwrap().is_of_database());
     }
 }

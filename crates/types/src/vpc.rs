@@ -108,13 +108,21 @@ impl Vpcs {
         configured.cloned().or_else(default)
     }
 
+    /// Every subnet of a Region, the default one first.
+    pub fn subnets(&self, region: Region) -> Vec<Subnet> {
+        let default = Subnet::default_of(region);
+        let mut others: Vec<Subnet> = self.configured(region).cloned().collect();
+        // The operator may have configured that one.
+        let own = others.iter().position(|subnet| subnet.id == default.id);
+        let first = own.map_or(default, |at| others.remove(at));
+        others.insert(0, first);
+        others
+    }
+
     /// The Availability Zones of a Region that have a subnet.
     pub fn zones(&self, region: Region) -> Vec<String> {
-        let own = Subnet::default_of(region);
-        let has_own = self.configured(region).any(|subnet| subnet.id == own.id);
-        let own = Some(own.zone).filter(|_| !has_own);
-        let configured = self.configured(region).map(|subnet| subnet.zone.clone());
-        let mut zones: Vec<String> = own.into_iter().chain(configured).collect();
+        let subnets = self.subnets(region).into_iter();
+        let mut zones: Vec<String> = subnets.map(|subnet| subnet.zone).collect();
         zones.sort_unstable();
         zones.dedup();
         zones
@@ -228,6 +236,7 @@ mod tests {
         let vpcs = Vpcs::default();
         let subnet = vpcs.subnet(region, DEFAULT_SUBNET).unwrap();
         assert_eq!(subnet.addresses().next(), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(vpcs.subnets(region), [Subnet::default_of(region)]);
         assert_eq!(vpcs.zones(region), ["us-east-1a"]);
         assert_eq!(vpcs.default_group(&subnet.vpc), DEFAULT_GROUP);
         let groups = [DEFAULT_GROUP.to_owned()];
