@@ -327,6 +327,8 @@ impl CreateFileSystem {
             authorization: storage::first(),
             backs_up: self.backup,
             backup: None,
+            size: None,
+            database: None,
         };
         Ok(FileSystem {
             record,

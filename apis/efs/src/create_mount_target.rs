@@ -12,10 +12,10 @@ use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, text, texts},
     directory::{
-        purpose,
+        addresses, purpose,
         records::{
             self, V1,
-            storage::{TargetRecord, TargetState},
+            storage::{AddressRecord, TargetRecord, TargetState},
         },
     },
     fault::Internal,
@@ -34,7 +34,7 @@ use crate::{
     file_system::{FileSystem, OneFileSystem},
     members,
     mount_target::{self, DescribedMountTarget},
-    records::{AddressRecord, MountTargetRecord},
+    records::MountTargetRecord,
 };
 
 const SUBNET_ID: &str = "^subnet-[0-9a-f]{8,40}$";
@@ -137,7 +137,7 @@ impl Operation for CreateMountTarget {
             named => cx.checked_groups(named, &subnet.vpc)?,
         };
         let address = self.address(&subnet, cx).await?;
-        let place = mount_target::address_path(cx, address);
+        let place = addresses::path(cx, address);
         let index = mount_target::path(cx, &self.id)?;
         let target = TargetRecord {
             id: self.id.clone(),
@@ -160,7 +160,7 @@ impl Operation for CreateMountTarget {
         let record = AddressRecord {
             version: V1,
             address,
-            mount_target: self.id.clone(),
+            user: self.id.clone(),
         };
         let bytes = records::encode(&record).map_err(Internal::new)?;
         // Another mount target may have got it meanwhile.
@@ -176,7 +176,7 @@ impl Operation for CreateMountTarget {
 impl CreateMountTarget {
     /// The address that is asked for, or the lowest one that is free.
     async fn address(&self, subnet: &Subnet, cx: &Cx<'_>) -> Result<Ipv4Addr, EfsFault> {
-        let used = mount_target::used_addresses(cx).await?;
+        let used = addresses::used(cx).await?;
         match self.address {
             Some(address) if !subnet.has(address) => {
                 let (id, network) = (&subnet.id, subnet.network);

@@ -65,6 +65,8 @@ pub async fn create(cx: &Cx<'_>, key: &str, id: &str) -> Result<VolumeKey, EfsFa
         ciphertext,
         context: BTreeMap::from([(CONTEXT.to_owned(), id.to_owned())]),
         grant,
+        opened_by: None,
+        further_grants: Vec::new(),
     })
 }
 

@@ -1,8 +1,6 @@
 //! Mount targets as requests see them: addresses at which the agent of a file system serves it. A file system's
 //! volume has all of them; what is kept of each by its id leads there.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
-
 use keyward_engine::{
     context::Context,
     directory::{
@@ -27,13 +25,11 @@ use crate::{
     Cx, Efs,
     fault::EfsFault,
     file_system::{AnyFileSystem, FileSystem, OneFileSystem},
-    records::{AddressRecord, MountTargetRecord},
+    records::MountTargetRecord,
 };
 
 /// What stands in paths for mount targets.
 const KIND: Segment<'static> = Segment::word("mount-target");
-/// What stands in paths for addresses that are in use.
-const ADDRESS_KIND: Segment<'static> = Segment::word("subnet-address");
 /// The most security groups of a mount target.
 pub const MAX_GROUPS: usize = 5;
 
@@ -43,26 +39,6 @@ pub const MAX_GROUPS: usize = 5;
 /// When the id is no segment of a path.
 pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
     Ok(paths::of_kind(cx.region, cx.account(), KIND, id)?)
-}
-
-/// Where it is kept that an address is in use.
-pub fn address_path(cx: &Context<'_>, address: Ipv4Addr) -> Path {
-    let home = paths::regional_name_home(cx.region, cx.account());
-    let reader = cx.directory().reader();
-    let address = address.to_string();
-    let hash = reader.name_hash(home.as_str(), ADDRESS_KIND.as_str(), &address);
-    paths::scoped(cx.region, cx.account(), [ADDRESS_KIND, (&hash).into()])
-}
-
-/// The addresses of the caller's account and Region that are in use.
-///
-/// # Errors
-/// When they cannot be read.
-pub async fn used_addresses(cx: &Context<'_>) -> Result<BTreeSet<Ipv4Addr>, EfsFault> {
-    let prefix = paths::below_scoped(cx.region, cx.account(), [ADDRESS_KIND]);
-    let directory = cx.directory();
-    let used = directory.every::<AddressRecord>(&prefix, purpose::SUBNET_ADDRESS);
-    Ok(used.await?.iter().map(|used| used.address).collect())
 }
 
 /// A mount target that a request names, which may not be there.

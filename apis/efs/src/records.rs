@@ -1,8 +1,6 @@
 //! What is kept of file systems. Their volumes have records of their own, see
 //! `keyward_engine::directory::records::storage`.
 
-use std::net::Ipv4Addr;
-
 use keyward_engine::directory::records::V1;
 use keyward_types::{tag::Tag, time::Timestamp};
 use serde::{Deserialize, Serialize};
@@ -53,18 +51,6 @@ pub struct MountTargetRecord {
     pub version: V1,
     /// The file system.
     pub file_system: String,
-}
-
-/// That an address is in use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AddressRecord {
-    /// The record's version.
-    pub version: V1,
-    /// The address.
-    pub address: Ipv4Addr,
-    /// The mount target that has it.
-    pub mount_target: String,
 }
 
 impl FileSystemRecord {

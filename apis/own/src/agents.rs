@@ -149,16 +149,21 @@ pub fn key_arn(key: &VolumeKey, region: Region) -> Result<KeyArn, KeywardFault> 
     }
 }
 
-/// Where the grant is stored by which the service of a volume unwraps its data key.
+/// Where the grants are stored by which the service of a volume unwraps its data key.
 ///
 /// # Errors
-/// When its id is none.
-pub fn grant_path(reader: &Reader, arn: &KeyArn, key: &VolumeKey) -> Result<Path, KeywardFault> {
-    let grant = GrantId::parse(&key.grant).map_err(Internal::new)?;
-    Ok(GrantPaths::new(reader, arn).grant(&grant))
+/// When an id is none.
+pub fn grant_paths(
+    reader: &Reader,
+    arn: &KeyArn,
+    key: &VolumeKey,
+) -> Result<Vec<Path>, KeywardFault> {
+    let places = GrantPaths::new(reader, arn);
+    let path = |grant| Ok(places.grant(&GrantId::parse(grant).map_err(Internal::new)?));
+    key.grants().map(path).collect()
 }
 
-/// Whether the service of a volume has its grant, so that the volume must not be forgotten.
+/// Whether the service of a volume has a grant for it, so that the volume must not be forgotten.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -170,10 +175,15 @@ pub async fn has_grant(
     let Some(key) = &volume.key else {
         return Ok(false);
     };
-    let path = key_arn(key, region).and_then(|arn| grant_path(reader, &arn, key));
+    let found = key_arn(key, region).and_then(|arn| grant_paths(reader, &arn, key));
     // KMS has no grant that it cannot be asked for.
-    let Ok(path) = path else { return Ok(false) };
-    Ok(reader.get(&path).await?.value.is_some())
+    let Ok(found) = found else { return Ok(false) };
+    for path in found {
+        if reader.get(&path).await?.value.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Why a volume cannot end, or be written, in a batch.

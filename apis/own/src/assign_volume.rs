@@ -8,7 +8,10 @@ use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
         paths, purpose,
-        records::storage::{AgentRecord, TargetState, VolumeRecord, Wanted},
+        records::{
+            database::major,
+            storage::{AgentRecord, TargetState, VolumeRecord, Wanted},
+        },
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -109,6 +112,19 @@ impl Operation for AssignVolume {
                 agent: agent.id,
             });
         }
+        if let Some(database) = &volume.database {
+            let has_it = agent.databases.iter().any(|installed| {
+                installed.engine == database.engine
+                    && major(&installed.version) == major(&database.version)
+            });
+            if !has_it {
+                return Err(KeywardFault::NoDatabaseEngine {
+                    volume: volume.id,
+                    agent: agent.id,
+                    engine: format!("{} {}", database.engine, major(&database.version)),
+                });
+            }
+        }
         let mut assigned = VolumeRecord {
             agent: agent.id.clone(),
             generation: volume.generation.saturating_add(1),
@@ -116,6 +132,9 @@ impl Operation for AssignVolume {
             reported: None,
             ..volume
         };
+        if let Some(database) = &mut assigned.database {
+            database.reported = None;
+        }
         for target in &mut assigned.targets {
             if target.state != TargetState::Deleting {
                 target.state = TargetState::Creating;

@@ -122,6 +122,15 @@ pub enum KeywardFault {
         /// The agent.
         agent: AgentId,
     },
+    /// A volume of a database that an agent cannot run.
+    NoDatabaseEngine {
+        /// The volume.
+        volume: VolumeId,
+        /// The agent.
+        agent: AgentId,
+        /// The engine with its version.
+        engine: String,
+    },
     /// An agent that has not called since it registered.
     NeverCalled {
         /// The agent.
@@ -276,6 +285,16 @@ impl From<KeywardFault> for Fault {
             KeywardFault::NoBackupPlace { volume, agent } => {
                 let message = format!(
                     "The backup policy of {volume} is ENABLED, and agent {agent} has no place for backups. Start the agent with `keyward agent run --backup-to`, or disable the backup policy (`aws efs put-backup-policy --file-system-id {volume} --backup-policy Status=DISABLED`)."
+                );
+                Self::new("ConflictException", Some(message))
+            }
+            KeywardFault::NoDatabaseEngine {
+                volume,
+                agent,
+                engine,
+            } => {
+                let message = format!(
+                    "{volume} is a database of {engine}, which the machine of agent {agent} does not have. Install it there; the agent says so when it asks again."
                 );
                 Self::new("ConflictException", Some(message))
             }

@@ -78,7 +78,7 @@ async fn end_in(cx: &WorkerContext, place: Place) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Retires the grant of a volume, as the service that it belongs to, if there still is one.
+/// Retires the grants of a volume, as the service that it belongs to, if there still is one.
 async fn retire(
     cx: &WorkerContext,
     (region, account): Place,
@@ -96,17 +96,20 @@ async fn retire(
         arn: &volume.source,
         account,
     };
-    let body = Writer::render(256, |out| {
-        out.string("KeyId", &key.key);
-        out.string("GrantId", &key.grant);
-    });
-    let named = ("kms", "RetireGrant");
-    let retired = by_worker::<Keyward>(cx, region, (service, resource), named, &body);
-    match retired.await {
-        // It is refused only if the grant or its key has gone meanwhile.
-        Ok(_) | Err(NotDone::Refused(_)) => Ok(()),
-        Err(NotDone::Failed(internal)) => Err(EndError::Retire(internal)),
+    for grant in key.grants() {
+        let body = Writer::render(256, |out| {
+            out.string("KeyId", &key.key);
+            out.string("GrantId", grant);
+        });
+        let named = ("kms", "RetireGrant");
+        let retired = by_worker::<Keyward>(cx, region, (service, resource), named, &body);
+        match retired.await {
+            // It is refused only if the grant or its key has gone meanwhile.
+            Ok(_) | Err(NotDone::Refused(_)) => {}
+            Err(NotDone::Failed(internal)) => return Err(EndError::Retire(internal)),
+        }
     }
+    Ok(())
 }
 
 /// The volumes that are to be gone, and whether they end: whether they are gone, or their agent is.

@@ -8,6 +8,7 @@ pub mod backups;
 pub mod case;
 pub mod create_agent_token;
 pub mod create_forward_access_session;
+pub mod databases;
 pub mod describe_key_impact;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
@@ -25,6 +26,7 @@ pub mod report_volumes;
 pub mod scans;
 pub mod stray_grants;
 pub mod targets;
+pub mod unwrapped;
 pub mod who_can;
 
 use std::{sync::Arc, time::Duration};
@@ -44,7 +46,7 @@ use keyward_engine::{
 };
 use keyward_types::{
     arn::ArnParts,
-    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
+    via_service::{ActingService, EC2, ELASTIC_FILE_SYSTEM, RDS},
     vpc::Vpcs,
 };
 
@@ -134,7 +136,7 @@ impl<'a> Cx<'a> {
 }
 
 impl CallsAsServices for Keyward {
-    const SERVICES: &'static [&'static ActingService] = &[ELASTIC_FILE_SYSTEM];
+    const SERVICES: &'static [&'static ActingService] = &[EC2, ELASTIC_FILE_SYSTEM, RDS];
 }
 
 static DESCRIPTION: ApiDescription = ApiDescription::of::<Keyward>();

@@ -223,6 +223,14 @@ impl Output<Keyward> for Agents {
                         out.string("BackupFailure", why);
                     }
                     out.natural("NumberOfFailedBackups", count(listed.failed_backups));
+                    out.array("Databases", |list| {
+                        for installed in &agent.databases {
+                            list.object(|out| {
+                                out.string("Engine", &installed.engine);
+                                out.string("EngineVersion", &installed.version);
+                            });
+                        }
+                    });
                 });
             }
         });

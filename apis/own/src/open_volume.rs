@@ -8,16 +8,14 @@ use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::records::storage::{VolumeRecord, Wanted},
-    fault::Internal,
-    forward::{Resource, by_service},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
 };
 use keyward_store::revision::Revision;
-use keyward_types::{storage::VolumeId, via_service::ActingService};
-use keyward_wire::json::{Limits, Members, Object, Writer};
+use keyward_types::storage::VolumeId;
+use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Keyward, agents, fault::KeywardFault};
+use crate::{Cx, Keyward, agents, fault::KeywardFault, unwrapped};
 
 /// The input.
 #[derive(Debug)]
@@ -75,27 +73,7 @@ impl Operation for OpenVolume {
         let key = volume.key.as_ref();
         let key = key.filter(|_| volume.wanted == Wanted::Present);
         let key = key.ok_or_else(|| KeywardFault::nothing_to_open(&volume.id))?;
-        let service = ActingService::find(&volume.service)
-            .ok_or_else(|| Internal::new("a volume belongs to no service"))?;
-        let body = Writer::render(512, |out| {
-            out.string("KeyId", &key.key);
-            out.string("CiphertextBlob", &key.ciphertext);
-            out.object("EncryptionContext", |context| {
-                for (name, value) in &key.context {
-                    context.named_string(name, value);
-                }
-            });
-        });
-        let resource = Resource {
-            arn: &volume.source,
-            account: agent.account,
-        };
-        let named = ("kms", "Decrypt");
-        let answer = by_service::<Keyward>(cx, (service, resource), named, &body).await?;
-        let answer = Object::parse(&answer, &Limits::KMS).map_err(Internal::new)?;
-        let mut told = Members::of(&answer);
-        let plaintext = told.blob("Plaintext").required_secret();
-        told.finish().map_err(Internal::new)?;
+        let plaintext = unwrapped::data_key(cx, agent.account, (volume, key)).await?;
         Ok(Done::unchanged(Opened {
             volume: volume.id.clone(),
             generation: volume.generation,

@@ -4,8 +4,8 @@
 //! It is also told when a key of its volumes or a grant on it has been written: whether it can still open the volume
 //! may have changed, and it asks again at once.
 //!
-//! With each request the agent says whether it has a place for backups, which is stored with it, and why the place cannot be
-//! used, if it cannot.
+//! With each request the agent says whether it has a place for backups, and why that cannot be used, if it cannot; and
+//! which databases it can run. All but that reason is stored with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use std::{
 use keyward_api_kms::paths::key as key_path;
 use keyward_crypto::digest::sha256;
 use keyward_engine::{
-    audit::parameters::{Parameter, boolean, integer, omitted, text},
+    audit::parameters::{Parameter, boolean, integer, omitted, structures, text},
     directory::{
         paths, purpose,
         records::storage::{AgentRecord, AgentTokenRecord, VolumeRecord},
@@ -24,11 +24,12 @@ use keyward_engine::{
     operation::{Done, Operation, Output},
 };
 use keyward_store::{batch::Precondition, path::Path, revision::Revision, sealed::SealedBatch};
-use keyward_types::account::AccountId;
+use keyward_types::{account::AccountId, network::Network};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
     Cx, Keyward, agents,
+    databases::{self, Installed},
     fault::KeywardFault,
     polls::Poll,
     targets::{self, Target},
@@ -45,16 +46,17 @@ pub struct PollVolumes {
     backs_up: bool,
     /// Why the place for backups cannot be used.
     backup_failure: Option<String>,
+    installed: Installed,
 }
 
 /// The output.
 #[derive(Debug)]
 pub struct Volumes {
     account: AccountId,
-    volumes: Vec<(VolumeRecord, Vec<Target>)>,
+    volumes: Vec<(VolumeRecord, Vec<Target>, Vec<Network>)>,
     known: String,
     /// What is kept of the agent, if that is not what it says of itself: it never called before, or has a place for
-    /// backups now, or has none any more.
+    /// backups now, or has none any more, or other databases.
     outdated: Option<(AgentRecord, Revision)>,
 }
 
@@ -66,6 +68,8 @@ impl Operation for PollVolumes {
         integer("WaitSeconds"),
         boolean("BacksUp"),
         text("BackupFailure"),
+        structures("Databases", databases::SHOWN_ENGINE),
+        omitted("DatabaseAuthority"),
     ];
     type Api = Keyward;
     type Output = Volumes;
@@ -82,6 +86,7 @@ impl Operation for PollVolumes {
         let backs_up = m.boolean("BacksUp").optional().unwrap_or(false);
         let failure = m.string("BackupFailure").length(0, 1024).optional();
         let backup_failure = failure.map(str::to_owned);
+        let installed = Installed::read(&mut m);
         m.finish()?;
         let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
         Ok(Self {
@@ -89,6 +94,7 @@ impl Operation for PollVolumes {
             wait: Duration::from_secs(wait),
             backs_up,
             backup_failure,
+            installed,
         })
     }
 
@@ -166,6 +172,8 @@ impl Operation for PollVolumes {
         let as_it_says = AgentRecord {
             called: record.called.or(Some(cx.now)),
             backs_up: self.backs_up,
+            databases: self.installed.engines.clone(),
+            database_authority: self.installed.authority.clone(),
             ..record.clone()
         };
         let at = Precondition::At(*revision);
@@ -225,13 +233,22 @@ impl PollVolumes {
             if volume.failed_backup().is_none() {
                 cx.state().backups.forget(&volume.id);
             }
-            told += &format!(" {} {made} {targets:?} {backs_up}\n", volume.authorization);
-            with_targets.push((volume, targets));
+            let database = databases::told(&volume, cx.state().vpcs());
+            told += &format!(
+                " {} {made} {targets:?} {backs_up} {database}\n",
+                volume.authorization
+            );
+            let networks = databases::networks(&volume, cx.state().vpcs());
+            with_targets.push((volume, targets, networks));
         }
         let digest = sha256(told.as_bytes());
         let known = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-        let is_outdated =
-            |agent: &AgentRecord| agent.called.is_none() || agent.backs_up != self.backs_up;
+        let is_outdated = |agent: &AgentRecord| {
+            agent.called.is_none()
+                || agent.backs_up != self.backs_up
+                || agent.databases != self.installed.engines
+                || agent.database_authority != self.installed.authority
+        };
         Ok(Volumes {
             account: agent.account,
             volumes: with_targets,
@@ -267,21 +284,22 @@ fn key_paths(cx: &Cx<'_>, volumes: &[VolumeRecord]) -> Result<Vec<Path>, Keyward
     Ok(paths.into_iter().collect())
 }
 
-/// The KMS key, with its state and its policy, and the service's grant on it.
+/// The KMS key, with its state and its policy, and the service's grants on it.
 fn volume_key_paths(cx: &Cx<'_>, volume: &VolumeRecord) -> Result<Vec<Path>, KeywardFault> {
     let Some(key) = &volume.key else {
         return Ok(Vec::new());
     };
     let arn = agents::key_arn(key, cx.region)?;
-    let grant = agents::grant_path(cx.directory().reader(), &arn, key)?;
-    Ok(vec![key_path(&arn), grant])
+    let mut paths = agents::grant_paths(cx.directory().reader(), &arn, key)?;
+    paths.insert(0, key_path(&arn));
+    Ok(paths)
 }
 
 impl Output<Keyward> for Volumes {
     fn render(&self, out: &mut Writer<'_>) {
         out.string("Known", &self.known);
         out.array("Volumes", |list| {
-            for (volume, targets) in &self.volumes {
+            for (volume, targets, networks) in &self.volumes {
                 list.object(|out| {
                     out.string("VolumeId", volume.id.as_str());
                     out.string("Service", &volume.service);
@@ -306,6 +324,7 @@ impl Output<Keyward> for Volumes {
                             list.object(|out| target.write(out));
                         }
                     });
+                    databases::write(volume, networks, out);
                     out.boolean("Encrypted", volume.key.is_some());
                     if let Some(key) = &volume.key {
                         out.string("KeyId", &key.key);

@@ -194,6 +194,8 @@ impl Operation for RegisterAgent {
                     token: Some(token.id.clone()),
                     called: None,
                     backs_up: false,
+                    databases: Vec::new(),
+                    database_authority: None,
                 };
                 (agent, Precondition::Absent)
             }

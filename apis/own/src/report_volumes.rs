@@ -17,9 +17,10 @@ use keyward_types::{storage::VolumeId, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Keyward, agents,
+    Cx, Keyward, agents, databases,
     fault::KeywardFault,
     targets::{self, Served},
+    unwrapped,
 };
 
 /// The most volumes in one report: their changes are one batch with the event, of so many lines and of so many
@@ -54,6 +55,8 @@ struct Report {
     targets: Option<Vec<Served>>,
     /// How its backups are; none if it says nothing of them.
     backup: Option<BackupReport>,
+    /// How its database is; none if it says nothing of it.
+    database: Option<databases::Told>,
 }
 
 /// The output: the volumes of which something else is wanted by now.
@@ -85,6 +88,7 @@ impl Operation for ReportVolumes {
                     boolean("ByHand"),
                 ],
             ),
+            structure("Database", databases::SHOWN_REPORT),
         ],
     )];
     type Api = Keyward;
@@ -131,6 +135,8 @@ impl Operation for ReportVolumes {
                 }
             });
             let backup = backup.optional();
+            let database = report.structure("Database", databases::Told::read);
+            let database = database.optional();
             Report {
                 volume: VolumeId::parse(volume).map_err(|_| volume.to_owned()),
                 generation: u64::try_from(generation).unwrap_or_default(),
@@ -139,6 +145,7 @@ impl Operation for ReportVolumes {
                 message: message.map(str::to_owned),
                 targets,
                 backup,
+                database,
             }
         });
         let reports = reports.count(1, MOST).required();
@@ -233,6 +240,17 @@ impl Operation for ReportVolumes {
                 },
                 ..volume.clone()
             };
+            let told = report.database.as_ref();
+            let asks = databases::may_be_locked(&volume, state == State::Failed, told);
+            let is_locked = asks && unwrapped::is_locked(cx, agent.account, &volume).await?;
+            if let Some(database) = &mut volume.database {
+                if let Some(told) = report.database.clone() {
+                    told.hear(database, cx.now);
+                }
+                if is_locked {
+                    databases::lock(database, cx.now);
+                }
+            }
             if let Some(backup) = &report.backup {
                 cx.state().backups.hear(&volume.id, backup);
             }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyward_api_kms::grants::{
     index::{GrantPaths, retirable_by_service},
     lookup::stored,
+    party::Party,
     record::GrantRecord,
     terms::ContextConstraint,
 };
@@ -30,7 +31,7 @@ use keyward_types::{
     grant::{GrantId, GrantOperation, GrantOperations},
     key_id::{KeyArn, KeyId},
     region::Region,
-    via_service::{ActingService, ELASTIC_FILE_SYSTEM},
+    via_service::{ActingService, ELASTIC_FILE_SYSTEM, RDS},
 };
 use keyward_wire::json::Writer;
 use parking_lot::Mutex;
@@ -39,19 +40,62 @@ use crate::Keyward;
 
 /// In how many rounds in a row no volume has had a grant when it ends.
 const ROUNDS: u32 = 3;
-/// The service whose volumes there are.
-const SERVICE: &ActingService = ELASTIC_FILE_SYSTEM;
-/// The name in the encryption context whose value is the volume.
-const CONTEXT: &str = "aws:elasticfilesystem:filesystem:id";
-/// What the grant of a volume is for.
-const OPERATIONS: [GrantOperation; 3] = [
-    GrantOperation::Encrypt,
-    GrantOperation::Decrypt,
-    GrantOperation::RetireGrant,
+/// The services whose volumes there are.
+const KINDS: [&Kind; 2] = [
+    &Kind {
+        service: ELASTIC_FILE_SYSTEM,
+        name: "aws:elasticfilesystem:filesystem:id",
+        resource: "file-system/",
+        grants: &[(
+            &[],
+            &[
+                GrantOperation::Encrypt,
+                GrantOperation::Decrypt,
+                GrantOperation::RetireGrant,
+            ],
+        )],
+    },
+    &Kind {
+        service: RDS,
+        name: "aws:rds:db-id",
+        resource: "db:",
+        grants: &[
+            (
+                &[],
+                &[
+                    GrantOperation::DescribeKey,
+                    GrantOperation::CreateGrant,
+                    GrantOperation::RetireGrant,
+                    GrantOperation::Decrypt,
+                    GrantOperation::Encrypt,
+                    GrantOperation::GenerateDataKey,
+                    GrantOperation::GenerateDataKeyWithoutPlaintext,
+                    GrantOperation::ReEncryptFrom,
+                    GrantOperation::ReEncryptTo,
+                ],
+            ),
+            (&["aws:ebs:id"], &[GrantOperation::Decrypt]),
+        ],
+    },
 ];
+
+/// What the grants of a service's volumes look like.
+#[derive(Debug)]
+struct Kind {
+    service: &'static ActingService,
+    /// The name in the encryption context whose value is the volume.
+    name: &'static str,
+    /// What stands before the volume in the ARN of the resource.
+    resource: &'static str,
+    /// Each kind of grant: the further names in its encryption context, and what it is for, in the order in which
+    /// the service asks for that.
+    grants: &'static [(&'static [&'static str], &'static [GrantOperation])],
+}
 
 /// Where a grant stands: its key, by its ARN, and its id.
 type Named = (String, String);
+/// A grant, and the kind of volumes that it may be for.
+type Found = (KeyArn, GrantId, &'static Kind);
 
 /// Finds and ends them.
 #[derive(Debug, Default)]
@@ -63,27 +107,30 @@ pub struct StrayGrants {
 impl StrayGrants {
     /// One round. It can stop anywhere and go on later.
     pub async fn round(&self, cx: &WorkerContext) {
-        let stray = match stray(cx).await {
-            Ok(stray) => stray,
-            Err(error) => {
-                tracing::warn!(%error, "grants without a file system cannot be looked for yet");
-                return;
+        let mut found = BTreeMap::new();
+        for kind in KINDS {
+            match stray(cx, kind).await {
+                Ok(stray) => found.extend(stray),
+                Err(error) => {
+                    tracing::warn!(%error, "grants without a volume cannot be looked for yet");
+                    return;
+                }
             }
-        };
-        for (key, grant) in self.due(stray) {
-            if let Err(error) = end(cx, (&key, &grant)).await {
+        }
+        for (key, grant, kind) in self.due(found) {
+            if let Err(error) = end(cx, kind, (&key, &grant)).await {
                 let cause = match error {
                     EndError::Read(error) => error.to_string(),
                     EndError::Call(NotDone::Failed(internal)) => internal.chain(),
                     EndError::Call(NotDone::Refused(told)) => told.code.to_owned(),
                 };
-                tracing::warn!(cause, %key, %grant, "a grant without a file system cannot be retired yet");
+                tracing::warn!(cause, %key, %grant, "a grant without a volume cannot be retired yet");
             }
         }
     }
 
     /// Those that were found as often as they must be.
-    fn due(&self, stray: BTreeMap<Named, (KeyArn, GrantId)>) -> Vec<(KeyArn, GrantId)> {
+    fn due(&self, stray: BTreeMap<Named, Found>) -> Vec<Found> {
         let mut rounds = self.rounds.lock();
         rounds.retain(|named, _| stray.contains_key(named));
         let mut due = Vec::new();
@@ -104,16 +151,19 @@ enum EndError {
 }
 
 /// The grants that the service may retire and that no volume has.
-async fn stray(cx: &WorkerContext) -> Result<BTreeMap<Named, (KeyArn, GrantId)>, ReadError> {
+async fn stray(
+    cx: &WorkerContext,
+    kind: &'static Kind,
+) -> Result<BTreeMap<Named, Found>, ReadError> {
     let scopes = scopes(cx.shared()).await?;
-    if is_run_elsewhere(cx, &scopes).await? {
+    if is_run_elsewhere(cx, kind, &scopes).await? {
         return Ok(BTreeMap::new());
     }
     let regions: BTreeSet<Region> = scopes.iter().filter_map(|scope| scope.region).collect();
     let mut found = BTreeMap::new();
     // Read before the volumes: a grant is there before its volume.
     for region in regions {
-        let prefix = retirable_by_service(region, &SERVICE.regional_name(region))?;
+        let prefix = retirable_by_service(region, &kind.service.regional_name(region))?;
         let mut after: Option<Path> = None;
         loop {
             let page = cx.reader().entries(&prefix, after.as_ref(), MAX_RANGE);
@@ -125,7 +175,7 @@ async fn stray(cx: &WorkerContext) -> Result<BTreeMap<Named, (KeyArn, GrantId)>,
                 .filter_map(|entry| grant_of(region, prefix.as_str(), &entry.path));
             found.extend(parsed.map(|(key, grant)| {
                 let named = (key.to_string(), grant.to_string());
-                (named, (key, grant))
+                (named, (key, grant, kind))
             }));
             tokio::task::yield_now().await;
         }
@@ -142,16 +192,22 @@ async fn stray(cx: &WorkerContext) -> Result<BTreeMap<Named, (KeyArn, GrantId)>,
         let directory = cx.shared().directory();
         let volumes = directory.every::<VolumeRecord>(&prefix, purpose::VOLUME);
         for key in volumes.await?.into_iter().filter_map(|volume| volume.key) {
-            found.remove(&(key.key, key.grant));
+            for grant in key.grants() {
+                found.remove(&(key.key.clone(), grant.to_owned()));
+            }
         }
     }
     Ok(found)
 }
 
 /// Whether a service of that name runs outside of the server, which then knows what its grants are for.
-async fn is_run_elsewhere(cx: &WorkerContext, scopes: &[Scope]) -> Result<bool, ReadError> {
+async fn is_run_elsewhere(
+    cx: &WorkerContext,
+    kind: &Kind,
+    scopes: &[Scope],
+) -> Result<bool, ReadError> {
     for scope in scopes.iter().filter(|scope| scope.region.is_none()) {
-        let path = paths::service(scope.partition, scope.account, SERVICE.name())?;
+        let path = paths::service(scope.partition, scope.account, kind.service.name())?;
         if cx.reader().get(&path).await?.value.is_some() {
             return Ok(true);
         }
@@ -169,45 +225,63 @@ fn grant_of(region: Region, prefix: &str, entry: &Path) -> Option<(KeyArn, Grant
 }
 
 /// Retires a grant as the service, if it is one that the service makes for a volume.
-async fn end(cx: &WorkerContext, (key, id): (&KeyArn, &GrantId)) -> Result<(), EndError> {
+async fn end(
+    cx: &WorkerContext,
+    kind: &Kind,
+    (key, id): (&KeyArn, &GrantId),
+) -> Result<(), EndError> {
     let path = GrantPaths::new(cx.reader(), key).grant(id);
     let found = cx.reader().get(&path).await;
     let found = found.map_err(|error| EndError::Read(error.into()))?.value;
     let Some(record) = found else { return Ok(()) };
     let grant = stored(&record).map_err(EndError::Read)?.record;
-    let Some(volume) = volume_of(&grant) else {
+    let Some(volume) = kind.volume_of(&grant) else {
         return Ok(());
     };
     let (region, account) = (grant.region, grant.issuing_account);
     let partition = region.partition();
-    let arn = format!("arn:{partition}:elasticfilesystem:{region}:{account}:file-system/{volume}");
+    let (service, resource) = (kind.service.name(), kind.resource);
+    let arn = format!("arn:{partition}:{service}:{region}:{account}:{resource}{volume}");
     let resource = Resource { arn: &arn, account };
     let body = Writer::render(256, |out| {
         out.string("KeyId", key.as_str());
         out.string("GrantId", id.as_str());
     });
     let named = ("kms", "RetireGrant");
-    let retired = by_worker::<Keyward>(cx, region, (SERVICE, resource), named, &body);
+    let retired = by_worker::<Keyward>(cx, region, (kind.service, resource), named, &body);
     match retired.await {
         // It is refused only if the grant or its key has gone meanwhile.
         Ok(_) | Err(NotDone::Refused(_)) => {
-            tracing::info!(%key, grant = %id, volume, "a grant without a file system is retired");
+            tracing::info!(%key, grant = %id, volume, "a grant without a volume is retired");
             Ok(())
         }
         Err(failed) => Err(EndError::Call(failed)),
     }
 }
 
-/// The volume that a grant is for; none if it was made for something else.
-fn volume_of(grant: &GrantRecord) -> Option<&str> {
-    let ContextConstraint::Equals(context) = &grant.terms.constraint.context else {
-        return None;
-    };
-    let [(name, volume)] = context.pairs() else {
-        return None;
-    };
-    let is_of_volume = name == CONTEXT
-        && grant.terms.operations == GrantOperations::new(OPERATIONS)
-        && Some(&grant.grantee) == grant.retiring.as_ref();
-    is_of_volume.then_some(volume)
+impl Kind {
+    /// The volume that a grant is for; none if it was made for something else.
+    fn volume_of<'g>(&self, grant: &'g GrantRecord) -> Option<&'g str> {
+        let (ContextConstraint::Equals(context) | ContextConstraint::Subset(context)) =
+            &grant.terms.constraint.context
+        else {
+            return None;
+        };
+        let pairs = context.pairs();
+        let volume = pairs.iter().find(|(name, _)| name == self.name);
+        let (_, volume) = volume?;
+        let is_kind = |(further, operations): &(&[&str], &[GrantOperation])| {
+            let names = pairs.iter().map(|(name, _)| name.as_str());
+            let mut rest = names.filter(|name| *name != self.name);
+            pairs.len() == further.len() + 1
+                && rest.all(|name| further.contains(&name))
+                && grant.terms.operations == GrantOperations::new(operations.iter().copied())
+        };
+        let by_services = matches!(
+            (&grant.grantee, &grant.retiring),
+            (Party::Service { .. }, Some(Party::Service { .. }))
+        );
+        let is_of_volume = by_services && self.grants.iter().any(is_kind);
+        is_of_volume.then_some(volume)
+    }
 }

@@ -142,6 +142,8 @@ mod tests {
             authorization: 1,
             backs_up: false,
             backup: None,
+            size: None,
+            database: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The directory: units by what requests call them, from the node's caches.
 
 pub mod accounts;
+pub mod addresses;
 pub mod aws_policies;
 mod changes;
 pub mod counting;

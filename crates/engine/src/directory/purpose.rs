@@ -91,6 +91,10 @@ pub const SUBNET_ADDRESS: Purpose = Purpose::new(75);
 pub const RESOURCE_POLICY: Purpose = Purpose::new(63);
 /// An access point.
 pub const ACCESS_POINT: Purpose = Purpose::new(73);
+/// A database instance.
+pub const DB_INSTANCE: Purpose = Purpose::new(80);
+/// A group of subnets for databases.
+pub const DB_SUBNET_GROUP: Purpose = Purpose::new(81);
 /// An instance profile.
 pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
 /// Where an instance profile's name leads.

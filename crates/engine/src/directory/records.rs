@@ -3,6 +3,7 @@
 //!
 //! Records are JSON with a version, unknown members refused, sealed by the store.
 
+pub mod database;
 pub mod identity;
 pub mod organization;
 pub mod storage;

@@ -191,6 +191,8 @@ async fn wanted_volume(
         authorization: 1,
         backs_up: false,
         backup: None,
+        size: None,
+        database: None,
     };
     let path = paths::volume(region, account(OWN), &id);
     let bytes = records::encode(&record).unwrap();
@@ -229,6 +231,8 @@ async fn volume_key(world: &World, id: &str) -> VolumeKey {
         ciphertext: data["CiphertextBlob"].as_str().unwrap().to_owned(),
         context: BTreeMap::from([(CONTEXT.to_owned(), id.to_owned())]),
         grant: grant.await["GrantId"].as_str().unwrap().to_owned(),
+        opened_by: None,
+        further_grants: Vec::new(),
     }
 }
 

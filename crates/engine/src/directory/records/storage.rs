@@ -13,7 +13,10 @@ use keyward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::V1;
+use super::{
+    V1,
+    database::{DatabaseRecord, InstalledEngine},
+};
 
 /// A token by which one agent may register. It may do so again, with another access key, until it has called:
 /// an answer may be lost.
@@ -79,6 +82,12 @@ pub struct AgentRecord {
     /// Whether it has a place for backups, as it last said.
     #[serde(default, skip_serializing_if = "is_not")]
     pub backs_up: bool,
+    /// The database engines that its machine has, as it last said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<InstalledEngine>,
+    /// The certificate of the authority that signs for its databases, in PEM, as it last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_authority: Option<String>,
 }
 
 /// The records that end with every volume. They always fit the batch of a report that it is gone; what a volume
@@ -131,6 +140,12 @@ pub struct VolumeRecord {
     /// What its agent last said of its backups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupReport>,
+    /// How many bytes it is to hold, if that is given. It only grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The database on it, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Box<DatabaseRecord>>,
 }
 
 /// What an agent said of the backups of a volume.
@@ -274,6 +289,33 @@ pub struct VolumeKey {
     pub context: BTreeMap<String, String>,
     /// The grant that lets the service unwrap it.
     pub grant: String,
+    /// The service that unwraps it, if that is not the one that the volume belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<String>,
+    /// Further grants that the service has on the key for it. Nobody is given the data key unless all are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_grants: Vec<String>,
+}
+
+impl VolumeKey {
+    /// All grants that the service has for it.
+    pub fn grants(&self) -> impl Iterator<Item = &str> {
+        let further = self.further_grants.iter().map(String::as_str);
+        std::iter::once(self.grant.as_str()).chain(further)
+    }
+}
+
+/// That an address of a subnet is in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRecord {
+    /// The record's version.
+    pub version: V1,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// What has it: the id of a mount target or of a database.
+    #[serde(rename = "mount_target")]
+    pub user: String,
 }
 
 /// What an agent said of a volume.

@@ -78,6 +78,8 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             authorization: 1,
             backs_up: false,
             backup: None,
+            size: None,
+            database: None,
         };
         let path = paths::volume(region, account(owner), &record.id);
         let bytes = records::encode(&record).unwrap();
@@ -163,6 +165,8 @@ async fn the_longest_report_of_every_state_is_taken() {
                 ciphertext: "c".repeat(1000),
                 context: BTreeMap::from([(CONTEXT.to_owned(), volume.clone())]),
                 grant: "g".repeat(64),
+                opened_by: None,
+                further_grants: Vec::new(),
             };
             let what = ((Some(key), wanted), 240);
             volume_with_more(&world, volume, &id, what).await;

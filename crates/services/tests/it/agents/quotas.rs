@@ -79,6 +79,8 @@ async fn agents_that_register_at_once_are_as_many_as_there_may_be() {
             token: None,
             called: None,
             backs_up: false,
+            databases: Vec::new(),
+            database_authority: None,
         };
         let mut batch = world.workers.batch();
         let path = paths::agent(region, account(OWN), &record.id);
