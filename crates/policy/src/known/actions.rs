@@ -1,6 +1,8 @@
 //! The actions of the services that are served here, whether Keyward serves them or not. It decides
 //! nothing: who asks about an action that is not here has probably mistyped it.
 
+mod rds;
+
 use super::alike;
 
 /// The actions of each service without their prefix, in the alphabet's order: AWS's operations, with
@@ -379,6 +381,7 @@ const ACTIONS: &[(&str, &[&str])] = &[
             "UpdateResponsibilityTransfer",
         ],
     ),
+    ("rds", rds::ACTIONS),
     (
         "sts",
         &[
