@@ -15,7 +15,7 @@ MODEL = botocore.session.get_session().get_service_model("kms")
 UNSUPPORTED = [
     line.strip()
     for line in (ROOT / "unsupported.txt").read_text().splitlines()
-    if line.strip() and not line.startswith(("#", "elasticfilesystem:", "iam:", "organizations:", "sts:"))
+    if line.strip() and not line.startswith(("#", "elasticfilesystem:", "iam:", "organizations:", "rds:", "sts:"))
 ]
 USAGES = {
     "RSA": "SIGN_VERIFY",
@@ -215,7 +215,7 @@ INTERNAL = {"elasticfilesystem": {"NewClientConnection", "UpdateClientConnection
 CALLED = {"elasticfilesystem": "efs"}
 
 
-@pytest.mark.parametrize("service", ["elasticfilesystem", "iam", "kms", "organizations", "sts"])
+@pytest.mark.parametrize("service", ["elasticfilesystem", "iam", "kms", "organizations", "rds", "sts"])
 def test_every_member_is_declared_for_the_audit_trail_and_no_secret_is_shown(service):
     model = botocore.session.get_session().get_service_model(CALLED.get(service, service))
     words = declared()

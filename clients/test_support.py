@@ -16,7 +16,7 @@ LISTED = [
 # How the list marks the operations of each service.
 APIS = {"kms": ("AWS KMS", ""), "iam": ("AWS IAM", "iam:"), "sts": ("AWS STS", "sts:"),
         "organizations": ("AWS Organizations", "organizations:"),
-        "efs": ("Amazon EFS", "elasticfilesystem:")}
+        "efs": ("Amazon EFS", "elasticfilesystem:"), "rds": ("Amazon RDS", "rds:")}
 
 
 @pytest.mark.parametrize("service", APIS)

@@ -325,7 +325,7 @@ def test_what_is_refused_before_its_body_is_read_is_refused_by_the_service_it_is
 
     missing = (
         "The request names no operation. Requests to kms, organizations and keyward need an X-Amz-Target header, "
-        "and requests to iam and sts need an Action parameter."
+        "and requests to iam, sts and rds need an Action parameter."
     )
     for status, code, message, answer in [
         (400, "MalformedQueryString", "A parameter name must not occur twice.", ask(b"a=1&a=2")),

@@ -45,6 +45,7 @@ pub async fn of(cx: &Context<'_>, asked: ResourceQuestion<'_>) -> Result<Option<
                 policy: None,
                 generation: None,
                 tags: record.tags,
+                values: Vec::new(),
             }))
         }
         _ => Ok(None),
@@ -84,5 +85,6 @@ async fn of_file_system(
         policy,
         generation: own.and_then(|own| own.generation()),
         tags: record.tags,
+        values: Vec::new(),
     }))
 }

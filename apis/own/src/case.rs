@@ -271,6 +271,9 @@ impl CaseResource {
                 Value::from(tag.value.as_str()),
             );
         }
+        for (name, value) in &facts.values {
+            target.give(name, Value::from(value.as_str()));
+        }
         Ok(target)
     }
 

@@ -197,6 +197,8 @@ pub struct Facts {
     pub generation: Option<Generation>,
     /// The resource's tags.
     pub tags: Vec<Tag>,
+    /// The values of the API's own condition keys that describe the resource.
+    pub values: Vec<(String, String)>,
 }
 
 /// The facts of a resource, once they are read.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keyward_api_efs::{Connections, EfsState};
 use keyward_api_kms::state::KmsState;
 use keyward_api_own::{KeywardState, polls::Polls};
+use keyward_api_rds::RdsState;
 use keyward_api_sts::{Sts, StsState};
 use keyward_engine::{
     api::{Api, ApiDescription},
@@ -75,6 +76,7 @@ apis! {
         connections: Arc::new(Connected(Arc::clone(&states.polls))),
         creations: OneByOne::default(),
     });
+    keyward_api_rds::Rds: |states| Arc::new(RdsState { vpcs: Arc::clone(&states.vpcs), ..RdsState::default() });
 }
 
 /// Every condition key that a server supplies, by name; those that begin with a name that a user

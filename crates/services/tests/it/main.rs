@@ -13,6 +13,7 @@ mod kms;
 mod outbox;
 mod own;
 mod pause;
+mod rds;
 mod rest;
 mod sts;
 mod turns;

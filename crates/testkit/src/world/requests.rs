@@ -26,6 +26,12 @@ impl World {
             .await
     }
 
+    /// A request of RDS.
+    pub async fn rds(&self, key: &Key, action: &str, parameters: &[(&str, &str)]) -> Answer {
+        self.query(Some(key), "rds", "2014-10-31", action, parameters)
+            .await
+    }
+
     async fn query(
         &self,
         key: Option<&Key>,
