@@ -358,6 +358,7 @@ impl CreateDBInstance {
             wanted: Wanted::Present,
             key,
             made: false,
+            available_on: None,
             reported: None,
             source: instance::arn(cx.region, cx.account(), &self.asked.name),
             belongings,
