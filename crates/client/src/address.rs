@@ -19,7 +19,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use zeroize::Zeroizing;
 
-use crate::trust;
+use crate::{
+    hosts::{Plaintext, is_of_aws, is_this_machine},
+    trust, words,
+};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 << 20;
@@ -36,18 +39,29 @@ impl Address {
     /// environment's.
     ///
     /// # Errors
-    /// If it is no URL, or the certificates cannot be read.
+    /// If it is no URL, has more than scheme, host and port, may not be asked without encryption, or the certificates
+    /// cannot be read.
     pub fn new(
         endpoint: &str,
         given: Option<(&str, PathBuf)>,
         bundle: Option<(&str, PathBuf)>,
+        plaintext: Plaintext,
     ) -> anyhow::Result<Self> {
+        let shown = shown(endpoint);
         let uri: http::Uri = endpoint
             .parse()
-            .with_context(|| format!("`{endpoint}` is not a URL"))?;
+            .with_context(|| format!("`{shown}` is not a URL"))?;
         let Some(host) = uri.host() else {
-            bail!("`{endpoint}` is not a URL: it names no host");
+            bail!("`{shown}` is not a URL: it names no host");
         };
+        if endpoint.contains('@') {
+            bail!(
+                "the URL `{shown}` has a user name or a password, which no server is told: leave it out"
+            );
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            bail!("the URL `{shown}` has a path, which would not be asked for: leave it out");
+        }
         let (tls, port) = match uri.scheme_str() {
             Some("https") => {
                 let file = given.or(bundle);
@@ -56,16 +70,26 @@ impl Address {
                 (Some(TlsConnector::from(Arc::new(config))), 443)
             }
             Some("http") => {
+                if is_of_aws(host) {
+                    bail!(
+                        "`{shown}` is not encrypted: AWS is asked only by URLs that begin with https://"
+                    );
+                }
+                if plaintext == Plaintext::Here && !is_this_machine(host) {
+                    bail!(
+                        "`{shown}` is not encrypted, and is on another machine: use a URL that begins with https://, or accept the danger with --danger-plaintext"
+                    );
+                }
                 // AWS_CA_BUNDLE is for every server, so it is ignored; the flag is for this one.
                 if given.is_some() {
                     bail!(
-                        "--ca-file is given, but `{endpoint}` is not encrypted: use the server's URL that begins with https://, or leave --ca-file out"
+                        "--ca-file is given, but `{shown}` is not encrypted: use the server's URL that begins with https://, or leave --ca-file out"
                     );
                 }
                 (None, 80)
             }
             Some(_) | None => {
-                bail!("`{endpoint}` is not a URL that begins with http:// or https://")
+                bail!("`{shown}` is not a URL that begins with http:// or https://")
             }
         };
         Ok(Self {
@@ -162,6 +186,14 @@ impl Address {
     }
 }
 
+/// A URL without the user name and the password in it.
+fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => words::shown(&format!("…@{rest}")),
+        None => words::shown(url),
+    }
+}
+
 /// What drives a connection.
 pub type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
@@ -212,4 +244,75 @@ fn gathered(pieces: &[Bytes]) -> Zeroizing<Vec<u8>> {
         whole.extend_from_slice(piece);
     }
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(url: &str, plaintext: Plaintext) -> Result<String, String> {
+        let address = Address::new(url, None, None, plaintext);
+        address
+            .map(|address| address.shown())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_this_machine_is_asked_without_encryption() {
+        for (url, shown) in [
+            ("http://127.0.0.1:5670", "127.0.0.1:5670"),
+            ("http://localhost", "localhost:80"),
+            ("http://[::1]:1/", "[::1]:1"),
+            ("https://keyward.example", "keyward.example:443"),
+        ] {
+            assert_eq!(said(url, Plaintext::Here), Ok(shown.to_owned()));
+        }
+        for url in ["http://10.0.0.1:5670", "http://keyward.example"] {
+            assert_eq!(
+                said(url, Plaintext::Here).unwrap_err(),
+                format!(
+                    "`{url}` is not encrypted, and is on another machine: use a URL that begins with https://, or accept the danger with --danger-plaintext"
+                )
+            );
+            assert!(said(url, Plaintext::Everywhere).is_ok());
+        }
+        for plaintext in [Plaintext::Here, Plaintext::Everywhere] {
+            let url = "http://KMS.eu-west-1.amazonaws.com.";
+            assert_eq!(
+                said(url, plaintext).unwrap_err(),
+                format!(
+                    "`{url}` is not encrypted: AWS is asked only by URLs that begin with https://"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_has_a_scheme_a_host_and_a_port() {
+        let said = |url| said(url, Plaintext::Here).unwrap_err();
+        for url in ["https://h/kms", "https://h/?a=b", "https://h//"] {
+            assert_eq!(
+                said(url),
+                format!("the URL `{url}` has a path, which would not be asked for: leave it out")
+            );
+        }
+        for url in [
+            "https://user:secret@h",
+            "https://secret@h",
+            "https://user:sec ret@h",
+            "user:secret@h",
+        ] {
+            let said = said(url);
+            assert!(!said.contains("sec") && said.contains("`…@h`"), "{said}");
+        }
+        assert_eq!(
+            said("https://user:secret@h"),
+            "the URL `…@h` has a user name or a password, which no server is told: leave it out"
+        );
+        assert_eq!(
+            said("nonsense"),
+            "`nonsense` is not a URL that begins with http:// or https://"
+        );
+        assert_eq!(said("a\nb"), r"`a\nb` is not a URL");
+    }
 }

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::words;
+
 /// Why KMS did not do what it was asked.
 #[derive(Debug)]
 pub enum Failure {
@@ -60,22 +62,18 @@ pub fn no_answer(error: anyhow::Error) -> Failure {
 /// What an answer that is no success says. One without a code is not from KMS, but perhaps from a proxy.
 fn refused(status: u16, body: &[u8]) -> Failure {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |name: &str| {
-        value
-            .get(name)
-            .and_then(Value::as_str)
-            .map(ToOwned::to_owned)
-    };
+    let member = |name: &str| value.get(name).and_then(Value::as_str);
     let Some(code) = member("__type") else {
         return Failure::NoAnswer(format!(
             "the server answered with status {status}, and not as KMS does"
         ));
     };
-    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+    let code = code.rsplit('#').next().unwrap_or_default();
+    let message = member("message").or_else(|| member("Message"));
     Failure::Refused {
         status,
-        code,
-        message: member("message").or_else(|| member("Message")),
+        code: words::shown(code),
+        message: message.map(words::message),
     }
 }
 
@@ -102,6 +100,11 @@ mod tests {
         assert_eq!(of_kms.to_string(), "NotFoundException: no key");
         let capital = refused(400, br#"{"__type":"AccessDeniedException","Message":"no"}"#);
         assert_eq!(capital.to_string(), "AccessDeniedException: no");
+        let long = format!(r#"{{"__type":"{0}","message":"{0}"}}"#, "x".repeat(5000));
+        let long = refused(400, long.as_bytes()).to_string();
+        assert_eq!(long.len(), words::MAX + ": ".len() + words::MAX_MESSAGE);
+        let forged = refused(400, br#"{"__type":"A\u001b","message":"b\nERROR c"}"#);
+        assert_eq!(forged.to_string(), r"A\u{1b}: b\nERROR c");
         for other in [&b"<html>"[..], b"{}", b""] {
             assert_eq!(
                 refused(403, other).to_string(),

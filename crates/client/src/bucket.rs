@@ -25,6 +25,7 @@ use crate::{
     aws::{Credentials, Settings},
     bucket::answer::{Refusal, parse_page},
     clock::SystemClock,
+    hosts::Plaintext,
 };
 
 /// How often a request is sent that may succeed the next time.
@@ -61,6 +62,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// A file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whether requests may be sent without encryption.
+    pub plaintext: Plaintext,
 }
 
 /// Why a bucket cannot be used, in sentences that say what to do.
@@ -149,16 +152,9 @@ impl Bucket {
             .clone()
             .or_else(|| settings.s3_endpoint());
         let (endpoint, path) = locate(name, &region, given);
-        let uri: http::Uri = endpoint
-            .parse()
-            .with_context(|| format!("`{endpoint}` is not a URL"))?;
-        if uri.path() != "/" || uri.query().is_some() {
-            bail!(
-                "`{endpoint}` has a path, which the URL of a service of buckets does not have: leave it out"
-            );
-        }
         let ca_file = options.ca_file.clone().map(|path| ("--ca-file", path));
-        let address = Address::new(&endpoint, ca_file, settings.ca_bundle())?;
+        let bundle = settings.ca_bundle();
+        let address = Address::new(&endpoint, ca_file, bundle, options.plaintext)?;
         Ok(Self {
             name: name.to_owned(),
             host: address.authority(),

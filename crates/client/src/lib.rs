@@ -10,11 +10,14 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod exports;
+pub mod hosts;
 pub mod reach;
 pub mod remembered;
 pub mod remote;
+mod session;
 pub mod trust;
 pub mod web_identity;
+pub mod words;
 
 use std::{
     ffi::OsString,
@@ -38,6 +41,7 @@ use crate::{
     clock::SystemClock,
     config::RawConfig,
     exports::Exports,
+    hosts::Plaintext,
 };
 
 /// How long an answer may take.
@@ -78,6 +82,10 @@ pub struct Connect {
     /// server's own [default: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Ask a server on another machine by a URL that begins with http://: requests and answers,
+    /// plaintexts among them, are not encrypted on the network
+    #[arg(long)]
+    danger_plaintext: bool,
 }
 
 /// A client of a running server.
@@ -141,7 +149,8 @@ impl Connect {
         let texts = texts.map(|(flag, value)| (flag, value.as_ref().map(OsString::from)));
         let given = paths.into_iter().chain(texts);
         let given = given.filter_map(|(flag, value)| Some([flag.into(), value?]));
-        given.flatten().collect()
+        let accepted = self.danger_plaintext.then(|| "--danger-plaintext".into());
+        given.flatten().chain(accepted).collect()
     }
 
     #[expect(
@@ -183,8 +192,12 @@ impl Connect {
             }
         };
         let given = self.ca_file.clone().map(|path| ("--ca-file", path));
+        // The server of a data directory is on this machine, even if it has another address.
+        let is_here =
+            self.endpoint_url.is_none() && (self.data_dir.is_some() || self.config.is_some());
+        let plaintext = Plaintext::everywhere_if(self.danger_plaintext || is_here);
         Ok(Client {
-            address: Address::new(&endpoint, given, bundle)?,
+            address: Address::new(&endpoint, given, bundle, plaintext)?,
             region,
             credentials,
         })
@@ -230,8 +243,8 @@ impl Client {
         let member = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
         let code = member("__type").unwrap_or("an error without a type");
         match member("message").or_else(|| member("Message")) {
-            Some(message) => bail!("{code}: {message}"),
-            None => bail!("{code}"),
+            Some(message) => bail!("{}: {}", words::shown(code), words::message(message)),
+            None => bail!("{}", words::shown(code)),
         }
     }
 

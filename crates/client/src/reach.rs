@@ -19,6 +19,7 @@ use super::{Client, TARGET, address::Address};
 use crate::{
     aws::Credentials,
     exports::{self, Exports},
+    hosts::Plaintext,
 };
 
 // Where the server is that an agent belongs to.
@@ -35,6 +36,10 @@ pub struct Reach {
     /// server's own [default: the one that the agent registered with, or AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Ask a server on another machine by a URL that begins with http://: requests and answers,
+    /// keys of volumes among them, are not encrypted on the network [default: as the agent registered]
+    #[arg(long)]
+    danger_plaintext: bool,
 }
 
 /// Where a server is, and whom it is trusted by.
@@ -44,6 +49,14 @@ pub struct Reached {
     pub endpoint: String,
     /// A file of certificates to trust.
     pub ca_file: Option<PathBuf>,
+    /// Whether the server may be asked without encryption, although it is on another machine.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub plaintext: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_not(value: &bool) -> bool {
+    !*value
 }
 
 impl Reach {
@@ -72,7 +85,12 @@ impl Reach {
             (None, Some(before)) => before.ca_file.clone(),
             (None, None) => variable("AWS_CA_BUNDLE").map(absolute).transpose()?,
         };
+        // The server of a data directory is on this machine, even if it has another address.
+        let is_here = self.data_dir.is_some();
+        let as_before =
+            before.is_some_and(|before| before.plaintext && before.endpoint == endpoint);
         Ok(Reached {
+            plaintext: self.danger_plaintext || is_here || as_before,
             ca_file: ca_file.filter(|_| endpoint.starts_with("https://")),
             endpoint,
         })
@@ -104,7 +122,8 @@ impl Reach {
         ];
         let given = given.into_iter();
         let given = given.filter_map(|(flag, value)| Some([flag.into(), value?]));
-        given.flatten().collect()
+        let accepted = self.danger_plaintext.then(|| "--danger-plaintext".into());
+        given.flatten().chain(accepted).collect()
     }
 
     /// The client of the account's root user, if a data directory is given.
@@ -167,6 +186,7 @@ impl Reached {
 
     fn address(&self) -> anyhow::Result<Address> {
         let file = self.ca_file.clone().map(|path| ("--ca-file", path));
-        Address::new(&self.endpoint, file, None)
+        let plaintext = Plaintext::everywhere_if(self.plaintext);
+        Address::new(&self.endpoint, file, None, plaintext)
     }
 }

@@ -3,21 +3,22 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::Full;
 use keyward_types::time::Clock as _;
 use keyward_wire::sigv4::Signer;
-use tokio::sync::Mutex;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::{
     address::Address,
-    answer::{Failure, of_answer},
-    aws::{Asker, Credentials, Settings, WebIdentity},
+    answer::{Failure, no_answer, of_answer},
+    aws::{Asker, Credentials, Settings},
     clock::SystemClock,
-    web_identity::{Session, assume},
+    hosts::{Plaintext, is_of_aws},
+    session::Sessions,
 };
 
 /// What is said of a KMS apart from what the environment says.
@@ -33,6 +34,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// A file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whether requests may be sent without encryption.
+    pub plaintext: Plaintext,
     /// Header fields that every request has in addition, each signed. Their names are in lower case.
     pub fields: Vec<(&'static str, String)>,
 }
@@ -44,8 +47,7 @@ pub struct Remote {
     endpoint: String,
     fields: Vec<(&'static str, String)>,
     kms: Address,
-    sts: Address,
-    session: Mutex<Option<Session>>,
+    sessions: Sessions<Address>,
 }
 
 impl fmt::Debug for Remote {
@@ -101,16 +103,16 @@ impl Remote {
                     url,
                     given.map(|path| ("--ca-file", path)),
                     settings.ca_bundle(),
+                    options.plaintext,
                 )
             };
             Ok(Self {
                 kms: address(&endpoint)?,
-                sts: address(&sts)?,
+                sessions: Sessions::new(address(&sts)?),
                 profile: options.profile,
                 region,
                 endpoint,
                 fields: options.fields,
-                session: Mutex::new(None),
             })
         })
     }
@@ -135,52 +137,30 @@ impl Remote {
         body: Vec<u8>,
         timeout: Duration,
     ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let asked = self.ask(operation, body);
-        let answer = of_answer(self.kms.in_time(asked, timeout).await);
+        let by = Instant::now() + timeout;
+        let credentials = self.credentials(by).await.map_err(no_answer)?;
+        let left = by.saturating_duration_since(Instant::now());
+        let asked = self.send(operation, body, &credentials);
+        let answer = of_answer(self.kms.in_time(asked, left).await);
         if let Err(Failure::Refused { code, .. }) = &answer
             && ["ExpiredTokenException", "UnrecognizedClientException"].contains(&code.as_str())
         {
             // The next call gets a new one.
-            *self.session.lock().await = None;
+            self.sessions.forget(&credentials.access_key_id);
         }
         answer
     }
 
-    async fn ask(
-        &self,
-        operation: &str,
-        body: Vec<u8>,
-    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+    /// What the next call is signed with. A session is waited for only until then.
+    async fn credentials(&self, by: Instant) -> anyhow::Result<Credentials> {
         let asker = with_settings(self.profile.as_deref(), |settings| settings.asker())?;
         match asker {
-            Asker::Key(credentials) => self.send(operation, body, &credentials).await,
+            Asker::Key(credentials) => Ok(credentials),
             Asker::WebIdentity(identity) => {
-                let credentials = self.of_session(&identity).await?;
-                self.send(operation, body, &credentials).await
+                let now = SystemClock::new().now();
+                self.sessions.credentials(&identity, now, by).await
             }
         }
-    }
-
-    /// The credentials of a session, which others share. They wait only while a new one is made.
-    async fn of_session(&self, identity: &WebIdentity) -> anyhow::Result<Credentials> {
-        let mut session = self.session.lock().await;
-        let now = SystemClock::new().now();
-        if session
-            .as_ref()
-            .is_none_or(|session| session.ends_soon(now))
-        {
-            match assume(identity, &self.sts).await {
-                Ok(new) => *session = Some(new),
-                Err(error) => match &*session {
-                    Some(old) if old.lasts(now) => {
-                        tracing::warn!("the session is not renewed yet: {error:#}");
-                    }
-                    Some(_) | None => return Err(error),
-                },
-            }
-        }
-        let session = session.as_ref().context("there is no session")?;
-        Ok(session.credentials.copy())
     }
 
     async fn send(
@@ -232,12 +212,6 @@ fn with_settings<T>(
     read(&Settings::read(&variable, profile, home.as_deref())?)
 }
 
-fn is_of_aws(host: &str) -> bool {
-    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
-        .iter()
-        .any(|domain| host.ends_with(domain))
-}
-
 /// Where AWS serves a service in a Region.
 ///
 /// <https://docs.aws.amazon.com/general/latest/gr/kms.html>
@@ -268,19 +242,5 @@ mod tests {
             url_of_aws("sts", "us-iso-east-1").unwrap_err().to_string(),
             "the URL of sts in the Region us-iso-east-1 is not known: give it with --sts-endpoint"
         );
-    }
-
-    #[test]
-    fn a_host_of_aws_is_told_from_one_that_only_looks_like_it() {
-        for (host, of_aws) in [
-            ("kms.eu-west-1.amazonaws.com", true),
-            ("vpce-1-2.kms.eu-west-1.vpce.amazonaws.com", true),
-            ("kms.cn-north-1.amazonaws.com.cn", true),
-            ("keyward.example", false),
-            ("amazonaws.com.example", false),
-            ("127.0.0.1", false),
-        ] {
-            assert_eq!(is_of_aws(host), of_aws, "{host}");
-        }
     }
 }

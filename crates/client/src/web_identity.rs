@@ -18,14 +18,13 @@ use zeroize::Zeroizing;
 use crate::{
     address::Address,
     aws::{Credentials, WebIdentity},
+    words,
 };
 
 /// The longest token, in bytes; STS takes 20,000 characters.
 const MAX_TOKEN: u64 = 20_000;
 /// The most elements of an answer.
 const MAX_NODES: u32 = 1000;
-/// The most characters of the server's own words that are shown.
-const MAX_WORDS: usize = 300;
 /// How long before its end a session is replaced by the next one.
 const EARLY_MILLIS: i64 = 5 * 60 * 1000;
 
@@ -46,6 +45,14 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
+    /// Credentials that end then.
+    pub fn new(credentials: Credentials, expires: Timestamp) -> Self {
+        Self {
+            credentials,
+            expires,
+        }
+    }
+
     /// Whether it can be used at all.
     pub fn lasts(&self, now: Timestamp) -> bool {
         now < self.expires
@@ -82,9 +89,8 @@ pub(crate) async fn assume(identity: &WebIdentity, sts: &Address) -> anyhow::Res
     let (status, body) = sts.send(request).await?;
     read(status, &body).with_context(|| {
         format!(
-            "{} gives no session of {} for the token in {}",
+            "{} gives none for the token in {}",
             sts.shown(),
-            identity.role_arn,
             identity.token_file.display()
         )
     })
@@ -109,8 +115,8 @@ fn read(status: StatusCode, body: &[u8]) -> anyhow::Result<Session> {
         found.next().and_then(|node| node.text())
     };
     if !status.is_success() {
-        let words = |name: &str| value(name).map(shown);
-        return Err(match (words("Code"), words("Message")) {
+        let code = value("Code").map(words::shown);
+        return Err(match (code, value("Message").map(words::message)) {
             (Some(code), Some(message)) => anyhow!("{code}: {message}"),
             (Some(code), None) => anyhow!("{code}"),
             (None, _) => anyhow!(
@@ -126,14 +132,14 @@ fn read(status: StatusCode, body: &[u8]) -> anyhow::Result<Session> {
         value("SessionToken"),
         expires,
     ) {
-        (Some(id), Some(secret), Some(token), Some(expires)) => Ok(Session {
-            credentials: Credentials {
+        (Some(id), Some(secret), Some(token), Some(expires)) => {
+            let credentials = Credentials {
                 access_key_id: id.to_owned(),
                 secret: Zeroizing::new(secret.to_owned()),
                 session_token: Some(token.to_owned()),
-            },
-            expires,
-        }),
+            };
+            Ok(Session::new(credentials, expires))
+        }
         _ => bail!("its answer has no credentials"),
     }
 }
@@ -160,10 +166,6 @@ fn read_token(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 
 fn is(node: Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(MAX_WORDS).collect()
 }
 
 fn timestamp(text: &str) -> Option<Timestamp> {

@@ -179,6 +179,7 @@ mod tests {
         let server = Reached {
             endpoint: "http://127.0.0.1:1".to_owned(),
             ca_file: None,
+            plaintext: false,
         };
         Identity::of_answer(ANSWER.as_bytes(), server).unwrap()
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use crate::words;
+
 /// The most elements of an answer: a page has at most 1,000 objects.
 const MAX_NODES: u32 = 200_000;
-/// The most characters of the service's own words that are shown.
-const MAX_WORDS: usize = 300;
 
 /// A page of a list.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,11 +103,9 @@ fn child<'d>(node: Node<'d, '_>, name: &str) -> Option<&'d str> {
     node.children().find(|child| is(*child, name))?.text()
 }
 
-/// The beginning of what somebody else said, without what could disturb a terminal.
+/// The beginning of what the service said, as part of a sentence.
 pub fn shown(text: &str) -> String {
-    let plain = text.trim().chars().filter(|c| !c.is_control());
-    let words: String = plain.take(MAX_WORDS).collect();
-    words.trim_end_matches('.').to_owned()
+    words::shown(text).trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -159,12 +157,15 @@ mod tests {
         let body = "<Error><Code>AccessDenied</Code><Message>No\u{85} way.</Message></Error>";
         let refusal = Refusal::parse(body.as_bytes());
         assert!(refusal.is(&["NoSuchKey", "AccessDenied"]));
-        assert_eq!(refusal.to_string(), "AccessDenied: No way");
+        assert_eq!(refusal.to_string(), r"AccessDenied: No\u{85} way");
         for nothing in ["", "<html></html>", "<Error><Message>m</Message></Error>"] {
             let refusal = Refusal::parse(nothing.as_bytes());
             assert_eq!(refusal.to_string(), "without saying why", "{nothing}");
         }
         let long = format!("<Error><Code>{}</Code></Error>", "x".repeat(5000));
-        assert_eq!(Refusal::parse(long.as_bytes()).to_string().len(), MAX_WORDS);
+        assert_eq!(
+            Refusal::parse(long.as_bytes()).to_string().len(),
+            words::MAX
+        );
     }
 }

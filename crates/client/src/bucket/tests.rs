@@ -59,7 +59,7 @@ fn the_host_has_no_port_that_is_the_usual_one() {
         ("http://[::1]", "[::1]"),
         ("http://h:443", "h:443"),
     ] {
-        let address = Address::new(endpoint, None, None).unwrap();
+        let address = Address::new(endpoint, None, None, Plaintext::Everywhere).unwrap();
         assert_eq!(address.authority(), host, "{endpoint}");
     }
 }
@@ -83,7 +83,7 @@ fn listing(page: impl Fn(u32) -> String + Send + 'static) -> (Bucket, Arc<Atomic
         }
     };
     thread::spawn(move || answer(listener.accept().unwrap().0));
-    let address = Address::new(&endpoint, None, None).unwrap();
+    let address = Address::new(&endpoint, None, None, Plaintext::Here).unwrap();
     let bucket = Bucket {
         name: "bucket".to_owned(),
         host: address.authority(),

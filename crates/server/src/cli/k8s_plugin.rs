@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use keyward_client::remote;
+use keyward_client::{hosts::Plaintext, remote};
 use keyward_crypto::secret::{allocator::wiping, process::harden};
 use keyward_k8s::{
     context::{self, Context},
@@ -34,7 +34,7 @@ Environment:
   role and the token of a pod, which STS turns into a session; or in the profile that AWS_PROFILE
   names in ~/.aws/config (AWS_CONFIG_FILE) and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
   They need kms:Encrypt and kms:Decrypt on the key. AWS_REGION, AWS_ENDPOINT_URL_KMS,
-  AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and AWS_CA_BUNDLE count where no flag is given.
+  AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and AWS_CA_BUNDLE are used where no flag is given.
 
 Signals:
   SIGTERM and SIGINT end the plugin: calls are answered, and the sockets removed.";
@@ -44,7 +44,7 @@ Signals:
 /// It serves version v2 of Kubernetes' KMS API on a socket, and asks Keyward or AWS KMS. While the key cannot be used,
 /// the API server stops writing secrets after three minutes, and cannot read any after a restart. When the key is
 /// rotated, new secrets use the new material. Flags and ciphertext are those of aws-encryption-provider, so that a
-/// cluster can move over without encrypting anything anew: docs/kubernetes.md says how.
+/// cluster can move over without re-encrypting anything: see docs/kubernetes.md.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub struct K8sPlugin {
@@ -78,6 +78,10 @@ pub struct K8sPlugin {
     /// [default: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Ask KMS or STS on another machine by a URL that begins with http://: requests and answers, the seeds of all
+    /// secrets among them, are not encrypted on the network
+    #[arg(long)]
+    danger_plaintext: bool,
     /// The encryption context to encrypt with: NAME=VALUE,NAME=VALUE. With several keys, once for each in their order,
     /// or not at all
     #[arg(long, value_name = "PAIRS", value_parser = context::parse)]
@@ -98,7 +102,8 @@ pub struct K8sPlugin {
     /// The path of the check that fails while a key cannot be used
     #[arg(long, value_name = "PATH", default_value = "/healthz")]
     healthz_path: String,
-    /// The path of the check that fails when starting the plugin again may help: not while a key is disabled
+    /// The path of the check that fails when a restart of the plugin may help: if its socket is gone, but not while a
+    /// key cannot be used
     #[arg(long, value_name = "PATH", default_value = "/livez")]
     livez_path: String,
     /// The most calls of KMS in a second; 0 for no limit
@@ -107,8 +112,8 @@ pub struct K8sPlugin {
     /// The most of these calls at once
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     burst_limit: u32,
-    /// The version that the provider says it has. An API server that has begun with aws-encryption-provider demands
-    /// v2beta1 until it is started again
+    /// The version that the provider says it has. An API server that was started with aws-encryption-provider demands
+    /// v2beta1 until it is restarted
     #[arg(long, value_enum, value_name = "VERSION", default_value_t = StatusVersion::V2)]
     status_version: StatusVersion,
     /// Which version's keys are checked. There is only v2
@@ -165,8 +170,16 @@ impl K8sPlugin {
         };
         logging.start();
         // The seeds of all secrets pass through its memory.
-        for warning in harden().warnings {
+        let hardening = harden();
+        for warning in hardening.warnings {
             tracing::warn!("{warning}");
+        }
+        // Without swap, as nodes of Kubernetes usually are, nothing has to be locked.
+        let swaps = std::fs::read_to_string("/proc/swaps");
+        if !hardening.all_locked && swaps.map_or(true, |swaps| has_swap(&swaps)) {
+            tracing::warn!(
+                "the seeds of all secrets may be swapped to disk: turn swap off on this machine, or allow the plugin to lock its memory (`ulimit -l unlimited`, `LimitMEMLOCK=infinity` of systemd)"
+            );
         }
         let plugin = self.plugin()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -207,6 +220,7 @@ impl K8sPlugin {
                 region: self.region,
                 profile: self.profile,
                 ca_file: self.ca_file,
+                plaintext: Plaintext::everywhere_if(self.danger_plaintext),
                 fields: fields(self.source_arn)?,
             },
             health: self.health_port.0,
@@ -243,6 +257,11 @@ impl K8sPlugin {
         }
         Ok(given.clone())
     }
+}
+
+/// Whether the machine can write memory to a disk, by what `/proc/swaps` says: a line for each place, after a heading.
+fn has_swap(swaps: &str) -> bool {
+    swaps.lines().count() > 1
 }
 
 /// The header fields that say for whom a service asks.
@@ -366,6 +385,15 @@ mod tests {
             plugin(&["--key=k", "--source-arn=x"]).unwrap_err(),
             "--source-arn `x` is not an ARN"
         );
+    }
+
+    #[test]
+    fn a_machine_without_swap_has_only_a_heading() {
+        let heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+        assert!(!has_swap(heading));
+        assert!(has_swap(&format!(
+            "{heading}/dev/dm-1 partition\t999420\t0\t-2\n"
+        )));
     }
 
     #[test]

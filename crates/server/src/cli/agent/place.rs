@@ -11,6 +11,7 @@ use keyward_agent::{
     backup::{Schedule, USUAL_DAYS, USUAL_HOUR},
     layout::Layout,
 };
+use keyward_client::hosts::Plaintext;
 use keyward_copies::BucketOptions;
 
 use keyward_host::host::Backups;
@@ -34,6 +35,10 @@ pub struct BackupArgs {
     /// The Region of the bucket [default: AWS_REGION]
     #[arg(long, value_name = "REGION", requires = "backup_to")]
     backup_region: Option<String>,
+    /// Ask a service of buckets on another machine by a URL that begins with http://: what is sent is not encrypted on
+    /// the network, apart from what is encrypted in the file systems
+    #[arg(long, requires = "backup_to")]
+    backup_danger_plaintext: bool,
     /// A directory with room for a copy of a file system, which is made before it is sent [default: backups/copies in the
     /// state directory]
     #[arg(long, value_name = "DIR", requires = "backup_to")]
@@ -70,6 +75,9 @@ impl BackupArgs {
         for (name, value) in named {
             all.extend(value.iter().map(|value| flag(name, value)));
         }
+        if self.backup_danger_plaintext {
+            all.push("--backup-danger-plaintext".into());
+        }
         if let Some(work) = &self.backup_work_dir {
             all.extend(["--backup-work-dir".into(), work.into()]);
         }
@@ -100,6 +108,7 @@ impl BackupArgs {
             bucket: BucketOptions {
                 endpoint_url: self.backup_endpoint_url,
                 region: self.backup_region,
+                plaintext: Plaintext::everywhere_if(self.backup_danger_plaintext),
                 ..BucketOptions::default()
             },
             work,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use keyward_client::hosts::Plaintext;
 use keyward_copies::{BucketOptions, Manifest, Place};
 use keyward_keeper::units::{counted, show_size};
 
@@ -35,6 +36,10 @@ pub struct Bucket {
     /// service's own [default: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Ask a service on another machine by a URL that begins with http://: what is sent and received is not
+    /// encrypted on the network, apart from what is encrypted in the image
+    #[arg(long)]
+    danger_plaintext: bool,
 }
 
 impl Bucket {
@@ -45,6 +50,7 @@ impl Bucket {
             region: self.region,
             profile: self.profile,
             ca_file: self.ca_file,
+            plaintext: Plaintext::everywhere_if(self.danger_plaintext),
         };
         Ok(Place::parse(text, &options)?)
     }
