@@ -3,6 +3,7 @@
 import http.client
 import http.server
 import threading
+import time
 
 
 class HoldingProxy:
@@ -67,5 +68,54 @@ class HoldingProxy:
 
     def __exit__(self, *_):
         self._go.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class SlowProxy:
+    """Passes requests on, and each answer only after so many seconds. Counts how many are under way at once."""
+
+    def __init__(self, port, seconds):
+        proxy = self
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                proxy._count(1)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(seconds)
+                connection = http.client.HTTPConnection("127.0.0.1", port)
+                connection.request("POST", self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                content = answer.read()
+                connection.close()
+                proxy._count(-1)
+                self.send_response_only(answer.status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        class Listener(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+        self._server = Listener(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def _count(self, more):
+        with self._lock:
+            self._at_once += more
+            self.most_at_once = max(self.most_at_once, self._at_once)
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
         self._server.shutdown()
         self._server.server_close()

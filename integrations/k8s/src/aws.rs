@@ -15,14 +15,19 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{
     context::Context,
-    fault::passes,
+    fault::{Fault, passes},
     kms::{Decrypted, Encrypted, Kms},
     limiter::Limiter,
     metrics::{Metrics, Operation},
+    names::{is_material, is_well_formed},
 };
 
 /// The pause before the second attempt; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long attempts that fail at once are repeated. Whoever waits shall hear the reason.
+const RETRIES: Duration = Duration::from_secs(2);
+/// How long an attempt takes that has not failed at once, but got no answer.
+const STUCK: Duration = Duration::from_secs(1);
 /// The shortest time in which another attempt is worth while.
 const WORTH: Duration = Duration::from_millis(100);
 
@@ -82,7 +87,7 @@ impl Network {
         operation: Operation,
         body: &[u8],
         by: Instant,
-    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let start = Instant::now();
         let answer = self.ask(operation, body, by).await;
         let result = answer.as_ref().map(drop);
@@ -96,30 +101,33 @@ impl Network {
         operation: Operation,
         body: &[u8],
         by: Instant,
-    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let name = match operation {
             Operation::Decrypt => "Decrypt",
             Operation::Encrypt => "Encrypt",
         };
         let mut pause = PAUSE;
+        let start = Instant::now();
         loop {
             if !self.limiter.turn(by).await {
-                return Err(Failure::NoAnswer(
-                    "there was no turn in time to ask KMS: raise --qps-limit and --burst-limit"
-                        .to_owned(),
-                ));
+                return Err(Fault::Limited);
             }
-            let left = by.saturating_duration_since(Instant::now());
+            let begun = Instant::now();
+            let left = by.saturating_duration_since(begun);
             // An attempt that gets stuck leaves time for another one.
             let answer = self.remote.call(name, body.to_vec(), left * 2 / 3).await;
             let left = by.saturating_duration_since(Instant::now());
             match answer {
-                Err(failure) if passes(&failure) && left > pause + WORTH => {
+                Err(failure)
+                    if passes(&failure)
+                        && left > pause + WORTH
+                        && (start.elapsed() + pause < RETRIES || begun.elapsed() > STUCK) =>
+                {
                     tracing::debug!(key = self.label, "{name} is tried again: {failure}");
                     sleep(pause).await;
                     pause *= 2;
                 }
-                other => return other,
+                other => return Ok(other?),
             }
         }
     }
@@ -132,7 +140,7 @@ impl Kms for Network {
         plaintext: &SecretBytes,
         context: &Context,
         by: Instant,
-    ) -> Result<Encrypted, Failure> {
+    ) -> Result<Encrypted, Fault> {
         let text = Zeroizing::new(STANDARD.encode(plaintext.expose()));
         let mut input = json!({ "KeyId": key, "Plaintext": *text });
         add(&mut input, context);
@@ -143,7 +151,7 @@ impl Kms for Network {
         let blob = STANDARD.decode(answer.ciphertext_blob);
         Ok(Encrypted {
             blob: blob.map_err(|_| not_kms())?,
-            key_arn: answer.key_id,
+            key_arn: named(answer.key_id)?,
         })
     }
 
@@ -153,7 +161,7 @@ impl Kms for Network {
         blob: &[u8],
         context: &Context,
         by: Instant,
-    ) -> Result<Decrypted, Failure> {
+    ) -> Result<Decrypted, Fault> {
         let mut input = json!({ "KeyId": key, "CiphertextBlob": STANDARD.encode(blob) });
         add(&mut input, context);
         let body = self
@@ -166,10 +174,14 @@ impl Kms for Network {
         // From here on it is wiped, all of its capacity.
         let plaintext = SecretBytes::from_vec(bytes);
         decoded.map_err(|_| not_kms())?;
+        let material = answer.key_material_id.clone();
+        if !material.as_deref().is_none_or(is_material) {
+            return Err(not_kms().into());
+        }
         Ok(Decrypted {
             plaintext,
-            key_arn: answer.key_id.clone(),
-            material: answer.key_material_id.clone(),
+            key_arn: named(answer.key_id.clone())?,
+            material,
         })
     }
 }
@@ -178,6 +190,14 @@ impl Kms for Network {
 fn add(input: &mut serde_json::Value, context: &Context) {
     if let (false, Some(members)) = (context.is_empty(), input.as_object_mut()) {
         members.insert("EncryptionContext".to_owned(), json!(context));
+    }
+}
+
+/// The key that an answer names. It becomes part of the key id that an API server stores.
+fn named(key_arn: String) -> Result<String, Failure> {
+    match is_well_formed(&key_arn) {
+        true => Ok(key_arn),
+        false => Err(not_kms()),
     }
 }
 

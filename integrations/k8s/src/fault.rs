@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use keyward_client::answer::Failure;
+use keyward_client::{
+    answer::Failure,
+    words::{self, shown},
+};
+
+use crate::{context::Context, names};
 
 /// What a failure of KMS is about. The names are those that aws-encryption-provider has in its metrics and health checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +26,16 @@ pub enum Kind {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// KMS refused, or there is no answer.
-    #[error("{0}{advice}", advice = advice(.0))]
+    #[error("{}", said(.0))]
     Kms(Arc<Failure>),
+    /// The plugin's own limit on calls of KMS. It says nothing about the key.
+    #[error(
+        "the rate limit left no time to call KMS: raise --qps-limit and --burst-limit, or leave them out"
+    )]
+    Limited,
+    /// All places for calls are taken. It says nothing about the key.
+    #[error("the plugin is busy with {0} other calls")]
+    Busy(usize),
     /// Nothing, where there should be something.
     #[error("the {0} is empty")]
     Empty(&'static str),
@@ -39,16 +52,12 @@ pub enum Fault {
         "the ciphertext does not begin with `1`, as those of keyward and aws-encryption-provider do: it was encrypted by another plugin, or is damaged"
     )]
     NotOurs,
-    /// A key that nobody has named to this plugin.
-    #[error(
-        "the object was encrypted under `{0}`, which is not the key of this plugin: if it may be used, start the plugin with --decrypt-key {0} in addition"
-    )]
+    /// A key that nobody has named to this plugin. The name is from etcd, where anybody may have written it.
+    #[error("{}", other_key(.0))]
     OtherKey(String),
-    /// An encryption context that nobody has named to this plugin.
-    #[error(
-        "the object was encrypted with another encryption context: if it may be used, start the plugin with --decrypt-encryption-context {0} in addition"
-    )]
-    OtherContext(String),
+    /// An encryption context that nobody has named to this plugin. It is from etcd as well.
+    #[error("{}", other_context(.0))]
+    OtherContext(Context),
     /// Somebody has edited the annotation.
     #[error("the object's annotation {annotation} is not an encryption context", annotation = crate::context::ANNOTATION)]
     BadAnnotation,
@@ -59,12 +68,44 @@ pub enum Fault {
     OtherMaterial,
     /// The KMS has answered about another key than the one that was named.
     #[error(
-        "KMS used another key than `{0}`: check --kms-endpoint, and start the plugin again if an alias now belongs to another key"
+        "KMS used a different key from `{0}`: check --kms-endpoint, and restart the plugin if an alias now belongs to another key"
     )]
     AnotherKey(String),
     /// What was encrypted is not what comes out.
     #[error("KMS does not decrypt what it has just encrypted: check --kms-endpoint")]
     Useless,
+}
+
+impl Fault {
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Kms(failure) => kind(failure),
+            Self::Limited | Self::Busy(_) => Kind::Throttled,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Whether it says something about the key or KMS, and not only about this plugin's own limits.
+    pub fn is_of_kms(&self) -> bool {
+        !matches!(self, Self::Limited | Self::Busy(_))
+    }
+
+    /// Whether another encryption context may be the right one: a policy may allow only some of them.
+    pub fn may_be_of_context(&self) -> bool {
+        match self {
+            Self::Kms(failure) => {
+                kind(failure) == Kind::Corruption || code(failure) == Some("AccessDeniedException")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Kms(Arc::new(failure))
+    }
 }
 
 /// What a failure is about.
@@ -124,31 +165,79 @@ pub fn passes(failure: &Failure) -> bool {
     }
 }
 
-/// What to do about a failure of KMS.
-fn advice(failure: &Failure) -> &'static str {
-    let Failure::Refused { code, .. } = failure else {
-        return "";
-    };
-    match code.as_str() {
-        "DisabledException" => ": enable the key (aws kms enable-key)",
+fn code(failure: &Failure) -> Option<&str> {
+    match failure {
+        Failure::Refused { code, .. } => Some(code),
+        Failure::NoAnswer(_) => None,
+    }
+}
+
+/// A failure of KMS in its own words, and what to do about it.
+fn said(failure: &Failure) -> String {
+    let words = failure.to_string();
+    let words = words.trim_end_matches('.');
+    match advice(failure) {
+        Some(advice) => format!("{words}: {advice}"),
+        None => words.to_owned(),
+    }
+}
+
+fn advice(failure: &Failure) -> Option<&'static str> {
+    Some(match code(failure)? {
+        "DisabledException" => "enable the key (aws kms enable-key)",
         "KMSInvalidStateException" => {
-            ": look at the key's state (aws kms describe-key); cancel its deletion if it is pending"
+            "look at the key's state (aws kms describe-key); cancel its deletion if it is pending"
         }
-        "NotFoundException" => ": check --key, --region and --kms-endpoint",
+        "NotFoundException" => "check --key, --region and --kms-endpoint",
         "AccessDeniedException" => {
-            ": allow kms:Encrypt and kms:Decrypt on the key to the credentials of the plugin"
+            "allow the plugin's credentials kms:Encrypt and kms:Decrypt on the key"
         }
         "UnrecognizedClientException"
         | "InvalidSignatureException"
         | "ExpiredTokenException"
-        | "InvalidClientTokenId" => ": check the credentials of the plugin",
+        | "InvalidClientTokenId" => "check the credentials of the plugin",
         "InvalidCiphertextException" => {
-            ": the object is damaged, or was encrypted with another --encryption-context"
+            "the object is damaged, or was encrypted with another --encryption-context"
         }
         "IncorrectKeyException" => {
-            ": the object was encrypted under another key than its key id names"
+            "the object was encrypted under a different key from the one in its key id"
         }
-        _ => "",
+        _ => return None,
+    })
+}
+
+/// The flag is offered only for what can be typed as it is.
+fn other_key(named: &str) -> String {
+    if names::is_well_formed(named) {
+        format!(
+            "the object was encrypted under `{named}`, which is not the key of this plugin: if you trust it, also start the plugin with --decrypt-key {named}"
+        )
+    } else {
+        format!(
+            "the object's key id `{}` is not that of a KMS key: another plugin wrote the object, or it was edited in etcd",
+            shown(named)
+        )
+    }
+}
+
+fn other_context(context: &Context) -> String {
+    let pairs: Vec<String> = context
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let pairs = pairs.join(",");
+    let flag = context
+        .iter()
+        .all(|(name, value)| names::is_plain(name) && names::is_plain(value));
+    if flag && pairs.len() <= words::MAX {
+        format!(
+            "the object was encrypted with another encryption context: if you trust it, also start the plugin with --decrypt-encryption-context {pairs}"
+        )
+    } else {
+        format!(
+            "the object was encrypted with another encryption context, `{}`",
+            shown(&pairs)
+        )
     }
 }
 
@@ -209,10 +298,63 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_to_do() {
-        let disabled = Arc::new(refused(400, "DisabledException", "k is disabled."));
+        let said = |code, message| Fault::from(refused(400, code, message)).to_string();
         assert_eq!(
-            Fault::Kms(disabled).to_string(),
-            "DisabledException: k is disabled.: enable the key (aws kms enable-key)"
+            said("DisabledException", "k is disabled."),
+            "DisabledException: k is disabled: enable the key (aws kms enable-key)"
         );
+        assert_eq!(said("Other", "No."), "Other: No");
+    }
+
+    #[test]
+    fn a_flag_is_offered_only_for_what_can_be_typed() {
+        let key = |named: &str| Fault::OtherKey(named.to_owned()).to_string();
+        let arn = "arn:aws:kms:eu-west-1:111122223333:alias/secrets";
+        assert_eq!(
+            key(arn),
+            format!(
+                "the object was encrypted under `{arn}`, which is not the key of this plugin: if you trust it, also start the plugin with --decrypt-key {arn}"
+            )
+        );
+        for (named, expected) in [
+            ("k; rm -rf /", "k; rm -rf /"),
+            ("k\n\u{1b}[2J", r"k\n\u{1b}[2J"),
+            ("--key", "--key"),
+            (&*"k".repeat(1024), &*"k".repeat(300)),
+        ] {
+            assert_eq!(
+                key(named),
+                format!(
+                    "the object's key id `{expected}` is not that of a KMS key: another plugin wrote the object, or it was edited in etcd"
+                )
+            );
+        }
+        let context = |name: &str, value: &str| {
+            let pair = (name.to_owned(), value.to_owned());
+            Fault::OtherContext([pair].into()).to_string()
+        };
+        assert_eq!(
+            context("cluster", "c-1"),
+            "the object was encrypted with another encryption context: if you trust it, also start the plugin with --decrypt-encryption-context cluster=c-1"
+        );
+        for (name, value, expected) in [
+            ("a", "$(reboot)", "a=$(reboot)".to_owned()),
+            ("a", "b,c=d", "a=b,c=d".to_owned()),
+            ("a\r", "b", r"a\r=b".to_owned()),
+            ("a", "", "a=".to_owned()),
+            ("a", &"b".repeat(9000), format!("a={}", "b".repeat(298))),
+        ] {
+            assert_eq!(
+                context(name, value),
+                format!("the object was encrypted with another encryption context, `{expected}`")
+            );
+        }
+    }
+
+    #[test]
+    fn limits_of_the_plugin_say_nothing_about_the_key() {
+        for fault in [Fault::Limited, Fault::Busy(64)] {
+            assert_eq!((fault.kind(), fault.is_of_kms()), (Kind::Throttled, false));
+        }
     }
 }

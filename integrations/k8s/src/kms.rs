@@ -1,10 +1,9 @@
 //! The two operations of KMS that a provider needs.
 
-use keyward_client::answer::Failure;
 use keyward_crypto::secret::SecretBytes;
 use tokio::time::Instant;
 
-use crate::context::Context;
+use crate::{context::Context, fault::Fault};
 
 /// What was encrypted.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub trait Kms: Send + Sync + 'static {
         plaintext: &SecretBytes,
         context: &Context,
         by: Instant,
-    ) -> impl Future<Output = Result<Encrypted, Failure>> + Send;
+    ) -> impl Future<Output = Result<Encrypted, Fault>> + Send;
 
     /// Decrypts what was encrypted under that key and no other.
     fn decrypt(
@@ -44,5 +43,5 @@ pub trait Kms: Send + Sync + 'static {
         blob: &[u8],
         context: &Context,
         by: Instant,
-    ) -> impl Future<Output = Result<Decrypted, Failure>> + Send;
+    ) -> impl Future<Output = Result<Decrypted, Fault>> + Send;
 }

@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod context;
 pub mod fault;
+mod files;
 mod health;
 mod http;
 pub mod incoming;
@@ -15,6 +16,7 @@ mod limiter;
 mod limits;
 pub mod metrics;
 pub mod names;
+mod place;
 pub mod plugin;
 pub mod provider;
 pub mod service;

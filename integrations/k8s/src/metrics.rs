@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use keyward_client::answer::Failure;
 use parking_lot::Mutex;
 
-use crate::fault::{Kind, kind};
+use crate::fault::{Fault, Kind};
 
 /// The upper bounds of the histogram, in milliseconds.
 const BUCKETS: [u64; 14] = [
@@ -54,10 +53,10 @@ impl Metrics {
         &self,
         key: &str,
         operation: Operation,
-        result: Result<(), &Failure>,
+        result: Result<(), &Fault>,
         took: Duration,
     ) {
-        let status = match result.map_err(kind) {
+        let status = match result.map_err(Fault::kind) {
             Ok(()) => "success",
             Err(Kind::Throttled) => "failure-throttle",
             Err(Kind::Corruption) => "failure-corruption",
@@ -117,6 +116,7 @@ fn labels((key, status, operation): &Series) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use keyward_client::answer::Failure;
 
     use super::*;
 
@@ -126,10 +126,12 @@ mod tests {
         let millis = Duration::from_millis;
         metrics.count("k", Operation::Encrypt, Ok(()), millis(3));
         metrics.count("k", Operation::Encrypt, Ok(()), millis(20_000));
-        let failure = |code: &str| Failure::Refused {
-            status: 400,
-            code: code.to_owned(),
-            message: None,
+        let failure = |code: &str| {
+            Fault::from(Failure::Refused {
+                status: 400,
+                code: code.to_owned(),
+                message: None,
+            })
         };
         for (code, key) in [
             ("ThrottlingException", "k"),

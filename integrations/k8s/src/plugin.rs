@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use keyward_client::remote::{Options, Remote};
 use keyward_types::arn::ArnParts;
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
@@ -16,13 +16,14 @@ use tonic::transport::Server;
 
 use crate::{
     aws::Network,
+    files,
     http::{self, Site},
     incoming::Incoming,
     limiter::Limiter,
-    limits::{CHECK_TIMEOUT, MAX_CALLS, MAX_KEYS, MAX_OTHERS, TIMEOUT},
+    limits::{CHECK_TIMEOUT, MAX_CALLS, MAX_KEYS, MAX_MESSAGE, MAX_OTHERS, TIMEOUT},
     metrics::Metrics,
     provider::{Provider, Settings},
-    service::KeyManagement,
+    service::{KeyManagement, Places},
     socket::Socket,
 };
 
@@ -30,6 +31,10 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(5);
 /// The longest name of a key, in bytes.
 const MAX_KEY: usize = 2048;
+
+/// How many bytes of a call are taken before they are read.
+#[expect(clippy::cast_possible_truncation, reason = "it is a small constant")]
+const WINDOW: u32 = MAX_MESSAGE as u32;
 
 /// What the plugin does.
 #[derive(Clone, Debug)]
@@ -42,7 +47,7 @@ pub struct Plugin {
     pub health: Vec<SocketAddr>,
     /// The path of the check that fails while a key cannot be used.
     pub healthz: String,
-    /// The path of the check that fails if starting again may help.
+    /// The path of the check that fails when a restart of the plugin helps.
     pub livez: String,
     /// The most calls of KMS in a second; 0 for no limit.
     pub calls_in_a_second: u32,
@@ -59,6 +64,7 @@ impl Plugin {
     /// If something is wrong with what the plugin shall do, or a place to listen on cannot be had.
     pub async fn run(self) -> anyhow::Result<()> {
         self.check()?;
+        files::allow(self.keys.len());
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let metrics = Arc::new(Metrics::default());
@@ -88,27 +94,34 @@ impl Plugin {
         let (ended, ends) = watch::channel(false);
         let mut serving = JoinSet::new();
         let mut sockets = Vec::new();
+        let mut at = Vec::new();
+        let places = Places::default();
         for ((path, _), provider) in self.keys.iter().zip(&providers) {
-            let (socket, listener) = Socket::bind(path)?;
-            let incoming = Incoming::new(UnixListener::from_std(listener)?);
+            let (socket, listener) = Socket::bind(path).await?;
+            let incoming = Incoming::new(listener);
             let mut ends = ends.clone();
-            let service = KeyManagement::new(Arc::clone(provider));
+            let service = KeyManagement::new(Arc::clone(provider), places.clone());
             serving.spawn(async move {
                 Server::builder()
                     .max_concurrent_streams(MAX_CALLS)
+                    .initial_stream_window_size(WINDOW)
+                    .initial_connection_window_size(WINDOW * MAX_CALLS)
                     .timeout(TIMEOUT)
+                    // Calls that are being answered go on; each has its own limit. With a grace period, tonic does not
+                    // ask for a new connection, and cuts the old one off when the period ends.
                     .max_connection_age(self.connection_age)
-                    .max_connection_age_grace(TIMEOUT)
                     .serve_with_incoming_shutdown(service, incoming, async move {
                         let _ = ends.wait_for(|ended| *ended).await;
                     })
                     .await
             });
+            at.push(socket.place());
             sockets.push(socket);
             tracing::info!(key = provider.key(), socket = %path.display(), "listening");
         }
         let site = Arc::new(Site {
             providers: providers.clone(),
+            sockets: at,
             metrics,
             healthz: self.healthz,
             livez: self.livez,

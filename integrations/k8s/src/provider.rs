@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     context::{self, ANNOTATION, Context},
-    fault::{Fault, Kind, kind},
+    fault::{Fault, Kind},
     health::{Age, Health},
     kms::{Decrypted, Kms},
     limits::{
@@ -26,8 +26,6 @@ use crate::{
 const PREFIX: u8 = b'1';
 /// The bytes of a test.
 const PROBE_BYTES: usize = 32;
-/// The most characters of an encryption context that are shown.
-const MAX_SHOWN: usize = 300;
 
 /// What a provider is for.
 #[derive(Clone, Debug, Default)]
@@ -57,11 +55,17 @@ pub enum Version {
 /// One key, and whoever is asked about it.
 #[derive(Debug)]
 pub struct Provider<K> {
+    core: Arc<Core<K>>,
+    health: Health,
+}
+
+/// What a test of the key shares with the calls.
+#[derive(Debug)]
+struct Core<K> {
     kms: K,
     settings: Settings,
     /// The key's ARN, once it is known. It is found out once: an alias may get another key, under which nothing was encrypted.
     arn: OnceLock<String>,
-    health: Health,
 }
 
 impl<K: Kms> Provider<K> {
@@ -73,16 +77,14 @@ impl<K: Kms> Provider<K> {
             let _ = arn.set(settings.key.clone());
         }
         Self {
-            kms,
-            settings,
-            arn,
+            core: Arc::new(Core { kms, settings, arn }),
             health: Health::default(),
         }
     }
 
     /// The key as it was given.
     pub fn key(&self) -> &str {
-        &self.settings.key
+        &self.core.settings.key
     }
 
     /// How the provider is, and what its key is called now.
@@ -93,7 +95,7 @@ impl<K: Kms> Provider<K> {
     pub async fn status(&self, by: Instant) -> Result<StatusResponse, Fault> {
         let name = self.check(Age::STATUS, by).await?;
         Ok(StatusResponse {
-            version: match self.settings.version {
+            version: match self.core.settings.version {
                 Version::V2 => "v2".to_owned(),
                 Version::V2Beta1 => "v2beta1".to_owned(),
             },
@@ -108,22 +110,6 @@ impl<K: Kms> Provider<K> {
     /// Why it cannot.
     pub async fn healthy(&self, by: Instant) -> Result<(), Fault> {
         self.check(Age::HTTP, by).await.map(drop)
-    }
-
-    /// The same, but nothing is wrong if only somebody has taken the key away, or asks too often: starting the plugin
-    /// again would not help.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    pub async fn live(&self, by: Instant) -> Result<(), Fault> {
-        match self.healthy(by).await {
-            Err(Fault::Kms(failure))
-                if matches!(kind(&failure), Kind::UserInduced | Kind::Throttled) =>
-            {
-                Ok(())
-            }
-            other => other,
-        }
     }
 
     /// Encrypts, and sees that the ciphertext can be decrypted before anybody relies on it.
@@ -141,19 +127,22 @@ impl<K: Kms> Provider<K> {
         if plaintext.is_empty() {
             return Err(Fault::Empty("plaintext"));
         }
-        let (blob, name) = match self.round_trip(&plaintext, by).await {
+        let began = self.health.begin();
+        let (blob, name) = match self.core.round_trip(&plaintext, by).await {
             Ok(done) => done,
             Err(fault) => {
-                self.health.doubt();
+                if fault.is_of_kms() {
+                    self.health.doubt();
+                }
                 return Err(fault);
             }
         };
-        self.health.note(self.key(), Ok(name.clone()));
+        self.health.note(self.key(), began, Ok(name.clone()));
         let mut ciphertext = Vec::with_capacity(1 + blob.len());
         ciphertext.push(PREFIX);
         ciphertext.extend_from_slice(&blob);
         fits("ciphertext", ciphertext.len(), MAX_CIPHERTEXT)?;
-        let annotation = context::render(&self.settings.context);
+        let annotation = context::render(&self.core.settings.context);
         Ok(EncryptResponse {
             ciphertext,
             key_id: name.to_string(),
@@ -193,13 +182,12 @@ impl<K: Kms> Provider<K> {
         };
         let (named, material) = parts(key_id);
         let key = self.key_named(named, by).await?;
-        let contexts = self.contexts(annotations)?;
-        let decrypted = self.open(&key, blob, &contexts, by).await;
-        let decrypted = decrypted.map_err(|failure| {
-            if kind(&failure) != Kind::Corruption {
+        let contexts = self.core.contexts(annotations)?;
+        let decrypted = self.core.open(&key, blob, &contexts, by).await;
+        let decrypted = decrypted.inspect_err(|fault| {
+            if fault.is_of_kms() && fault.kind() != Kind::Corruption {
                 self.health.doubt();
             }
-            Fault::Kms(failure.into())
         })?;
         let is_arn = key.starts_with("arn:") && key.contains(":key/");
         if is_arn && decrypted.key_arn != key {
@@ -214,14 +202,43 @@ impl<K: Kms> Provider<K> {
     }
 
     async fn check(&self, age: Age, by: Instant) -> Result<KeyName, Fault> {
-        let probe = async || {
-            let plaintext = random::secret(PROBE_BYTES);
-            let (_, name) = self.round_trip(&plaintext, by).await?;
-            Ok(name)
+        let test = |by| {
+            let core = Arc::clone(&self.core);
+            async move {
+                let plaintext = random::secret(PROBE_BYTES);
+                let (_, name) = core.round_trip(&plaintext, by).await?;
+                Ok(name)
+            }
         };
-        self.health.check(self.key(), age, by, probe).await
+        self.health.check(self.key(), age, by, test).await
     }
 
+    /// The key that an object names, as KMS knows it, if it is one of ours.
+    async fn key_named(&self, named: &str, by: Instant) -> Result<String, Fault> {
+        if named.is_empty() {
+            return Err(Fault::Empty("key id"));
+        }
+        if self
+            .core
+            .settings
+            .other_keys
+            .iter()
+            .any(|other| other == named)
+        {
+            return Ok(named.to_owned());
+        }
+        let arn = match self.core.arn.get() {
+            Some(arn) => arn.clone(),
+            None => self.check(Age::STATUS, by).await?.arn,
+        };
+        if named == arn || named == self.core.settings.key {
+            return Ok(arn);
+        }
+        Err(Fault::OtherKey(named.to_owned()))
+    }
+}
+
+impl<K: Kms> Core<K> {
     /// Encrypts and decrypts. Decrypt says which material it was.
     async fn round_trip(
         &self,
@@ -231,15 +248,13 @@ impl<K: Kms> Provider<K> {
         let known = self.arn.get();
         let key = known.unwrap_or(&self.settings.key);
         let context = &self.settings.context;
-        let refused = |failure: Failure| Fault::Kms(Arc::new(failure));
-        let encrypted = self.kms.encrypt(key, plaintext, context, by).await;
-        let encrypted = encrypted.map_err(refused)?;
+        let encrypted = self.kms.encrypt(key, plaintext, context, by).await?;
         let arn = encrypted.key_arn;
         if known.is_some_and(|known| *known != arn) {
             return Err(Fault::AnotherKey(key.clone()));
         }
-        let decrypted = self.kms.decrypt(&arn, &encrypted.blob, context, by).await;
-        let decrypted = decrypted.map_err(refused)?;
+        let blob = &encrypted.blob;
+        let decrypted = self.kms.decrypt(&arn, blob, context, by).await?;
         if decrypted.key_arn != arn {
             return Err(Fault::AnotherKey(arn));
         }
@@ -257,24 +272,6 @@ impl<K: Kms> Provider<K> {
         Ok((encrypted.blob, name))
     }
 
-    /// The key that an object names, as KMS knows it, if it is one of ours.
-    async fn key_named(&self, named: &str, by: Instant) -> Result<String, Fault> {
-        if named.is_empty() {
-            return Err(Fault::Empty("key id"));
-        }
-        if self.settings.other_keys.iter().any(|other| other == named) {
-            return Ok(named.to_owned());
-        }
-        let arn = match self.arn.get() {
-            Some(arn) => arn.clone(),
-            None => self.check(Age::STATUS, by).await?.arn,
-        };
-        if named == arn || named == self.settings.key {
-            return Ok(arn);
-        }
-        Err(Fault::OtherKey(named.to_owned()))
-    }
-
     /// The encryption contexts that an object may have been encrypted with.
     fn contexts(&self, annotations: &BTreeMap<String, Vec<u8>>) -> Result<Vec<&Context>, Fault> {
         let ours = || {
@@ -289,12 +286,7 @@ impl<K: Kms> Provider<K> {
         let said = context::read(annotation).ok_or(Fault::BadAnnotation)?;
         let found: Vec<&Context> = ours().filter(|ours| **ours == said).collect();
         if found.is_empty() {
-            let pairs: Vec<String> = said
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            let shown = pairs.join(",").chars().take(MAX_SHOWN).collect();
-            return Err(Fault::OtherContext(shown));
+            return Err(Fault::OtherContext(said));
         }
         Ok(found)
     }
@@ -306,16 +298,22 @@ impl<K: Kms> Provider<K> {
         blob: &[u8],
         contexts: &[&Context],
         by: Instant,
-    ) -> Result<Decrypted, Failure> {
-        let mut last = None;
+    ) -> Result<Decrypted, Fault> {
+        let mut refused: Option<Fault> = None;
         for context in contexts {
             match self.kms.decrypt(key, blob, context, by).await {
-                Err(failure) if kind(&failure) == Kind::Corruption => last = last.or(Some(failure)),
+                Err(fault) if fault.may_be_of_context() => {
+                    // That a policy denies one says more than that another does not fit.
+                    let is_denied = fault.kind() != Kind::Corruption;
+                    if is_denied || refused.is_none() {
+                        refused = Some(fault);
+                    }
+                }
                 other => return other,
             }
         }
         let none = || Failure::NoAnswer("there is no encryption context to try".to_owned());
-        Err(last.unwrap_or_else(none))
+        Err(refused.unwrap_or_else(|| none().into()))
     }
 }
 

@@ -8,8 +8,12 @@ use std::{
     time::Duration,
 };
 
+use keyward_client::words::shown;
 use prost::Message;
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 use tonic::{
     Code, Request, Response, Status,
     body::Body,
@@ -21,7 +25,7 @@ use tower_service::Service;
 use crate::{
     fault::{Fault, Kind, kind},
     kms::Kms,
-    limits::{MAX_MESSAGE, TIMEOUT},
+    limits::{MAX_AT_ONCE, MAX_MESSAGE, TIMEOUT},
     provider::Provider,
     wire::StatusRequest,
 };
@@ -31,18 +35,44 @@ const MARGIN: Duration = Duration::from_millis(100);
 
 /// The calls of the KMS v2 API, for one key.
 #[derive(Debug)]
-pub struct KeyManagement<K>(Arc<Provider<K>>);
+pub struct KeyManagement<K> {
+    provider: Arc<Provider<K>>,
+    places: Places,
+}
+
+/// The places for calls that ask KMS, which all sockets of the plugin share.
+#[derive(Clone, Debug)]
+pub struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_AT_ONCE)))
+    }
+}
+
+impl Places {
+    /// Waits for a place.
+    async fn take(self, by: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+        match timeout_at(by, self.0.acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(Fault::Busy(MAX_AT_ONCE)),
+        }
+    }
+}
 
 impl<K> KeyManagement<K> {
     /// Serves a provider.
-    pub fn new(provider: Arc<Provider<K>>) -> Self {
-        Self(provider)
+    pub fn new(provider: Arc<Provider<K>>, places: Places) -> Self {
+        Self { provider, places }
     }
 }
 
 impl<K> Clone for KeyManagement<K> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            provider: Arc::clone(&self.provider),
+            places: self.places.clone(),
+        }
     }
 }
 
@@ -58,28 +88,34 @@ impl<K: Kms> Service<http::Request<Body>> for KeyManagement<K> {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let provider = Arc::clone(&self.0);
+        let provider = Arc::clone(&self.provider);
         let by = Instant::now() + time_left(&request);
+        let place = self.places.clone().take(by);
         match request.uri().path() {
             "/v2.KeyManagementService/Status" => {
-                unary("Status", request, move |_: StatusRequest| async move {
-                    provider.status(by).await
-                })
+                // Its message is empty, and what it asks about is asked once for all.
+                let place = async { Ok(()) };
+                unary(
+                    "Status",
+                    request,
+                    place,
+                    move |_: StatusRequest| async move { provider.status(by).await },
+                )
             }
             "/v2.KeyManagementService/Encrypt" => {
-                unary("Encrypt", request, move |asked| async move {
+                unary("Encrypt", request, place, move |asked| async move {
                     provider.encrypt(asked, by).await
                 })
             }
             "/v2.KeyManagementService/Decrypt" => {
-                unary("Decrypt", request, move |asked| async move {
+                unary("Decrypt", request, place, move |asked| async move {
                     provider.decrypt(asked, by).await
                 })
             }
             path => {
                 let said = format!(
                     "`{}` is not served here, but version v2 of the KMS API: set `apiVersion: v2` for the provider in the EncryptionConfiguration",
-                    path.escape_debug()
+                    shown(path)
                 );
                 Box::pin(async move { Ok(Status::unimplemented(said).into_http()) })
             }
@@ -87,16 +123,18 @@ impl<K: Kms> Service<http::Request<Body>> for KeyManagement<K> {
     }
 }
 
-/// Decodes a message, and answers with another one.
-fn unary<A, B, W>(
+/// Waits for a place, decodes a message, and answers with another one.
+fn unary<A, B, W, P>(
     call: &'static str,
     request: http::Request<Body>,
+    place: impl Future<Output = Result<P, Fault>> + Send + 'static,
     answer: impl FnOnce(A) -> W + Send + 'static,
 ) -> Answering<http::Response<Body>, Infallible>
 where
     A: Message + Default + 'static,
     B: Message + 'static,
     W: Future<Output = Result<B, Fault>> + Send + 'static,
+    P: Send + 'static,
 {
     let codec: ProstCodec<B, A> = ProstCodec::default();
     let grpc = Grpc::new(codec).max_decoding_message_size(MAX_MESSAGE);
@@ -105,7 +143,14 @@ where
         call,
         answer: Some(answer),
     };
-    Box::pin(async move { Ok(grpc.unary(one, request).await) })
+    Box::pin(async move {
+        // Not before there is a place is the message read.
+        let _place = match place.await {
+            Ok(place) => place,
+            Err(fault) => return Ok(failed(call, &fault).into_http()),
+        };
+        Ok(grpc.unary(one, request).await)
+    })
 }
 
 /// One call.
@@ -129,16 +174,17 @@ where
         };
         let (answering, call) = (answer(request.into_inner()), self.call);
         Box::pin(async move {
-            answering.await.map(Response::new).map_err(|fault| {
-                tracing::warn!("{call} failed: {fault}");
-                status(&fault)
-            })
+            let answered = answering.await;
+            answered
+                .map(Response::new)
+                .map_err(|fault| failed(call, &fault))
         })
     }
 }
 
 /// A fault as gRPC says it.
-fn status(fault: &Fault) -> Status {
+fn failed(call: &str, fault: &Fault) -> Status {
+    tracing::warn!("{call} failed: {fault}");
     let code = match fault {
         Fault::Kms(failure) => match kind(failure) {
             Kind::UserInduced => Code::FailedPrecondition,
@@ -149,6 +195,7 @@ fn status(fault: &Fault) -> Status {
                 keyward_client::answer::Failure::Refused { .. } => Code::FailedPrecondition,
             },
         },
+        Fault::Limited | Fault::Busy(_) => Code::ResourceExhausted,
         Fault::Empty(_)
         | Fault::TooLong { .. }
         | Fault::NotOurs

@@ -1,24 +1,43 @@
 //! The socket that an API server connects to: its place, and who may connect.
 
 use std::{
+    ffi::OsString,
     fs, io,
-    os::unix::{
-        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
-        net::{UnixListener, UnixStream},
-    },
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use keyward_crypto::random;
+use tokio::{
+    net::{UnixListener, UnixSocket, UnixStream},
+    time::timeout,
+};
 
-/// The longest path of a socket, in bytes, with what is added to it while it is made.
-const MAX_PATH: usize = 100;
+use crate::place::trusted;
+
+/// The longest path of a socket, in bytes: `sun_path` of Linux has 108, of which the last is zero.
+const MAX_ADDRESS: usize = 107;
+/// What is added to it while it is made, in bytes.
+const DRAFT: usize = 9;
+/// The longest path of a socket that is accepted, in bytes.
+const MAX_PATH: usize = MAX_ADDRESS - DRAFT;
+/// How many connections wait to be accepted.
+const BACKLOG: u32 = 128;
+/// How long a process that listens at the place already may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A socket that listens. It is taken away when this is dropped, unless another one is in its place by then.
 #[derive(Debug)]
-pub struct Socket {
+pub struct Socket(Place);
+
+/// Where a socket was put.
+#[derive(Clone, Debug)]
+pub struct Place {
     path: PathBuf,
-    inode: u64,
+    /// Device and inode.
+    id: (u64, u64),
 }
 
 /// The path in what `--listen` says: a path, or `unix://` and a path.
@@ -48,64 +67,82 @@ impl Socket {
     ///
     /// # Errors
     /// If another plugin listens there, or something else is there, or others may write to the directory.
-    pub fn bind(path: &Path) -> anyhow::Result<(Self, UnixListener)> {
-        check_directory(path)?;
-        check_place(path)?;
-        // It is complete before it is where somebody may look for it.
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(format!(".{}", std::process::id()));
-        let draft = PathBuf::from(draft);
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", draft.display()));
-            }
-            _ => {}
-        }
-        let listen = || {
-            let listener = UnixListener::bind(&draft)?;
-            fs::set_permissions(&draft, fs::Permissions::from_mode(0o600))?;
-            listener.set_nonblocking(true)?;
-            let inode = fs::symlink_metadata(&draft)?.ino();
-            fs::rename(&draft, path)?;
-            io::Result::Ok((listener, inode))
+    pub async fn bind(path: &Path) -> anyhow::Result<(Self, UnixListener)> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            bail!("{} is a directory: use another --listen", path.display());
         };
-        let (listener, inode) = listen().with_context(|| {
+        // Nobody can lead it elsewhere after it was checked.
+        let path = trusted(directory)?.join(name);
+        let length = path.as_os_str().len();
+        if length > MAX_PATH {
+            bail!(
+                "the path of a socket has at most {MAX_PATH} bytes, and {} has {length}: use another --listen",
+                path.display()
+            );
+        }
+        check_place(&path).await?;
+        // It is complete before it is where somebody may look for it.
+        let draft = draft(&path);
+        let listen = || {
+            let socket = UnixSocket::new_stream()?;
+            socket.bind(&draft)?;
+            // Nobody can connect before it listens.
+            fs::set_permissions(&draft, fs::Permissions::from_mode(0o600))?;
+            let listener = socket.listen(BACKLOG)?;
+            let id = id(&draft)?;
+            fs::rename(&draft, &path)?;
+            io::Result::Ok((listener, id))
+        };
+        let (listener, id) = listen().with_context(|| {
             let _ = fs::remove_file(&draft);
             format!("cannot listen on {}", path.display())
         })?;
-        let path = path.to_owned();
-        Ok((Self { path, inode }, listener))
+        Ok((Self(Place { path, id }), listener))
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        self.0.clone()
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let there = fs::symlink_metadata(&self.path);
-        if there.is_ok_and(|there| there.ino() == self.inode)
-            && let Err(error) = fs::remove_file(&self.path)
+        let Place { path, .. } = &self.0;
+        if self.0.has_it()
+            && let Err(error) = fs::remove_file(path)
         {
-            tracing::warn!(path = %self.path.display(), %error, "the socket cannot be removed");
+            tracing::warn!(path = %path.display(), %error, "the socket cannot be removed");
         }
     }
 }
 
-/// Whoever may write to the directory could put a socket of their own there, and would be given every secret.
-fn check_directory(path: &Path) -> anyhow::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let shown = directory.display();
-    let found = fs::metadata(directory).with_context(|| {
-        format!("cannot look at {shown}: create the directory of the socket first")
-    })?;
-    let (mode, sticky) = (found.mode(), 0o1000);
-    if mode & 0o022 != 0 && mode & sticky == 0 {
-        bail!(
-            "others may write to {shown}, and could take the place of the plugin: run `chmod go-w {shown}`"
-        );
+impl Place {
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
-    Ok(())
+
+    /// Whether the socket is still there.
+    pub fn has_it(&self) -> bool {
+        id(&self.path).is_ok_and(|id| id == self.id)
+    }
 }
 
-fn check_place(path: &Path) -> anyhow::Result<()> {
+fn id(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// A name beside a path. Process ids would not do: all plugins in containers have the same.
+fn draft(path: &Path) -> PathBuf {
+    let mut draft = OsString::from(path);
+    let [a, b, c, d] = random::array::<4>();
+    draft.push(format!(".{a:02x}{b:02x}{c:02x}{d:02x}"));
+    draft.into()
+}
+
+async fn check_place(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -115,12 +152,18 @@ fn check_place(path: &Path) -> anyhow::Result<()> {
     if !found.file_type().is_socket() {
         bail!("{shown} is there already, and is not a socket: remove it, or use another --listen");
     }
-    match UnixStream::connect(path) {
-        Ok(_) => bail!("another process listens on {shown}: end it first, or use another --listen"),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error).with_context(|| {
-            format!("cannot connect to {shown}, to see whether anybody listens there")
-        }),
+    let taken =
+        || format!("another process listens on {shown}: end it first, or use another --listen");
+    match timeout(PATIENCE, UnixStream::connect(path)).await {
+        Ok(Ok(_)) | Err(_) => bail!(taken()),
+        Ok(Err(error)) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Ok(()),
+            // It does not accept those that wait already.
+            io::ErrorKind::WouldBlock => bail!(taken()),
+            _ => Err(error).with_context(|| {
+                format!("cannot connect to {shown}, to see whether anybody listens there")
+            }),
+        },
     }
 }
 
@@ -145,63 +188,77 @@ mod tests {
         assert!(parse(&format!("/{}", "a".repeat(MAX_PATH))).is_err());
     }
 
-    #[test]
-    fn only_this_user_may_connect_and_what_was_left_is_replaced() {
+    #[tokio::test]
+    async fn only_this_user_may_connect_and_what_was_left_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.sock");
         // Left by one that was killed.
         drop(UnixListener::bind(&path).unwrap());
-        let (socket, listener) = Socket::bind(&path).unwrap();
+        let (socket, listener) = Socket::bind(&path).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        UnixStream::connect(&path).unwrap();
-        let said = Socket::bind(&path).unwrap_err().to_string();
+        UnixStream::connect(&path).await.unwrap();
+        let said = Socket::bind(&path).await.unwrap_err().to_string();
         let expected = format!(
             "another process listens on {}: end it first, or use another --listen",
             path.display()
         );
         assert_eq!(said, expected);
+        assert!(socket.place().has_it());
         drop((socket, listener));
         assert!(!path.exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn what_somebody_else_has_put_there_stays() {
+    #[tokio::test]
+    async fn a_plugin_that_accepts_nobody_does_not_stop_the_next_one_from_saying_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let full = UnixSocket::new_stream().unwrap();
+        full.bind(&path).unwrap();
+        let _listener = full.listen(0).unwrap();
+        let _waits = UnixStream::connect(&path).await.unwrap();
+        let said = Socket::bind(&path).await.unwrap_err().to_string();
+        assert!(said.starts_with("another process listens on"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_has_put_there_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.sock");
         fs::write(&path, "x").unwrap();
-        let said = Socket::bind(&path).unwrap_err().to_string();
+        let said = Socket::bind(&path).await.unwrap_err().to_string();
         assert!(said.ends_with(
             "is there already, and is not a socket: remove it, or use another --listen"
         ));
         fs::remove_file(&path).unwrap();
-        let (socket, _listener) = Socket::bind(&path).unwrap();
+        let (socket, _listener) = Socket::bind(&path).await.unwrap();
         fs::remove_file(&path).unwrap();
+        assert!(!socket.place().has_it());
         fs::write(&path, "x").unwrap();
         drop(socket);
         assert!(path.exists());
     }
 
-    #[test]
-    fn a_directory_that_others_may_write_to_is_refused() {
+    #[tokio::test]
+    async fn the_place_is_the_directory_that_a_link_leads_to() {
         let folder = tempfile::tempdir().unwrap();
-        let mode = |mode| {
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            let bound = Socket::bind(&folder.path().join("s.sock"));
-            bound.map(drop).map_err(|error| error.to_string())
+        let (long, link) = (folder.path().join("a".repeat(80)), folder.path().join("l"));
+        fs::create_dir(&long).unwrap();
+        std::os::unix::fs::symlink(&long, &link).unwrap();
+        let path = |bytes: usize| {
+            let name = bytes - long.as_os_str().len() - 1;
+            link.join("s".repeat(name))
         };
-        let expected = format!(
-            "others may write to {0}, and could take the place of the plugin: run `chmod go-w {0}`",
-            folder.path().display()
+        let (socket, _listener) = Socket::bind(&path(MAX_PATH)).await.unwrap();
+        assert_eq!(socket.place().path().parent(), Some(&*long));
+        let said = Socket::bind(&path(MAX_PATH + 1)).await.unwrap_err();
+        let said = said.to_string();
+        assert!(
+            said.starts_with("the path of a socket has at most 98 bytes, and "),
+            "{said}"
         );
-        assert_eq!(mode(0o777), Err(expected.clone()));
-        assert_eq!(mode(0o770), Err(expected));
-        assert_eq!(mode(0o1777), Ok(()));
-        assert_eq!(mode(0o755), Ok(()));
-        let nowhere = Socket::bind(Path::new("/nowhere/s.sock")).unwrap_err();
-        assert_eq!(
-            nowhere.to_string(),
-            "cannot look at /nowhere: create the directory of the socket first"
-        );
+        fs::set_permissions(&long, fs::Permissions::from_mode(0o777)).unwrap();
+        let said = Socket::bind(&path(MAX_PATH)).await.unwrap_err().to_string();
+        assert!(said.starts_with("others may write to"), "{said}");
     }
 }

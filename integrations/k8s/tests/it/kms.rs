@@ -12,6 +12,7 @@ use keyward_client::answer::Failure;
 use keyward_crypto::secret::SecretBytes;
 use keyward_k8s::{
     context::Context,
+    fault::Fault,
     kms::{Decrypted, Encrypted, Kms},
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,10 @@ pub const ALIAS: &str = "alias/secrets";
 pub struct State {
     /// The code that it refuses everything with.
     pub refuses: Option<&'static str>,
+    /// The encryption context that a policy denies.
+    pub denies: Option<Context>,
+    /// Whether the plugin's own limit leaves no time to ask.
+    pub limited: bool,
     /// How long an answer takes.
     pub slow: Duration,
     /// The number of the current material.
@@ -62,6 +67,8 @@ impl Memory {
         Self {
             state: Arc::new(Mutex::new(State {
                 refuses: None,
+                denies: None,
+                limited: false,
                 slow: Duration::from_millis(5),
                 material: 1,
                 lies: false,
@@ -81,26 +88,31 @@ impl Memory {
         self.calls.swap(0, Ordering::Relaxed)
     }
 
-    async fn answers(&self, by: Instant) -> Result<State, Failure> {
+    async fn answers(&self, context: &Context, by: Instant) -> Result<State, Fault> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let state = self.state.lock().await.clone();
+        if state.limited {
+            return Err(Fault::Limited);
+        }
         if timeout_at(by, sleep(state.slow)).await.is_err() {
-            return Err(Failure::NoAnswer("it did not answer in time".to_owned()));
+            return Err(Failure::NoAnswer("it did not answer in time".to_owned()).into());
         }
         match state.refuses {
             Some(code) => Err(refused(code)),
+            None if state.denies.as_ref() == Some(context) => Err(refused("AccessDeniedException")),
             None => Ok(state),
         }
     }
 }
 
 /// A refusal.
-pub fn refused(code: &str) -> Failure {
-    Failure::Refused {
+pub fn refused(code: &str) -> Fault {
+    let failure = Failure::Refused {
         status: 400,
         code: code.to_owned(),
         message: None,
-    }
+    };
+    failure.into()
 }
 
 impl Kms for Memory {
@@ -110,8 +122,8 @@ impl Kms for Memory {
         plaintext: &SecretBytes,
         context: &Context,
         by: Instant,
-    ) -> Result<Encrypted, Failure> {
-        let state = self.answers(by).await?;
+    ) -> Result<Encrypted, Fault> {
+        let state = self.answers(context, by).await?;
         let key = if key == ALIAS { state.alias } else { key };
         let blob = Blob {
             key: key.to_owned(),
@@ -131,8 +143,8 @@ impl Kms for Memory {
         blob: &[u8],
         context: &Context,
         by: Instant,
-    ) -> Result<Decrypted, Failure> {
-        let state = self.answers(by).await?;
+    ) -> Result<Decrypted, Fault> {
+        let state = self.answers(context, by).await?;
         let key = if key == ALIAS { state.alias } else { key };
         let blob: Blob =
             serde_json::from_slice(blob).map_err(|_| refused("InvalidCiphertextException"))?;
