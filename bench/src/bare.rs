@@ -1,19 +1,11 @@
 //! Baseline (a): hyper answers a fixed body and does nothing else.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::sync::Arc;
+use std::{convert::Infallible, future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::HeaderName;
-use http::HeaderValue;
-use http::Request;
-use http::Response;
-use http::header;
-use http_body_util::BodyExt;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 

@@ -1,11 +1,11 @@
 //! A blocking HTTP/1.1 client for setting up: whole requests out, one answer in.
 
-use std::io::Read;
-use std::io::Write;
-use std::net::TcpStream;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
-use anyhow::Context;
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 /// Where the body of the answer at the start of `received` begins and ends, once its header
 /// section is complete.

@@ -1,9 +1,6 @@
 //! The only place of the bench that reads clocks.
 
-use std::time::Duration;
-use std::time::Instant;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use keyward_types::time::Timestamp;
 

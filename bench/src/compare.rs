@@ -1,22 +1,22 @@
 //! Keyward beside the two baselines: the same requests, in turns, on the same CPUs.
 
-use std::path::Path;
-use std::process::Command;
-use std::process::Stdio;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use anyhow::Context;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
-use crate::client::Client;
-use crate::clock;
-use crate::load::Seen;
-use crate::process;
-use crate::process::Pinning;
-use crate::process::Server;
-use crate::requests;
-use crate::setup;
-use crate::setup::World;
-use crate::sign::Signer;
+use crate::{
+    client::Client,
+    clock,
+    load::Seen,
+    process,
+    process::{Pinning, Server},
+    requests, setup,
+    setup::World,
+    sign::Signer,
+};
 
 /// Requests that tell the size of an operation's record.
 const PROBES: u64 = 200;

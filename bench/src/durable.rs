@@ -3,35 +3,32 @@
 //! the server, the engine writes an event over one that is done with. Copying it to the trail is the
 //! server's cost, not the engine's.
 
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::Context;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use keyward_crypto::random;
-use keyward_store::batch::Batch;
-use keyward_store::batch::Precondition;
-use keyward_store::path::Path as Place;
-use keyward_store::path::Prefix;
-use keyward_store::sealed::value::OVERHEAD_BYTES;
-use keyward_store::sqlite::Sqlite;
-use keyward_store::sqlite::SqliteOptions;
-use keyward_store::store::Store;
+use keyward_store::{
+    batch::{Batch, Precondition},
+    path::{Path as Place, Prefix},
+    sealed::value::OVERHEAD_BYTES,
+    sqlite::{Sqlite, SqliteOptions},
+    store::Store,
+};
 use keyward_types::key_id::KeyId;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::clock;
-use crate::compare;
-use crate::compare::Plan;
-use crate::compare::Sample;
-use crate::process;
-use crate::requests;
-use crate::setup::World;
+use crate::{
+    clock, compare,
+    compare::{Plan, Sample},
+    process, requests,
+    setup::World,
+};
 
 /// Arguments of the engine's role.
 #[derive(Debug, clap::Args)]

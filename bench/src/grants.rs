@@ -3,19 +3,17 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-use anyhow::ensure;
-use serde_json::Value;
-use serde_json::json;
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
 
-use crate::client::Client;
-use crate::clock;
-use crate::compare;
-use crate::compare::Plan;
-use crate::compare::Sample;
-use crate::requests;
-use crate::setup::World;
-use crate::sign::Signer;
+use crate::{
+    client::Client,
+    clock, compare,
+    compare::{Plan, Sample},
+    requests,
+    setup::World,
+    sign::Signer,
+};
 
 /// Connections of each measurement.
 const CONNECTIONS: usize = 32;

@@ -2,37 +2,32 @@
 //! data key, appends a record of the size of Keyward's to a file in batches, and answers once
 //! the write has returned. No policy, no store, no key lookup, no JSON parsing.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::RwLock;
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, RwLock},
+};
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::Request;
-use http::Response;
-use http_body_util::BodyExt;
-use http_body_util::Full;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use keyward_crypto::aead;
-use keyward_crypto::aead::Aad;
-use keyward_crypto::aead::Purpose;
-use keyward_crypto::derive;
-use keyward_crypto::random;
-use keyward_wire::sigv4;
-use keyward_wire::sigv4::Claim;
-use keyward_wire::sigv4::Presigned;
-use keyward_wire::sigv4::SigningKey;
-use keyward_wire::sigv4::Skew;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use keyward_crypto::{
+    aead,
+    aead::{Aad, Purpose},
+    derive, random,
+};
+use keyward_wire::{
+    sigv4,
+    sigv4::{Claim, Presigned, SigningKey, Skew},
+};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::bare;
-use crate::clock;
+use crate::{bare, clock};
 
 /// Arguments of the limit.
 #[derive(Debug, clap::Args)]

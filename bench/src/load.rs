@@ -3,24 +3,24 @@
 //! It neither signs nor parses more than the length of an answer, so that what is measured is
 //! the server.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::bail;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::Serialize;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
-use crate::client;
-use crate::clock;
-use crate::process;
-use crate::requests;
+use crate::{client, clock, process, requests};
 
 /// Arguments of the load generator.
 #[derive(Debug, clap::Args)]

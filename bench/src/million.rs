@@ -7,13 +7,13 @@ use anyhow::ensure;
 use keyward_crypto::random;
 use serde_json::json;
 
-use crate::clock;
-use crate::compare;
-use crate::compare::Plan;
-use crate::compare::Sample;
-use crate::requests;
-use crate::setup::World;
-use crate::sign::Signer;
+use crate::{
+    clock, compare,
+    compare::{Plan, Sample},
+    requests,
+    setup::World,
+    sign::Signer,
+};
 
 /// Requests that are signed ahead for one measurement; what is uniform over a million keys hits
 /// this many of them.

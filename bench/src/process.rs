@@ -1,13 +1,12 @@
 //! Processes under measurement: started pinned, watched through `/proc`, killed at the end.
 
-use std::ffi::OsStr;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::time::Duration;
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::Context;
 

@@ -2,10 +2,11 @@
 //!
 //! Each request stands behind its length in 32 bits, little-endian.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::io::Write;
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
 
 use anyhow::Context;
 use bytes::Bytes;

@@ -4,13 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::compare;
-use crate::compare::Plan;
-use crate::durable;
-use crate::grants;
-use crate::million;
-use crate::process::Pinning;
-use crate::versus;
+use crate::{compare, compare::Plan, durable, grants, million, process::Pinning, versus};
 
 /// Arguments of the run.
 #[derive(Debug, clap::Args)]

@@ -1,20 +1,17 @@
 //! A Keyward with something to do: started fresh, with a user, a policy, keys and blobs.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-use serde_json::json;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
 
-use crate::client::Client;
-use crate::clock;
-use crate::process;
-use crate::process::Pinning;
-use crate::process::Server;
-use crate::sign::Signer;
+use crate::{
+    client::Client,
+    clock, process,
+    process::{Pinning, Server},
+    sign::Signer,
+};
 
 /// The Region of every request.
 pub const REGION: &str = "us-east-1";

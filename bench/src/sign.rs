@@ -1,7 +1,6 @@
 //! SigV4, the client's side: whole requests as bytes, signed ahead of the run.
 
-use keyward_crypto::digest;
-use keyward_crypto::mac;
+use keyward_crypto::{digest, mac};
 use keyward_types::time::Timestamp;
 use keyward_wire::sigv4::SigningKey;
 
@@ -83,9 +82,7 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
-    use keyward_wire::sigv4::Claim;
-    use keyward_wire::sigv4::Presigned;
-    use keyward_wire::sigv4::Request;
+    use keyward_wire::sigv4::{Claim, Presigned, Request};
 
     use super::*;
 

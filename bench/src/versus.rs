@@ -4,14 +4,13 @@
 
 use std::path::Path;
 
-use crate::clock;
-use crate::compare;
-use crate::compare::Plan;
-use crate::compare::Sample;
-use crate::requests;
-use crate::setup;
-use crate::setup::World;
-use crate::sign::Signer;
+use crate::{
+    clock, compare,
+    compare::{Plan, Sample},
+    requests, setup,
+    setup::World,
+    sign::Signer,
+};
 
 /// One of the two builds, ready to be asked.
 struct Contender {

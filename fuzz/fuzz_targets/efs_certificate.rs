@@ -14,6 +14,10 @@ fuzz_target!(|der: &[u8]| {
     if let Some(identity) = parsed.certificate.identity {
         assert_eq!(identity.date_time.len(), 16);
         assert_eq!(identity.signature.len(), 64);
-        assert!(identity.session_token.is_none_or(|token| token.len() <= 8192));
+        assert!(
+            identity
+                .session_token
+                .is_none_or(|token| token.len() <= 8192)
+        );
     }
 });

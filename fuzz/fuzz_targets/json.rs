@@ -1,16 +1,16 @@
 //! Any bytes are a request body or are refused, and members of any type can be asked of it.
 #![no_main]
 
-use keyward_wire::fault::Fault;
-use keyward_wire::json::Limits;
-use keyward_wire::json::Members;
-use keyward_wire::json::Object;
-use keyward_wire::json::Value;
-use keyward_wire::json::Writer;
+use keyward_wire::{
+    fault::Fault,
+    json::{Limits, Members, Object, Value, Writer},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(object) = Object::parse(body, &Limits::KMS) else { return };
+    let Ok(object) = Object::parse(body, &Limits::KMS) else {
+        return;
+    };
 
     let mut m = Members::of(&object);
     m.string("a").length(1, 8).ascii().optional();
@@ -22,8 +22,11 @@ fuzz_target!(|body: &[u8]| {
     m.enumeration("a", &["x", "y"]).optional();
     m.string_map("a").optional();
     m.strings("a").count(1, 2).each_length(1, 3).optional();
-    m.structures("a", |inner| inner.string("b").length(1, 2).required()).count(0, 1).optional();
-    m.structure("b", |inner| inner.strings("a").required()).optional();
+    m.structures("a", |inner| inner.string("b").length(1, 2).required())
+        .count(0, 1)
+        .optional();
+    m.structure("b", |inner| inner.strings("a").required())
+        .optional();
     if let Err(rejected) = m.finish() {
         assert!(!Fault::from(&rejected).json().is_empty());
     }
@@ -35,7 +38,16 @@ fuzz_target!(|body: &[u8]| {
     assert_eq!(again, third);
     // And nothing may follow it.
     again.push(b'0');
-    assert!(Object::parse(&again, &Limits { bytes: usize::MAX, ..Limits::KMS }).is_err());
+    assert!(
+        Object::parse(
+            &again,
+            &Limits {
+                bytes: usize::MAX,
+                ..Limits::KMS
+            }
+        )
+        .is_err()
+    );
 });
 
 /// Every value as text, so that names and texts of anybody's choice are written.

@@ -4,16 +4,16 @@
 
 use std::borrow::Cow;
 
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::evaluate::evaluate;
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::Bindings;
-use keyward_policy::render::for_display;
-use keyward_policy::attributes::{Attributes, Values};
-use keyward_policy::request::{Attached, Name, Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
+use keyward_policy::{
+    attributes::{Attributes, Values},
+    document::{Document, PolicyKind},
+    evaluate::evaluate,
+    policy::Policy,
+    principal::Bindings,
+    render::for_display,
+    request::{Attached, Name, Policies, Question, Resource},
+};
+use keyward_types::{account::AccountId, partition::Partition, principal::Principal};
 use libfuzzer_sys::fuzz_target;
 
 const KINDS: [PolicyKind; 9] = [

@@ -2,9 +2,11 @@
 //! alike.
 #![no_main]
 
-use keyward_policy::case::{Decider, explain};
-use keyward_policy::decision::DecisionType;
-use keyward_policy::explain::{json, text};
+use keyward_policy::{
+    case::{Decider, explain},
+    decision::DecisionType,
+    explain::{json, text},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|line: &[u8]| {
@@ -13,7 +15,10 @@ fuzz_target!(|line: &[u8]| {
     answer.write(&mut out);
     match explain(line) {
         Ok(explanation) => {
-            assert_eq!(answer.decision, Some(DecisionType::of(&explanation.decision)));
+            assert_eq!(
+                answer.decision,
+                Some(DecisionType::of(&explanation.decision))
+            );
             text::render(&explanation);
             json::render(&explanation);
         }

@@ -2,12 +2,11 @@
 //! type can be asked of what was found.
 #![no_main]
 
-use keyward_wire::fault::Fault;
-use keyward_wire::json::Limits;
-use keyward_wire::json::Members;
-use keyward_wire::rest::QueryMember;
-use keyward_wire::rest::Route;
-use keyward_wire::rest::find;
+use keyward_wire::{
+    fault::Fault,
+    json::{Limits, Members},
+    rest::{QueryMember, Route, find},
+};
 use libfuzzer_sys::fuzz_target;
 
 const QUERY: &[QueryMember] = &[
@@ -16,9 +15,27 @@ const QUERY: &[QueryMember] = &[
     QueryMember::texts("cs", "c"),
 ];
 const ROUTES: &[Route] = &[
-    Route { operation: "A", method: "GET", path: "/v/a", query: QUERY, status: 200 },
-    Route { operation: "B", method: "PUT", path: "/v/a/{a}", query: QUERY, status: 201 },
-    Route { operation: "C", method: "PUT", path: "/v/{d}/a/{a}/", query: QUERY, status: 204 },
+    Route {
+        operation: "A",
+        method: "GET",
+        path: "/v/a",
+        query: QUERY,
+        status: 200,
+    },
+    Route {
+        operation: "B",
+        method: "PUT",
+        path: "/v/a/{a}",
+        query: QUERY,
+        status: 201,
+    },
+    Route {
+        operation: "C",
+        method: "PUT",
+        path: "/v/{d}/a/{a}/",
+        query: QUERY,
+        status: 204,
+    },
 ];
 
 // Method, path, query string and body, a line each.
@@ -38,7 +55,10 @@ fuzz_target!(|text: &[u8]| {
     };
     let mut names: Vec<&str> = object.members().map(|(name, _)| name).collect();
     names.sort_unstable();
-    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a member has one value");
+    assert!(
+        names.windows(2).all(|pair| pair[0] != pair[1]),
+        "a member has one value"
+    );
     let mut m = Members::of(&object);
     m.string("a").length(1, 8).optional();
     m.integer("b").range(1, 9).optional();

@@ -4,13 +4,11 @@
 #![no_main]
 
 use keyward_types::time::Timestamp;
-use keyward_wire::query::Form;
-use keyward_wire::sigv4::Claim;
-use keyward_wire::sigv4::Presigned;
-use keyward_wire::sigv4::Request;
-use keyward_wire::sigv4::SigningKeyRef;
-use keyward_wire::sigv4::Skew;
-use keyward_wire::xml::About;
+use keyward_wire::{
+    query::Form,
+    sigv4::{Claim, Presigned, Request, SigningKeyRef, Skew},
+    xml::About,
+};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: [u8; 32] = [7; 32];
@@ -22,7 +20,9 @@ fuzz_target!(|input: &[u8]| {
     else {
         return;
     };
-    let Ok(target) = std::str::from_utf8(target) else { return };
+    let Ok(target) = std::str::from_utf8(target) else {
+        return;
+    };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers: Vec<(&str, &[u8])> = Vec::new();
     if !authorization.is_empty() {
@@ -30,9 +30,13 @@ fuzz_target!(|input: &[u8]| {
     }
     let mut lines = rest.split(|byte| *byte == b'\n');
     for line in lines.by_ref() {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { break };
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            break;
+        };
         let (name, value) = line.split_at(colon);
-        let Ok(name) = std::str::from_utf8(name) else { return };
+        let Ok(name) = std::str::from_utf8(name) else {
+            return;
+        };
         headers.push((name, &value[1..]));
     }
     let body = lines.next().unwrap_or_default();
@@ -52,7 +56,11 @@ fuzz_target!(|input: &[u8]| {
         if let Err(error) = outcome {
             assert_eq!(error.json().status, 400);
             for form in [Form::Xml, Form::Json] {
-                let about = About { form, namespace: "urn:x", request_id: "id" };
+                let about = About {
+                    form,
+                    namespace: "urn:x",
+                    request_id: "id",
+                };
                 let body = error.query().query(&about);
                 std::str::from_utf8(&body).expect("answers are UTF-8");
             }

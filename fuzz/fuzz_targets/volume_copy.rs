@@ -1,8 +1,10 @@
 //! Any bytes are a manifest, a chunk or a stream, or are refused; what is taken has one form, and is within its limits.
 #![no_main]
 
-use keyward_copies::stream::{Frame, Frames};
-use keyward_copies::{Hash, MAX_IMAGE_BYTES, MAX_PIECES, Manifest, Packed};
+use keyward_copies::{
+    Hash, MAX_IMAGE_BYTES, MAX_PIECES, Manifest, Packed,
+    stream::{Frame, Frames},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,7 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(packed.as_bytes(), bytes);
         check_chunk(&packed);
     }
-    let Ok(mut frames) = Frames::begin(bytes) else { return };
+    let Ok(mut frames) = Frames::begin(bytes) else {
+        return;
+    };
     let mut chunks = Vec::new();
     while let Ok(frame) = frames.next() {
         match frame {

@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use crate::bench_volumes;
-use crate::run;
+use crate::{bench_volumes, run};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]

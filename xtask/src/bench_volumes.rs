@@ -1,18 +1,17 @@
 //! `./dev bench --volumes`: fio on an encrypted volume, on gocryptfs, and on the disk below both, in turns.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::Context;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::run;
-use crate::server::Server;
+use crate::{run, server::Server};
 
 /// Turns, each of which runs every job on every place.
 const TURNS: usize = 5;

@@ -12,14 +12,12 @@ mod theft;
 
 use std::fs;
 
-use anyhow::Context;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use aws::Aws;
 use serde_json::Value;
+use stage::Stage;
 
 use crate::run;
-
-use aws::Aws;
-use stage::Stage;
 
 /// Bytes of the file that the demo protects.
 const FILE_BYTES: usize = 64 << 20;

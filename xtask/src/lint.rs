@@ -2,8 +2,7 @@
 
 use anyhow::Context;
 
-use crate::run;
-use crate::tidy;
+use crate::{run, tidy};
 
 /// Arguments of `cargo xtask lint`.
 #[derive(Debug, clap::Args)]

@@ -2,9 +2,7 @@
 
 use std::process::Command;
 
-use crate::demo::files;
-use crate::run;
-use crate::server::Server;
+use crate::{demo::files, run, server::Server};
 
 /// Arguments of `cargo xtask serve`.
 #[derive(Debug, clap::Args)]

@@ -1,13 +1,13 @@
 //! Where things lie in the tree, and running other programs.
 
-use std::env;
-use std::ffi::OsStr;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::Context;
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {

@@ -1,17 +1,15 @@
 //! A `keyward serve` that this process owns: started on a free port, killed or drained at will.
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
-use anyhow::Context;
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 /// How long a server may take until it says where it listens.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,7 +1,6 @@
 //! `./dev test`: the workspace's tests, then the AWS clients against a real server.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::run;
 

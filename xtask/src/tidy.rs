@@ -5,8 +5,7 @@ mod claims;
 mod directions;
 mod sizes;
 
-use std::fs;
-use std::path::Path;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::bail;
 
@@ -52,6 +51,7 @@ fn findings(root: &Path) -> anyhow::Result<Vec<String>> {
         check_places(path, &text, &mut found);
         check_arns(path, &text, &mut found);
         check_locks(path, &text, &mut found);
+        check_imports(path, &text, &mut found);
     }
     check_every_operation_is_tested(root, &mut found)?;
     circles::check(root, &mut found)?;
@@ -202,6 +202,31 @@ fn check_locks(path: &str, text: &str, found: &mut Vec<String>) {
     }
 }
 
+/// One `use` for each crate, and one each for `crate`, `self` and `super`. rustfmt's stable version cannot do that.
+fn check_imports(path: &str, text: &str, found: &mut Vec<String>) {
+    if !path.ends_with(".rs") || path.contains("/tests/fail/") {
+        return;
+    }
+    let mut roots = BTreeSet::new();
+    let mut before = "";
+    for (number, line) in (1..).zip(text.lines()) {
+        let root = line.strip_prefix("use ").and_then(|path| {
+            let end = path.find(|c: char| c != '_' && !c.is_alphanumeric())?;
+            path.get(..end)
+        });
+        // What has an attribute of its own, such as `#[cfg(…)]`, is a line of its own.
+        if let Some(root) = root
+            && !before.starts_with("#[")
+            && !roots.insert(root)
+        {
+            found.push(format!(
+                "{path}:{number}: a second `use` of `{root}`: put both into one"
+            ));
+        }
+        before = line;
+    }
+}
+
 /// Every operation of every API stands in a client test. One that is the same for several nouns is called
 /// by a name that is put together; its golden event shows that it is called.
 fn check_every_operation_is_tested(root: &Path, found: &mut Vec<String>) -> anyhow::Result<()> {
@@ -294,9 +319,11 @@ mod tests {
         check_arns("crates/policy/src/x.rs", asks, &mut found);
         let poisons = concat!("//! Doc.\nuse std::sync::Poison", "Error;\n");
         check_locks("crates/server/src/x.rs", poisons, &mut found);
+        let twice = "//! Doc.\nuse std::fs;\nuse std::path::Path;\n";
+        check_imports("crates/types/src/x.rs", twice, &mut found);
         let lock = "source = \"registry+https://mirror.example/index\"";
         check_places("Cargo.lock", lock, &mut found);
-        assert_eq!(found.len(), 9, "{found:#?}");
+        assert_eq!(found.len(), 10, "{found:#?}");
     }
 
     #[test]
@@ -320,6 +347,8 @@ mod tests {
         check_places("crates/types/src/x.rs", text, &mut found);
         let poisons = concat!("use std::sync::Poison", "Error;\n");
         check_locks("crates/crypto/src/x.rs", poisons, &mut found);
+        let imports = "//! Doc.\nuse std::fs;\nuse crate::x;\n#[cfg(test)]\nuse crate::y;\n";
+        check_imports("crates/types/src/x.rs", imports, &mut found);
         assert!(found.is_empty(), "{found:#?}");
     }
 }

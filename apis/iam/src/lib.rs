@@ -50,14 +50,14 @@ use keyward_engine::{
     protocol::{AwsQuery, Wire},
     session::Subject,
 };
+use keyward_types::arn::ArnParts;
+use keyward_wire::sigv4::AuthError;
 
 use crate::{
     by_path::ByPath,
     newborn::Creation,
     on_one::{ListOf, One},
 };
-use keyward_types::arn::ArnParts;
-use keyward_wire::sigv4::AuthError;
 
 /// IAM over the Query protocol.
 #[derive(Clone, Copy, Debug)]

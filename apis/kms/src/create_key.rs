@@ -5,6 +5,8 @@
 //! This version creates symmetric encryption keys with material of its own, in one Region; what else
 //! AWS creates is refused by name.
 
+use std::sync::Arc;
+
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, structures, text},
     counts::Counted,
@@ -27,7 +29,6 @@ use keyward_types::{
     tag::Tag,
 };
 use keyward_wire::json::{Members, Object, Writer};
-use std::sync::Arc;
 
 use crate::{
     Cx, Kms, condition_keys,

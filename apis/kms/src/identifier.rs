@@ -112,8 +112,9 @@ impl KeyIdentifier {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use keyward_engine::fault::Fault;
+
+    use super::*;
 
     const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 

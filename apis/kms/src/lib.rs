@@ -75,9 +75,9 @@ use keyward_engine::{
     protocol::{AwsJson, Wire},
     workers::WorkerContext,
 };
+use keyward_types::arn::ArnParts;
 
 use crate::{on_key::OneKey, state::KmsState};
-use keyward_types::arn::ArnParts;
 
 /// AWS KMS over AWS JSON 1.1.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use keyward_engine::{
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_types::account::AccountId;
+use keyward_types::{account::AccountId, organization::PolicyTarget};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     page::{Paged, Pagination},
     standing::Thing,
 };
-use keyward_types::organization::PolicyTarget;
 
 /// An empty list, under its name.
 #[derive(Debug)]

@@ -5,8 +5,6 @@
 mod grants;
 mod subject;
 
-pub(crate) use subject::plain;
-
 use std::collections::BTreeMap;
 
 use keyward_api_kms::units::{KeyRecord, KeyUnit};
@@ -19,6 +17,7 @@ use keyward_types::{
 };
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
+pub(crate) use subject::plain;
 
 use crate::{Cx, fault::KeywardFault};
 

@@ -22,8 +22,6 @@ pub mod session_tags;
 pub mod unserved;
 pub mod web_identity;
 
-use keyward_wire::sigv4::Presigned;
-
 use std::sync::Arc;
 
 use keyward_engine::{
@@ -38,10 +36,11 @@ use keyward_engine::{
     protocol::{AwsQuery, Wire},
     session::{Sessions, Subject},
 };
-
-use crate::assume_role_with_web_identity::AssumeRoleWithWebIdentity;
 use keyward_oidc::issuers::Issuers;
 use keyward_types::arn::ArnParts;
+use keyward_wire::sigv4::Presigned;
+
+use crate::assume_role_with_web_identity::AssumeRoleWithWebIdentity;
 
 /// STS over the Query protocol.
 #[derive(Clone, Copy, Debug)]

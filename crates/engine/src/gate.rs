@@ -9,8 +9,7 @@ pub mod supply;
 use std::{cell::RefCell, sync::Arc};
 
 use keyward_policy::{
-    decision::Named,
-    decision::{Denial, Layer, Reason, Whose},
+    decision::{Denial, Layer, Named, Reason, Whose},
     evaluate::evaluate,
     permit::{Authority, Permit},
     request::{Attached, Question, Resource, has_rcps},

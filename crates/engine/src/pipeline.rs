@@ -7,6 +7,7 @@ mod record;
 
 use std::{any::Any, future::Future, pin::Pin};
 
+pub(crate) use crate::pipeline::record::{refuse, refused};
 use crate::{
     api::{Api, ApiDescription, State, api_of},
     audit::{
@@ -21,8 +22,6 @@ use crate::{
     protocol::{AnswerTo, Payload, Protocol as _},
     request::Answer,
 };
-
-pub(crate) use crate::pipeline::record::{refuse, refused};
 
 /// How often a request starts anew because another was faster.
 const MAX_CONFLICTS: u32 = 16;

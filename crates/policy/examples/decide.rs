@@ -6,20 +6,24 @@
 
 use std::hint::black_box;
 
-use keyward_policy::attributes::{Attributes, Values};
-use keyward_policy::document::{Document, PolicyError, PolicyKind};
-use keyward_policy::evaluate::evaluate;
-use keyward_policy::permit::Authority;
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::Bindings;
-use keyward_policy::request::{Attached, Name, Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::action;
-use keyward_types::key_id::{KeyArn, KeyId};
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
-use keyward_types::region::Region;
-use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+use keyward_policy::{
+    attributes::{Attributes, Values},
+    document::{Document, PolicyError, PolicyKind},
+    evaluate::evaluate,
+    permit::Authority,
+    policy::Policy,
+    principal::Bindings,
+    request::{Attached, Name, Policies, Question, Resource},
+};
+use keyward_types::{
+    account::AccountId,
+    action,
+    key_id::{KeyArn, KeyId},
+    partition::Partition,
+    principal::Principal,
+    region::Region,
+    unique_id::{UniqueId, UniqueIdKind},
+};
 
 const DEFAULT: &str = r#"{ "Sid": "Enable IAM User Permissions", "Effect": "Allow",
     "Principal": { "AWS": "arn:aws:iam::111122223333:root" }, "Action": "kms:*", "Resource": "*" }"#;

@@ -1,11 +1,13 @@
 //! Which statements apply to a question, for those who are shown all that determine a decision.
 
-use crate::decision::{Layer, StatementRef};
-use crate::document::Effect;
-use crate::evaluate::with_request;
-use crate::policy::{Policy, Request, Unrecorded};
-use crate::request::{Guard, Name, Question};
-use crate::work::BUDGET;
+use crate::{
+    decision::{Layer, StatementRef},
+    document::Effect,
+    evaluate::with_request,
+    policy::{Policy, Request, Unrecorded},
+    request::{Guard, Name, Question},
+    work::BUDGET,
+};
 
 /// A statement that applies to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +61,17 @@ fn add(
 
 #[cfg(test)]
 mod tests {
-    use keyward_types::account::AccountId;
-    use keyward_types::partition::Partition;
-    use keyward_types::principal::Principal;
-    use keyward_types::unique_id::UniqueId;
+    use keyward_types::{
+        account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
+    };
 
     use super::*;
-    use crate::attributes::NoAttributes;
-    use crate::document::{Document, PolicyKind};
-    use crate::principal::Bindings;
-    use crate::request::{Attached, Policies, Resource};
+    use crate::{
+        attributes::NoAttributes,
+        document::{Document, PolicyKind},
+        principal::Bindings,
+        request::{Attached, Policies, Resource},
+    };
 
     fn compiled(text: &str, kind: PolicyKind) -> Policy {
         let text = format!(r#"{{"Version":"2012-10-17","Statement":[{text}]}}"#);

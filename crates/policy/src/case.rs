@@ -15,13 +15,15 @@ mod read;
 mod value;
 
 pub use answer::{By, CaseAnswer};
-
-use crate::evaluate::evaluate_blocked;
-use crate::explain::{Explanation, Inquiry};
-use crate::request::{Policies, Question};
 use context::{CaseContext, GrantContext};
 use policies::{Assembled, Cache, Names};
 use read::{Case, Malformed};
+
+use crate::{
+    evaluate::evaluate_blocked,
+    explain::{Explanation, Inquiry},
+    request::{Policies, Question},
+};
 
 /// The most bytes of a case: several times what the largest policies that AWS's limits admit
 /// come to.

@@ -12,9 +12,12 @@ mod numeric;
 pub(crate) mod operator;
 mod string;
 
-use crate::attributes::{Scope, Values};
-use crate::variable::Malformed;
 use operator::{Base, Operator, Quantifier};
+
+use crate::{
+    attributes::{Scope, Values},
+    variable::Malformed,
+};
 
 /// A compiled condition.
 #[derive(Clone, Debug)]

@@ -7,11 +7,9 @@ mod stored;
 pub mod validate;
 mod warnings;
 
-use crate::condition::operator::Operator;
-use crate::json::Json;
-use crate::pattern::Glob;
-use crate::principal::PrincipalRef;
-use crate::work::Work;
+use crate::{
+    condition::operator::Operator, json::Json, pattern::Glob, principal::PrincipalRef, work::Work,
+};
 
 /// What a document is for; it decides which elements it may have and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,17 +5,21 @@
 
 use std::cell::OnceCell;
 
-use keyward_types::account::AccountId;
-use keyward_types::principal::{Principal, PrincipalKind};
+use keyward_types::{
+    account::AccountId,
+    principal::{Principal, PrincipalKind},
+};
 use smallvec::SmallVec;
 
-use crate::attributes::Scope;
-use crate::decision::{Decision, Denial, Evidence, Layer, Reason, StatementRef, Whose};
-use crate::document::Effect;
-use crate::policy::{Policy, Request, Statement, Unrecorded};
-use crate::principal::{Class, is_outsider, is_service_linked};
-use crate::request::{Attached, Guard, Name, Question, reaches_other_accounts};
-use crate::work::{BUDGET, Work};
+use crate::{
+    attributes::Scope,
+    decision::{Decision, Denial, Evidence, Layer, Reason, StatementRef, Whose},
+    document::Effect,
+    policy::{Policy, Request, Statement, Unrecorded},
+    principal::{Class, is_outsider, is_service_linked},
+    request::{Attached, Guard, Name, Question, reaches_other_accounts},
+    work::{BUDGET, Work},
+};
 
 /// Asks the policies. Pure: the same question has the same answer, and the answer proves nothing.
 pub fn evaluate(question: &Question<'_>) -> Decision {

@@ -24,12 +24,14 @@ mod world;
 pub use change::{At, NewPrincipal, NewStatement, ProposedChange, StatementTarget, Suggestion};
 pub use phrase::condition;
 pub use possible::{Way, exceptions, ways};
-
-use crate::decision::{Decision, Layer};
-use crate::grant::{Grant, GrantUse, Unmet};
-use crate::principal::Class;
-use crate::request::Question;
 use world::World;
+
+use crate::{
+    decision::{Decision, Layer},
+    grant::{Grant, GrantUse, Unmet},
+    principal::Class,
+    request::Question,
+};
 
 /// What an explanation is asked about.
 #[derive(Clone, Copy, Debug)]

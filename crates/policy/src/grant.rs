@@ -2,9 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
+use keyward_types::{account::AccountId, partition::Partition, principal::Principal};
 
 use crate::principal::{Bindings, Class, Grantee, PrincipalRef};
 
@@ -214,8 +212,9 @@ impl Grant {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+
+    use super::*;
 
     fn grant(operations: &[&str]) -> Grant {
         Grant {

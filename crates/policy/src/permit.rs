@@ -1,14 +1,14 @@
 //! The one way from an allow to the proof of it that the key core demands.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::{fmt, marker::PhantomData};
 
-use keyward_types::account::AccountId;
-use keyward_types::action::Action;
+use keyward_types::{account::AccountId, action::Action};
 
-use crate::decision::{Decision, Denial, Evidence};
-use crate::evaluate::evaluate;
-use crate::request::Question;
+use crate::{
+    decision::{Decision, Denial, Evidence},
+    evaluate::evaluate,
+    request::Question,
+};
 
 /// The one thing that turns an allow into a [`Permit`]. The pipeline has the only one.
 #[derive(Debug)]

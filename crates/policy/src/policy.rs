@@ -1,19 +1,20 @@
 //! The compiled policy: what is kept in memory and evaluated, without parsing.
 
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use keyward_types::principal::Principal;
 
-use crate::attributes::Scope;
-use crate::condition::Condition;
-use crate::decision::Text;
-use crate::document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal};
-use crate::json::raw;
-use crate::pattern::{Glob, Token};
-use crate::principal::{Bindings, Class, Grantee, Principals};
-use crate::variable::{Malformed, Template};
-use crate::work::Work;
+use crate::{
+    attributes::Scope,
+    condition::Condition,
+    decision::Text,
+    document::{Document, Effect, Listed, PolicyKind, Statement as Source, principal},
+    json::raw,
+    pattern::{Glob, Token},
+    principal::{Bindings, Class, Grantee, Principals},
+    variable::{Malformed, Template},
+    work::Work,
+};
 
 /// A policy ready to be evaluated. Immutable; evaluating it neither parses nor, unless a
 /// variable is in play, allocates.

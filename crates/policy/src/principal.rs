@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use keyward_types::account::AccountId;
-use keyward_types::arn::ArnParts;
-use keyward_types::partition::Partition;
-use keyward_types::principal::{Principal, PrincipalKind};
-use keyward_types::region::Region;
-use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+use keyward_types::{
+    account::AccountId,
+    arn::ArnParts,
+    partition::Partition,
+    principal::{Principal, PrincipalKind},
+    region::Region,
+    unique_id::{UniqueId, UniqueIdKind},
+};
 use serde::{Deserialize, Serialize};
 
 /// How strongly an entry names a caller, weakest first. It decides what the caller needs besides.

@@ -1,12 +1,13 @@
 //! The texts that stored policies are shown as: principals turned back into today's ARNs, laid out
 //! as KMS lays key policies out, or without white space as IAM does trust policies.
 
-use keyward_types::partition::Partition;
-use keyward_types::unique_id::UniqueId;
+use keyward_types::{partition::Partition, unique_id::UniqueId};
 
-use crate::document::{Document, one_or_many};
-use crate::json::Json;
-use crate::principal::{Bindings, PrincipalRef};
+use crate::{
+    document::{Document, one_or_many},
+    json::Json,
+    principal::{Bindings, PrincipalRef},
+};
 
 /// Renders a stored document. `arn_of` answers the ARN that a unique id has today, none if its
 /// bearer is gone: then the id itself is shown. Bare account ids become the account's ARN in

@@ -1,14 +1,15 @@
 //! What a decision is asked about: who, what, on which resource, under which policies.
 
-use keyward_types::account::AccountId;
-use keyward_types::key_id::KeyArn;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
+use keyward_types::{
+    account::AccountId, key_id::KeyArn, partition::Partition, principal::Principal,
+};
 
-use crate::attributes::Attributes;
-use crate::decision::{Named, PolicyName};
-use crate::policy::Policy;
-use crate::principal::Class;
+use crate::{
+    attributes::Attributes,
+    decision::{Named, PolicyName},
+    policy::Policy,
+    principal::Class,
+};
 
 /// One question to the policies.
 #[derive(Clone, Copy, Debug)]

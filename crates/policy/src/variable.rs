@@ -2,10 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 
-use crate::attributes::Scope;
-use crate::attributes::Values;
-use crate::pattern::{Token, tokens};
-use crate::work::Work;
+use crate::{
+    attributes::{Scope, Values},
+    pattern::{Token, tokens},
+    work::Work,
+};
 
 /// A text with variables in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

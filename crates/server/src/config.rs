@@ -10,15 +10,13 @@ mod vpcs;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use keyward_types::{account::AccountId, region::Region, vpc::Vpcs};
-
 use check::{
     address, at_least, connections, durability, interval, networks, oidc, regions, seconds, tls,
 };
 use error::{ConfigError, refuse};
-
 pub use keyward_client::config::RawConfig;
 pub use keyward_types::network::Network;
+use keyward_types::{account::AccountId, region::Region, vpc::Vpcs};
 
 /// The account that a first start creates if no other is given.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";

@@ -2,8 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Connections;
-use crate::http::peers::Places;
+use crate::{config::Connections, http::peers::Places};
 
 /// The default limit on connections.
 const USUAL: usize = 4096;

@@ -10,16 +10,15 @@ use std::{
     time::Duration,
 };
 
+use apart::Apart;
 use clap::{Args, ValueEnum};
+use flood::Flood;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     fmt::{self, MakeWriter},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
-
-use apart::Apart;
-use flood::Flood;
 
 /// How often the log says how many lines were left out.
 const COUNT_EVERY: Duration = Duration::from_secs(5);

@@ -1,9 +1,7 @@
 //! A batch of changes that are committed together: puts, deletes and checks, each with a
 //! precondition.
 
-use crate::error::LimitError;
-use crate::path::Path;
-use crate::revision::Revision;
+use crate::{error::LimitError, path::Path, revision::Revision};
 
 /// The largest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;

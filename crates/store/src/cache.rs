@@ -4,21 +4,17 @@
 //! path. The absence of a unit is cached too. A hit takes a read lock on one of many shards and
 //! clones an [`Arc`]; it does no I/O and allocates nothing.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use quick_cache::DefaultHashBuilder;
-use quick_cache::Weighter;
-use quick_cache::sync::DefaultLifecycle;
+use quick_cache::{DefaultHashBuilder, Weighter, sync::DefaultLifecycle};
 
-use crate::node::Invalidate;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::path::Split;
-use crate::reader::Reader;
-use crate::sealed::Record;
-use crate::sealed::SealedError;
-use crate::store::MAX_RANGE;
+use crate::{
+    node::Invalidate,
+    path::{Path, Prefix, Split},
+    reader::Reader,
+    sealed::{Record, SealedError},
+    store::MAX_RANGE,
+};
 
 /// How a cache is made.
 pub struct CacheOptions<U> {

@@ -8,18 +8,15 @@
 //!
 //! where `open_memory` takes [`FeedOptions`](crate::log::FeedOptions) and answers [`Opened`].
 
-use std::any::Any;
-use std::fmt;
-use std::sync::Arc;
+use std::{any::Any, fmt, sync::Arc};
 
-use crate::batch::Batch;
-use crate::batch::Precondition;
-use crate::error::CommitError;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::revision::Revision;
-use crate::store::Entry;
-use crate::store::Store;
+use crate::{
+    batch::{Batch, Precondition},
+    error::CommitError,
+    path::{Path, Prefix},
+    revision::Revision,
+    store::{Entry, Store},
+};
 
 pub mod commits;
 pub mod feeds;

@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-use crate::path::Path;
-use crate::revision::Revision;
+use crate::{path::Path, revision::Revision};
 
 /// A failure of the store itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::boxed::BoxFuture;
-use crate::error::StoreError;
-use crate::path::Path;
-use crate::revision::Revision;
+use crate::{boxed::BoxFuture, error::StoreError, path::Path, revision::Revision};
 
 /// A path has changed. Only a read tells its present value.
 #[derive(Clone, Debug, PartialEq, Eq)]

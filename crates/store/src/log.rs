@@ -1,18 +1,16 @@
 //! The recent changes of an engine whose writers are all in this process.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::boxed::BoxFuture;
-use crate::error::StoreError;
-use crate::feed::Changed;
-use crate::feed::Feed;
-use crate::feed::Progress;
-use crate::revision::Revision;
+use crate::{
+    boxed::BoxFuture,
+    error::StoreError,
+    feed::{Changed, Feed, Progress},
+    revision::Revision,
+};
 
 /// How the change feed of an engine behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,30 +1,20 @@
 //! The engine that keeps nothing on disk: for tests, and as a reference for the other engines.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::Arc;
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use parking_lot::RwLock;
 
-use crate::batch::Batch;
-use crate::batch::BatchOperation;
-use crate::batch::Precondition;
-use crate::boxed::BoxFuture;
-use crate::error::CommitError;
-use crate::error::StoreError;
-use crate::feed::Changed;
-use crate::feed::Feed;
-use crate::log::FeedOptions;
-use crate::log::Log;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::revision::Revision;
-use crate::stamp::Stamp;
-use crate::store::Entry;
-use crate::store::Health;
-use crate::store::MAX_RANGE;
-use crate::store::Read;
-use crate::store::Store;
+use crate::{
+    batch::{Batch, BatchOperation, Precondition},
+    boxed::BoxFuture,
+    error::{CommitError, StoreError},
+    feed::{Changed, Feed},
+    log::{FeedOptions, Log},
+    path::{Path, Prefix},
+    revision::Revision,
+    stamp::Stamp,
+    store::{Entry, Health, MAX_RANGE, Read, Store},
+};
 
 /// A store in memory. It is lost when the process ends.
 #[derive(Debug)]

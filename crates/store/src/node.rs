@@ -6,30 +6,28 @@
 //! is applied. A cache fill reads again if its read is older than the floor was when the fill
 //! created its placeholder. The model in `tests/it/model.rs` tries every interleaving.
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use keyward_types::time::Clock;
-use keyward_types::time::Monotonic;
-use tokio::sync::Notify;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use keyward_types::time::{Clock, Monotonic};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
-use crate::error::CommitError;
-use crate::error::StoreError;
-use crate::feed::Feed;
-use crate::feed::Progress;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::path::Split;
-use crate::revision::Revision;
-use crate::sealed::Record;
-use crate::sealed::Sealed;
-use crate::sealed::SealedBatch;
-use crate::sealed::SealedError;
+use crate::{
+    error::{CommitError, StoreError},
+    feed::{Feed, Progress},
+    path::{Path, Prefix, Split},
+    revision::Revision,
+    sealed::{Record, Sealed, SealedBatch, SealedError},
+};
 
 /// A cache of the store's content, which forgets what has changed.
 pub trait Invalidate: Send + Sync + fmt::Debug {

@@ -2,14 +2,10 @@
 
 mod segment;
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::sync::Arc;
+use std::{borrow::Borrow, fmt, sync::Arc};
 
+pub use segment::{Number, Segment};
 use thiserror::Error;
-
-pub use segment::Number;
-pub use segment::Segment;
 
 /// The longest path, in bytes.
 pub const MAX_PATH_BYTES: usize = 512;

@@ -6,33 +6,25 @@
 //! another store, does not open and is named.
 //! The layout is in `docs/formats.md`.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use keyward_crypto::random;
-use keyward_crypto::secret::SecretBytes;
+use keyward_crypto::{random, secret::SecretBytes};
 use keyward_types::store_id::StoreId;
 use thiserror::Error;
 
-use crate::batch::Batch;
-use crate::batch::BatchOperation;
-use crate::batch::Precondition;
-use crate::error::CommitError;
-use crate::error::LimitError;
-use crate::error::StoreError;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::revision::Revision;
-use crate::store::Entry;
-use crate::store::Read;
-use crate::store::Store;
+use crate::{
+    batch::{Batch, BatchOperation, Precondition},
+    error::{CommitError, LimitError, StoreError},
+    path::{Path, Prefix},
+    revision::Revision,
+    store::{Entry, Read, Store},
+};
 
 pub mod keys;
 mod name;
 pub mod value;
 
-use keys::SealKeyId;
-use keys::SealKeys;
+use keys::{SealKeyId, SealKeys};
 pub use name::NameHash;
 
 /// Names one write of one record: 16 random bytes, kept when the record is only rewrapped.

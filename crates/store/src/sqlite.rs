@@ -5,35 +5,27 @@
 //! connections of their own, on snapshots that never wait for the writer; no worker of the async
 //! runtime ever touches the disk.
 
-use std::fs::File;
-use std::fs::TryLockError;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::{
+    fs::{File, TryLockError},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+};
 
-use rusqlite::ErrorCode;
-use rusqlite::OptionalExtension;
-use rusqlite::Row;
-use rusqlite::Transaction;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use rusqlite::{ErrorCode, OptionalExtension, Row, Transaction};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::batch::Batch;
-use crate::boxed::BoxFuture;
-use crate::error::CommitError;
-use crate::error::StoreError;
-use crate::feed::Feed;
-use crate::log::FeedOptions;
-use crate::log::Log;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::revision::Revision;
-use crate::stamp::Stamp;
-use crate::store::Entry;
-use crate::store::Health;
-use crate::store::MAX_RANGE;
-use crate::store::Read;
-use crate::store::Store;
+use crate::{
+    batch::Batch,
+    boxed::BoxFuture,
+    error::{CommitError, StoreError},
+    feed::Feed,
+    log::{FeedOptions, Log},
+    path::{Path, Prefix},
+    revision::Revision,
+    stamp::Stamp,
+    store::{Entry, Health, MAX_RANGE, Read, Store},
+};
 
 mod guard;
 mod range;

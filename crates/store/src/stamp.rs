@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::path::Path;
-use crate::revision::Revision;
+use crate::{path::Path, revision::Revision};
 
 /// Makes one entry that an engine writes anew in every transaction, so that the entry always names
 /// the store's own revision.

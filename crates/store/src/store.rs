@@ -1,17 +1,16 @@
 //! The one narrow trait that every engine implements.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use crate::batch::Batch;
-use crate::boxed::BoxFuture;
-use crate::error::CommitError;
-use crate::error::StoreError;
-use crate::feed::Feed;
-use crate::path::Path;
-use crate::path::Prefix;
-use crate::revision::Revision;
-use crate::stamp::Stamp;
+use crate::{
+    batch::Batch,
+    boxed::BoxFuture,
+    error::{CommitError, StoreError},
+    feed::Feed,
+    path::{Path, Prefix},
+    revision::Revision,
+    stamp::Stamp,
+};
 
 /// The most entries that one `range` answers.
 pub const MAX_RANGE: usize = 1000;

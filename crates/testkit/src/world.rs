@@ -11,8 +11,10 @@ use std::{
 use keyward_crypto::{random, secret::arena::Arena};
 use keyward_keys::root_key::RootKey;
 use keyward_oidc::issuers::Issuers;
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::record::PolicyRecord;
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    record::PolicyRecord,
+};
 use keyward_store::{
     batch::Precondition,
     log::FeedOptions,

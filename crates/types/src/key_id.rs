@@ -10,7 +10,6 @@ use std::{
 
 use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
-
 use uuid::fmt::Hyphenated;
 
 use crate::{account::AccountId, partition::Partition, region::Region};

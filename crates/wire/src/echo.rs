@@ -1,8 +1,7 @@
 //! How much of a request is repeated in messages. AWS repeats values in full, but the answer and
 //! the event to a request of half a megabyte must not be several times as long.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The most bytes of one value, or of one list of values. The longest members that are not documents
 /// have 10,240 characters: one that is somewhat too long is still repeated in full.

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::echo;
-use crate::json::DecodeError;
-use crate::json::Rejected;
-use crate::json::Writer;
-use crate::query::ParamsError;
-use crate::xml;
+use crate::{
+    echo,
+    json::{DecodeError, Rejected, Writer},
+    query::ParamsError,
+    xml,
+};
 
 /// An error as AWS names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,33 +9,15 @@ mod members;
 mod value;
 mod writer;
 
-pub use decode::DecodeError;
-pub use decode::Limits;
-pub use members::Members;
-pub use members::Rejected;
-pub use members::lists::Integers;
-pub use members::lists::StringMap;
-pub use members::lists::Strings;
-pub use members::lists::Structure;
-pub use members::lists::Structures;
-pub use members::scalars::Blob;
-pub use members::scalars::Boolean;
-pub use members::scalars::Double;
-pub use members::scalars::Enumeration;
-pub use members::scalars::Integer;
-pub use members::scalars::Text;
-pub use members::scalars::Time;
-pub use value::Number;
-pub use value::Object;
-pub use value::Value;
-pub use writer::Elements;
-pub use writer::Fragment;
-pub use writer::Mark;
-pub use writer::Name;
-pub use writer::Slot;
-pub use writer::Writer;
-pub(crate) use writer::write_integer;
-pub(crate) use writer::write_string;
+pub use decode::{DecodeError, Limits};
+pub use members::{
+    Members, Rejected,
+    lists::{Integers, StringMap, Strings, Structure, Structures},
+    scalars::{Blob, Boolean, Double, Enumeration, Integer, Text, Time},
+};
+pub use value::{Number, Object, Value};
+pub use writer::{Elements, Fragment, Mark, Name, Slot, Writer};
+pub(crate) use writer::{write_integer, write_string};
 
 /// The members of a Query request, decoded to the tree of JSON.
 pub(crate) fn members_of_query<'o>(object: &'o Object<'o>, shows_values: bool) -> Members<'o> {

@@ -7,17 +7,12 @@
 
 mod form;
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 pub use form::Form;
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use percent_encoding::percent_decode;
 
-use crate::json::Members;
-use crate::json::Object;
-use crate::json::Value;
-use crate::json::members_of_query;
+use crate::json::{Members, Object, Value, members_of_query};
 
 /// The limits of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

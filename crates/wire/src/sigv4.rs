@@ -23,23 +23,15 @@ mod signature;
 
 use std::borrow::Cow;
 
-use keyward_types::time::Timestamp;
-use smallvec::SmallVec;
-
-pub use clock::Skew;
-pub use clock::SkewError;
-pub use credential_scope::Credential;
-pub use credential_scope::ScopeError;
-pub use error::AuthError;
-pub use incomplete::Incomplete;
-pub use incomplete::Missing;
-pub use sign::Asked;
-pub use sign::Signer;
-pub use signature::SigningKey;
-pub use signature::SigningKeyRef;
-pub use signature::Verified;
-
 use clock::RequestTime;
+pub use clock::{Skew, SkewError};
+pub use credential_scope::{Credential, ScopeError};
+pub use error::AuthError;
+pub use incomplete::{Incomplete, Missing};
+use keyward_types::time::Timestamp;
+pub use sign::{Asked, Signer};
+pub use signature::{SigningKey, SigningKeyRef, Verified};
+use smallvec::SmallVec;
 
 /// The one algorithm.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";

@@ -8,12 +8,13 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_types::time::Timestamp;
 
-use crate::json::{write_integer, write_string};
-use crate::query::Form;
+use crate::{
+    json::{write_integer, write_string},
+    query::Form,
+};
 
 /// All but RFC 3986's unreserved characters.
 const RESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC

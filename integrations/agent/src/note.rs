@@ -171,9 +171,8 @@ impl Note {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
-    use crate::files::remove;
-
     use super::*;
+    use crate::files::remove;
 
     fn key() -> NoteKey {
         NoteKey::new(b"secret", "agent-1")

@@ -29,8 +29,10 @@ pub use error::Error;
 pub use id::VolumeId;
 pub use seal::{Nonces, SystemNonces, commitment};
 pub use superblock::{KeyInfo, Superblock};
-pub use volume::check::{CheckReport, Damage};
-pub use volume::copy::Copy;
-pub use volume::create::{Create, DEFAULT_JOURNAL_BYTES, create};
-pub use volume::open::{DEFAULT_CACHED_PAGES, Open};
-pub use volume::{Usage, Volume};
+pub use volume::{
+    Usage, Volume,
+    check::{CheckReport, Damage},
+    copy::Copy,
+    create::{Create, DEFAULT_JOURNAL_BYTES, create},
+    open::{DEFAULT_CACHED_PAGES, Open},
+};

@@ -1,12 +1,16 @@
 //! The keys of an open volume, all in locked memory, and what is sealed and authenticated under them.
 
-use keyward_crypto::aead::{Aad, Purpose, TAG_BYTES};
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::{Arena, ArenaSecret};
-use keyward_crypto::{derive, mac, random, xaes};
+use keyward_crypto::{
+    aead::{Aad, Purpose, TAG_BYTES},
+    derive, mac, random,
+    secret::{
+        SecretBytes,
+        arena::{Arena, ArenaSecret},
+    },
+    xaes,
+};
 
-use crate::layout::BLOCK_BYTES;
-use crate::{Error, VolumeId};
+use crate::{Error, VolumeId, layout::BLOCK_BYTES};
 
 /// The version of the format, authenticated everywhere.
 pub(crate) const FORMAT: u8 = 1;

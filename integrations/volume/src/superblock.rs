@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use keyward_crypto::mac;
 
-use crate::bytes::Reader;
-use crate::disk::Disk;
-use crate::layout::{BLOCK_BYTES, JOURNAL_BYTES, Layout, MAX_BLOCKS, SUPERBLOCK_BYTES};
-use crate::seal::{FORMAT, Keys};
-use crate::tree::{Child, Link};
-use crate::{Error, VolumeId};
+use crate::{
+    Error, VolumeId,
+    bytes::Reader,
+    disk::Disk,
+    layout::{BLOCK_BYTES, JOURNAL_BYTES, Layout, MAX_BLOCKS, SUPERBLOCK_BYTES},
+    seal::{FORMAT, Keys},
+    tree::{Child, Link},
+};
 
 const MAGIC: &[u8; 8] = b"KWVOLUME";
 /// Bytes of the magic, the version, the flags and the length.

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use keyward_crypto::mac;
 use quick_cache::sync::Cache;
 
-use crate::Error;
-use crate::bytes::Reader;
-use crate::disk::Disk;
-use crate::layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, Layout, ROOT_LEVEL};
-use crate::seal::{Keys, PAGE_MAC_BYTES, Sealed};
+use crate::{
+    Error,
+    bytes::Reader,
+    disk::Disk,
+    layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, Layout, ROOT_LEVEL},
+    seal::{Keys, PAGE_MAC_BYTES, Sealed},
+};
 
 const LEAF_MAGIC: &[u8; 8] = b"KWVLLEAF";
 /// Bytes of a leaf page before its entries: magic, number, generation, zeros.

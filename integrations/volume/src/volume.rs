@@ -9,27 +9,31 @@ pub mod create;
 pub mod open;
 mod pieces;
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use arc_swap::{ArcSwapOption, Guard};
-use keyward_crypto::mac;
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::Arena;
+use keyward_crypto::{
+    mac,
+    secret::{SecretBytes, arena::Arena},
+};
 use parking_lot::{Condvar, Mutex, RwLock};
 use zeroize::Zeroize as _;
 
-use crate::disk::Disk;
-use crate::journal::flusher::Flusher;
-use crate::journal::index::Index;
-use crate::journal::log::Log;
-use crate::journal::record::Body;
-use crate::layout::{BLOCK, BLOCK_BYTES, Layout, RECORD_BLOCKS};
-use crate::seal::{Keys, Nonces};
-use crate::superblock::Superblock;
-use crate::tree::{Link, Tree};
-use crate::{Error, VolumeId};
+use crate::{
+    Error, VolumeId,
+    disk::Disk,
+    journal::{flusher::Flusher, index::Index, log::Log, record::Body},
+    layout::{BLOCK, BLOCK_BYTES, Layout, RECORD_BLOCKS},
+    seal::{Keys, Nonces},
+    superblock::Superblock,
+    tree::{Link, Tree},
+};
 
 /// How many locks the blocks share.
 const LOCKS: u64 = 64;

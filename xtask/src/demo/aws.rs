@@ -1,11 +1,11 @@
 //! The AWS CLI of the virtual environment, as one caller.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Output;
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
 
-use anyhow::Context;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::Value;
 
 /// One caller: the environment that a shell would have, and nothing of this machine's own.

@@ -4,24 +4,19 @@
 //! `NAME.sealed` is a nonce of 12 bytes and the ciphertext with its tag; `NAME.key` is the
 //! ciphertext blob of the data key.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use keyward_crypto::aead;
-use keyward_crypto::aead::Aad;
-use keyward_crypto::aead::NONCE_BYTES;
-use keyward_crypto::aead::Purpose;
-use keyward_crypto::random;
-use keyward_crypto::secret::SecretBytes;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use keyward_crypto::{
+    aead,
+    aead::{Aad, NONCE_BYTES, Purpose},
+    random,
+    secret::SecretBytes,
+};
 use serde_json::Value;
 
-use super::FILE;
-use super::aws::Aws;
-use super::stage::Stage;
-use super::text;
+use super::{FILE, aws::Aws, stage::Stage, text};
 
 /// What came out, and by which material of the KMS key.
 pub struct Opened {

@@ -1,24 +1,18 @@
 //! An encrypted file system: stored by an agent, mounted, and gone from sight while its key is disabled.
 
-use std::fs;
-use std::io::BufRead as _;
-use std::io::BufReader;
-use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::FileExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
 
-use anyhow::Context;
-use anyhow::bail;
-use anyhow::ensure;
+use anyhow::{Context, bail, ensure};
 
-use super::aws::Aws;
-use super::stage::Stage;
-use super::text;
+use super::{aws::Aws, stage::Stage, text};
 
 /// What is written into the file system.
 const TEXT: &str = "the merger is on Tuesday";

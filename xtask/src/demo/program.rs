@@ -1,17 +1,11 @@
 //! The `keyward` program itself, as the operator runs it on the server's machine.
 
-use std::fs;
-use std::process::Command;
+use std::{fs, process::Command};
 
-use anyhow::Context;
-use anyhow::ensure;
-use serde_json::Value;
-use serde_json::json;
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
 
-use super::ALIAS;
-use super::FILE;
-use super::stage::Stage;
-use super::text;
+use super::{ALIAS, FILE, stage::Stage, text};
 
 /// Shows the last event of a caller, which must be a denial, and answers its request id.
 pub fn last_event(stage: &Stage, caller: &str) -> anyhow::Result<String> {

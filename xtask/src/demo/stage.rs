@@ -1,19 +1,16 @@
 //! Where the demo plays: its folder, the server, the callers, and what the reader sees.
 
-use std::cell::Cell;
-use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
+use std::{
+    cell::Cell,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Context;
 
-use crate::run;
-use crate::server::Server;
-
-use super::aws::Aws;
-use super::files;
-use super::text;
+use super::{aws::Aws, files, text};
+use crate::{run, server::Server};
 
 /// What somebody may do after the demo.
 const NEXT: &str = "

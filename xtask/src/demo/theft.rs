@@ -1,21 +1,11 @@
 //! What a thief finds in the data directory without the root key.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
-use anyhow::Context;
-use anyhow::bail;
-use anyhow::ensure;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::{Context, bail, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::ALIAS;
-use super::DESCRIPTION;
-use super::Encrypted;
-use super::FILE;
-use super::aws::Aws;
-use super::program;
-use super::stage::Stage;
+use super::{ALIAS, DESCRIPTION, Encrypted, FILE, aws::Aws, program, stage::Stage};
 
 /// The copy of the data directory.
 const COPY: &str = "stolen";

@@ -7,10 +7,12 @@
 //! both ways: a parent is made of its children, and they speak its words. So siblings are compared,
 //! each with all that is below it, on every level of the tree.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
-use std::str::FromStr as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    str::FromStr as _,
+};
 
 use anyhow::Context as _;
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};

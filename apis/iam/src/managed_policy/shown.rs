@@ -1,16 +1,14 @@
 //! A managed policy as answers show it: a customer's by its record, one of AWS's own by the table
 //! and the account's uses of it.
 
-use keyward_engine::{
-    directory::counting::count_prefix,
-    directory::{
-        aws_policies::AwsPolicy,
-        records::{
-            V1,
-            identity::{ManagedPolicyRecord, PolicyVersionRecord},
-        },
-        units::identity::ManagedPolicyUnit,
+use keyward_engine::directory::{
+    aws_policies::AwsPolicy,
+    counting::count_prefix,
+    records::{
+        V1,
+        identity::{ManagedPolicyRecord, PolicyVersionRecord},
     },
+    units::identity::ManagedPolicyUnit,
 };
 use keyward_wire::xml;
 

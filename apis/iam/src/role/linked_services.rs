@@ -60,10 +60,10 @@ pub fn find(service: &str) -> Option<&'static LinkedService> {
 
 #[cfg(test)]
 mod tests {
+    use keyward_engine::directory::{aws_policies, reserved};
     use keyward_types::partition::Partition;
 
     use super::*;
-    use keyward_engine::directory::{aws_policies, reserved};
 
     #[test]
     fn every_line_of_the_table_is_read() {

@@ -1,8 +1,7 @@
 //! The end of all grants that a destroyed key had.
 
 use keyward_engine::{
-    directory::ReadError,
-    directory::scopes::scopes,
+    directory::{ReadError, scopes::scopes},
     workers::{NotCommitted, WorkerContext},
 };
 use keyward_store::{

@@ -1,5 +1,10 @@
 //! The grants that speak for somebody.
 
+use keyward_api_kms::grants::{
+    index::GrantPaths, lookup::stored, party::standings, record::GrantRecord,
+    terms::ContextConstraint,
+};
+use keyward_engine::fault::Internal;
 use keyward_store::{
     path::{Path, Prefix},
     store::MAX_RANGE,
@@ -7,12 +12,6 @@ use keyward_store::{
 use keyward_types::{key_id::KeyArn, principal::Principal};
 
 use super::GrantCase;
-use keyward_api_kms::grants::{
-    index::GrantPaths, lookup::stored, party::standings, record::GrantRecord,
-    terms::ContextConstraint,
-};
-use keyward_engine::fault::Internal;
-
 use crate::{Cx, fault::KeywardFault};
 
 /// The most grants of one grantee that are looked at.

@@ -14,7 +14,6 @@ use keyward_engine::{
 use keyward_types::{account::AccountId, principal::Principal, unique_id::UniqueIdKind};
 
 use super::{CaseCaller, Titled};
-
 use crate::{Cx, fault::KeywardFault};
 
 /// Whoever has no credentials, as AWS's denials name them.

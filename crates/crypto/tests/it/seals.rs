@@ -1,9 +1,10 @@
 //! Properties of seals and wrapped keys.
 
-use keyward_crypto::aead::{self, Aad, OpenError, Purpose};
-use keyward_crypto::wrap::{Wrapped, WrappingKeyName};
-use proptest::collection::vec;
-use proptest::prelude::*;
+use keyward_crypto::{
+    aead::{self, Aad, OpenError, Purpose},
+    wrap::{Wrapped, WrappingKeyName},
+};
+use proptest::{collection::vec, prelude::*};
 
 fn aad(parts: &[Vec<u8>]) -> Aad {
     let empty = Aad::new(Purpose::StoreValue, 1);

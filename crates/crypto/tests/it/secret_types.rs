@@ -3,8 +3,7 @@
 
 use std::fmt::Display;
 
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::ArenaSecret;
+use keyward_crypto::secret::{SecretBytes, arena::ArenaSecret};
 
 macro_rules! lacks {
     ($type:ty: $($bound:path),+ $(,)?) => {$(

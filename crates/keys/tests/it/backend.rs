@@ -1,26 +1,32 @@
 //! What every backend does, through the ring: one that is ready at once and one that must be
 //! waited for.
 
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
 
 use keyward_crypto::secret::SecretBytes;
-use keyward_keys::backend::software::Software;
-use keyward_keys::backend::{Answer, Backend, BackendError, NewMaterial};
-use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::key::Key;
-use keyward_keys::record::MaterialRecord;
-use keyward_keys::ring::{KeyKind, NewKey, Ring, RingError, Unsupported};
-use keyward_policy::permit::Permit;
-use keyward_policy::record::PolicyRecord;
-use keyward_types::action;
-use keyward_types::encryption_context::EncryptionContext;
-use keyward_types::key_spec::{KeySpec, Origin};
-use keyward_types::material_id::MaterialId;
+use keyward_keys::{
+    backend::{Answer, Backend, BackendError, NewMaterial, software::Software},
+    ciphertext_blob::CiphertextBlob,
+    key::Key,
+    record::MaterialRecord,
+    ring::{KeyKind, NewKey, Ring, RingError, Unsupported},
+};
+use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_types::{
+    action,
+    encryption_context::EncryptionContext,
+    key_spec::{KeySpec, Origin},
+    material_id::MaterialId,
+};
 
 use crate::world::{CALLER, START, SYMMETRIC, World, account, context, permit, region};
 

@@ -1,11 +1,11 @@
 //! The ciphertext blob through the ring: what opens, and that all else fails alike.
 
-use keyward_keys::ciphertext_blob::{BlobError, CiphertextBlob, OVERHEAD};
-use keyward_keys::ring::RingError;
-use keyward_types::account::AccountId;
-use keyward_types::region::Region;
-use proptest::collection::vec;
-use proptest::prelude::*;
+use keyward_keys::{
+    ciphertext_blob::{BlobError, CiphertextBlob, OVERHEAD},
+    ring::RingError,
+};
+use keyward_types::{account::AccountId, region::Region};
+use proptest::{collection::vec, prelude::*};
 
 use crate::world::{self, SYMMETRIC, World, context, permit, ready};
 

@@ -1,11 +1,13 @@
 //! Workers: what they owe, and that a duty found on an old record does nothing to a newer one.
 
-use keyward_keys::deletion::{DestructionGuard, LEAP_MILLIS, Reading};
-use keyward_keys::duty::{Destroy, Duty, Rotate};
-use keyward_keys::key::Key;
-use keyward_keys::record::Lifecycle;
-use keyward_keys::ring::RingError;
-use keyward_keys::state::StateFault;
+use keyward_keys::{
+    deletion::{DestructionGuard, LEAP_MILLIS, Reading},
+    duty::{Destroy, Duty, Rotate},
+    key::Key,
+    record::Lifecycle,
+    ring::RingError,
+    state::StateFault,
+};
 use keyward_types::time::{Monotonic, Timestamp};
 
 use crate::world::{START, World, context, permit, ready};

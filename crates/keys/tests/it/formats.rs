@@ -1,16 +1,16 @@
 //! Durable layouts of version 2: files that are never edited and must always open.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use keyward_crypto::secret::arena::Arena;
-use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord};
-use keyward_keys::keyring;
-use keyward_keys::record::KeyRecord;
-use keyward_keys::ring::Ring;
-use keyward_keys::root_key::RootKey;
+use keyward_keys::{
+    ciphertext_blob::CiphertextBlob,
+    hierarchy::{AccountKeyRecord, DomainKeyRecord},
+    keyring,
+    record::KeyRecord,
+    ring::Ring,
+    root_key::RootKey,
+};
 
 use crate::world::{SYMMETRIC, World, context, permit, ready};
 

@@ -1,10 +1,11 @@
 //! The life of a key against a small model written on its own: a state, a due date, two counters.
 
-use keyward_keys::key::Key;
-use keyward_keys::record::{KeyRecord, Lifecycle};
-use keyward_keys::ring::RingError;
-use keyward_types::key_state::KeyState;
-use keyward_types::time::Timestamp;
+use keyward_keys::{
+    key::Key,
+    record::{KeyRecord, Lifecycle},
+    ring::RingError,
+};
+use keyward_types::{key_state::KeyState, time::Timestamp};
 use proptest::prelude::*;
 
 use crate::world::{START, World, context, permit, ready};

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::key::Key;
-use keyward_keys::ring::{KeyKind, NewKey, RingError};
-use keyward_policy::permit::Permit;
-use keyward_policy::record::PolicyRecord;
-use keyward_types::action::{self, Action};
-use keyward_types::alias::AliasName;
-use keyward_types::tag::Tag;
+use keyward_keys::{
+    ciphertext_blob::CiphertextBlob,
+    key::Key,
+    ring::{KeyKind, NewKey, RingError},
+};
+use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_types::{
+    action::{self, Action},
+    alias::AliasName,
+    tag::Tag,
+};
 
 use crate::world::{CALLER, START, SYMMETRIC, World, account, context, permit, ready};
 

@@ -1,11 +1,15 @@
 //! Key records: sizes, versions, and what a stranger's edit does to them.
 
-use keyward_keys::hierarchy::WrappedText;
-use keyward_keys::record::{KeyRecord, KeyRecordError, Lifecycle, MAX_MATERIALS};
-use keyward_types::alias::AliasName;
-use keyward_types::tag::Tag;
-use keyward_types::time::Timestamp;
-use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+use keyward_keys::{
+    hierarchy::WrappedText,
+    record::{KeyRecord, KeyRecordError, Lifecycle, MAX_MATERIALS},
+};
+use keyward_types::{
+    alias::AliasName,
+    tag::Tag,
+    time::Timestamp,
+    unique_id::{UniqueId, UniqueIdKind},
+};
 
 use crate::world::{START, World, context, permit};
 

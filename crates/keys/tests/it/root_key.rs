@@ -1,12 +1,16 @@
 //! The root key's file, and what opens under it.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    sync::Arc,
+};
 
 use keyward_crypto::secret::arena::Arena;
-use keyward_keys::hierarchy::{AccountKeyRecord, DomainKeyRecord, HierarchyError};
-use keyward_keys::root_key::{RootKey, RootKeyError};
+use keyward_keys::{
+    hierarchy::{AccountKeyRecord, DomainKeyRecord, HierarchyError},
+    root_key::{RootKey, RootKeyError},
+};
 use keyward_types::store_id::StoreId;
 
 use crate::world::{STORE, account, account_key, region};

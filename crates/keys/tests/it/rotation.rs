@@ -1,12 +1,13 @@
 //! Rotation by schedule and on demand: new data uses new material, old data still opens.
 
-use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::duty::{Duty, Rotate};
-use keyward_keys::key::Key;
-use keyward_keys::record::{Due, MAX_MATERIALS};
-use keyward_keys::ring::{MAX_ON_DEMAND_ROTATIONS, RingError};
-use keyward_types::key_spec::RotationType;
-use keyward_types::time::Timestamp;
+use keyward_keys::{
+    ciphertext_blob::CiphertextBlob,
+    duty::{Duty, Rotate},
+    key::Key,
+    record::{Due, MAX_MATERIALS},
+    ring::{MAX_ON_DEMAND_ROTATIONS, RingError},
+};
+use keyward_types::{key_spec::RotationType, time::Timestamp};
 
 use crate::world::{START, World, context, permit, ready};
 

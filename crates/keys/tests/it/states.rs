@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::record::{KeyRecord, Lifecycle};
-use keyward_keys::ring::{Ring, RingError};
-use keyward_keys::state::StatefulOperation;
-use keyward_types::alias::AliasName;
-use keyward_types::key_state::KeyState;
-use keyward_types::tag::Tag;
+use keyward_keys::{
+    ciphertext_blob::CiphertextBlob,
+    record::{KeyRecord, Lifecycle},
+    ring::{Ring, RingError},
+    state::StatefulOperation,
+};
+use keyward_types::{alias::AliasName, key_state::KeyState, tag::Tag};
 
 use crate::world::{START, SYMMETRIC, World, context, permit, ready};
 

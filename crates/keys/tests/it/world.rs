@@ -1,27 +1,32 @@
 //! A small world: a root key, an account with domain keys, and permits that no policy gave.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use keyward_crypto::secret::arena::Arena;
-use keyward_keys::ciphertext_blob::CiphertextBlob;
-use keyward_keys::hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord};
-use keyward_keys::key::Key;
-use keyward_keys::record::KeyRecord;
-use keyward_keys::ring::{KeyKind, NewKey, Ring, RingError};
-use keyward_keys::root_key::{RootKey, StoreRoot};
-use keyward_policy::permit::Permit;
-use keyward_policy::record::PolicyRecord;
-use keyward_types::account::AccountId;
-use keyward_types::action::{self, Action};
-use keyward_types::encryption_context::EncryptionContext;
-use keyward_types::key_id::KeyArn;
-use keyward_types::key_spec::EncryptionAlgorithm;
-use keyward_types::region::Region;
-use keyward_types::store_id::StoreId;
-use keyward_types::time::Timestamp;
+use keyward_keys::{
+    ciphertext_blob::CiphertextBlob,
+    hierarchy::{AccountKey, AccountKeyRecord, DomainKey, DomainKeyRecord},
+    key::Key,
+    record::KeyRecord,
+    ring::{KeyKind, NewKey, Ring, RingError},
+    root_key::{RootKey, StoreRoot},
+};
+use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_types::{
+    account::AccountId,
+    action::{self, Action},
+    encryption_context::EncryptionContext,
+    key_id::KeyArn,
+    key_spec::EncryptionAlgorithm,
+    region::Region,
+    store_id::StoreId,
+    time::Timestamp,
+};
 
 pub const CALLER: &str = "arn:aws:iam::111122223333:user/alice";
 pub const SYMMETRIC: EncryptionAlgorithm = EncryptionAlgorithm::SymmetricDefault;

@@ -1,8 +1,10 @@
 //! What is answered to a case.
 
 use super::read::{Case, Malformed};
-use crate::decision::{Decision, DecisionType, Evidence, Layer, PolicyName, Reason, StatementRef};
-use crate::json::write_string;
+use crate::{
+    decision::{Decision, DecisionType, Evidence, Layer, PolicyName, Reason, StatementRef},
+    json::write_string,
+};
 
 /// The answer to one case; [`CaseAnswer::write`] makes the line of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

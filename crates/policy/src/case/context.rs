@@ -2,12 +2,16 @@
 
 use keyward_types::principal::{Principal, PrincipalKind};
 
-use super::policies::Assembled;
-use super::read::{Case, CaseResource, CaseResourceKind};
-use super::value::Value;
-use crate::attributes::{Attributes, Values, is_key};
-use crate::grant::GrantUse;
-use crate::principal::general_name;
+use super::{
+    policies::Assembled,
+    read::{Case, CaseResource, CaseResourceKind},
+    value::Value,
+};
+use crate::{
+    attributes::{Attributes, Values, is_key},
+    grant::GrantUse,
+    principal::general_name,
+};
 
 /// What the names of an encryption context's pairs stand after.
 const PAIR: &str = "kms:EncryptionContext:";

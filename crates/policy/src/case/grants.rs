@@ -1,8 +1,10 @@
 //! The grants of a case.
 
-use crate::grant::{Constraints, GRANT_OPERATIONS, Grant, Party};
-use crate::json::Json;
-use crate::principal::{Bindings, PrincipalRef};
+use crate::{
+    grant::{Constraints, GRANT_OPERATIONS, Grant, Party},
+    json::Json,
+    principal::{Bindings, PrincipalRef},
+};
 
 /// A grant as the case writes it.
 #[derive(Debug, Default)]

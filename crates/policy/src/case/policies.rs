@@ -1,17 +1,20 @@
 //! The policies of cases, compiled once as long as they repeat.
 
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::{collections::HashMap, rc::Rc};
 
-use keyward_types::principal::Principal;
-use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+use keyward_types::{
+    principal::Principal,
+    unique_id::{UniqueId, UniqueIdKind},
+};
 
 use super::read::{Case, CaseResourceKind, Malformed};
-use crate::document::{Document, PolicyKind};
-use crate::grant::{Grant, GrantUse};
-use crate::policy::Policy;
-use crate::principal::{Bindings, PrincipalRef};
-use crate::request::{Attached, GrantMatch, Name};
+use crate::{
+    document::{Document, PolicyKind},
+    grant::{Grant, GrantUse},
+    policy::Policy,
+    principal::{Bindings, PrincipalRef},
+    request::{Attached, GrantMatch, Name},
+};
 
 /// The bytes of policy text after which everything compiled is forgotten. Compiled policies take
 /// a few times as much.

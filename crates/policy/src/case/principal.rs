@@ -1,10 +1,12 @@
 //! Who a case says is asking.
 
-use keyward_types::account::AccountId;
-use keyward_types::arn::ArnParts;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
-use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+use keyward_types::{
+    account::AccountId,
+    arn::ArnParts,
+    partition::Partition,
+    principal::Principal,
+    unique_id::{UniqueId, UniqueIdKind},
+};
 
 use crate::principal::PrincipalRef;
 

@@ -2,19 +2,23 @@
 
 use std::borrow::Cow;
 
-use keyward_types::account::AccountId;
-use keyward_types::arn::ArnParts;
-use keyward_types::partition::Partition;
+use keyward_types::{account::AccountId, arn::ArnParts, partition::Partition};
 
-use super::MAX_CASE;
-use super::grants::GrantCase;
-use super::principal::{Identity, Named};
-use super::value::Value;
-use crate::decision::DecisionType;
-use crate::json::Json;
-use crate::json::raw::{self, NotMembers};
-use crate::policy::Policy;
-use crate::request::Resource;
+use super::{
+    MAX_CASE,
+    grants::GrantCase,
+    principal::{Identity, Named},
+    value::Value,
+};
+use crate::{
+    decision::DecisionType,
+    json::{
+        Json,
+        raw::{self, NotMembers},
+    },
+    policy::Policy,
+    request::Resource,
+};
 
 /// A case; its policies are still texts.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! `ArnEquals`, which is `ArnLike`, and their negations: six parts, each a pattern of its own.
 
-use crate::attributes::Scope;
-use crate::pattern::{Glob, Token};
-use crate::variable::{Malformed, Template};
+use crate::{
+    attributes::Scope,
+    pattern::{Glob, Token},
+    variable::{Malformed, Template},
+};
 
 /// A listed value.
 #[derive(Clone, Debug)]

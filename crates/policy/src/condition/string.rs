@@ -1,8 +1,10 @@
 //! `StringEquals`, `StringEqualsIgnoreCase`, `StringLike` and their negations.
 
-use crate::attributes::Scope;
-use crate::pattern::Glob;
-use crate::variable::{Malformed, Template};
+use crate::{
+    attributes::Scope,
+    pattern::Glob,
+    variable::{Malformed, Template},
+};
 
 /// A listed value without wildcards.
 #[derive(Clone, Debug)]

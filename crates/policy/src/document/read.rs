@@ -1,12 +1,14 @@
 //! The structure of a statement: its elements, each of the right JSON type and not twice.
 
 use super::validate::{admits_principals, is_iam, syntax_error};
-use crate::condition::operator::Operator;
-use crate::document::{
-    ConditionText, Effect, Listed, MalformedPolicy, PolicyError, PolicyKind, PrincipalType,
-    Statement, one_or_many,
+use crate::{
+    condition::operator::Operator,
+    document::{
+        ConditionText, Effect, Listed, MalformedPolicy, PolicyError, PolicyKind, PrincipalType,
+        Statement, one_or_many,
+    },
+    json::Json,
 };
-use crate::json::Json;
 
 /// Reads one statement's structure.
 pub(crate) fn read_statement(value: &Json, kind: PolicyKind) -> Result<Statement, PolicyError> {

@@ -1,16 +1,20 @@
 //! Reads a text as a policy that is stored already, and says precisely what is wrong if it is
 //! none.
 
-use crate::condition::operator::Operator;
-use crate::document::read::{read_principals, scalar, text as text_of};
-use crate::document::validate::{MAX_TEXT, admits_principals, takes_variables};
-use crate::document::{
-    ConditionText, Document, Effect, Listed, PolicyKind, Statement, one_or_many, principal,
+use crate::{
+    condition::operator::Operator,
+    document::{
+        ConditionText, Document, Effect, Listed, PolicyKind, Statement, one_or_many, principal,
+        read::{read_principals, scalar, text as text_of},
+        validate::{MAX_TEXT, admits_principals, takes_variables},
+    },
+    json::{
+        Json,
+        raw::{self, NotMembers},
+    },
+    principal::PrincipalRef,
+    variable::Template,
 };
-use crate::json::Json;
-use crate::json::raw::{self, NotMembers};
-use crate::principal::PrincipalRef;
-use crate::variable::Template;
 
 pub(super) fn read(text: &str, kind: PolicyKind) -> Result<Document, String> {
     if text.len() > MAX_TEXT {

@@ -4,19 +4,22 @@
 
 use std::collections::BTreeSet;
 
-use keyward_types::arn::ArnParts;
-use keyward_types::partition::Partition;
+use keyward_types::{arn::ArnParts, partition::Partition};
 
-use crate::condition::is_date;
-use crate::condition::operator::{Base, Quantifier};
-use crate::document::{
-    ConditionText, Document, Effect, Listed, MalformedPolicy, PolicyError, PolicyKind,
-    PolicyTooLong, PrincipalType, Statement, principal,
+use crate::{
+    condition::{
+        is_date,
+        operator::{Base, Quantifier},
+    },
+    document::{
+        ConditionText, Document, Effect, Listed, MalformedPolicy, PolicyError, PolicyKind,
+        PolicyTooLong, PrincipalType, Statement, principal,
+    },
+    pattern::Glob,
+    principal::PrincipalRef,
+    variable::Template,
+    work::Work,
 };
-use crate::pattern::Glob;
-use crate::principal::PrincipalRef;
-use crate::variable::Template;
-use crate::work::Work;
 
 /// The most characters of any text: what the models of KMS and IAM take in a parameter.
 pub const MAX_TEXT: usize = 131_072;

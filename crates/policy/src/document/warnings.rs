@@ -1,11 +1,13 @@
 //! What a policy may say and its author probably did not mean.
 
-use crate::condition::operator::{Base, Quantifier};
-use crate::document::{Document, Effect, PolicyKind, PrincipalType, Statement};
-use crate::known;
-use crate::pattern::Glob;
-use crate::principal::PrincipalRef;
-use crate::work::Work;
+use crate::{
+    condition::operator::{Base, Quantifier},
+    document::{Document, Effect, PolicyKind, PrincipalType, Statement},
+    known,
+    pattern::Glob,
+    principal::PrincipalRef,
+    work::Work,
+};
 
 pub(super) fn of(document: &Document) -> Vec<String> {
     let mut warnings = Vec::new();

@@ -1,7 +1,6 @@
 //! Changes that make a denial an allow, as data.
 
-use crate::decision::Layer;
-use crate::json::write_string;
+use crate::{decision::Layer, json::write_string};
 
 /// What would allow a call: changes to be made in their order. None of them can be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]

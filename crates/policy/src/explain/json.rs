@@ -1,14 +1,16 @@
 //! An explanation as an object for programs.
 
-use super::change::{At, ProposedChange, StatementTarget};
 use super::{
     Explanation, Finding, GrantReport, LayerReport, LayerVerdict, Mismatch, RequestValue,
     StatementReport,
+    change::{At, ProposedChange, StatementTarget},
 };
-use crate::decision::{Decision, DecisionType, Evidence, Reason};
-use crate::grant::Unmet;
-use crate::json::{Json, write_string};
-use crate::principal::Class;
+use crate::{
+    decision::{Decision, DecisionType, Evidence, Reason},
+    grant::Unmet,
+    json::{Json, write_string},
+    principal::Class,
+};
 
 /// The explanation as one line of JSON.
 pub fn render(explanation: &Explanation) -> String {

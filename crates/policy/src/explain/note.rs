@@ -1,11 +1,15 @@
 //! What people trip over, said where it happens.
 
-use keyward_types::arn::ArnParts;
-use keyward_types::principal::{Principal, PrincipalKind};
+use keyward_types::{
+    arn::ArnParts,
+    principal::{Principal, PrincipalKind},
+};
 
 use super::RequestValue;
-use crate::condition::operator::{Base, Operator, Quantifier};
-use crate::principal::PrincipalRef;
+use crate::{
+    condition::operator::{Base, Operator, Quantifier},
+    principal::PrincipalRef,
+};
 
 /// On a condition; `met` says whether it holds, `denies` what the statement does.
 pub(super) fn condition(

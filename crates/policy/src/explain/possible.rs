@@ -1,11 +1,16 @@
 //! What a denial leaves open: ways in which other requests of the same caller are allowed, which
 //! have condition values that the question says nothing of.
 
-use super::change::{At, StatementTarget};
-use super::world::World;
-use super::{Finding, Inquiry, LayerReport, RequestValue, StatementReport, phrase};
-use crate::decision::{Decision, Evidence};
-use crate::grant::Unmet;
+use super::{
+    Finding, Inquiry, LayerReport, RequestValue, StatementReport,
+    change::{At, StatementTarget},
+    phrase,
+    world::World,
+};
+use crate::{
+    decision::{Decision, Evidence},
+    grant::Unmet,
+};
 
 /// The most ways that are looked for.
 const MOST_WAYS: usize = 8;

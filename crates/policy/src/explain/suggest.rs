@@ -2,13 +2,17 @@
 
 use keyward_types::principal::PrincipalKind;
 
-use super::change::{At, NewPrincipal, NewStatement, ProposedChange, StatementTarget, Suggestion};
-use super::world::World;
-use super::{Finding, LayerReport, RequestValue};
-use crate::condition::operator::{Base, Operator, Quantifier};
-use crate::decision::{Decision, Layer, Reason};
-use crate::document::PolicyKind;
-use crate::grant::{GRANT_OPERATIONS, Unmet};
+use super::{
+    Finding, LayerReport, RequestValue,
+    change::{At, NewPrincipal, NewStatement, ProposedChange, StatementTarget, Suggestion},
+    world::World,
+};
+use crate::{
+    condition::operator::{Base, Operator, Quantifier},
+    decision::{Decision, Layer, Reason},
+    document::PolicyKind,
+    grant::{GRANT_OPERATIONS, Unmet},
+};
 
 /// The most changes in a suggestion: each kind of policy may deny and then fail to allow.
 const MOST_CHANGES: usize = 24;

@@ -4,14 +4,12 @@ mod why;
 
 use std::fmt::Write as _;
 
-use super::change::{At, ProposedChange, StatementTarget};
 use super::{
     Explanation, Finding, GrantReport, LayerReport, LayerVerdict, Mismatch, PolicyReport,
     RequestValue, StatementReport,
+    change::{At, ProposedChange, StatementTarget},
 };
-use crate::decision::Layer;
-use crate::grant::Unmet;
-use crate::principal::Class;
+use crate::{decision::Layer, grant::Unmet, principal::Class};
 
 /// The most values of a list that are shown.
 const MOST_SHOWN: usize = 6;

@@ -3,13 +3,15 @@
 use super::{
     Finding, LayerReport, LayerVerdict, Mismatch, PolicyReport, RequestValue, StatementReport, note,
 };
-use crate::attributes::Values;
-use crate::condition::operator::Operator;
-use crate::decision::{Layer, PolicyName};
-use crate::document::{Effect, Listed};
-use crate::policy::{Element, Policy, PolicySource, Recorder, Request};
-use crate::principal::Class;
-use crate::request::{Name, Question};
+use crate::{
+    attributes::Values,
+    condition::operator::Operator,
+    decision::{Layer, PolicyName},
+    document::{Effect, Listed},
+    policy::{Element, Policy, PolicySource, Recorder, Request},
+    principal::Class,
+    request::{Name, Question},
+};
 
 /// Hears every failure.
 #[derive(Default)]

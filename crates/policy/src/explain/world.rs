@@ -5,23 +5,21 @@ mod supplied;
 
 use std::borrow::Cow;
 
-use keyward_types::arn::ArnParts;
-use keyward_types::principal::Principal;
+use keyward_types::{arn::ArnParts, principal::Principal};
 
 use self::supplied::Supplied;
-use super::change::At;
-use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, trace};
-use crate::attributes::{Values, is_key};
-use crate::condition::operator::Operator;
-use crate::decision::{Decision, Layer};
-use crate::document::PolicyKind;
-use crate::evaluate::{
-    Side, evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request,
+use super::{Explanation, GrantReport, Inquiry, LayerReport, Setting, change::At, trace};
+use crate::{
+    attributes::{Values, is_key},
+    condition::operator::Operator,
+    decision::{Decision, Layer},
+    document::PolicyKind,
+    evaluate::{Side, evaluate_blocked, is_limited_by_rcps, is_limited_by_scps, with_request},
+    grant::{Grant, GrantUse},
+    policy::Policy,
+    principal::is_service,
+    request::{Attached, GrantMatch, Guard, Name, Policies, Question, Resource},
 };
-use crate::grant::{Grant, GrantUse};
-use crate::policy::Policy;
-use crate::principal::is_service;
-use crate::request::{Attached, GrantMatch, Guard, Name, Policies, Question, Resource};
 
 /// Enough for every statement of the largest policies to be reported in full.
 const LOOK: u64 = 1 << 30;

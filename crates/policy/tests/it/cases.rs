@@ -1,16 +1,22 @@
 //! Cases: the documented ones in `testdata/policy-cases`, and random ones held against the slow
 //! evaluator.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use keyward_policy::case::Decider;
-use proptest::prelude::*;
-use proptest::test_runner::{TestError, TestRunner};
+use proptest::{
+    prelude::*,
+    test_runner::{TestError, TestRunner},
+};
 use serde_json::Value;
 
-use crate::spec::case::{expected, line, sayable};
-use crate::spec::scenario::Scenario;
+use crate::spec::{
+    case::{expected, line, sayable},
+    scenario::Scenario,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/policy-cases")

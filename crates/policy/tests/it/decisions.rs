@@ -3,21 +3,25 @@
 use std::fmt::Write;
 
 use expect_test::expect_file;
-use keyward_policy::attributes::{Attributes, NoAttributes, Values, is_key};
-use keyward_policy::decision::{Decision, Evidence, Reason};
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::evaluate::evaluate;
-use keyward_policy::permit::{Authority, Denied};
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::{Bindings, Class, Grantee, PrincipalRef};
-use keyward_policy::request::{Attached, GrantMatch, Name, Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::action;
-use keyward_types::key_id::{KeyArn, KeyId};
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
-use keyward_types::region::Region;
-use keyward_types::unique_id::UniqueId;
+use keyward_policy::{
+    attributes::{Attributes, NoAttributes, Values, is_key},
+    decision::{Decision, Evidence, Reason},
+    document::{Document, PolicyKind},
+    evaluate::evaluate,
+    permit::{Authority, Denied},
+    policy::Policy,
+    principal::{Bindings, Class, Grantee, PrincipalRef},
+    request::{Attached, GrantMatch, Name, Policies, Question, Resource},
+};
+use keyward_types::{
+    account::AccountId,
+    action,
+    key_id::{KeyArn, KeyId},
+    partition::Partition,
+    principal::Principal,
+    region::Region,
+    unique_id::UniqueId,
+};
 
 const OWN: &str = "111122223333";
 const OTHER: &str = "444455556666";

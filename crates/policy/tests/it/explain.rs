@@ -1,28 +1,32 @@
 //! Denials of different causes with their explanations, each suggestion tried out.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use expect_test::expect_file;
-use keyward_policy::attributes::NoAttributes;
-use keyward_policy::case::{Decider, explain};
-use keyward_policy::decision::Layer;
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::explain::{
-    At, Inquiry, ProposedChange, StatementTarget, Suggestion, json, text,
+use keyward_policy::{
+    attributes::NoAttributes,
+    case::{Decider, explain},
+    decision::Layer,
+    document::{Document, PolicyKind},
+    explain::{At, Inquiry, ProposedChange, StatementTarget, Suggestion, json, text},
+    grant::GrantUse,
+    policy::Policy,
+    principal::Bindings,
+    request::{Policies, Question, Resource},
 };
-use keyward_policy::grant::GrantUse;
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::Bindings;
-use keyward_policy::request::{Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
+use keyward_types::{account::AccountId, partition::Partition, principal::Principal};
 use serde_json::{Value, json};
 
-use crate::cases::dice;
-use crate::spec::case::{line, sayable};
-use crate::spec::scenario::Scenario;
+use crate::{
+    cases::dice,
+    spec::{
+        case::{line, sayable},
+        scenario::Scenario,
+    },
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/explain")

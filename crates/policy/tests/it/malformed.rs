@@ -1,8 +1,10 @@
 //! What is refused as a policy, with AWS's messages.
 
 use expect_test::expect_file;
-use keyward_policy::document::{Document, PolicyError, PolicyKind};
-use keyward_policy::principal::PrincipalRef;
+use keyward_policy::{
+    document::{Document, PolicyError, PolicyKind},
+    principal::PrincipalRef,
+};
 
 fn refusal(text: &str, kind: PolicyKind) -> String {
     match Document::parse(text, kind) {

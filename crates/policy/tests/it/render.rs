@@ -1,11 +1,12 @@
 //! GetKeyPolicy's text.
 
 use expect_test::expect;
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::principal::Bindings;
-use keyward_policy::render::for_display;
-use keyward_types::partition::Partition;
-use keyward_types::unique_id::UniqueId;
+use keyward_policy::{
+    document::{Document, PolicyKind},
+    principal::Bindings,
+    render::for_display,
+};
+use keyward_types::{partition::Partition, unique_id::UniqueId};
 
 fn show(text: &str) -> String {
     let document = Document::parse(text, PolicyKind::Key).unwrap();

@@ -1,16 +1,20 @@
 //! Resources whose policy lets in whom identity policies do not, such as file systems: within the account either
 //! is enough, across accounts both are needed, and both can deny.
 
-use keyward_policy::attributes::NoAttributes;
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::evaluate::evaluate;
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::Bindings;
-use keyward_policy::request::{Attached, Name, Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
-use keyward_types::unique_id::{UniqueId, UniqueIdKind};
+use keyward_policy::{
+    attributes::NoAttributes,
+    document::{Document, PolicyKind},
+    evaluate::evaluate,
+    policy::Policy,
+    principal::Bindings,
+    request::{Attached, Name, Policies, Question, Resource},
+};
+use keyward_types::{
+    account::AccountId,
+    partition::Partition,
+    principal::Principal,
+    unique_id::{UniqueId, UniqueIdKind},
+};
 
 const OWN: &str = "111122223333";
 const OTHER: &str = "444455556666";

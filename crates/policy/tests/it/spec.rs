@@ -5,22 +5,22 @@ pub mod case;
 mod reference;
 pub mod scenario;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::{borrow::Cow, collections::BTreeMap, sync::Mutex};
 
-use keyward_policy::attributes::{Attributes, Values, is_key};
-use keyward_policy::decision::{Decision, Evidence, PolicyName, Reason, Whose};
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::evaluate::evaluate;
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::{Bindings, Class};
-use keyward_policy::request::{Attached, GrantMatch, Name, Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::unique_id::UniqueId;
-use proptest::prelude::*;
-use proptest::test_runner::{FileFailurePersistence, TestError, TestRunner};
+use keyward_policy::{
+    attributes::{Attributes, Values, is_key},
+    decision::{Decision, Evidence, PolicyName, Reason, Whose},
+    document::{Document, PolicyKind},
+    evaluate::evaluate,
+    policy::Policy,
+    principal::{Bindings, Class},
+    request::{Attached, GrantMatch, Name, Policies, Question, Resource},
+};
+use keyward_types::{account::AccountId, partition::Partition, unique_id::UniqueId};
+use proptest::{
+    prelude::*,
+    test_runner::{FileFailurePersistence, TestError, TestRunner},
+};
 use scenario::{Kind, Scenario, Target};
 use serde_json::Value;
 

@@ -1,15 +1,15 @@
 //! Trust policies: whom an identity provider vouches for, and nobody else by its name.
 
-use keyward_policy::attributes::NoAttributes;
-use keyward_policy::decision::Evidence;
-use keyward_policy::document::{Document, PolicyKind};
-use keyward_policy::evaluate::evaluate;
-use keyward_policy::policy::Policy;
-use keyward_policy::principal::Bindings;
-use keyward_policy::request::{Policies, Question, Resource};
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
+use keyward_policy::{
+    attributes::NoAttributes,
+    decision::Evidence,
+    document::{Document, PolicyKind},
+    evaluate::evaluate,
+    policy::Policy,
+    principal::Bindings,
+    request::{Policies, Question, Resource},
+};
+use keyward_types::{account::AccountId, partition::Partition, principal::Principal};
 
 const ACCOUNT: &str = "111122223333";
 const ROLE: &str = "arn:aws:iam::111122223333:role/deploy";

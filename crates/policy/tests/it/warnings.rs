@@ -1,7 +1,9 @@
 //! What a policy may say and its author probably did not mean: stored, decided, and told.
 
-use keyward_policy::case::Decider;
-use keyward_policy::document::{Document, PolicyKind};
+use keyward_policy::{
+    case::Decider,
+    document::{Document, PolicyKind},
+};
 use serde_json::{Value, json};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";

@@ -1,7 +1,9 @@
 //! Ways in which a denied call is allowed to requests that have what the question does not say.
 
-use keyward_policy::case::{Way, explain, ways};
-use keyward_policy::explain::exceptions;
+use keyward_policy::{
+    case::{Way, explain, ways},
+    explain::exceptions,
+};
 use serde_json::{Value, json};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";

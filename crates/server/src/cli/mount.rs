@@ -8,11 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-
-use super::agent::StateDir;
 use keyward_host::door::{Request, ask};
 use keyward_types::storage::VolumeId;
 
+use super::agent::StateDir;
 use crate::out::say;
 
 const EXAMPLES: &str = "\

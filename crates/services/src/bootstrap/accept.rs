@@ -4,6 +4,10 @@
 use std::{path::Path as FilePath, sync::Arc};
 
 use keyward_crypto::secret::arena::Arena;
+use keyward_engine::{
+    audit::ledger::Ledger,
+    directory::{paths, purpose},
+};
 use keyward_keys::root_key::RootKey;
 use keyward_store::{batch::Precondition, revision::Revision, sealed::Sealed, store::Store};
 use keyward_trail::{
@@ -23,10 +27,6 @@ use super::{
         FirstAccount, KEYWARD, Keys, head, ledger, number, put_event, set_torn_aside, waiting,
         with_ledger,
     },
-};
-use keyward_engine::{
-    audit::ledger::Ledger,
-    directory::{paths, purpose},
 };
 
 /// A stopped server, and who asks.

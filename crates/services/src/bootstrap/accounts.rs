@@ -3,9 +3,21 @@
 
 use std::sync::Arc;
 
+use keyward_api_kms::state::AccountKeys;
+use keyward_api_organizations::create_account::{is_account_name, is_email};
 use keyward_crypto::{
     random,
     secret::{SecretBytes, arena::Arena},
+};
+use keyward_engine::directory::{
+    accounts as directory_accounts,
+    organizations::email_hash,
+    paths, purpose,
+    records::{
+        self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1,
+        organization::EmailRecord,
+    },
+    scopes::scopes_of,
 };
 use keyward_keys::root_key::RootKey;
 use keyward_store::{
@@ -19,18 +31,6 @@ use keyward_types::{
 };
 
 use super::{OpenOptions, error::OpenError, keys::open_sealed, trail::put_event};
-use keyward_api_kms::state::AccountKeys;
-use keyward_api_organizations::create_account::{is_account_name, is_email};
-use keyward_engine::directory::{
-    accounts as directory_accounts,
-    organizations::email_hash,
-    paths, purpose,
-    records::{
-        self, AccessKeyOwner, AccessKeyRecord, AccountRecord, SecretText, V1,
-        organization::EmailRecord,
-    },
-    scopes::scopes_of,
-};
 
 /// The root user's first access key, before it is kept.
 #[derive(Debug)]

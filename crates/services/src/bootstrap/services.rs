@@ -4,6 +4,10 @@
 use std::sync::Arc;
 
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
+use keyward_engine::directory::{
+    paths, purpose,
+    records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
+};
 use keyward_keys::root_key::RootKey;
 use keyward_store::{
     batch::Precondition,
@@ -16,10 +20,6 @@ use super::{
     FirstCredentials, OpenError,
     keys::open_sealed,
     trail::{FirstAccount, KEYWARD, put_event},
-};
-use keyward_engine::directory::{
-    paths, purpose,
-    records::{self, AccessKeyOwner, AccessKeyRecord, ServiceRecord, V1},
 };
 
 /// The services that have credentials.

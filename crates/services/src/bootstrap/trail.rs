@@ -3,6 +3,10 @@
 use std::{path::Path as FilePath, sync::Arc};
 
 use keyward_crypto::random;
+use keyward_engine::{
+    audit::{event, ledger::Ledger},
+    directory::{paths, purpose},
+};
 use keyward_store::{
     batch::Precondition,
     path::{Path, Prefix},
@@ -19,10 +23,6 @@ use keyward_types::{account::AccountId, region::Region, time::Clock};
 use keyward_wire::json::Writer;
 
 use super::OpenError;
-use keyward_engine::{
-    audit::{event, ledger::Ledger},
-    directory::{paths, purpose},
-};
 
 /// What seals the head and authenticates the trail.
 #[derive(Clone, Debug)]

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use keyward_types::{arn::ArnParts, via_service};
-use keyward_wire::json::{Members, Object, Writer};
-
 use keyward_api_sts::Sts;
 use keyward_engine::{
     api::{Api, ApiDescription},
@@ -25,6 +22,8 @@ use keyward_testkit::{
     answer::Key,
     world::{OWN, World},
 };
+use keyward_types::{arn::ArnParts, via_service};
+use keyward_wire::json::{Members, Object, Writer};
 
 api_context!(
     /// The context of a request to a test API.

@@ -1,25 +1,15 @@
 //! What a commit promises.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::Numbers;
-use super::commit;
-use super::conflict;
-use super::entries;
-use super::entry;
-use super::path;
-use super::paths;
-use super::put;
-use crate::batch::Batch;
-use crate::batch::MAX_BATCH_BYTES;
-use crate::batch::MAX_BATCH_CHANGES;
-use crate::batch::MAX_VALUE_BYTES;
-use crate::batch::Precondition;
-use crate::error::CommitError;
-use crate::log::FeedOptions;
-use crate::revision::Revision;
-use crate::store::Store;
+use super::{Numbers, commit, conflict, entries, entry, path, paths, put};
+use crate::{
+    batch::{Batch, MAX_BATCH_BYTES, MAX_BATCH_CHANGES, MAX_VALUE_BYTES, Precondition},
+    error::CommitError,
+    log::FeedOptions,
+    revision::Revision,
+    store::Store,
+};
 
 /// How the store of these tests is opened.
 pub fn options() -> FeedOptions {

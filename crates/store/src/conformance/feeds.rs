@@ -1,19 +1,15 @@
 //! What a feed promises.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::commit;
-use super::path;
-use super::put;
-use crate::batch::Batch;
-use crate::batch::Precondition;
-use crate::feed::Changed;
-use crate::feed::Feed;
-use crate::feed::Progress;
-use crate::log::FeedOptions;
-use crate::revision::Revision;
-use crate::store::Store;
+use super::{commit, path, put};
+use crate::{
+    batch::{Batch, Precondition},
+    feed::{Changed, Feed, Progress},
+    log::FeedOptions,
+    revision::Revision,
+    store::Store,
+};
 
 const RETAINED: usize = 1500;
 

@@ -1,21 +1,16 @@
 //! What a read promises.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use super::commit;
-use super::entries;
-use super::entry;
-use super::path;
-use super::paths;
-use super::prefix;
-use super::put;
-use crate::batch::Batch;
-use crate::batch::Precondition;
-use crate::log::FeedOptions;
-use crate::store::MAX_RANGE;
-use crate::store::Store;
+use super::{commit, entries, entry, path, paths, prefix, put};
+use crate::{
+    batch::{Batch, Precondition},
+    log::FeedOptions,
+    store::{MAX_RANGE, Store},
+};
 
 /// How the store of these tests is opened.
 pub fn options() -> FeedOptions {

@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::commit;
-use super::conflict;
-use super::entry;
-use super::path;
-use super::put;
-use crate::batch::Batch;
-use crate::batch::Precondition;
-use crate::feed::Progress;
-use crate::log::FeedOptions;
-use crate::path::Path;
-use crate::revision::Revision;
-use crate::stamp::Stamp;
-use crate::store::Store;
+use super::{commit, conflict, entry, path, put};
+use crate::{
+    batch::{Batch, Precondition},
+    feed::Progress,
+    log::FeedOptions,
+    path::Path,
+    revision::Revision,
+    stamp::Stamp,
+    store::Store,
+};
 
 /// How the store of these tests is opened.
 pub fn options() -> FeedOptions {

@@ -1,18 +1,15 @@
 //! Segments that are known to be such, so that a path of them cannot fail.
 
-use keyward_types::account::AccountId;
-use keyward_types::grant::GrantId;
-use keyward_types::key_id::KeyId;
-use keyward_types::organization::ControlPolicyId;
-use keyward_types::organization::CreateAccountRequestId;
-use keyward_types::organization::OrganizationalUnitId;
-use keyward_types::partition::Partition;
-use keyward_types::region::Region;
-use keyward_types::storage::AgentId;
-use keyward_types::storage::AgentTokenId;
-use keyward_types::storage::VolumeId;
-use keyward_types::unique_id::AccessKeyId;
-use keyward_types::unique_id::UniqueId;
+use keyward_types::{
+    account::AccountId,
+    grant::GrantId,
+    key_id::KeyId,
+    organization::{ControlPolicyId, CreateAccountRequestId, OrganizationalUnitId},
+    partition::Partition,
+    region::Region,
+    storage::{AgentId, AgentTokenId, VolumeId},
+    unique_id::{AccessKeyId, UniqueId},
+};
 
 use super::PathError;
 

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use keyward_crypto::mac;
-use keyward_crypto::secret::arena::ArenaSecret;
+use keyward_crypto::{mac, secret::arena::ArenaSecret};
 use keyward_types::store_id::StoreId;
 use thiserror::Error;
 

@@ -11,22 +11,19 @@
 //! | 50 | n | ciphertext |
 //! | 50 + n | 16 | tag |
 
-use keyward_crypto::aead;
-use keyward_crypto::aead::Aad;
-use keyward_crypto::aead::NONCE_BYTES;
-use keyward_crypto::derive;
-use keyward_crypto::random;
-use keyward_crypto::secret::SecretBytes;
+use keyward_crypto::{
+    aead,
+    aead::{Aad, NONCE_BYTES},
+    derive, random,
+    secret::SecretBytes,
+};
 use keyward_types::store_id::StoreId;
 
-use super::Generation;
-use super::Purpose;
-use super::SealedError;
-use super::keys::SealKey;
-use super::keys::SealKeyId;
-use super::keys::SealKeys;
-use crate::batch::MAX_VALUE_BYTES;
-use crate::path::Path;
+use super::{
+    Generation, Purpose, SealedError,
+    keys::{SealKey, SealKeyId, SealKeys},
+};
+use crate::{batch::MAX_VALUE_BYTES, path::Path};
 
 /// The format that this release writes, and the only one that it reads.
 pub const VERSION: u8 = 2;

@@ -3,14 +3,10 @@
 //! columns, another collation. Therefore the schema must be Keyward's, word for word, and
 //! connections run nothing that a schema contains.
 
-use rusqlite::Connection;
-use rusqlite::config::DbConfig;
-use rusqlite::limits::Limit;
+use rusqlite::{Connection, config::DbConfig, limits::Limit};
 
-use super::steps::PAGE_BYTES;
-use super::steps::STEPS;
-use crate::batch::MAX_BATCH_BYTES;
-use crate::error::StoreError;
+use super::steps::{PAGE_BYTES, STEPS};
+use crate::{batch::MAX_BATCH_BYTES, error::StoreError};
 
 /// Prepares a connection before it reads the schema.
 pub(super) fn harden(connection: &Connection) -> Result<(), StoreError> {

@@ -1,24 +1,19 @@
 //! The tables, how a connection is set up, and which schemas are opened.
 
-use std::fs::File;
-use std::fs::Permissions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path as FilePath;
-use std::time::Duration;
+use std::{
+    fs::{File, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path as FilePath,
+    time::Duration,
+};
 
-use rusqlite::Connection;
-use rusqlite::OpenFlags;
-use rusqlite::Row;
-use rusqlite::TransactionBehavior;
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 
-use super::SqliteOptions;
-use super::failed;
-use super::guard;
-use super::steps::PAGE_BYTES;
-use super::steps::STEPS;
-use crate::error::StoreError;
-use crate::revision::Revision;
+use super::{
+    SqliteOptions, failed, guard,
+    steps::{PAGE_BYTES, STEPS},
+};
+use crate::{error::StoreError, revision::Revision};
 
 /// The schema that this release writes: as many as there are steps.
 pub(super) const CURRENT: i64 = STEPS.len() as i64;

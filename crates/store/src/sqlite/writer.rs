@@ -2,25 +2,19 @@
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
-use rusqlite::OptionalExtension;
-use rusqlite::Transaction;
-use rusqlite::TransactionBehavior;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
 
-use super::schema;
-use super::steps;
-use crate::batch::Batch;
-use crate::batch::BatchOperation;
-use crate::batch::Precondition;
-use crate::error::CommitError;
-use crate::error::StoreError;
-use crate::feed::Changed;
-use crate::log::Log;
-use crate::path::Path;
-use crate::revision::Revision;
-use crate::stamp::Stamp;
+use super::{schema, steps};
+use crate::{
+    batch::{Batch, BatchOperation, Precondition},
+    error::{CommitError, StoreError},
+    feed::Changed,
+    log::Log,
+    path::Path,
+    revision::Revision,
+    stamp::Stamp,
+};
 
 /// How many batches may be queued before callers have to wait.
 pub(super) const QUEUE: usize = 1024;

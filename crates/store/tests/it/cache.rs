@@ -1,26 +1,27 @@
 //! The cache and the node: an acknowledged change holds, whatever was under way.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use keyward_store::batch::Precondition;
-use keyward_store::cache::Cache;
-use keyward_store::cache::CacheOptions;
-use keyward_store::log::FeedOptions;
-use keyward_store::memory::Memory;
-use keyward_store::node::Node;
-use keyward_store::node::NodeOptions;
-use keyward_store::path::Path;
-use keyward_store::reader::Reader;
-use keyward_store::sealed::Purpose;
-use keyward_store::sealed::SealedError;
+use keyward_store::{
+    batch::Precondition,
+    cache::{Cache, CacheOptions},
+    log::FeedOptions,
+    memory::Memory,
+    node::{Node, NodeOptions},
+    path::Path,
+    reader::Reader,
+    sealed::{Purpose, SealedError},
+};
 use keyward_types::time::Clock;
 use tokio::sync::oneshot;
 
-use crate::fixtures::TestClock;
-use crate::fixtures::sealed;
+use crate::fixtures::{TestClock, sealed};
 
 const PURPOSE: Purpose = Purpose::new(1);
 

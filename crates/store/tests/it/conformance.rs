@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use keyward_store::conformance::Opened;
-use keyward_store::log::FeedOptions;
-use keyward_store::memory::Memory;
-use keyward_store::sqlite::Sqlite;
-use keyward_store::sqlite::SqliteOptions;
+use keyward_store::{
+    conformance::Opened,
+    log::FeedOptions,
+    memory::Memory,
+    sqlite::{Sqlite, SqliteOptions},
+};
 
 keyward_store::store_conformance!(memory, super::open_memory);
 keyward_store::store_conformance!(sqlite, super::open_sqlite);

@@ -1,26 +1,22 @@
 //! A process that is killed while it commits loses nothing that it has acknowledged.
 
-use std::collections::BTreeMap;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Write;
-use std::path::Path as FilePath;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    path::Path as FilePath,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
 
-use keyward_store::batch::Batch;
-use keyward_store::batch::Precondition;
-use keyward_store::error::CommitError;
-use keyward_store::error::StoreError;
-use keyward_store::path::Prefix;
-use keyward_store::sqlite::Sqlite;
-use keyward_store::sqlite::SqliteOptions;
-use keyward_store::store::Store;
+use keyward_store::{
+    batch::{Batch, Precondition},
+    error::{CommitError, StoreError},
+    path::Prefix,
+    sqlite::{Sqlite, SqliteOptions},
+    store::Store,
+};
 
-use crate::fixtures::path;
-use crate::fixtures::put;
+use crate::fixtures::{path, put};
 
 /// Tells the child, which is this test program again, where its store lies.
 const FOLDER: &str = "STORE_TEST_FOLDER";

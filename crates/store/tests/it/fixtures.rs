@@ -1,22 +1,24 @@
 //! What the tests of this crate build on.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use keyward_crypto::secret::arena::Arena;
-use keyward_store::batch::Batch;
-use keyward_store::batch::Precondition;
-use keyward_store::path::Path;
-use keyward_store::sealed::Sealed;
-use keyward_store::sealed::keys::SealKey;
-use keyward_store::sealed::keys::SealKeyId;
-use keyward_store::sealed::keys::SealKeys;
-use keyward_store::store::Store;
-use keyward_types::store_id::StoreId;
-use keyward_types::time::Clock;
-use keyward_types::time::Monotonic;
-use keyward_types::time::Timestamp;
+use keyward_store::{
+    batch::{Batch, Precondition},
+    path::Path,
+    sealed::{
+        Sealed,
+        keys::{SealKey, SealKeyId, SealKeys},
+    },
+    store::Store,
+};
+use keyward_types::{
+    store_id::StoreId,
+    time::{Clock, Monotonic, Timestamp},
+};
 
 pub fn path(text: &str) -> Path {
     Path::parse(text).expect("the tests' paths are good")

@@ -3,15 +3,15 @@
 
 use std::path::Path as FilePath;
 
-use keyward_store::batch::Precondition;
-use keyward_store::error::StoreError;
-use keyward_store::sqlite::Sqlite;
-use keyward_store::sqlite::SqliteOptions;
-use keyward_store::store::Store;
+use keyward_store::{
+    batch::Precondition,
+    error::StoreError,
+    sqlite::{Sqlite, SqliteOptions},
+    store::Store,
+};
 use rusqlite::Connection;
 
-use crate::fixtures::path;
-use crate::fixtures::put;
+use crate::fixtures::{path, put};
 
 fn open(folder: &FilePath) -> Result<Sqlite, StoreError> {
     Sqlite::open(SqliteOptions::new(folder.join("store.db")))

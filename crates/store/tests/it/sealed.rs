@@ -2,35 +2,22 @@
 
 use std::sync::Arc;
 
-use keyward_store::batch::Batch;
-use keyward_store::batch::Precondition;
-use keyward_store::boxed::BoxFuture;
-use keyward_store::error::CommitError;
-use keyward_store::error::LimitError;
-use keyward_store::error::StoreError;
-use keyward_store::feed::Feed;
-use keyward_store::memory::Memory;
-use keyward_store::path::Path;
-use keyward_store::path::Prefix;
-use keyward_store::revision::Revision;
-use keyward_store::sealed::Purpose;
-use keyward_store::sealed::Sealed;
-use keyward_store::sealed::SealedError;
-use keyward_store::sealed::keys::SealKeyId;
-use keyward_store::sealed::value::MAX_CONTENT_BYTES;
-use keyward_store::stamp::Stamp;
-use keyward_store::store::Entry;
-use keyward_store::store::Health;
-use keyward_store::store::Read;
-use keyward_store::store::Store;
+use keyward_store::{
+    batch::{Batch, Precondition},
+    boxed::BoxFuture,
+    error::{CommitError, LimitError, StoreError},
+    feed::Feed,
+    memory::Memory,
+    path::{Path, Prefix},
+    revision::Revision,
+    sealed::{Purpose, Sealed, SealedError, keys::SealKeyId, value::MAX_CONTENT_BYTES},
+    stamp::Stamp,
+    store::{Entry, Health, Read, Store},
+};
 use keyward_types::store_id::StoreId;
 use proptest::prelude::*;
 
-use crate::fixtures::path;
-use crate::fixtures::put;
-use crate::fixtures::seal_keys;
-use crate::fixtures::seal_keys_of;
-use crate::fixtures::sealed;
+use crate::fixtures::{path, put, seal_keys, seal_keys_of, sealed};
 
 const KIND: Purpose = Purpose::new(3);
 

@@ -1,15 +1,14 @@
 //! What was deleted or overwritten stands in no file after a scrub.
 
-use std::collections::HashSet;
-use std::path::Path as FilePath;
+use std::{collections::HashSet, path::Path as FilePath};
 
 use keyward_crypto::random;
-use keyward_store::batch::Batch;
-use keyward_store::batch::Precondition;
-use keyward_store::path::Prefix;
-use keyward_store::sqlite::Sqlite;
-use keyward_store::sqlite::SqliteOptions;
-use keyward_store::store::Store;
+use keyward_store::{
+    batch::{Batch, Precondition},
+    path::Prefix,
+    sqlite::{Sqlite, SqliteOptions},
+    store::Store,
+};
 
 use crate::fixtures::path;
 

@@ -1,7 +1,8 @@
 //! The other account, which has nobody but its root user until a test makes somebody.
 
-use super::*;
 use keyward_engine::directory::records::AccountRecord;
+
+use super::*;
 
 impl World {
     pub(super) fn other_account(&self, root_access_keys: Vec<AccessKeyId>) -> AccountRecord {

@@ -1,7 +1,6 @@
 //! The constraints of AWS's models, and the text for each violation.
 
-use std::fmt;
-use std::fmt::Write as _;
+use std::{fmt, fmt::Write as _};
 
 use crate::echo;
 

@@ -1,19 +1,11 @@
 //! From bytes to [`Object`]: serde_json's tokens, within limits, and with unique names in every
 //! object.
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::collections::BTreeSet;
-use std::fmt;
+use std::{borrow::Cow, cell::Cell, collections::BTreeSet, fmt};
 
-use serde::de::DeserializeSeed;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::value::Number;
-use super::value::Object;
-use super::value::Value;
+use super::value::{Number, Object, Value};
 
 /// Objects up to this many members are searched for a repeated name by comparing all pairs,
 /// which costs no allocation.

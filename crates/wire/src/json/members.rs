@@ -25,22 +25,13 @@ pub mod scalars;
 
 use std::fmt;
 
-use super::constraint::Constraint;
-use super::constraint::Shown;
-use super::value::Object;
-use super::value::Value;
-use lists::Integers;
-use lists::StringMap;
-use lists::Strings;
-use lists::Structure;
-use lists::Structures;
-use scalars::Blob;
-use scalars::Boolean;
-use scalars::Double;
-use scalars::Enumeration;
-use scalars::Integer;
-use scalars::Text;
-use scalars::Time;
+use lists::{Integers, StringMap, Strings, Structure, Structures};
+use scalars::{Blob, Boolean, Double, Enumeration, Integer, Text, Time};
+
+use super::{
+    constraint::{Constraint, Shown},
+    value::{Object, Value},
+};
 
 /// The protocol of the members: protocols differ in how a value may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

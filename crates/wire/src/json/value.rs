@@ -1,7 +1,6 @@
 //! The decoded request body. Text is borrowed from the body unless it had escapes.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// A JSON object: members in the order of the body, with unique names.
 #[derive(Clone, Default, PartialEq)]

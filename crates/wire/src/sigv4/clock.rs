@@ -3,14 +3,9 @@
 use std::fmt;
 
 use keyward_types::time::Timestamp;
-use time::Date;
-use time::Month;
-use time::OffsetDateTime;
-use time::Time;
-use time::format_description::well_known::Rfc2822;
+use time::{Date, Month, OffsetDateTime, Time, format_description::well_known::Rfc2822};
 
-use super::Request;
-use super::incomplete::Incomplete;
+use super::{Request, incomplete::Incomplete};
 
 /// How far a request's time may be from the server's, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

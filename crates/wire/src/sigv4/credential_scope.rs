@@ -1,12 +1,12 @@
 //! The credential: an access key id, and the scope for which its signing key is derived.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use super::TERMINATOR;
-use super::clock::Basic;
-use super::clock::RequestTime;
-use super::incomplete::Incomplete;
+use super::{
+    TERMINATOR,
+    clock::{Basic, RequestTime},
+    incomplete::Incomplete,
+};
 
 /// `AKIDEXAMPLE/20150830/us-east-1/service/aws4_request`: five elements, nothing more is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

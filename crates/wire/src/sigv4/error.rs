@@ -3,9 +3,7 @@
 //! JSON services answer 400 to all of them, REST-JSON services 403; the Query services have names and
 //! statuses of their own. <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>
 
-use super::clock::SkewError;
-use super::credential_scope::ScopeError;
-use super::incomplete::Incomplete;
+use super::{clock::SkewError, credential_scope::ScopeError, incomplete::Incomplete};
 use crate::fault::Fault;
 
 /// Why a request is not authenticated. Its `Display` is the message on the wire.

@@ -6,16 +6,14 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::ALGORITHM;
-use super::Claim;
-use super::Request;
-use super::SignedHeaders;
-use super::clock::RequestTime;
-use super::credential_scope::Credential;
-use super::error::AuthError;
-use super::incomplete::Incomplete;
-use super::incomplete::Missing;
-use super::signature;
+use super::{
+    ALGORITHM, Claim, Request, SignedHeaders,
+    clock::RequestTime,
+    credential_scope::Credential,
+    error::AuthError,
+    incomplete::{Incomplete, Missing},
+    signature,
+};
 
 /// The greatest `X-Amz-Expires`: a week. It is checked, but the clock's skew ends the claim.
 const MAX_EXPIRES_SECONDS: u32 = 604_800;

@@ -5,13 +5,10 @@
 
 use std::fmt;
 
-use keyward_crypto::digest;
-use keyward_crypto::mac;
+use keyward_crypto::{digest, mac};
 use keyward_types::time::Timestamp;
 
-use super::ALGORITHM;
-use super::SigningKey;
-use super::TERMINATOR;
+use super::{ALGORITHM, SigningKey, TERMINATOR};
 
 /// An access key, and what requests are signed for.
 #[derive(Clone, Copy)]
@@ -118,9 +115,7 @@ impl Signer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sigv4::Claim;
-    use crate::sigv4::Presigned;
-    use crate::sigv4::Request;
+    use crate::sigv4::{Claim, Presigned, Request};
 
     #[test]
     fn the_servers_side_accepts_what_is_signed_here() {

@@ -2,17 +2,12 @@
 
 use std::fmt;
 
-use keyward_crypto::digest;
-use keyward_crypto::mac;
-use keyward_crypto::secret::SecretBytes;
+use keyward_crypto::{digest, mac, secret::SecretBytes};
 use keyward_types::time::Timestamp;
 
-use super::ALGORITHM;
-use super::Claim;
-use super::TERMINATOR;
-use super::canonical;
-use super::credential_scope::Credential;
-use super::error::AuthError;
+use super::{
+    ALGORITHM, Claim, TERMINATOR, canonical, credential_scope::Credential, error::AuthError,
+};
 
 /// The usual length of a canonical request, in bytes; with a session token it is longer.
 const CANONICAL: usize = 768;

@@ -1,16 +1,12 @@
 //! What the decoder takes and refuses, what members say, and what the writer writes.
 
 use keyward_types::time::Timestamp;
-use keyward_wire::fault::Fault;
-use keyward_wire::json::DecodeError;
-use keyward_wire::json::Limits;
-use keyward_wire::json::Members;
-use keyward_wire::json::Object;
-use keyward_wire::json::Rejected;
-use keyward_wire::json::Value;
-use keyward_wire::json::Writer;
-use keyward_wire::query::Form;
-use keyward_wire::xml::About;
+use keyward_wire::{
+    fault::Fault,
+    json::{DecodeError, Limits, Members, Object, Rejected, Value, Writer},
+    query::Form,
+    xml::About,
+};
 
 const ALGORITHMS: &[&str] = &[
     "RSAES_OAEP_SHA_1",

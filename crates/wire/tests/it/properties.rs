@@ -1,13 +1,12 @@
 //! Properties: whatever is signed cannot be changed, and what is written reads back.
 
 use keyward_types::time::Timestamp;
-use keyward_wire::json::Limits;
-use keyward_wire::json::Members;
-use keyward_wire::json::Object;
-use keyward_wire::json::Writer;
-use keyward_wire::query;
-use keyward_wire::query::Params;
-use keyward_wire::sigv4::Presigned;
+use keyward_wire::{
+    json::{Limits, Members, Object, Writer},
+    query,
+    query::Params,
+    sigv4::Presigned,
+};
 use proptest::prelude::*;
 
 use crate::request::Parts;

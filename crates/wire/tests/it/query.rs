@@ -1,11 +1,11 @@
 //! Query parameters: how they make trees, and what members of them say.
 
 use keyward_types::time::Timestamp;
-use keyward_wire::fault::Fault;
-use keyward_wire::json::Members;
-use keyward_wire::query::Limits;
-use keyward_wire::query::Params;
-use keyward_wire::query::ParamsError;
+use keyward_wire::{
+    fault::Fault,
+    json::Members,
+    query::{Limits, Params, ParamsError},
+};
 
 fn parse(text: &str) -> Result<Params<'_>, ParamsError> {
     Params::parse(text.as_bytes(), &Limits::AWS)

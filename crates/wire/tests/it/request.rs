@@ -1,13 +1,8 @@
 //! Requests for tests: parts that can be changed one by one, and a signer of our own.
 
-use keyward_crypto::digest::sha256;
-use keyward_crypto::mac::hmac_sha256;
+use keyward_crypto::{digest::sha256, mac::hmac_sha256};
 use keyward_types::time::Timestamp;
-use keyward_wire::sigv4::AuthError;
-use keyward_wire::sigv4::Claim;
-use keyward_wire::sigv4::Presigned;
-use keyward_wire::sigv4::Request;
-use keyward_wire::sigv4::SigningKey;
+use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKey};
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";

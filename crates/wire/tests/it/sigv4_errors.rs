@@ -1,13 +1,9 @@
 //! Every way to fail authentication, with the exact codes, statuses and texts of both protocols.
 
 use keyward_types::time::Timestamp;
-use keyward_wire::sigv4::AuthError;
-use keyward_wire::sigv4::Claim;
-use keyward_wire::sigv4::Presigned;
-use keyward_wire::sigv4::Skew;
+use keyward_wire::sigv4::{AuthError, Claim, Presigned, Skew};
 
-use crate::request::NOW;
-use crate::request::Parts;
+use crate::request::{NOW, Parts};
 
 const SIGNED: &str = "content-type;host;x-amz-date;x-amz-target";
 

@@ -1,17 +1,10 @@
 //! The cases of the published suite, and shapes that clients are known to send.
 
-use std::fs;
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
-use keyward_wire::sigv4::AuthError;
-use keyward_wire::sigv4::Claim;
-use keyward_wire::sigv4::Presigned;
-use keyward_wire::sigv4::Request;
-use keyward_wire::sigv4::SigningKey;
+use keyward_wire::sigv4::{AuthError, Claim, Presigned, Request, SigningKey};
 
-use crate::request::NOW;
-use crate::request::Parts;
-use crate::request::SECRET;
+use crate::request::{NOW, Parts, SECRET};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/aws-sigv4-suite")

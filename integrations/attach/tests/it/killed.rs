@@ -19,9 +19,11 @@ use keyward_attach::{
     server::serve,
 };
 
-use crate::memory::Memory;
-use crate::sparse_file::SparseFile;
-use crate::world::{MIB, assert_clean, bytes_of, loop_devices_of, put, world};
+use crate::{
+    memory::Memory,
+    sparse_file::SparseFile,
+    world::{MIB, assert_clean, bytes_of, loop_devices_of, put, world},
+};
 
 /// Tells a copy of this program which folder it works for.
 const FOLDER: &str = "KEYWARD_ATTACH_TEST_FOLDER";

@@ -15,7 +15,6 @@ use keyward_attach::{
     error::Error,
     ext4::{Checked, Format, MountOptions},
 };
-
 use rustix::{
     mount::{UnmountFlags, unmount},
     thread::CapabilitySet,

@@ -5,10 +5,11 @@ use std::{
     os::unix::fs::{FileExt as _, MetadataExt as _, symlink},
 };
 
-use crate::kit::{Kit, PIECE, allocated, name, stored};
 use keyward_copies::{
     BucketOptions, Error, Place, Progress, Trust, choose, list, manifest, verify,
 };
+
+use crate::kit::{Kit, PIECE, allocated, name, stored};
 
 #[test]
 fn an_image_comes_back_with_its_holes() {

@@ -1,12 +1,13 @@
 //! Makes the journal durable: whoever asks first syncs for all who wait.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::Error;
-use crate::disk::Disk;
+use crate::{Error, disk::Disk};
 
 /// Syncs the disk, one sync at a time: an error of the disk is reported once, and two syncs at the same
 /// time could hide it from each other.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::record::Body;
-use crate::layout::BLOCK;
-use crate::seal::Sealed;
+use crate::{layout::BLOCK, seal::Sealed};
 
 /// A block in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

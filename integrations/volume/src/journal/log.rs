@@ -1,11 +1,13 @@
 //! The end of the journal, where records are appended.
 
 use super::record::{Body, Header};
-use crate::Error;
-use crate::disk::Disk;
-use crate::layout::{BLOCK, BLOCK_BYTES, Layout};
-use crate::seal::Keys;
-use crate::superblock::JournalStart;
+use crate::{
+    Error,
+    disk::Disk,
+    layout::{BLOCK, BLOCK_BYTES, Layout},
+    seal::Keys,
+    superblock::JournalStart,
+};
 
 /// The region that records are appended to.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,10 @@
 //! A record: a header of 4 KiB, then the ciphertexts of the blocks that it writes.
 
-use crate::bytes::Reader;
-use crate::layout::{BLOCK_BYTES, MAX_BLOCKS, RECORD_BLOCKS};
-use crate::seal::{FORMAT, Keys, Sealed};
+use crate::{
+    bytes::Reader,
+    layout::{BLOCK_BYTES, MAX_BLOCKS, RECORD_BLOCKS},
+    seal::{FORMAT, Keys, Sealed},
+};
 
 const MAGIC: &[u8; 8] = b"KWVRECRD";
 /// Bytes before the MAC.

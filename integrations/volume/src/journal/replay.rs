@@ -1,12 +1,16 @@
 //! Reads the journal when a volume is opened.
 
-use super::index::Index;
-use super::record::{Body, Header};
-use crate::Error;
-use crate::disk::Disk;
-use crate::layout::{BLOCK, BLOCK_BYTES, Layout};
-use crate::seal::Keys;
-use crate::superblock::Superblock;
+use super::{
+    index::Index,
+    record::{Body, Header},
+};
+use crate::{
+    Error,
+    disk::Disk,
+    layout::{BLOCK, BLOCK_BYTES, Layout},
+    seal::Keys,
+    superblock::Superblock,
+};
 
 /// Pages that are looked through at once.
 const SCAN_PAGES: u64 = 64;

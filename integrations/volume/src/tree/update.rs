@@ -2,9 +2,11 @@
 //! one page of each level is in memory.
 
 use super::{Child, Link, Node, Tree, ancestor, place};
-use crate::Error;
-use crate::layout::{BLOCK, FANOUT, LEAF_BLOCKS, ROOT_LEVEL};
-use crate::seal::{Keys, Sealed};
+use crate::{
+    Error,
+    layout::{BLOCK, FANOUT, LEAF_BLOCKS, ROOT_LEVEL},
+    seal::{Keys, Sealed},
+};
 
 /// How many written pages are remembered for the cache.
 const REMEMBERED: usize = 512;

@@ -1,10 +1,12 @@
 //! Verifies a whole volume.
 
 use super::{Guarded, Volume};
-use crate::Error;
-use crate::layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, ROOT_LEVEL};
-use crate::superblock::{Superblock, read_copy};
-use crate::tree::{Child, Node};
+use crate::{
+    Error,
+    layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, ROOT_LEVEL},
+    superblock::{Superblock, read_copy},
+    tree::{Child, Node},
+};
 
 /// How many damages are listed one by one.
 const LISTED: usize = 1000;

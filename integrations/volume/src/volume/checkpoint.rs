@@ -1,18 +1,25 @@
 //! Brings home what is in the journal, and commits superblocks.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use super::Volume;
-use super::create::{blocks, session};
-use crate::Error;
-use crate::journal::index::{Index, Item};
-use crate::layout::{BLOCK_BYTES, Layout};
-use crate::seal::Keys;
-use crate::superblock::{JournalStart, KeyInfo, Superblock};
-use crate::tree::Link;
-use crate::tree::update::{Update, Written};
+use super::{
+    Volume,
+    create::{blocks, session},
+};
+use crate::{
+    Error,
+    journal::index::{Index, Item},
+    layout::{BLOCK_BYTES, Layout},
+    seal::Keys,
+    superblock::{JournalStart, KeyInfo, Superblock},
+    tree::{
+        Link,
+        update::{Update, Written},
+    },
+};
 
 /// The most bytes that go home with one write.
 const RUN_BYTES: usize = 256 * 1024;

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::Arena;
+use keyward_crypto::secret::{SecretBytes, arena::Arena};
 
-use super::Volume;
-use super::create::{finish, first_session, prepare};
-use crate::disk::Disk;
-use crate::layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, ROOT_LEVEL};
-use crate::seal::{Keys, Sealed};
-use crate::superblock::{KeyInfo, Superblock};
-use crate::tree::update::Update;
-use crate::tree::{Child, Node, Tree};
-use crate::{Error, VolumeId};
+use super::{
+    Volume,
+    create::{finish, first_session, prepare},
+};
+use crate::{
+    Error, VolumeId,
+    disk::Disk,
+    layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, ROOT_LEVEL},
+    seal::{Keys, Sealed},
+    superblock::{KeyInfo, Superblock},
+    tree::{Child, Node, Tree, update::Update},
+};
 
 /// Pages of the copy's tree that are kept in memory.
 const CACHED_PAGES: usize = 64;

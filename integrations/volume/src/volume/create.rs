@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::Arena;
+use keyward_crypto::secret::{SecretBytes, arena::Arena};
 
-use crate::disk::Disk;
-use crate::layout::{BLOCK, Layout, MAX_BLOCKS};
-use crate::seal::{Keys, Nonces};
-use crate::superblock::{JournalStart, KeyInfo, Superblock, possible_journal};
-use crate::{Error, VolumeId};
+use crate::{
+    Error, VolumeId,
+    disk::Disk,
+    layout::{BLOCK, Layout, MAX_BLOCKS},
+    seal::{Keys, Nonces},
+    superblock::{JournalStart, KeyInfo, Superblock, possible_journal},
+};
 
 /// Bytes of zeros that are written at once.
 const ZEROS: u64 = 1 << 20;

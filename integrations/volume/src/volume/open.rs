@@ -1,24 +1,24 @@
 //! Opens volumes: chooses the superblock, replays the journal, and brings home what was in it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
 
 use arc_swap::ArcSwapOption;
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::Arena;
+use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::{LOCKS, View, Volume};
-use crate::disk::Disk;
-use crate::journal::flusher::Flusher;
-use crate::journal::index::Index;
-use crate::journal::log::Log;
-use crate::journal::replay::replay;
-use crate::layout::Layout;
-use crate::seal::{Keys, Nonces, SystemNonces};
-use crate::superblock::{Superblock, read_copy};
-use crate::tree::Tree;
-use crate::{Error, VolumeId};
+use crate::{
+    Error, VolumeId,
+    disk::Disk,
+    journal::{flusher::Flusher, index::Index, log::Log, replay::replay},
+    layout::Layout,
+    seal::{Keys, Nonces, SystemNonces},
+    superblock::{Superblock, read_copy},
+    tree::Tree,
+};
 
 /// How a volume is opened.
 #[derive(Debug)]

@@ -6,11 +6,12 @@ use parking_lot::RwLock;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Appended, EXTENT, LEAST_ITEMS, LOCKS, View, Volume};
-use crate::Error;
-use crate::journal::index::Place;
-use crate::journal::record::Body;
-use crate::layout::{BLOCK, BLOCK_BYTES, RECORD_BLOCKS};
-use crate::seal::{Keys, Sealed};
+use crate::{
+    Error,
+    journal::{index::Place, record::Body},
+    layout::{BLOCK, BLOCK_BYTES, RECORD_BLOCKS},
+    seal::{Keys, Sealed},
+};
 
 /// Never taken: there is a lock for each block.
 static UNUSED: RwLock<()> = RwLock::new(());

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use keyward_volume::disk::Disk;
-use keyward_volume::layout::SUPERBLOCK_BYTES;
-use keyward_volume::{Error, Volume};
+use keyward_volume::{Error, Volume, disk::Disk, layout::SUPERBLOCK_BYTES};
 
-use crate::model::Model;
-use crate::sim::{Dice, Fault, Sim};
-use crate::world::{BLOCK, World, block};
+use crate::{
+    model::Model,
+    sim::{Dice, Fault, Sim},
+    world::{BLOCK, World, block},
+};
 
 const BLOCKS: u64 = 210;
 /// How often the history does everything.

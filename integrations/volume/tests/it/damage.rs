@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use keyward_volume::layout::{BLOCK_BYTES, Layout, SUPERBLOCK_BYTES};
-use keyward_volume::{Damage, Error, Open, Volume};
+use keyward_volume::{
+    Damage, Error, Open, Volume,
+    layout::{BLOCK_BYTES, Layout, SUPERBLOCK_BYTES},
+};
 
-use crate::sim::{Dice, Sim};
-use crate::world::{BLOCK, World, block, filled};
+use crate::{
+    sim::{Dice, Sim},
+    world::{BLOCK, World, block, filled},
+};
 
 const BLOCKS: u64 = 500;
 const PAGES: u64 = 64;

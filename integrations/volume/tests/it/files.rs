@@ -1,10 +1,11 @@
 //! A volume in a real file.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
-use keyward_volume::Error;
-use keyward_volume::disk::{Disk, FileDisk};
+use keyward_volume::{
+    Error,
+    disk::{Disk, FileDisk},
+};
 
 use crate::world::{BLOCK, World, block, filled};
 

@@ -1,10 +1,8 @@
 //! No room to bring the journal home, while a thread does so in the background.
 
-use std::thread;
-use std::time::Duration;
+use std::{thread, time::Duration};
 
-use keyward_volume::layout::Layout;
-use keyward_volume::{Error, Volume};
+use keyward_volume::{Error, Volume, layout::Layout};
 
 use crate::world::{BLOCK, World, block, filled};
 

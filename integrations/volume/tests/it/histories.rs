@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use keyward_volume::disk::Disk;
-use keyward_volume::layout::Layout;
-use keyward_volume::{Error, Volume};
-use proptest::prelude::*;
-use proptest::test_runner::TestCaseResult;
+use keyward_volume::{Error, Volume, disk::Disk, layout::Layout};
+use proptest::{prelude::*, test_runner::TestCaseResult};
 
-use crate::model::Model;
-use crate::sim::{Dice, Fault, Sim};
-use crate::world::{BLOCK, World, block};
+use crate::{
+    model::Model,
+    sim::{Dice, Fault, Sim},
+    world::{BLOCK, World, block},
+};
 
 /// How many histories run unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 1000;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use keyward_crypto::secret::SecretBytes;
-use keyward_volume::disk::Disk;
-use keyward_volume::{Copy, Error, Open, VolumeId, superblock};
+use keyward_volume::{Copy, Error, Open, VolumeId, disk::Disk, superblock};
 
-use crate::sim::{Dice, Fault, Sim};
-use crate::world::{BLOCK, ID, World, block, filled};
+use crate::{
+    sim::{Dice, Fault, Sim},
+    world::{BLOCK, ID, World, block, filled},
+};
 
 #[test]
 fn bytes_come_back_from_any_offset_and_the_rest_is_zeros() {

@@ -1,8 +1,6 @@
 //! A disk in memory that crashes, tears, reorders and fails.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::Mutex;
+use std::{collections::BTreeMap, io, sync::Mutex};
 
 use keyward_volume::disk::Disk;
 

@@ -1,16 +1,25 @@
 //! Readers that are slower than everything around them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-use std::{io, thread};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
-use keyward_volume::Volume;
-use keyward_volume::disk::Disk;
-use keyward_volume::layout::{BLOCK_BYTES, Layout};
+use keyward_volume::{
+    Volume,
+    disk::Disk,
+    layout::{BLOCK_BYTES, Layout},
+};
 
-use crate::sim::Sim;
-use crate::world::{BLOCK, World, block, filled};
+use crate::{
+    sim::Sim,
+    world::{BLOCK, World, block, filled},
+};
 
 const PAGES: u64 = 40;
 const LAYOUT: Layout = Layout::new(PAGES * BLOCK);

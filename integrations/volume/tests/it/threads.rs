@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyward_volume::Error;
 
-use crate::sim::{Dice, Fault};
-use crate::world::{BLOCK, World, block, filled};
+use crate::{
+    sim::{Dice, Fault},
+    world::{BLOCK, World, block, filled},
+};
 
 /// Ends the readers, even if a writer has failed.
 struct Ends<'a>(&'a AtomicBool);

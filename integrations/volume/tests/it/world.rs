@@ -1,15 +1,22 @@
 //! What the tests share: keys, and volumes on simulated disks.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use keyward_crypto::digest::sha256;
-use keyward_crypto::secret::SecretBytes;
-use keyward_crypto::secret::arena::Arena;
-use keyward_volume::disk::{Disk, FileDisk};
-use keyward_volume::layout::BLOCK_BYTES;
-use keyward_volume::{Create, Error, KeyInfo, Nonces, Open, Volume, VolumeId, create};
+use keyward_crypto::{
+    digest::sha256,
+    secret::{SecretBytes, arena::Arena},
+};
+use keyward_volume::{
+    Create, Error, KeyInfo, Nonces, Open, Volume, VolumeId, create,
+    disk::{Disk, FileDisk},
+    layout::BLOCK_BYTES,
+};
 
 use crate::sim::Sim;
 

@@ -1,5 +1,6 @@
 //! What constraints hold for, that the index says the same, and that no child widens its parent.
 
+use GrantOperation as Op;
 use keyward_engine::policy::{
     grant::{Constraints, Grant, GrantUse, Party},
     principal::Bindings,
@@ -13,7 +14,6 @@ use keyward_types::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
-use GrantOperation as Op;
 
 fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
     let pairs = pairs.iter().map(|(n, v)| ((*n).into(), (*v).into()));

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{Text, kind, place};
-use crate::decision::{Decision, Evidence, Layer, Reason};
-use crate::explain::{Finding, LayerVerdict};
-use crate::principal::Class;
+use crate::{
+    decision::{Decision, Evidence, Layer, Reason},
+    explain::{Finding, LayerVerdict},
+    principal::Class,
+};
 
 impl Text<'_> {
     pub(super) fn verdict(&mut self) -> std::fmt::Result {

@@ -5,16 +5,17 @@ use std::borrow::Cow;
 use keyward_types::principal::{Principal, PrincipalKind};
 
 use super::{NamedPolicy, World};
-use crate::attributes::is_key;
-use crate::condition::Condition;
-use crate::condition::operator::Operator;
-use crate::decision::Layer;
-use crate::document::{Document, PolicyKind};
-use crate::explain::change::{At, NewStatement, ProposedChange, StatementTarget};
-use crate::grant::{Constraints, Grant, Party};
-use crate::policy::Policy;
-use crate::principal::Bindings;
-use crate::request::Name;
+use crate::{
+    attributes::is_key,
+    condition::{Condition, operator::Operator},
+    decision::Layer,
+    document::{Document, PolicyKind},
+    explain::change::{At, NewStatement, ProposedChange, StatementTarget},
+    grant::{Constraints, Grant, Party},
+    policy::Policy,
+    principal::Bindings,
+    request::Name,
+};
 
 /// What a new policy is called.
 const NEW: Name<'static> = Name::Inline("new policy");

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::reference;
-use super::scenario::{Caller, Kind, Scenario, Target};
+use super::{
+    reference,
+    scenario::{Caller, Kind, Scenario, Target},
+};
 
 /// The scenario as a case can say it: without what cases have no word for, with the condition
 /// values that follow from the rest.

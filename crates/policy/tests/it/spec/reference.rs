@@ -4,11 +4,11 @@
 mod conditions;
 mod text;
 
+use conditions::conditions_hold;
 use serde_json::Value;
+use text::{Pattern, like, tokens};
 
 use super::scenario::{Caller, LINKED, Scenario, Target};
-use conditions::conditions_hold;
-use text::{Pattern, like, tokens};
 
 /// How strongly a key policy names the caller: NONE < ACCOUNT < BASE < EXACT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,16 @@
 //! The index finds what reading every grant would find.
 
+use keyward_api_kms::grants::{
+    index::GrantPaths,
+    party::Party,
+    record::{GrantRecord, GrantShapeRecord},
+    terms::{Act, Constraint, ContextConstraint, GrantQuestion, Terms},
+    write::{leading_to, put_grant},
+};
+use keyward_engine::directory::{
+    purpose,
+    records::{self, V1},
+};
 use keyward_store::batch::Precondition;
 use keyward_types::{
     account::AccountId,
@@ -13,18 +24,6 @@ use keyward_types::{
 use proptest::{
     collection::vec, option, prelude::*, sample::select, strategy::ValueTree,
     test_runner::TestRunner,
-};
-
-use keyward_api_kms::grants::{
-    index::GrantPaths,
-    party::Party,
-    record::{GrantRecord, GrantShapeRecord},
-    terms::{Act, Constraint, ContextConstraint, GrantQuestion, Terms},
-    write::{leading_to, put_grant},
-};
-use keyward_engine::directory::{
-    purpose,
-    records::{self, V1},
 };
 
 use super::world::{KeyWorld, world};

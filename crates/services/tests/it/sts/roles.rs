@@ -1,11 +1,10 @@
 //! Who may assume a role.
 
-use keyward_types::{tag::Tag, time::Clock as _};
-
 use keyward_testkit::{
     answer::{Answer, Key},
     world::{OTHER, OWN, World},
 };
+use keyward_types::{tag::Tag, time::Clock as _};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";
 

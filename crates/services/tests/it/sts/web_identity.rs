@@ -13,7 +13,6 @@ use keyward_oidc::{
     issuers::Issuers,
     url::HttpsUrl,
 };
-
 use keyward_testkit::{
     answer::{Answer, Key},
     issuer::{BY_EC_1, BY_RSA_1, BY_RSA_2_AS_1, DISCOVERY_URL, EC_1, RSA_1, TAGGED, Web, fetching},

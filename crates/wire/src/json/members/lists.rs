@@ -1,19 +1,17 @@
 //! Readers of members that hold several values: lists, maps and structures.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use smallvec::SmallVec;
 
-use super::LowerCamel;
-use super::Members;
-use super::ModelType;
-use super::Protocol;
-use crate::echo;
-use crate::json::constraint::Constraint;
-use crate::json::constraint::OfEach;
-use crate::json::constraint::Shown;
-use crate::json::value::Value;
+use super::{LowerCamel, Members, ModelType, Protocol};
+use crate::{
+    echo,
+    json::{
+        constraint::{Constraint, OfEach, Shown},
+        value::Value,
+    },
+};
 
 /// Reads a list member of strings.
 #[must_use = "a member is read by `required` or `optional`"]

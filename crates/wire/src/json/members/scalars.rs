@@ -2,18 +2,16 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crypto::secret::SecretBytes;
 use keyward_types::time::Timestamp;
 use smallvec::SmallVec;
 
-use super::Members;
-use super::ModelType;
-use super::Protocol;
-use crate::json::constraint::Constraint;
-use crate::json::constraint::Shown;
-use crate::json::value::Value;
+use super::{Members, ModelType, Protocol};
+use crate::json::{
+    constraint::{Constraint, Shown},
+    value::Value,
+};
 
 /// The regular expression of the rule that [`Text::ascii`] adds, as AWS prints it.
 const ASCII: &str = r"^\p{ASCII}+$";

@@ -1,13 +1,14 @@
 //! Condition operators, the slow way.
 
-use std::cmp::Ordering;
-use std::net::IpAddr;
+use std::{cmp::Ordering, net::IpAddr};
 
 use serde_json::Value;
 
-use super::super::scenario::Scenario;
-use super::text::{Found, Pattern, like, lookup, plain, substitute};
-use super::{has_variables, one_or_many, six_parts};
+use super::{
+    super::scenario::Scenario,
+    has_variables, one_or_many, six_parts,
+    text::{Found, Pattern, like, lookup, plain, substitute},
+};
 
 /// Operators: AND. Keys under one operator: AND.
 pub fn conditions_hold(s: &Scenario, policy: &Value, statement: &Value) -> bool {

@@ -1,9 +1,8 @@
 //! Who asks.
 
-use keyward_types::account::AccountId;
-use keyward_types::partition::Partition;
-use keyward_types::principal::Principal;
-use keyward_types::unique_id::UniqueId;
+use keyward_types::{
+    account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
+};
 
 use super::LINKED;
 
