@@ -8,7 +8,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self,
-            storage::{State, VolumeRecord, Wanted},
+            storage::{VolumeRecord, VolumeState, Wanted},
         },
     },
     fault::Internal,
@@ -59,8 +59,8 @@ impl FileSystem {
             // Another agent is to store it, and has not said yet that it does.
             (Wanted::Present, None) if self.volume.made => "updating",
             (Wanted::Present, None) => "creating",
-            (Wanted::Present, Some(State::Ready)) => "available",
-            (Wanted::Present, Some(State::Failed | State::Gone)) => "error",
+            (Wanted::Present, Some(VolumeState::Ready)) => "available",
+            (Wanted::Present, Some(VolumeState::Failed | VolumeState::Gone)) => "error",
         }
     }
 

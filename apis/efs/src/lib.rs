@@ -41,7 +41,7 @@ pub mod update_file_system;
 use std::{fmt::Debug, sync::Arc};
 
 use keyward_engine::{
-    api::{Api, ApiDescription, FoundFacts, ResourceQuestion, State},
+    api::{Api, ApiDescription, ApiState, FoundFacts, ResourceQuestion},
     api_context,
     context::Context,
     dependents::Dependents,
@@ -79,7 +79,7 @@ pub struct EfsState {
     pub creations: OneByOne,
 }
 
-impl State for EfsState {}
+impl ApiState for EfsState {}
 
 /// Amazon EFS over REST-JSON.
 #[derive(Clone, Copy, Debug)]

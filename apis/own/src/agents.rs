@@ -65,7 +65,7 @@ pub async fn record(cx: &Context<'_>) -> Result<(AgentRecord, Revision), Keyward
 }
 
 /// Where agents and volumes stand that a request is about.
-pub type Place = (Region, AccountId);
+pub type AccountRegion = (Region, AccountId);
 
 /// The most agents of an account in a Region.
 pub const MOST_AGENTS: usize = 100;
@@ -78,7 +78,7 @@ pub const MOST_TOKENS: usize = 20;
 /// When they cannot be read.
 pub async fn tokens(
     cx: &Context<'_>,
-    (region, account): Place,
+    (region, account): AccountRegion,
 ) -> Result<Vec<(AgentTokenRecord, Revision)>, ReadError> {
     let prefix = paths::agent_tokens(region, account);
     cx.directory()
@@ -92,7 +92,7 @@ pub async fn tokens(
 /// When they cannot be read.
 pub async fn all(
     cx: &Context<'_>,
-    (region, account): Place,
+    (region, account): AccountRegion,
 ) -> Result<Vec<(AgentRecord, Revision)>, ReadError> {
     let prefix = paths::agents(region, account);
     cx.directory()
@@ -106,7 +106,7 @@ pub async fn all(
 /// When they cannot be read.
 pub async fn volumes(
     cx: &Context<'_>,
-    (region, account): Place,
+    (region, account): AccountRegion,
     agent: &AgentId,
 ) -> Result<Vec<(VolumeRecord, Revision)>, ReadError> {
     let prefix = paths::volumes(region, account);
@@ -124,7 +124,7 @@ pub async fn volumes(
 /// [`KeywardFault::NoSuchVolume`] if it is not, or cannot be read.
 pub async fn volume(
     cx: &Context<'_>,
-    (region, account): Place,
+    (region, account): AccountRegion,
     (agent, id): (&AgentId, &VolumeId),
 ) -> Result<(VolumeRecord, Revision), KeywardFault> {
     let path = paths::volume(region, account, id);
@@ -212,7 +212,7 @@ impl From<NotEnded> for KeywardFault {
 /// When a path of it is none, or the batch is too large.
 pub fn end(
     batch: &mut SealedBatch,
-    (region, account): Place,
+    (region, account): AccountRegion,
     (volume, revision): (&VolumeRecord, Revision),
 ) -> Result<(), NotEnded> {
     for path in &volume.belongings {
@@ -228,7 +228,7 @@ pub fn end(
 /// When the batch is too large.
 pub fn put_agent(
     batch: &mut SealedBatch,
-    (region, account): Place,
+    (region, account): AccountRegion,
     agent: &AgentRecord,
     precondition: Precondition,
 ) -> Result<(), KeywardFault> {
@@ -246,7 +246,7 @@ pub fn put_agent(
 /// When the batch is too large.
 pub fn put_token(
     batch: &mut SealedBatch,
-    (region, account): Place,
+    (region, account): AccountRegion,
     token: &AgentTokenRecord,
     precondition: Precondition,
 ) -> Result<(), KeywardFault> {
@@ -264,7 +264,7 @@ pub fn put_token(
 /// When the batch is too large.
 pub fn remove_agent(
     batch: &mut SealedBatch,
-    (region, account): Place,
+    (region, account): AccountRegion,
     (agent, revision): &(AgentRecord, Revision),
 ) -> Result<(), KeywardFault> {
     for key in &agent.access_keys {
@@ -283,7 +283,7 @@ pub fn remove_agent(
 /// When the batch is too large.
 pub fn remove_token(
     batch: &mut SealedBatch,
-    place: Place,
+    place: AccountRegion,
     (token, revision): &(AgentTokenRecord, Revision),
     agent: Option<&(AgentRecord, Revision)>,
 ) -> Result<(), KeywardFault> {
@@ -302,7 +302,7 @@ pub fn remove_token(
 /// When a path of it is none, or the batch is too large.
 pub fn end_some(
     batch: &mut SealedBatch,
-    place: Place,
+    place: AccountRegion,
     (volume, revision): (&VolumeRecord, Revision),
     count: usize,
 ) -> Result<(), NotEnded> {
@@ -320,7 +320,7 @@ pub fn end_some(
 /// When the batch is too large.
 pub fn put(
     batch: &mut SealedBatch,
-    (region, account): Place,
+    (region, account): AccountRegion,
     (volume, revision): (&VolumeRecord, Revision),
 ) -> Result<(), NotEnded> {
     let path = paths::volume(region, account, &volume.id);

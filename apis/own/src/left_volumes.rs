@@ -20,7 +20,7 @@ use keyward_wire::json::Writer;
 
 use crate::{
     Keyward,
-    agents::{self, NotEnded, Place},
+    agents::{self, AccountRegion, NotEnded},
 };
 
 /// The most records that end in one batch, with the volume's own.
@@ -60,7 +60,7 @@ enum EndError {
 }
 
 /// Ends those of an account in a Region.
-async fn end_in(cx: &WorkerContext, place: Place) -> Result<(), ReadError> {
+async fn end_in(cx: &WorkerContext, place: AccountRegion) -> Result<(), ReadError> {
     for (volume, revision, ends) in left(cx, place).await? {
         let id = volume.id.clone();
         let ended = async {
@@ -81,7 +81,7 @@ async fn end_in(cx: &WorkerContext, place: Place) -> Result<(), ReadError> {
 /// Retires the grants of a volume, as the service that it belongs to, if there still is one.
 async fn retire(
     cx: &WorkerContext,
-    (region, account): Place,
+    (region, account): AccountRegion,
     volume: &VolumeRecord,
 ) -> Result<(), EndError> {
     let Some(key) = &volume.key else {
@@ -115,7 +115,7 @@ async fn retire(
 /// The volumes that are to be gone, and whether they end: whether they are gone, or their agent is.
 async fn left(
     cx: &WorkerContext,
-    (region, account): Place,
+    (region, account): AccountRegion,
 ) -> Result<Vec<(VolumeRecord, Revision, bool)>, ReadError> {
     let directory = cx.shared().directory();
     // Read before the agents: a volume's agent was there when the volume was made, so that one that is
@@ -142,7 +142,7 @@ async fn left(
 /// what it did.
 async fn end_one(
     cx: &WorkerContext,
-    place: Place,
+    place: AccountRegion,
     (mut volume, mut revision): (VolumeRecord, Revision),
 ) -> Result<(), EndError> {
     let path = paths::volume(place.0, place.1, &volume.id);

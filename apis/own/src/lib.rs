@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 
 use keyward_api_kms::{self as kms, state::KmsState};
 use keyward_engine::{
-    api::{Api, ApiDescription, Prove, StartedWorkers, State},
+    api::{Api, ApiDescription, ApiState, Prove, StartedWorkers},
     api_context,
     context::Context,
     forward::CallsAsServices,
@@ -109,7 +109,7 @@ impl KeywardState {
     }
 }
 
-impl State for KeywardState {
+impl ApiState for KeywardState {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let waiting = u64::try_from(self.polls.count()).unwrap_or(u64::MAX);
         let help = "Agents that wait to hear what is wanted of their volumes.";

@@ -3,7 +3,7 @@
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, integer, structure, structures, text},
     directory::records::storage::{
-        BackupReport, MOST_BELONGINGS, Reported, State, TargetState, VolumeRecord, Wanted,
+        BackupReport, MOST_BELONGINGS, Reported, TargetState, VolumeRecord, VolumeState, Wanted,
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
@@ -203,15 +203,15 @@ impl Operation for ReportVolumes {
                         || agents::has_grant(cx.directory().reader(), agent.region, volume)
                             .await? =>
                 {
-                    State::Gone
+                    VolumeState::Gone
                 }
                 ("GONE", Wanted::Absent) => {
                     cx.state().backups.forget(&volume.id);
                     agents::end(&mut batch, place, (volume, *revision))?;
                     continue;
                 }
-                ("READY", Wanted::Present) => State::Ready,
-                ("FAILED", _) => State::Failed,
+                ("READY", Wanted::Present) => VolumeState::Ready,
+                ("FAILED", _) => VolumeState::Failed,
                 (state, wanted) => {
                     return Err(KeywardFault::unwanted(
                         &volume.id,
@@ -228,9 +228,9 @@ impl Operation for ReportVolumes {
                 message: report.message.clone(),
             };
             let mut volume = VolumeRecord {
-                made: volume.was_made() || state == State::Ready,
+                made: volume.was_made() || state == VolumeState::Ready,
                 available_on: match state {
-                    State::Ready => Some(volume.agent.clone()),
+                    VolumeState::Ready => Some(volume.agent.clone()),
                     _ => volume.available_on.clone(),
                 },
                 reported: Some(reported),

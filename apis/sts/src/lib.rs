@@ -25,7 +25,7 @@ pub mod web_identity;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, ApiDescription, Prove, State},
+    api::{Api, ApiDescription, ApiState, Prove},
     api_context,
     caller::Caller,
     context::Context,
@@ -63,7 +63,7 @@ impl StsState {
     }
 }
 
-impl State for StsState {}
+impl ApiState for StsState {}
 
 api_context!(
     /// The context of a request to STS.

@@ -29,14 +29,14 @@ use crate::{
 };
 
 /// What the operations of an API share beside the engine.
-pub trait State: Any + Send + Sync {
+pub trait ApiState: Any + Send + Sync {
     /// Gauges for operators: name, help and value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         Vec::new()
     }
 }
 
-impl State for () {}
+impl ApiState for () {}
 
 /// The workers of an API, once they have what they start from.
 pub type StartedWorkers<'c> = BoxFuture<'c, Result<Vec<Worker>, ReadError>>;
@@ -46,7 +46,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// How its requests and answers look on the wire.
     type Protocol: Protocol;
     /// What its operations share beside the engine; `()` if they share nothing.
-    type State: State;
+    type State: ApiState;
     /// The context of a request, see [`api_context`](crate::api_context).
     type Context<'a>: Deref<Target = Context<'a>> + Copy + Send + Sync;
     /// The service's prefix in actions and credential scopes, such as `kms`.
@@ -210,7 +210,7 @@ pub struct Unproven<'a> {
     /// What all requests share.
     pub shared: &'a Shared,
     /// The state of the API; its own type is known to the API.
-    pub state: &'a dyn State,
+    pub state: &'a dyn ApiState,
     /// The body.
     pub payload: &'a Payload<'a>,
     /// The request's turn.
@@ -219,7 +219,7 @@ pub struct Unproven<'a> {
 
 impl<'a> Unproven<'a> {
     /// The state of the API, if it is of that type.
-    pub fn state<S: State>(&self) -> Option<&'a S> {
+    pub fn state<S: ApiState>(&self) -> Option<&'a S> {
         let state: &dyn Any = self.state;
         state.downcast_ref()
     }

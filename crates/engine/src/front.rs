@@ -12,7 +12,7 @@ use keyward_trail::refused::Refusal;
 use keyward_wire::{query::Form, xml};
 
 use crate::{
-    api::{State, Unproven},
+    api::{ApiState, Unproven},
     context::Context,
     fault::{Fault, Internal},
     front::dispatch::Dispatched,
@@ -69,7 +69,8 @@ impl Front {
     /// Counters and gauges in Prometheus's text format.
     pub fn render_metrics(&self) -> String {
         let states = self.services.rows().iter().map(Service::state);
-        self.shared.render_metrics(states.flat_map(State::gauges))
+        self.shared
+            .render_metrics(states.flat_map(ApiState::gauges))
     }
 
     /// The APIs.

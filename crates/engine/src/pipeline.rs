@@ -9,7 +9,7 @@ use std::{any::Any, future::Future, pin::Pin};
 
 pub(crate) use crate::pipeline::record::{refuse, refused};
 use crate::{
-    api::{Api, ApiDescription, State, api_of},
+    api::{Api, ApiDescription, ApiState, api_of},
     audit::{
         event::{EventParts, ServedOperation},
         parameters::{Parameter, Sent},
@@ -38,7 +38,7 @@ pub struct Row {
 /// What a row's function is.
 type Serve = for<'a> fn(
     &'a Context<'a>,
-    &'a dyn State,
+    &'a dyn ApiState,
     &'a Payload<'a>,
 ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
@@ -63,7 +63,7 @@ impl Row {
     pub(crate) async fn serve(
         &self,
         cx: &Context<'_>,
-        state: &dyn State,
+        state: &dyn ApiState,
         payload: &Payload<'_>,
     ) -> Answer {
         (self.serve)(cx, state, payload).await
@@ -86,7 +86,11 @@ struct Attempt<O: Operation> {
 }
 
 /// Serves one request from its body to its answer.
-async fn serve<O: Operation>(cx: &Context<'_>, state: &dyn State, payload: &Payload<'_>) -> Answer {
+async fn serve<O: Operation>(
+    cx: &Context<'_>,
+    state: &dyn ApiState,
+    payload: &Payload<'_>,
+) -> Answer {
     let recorder = Recorder::new(cx, named::<O>());
     let state: &dyn Any = state;
     let Some(state) = state.downcast_ref::<<O::Api as Api>::State>() else {

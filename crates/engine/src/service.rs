@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    api::{Api, ApiDescription, StartedWorkers, State},
+    api::{Api, ApiDescription, ApiState, StartedWorkers},
     protocol::{Style, Wire},
     workers::WorkerContext,
 };
@@ -15,7 +15,7 @@ type Start = dyn for<'c> Fn(&'c WorkerContext) -> StartedWorkers<'c> + Send + Sy
 #[derive(Clone)]
 pub struct Service {
     api: &'static ApiDescription,
-    state: Arc<dyn State>,
+    state: Arc<dyn ApiState>,
     workers: Arc<Start>,
     row: usize,
 }
@@ -47,7 +47,7 @@ impl Service {
     }
 
     /// What its operations share.
-    pub(crate) fn state(&self) -> &dyn State {
+    pub(crate) fn state(&self) -> &dyn ApiState {
         &*self.state
     }
 }

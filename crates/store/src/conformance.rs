@@ -6,7 +6,7 @@
 //! keyward_store::store_conformance!(memory, open_memory);
 //! ```
 //!
-//! where `open_memory` takes [`FeedOptions`](crate::log::FeedOptions) and answers [`Opened`].
+//! where `open_memory` takes [`FeedOptions`](crate::log::FeedOptions) and answers [`TestStore`].
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -24,14 +24,14 @@ pub mod reads;
 pub mod stamps;
 
 /// An empty store, and what must live as long as it does (its folder).
-pub struct Opened {
+pub struct TestStore {
     /// The store.
     pub store: Arc<dyn Store>,
     /// Dropped after it.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-impl fmt::Debug for Opened {
+impl fmt::Debug for TestStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.store.fmt(f)
     }

@@ -30,7 +30,7 @@ pub struct Report {
     /// Of which generation.
     pub generation: u64,
     /// What it is.
-    pub state: State,
+    pub state: VolumeState,
     /// The bytes in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
@@ -52,7 +52,7 @@ pub struct TargetReport {
     /// Its id.
     pub mount_target_id: String,
     /// Whether it is served: ready or failed.
-    pub state: State,
+    pub state: VolumeState,
     /// Why it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -91,7 +91,7 @@ impl TargetReport {
     pub const fn ready(mount_target_id: String) -> Self {
         Self {
             mount_target_id,
-            state: State::Ready,
+            state: VolumeState::Ready,
             message: None,
         }
     }
@@ -100,7 +100,7 @@ impl TargetReport {
     pub fn failed(mount_target_id: String, message: &str) -> Self {
         Self {
             mount_target_id,
-            state: State::Failed,
+            state: VolumeState::Failed,
             message: Some(shortened(message)),
         }
     }
@@ -132,7 +132,7 @@ pub fn shortened(message: &str) -> String {
 /// What a volume is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum State {
+pub enum VolumeState {
     /// It can be used.
     Ready,
     /// It is not as it is wanted.
@@ -189,7 +189,7 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
             volume_id: wanted.volume.to_string(),
             generation: wanted.generation,
             state,
-            bytes: more.bytes.filter(|_| state == State::Ready),
+            bytes: more.bytes.filter(|_| state == VolumeState::Ready),
             message: message.map(shortened),
             targets: more
                 .targets
@@ -202,7 +202,7 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
                 .map(BackupReport::shortened),
         })
     };
-    let failed = |message: &str| report(State::Failed, Some(message));
+    let failed = |message: &str| report(VolumeState::Failed, Some(message));
     if let Some(why) = &local.damaged {
         return failed(why);
     }
@@ -210,10 +210,10 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
         return failed(why);
     }
     match (wanted.presence, local.stage, &local.runs) {
-        (Presence::Absent, None, Runs::Nothing) if !local.busy => report(State::Gone, None),
+        (Presence::Absent, None, Runs::Nothing) if !local.busy => report(VolumeState::Gone, None),
         (Presence::Present, Some(Stage::Made), Runs::Mounted) => match &local.astray {
             Some(astray) => failed(&astray.message),
-            None => report(State::Ready, None),
+            None => report(VolumeState::Ready, None),
         },
         (Presence::Present, _, Runs::CutOff(why)) => {
             failed(&format!("the volume is cut off: {why}"))
@@ -326,7 +326,7 @@ mod tests {
         };
         for local in [Local::default(), making] {
             let report = due(&present, (&local, More::default()), None, at(0)).unwrap();
-            assert_eq!(report.state, State::Failed);
+            assert_eq!(report.state, VolumeState::Failed);
             assert_eq!(report.message.as_deref(), Some(LOST_HERE));
         }
     }
@@ -339,7 +339,7 @@ mod tests {
             for generation in [1, 2] {
                 let local = mounted_for(generation);
                 let report = due(&present, (&local, More::default()), None, at(0)).unwrap();
-                assert_eq!(report.state, State::Failed);
+                assert_eq!(report.state, VolumeState::Failed);
                 assert_eq!(report.message.as_deref(), Some(MOVED_HERE));
             }
         }
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(
             (report.state, report.message.as_deref()),
             (
-                State::Failed,
+                VolumeState::Failed,
                 Some("the volume is cut off: DisabledException: it is disabled.")
             )
         );
@@ -382,7 +382,7 @@ mod tests {
             None
         );
         let back = due(&present, (&mounted(), More::default()), Some(&told), at(1)).unwrap();
-        assert_eq!(back.state, State::Ready);
+        assert_eq!(back.state, VolumeState::Ready);
         let failing = Local {
             failure: Some(Failure::after(None, "é".repeat(2000), at(0))),
             ..Local::default()
@@ -421,7 +421,7 @@ mod tests {
         // Of what is gone there is nothing more to say.
         let absent = wanted(2, Presence::Absent);
         let report = due(&absent, (&Local::default(), more), None, at(0)).unwrap();
-        assert_eq!((report.state, report.targets), (State::Gone, None));
+        assert_eq!((report.state, report.targets), (VolumeState::Gone, None));
     }
 
     #[test]
@@ -438,7 +438,7 @@ mod tests {
                 at(0),
             )
             .unwrap();
-            assert_eq!(report.state, State::Failed);
+            assert_eq!(report.state, VolumeState::Failed);
             assert_eq!(report.message.as_deref(), Some("its note cannot be read"));
         }
     }
@@ -449,7 +449,7 @@ mod tests {
         let state = |local: &Local| {
             due(&absent, (local, More::default()), None, at(0)).map(|told| told.state)
         };
-        assert_eq!(state(&Local::default()), Some(State::Gone));
+        assert_eq!(state(&Local::default()), Some(VolumeState::Gone));
         assert_eq!(state(&mounted()), None);
         let ending = Local {
             stage: Some(Stage::Ending),

@@ -17,14 +17,14 @@ use crate::{
     holders,
     loop_device::LoopDevice,
     mounts::{self, DeviceNumber, Mount},
-    place::Place,
     process::is_capable,
+    volume_dir::VolumeDir,
 };
 
 /// A loop device that is bound to the volume of a place. Dropping this changes nothing.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    place: Place,
+    place: VolumeDir,
     device: LoopDevice,
 }
 
@@ -34,7 +34,7 @@ impl Attachment {
     ///
     /// # Errors
     /// When nobody serves, when a loop device is bound already, or when the kernel refuses.
-    pub fn bind(place: &Place) -> Result<Self, Error> {
+    pub fn bind(place: &VolumeDir) -> Result<Self, Error> {
         let _lock = place.lock_steps()?;
         if let Some(device) = LoopDevice::find(place)? {
             return Err(Error::Attached {
@@ -51,7 +51,7 @@ impl Attachment {
     ///
     /// # Errors
     /// When the record or the kernel's answer cannot be read.
-    pub fn find(place: &Place) -> Result<Option<Self>, Error> {
+    pub fn find(place: &VolumeDir) -> Result<Option<Self>, Error> {
         let _lock = place.lock_steps()?;
         let device = LoopDevice::find(place)?;
         Ok(device.map(|device| Self {
@@ -64,7 +64,7 @@ impl Attachment {
     ///
     /// # Errors
     /// When the record or the kernel's answer cannot be read.
-    pub fn exists(place: &Place) -> Result<bool, Error> {
+    pub fn exists(place: &VolumeDir) -> Result<bool, Error> {
         Ok(LoopDevice::find(place)?.is_some())
     }
 
@@ -80,7 +80,7 @@ impl Attachment {
     /// When the kernel's answer cannot be read.
     pub fn backing_file(&self) -> Result<Option<PathBuf>, Error> {
         let node = self.device.node();
-        self.device.backing_file().at(Step::Place, node)
+        self.device.backing_file().at(Step::VolumeDir, node)
     }
 
     /// Where the volume is mounted in this process's mount namespace, the newest mount first.
@@ -144,17 +144,17 @@ impl Attachment {
     }
 
     fn mounts(&self) -> Result<Vec<Mount>, Error> {
-        self.device.mounts().at(Step::Place, self.device.node())
+        self.device.mounts().at(Step::VolumeDir, self.device.node())
     }
 
     /// The number that mounts of it have.
     pub(crate) fn device_number(&self) -> Result<DeviceNumber, Error> {
         let node = self.device.node();
-        self.device.device_number().at(Step::Place, node)
+        self.device.device_number().at(Step::VolumeDir, node)
     }
 
     /// The lock, if the device is still that of the place.
-    pub(crate) fn lock(&self) -> Result<crate::place::Lock, Error> {
+    pub(crate) fn lock(&self) -> Result<crate::volume_dir::Lock, Error> {
         let lock = self.place.lock_steps()?;
         if LoopDevice::find(&self.place)?.as_ref() == Some(&self.device) {
             Ok(lock)
@@ -183,7 +183,7 @@ impl Attachment {
 /// [`Error::Busy`] if somebody uses it: then nothing that is in use has been taken away, and it can be
 /// called again. [`Error::NotServed`] if the process that serves is dead: only [`cut_off`] can help then.
 /// An error of [`Step::Flush`] says that not everything could be written; the file system is still mounted.
-pub fn detach(place: &Place) -> Result<(), Error> {
+pub fn detach(place: &VolumeDir) -> Result<(), Error> {
     let _lock = place.lock_steps()?;
     if let Some(device) = LoopDevice::find(place)? {
         // With a dead server, the kernel would unmount as well, and drop what it could not write.
@@ -200,7 +200,7 @@ pub fn detach(place: &Place) -> Result<(), Error> {
 }
 
 fn unmount_cleanly(device: &LoopDevice) -> Result<(), Error> {
-    for mount in device.mounts().at(Step::Place, device.node())? {
+    for mount in device.mounts().at(Step::VolumeDir, device.node())? {
         let point = &mount.point;
         mount.must_be_on_top().at(Step::Unmount, point)?;
         // Unmounting does not tell whether all could be written; this does.

@@ -22,7 +22,7 @@ use crate::{
     holders, ioctl,
     loop_device::LoopDevice,
     mounts::{self, DeviceNumber, Mount},
-    place::Place,
+    volume_dir::VolumeDir,
 };
 
 /// What the cut-off found and did.
@@ -65,7 +65,7 @@ impl CutOff {
 /// it. To make sure of that without a doubt, let the volume fail all requests first. What is already gone
 /// is no error, and it can be called again. It does not wait for a step that another process is doing: it
 /// makes that step fail.
-pub fn cut_off(place: &Place, patience: Duration) -> CutOff {
+pub fn cut_off(place: &VolumeDir, patience: Duration) -> CutOff {
     let mut done = CutOff::default();
     let mut is_shut = false;
     if let Some(device) = done.note(LoopDevice::find(place)).flatten() {
@@ -111,7 +111,7 @@ pub fn cut_off(place: &Place, patience: Duration) -> CutOff {
 /// Answers whether a file system was shut down, and nothing if somebody may still wait for the process that
 /// serves.
 fn shut_down_and_abort(
-    place: &Place,
+    place: &VolumeDir,
     device: LoopDevice,
     patience: Duration,
     done: &mut CutOff,
@@ -170,7 +170,7 @@ fn shut_down_through(way: &Path, number: DeviceNumber) -> io::Result<()> {
 
 /// Aborts the connections that are mounted in the place, and the one that serves the loop device, which somebody may have
 /// unmounted lazily: every request that waits fails, and every later one.
-fn abort(place: &Place, device: Option<&LoopDevice>) -> Result<(), Error> {
+fn abort(place: &VolumeDir, device: Option<&LoopDevice>) -> Result<(), Error> {
     let point = place.mount_point();
     let mounted = mounts::at(&point).at(Step::Abort, &point)?;
     // The number of the connection is that of the file system's anonymous device.

@@ -6,7 +6,7 @@ use std::{fmt, io, path::PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Preparing the private directory, or what it records.
-    Place,
+    VolumeDir,
     /// Mounting the FUSE file system and its first exchange with the kernel.
     Serve,
     /// Binding the loop device to the served file.
@@ -36,7 +36,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Place => "prepare",
+            Self::VolumeDir => "prepare",
             Self::Serve => "serve the volume at",
             Self::Bind => "bind a loop device to",
             Self::Run => "run",

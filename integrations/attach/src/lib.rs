@@ -5,11 +5,11 @@
 //! ```
 //!
 //! [`blocks::Blocks`] is what the caller supplies; nothing here knows what stands behind it. An image file in plaintext
-//! needs none, and is bound to the loop device as it is ([`place::Place::of_image`]). ext4 gives it
+//! needs none, and is bound to the loop device as it is ([`volume_dir::VolumeDir::of_image`]). ext4 gives it
 //! names, locks, links and `mmap`, and the kernel's page cache is above it, so that what is read often
 //! costs nothing.
 //!
-//! - [`place::Place`] is a private directory for one volume. What happens to a volume is tied to this
+//! - [`volume_dir::VolumeDir`] is a private directory for one volume. What happens to a volume is tied to this
 //!   directory and to nothing else.
 //! - [`server::serve`] serves the blocks in this process, as one file in the place.
 //! - [`attachment`] does the rest, from the same or from any other process: loop device, ext4, growing, a
@@ -57,9 +57,9 @@ mod holders;
 mod ioctl;
 mod loop_device;
 mod mounts;
-pub mod place;
 pub mod process;
 pub mod requirements;
 pub mod server;
 mod target;
 mod tool;
+pub mod volume_dir;

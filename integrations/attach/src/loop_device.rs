@@ -23,7 +23,7 @@ use crate::{
     error::{At as _, Error, Step},
     ioctl,
     mounts::{self, DeviceNumber, Mount},
-    place::{Binding, Place},
+    volume_dir::{Binding, VolumeDir},
 };
 
 /// The device that gives out free loop devices.
@@ -48,7 +48,7 @@ pub(crate) struct LoopDevice {
 
 impl LoopDevice {
     /// Binds a free loop device to the file of a place.
-    pub(crate) fn bind(place: &Place) -> Result<Self, Error> {
+    pub(crate) fn bind(place: &VolumeDir) -> Result<Self, Error> {
         let path = place.file();
         let mut options = OpenOptions::new();
         options.read(true).write(true);
@@ -118,12 +118,12 @@ impl LoopDevice {
     }
 
     /// The recorded loop device of a place, if it is still bound to the place's file.
-    pub(crate) fn find(place: &Place) -> Result<Option<Self>, Error> {
+    pub(crate) fn find(place: &VolumeDir) -> Result<Option<Self>, Error> {
         let Some((number, binding)) = place.recorded()? else {
             return Ok(None);
         };
         let device = Self::new(number, &place.file(), binding);
-        let bound = device.is_bound().at(Step::Place, &device.node)?;
+        let bound = device.is_bound().at(Step::VolumeDir, &device.node)?;
         Ok(bound.then_some(device))
     }
 

@@ -22,7 +22,7 @@ use crate::{
     cut_off::cut_off,
     error::{At as _, Error, Step},
     mounts,
-    place::Place,
+    volume_dir::VolumeDir,
 };
 
 mod file;
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     thread: JoinHandle<io::Result<()>>,
-    place: Place,
+    place: VolumeDir,
 }
 
 /// Serves a volume in a place, on so many threads. A flush occupies one of them until the data is on disk.
@@ -47,7 +47,7 @@ pub struct Server {
 /// # Errors
 /// When another process serves in this place, when the volume has no possible size, or when the kernel refuses.
 pub fn serve(
-    place: &Place,
+    place: &VolumeDir,
     blocks: Arc<dyn Blocks>,
     threads: NonZeroUsize,
 ) -> Result<Server, Error> {
@@ -96,7 +96,7 @@ pub fn serve(
     }
 }
 
-fn mount(place: &Place) -> io::Result<OwnedFd> {
+fn mount(place: &VolumeDir) -> io::Result<OwnedFd> {
     let connection = OpenOptions::new().read(true).write(true).open(FUSE)?;
     let data = format!(
         "fd={},rootmode=40700,user_id={},group_id={},default_permissions",

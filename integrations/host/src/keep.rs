@@ -131,7 +131,7 @@ fn is_of(restored: &Restored, generation: u64, noted: Option<u64>) -> bool {
 
 /// An image that is made.
 struct New<'a> {
-    id: keyward_volume::VolumeId,
+    id: keyward_volume::ImageId,
     size: u64,
     key: &'a WrappedKey,
 }

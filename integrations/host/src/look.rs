@@ -8,7 +8,7 @@ use keyward_agent::{
     local::{Astray, Local, Runs},
     note::{Note, Stage},
 };
-use keyward_attach::place::Place;
+use keyward_attach::volume_dir::VolumeDir;
 use keyward_keeper::{
     image::parse_id,
     state::{Phase, States},
@@ -207,10 +207,10 @@ fn astray(layout: &Layout, states: &States, note: &Note) -> Option<Astray> {
 ///
 /// # Errors
 /// When somebody else could use it, or there is no image.
-pub fn tie(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<Place> {
+pub fn tie(layout: &Layout, states: &States, note: &Note) -> anyhow::Result<VolumeDir> {
     if !note.encrypted {
         let image = layout.image(&note.volume);
-        return Ok(Place::of_image(&place(layout, note), &image)?);
+        return Ok(VolumeDir::of_image(&place(layout, note), &image)?);
     }
     let id = parse_id(&note.image).context("the note names no image")?;
     states.folder(id)?.place()

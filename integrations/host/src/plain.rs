@@ -14,7 +14,7 @@ use keyward_attach::{
     error::Error,
     ext4::{Checked, Format, MountOptions, format_new_image},
     freeze::{freeze, thaw},
-    place::Place,
+    volume_dir::VolumeDir,
 };
 use keyward_keeper::whereabouts::{Whereabouts, file_id, is_elsewhere};
 use rustix::{
@@ -186,8 +186,8 @@ impl Plain<'_> {
         self.image.exists() || self.place.exists()
     }
 
-    fn open(&self) -> Result<Place, Error> {
-        Place::of_image(self.place, self.image)
+    fn open(&self) -> Result<VolumeDir, Error> {
+        VolumeDir::of_image(self.place, self.image)
     }
 }
 
@@ -219,7 +219,7 @@ fn copy_data(from: &File, to: &File, goes_on: &dyn Fn() -> bool) -> io::Result<(
     Ok(())
 }
 
-fn taken_away(place: &Place) -> anyhow::Result<()> {
+fn taken_away(place: &VolumeDir) -> anyhow::Result<()> {
     let done = cut_off(place, PATIENCE);
     if let Some(device) = done.held {
         return Err(anyhow!(

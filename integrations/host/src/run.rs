@@ -20,14 +20,13 @@ use std::{
     time::Duration,
 };
 
-pub use self::removed::Removed;
 use anyhow::{Context as _, bail};
 use keyward_agent::{
     export::export,
     layout::{Layout, Lock},
     note::{Note, Stage},
     plan::{self, Step},
-    report::{MOST, More, Report, State, due},
+    report::{MOST, More, Report, VolumeState, due},
     steps::carry_out,
     wanted::{Volumes, Wanted},
 };
@@ -40,6 +39,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
+pub use self::removed::Removed;
 use self::{
     asked::Held,
     backups::{Happened, Rounds},
@@ -452,7 +452,7 @@ impl Agent {
         reports.truncate(self.reports.most);
         for report in reports
             .iter()
-            .filter(|report| report.state == State::Failed)
+            .filter(|report| report.state == VolumeState::Failed)
         {
             let why = report.message.as_deref().unwrap_or_default();
             tracing::warn!(

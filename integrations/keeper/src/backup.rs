@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use keyward_agent::files::open_file;
-use keyward_volume::{Superblock, VolumeId, disk::FileDisk, superblock};
+use keyward_volume::{ImageId, Superblock, disk::FileDisk, superblock};
 use rustix::{
     fs::{FallocateFlags, fallocate},
     io::Errno,
@@ -28,7 +28,7 @@ use crate::{
 ///
 /// # Errors
 /// When it cannot be opened, is in use, or is another file by now.
-pub fn hold(image: &Path, volume: VolumeId) -> anyhow::Result<File> {
+pub fn hold(image: &Path, volume: ImageId) -> anyhow::Result<File> {
     let shown = image.display();
     let opened = match open_file(image) {
         // It can be opened, and is none.
@@ -60,7 +60,7 @@ pub fn hold(image: &Path, volume: VolumeId) -> anyhow::Result<File> {
 ///
 /// # Errors
 /// When the volume is cut off or damaged, or the directory has no room or cannot be written to.
-pub fn of_attached(found: &Found, volume: VolumeId, within: &Path) -> anyhow::Result<File> {
+pub fn of_attached(found: &Found, volume: ImageId, within: &Path) -> anyhow::Result<File> {
     let copy = nameless::within(within)?;
     if let Some(dir) = &found.process.dir {
         // What is in the page cache belongs into the copy.
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+    const VOLUME: ImageId = ImageId::from_bytes([7; 16]);
 
     #[test]
     fn a_file_that_took_the_place_of_an_image_is_not_held() {

@@ -17,7 +17,7 @@ use keyward_crypto::{
 };
 use keyward_types::shown::Value;
 use keyward_volume::{
-    Copy, Error, KeyInfo, Open, Superblock, Volume, VolumeId, commitment,
+    Copy, Error, ImageId, KeyInfo, Open, Superblock, Volume, commitment,
     disk::{Disk, FileDisk},
     superblock,
 };
@@ -111,7 +111,7 @@ pub fn arena() -> anyhow::Result<Arena> {
 /// Where an image stands against what is known of its volume.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    volume: VolumeId,
+    volume: ImageId,
     known: u64,
     accept_rollback: bool,
     advance: u64,
@@ -123,7 +123,7 @@ impl Bounds {
     pub fn new(
         (noted, key): (Option<u64>, Option<[u8; 32]>),
         known: &Known,
-        volume: VolumeId,
+        volume: ImageId,
     ) -> Self {
         let known_generation = noted.max(known.known_generation).unwrap_or(0);
         Self {
@@ -189,7 +189,7 @@ pub(crate) fn refused(image: &Path, error: Error) -> anyhow::Error {
 
 /// An open volume that nobody serves.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenImage {
     /// The volume.
     pub volume: Volume,
     /// Where its keys are.
@@ -198,7 +198,7 @@ pub struct Opened {
     states: Option<States>,
 }
 
-impl Opened {
+impl OpenImage {
     /// Unwraps the data key and opens the image. The key is `key`, or the one in the superblock.
     ///
     /// # Errors
@@ -269,7 +269,7 @@ impl Opened {
 /// When it cannot be written.
 pub fn note_new(
     states: &States,
-    volume: VolumeId,
+    volume: ImageId,
     (data_key, generation): (&SecretBytes, u64),
 ) -> anyhow::Result<()> {
     let noted = states.note_key(volume, commitment(data_key, volume)?);
@@ -297,8 +297,8 @@ pub fn decrypt(kms: &Kms, key: &KeyInfo) -> anyhow::Result<SecretBytes> {
 }
 
 /// A random id for a new volume.
-pub fn new_id() -> VolumeId {
-    VolumeId::from_bytes(random::public())
+pub fn new_id() -> ImageId {
+    ImageId::from_bytes(random::public())
 }
 
 /// Journal regions are a sixteenth of a volume, but from 1 to 64 MiB.
@@ -308,9 +308,9 @@ pub fn journal_bytes(size: u64) -> u64 {
 }
 
 /// An id as it is shown.
-pub fn parse_id(text: &str) -> Option<VolumeId> {
+pub fn parse_id(text: &str) -> Option<ImageId> {
     let bytes = u128::from_str_radix(text, 16).ok()?;
-    let id = VolumeId::from_bytes(bytes.to_be_bytes());
+    let id = ImageId::from_bytes(bytes.to_be_bytes());
     (id.to_string() == text).then_some(id)
 }
 
@@ -400,7 +400,7 @@ mod tests {
 
     use super::*;
 
-    const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+    const VOLUME: ImageId = ImageId::from_bytes([7; 16]);
 
     #[test]
     fn a_second_image_of_the_same_id_is_refused_unless_it_is_accepted() {

@@ -22,11 +22,11 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use keyward_attach::{attachment::Attachment, place::Place, process};
+use keyward_attach::{attachment::Attachment, process, volume_dir::VolumeDir};
 use keyward_client::{answer::Failure, clock::SystemClock};
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 use keyward_types::time::{Clock as _, Monotonic};
-use keyward_volume::{KeyInfo, Volume, VolumeId};
+use keyward_volume::{ImageId, KeyInfo, Volume};
 use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -117,10 +117,10 @@ pub enum Ended {
 
 struct Keeper {
     options: Options,
-    volume: VolumeId,
+    volume: ImageId,
     arena: Arena,
     folder: Folder,
-    place: Place,
+    place: VolumeDir,
     process: Process,
     clock: SystemClock,
     events: Sender<Event>,

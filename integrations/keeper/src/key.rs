@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_types::shown::Value;
-use keyward_volume::{KeyInfo, Superblock, VolumeId};
+use keyward_volume::{ImageId, KeyInfo, Superblock};
 use serde::{Deserialize, Serialize};
 
 /// The name in the encryption context whose value is the volume's id.
@@ -75,7 +75,7 @@ pub struct Wrapped {
 
 impl Wrapped {
     /// A data key that KMS has wrapped for the volume of an id.
-    pub fn new(volume: VolumeId, ciphertext: &[u8], key_arn: String) -> Self {
+    pub fn new(volume: ImageId, ciphertext: &[u8], key_arn: String) -> Self {
         Self {
             ciphertext: STANDARD.encode(ciphertext),
             key_arn,
@@ -98,7 +98,7 @@ impl Wrapped {
 }
 
 /// The encryption context of a volume's data key.
-pub fn context(volume: VolumeId) -> BTreeMap<String, String> {
+pub fn context(volume: ImageId) -> BTreeMap<String, String> {
     [(CONTEXT.to_owned(), volume.to_string())].into()
 }
 
@@ -119,7 +119,7 @@ pub fn check_context(superblock: &Superblock) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it was.
-pub fn check_context_of(volume: VolumeId, key: &KeyInfo) -> anyhow::Result<()> {
+pub fn check_context_of(volume: ImageId, key: &KeyInfo) -> anyhow::Result<()> {
     if key.context == context(volume) {
         return Ok(());
     }

@@ -161,12 +161,12 @@ fn has_lock(process: u32, lock: &Path) -> io::Result<bool> {
 mod tests {
     use std::process::{Child, Command};
 
-    use keyward_volume::VolumeId;
+    use keyward_volume::ImageId;
 
     use super::*;
     use crate::state::{Process, States};
 
-    const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+    const VOLUME: ImageId = ImageId::from_bytes([7; 16]);
 
     /// What is found of a volume whose process is said to be this one.
     fn found(home: &Path, process: &Child) -> Found {

@@ -13,8 +13,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use keyward_attach::place::Place;
-use keyward_volume::VolumeId;
+use keyward_attach::volume_dir::VolumeDir;
+use keyward_volume::ImageId;
 use serde::{Deserialize, Serialize};
 
 /// Where processes of attached volumes are found, unless another directory is given.
@@ -99,7 +99,7 @@ pub struct Process {
 
 impl Process {
     /// This process, before it has done anything.
-    pub fn this(volume: VolumeId, image: &Path, dir: Option<&Path>, read_only: bool) -> Self {
+    pub fn this(volume: ImageId, image: &Path, dir: Option<&Path>, read_only: bool) -> Self {
         Self {
             version: VERSION,
             pid: std::process::id(),
@@ -179,7 +179,7 @@ impl States {
     ///
     /// # Errors
     /// When it cannot be created.
-    pub fn folder(&self, volume: VolumeId) -> anyhow::Result<Folder> {
+    pub fn folder(&self, volume: ImageId) -> anyhow::Result<Folder> {
         let path = self.running.join(volume.to_string());
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -193,7 +193,7 @@ impl States {
     ///
     /// # Errors
     /// When the file cannot be read or has something else.
-    pub fn known(&self, volume: VolumeId) -> anyhow::Result<Option<u64>> {
+    pub fn known(&self, volume: ImageId) -> anyhow::Result<Option<u64>> {
         let path = self.generation_file(volume);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -215,7 +215,7 @@ impl States {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn note(&self, volume: VolumeId, generation: u64) -> anyhow::Result<()> {
+    pub fn note(&self, volume: ImageId, generation: u64) -> anyhow::Result<()> {
         if self.known(volume)?.is_some_and(|known| known >= generation) {
             return Ok(());
         }
@@ -226,7 +226,7 @@ impl States {
     ///
     /// # Errors
     /// When the file cannot be read or has something else.
-    pub fn known_key(&self, volume: VolumeId) -> anyhow::Result<Option<[u8; 32]>> {
+    pub fn known_key(&self, volume: ImageId) -> anyhow::Result<Option<[u8; 32]>> {
         let path = self.key_file(volume);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -249,7 +249,7 @@ impl States {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn note_key(&self, volume: VolumeId, commitment: [u8; 32]) -> anyhow::Result<()> {
+    pub fn note_key(&self, volume: ImageId, commitment: [u8; 32]) -> anyhow::Result<()> {
         if self.known_key(volume)? == Some(commitment) {
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl States {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn note_restored(&self, volume: VolumeId, token: u64) -> anyhow::Result<()> {
+    pub fn note_restored(&self, volume: ImageId, token: u64) -> anyhow::Result<()> {
         self.write_known(&self.restored_file(volume), &token.to_string())
     }
 
@@ -268,7 +268,7 @@ impl States {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn restored(&self, volume: VolumeId) -> anyhow::Result<Option<u64>> {
+    pub fn restored(&self, volume: ImageId) -> anyhow::Result<Option<u64>> {
         let path = self.restored_file(volume);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(text.trim_end().parse().ok()),
@@ -277,7 +277,7 @@ impl States {
         }
     }
 
-    fn restored_file(&self, volume: VolumeId) -> PathBuf {
+    fn restored_file(&self, volume: ImageId) -> PathBuf {
         self.known.join(format!("{volume}.restored"))
     }
 
@@ -295,11 +295,11 @@ impl States {
         write().with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn key_file(&self, volume: VolumeId) -> PathBuf {
+    fn key_file(&self, volume: ImageId) -> PathBuf {
         self.known.join(format!("{volume}.key"))
     }
 
-    fn generation_file(&self, volume: VolumeId) -> PathBuf {
+    fn generation_file(&self, volume: ImageId) -> PathBuf {
         self.known.join(format!("{volume}.generation"))
     }
 
@@ -307,7 +307,7 @@ impl States {
     ///
     /// # Errors
     /// When it cannot be dropped.
-    pub fn forget_volume(&self, volume: VolumeId) -> anyhow::Result<()> {
+    pub fn forget_volume(&self, volume: ImageId) -> anyhow::Result<()> {
         let folder = self.running.join(volume.to_string());
         let known = [
             self.generation_file(volume),
@@ -328,7 +328,7 @@ impl States {
     ///
     /// # Errors
     /// When this user may not look.
-    pub fn find(&self, volume: VolumeId) -> anyhow::Result<Option<Found>> {
+    pub fn find(&self, volume: ImageId) -> anyhow::Result<Option<Found>> {
         Folder(self.running.join(volume.to_string())).found()
     }
 
@@ -406,8 +406,8 @@ impl Folder {
     ///
     /// # Errors
     /// When somebody else could use it.
-    pub fn place(&self) -> anyhow::Result<Place> {
-        Ok(Place::open(&self.0.join("place"))?)
+    pub fn place(&self) -> anyhow::Result<VolumeDir> {
+        Ok(VolumeDir::open(&self.0.join("place"))?)
     }
 
     /// Locks the directory for this process, until what is answered is dropped.

@@ -70,7 +70,7 @@ fn of_open(pid: u32, file: FileId) -> Whereabouts {
 mod tests {
     use std::fs::File;
 
-    use keyward_volume::VolumeId;
+    use keyward_volume::ImageId;
 
     use super::*;
 
@@ -79,7 +79,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (image, moved) = (home.path().join("image"), home.path().join("moved"));
         let open = File::create(&image).unwrap();
-        let mut process = Process::this(VolumeId::from_bytes([7; 16]), &image, None, false);
+        let mut process = Process::this(ImageId::from_bytes([7; 16]), &image, None, false);
         assert_eq!(process.whereabouts(), Whereabouts::InPlace);
         process.file = Some(file_id(&image).unwrap());
         assert_eq!(process.whereabouts(), Whereabouts::InPlace);

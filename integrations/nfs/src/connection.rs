@@ -23,12 +23,12 @@ use crate::{
     error::Error,
     locked::Failure,
     options::Target,
-    places::{Displaced, Place},
+    places::{ConnectionSlot, Displaced},
     relay::{Client, End, Relay},
     rights::Watch,
     shared::Shared,
     tls,
-    volume::{Key, State, Volume},
+    volume::{Key, LockState, Volume},
 };
 
 /// How long a client that cannot be served is answered with errors.
@@ -38,7 +38,7 @@ const FAIL: Duration = Duration::from_secs(10);
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) client: SocketAddr,
-    pub(crate) place: Place,
+    pub(crate) place: ConnectionSlot,
     pub(crate) displaced: Displaced,
     pub(crate) volume: Arc<Volume>,
     /// The target as it is now.
@@ -183,7 +183,7 @@ async fn begins_with_tls(stream: &TcpStream) -> io::Result<bool> {
 
 struct Connection<S> {
     client: Client<S>,
-    place: Place,
+    place: ConnectionSlot,
     peer: SocketAddr,
     volume: Arc<Volume>,
     target: watch::Receiver<Arc<Target>>,
@@ -231,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(mut self, question: Question) -> Result<(), Closed> {
         let mut state = self.volume.state.subscribe();
         loop {
-            let is_locked = matches!(*state.borrow_and_update(), State::Locked);
+            let is_locked = matches!(*state.borrow_and_update(), LockState::Locked);
             if is_locked {
                 self.while_locked(&mut state).await?;
             } else {
@@ -241,9 +241,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Everything fails with an I/O error. Nobody is asked for that, since nothing is shown.
-    async fn while_locked(&mut self, state: &mut watch::Receiver<State>) -> Result<(), Closed> {
+    async fn while_locked(&mut self, state: &mut watch::Receiver<LockState>) -> Result<(), Closed> {
         if !self
-            .calls_before(state, |state| matches!(state, State::Unlocked(_)))
+            .calls_before(state, |state| matches!(state, LockState::Unlocked(_)))
             .await?
         {
             return Ok(());
@@ -261,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             end = self.client.fail(Failure::Io, || active.note()) => return Err(end.into()),
             () = active.silent(idle) => return Err(Closed::Silent),
             () = no_longer_allowed(&mut self.target, self.peer) => return Err(not_allowed()),
-            () = until(state, |state| matches!(state, State::Unlocked(_))) => {}
+            () = until(state, |state| matches!(state, LockState::Unlocked(_))) => {}
         }
         tokio::select! {
             finished = self.client.finish_message(|| active.note()) => Ok(finished?),
@@ -272,8 +272,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the first call; whether it came before the volume's state was the other one.
     async fn calls_before(
         &mut self,
-        state: &mut watch::Receiver<State>,
-        other: impl FnMut(&State) -> bool,
+        state: &mut watch::Receiver<LockState>,
+        other: impl FnMut(&LockState) -> bool,
     ) -> Result<bool, Closed> {
         if self.client.has_called() {
             return Ok(true);
@@ -332,11 +332,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Relays to the view that the client has a right to, until the volume is locked.
     async fn while_unlocked(
         &mut self,
-        state: &mut watch::Receiver<State>,
+        state: &mut watch::Receiver<LockState>,
         question: &Question,
     ) -> Result<(), Closed> {
         if !self
-            .calls_before(state, |state| matches!(state, State::Locked))
+            .calls_before(state, |state| matches!(state, LockState::Locked))
             .await?
         {
             return Ok(());
@@ -375,7 +375,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         let server = match view.connect().await {
-            Err(_) if matches!(*state.borrow(), State::Locked) => return Ok(()),
+            Err(_) if matches!(*state.borrow(), LockState::Locked) => return Ok(()),
             server => server.map_err(Closed::Connect)?,
         };
         self.log_connected(question, &rights);
@@ -399,7 +399,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::select! {
             // A lock ends it before anything else is passed on.
             biased;
-            () = until(state, |state| matches!(state, State::Locked)) => {}
+            () = until(state, |state| matches!(state, LockState::Locked)) => {}
             reason = &mut watch.task => {
                 let reason = reason.unwrap_or_else(|_| "the question was not answered".to_owned());
                 return Err(Closed::Refused(reason));
@@ -409,7 +409,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             end = self.client.relay(&mut relay, user, || active.note()) => {
                 match end {
                     // The process may have been killed because the volume is locked.
-                    End::Server if matches!(*self.volume.state.borrow(), State::Locked) => {}
+                    End::Server if matches!(*self.volume.state.borrow(), LockState::Locked) => {}
                     end => return Err(end.into()),
                 }
             }
@@ -432,7 +432,7 @@ fn not_allowed() -> Closed {
 }
 
 /// Resolves when the volume's state is the one that is wanted. It cannot end before its volume.
-async fn until(state: &mut watch::Receiver<State>, wanted: impl FnMut(&State) -> bool) {
+async fn until(state: &mut watch::Receiver<LockState>, wanted: impl FnMut(&LockState) -> bool) {
     let _ = state.wait_for(wanted).await;
 }
 

@@ -102,7 +102,7 @@ impl Client {
 
 /// The place of a connection; dropping it gives the place back.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     number: u64,
     client: Client,
     taken: Arc<Mutex<Taken>>,
@@ -135,7 +135,11 @@ impl Places {
 
     /// A place for a connection from an address, if there is one or another connection can make room. It is known if
     /// its volume is locked, and clients of the address were authorized before.
-    pub(crate) fn take(&self, address: IpAddr, is_known: bool) -> Option<(Place, Displaced)> {
+    pub(crate) fn take(
+        &self,
+        address: IpAddr,
+        is_known: bool,
+    ) -> Option<(ConnectionSlot, Displaced)> {
         let client = Client::of(address);
         let standing = if is_known {
             Standing::Known
@@ -158,7 +162,7 @@ impl Places {
             .with(standing)
             .map(|numbers| numbers.insert(number));
         drop(taken);
-        let place = Place {
+        let place = ConnectionSlot {
             number,
             client,
             taken: Arc::clone(&self.taken),
@@ -249,7 +253,7 @@ impl Taken {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The client was authorized.
     pub(crate) fn settle(&self) {
         self.raise(Standing::Authorized);
@@ -270,7 +274,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.taken.lock().leave(self.client, self.number);
     }
@@ -289,7 +293,7 @@ mod tests {
         })
     }
 
-    type Taker = (Place, Displaced);
+    type Taker = (ConnectionSlot, Displaced);
 
     fn is_displaced((_, displaced): &mut Taker) -> bool {
         let hold = displaced.0.as_mut().unwrap();

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether a volume's files can be used.
 #[derive(Clone, Debug)]
-pub(crate) enum State {
+pub(crate) enum LockState {
     /// They cannot.
     Locked,
     /// The root of the mounted file system.
@@ -93,7 +93,7 @@ pub(crate) struct Volume {
     own: PathBuf,
     options: Arc<Options>,
     rooms: Arc<Rooms>,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) state: watch::Sender<LockState>,
     /// Grows when open connections must be asked about again.
     pub(crate) revision: watch::Sender<u64>,
     /// How fast its clients can guess handles. A handle is the same in all views.
@@ -134,7 +134,7 @@ impl Volume {
             own: options.state.join(name),
             options,
             rooms,
-            state: watch::Sender::new(State::Locked),
+            state: watch::Sender::new(LockState::Locked),
             revision: watch::Sender::new(0),
             pace: Pace::default(),
             known: Known::default(),
@@ -245,8 +245,8 @@ impl Volume {
 
     fn unlocked(&self) -> Option<Arc<OwnedFd>> {
         match &*self.state.borrow() {
-            State::Locked => None,
-            State::Unlocked(file_system) => Some(Arc::clone(file_system)),
+            LockState::Locked => None,
+            LockState::Unlocked(file_system) => Some(Arc::clone(file_system)),
         }
     }
 
@@ -266,7 +266,7 @@ impl Volume {
         if !self.is_locked() {
             self.known.lock(Instant::now());
         }
-        self.state.send_replace(State::Locked);
+        self.state.send_replace(LockState::Locked);
         let running = self.running.lock().clone();
         let mut all_ended = true;
         // All are killed before the first is waited for.

@@ -20,8 +20,8 @@ use crate::{
     installed::Installed,
     launch,
     names::SUPERVISOR,
-    place::Place,
     roles,
+    server_paths::ServerPaths,
     tool::{self, Task},
     user::SystemUser,
     watch::Watch,
@@ -87,7 +87,7 @@ impl Marker {
 /// What makes the data of a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Maker<'m> {
-    pub(crate) place: &'m Place,
+    pub(crate) place: &'m ServerPaths,
     pub(crate) server: &'m Installed,
     pub(crate) user: &'m SystemUser,
     pub(crate) cgroup: &'m Cgroup,

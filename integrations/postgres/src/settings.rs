@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     names::SUPERVISOR,
     options::{Options, Wanted},
-    place::Place,
+    server_paths::ServerPaths,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -53,7 +53,11 @@ fn memory_bytes(meminfo: &str) -> Option<u64> {
 }
 
 /// `postgresql.conf`.
-pub(crate) fn configuration(place: &Place, wanted: &Wanted, sizes: Sizes) -> Result<String, Error> {
+pub(crate) fn configuration(
+    place: &ServerPaths,
+    wanted: &Wanted,
+    sizes: Sizes,
+) -> Result<String, Error> {
     let path = |path: &Path| match path.to_str() {
         Some(text) if !text.chars().any(char::is_control) => Ok(text.to_owned()),
         _ => Err(Error::Path(path.to_owned())),
@@ -171,7 +175,7 @@ mod tests {
     #[test]
     fn a_configuration_says_where_to_listen_and_no_secret() {
         let name = Name::parse("orders").unwrap();
-        let place = Place::new(&name, Path::new("/srv/v"), Path::new("/run/it's"));
+        let place = ServerPaths::new(&name, Path::new("/srv/v"), Path::new("/run/it's"));
         let sizes = Sizes::within(16 * GIB, 100 * GIB);
         let text = configuration(&place, &wanted(), sizes).unwrap();
         for line in [
@@ -189,7 +193,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
         assert!(!text.contains("SCRAM-SHA-256"), "{text}");
-        let place = Place::new(&name, Path::new("/srv/v"), Path::new("/run/a\nb"));
+        let place = ServerPaths::new(&name, Path::new("/srv/v"), Path::new("/run/a\nb"));
         let error = configuration(&place, &wanted(), sizes).unwrap_err();
         assert!(matches!(error, Error::Path(_)));
     }

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     installed::Installed,
     names::{SUPERVISOR, Verifier},
-    place::Place,
+    server_paths::ServerPaths,
     tool::{self, Task},
     watch::Watch,
 };
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client<'c> {
     pub(crate) server: &'c Installed,
-    pub(crate) place: &'c Place,
+    pub(crate) place: &'c ServerPaths,
     pub(crate) port: u16,
     pub(crate) watch: &'c Watch,
 }

@@ -58,7 +58,7 @@ pub enum Error {
     #[error("the image holds another volume, {found}")]
     OtherVolume {
         /// The id of the volume in the image.
-        found: crate::VolumeId,
+        found: crate::ImageId,
     },
     /// The image is older than what is known of the volume.
     #[error("the image is of generation {found}, but generation {known} is known: it was put back")]

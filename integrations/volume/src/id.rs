@@ -4,9 +4,9 @@ use std::fmt;
 
 /// 16 bytes that the creator of a volume chooses, never twice. No secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VolumeId([u8; 16]);
+pub struct ImageId([u8; 16]);
 
-impl VolumeId {
+impl ImageId {
     /// The id of these bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
@@ -18,13 +18,13 @@ impl VolumeId {
     }
 }
 
-impl fmt::Display for VolumeId {
+impl fmt::Display for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
-impl fmt::Debug for VolumeId {
+impl fmt::Debug for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

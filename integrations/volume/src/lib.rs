@@ -26,7 +26,7 @@ mod tree;
 mod volume;
 
 pub use error::Error;
-pub use id::VolumeId;
+pub use id::ImageId;
 pub use seal::{Nonces, SystemNonces, commitment};
 pub use superblock::{KeyInfo, Superblock};
 pub use volume::{

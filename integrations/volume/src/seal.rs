@@ -10,7 +10,7 @@ use keyward_crypto::{
     xaes,
 };
 
-use crate::{Error, VolumeId, layout::BLOCK_BYTES};
+use crate::{Error, ImageId, layout::BLOCK_BYTES};
 
 /// The version of the format, authenticated everywhere.
 pub(crate) const FORMAT: u8 = 1;
@@ -53,7 +53,7 @@ impl Sealed {
 
 /// The keys, derived from the data key, which itself is not kept.
 pub(crate) struct Keys {
-    seal_id: VolumeId,
+    seal_id: ImageId,
     blocks: ArenaSecret,
     tree: ArenaSecret,
     journal: ArenaSecret,
@@ -65,7 +65,7 @@ pub(crate) struct Keys {
 ///
 /// # Errors
 /// When the key does not have 32 bytes.
-pub fn commitment(data_key: &SecretBytes, volume: VolumeId) -> Result<[u8; 32], Error> {
+pub fn commitment(data_key: &SecretBytes, volume: ImageId) -> Result<[u8; 32], Error> {
     let data_key: &[u8; 32] = data_key
         .expose_array()
         .ok_or(Error::Argument("a data key has 32 bytes"))?;
@@ -77,7 +77,7 @@ impl Keys {
     /// Derives the keys of the volume whose blocks are sealed under this id.
     pub(crate) fn derive(
         data_key: &SecretBytes,
-        seal_id: VolumeId,
+        seal_id: ImageId,
         arena: &Arena,
     ) -> Result<Self, Error> {
         let data_key: &[u8; 32] = data_key

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keyward_crypto::mac;
 
 use crate::{
-    Error, VolumeId,
+    Error, ImageId,
     bytes::Reader,
     disk::Disk,
     layout::{BLOCK_BYTES, JOURNAL_BYTES, Layout, MAX_BLOCKS, SUPERBLOCK_BYTES},
@@ -42,9 +42,9 @@ pub struct KeyInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// The volume's id.
-    pub volume_id: VolumeId,
+    pub volume_id: ImageId,
     /// The id that its blocks are sealed under: its own, or that of the volume it is a snapshot of.
-    pub seal_id: VolumeId,
+    pub seal_id: ImageId,
     /// Goes up by at least one with every superblock that is written.
     pub generation: u64,
     /// Whether the volume was closed, and the journal is empty.
@@ -122,8 +122,8 @@ impl Superblock {
             return Err("a flag is not known");
         }
         reader.u32().ok_or(short)?; // the length
-        let volume_id = VolumeId::from_bytes(reader.array().ok_or(short)?);
-        let seal_id = VolumeId::from_bytes(reader.array().ok_or(short)?);
+        let volume_id = ImageId::from_bytes(reader.array().ok_or(short)?);
+        let seal_id = ImageId::from_bytes(reader.array().ok_or(short)?);
         let generation = reader.u64().ok_or(short)?;
         let blocks = reader.u64().ok_or(short)?;
         if reader.u32() != Some(BLOCK_BYTES as u32) {

@@ -26,7 +26,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use zeroize::Zeroize as _;
 
 use crate::{
-    Error, VolumeId,
+    Error, ImageId,
     disk::Disk,
     journal::{flusher::Flusher, index::Index, log::Log, record::Body},
     layout::{BLOCK, BLOCK_BYTES, Layout, RECORD_BLOCKS},
@@ -47,8 +47,8 @@ const LEAST_ITEMS: u64 = 256;
 pub struct Volume {
     disk: Arc<dyn Disk>,
     layout: Layout,
-    volume_id: VolumeId,
-    seal_id: VolumeId,
+    volume_id: ImageId,
+    seal_id: ImageId,
     nonces: Arc<dyn Nonces>,
     keys: ArcSwapOption<Keys>,
     blocks: AtomicU64,
@@ -106,7 +106,7 @@ enum Appended {
 
 impl Volume {
     /// The volume's id.
-    pub fn id(&self) -> VolumeId {
+    pub fn id(&self) -> ImageId {
         self.volume_id
     }
 

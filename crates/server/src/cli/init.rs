@@ -161,7 +161,7 @@ async fn new_root_credentials(place: ServerPlace) -> anyhow::Result<()> {
 }
 
 /// A server that was opened, and what was created for it.
-pub struct Opened {
+pub struct OpenServer {
     /// The server.
     pub running: Running,
     /// What was created, if this is the first start.
@@ -177,7 +177,7 @@ pub async fn open(
     config: &Config,
     data: &DataDir,
     chosen: Option<FirstCredentials>,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<OpenServer> {
     for warning in process::harden().warnings {
         tracing::warn!(warning, "the process is less protected than it should be");
     }
@@ -245,7 +245,7 @@ pub async fn open(
         .with_context(|| format!("the store in {} cannot be used", config.data_dir.display()))?;
     data.keep_admin_credentials(&running.root_access_keys)?;
     report_difference(chosen_id.as_ref(), &running.root_access_keys);
-    Ok(Opened { running, created })
+    Ok(OpenServer { running, created })
 }
 
 /// Credentials chosen at the first start are never applied later, but a difference is logged.

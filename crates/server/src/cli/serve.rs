@@ -22,7 +22,7 @@ use crate::{
         ServerPlace,
         agent::place::{BackupArgs, OF_BUCKETS},
         first_start::{Banner, program},
-        init::{DangerSecret, Opened, chosen_credentials, open},
+        init::{DangerSecret, OpenServer, chosen_credentials, open},
     },
     config::Config,
     descriptors, endpoint,
@@ -167,7 +167,7 @@ impl Serve {
         let tls = prepared.tls;
         let listener = TcpListener::from_std(prepared.listener)?;
         let admin = prepared.admin.map(TcpListener::from_std).transpose()?;
-        let Opened { running, created } = open(&config, &data, chosen).await?;
+        let OpenServer { running, created } = open(&config, &data, chosen).await?;
         let front = running.front;
         let address = listener.local_addr()?;
         data.remember(

@@ -27,7 +27,7 @@ use keyward_agent::layout::Layout;
 use keyward_attach::requirements;
 use keyward_client::{Connect, ENVIRONMENT};
 use keyward_keeper::{
-    image::{Known, Opened, inspect},
+    image::{Known, OpenImage, inspect},
     kms::Kms,
     state::{Found, StateArgs, States, is_denied},
 };
@@ -127,9 +127,9 @@ impl Access {
 
 impl Target {
     /// Opens it, which nobody has attached, with the data key as it is wrapped in the image or elsewhere.
-    fn open(&self, key: Option<&keyward_volume::KeyInfo>) -> anyhow::Result<Opened> {
+    fn open(&self, key: Option<&keyward_volume::KeyInfo>) -> anyhow::Result<OpenImage> {
         let with = (&self.kms, &self.states, &self.known);
-        Opened::new(&self.image, &self.superblock, key, with)
+        OpenImage::new(&self.image, &self.superblock, key, with)
     }
 }
 

@@ -38,7 +38,7 @@ const HEADER_BYTES: usize = 50;
 /// generation.
 const LABEL: &[u8] = b"keyward store value";
 
-pub(super) struct Opened {
+pub(super) struct Unsealed {
     pub(super) generation: Generation,
     pub(super) purpose: Purpose,
     pub(super) key: SealKeyId,
@@ -90,7 +90,7 @@ pub fn generation(value: &[u8]) -> Option<Generation> {
 }
 
 /// Opens what stands at `path`.
-pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened, SealedError> {
+pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Unsealed, SealedError> {
     let tampered = || SealedError::Tampered { path: path.clone() };
     match value.first() {
         Some(&VERSION) => {}
@@ -125,7 +125,7 @@ pub(super) fn open(keys: &SealKeys, path: &Path, value: &[u8]) -> Result<Opened,
     let derived = derive::kbkdf(key.expose(), LABEL, generation.as_bytes());
     let aad = aad(keys.store(), path, generation, purpose, id);
     let content = aead::open(&derived, nonce, &aad, sealed).map_err(|_| tampered())?;
-    Ok(Opened {
+    Ok(Unsealed {
         generation,
         purpose,
         key: id,

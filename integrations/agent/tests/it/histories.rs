@@ -7,7 +7,7 @@ use keyward_agent::{
     local::{Failure, Local, Runs},
     note::{Note, Stage},
     plan,
-    report::{self, More, State, Told},
+    report::{self, More, Told, VolumeState},
     steps::{Machine as _, carry_out},
     wanted::{Presence, Wanted},
 };
@@ -186,16 +186,16 @@ impl World {
             && kept.wanted.generation == report.generation
         {
             match (report.state, kept.wanted.presence) {
-                (State::Gone, Presence::Absent) => {
+                (VolumeState::Gone, Presence::Absent) => {
                     self.server.remove(volume);
                 }
-                (State::Ready, Presence::Present) => {
+                (VolumeState::Ready, Presence::Present) => {
                     assert!(!kept.lost, "{volume} is a new one");
                     assert!(!kept.elsewhere, "{volume} is an old one");
                     kept.ready = true;
                     kept.wanted.made = true;
                 }
-                (State::Failed, _) => kept.ready = false,
+                (VolumeState::Failed, _) => kept.ready = false,
                 other => panic!("the server refuses {other:?}"),
             }
         }

@@ -22,7 +22,7 @@ use rustix::fs::FallocateFlags;
 
 use crate::{
     blocks::{Blocks, SECTOR_BYTES},
-    place::FILE,
+    volume_dir::FILE,
 };
 
 /// The number of the file; the directory has 1.

@@ -355,7 +355,8 @@ fn a_server_that_hangs_is_aborted_though_root_has_unmounted_its_file_lazily() {
 fn an_image_that_was_renamed_while_it_is_attached_is_found() {
     let world = world!();
     drop(world.sparse_file(64 * MIB));
-    let place = keyward_attach::place::Place::of_image(world.place.path(), &world.image()).unwrap();
+    let place = keyward_attach::volume_dir::VolumeDir::of_image(world.place.path(), &world.image())
+        .unwrap();
     let attachment = Attachment::bind(&place).unwrap();
     let moved = world.image().with_extension("moved");
     fs::rename(world.image(), &moved).unwrap();
@@ -370,7 +371,8 @@ fn an_image_that_was_renamed_while_it_is_attached_is_found() {
 fn a_device_that_was_let_go_and_bound_to_something_else_is_nobodys() {
     let world = world!();
     drop(world.sparse_file(64 * MIB));
-    let place = keyward_attach::place::Place::of_image(world.place.path(), &world.image()).unwrap();
+    let place = keyward_attach::volume_dir::VolumeDir::of_image(world.place.path(), &world.image())
+        .unwrap();
     let attachment = Attachment::bind(&place).unwrap();
     let node = attachment.device().to_str().unwrap().to_owned();
     let other = world.image().with_extension("other");

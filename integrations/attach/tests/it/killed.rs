@@ -14,9 +14,9 @@ use keyward_attach::{
     attachment::{Attachment, detach},
     error::Error,
     ext4::{Checked, Format, MountOptions},
-    place::Place,
     process,
     server::serve,
+    volume_dir::VolumeDir,
 };
 
 use crate::{
@@ -75,7 +75,7 @@ fn serves_when_told() {
     let folder = folder();
     let prepared = process::prepare();
     assert!(prepared.all_locked, "{prepared:?}");
-    let place = Place::open(&folder.join("place")).unwrap();
+    let place = VolumeDir::open(&folder.join("place")).unwrap();
     let file = Arc::new(SparseFile::open(&folder.join("image"), 256 * MIB).unwrap());
     let server = serve(&place, file, NonZeroUsize::new(4).unwrap()).unwrap();
     println!("serving");
@@ -177,7 +177,7 @@ fn hangs_when_told() {
         return;
     }
     let folder = folder();
-    let place = Place::open(&folder.join("place")).unwrap();
+    let place = VolumeDir::open(&folder.join("place")).unwrap();
     let memory = Arc::new(Memory::new(64 * MIB));
     let _server = serve(&place, memory.clone(), NonZeroUsize::new(4).unwrap()).unwrap();
     let attachment = Attachment::bind(&place).unwrap();

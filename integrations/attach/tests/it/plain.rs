@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::fs::MetadataExt as _};
 use keyward_attach::{
     attachment::{Attachment, cut_off, detach},
     ext4::{Checked, Format, MountOptions, format_new_image},
-    place::Place,
+    volume_dir::VolumeDir,
 };
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -15,7 +15,7 @@ use crate::world::{MIB, PATIENCE, assert_clean, world};
 fn an_image_is_attached_as_it_is_and_found_again() {
     let world = world!();
     drop(world.sparse_file(64 * MIB));
-    let place = Place::of_image(world.place.path(), &world.image()).unwrap();
+    let place = VolumeDir::of_image(world.place.path(), &world.image()).unwrap();
     let attachment = Attachment::bind(&place).unwrap();
     attachment.format(&Format::default()).unwrap();
     attachment
@@ -50,7 +50,7 @@ fn a_large_image_takes_only_the_space_of_what_is_in_it() {
     let world = world!();
     drop(world.sparse_file(TIB));
     format_new_image(&world.image(), &Format::default()).unwrap();
-    let place = Place::of_image(world.place.path(), &world.image()).unwrap();
+    let place = VolumeDir::of_image(world.place.path(), &world.image()).unwrap();
     let attachment = Attachment::bind(&place).unwrap();
     assert_eq!(attachment.check().unwrap(), Checked::Clean);
     attachment
@@ -67,7 +67,7 @@ fn a_large_image_takes_only_the_space_of_what_is_in_it() {
 fn an_image_that_is_not_there_is_not_attached() {
     let world = world!();
     // What was attached of it before can be found and cut off all the same.
-    let place = Place::of_image(world.place.path(), &world.image()).unwrap();
+    let place = VolumeDir::of_image(world.place.path(), &world.image()).unwrap();
     assert!(Attachment::find(&place).unwrap().is_none());
     let error = Attachment::bind(&place).unwrap_err();
     let text = format!("{error:?}");

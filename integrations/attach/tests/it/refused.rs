@@ -13,9 +13,9 @@ use std::{
 use keyward_attach::{
     attachment::{Attachment, cut_off, detach},
     error::{Error, Step},
-    place::Place,
     process, requirements,
     server::serve,
+    volume_dir::VolumeDir,
 };
 
 use crate::{
@@ -59,7 +59,7 @@ fn is_nobody_when_told() {
     let missing = requirements::missing();
     let root = "This needs root: run it with sudo, or as a service of the system.";
     assert_eq!(missing[0], root, "{missing:?}");
-    let place = Place::open(&folder().join("place")).unwrap();
+    let place = VolumeDir::open(&folder().join("place")).unwrap();
     let memory = Arc::new(Memory::new(MIB));
     let error = serve(&place, memory, 1.try_into().unwrap()).unwrap_err();
     let step = Step::Serve;
@@ -78,7 +78,7 @@ fn is_nobody_when_told() {
 #[test]
 fn without_a_server_nothing_is_attached() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place::open(&folder.path().join("place")).unwrap();
+    let place = VolumeDir::open(&folder.path().join("place")).unwrap();
     let error = Attachment::bind(&place).unwrap_err();
     assert!(matches!(error, Error::NotServed { .. }), "{error}");
     assert!(Attachment::find(&place).unwrap().is_none());
@@ -88,7 +88,7 @@ fn without_a_server_nothing_is_attached() {
 #[test]
 fn a_size_that_no_loop_device_has_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place::open(&folder.path().join("place")).unwrap();
+    let place = VolumeDir::open(&folder.path().join("place")).unwrap();
     for bytes in [0, 4095, MIB + 512] {
         let error = serve(&place, Arc::new(Memory::new(bytes)), 1.try_into().unwrap());
         let error = error.unwrap_err();

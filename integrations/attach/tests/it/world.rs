@@ -14,9 +14,9 @@ use keyward_attach::{
     attachment::{Attachment, CutOff, cut_off},
     blocks::Blocks,
     ext4::{Checked, Format, MountOptions},
-    place::Place,
     requirements,
     server::{Server, serve},
+    volume_dir::VolumeDir,
 };
 use tempfile::TempDir;
 
@@ -73,7 +73,7 @@ macro_rules! world {
 pub(crate) use world;
 
 pub struct World {
-    pub place: Place,
+    pub place: VolumeDir,
     pub target: PathBuf,
     folder: TempDir,
     _turn: Turn,
@@ -84,7 +84,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("mnt");
         fs::create_dir(&target).unwrap();
-        let place = Place::open(&folder.path().join("place")).unwrap();
+        let place = VolumeDir::open(&folder.path().join("place")).unwrap();
         Self {
             place,
             target,

@@ -16,8 +16,8 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use keyward_attach::{
     attachment::{CutOff, cut_off},
-    place::Place,
     server::{Server, serve},
+    volume_dir::VolumeDir,
 };
 use keyward_volume::{KeyInfo, Volume};
 
@@ -89,7 +89,7 @@ impl Live {
     ///
     /// # Errors
     /// When that fails; then nothing of it is left.
-    pub fn start(volume: Volume, place: &Place, mounting: &Mounting) -> anyhow::Result<Self> {
+    pub fn start(volume: Volume, place: &VolumeDir, mounting: &Mounting) -> anyhow::Result<Self> {
         let volume = Arc::new(volume);
         let server = serve(place, Arc::new(Served(Arc::clone(&volume))), THREADS)?;
         let worker = Arc::clone(&volume);
@@ -117,7 +117,7 @@ impl Live {
         }
     }
 
-    fn bind(&mut self, place: &Place, mounting: &Mounting) -> anyhow::Result<()> {
+    fn bind(&mut self, place: &VolumeDir, mounting: &Mounting) -> anyhow::Result<()> {
         self.prepare_format(mounting)?;
         let key = self.volume.key_info();
         let mut todo = Vec::new();
@@ -209,7 +209,7 @@ impl Live {
     }
 
     /// Wipes the keys, and makes everything fail that uses the volume.
-    pub fn cut_off(self, place: &Place) {
+    pub fn cut_off(self, place: &VolumeDir) {
         self.volume.wipe();
         let done = cut_off(place, PATIENCE);
         tracing::info!("the keys are wiped");
@@ -276,7 +276,7 @@ fn formatting(key: &KeyInfo, is_empty: bool, mounting: &Mounting) -> anyhow::Res
 ///
 /// # Errors
 /// When not all of it can be taken away.
-pub fn take_away_remains(place: &Place) -> anyhow::Result<()> {
+pub fn take_away_remains(place: &VolumeDir) -> anyhow::Result<()> {
     let done = cut_off(place, PATIENCE);
     if done.lazily_unmounted.is_empty() && done.held.is_none() && done.failures.is_empty() {
         return Ok(());

@@ -5,7 +5,7 @@ use std::sync::{
     mpsc::{self, Sender},
 };
 
-use keyward_volume::VolumeId;
+use keyward_volume::ImageId;
 use parking_lot::Mutex;
 
 use super::spawn;
@@ -20,7 +20,7 @@ pub struct Notes {
 
 struct NoteFile {
     states: States,
-    volume: VolumeId,
+    volume: ImageId,
     /// The last generation that it was tried with; held while it is written.
     tried: Mutex<u64>,
 }
@@ -30,7 +30,7 @@ impl Notes {
     ///
     /// # Errors
     /// When there is none.
-    pub fn start(states: States, volume: VolumeId) -> anyhow::Result<Self> {
+    pub fn start(states: States, volume: ImageId) -> anyhow::Result<Self> {
         let file = Arc::new(NoteFile {
             states,
             volume,

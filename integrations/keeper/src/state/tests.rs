@@ -7,7 +7,7 @@ fn states(path: &Path) -> States {
     StateArgs { state_dir }.states().unwrap()
 }
 
-const VOLUME: VolumeId = VolumeId::from_bytes([7; 16]);
+const VOLUME: ImageId = ImageId::from_bytes([7; 16]);
 
 #[test]
 fn a_known_generation_only_goes_up() {
@@ -32,7 +32,7 @@ fn a_known_generation_only_goes_up() {
 fn a_record_that_cannot_be_read_is_none_unless_its_process_lives() {
     let home = tempfile::tempdir().unwrap();
     let states = states(home.path());
-    let (image, other) = (home.path().join("image"), VolumeId::from_bytes([8; 16]));
+    let (image, other) = (home.path().join("image"), ImageId::from_bytes([8; 16]));
     let own = states.folder(VOLUME).unwrap();
     own.record(&Process::this(VOLUME, &image, None, false))
         .unwrap();

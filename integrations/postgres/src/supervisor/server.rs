@@ -20,9 +20,9 @@ use crate::{
     launch, log,
     names::Name,
     options::{Options, Stopped, Wanted},
-    place::Place,
     process::{Family, Process, Record, StartedWith},
     requirements, roles,
+    server_paths::ServerPaths,
     settings::{self, Sizes},
     sql::Client,
     stop::{self, CurrentBounds},
@@ -40,7 +40,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Server {
     task: Task,
-    place: Place,
+    place: ServerPaths,
     /// Whether it was looked for one that an earlier run of this program has started.
     is_found: bool,
     running: Option<Running>,
@@ -64,7 +64,7 @@ struct Running {
 
 impl Server {
     pub(super) fn new(task: Task) -> Self {
-        let place = Place::new(&task.name, &task.volume, &task.options.runtime);
+        let place = ServerPaths::new(&task.name, &task.volume, &task.options.runtime);
         Self {
             task,
             place,
@@ -421,7 +421,7 @@ fn told(wanted: &Wanted) -> StartedWith {
 
 fn client<'c>(
     running: &'c Running,
-    place: &'c Place,
+    place: &'c ServerPaths,
     wanted: &Wanted,
     watch: &'c Watch,
 ) -> Client<'c> {

@@ -7,7 +7,7 @@ use crate::{layout::BLOCK, seal::Sealed};
 
 /// A block in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct JournalBlock {
     /// The offset of its ciphertext in the image.
     pub(crate) offset: u64,
     /// What opens it.
@@ -18,7 +18,7 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// It was written.
-    Written(Place),
+    Written(JournalBlock),
     /// These and the following ones, so many in all, were discarded.
     Discarded(u64),
 }
@@ -39,7 +39,7 @@ impl Index {
     }
 
     /// What the journal has of a block: `Some(None)` if it was discarded.
-    pub(crate) fn get(&self, block: u64) -> Option<Option<Place>> {
+    pub(crate) fn get(&self, block: u64) -> Option<Option<JournalBlock>> {
         let (first, item) = self.0.range(..=block).next_back()?;
         match item {
             Item::Written(place) => (*first == block).then_some(Some(*place)),
@@ -48,7 +48,7 @@ impl Index {
     }
 
     /// Notes down a written block.
-    pub(crate) fn write(&mut self, block: u64, place: Place) {
+    pub(crate) fn write(&mut self, block: u64, place: JournalBlock) {
         self.cut(block, block + 1);
         self.0.insert(block, Item::Written(place));
     }
@@ -65,7 +65,7 @@ impl Index {
             Body::Discard(first, length) => self.discard(*first, *length),
             Body::Write(entries) => {
                 for (at, (block, sealed)) in (0..).zip(entries) {
-                    let place = Place {
+                    let place = JournalBlock {
                         offset: first + at * BLOCK,
                         sealed: *sealed,
                     };
@@ -107,12 +107,12 @@ mod tests {
 
     use super::*;
 
-    fn place(offset: u64) -> Place {
+    fn place(offset: u64) -> JournalBlock {
         let sealed = Sealed {
             nonce: [0; 24],
             tag: [0; 16],
         };
-        Place { offset, sealed }
+        JournalBlock { offset, sealed }
     }
 
     proptest! {
@@ -121,7 +121,7 @@ mod tests {
             changes in prop::collection::vec((any::<bool>(), 0u64..60, 1u64..30), 0..60),
         ) {
             let mut index = Index::default();
-            let mut expect: Vec<Option<Option<Place>>> = vec![None; 100];
+            let mut expect: Vec<Option<Option<JournalBlock>>> = vec![None; 100];
             for (at, (writes, first, length)) in (0..).zip(changes) {
                 let before = index.len();
                 if writes {

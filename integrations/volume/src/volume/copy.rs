@@ -9,7 +9,7 @@ use super::{
     create::{finish, first_session, prepare},
 };
 use crate::{
-    Error, VolumeId,
+    Error, ImageId,
     disk::Disk,
     layout::{BLOCK_BYTES, FANOUT, LEAF_BLOCKS, ROOT_LEVEL},
     seal::{Keys, Sealed},
@@ -24,7 +24,7 @@ const CACHED_PAGES: usize = 64;
 #[derive(Debug)]
 pub struct Copy<'a> {
     /// Its id, which no other volume may ever have.
-    pub volume_id: VolumeId,
+    pub volume_id: ImageId,
     /// About its data key.
     pub key: KeyInfo,
     /// A new data key, 32 bytes, to seal every block again. Without it, the ciphertext is copied, and the

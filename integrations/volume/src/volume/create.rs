@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keyward_crypto::secret::{SecretBytes, arena::Arena};
 
 use crate::{
-    Error, VolumeId,
+    Error, ImageId,
     disk::Disk,
     layout::{BLOCK, Layout, MAX_BLOCKS},
     seal::{Keys, Nonces},
@@ -19,7 +19,7 @@ const ZEROS: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Create<'a> {
     /// Its id, which no other volume may ever have.
-    pub volume_id: VolumeId,
+    pub volume_id: ImageId,
     /// Its size in bytes, a multiple of 4096.
     pub size: u64,
     /// Bytes of each of the two journal regions, a multiple of 4096. The larger, the less often blocks are

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::{LOCKS, View, Volume};
 use crate::{
-    Error, VolumeId,
+    Error, ImageId,
     disk::Disk,
     journal::{flusher::Flusher, index::Index, log::Log, replay::replay},
     layout::Layout,
@@ -28,7 +28,7 @@ pub struct Open<'a> {
     /// Where the keys are until they are wiped: 256 bytes.
     pub arena: &'a Arena,
     /// The volume that is expected, if it is known.
-    pub volume_id: Option<VolumeId>,
+    pub volume_id: Option<ImageId>,
     /// The newest generation that was noted down elsewhere; an older image is refused. 0 refuses none.
     pub known_generation: u64,
     /// Open an older image all the same.

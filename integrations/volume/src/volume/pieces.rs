@@ -8,7 +8,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{Appended, EXTENT, LEAST_ITEMS, LOCKS, View, Volume};
 use crate::{
     Error,
-    journal::{index::Place, record::Body},
+    journal::{index::JournalBlock, record::Body},
     layout::{BLOCK, BLOCK_BYTES, RECORD_BLOCKS},
     seal::{Keys, Sealed},
 };
@@ -95,7 +95,12 @@ impl Volume {
     }
 
     /// Where blocks are that the caller has locked; `None` for zeros.
-    fn locate(&self, keys: &Keys, first: u64, count: u64) -> Result<Vec<Option<Place>>, Error> {
+    fn locate(
+        &self,
+        keys: &Keys,
+        first: u64,
+        count: u64,
+    ) -> Result<Vec<Option<JournalBlock>>, Error> {
         let (found, root) = {
             let view = self.view.read();
             let found: Vec<_> = (first..first + count)
@@ -120,7 +125,7 @@ impl Volume {
             };
             let sealed = page.as_ref().and_then(|page| page.node.entry(within));
             leaf = Some((number, page));
-            places.push(sealed.map(|sealed| Place {
+            places.push(sealed.map(|sealed| JournalBlock {
                 offset: self.layout.block(block),
                 sealed,
             }));
@@ -221,7 +226,7 @@ impl Volume {
 
 impl View {
     /// What the journal has of a block.
-    fn get(&self, block: u64) -> Option<Option<Place>> {
+    fn get(&self, block: u64) -> Option<Option<JournalBlock>> {
         let frozen = || self.frozen.as_ref().and_then(|index| index.get(block));
         self.active.get(block).or_else(frozen)
     }

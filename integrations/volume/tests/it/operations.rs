@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyward_crypto::secret::SecretBytes;
-use keyward_volume::{Copy, Error, Open, VolumeId, disk::Disk, superblock};
+use keyward_volume::{Copy, Error, ImageId, Open, disk::Disk, superblock};
 
 use crate::{
     sim::{Dice, Fault, Sim},
@@ -118,7 +118,7 @@ fn another_key_another_volume_and_an_older_image_are_refused() {
     let opened = Open::new(&other_key, &world.arena).open(dynamic());
     assert!(matches!(opened, Err(Error::NotAuthentic)));
     let how = Open {
-        volume_id: Some(VolumeId::from_bytes([3; 16])),
+        volume_id: Some(ImageId::from_bytes([3; 16])),
         ..world.how()
     };
     assert!(matches!(
@@ -260,7 +260,7 @@ fn a_snapshot_has_the_same_key_and_a_resealed_copy_another() {
     for (id, data_key) in [([1; 16], None), ([2; 16], Some(&new_key))] {
         let target = Arc::new(Sim::default());
         let copy = Copy {
-            volume_id: VolumeId::from_bytes(id),
+            volume_id: ImageId::from_bytes(id),
             key: World::key_info(),
             data_key,
             arena: &world.arena,
@@ -269,7 +269,7 @@ fn a_snapshot_has_the_same_key_and_a_resealed_copy_another() {
         volume.copy_to(&target_disk, &copy).unwrap();
         let key = data_key.unwrap_or(&world.data_key);
         let opened = Open::new(key, &world.arena).open(target_disk).unwrap();
-        assert_eq!(opened.id(), VolumeId::from_bytes(id));
+        assert_eq!(opened.id(), ImageId::from_bytes(id));
         for number in (0..30_000).step_by(333) {
             assert_eq!(block(&opened, number).unwrap(), filled(number));
         }

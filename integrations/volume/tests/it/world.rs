@@ -13,7 +13,7 @@ use keyward_crypto::{
     secret::{SecretBytes, arena::Arena},
 };
 use keyward_volume::{
-    Create, Error, KeyInfo, Nonces, Open, Volume, VolumeId, create,
+    Create, Error, ImageId, KeyInfo, Nonces, Open, Volume, create,
     disk::{Disk, FileDisk},
     layout::BLOCK_BYTES,
 };
@@ -21,7 +21,7 @@ use keyward_volume::{
 use crate::sim::Sim;
 
 pub const BLOCK: u64 = BLOCK_BYTES as u64;
-pub const ID: VolumeId = VolumeId::from_bytes(*b"a volume's id 16");
+pub const ID: ImageId = ImageId::from_bytes(*b"a volume's id 16");
 
 /// Nonces that are the same in each run.
 #[derive(Debug, Default)]

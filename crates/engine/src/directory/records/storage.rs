@@ -325,7 +325,7 @@ pub struct Reported {
     /// Of which generation.
     pub generation: u64,
     /// What it is.
-    pub state: State,
+    pub state: VolumeState,
     /// When.
     pub at: Timestamp,
     /// The bytes that it takes, if the agent said so.
@@ -339,7 +339,7 @@ pub struct Reported {
 /// The state of a volume on its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum VolumeState {
     /// It can be used.
     Ready,
     /// It could not be made as it is wanted.
@@ -352,14 +352,14 @@ impl VolumeRecord {
     /// Whether its agent said that it is gone. For the agent, there is none then.
     pub fn is_gone(&self) -> bool {
         let reported = self.reported.as_ref();
-        let gone = reported.is_some_and(|reported| reported.state == State::Gone);
+        let gone = reported.is_some_and(|reported| reported.state == VolumeState::Gone);
         self.wanted == Wanted::Absent && gone
     }
 
     /// Whether its agent has ever said that it is there.
     pub fn was_made(&self) -> bool {
         let reported = self.reported.as_ref();
-        self.made || reported.is_some_and(|reported| reported.state == State::Ready)
+        self.made || reported.is_some_and(|reported| reported.state == VolumeState::Ready)
     }
 
     /// What its agent last said of its backups, if the last attempt has failed. What the schedule could not do counts only
@@ -372,14 +372,14 @@ impl VolumeRecord {
     /// What its agent last said of it, if it is to be there and is not as it is wanted.
     pub fn failure(&self) -> Option<&Reported> {
         let reported = self.reported.as_ref();
-        let reported = reported.filter(|reported| reported.state == State::Failed);
+        let reported = reported.filter(|reported| reported.state == VolumeState::Failed);
         reported.filter(|_| self.wanted == Wanted::Present)
     }
 
     /// Whether it is there, as its agent says, and is to be there.
     pub fn is_ready(&self) -> bool {
         let reported = self.reported.as_ref();
-        let ready = reported.is_some_and(|reported| reported.state == State::Ready);
+        let ready = reported.is_some_and(|reported| reported.state == VolumeState::Ready);
         self.wanted == Wanted::Present && ready
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use keyward_attach::{
     attachment::{Attachment, detach},
     ext4::{Checked, Format, MountOptions},
-    place::Place,
+    volume_dir::VolumeDir,
 };
 use keyward_keeper::keeper::{FORMATTED, Mounting};
 
@@ -34,7 +34,7 @@ pub struct Bind {
 
 impl Bind {
     pub fn run(self) -> anyhow::Result<()> {
-        let place = Place::open(&self.place)?;
+        let place = VolumeDir::open(&self.place)?;
         let attachment = Attachment::bind(&place)?;
         if let Err(error) = self.mount(&attachment) {
             // The process that serves takes away what cannot be taken away here.

@@ -28,7 +28,7 @@ const RECORD: &str = "loop.json";
 /// It should be in a directory that is empty after a start of the machine, such as `/run`: nothing in it
 /// has a meaning beyond that. If it is not, what an earlier start left is recognized and dropped.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct VolumeDir {
     path: PathBuf,
     /// The file that is attached instead of one that is served.
     image: Option<PathBuf>,
@@ -65,22 +65,22 @@ const WITHOUT_BINDING: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
-impl Place {
+impl VolumeDir {
     /// Opens the directory, and creates it (mode 0700) if its parent exists and it does not.
     ///
     /// # Errors
     /// When others can use it, or it cannot be created.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        create_private(path).at(Step::Place, path)?;
-        let path = path.canonicalize().at(Step::Place, path)?;
-        let found = fs::symlink_metadata(&path).at(Step::Place, &path)?;
+        create_private(path).at(Step::VolumeDir, path)?;
+        let path = path.canonicalize().at(Step::VolumeDir, path)?;
+        let found = fs::symlink_metadata(&path).at(Step::VolumeDir, &path)?;
         let uid = rustix::process::geteuid().as_raw();
         if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
             return Err(Error::NotPrivate { at: path, uid });
         }
         let place = Self { path, image: None };
         let folder = place.mount_point();
-        create_private(&folder).at(Step::Place, folder)?;
+        create_private(&folder).at(Step::VolumeDir, folder)?;
         Ok(place)
     }
 
@@ -97,7 +97,7 @@ impl Place {
             }
             (resolved, _, _) => resolved,
         };
-        let image = resolved.at(Step::Place, image)?;
+        let image = resolved.at(Step::VolumeDir, image)?;
         Ok(Self {
             image: Some(image),
             ..place
@@ -130,31 +130,31 @@ impl Place {
     /// The lock of the process that serves, which writes its number into it.
     pub(crate) fn lock_server(&self) -> Result<Lock, Error> {
         let path = self.path.join(SERVER_LOCK);
-        let mut file = open_private(&path).at(Step::Place, &path)?;
+        let mut file = open_private(&path).at(Step::VolumeDir, &path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut pid = String::new();
-                file.read_to_string(&mut pid).at(Step::Place, &path)?;
+                file.read_to_string(&mut pid).at(Step::VolumeDir, &path)?;
                 let at = self.path.clone();
                 return Err(Error::Served { at, pid });
             }
-            Err(error) => return Err(error).at(Step::Place, path),
+            Err(error) => return Err(error).at(Step::VolumeDir, path),
         }
         let write = |mut file: &File| {
             file.set_len(0)?;
             file.rewind()?;
             write!(file, "{}", std::process::id())
         };
-        write(&file).at(Step::Place, path)?;
+        write(&file).at(Step::VolumeDir, path)?;
         Ok(Lock(file))
     }
 
     /// The lock of whoever does a step; waits for it.
     pub(crate) fn lock_steps(&self) -> Result<Lock, Error> {
         let path = self.path.join(STEPS_LOCK);
-        let file = open_private(&path).at(Step::Place, &path)?;
-        flock(&file, FlockOperation::LockExclusive).at(Step::Place, path)?;
+        let file = open_private(&path).at(Step::VolumeDir, &path)?;
+        flock(&file, FlockOperation::LockExclusive).at(Step::VolumeDir, path)?;
         Ok(Lock(file))
     }
 
@@ -173,7 +173,7 @@ impl Place {
             file.write_all(&bytes)?;
             fs::rename(&draft, &path)
         };
-        write().at(Step::Place, &path)
+        write().at(Step::VolumeDir, &path)
     }
 
     /// The loop device that is recorded, and its binding. Whether it is still that of this place, the kernel says.
@@ -195,7 +195,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         };
-        read().at(Step::Place, &path)
+        read().at(Step::VolumeDir, &path)
     }
 
     /// Drops the record. None is no error.
@@ -203,7 +203,7 @@ impl Place {
         let path = self.path.join(RECORD);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).at(Step::Place, path)
+                Err(error).at(Step::VolumeDir, path)
             }
             _ => Ok(()),
         }
@@ -241,16 +241,16 @@ mod tests {
     fn a_directory_that_others_can_enter_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p");
-        Place::open(&path).unwrap();
+        VolumeDir::open(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
-        let error = Place::open(&path).unwrap_err();
+        let error = VolumeDir::open(&path).unwrap_err();
         assert!(matches!(error, Error::NotPrivate { .. }), "{error}");
     }
 
     #[test]
     fn the_record_is_read_back_and_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::open(&folder.path().join("p")).unwrap();
+        let place = VolumeDir::open(&folder.path().join("p")).unwrap();
         assert_eq!(place.recorded().unwrap(), None);
         let binding = Binding {
             boot: "b".to_owned(),
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_record_of_an_earlier_release_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::open(&folder.path().join("p")).unwrap();
+        let place = VolumeDir::open(&folder.path().join("p")).unwrap();
         fs::write(place.path().join(RECORD), r#"{"version":1,"number":3}"#).unwrap();
         assert_eq!(place.recorded().unwrap(), Some((3, None)));
     }
@@ -278,19 +278,19 @@ mod tests {
     fn the_place_of_an_image_that_is_gone_is_that_of_the_image() {
         let folder = tempfile::tempdir().unwrap();
         let (path, image) = (folder.path().join("p"), folder.path().join("image"));
-        let missing = Place::of_image(&path, &image).unwrap();
+        let missing = VolumeDir::of_image(&path, &image).unwrap();
         fs::write(&image, "").unwrap();
         assert_eq!(
             missing.file(),
-            Place::of_image(&path, &image).unwrap().file()
+            VolumeDir::of_image(&path, &image).unwrap().file()
         );
-        Place::of_image(&path, &folder.path().join("none/image")).unwrap_err();
+        VolumeDir::of_image(&path, &folder.path().join("none/image")).unwrap_err();
     }
 
     #[test]
     fn a_record_of_another_version_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::open(&folder.path().join("p")).unwrap();
+        let place = VolumeDir::open(&folder.path().join("p")).unwrap();
         fs::write(place.path().join(RECORD), r#"{"version":3,"number":3}"#).unwrap();
         let error = place.recorded().unwrap_err();
         let path = place.path().join(RECORD);
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn only_one_process_serves_in_a_place() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::open(&folder.path().join("p")).unwrap();
+        let place = VolumeDir::open(&folder.path().join("p")).unwrap();
         let lock = place.lock_server().unwrap();
         let error = place.lock_server().unwrap_err().to_string();
         let pid = std::process::id();

@@ -28,13 +28,13 @@ const MAX_SOCKET: usize = 107;
 
 /// The paths of a database server.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct ServerPaths {
     name: Name,
     volume: PathBuf,
     runtime: PathBuf,
 }
 
-impl Place {
+impl ServerPaths {
     pub(crate) fn new(name: &Name, volume: &Path, runtime: &Path) -> Self {
         Self {
             name: name.clone(),
@@ -146,11 +146,11 @@ mod tests {
 
     use super::*;
 
-    fn place(folder: &Path) -> Place {
+    fn place(folder: &Path) -> ServerPaths {
         let name = Name::parse("x").unwrap();
         fs::create_dir_all(folder.join("volume")).unwrap();
         fs::create_dir_all(folder.join("run")).unwrap();
-        Place::new(&name, &folder.join("volume"), &folder.join("run"))
+        ServerPaths::new(&name, &folder.join("volume"), &folder.join("run"))
     }
 
     fn user() -> SystemUser {
